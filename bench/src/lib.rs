@@ -1,0 +1,1 @@
+//! The load, the histograms and the report of `madang bench`.

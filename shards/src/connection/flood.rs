@@ -1,0 +1,75 @@
+//! The message rate of one connection: a token bucket in eight bytes.
+
+use crate::types::Moment;
+use std::time::Duration;
+
+/// How many messages a connection may send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FloodLimit {
+    /// In the long run, a second; 0 is no limit.
+    pub messages_per_second: u32,
+    /// At once, after silence. At least 1 is used.
+    pub burst: u32,
+}
+
+/// What a connection has used of its allowance, as the moment at which it will all be back.
+///
+/// The bucket is full when that moment has passed: an idle connection needs no timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flood {
+    /// Microseconds on the monotonic clock.
+    full_at_us: u64,
+}
+
+impl Flood {
+    /// Takes one message from the allowance.
+    ///
+    /// # Errors
+    /// How long until one more is allowed.
+    pub fn spend(&mut self, limit: &FloodLimit, now: Moment) -> Result<(), Duration> {
+        if limit.messages_per_second == 0 {
+            return Ok(());
+        }
+        let now_us = now.0.saturating_mul(1000);
+        let cost_us = 1_000_000 / u64::from(limit.messages_per_second).min(1_000_000);
+        let depth_us = cost_us * u64::from(limit.burst.max(1));
+        let full_at_us = self.full_at_us.max(now_us) + cost_us;
+        if full_at_us - now_us > depth_us {
+            return Err(Duration::from_micros(full_at_us - now_us - depth_us));
+        }
+        self.full_at_us = full_at_us;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: FloodLimit = FloodLimit { messages_per_second: 20, burst: 40 };
+
+    #[test]
+    fn a_burst_passes_and_the_next_message_waits_one_interval() {
+        let mut flood = Flood::default();
+        let now = Moment(5_000);
+        for _ in 0..40 {
+            assert_eq!(flood.spend(&LIMIT, now), Ok(()));
+        }
+        assert_eq!(flood.spend(&LIMIT, now), Err(Duration::from_millis(50)));
+        assert_eq!(flood.spend(&LIMIT, Moment(5_050)), Ok(()));
+    }
+
+    #[test]
+    fn the_long_run_rate_holds() {
+        let mut flood = Flood::default();
+        let passed = (0..100_000_u64).filter(|ms| flood.spend(&LIMIT, Moment(*ms)).is_ok()).count();
+        assert_eq!(passed, 40 + 100 * 20 - 1);
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        let mut flood = Flood::default();
+        let none = FloodLimit { messages_per_second: 0, burst: 0 };
+        assert!((0..10_000).all(|_| flood.spend(&none, Moment(0)).is_ok()));
+    }
+}

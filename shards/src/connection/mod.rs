@@ -1,0 +1,11 @@
+//! What a connection is to its shard, whatever protocol it speaks.
+
+mod core;
+mod flood;
+mod rooms;
+mod surface;
+
+pub use core::{CloseReason, Core};
+pub use flood::{Flood, FloodLimit};
+pub use rooms::{LocalMember, LocalRoom, LocalRooms, Subscription};
+pub use surface::{Link, Style, Surface};

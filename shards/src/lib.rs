@@ -1,0 +1,7 @@
+//! The engine of Madang: shards that own connections, users, rooms and a log.
+//!
+//! Imports point downwards only, in the order of the modules below; a test keeps it so.
+
+pub mod types;
+
+pub mod connection;

@@ -1,0 +1,69 @@
+//! What home shards tell connections, and what travels on the mesh.
+
+use super::id::{ConnectionId, RoomKey, SessionId};
+use super::message::Message;
+use super::name::UserName;
+use super::reply::Reply;
+use super::request::Request;
+use std::sync::Arc;
+
+/// From a home shard towards connections of one shard.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// For one connection.
+    Reply {
+        /// Which.
+        to: ConnectionId,
+        /// What it is told.
+        reply: Reply,
+    },
+    /// For everyone on this shard who is in the room: one event a shard, not one a member.
+    Room {
+        /// The room.
+        room: RoomKey,
+        /// What happened in it.
+        event: RoomEvent,
+    },
+}
+
+/// What everyone in a room sees.
+#[derive(Clone, Debug)]
+pub enum RoomEvent {
+    /// Something was said, and is on disk.
+    Message {
+        /// What, shared by everyone who will see it.
+        message: Arc<Message>,
+        /// Whose session it came from: its acknowledgement.
+        author: SessionId,
+    },
+    /// A user came in. The one who came learns it from `Reply::Joined`.
+    Joined {
+        /// Who.
+        user: UserName,
+        /// The session that joined and is not told again.
+        session: SessionId,
+    },
+    /// A user left. The one who left learns it from `Reply::Left`.
+    Left {
+        /// Who.
+        user: UserName,
+        /// The session that left and is not told again.
+        session: SessionId,
+    },
+    /// A member has a new name. The renamed one sees this too.
+    Renamed {
+        /// The name given up.
+        old: UserName,
+        /// The name taken.
+        new: UserName,
+    },
+}
+
+/// One entry of a mesh batch.
+#[derive(Clone, Debug)]
+pub enum Envelope {
+    /// Towards a home shard.
+    Request(Request),
+    /// Towards connections.
+    Event(Event),
+}

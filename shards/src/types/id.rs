@@ -1,0 +1,131 @@
+//! Identities that cannot be mistaken for one another.
+
+use siphasher::sip::SipHasher24;
+use std::fmt;
+use std::hash::Hasher;
+
+/// The key of the hash that places names on shards. It is part of the file format: never change it.
+const HOME_HASH_KEY: [u8; 16] = *b"madang/home/hash";
+
+fn keyed_hash(domain: u8, bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher24::new_with_key(&HOME_HASH_KEY);
+    hasher.write_u8(domain);
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// One executor, pinned to one core, with what it owns. Counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// The position of this shard in tables that hold one entry a shard.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A socket of one shard. The generation tells it from an earlier socket in the same slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConnectionId {
+    /// The slot in the shard's connection table.
+    pub index: u32,
+    /// How often that slot was used before.
+    pub generation: u32,
+}
+
+/// A connection whose user is known, as other shards name it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SessionId {
+    /// The shard that accepted the connection.
+    pub shard: ShardId,
+    /// The connection on that shard.
+    pub connection: ConnectionId,
+}
+
+/// The number of a message in its room: 1, 2, 3 … without gap or repeat. 0 stands before the first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// Before the first message of a room.
+    pub const ZERO: Seq = Seq(0);
+
+    /// The number after this one.
+    #[must_use]
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! name_key {
+    ($(#[$doc:meta])* $name:ident, $domain:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The key of a canonical name.
+            pub fn of(canonical: &str) -> Self {
+                Self(keyed_hash($domain, canonical.as_bytes()))
+            }
+
+            /// The shard that owns what this key names.
+            pub fn home(self, shard_count: u16) -> ShardId {
+                // The remainder is below `shard_count`, so it fits.
+                ShardId((self.0 % u64::from(shard_count)) as u16)
+            }
+        }
+    };
+}
+
+name_key!(
+    /// A room, by the keyed hash of its canonical name. Two names with one key are told apart
+    /// when the second room would be created: it is refused.
+    RoomKey,
+    b'r'
+);
+name_key!(
+    /// A user, by the keyed hash of the canonical name.
+    UserKey,
+    b'u'
+);
+name_key!(
+    /// A user name's confusable skeleton (UTS 39, section 4), by its keyed hash. It decides the
+    /// user's home shard, so that look-alikes meet on one shard and exactly one wins.
+    SkeletonKey,
+    b's'
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_are_stable_across_releases() {
+        // A changed hash would move rooms away from their history.
+        assert_eq!(RoomKey::of("general").home(1), ShardId(0));
+        let homes: Vec<u16> = ["general", "r1", "마당"].iter().map(|n| RoomKey::of(n).home(7).0).collect();
+        assert_eq!(homes, HOMES_OF_SEVEN);
+    }
+
+    const HOMES_OF_SEVEN: [u16; 3] = [4, 1, 1];
+
+    #[test]
+    fn kinds_of_keys_do_not_share_a_hash() {
+        assert_ne!(RoomKey::of("a").0, UserKey::of("a").0);
+        assert_ne!(UserKey::of("a").0, SkeletonKey::of("a").0);
+    }
+}

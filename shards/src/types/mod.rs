@@ -1,0 +1,21 @@
+//! The words of the engine: identities, names, messages, and what shards say to each other.
+
+mod event;
+mod id;
+mod message;
+mod name;
+mod reply;
+mod request;
+mod text;
+mod time;
+
+pub use event::{Envelope, Event, RoomEvent};
+pub use id::{ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
+pub use message::{DraftId, Message};
+pub use name::{NameError, RoomName, UserName};
+pub use reply::{
+    HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary, WhoMember, WhoPage,
+};
+pub use request::{Away, Destination, Page, Request};
+pub use text::Text;
+pub use time::{Moment, Now, Timestamp};

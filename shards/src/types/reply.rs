@@ -1,0 +1,231 @@
+//! What one connection is told in answer.
+
+use super::id::Seq;
+use super::message::Message;
+use super::name::{RoomName, UserName};
+use super::request::Away;
+use super::text::Text;
+use super::time::Timestamp;
+use std::sync::Arc;
+
+/// An answer to one session.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The name is the session's.
+    Claimed {
+        /// The name.
+        user: UserName,
+        /// Whispers that came while the user was gone for less than the grace time: from whom, how many.
+        missed_whispers: Vec<(UserName, u32)>,
+    },
+    /// The session is in the room.
+    Joined(Box<Joined>),
+    /// The session is no longer in the room.
+    Left {
+        /// Which.
+        room: RoomName,
+    },
+    /// A whisper, to its reader and as the receipt to its author.
+    Whisper {
+        /// Who said it.
+        from: UserName,
+        /// To whom.
+        to: UserName,
+        /// What, shared by both.
+        message: Arc<Message>,
+        /// Whether this copy is the author's receipt.
+        is_receipt: bool,
+    },
+    /// The one whispered to is away; the whisper is stored all the same.
+    WhisperReaderAway {
+        /// Who.
+        to: UserName,
+        /// What was left about it.
+        away: Away,
+    },
+    /// What is known of a user.
+    Whois(UserSummary),
+    /// Who is in a room.
+    Who(WhoPage),
+    /// Rooms of one shard.
+    Rooms(RoomsPage),
+    /// Stored messages.
+    History(HistoryPage),
+    /// No, and why.
+    Refused(Refusal),
+}
+
+/// A room as a session finds it on coming in.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The room.
+    pub room: RoomName,
+    /// Who came in.
+    pub user: UserName,
+    /// The newest message's number.
+    pub head: Seq,
+    /// The latest messages, oldest first.
+    pub history: Vec<Arc<Message>>,
+    /// Members, this one included.
+    pub members: u32,
+    /// When the session takes up a membership kept through the grace time: the newest number when it was lost.
+    pub resumed_from: Option<Seq>,
+}
+
+/// Whether a user can be reached.
+#[derive(Clone, Debug)]
+pub enum Presence {
+    /// Here.
+    Online,
+    /// Here, but said to be away.
+    Away(Away),
+    /// Gone.
+    Offline {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// What anyone may know of a user.
+#[derive(Clone, Debug)]
+pub struct UserSummary {
+    /// The name.
+    pub name: UserName,
+    /// Whether it can be reached.
+    pub presence: Presence,
+    /// When it came online last.
+    pub online_since: Timestamp,
+}
+
+/// A member in a list.
+#[derive(Clone, Debug)]
+pub struct WhoMember {
+    /// The name.
+    pub name: UserName,
+    /// Whether the member said to be away.
+    pub is_away: bool,
+    /// Whether the member's connection was lost and the grace time runs.
+    pub is_lost: bool,
+}
+
+/// Who is in a room, at most [`WhoPage::MEMBERS_MAX`] of them.
+#[derive(Clone, Debug)]
+pub struct WhoPage {
+    /// The room.
+    pub room: RoomName,
+    /// Some or all members, by name.
+    pub members: Vec<WhoMember>,
+    /// All members, counted.
+    pub total: u32,
+}
+
+impl WhoPage {
+    /// The most members one page lists.
+    pub const MEMBERS_MAX: usize = 200;
+}
+
+/// A room in a list.
+#[derive(Clone, Debug)]
+pub struct RoomSummary {
+    /// The room.
+    pub room: RoomName,
+    /// Its members.
+    pub members: u32,
+    /// Its messages so far.
+    pub head: Seq,
+}
+
+/// The rooms of one shard, at most [`RoomsPage::ROOMS_MAX`], fullest first.
+#[derive(Clone, Debug)]
+pub struct RoomsPage {
+    /// Some or all of them.
+    pub rooms: Vec<RoomSummary>,
+    /// How many more match.
+    pub more: u32,
+}
+
+impl RoomsPage {
+    /// The most rooms one page lists.
+    pub const ROOMS_MAX: usize = 100;
+}
+
+/// A page of stored messages.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    /// The room.
+    pub room: RoomName,
+    /// Oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// The room's newest number.
+    pub head: Seq,
+    /// Messages that were asked for and are stored, but cannot be shown here: the gap, by its first and last number.
+    pub gap: Option<(Seq, Seq)>,
+}
+
+/// Why something was refused. Surfaces render it in their own words, naming value and remedy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The name is in use.
+    NameTaken {
+        /// Which.
+        name: UserName,
+    },
+    /// The name looks like one in use.
+    NameConfusable {
+        /// The name wanted.
+        name: UserName,
+        /// The name in use.
+        with: UserName,
+    },
+    /// Nobody of that name is or was here.
+    NoSuchUser {
+        /// Which.
+        name: UserName,
+    },
+    /// The user was here, and is not now.
+    UserOffline {
+        /// Who.
+        name: UserName,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// There is no such room.
+    NoSuchRoom {
+        /// Which.
+        room: Box<str>,
+    },
+    /// The room has all the members it may have.
+    RoomFull {
+        /// Which.
+        room: Box<str>,
+        /// How many that is.
+        members_max: u32,
+    },
+    /// Another room's key equals this one's (once in 2^64): choose another name.
+    RoomNameCollides {
+        /// Which.
+        room: Box<str>,
+    },
+    /// Only members may do that.
+    NotMember {
+        /// Of which room.
+        room: Box<str>,
+    },
+    /// The shard cannot store messages at the moment.
+    NotStored {
+        /// What a person may be told of the reason.
+        reason: Box<str>,
+    },
+    /// Too many connections from one address.
+    TooManyFromAddress {
+        /// How many there may be.
+        connections_max: u32,
+    },
+    /// What was to be said is a draft already said: it keeps its number.
+    DraftRepeated {
+        /// The number it got then.
+        seq: Seq,
+        /// The draft's id.
+        draft: Text,
+    },
+}

@@ -1,0 +1,237 @@
+//! What connections ask of a home shard.
+
+use super::id::{RoomKey, Seq, SessionId, ShardId, UserKey};
+use super::message::DraftId;
+use super::name::{RoomName, UserName};
+use super::text::Text;
+use std::net::IpAddr;
+
+/// Which stored messages of a room are asked for. Pages hold at most [`Page::MESSAGES_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// The newest `count`.
+    Last {
+        /// How many, at most.
+        count: u32,
+    },
+    /// The newest `count` below `seq`.
+    Before {
+        /// Not this one.
+        seq: Seq,
+        /// How many, at most.
+        count: u32,
+    },
+    /// The oldest `count` above `seq`.
+    After {
+        /// Not this one.
+        seq: Seq,
+        /// How many, at most.
+        count: u32,
+    },
+}
+
+impl Page {
+    /// The most messages one page holds.
+    pub const MESSAGES_MAX: u32 = 500;
+}
+
+/// What a session asks. Those that name a user go to that user's home, those that name a room to
+/// the room's; [`Request::Rooms`] goes to every shard and each answers.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Reserve a name for a session. Answered by `Claimed` or `NameRefused`.
+    Claim {
+        /// Who asks.
+        session: SessionId,
+        /// The name wanted.
+        name: UserName,
+    },
+    /// Give a name back. Not answered.
+    Release {
+        /// Who held it.
+        session: SessionId,
+        /// The name.
+        name: UserName,
+        /// Whether the user left on purpose; otherwise the name is kept for the grace time.
+        is_clean: bool,
+    },
+    /// Become away, with a text for those who whisper, or be back. Sent to the user's home and
+    /// to the homes of its rooms. Not answered.
+    SetAway {
+        /// Who.
+        user: UserName,
+        /// The room to tell, or the user's home when `None`.
+        room: Option<RoomKey>,
+        /// `Some` is away, with what was said about it; `None` is back.
+        away: Option<Away>,
+    },
+    /// What is known of a user. Answered by `Whois` or `Refused`.
+    Whois {
+        /// Who asks.
+        session: SessionId,
+        /// About whom.
+        name: UserName,
+    },
+    /// Say something to one user. The receipt is `Whisper`, or `Refused`.
+    Whisper {
+        /// Who asks.
+        session: SessionId,
+        /// The author.
+        from: UserName,
+        /// The reader.
+        to: UserName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// A whisper whose reader was found by its home, on its way to the direct room's home.
+    PublishDirect {
+        /// Where the receipt goes.
+        session: SessionId,
+        /// Where the message goes: the reader's sessions.
+        readers: Vec<SessionId>,
+        /// The direct room.
+        room: RoomName,
+        /// The author.
+        from: UserName,
+        /// The reader.
+        to: UserName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// A whisper reached a shard after its reader's session had ended: count it as unread.
+    WhisperMissed {
+        /// The author.
+        from: UserName,
+        /// The reader.
+        to: UserName,
+    },
+    /// Enter a room, made if new. Answered by `Joined` or `Refused`.
+    Join {
+        /// Who asks.
+        session: SessionId,
+        /// The user.
+        user: UserName,
+        /// The room.
+        room: RoomName,
+        /// Whether the user is away.
+        is_away: bool,
+    },
+    /// Leave a room. Answered by `Left`.
+    Leave {
+        /// Who asks.
+        session: SessionId,
+        /// The user.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// Whether the user left on purpose; otherwise membership is kept for the grace time.
+        is_clean: bool,
+    },
+    /// A member's new name. Not answered; the room sees it.
+    Rename {
+        /// Who asks.
+        session: SessionId,
+        /// The room.
+        room: RoomKey,
+        /// The name given up.
+        old: UserName,
+        /// The name taken.
+        new: UserName,
+    },
+    /// Say something in a room. The acknowledgement is the message itself, or `Refused`.
+    Publish {
+        /// Who asks.
+        session: SessionId,
+        /// The author.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// Stored messages of a room one is in. Answered by `History` or `Refused`.
+    History {
+        /// Who asks.
+        session: SessionId,
+        /// The user.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// Which messages.
+        page: Page,
+    },
+    /// Who is in a room. Answered by `Who` or `Refused`.
+    Who {
+        /// Who asks.
+        session: SessionId,
+        /// The room.
+        room: RoomName,
+    },
+    /// The rooms of one shard. Answered by `Rooms`, once from each shard.
+    Rooms {
+        /// Who asks.
+        session: SessionId,
+        /// Only names that contain this, compared without case; empty is all.
+        pattern: Box<str>,
+    },
+    /// Count a connection against its address, at the address's home. Answered only by `Refused`.
+    Admit {
+        /// Who came.
+        session: SessionId,
+        /// From where.
+        address: IpAddr,
+    },
+    /// The admitted connection is gone. Not answered.
+    Discharge {
+        /// From where it came.
+        address: IpAddr,
+    },
+}
+
+/// What an absent user leaves for those who whisper.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Away {
+    /// In the user's own words, if any.
+    pub text: Option<Text>,
+}
+
+/// Where a request is handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Destination {
+    /// On one shard.
+    Home(ShardId),
+    /// On every shard.
+    Every,
+}
+
+impl Request {
+    /// The shard that owns what this request is about.
+    pub fn destination(&self, shard_count: u16) -> Destination {
+        use Request as R;
+        Destination::Home(match self {
+            R::Claim { name, .. } | R::Release { name, .. } | R::Whois { name, .. } => {
+                name.skeleton().home(shard_count)
+            }
+            R::Whisper { to, .. } | R::WhisperMissed { to, .. } => to.skeleton().home(shard_count),
+            R::SetAway { user, room: None, .. } => user.skeleton().home(shard_count),
+            R::SetAway { room: Some(room), .. }
+            | R::Leave { room, .. }
+            | R::Rename { room, .. }
+            | R::Publish { room, .. }
+            | R::History { room, .. } => room.home(shard_count),
+            R::PublishDirect { room, .. } | R::Join { room, .. } | R::Who { room, .. } => {
+                room.key().home(shard_count)
+            }
+            R::Rooms { .. } => return Destination::Every,
+            R::Admit { address, .. } | R::Discharge { address } => {
+                UserKey::of(&address.to_string()).home(shard_count)
+            }
+        })
+    }
+}
