@@ -1,0 +1,124 @@
+//! What was acknowledged is there after the worst end a process can have.
+
+mod harness;
+
+use harness::{Client, Dice, PATIENCE, Said, Server};
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+const ROOMS: [&str; 3] = ["r1", "r2", "마당"];
+const WRITERS: usize = 8;
+const ROUNDS: usize = 5;
+/// Messages a writer has on their way: enough that every batch holds many.
+const IN_FLIGHT: usize = 16;
+/// The longest time between the first message and the kill, in milliseconds.
+const KILL_AFTER_MS_MAX: u64 = 400;
+
+/// The seed of this run: `MADANG_TEST_SEED`, or the time.
+fn seed() -> u64 {
+    let given = std::env::var("MADANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.map_or(0, |now| now.as_nanos() as u64)
+    })
+}
+
+/// What one writer read in its room, in order, until its connection broke.
+struct Heard {
+    room: &'static str,
+    name: String,
+    lines: Vec<String>,
+}
+
+/// Talks as fast as its own lines come back, until the server is gone.
+fn talk(address: SocketAddr, round: usize, writer: usize, all_are_in: &Barrier) -> Heard {
+    let (room, name) = (ROOMS[writer % ROOMS.len()], format!("writer{writer}"));
+    let mut client = Client::login_to(address, &name, room);
+    all_are_in.wait();
+    let own = format!("{name}: ");
+    let mut next = 0;
+    let mut mouth = client.writer();
+    let mut say = |count: usize| {
+        let lines: String =
+            (next..next + count).map(|number| format!("round {round} number {number}\n")).collect();
+        next += count;
+        // The server may be gone: then the reading ends, too.
+        let _ = mouth.write_all(lines.as_bytes());
+    };
+    say(IN_FLIGHT);
+    let mut lines = Vec::new();
+    while let Some(line) = client.next_line(PATIENCE) {
+        if line.starts_with(&own) {
+            say(1);
+        }
+        if line.contains(": round ") {
+            lines.push(line);
+        }
+    }
+    Heard { room, name, lines }
+}
+
+/// One life of the server: everyone talks, and at a random moment it is killed.
+fn live_and_die(server: &mut Server, round: usize, dice: &mut Dice) -> Vec<Heard> {
+    let all_are_in = Arc::new(Barrier::new(WRITERS + 1));
+    let address = server.address;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let all_are_in = Arc::clone(&all_are_in);
+            thread::spawn(move || talk(address, round, writer, &all_are_in))
+        })
+        .collect();
+    all_are_in.wait();
+    thread::sleep(Duration::from_millis(1 + dice.roll(KILL_AFTER_MS_MAX)));
+    server.kill_nine();
+    writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
+}
+
+/// Everything anybody read in the room is in its log, in the order it was read in, each once.
+fn check_heard(heard: &Heard, stored: &[Said]) {
+    let Some(first) = heard.lines.first() else { return };
+    let lines: Vec<String> = stored.iter().map(Said::line).collect();
+    let start = lines.iter().position(|line| line == first);
+    let start = start.unwrap_or_else(|| panic!("{} read {first:?}, and it is not stored", heard.name));
+    let after = &lines[start..(start + heard.lines.len()).min(lines.len())];
+    assert!(*after == *heard.lines, "what {} read in {} is stored otherwise", heard.name, heard.room);
+}
+
+fn check_numbers(room: &str, stored: &[Said]) {
+    for (place, said) in stored.iter().enumerate() {
+        assert_eq!(said.seq, place as u64 + 1, "{room} has a gap or a repeat at {said:?}");
+    }
+    let distinct: HashSet<String> = stored.iter().map(Said::line).collect();
+    assert_eq!(distinct.len(), stored.len(), "{room} holds a message twice");
+}
+
+#[test]
+fn acked_messages_survive_kill_nine() {
+    let seed = seed();
+    println!("seed {seed}: repeat with MADANG_TEST_SEED={seed}");
+    let mut dice = Dice(seed);
+    let mut server = Server::start(2, &[]);
+    let mut heard = Vec::new();
+    for round in 0..ROUNDS {
+        heard.extend(live_and_die(&mut server, round, &mut dice));
+        server.start_again();
+
+        let logs: HashMap<&str, Vec<Said>> = ROOMS.iter().map(|room| (*room, server.export(room))).collect();
+        heard.iter().for_each(|heard| check_heard(heard, &logs[heard.room]));
+        for (room, stored) in &logs {
+            check_numbers(room, stored);
+            let name = format!("reader-of-{room}");
+            let mut reader = server.login(&name);
+            reader.enter(room, &name);
+            reader.expect_all(stored[stored.len().saturating_sub(15)..].iter().map(Said::line));
+        }
+    }
+    let read: usize = heard.iter().map(|heard| heard.lines.len()).sum();
+    assert!(read > ROUNDS * WRITERS, "only {read} messages were acknowledged: this run shows nothing");
+    assert!(server.terminate().0.success());
+    server.verify();
+}

@@ -1,0 +1,255 @@
+//! A person at `nc`: types lines, and reads what comes.
+
+use super::PATIENCE;
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// What a server says when it wants a name. No line end follows it.
+pub const PROMPT: &str = "name: ";
+
+/// One connection. Every read gives up after [`PATIENCE`] and shows all that was read so far.
+pub struct Client {
+    stream: TcpStream,
+    /// What came and is not a whole line yet.
+    pending: Vec<u8>,
+    /// Every line so far.
+    transcript: Vec<String>,
+    /// Before it has a name, the prompt counts as a line.
+    is_named: bool,
+}
+
+impl Client {
+    /// Connects, and says nothing.
+    pub fn connect(address: SocketAddr) -> Client {
+        Client::over(TcpStream::connect(address).expect("connect"))
+    }
+
+    /// Connects with a receive buffer as small as the kernel allows.
+    pub fn connect_with_small_buffer(address: SocketAddr) -> Client {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        sockopt::set_socket_recv_buffer_size(&socket, 1).expect("set the receive buffer");
+        rustix::net::connect(&socket, &address).expect("connect");
+        Client::over(TcpStream::from(socket))
+    }
+
+    fn over(stream: TcpStream) -> Client {
+        stream.set_nodelay(true).expect("switch Nagle's delay off");
+        stream.set_write_timeout(Some(PATIENCE)).expect("set a time-out");
+        Client { stream, pending: Vec::new(), transcript: Vec::new(), is_named: false }
+    }
+
+    /// Connects, says a name and is in the lobby. Its history, if any, is not read yet.
+    pub fn login(address: SocketAddr, name: &str) -> Client {
+        let mut client = Client::connect(address);
+        client.expect(PROMPT);
+        client.name(name);
+        client
+    }
+
+    /// Says a name that is accepted.
+    pub fn name(&mut self, name: &str) {
+        self.send(name);
+        self.expect_next(&format!("{name} has joined general"));
+        self.is_named = true;
+    }
+
+    /// Logs in with a name that is given back at this moment, perhaps on another shard.
+    pub fn login_when_free(address: SocketAddr, name: &str) -> Client {
+        let deadline = Instant::now() + PATIENCE;
+        let mut client = Client::connect(address);
+        client.expect(PROMPT);
+        loop {
+            client.send(name);
+            let answer = client.read_line();
+            if answer == format!("{name} has joined general") {
+                client.is_named = true;
+                return client;
+            }
+            client.expect_next(PROMPT);
+            assert!(answer.contains("taken") && Instant::now() < deadline, "{answer}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Logs in, goes to a room and has left the lobby. The room's history is passed over.
+    pub fn login_to(address: SocketAddr, name: &str, room: &str) -> Client {
+        let mut client = Client::login(address, name);
+        client.enter(room, name);
+        client.ask("/who general"); // asked of the lobby's home behind the leave, and answered after it
+        client
+    }
+
+    /// Goes to a room. Its history, if any, is not read yet.
+    pub fn enter(&mut self, room: &str, name: &str) {
+        self.send(&format!("/channel {room}"));
+        self.expect(&format!("{name} has joined {room}"));
+    }
+
+    /// Types a line.
+    pub fn send(&mut self, line: &str) {
+        self.send_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap_or_else(|error| self.fail(&format!("cannot send: {error}")));
+    }
+
+    /// Types a line and returns what is answered before the pong behind it. For commands that are
+    /// answered in order; talk is not, as it is on disk first.
+    pub fn ask(&mut self, line: &str) -> Vec<String> {
+        self.send(line);
+        self.send("/ping");
+        self.expect("pong")
+    }
+
+    /// Waits until what was said about this user has reached the room's home and the user's own.
+    pub fn settle(&mut self, name: &str) {
+        self.ask("/who");
+        self.ask(&format!("/whois {name}"));
+    }
+
+    /// Reads up to exactly this line, and returns what came before it.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str) -> Vec<String> {
+        let start = self.transcript.len();
+        loop {
+            match self.next_line(PATIENCE) {
+                Some(found) if found == line => {
+                    return self.transcript[start..self.transcript.len() - 1].to_vec();
+                }
+                Some(_) => {}
+                None => self.fail(&format!("closed before {line:?}")),
+            }
+        }
+    }
+
+    /// Reads one line, which must be exactly this.
+    #[track_caller]
+    pub fn expect_next(&mut self, line: &str) {
+        let found = self.read_line();
+        if found != line {
+            self.fail(&format!("expected {line:?} next, found {found:?}"));
+        }
+    }
+
+    /// Reads these lines, in this order and nothing between them.
+    #[track_caller]
+    pub fn expect_all<L: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = L>) {
+        for line in lines {
+            self.expect_next(line.as_ref());
+        }
+    }
+
+    /// Reads one line, which must be an error that holds all these words.
+    #[track_caller]
+    pub fn expect_error(&mut self, words: &[&str]) -> String {
+        let found = self.read_line();
+        if !found.starts_with("! ") || !words.iter().all(|word| found.contains(word)) {
+            self.fail(&format!("expected an error with {words:?}, found {found:?}"));
+        }
+        found
+    }
+
+    /// Reads one line, whatever it is.
+    #[track_caller]
+    pub fn read_line(&mut self) -> String {
+        self.next_line(PATIENCE).unwrap_or_else(|| self.fail("closed where a line was due"))
+    }
+
+    /// Reads the next line; `None` when the server has closed the connection.
+    #[track_caller]
+    pub fn next_line(&mut self, patience: Duration) -> Option<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(line) = self.take_line() {
+                self.transcript.push(line.clone());
+                return Some(line);
+            }
+            if !self.receive(deadline) {
+                return None;
+            }
+        }
+    }
+
+    /// Reads to the end of the connection, and returns the lines that came.
+    #[track_caller]
+    pub fn expect_closed(&mut self) -> Vec<String> {
+        let start = self.transcript.len();
+        while self.next_line(PATIENCE).is_some() {}
+        if !self.pending.is_empty() {
+            let rest = String::from_utf8_lossy(&self.pending).into_owned();
+            self.transcript.push(rest);
+        }
+        self.transcript[start..].to_vec()
+    }
+
+    /// Reads bytes as they come, to the end of the connection.
+    #[track_caller]
+    pub fn expect_closed_raw(&mut self) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.receive(deadline) {}
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Ends its own side, as Ctrl-D at `nc -N` does.
+    pub fn finish_sending(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("end the sending side");
+    }
+
+    /// Breaks the connection with a reset.
+    pub fn reset(self) {
+        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).expect("set linger");
+    }
+
+    /// A second handle on the connection, to write while this one reads.
+    pub fn writer(&self) -> TcpStream {
+        self.stream.try_clone().expect("a second handle")
+    }
+
+    fn take_line(&mut self) -> Option<String> {
+        let bytes = if !self.is_named && self.pending.starts_with(PROMPT.as_bytes()) {
+            self.pending.drain(..PROMPT.len()).collect()
+        } else {
+            let end = self.pending.iter().position(|byte| *byte == b'\n')?;
+            let mut line: Vec<u8> = self.pending.drain(..=end).collect();
+            line.pop();
+            line
+        };
+        Some(String::from_utf8(bytes).unwrap_or_else(|error| self.fail(&format!("not UTF-8: {error:?}"))))
+    }
+
+    /// Waits for more; false when there is no more to come.
+    #[track_caller]
+    fn receive(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.fail("nothing more came");
+        }
+        self.stream.set_read_timeout(Some(left)).expect("set a time-out");
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.pending.extend_from_slice(&buffer[..count]);
+                true
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => false,
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => self.fail("nothing more came"),
+                _ => self.fail(&format!("cannot read: {error}")),
+            },
+        }
+    }
+
+    /// Ends the test, showing what this connection has read.
+    #[track_caller]
+    fn fail(&self, why: &str) -> ! {
+        let shown: Vec<String> =
+            self.transcript.iter().rev().take(40).rev().map(|line| format!("  {line}")).collect();
+        let pending = String::from_utf8_lossy(&self.pending);
+        panic!("{why}; read so far:\n{}\n  and without an end: {pending:?}", shown.join("\n"));
+    }
+}

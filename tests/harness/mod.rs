@@ -1,0 +1,46 @@
+//! The real binary, started on a directory of its own, and people who talk to it over sockets.
+
+// Each file of tests is a program of its own and uses its own part of this.
+#![allow(dead_code, unused_imports)]
+
+mod client;
+mod lobby;
+mod server;
+
+pub use client::Client;
+pub use lobby::Lobby;
+pub use server::{Said, Server, refused_start};
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up. Generous, as machines are shared.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Keeps a promise on one shard, and on several among which rooms and users are spread.
+pub fn on_one_shard_and_on_three(promise: impl Fn(&Server)) {
+    for shards in [1, 3] {
+        promise(&Server::start(shards, &[]));
+    }
+}
+
+/// Alice and Bob, both in the lobby, each having seen the other come.
+pub fn alice_and_bob(server: &Server) -> (Client, Client) {
+    let mut alice = server.login("alice");
+    let bob = server.login("bob");
+    alice.expect_next("bob has joined general");
+    (alice, bob)
+}
+
+/// A sequence of numbers that a seed decides (SplitMix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// The next number below `limit`.
+    pub fn roll(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}

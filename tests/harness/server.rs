@@ -1,0 +1,209 @@
+//! A server process on a temporary directory, its end, and what its log holds afterwards.
+
+use super::{Client, PATIENCE};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a start may take: segments are filled with zeros, on a disk that others use too.
+const START_MAX: Duration = Duration::from_secs(30);
+/// How often a process is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// What tests do not measure: the message rate. Segments are small, so that many are sealed.
+const SETTINGS: [&str; 2] = ["limits.messages_per_second=0", "log.segment_bytes=1048576"];
+
+/// A server, or its directory while it is stopped.
+pub struct Server {
+    child: Child,
+    /// Where `nc` would connect.
+    pub address: SocketAddr,
+    arguments: Vec<String>,
+    directory: TempDir,
+}
+
+/// A message as the log holds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    pub seq: u64,
+    pub author: String,
+    pub text: String,
+}
+
+impl Said {
+    /// As it is shown in a room.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.author, self.text)
+    }
+}
+
+impl Server {
+    /// Starts a server on an empty directory; `settings` are `KEY=VALUE`.
+    pub fn start(shards: u16, settings: &[&str]) -> Server {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let mut arguments = vec!["--shards".to_owned(), shards.to_string()];
+        for setting in SETTINGS.iter().chain(settings) {
+            arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
+        }
+        let (child, address) = launch(directory.path(), &arguments);
+        Server { child, address, arguments, directory }
+    }
+
+    /// Starts the server again on what it left behind, after it has ended.
+    pub fn start_again(&mut self) {
+        (self.child, self.address) = launch(self.directory.path(), &self.arguments);
+    }
+
+    /// A user in the lobby.
+    pub fn login(&self, name: &str) -> Client {
+        Client::login(self.address, name)
+    }
+
+    /// A user in a room.
+    pub fn login_to(&self, name: &str, room: &str) -> Client {
+        Client::login_to(self.address, name, room)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its data lies.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill_nine(&mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// Ends it with SIGTERM. Returns its status and how long it took.
+    #[track_caller]
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let asked_at = Instant::now();
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("send SIGTERM");
+        while asked_at.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                return (status, asked_at.elapsed());
+            }
+            sleep(LOOK);
+        }
+        panic!("the server did not end {PATIENCE:?} after SIGTERM");
+    }
+
+    /// What the log holds of a room.
+    #[track_caller]
+    pub fn export(&self, room: &str) -> Vec<Said> {
+        let output = self.log(&["export", "--room", room, "--format", "jsonl"]);
+        assert!(output.status.success(), "log export: {output:?}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8 from log export");
+        text.lines().map(said).collect()
+    }
+
+    /// Checks the log as `madang log verify` does.
+    #[track_caller]
+    pub fn verify(&self) {
+        let output = self.log(&["verify"]);
+        assert!(output.status.success(), "log verify: {output:?}");
+    }
+
+    fn log(&self, arguments: &[&str]) -> Output {
+        let (command, rest) = arguments.split_first().expect("a command of madang log");
+        let mut program = madang();
+        program.args(["log", command, "--data"]).arg(self.data()).args(rest);
+        program.stdin(Stdio::null()).output().expect("run madang log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the server's last words:\n{}", words_of(self.directory.path()));
+        }
+    }
+}
+
+/// Tries to start a server that must refuse, and returns what it said.
+#[track_caller]
+pub fn refused_start(data: &Path, listen: &str) -> Output {
+    let mut program = madang();
+    program.args(["serve", "--shards", "1", "--listen", listen, "--data"]).arg(data);
+    let mut child = program
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run madang");
+    let started_at = Instant::now();
+    while child.try_wait().expect("wait").is_none() {
+        if started_at.elapsed() > START_MAX {
+            child.kill().expect("kill");
+            panic!("a server that must refuse to start runs: {:?}", child.wait_with_output());
+        }
+        sleep(LOOK);
+    }
+    child.wait_with_output().expect("read its output")
+}
+
+fn launch(directory: &Path, arguments: &[String]) -> (Child, SocketAddr) {
+    let mut program = madang();
+    program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.join("data")).args(arguments);
+    // Files, as a pipe that nobody reads would stop the server when it is full.
+    let file = |name: &str| File::create(directory.join(name)).expect("a file for the server's words");
+    program.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+    let mut child = program.spawn().expect("run madang");
+    let started_at = Instant::now();
+    loop {
+        let stdout = fs::read_to_string(directory.join("stdout")).expect("read the server's words");
+        if let Some(address) = announced(&stdout) {
+            return (child, address);
+        }
+        let ended = child.try_wait().expect("wait");
+        if ended.is_some() || started_at.elapsed() > START_MAX {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the server does not listen (ended: {ended:?}):\n{}", words_of(directory));
+        }
+        sleep(LOOK);
+    }
+}
+
+/// The address in `madang: talk to me with: nc HOST PORT`, once its line is complete.
+fn announced(stdout: &str) -> Option<SocketAddr> {
+    let (complete, _) = stdout.rsplit_once('\n')?;
+    complete.lines().find_map(|line| {
+        let (host, port) = line.split_once(": nc ")?.1.trim().split_once(' ')?;
+        Some(SocketAddr::new(host.parse().ok()?, port.parse().ok()?))
+    })
+}
+
+/// The program under test, away from this machine's configuration and environment.
+fn madang() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_madang"));
+    let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("MADANG_");
+    std::env::vars_os().map(|(name, _)| name).filter(ours).for_each(|name| {
+        program.env_remove(name);
+    });
+    program
+}
+
+fn words_of(directory: &Path) -> String {
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+    format!("{}{}", read("stdout"), read("stderr"))
+}
+
+fn said(line: &str) -> Said {
+    let value: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
+    let text = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}")).to_owned();
+    let seq = value["seq"].as_u64().unwrap_or_else(|| panic!("no seq in {line}"));
+    Said { seq, author: text("author"), text: text("text") }
+}
