@@ -1,3 +1,12 @@
 //! Madang: a chat server that puts every message on disk before anyone sees it.
 
-fn main() {}
+mod cli;
+mod config;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}
