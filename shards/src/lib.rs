@@ -4,4 +4,6 @@
 
 pub mod types;
 
+pub mod log;
+
 pub mod connection;
