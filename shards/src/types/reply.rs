@@ -1,10 +1,9 @@
 //! What one connection is told in answer.
 
 use super::id::Seq;
-use super::message::Message;
+use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::request::Away;
-use super::text::Text;
 use super::time::Timestamp;
 use std::sync::Arc;
 
@@ -226,6 +225,6 @@ pub enum Refusal {
         /// The number it got then.
         seq: Seq,
         /// The draft's id.
-        draft: Text,
+        draft: DraftId,
     },
 }

@@ -1,10 +1,11 @@
 //! What connections ask of a home shard.
 
 use super::id::{RoomKey, Seq, SessionId, ShardId, UserKey};
-use super::message::DraftId;
+use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Which stored messages of a room are asked for. Pages hold at most [`Page::MESSAGES_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +109,8 @@ pub enum Request {
         from: UserName,
         /// The reader.
         to: UserName,
+        /// What was said: a session that took up the name meanwhile gets it.
+        message: Arc<Message>,
     },
     /// Enter a room, made if new. Answered by `Joined` or `Refused`.
     Join {
