@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod line;
 mod serve;
 mod telemetry;
 
