@@ -36,6 +36,7 @@ impl Session {
             Reply::Rooms(page) => self.gather(page, link),
             Reply::History(page) => self.history(page, link),
             Reply::Refused(refusal) => self.refused(settings, refusal, link),
+            Reply::NotSaid(refusal) => words::refusal(refusal, link.core.style, &mut link.core.outbox),
         }
         self.settle(settings, link);
     }
@@ -159,10 +160,8 @@ impl Session {
 
     fn refused(&mut self, settings: &LineSettings, refusal: &Refusal, link: &mut Link<'_>) {
         words::refusal(refusal, link.core.style, &mut link.core.outbox);
-        if !self.is_ended_by(refusal) {
-            return;
-        }
         match self.state {
+            State::Naming | State::Present => return,
             State::Claiming => self.state = State::Naming,
             // Whoever is no member any more has left.
             State::Leaving => {
@@ -174,31 +173,6 @@ impl Session {
             _ => self.state = State::Present,
         }
         self.prompt(link);
-    }
-
-    /// Whether a refusal answers what is awaited. Lines are said without waiting, so that a
-    /// refusal of one of those may come meanwhile: it must not end the wait for another answer.
-    fn is_ended_by(&self, refusal: &Refusal) -> bool {
-        use Refusal as R;
-        match &self.state {
-            State::Naming | State::Present => false,
-            State::Claiming | State::Renaming => {
-                matches!(refusal, R::NameTaken { .. } | R::NameConfusable { .. })
-            }
-            State::Joining => match refusal {
-                R::RoomFull { .. } | R::NoSuchRoom { .. } => true,
-                // A whisper's room has both names in it, which no channel's can have.
-                R::RoomNameCollides { room } => RoomName::parse(room).is_ok(),
-                _ => false,
-            },
-            State::Leaving => matches!(refusal, R::NotMember { .. } | R::NoSuchRoom { .. }),
-            State::Asking(Question::History(_)) => {
-                matches!(refusal, R::NotMember { .. } | R::NoSuchRoom { .. })
-            }
-            State::Asking(Question::Who) => matches!(refusal, R::NoSuchRoom { .. } | R::NotMember { .. }),
-            State::Asking(Question::Whois) => matches!(refusal, R::NoSuchUser { .. } | R::UserOffline { .. }),
-            State::Asking(Question::Rooms(_)) => false,
-        }
     }
 
     /// Ends the wait for the answer to one kind of question.

@@ -65,6 +65,8 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, true)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // Telnet sends the byte of its DATA MARK as urgent data (RFC 854): it stays in its place.
+    sockopt::set_socket_oobinline(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEP_ALIVE_INTERVAL)?;

@@ -104,9 +104,7 @@ impl<S: Surface> Shard<S> {
             _ => {}
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_answer_to_send = matches!(&reply, Reply::Whisper { is_receipt: true, .. })
-            || matches!(&reply, Reply::Refused(refusal) if answers_a_send(refusal));
-        if is_answer_to_send {
+        if matches!(&reply, Reply::NotSaid(_) | Reply::Whisper { is_receipt: true, .. }) {
             connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
         }
         self.with_link(id, |surface, protocol, link| surface.reply(protocol, &reply, link));
@@ -239,16 +237,4 @@ fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::
     if let Some(own) = core.subscriptions.iter_mut().find(|own| own.room == to.room) {
         own.position = to.position;
     }
-}
-
-/// Whether a refusal answers a message or a whisper.
-fn answers_a_send(refusal: &Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::NotMember { .. }
-            | Refusal::NotStored { .. }
-            | Refusal::DraftRepeated { .. }
-            | Refusal::NoSuchUser { .. }
-            | Refusal::UserOffline { .. }
-    )
 }

@@ -95,13 +95,15 @@ impl Homes {
                 self.leave(session, user, room, is_clean, &mut effects);
             }
             Request::Rename { session, room, old, new } => {
-                self.with_room(room, session, &mut effects, |r, e, _| {
+                self.with_room(room, session, Reply::Refused, &mut effects, |r, e, _| {
                     r.rename(session, &old, &new, e);
                     Ok(())
                 })
             }
             Request::History { session, user, room, page } => {
-                self.with_room(room, session, &mut effects, |r, e, _| r.history(session, user, page, e));
+                self.with_room(room, session, Reply::Refused, &mut effects, |r, e, _| {
+                    r.history(session, user, page, e)
+                });
             }
             Request::Who { session, room } => {
                 let is_known =
@@ -110,7 +112,7 @@ impl Homes {
                     let room = room.as_str().into();
                     return refuse(session, Refusal::NoSuchRoom { room }, &mut effects);
                 }
-                self.with_room(room.key(), session, &mut effects, |r, e, _| {
+                self.with_room(room.key(), session, Reply::Refused, &mut effects, |r, e, _| {
                     r.who(session, e);
                     Ok(())
                 });
@@ -182,7 +184,7 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         let now = effects.now;
-        self.with_room(room, session, effects, |room, events, log| {
+        self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
             let message = room.publish(session, user, draft, text, now, events)?;
             log.accept(&message);
             Ok(())
@@ -205,7 +207,7 @@ impl Homes {
             room: Room::new(room.clone(), Kind::Direct),
             last_batch: BatchId::default(),
         });
-        self.with_room(room.key(), session, effects, |found, events, log| {
+        self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
             if !found.name().is_same_as(room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
             }
@@ -228,7 +230,7 @@ impl Homes {
             room: Room::new(room.clone(), Kind::Channel),
             last_batch: BatchId::default(),
         });
-        self.with_room(room.key(), session, effects, |found, events, _| {
+        self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
             found.join(session, user, room, is_away, &limits, events)
         });
     }
@@ -243,7 +245,7 @@ impl Homes {
     ) {
         let (limits, now) = (self.settings.rooms, effects.now);
         let mut grace_ends = None;
-        self.with_room(room, session, effects, |found, events, _| {
+        self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
             grace_ends = found.leave(session, user, is_clean, now, &limits, events);
             Ok(())
         });
@@ -279,15 +281,18 @@ impl Homes {
     }
 
     /// Lets a room act, appends what it accepts, and sends its events on or holds them back.
+    /// `no` makes the answer of a refusal.
     fn with_room(
         &mut self,
         key: RoomKey,
         session: SessionId,
+        no: fn(Refusal) -> Reply,
         effects: &mut Effects<'_>,
         act: impl FnOnce(&mut Room, &mut Vec<ShardEvent>, &mut Acceptance<'_>) -> Result<(), Refusal>,
     ) {
         let Some(resident) = self.rooms.get_mut(&key) else {
-            return refuse(session, Refusal::NotMember { room: "".into() }, effects);
+            effects.counters.refusals += 1;
+            return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
         };
         let mut acceptance = Acceptance { log: effects.log, batch: None };
         let done = act(&mut resident.room, &mut self.events, &mut acceptance);
@@ -297,7 +302,7 @@ impl Homes {
         }
         if let Err(refusal) = done {
             effects.counters.refusals += 1;
-            let reply = Event::Reply { to: session.connection, reply: Reply::Refused(refusal) };
+            let reply = Event::Reply { to: session.connection, reply: no(refusal) };
             self.events.push((session.shard, reply));
         }
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
@@ -313,7 +318,10 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         match self.users.route_whisper(&from, to) {
-            Err(refusal) => refuse(session, refusal, effects),
+            Err(refusal) => {
+                effects.counters.refusals += 1;
+                tell(session, Reply::NotSaid(refusal), effects.outbound);
+            }
             Ok(route) => {
                 if let Some(away) = route.away {
                     let to = route.reader.clone();

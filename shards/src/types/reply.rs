@@ -50,8 +50,11 @@ pub enum Reply {
     Rooms(RoomsPage),
     /// Stored messages.
     History(HistoryPage),
-    /// No, and why.
+    /// What was asked is refused, and why.
     Refused(Refusal),
+    /// What was to be said is refused, and why: the answer to `Publish` and `Whisper`, which a
+    /// session sends without waiting for others.
+    NotSaid(Refusal),
 }
 
 /// A room as a session finds it on coming in.

@@ -40,7 +40,7 @@ impl Page {
 /// the room's; [`Request::Rooms`] goes to every shard and each answers.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Reserve a name for a session. Answered by `Claimed` or `NameRefused`.
+    /// Reserve a name for a session. Answered by `Claimed` or `Refused`.
     Claim {
         /// Who asks.
         session: SessionId,
@@ -73,7 +73,7 @@ pub enum Request {
         /// About whom.
         name: UserName,
     },
-    /// Say something to one user. The receipt is `Whisper`, or `Refused`.
+    /// Say something to one user. The receipt is `Whisper`, or `NotSaid`.
     Whisper {
         /// Who asks.
         session: SessionId,
@@ -145,7 +145,7 @@ pub enum Request {
         /// The name taken.
         new: UserName,
     },
-    /// Say something in a room. The acknowledgement is the message itself, or `Refused`.
+    /// Say something in a room. The acknowledgement is the message itself, or `NotSaid`.
     Publish {
         /// Who asks.
         session: SessionId,

@@ -152,8 +152,8 @@ fn a_refused_line_does_not_end_the_wait_for_a_room() {
     let mut rig = Rig::named("alice");
     rig.answers = false;
     rig.send("/msg ghost boo\nhello\n/channel r2\nhi\n");
-    rig.reply(Reply::Refused(Refusal::NoSuchUser { name: user("ghost") }));
-    rig.reply(Reply::Refused(Refusal::NotStored { reason: "the disk is full".into() }));
+    rig.reply(Reply::NotSaid(Refusal::NoSuchUser { name: user("ghost") }));
+    rig.reply(Reply::NotSaid(Refusal::NotStored { reason: "the disk is full".into() }));
     assert_eq!(rig.pending(), b"hi\n");
     rig.reply(joined("r2", None));
     assert_eq!(rig.pending(), b"");
