@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod line;
+mod log_command;
 mod serve;
 mod telemetry;
 

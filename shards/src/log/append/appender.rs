@@ -1,17 +1,16 @@
 //! Group commit, as a state machine: while one batch is on its way to the disk, the next fills.
 
 use super::batch::{Batch, BatchId, SealedSegment};
+use super::current::{Current, START_BYTES};
 use super::durability::Durability;
 use crate::log::format::{
-    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, HEADER_BYTES, MessageRecord, Place, Record,
-    SEAL_FRAME_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentNumber, push_frame,
-    stamp_frames,
+    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, MessageRecord, Place, Record, SEAL_FRAME_BYTES,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentNumber, push_frame, stamp_frames,
 };
 use crate::types::{Message, ShardId};
 
 /// The most that one commit writes. Larger ones gain nothing and hold messages back longer.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
-const START_BYTES: u64 = HEADER_BYTES as u64;
 
 /// A place in the log of one shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -47,21 +46,6 @@ pub struct Appender {
     retry: Option<Retry>,
     /// The batch taken last has failed before, and begins with the note of it.
     is_retried: bool,
-}
-
-/// The segment that is appended to. Invariant: `synced_bytes <= end_bytes <= capacity_bytes`.
-#[derive(Debug)]
-struct Current {
-    number: SegmentNumber,
-    capacity_bytes: u64,
-    /// Where the next batch goes.
-    end_bytes: u64,
-    /// All below was written and synced.
-    synced_bytes: u64,
-    /// The commits it has seen.
-    batches: u32,
-    /// What it holds, by committed batches.
-    counts: SealRecord,
 }
 
 #[derive(Debug)]
@@ -172,7 +156,7 @@ impl Appender {
         let needed = (bytes.len() + SEAL_FRAME_BYTES) as u64;
         let is_spent = self.current.end_bytes + needed > self.current.capacity_bytes;
         let seals = is_spent.then(|| {
-            let sealed = self.sealed(false);
+            let sealed = self.current.sealed(self.shard, false);
             self.begin_segment();
             sealed
         });
@@ -216,7 +200,7 @@ impl Appender {
         let mut bytes = batch.bytes;
         let left = match batch.seals {
             Some(left) => left,
-            None => self.sealed(true),
+            None => self.current.sealed(self.shard, true),
         };
         // A second failure keeps the note of the first: it names the last segment that counts.
         if !self.is_retried {
@@ -233,7 +217,8 @@ impl Appender {
     /// Finishes the current segment, at a clean end; `None` while messages wait, or when it holds
     /// nothing. Nothing is appended after it.
     pub fn finish(&mut self) -> Option<SealedSegment> {
-        (self.is_idle() && self.current.end_bytes > START_BYTES).then(|| self.sealed(false))
+        (self.is_idle() && self.current.end_bytes > START_BYTES)
+            .then(|| self.current.sealed(self.shard, false))
     }
 
     fn landed(&mut self, batch: &Batch) -> SealRecord {
@@ -256,36 +241,7 @@ impl Appender {
         Batch { id: self.last_taken, segment: current.number, offset_bytes: current.end_bytes, bytes, seals }
     }
 
-    fn sealed(&self, is_abandoned: bool) -> SealedSegment {
-        let Current { number, end_bytes, batches, counts, .. } = self.current;
-        let place = Place { shard: self.shard, segment: number };
-        let frame = seal_frame(place, end_bytes, batches + 1, counts);
-        SealedSegment { number, end_offset_bytes: end_bytes, frame, is_abandoned }
-    }
-
     fn begin_segment(&mut self) {
         self.current = Current::start(self.current.number.next(), self.segment_bytes);
     }
-}
-
-impl Current {
-    fn start(number: SegmentNumber, capacity_bytes: u64) -> Current {
-        Current {
-            number,
-            capacity_bytes,
-            end_bytes: START_BYTES,
-            synced_bytes: START_BYTES,
-            batches: 0,
-            counts: SealRecord::default(),
-        }
-    }
-}
-
-/// The bytes that finish a segment at `end_bytes`, to be written once all before them is on disk.
-pub fn seal_frame(place: Place, end_bytes: u64, batch: u32, counts: SealRecord) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(SEAL_FRAME_BYTES);
-    push_frame(&mut frame, &Record::Seal(counts));
-    assert_eq!(frame.len(), SEAL_FRAME_BYTES, "the room kept for a seal is a seal's");
-    stamp_frames(&mut frame, place, end_bytes as usize, batch, end_bytes as usize);
-    frame
 }

@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
-use super::segment::{READS_OF_A_RUNNING_LOG, read_segment};
+use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{Found, Place, Scan, SegmentNumber, StoredMessage};
 use crate::types::{RoomName, Seq};
@@ -50,21 +50,23 @@ pub fn export_room(
     let mut export = Export::default();
     let mut last = None;
     for (plan, segment) in ordered(files, &plans, &mut matcher, &mut buffer, progress)? {
-        let contents = read_segment(files, plan, segment, &mut buffer, READS_OF_A_RUNNING_LOG)?;
-        if !plan.is_void(segment) && !contents.is_empty() {
-            export.faults.extend(contents.faults(files, plan, segment));
-        }
-        for (offset, message) in &contents.messages {
-            if !matcher.matches(message) {
-                continue;
+        let given = with_segment(files, plan, segment, &mut buffer, READS_OF_A_RUNNING_LOG, |contents| {
+            if !plan.is_void(segment) && !contents.is_empty() {
+                export.faults.extend(contents.faults(files, plan, segment));
             }
-            let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
-            export.faults.extend(step(files, room, last, at, message.number()));
-            last = Some(message.number());
-            export.records += 1;
-            sink(message).map_err(ExportError::Sink)?;
-        }
-        drop(contents);
+            for (offset, message) in &contents.messages {
+                if !matcher.matches(message) {
+                    continue;
+                }
+                let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
+                export.faults.extend(step(files, room, last, at, message.number()));
+                last = Some(message.number());
+                export.records += 1;
+                sink(message)?;
+            }
+            Ok(())
+        })?;
+        given.map_err(ExportError::Sink)?;
         progress(buffer.len() as u64);
     }
     Ok(export)

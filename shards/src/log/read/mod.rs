@@ -3,6 +3,7 @@
 mod export;
 mod fault;
 mod plan;
+mod recovered;
 mod recovery;
 mod rooms;
 mod segment;
@@ -13,8 +14,7 @@ mod walk;
 
 pub use export::{Export, ExportError, export_room};
 pub use fault::{Fault, FaultKind, Location};
-pub use recovery::{
-    RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Summary, recover,
-};
+pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
+pub use recovery::{RecoveryError, recover};
 pub use verify::{Verification, verify};
 pub use walk::{Role, SegmentReport};

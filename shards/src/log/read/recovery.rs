@@ -2,79 +2,26 @@
 
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
+use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
 use super::walk::{Role, SegmentReport, walk};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{Place, RecordError, SegmentNumber, StoredMessage};
-use crate::types::{DraftId, Message, RoomName, Seq, ShardId, UserKey};
+use crate::types::{Message, ShardId};
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many of a room's newest draft ids are remembered.
-pub const RECENT_DRAFTS_MAX: usize = 256;
 const FAULTS_SHOWN_MAX: usize = 8;
 
-/// What a log holds, at a start.
-#[derive(Debug)]
-pub struct Recovered {
-    /// Every room that ever had a message, in no order. Who owns it now: `name.key().home(..)`.
-    pub rooms: Vec<RecoveredRoom>,
-    /// The segment that each shard begins with, by shard.
-    pub next_segments: Vec<SegmentNumber>,
-    /// What was read and mended.
-    pub summary: Summary,
-}
-
-/// A room as the log left it.
-#[derive(Debug)]
-pub struct RecoveredRoom {
-    /// Its name.
-    pub name: RoomName,
-    /// The number of its newest message.
-    pub head: Seq,
-    /// Its newest messages, oldest first.
-    pub recent: Vec<Arc<Message>>,
-    /// Its newest draft ids, oldest first; at most [`RECENT_DRAFTS_MAX`].
-    pub recent_drafts: Vec<RecentDraft>,
-}
-
-/// A draft that was stored.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RecentDraft {
-    /// Whose.
-    pub author: UserKey,
-    /// Its id.
-    pub draft: DraftId,
-    /// The number it got.
-    pub seq: Seq,
-}
-
-/// What was read and mended.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Summary {
-    /// Directories read.
-    pub directories: u64,
-    /// Segments read.
-    pub segments: u64,
-    /// Messages found.
-    pub records: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Torn tails cut.
-    pub torn_tails: u64,
-    /// Bytes in them.
-    pub torn_bytes: u64,
-}
-
-/// Why a log cannot be started from. Nothing was changed.
+/// Why a log cannot be started from.
 #[derive(Debug)]
 pub enum RecoveryError {
     /// A file could not be used.
     Files(FilesError),
-    /// The log is damaged.
+    /// The log is damaged. Nothing was changed.
     Faults(Vec<Fault>),
 }
 
@@ -125,8 +72,8 @@ struct Directory {
 /// `recent_max` messages of each room.
 ///
 /// # Errors
-/// [`RecoveryError`] when a file cannot be used, or when the log is damaged; nothing was changed
-/// then.
+/// [`RecoveryError`] when a file cannot be used, or when the log is damaged: then nothing was
+/// changed.
 pub fn recover(files: &dyn Files, shard_count: u16, recent_max: usize) -> Result<Recovered, RecoveryError> {
     let directories = read_directories(files, recent_max)?;
     let mut all: Rooms<Newest> = Rooms::new();
@@ -254,18 +201,6 @@ fn mend(files: &dyn Files, report: &SegmentReport) -> Result<(), FilesError> {
             // The seal is the commit after all others; which number that is, nobody asks.
             let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
             files.seal(report.shard, report.segment, end_bytes, &frame)
-        }
-    }
-}
-
-impl Summary {
-    fn count(&mut self, report: &SegmentReport) {
-        self.segments += 1;
-        self.records += report.counts.records;
-        self.bytes += report.file_bytes;
-        if let Some((_, bytes)) = report.torn() {
-            self.torn_tails += 1;
-            self.torn_bytes += bytes;
         }
     }
 }

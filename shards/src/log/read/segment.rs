@@ -14,6 +14,8 @@ pub const READS_OF_A_RUNNING_LOG: u32 = 4;
 /// What a segment holds, borrowed from the buffer it was read into.
 #[derive(Debug)]
 pub struct SegmentContents<'a> {
+    /// The length of the file.
+    pub file_bytes: u64,
     pub header: Result<SegmentHeader, HeaderFault>,
     /// With the offset of each, in order.
     pub messages: Vec<(usize, &'a StoredMessage)>,
@@ -39,7 +41,8 @@ impl<'a> SegmentContents<'a> {
         }
         let verdict = scan.verdict().expect("a finished scan has a verdict");
         notes -= usize::from(matches!(verdict, Verdict::Sealed { .. }) && notes > 0);
-        SegmentContents { header, messages, notes, damage, verdict }
+        let file_bytes = file.len() as u64;
+        SegmentContents { file_bytes, header, messages, notes, damage, verdict }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -73,20 +76,22 @@ impl<'a> SegmentContents<'a> {
     }
 }
 
-/// Reads a segment into `buffer`, at most `reads` times until it is sound.
-pub fn read_segment<'a>(
+/// Reads a segment into `buffer`, at most `reads` times until it is sound, and hands it to `read`.
+pub fn with_segment<R>(
     files: &dyn Files,
     plan: &Plan,
     segment: SegmentNumber,
-    buffer: &'a mut AlignedVec,
+    buffer: &mut AlignedVec,
     reads: u32,
-) -> Result<SegmentContents<'a>, FilesError> {
-    for _ in 1..reads {
+    read: impl FnOnce(&SegmentContents<'_>) -> R,
+) -> Result<R, FilesError> {
+    let mut reads_left = reads;
+    loop {
         files.read(plan.shard, segment, buffer)?;
-        if SegmentContents::of(buffer, plan, segment).is_sound() {
-            return Ok(SegmentContents::of(buffer, plan, segment));
+        reads_left = reads_left.saturating_sub(1);
+        let contents = SegmentContents::of(buffer, plan, segment);
+        if reads_left == 0 || contents.is_sound() {
+            return Ok(read(&contents));
         }
     }
-    files.read(plan.shard, segment, buffer)?;
-    Ok(SegmentContents::of(buffer, plan, segment))
 }

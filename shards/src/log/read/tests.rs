@@ -1,6 +1,6 @@
 use super::*;
 use crate::log::testing::{Chance, SHARD, Writer, create, message, with_draft};
-use crate::log::{Appender, Durability, Files, MemoryFiles, SEGMENT_BYTES_MIN, SegmentNumber, StdFiles};
+use crate::log::{Appender, Durability, Files, MemoryFiles, SegmentNumber, StdFiles};
 use crate::types::{Message, RoomName, Seq, ShardId, UserName};
 use std::collections::BTreeMap;
 
@@ -308,7 +308,7 @@ fn a_clean_stop_leaves_nothing_to_mend() {
     assert_eq!(recover(&files, 1, 10).expect("nothing is wrong").summary.torn_tails, 0);
 }
 
-/// Not a timed test: it prints what DESIGN asks for when run by hand with `--nocapture` in release.
+/// Nothing here is timed; run in release with `--nocapture`, it prints how long each part took.
 #[test]
 fn many_messages_in_a_whole_segment_are_recovered() {
     const SEGMENT_BYTES: u64 = if cfg!(debug_assertions) { 1 << 20 } else { 64 << 20 };
@@ -336,5 +336,4 @@ fn many_messages_in_a_whole_segment_are_recovered() {
     let recovered = recover(&files, 1, 15).expect("nothing is wrong");
     println!("{appended} messages: appended in {appending:?}, recovered in {:?}", started.elapsed());
     assert_eq!(recovered.summary.records, appended);
-    assert!(SEGMENT_BYTES >= SEGMENT_BYTES_MIN);
 }

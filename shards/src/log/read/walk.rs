@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
-use super::segment::{SegmentContents, read_segment};
+use super::segment::{SegmentContents, with_segment};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{HeaderFault, SealRecord, SegmentNumber, StoredMessage, Verdict};
 use crate::types::ShardId;
@@ -70,18 +70,18 @@ pub fn walk(
 ) -> Result<(), FilesError> {
     let mut is_followed = false;
     for (index, &segment) in plan.segments.iter().enumerate().rev() {
-        let contents = read_segment(files, plan, segment, buffer, reads)?;
-        let mut report = report_of(files, plan, segment, &contents, is_followed);
+        let mut report = with_segment(files, plan, segment, buffer, reads, |contents| {
+            for (offset, message) in contents.messages.iter().rev() {
+                let offset_bytes = *offset as u64;
+                visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
+            }
+            report_of(files, plan, segment, contents, is_followed)
+        })?;
         let before = index.checked_sub(1).map(|earlier| plan.segments[earlier]);
         if let Some((first, last)) = before.and_then(|before| plan.missing_between(before, segment)) {
             let at = Location { shard: plan.shard, segment, offset_bytes: 0 };
             report.faults.push(Fault::new(files, at, FaultKind::MissingSegments { first, last }));
         }
-        for (offset, message) in contents.messages.iter().rev() {
-            visit_message(Location { shard: plan.shard, segment, offset_bytes: *offset as u64 }, message);
-        }
-        drop(contents);
-        report.file_bytes = buffer.len() as u64;
         is_followed |= report.role != Role::Unused && !plan.is_void(segment);
         visit_segment(report);
     }
@@ -122,7 +122,7 @@ fn report_of(
         segment,
         path: files.path(plan.shard, segment),
         role,
-        file_bytes: 0,
+        file_bytes: contents.file_bytes,
         counts,
         verdict: contents.verdict,
         faults,
