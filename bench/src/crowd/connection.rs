@@ -1,0 +1,112 @@
+//! One non-blocking connection: where a line is cut short and what is still to be sent.
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// A connection of the load.
+///
+/// Invariant: `sent <= unsent.len()`; bytes before it are sent.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// The socket, non-blocking, without Nagle's delay.
+    pub(super) socket: OwnedFd,
+    /// The start of a line whose end has not come. Holds no memory while there is none.
+    pub(super) partial: Vec<u8>,
+    /// Bytes to send, in order.
+    pub(super) unsent: Vec<u8>,
+    sent: usize,
+    /// The handshake has not ended: nothing can be sent.
+    pub(super) is_connecting: bool,
+    /// The socket is watched for room to send.
+    pub(super) awaits_room: bool,
+    /// The crowd knows that there is something to send.
+    pub(super) is_listed: bool,
+    /// The last notice or error of the server, for when it closes.
+    pub(super) last_words: Option<Box<str>>,
+}
+
+/// What came of an attempt to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flushed {
+    /// Everything is on its way.
+    Whole,
+    /// The socket has no room for the rest.
+    Partly,
+}
+
+impl Connection {
+    /// Starts to connect, from `source` when one is given.
+    pub(super) fn open(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Connection> {
+        let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        if let Some(source) = source {
+            net::bind(&socket, &SocketAddr::new(source, 0))?;
+        }
+        let is_connecting = match net::connect(&socket, &target) {
+            Ok(()) => false,
+            Err(Errno::INPROGRESS) => true,
+            Err(refused) => return Err(refused.into()),
+        };
+        Ok(Connection {
+            socket,
+            partial: Vec::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            is_connecting,
+            awaits_room: is_connecting,
+            is_listed: false,
+            last_words: None,
+        })
+    }
+
+    /// Ends the handshake.
+    pub(super) fn connected(&mut self) -> io::Result<()> {
+        sockopt::socket_error(&self.socket)??;
+        self.is_connecting = false;
+        Ok(())
+    }
+
+    /// Puts the partial line and what has come behind it into `scratch`. Returns how much that is,
+    /// and whether the peer has closed.
+    pub(super) fn receive(&mut self, scratch: &mut [u8]) -> io::Result<(usize, bool)> {
+        let kept = self.partial.len();
+        scratch[..kept].copy_from_slice(&self.partial);
+        match net::recv(&self.socket, &mut scratch[kept..], RecvFlags::empty()) {
+            Ok((0, _)) => Ok((kept, true)),
+            Ok((received, _)) => Ok((kept + received, false)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok((kept, false)),
+            Err(Errno::CONNRESET) => Ok((kept, true)),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// Keeps the bytes of a line that has not ended.
+    pub(super) fn keep_partial(&mut self, rest: &[u8]) {
+        self.partial.clear();
+        if rest.is_empty() {
+            self.partial = Vec::new();
+        } else {
+            self.partial.extend_from_slice(rest);
+        }
+    }
+
+    /// Sends what it can.
+    pub(super) fn flush(&mut self) -> io::Result<Flushed> {
+        while self.sent < self.unsent.len() {
+            match net::send(&self.socket, &self.unsent[self.sent..], SendFlags::NOSIGNAL) {
+                Ok(count) => self.sent += count,
+                Err(Errno::AGAIN) => return Ok(Flushed::Partly),
+                Err(Errno::INTR) => {}
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        Ok(Flushed::Whole)
+    }
+}

@@ -1,0 +1,114 @@
+//! What can stop a measurement: nothing here is a fault of the server under test.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why there are no figures. Each says what happened, to which value, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Nobody accepts connections there.
+    #[error(
+        "cannot connect to {target}: {source}; start a server with `madang serve --listen {target}` \
+         or name another address with --target"
+    )]
+    Unreachable {
+        /// The address asked for.
+        target: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody accepts connections, and is not a Madang line port.
+    #[error(
+        "{target} does not speak Madang's line protocol: {saw}; pass the address of `listen.line` with --target"
+    )]
+    NotTheProtocol {
+        /// The address asked for.
+        target: SocketAddr,
+        /// What came instead of the prompt.
+        saw: String,
+    },
+    /// A name was not accepted.
+    #[error("{target} refused the name '{name}': {answer}; wait for it to be free and run again")]
+    NameRefused {
+        /// The server.
+        target: SocketAddr,
+        /// The name.
+        name: String,
+        /// What the server said.
+        answer: String,
+    },
+    /// A request was not accepted.
+    #[error(
+        "{target} refused: {answer}; run it with --set limits.messages_per_second=0 \
+         and limits that fit the load"
+    )]
+    Refused {
+        /// The server.
+        target: SocketAddr,
+        /// What the server said.
+        answer: String,
+    },
+    /// The server ended a connection that the load still needed.
+    #[error("{target} closed a connection {during}: {last_words}; look into the server's log")]
+    Closed {
+        /// The server.
+        target: SocketAddr,
+        /// What the load was doing.
+        during: &'static str,
+        /// The last notice or error on that connection.
+        last_words: String,
+    },
+    /// The server is there and does not answer.
+    #[error("{target} did not answer for {waited_s} s {during}; look into the server's log")]
+    Silent {
+        /// The server.
+        target: SocketAddr,
+        /// What the load was doing.
+        during: &'static str,
+        /// How long the load waited, in seconds.
+        waited_s: u64,
+    },
+    /// There is more to read than the measurement can stand.
+    #[error("{target} was not quiet for {waited_s} s {during}; measure a server that nobody else uses")]
+    Restless {
+        /// The server.
+        target: SocketAddr,
+        /// What the load was doing.
+        during: &'static str,
+        /// How long the load waited, in seconds.
+        waited_s: u64,
+    },
+    /// An option has a value that cannot be measured.
+    #[error("--{option} {value} cannot be measured: {allowed}")]
+    BadOption {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// The load's own server did not start or stop as it should.
+    #[error("the server started for the measurement {what}; its last words: {last_words}")]
+    OwnServer {
+        /// What it did.
+        what: String,
+        /// The end of what it wrote.
+        last_words: String,
+    },
+    /// The system refused something the load needs.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried, and what to do when it fails.
+        action: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BenchError {
+    /// A [`BenchError::System`], for `map_err`.
+    pub(crate) fn system<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> BenchError {
+        move |source| BenchError::System { action: action.into(), source: source.into() }
+    }
+}
