@@ -1,3 +1,14 @@
 //! Madang: a chat server that puts every message on disk before anyone sees it.
 
-fn main() {}
+mod cli;
+mod config;
+mod line;
+mod log_command;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -4,4 +4,14 @@
 
 pub mod types;
 
+pub mod log;
+pub mod room;
+pub mod user;
+
+pub mod mesh;
+
 pub mod connection;
+
+pub mod shard;
+
+pub mod runtime;

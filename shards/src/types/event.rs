@@ -40,15 +40,11 @@ pub enum RoomEvent {
     Joined {
         /// Who.
         user: UserName,
-        /// The session that joined and is not told again.
-        session: SessionId,
     },
     /// A user left. The one who left learns it from `Reply::Left`.
     Left {
         /// Who.
         user: UserName,
-        /// The session that left and is not told again.
-        session: SessionId,
     },
     /// A member has a new name. The renamed one sees this too.
     Renamed {

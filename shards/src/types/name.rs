@@ -1,8 +1,9 @@
 //! Names of users and rooms, checked once, where they come in.
 
+mod rules;
+
 use super::id::{RoomKey, SkeletonKey, UserKey};
-use precis_profiles::precis_core::profile::PrecisFastInvocation;
-use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
+use rules::{canonical_of_checked, checked};
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,8 +34,15 @@ pub enum NameError {
         /// The character, in a form that is safe to show.
         found: String,
     },
-    /// Refused by PRECIS (RFC 8265, section 3.3), for example mixed writing directions.
-    #[error("the characters of this name cannot stand together (RFC 8265)")]
+    /// Only punctuation.
+    #[error("a name has at least one letter or digit, {found} has none")]
+    NoLetter {
+        /// The name.
+        found: String,
+    },
+    /// Refused by PRECIS (RFC 8265, section 3.3), for example mixed writing directions, or made of
+    /// marks without a letter to stand on.
+    #[error("the characters of this name cannot stand together; use the letters of one script (RFC 8265)")]
     NotAllowed,
 }
 
@@ -122,7 +130,7 @@ impl RoomName {
 
     /// The direct room of two users: the same for `(a, b)` and `(b, a)`.
     pub fn direct(a: &UserName, b: &UserName) -> RoomName {
-        let (a, b) = (canonical_of(a.as_str()), canonical_of(b.as_str()));
+        let (a, b) = (canonical_of_checked(a.as_str()), canonical_of_checked(b.as_str()));
         let (first, second) = if a <= b { (a, b) } else { (b, a) };
         let shown = format!("{first}{DIRECT_SEPARATOR}{second}").into_boxed_str();
         RoomName(Arc::new(RoomNameInner { key: RoomKey::of(&shown), shown }))
@@ -156,7 +164,12 @@ impl RoomName {
 
     /// Whether two names with one key are one name: a keyed hash may collide.
     pub fn is_same_as(&self, other: &RoomName) -> bool {
-        self.as_str() == other.as_str() || canonical_of(self.as_str()) == canonical_of(other.as_str())
+        if self.is_direct() || other.is_direct() {
+            // A direct room is shown in its canonical form, and two names joined are not one name.
+            return self.as_str() == other.as_str();
+        }
+        self.as_str() == other.as_str()
+            || canonical_of_checked(self.as_str()) == canonical_of_checked(other.as_str())
     }
 }
 
@@ -172,56 +185,5 @@ impl fmt::Debug for RoomName {
     }
 }
 
-/// The form to show and the form to compare (RFC 8265, sections 3.4 and 3.3).
-fn checked(raw: &str, chars_max: usize) -> Result<(Box<str>, String), NameError> {
-    let raw = raw.trim();
-    if raw.is_empty() {
-        return Err(NameError::Empty);
-    }
-    let chars = raw.chars().count();
-    if chars > chars_max {
-        return Err(NameError::TooLong { chars, chars_max });
-    }
-    let shown = if raw.is_ascii() {
-        raw.to_owned()
-    } else {
-        UsernameCasePreserved::enforce(raw.to_owned()).map_err(|_| refusal(raw))?.into_owned()
-    };
-    if let Some(bad) = shown.chars().find(|c| !is_name_character(*c)) {
-        return Err(NameError::BadCharacter { found: shown_safely(bad) });
-    }
-    let canonical = canonical_of(&shown);
-    if canonical.is_empty() {
-        return Err(NameError::NotAllowed);
-    }
-    let chars = shown.chars().count();
-    if chars > chars_max {
-        return Err(NameError::TooLong { chars, chars_max });
-    }
-    Ok((shown.into_boxed_str(), canonical))
-}
-
-fn canonical_of(shown: &str) -> String {
-    if shown.is_ascii() {
-        return shown.to_ascii_lowercase();
-    }
-    UsernameCaseMapped::enforce(shown.to_owned()).map(|name| name.into_owned()).unwrap_or_default()
-}
-
-/// Names the first character that is at fault, or says that it is their mixture.
-fn refusal(raw: &str) -> NameError {
-    match raw.chars().find(|c| !is_name_character(*c)) {
-        Some(bad) => NameError::BadCharacter { found: shown_safely(bad) },
-        None => NameError::NotAllowed,
-    }
-}
-
-/// Letters, digits and marks of any script (marks complete letters in many), and `-`, `_`, `.`.
-fn is_name_character(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '-' | '_' | '.') || unicode_normalization::char::is_combining_mark(c)
-}
-
-fn shown_safely(c: char) -> String {
-    let visible = !c.is_control() && !c.is_whitespace() && super::Text::sanitise(&c.to_string()).is_some();
-    if visible { format!("'{c}'") } else { format!("U+{:04X}", u32::from(c)) }
-}
+#[cfg(test)]
+mod tests;

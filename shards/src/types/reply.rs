@@ -1,10 +1,9 @@
 //! What one connection is told in answer.
 
 use super::id::Seq;
-use super::message::Message;
+use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::request::Away;
-use super::text::Text;
 use super::time::Timestamp;
 use std::sync::Arc;
 
@@ -51,8 +50,11 @@ pub enum Reply {
     Rooms(RoomsPage),
     /// Stored messages.
     History(HistoryPage),
-    /// No, and why.
+    /// What was asked is refused, and why.
     Refused(Refusal),
+    /// What was to be said is refused, and why: the answer to `Publish` and `Whisper`, which a
+    /// session sends without waiting for others.
+    NotSaid(Refusal),
 }
 
 /// A room as a session finds it on coming in.
@@ -226,6 +228,6 @@ pub enum Refusal {
         /// The number it got then.
         seq: Seq,
         /// The draft's id.
-        draft: Text,
+        draft: DraftId,
     },
 }

@@ -1,10 +1,11 @@
 //! What connections ask of a home shard.
 
 use super::id::{RoomKey, Seq, SessionId, ShardId, UserKey};
-use super::message::DraftId;
+use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Which stored messages of a room are asked for. Pages hold at most [`Page::MESSAGES_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +40,7 @@ impl Page {
 /// the room's; [`Request::Rooms`] goes to every shard and each answers.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Reserve a name for a session. Answered by `Claimed` or `NameRefused`.
+    /// Reserve a name for a session. Answered by `Claimed` or `Refused`.
     Claim {
         /// Who asks.
         session: SessionId,
@@ -72,7 +73,7 @@ pub enum Request {
         /// About whom.
         name: UserName,
     },
-    /// Say something to one user. The receipt is `Whisper`, or `Refused`.
+    /// Say something to one user. The receipt is `Whisper`, or `NotSaid`.
     Whisper {
         /// Who asks.
         session: SessionId,
@@ -108,6 +109,8 @@ pub enum Request {
         from: UserName,
         /// The reader.
         to: UserName,
+        /// What was said: a session that took up the name meanwhile gets it.
+        message: Arc<Message>,
     },
     /// Enter a room, made if new. Answered by `Joined` or `Refused`.
     Join {
@@ -142,7 +145,7 @@ pub enum Request {
         /// The name taken.
         new: UserName,
     },
-    /// Say something in a room. The acknowledgement is the message itself, or `Refused`.
+    /// Say something in a room. The acknowledgement is the message itself, or `NotSaid`.
     Publish {
         /// Who asks.
         session: SessionId,

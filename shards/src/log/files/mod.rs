@@ -1,0 +1,121 @@
+//! The seam between the log and the files it lies in.
+//!
+//! Only for starting and for tools: it blocks. Appending goes through the runtime, which writes
+//! what [`Appender`](super::Appender) gives it.
+
+mod memory;
+mod standard;
+
+pub use memory::MemoryFiles;
+pub use standard::StdFiles;
+
+use crate::log::format::SegmentNumber;
+use crate::types::ShardId;
+use rkyv::util::AlignedVec;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// The segments under one directory of data.
+pub trait Files: Sync {
+    /// The shards that have a directory, in order.
+    ///
+    /// # Errors
+    /// When the directory of data cannot be listed.
+    fn shards(&self) -> Result<Vec<ShardId>, FilesError>;
+
+    /// The segments of a shard, in order; none when it has no directory.
+    ///
+    /// # Errors
+    /// When its directory cannot be listed.
+    fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError>;
+
+    /// Reads a whole segment in place of what `into` holds. The buffer is used again for the next,
+    /// so that reading many costs the memory of one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError>;
+
+    /// Reads at most `bytes_max` from the start of a segment in place of what `into` holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        bytes_max: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError>;
+
+    /// Cuts a segment at `end_bytes`, makes sure what is left is on disk, then adds `frame` and
+    /// makes sure of that too.
+    ///
+    /// # Errors
+    /// When any of that fails.
+    fn seal(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        end_bytes: u64,
+        frame: &[u8],
+    ) -> Result<(), FilesError>;
+
+    /// Removes a segment that holds nothing.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError>;
+
+    /// Where a segment lies, for people to read.
+    fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf;
+}
+
+/// What was tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Listing a directory.
+    List,
+    /// Reading a segment.
+    Read,
+    /// Cutting, writing or syncing a segment.
+    Seal,
+    /// Removing a segment.
+    Remove,
+}
+
+/// A file could not be used.
+#[derive(Debug)]
+pub struct FilesError {
+    /// Which.
+    pub path: PathBuf,
+    /// What was tried.
+    pub operation: Operation,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl fmt::Display for FilesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (tried, remedy) = match self.operation {
+            Operation::List => ("list log directory", "check that it exists, or pass another with --data"),
+            Operation::Read => ("read segment", "check the disk with dmesg and smartctl"),
+            Operation::Seal => ("finish segment", "make the directory writable and free some space"),
+            Operation::Remove => ("remove empty segment", "make its directory writable"),
+        };
+        let remedy = match self.source.kind() {
+            io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",
+            io::ErrorKind::StorageFull => "free some space on its file system",
+            io::ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
+            _ => remedy,
+        };
+        write!(f, "cannot {tried} '{}': {}; {remedy}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for FilesError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,161 @@
+//! A frame: one record with its length, its checksum and what was known to be on disk before it.
+//!
+//! Sixteen bytes, little-endian: `length` of the payload, `checksum` (CRC-32C), `batch` (which
+//! commit of the segment, from 1) and `synced` (the offset, in units of 16 bytes, below which the
+//! segment was known to be on disk when the frame was written). The payload follows, then zeros up
+//! to the next multiple of 16. The checksum covers all of it, and the frame's place: shard,
+//! segment and offset. A frame found anywhere else, such as in a reused block, is none.
+
+use super::record::{Record, StoredRecord};
+use super::segment::SegmentNumber;
+use crate::types::ShardId;
+use rkyv::rancor::{Failure, Panic};
+use rkyv::ser::{Positional, Writer};
+
+/// Frames start at multiples of this; a payload is then aligned for use in place.
+const ALIGN_BYTES: usize = 16;
+const FRAME_HEADER_BYTES: usize = 16;
+
+/// The longest text that a message may have, in bytes.
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The longest payload: the longest text, and room for the names, the draft id and the fields.
+const PAYLOAD_BYTES_MAX: usize = TEXT_BYTES_MAX + 2048;
+/// The longest frame, in bytes.
+pub const FRAME_BYTES_MAX: usize = FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX;
+/// Every record has the size of the largest variant (56 bytes); these two have nothing beyond it.
+pub const SEAL_FRAME_BYTES: usize = 80;
+/// See [`SEAL_FRAME_BYTES`].
+pub const ABANDONED_FRAME_BYTES: usize = 80;
+
+/// The segment that a frame belongs to; its checksum covers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Whose log.
+    pub shard: ShardId,
+    /// Which segment of it.
+    pub segment: SegmentNumber,
+}
+
+/// A frame whose checksum is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Where it starts in its segment.
+    pub offset_bytes: usize,
+    /// Where the next one starts.
+    pub end_bytes: usize,
+    /// The commit of the segment that wrote it, from 1.
+    pub batch: u32,
+    /// Everything below this offset was on disk when it was written.
+    pub synced_bytes: usize,
+    /// The archived record; not validated yet.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The record, validated; `None` when this program cannot read it.
+    pub fn record(&self) -> Option<&'a StoredRecord> {
+        rkyv::api::low::access::<StoredRecord, Failure>(self.payload).ok()
+    }
+}
+
+/// The next multiple of the frame alignment.
+pub const fn aligned(bytes: usize) -> usize {
+    bytes.next_multiple_of(ALIGN_BYTES)
+}
+
+/// Appends a frame whose batch, place and checksum are still open: see [`stamp_frames`].
+///
+/// # Panics
+/// When the record is longer than its parts may be: its types or its caller broke their promise.
+pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
+    let start = bytes.len();
+    debug_assert_eq!(start % ALIGN_BYTES, 0, "frames start aligned");
+    bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    let mut payload = Payload { start: bytes.len(), bytes };
+    let written = rkyv::api::serialize_using::<_, Panic>(record, &mut payload);
+    written.unwrap_or_else(|never| match never {});
+    let length = bytes.len() - start - FRAME_HEADER_BYTES;
+    assert!(length <= PAYLOAD_BYTES_MAX, "a record has at most {PAYLOAD_BYTES_MAX} bytes, not {length}");
+    bytes[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    bytes.resize(aligned(bytes.len()), 0);
+}
+
+/// Completes frames that will lie at `offset_bytes` of a segment.
+///
+/// # Panics
+/// When `bytes` are not whole frames of [`push_frame`].
+pub fn stamp_frames(bytes: &mut [u8], place: Place, offset_bytes: usize, batch: u32, synced_bytes: usize) {
+    let synced = u32::try_from(synced_bytes / ALIGN_BYTES).expect("segments are below 64 GiB");
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = at + FRAME_HEADER_BYTES + aligned(u32_at(bytes, at) as usize);
+        let frame = &mut bytes[at..end];
+        frame[8..12].copy_from_slice(&batch.to_le_bytes());
+        frame[12..16].copy_from_slice(&synced.to_le_bytes());
+        let checksum = checksum_of(frame, place, offset_bytes + at);
+        frame[4..8].copy_from_slice(&checksum.to_le_bytes());
+        at = end;
+    }
+}
+
+/// The frame that starts at `offset_bytes` of a whole segment; `None` when none does.
+pub fn read_frame(segment: &[u8], offset_bytes: usize, place: Place) -> Option<Frame<'_>> {
+    let rest = segment.get(offset_bytes..)?;
+    if rest.len() < FRAME_HEADER_BYTES {
+        return None;
+    }
+    let length = u32_at(rest, 0) as usize;
+    // What is never written is refused before the checksum is computed: a search through damaged
+    // bytes stays quick.
+    if length == 0 || length > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let synced_bytes = u32_at(rest, 12) as usize * ALIGN_BYTES;
+    if synced_bytes > offset_bytes {
+        return None;
+    }
+    let frame = rest.get(..FRAME_HEADER_BYTES + aligned(length))?;
+    if checksum_of(frame, place, offset_bytes) != u32_at(frame, 4) {
+        return None;
+    }
+    Some(Frame {
+        offset_bytes,
+        end_bytes: offset_bytes + frame.len(),
+        batch: u32_at(frame, 8),
+        synced_bytes,
+        payload: &frame[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length],
+    })
+}
+
+fn checksum_of(frame: &[u8], place: Place, offset_bytes: usize) -> u32 {
+    let mut covered = [0; 32];
+    covered[..4].copy_from_slice(&frame[..4]);
+    covered[4..12].copy_from_slice(&frame[8..16]);
+    covered[12..14].copy_from_slice(&place.shard.0.to_le_bytes());
+    covered[16..24].copy_from_slice(&place.segment.0.to_le_bytes());
+    covered[24..].copy_from_slice(&(offset_bytes as u64).to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c(&covered), &frame[FRAME_HEADER_BYTES..])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes are four"))
+}
+
+/// Archives straight behind the frame's header: no bytes of its own, no arena.
+struct Payload<'a> {
+    bytes: &'a mut Vec<u8>,
+    start: usize,
+}
+
+impl Positional for Payload<'_> {
+    fn pos(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+}
+
+impl Writer<Panic> for Payload<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Panic> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}

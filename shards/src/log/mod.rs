@@ -1,0 +1,25 @@
+//! The log: what was said, on disk before anyone sees it.
+//!
+//! Sans-I/O: [`Appender`] decides what bytes go where, and the runtime writes and syncs them;
+//! reading goes through the seam [`Files`]. `docs/durability.md` tells the format and the reasons.
+
+mod append;
+mod files;
+mod format;
+mod read;
+#[cfg(test)]
+mod testing;
+
+pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
+pub use append::{INTERVAL_MAX, INTERVAL_MIN};
+pub use files::{Files, FilesError, MemoryFiles, Operation, StdFiles};
+pub use format::{
+    AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
+    HeaderFault, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan,
+    SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
+    directory_name, file_name,
+};
+pub use read::{
+    Export, ExportError, Fault, FaultKind, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
+    RecoveredRoom, RecoveryError, Role, SegmentReport, Summary, Verification, export_room, recover, verify,
+};

@@ -1,0 +1,95 @@
+//! What can be wrong with a log.
+
+use crate::log::files::Files;
+use crate::log::format::{HeaderFault, RecordError, SegmentNumber};
+use crate::types::{Seq, ShardId};
+use std::fmt;
+use std::path::PathBuf;
+
+/// A byte of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Location {
+    /// Whose directory.
+    pub shard: ShardId,
+    /// Which of its segments.
+    pub segment: SegmentNumber,
+    /// Where in it.
+    pub offset_bytes: u64,
+}
+
+/// Something wrong, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// In which file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub offset_bytes: u64,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FaultKind {
+    /// The start of the file.
+    #[error("{0}")]
+    Header(HeaderFault),
+    /// Bytes that were on disk once are no longer what they were.
+    #[error("{bytes} bytes are damaged: every message in them is lost")]
+    Damage {
+        /// How many.
+        bytes: u64,
+    },
+    /// A later segment was begun, so that this one must have been sealed.
+    #[error("it ends without a seal although a later segment holds messages: its end is lost")]
+    Unsealed,
+    /// The seal counts other than what is there.
+    #[error("its seal counts {sealed} messages, {found} are there")]
+    Miscounted {
+        /// What the seal says.
+        sealed: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// Numbers of segments that have no file.
+    #[error("before it, segments {first} to {last} are missing; put the files back")]
+    MissingSegments {
+        /// The first that is missing.
+        first: SegmentNumber,
+        /// The last.
+        last: SegmentNumber,
+    },
+    /// A checksum is right, and yet the message cannot be one.
+    #[error("{0}")]
+    Unreadable(RecordError),
+    /// Messages that must have been there.
+    #[error("messages #{first} to #{last} of room '{room}' are missing")]
+    Lost {
+        /// The room.
+        room: String,
+        /// The first that is missing.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+    /// A message number that was given twice.
+    #[error("message #{seq} of room '{room}' is there twice")]
+    Repeated {
+        /// The room.
+        room: String,
+        /// The number.
+        seq: Seq,
+    },
+}
+
+impl Fault {
+    pub(super) fn new(files: &dyn Files, at: Location, kind: FaultKind) -> Fault {
+        Fault { path: files.path(at.shard, at.segment), offset_bytes: at.offset_bytes, kind }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: {}", self.path.display(), self.offset_bytes, self.kind)
+    }
+}

@@ -1,0 +1,109 @@
+//! Whether the numbers of every room are all there.
+
+use super::fault::{Fault, FaultKind, Location};
+use crate::log::files::Files;
+use crate::log::format::{RecordError, StoredMessage};
+use crate::types::{RoomKey, RoomName, Seq};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+/// Numbers that follow each other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: Seq,
+    last: Seq,
+    /// Where the first of them lies.
+    at: Location,
+}
+
+/// A room, as far as one or all directories know it.
+#[derive(Debug)]
+pub struct Room<T> {
+    pub name: RoomName,
+    /// One run, unless the room's home moved, or something is lost.
+    runs: SmallVec<[Run; 1]>,
+    /// What the reader keeps of it.
+    pub kept: T,
+}
+
+impl<T> Room<T> {
+    /// The highest number.
+    pub fn head(&self) -> Seq {
+        self.runs.iter().map(|run| run.last).max().unwrap_or_default()
+    }
+
+    fn count(&mut self, seq: Seq, at: Location) {
+        match self.runs.last_mut() {
+            Some(run) if run.first == seq.next() => (run.first, run.at) = (seq, at),
+            _ => self.runs.push(Run { first: seq, last: seq, at }),
+        }
+    }
+
+    /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone.
+    pub fn check(&mut self, files: &dyn Files, may_begin_late: bool, faults: &mut Vec<Fault>) {
+        self.runs.sort_unstable_by_key(|run| (run.first, run.last));
+        let mut last = if may_begin_late { None } else { Some(Seq::ZERO) };
+        for run in &self.runs {
+            let room = || self.name.as_str().to_owned();
+            let kind = match last {
+                Some(last) if run.first <= last => Some(FaultKind::Repeated { room: room(), seq: run.first }),
+                Some(last) if run.first > last.next() => {
+                    Some(FaultKind::Lost { room: room(), first: last.next(), last: Seq(run.first.0 - 1) })
+                }
+                _ => None,
+            };
+            faults.extend(kind.map(|kind| Fault::new(files, run.at, kind)));
+            last = last.max(Some(run.last));
+        }
+    }
+}
+
+/// Rooms by name, with what a reader keeps of each.
+#[derive(Debug)]
+pub struct Rooms<T> {
+    rooms: Vec<Room<T>>,
+    by_key: HashMap<RoomKey, usize>,
+    /// Names as they are stored, so that a known one is not parsed again.
+    by_text: HashMap<Box<str>, usize>,
+}
+
+impl<T: Default> Rooms<T> {
+    pub fn new() -> Rooms<T> {
+        Rooms { rooms: Vec::new(), by_key: HashMap::new(), by_text: HashMap::new() }
+    }
+
+    /// The room of a message, with its number counted.
+    pub fn count(&mut self, at: Location, message: &StoredMessage) -> Result<&mut Room<T>, RecordError> {
+        let index = match self.by_text.get(message.room.as_str()) {
+            Some(index) => *index,
+            None => {
+                let index = self.index_of(&message.room_name()?);
+                self.by_text.insert(message.room.as_str().into(), index);
+                index
+            }
+        };
+        let room = &mut self.rooms[index];
+        room.count(message.number(), at);
+        Ok(room)
+    }
+
+    fn index_of(&mut self, name: &RoomName) -> usize {
+        *self.by_key.entry(name.key()).or_insert_with(|| {
+            self.rooms.push(Room { name: name.clone(), runs: SmallVec::new(), kept: T::default() });
+            self.rooms.len() - 1
+        })
+    }
+
+    /// Adds what another directory holds; `merge` joins what was kept.
+    pub fn absorb(&mut self, other: Rooms<T>, mut merge: impl FnMut(&mut T, T)) {
+        for room in other.rooms {
+            let index = self.index_of(&room.name);
+            self.rooms[index].runs.extend(room.runs);
+            merge(&mut self.rooms[index].kept, room.kept);
+        }
+    }
+
+    pub fn into_rooms(self) -> Vec<Room<T>> {
+        self.rooms
+    }
+}

@@ -1,0 +1,98 @@
+//! A log written as the runtime writes it, to files in memory.
+
+use super::{
+    Appender, Batch, Durability, MemoryFiles, SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader, SegmentNumber,
+};
+use crate::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+
+pub const SHARD: ShardId = ShardId(0);
+
+pub fn message(room: &str, seq: u64, text: &str) -> Message {
+    Message {
+        room: RoomName::from_log(room).expect("a room name"),
+        seq: Seq(seq),
+        time: Timestamp(1_790_000_000_000_000 + seq as i64),
+        author: UserName::parse("bob").expect("a user name"),
+        draft: None,
+        text: Text::sanitise(text).expect("a text"),
+    }
+}
+
+pub fn with_draft(message: Message, draft: &str) -> Message {
+    Message { draft: DraftId::parse(draft), ..message }
+}
+
+/// Repeatable choices; xorshift64*.
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound
+    }
+}
+
+pub struct Writer<'a> {
+    pub files: &'a MemoryFiles,
+    pub shard: ShardId,
+    pub appender: Appender,
+    created: SegmentNumber,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(files: &'a MemoryFiles, shard: ShardId, first: SegmentNumber) -> Writer<'a> {
+        Writer::with(files, shard, first, Durability::Commit)
+    }
+
+    pub fn with(
+        files: &'a MemoryFiles,
+        shard: ShardId,
+        first: SegmentNumber,
+        durability: Durability,
+    ) -> Writer<'a> {
+        let appender = Appender::new(shard, first, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MIN, durability);
+        create(files, shard, first);
+        create(files, shard, first.next());
+        Writer { files, shard, appender, created: first.next() }
+    }
+
+    /// Writes the waiting batch, and what must precede it, without telling the appender.
+    pub fn write(&mut self) -> Option<Batch> {
+        let batch = self.appender.take_batch()?;
+        if let Some(sealed) = &batch.seals {
+            self.files.write_seal(self.shard, sealed);
+        }
+        while self.created <= batch.segment {
+            self.created = self.created.next();
+            create(self.files, self.shard, self.created);
+        }
+        self.files.write(self.shard, &batch);
+        Some(batch)
+    }
+
+    pub fn commit(&mut self, messages: &[Message]) {
+        for message in messages {
+            self.appender.append(message);
+        }
+        let batch = self.write().expect("messages wait");
+        self.appender.committed(batch);
+    }
+
+    pub fn finish(&mut self) -> SealedSegment {
+        let sealed = self.appender.finish().expect("nothing waits");
+        self.files.write_seal(self.shard, &sealed);
+        sealed
+    }
+}
+
+pub fn create(files: &MemoryFiles, shard: ShardId, segment: SegmentNumber) {
+    files.create(&SegmentHeader {
+        shard,
+        shard_count: 1,
+        segment,
+        created_us: 0,
+        capacity_bytes: SEGMENT_BYTES_MIN,
+    });
+}

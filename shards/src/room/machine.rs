@@ -1,0 +1,344 @@
+//! The state machine of one room.
+
+use super::fan_out::{FanOut, ShardEvent};
+use super::member::{Lost, Member};
+use super::recent::Recent;
+use crate::types::{
+    DraftId, Event, HistoryPage, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
+    RoomName, RoomSummary, Seq, SessionId, Text, UserKey, UserName, WhoMember, WhoPage,
+};
+use hashbrown::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What sort of room it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The room everyone lands in: no bound on its members.
+    Lobby,
+    /// A room people make and leave.
+    Channel,
+    /// Two users whisper: nobody joins it, its messages go to their sessions.
+    Direct,
+}
+
+/// The bounds all rooms of a server share.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomLimits {
+    /// Members of a channel.
+    pub members_max: u32,
+    /// Up to so many members, joins and leaves are announced.
+    pub announce_members_max: u32,
+    /// Messages shown on joining.
+    pub history_on_join: usize,
+    /// How long a membership outlives a lost connection.
+    pub grace: Duration,
+}
+
+/// One room: its members, its order, its latest messages.
+#[derive(Debug)]
+pub struct Room {
+    name: RoomName,
+    kind: Kind,
+    head: Seq,
+    members: HashMap<UserKey, Member>,
+    fan_out: FanOut,
+    recent: Recent,
+}
+
+impl Room {
+    /// A room that nothing was said in yet.
+    pub fn new(name: RoomName, kind: Kind) -> Room {
+        Room::restore(name, kind, Seq::ZERO, Recent::default())
+    }
+
+    /// A room as the log knows it.
+    pub fn restore(name: RoomName, kind: Kind, head: Seq, recent: Recent) -> Room {
+        Room { name, kind, head, members: HashMap::new(), fan_out: FanOut::default(), recent }
+    }
+
+    /// Its name as it was first written.
+    pub fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// The number of its newest message.
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// Whether it can be forgotten: nobody is in it and nothing was said.
+    pub fn is_forgettable(&self) -> bool {
+        self.members.is_empty() && self.head == Seq::ZERO
+    }
+
+    /// Takes a user in, or back after a lost connection.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the room is full, or another room of the same key is meant.
+    pub fn join(
+        &mut self,
+        session: SessionId,
+        user: &UserName,
+        wanted: &RoomName,
+        is_away: bool,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<(), Refusal> {
+        if self.kind == Kind::Direct || !self.name.is_same_as(wanted) {
+            return Err(Refusal::RoomNameCollides { room: wanted.as_str().into() });
+        }
+        let resumed_from = match self.members.get_mut(&user.key()) {
+            Some(member) => {
+                let lost = member.lost.take();
+                if lost.is_none() {
+                    // Two shards' messages crossed: the older session is gone, its leave is on the way.
+                    self.fan_out.remove(member.session.shard);
+                }
+                member.session = session;
+                member.is_away = is_away;
+                lost.map(|lost| lost.head)
+            }
+            None => {
+                let is_bounded = self.kind == Kind::Channel;
+                if is_bounded && self.members.len() >= limits.members_max as usize {
+                    let room = self.name.as_str().into();
+                    return Err(Refusal::RoomFull { room, members_max: limits.members_max });
+                }
+                let member = Member { user: user.clone(), session, is_away, lost: None };
+                self.members.insert(user.key(), member);
+                if self.announces(limits) {
+                    let joined = RoomEvent::Joined { user: user.clone() };
+                    self.fan_out.emit(self.name.key(), &joined, events);
+                }
+                None
+            }
+        };
+        self.fan_out.add(session.shard);
+        let joined = Joined {
+            room: self.name.clone(),
+            user: user.clone(),
+            head: self.head,
+            history: self.recent.last(limits.history_on_join),
+            members: self.member_count(),
+            resumed_from,
+        };
+        tell(session, Reply::Joined(Box::new(joined)), events);
+        Ok(())
+    }
+
+    /// Lets a session go: at once when it left on purpose, else after the grace time, whose end is
+    /// returned so that [`Room::expire`] is called then. A session that is not the member's
+    /// current one changes nothing.
+    pub fn leave(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        is_clean: bool,
+        now: Now,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) -> Option<Moment> {
+        let is_current = |member: &&mut Member| member.session == session && member.lost.is_none();
+        let Some(member) = self.members.get_mut(&user).filter(is_current) else {
+            tell(session, Reply::Left { room: self.name.clone() }, events);
+            return None;
+        };
+        self.fan_out.remove(session.shard);
+        if !is_clean {
+            let until = now.monotonic.after(limits.grace);
+            member.lost = Some(Lost { until, head: self.head });
+            return Some(until);
+        }
+        tell(session, Reply::Left { room: self.name.clone() }, events);
+        self.remove(user, limits, events);
+        None
+    }
+
+    /// Removes a member whose grace time has passed.
+    pub fn expire(&mut self, user: UserKey, now: Now, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
+        let is_over = |member: &Member| member.lost.is_some_and(|lost| lost.until <= now.monotonic);
+        if self.members.get(&user).is_some_and(is_over) {
+            self.remove(user, limits, events);
+        }
+    }
+
+    fn remove(&mut self, user: UserKey, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
+        let announces = self.announces(limits);
+        let Some(gone) = self.members.remove(&user) else { return };
+        if announces {
+            self.fan_out.emit(self.name.key(), &RoomEvent::Left { user: gone.user }, events);
+        }
+    }
+
+    /// Gives a member its new name.
+    pub fn rename(
+        &mut self,
+        session: SessionId,
+        old: &UserName,
+        new: &UserName,
+        events: &mut Vec<ShardEvent>,
+    ) {
+        let is_current = self.members.get(&old.key()).is_some_and(|member| member.session == session);
+        if !is_current {
+            return;
+        }
+        let Some(mut member) = self.members.remove(&old.key()) else { return };
+        member.user = new.clone();
+        if let Some(replaced) = self.members.insert(new.key(), member)
+            && replaced.lost.is_none()
+        {
+            self.fan_out.remove(replaced.session.shard);
+        }
+        let renamed = RoomEvent::Renamed { old: old.clone(), new: new.clone() };
+        self.fan_out.emit(self.name.key(), &renamed, events);
+    }
+
+    /// Notes that a member is away, or back.
+    pub fn set_away(&mut self, user: UserKey, is_away: bool) {
+        if let Some(member) = self.members.get_mut(&user) {
+            member.is_away = is_away;
+        }
+    }
+
+    /// Accepts a message of a member: the caller appends it to the log, and holds the events back
+    /// until it is committed.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the author is not a member, or the draft is already stored.
+    pub fn publish(
+        &mut self,
+        session: SessionId,
+        author: UserKey,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<Arc<Message>, Refusal> {
+        let is_current = |member: &&Member| member.session == session && member.lost.is_none();
+        let Some(member) = self.members.get(&author).filter(is_current) else {
+            return Err(Refusal::NotMember { room: self.name.as_str().into() });
+        };
+        let author = member.user.clone();
+        let message = self.accept(author, draft, text, now)?;
+        let said = RoomEvent::Message { message: Arc::clone(&message), author: session };
+        self.fan_out.emit(self.name.key(), &said, events);
+        Ok(message)
+    }
+
+    /// Accepts a whisper in a direct room: for the reader's sessions, and as receipt for the author's.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the draft is already stored.
+    #[allow(clippy::too_many_arguments)]
+    pub fn publish_direct(
+        &mut self,
+        session: SessionId,
+        readers: &[SessionId],
+        from: &UserName,
+        to: &UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<Arc<Message>, Refusal> {
+        let message = self.accept(from.clone(), draft, text, now)?;
+        let whisper = |is_receipt| Reply::Whisper {
+            from: from.clone(),
+            to: to.clone(),
+            message: Arc::clone(&message),
+            is_receipt,
+        };
+        for reader in readers.iter().filter(|reader| **reader != session) {
+            tell(*reader, whisper(false), events);
+        }
+        tell(session, whisper(true), events);
+        Ok(message)
+    }
+
+    fn accept(
+        &mut self,
+        author: UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+    ) -> Result<Arc<Message>, Refusal> {
+        if let Some(id) = &draft
+            && let Some(seq) = self.recent.seq_of(author.key(), id)
+        {
+            return Err(Refusal::DraftRepeated { seq, draft: id.clone() });
+        }
+        self.head = self.head.next();
+        let message = Arc::new(Message {
+            room: self.name.clone(),
+            seq: self.head,
+            time: now.wall,
+            author,
+            draft,
+            text,
+        });
+        self.recent.push(Arc::clone(&message));
+        Ok(message)
+    }
+
+    /// Answers a member who asks for stored messages.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the asker is not a member.
+    pub fn history(
+        &self,
+        session: SessionId,
+        user: UserKey,
+        page: Page,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<(), Refusal> {
+        if !self.members.contains_key(&user) {
+            return Err(Refusal::NotMember { room: self.name.as_str().into() });
+        }
+        let (messages, gap) = self.recent.page(page, self.head);
+        let page = HistoryPage { room: self.name.clone(), messages, head: self.head, gap };
+        tell(session, Reply::History(page), events);
+        Ok(())
+    }
+
+    /// Answers who is here.
+    pub fn who(&self, session: SessionId, events: &mut Vec<ShardEvent>) {
+        let mut members: Vec<WhoMember> = self
+            .members
+            .values()
+            .map(|m| WhoMember { name: m.user.clone(), is_away: m.is_away, is_lost: m.lost.is_some() })
+            .collect();
+        members.sort_unstable_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        members.truncate(WhoPage::MEMBERS_MAX);
+        let page = WhoPage { room: self.name.clone(), members, total: self.member_count() };
+        tell(session, Reply::Who(page), events);
+    }
+
+    /// The room in a list; `None` when nobody is in it or it is a direct room.
+    pub fn summary(&self) -> Option<RoomSummary> {
+        let is_listed = self.kind != Kind::Direct && !self.members.is_empty();
+        is_listed.then(|| RoomSummary {
+            room: self.name.clone(),
+            members: self.member_count(),
+            head: self.head,
+        })
+    }
+
+    fn member_count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    fn announces(&self, limits: &RoomLimits) -> bool {
+        self.members.len() <= limits.announce_members_max as usize
+    }
+
+    /// The room's key.
+    pub fn key(&self) -> RoomKey {
+        self.name.key()
+    }
+}
+
+/// Puts an answer for one session into `events`.
+fn tell(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
+    events.push((session.shard, Event::Reply { to: session.connection, reply }));
+}

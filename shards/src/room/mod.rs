@@ -1,0 +1,18 @@
+//! What a room decides. Pure: no socket, file, channel or clock; time is handed in and what
+//! follows from a decision comes out as events for shards.
+//!
+//! **Invariant:** events come out in the room's one order. The shard that owns the room holds them
+//! back until what they tell of is committed, and sends them on in that order.
+
+mod fan_out;
+mod machine;
+mod member;
+mod recent;
+
+pub use fan_out::{FanOut, ShardEvent};
+pub use machine::{Kind, Room, RoomLimits};
+pub use member::Member;
+pub use recent::{Recent, RememberedDraft};
+
+#[cfg(test)]
+mod tests;

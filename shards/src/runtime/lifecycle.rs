@@ -1,0 +1,79 @@
+//! From running to drained, agreed on by all shards.
+//!
+//! A drain has three steps. *Draining*: nobody is accepted or read any more, everyone is told, and
+//! what was read is carried to its end through mesh and log. *Closing*, once all shards are idle
+//! and every batch sent was received: outboxes are emptied, logs sealed. *Ended*.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+/// Why the server ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The operator asked for it, by the signal of this name.
+    Signal(&'static str),
+}
+
+/// A step in the life of the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Phase {
+    Running = 0,
+    Draining = 1,
+    Closing = 2,
+}
+
+/// What the supervisor and the shards tell each other.
+#[derive(Debug)]
+pub struct Lifecycle {
+    phase: AtomicU8,
+    shards: Vec<ShardStatus>,
+}
+
+/// What one shard says of itself.
+#[derive(Debug, Default)]
+pub struct ShardStatus {
+    /// Turns taken: the watchdog's heartbeat.
+    pub turns: AtomicU64,
+    /// Whether nothing is left to do, while draining.
+    pub is_idle: AtomicBool,
+    /// Mesh entries sent.
+    pub entries_sent: AtomicU64,
+    /// Mesh entries received.
+    pub entries_received: AtomicU64,
+    /// The supervisor's second has passed and the shard has not looked yet.
+    pub has_ticked: AtomicBool,
+}
+
+impl Lifecycle {
+    pub fn new(shard_count: u16) -> Lifecycle {
+        Lifecycle {
+            phase: AtomicU8::new(Phase::Running as u8),
+            shards: (0..shard_count).map(|_| ShardStatus::default()).collect(),
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            _ => Phase::Closing,
+        }
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub fn shard(&self, index: usize) -> &ShardStatus {
+        &self.shards[index]
+    }
+
+    /// Whether all shards are idle and no batch is between them. To be believed only when it
+    /// holds twice with equal sums: a shard may have looked idle before it received something.
+    pub fn quiet_sum(&self) -> Option<u64> {
+        let is_idle = self.shards.iter().all(|shard| shard.is_idle.load(Ordering::Acquire));
+        let received: u64 = self.shards.iter().map(|s| s.entries_received.load(Ordering::Acquire)).sum();
+        let sent: u64 = self.shards.iter().map(|s| s.entries_sent.load(Ordering::Acquire)).sum();
+        (is_idle && sent == received).then_some(sent)
+    }
+}

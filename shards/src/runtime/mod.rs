@@ -1,0 +1,22 @@
+//! The shell around the shards: executors, sockets, files, clocks, threads. Only this module
+//! names glommio, and only here anything waits.
+//!
+//! **Invariants:** one task a shard turns for the life of the process (a task that is dropped
+//! while it waits leaks in glommio 0.9); no task and no buffer belongs to a connection; a panic
+//! anywhere ends the process.
+
+mod bell;
+mod clock;
+mod lifecycle;
+mod listener;
+mod preparer;
+mod sockets;
+mod start;
+mod supervisor;
+mod turn;
+mod wait;
+mod writer;
+
+pub use lifecycle::Stop;
+pub use listener::{BindError, Listeners};
+pub use start::{Running, StartError, StartOptions, start};

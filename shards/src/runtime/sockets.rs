@@ -1,0 +1,299 @@
+//! The readiness set: one epoll instance a shard, which the executor itself waits for.
+//!
+//! Every socket is added once, edge-triggered, and never changed: what is readable or writable is
+//! remembered here until the kernel says it is used up. An idle connection costs one entry of the
+//! table. The seam is this file's methods: an io_uring socket layer would offer the same.
+
+use crate::types::ConnectionId;
+use futures_lite::AsyncRead;
+use glommio::net::TcpStream;
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Events taken from the kernel at a time.
+const EVENTS_MAX: usize = 1024;
+/// The event data that stands for the listener.
+const LISTENER: u64 = u64::MAX;
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// What the kernel reported.
+#[derive(Clone, Copy, Debug)]
+pub enum Readiness {
+    /// Connections wait to be accepted.
+    Accept,
+    /// A socket can be read.
+    Read(ConnectionId),
+    /// A socket takes bytes again.
+    Write(ConnectionId),
+}
+
+/// What reading gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// So many bytes, and perhaps more to come at once.
+    Bytes { count: usize, is_more: bool },
+    /// Nothing now; readiness will be reported.
+    Nothing,
+    /// The peer will send no more.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+/// What accepting gave.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection, to be named and added.
+    Connection(OwnedFd, Option<IpAddr>),
+    /// None is left for now.
+    Nothing,
+    /// No descriptor is left for one more.
+    NoDescriptor,
+}
+
+#[derive(Debug)]
+struct Socket {
+    descriptor: OwnedFd,
+    generation: u32,
+    is_readable: bool,
+    is_writable: bool,
+    /// The peer has ended its side: after the last bytes there is an end to be read.
+    has_hung_up: bool,
+}
+
+/// All sockets of a shard.
+pub struct Sockets {
+    epoll: OwnedFd,
+    listener: Option<OwnedFd>,
+    is_listening: bool,
+    table: Vec<Option<Socket>>,
+    events: Vec<Event>,
+    /// The executor's wait for the set, while one is under way.
+    wait: Option<TcpStream>,
+    /// Given up for a moment when no other descriptor is left, so that a peer can be told so.
+    reserve: Option<OwnedFd>,
+}
+
+impl Sockets {
+    /// A set that holds a listener.
+    pub fn new(listener: OwnedFd) -> io::Result<Sockets> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut sockets = Sockets {
+            epoll,
+            listener: Some(listener),
+            is_listening: false,
+            table: Vec::new(),
+            events: Vec::with_capacity(EVENTS_MAX),
+            wait: None,
+            reserve: open_reserve(),
+        };
+        sockets.listen()?;
+        Ok(sockets)
+    }
+
+    /// Starts to report connections that wait, after a pause.
+    pub fn listen(&mut self) -> io::Result<()> {
+        if self.reserve.is_none() {
+            self.reserve = open_reserve();
+        }
+        if let Some(listener) = self.listener.as_ref().filter(|_| !self.is_listening) {
+            epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+            self.is_listening = true;
+        }
+        Ok(())
+    }
+
+    /// Stops reporting connections that wait: level-triggered, they would be reported for ever.
+    pub fn pause_listening(&mut self) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.is_listening) {
+            // It was added: removing can fail only when the set itself is gone.
+            let _ = epoll::delete(&self.epoll, listener);
+            self.is_listening = false;
+        }
+    }
+
+    /// Stops listening for good.
+    pub fn close_listener(&mut self) {
+        self.pause_listening();
+        self.listener = None;
+    }
+
+    /// Ready when the set has something to report, or may have.
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
+        let wait = match &mut self.wait {
+            Some(wait) => wait,
+            None => {
+                let duplicate = rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?;
+                // SAFETY: the descriptor was just made, is owned by nobody else, and is given up
+                // here. glommio polls it for input on its ring and then calls `recv`, which fails
+                // with ENOTSOCK on an epoll descriptor: that is the sign we wait for.
+                let wait = unsafe { TcpStream::from_raw_fd(duplicate.into_raw_fd()) };
+                self.wait.insert(wait)
+            }
+        };
+        let mut unused = [0; 1];
+        if Pin::new(wait).poll_read(context, &mut unused).is_pending() {
+            return Ok(Poll::Pending);
+        }
+        // The stream remembers nothing of the set once it has failed: the next wait takes a new one.
+        self.wait = None;
+        Ok(Poll::Ready(()))
+    }
+
+    /// Takes what the kernel has to report, without waiting.
+    pub fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&NO_WAIT)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in &self.events {
+            let data = event.data.u64();
+            if data == LISTENER {
+                ready.push(Readiness::Accept);
+                continue;
+            }
+            let id = unpack(data);
+            let flags = event.flags;
+            let Some(socket) = find(&mut self.table, id) else { continue };
+            let ended = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+            socket.has_hung_up |= flags.intersects(ended);
+            if flags.intersects(EventFlags::IN | ended) && !socket.is_readable {
+                socket.is_readable = true;
+                ready.push(Readiness::Read(id));
+            }
+            if flags.contains(EventFlags::OUT) && !socket.is_writable {
+                socket.is_writable = true;
+                ready.push(Readiness::Write(id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one waiting connection.
+    pub fn accept(&mut self) -> Accepted {
+        let Some(listener) = &self.listener else { return Accepted::Nothing };
+        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((descriptor, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                Accepted::Connection(descriptor, address)
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Accepted::NoDescriptor,
+            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => self.accept(),
+            Err(_) => Accepted::Nothing,
+        }
+    }
+
+    /// Turns one waiting connection away with a word, by the descriptor kept for that.
+    pub fn turn_away(&mut self, words: &[u8]) {
+        self.reserve = None;
+        if let Accepted::Connection(descriptor, _) = self.accept() {
+            // Best effort: the peer learns why, or just that it is closed.
+            let _ = net::send(&descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+            let _ = net::shutdown(&descriptor, Shutdown::Write);
+        }
+        self.reserve = open_reserve();
+    }
+
+    /// Adds an accepted connection.
+    pub fn add(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, &descriptor, EventData::new_u64(pack(id)), flags)?;
+        let index = id.index as usize;
+        if self.table.len() <= index {
+            self.table.resize_with(index + 1, || None);
+        }
+        self.table[index] = Some(Socket {
+            descriptor,
+            generation: id.generation,
+            is_readable: false,
+            // A fresh socket takes bytes: what it reports first need not be waited for.
+            is_writable: true,
+            has_hung_up: false,
+        });
+        Ok(())
+    }
+
+    /// Reads once into `buffer`.
+    pub fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) -> Input {
+        let Some(socket) = find(&mut self.table, id) else { return Input::Nothing };
+        let size = buffer.len();
+        match net::recv(&socket.descriptor, buffer, RecvFlags::empty()) {
+            Ok((_, 0)) => {
+                socket.is_readable = false;
+                Input::End
+            }
+            Ok((_, count)) => {
+                // A short read emptied the socket (epoll(7)), unless an end waits behind it.
+                socket.is_readable = count == size || socket.has_hung_up;
+                Input::Bytes { count, is_more: socket.is_readable }
+            }
+            Err(Errno::AGAIN) => {
+                socket.is_readable = false;
+                Input::Nothing
+            }
+            Err(Errno::INTR) => Input::Bytes { count: 0, is_more: true },
+            Err(_) => Input::Broken,
+        }
+    }
+
+    /// Whether a socket was reported readable and has not been read empty.
+    pub fn is_readable(&mut self, id: ConnectionId) -> bool {
+        find(&mut self.table, id).is_some_and(|socket| socket.is_readable)
+    }
+
+    /// Writes what the kernel takes: `None` when the connection is broken.
+    pub fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<usize> {
+        let socket = find(&mut self.table, id)?;
+        if !socket.is_writable || bytes.is_empty() {
+            return Some(0);
+        }
+        match net::send(&socket.descriptor, bytes, SendFlags::NOSIGNAL) {
+            Ok(count) => {
+                socket.is_writable = count == bytes.len();
+                Some(count)
+            }
+            Err(Errno::AGAIN) => {
+                socket.is_writable = false;
+                Some(0)
+            }
+            Err(Errno::INTR) => Some(0),
+            Err(_) => None,
+        }
+    }
+
+    /// Takes a socket out of the set.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<OwnedFd> {
+        find(&mut self.table, id)?;
+        let socket = self.table[id.index as usize].take()?;
+        let _ = epoll::delete(&self.epoll, &socket.descriptor);
+        Some(socket.descriptor)
+    }
+}
+
+fn find(table: &mut [Option<Socket>], id: ConnectionId) -> Option<&mut Socket> {
+    let socket = table.get_mut(id.index as usize)?.as_mut()?;
+    (socket.generation == id.generation).then_some(socket)
+}
+
+fn open_reserve() -> Option<OwnedFd> {
+    rustix::fs::open("/dev/null", rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok()
+}
+
+fn pack(id: ConnectionId) -> u64 {
+    u64::from(id.generation) << 32 | u64::from(id.index)
+}
+
+fn unpack(data: u64) -> ConnectionId {
+    // Both halves are exactly 32 bits wide.
+    ConnectionId { index: data as u32, generation: (data >> 32) as u32 }
+}

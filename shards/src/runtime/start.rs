@@ -1,0 +1,221 @@
+//! From options to running shards.
+
+use super::bell::Bell;
+use super::clock::Clock;
+use super::lifecycle::{Lifecycle, Stop};
+use super::listener::Listeners;
+use super::preparer::Preparer;
+use super::sockets::Sockets;
+use super::supervisor::Supervisor;
+use super::turn::{Parts, TurnError, Turning};
+use super::writer::{Writer, WriterOptions};
+use crate::connection::Surface;
+use crate::log::{Appender, Durability, Recovered, SegmentNumber};
+use crate::mesh::{self, MeshPort};
+use crate::room::{Kind, Recent, RememberedDraft, Room};
+use crate::shard::{Settings, Shard};
+use crate::types::ShardId;
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use rustix::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Submissions a ring holds. A shard has a handful under way, as sockets wait in the readiness set;
+/// each doubling costs as much locked memory again.
+const RING_DEPTH: usize = 512;
+/// Bytes registered for direct I/O, which the shards do not use; locked three times over.
+const IO_MEMORY_BYTES: usize = 65_536;
+/// The first segment after a start is small, so that the start need not wait for zeros.
+const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+
+/// What the shards are started with.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    /// The data directory, locked by this process.
+    pub data: PathBuf,
+    /// What the operator decided.
+    pub settings: Settings,
+    /// The processors to pin shards to; with fewer than shards they are shared.
+    pub processors: Vec<usize>,
+    /// When a message counts as stored.
+    pub durability: Durability,
+    /// The size of a full segment.
+    pub segment_bytes: u64,
+    /// How long a shard spins before it sleeps.
+    pub spin: Option<Duration>,
+}
+
+/// Why the shards could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A thread could not be made.
+    #[error("cannot start a thread: {0}; raise the limit of tasks (ulimit -u, TasksMax)")]
+    Thread(std::io::Error),
+    /// An executor could not be made.
+    #[error(
+        "cannot start the io_uring executor of shard {shard}: {reason}; \
+         check that io_uring is allowed and the locked-memory limit (ulimit -l, LimitMEMLOCK)"
+    )]
+    Executor {
+        /// Of which shard.
+        shard: ShardId,
+        /// What glommio says.
+        reason: String,
+    },
+}
+
+/// Shards that run.
+pub struct Running {
+    executors: Vec<ExecutorJoinHandle<Result<(), TurnError>>>,
+}
+
+/// Starts one pinned executor a shard, and the supervisor. `surface` makes each shard's protocol.
+///
+/// # Errors
+/// [`StartError`] when threads or rings cannot be had.
+pub fn start<S: Surface>(
+    options: &StartOptions,
+    listeners: Listeners,
+    recovered: Recovered,
+    stops: flume::Receiver<Stop>,
+    surface: impl Fn() -> S + Clone + Send + 'static,
+) -> Result<Running, StartError> {
+    let shard_count = options.settings.shard_count;
+    assert_eq!(listeners.sockets.len(), usize::from(shard_count), "one listener a shard");
+    let bells: Vec<Arc<Bell>> = (0..shard_count).map(|_| Arc::default()).collect();
+    let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
+    let lifecycle = Arc::new(Lifecycle::new(shard_count));
+    let preparer = Preparer::start().map_err(StartError::Thread)?;
+    let clock = Clock::start();
+    let mut rooms: Vec<Vec<Room>> = (0..shard_count).map(|_| Vec::new()).collect();
+    let lobby = options.settings.lobby.key();
+    for room in recovered.rooms {
+        let home = room.name.key().home(shard_count);
+        let kind = if room.name.key() == lobby {
+            Kind::Lobby
+        } else if room.name.is_direct() {
+            Kind::Direct
+        } else {
+            Kind::Channel
+        };
+        let drafts = room.recent_drafts.into_iter();
+        let drafts = drafts
+            .map(|known| RememberedDraft { author: known.author, id: known.draft, seq: known.seq })
+            .collect();
+        let recent = Recent::restore(room.recent, drafts);
+        rooms[home.index()].push(Room::restore(room.name, kind, room.head, recent));
+    }
+    let ports = mesh::connect(&mesh_bells);
+    let mut executors = Vec::new();
+    for (index, ((listener, port), rooms)) in listeners.sockets.into_iter().zip(ports).zip(rooms).enumerate()
+    {
+        let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
+        let seed = Seed {
+            id,
+            options: options.clone(),
+            first_segment: recovered.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
+            listener,
+            port,
+            rooms,
+            bell: Arc::clone(&bells[index]),
+            lifecycle: Arc::clone(&lifecycle),
+            preparer: preparer.clone(),
+            clock,
+        };
+        executors.push(spawn(seed, surface.clone())?);
+    }
+    let supervisor = Supervisor { bells, lifecycle, stops };
+    std::thread::Builder::new()
+        .name("madang-supervisor".into())
+        .spawn(move || supervisor.run())
+        .map_err(StartError::Thread)?;
+    Ok(Running { executors })
+}
+
+/// What one shard's thread begins with.
+struct Seed {
+    id: ShardId,
+    options: StartOptions,
+    first_segment: SegmentNumber,
+    listener: OwnedFd,
+    port: MeshPort,
+    rooms: Vec<Room>,
+    bell: Arc<Bell>,
+    lifecycle: Arc<Lifecycle>,
+    preparer: Preparer,
+    clock: Clock,
+}
+
+fn spawn<S: Surface>(
+    seed: Seed,
+    surface: impl Fn() -> S + Send + 'static,
+) -> Result<ExecutorJoinHandle<Result<(), TurnError>>, StartError> {
+    let processors = &seed.options.processors;
+    let processor = processors[seed.id.index() % processors.len()];
+    let shard = seed.id;
+    let mut builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
+        .name(&format!("madang-{shard}"))
+        .ring_depth(RING_DEPTH)
+        .io_memory(IO_MEMORY_BYTES);
+    if let Some(spin) = seed.options.spin {
+        builder = builder.spin_before_park(spin);
+    }
+    builder
+        .spawn(move || turn(seed, surface()))
+        .map_err(|error: GlommioError<()>| StartError::Executor { shard, reason: error.to_string() })
+}
+
+async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
+    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, preparer, clock } = seed;
+    let shard_count = options.settings.shard_count;
+    let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
+    let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
+    let mut shard = Shard::new(id, Arc::new(options.settings), surface, log);
+    for room in rooms {
+        shard.restore_room(room);
+    }
+    let writer_options = WriterOptions {
+        data: options.data,
+        shard: id,
+        shard_count,
+        segment_bytes: options.segment_bytes,
+        durability: options.durability,
+    };
+    let writer = Writer::new(writer_options, preparer, Arc::clone(&bell), first_segment, first_bytes);
+    let parts = Parts {
+        shard,
+        sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
+        port,
+        bell,
+        lifecycle,
+        clock,
+        durability: options.durability,
+        writer,
+        shard_count,
+    };
+    let ended = Turning::new(parts).run().await;
+    if let Err(error) = &ended {
+        // Half a server is worse than none: the others must not go on without this shard.
+        tracing::error!(shard = id.0, %error, "the process ends");
+        std::process::exit(1);
+    }
+    ended
+}
+
+impl Running {
+    /// Waits until all shards have drained.
+    ///
+    /// # Errors
+    /// What the first shard to fail says.
+    pub fn join(self) -> Result<(), String> {
+        for executor in self.executors {
+            match executor.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+}

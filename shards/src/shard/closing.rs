@@ -1,0 +1,160 @@
+//! How connections end: in order, in time, or at once.
+//!
+//! A connection that wants to close first gets the answers to what it sent, then its last words;
+//! it leaves its rooms and its name, and its slot is free when the outbox is empty.
+
+use super::{Deadline, Ended, Shard};
+use crate::connection::{CloseReason, Surface};
+use crate::types::{ConnectionId, Request};
+use std::time::Duration;
+
+/// How long answers and the outbox may take once a connection wants to close.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
+
+impl<S: Surface> Shard<S> {
+    /// Ends a connection for a reason of the engine's own.
+    pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.core.closing.is_some() {
+            return;
+        }
+        connection.core.closing = Some(reason);
+        self.begin_closing(id);
+    }
+
+    /// A connection wants to close: as soon as what it sent is answered.
+    pub(super) fn begin_closing(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.unread = Vec::new();
+        self.closable.push(id);
+        self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
+    }
+
+    /// Says farewell to those whose answers have all come.
+    pub(super) fn close_closable(&mut self) {
+        while let Some(id) = self.closable.pop() {
+            let Some(connection) = self.connections.get(id) else { continue };
+            if connection.core.outstanding == 0 && !connection.is_ending {
+                self.say_farewell(id);
+            }
+        }
+    }
+
+    fn say_farewell(&mut self, id: ConnectionId) {
+        let Shard { connections, surface, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return };
+        let reason = connection.core.closing.clone().unwrap_or(CloseReason::Lost);
+        surface.farewell(&connection.protocol, &reason, &mut connection.core.outbox);
+        connection.is_ending = true;
+        self.leave_everything(id, reason.is_clean());
+        self.mark_dirty(id);
+    }
+
+    /// The outbox is full: what is whole of it stays, the rest gives way to the reason.
+    pub(super) fn cut_off_slow_reader(&mut self, id: ConnectionId) {
+        let outbox_bytes_max = self.settings.outbox_bytes_max;
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.is_ending {
+            return;
+        }
+        // The front may be the rest of a line whose start is sent: it is kept to its end.
+        let outbox = &mut connection.core.outbox;
+        let first_line = outbox.iter().position(|b| *b == b'\n').map_or(outbox.len(), |end| end + 1);
+        outbox.truncate(first_line);
+        outbox.shrink_to_fit();
+        connection.core.closing = Some(CloseReason::SlowReader { outbox_bytes_max });
+        connection.unread = Vec::new();
+        self.counters.slow_readers += 1;
+        self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
+        self.say_farewell(id);
+    }
+
+    /// The peer is gone: nothing can be said to it any more.
+    pub fn lost(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let reason = connection.core.closing.get_or_insert(CloseReason::Lost).clone();
+        let has_left = connection.is_ending;
+        if !has_left {
+            self.leave_everything(id, reason.is_clean());
+        }
+        self.end(id, false);
+        self.settle();
+    }
+
+    /// Leaves all rooms, the name and the address count, here and at their homes.
+    fn leave_everything(&mut self, id: ConnectionId, is_clean: bool) {
+        let session = self.session(id);
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let address = connection.core.counted_address.take();
+        let user = connection.core.user.take();
+        let subscriptions = std::mem::take(&mut connection.core.subscriptions);
+        let rooms: Vec<_> =
+            subscriptions.iter().map(|subscription| self.rooms.room_of(subscription).name.key()).collect();
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.core.subscriptions = subscriptions;
+        }
+        for room in rooms {
+            self.unsubscribe(id, room);
+            if let Some(user) = &user {
+                self.ask(Request::Leave { session, user: user.key(), room, is_clean });
+            }
+        }
+        if let Some(name) = user {
+            self.ask(Request::Release { session, name, is_clean });
+        }
+        if let Some(address) = address {
+            self.ask(Request::Discharge { address });
+        }
+    }
+
+    /// Frees the slot; the socket follows.
+    pub(super) fn end(&mut self, id: ConnectionId, is_orderly: bool) {
+        if self.connections.remove(id).is_some() {
+            self.ended.push(Ended { connection: id, is_orderly });
+        }
+    }
+
+    pub(super) fn login_timed_out(&mut self, id: ConnectionId) {
+        let is_nameless = |c: &super::Connection<S::Session>| c.core.user.is_none() && !c.is_ending;
+        if self.connections.get(id).is_some_and(is_nameless) {
+            let login_seconds = self.settings.login.as_secs();
+            self.close(id, CloseReason::LoginTimeout { login_seconds });
+        }
+    }
+
+    pub(super) fn close_timed_out(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.is_ending {
+            self.end(id, false);
+        } else {
+            // The answers did not come in time; it may still have its last words.
+            self.say_farewell(id);
+            self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
+        }
+    }
+
+    /// The server stops: everyone is told, and nothing more is read.
+    pub fn begin_drain(&mut self) {
+        self.is_draining = true;
+        for id in self.connections.ids() {
+            let Shard { connections, surface, .. } = self;
+            let Some(connection) = connections.get_mut(id) else { continue };
+            if !connection.is_ending {
+                surface.going_down(&connection.protocol, &mut connection.core.outbox);
+                self.mark_dirty(id);
+            }
+        }
+        self.settle();
+    }
+
+    /// Everything is said and stored: all connections end when their outboxes are empty.
+    pub fn finish_drain(&mut self) {
+        for id in self.connections.ids() {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.core.closing.get_or_insert(CloseReason::GoingDown);
+                connection.is_ending = true;
+            }
+            self.mark_dirty(id);
+        }
+    }
+}

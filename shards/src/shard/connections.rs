@@ -1,0 +1,95 @@
+//! The connections of a shard, each in a slot that is used again.
+
+use crate::connection::Core;
+use crate::types::ConnectionId;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection<T> {
+    /// What every protocol shares.
+    pub core: Core,
+    /// What this one's protocol remembers.
+    pub protocol: T,
+    /// Bytes that were read but wait for a reply first. Empty, without capacity, when idle.
+    pub unread: Vec<u8>,
+    /// It is in the shard's list of those with something to send.
+    pub is_dirty: bool,
+    /// A shard it asked is backed up: it is not read.
+    pub is_parked: bool,
+    /// The peer will send no more.
+    pub has_input_ended: bool,
+    /// It has left everything; only its outbox is still to be sent.
+    pub is_ending: bool,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    connection: Option<Connection<T>>,
+}
+
+/// All connections of a shard.
+#[derive(Debug)]
+pub struct Connections<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Connections<T> {
+    pub fn new() -> Connections<T> {
+        Connections { slots: Vec::new(), free: Vec::new() }
+    }
+
+    /// The identity that the next connection gets.
+    pub fn next_id(&mut self) -> ConnectionId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, connection: None });
+            u32::try_from(self.slots.len() - 1).expect("fewer connections a shard than 2^32")
+        });
+        ConnectionId { index, generation: self.slots[index as usize].generation }
+    }
+
+    /// Fills the slot that `next_id` named.
+    pub fn insert(&mut self, id: ConnectionId, connection: Connection<T>) {
+        let slot = &mut self.slots[id.index as usize];
+        assert!(slot.connection.is_none() && slot.generation == id.generation, "a slot is filled once");
+        slot.connection = Some(connection);
+    }
+
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection<T>> {
+        let slot = self.slots.get(id.index as usize)?;
+        slot.connection.as_ref().filter(|_| slot.generation == id.generation)
+    }
+
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection<T>> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        slot.connection.as_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// Empties a slot. What still names it finds nothing.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Connection<T>> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let connection = slot.connection.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        Some(connection)
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The identities of all connections.
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        let filled = self.slots.iter().enumerate().filter(|(_, slot)| slot.connection.is_some());
+        filled
+            .map(|(index, slot)| ConnectionId {
+                index: u32::try_from(index).expect("fewer connections a shard than 2^32"),
+                generation: slot.generation,
+            })
+            .collect()
+    }
+}

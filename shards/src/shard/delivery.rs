@@ -1,0 +1,240 @@
+//! From events to outboxes: the last step before the sockets.
+
+use super::connections::{Connection, Connections};
+use super::{Deadline, Shard};
+use crate::connection::{CloseReason, LocalMember, Style, Surface};
+use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
+
+/// An event as each style writes it, rendered when the first reader of that style turns up.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    bytes: Vec<u8>,
+    ranges: [Option<(usize, usize)>; Style::COUNT],
+}
+
+impl Rendered {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ranges = [None; Style::COUNT];
+    }
+
+    fn in_style(&mut self, style: Style, render: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        let (start, end) = *self.ranges[usize::from(style.0)].get_or_insert_with(|| {
+            let start = self.bytes.len();
+            render(&mut self.bytes);
+            (start, self.bytes.len())
+        });
+        &self.bytes[start..end]
+    }
+}
+
+/// Emptied outboxes kept for the next turn, and the largest that is kept.
+const SPARE_OUTBOXES_MAX: usize = 1024;
+const SPARE_OUTBOX_BYTES_MAX: usize = 64 * 1024;
+
+impl<S: Surface> Shard<S> {
+    /// Writes an event into the outbox of everyone here who is in the room.
+    pub(super) fn deliver_to_room(&mut self, key: RoomKey, event: RoomEvent) {
+        let Some(slot) = self.rooms.slot_of(key) else { return };
+        let Shard {
+            rooms, connections, rendered, surface, dirty, spare_outboxes, closable, counters, ..
+        } = self;
+        let room = rooms.by_slot_mut(slot);
+        let author = match &event {
+            RoomEvent::Message { message, author } => {
+                room.head = message.seq;
+                counters.deliveries += room.members.len() as u64;
+                (author.shard == self.id).then_some(author.connection)
+            }
+            _ => None,
+        };
+        let bytes_max = self.settings.outbox_bytes_max;
+        let mut cut_off = Vec::new();
+        rendered.clear();
+        for member in &room.members {
+            let Some(connection) = connections.get_mut(member.connection) else { continue };
+            if author == Some(member.connection) {
+                connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
+                if connection.core.closing.is_some() {
+                    closable.push(member.connection);
+                }
+                if !connection.core.is_echoed {
+                    continue;
+                }
+            } else if member.hears_only_own {
+                continue;
+            }
+            let name = &room.name;
+            let bytes =
+                rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
+            let outbox = &mut connection.core.outbox;
+            if outbox.len() + bytes.len() > bytes_max {
+                cut_off.push(member.connection);
+                continue;
+            }
+            if outbox.capacity() == 0
+                && let Some(spare) = spare_outboxes.pop()
+            {
+                *outbox = spare;
+            }
+            outbox.extend_from_slice(bytes);
+            if !connection.is_dirty {
+                connection.is_dirty = true;
+                dirty.push(member.connection);
+            }
+        }
+        for id in cut_off {
+            self.cut_off_slow_reader(id);
+        }
+    }
+
+    /// Tells one connection an answer, after noting what it means for the engine.
+    pub(super) fn deliver_reply(&mut self, id: ConnectionId, reply: Reply) {
+        if !self.connections.get(id).is_some_and(|connection| !connection.is_ending) {
+            return self.undo_for_the_gone(id, reply);
+        }
+        match &reply {
+            Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
+            Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
+            Reply::Left { room } => self.unsubscribe(id, room.key()),
+            Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
+                let reason = CloseReason::TooManyFromAddress { connections_max: *connections_max };
+                return self.close(id, reason);
+            }
+            _ => {}
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if matches!(&reply, Reply::NotSaid(_) | Reply::Whisper { is_receipt: true, .. }) {
+            connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
+        }
+        self.with_link(id, |surface, protocol, link| surface.reply(protocol, &reply, link));
+        self.continue_input(id);
+    }
+
+    /// An answer came for a connection that is gone: what it gained is given back.
+    fn undo_for_the_gone(&mut self, id: ConnectionId, reply: Reply) {
+        let session = self.session(id);
+        let request = match reply {
+            Reply::Claimed { user, .. } => Request::Release { session, name: user, is_clean: true },
+            Reply::Joined(joined) => {
+                Request::Leave { session, user: joined.user.key(), room: joined.room.key(), is_clean: true }
+            }
+            Reply::Whisper { from, to, message, is_receipt: false } => {
+                Request::WhisperMissed { from, to, message }
+            }
+            _ => return,
+        };
+        self.requests.push(request);
+        self.route_requests();
+    }
+
+    /// A name is the connection's: it goes by it everywhere, and gives its old one back.
+    fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
+        let session = self.session(id);
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(old) = connection.core.user.replace(new.clone()) else { return };
+        for subscription in &connection.core.subscriptions {
+            let room = self.rooms.room_of(subscription).name.key();
+            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone() });
+        }
+        // Of two names that look alike one entry was renamed; otherwise the old one is free now.
+        if old.skeleton() != new.skeleton() {
+            self.requests.push(Request::Release { session, name: old, is_clean: true });
+        }
+        self.route_requests();
+    }
+
+    fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let is_in = |s: &crate::connection::Subscription| self.rooms.room_of(s).name.key() == room.key();
+        if connection.core.subscriptions.iter().any(is_in) {
+            return;
+        }
+        let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
+        let subscription = self.rooms.subscribe(room, head, member);
+        connection.core.subscriptions.push(subscription);
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
+        let Shard { connections, rooms, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return };
+        let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
+        let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
+        let gone = connection.core.subscriptions.swap_remove(position);
+        if let Some(moved) = rooms.unsubscribe(gone) {
+            repoint(connections, moved, gone);
+        }
+    }
+
+    /// What was sent of a connection's outbox, from its front.
+    pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_dirty = false;
+        let outbox = &mut connection.core.outbox;
+        if bytes < outbox.len() {
+            outbox.drain(..bytes);
+            return;
+        }
+        let mut emptied = std::mem::take(outbox);
+        if emptied.capacity() <= SPARE_OUTBOX_BYTES_MAX && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX {
+            emptied.clear();
+            self.spare_outboxes.push(emptied);
+        }
+        if connection.is_ending {
+            self.end(id, true);
+        }
+    }
+
+    /// What waits to be sent to a connection.
+    pub fn outbox(&self, id: ConnectionId) -> Option<&[u8]> {
+        self.connections.get(id).map(|connection| connection.core.outbox.as_slice())
+    }
+
+    /// A connection's socket takes bytes again.
+    pub fn writable(&mut self, id: ConnectionId) {
+        self.mark_dirty(id);
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.core.outbox.len() > self.settings.outbox_bytes_max && !connection.is_ending {
+            return self.cut_off_slow_reader(id);
+        }
+        let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
+        if has_work && !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Adds a deadline for a connection.
+    pub(super) fn remind(&mut self, deadline: Deadline, after: std::time::Duration) {
+        self.wheel.add(self.now.monotonic.after(after), deadline);
+    }
+
+    /// Sends a request of the engine's own on behalf of a connection.
+    pub(super) fn ask(&mut self, request: Request) {
+        self.requests.push(request);
+        self.route_requests();
+    }
+
+    /// Whether something is to be flushed that is not waiting for others.
+    pub fn has_work(&self) -> bool {
+        (!self.deferred.is_empty() && !self.log.is_full())
+            || self.outbound.has_open_batch()
+            || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
+    }
+
+    /// Whether something is on its way to other shards.
+    pub fn has_outbound(&self) -> bool {
+        self.outbound.has_any() || !self.deferred.is_empty()
+    }
+}
+
+/// Tells a connection that its subscription moved to the place of one that left.
+fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::connection::Subscription) {
+    let Some(Connection { core, .. }) = connections.get_mut(moved) else { return };
+    if let Some(own) = core.subscriptions.iter_mut().find(|own| own.room == to.room) {
+        own.position = to.position;
+    }
+}

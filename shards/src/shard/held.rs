@@ -1,0 +1,44 @@
+//! Events that wait for the commit of what they tell of.
+
+use crate::log::BatchId;
+use crate::mesh::Outbound;
+use crate::room::ShardEvent;
+use crate::types::Envelope;
+use std::collections::VecDeque;
+
+/// Events by the batch they wait for.
+///
+/// Invariant: batches rise from front to back; within a batch events keep their order. Bounded by
+/// the log: only the batch in flight and the open one have events here.
+#[derive(Debug, Default)]
+pub struct Held {
+    batches: VecDeque<(BatchId, Vec<ShardEvent>)>,
+    spare: Vec<Vec<ShardEvent>>,
+}
+
+impl Held {
+    /// Holds events until `batch` is committed. Leaves `events` empty.
+    pub fn hold(&mut self, batch: BatchId, events: &mut Vec<ShardEvent>) {
+        match self.batches.iter_mut().rev().find(|(known, _)| *known == batch) {
+            Some((_, held)) => held.append(events),
+            None => {
+                let last = self.batches.back().map(|(last, _)| *last);
+                assert!(last.is_none_or(|last| last < batch), "events are held for rising batches");
+                let mut held = self.spare.pop().unwrap_or_default();
+                held.append(events);
+                self.batches.push_back((batch, held));
+            }
+        }
+    }
+
+    /// Sends on what waited for batches up to `committed`.
+    pub fn release(&mut self, committed: BatchId, outbound: &mut Outbound) {
+        while self.batches.front().is_some_and(|(batch, _)| *batch <= committed) {
+            let Some((_, mut events)) = self.batches.pop_front() else { return };
+            for (shard, event) in events.drain(..) {
+                outbound.push(shard, Envelope::Event(event));
+            }
+            self.spare.push(events);
+        }
+    }
+}

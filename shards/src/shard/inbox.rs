@@ -1,0 +1,138 @@
+//! From bytes to requests: what comes in at a connection.
+
+use super::connections::Connection;
+use super::{Deadline, Shard};
+use crate::connection::{Core, Link, Surface};
+use crate::types::{ConnectionId, Request};
+use std::net::IpAddr;
+
+impl<S: Surface> Shard<S> {
+    /// A peer connected: it is greeted and gets a slot.
+    pub fn accepted(&mut self, address: Option<IpAddr>) -> ConnectionId {
+        let id = self.connections.next_id();
+        let session = self.session(id);
+        let mut core = Core::new(session);
+        core.counted_address = address.filter(|address| self.counts_address(*address));
+        if let Some(address) = core.counted_address {
+            self.requests.push(Request::Admit { session, address });
+        }
+        let mut link = Link {
+            now: self.now,
+            core: &mut core,
+            rooms: &mut self.rooms,
+            requests: &mut self.requests,
+            flood: &self.settings.flood,
+            shard_count: self.settings.shard_count,
+        };
+        let protocol = self.surface.open(&mut link);
+        let connection = Connection {
+            core,
+            protocol,
+            unread: Vec::new(),
+            is_dirty: false,
+            is_parked: false,
+            has_input_ended: false,
+            is_ending: false,
+        };
+        self.connections.insert(id, connection);
+        self.counters.accepted += 1;
+        self.remind(Deadline::Login(id), self.settings.login);
+        self.route_requests();
+        self.mark_dirty(id);
+        self.settle();
+        id
+    }
+
+    /// Whether a connection's socket is to be read. When it is not, [`Shard::take_resumed`] names
+    /// it once it is again.
+    pub fn wants_input(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| {
+            connection.unread.is_empty()
+                && !connection.is_parked
+                && connection.core.closing.is_none()
+                && !self.is_draining
+        })
+    }
+
+    /// Bytes came on a connection that wants input.
+    pub fn received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let consumed = self.with_link(id, |surface, protocol, link| surface.receive(protocol, bytes, link));
+        if let Some(consumed) = consumed
+            && consumed < bytes.len()
+            && let Some(connection) = self.connections.get_mut(id)
+            && connection.core.closing.is_none()
+        {
+            connection.unread = bytes[consumed..].to_vec();
+        }
+        self.settle();
+    }
+
+    /// The peer will send no more.
+    pub fn input_ended(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.has_input_ended = true;
+        }
+        self.continue_input(id);
+        self.settle();
+    }
+
+    /// Goes on with what was read before: after a reply, or when the input has ended.
+    pub(super) fn continue_input(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.core.closing.is_some() {
+            return;
+        }
+        let had_unread = !connection.unread.is_empty();
+        if had_unread {
+            let mut unread = std::mem::take(&mut connection.unread);
+            let consumed =
+                self.with_link(id, |surface, protocol, link| surface.receive(protocol, &unread, link));
+            unread.drain(..consumed.unwrap_or(unread.len()));
+            let Some(connection) = self.connections.get_mut(id) else { return };
+            if !unread.is_empty() && connection.core.closing.is_none() {
+                connection.unread = unread;
+                return;
+            }
+        }
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.core.closing.is_none() && connection.has_input_ended {
+            self.with_link(id, |surface, protocol, link| {
+                surface.end_of_input(protocol, link);
+            });
+        } else if had_unread {
+            self.resumed.push(id);
+        }
+    }
+
+    /// Lets a connection's protocol act, then carries out what it wants.
+    pub(super) fn with_link<R>(
+        &mut self,
+        id: ConnectionId,
+        act: impl FnOnce(&S, &mut S::Session, &mut Link<'_>) -> R,
+    ) -> Option<R> {
+        let connection = self.connections.get_mut(id)?;
+        let was_closing = connection.core.closing.is_some();
+        let mut link = Link {
+            now: self.now,
+            core: &mut connection.core,
+            rooms: &mut self.rooms,
+            requests: &mut self.requests,
+            flood: &self.settings.flood,
+            shard_count: self.settings.shard_count,
+        };
+        let result = act(&self.surface, &mut connection.protocol, &mut link);
+        let wants_to_close = !was_closing && connection.core.closing.is_some();
+        if self.route_requests()
+            && let Some(connection) = self.connections.get_mut(id)
+            && !connection.is_parked
+        {
+            connection.is_parked = true;
+            self.parked.push(id);
+        }
+        if wants_to_close {
+            self.begin_closing(id);
+        }
+        self.mark_dirty(id);
+        Some(result)
+    }
+}

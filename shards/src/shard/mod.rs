@@ -1,0 +1,297 @@
+//! One shard, without I/O: the connections it accepted, the rooms and users whose home it is, and
+//! what it owes the log and the other shards.
+//!
+//! The runtime feeds it what happened (bytes, batches from the mesh, commits, ticks) and carries
+//! out what it wants (outboxes, batches for the log and the mesh). The simulator does the same
+//! with a virtual world. **Invariant:** nothing here waits, and nothing here asks a clock.
+
+mod closing;
+mod connections;
+mod counters;
+mod delivery;
+mod held;
+mod homes;
+mod inbox;
+mod settings;
+mod wheel;
+
+pub use connections::Connection;
+pub use counters::Counters;
+pub use settings::Settings;
+
+use crate::connection::{LocalRooms, Surface};
+use crate::log::Appender;
+use crate::mesh::{Delivered, Outbound, Transport};
+use crate::types::{
+    ConnectionId, Destination, Envelope, Event, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey,
+    UserKey,
+};
+use connections::Connections;
+use delivery::Rendered;
+use homes::Homes;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use wheel::Wheel;
+
+/// What a shard wants to be reminded of.
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    /// A connection must have said its name.
+    Login(ConnectionId),
+    /// A connection that is closing must be gone.
+    Close(ConnectionId),
+    /// A member's grace time in a room ends.
+    Member(RoomKey, UserKey),
+    /// A name's grace time ends.
+    Name(SkeletonKey),
+}
+
+/// One shard.
+pub struct Shard<S: Surface> {
+    id: ShardId,
+    settings: Arc<Settings>,
+    surface: S,
+    connections: Connections<S::Session>,
+    rooms: LocalRooms,
+    homes: Homes,
+    /// The log this shard appends to.
+    pub log: Appender,
+    outbound: Outbound,
+    wheel: Wheel<Deadline>,
+    now: Now,
+    /// Requests that wait for room in the log. Bounded by one mesh batch or one read and what
+    /// follows from it, as no input is taken meanwhile.
+    deferred: VecDeque<Request>,
+    /// Connections with something to send, each once.
+    dirty: Vec<ConnectionId>,
+    /// Connections that may be read again.
+    resumed: Vec<ConnectionId>,
+    /// Connections that are not read because a peer's channel is full.
+    parked: Vec<ConnectionId>,
+    /// Connections that want to close and may now be able to.
+    closable: Vec<ConnectionId>,
+    /// Connections whose slot is free again; their sockets are to be let go.
+    ended: Vec<Ended>,
+    requests: Vec<Request>,
+    rendered: Rendered,
+    spare_outboxes: Vec<Vec<u8>>,
+    is_draining: bool,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// A connection that the shard has let go of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Whether everything was sent, so that the peer should be given the time to read it.
+    pub is_orderly: bool,
+}
+
+impl<S: Surface> Shard<S> {
+    /// A shard that goes on from what its log holds.
+    pub fn new(id: ShardId, settings: Arc<Settings>, surface: S, log: Appender) -> Shard<S> {
+        Shard {
+            id,
+            surface,
+            connections: Connections::new(),
+            rooms: LocalRooms::default(),
+            homes: Homes::new(id, Arc::clone(&settings)),
+            log,
+            outbound: Outbound::new(settings.shard_count),
+            wheel: Wheel::default(),
+            now: Now::default(),
+            deferred: VecDeque::new(),
+            dirty: Vec::new(),
+            resumed: Vec::new(),
+            parked: Vec::new(),
+            closable: Vec::new(),
+            ended: Vec::new(),
+            requests: Vec::new(),
+            rendered: Rendered::default(),
+            spare_outboxes: Vec::new(),
+            is_draining: false,
+            counters: Counters::default(),
+            settings,
+        }
+    }
+
+    /// Takes over a room that the log knows.
+    pub fn restore_room(&mut self, room: crate::room::Room) {
+        self.homes.restore(room);
+    }
+
+    /// Which shard this is.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Words for a peer that cannot be given a connection at all.
+    pub fn server_full(&self) -> &'static [u8] {
+        self.surface.server_full()
+    }
+
+    /// Begins a turn: everything until the next one happens at this time.
+    pub fn begin_turn(&mut self, now: Now) {
+        self.now = now;
+        self.resume_deferred();
+    }
+
+    /// Whether input may be taken in: false while the log has all it can hold, until a commit
+    /// returns. Mesh batches and sockets then wait where they are.
+    pub fn accepts_input(&self) -> bool {
+        !self.log.is_full() && self.deferred.is_empty()
+    }
+
+    /// Takes up what waited for room in the log, in the order in which it came.
+    fn resume_deferred(&mut self) {
+        if self.deferred.is_empty() {
+            return;
+        }
+        while !self.log.is_full()
+            && let Some(request) = self.deferred.pop_front()
+        {
+            self.handle_request(request);
+        }
+        self.settle();
+    }
+
+    /// A batch came from another shard.
+    pub fn mesh_received(&mut self, batch: &mut Vec<Envelope>) {
+        for envelope in batch.drain(..) {
+            self.handle(envelope);
+        }
+        self.settle();
+    }
+
+    /// The log has committed further: what waited for it goes out.
+    pub fn log_committed(&mut self) {
+        let Shard { homes, outbound, log, .. } = self;
+        homes.release_held(log, outbound);
+        self.settle();
+    }
+
+    /// Time has passed: whatever is due happens. To be called about once a second.
+    pub fn tick(&mut self) {
+        while let Some(deadline) = self.wheel.pop_due(self.now.monotonic) {
+            match deadline {
+                Deadline::Login(id) => self.login_timed_out(id),
+                Deadline::Close(id) => self.close_timed_out(id),
+                Deadline::Member(room, user) => {
+                    let Shard { homes, outbound, log, now, .. } = self;
+                    homes.expire_member(room, user, *now, log, outbound);
+                }
+                Deadline::Name(key) => self.homes.expire_name(key, self.now),
+            }
+        }
+        self.settle();
+    }
+
+    /// Handles everything this shard has sent to itself, until nothing is left.
+    fn settle(&mut self) {
+        loop {
+            let mut own = self.outbound.take(self.id);
+            if own.is_empty() {
+                self.outbound.reuse(self.id, own);
+                self.close_closable();
+                if self.outbound.is_quiet(self.id) {
+                    return;
+                }
+                continue;
+            }
+            for envelope in own.drain(..) {
+                self.handle(envelope);
+            }
+            self.outbound.reuse(self.id, own);
+        }
+    }
+
+    fn handle(&mut self, envelope: Envelope) {
+        match envelope {
+            Envelope::Request(request) => {
+                if self.log.is_full() || !self.deferred.is_empty() {
+                    self.deferred.push_back(request);
+                } else {
+                    self.handle_request(request);
+                }
+            }
+            Envelope::Event(Event::Reply { to, reply }) => self.deliver_reply(to, reply),
+            Envelope::Event(Event::Room { room, event }) => self.deliver_to_room(room, event),
+        }
+    }
+
+    fn handle_request(&mut self, request: Request) {
+        let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+        homes.handle(request, *now, log, outbound, wheel, counters);
+    }
+
+    /// Sends what a connection asked for on its way. Returns whether a peer it asked is backed up.
+    fn route_requests(&mut self) -> bool {
+        let mut is_backed_up = false;
+        for request in self.requests.drain(..) {
+            match request.destination(self.settings.shard_count) {
+                Destination::Home(shard) => {
+                    is_backed_up |= self.outbound.is_backed_up(shard);
+                    self.outbound.push(shard, Envelope::Request(request));
+                }
+                Destination::Every => {
+                    for shard in 0..self.settings.shard_count {
+                        self.outbound.push(ShardId(shard), Envelope::Request(request.clone()));
+                    }
+                }
+            }
+        }
+        is_backed_up
+    }
+
+    /// Hands the turn's batches to the other shards. Connections that were not read because a peer
+    /// was backed up are read again once none is.
+    pub fn flush_mesh(&mut self, transport: &mut impl Transport) -> Delivered {
+        let delivered = self.outbound.flush(transport);
+        self.counters.mesh_overflow_entries = delivered.waiting as u64;
+        if delivered.waiting == 0 && !self.parked.is_empty() {
+            let parked = std::mem::take(&mut self.parked);
+            for id in parked {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.is_parked = false;
+                    self.resumed.push(id);
+                }
+            }
+        }
+        delivered
+    }
+
+    /// The connections that have something to send; each is flushed once and then reported by
+    /// [`Shard::sent`] or [`Shard::lost`].
+    pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
+        into.append(&mut self.dirty);
+    }
+
+    /// The connections that may be read again, though no new readiness will be reported.
+    pub fn take_resumed(&mut self, into: &mut Vec<ConnectionId>) {
+        into.append(&mut self.resumed);
+    }
+
+    /// The connections whose sockets are to be let go.
+    pub fn take_ended(&mut self, into: &mut Vec<Ended>) {
+        into.append(&mut self.ended);
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn session(&self, id: ConnectionId) -> SessionId {
+        SessionId { shard: self.id, connection: id }
+    }
+
+    fn counts_address(&self, address: IpAddr) -> bool {
+        self.settings.connections_per_address > 0 && !address.to_canonical().is_loopback()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Shards together, without I/O: a world of two or three, whose disk and mesh the test moves.
+
+mod promises;
+mod words;
+mod world;

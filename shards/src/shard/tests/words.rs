@@ -1,0 +1,126 @@
+//! A protocol of a few words, so that shards can be tested without any real one.
+//!
+//! `name X`, `join R`, `say T`, `to X T`, `bye`, one a line. Everything told comes back as a line.
+
+use crate::connection::{CloseReason, Link, Style, Surface};
+use crate::types::{Message, Reply, Request, RoomEvent, RoomName, Text, UserName};
+
+#[derive(Clone, Copy)]
+pub struct Words;
+
+#[derive(Default)]
+pub struct Session {
+    is_waiting: bool,
+}
+
+impl Surface for Words {
+    type Session = Session;
+
+    fn open(&self, link: &mut Link<'_>) -> Session {
+        link.output().extend_from_slice(b"hello\n");
+        Session::default()
+    }
+
+    fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
+        let mut consumed = 0;
+        while !session.is_waiting
+            && link.core.closing.is_none()
+            && let Some(end) = bytes[consumed..].iter().position(|b| *b == b'\n')
+        {
+            let line = std::str::from_utf8(&bytes[consumed..consumed + end]).expect("tests send UTF-8");
+            consumed += end + 1;
+            self.obey(session, line, link);
+        }
+        consumed
+    }
+
+    fn end_of_input(&self, _: &mut Session, link: &mut Link<'_>) {
+        link.close(CloseReason::Quit);
+    }
+
+    fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
+        let line = match reply {
+            Reply::Claimed { user, .. } => format!("you are {user}"),
+            Reply::Joined(joined) => {
+                let history: Vec<String> = joined.history.iter().map(|m| said(m)).collect();
+                format!("you joined {} [{}]", joined.room, history.join(", "))
+            }
+            Reply::Whisper { from, to, message, is_receipt } => {
+                let mark = if *is_receipt { " (receipt)" } else { "" };
+                format!("{from} -> {to}: {}{mark}", message.text)
+            }
+            other => format!("{other:?}"),
+        };
+        if matches!(reply, Reply::Claimed { .. } | Reply::Joined(_)) {
+            session.is_waiting = false;
+        }
+        link.output().extend_from_slice(line.as_bytes());
+        link.output().push(b'\n');
+    }
+
+    fn render(&self, _: &RoomName, event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
+        let line = match event {
+            RoomEvent::Message { message, .. } => said(message),
+            RoomEvent::Joined { user } => format!("{user} joined"),
+            RoomEvent::Left { user } => format!("{user} left"),
+            RoomEvent::Renamed { old, new } => format!("{old} is now {new}"),
+        };
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+
+    fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("closed: {reason:?}\n").as_bytes());
+    }
+
+    fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"going down\n");
+    }
+
+    fn server_full(&self) -> &'static [u8] {
+        b"full\n"
+    }
+}
+
+impl Words {
+    fn obey(&self, session: &mut Session, line: &str, link: &mut Link<'_>) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let sender = link.session();
+        let user = link.user().cloned();
+        let text = |raw: &str| Text::sanitise(raw).expect("tests send text");
+        match (word, user) {
+            ("name", _) => {
+                session.is_waiting = true;
+                let name = UserName::parse(rest).expect("tests send names");
+                link.request(Request::Claim { session: sender, name });
+            }
+            ("join", Some(user)) => {
+                session.is_waiting = true;
+                let room = RoomName::parse(rest).expect("tests send room names");
+                link.request(Request::Join { session: sender, user, room, is_away: false });
+            }
+            ("say", Some(user)) => {
+                let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
+                let request = Request::Publish {
+                    session: sender,
+                    user: user.key(),
+                    room,
+                    draft: None,
+                    text: text(rest),
+                };
+                link.request(request);
+            }
+            ("to", Some(from)) => {
+                let (to, said) = rest.split_once(' ').expect("to X T");
+                let to = UserName::parse(to).expect("tests send names");
+                link.request(Request::Whisper { session: sender, from, to, draft: None, text: text(said) });
+            }
+            ("bye", _) => link.close(CloseReason::Quit),
+            other => panic!("tests send words that are known: {other:?}"),
+        }
+    }
+}
+
+fn said(message: &Message) -> String {
+    format!("#{} {}: {}", message.seq, message.author, message.text)
+}

@@ -1,0 +1,222 @@
+//! A few shards, and a test that decides when disks and channels move.
+
+use super::words::Words;
+use crate::connection::FloodLimit;
+use crate::log::{Appender, Durability, SegmentNumber};
+use crate::mesh::Transport;
+use crate::room::RoomLimits;
+use crate::shard::{Ended, Settings, Shard};
+use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
+use crate::user::UserLimits;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub fn settings(shard_count: u16) -> Settings {
+    Settings {
+        shard_count,
+        lobby: RoomName::parse("general").expect("a room name"),
+        rooms: RoomLimits {
+            members_max: 100,
+            announce_members_max: 100,
+            history_on_join: 15,
+            grace: Duration::from_secs(30),
+        },
+        users: UserLimits { grace: Duration::from_secs(30) },
+        flood: FloodLimit { messages_per_second: 0, burst: 0 },
+        connections_per_address: 0,
+        outbox_bytes_max: 4096,
+        login: Duration::from_secs(60),
+    }
+}
+
+/// A client: a connection, and every line it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Client {
+    pub shard: usize,
+    pub id: ConnectionId,
+}
+
+pub struct World {
+    pub shards: Vec<Shard<Words>>,
+    /// `channels[from][to]`.
+    channels: Vec<Vec<VecDeque<Vec<Envelope>>>>,
+    pub channel_batches_max: usize,
+    /// Whether batches that are taken are committed at once.
+    pub disk_moves: bool,
+    /// Sockets that take nothing.
+    pub blocked: Vec<Client>,
+    received: HashMap<Client, String>,
+    pub ended: HashMap<Client, bool>,
+    now: Now,
+}
+
+struct Channels<'a> {
+    to: &'a mut Vec<VecDeque<Vec<Envelope>>>,
+    batches_max: usize,
+}
+
+impl Transport for Channels<'_> {
+    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+        let channel = &mut self.to[to.index()];
+        if channel.len() >= self.batches_max {
+            return Err(batch);
+        }
+        channel.push_back(batch);
+        Ok(())
+    }
+}
+
+impl World {
+    pub fn new(settings: &Settings) -> World {
+        let count = settings.shard_count;
+        let shard = |index| {
+            let log =
+                Appender::new(ShardId(index), SegmentNumber::FIRST, 1 << 20, 1 << 20, Durability::Commit);
+            Shard::new(ShardId(index), Arc::new(settings.clone()), Words, log)
+        };
+        World {
+            shards: (0..count).map(shard).collect(),
+            channels: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            channel_batches_max: 64,
+            disk_moves: true,
+            blocked: Vec::new(),
+            received: HashMap::new(),
+            ended: HashMap::new(),
+            now: Now::default(),
+        }
+    }
+
+    pub fn connect(&mut self, shard: usize) -> Client {
+        self.connect_from(shard, None)
+    }
+
+    pub fn connect_from(&mut self, shard: usize, address: Option<IpAddr>) -> Client {
+        let id = self.shards[shard].accepted(address);
+        let client = Client { shard, id };
+        self.received.insert(client, String::new());
+        self.run();
+        client
+    }
+
+    /// A client that has a name and is in a room.
+    pub fn member(&mut self, shard: usize, name: &str, room: &str) -> Client {
+        let client = self.connect(shard);
+        self.send(client, &format!("name {name}\njoin {room}\n"));
+        self.lines(client);
+        client
+    }
+
+    /// Bytes arrive; when the connection is not to be read they are not.
+    pub fn send(&mut self, client: Client, bytes: &str) -> bool {
+        let shard = &mut self.shards[client.shard];
+        let is_read = shard.wants_input(client.id) && shard.accepts_input();
+        if is_read {
+            shard.received(client.id, bytes.as_bytes());
+        }
+        self.run();
+        is_read
+    }
+
+    pub fn drop_connection(&mut self, client: Client) {
+        self.shards[client.shard].lost(client.id);
+        self.run();
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now.monotonic = Moment(self.now.monotonic.0 + 1000);
+            self.now.wall = Timestamp(self.now.wall.0 + 1_000_000);
+            for shard in &mut self.shards {
+                shard.begin_turn(self.now);
+                shard.tick();
+            }
+            self.run();
+        }
+    }
+
+    /// The lines a client was sent since the last call.
+    pub fn lines(&mut self, client: Client) -> Vec<String> {
+        let received = self.received.insert(client, String::new()).unwrap_or_default();
+        received.lines().map(str::to_owned).collect()
+    }
+
+    /// Moves everything until nothing moves any more.
+    pub fn run(&mut self) {
+        for _ in 0..10_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    fn step(&mut self) -> bool {
+        let mut has_moved = false;
+        for index in 0..self.shards.len() {
+            self.shards[index].begin_turn(self.now);
+            for from in 0..self.shards.len() {
+                while self.shards[index].accepts_input()
+                    && let Some(mut batch) = self.channels[from][index].pop_front()
+                {
+                    self.shards[index].mesh_received(&mut batch);
+                    has_moved = true;
+                }
+            }
+            let shard = &mut self.shards[index];
+            let to = &mut self.channels[index];
+            let mut channels = Channels { to, batches_max: self.channel_batches_max };
+            has_moved |= shard.flush_mesh(&mut channels).entries > 0;
+            if self.disk_moves
+                && let Some(batch) = shard.log.take_batch()
+            {
+                shard.log.committed(batch);
+                shard.log_committed();
+                has_moved = true;
+            }
+            has_moved |= self.flush(index);
+        }
+        has_moved
+    }
+
+    fn flush(&mut self, index: usize) -> bool {
+        let shard = &mut self.shards[index];
+        let mut dirty = Vec::new();
+        shard.take_dirty(&mut dirty);
+        let mut has_moved = false;
+        for id in dirty {
+            let client = Client { shard: index, id };
+            let Some(outbox) = shard.outbox(id) else { continue };
+            if self.blocked.contains(&client) {
+                shard.sent(id, 0);
+                continue;
+            }
+            let text = std::str::from_utf8(outbox).expect("text is sent");
+            self.received.entry(client).or_default().push_str(text);
+            let count = outbox.len();
+            shard.sent(id, count);
+            has_moved = true;
+        }
+        let mut ended = Vec::new();
+        shard.take_ended(&mut ended);
+        for Ended { connection, is_orderly } in ended {
+            self.ended.insert(Client { shard: index, id: connection }, is_orderly);
+        }
+        has_moved
+    }
+
+    /// A blocked socket takes bytes again.
+    pub fn unblock(&mut self, client: Client) {
+        self.blocked.retain(|blocked| *blocked != client);
+        self.shards[client.shard].writable(client.id);
+        self.run();
+    }
+
+    /// One commit of every shard's open batch, and what follows.
+    pub fn commit_once(&mut self) {
+        self.disk_moves = true;
+        self.run();
+        self.disk_moves = false;
+    }
+}

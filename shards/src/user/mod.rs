@@ -1,0 +1,12 @@
+//! Who holds which name, whether they can be reached, and since when. Pure, like [`crate::room`].
+//!
+//! **Invariant:** all names of one confusable skeleton are owned by one table, so that of two
+//! look-alikes exactly one is held.
+
+mod offline;
+mod table;
+
+pub use table::{Claimed, UserLimits, Users, WhisperRoute};
+
+#[cfg(test)]
+mod tests;

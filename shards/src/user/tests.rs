@@ -1,0 +1,126 @@
+//! Each rule of names and presence.
+
+use super::*;
+use crate::types::{
+    Away, ConnectionId, Moment, Now, Presence, Refusal, SessionId, ShardId, Text, Timestamp, UserName,
+};
+use std::time::Duration;
+
+const LIMITS: UserLimits = UserLimits { grace: Duration::from_secs(30) };
+
+fn name(name: &str) -> UserName {
+    UserName::parse(name).expect("a user name")
+}
+
+fn session(index: u32) -> SessionId {
+    SessionId { shard: ShardId(0), connection: ConnectionId { index, generation: 0 } }
+}
+
+fn at(seconds: u64) -> Now {
+    Now { monotonic: Moment(seconds * 1000), wall: Timestamp(seconds as i64 * 1_000_000) }
+}
+
+fn away(text: &str) -> Option<Away> {
+    Some(Away { text: Text::sanitise(text) })
+}
+
+#[test]
+fn a_name_is_one_sessions_until_it_is_released() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    assert!(matches!(users.claim(session(2), &name("ALICE"), at(0)), Err(Refusal::NameTaken { .. })));
+    users.release(session(1), &name("alice"), true, at(1), &LIMITS);
+    users.claim(session(2), &name("ALICE"), at(1)).unwrap();
+}
+
+#[test]
+fn a_look_alike_is_refused_and_named() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("paypal"), at(0)).unwrap();
+    let cyrillic = name("раураl");
+    let refused = users.claim(session(2), &cyrillic, at(0));
+    assert!(matches!(refused, Err(Refusal::NameConfusable { with, .. }) if with == name("paypal")));
+}
+
+#[test]
+fn the_holder_may_write_its_name_another_way() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.claim(session(1), &name("Alice"), at(0)).unwrap();
+    assert_eq!(users.whois(&name("alice")).unwrap().name.as_str(), "Alice");
+}
+
+#[test]
+fn a_lost_user_keeps_its_name_through_the_grace_time_and_may_take_it_up_again() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    assert_eq!(users.release(session(1), &name("alice"), false, at(10), &LIMITS), Some(Moment(40_000)));
+    assert!(matches!(users.whois(&name("alice")).unwrap().presence, Presence::Online));
+    users.expire(name("alice").skeleton(), at(39));
+    users.claim(session(2), &name("alice"), at(39)).unwrap();
+    users.expire(name("alice").skeleton(), at(40));
+    assert!(
+        matches!(users.whois(&name("alice")).unwrap().presence, Presence::Online),
+        "the deadline is void"
+    );
+}
+
+#[test]
+fn a_lost_user_is_offline_when_the_grace_time_ends() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.release(session(1), &name("alice"), false, at(10), &LIMITS);
+    users.expire(name("alice").skeleton(), at(40));
+    let presence = users.whois(&name("alice")).unwrap().presence;
+    assert!(matches!(presence, Presence::Offline { since: Timestamp(40_000_000) }));
+    assert!(matches!(users.whois(&name("bob")), Err(Refusal::NoSuchUser { .. })));
+}
+
+#[test]
+fn an_older_session_cannot_release_a_name_that_was_taken_up_again() {
+    let mut users = Users::default();
+    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.release(session(1), &name("alice"), false, at(1), &LIMITS);
+    users.claim(session(2), &name("alice"), at(2)).unwrap();
+    assert_eq!(users.release(session(1), &name("alice"), true, at(3), &LIMITS), None);
+    assert!(matches!(users.claim(session(3), &name("alice"), at(4)), Err(Refusal::NameTaken { .. })));
+}
+
+#[test]
+fn whispers_find_the_reader_or_say_why_not() {
+    let mut users = Users::default();
+    let (alice, bob) = (name("alice"), name("bob"));
+    assert!(matches!(users.route_whisper(&alice, &bob), Err(Refusal::NoSuchUser { .. })));
+    users.claim(session(2), &bob, at(0)).unwrap();
+    assert_eq!(users.route_whisper(&alice, &name("BOB")).unwrap().session, Some(session(2)));
+    users.set_away(&bob, away("lunch"));
+    assert_eq!(users.route_whisper(&alice, &bob).unwrap().away, away("lunch"));
+    users.set_away(&bob, None);
+    assert_eq!(users.route_whisper(&alice, &bob).unwrap().away, None);
+    users.release(session(2), &bob, true, at(1), &LIMITS);
+    assert!(matches!(users.route_whisper(&alice, &bob), Err(Refusal::UserOffline { .. })));
+}
+
+#[test]
+fn whispers_to_a_lost_user_are_counted_and_told_on_return() {
+    let mut users = Users::default();
+    let (alice, bob) = (name("alice"), name("bob"));
+    users.claim(session(2), &bob, at(0)).unwrap();
+    users.release(session(2), &bob, false, at(1), &LIMITS);
+    assert_eq!(users.route_whisper(&alice, &bob).unwrap().session, None);
+    assert_eq!(users.reroute_missed_whisper(&alice, &bob), None);
+    let claimed = users.claim(session(3), &bob, at(2)).unwrap();
+    assert_eq!(claimed.missed_whispers, [(alice.clone(), 2)]);
+    assert_eq!(users.reroute_missed_whisper(&alice, &bob), Some(session(3)));
+}
+
+#[test]
+fn the_next_holder_of_a_name_learns_nothing_of_the_last() {
+    let mut users = Users::default();
+    let (alice, bob) = (name("alice"), name("bob"));
+    users.claim(session(2), &bob, at(0)).unwrap();
+    users.release(session(2), &bob, false, at(1), &LIMITS);
+    users.route_whisper(&alice, &bob).unwrap();
+    users.expire(bob.skeleton(), at(60));
+    assert_eq!(users.claim(session(3), &bob, at(61)).unwrap().missed_whispers, []);
+}

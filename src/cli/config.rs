@@ -1,0 +1,52 @@
+//! `madang config`: look at the configuration without serving.
+
+use super::options::ConfigOptions;
+use crate::config;
+use clap::Subcommand;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Check the configuration, or print the default one
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Read the configuration as `serve` would, and print what holds and where it was written
+    #[command(after_help = "Exit codes: 0 the configuration is good, 2 it is not.")]
+    Check(ConfigOptions),
+    /// Print a commented configuration file with every key and its default
+    Default,
+}
+
+/// Answers `madang config …`.
+pub fn run(command: ConfigCommand) -> ExitCode {
+    match command {
+        ConfigCommand::Check(options) => check(options),
+        ConfigCommand::Default => print(&config::default_file()),
+    }
+}
+
+fn check(options: ConfigOptions) -> ExitCode {
+    let loaded = match options.load(Vec::new()) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    match &loaded.file {
+        Some(path) => eprintln!("{}: the configuration is good", path.display()),
+        None => eprintln!("no file was read ({} does not exist)", config::DEFAULT_FILE),
+    }
+    print(&config::effective(&loaded))
+}
+
+/// A reader that leaves early (`| head`) is not a failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The command line: what can be typed, and which part of the program answers.
+
+mod config;
+mod options;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What was typed or configured cannot be done as it stands. clap ends with the same code.
+pub const EXIT_USAGE: u8 = 2;
+
+#[derive(Parser, Debug)]
+#[command(name = "madang", version, about, after_help = EXAMPLES)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Serve(serve::ServeOptions),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  madang serve                             serve on 127.0.0.1:8080, data in ./madang-data
+  madang serve --listen 0.0.0.0:8080       let other machines in
+  madang serve --set limits.burst=80       set any key of the configuration
+  madang config default > madang.toml      a commented file to start from
+  madang config check --config madang.toml
+
+Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine
+is not as needed (the message says what to do).";
+
+/// Runs what was typed.
+pub fn run() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Serve(options) => serve::run(options),
+        Command::Config(command) => config::run(command),
+    }
+}

@@ -1,0 +1,38 @@
+//! Options of every command that reads the configuration.
+
+use super::EXIT_USAGE;
+use crate::config::{self, Flag, Loaded, Sources};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the configuration is read from.
+#[derive(Args, Debug)]
+pub struct ConfigOptions {
+    /// The configuration file [default: /etc/madang/madang.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Set a key of the configuration; may be repeated, the last wins
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigOptions {
+    /// Reads the configuration; `flags` are those that stand for keys.
+    ///
+    /// # Errors
+    /// The code to end with. What is wrong was written to standard error.
+    pub fn load(self, flags: Vec<Flag>) -> Result<Loaded, ExitCode> {
+        let sources = Sources {
+            file: self.config,
+            environment: std::env::vars_os().collect(),
+            flags,
+            overrides: self.set,
+        };
+        config::load(&sources).map_err(|errors| {
+            eprintln!("{errors}");
+            ExitCode::from(EXIT_USAGE)
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
+//! directory.
+
+use super::options::ConfigOptions;
+use crate::config::Flag;
+use crate::{serve, telemetry};
+use clap::{ArgAction, Args};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Names the data directory when no flag does.
+const DATA_VARIABLE: &str = "MADANG_DATA";
+/// Where the data lies when nothing else is said.
+const DATA_DEFAULT: &str = "madang-data";
+
+/// Run the server until it is told to stop (SIGTERM, Ctrl-C)
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  madang serve --data /var/lib/madang --config /etc/madang/madang.toml
+  madang serve --durability interval:50ms   faster, and a power cut may lose the last 50 ms
+  MADANG_LISTEN_LINE='[::]:8080' madang serve
+
+What is set in several places: --set wins over flags, flags over the environment, the
+environment over the file. Every key of the configuration is listed by `madang config default`.")]
+pub struct ServeOptions {
+    #[command(flatten)]
+    config: ConfigOptions,
+
+    /// The directory of the data; created if missing [default: $MADANG_DATA, or ./madang-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where `nc` and `telnet` come in (listen.line)
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+
+    /// How many shards, or "auto" (shards.count)
+    #[arg(long, value_name = "N")]
+    shards: Option<String>,
+
+    /// When a message may be seen: commit, interval:Nms or none (log.durability)
+    #[arg(long, value_name = "MODE")]
+    durability: Option<String>,
+
+    /// Say more: -v is telemetry.level=debug, -vv is trace
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+/// Answers `madang serve …`.
+pub fn run(options: ServeOptions) -> ExitCode {
+    let level = match options.verbose {
+        0 => None,
+        1 => Some("debug".to_owned()),
+        _ => Some("trace".to_owned()),
+    };
+    let flags = [
+        ("--listen", "listen.line", options.listen),
+        ("--shards", "shards.count", options.shards),
+        ("--durability", "log.durability", options.durability),
+        ("--verbose", "telemetry.level", level),
+    ];
+    let given =
+        flags.into_iter().filter_map(|(flag, key, value)| value.map(|value| Flag { flag, key, value }));
+    let loaded = match options.config.load(given.collect()) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    telemetry::start(&loaded.config.telemetry);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    serve::run(loaded.config, data_directory(options.data))
+}
+
+fn data_directory(flag: Option<PathBuf>) -> PathBuf {
+    let variable = std::env::var_os(DATA_VARIABLE).filter(|path| !path.is_empty());
+    flag.or_else(|| variable.map(PathBuf::from)).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+}

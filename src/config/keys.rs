@@ -1,0 +1,145 @@
+//! The one table of what can be configured.
+
+use super::values::{Form, Setting};
+use super::{
+    Bounded, Config, Durability, Format, Level, Limits, Listen, ListenAddress, Log, Rooms, ShardCount,
+    Shards, Telemetry,
+};
+use madang_shards::types::RoomName;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// One key of the configuration.
+pub struct Key {
+    /// Section and name, joined by a dot.
+    pub name: &'static str,
+    /// What it decides, in a sentence.
+    pub about: &'static str,
+    /// Which TOML types it is written in.
+    pub form: Form,
+    /// What may be written.
+    pub allowed: fn() -> String,
+    /// Checks a text and puts its value into the configuration.
+    pub set: fn(&mut Config, &str) -> Result<(), String>,
+    /// The value that a configuration has, as TOML.
+    pub show: fn(&Config) -> String,
+}
+
+impl Key {
+    /// The key of that name.
+    pub fn named(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The section, without the name in it.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
+    }
+
+    /// The name within the section.
+    pub fn short_name(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, short)| short)
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("MADANG_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+macro_rules! key {
+    ($section:ident.$field:ident, $about:literal) => {
+        key_of(
+            concat!(stringify!($section), ".", stringify!($field)),
+            $about,
+            |config: &Config| &config.$section.$field,
+            |config, text| {
+                config.$section.$field = Setting::parse(text)?;
+                Ok(())
+            },
+            |config| config.$section.$field.to_toml(),
+        )
+    };
+}
+
+/// `_field` only tells the compiler the type of the setting.
+const fn key_of<S: Setting>(
+    name: &'static str,
+    about: &'static str,
+    _field: fn(&Config) -> &S,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+    show: fn(&Config) -> String,
+) -> Key {
+    Key { name, about, form: S::FORM, allowed: S::allowed, set, show }
+}
+
+/// Every key, in the order of the printed file. The keys of a section stand together.
+pub static KEYS: &[Key] = &[
+    key!(listen.line, "Where `nc` and `telnet` come in. Port 0 lets the kernel choose one."),
+    key!(
+        shards.count,
+        "How many shards share the work; \"auto\" is one for each processor the process may use."
+    ),
+    key!(
+        log.durability,
+        "When a message may be seen: after it is synced (\"commit\"), or before, with a sync every N \
+         milliseconds or when the kernel likes; then a power cut loses the newest messages."
+    ),
+    key!(log.segment_bytes, "The size of a log file, in bytes."),
+    key!(rooms.lobby, "The room everyone lands in."),
+    key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
+    key!(
+        rooms.announce_members_max,
+        "Joins and leaves are announced while a room has at most so many members."
+    ),
+    key!(rooms.history_on_join, "How many stored messages are shown to one who joins a room."),
+    key!(limits.line_bytes_max, "The longest line, in bytes; a longer one is refused whole."),
+    key!(
+        limits.messages_per_second,
+        "Messages a connection may send in the long run, a second; 0 is no limit."
+    ),
+    key!(limits.burst, "Messages a connection may send at once after silence."),
+    key!(
+        limits.connections_per_address,
+        "Connections from one IP address; 0 is no limit. Loopback is exempt."
+    ),
+    key!(
+        limits.outbox_bytes_max,
+        "Bytes that may wait for one connection; past it, the slow reader is closed."
+    ),
+    key!(limits.login_seconds, "Seconds a connection has to say its name."),
+    key!(telemetry.level, "The least important event that is written to standard error."),
+    key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: Listen { line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) },
+            shards: Shards { count: ShardCount::Auto },
+            log: Log { durability: Durability::Commit, segment_bytes: Bounded::constant::<67_108_864>() },
+            rooms: Rooms {
+                lobby: lobby_default(),
+                members_max: Bounded::constant::<100>(),
+                announce_members_max: Bounded::constant::<100>(),
+                history_on_join: Bounded::constant::<15>(),
+            },
+            limits: Limits {
+                line_bytes_max: Bounded::constant::<4_096>(),
+                messages_per_second: Bounded::constant::<20>(),
+                burst: Bounded::constant::<40>(),
+                // A school or an office behind one address still fits.
+                connections_per_address: Bounded::constant::<256>(),
+                outbox_bytes_max: Bounded::constant::<1_048_576>(),
+                login_seconds: Bounded::constant::<60>(),
+            },
+            telemetry: Telemetry { level: Level::Info, format: Format::Text },
+        }
+    }
+}
+
+fn lobby_default() -> RoomName {
+    match RoomName::parse("general") {
+        Ok(name) => name,
+        Err(error) => unreachable!("'general' is a room name: {error}"),
+    }
+}

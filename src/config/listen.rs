@@ -1,0 +1,78 @@
+//! An address to listen at.
+
+use super::values::{Form, Setting};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An IP address and a port. Port 0 lets the kernel choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenAddress(pub SocketAddr);
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Setting for ListenAddress {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(ListenAddress).map_err(|_| what_is_wrong(text))
+    }
+
+    fn allowed() -> String {
+        "an IP address and a port, for example \"0.0.0.0:8080\" or \"[::]:8080\"".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+fn what_is_wrong(text: &str) -> String {
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return match address {
+            IpAddr::V4(_) => "the port is missing".to_owned(),
+            IpAddr::V6(_) => "an IPv6 address stands in brackets, with the port after them".to_owned(),
+        };
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return "not an address with a port".to_owned();
+    };
+    if port.parse::<u16>().is_err() {
+        return "the port is not a number from 0 to 65535".to_owned();
+    }
+    if host.is_empty() {
+        return "the IP address is missing".to_owned();
+    }
+    "not an IP address (host names are not looked up)".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_and_port_zero_are_addresses() {
+        for text in ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0", "[fe80::1%2]:1"] {
+            assert_eq!(ListenAddress::parse(text).map(|address| address.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_told_why() {
+        for (text, why) in [
+            ("127.0.0.1", "the port is missing"),
+            ("::1", "an IPv6 address stands in brackets, with the port after them"),
+            ("[::1]", "an IPv6 address stands in brackets, with the port after them"),
+            (":8080", "the IP address is missing"),
+            ("localhost:8080", "not an IP address (host names are not looked up)"),
+            ("127.0.0.1:http", "the port is not a number from 0 to 65535"),
+            ("127.0.0.1:65536", "the port is not a number from 0 to 65535"),
+            ("", "not an address with a port"),
+        ] {
+            assert_eq!(ListenAddress::parse(text), Err(why.to_owned()), "{text}");
+        }
+    }
+}

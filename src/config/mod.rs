@@ -1,0 +1,104 @@
+//! What an operator can decide, checked once, where it comes in.
+//!
+//! Every value that exists is valid: the types of the fields carry their ranges. [`keys::KEYS`] is
+//! the one table of names, meanings and defaults; files, the environment, flags, the printed
+//! default file and the documentation are all read from it or tested against it.
+
+mod bounded;
+mod error;
+mod file;
+mod keys;
+mod layers;
+mod listen;
+mod print;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use bounded::Bounded;
+pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
+pub use listen::ListenAddress;
+pub use print::{default_file, effective};
+pub use values::{Durability, Format, Level, ShardCount};
+
+use madang_shards::types::RoomName;
+
+/// Everything an operator can decide, except where the data lies (`--data`).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where people come in.
+    pub listen: Listen,
+    /// How the work is divided.
+    pub shards: Shards,
+    /// How messages reach the disk.
+    pub log: Log,
+    /// What rooms are like.
+    pub rooms: Rooms,
+    /// What one connection may do.
+    pub limits: Limits,
+    /// What the operator is told.
+    pub telemetry: Telemetry,
+}
+
+/// Where people come in.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The address of the line protocol (`nc`, `telnet`).
+    pub line: ListenAddress,
+}
+
+/// How the work is divided.
+#[derive(Clone, Debug)]
+pub struct Shards {
+    /// How many shards there are.
+    pub count: ShardCount,
+}
+
+/// How messages reach the disk.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What must have happened to a message before anyone sees it.
+    pub durability: Durability,
+    /// The size of a log segment, in bytes.
+    pub segment_bytes: Bounded<1_048_576, 1_073_741_824>,
+}
+
+/// What rooms are like.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// The room everyone lands in.
+    pub lobby: RoomName,
+    /// How many members a room may have; the lobby has no such limit.
+    pub members_max: Bounded<2, 1_000_000>,
+    /// Up to how many members a room announces joins and leaves.
+    pub announce_members_max: Bounded<0, 1_000_000>,
+    /// How many stored messages are shown on joining. At most one history page.
+    pub history_on_join: Bounded<0, 500>,
+}
+
+/// What one connection may do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest line, in bytes.
+    pub line_bytes_max: Bounded<128, 16_384>,
+    /// Messages a connection may send in the long run, a second; 0 is no limit.
+    pub messages_per_second: Bounded<0, 1_000_000>,
+    /// Messages a connection may send at once after silence.
+    pub burst: Bounded<1, 1_000_000>,
+    /// Connections from one address; 0 is no limit. Loopback is exempt.
+    pub connections_per_address: Bounded<0, 1_000_000>,
+    /// Bytes that may wait for one connection before it is closed as a slow reader.
+    pub outbox_bytes_max: Bounded<65_536, 1_073_741_824>,
+    /// Seconds a connection has to say its name.
+    pub login_seconds: Bounded<1, 3_600>,
+}
+
+/// What the operator is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Telemetry {
+    /// The least important event that is written.
+    pub level: Level,
+    /// The form in which events are written.
+    pub format: Format,
+}

@@ -1,0 +1,90 @@
+//! The table, the printed file and the documentation say the same.
+
+use super::keys::KEYS;
+use super::*;
+use std::ffi::OsString;
+use std::path::Path;
+
+fn sources() -> Sources {
+    Sources { file: None, environment: Vec::new(), flags: Vec::new(), overrides: Vec::new() }
+}
+
+fn assignments_of(text: &str) -> (usize, Config, Vec<String>) {
+    let mut errors = Vec::new();
+    let mut config = Config::default();
+    let assignments = file::assignments(Path::new("madang.toml"), text, &mut errors);
+    let count = assignments.len();
+    for assignment in assignments {
+        (assignment.key.set)(&mut config, &assignment.text.unwrap()).unwrap();
+    }
+    (count, config, errors.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn the_default_file_sets_every_key_to_its_default() {
+    let (count, config, errors) = assignments_of(&default_file());
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(count, KEYS.len());
+    for key in KEYS {
+        assert_eq!((key.show)(&config), (key.show)(&Config::default()), "{}", key.name);
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_key() {
+    let documentation = include_str!("../../docs/configuration.md");
+    let documented = documentation.lines().filter(|line| line.starts_with("| `")).collect::<Vec<_>>();
+    let defaults = Config::default();
+    let known = KEYS.iter().map(|key| {
+        let (default, allowed) = ((key.show)(&defaults), (key.allowed)());
+        format!("| `{}` | `{default}` | {allowed} | {} |", key.name, key.about)
+    });
+    assert_eq!(documented, known.collect::<Vec<_>>(), "docs/configuration.md lists these keys");
+}
+
+#[test]
+fn each_later_layer_wins() {
+    let mut sources = sources();
+    let set = |text: &str| text.to_owned();
+    let burst = |sources: &Sources| load(sources).unwrap().config.limits.burst.number();
+    sources.environment = vec![(OsString::from("MADANG_LIMITS_BURST"), OsString::from("2"))];
+    assert_eq!(burst(&sources), 2);
+    sources.flags = vec![Flag { flag: "--burst", key: "limits.burst", value: set("3") }];
+    assert_eq!(burst(&sources), 3);
+    sources.overrides = vec![set("limits.burst=4"), set("limits.burst = 5")];
+    assert_eq!(burst(&sources), 5);
+}
+
+#[test]
+fn values_outside_files_are_toml_or_bare_words() {
+    for (text, expected) in [
+        ("rooms.lobby=2024", "\"2024\""),
+        ("rooms.lobby=\"hall\"", "\"hall\""),
+        ("rooms.lobby=hall", "\"hall\""),
+        ("rooms.lobby=마당", "\"마당\""),
+    ] {
+        let sources = Sources { overrides: vec![text.to_owned()], ..sources() };
+        assert_eq!(load(&sources).unwrap().config.rooms.lobby.as_str(), expected.trim_matches('"'), "{text}");
+    }
+    let sources = Sources { overrides: vec!["limits.burst=1_000".to_owned()], ..sources() };
+    assert_eq!(load(&sources).unwrap().config.limits.burst.number(), 1000);
+}
+
+#[test]
+fn an_overridden_mistake_is_still_a_mistake() {
+    let overrides = vec!["limits.burst=0".to_owned(), "limits.burst=1".to_owned()];
+    let error = load(&Sources { overrides, ..sources() }).err().unwrap();
+    assert_eq!(error.to_string(), "--set: limits.burst = 0: too small; allowed is 1 to 1000000");
+}
+
+#[test]
+fn durability_has_one_text_form_each() {
+    use values::Setting;
+    for text in ["commit", "interval:1ms", "interval:10000ms", "none"] {
+        let durability = Durability::parse(text).unwrap();
+        assert_eq!(durability.to_toml(), format!("\"{text}\""));
+    }
+    for text in ["", "Commit", "interval", "interval:", "interval:0ms", "interval:10001ms", "interval:50"] {
+        assert!(Durability::parse(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,189 @@
+//! The values that are not plain numbers.
+
+use madang_shards::types::RoomName;
+use std::num::NonZeroU16;
+
+/// The most shards a server may have.
+pub const SHARDS_MAX: u16 = 1024;
+/// The longest time between two syncs, in milliseconds.
+const SYNC_INTERVAL_MS_MAX: u32 = 10_000;
+
+/// Which TOML types a setting is written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// A string.
+    Text,
+    /// A whole number.
+    Number,
+    /// Either.
+    TextOrNumber,
+}
+
+/// A value that an operator can set.
+pub trait Setting: Sized {
+    /// How it is written in TOML.
+    const FORM: Form;
+
+    /// Checks what was written: the content of a string, or the decimal digits of a number.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a few words; what would be right is [`Setting::allowed`].
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// What may be written, for people.
+    fn allowed() -> String;
+
+    /// The value as TOML; parses back to itself.
+    fn to_toml(&self) -> String;
+}
+
+/// How many shards there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardCount {
+    /// One for each processor the process may use.
+    Auto,
+    /// This many; more than processors is allowed.
+    Exactly(NonZeroU16),
+}
+
+impl Setting for ShardCount {
+    const FORM: Form = Form::TextOrNumber;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(ShardCount::Auto);
+        }
+        let count: i128 = text.parse().map_err(|_| "not a number of shards".to_owned())?;
+        match u16::try_from(count).ok().and_then(NonZeroU16::new) {
+            Some(count) if count.get() <= SHARDS_MAX => Ok(ShardCount::Exactly(count)),
+            _ => Err("out of range".to_owned()),
+        }
+    }
+
+    fn allowed() -> String {
+        format!("\"auto\" or 1 to {SHARDS_MAX}")
+    }
+
+    fn to_toml(&self) -> String {
+        match self {
+            ShardCount::Auto => "\"auto\"".to_owned(),
+            ShardCount::Exactly(count) => count.to_string(),
+        }
+    }
+}
+
+/// What must have happened to a message before anyone sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Written and synced.
+    Commit,
+    /// Written; synced at least this often.
+    Interval {
+        /// Milliseconds between two syncs.
+        millis: u32,
+    },
+    /// Nothing; the kernel writes when it likes.
+    None,
+}
+
+impl Setting for Durability {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some(interval) = text.strip_prefix("interval:") else {
+            return match text {
+                "commit" => Ok(Durability::Commit),
+                "none" => Ok(Durability::None),
+                _ => Err("not a durability".to_owned()),
+            };
+        };
+        let digits = interval.strip_suffix("ms").ok_or("the interval does not end in ms")?;
+        match digits.parse() {
+            Ok(millis @ 1..=SYNC_INTERVAL_MS_MAX) => Ok(Durability::Interval { millis }),
+            Ok(_) => Err("the interval is out of range".to_owned()),
+            Err(_) => Err("the interval is not a whole number of milliseconds".to_owned()),
+        }
+    }
+
+    fn allowed() -> String {
+        format!("\"commit\", \"interval:Nms\" (N from 1 to {SYNC_INTERVAL_MS_MAX}) or \"none\"")
+    }
+
+    fn to_toml(&self) -> String {
+        match self {
+            Durability::Commit => "\"commit\"".to_owned(),
+            Durability::Interval { millis } => format!("\"interval:{millis}ms\""),
+            Durability::None => "\"none\"".to_owned(),
+        }
+    }
+}
+
+impl Setting for RoomName {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        RoomName::parse(text).map_err(|error| error.to_string())
+    }
+
+    fn allowed() -> String {
+        "1 to 64 letters and digits of any script and . - _".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        format!("\"{}\"", self.as_str())
+    }
+}
+
+/// Declares an enum of plain words, which is a setting by those words.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl Setting for $name {
+            const FORM: Form = Form::Text;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err("unknown word".to_owned()),
+                }
+            }
+
+            fn allowed() -> String {
+                [$(concat!("\"", $word, "\"")),+].join(", ")
+            }
+
+            fn to_toml(&self) -> String {
+                match self { $($name::$variant => concat!("\"", $word, "\"").to_owned(),)+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// The least important event that is written.
+    Level {
+        /// What failed.
+        Error = "error",
+        /// What will fail, or is not as it should be.
+        Warn = "warn",
+        /// What the operator wants to know.
+        Info = "info",
+        /// What one who looks for a fault wants to know.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// The form in which events are written.
+    Format {
+        /// A line for people.
+        Text = "text",
+        /// A JSON object a line.
+        Json = "json",
+    }
+}

@@ -1,0 +1,188 @@
+//! What a reply does: words for the peer, and the end of a wait.
+
+use super::LineSettings;
+use super::session::{Question, Session, State, say};
+use super::words;
+use madang_shards::connection::Link;
+use madang_shards::types::{
+    HistoryPage, Joined, Message, Page, Refusal, Reply, Request, RoomName, RoomSummary, RoomsPage, UserName,
+};
+
+/// How many rooms are listed in all, of those that the shards name.
+const ROOMS_LISTED_MAX: usize = RoomsPage::ROOMS_MAX;
+
+impl Session {
+    /// Acts on an answer.
+    pub fn answer(&mut self, settings: &LineSettings, reply: &Reply, link: &mut Link<'_>) {
+        match reply {
+            Reply::Claimed { user, missed_whispers } => self.claimed(settings, user, missed_whispers, link),
+            Reply::Joined(joined) => self.joined(joined, link),
+            Reply::Left { room } => self.left(settings, room, link),
+            Reply::Whisper { from, to, message, is_receipt } => {
+                self.whispered(from, to, message, *is_receipt, link);
+            }
+            Reply::WhisperReaderAway { to, away } => match &away.text {
+                Some(text) => say(link, format_args!("* {to} is away: {text}")),
+                None => say(link, format_args!("* {to} is away")),
+            },
+            Reply::Whois(summary) => {
+                words::user_summary(summary, link.core.style, &mut link.core.outbox);
+                self.asked(|question| matches!(question, Question::Whois));
+            }
+            Reply::Who(page) => {
+                words::who(page, link.core.style, &mut link.core.outbox);
+                self.asked(|question| matches!(question, Question::Who));
+            }
+            Reply::Rooms(page) => self.gather(page, link),
+            Reply::History(page) => self.history(page, link),
+            Reply::Refused(refusal) => self.refused(settings, refusal, link),
+            Reply::NotSaid(refusal) => words::refusal(refusal, link.core.style, &mut link.core.outbox),
+        }
+        self.settle(settings, link);
+    }
+
+    fn claimed(
+        &mut self,
+        settings: &LineSettings,
+        user: &UserName,
+        missed: &[(UserName, u32)],
+        link: &mut Link<'_>,
+    ) {
+        for (from, count) in missed {
+            self.absence.get_or_insert_default().whispered(from, *count);
+        }
+        match self.state {
+            State::Claiming => self.join(settings.lobby.clone(), user.clone(), link),
+            State::Renaming => {
+                self.state = State::Present;
+                // In a room, the room tells it to everyone.
+                if self.room.is_none() {
+                    say(link, format_args!("* your name is {user} now"));
+                }
+                // The new name's home does not know yet.
+                if let Some(away) = self.absence.as_ref().and_then(|absence| absence.away()) {
+                    let away = Some(away.clone());
+                    link.request(Request::SetAway { user: user.clone(), room: None, away });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn joined(&mut self, joined: &Joined, link: &mut Link<'_>) {
+        if !matches!(self.state, State::Joining) {
+            return;
+        }
+        self.state = State::Present;
+        if let Some(old) = self.room.replace(joined.room.clone()) {
+            link.hear_only_own(old.key());
+            let (session, user) = (link.session(), joined.user.key());
+            link.request(Request::Leave { session, user, room: old.key(), is_clean: true });
+        }
+        let (style, out) = (link.core.style, &mut link.core.outbox);
+        words::joined(&joined.user, &joined.room, style, out);
+        for message in &joined.history {
+            words::message(message, style, out);
+        }
+        if joined.resumed_from.is_some_and(|seen| seen < joined.head) {
+            self.absence.get_or_insert_default();
+        }
+        let Some(absence) = &mut self.absence else { return };
+        absence.enter(joined.head, joined.resumed_from);
+        if absence.is_away() {
+            return;
+        }
+        if absence.is_read() {
+            self.absence = None;
+        } else {
+            self.tell_unread(link);
+        }
+    }
+
+    /// The confirmation of `/quit` leads to the lobby; that of a room left for another is not news.
+    fn left(&mut self, settings: &LineSettings, room: &RoomName, link: &mut Link<'_>) {
+        let is_awaited = matches!(self.state, State::Leaving)
+            && self.room.as_ref().is_some_and(|here| here.key() == room.key());
+        if is_awaited && let Some(user) = link.user().cloned() {
+            words::left(&user, room, link.core.style, &mut link.core.outbox);
+            self.room = None;
+            self.join(settings.lobby.clone(), user, link);
+        }
+    }
+
+    fn whispered(
+        &mut self,
+        from: &UserName,
+        to: &UserName,
+        message: &Message,
+        is_receipt: bool,
+        link: &mut Link<'_>,
+    ) {
+        words::whisper(from, to, message, link.core.style, &mut link.core.outbox);
+        if !is_receipt
+            && let Some(absence) = &mut self.absence
+            && absence.is_away()
+        {
+            absence.whispered(from, 1);
+        }
+    }
+
+    fn history(&mut self, page: &HistoryPage, link: &mut Link<'_>) {
+        let asked = match self.state {
+            State::Asking(Question::History(asked)) => asked,
+            _ => Page::Last { count: Page::MESSAGES_MAX },
+        };
+        words::history_page(page, asked, link.core.style, &mut link.core.outbox);
+        self.asked(|question| matches!(question, Question::History(_)));
+    }
+
+    /// Waits for every shard's rooms, then lists them as one.
+    fn gather(&mut self, page: &RoomsPage, link: &mut Link<'_>) {
+        let State::Asking(Question::Rooms(gathering)) = &mut self.state else { return };
+        gathering.shards_left = gathering.shards_left.saturating_sub(1);
+        gathering.more += u64::from(page.more);
+        gathering.rooms.extend(page.rooms.iter().filter(|room| !room.room.is_direct()).cloned());
+        gathering.rooms.sort_by(fullest_first);
+        let cut = gathering.rooms.len().saturating_sub(ROOMS_LISTED_MAX);
+        gathering.rooms.truncate(ROOMS_LISTED_MAX);
+        gathering.more += cut as u64;
+        if gathering.shards_left == 0 {
+            words::rooms(
+                &gathering.rooms,
+                gathering.more,
+                &gathering.pattern,
+                link.core.style,
+                &mut link.core.outbox,
+            );
+            self.state = State::Present;
+        }
+    }
+
+    fn refused(&mut self, settings: &LineSettings, refusal: &Refusal, link: &mut Link<'_>) {
+        words::refusal(refusal, link.core.style, &mut link.core.outbox);
+        match self.state {
+            State::Naming | State::Present => return,
+            State::Claiming => self.state = State::Naming,
+            // Whoever is no member any more has left.
+            State::Leaving => {
+                self.room = None;
+                if let Some(user) = link.user().cloned() {
+                    self.join(settings.lobby.clone(), user, link);
+                }
+            }
+            _ => self.state = State::Present,
+        }
+        self.prompt(link);
+    }
+
+    /// Ends the wait for the answer to one kind of question.
+    fn asked(&mut self, is_it: impl Fn(&Question) -> bool) {
+        if matches!(&self.state, State::Asking(question) if is_it(question)) {
+            self.state = State::Present;
+        }
+    }
+}
+
+fn fullest_first(a: &RoomSummary, b: &RoomSummary) -> std::cmp::Ordering {
+    b.members.cmp(&a.members).then_with(|| a.room.as_str().cmp(b.room.as_str()))
+}

@@ -1,0 +1,158 @@
+use super::*;
+
+const MAX: usize = 4096;
+
+/// All tokens of `input`, given in pieces of the lengths that `cut` says.
+fn tokens(input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
+    let mut decoder = Decoder::default();
+    let mut found = Vec::new();
+    let mut left = input;
+    while !left.is_empty() {
+        let (mut piece, rest) = left.split_at(cut().clamp(1, left.len()));
+        left = rest;
+        while !piece.is_empty() {
+            let (taken, token) = decoder.next(piece, MAX);
+            assert!(taken > 0, "the decoder moves on");
+            piece = &piece[taken..];
+            let Some(token) = token else { continue };
+            let is_last = matches!(token, Token::Endless | Token::Leave);
+            found.push(owned(token));
+            if is_last {
+                return found;
+            }
+        }
+    }
+    assert_eq!(
+        decoder.partial.capacity() > 0,
+        decoder.line_bytes > 0 && decoder.line_bytes as usize <= MAX + 1
+    );
+    found
+}
+
+fn owned(token: Token<'_>) -> Token<'static> {
+    match token {
+        Token::Line(line) => Token::Line(Cow::Owned(line.into_owned())),
+        Token::TooLong { bytes } => Token::TooLong { bytes },
+        Token::Endless => Token::Endless,
+        Token::Leave => Token::Leave,
+        Token::AreYouThere => Token::AreYouThere,
+        Token::Answer(answer) => Token::Answer(answer),
+    }
+}
+
+fn whole(input: &[u8]) -> Vec<Token<'static>> {
+    tokens(input, || usize::MAX)
+}
+
+fn line(text: &[u8]) -> Token<'static> {
+    Token::Line(Cow::Owned(text.to_vec()))
+}
+
+/// A small generator (xorshift64): the same cuts every run.
+fn random_cuts(seed: u64) -> impl FnMut() -> usize {
+    let mut state = seed | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % 17) as usize
+    }
+}
+
+#[test]
+fn lines_end_in_lf_or_crlf_and_nothing_else() {
+    assert_eq!(whole(b"a\nb\r\n\n\r\nc"), [line(b"a"), line(b"b"), line(b""), line(b"")]);
+    assert_eq!(whole(b"a\rb\r\0c\n"), [line(b"a\rb\r\0c")]);
+    assert_eq!(whole(b"a\r\r\n"), [line(b"a\r")]);
+}
+
+#[test]
+fn a_whole_line_is_lent_and_a_broken_one_is_kept() {
+    let mut decoder = Decoder::default();
+    assert!(matches!(decoder.next(b"hello\n", MAX), (6, Some(Token::Line(Cow::Borrowed(b"hello"))))));
+    assert_eq!(decoder.next(b"hel", MAX), (3, None));
+    assert_eq!(decoder.next(b"lo\nx", MAX), (3, Some(line(b"hello"))));
+    assert_eq!(decoder.partial.capacity(), 0);
+}
+
+#[test]
+fn carriage_return_nul_ends_a_line_once_telnet_was_seen() {
+    assert_eq!(whole(b"\xff\xf1a\r\0b\r\nc\n"), [line(b"a"), line(b"b"), line(b"c")]);
+}
+
+#[test]
+fn each_option_is_refused_once() {
+    let input = b"\xff\xfb\x01\xff\xfd\x01\xff\xfb\x01\xff\xfd\x01\xff\xfc\x01\xff\xfe\x01hi\n";
+    assert_eq!(whole(input), [Token::Answer([255, 254, 1]), Token::Answer([255, 252, 1]), line(b"hi")]);
+}
+
+#[test]
+fn a_timing_mark_is_always_given() {
+    let mark = Token::Answer([255, 251, 6]);
+    assert_eq!(whole(b"\xff\xfd\x06\xff\xfd\x06"), [owned(mark), Token::Answer([255, 251, 6])]);
+}
+
+#[test]
+fn telnet_commands_are_taken_out_of_a_line() {
+    assert_eq!(whole(b"he\xff\xf1l\xff\xfa\x1f\0\x50\xff\xff\n\xff\xf0lo\xff\xf9\n"), [line(b"hello")]);
+    assert_eq!(whole(b"a\xff\xffb\n"), [line(b"a\xffb")]);
+    assert_eq!(whole(b"a\xff\xf6b\n"), [Token::AreYouThere, line(b"ab")]);
+}
+
+#[test]
+fn interrupts_and_control_characters_at_the_start_leave() {
+    for input in [&b"\xff\xf4"[..], b"\xff\xf3", b"\xff\xee", b"\xff\xec", b"\x03", b"\x04", b"abc\xff\xf4"] {
+        assert_eq!(whole(input), [Token::Leave], "{input:?}");
+    }
+    assert_eq!(whole(b"a\x04b\n"), [line(b"a\x04b")]);
+    assert_eq!(whole(b"a\n\x04"), [line(b"a"), Token::Leave]);
+}
+
+#[test]
+fn an_over_long_line_is_told_its_length_and_the_next_is_fine() {
+    for (bytes, end) in
+        [(4096, "\n"), (4096, "\r\n"), (4097, "\n"), (4097, "\r\n"), (16_384, "\n"), (65_534, "\r\n")]
+    {
+        let input = format!("{}{end}hi\n", "x".repeat(bytes));
+        let first = if bytes > MAX { Token::TooLong { bytes } } else { line("x".repeat(bytes).as_bytes()) };
+        assert_eq!(whole(input.as_bytes()), [owned(first), line(b"hi")], "{bytes}");
+    }
+}
+
+#[test]
+fn a_line_of_64_kib_without_an_end_is_endless() {
+    assert_eq!(whole(&[b'x'; 65_535]), []);
+    for input in [vec![b'x'; 65_536], [&[b'x'; 70_000][..], b"\n"].concat()] {
+        assert_eq!(whole(&input), [Token::Endless]);
+        assert_eq!(tokens(&input, || 1000), [Token::Endless]);
+    }
+    let subnegotiation = [&b"\xff\xfa"[..], &[b'x'; 70_000]].concat();
+    assert_eq!(tokens(&subnegotiation, || 1000), [Token::Endless]);
+}
+
+#[test]
+fn the_rest_is_what_was_begun() {
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.rest(MAX), None);
+    decoder.next(b"hi\r", MAX);
+    assert_eq!(decoder.rest(MAX), Some(line(b"hi")));
+}
+
+#[test]
+fn cuts_change_nothing() {
+    let long = [&[b'y'; 4097][..], b"\r\n", &[b'z'; 5000], b"\n"].concat();
+    let inputs: [&[u8]; 5] = [
+        b"alice\nhello\r\n\xed\x95\x9c\xea\xb8\x80\n\r\r\n\0\x1b[2J\n",
+        b"a\xff\xfb\x01b\r\0c\xff\xfa\x01\xff\xf0d\xff\xf6\n\xff\xff\n\xff\xfd\x06",
+        b"plain\n\x03",
+        b"\xff\xfd\x03\r\n\x04",
+        &long,
+    ];
+    for input in inputs {
+        let expected = whole(input);
+        assert_eq!(tokens(input, || 1), expected);
+        for seed in 1..200 {
+            assert_eq!(tokens(input, random_cuts(seed)), expected, "seed {seed}");
+        }
+    }
+}

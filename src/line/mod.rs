@@ -1,0 +1,90 @@
+//! The line surface: what `nc` and `telnet` speak (`docs/protocol.md`). It holds no socket and no
+//! clock: bytes and replies in, requests and bytes out.
+//!
+//! `decode` makes lines of bytes, `command` makes commands of lines, `session` and its parts act
+//! on commands and replies, and `words` is all that a peer is ever told.
+
+mod absence;
+mod answer;
+mod command;
+mod decode;
+mod perform;
+mod session;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use madang_shards::connection::{CloseReason, Link, Style, Surface};
+use madang_shards::types::{Reply, RoomEvent, RoomName};
+pub use session::Session;
+
+/// What an operator decides about the line surface.
+#[derive(Clone, Debug)]
+pub struct LineSettings {
+    /// The longest line, in bytes, without its end. Below 65,535, where a line counts as endless.
+    pub line_bytes_max: usize,
+    /// The room everyone lands in.
+    pub lobby: RoomName,
+    /// The first line that everyone sees, without its end.
+    pub greeting: Box<str>,
+}
+
+impl LineSettings {
+    /// The longest line unless configured otherwise, in bytes.
+    pub const LINE_BYTES_MAX_DEFAULT: usize = 4096;
+    /// The greeting unless configured otherwise.
+    pub const GREETING_DEFAULT: &'static str = "* welcome to madang; /help lists what you can type";
+}
+
+/// The line protocol for all connections of a shard.
+#[derive(Clone, Debug)]
+pub struct LineSurface {
+    settings: LineSettings,
+}
+
+impl LineSurface {
+    /// The protocol with these settings.
+    pub fn new(settings: LineSettings) -> LineSurface {
+        assert!(
+            settings.line_bytes_max + 1 < decode::ENDLESS_LINE_BYTES as usize,
+            "the configuration allows no line that would count as endless"
+        );
+        LineSurface { settings }
+    }
+}
+
+impl Surface for LineSurface {
+    type Session = Session;
+
+    fn open(&self, link: &mut Link<'_>) -> Session {
+        Session::open(&self.settings, link)
+    }
+
+    fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
+        session.receive(&self.settings, bytes, link)
+    }
+
+    fn end_of_input(&self, session: &mut Session, link: &mut Link<'_>) {
+        session.end_of_input(&self.settings, link);
+    }
+
+    fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
+        session.answer(&self.settings, reply, link);
+    }
+
+    fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
+        words::room_event(room, event, style, out);
+    }
+
+    fn farewell(&self, session: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+        words::farewell(reason, session.line_ends(), out);
+    }
+
+    fn going_down(&self, session: &Session, out: &mut Vec<u8>) {
+        words::line(out, session.line_ends(), format_args!("{}", words::GOING_DOWN));
+    }
+
+    fn server_full(&self) -> &'static [u8] {
+        words::SERVER_FULL
+    }
+}

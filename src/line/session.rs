@@ -1,0 +1,250 @@
+//! One connection of the line protocol: which line it waits for, and which reply.
+
+use super::LineSettings;
+use super::absence::Absence;
+use super::command::Command;
+use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
+use super::words;
+use madang_shards::connection::{CloseReason, Link, Style};
+use madang_shards::types::{Page, Request, RoomName, RoomSummary, UserName};
+use std::fmt;
+
+/// The prompt for a name. It has no end of line: the name is typed behind it.
+const PROMPT: &[u8] = b"name: ";
+/// What telnet is told when it asks whether anyone is there (RFC 854).
+const HERE: &str = "* yes, madang is here";
+
+/// What the protocol remembers of one connection. A million of them are idle at once, so that
+/// what few need is behind a pointer.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) decoder: Decoder,
+    /// The room that lines are said in. `None` before the first, and between two.
+    pub(super) room: Option<RoomName>,
+    /// What came while the user was away.
+    pub(super) absence: Option<Box<Absence>>,
+    pub(super) state: State,
+    /// The peer will send no more.
+    has_ended: bool,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum State {
+    /// A line with a name.
+    Naming,
+    /// The answer to the first name.
+    Claiming,
+    /// Any line.
+    Present,
+    /// The answer of a room that shall be entered. The old one, if any, is left only then.
+    Joining,
+    /// The confirmation that the room is left; the lobby comes next.
+    Leaving,
+    /// The answer to another name.
+    Renaming,
+    /// The answer to a question.
+    Asking(Question),
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) enum Question {
+    History(Page),
+    Who,
+    Whois,
+    Rooms(Box<Gathering>),
+}
+
+/// The answers of the shards to `/rooms`, so far.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) shards_left: u16,
+    pub(super) rooms: Vec<RoomSummary>,
+    pub(super) more: u64,
+    pub(super) pattern: Box<str>,
+}
+
+impl Session {
+    /// Greets a new connection and asks for a name.
+    pub fn open(settings: &LineSettings, link: &mut Link<'_>) -> Session {
+        say(link, format_args!("{}", settings.greeting));
+        link.output().extend_from_slice(PROMPT);
+        Session {
+            decoder: Decoder::default(),
+            room: None,
+            absence: None,
+            state: State::Naming,
+            has_ended: false,
+        }
+    }
+
+    /// Acts on what came, up to a line whose reply must come first. Says how much that was.
+    pub fn receive(&mut self, settings: &LineSettings, bytes: &[u8], link: &mut Link<'_>) -> usize {
+        let mut consumed = 0;
+        while consumed < bytes.len() && !self.is_waiting() && link.core.closing.is_none() {
+            let (taken, token) = self.decoder.next(&bytes[consumed..], settings.line_bytes_max);
+            consumed += taken;
+            if self.decoder.is_telnet() && !words::is_crlf(link.core.style) {
+                let style = words::with_crlf(link.core.style);
+                link.set_style(style);
+            }
+            if let Some(token) = token {
+                self.take(settings, token, link);
+            }
+        }
+        // Nothing that follows a farewell matters.
+        if link.core.closing.is_some() { bytes.len() } else { consumed }
+    }
+
+    /// The peer will send no more: what it said is finished, then it is let go.
+    pub fn end_of_input(&mut self, settings: &LineSettings, link: &mut Link<'_>) {
+        self.has_ended = true;
+        self.settle(settings, link);
+    }
+
+    /// Whether a reply must come before the next line.
+    pub(super) fn is_waiting(&self) -> bool {
+        !matches!(self.state, State::Naming | State::Present)
+    }
+
+    /// How lines end, before any reply is at hand to look it up.
+    pub(super) fn line_ends(&self) -> Style {
+        let style = Style::default();
+        if self.decoder.is_telnet() { words::with_crlf(style) } else { style }
+    }
+
+    /// Lets a peer go that has ended its input, as soon as nothing is awaited. A last line
+    /// without an end counts: `printf hello | nc` means it.
+    pub(super) fn settle(&mut self, settings: &LineSettings, link: &mut Link<'_>) {
+        if !self.has_ended || self.is_waiting() || link.core.closing.is_some() {
+            return;
+        }
+        if let Some(token) = self.decoder.rest(settings.line_bytes_max) {
+            self.take(settings, token, link);
+        }
+        if !self.is_waiting() {
+            link.close(CloseReason::Quit);
+        }
+    }
+
+    fn take(&mut self, settings: &LineSettings, token: Token<'_>, link: &mut Link<'_>) {
+        match token {
+            Token::Line(line) => match std::str::from_utf8(&line) {
+                Ok(line) => self.line(settings, line, link),
+                Err(error) => {
+                    let (at, byte) = (error.valid_up_to() + 1, line[error.valid_up_to()]);
+                    self.refuse_line(link, format_args!("not UTF-8: 0x{byte:02X} is byte {at} of the line; nothing of it was sent, set your terminal to UTF-8"));
+                }
+            },
+            Token::TooLong { bytes } => {
+                let bytes_max = settings.line_bytes_max;
+                self.refuse_line(link, format_args!("too long: the line has {bytes} bytes, {bytes_max} are allowed; nothing of it was sent, send it in pieces"));
+            }
+            Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),
+            Token::Leave => link.close(CloseReason::Quit),
+            Token::AreYouThere => say(link, format_args!("{HERE}")),
+            Token::Answer(answer) => link.output().extend_from_slice(&answer),
+        }
+    }
+
+    fn line(&mut self, settings: &LineSettings, line: &str, link: &mut Link<'_>) {
+        if matches!(self.state, State::Naming) {
+            return self.name(line, link);
+        }
+        if line.is_empty() {
+            return;
+        }
+        let command = Command::parse(line);
+        // Whoever wants to go may always go.
+        let is_free = matches!(command, Ok(Some(Command::Quit)));
+        if !is_free && !self.spend(link) {
+            return;
+        }
+        match command {
+            Ok(Some(command)) => self.perform(settings, command, link),
+            Ok(None) => {}
+            Err(mistake) => say(link, format_args!("! {mistake}")),
+        }
+    }
+
+    /// A line before there is a name: it should be one.
+    fn name(&mut self, line: &str, link: &mut Link<'_>) {
+        if is_http_request(line) {
+            return link.close(CloseReason::WrongProtocol(words::WRONG_PROTOCOL));
+        }
+        if line.starts_with('/') {
+            match Command::parse(line) {
+                Ok(Some(Command::Quit)) => return link.close(CloseReason::Quit),
+                Ok(Some(Command::Help)) => help(link),
+                _ => {
+                    say(link, format_args!("! a name comes first (try alice; /help and /quit work here too)"))
+                }
+            }
+            return link.output().extend_from_slice(PROMPT);
+        }
+        match UserName::parse(line) {
+            Ok(name) => {
+                link.request(Request::Claim { session: link.session(), name });
+                self.state = State::Claiming;
+            }
+            Err(error) => self.complain(link, format_args!("! {error}; choose another")),
+        }
+    }
+
+    /// Says a line, and asks for the name again while there is none.
+    pub(super) fn complain(&self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
+        say(link, words);
+        self.prompt(link);
+    }
+
+    pub(super) fn prompt(&self, link: &mut Link<'_>) {
+        if matches!(self.state, State::Naming) {
+            link.output().extend_from_slice(PROMPT);
+        }
+    }
+
+    /// A line that cannot be read costs as much as one that can.
+    fn refuse_line(&mut self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
+        if matches!(self.state, State::Naming) || self.spend(link) {
+            self.complain(link, format_args!("! {words}"));
+        }
+    }
+
+    /// Takes one line from the allowance, or says that there is none left.
+    fn spend(&self, link: &mut Link<'_>) -> bool {
+        let Err(wait) = link.spend() else { return true };
+        let wait_ms = wait.as_micros().div_ceil(1000);
+        let (rate, burst) = (link.flood.messages_per_second, link.flood.burst.max(1));
+        say(
+            link,
+            format_args!(
+                "! too fast: {rate} messages a second, {burst} at once; wait {wait_ms} ms and send it again"
+            ),
+        );
+        false
+    }
+}
+
+/// Writes one line to the peer.
+pub(super) fn say(link: &mut Link<'_>, words: fmt::Arguments<'_>) {
+    words::line(&mut link.core.outbox, link.core.style, words);
+}
+
+/// Writes every command in a line each.
+pub(super) fn help(link: &mut Link<'_>) {
+    for line in words::HELP {
+        say(link, format_args!("{line}"));
+    }
+}
+
+/// A request line (RFC 9112, section 3), or the preface of HTTP/2 (RFC 9113, section 3.4). No name
+/// can look like one.
+fn is_http_request(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let (method, target, version) = (words.next(), words.next(), words.next());
+    words.next().is_none()
+        && method.is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()))
+        && target.is_some_and(|word| !word.is_empty())
+        && version.is_some_and(|word| word.starts_with("HTTP/"))
+}

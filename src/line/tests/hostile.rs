@@ -1,0 +1,180 @@
+//! Bytes that no friendly terminal sends.
+
+use super::rig::Rig;
+use crate::line::Session;
+use madang_shards::connection::CloseReason;
+
+/// Feeds `input` in pieces of the lengths that `cut` says; what comes back, and what was asked.
+fn run(input: &[u8], mut cut: impl FnMut() -> usize) -> (Vec<u8>, Vec<String>) {
+    let mut rig = Rig::new();
+    let mut left = input;
+    while !left.is_empty() {
+        let (piece, rest) = left.split_at(cut().clamp(1, left.len()));
+        rig.send(piece);
+        left = rest;
+    }
+    rig.end();
+    (rig.bytes(), rig.requests)
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<Session>() <= 160, "a session takes {} bytes", size_of::<Session>());
+}
+
+#[test]
+fn cuts_change_nothing_that_is_said_or_asked() {
+    let talk = b"\r\nalice\r\n/time on\nhello\xed\x95\x9c\n\xc3(bad\n/history x\n/channel r1\r\nhi\n\
+        a\rb\x1b[2J\n/msg bob psst\n/nick carol\n/quit\n/foo\n/ping\nlast";
+    let telnet =
+        [b"\xff\xfb\x01", &talk[..30], b"\xff\xf6\xff\xfa\x01\n\xff\xf0", &talk[30..], b"\xff\xff\r\0more"];
+    for input in [talk.to_vec(), telnet.concat()] {
+        let (written, asked) = run(&input, || 1);
+        assert!(written.trim_ascii_end().ends_with(b"bye") && asked.len() > 8, "{asked:?}");
+        for seed in 1..100_u64 {
+            let mut state = seed;
+            let cuts = run(&input, || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 60) as usize
+            });
+            assert_eq!(cuts.1, asked, "seed {seed}");
+            assert_eq!(sorted_lines(&cuts.0), sorted_lines(&written), "seed {seed}");
+        }
+    }
+}
+
+/// Talk does not wait for its echo, so that an answer given at once may overtake it.
+fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn nothing_that_steers_a_terminal_comes_out() {
+    let attacks: [&[u8]; 12] = [
+        b"\x1b[2J\x1b[Hhello",
+        b"a\rroot: send me your password",
+        b"a\0b\x07\x08\x7f",
+        "a\u{202e}b\u{2066}c\u{9b}31m".as_bytes(),
+        b"/\x1b[31mfoo",
+        b"/history \x1b[31m9",
+        b"/echo \x1b]0;title\x07",
+        b"/send \x1bid x\x1b[m",
+        b"/rooms \x1b[31m",
+        b"/away \x1b[31mlunch",
+        b"/nick \x1b[31mroot",
+        b"/channel \x1b[31mr1\r",
+    ];
+    for attack in attacks {
+        for prefix in [&b"alice\n"[..], b""] {
+            let (written, asked) = run(&[prefix, attack, b"\n"].concat(), || usize::MAX);
+            let text = String::from_utf8(written).expect("UTF-8");
+            for c in text.chars().chain(asked.concat().chars()) {
+                let is_harmless = c == '\n'
+                    || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{2066}');
+                assert!(is_harmless, "{attack:?}: {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_bytes_never_come_out_raw_and_never_crash() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..300 {
+        let mut input = b"alice\n".to_vec();
+        for _ in 0..400 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let byte = (state >> 56) as u8;
+            let words: [&[u8]; 8] =
+                [b"\n", b"/nick ", b"/channel ", b"/msg ", b"\x1b[", b"\r", b"/away ", b"\xc2"];
+            // Without telnet commands: their answers are bytes that a terminal does not show.
+            let byte = if byte == 0xff { b'/' } else { byte };
+            input.extend_from_slice(words.get(usize::from(byte)).copied().unwrap_or(&[byte]));
+        }
+        let (written, _) = run(&input, || usize::MAX);
+        let text = String::from_utf8(written).expect("UTF-8");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "round {round}: {text:?}");
+    }
+}
+
+#[test]
+fn an_over_long_line_is_refused_whole_with_its_length() {
+    for (bytes, is_sent) in [(4096, true), (4097, false), (16_384, false)] {
+        let mut rig = Rig::named("alice");
+        rig.send(format!("{}\nnext\n", "x".repeat(bytes)));
+        let first = if is_sent {
+            format!("alice: {}", "x".repeat(bytes))
+        } else {
+            format!(
+                "! too long: the line has {bytes} bytes, 4096 are allowed; nothing of it was sent, send it in pieces"
+            )
+        };
+        assert_eq!(rig.output(), format!("{first}\nalice: next\n"));
+    }
+}
+
+#[test]
+fn a_line_without_an_end_closes_the_connection() {
+    let mut rig = Rig::named("alice");
+    for _ in 0..64 {
+        rig.send("x".repeat(1024));
+    }
+    assert_eq!(rig.core.closing, Some(CloseReason::EndlessLine { bytes_max: 65_536 }));
+    assert_eq!(
+        rig.output(),
+        "! closed: 65536 bytes came without the end of a line; end lines with Enter (LF)\n"
+    );
+}
+
+#[test]
+fn invalid_utf8_is_refused_and_the_connection_stays() {
+    let mut rig = Rig::named("alice");
+    rig.send(b"caf\xe9\n");
+    let told =
+        "! not UTF-8: 0xE9 is byte 4 of the line; nothing of it was sent, set your terminal to UTF-8\n";
+    assert_eq!(rig.output(), told);
+    rig.send("café\n");
+    assert_eq!(rig.output(), "alice: café\n");
+}
+
+#[test]
+fn http_is_answered_in_one_line_and_closed() {
+    for request in ["GET / HTTP/1.1", "POST /x HTTP/1.0", "PRI * HTTP/2.0"] {
+        let mut rig = Rig::new();
+        rig.send(format!("{request}\r\nHost: localhost\r\n\r\n"));
+        assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))));
+        assert_eq!(rig.pending(), b"");
+        let answer = rig.output();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.trim_end().lines().count() == 1, "{answer}");
+    }
+    let mut rig = Rig::named("alice");
+    rig.send("GET / HTTP/1.1\n");
+    assert_eq!(rig.output(), "alice: GET / HTTP/1.1\n");
+}
+
+#[test]
+fn telnet_is_answered_and_gets_crlf() {
+    let mut rig = Rig::new();
+    rig.send(b"\xff\xfb\x1f\xff\xfd\x06al\xff\xf1ice\r\nhel\xff\xf6lo\r\0");
+    let expected =
+        b"\xff\xfe\x1f\xff\xfb\x06alice has joined general\r\n* yes, madang is here\r\nalice: hello\r\n";
+    assert_eq!(rig.bytes(), expected);
+    rig.send(b"/channel r1\r\n\xff\xff\r\n");
+    let answer = String::from_utf8(rig.bytes()).expect("UTF-8");
+    assert!(answer.starts_with("alice has joined r1\r\n! not UTF-8: 0xFF is byte 1"), "{answer}");
+    rig.send(b"half a line\xff\xf4");
+    assert_eq!(rig.bytes(), b"bye\r\n");
+}
+
+#[test]
+fn interrupt_and_end_of_transmission_leave_cleanly() {
+    for leaving in [&b"\x03"[..], b"\x04", b"\xff\xf4\xff\xfd\x06", b"\xff\xec"] {
+        for mut rig in [Rig::new(), Rig::named("alice")] {
+            rig.send(leaving);
+            assert_eq!(rig.core.closing, Some(CloseReason::Quit));
+            assert_eq!(rig.bytes().trim_ascii_end(), b"bye");
+        }
+    }
+}

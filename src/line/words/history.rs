@@ -1,0 +1,53 @@
+//! Stored messages, with their numbers and times.
+
+use super::{Civil, line};
+use madang_shards::connection::Style;
+use madang_shards::types::{HistoryPage, Page};
+
+/// Writes a page as it was asked for: what is missing is told where it is missing.
+pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec<u8>) {
+    let first = page.messages.first().map(|message| message.seq);
+    let is_gap_first = first.is_none_or(|first| page.gap.is_some_and(|(from, _)| from < first));
+    if is_gap_first {
+        gap(page, style, out);
+    }
+    for message in &page.messages {
+        let (seq, time, author, text) = (message.seq, Civil(message.time), &message.author, &message.text);
+        line(out, style, format_args!("#{seq} {time} {author}: {text}"));
+    }
+    if !is_gap_first {
+        gap(page, style, out);
+    }
+    let Some(last) = page.messages.last() else {
+        if page.gap.is_none() {
+            nothing(asked, style, out);
+        }
+        return;
+    };
+    if matches!(asked, Page::After { .. }) && last.seq < page.head {
+        let (more, last) = (page.head.0 - last.seq.0, last.seq);
+        line(out, style, format_args!("* {more} more (try /history after {last})"));
+    }
+}
+
+fn gap(page: &HistoryPage, style: Style, out: &mut Vec<u8>) {
+    if let Some((first, last)) = page.gap {
+        let room = &page.room;
+        line(
+            out,
+            style,
+            format_args!(
+                "* messages #{first} to #{last} are not shown here; \
+                 they are on disk, for the operator: madang log export --room {room}"
+            ),
+        );
+    }
+}
+
+fn nothing(asked: Page, style: Style, out: &mut Vec<u8>) {
+    match asked {
+        Page::Last { .. } => line(out, style, format_args!("* nothing here yet")),
+        Page::Before { seq, .. } => line(out, style, format_args!("* nothing before #{seq}")),
+        Page::After { seq, .. } => line(out, style, format_args!("* nothing after #{seq}")),
+    }
+}

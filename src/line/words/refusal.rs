@@ -1,0 +1,72 @@
+//! Why something was refused, with the value and the remedy.
+
+use super::{Civil, line};
+use madang_shards::connection::Style;
+use madang_shards::types::Refusal;
+
+/// Writes a refusal in a line.
+pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
+    match refusal {
+        Refusal::NameTaken { name } => {
+            line(out, style, format_args!("! the name {name} is taken; choose another"));
+        }
+        Refusal::NameConfusable { name, with } => {
+            line(
+                out,
+                style,
+                format_args!("! the name {name} looks like {with}, which is taken; choose another"),
+            );
+        }
+        Refusal::NoSuchUser { name } => {
+            line(out, style, format_args!("! no such user: {name} (try /who)"));
+        }
+        Refusal::UserOffline { name, since } => {
+            let since = Civil(*since);
+            line(
+                out,
+                style,
+                format_args!("! {name} is not here since {since} UTC; try again when {name} is back"),
+            );
+        }
+        Refusal::NoSuchRoom { room } => {
+            line(
+                out,
+                style,
+                format_args!("! no such channel: {room} (try /rooms, or /channel {room} to make it)"),
+            );
+        }
+        Refusal::RoomFull { room, members_max } => line(
+            out,
+            style,
+            format_args!(
+                "! room {room} is full: {members_max} of {members_max} members; \
+                 try later, or another one (/rooms)"
+            ),
+        ),
+        Refusal::RoomNameCollides { room } => {
+            line(
+                out,
+                style,
+                format_args!("! the name {room} cannot be told from another one's; choose another"),
+            );
+        }
+        Refusal::NotMember { room } => {
+            line(out, style, format_args!("! you are not in {room} (try /channel {room})"));
+        }
+        Refusal::NotStored { reason } => {
+            line(
+                out,
+                style,
+                format_args!("! not sent, because it could not be stored: {reason}; try again later"),
+            );
+        }
+        Refusal::TooManyFromAddress { connections_max } => line(
+            out,
+            style,
+            format_args!("! your address has {connections_max} connections already; close one and try again"),
+        ),
+        Refusal::DraftRepeated { seq, draft } => {
+            line(out, style, format_args!("* draft {draft} was stored before, as #{seq}"));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `madang log verify`.
+
+use super::output::{finish, standard_output};
+use super::progress::Progress;
+use super::{Outcome, VerifyArguments};
+use madang_shards::log::{Role, SegmentReport, StdFiles, Verification, verify};
+use std::io::{self, Write};
+
+/// Checks a log: a line for each segment, each fault, and a summary.
+pub fn run(arguments: &VerifyArguments) -> Result<Outcome, String> {
+    let files = StdFiles::new(&arguments.data);
+    let mut progress = Progress::begin();
+    let verified = verify(&files, &mut |report| progress.read(report.file_bytes));
+    progress.clear();
+    let verification = verified.map_err(|error| error.to_string())?;
+    let mut output = standard_output();
+    let printed = print(&mut output, &verification);
+    finish(output, printed)?;
+    Ok(if faults(&verification) == 0 { Outcome::Sound } else { Outcome::Faulty })
+}
+
+pub fn faults(verification: &Verification) -> usize {
+    verification.faults.len() + verification.segments.iter().map(|report| report.faults.len()).sum::<usize>()
+}
+
+pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result<()> {
+    let mut segments: Vec<&SegmentReport> = verification.segments.iter().collect();
+    segments.sort_by_key(|report| (report.shard, report.segment));
+    for report in &segments {
+        let records = report.counts.records;
+        writeln!(
+            output,
+            "{}: {} bytes, {records} messages, {}",
+            report.path.display(),
+            report.file_bytes,
+            state(report)
+        )?;
+        for fault in &report.faults {
+            writeln!(output, "  fault: byte {}: {}", fault.offset_bytes, fault.kind)?;
+        }
+    }
+    for fault in &verification.faults {
+        writeln!(output, "fault: {fault}")?;
+    }
+    let records: u64 = segments.iter().map(|report| report.counts.records).sum();
+    let bytes: u64 = segments.iter().map(|report| report.file_bytes).sum();
+    let (count, rooms, faults) = (segments.len(), verification.rooms, faults(verification));
+    writeln!(output, "{count} segments, {bytes} bytes, {rooms} rooms, {records} messages, {faults} faults")
+}
+
+fn state(report: &SegmentReport) -> String {
+    match (report.role, report.torn()) {
+        (_, Some((offset, bytes))) => {
+            format!(
+                "open; note: {bytes} bytes at byte {offset} are being written, or torn (cut at the next start)"
+            )
+        }
+        (Role::Sealed, None) => "sealed".to_owned(),
+        (Role::Open, None) => format!("open, up to byte {}", report.verdict.end_bytes()),
+        (Role::Abandoned, None) => format!("ended by a failure at byte {}", report.verdict.end_bytes()),
+        (Role::Unused, None) => "prepared, unused".to_owned(),
+    }
+}

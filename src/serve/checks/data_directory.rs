@@ -1,0 +1,166 @@
+//! The data directory, owned by one process at a time.
+
+use rustix::process::geteuid;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Locked while a process uses the directory; what it holds only tells who that is. It outlives
+/// its process, which is fine: the lock decides, not the file.
+const LOCK_FILE: &str = "madang.lock";
+/// Bytes of the lock file that are read.
+const HOLDER_BYTES_MAX: u64 = 256;
+const PROBE_FILE: &str = "madang.probe";
+
+/// A data directory that is ours as long as this lives.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why the data directory cannot be used.
+#[derive(thiserror::Error, Debug)]
+pub enum DataDirectoryError {
+    /// Somebody has it.
+    #[error("data directory '{}' is in use by {holder}; stop it or pass another --data", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// There is something else by that name.
+    #[error("data directory '{}' is not a directory; pass another --data", .0.display())]
+    NotADirectory(PathBuf),
+    /// We would leave files in it that its owner cannot use.
+    #[error(
+        "data directory '{}' belongs to user {owner}, and root would leave files in it that this user cannot \
+         write; run as that user (`setpriv --reuid={owner} --regid={group} --clear-groups madang serve …`)",
+        path.display()
+    )]
+    OwnedByAnother {
+        /// The directory.
+        path: PathBuf,
+        /// Its user, as a number.
+        owner: u32,
+        /// Its group, as a number.
+        group: u32,
+    },
+    /// The system refused.
+    #[error("cannot {doing} data directory '{}': {source}; {remedy}", path.display())]
+    Refused {
+        /// What we were about to do.
+        doing: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+}
+
+impl DataDirectory {
+    /// Creates it if it is missing (its parent must exist), for its owner alone, and locks it.
+    ///
+    /// # Errors
+    /// [`DataDirectoryError`] says who or what stands against it.
+    pub fn take(path: &Path) -> Result<DataDirectory, DataDirectoryError> {
+        create(path).map_err(|source| refused("create", path, source))?;
+        let metadata = fs::metadata(path).map_err(|source| refused("read", path, source))?;
+        if !metadata.is_dir() {
+            return Err(DataDirectoryError::NotADirectory(path.to_owned()));
+        }
+        let (owner, group) = (metadata.uid(), metadata.gid());
+        if geteuid().is_root() && owner != 0 {
+            return Err(DataDirectoryError::OwnedByAnother { path: path.to_owned(), owner, group });
+        }
+        if metadata.mode() & 0o007 != 0 {
+            tracing::warn!(
+                "data directory '{}' is open to every user of this machine (mode {:04o}), and it holds what \
+                 people write; close it with `chmod o= {}`",
+                path.display(),
+                metadata.mode() & 0o7777,
+                path.display()
+            );
+        }
+        let lock = lock(path)?;
+        try_to_write(path).map_err(|source| refused("write to", path, source))?;
+        Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Only the last level is created: a whole new path is more often a typing error, or a disk that
+/// is not mounted.
+fn create(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, DataDirectoryError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.join(LOCK_FILE))
+        .map_err(|source| refused("write to", path, source))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(DataDirectoryError::InUse { path: path.to_owned(), holder: holder(&mut file) });
+        }
+        Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
+    }
+    let line = format!("process {} (madang serve), since {}\n", std::process::id(), jiff::Timestamp::now());
+    file.set_len(0)
+        .and_then(|()| file.write_all(line.as_bytes()))
+        .map_err(|source| refused("write to", path, source))?;
+    Ok(file)
+}
+
+/// Who holds the lock, in its own words.
+fn holder(file: &mut File) -> String {
+    let mut line = String::new();
+    let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
+    let line = line.trim();
+    let is_plain = line.starts_with("process ") && !line.contains(char::is_control);
+    if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
+}
+
+/// An existing lock file can be opened in a directory in which nothing new can be made.
+fn try_to_write(path: &Path) -> io::Result<()> {
+    let probe = path.join(PROBE_FILE);
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&probe)?;
+    fs::remove_file(probe)
+}
+
+fn refused(doing: &'static str, path: &Path, source: io::Error) -> DataDirectoryError {
+    let remedy = match source.kind() {
+        io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass --data",
+        io::ErrorKind::NotFound => "create the directory above it (is its disk mounted?), or pass --data",
+        io::ErrorKind::ReadOnlyFilesystem => "mount its file system for writing, or pass --data",
+        io::ErrorKind::StorageFull => "make room on its file system, or pass --data",
+        io::ErrorKind::Unsupported => "its file system has no locks: pass --data on a local disk",
+        _ => "see to its file system, or pass --data",
+    };
+    DataDirectoryError::Refused { doing, path: path.to_owned(), source, remedy }
+}
+
+#[cfg(test)]
+#[path = "data_directory_tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! One process has a data directory, and everything that stands against it is named.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::tempdir;
+
+#[test]
+fn a_missing_directory_is_made_for_its_owner_alone() {
+    let above = tempdir().unwrap();
+    let path = above.path().join("data");
+    let data = DataDirectory::take(&path).unwrap();
+    assert_eq!(data.path(), path);
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_second_taker_is_told_who_has_it_and_the_lock_ends_with_its_holder() {
+    let directory = tempdir().unwrap();
+    let first = DataDirectory::take(directory.path()).unwrap();
+    let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+    let expected = format!(
+        "data directory '{}' is in use by process {} (madang serve), since ",
+        directory.path().display(),
+        std::process::id()
+    );
+    assert!(message.starts_with(&expected), "{message}");
+    assert!(message.ends_with("; stop it or pass another --data"), "{message}");
+    drop(first);
+    DataDirectory::take(directory.path()).unwrap();
+}
+
+#[test]
+fn what_a_lock_file_says_is_shown_only_if_we_wrote_it() {
+    let directory = tempdir().unwrap();
+    let mut file = File::create(directory.path().join(LOCK_FILE)).unwrap();
+    file.write_all(b"process \x1b[31m1").unwrap();
+    file.lock().unwrap();
+    let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+    assert!(message.contains("in use by another process;"), "{message}");
+}
+
+#[test]
+fn a_file_or_a_missing_parent_is_refused() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("file");
+    File::create(&file).unwrap();
+    assert!(matches!(DataDirectory::take(&file), Err(DataDirectoryError::NotADirectory(_))));
+    let message = DataDirectory::take(&directory.path().join("no/such")).unwrap_err().to_string();
+    assert!(message.contains("create the directory above it"), "{message}");
+}
+
+#[test]
+fn root_does_not_spoil_the_directory_of_another() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let directory = tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
+    let refused = DataDirectory::take(directory.path());
+    assert!(matches!(refused, Err(DataDirectoryError::OwnedByAnother { owner: 65_534, .. })));
+}

@@ -1,0 +1,137 @@
+//! Whether the kernel gives us rings. The executor's own probe blames every refusal on an old
+//! kernel, so we ask first and read the refusal.
+
+use io_uring::{IoUring, Probe, opcode};
+use rustix::io::Errno;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Set by the administrator: 0 everyone may have rings, 1 one group, 2 nobody.
+const DISABLED_FILE: &str = "/proc/sys/kernel/io_uring_disabled";
+/// The kernel gives back the locked memory of a process that ended a little after its end
+/// (measured on 6.18: under 50 ms), so a quick restart waits.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Operations the executor uses, and since when the kernel has the youngest of them (5.6).
+const OPERATIONS: &[(u8, &str)] = &[
+    (opcode::Write::CODE, "write"),
+    (opcode::Read::CODE, "read"),
+    (opcode::Fsync::CODE, "fsync"),
+    (opcode::PollAdd::CODE, "poll"),
+    (opcode::Timeout::CODE, "timeout"),
+    (opcode::OpenAt::CODE, "openat"),
+    (opcode::Close::CODE, "close"),
+    (opcode::Statx::CODE, "statx"),
+    (opcode::Fallocate::CODE, "fallocate"),
+    (opcode::Recv::CODE, "recv"),
+    (opcode::Send::CODE, "send"),
+];
+
+/// Why there is no ring.
+#[derive(thiserror::Error, Debug)]
+pub enum IoUringError {
+    /// The kernel has no such system call.
+    #[error(
+        "io_uring does not exist here: the kernel is older than 5.8 or built without it, or a sandbox \
+         (gVisor, some seccomp profiles) hides it; run on Linux 5.8 or newer, see `uname -r`"
+    )]
+    Missing,
+    /// `io_uring_disabled` is 1 and we are not in the group.
+    #[error(
+        "io_uring is allowed to one group only (kernel.io_uring_disabled = 1); run as a member of the group \
+         whose number `sysctl kernel.io_uring_group` shows, or `sysctl -w kernel.io_uring_disabled=0`"
+    )]
+    OneGroupOnly,
+    /// `io_uring_disabled` is 2.
+    #[error(
+        "io_uring is switched off on this machine (kernel.io_uring_disabled = 2); switch it on with \
+         `sysctl -w kernel.io_uring_disabled=0`, and keep it so in /etc/sysctl.d"
+    )]
+    SwitchedOff,
+    /// Refused, and not by the sysctl: a seccomp filter or a security module.
+    #[error(
+        "io_uring is forbidden to this process, most likely by the seccomp profile of its container; allow \
+         io_uring_setup, io_uring_enter and io_uring_register (Docker: --security-opt \
+         seccomp=PROFILE.json; systemd: SystemCallFilter=@system-service)"
+    )]
+    Forbidden,
+    /// No memory for the smallest ring.
+    #[error(
+        "the kernel has no memory for an io_uring: this user's locked-memory limit is used up, also by other \
+         processes of the user; raise it (systemd: LimitMEMLOCK=256M; shell: `ulimit -l`)"
+    )]
+    NoLockedMemory,
+    /// A ring, but without an operation we need.
+    #[error("the kernel's io_uring cannot {0}; run on Linux 5.8 or newer, see `uname -r`")]
+    OperationMissing(&'static str),
+    /// Something else.
+    #[error("cannot set up an io_uring: {0}; see `dmesg` and `uname -r`")]
+    Other(io::Error),
+}
+
+/// Asks for a small ring and for what it can do.
+///
+/// # Errors
+/// [`IoUringError`] says why the server could not run.
+pub fn probe() -> Result<(), IoUringError> {
+    let ring = small_ring().map_err(|error| {
+        let disabled = std::fs::read_to_string(DISABLED_FILE).unwrap_or_default();
+        refusal(error, disabled.trim())
+    })?;
+    let mut known = Probe::new();
+    ring.submitter().register_probe(&mut known).map_err(|_| IoUringError::Missing)?;
+    match OPERATIONS.iter().find(|(code, _)| !known.is_supported(*code)) {
+        Some((_, name)) => Err(IoUringError::OperationMissing(name)),
+        None => Ok(()),
+    }
+}
+
+fn small_ring() -> io::Result<IoUring> {
+    let give_up_at = Instant::now() + RELEASE_TIME_MAX;
+    loop {
+        match IoUring::new(2) {
+            Err(error) if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
+                if Instant::now() >= give_up_at {
+                    return Err(error);
+                }
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Reads a refusal; `disabled` is what [`DISABLED_FILE`] says, or nothing.
+fn refusal(error: io::Error, disabled: &str) -> IoUringError {
+    match (Errno::from_io_error(&error), disabled) {
+        (Some(Errno::NOSYS), _) => IoUringError::Missing,
+        (Some(Errno::PERM), "1") => IoUringError::OneGroupOnly,
+        (Some(Errno::PERM), "2") => IoUringError::SwitchedOff,
+        (Some(Errno::PERM | Errno::ACCESS), _) => IoUringError::Forbidden,
+        (Some(Errno::NOMEM), _) => IoUringError::NoLockedMemory,
+        _ => IoUringError::Other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_rings() {
+        probe().unwrap();
+    }
+
+    #[test]
+    fn each_refusal_is_told_apart() {
+        let of = |errno: Errno, disabled| refusal(errno.into(), disabled);
+        assert!(matches!(of(Errno::NOSYS, ""), IoUringError::Missing));
+        assert!(matches!(of(Errno::PERM, "1"), IoUringError::OneGroupOnly));
+        assert!(matches!(of(Errno::PERM, "2"), IoUringError::SwitchedOff));
+        assert!(matches!(of(Errno::PERM, "0"), IoUringError::Forbidden));
+        assert!(matches!(of(Errno::PERM, ""), IoUringError::Forbidden));
+        assert!(matches!(of(Errno::NOMEM, "0"), IoUringError::NoLockedMemory));
+        assert!(matches!(of(Errno::MFILE, "0"), IoUringError::Other(_)));
+    }
+}

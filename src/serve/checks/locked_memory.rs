@@ -1,0 +1,181 @@
+//! Whether the locked-memory limit carries the rings.
+//!
+//! Three facts, measured on 6.18 with the executor's settings below. The executor refuses to start
+//! under 512 KiB, also as root. Without `CAP_IPC_LOCK` the kernel charges the rings and their
+//! buffers to the user, over all its processes: 1,404 KiB a shard. What an ended process held is
+//! given back up to 50 ms later, so a restart at once may find the limit still in use.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::CapabilitySet;
+
+/// What glommio 0.9.0 asks for before it tries anything, in bytes.
+const EXECUTOR_LIMIT_BYTES_MIN: u64 = 512 * 1024;
+/// Rings an executor opens: the main one, one for latency, one to poll.
+const RINGS: u64 = 3;
+/// `ring_depth` of the runtime, in entries.
+const RING_DEPTH: u64 = 4096;
+/// `io_memory` of the runtime, in bytes; each ring registers it.
+const IO_MEMORY_BYTES: u64 = 65_536;
+const PAGE_BYTES: u64 = 4096;
+
+/// What this process may lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LockedMemory {
+    /// The limit reached, in bytes; `u64::MAX` is none.
+    limit_bytes: u64,
+    /// Whether the kernel charges rings to it.
+    is_charged: bool,
+}
+
+/// Too little memory may be locked.
+#[derive(PartialEq, Eq, thiserror::Error, Debug)]
+#[error(
+    "the locked-memory limit is {limit_kib} KiB, and {needed_kib} are needed (shards: {shards}); {remedy}"
+)]
+pub struct LockedMemoryError {
+    shards: u16,
+    needed_kib: u64,
+    limit_kib: u64,
+    remedy: String,
+}
+
+/// Raises the soft limit to the hard one.
+pub fn raise() -> LockedMemory {
+    let before = getrlimit(Resource::Memlock);
+    let raised = setrlimit(Resource::Memlock, Rlimit { current: before.maximum, maximum: before.maximum });
+    let limit = if raised.is_ok() { before.maximum } else { before.current };
+    LockedMemory {
+        limit_bytes: limit.unwrap_or(u64::MAX),
+        is_charged: !is_privileged() && charges_rings(&kernel_release()),
+    }
+}
+
+impl LockedMemory {
+    /// The most shards that fit; `u16::MAX` when there is no such bound.
+    pub fn shards_max(self) -> u16 {
+        if !self.is_charged {
+            return u16::MAX;
+        }
+        u16::try_from(self.limit_bytes / shard_bytes()).unwrap_or(u16::MAX)
+    }
+
+    /// Whether so many shards can start.
+    ///
+    /// # Errors
+    /// Names the limit, what is needed, and how to get it.
+    pub fn permit(self, shards: u16) -> Result<(), LockedMemoryError> {
+        if self.limit_bytes >= self.needed_bytes(shards) {
+            return Ok(());
+        }
+        Err(LockedMemoryError {
+            shards,
+            needed_kib: self.needed_bytes(shards).div_ceil(1024),
+            limit_kib: self.limit_bytes / 1024,
+            remedy: self.remedy(shards),
+        })
+    }
+
+    /// How to have so many shards. Twice what is needed lets a restart overlap the end of the
+    /// process before it.
+    pub fn remedy(self, shards: u16) -> String {
+        let wanted_mib = (2 * self.needed_bytes(shards)).div_ceil(1024 * 1024);
+        let fewer = match self.shards_max() {
+            most if (1..shards).contains(&most) => format!(", or pass --shards {most}"),
+            _ => String::new(),
+        };
+        format!(
+            "raise it (systemd: LimitMEMLOCK={wanted_mib}M; shell: `ulimit -l {}`, its hard \
+             limit in /etc/security/limits.conf; Docker: --ulimit memlock={}){fewer}",
+            wanted_mib * 1024,
+            wanted_mib * 1024 * 1024,
+        )
+    }
+
+    fn needed_bytes(self, shards: u16) -> u64 {
+        let charged = if self.is_charged { u64::from(shards) * shard_bytes() } else { 0 };
+        charged.max(EXECUTOR_LIMIT_BYTES_MIN)
+    }
+}
+
+/// What the kernel charges for one shard, in bytes (io_uring/io_uring.c: a submission entry is 64
+/// bytes and its index 4; a completion is 16, and there are twice as many).
+const fn shard_bytes() -> u64 {
+    let submissions = (RING_DEPTH * 64).next_multiple_of(PAGE_BYTES);
+    let header_and_indices = 128 + RING_DEPTH * 4;
+    let completions = (header_and_indices + 2 * RING_DEPTH * 16).next_multiple_of(PAGE_BYTES);
+    // The executor's own probe ring, which may not be given back yet; 1,408 KiB were measured to be
+    // too little for one shard, 1,440 to be enough.
+    RINGS * (submissions + completions + IO_MEMORY_BYTES) + 8 * PAGE_BYTES
+}
+
+/// Whether the limit does not hold for us: the capability counts in the first user namespace only.
+fn is_privileged() -> bool {
+    let has_capability =
+        rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    let uid_map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    has_capability && uid_map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Ring memory is charged to the limit up to 5.11 and again since 6.14; between, only the
+/// registered buffers are, and the executor does without them. An unknown kernel is taken to charge.
+fn charges_rings(release: &str) -> bool {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => !((5, 12)..(6, 14)).contains(&(major, minor)),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEASURED_KIB_A_SHARD: u64 = 1404;
+
+    #[test]
+    fn a_shard_is_charged_what_was_measured() {
+        let kib = shard_bytes() / 1024;
+        assert!((MEASURED_KIB_A_SHARD..MEASURED_KIB_A_SHARD + 36).contains(&kib), "{kib}");
+    }
+
+    #[test]
+    fn the_usual_limit_of_8_mib_carries_five_shards_of_an_ordinary_user() {
+        let memory = LockedMemory { limit_bytes: 8 << 20, is_charged: true };
+        assert_eq!(memory.shards_max(), 5);
+        assert_eq!(memory.permit(5), Ok(()));
+        let error = memory.permit(6).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("the locked-memory limit is 8192 KiB, and 8616 are needed (shards: 6); "),
+            "{error}"
+        );
+        assert!(error.contains("LimitMEMLOCK=17M"), "{error}");
+        assert!(error.ends_with(", or pass --shards 5"), "{error}");
+    }
+
+    #[test]
+    fn the_executor_wants_512_kib_even_of_root() {
+        let root = |limit_bytes| LockedMemory { limit_bytes, is_charged: false };
+        assert!(root(512 * 1024 - 1).permit(1).is_err());
+        assert_eq!(root(512 * 1024).permit(1024), Ok(()));
+    }
+
+    #[test]
+    fn kernels_differ_in_what_they_charge() {
+        for (release, charges) in [
+            ("5.11.0-49-generic", true),
+            ("5.12.0", false),
+            ("5.15.0-1-amd64", false),
+            ("6.13.12", false),
+            ("6.14.0-rc1", true),
+            ("6.18.44-fc-v669", true),
+            ("7.0", true),
+            ("odd", true),
+        ] {
+            assert_eq!(charges_rings(release), charges, "{release}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What must be so before the shards start. Each check names the remedy when it is not.
+
+mod data_directory;
+pub mod io_uring;
+pub mod locked_memory;
+pub mod open_files;
+pub mod port;
+pub mod processors;
+
+pub use data_directory::{DataDirectory, DataDirectoryError};
+pub use io_uring::IoUringError;
+pub use locked_memory::LockedMemoryError;
+pub use open_files::OpenFilesError;
+pub use port::ListenError;

@@ -1,0 +1,71 @@
+//! Whether we can listen, and what to say when we cannot.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// An address that cannot be listened at.
+#[derive(thiserror::Error, Debug)]
+#[error("cannot listen on {address}: {source}; {remedy}")]
+pub struct ListenError {
+    address: SocketAddr,
+    source: io::Error,
+    remedy: String,
+}
+
+/// Looks whether the address is free.
+///
+/// Shards listen with `SO_REUSEPORT`, which lets a second server of the same user in silently and
+/// splits the connections between the two. Asking once without it finds the first.
+///
+/// # Errors
+/// [`ListenError`] names the address and the remedy.
+pub fn probe(address: SocketAddr) -> Result<(), ListenError> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(listen_error(address, error)),
+    }
+}
+
+/// Adds to a failed `bind` or `listen` what the operator can do about it.
+pub fn listen_error(address: SocketAddr, source: io::Error) -> ListenError {
+    let port = address.port();
+    let remedy = match source.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program is there, perhaps another madang: see `ss -ltnp 'sport = :{port}'`; stop it, or \
+             choose another port with --listen"
+        ),
+        io::ErrorKind::PermissionDenied if port < 1024 => format!(
+            "ports below 1024 need a privilege: choose one above with --listen, or give it (systemd: \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE; or `sysctl -w \
+             net.ipv4.ip_unprivileged_port_start={port}`)"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address: see `ip address`; listen on 0.0.0.0 or [::] for \
+             every interface"
+                .to_owned()
+        }
+        io::ErrorKind::Unsupported => "this machine has no IPv6: listen on an IPv4 address".to_owned(),
+        _ => "choose another address with --listen".to_owned(),
+    };
+    ListenError { address, source, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_the_way_to_find_who_has_it() {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        let message = probe(address).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("cannot listen on {address}: ")), "{message}");
+        assert!(message.contains(&format!("ss -ltnp 'sport = :{}'", address.port())), "{message}");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_refused_with_a_remedy() {
+        let message = probe("192.0.2.1:8080".parse().unwrap()).unwrap_err().to_string();
+        assert!(message.contains("no interface of this machine has that address"), "{message}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What will be started: the checks, in an order in which the cheapest and least visible come first.
+
+use super::checks::{
+    DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
+    io_uring, locked_memory, open_files, port, processors,
+};
+use crate::config::{Config, ShardCount};
+use std::path::Path;
+
+/// A start that nothing known stands against.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the operator decided.
+    pub config: Config,
+    /// The data directory, ours as long as this lives.
+    pub data: DataDirectory,
+    /// How many shards there are.
+    pub shards: u16,
+    /// The processors to put them on, in turn; at least one.
+    pub processors: Vec<usize>,
+    /// How many connections the open-file limit allows.
+    pub connections_max: u64,
+}
+
+/// Why serving cannot start. Each names its remedy.
+#[derive(thiserror::Error, Debug)]
+pub enum PlanError {
+    /// No ring.
+    #[error(transparent)]
+    IoUring(#[from] IoUringError),
+    /// Too little memory may be locked.
+    #[error(transparent)]
+    LockedMemory(#[from] LockedMemoryError),
+    /// Too few files may be open.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
+    /// The address cannot be listened at.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDirectory(#[from] DataDirectoryError),
+}
+
+/// Checks everything and takes the data directory.
+///
+/// # Errors
+/// The first check that failed.
+pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
+    let memory = locked_memory::raise();
+    let files = open_files::raise();
+    io_uring::probe()?;
+    let processors = processors::available();
+    let shards = match config.shards.count {
+        ShardCount::Exactly(count) => count.get(),
+        ShardCount::Auto => automatic(processors.usable, &memory),
+    };
+    memory.permit(shards)?;
+    let connections_max = files.connections(shards)?;
+    port::probe(config.listen.line.0)?;
+    let data = DataDirectory::take(data)?;
+    Ok(Plan { config, data, shards, processors: processors.list, connections_max })
+}
+
+/// A fresh installation on a machine of many cores starts, with fewer shards, where the
+/// distribution's locked-memory limit (usually 8 MiB) would not carry one on each.
+fn automatic(processors: u16, memory: &locked_memory::LockedMemory) -> u16 {
+    let wanted = processors.max(1);
+    let shards = wanted.min(memory.shards_max()).max(1);
+    if memory.shards_max() > 0 && shards < wanted {
+        tracing::warn!(
+            "shards: {shards} for {wanted} processors, as the locked-memory limit allows no more; {}",
+            memory.remedy(wanted)
+        );
+    }
+    shards
+}
