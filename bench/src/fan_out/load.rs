@@ -7,7 +7,9 @@ use super::report::FanOutReport;
 use crate::crowd::{Crowd, Guest, Line};
 use crate::error::BenchError;
 use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// How long deliveries may be on their way after the last message was sent.
@@ -93,6 +95,8 @@ impl Load {
     /// Sends message `n` at `start_ns + n / rate`, or as soon after that as it can. Its latency
     /// counts from when it was meant to go.
     fn keep_rate(&mut self, crowd: &mut Crowd, rate: u64, start_ns: u64) -> Result<(), BenchError> {
+        // The kernel wakes a thread up to 50 µs late to save power, unless it is asked not to.
+        set_current_timer_slack(NonZeroU64::new(1)).map_err(BenchError::system("ask for exact timers"))?;
         let (rooms, members) = (self.options.rooms, self.options.members);
         let messages = (u128::from(rate) * self.options.duration.as_nanos()).div_ceil(1_000_000_000) as u64;
         let intended =

@@ -94,6 +94,7 @@ impl FanOutReport {
         let share = self.share(self.load_time_ns);
         figures.measure("load CPU", 100.0 * share, 1, "% of one processor");
         if matches!(self.options.pace, Pace::Rate { .. }) {
+            figures.measure("send lag p50", self.send_lag_ns.value_at_quantile(0.5) as f64 / 1e3, 1, "µs");
             figures.measure("send lag p99", self.send_lag_ns.value_at_quantile(0.99) as f64 / 1e3, 1, "µs");
             figures.measure("send lag max", self.send_lag_ns.max() as f64 / 1e3, 1, "µs");
         }
