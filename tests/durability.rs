@@ -84,8 +84,14 @@ fn check_heard(heard: &Heard, stored: &[Said]) {
     let lines: Vec<String> = stored.iter().map(Said::line).collect();
     let start = lines.iter().position(|line| line == first);
     let start = start.unwrap_or_else(|| panic!("{} read {first:?}, and it is not stored", heard.name));
-    let after = &lines[start..(start + heard.lines.len()).min(lines.len())];
-    assert!(*after == *heard.lines, "what {} read in {} is stored otherwise", heard.name, heard.room);
+    for (place, read) in heard.lines.iter().enumerate() {
+        let Heard { room, name, .. } = heard;
+        assert_eq!(
+            lines.get(start + place),
+            Some(read),
+            "stored in {room} (left), and read by {name} (right)"
+        );
+    }
 }
 
 fn check_numbers(room: &str, stored: &[Said]) {
@@ -118,6 +124,7 @@ fn acked_messages_survive_kill_nine() {
         }
     }
     let read: usize = heard.iter().map(|heard| heard.lines.len()).sum();
+    println!("{read} messages were read in {ROUNDS} rounds");
     assert!(read > ROUNDS * WRITERS, "only {read} messages were acknowledged: this run shows nothing");
     assert!(server.terminate().0.success());
     server.verify();

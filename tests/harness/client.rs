@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 /// What a server says when it wants a name. No line end follows it.
 pub const PROMPT: &str = "name: ";
 
+/// How much of what was read a failure shows: lines, and characters of each.
+const SHOWN_LINES: usize = 40;
+const SHOWN_CHARS: usize = 160;
+
 /// One connection. Every read gives up after [`PATIENCE`] and shows all that was read so far.
 pub struct Client {
     stream: TcpStream,
@@ -247,9 +251,15 @@ impl Client {
     /// Ends the test, showing what this connection has read.
     #[track_caller]
     fn fail(&self, why: &str) -> ! {
-        let shown: Vec<String> =
-            self.transcript.iter().rev().take(40).rev().map(|line| format!("  {line}")).collect();
-        let pending = String::from_utf8_lossy(&self.pending);
-        panic!("{why}; read so far:\n{}\n  and without an end: {pending:?}", shown.join("\n"));
+        let start = self.transcript.len().saturating_sub(SHOWN_LINES);
+        let latest: String =
+            self.transcript[start..].iter().map(|line| format!("\n  {}", shown(line))).collect();
+        let pending = shown(&String::from_utf8_lossy(&self.pending));
+        panic!("{why:.800}; read last:{latest}\n  and without an end: {pending}");
     }
+}
+
+/// The start of a line, harmless to a terminal.
+fn shown(line: &str) -> String {
+    line.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect()
 }
