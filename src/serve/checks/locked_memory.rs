@@ -5,6 +5,7 @@
 //! buffers to the user, over all its processes: 1,404 KiB a shard. What an ended process held is
 //! given back up to 50 ms later, so a restart at once may find the limit still in use.
 
+use madang_shards::runtime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 
@@ -12,10 +13,6 @@ use rustix::thread::CapabilitySet;
 const EXECUTOR_LIMIT_BYTES_MIN: u64 = 512 * 1024;
 /// Rings an executor opens: the main one, one for latency, one to poll.
 const RINGS: u64 = 3;
-/// `ring_depth` of the runtime, in entries.
-const RING_DEPTH: u64 = 4096;
-/// `io_memory` of the runtime, in bytes; each ring registers it.
-const IO_MEMORY_BYTES: u64 = 65_536;
 const PAGE_BYTES: u64 = 4096;
 
 /// What this process may lock.
@@ -100,12 +97,13 @@ impl LockedMemory {
 /// What the kernel charges for one shard, in bytes (io_uring/io_uring.c: a submission entry is 64
 /// bytes and its index 4; a completion is 16, and there are twice as many).
 const fn shard_bytes() -> u64 {
+    const RING_DEPTH: u64 = runtime::RING_DEPTH as u64;
     let submissions = (RING_DEPTH * 64).next_multiple_of(PAGE_BYTES);
     let header_and_indices = 128 + RING_DEPTH * 4;
     let completions = (header_and_indices + 2 * RING_DEPTH * 16).next_multiple_of(PAGE_BYTES);
     // The executor's own probe ring, which may not be given back yet; 1,408 KiB were measured to be
     // too little for one shard, 1,440 to be enough.
-    RINGS * (submissions + completions + IO_MEMORY_BYTES) + 8 * PAGE_BYTES
+    RINGS * (submissions + completions + runtime::IO_MEMORY_BYTES as u64) + 8 * PAGE_BYTES
 }
 
 /// Whether the limit does not hold for us: the capability counts in the first user namespace only.
