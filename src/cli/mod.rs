@@ -1,9 +1,11 @@
 //! The command line: what can be typed, and which part of the program answers.
 
+mod bench;
 mod config;
 mod options;
 mod serve;
 
+use crate::log_command::{self, LogCommand};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -23,6 +25,10 @@ enum Command {
     Serve(serve::ServeOptions),
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Look into a log: export a room, verify all of it
+    #[command(subcommand)]
+    Log(LogCommand),
+    Bench(bench::BenchCommand),
 }
 
 const EXAMPLES: &str = "\
@@ -32,6 +38,8 @@ Examples:
   madang serve --set limits.burst=80       set any key of the configuration
   madang config default > madang.toml      a commented file to start from
   madang config check --config madang.toml
+  madang log export --data madang-data --room general
+  madang bench                             measure a server of its own
 
 Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine
 is not as needed (the message says what to do).";
@@ -41,5 +49,7 @@ pub fn run() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => serve::run(options),
         Command::Config(command) => config::run(command),
+        Command::Log(command) => log_command::run(command),
+        Command::Bench(command) => bench::run(&command),
     }
 }

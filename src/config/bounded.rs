@@ -17,6 +17,18 @@ impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The number, of a range that ends within 32 bits.
+    pub const fn u32(self) -> u32 {
+        const { assert!(MAX <= u32::MAX as u64) };
+        self.0 as u32
+    }
+
+    /// The number as a size or count in memory.
+    pub const fn usize(self) -> usize {
+        const { assert!(MAX <= u32::MAX as u64) };
+        self.0 as usize
+    }
 }
 
 impl<const MIN: u64, const MAX: u64> Setting for Bounded<MIN, MAX> {

@@ -2,9 +2,9 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Durability, Format, Level, Limits, Listen, ListenAddress, Log, Rooms, ShardCount,
-    Shards, Telemetry,
+    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, Rooms, ShardCount, Shards, Telemetry,
 };
+use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -20,8 +20,9 @@ pub use bounded::Bounded;
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
 pub use listen::ListenAddress;
 pub use print::{default_file, effective};
-pub use values::{Durability, Format, Level, ShardCount};
+pub use values::{Format, Level, ShardCount};
 
+use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
 
 /// Everything an operator can decide, except where the data lies (`--data`).
@@ -73,8 +74,8 @@ pub struct Rooms {
     pub members_max: Bounded<2, 1_000_000>,
     /// Up to how many members a room announces joins and leaves.
     pub announce_members_max: Bounded<0, 1_000_000>,
-    /// How many stored messages are shown on joining. At most one history page.
-    pub history_on_join: Bounded<0, 500>,
+    /// How many stored messages are shown on joining. At most what a shard remembers of a room.
+    pub history_on_join: Bounded<0, 64>,
 }
 
 /// What one connection may do.

@@ -81,10 +81,10 @@ fn an_overridden_mistake_is_still_a_mistake() {
 fn durability_has_one_text_form_each() {
     use values::Setting;
     for text in ["commit", "interval:1ms", "interval:10000ms", "none"] {
-        let durability = Durability::parse(text).unwrap();
+        let durability = <Durability as values::Setting>::parse(text).unwrap();
         assert_eq!(durability.to_toml(), format!("\"{text}\""));
     }
     for text in ["", "Commit", "interval", "interval:", "interval:0ms", "interval:10001ms", "interval:50"] {
-        assert!(Durability::parse(text).is_err(), "{text}");
+        assert!(<Durability as values::Setting>::parse(text).is_err(), "{text}");
     }
 }

@@ -1,12 +1,11 @@
 //! The values that are not plain numbers.
 
+use madang_shards::log::{Durability, INTERVAL_MAX, INTERVAL_MIN};
 use madang_shards::types::RoomName;
 use std::num::NonZeroU16;
 
 /// The most shards a server may have.
 pub const SHARDS_MAX: u16 = 1024;
-/// The longest time between two syncs, in milliseconds.
-const SYNC_INTERVAL_MS_MAX: u32 = 10_000;
 
 /// Which TOML types a setting is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,49 +71,20 @@ impl Setting for ShardCount {
     }
 }
 
-/// What must have happened to a message before anyone sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Durability {
-    /// Written and synced.
-    Commit,
-    /// Written; synced at least this often.
-    Interval {
-        /// Milliseconds between two syncs.
-        millis: u32,
-    },
-    /// Nothing; the kernel writes when it likes.
-    None,
-}
-
 impl Setting for Durability {
     const FORM: Form = Form::Text;
 
     fn parse(text: &str) -> Result<Self, String> {
-        let Some(interval) = text.strip_prefix("interval:") else {
-            return match text {
-                "commit" => Ok(Durability::Commit),
-                "none" => Ok(Durability::None),
-                _ => Err("not a durability".to_owned()),
-            };
-        };
-        let digits = interval.strip_suffix("ms").ok_or("the interval does not end in ms")?;
-        match digits.parse() {
-            Ok(millis @ 1..=SYNC_INTERVAL_MS_MAX) => Ok(Durability::Interval { millis }),
-            Ok(_) => Err("the interval is out of range".to_owned()),
-            Err(_) => Err("the interval is not a whole number of milliseconds".to_owned()),
-        }
+        text.parse().map_err(|_| "not a durability".to_owned())
     }
 
     fn allowed() -> String {
-        format!("\"commit\", \"interval:Nms\" (N from 1 to {SYNC_INTERVAL_MS_MAX}) or \"none\"")
+        let (least, most) = (INTERVAL_MIN.as_millis(), INTERVAL_MAX.as_millis());
+        format!("\"commit\", \"interval:Nms\" (N from {least} to {most}) or \"none\"")
     }
 
     fn to_toml(&self) -> String {
-        match self {
-            Durability::Commit => "\"commit\"".to_owned(),
-            Durability::Interval { millis } => format!("\"interval:{millis}ms\""),
-            Durability::None => "\"none\"".to_owned(),
-        }
+        format!("\"{self}\"")
     }
 }
 

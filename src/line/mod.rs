@@ -30,8 +30,6 @@ pub struct LineSettings {
 }
 
 impl LineSettings {
-    /// The longest line unless configured otherwise, in bytes.
-    pub const LINE_BYTES_MAX_DEFAULT: usize = 4096;
     /// The greeting unless configured otherwise.
     pub const GREETING_DEFAULT: &'static str = "* welcome to madang; /help lists what you can type";
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 /// The command that reaches `address`, as it listens.
-#[cfg_attr(not(test), expect(dead_code, reason = "start_shards says it once the runtime listens"))]
 pub fn invitation(address: SocketAddr) -> String {
     let (host, port) = (address.ip(), address.port());
     if host.is_unspecified() {

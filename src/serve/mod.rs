@@ -1,11 +1,14 @@
 //! Serving: look whether this machine can, then start the shards.
 
 pub mod checks;
+mod engine;
 mod invitation;
 mod plan;
+mod signals;
 
 use crate::cli::EXIT_USAGE;
-use crate::config::{Config, Durability};
+use crate::config::Config;
+use madang_shards::log::Durability;
 use plan::Plan;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +18,13 @@ pub fn run(config: Config, data: PathBuf) -> ExitCode {
     match plan::plan(config, &data) {
         Ok(plan) => {
             announce(&plan, &data);
-            start_shards(plan)
+            match engine::run(&plan) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -35,20 +44,15 @@ fn announce(plan: &Plan, data: &Path) {
     );
     match plan.config.log.durability {
         Durability::Commit => {}
-        Durability::Interval { millis } => tracing::warn!(
-            "log.durability is interval:{millis}ms: messages are seen before they are synced, and a power \
-             cut loses up to the last {millis} ms of them"
+        Durability::Interval(interval) => tracing::warn!(
+            "log.durability is {}: messages are seen before they are synced, and a power cut loses up to \
+             the last {} ms of them",
+            plan.config.log.durability,
+            interval.as_millis()
         ),
         Durability::None => tracing::warn!(
             "log.durability is none: messages are seen before they are synced, and a power cut loses what \
              the kernel had not written, often the last 30 s"
         ),
     }
-}
-
-/// The seam to the engine: replaced when `madang_shards::runtime` is joined.
-fn start_shards(plan: Plan) -> ExitCode {
-    let data = plan.data.path();
-    tracing::error!(data = %data.display(), "this build has no engine yet: nothing is served");
-    ExitCode::FAILURE
 }

@@ -19,4 +19,4 @@ mod writer;
 
 pub use lifecycle::Stop;
 pub use listener::{BindError, Listeners};
-pub use start::{Running, StartError, StartOptions, start};
+pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};

@@ -181,15 +181,19 @@ impl Sockets {
     /// Takes one waiting connection.
     pub fn accept(&mut self) -> Accepted {
         let Some(listener) = &self.listener else { return Accepted::Nothing };
-        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok((descriptor, address)) => {
-                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                Accepted::Connection(descriptor, address)
+        loop {
+            match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok((descriptor, address)) => {
+                    let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                    return Accepted::Connection(descriptor, address);
+                }
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    return Accepted::NoDescriptor;
+                }
+                // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+                Err(_) => return Accepted::Nothing,
             }
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Accepted::NoDescriptor,
-            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
-            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => self.accept(),
-            Err(_) => Accepted::Nothing,
         }
     }
 

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 /// Submissions a ring holds. A shard has a handful under way, as sockets wait in the readiness set;
 /// each doubling costs as much locked memory again.
-const RING_DEPTH: usize = 512;
+pub const RING_DEPTH: usize = 512;
 /// Bytes registered for direct I/O, which the shards do not use; locked three times over.
-const IO_MEMORY_BYTES: usize = 65_536;
+pub const IO_MEMORY_BYTES: usize = 65_536;
 /// The first segment after a start is small, so that the start need not wait for zeros.
 const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
 

@@ -11,7 +11,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often a drain is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// How long what was read may take to be stored and sent.
-const DRAINING_TIME_MAX: Duration = Duration::from_secs(2);
+const DRAINING_TIME_MAX: Duration = Duration::from_millis(1500);
 /// A shard that has not turned for so many ticks is stuck; one line a tick warns before.
 const STUCK_TICKS_WARN: u32 = 5;
 const STUCK_TICKS_MAX: u32 = 30;

@@ -28,6 +28,8 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 /// A closed connection's peer gets so many seconds to read the last words.
 const LINGER_SECONDS: u8 = 3;
 const LINGERING_MAX: usize = 4096;
+/// Ticks that a drain waits for readers who do not take their last words.
+const CLOSING_TICKS_MAX: u8 = 2;
 
 /// A commit under way. It owns the writer, so that there is never a second one.
 type Commit = Pin<Box<dyn Future<Output = Committed>>>;
@@ -67,6 +69,7 @@ pub struct Turning<S: Surface> {
     ended: Vec<Ended>,
     breath: Breath,
     phase: Phase,
+    closing_ticks: u8,
 }
 
 /// What a shard starts to turn with.
@@ -106,6 +109,7 @@ impl<S: Surface> Turning<S> {
             ended: Vec::new(),
             breath: Breath::new(),
             phase: Phase::Running,
+            closing_ticks: 0,
         }
     }
 
@@ -229,6 +233,9 @@ impl<S: Surface> Turning<S> {
             return;
         }
         self.shard.tick();
+        if self.phase == Phase::Closing {
+            self.closing_ticks += 1;
+        }
         let buffer = &mut self.buffer[..];
         self.lingering.retain_mut(|(descriptor, seconds_left)| {
             *seconds_left = seconds_left.saturating_sub(1);
@@ -358,7 +365,8 @@ impl<S: Surface> Turning<S> {
     }
 
     fn is_finished(&self) -> bool {
-        self.phase == Phase::Closing && self.shard.connection_count() == 0 && self.commit.is_none()
+        let has_said_all = self.shard.connection_count() == 0 || self.closing_ticks > CLOSING_TICKS_MAX;
+        self.phase == Phase::Closing && has_said_all && self.commit.is_none()
     }
 
     async fn finish(mut self) -> Result<(), TurnError> {

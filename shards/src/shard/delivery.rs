@@ -29,8 +29,8 @@ impl Rendered {
 }
 
 /// Emptied outboxes kept for the next turn, and the largest that is kept.
-const SPARE_OUTBOXES_MAX: usize = 1024;
-const SPARE_OUTBOX_BYTES_MAX: usize = 64 * 1024;
+const SPARE_OUTBOXES_MAX: usize = 256;
+const SPARE_OUTBOX_BYTES_MAX: usize = 16 * 1024;
 
 impl<S: Surface> Shard<S> {
     /// Writes an event into the outbox of everyone here who is in the room.
@@ -90,7 +90,7 @@ impl<S: Surface> Shard<S> {
 
     /// Tells one connection an answer, after noting what it means for the engine.
     pub(super) fn deliver_reply(&mut self, id: ConnectionId, reply: Reply) {
-        if !self.connections.get(id).is_some_and(|connection| !connection.is_ending) {
+        if self.connections.get(id).is_none_or(|connection| connection.is_ending) {
             return self.undo_for_the_gone(id, reply);
         }
         match &reply {

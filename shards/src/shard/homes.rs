@@ -371,11 +371,6 @@ impl Homes {
             self.rooms.remove(&key);
         }
     }
-
-    #[cfg(test)]
-    pub fn room(&self, key: RoomKey) -> Option<&Room> {
-        self.rooms.get(&key).map(|resident| &resident.room)
-    }
 }
 
 /// What a room accepts goes through here into the log.

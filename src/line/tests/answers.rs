@@ -114,7 +114,7 @@ fn who_whispers_to_one_who_is_away_is_told() {
 #[test]
 fn every_refusal_is_one_line_with_its_value() {
     let (bob, since) = (user("bob"), NOON);
-    let draft = Text::sanitise("7f3a").expect("a text");
+    let draft = DraftId::parse("7f3a").expect("a draft id");
     let cases = [
         (Refusal::UserOffline { name: bob, since }, "bob is not here since 2026-11-20 12:03:11 UTC"),
         (Refusal::RoomNameCollides { room: "r1".into() }, "the name r1 cannot be told from another one's"),

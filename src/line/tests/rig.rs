@@ -54,7 +54,7 @@ impl Rig {
     pub fn new() -> Rig {
         let connection = ConnectionId { index: 0, generation: 0 };
         let settings = LineSettings {
-            line_bytes_max: LineSettings::LINE_BYTES_MAX_DEFAULT,
+            line_bytes_max: 4096,
             lobby: room("general"),
             greeting: LineSettings::GREETING_DEFAULT.into(),
         };

@@ -26,10 +26,10 @@ fn a_newcomer_joins_the_lobby_reads_its_history_and_talks() {
 fn what_others_do_in_the_room_is_seen() {
     let mut rig = Rig::named("alice");
     let (bob, session) = (user("bob"), rig.core.session);
-    rig.event("general", RoomEvent::Joined { user: bob.clone(), session });
+    rig.event("general", RoomEvent::Joined { user: bob.clone() });
     rig.event("general", RoomEvent::Message { message: message("general", 1, "bob", "hi"), author: session });
     rig.event("general", RoomEvent::Renamed { old: bob.clone(), new: user("rob") });
-    rig.event("general", RoomEvent::Left { user: bob, session });
+    rig.event("general", RoomEvent::Left { user: bob });
     assert_eq!(
         rig.output(),
         "bob has joined general\nbob: hi\n* bob is now rob\nbob has left the channel(general)\n"

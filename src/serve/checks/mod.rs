@@ -11,4 +11,4 @@ pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;
-pub use port::ListenError;
+pub use port::{ListenError, listen_error};

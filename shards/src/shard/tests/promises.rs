@@ -65,7 +65,7 @@ fn an_author_who_leaves_at_once_still_gets_the_acknowledgement_and_then_the_fare
     assert_eq!(world.lines(alice), [""; 0]);
     world.commit_once();
     assert_eq!(world.lines(alice), ["#1 alice: hi", "closed: Quit"]);
-    assert_eq!(world.ended[&alice], true);
+    assert!(world.ended[&alice]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_slow_reader_is_cut_off_with_the_reason_and_nobody_else_notices() {
     world.unblock(slow);
     let last_words = world.lines(slow);
     assert!(last_words.last().is_some_and(|l| l.contains("SlowReader")), "{last_words:?}");
-    assert_eq!(world.ended[&slow], true);
+    assert!(world.ended[&slow]);
     world.pass(31);
     assert!(world.lines(alice).contains(&"slow left".to_owned()));
 }
@@ -127,7 +127,7 @@ fn a_slow_reader_who_never_reads_is_gone_in_time() {
         world.send(alice, "say a line that fills the outbox of the one who does not read\n");
     }
     world.pass(7);
-    assert_eq!(world.ended[&slow], false);
+    assert!(!world.ended[&slow]);
     assert_eq!(world.shards[0].connection_count(), 1);
 }
 
@@ -164,7 +164,7 @@ fn a_connection_that_says_no_name_is_closed() {
     assert!(world.ended.is_empty());
     world.pass(4);
     assert!(world.lines(silent).last().is_some_and(|l| l.contains("LoginTimeout")));
-    assert_eq!(world.ended[&silent], true);
+    assert!(world.ended[&silent]);
 }
 
 #[test]

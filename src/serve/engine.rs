@@ -1,0 +1,120 @@
+//! From a plan to running shards, and back to an exit code.
+
+use super::checks::listen_error;
+use super::invitation::invitation;
+use super::plan::Plan;
+use super::signals;
+use crate::line::{LineSettings, LineSurface};
+use madang_shards::connection::FloodLimit;
+use madang_shards::log::{self, Recovered, RecoveryError, StdFiles};
+use madang_shards::room::{Recent, RoomLimits};
+use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
+use madang_shards::shard::Settings;
+use madang_shards::user::UserLimits;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a name and a membership outlive a lost connection.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why serving ended otherwise than asked.
+#[derive(thiserror::Error, Debug)]
+pub enum EngineError {
+    /// The log cannot be gone on from.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The address was taken since it was looked at.
+    #[error(transparent)]
+    Listen(#[from] super::checks::ListenError),
+    /// Threads or rings cannot be had.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Signals cannot be heard.
+    #[error("cannot install signal handlers: {0}")]
+    Signals(std::io::Error),
+    /// A shard ended by itself.
+    #[error("{0}")]
+    Shard(String),
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// [`EngineError`] says what stood against it.
+pub fn run(plan: &Plan) -> Result<(), EngineError> {
+    let recovered = recover(plan.data.path(), plan.shards)?;
+    let address = plan.config.listen.line.0;
+    let listeners =
+        Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
+    let address = listeners.address;
+    let stops = signals::listen().map_err(EngineError::Signals)?;
+    let settings = line_settings(plan);
+    let surface = move || LineSurface::new(settings.clone());
+    let running = runtime::start(&start_options(plan), listeners, recovered, stops, surface)?;
+    // For people and scripts that started it by hand; whoever reads no output needs no line.
+    let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(address));
+    tracing::info!(%address, "ready");
+    running.join().map_err(EngineError::Shard)?;
+    tracing::info!("drained");
+    Ok(())
+}
+
+fn recover(data: &Path, shards: u16) -> Result<Recovered, RecoveryError> {
+    let started = Instant::now();
+    let recovered = log::recover(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
+    let summary = &recovered.summary;
+    if summary.torn_tails > 0 {
+        tracing::warn!(
+            tails = summary.torn_tails,
+            bytes = summary.torn_bytes,
+            "cut what a crash had left unfinished; nothing that was acknowledged is lost"
+        );
+    }
+    tracing::info!(
+        rooms = recovered.rooms.len(),
+        messages = summary.records,
+        segments = summary.segments,
+        bytes = summary.bytes,
+        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "log read"
+    );
+    Ok(recovered)
+}
+
+fn start_options(plan: &Plan) -> StartOptions {
+    let config = &plan.config;
+    StartOptions {
+        data: plan.data.path().to_owned(),
+        settings: Settings {
+            shard_count: plan.shards,
+            lobby: config.rooms.lobby.clone(),
+            rooms: RoomLimits {
+                members_max: config.rooms.members_max.u32(),
+                announce_members_max: config.rooms.announce_members_max.u32(),
+                history_on_join: config.rooms.history_on_join.usize(),
+                grace: GRACE,
+            },
+            users: UserLimits { grace: GRACE },
+            flood: FloodLimit {
+                messages_per_second: config.limits.messages_per_second.u32(),
+                burst: config.limits.burst.u32(),
+            },
+            connections_per_address: config.limits.connections_per_address.u32(),
+            outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
+            login: Duration::from_secs(config.limits.login_seconds.number()),
+        },
+        processors: plan.processors.clone(),
+        durability: config.log.durability,
+        segment_bytes: config.log.segment_bytes.number(),
+        spin: None,
+    }
+}
+
+fn line_settings(plan: &Plan) -> LineSettings {
+    LineSettings {
+        line_bytes_max: plan.config.limits.line_bytes_max.usize(),
+        lobby: plan.config.rooms.lobby.clone(),
+        greeting: LineSettings::GREETING_DEFAULT.into(),
+    }
+}

@@ -1,0 +1,38 @@
+//! Signals, heard on a thread of their own: glommio's executors must not be interrupted by work.
+
+use madang_shards::runtime::Stop;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// A signal this soon after the first is the same one: `timeout` and terminals send it to the
+/// process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// Reports the first SIGTERM or SIGINT as a stop. One that comes later ends the process at once,
+/// for an operator who will not wait: what was acknowledged is on disk.
+///
+/// # Errors
+/// When handlers or the thread cannot be had.
+pub fn listen() -> io::Result<flume::Receiver<Stop>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (sender, stops) = flume::bounded(1);
+    std::thread::Builder::new().name("madang-signals".into()).spawn(move || {
+        let mut stopped: Option<Instant> = None;
+        for signal in signals.forever() {
+            match stopped {
+                None => stopped = Some(Instant::now()),
+                Some(first) if first.elapsed() < SAME_SIGNAL => continue,
+                Some(_) => {
+                    tracing::warn!("second signal: ending at once");
+                    std::process::exit(1);
+                }
+            }
+            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+            // The supervisor listens as long as the process serves.
+            let _ = sender.send(Stop::Signal(name));
+        }
+    })?;
+    Ok(stops)
+}
