@@ -71,7 +71,7 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "[log]\ndurability = \"interval:0ms\"",
-            "madang.toml:2: log.durability = \"interval:0ms\": the interval is out of range; allowed is \"commit\", \
+            "madang.toml:2: log.durability = \"interval:0ms\": not a durability; allowed is \"commit\", \
              \"interval:Nms\" (N from 1 to 10000) or \"none\"\n",
         ),
         (
