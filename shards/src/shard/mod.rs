@@ -34,6 +34,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
 
+/// Whether messages can be stored. The reasons are for the people who wanted to say something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Storage {
+    /// They can.
+    #[default]
+    Ready,
+    /// Only as long as the open segment has room: no next one can be had.
+    LastSegment(&'static str),
+    /// They cannot. What was accepted before waits.
+    Failing(&'static str),
+}
+
 /// What a shard wants to be reminded of.
 #[derive(Clone, Copy, Debug)]
 enum Deadline {
@@ -164,6 +176,16 @@ impl<S: Surface> Shard<S> {
             self.handle(envelope);
         }
         self.settle();
+    }
+
+    /// Whether messages can be stored.
+    pub fn storage(&self) -> Storage {
+        self.homes.storage
+    }
+
+    /// From now on messages are accepted, or refused, accordingly.
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.homes.storage = storage;
     }
 
     /// The log has committed further: what waited for it goes out.
