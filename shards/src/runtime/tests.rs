@@ -99,8 +99,13 @@ fn what_is_committed_is_there_whatever_fails_and_whenever() {
         let data = tempfile::tempdir().expect("a directory");
         let path = data.path().to_owned();
         let failures = LocalExecutor::default().run(async move {
-            let mut appender =
-                Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
+            let mut appender = Appender::new(
+                ShardId(0),
+                SegmentNumber::FIRST,
+                SEGMENT_BYTES,
+                SEGMENT_BYTES,
+                Durability::Commit,
+            );
             let mut writer = writer(&path, &appender).with_faults(failing(operation, period, at));
             commit_all(&mut appender, &mut writer, 400).await
         });

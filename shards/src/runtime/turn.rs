@@ -125,6 +125,7 @@ impl<S: Surface> Turning<S> {
     /// When the log or the readiness set fails: the process must end.
     pub async fn run(mut self) -> Result<(), TurnError> {
         loop {
+            self.look_after_storage();
             self.shard.begin_turn(self.clock.now());
             self.take_input()?;
             self.take_mesh();
@@ -240,7 +241,9 @@ impl<S: Surface> Turning<S> {
         }
         self.shard.tick();
         self.has_failed = false;
-        self.look_after_storage();
+        if let Some(writer) = &mut self.writer {
+            writer.retry_next();
+        }
         if self.phase == Phase::Closing {
             self.closing_ticks += 1;
         }
@@ -323,7 +326,8 @@ impl<S: Surface> Turning<S> {
         if let Some(batch) = batch {
             self.shard.log.committed(batch);
             if matches!(self.shard.storage(), Storage::Failing(_)) {
-                self.set_storage(Storage::Ready, None);
+                tracing::info!(shard = self.shard.id().0, "the log can be written again");
+                self.shard.set_storage(Storage::Preparing);
             }
             self.shard.log_committed();
         }
@@ -333,7 +337,11 @@ impl<S: Surface> Turning<S> {
     /// what is not on disk, and nothing new is accepted until the disk takes it.
     fn commit_failed(&mut self, batch: Option<Batch>, error: &CommitError) {
         self.has_failed = true;
-        self.set_storage(Storage::Failing(error.reason()), Some(error));
+        if !matches!(self.shard.storage(), Storage::Failing(_)) {
+            let shard = self.shard.id().0;
+            tracing::error!(shard, %error, "the log cannot be written: messages are refused until it can");
+        }
+        self.shard.set_storage(Storage::Failing(error.reason()));
         match (batch, error) {
             (Some(batch), CommitError::Prepare(_)) => self.stalled = Some(batch),
             (Some(batch), CommitError::File { .. }) => self.shard.log.failed(batch),
@@ -343,39 +351,14 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    /// Whether there will be a segment after the open one.
+    /// Whether there will be a segment after the open one. While a commit is under way the writer
+    /// is out; what it left behind has room.
     fn look_after_storage(&mut self) {
-        let Some(writer) = &mut self.writer else { return };
-        match writer.look_after_next() {
-            Err(error) => {
-                let (reason, error) = (error.reason(), error.to_string());
-                if self.shard.storage() == Storage::Ready {
-                    self.set_storage(Storage::LastSegment(reason), Some(&error));
-                }
-            }
-            Ok(()) => {
-                if matches!(self.shard.storage(), Storage::LastSegment(_)) {
-                    self.set_storage(Storage::Ready, None);
-                }
-            }
+        if let Some(writer) = &mut self.writer
+            && !matches!(self.shard.storage(), Storage::Failing(_))
+        {
+            self.shard.set_storage(writer.next_storage());
         }
-    }
-
-    fn set_storage(&mut self, storage: Storage, error: Option<&dyn std::fmt::Display>) {
-        let before = self.shard.storage();
-        if before == storage {
-            return;
-        }
-        let shard = self.shard.id().0;
-        match (storage, error) {
-            (Storage::Ready, _) => tracing::info!(shard, "the log can be written again"),
-            (Storage::LastSegment(_), Some(error)) => {
-                tracing::error!(shard, %error, "no next segment: messages are refused once this one is full");
-            }
-            (_, Some(error)) => tracing::error!(shard, %error, "the log cannot be written: messages are refused"),
-            (_, None) => {}
-        }
-        self.shard.set_storage(storage);
     }
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.

@@ -3,6 +3,7 @@
 use super::bell::Bell;
 use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
 use crate::log::{Batch, Durability, SealedSegment, SegmentNumber};
+use crate::shard::Storage;
 use crate::types::ShardId;
 use glommio::GlommioError;
 use glommio::io::{BufferedFile, OpenOptions};
@@ -138,23 +139,28 @@ impl Writer {
         self.preparer.order(order, self.reply.clone(), Arc::clone(&self.bell));
     }
 
-    /// Looks whether the next segment is ready, and orders it again when it could not be made. To
-    /// be called about once a second.
-    ///
-    /// # Errors
-    /// Why there is none at the moment.
-    pub fn look_after_next(&mut self) -> Result<(), &PrepareError> {
-        if let Next::Failed(_) = self.next {
-            self.order();
-        }
+    /// Whether there is a segment to go on with after the open one. Cheap while there is.
+    pub fn next_storage(&mut self) -> Storage {
         if matches!(self.next, Next::Ordered)
             && let Ok(prepared) = self.prepared.try_recv()
         {
             self.take_prepared(prepared);
+            if let Next::Failed(error) = &self.next {
+                let shard = self.options.shard.0;
+                tracing::error!(shard, %error, "no next segment: messages are refused once the open one is full");
+            }
         }
         match &self.next {
-            Next::Failed(error) => Err(error),
-            Next::Ordered | Next::Ready(_) => Ok(()),
+            Next::Ready(_) => Storage::Ready,
+            Next::Ordered => Storage::Preparing,
+            Next::Failed(error) => Storage::LastSegment(error.reason()),
+        }
+    }
+
+    /// Orders the next segment again when it could not be made. To be called about once a second.
+    pub fn retry_next(&mut self) {
+        if matches!(self.next, Next::Failed(_)) {
+            self.order();
         }
     }
 

@@ -227,7 +227,7 @@ impl<S: Surface> Shard<S> {
 
     /// Whether something is to be flushed that is not waiting for others.
     pub fn has_work(&self) -> bool {
-        (!self.deferred.is_empty() && !self.log.is_full())
+        (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }

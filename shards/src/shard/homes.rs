@@ -229,7 +229,7 @@ impl Homes {
     /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
     fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
         let reason = match self.storage {
-            Storage::Ready => return false,
+            Storage::Ready | Storage::Preparing => return false,
             Storage::LastSegment(_) if effects.log.has_room() => return false,
             Storage::LastSegment(reason) | Storage::Failing(reason) => reason,
         };

@@ -40,6 +40,8 @@ pub enum Storage {
     /// They can.
     #[default]
     Ready,
+    /// As long as the open segment has room; the next one is being made. Past that, input waits.
+    Preparing,
     /// Only as long as the open segment has room: no next one can be had.
     LastSegment(&'static str),
     /// They cannot. What was accepted before waits.
@@ -152,9 +154,14 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit
-    /// returns. Mesh batches and sockets then wait where they are.
+    /// returns or the next segment is ready. Mesh batches and sockets then wait where they are.
     pub fn accepts_input(&self) -> bool {
-        !self.log.is_full() && self.deferred.is_empty()
+        self.can_append() && self.deferred.is_empty()
+    }
+
+    /// Whether one more message has a sure place: in the open batch, and in a segment.
+    fn can_append(&self) -> bool {
+        !self.log.is_full() && (self.storage() != Storage::Preparing || self.log.has_room())
     }
 
     /// Takes up what waited for room in the log, in the order in which it came.
@@ -162,7 +169,7 @@ impl<S: Surface> Shard<S> {
         if self.deferred.is_empty() {
             return;
         }
-        while !self.log.is_full()
+        while self.can_append()
             && let Some(request) = self.deferred.pop_front()
         {
             self.handle_request(request);
@@ -233,7 +240,7 @@ impl<S: Surface> Shard<S> {
     fn handle(&mut self, envelope: Envelope) {
         match envelope {
             Envelope::Request(request) => {
-                if self.log.is_full() || !self.deferred.is_empty() {
+                if !self.accepts_input() {
                     self.deferred.push_back(request);
                 } else {
                     self.handle_request(request);
