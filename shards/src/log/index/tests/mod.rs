@@ -1,0 +1,5 @@
+mod damage;
+mod expiry;
+mod pages;
+mod rebuild;
+mod world;
