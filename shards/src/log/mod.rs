@@ -22,8 +22,9 @@ pub use format::{
 };
 pub use index::{
     Answer, FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault,
-    ReadRequest, RebuildFault, RoomEntry, RoomTail, SealFault, SegmentIndex, SegmentTable, Step, StoredFile,
-    index_file_name, index_file_segment,
+    ReadRequest, RebuildFault, RoomEntry, RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault,
+    SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom,
+    SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
     Export, ExportError, Fault, FaultKind, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
