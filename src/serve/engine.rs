@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::signals;
 use crate::line::{LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, Recovered, RecoveryError, StdFiles};
+use madang_shards::log::{self, IndexError, Recovered, RecoveryError, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
 use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
@@ -24,6 +24,9 @@ pub enum EngineError {
     /// The log cannot be gone on from.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// Stored messages could not be found.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// The address was taken since it was looked at.
     #[error(transparent)]
     Listen(#[from] super::checks::ListenError),
@@ -44,6 +47,7 @@ pub enum EngineError {
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &Plan) -> Result<(), EngineError> {
     let recovered = recover(plan.data.path(), plan.shards)?;
+    let tails = load_tails(plan.data.path())?;
     let address = plan.config.listen.line.0;
     let listeners =
         Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
@@ -51,7 +55,7 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
     let stops = signals::listen().map_err(EngineError::Signals)?;
     let settings = line_settings(plan);
     let surface = move || LineSurface::new(settings.clone());
-    let running = runtime::start(&start_options(plan), listeners, recovered, stops, surface)?;
+    let running = runtime::start(&start_options(plan), listeners, recovered, tails, stops, surface)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(address));
     tracing::info!(%address, "ready");
@@ -80,6 +84,14 @@ fn recover(data: &Path, shards: u16) -> Result<Recovered, RecoveryError> {
         "log read"
     );
     Ok(recovered)
+}
+
+fn load_tails(data: &Path) -> Result<Tails, IndexError> {
+    let tails = log::load_tails(&StdFiles::new(data))?;
+    for segment in &tails.rebuilt {
+        tracing::info!(segment = %segment.display(), "had no sound index; it is made again");
+    }
+    Ok(tails)
 }
 
 fn start_options(plan: &Plan) -> StartOptions {

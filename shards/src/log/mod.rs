@@ -13,7 +13,7 @@ mod testing;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
-pub use files::{Files, FilesError, MemoryFiles, Operation, StdFiles};
+pub use files::{Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles};
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
     HeaderFault, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan,
@@ -27,6 +27,7 @@ pub use index::{
     SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
-    Export, ExportError, Fault, FaultKind, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
-    RecoveredRoom, RecoveryError, Role, SegmentReport, Summary, Verification, export_room, recover, verify,
+    Export, ExportError, Fault, FaultKind, IndexError, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
+    RecoveredRoom, RecoveryError, Role, SegmentReport, Summary, Tails, Verification, export_room, load_tails,
+    rebuild_index, recover, verify,
 };

@@ -4,8 +4,8 @@ use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::recent::Recent;
 use crate::types::{
-    DraftId, Event, HistoryPage, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
-    RoomName, RoomSummary, Seq, SessionId, Text, UserKey, UserName, WhoMember, WhoPage,
+    DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey, RoomName,
+    RoomSummary, Seq, SessionId, Text, UserKey, UserName, WhoMember, WhoPage,
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -33,6 +33,15 @@ pub struct RoomLimits {
     pub history_on_join: usize,
     /// How long a membership outlives a lost connection.
     pub grace: Duration,
+}
+
+/// What of a page is in memory.
+#[derive(Debug)]
+pub struct RecentPage {
+    /// Oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// The first and last number of what comes before and is not in memory.
+    pub gap: Option<(Seq, Seq)>,
 }
 
 /// One room: its members, its order, its latest messages.
@@ -281,24 +290,16 @@ impl Room {
         Ok(message)
     }
 
-    /// Answers a member who asks for stored messages.
+    /// What of a page is in memory, oldest first, and the first and last number of what is not.
     ///
     /// # Errors
     /// [`Refusal`] when the asker is not a member.
-    pub fn history(
-        &self,
-        session: SessionId,
-        user: UserKey,
-        page: Page,
-        events: &mut Vec<ShardEvent>,
-    ) -> Result<(), Refusal> {
+    pub fn history(&self, user: UserKey, page: Page) -> Result<RecentPage, Refusal> {
         if !self.members.contains_key(&user) {
             return Err(Refusal::NotMember { room: self.name.as_str().into() });
         }
         let (messages, gap) = self.recent.page(page, self.head);
-        let page = HistoryPage { room: self.name.clone(), messages, head: self.head, gap };
-        tell(session, Reply::History(page), events);
-        Ok(())
+        Ok(RecentPage { messages, gap })
     }
 
     /// Answers who is here.

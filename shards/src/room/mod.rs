@@ -10,7 +10,7 @@ mod member;
 mod recent;
 
 pub use fan_out::{FanOut, ShardEvent};
-pub use machine::{Kind, Room, RoomLimits};
+pub use machine::{Kind, RecentPage, Room, RoomLimits};
 pub use member::Member;
 pub use recent::{Recent, RememberedDraft};
 

@@ -7,9 +7,11 @@
 
 mod bell;
 mod clock;
+mod indexer;
 mod lifecycle;
 mod listener;
 mod preparer;
+mod reader;
 mod sockets;
 mod start;
 mod supervisor;

@@ -2,20 +2,23 @@
 
 use super::bell::Bell;
 use super::clock::Clock;
+use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
 use super::listener::Listeners;
 use super::preparer::Preparer;
+use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::Supervisor;
 use super::turn::{Parts, TurnError, Turning};
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
-use crate::log::{Appender, Durability, Recovered, SegmentNumber};
+use crate::log::{Appender, Durability, Recovered, RoomTail, SegmentNumber, Tails};
 use crate::mesh::{self, MeshPort};
 use crate::room::{Kind, Recent, RememberedDraft, Room};
-use crate::shard::{Settings, Shard};
-use crate::types::ShardId;
+use crate::shard::{Archive, Settings, Shard};
+use crate::types::{RoomKey, ShardId};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use hashbrown::HashMap;
 use rustix::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +81,7 @@ pub fn start<S: Surface>(
     options: &StartOptions,
     listeners: Listeners,
     recovered: Recovered,
+    tails: Tails,
     stops: flume::Receiver<Stop>,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
@@ -87,7 +91,13 @@ pub fn start<S: Surface>(
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
+    let indexer = Indexer::start(options.data.clone()).map_err(StartError::Thread)?;
     let clock = Clock::start();
+    let mut tails_by_home: Vec<HashMap<RoomKey, RoomTail>> =
+        (0..shard_count).map(|_| HashMap::new()).collect();
+    for (key, tail) in tails.rooms {
+        tails_by_home[key.home(shard_count).index()].insert(key, tail);
+    }
     let mut rooms: Vec<Vec<Room>> = (0..shard_count).map(|_| Vec::new()).collect();
     let lobby = options.settings.lobby.key();
     for room in recovered.rooms {
@@ -121,6 +131,8 @@ pub fn start<S: Surface>(
             bell: Arc::clone(&bells[index]),
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
+            indexer: indexer.clone(),
+            tails: std::mem::take(&mut tails_by_home[index]),
             clock,
         };
         executors.push(spawn(seed, surface.clone())?);
@@ -144,6 +156,8 @@ struct Seed {
     bell: Arc<Bell>,
     lifecycle: Arc<Lifecycle>,
     preparer: Preparer,
+    indexer: Indexer,
+    tails: HashMap<RoomKey, RoomTail>,
     clock: Clock,
 }
 
@@ -167,32 +181,37 @@ fn spawn<S: Surface>(
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
-    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, preparer, clock } = seed;
+    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, .. } = seed;
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
-    let mut shard = Shard::new(id, Arc::new(options.settings), surface, log);
+    // A page and what else a reader is told in a turn must fit into an outbox.
+    let page_bytes_max = options.settings.outbox_bytes_max / 2;
+    let archive = Archive::new(id, first_segment, seed.tails, page_bytes_max);
+    let mut shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     for room in rooms {
         shard.restore_room(room);
     }
     let writer_options = WriterOptions {
-        data: options.data,
+        data: options.data.clone(),
         shard: id,
         shard_count,
         segment_bytes: options.segment_bytes,
         durability: options.durability,
     };
-    let writer = Writer::new(writer_options, preparer, Arc::clone(&bell), first_segment, first_bytes);
+    let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let parts = Parts {
         shard,
         sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
         port,
         bell,
         lifecycle,
-        clock,
+        clock: seed.clock,
         durability: options.durability,
         writer,
         shard_count,
+        reader: Reader::new(options.data),
+        indexer: seed.indexer,
     };
     let ended = Turning::new(parts).run().await;
     if let Err(error) = &ended {

@@ -2,14 +2,16 @@
 
 use super::bell::Bell;
 use super::clock::Clock;
+use super::indexer::{IndexDone, IndexJob, Indexer};
 use super::lifecycle::{Lifecycle, Phase};
+use super::reader::{QUERIES_MAX, Reader};
 use super::sockets::{Accepted, Input, Readiness, Sockets};
-use super::wait::{Breath, Woken};
+use super::wait::{Awaited, Breath, Woken};
 use super::writer::{CommitError, Writer};
 use crate::connection::Surface;
-use crate::log::{Batch, Durability, Position};
+use crate::log::{Batch, Durability, FoundPage, Position, QueryFault, StoredFile};
 use crate::mesh::MeshPort;
-use crate::shard::{Ended, Shard, Storage};
+use crate::shard::{Ended, LookupId, Shard, Storage};
 use crate::types::{ConnectionId, ShardId};
 use glommio::timer::Timer;
 use rustix::fd::OwnedFd;
@@ -17,6 +19,7 @@ use rustix::net::{self, RecvFlags, Shutdown};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -55,13 +58,13 @@ pub struct Turning<S: Surface> {
     /// The writer, while no commit is under way.
     pub writer: Option<Writer>,
     pub shard_count: u16,
-    commit: Option<Commit>,
+    awaited: Awaited<Commit>,
+    reader: Rc<Reader>,
+    indexes: Indexes,
     /// A batch whose segment could not be had: it is tried again at the next tick.
     stalled: Option<Batch>,
     /// A failed commit is tried again at the next tick, not at once.
     has_failed: bool,
-    /// Runs until what is written must be synced, under `interval` durability.
-    sync_timer: Option<Timer>,
     is_sync_due: bool,
     /// Sockets that may be read, each once.
     readable: VecDeque<ConnectionId>,
@@ -87,10 +90,22 @@ pub struct Parts<S: Surface> {
     pub durability: Durability,
     pub writer: Writer,
     pub shard_count: u16,
+    pub reader: Reader,
+    pub indexer: Indexer,
+}
+
+/// The thread that writes this shard's indexes, and what it has done.
+struct Indexes {
+    indexer: Indexer,
+    reply: flume::Sender<IndexDone>,
+    done: flume::Receiver<IndexDone>,
 }
 
 impl<S: Surface> Turning<S> {
     pub fn new(parts: Parts<S>) -> Turning<S> {
+        // One answer a job, and a shard has few: its segments fill slowly, its lookups are bounded.
+        let (reply, done) = flume::unbounded();
+        let indexes = Indexes { indexer: parts.indexer, reply, done };
         Turning {
             shard: parts.shard,
             sockets: parts.sockets,
@@ -101,10 +116,11 @@ impl<S: Surface> Turning<S> {
             durability: parts.durability,
             writer: Some(parts.writer),
             shard_count: parts.shard_count,
-            commit: None,
+            awaited: Awaited { commit: None, sync_timer: None, queries: Vec::new() },
+            reader: Rc::new(parts.reader),
+            indexes,
             stalled: None,
             has_failed: false,
-            sync_timer: None,
             is_sync_due: false,
             readable: VecDeque::new(),
             has_waiting_connections: false,
@@ -133,6 +149,7 @@ impl<S: Surface> Turning<S> {
             self.enter_phase();
             self.flush_mesh();
             self.start_commit();
+            self.start_queries();
             self.flush_sockets();
             if self.is_finished() {
                 return self.finish().await;
@@ -283,7 +300,7 @@ impl<S: Surface> Turning<S> {
 
     /// Hands the open batch to the disk, unless a commit is under way: then it goes on filling.
     fn start_commit(&mut self) {
-        if self.commit.is_some() || self.has_failed {
+        if self.awaited.commit.is_some() || self.has_failed {
             return;
         }
         let batch = self.stalled.take().or_else(|| self.shard.log.take_batch());
@@ -294,7 +311,7 @@ impl<S: Surface> Turning<S> {
         let is_sync_due = std::mem::take(&mut self.is_sync_due);
         // Only what was written before this batch: the batch may go to another segment.
         let written = self.shard.log.written();
-        self.commit = Some(Box::pin(async move {
+        self.awaited.commit = Some(Box::pin(async move {
             let mut result = Ok(());
             if is_sync_due {
                 result = writer.sync().await;
@@ -312,9 +329,9 @@ impl<S: Surface> Turning<S> {
         let Committed { writer, batch, synced, result } = committed;
         if let Durability::Interval(interval) = self.durability
             && writer.has_unsynced()
-            && self.sync_timer.is_none()
+            && self.awaited.sync_timer.is_none()
         {
-            self.sync_timer = Some(Timer::new(interval));
+            self.awaited.sync_timer = Some(Timer::new(interval));
         }
         self.writer = Some(writer);
         if let Err(error) = result {
@@ -324,12 +341,54 @@ impl<S: Surface> Turning<S> {
             self.shard.log.synced(position);
         }
         if let Some(batch) = batch {
-            self.shard.log.committed(batch);
             if matches!(self.shard.storage(), Storage::Failing(_)) {
                 tracing::info!(shard = self.shard.id().0, "the log can be written again");
                 self.shard.set_storage(Storage::Preparing);
             }
-            self.shard.log_committed();
+            self.shard.committed(batch);
+        }
+    }
+
+    /// Hands finished segments to the index thread, takes what it has done, and begins queries.
+    fn start_queries(&mut self) {
+        while let Ok(done) = self.indexes.done.try_recv() {
+            match done {
+                IndexDone::Written => self.shard.archive().index_written(),
+                IndexDone::Rebuilt { directory, segment, lookup, is_there } => {
+                    self.reader.forget(directory, StoredFile::Index(segment));
+                    if is_there {
+                        self.shard.archive().ask_again(lookup);
+                    } else {
+                        self.shard.query_done(lookup, Err(QueryFault::IndexMissing { directory, segment }));
+                    }
+                }
+            }
+        }
+        for index in self.shard.archive().take_indexes() {
+            self.order(IndexJob::Write(index));
+        }
+        while self.awaited.queries.len() < QUERIES_MAX
+            && let Some((id, query)) = self.shard.next_query()
+        {
+            self.awaited.queries.push(self.reader.carry_out(id, query));
+        }
+    }
+
+    fn order(&self, job: IndexJob) {
+        let (reply, bell) = (self.indexes.reply.clone(), Arc::clone(&self.bell));
+        self.indexes.indexer.order(self.shard.id(), job, reply, bell);
+    }
+
+    fn finish_query(&mut self, lookup: LookupId, found: Result<FoundPage, QueryFault>) {
+        if let Err(
+            QueryFault::IndexMissing { directory, segment }
+            | QueryFault::IndexDamaged { directory, segment, .. },
+        ) = found
+            && self.shard.archive().may_mend(lookup, directory, segment)
+        {
+            self.order(IndexJob::Rebuild { directory, segment, lookup });
+        } else {
+            self.shard.query_done(lookup, found);
         }
     }
 
@@ -388,15 +447,18 @@ impl<S: Surface> Turning<S> {
         let is_busy = (!self.readable.is_empty() || self.port.has_mail()) && self.shard.accepts_input()
             || self.has_waiting_connections
             || self.shard.has_work()
-            || (self.commit.is_none() && !self.has_failed && !self.shard.log.is_idle());
+            || (self.awaited.commit.is_none() && !self.has_failed && !self.shard.log.is_idle());
         self.report_idleness(is_busy);
-        let Turning { breath, sockets, bell, commit, sync_timer, .. } = self;
-        let Woken { committed, is_sync_due } = if is_busy {
-            breath.between_turns(commit, sync_timer).await
+        let Turning { breath, sockets, bell, awaited, .. } = self;
+        let Woken { committed, is_sync_due, found } = if is_busy {
+            breath.between_turns(awaited).await
         } else {
-            breath.until_woken(sockets, bell, commit, sync_timer).await.map_err(TurnError::Sockets)?
+            breath.until_woken(sockets, bell, awaited).await.map_err(TurnError::Sockets)?
         };
         self.is_sync_due |= is_sync_due;
+        for (id, found) in found {
+            self.finish_query(id, found);
+        }
         if let Some(committed) = committed {
             self.finish_commit(committed);
         }
@@ -405,15 +467,18 @@ impl<S: Surface> Turning<S> {
 
     fn report_idleness(&self, is_busy: bool) {
         if self.phase == Phase::Draining {
-            let is_idle =
-                !is_busy && self.commit.is_none() && !self.shard.has_outbound() && self.shard.log.is_idle();
+            let is_idle = !is_busy
+                && self.awaited.commit.is_none()
+                && self.awaited.queries.is_empty()
+                && !self.shard.has_outbound()
+                && self.shard.log.is_idle();
             self.lifecycle.shard(self.shard.id().index()).is_idle.store(is_idle, Ordering::Release);
         }
     }
 
     fn is_finished(&self) -> bool {
         let has_said_all = self.shard.connection_count() == 0 || self.closing_ticks > CLOSING_TICKS_MAX;
-        self.phase == Phase::Closing && has_said_all && self.commit.is_none()
+        self.phase == Phase::Closing && has_said_all && self.awaited.commit.is_none()
     }
 
     async fn finish(mut self) -> Result<(), TurnError> {
@@ -421,6 +486,13 @@ impl<S: Surface> Turning<S> {
         writer.sync().await.map_err(TurnError::Commit)?;
         if let Some(sealed) = self.shard.log.finish() {
             writer.seal(&sealed).await.map_err(TurnError::Commit)?;
+            self.shard.archive().leave(&sealed, sealed.number.next());
+        }
+        let indexes = self.shard.archive().take_indexes();
+        let mut awaited = indexes.len();
+        indexes.into_iter().for_each(|index| self.order(IndexJob::Write(index)));
+        while awaited > 0 && self.indexes.done.recv_async().await.is_ok() {
+            awaited -= 1;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! committed. So whoever sees a message, a join or a page of history sees only what is on disk,
 //! in the room's order.
 
+use super::archive::{Archive, Question};
 use super::counters::Counters;
 use super::held::Held;
 use super::settings::Settings;
@@ -11,10 +12,10 @@ use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
-use crate::room::{Kind, Room, ShardEvent};
+use crate::room::{Kind, RecentPage, Room, ShardEvent};
 use crate::types::{
-    Destination, DraftId, Envelope, Event, Now, Refusal, Reply, RoomKey, RoomName, RoomSummary, RoomsPage,
-    SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
+    Destination, DraftId, Envelope, Event, HistoryPage, Now, Page, Refusal, Reply, RoomKey, RoomName,
+    RoomSummary, RoomsPage, SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
 };
 use crate::user::Users;
 use hashbrown::HashMap;
@@ -37,6 +38,8 @@ pub struct Homes {
     users: Users,
     /// Whether messages can be stored.
     pub storage: Storage,
+    /// What is stored.
+    pub archive: Archive,
     held: Held,
     connections_by_address: HashMap<IpAddr, u32>,
     events: Vec<ShardEvent>,
@@ -52,13 +55,14 @@ struct Effects<'a> {
 }
 
 impl Homes {
-    pub fn new(id: ShardId, settings: Arc<Settings>) -> Homes {
+    pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
         let mut homes = Homes {
             id,
             settings,
             rooms: HashMap::new(),
             users: Users::default(),
             storage: Storage::default(),
+            archive,
             held: Held::default(),
             connections_by_address: HashMap::new(),
             events: Vec::new(),
@@ -104,9 +108,7 @@ impl Homes {
                 })
             }
             Request::History { session, user, room, page } => {
-                self.with_room(room, session, Reply::Refused, &mut effects, |r, e, _| {
-                    r.history(session, user, page, e)
-                });
+                self.history(session, user, room, page, &mut effects);
             }
             Request::Who { session, room } => {
                 let is_known =
@@ -226,6 +228,36 @@ impl Homes {
         });
     }
 
+    /// Answers with what is in memory, or has the rest looked up first.
+    fn history(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        room: RoomKey,
+        page: Page,
+        effects: &mut Effects<'_>,
+    ) {
+        let mut question = None;
+        let after = self.rooms.get(&room).map(|resident| resident.last_batch).unwrap_or_default();
+        self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
+            let (room, head) = (found.name().clone(), found.head());
+            let RecentPage { messages, gap } = found.history(user, page)?;
+            match gap {
+                None => {
+                    let reply = Reply::History(HistoryPage { room, messages, head, gap: None });
+                    events.push((session.shard, Event::Reply { to: session.connection, reply }));
+                }
+                Some(gap) => question = Some(Question { session, room, head, gap, recent: messages, after }),
+            }
+            Ok(())
+        });
+        if let Some(question) = question
+            && let Some((session, reply)) = self.archive.ask(question)
+        {
+            tell(session, reply, effects.outbound);
+        }
+    }
+
     /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
     fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
         let reason = match self.storage {
@@ -316,7 +348,7 @@ impl Homes {
             effects.counters.refusals += 1;
             return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
         };
-        let mut acceptance = Acceptance { log: effects.log, batch: None };
+        let mut acceptance = Acceptance { log: effects.log, archive: &mut self.archive, batch: None };
         let done = act(&mut resident.room, &mut self.events, &mut acceptance);
         if let Some(batch) = acceptance.batch {
             resident.last_batch = batch;
@@ -398,12 +430,15 @@ impl Homes {
 /// What a room accepts goes through here into the log.
 struct Acceptance<'a> {
     log: &'a mut Appender,
+    archive: &'a mut Archive,
     batch: Option<BatchId>,
 }
 
 impl Acceptance<'_> {
     fn accept(&mut self, message: &crate::types::Message) {
-        self.batch = Some(self.log.append(message));
+        let batch = self.log.append(message);
+        self.archive.appended(batch, &message.room, message.seq);
+        self.batch = Some(batch);
     }
 }
 

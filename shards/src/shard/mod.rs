@@ -5,6 +5,7 @@
 //! out what it wants (outboxes, batches for the log and the mesh). The simulator does the same
 //! with a virtual world. **Invariant:** nothing here waits, and nothing here asks a clock.
 
+mod archive;
 mod closing;
 mod connections;
 mod counters;
@@ -15,12 +16,13 @@ mod inbox;
 mod settings;
 mod wheel;
 
+pub use archive::{Archive, LookupId};
 pub use connections::Connection;
 pub use counters::Counters;
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
-use crate::log::Appender;
+use crate::log::{Appender, Batch, FoundPage, PageQuery, QueryFault};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
     ConnectionId, Destination, Envelope, Event, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey,
@@ -106,13 +108,19 @@ pub struct Ended {
 
 impl<S: Surface> Shard<S> {
     /// A shard that goes on from what its log holds.
-    pub fn new(id: ShardId, settings: Arc<Settings>, surface: S, log: Appender) -> Shard<S> {
+    pub fn new(
+        id: ShardId,
+        settings: Arc<Settings>,
+        surface: S,
+        log: Appender,
+        archive: Archive,
+    ) -> Shard<S> {
         Shard {
             id,
             surface,
             connections: Connections::new(),
             rooms: LocalRooms::default(),
-            homes: Homes::new(id, Arc::clone(&settings)),
+            homes: Homes::new(id, Arc::clone(&settings), archive),
             log,
             outbound: Outbound::new(settings.shard_count),
             wheel: Wheel::default(),
@@ -195,10 +203,30 @@ impl<S: Surface> Shard<S> {
         self.homes.storage = storage;
     }
 
-    /// The log has committed further: what waited for it goes out.
-    pub fn log_committed(&mut self) {
+    /// A batch is on disk: what waited for it goes out.
+    pub fn committed(&mut self, batch: Batch) {
         let Shard { homes, outbound, log, .. } = self;
+        homes.archive.committed(&batch);
+        log.committed(batch);
         homes.release_held(log, outbound);
+        self.settle();
+    }
+
+    /// What is stored, for the runtime to read and index.
+    pub fn archive(&mut self) -> &mut Archive {
+        &mut self.homes.archive
+    }
+
+    /// The next query of stored messages to carry out, if one may begin.
+    pub fn next_query(&mut self) -> Option<(LookupId, PageQuery)> {
+        self.homes.archive.next_query(self.log.last_committed())
+    }
+
+    /// A query is done: whoever waits for it is told.
+    pub fn query_done(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) {
+        if let Some((shard, event)) = self.homes.archive.answer(id, found) {
+            self.outbound.push(shard, Envelope::Event(event));
+        }
         self.settle();
     }
 

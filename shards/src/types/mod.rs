@@ -14,7 +14,8 @@ pub use id::{ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKe
 pub use message::{DraftId, Message};
 pub use name::{NameError, RoomName, UserName};
 pub use reply::{
-    HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary, WhoMember, WhoPage,
+    Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
+    WhoMember, WhoPage,
 };
 pub use request::{Away, Destination, Page, Request};
 pub use text::Text;

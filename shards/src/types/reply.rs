@@ -160,8 +160,32 @@ pub struct HistoryPage {
     pub messages: Vec<Arc<Message>>,
     /// The room's newest number.
     pub head: Seq,
-    /// Messages that were asked for and are stored, but cannot be shown here: the gap, by its first and last number.
-    pub gap: Option<(Seq, Seq)>,
+    /// Messages that were asked for and are not among these.
+    pub gap: Option<Gap>,
+}
+
+/// Messages that were asked for and cannot be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The first of them.
+    pub first: Seq,
+    /// The last of them.
+    pub last: Seq,
+    /// Why not.
+    pub reason: GapReason,
+}
+
+/// Why messages cannot be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GapReason {
+    /// They are older than the server keeps.
+    Expired,
+    /// They do not fit into one page: ask for fewer.
+    TooMuch,
+    /// Too many others ask at this moment: ask again.
+    Busy,
+    /// The disk cannot give them; the operator has been told.
+    Unreadable,
 }
 
 /// Why something was refused. Surfaces render it in their own words, naming value and remedy.

@@ -20,6 +20,7 @@ fn answered(mut rig: Rig, reply: Reply) -> String {
 
 fn page(messages: &[u64], head: u64, gap: Option<(Seq, Seq)>) -> Reply {
     let messages = messages.iter().map(|seq| message("general", *seq, "bob", "hi")).collect();
+    let gap = gap.map(|(first, last)| Gap { first, last, reason: GapReason::Expired });
     Reply::History(HistoryPage { room: room("general"), messages, head: Seq(head), gap })
 }
 
@@ -44,8 +45,7 @@ fn history_tells_when_there_is_nothing_and_when_there_is_more() {
 
 #[test]
 fn a_gap_is_told_where_it_is() {
-    let gap = "* messages #3 to #40 are not shown here; they are on disk, for the operator: \
-               madang log export --room general\n";
+    let gap = "* messages #3 to #40 have expired: the server keeps no older ones\n";
     let found = answered(asking("/history after 2"), page(&[41], 41, Some((Seq(3), Seq(40)))));
     assert_eq!(found, format!("{gap}#41 2026-11-20 12:03:11 bob: hi\n"));
     assert_eq!(answered(asking("/history after 2"), page(&[], 40, Some((Seq(3), Seq(40))))), gap);

@@ -2,12 +2,12 @@
 
 use super::{Civil, line};
 use madang_shards::connection::Style;
-use madang_shards::types::{HistoryPage, Page};
+use madang_shards::types::{Gap, GapReason, HistoryPage, Page, Seq};
 
 /// Writes a page as it was asked for: what is missing is told where it is missing.
 pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec<u8>) {
     let first = page.messages.first().map(|message| message.seq);
-    let is_gap_first = first.is_none_or(|first| page.gap.is_some_and(|(from, _)| from < first));
+    let is_gap_first = first.is_none_or(|first| page.gap.is_some_and(|gap| gap.first < first));
     if is_gap_first {
         gap(page, style, out);
     }
@@ -31,16 +31,35 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
 }
 
 fn gap(page: &HistoryPage, style: Style, out: &mut Vec<u8>) {
-    if let Some((first, last)) = page.gap {
-        let room = &page.room;
-        line(
+    let Some(Gap { first, last, reason }) = page.gap else { return };
+    let next = Seq(last.0.saturating_add(1));
+    match reason {
+        GapReason::Expired => {
+            line(
+                out,
+                style,
+                format_args!("* messages #{first} to #{last} have expired: the server keeps no older ones"),
+            );
+        }
+        GapReason::TooMuch => line(
             out,
             style,
             format_args!(
-                "* messages #{first} to #{last} are not shown here; \
-                 they are on disk, for the operator: madang log export --room {room}"
+                "* messages #{first} to #{last} do not fit in one answer (try /history before {next})"
             ),
-        );
+        ),
+        GapReason::Busy => line(
+            out,
+            style,
+            format_args!("! messages #{first} to #{last} cannot be read now: too many ask; ask again"),
+        ),
+        GapReason::Unreadable => line(
+            out,
+            style,
+            format_args!(
+                "! messages #{first} to #{last} cannot be read: the disk reports errors; ask the operator"
+            ),
+        ),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Only for starting and for tools: it blocks. Appending goes through the runtime, which writes
 //! what [`Appender`](super::Appender) gives it.
 
+mod indexes;
 mod memory;
 mod standard;
 
+pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
 pub use standard::StdFiles;
 
@@ -83,6 +85,8 @@ pub enum Operation {
     Seal,
     /// Removing a segment.
     Remove,
+    /// Writing an index.
+    Index,
 }
 
 /// A file could not be used.
@@ -103,6 +107,7 @@ impl fmt::Display for FilesError {
             Operation::Read => ("read segment", "check the disk with dmesg and smartctl"),
             Operation::Seal => ("finish segment", "make the directory writable and free some space"),
             Operation::Remove => ("remove empty segment", "make its directory writable"),
+            Operation::Index => ("write index", "make its directory writable and free some space"),
         };
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",

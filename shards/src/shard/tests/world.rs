@@ -5,10 +5,11 @@ use crate::connection::FloodLimit;
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
-use crate::shard::{Ended, Settings, Shard};
+use crate::shard::{Archive, Ended, Settings, Shard};
 use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use crate::user::UserLimits;
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,8 @@ impl World {
         let shard = |index| {
             let log =
                 Appender::new(ShardId(index), SegmentNumber::FIRST, 1 << 20, 1 << 20, Durability::Commit);
-            Shard::new(ShardId(index), Arc::new(settings.clone()), Words, log)
+            let archive = Archive::new(ShardId(index), SegmentNumber::FIRST, HashMap::default(), 1 << 20);
+            Shard::new(ShardId(index), Arc::new(settings.clone()), Words, log, archive)
         };
         World {
             shards: (0..count).map(shard).collect(),
@@ -171,8 +173,7 @@ impl World {
             if self.disk_moves
                 && let Some(batch) = shard.log.take_batch()
             {
-                shard.log.committed(batch);
-                shard.log_committed();
+                shard.committed(batch);
                 has_moved = true;
             }
             has_moved |= self.flush(index);

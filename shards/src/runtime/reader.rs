@@ -1,0 +1,146 @@
+//! Carries out queries of stored messages: all reads of a step together, through io_uring.
+
+use crate::log::{Answer, FoundPage, PageQuery, QueryFault, ReadRequest, Step, StoredFile};
+use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name};
+use crate::shard::LookupId;
+use crate::types::ShardId;
+use glommio::io::{BufferedFile, OpenOptions, ReadResult};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Files kept open for the next query. Past it all are closed, and opened again as they are needed.
+const OPEN_FILES_MAX: usize = 64;
+/// Queries carried out at a time.
+pub const QUERIES_MAX: usize = 32;
+
+/// A query under way.
+pub type Reading = Pin<Box<dyn Future<Output = (LookupId, Result<FoundPage, QueryFault>)>>>;
+
+type File = (ShardId, StoredFile);
+
+/// Reads the segments and indexes of all directories.
+pub struct Reader {
+    data: PathBuf,
+    open: RefCell<HashMap<File, Rc<BufferedFile>>>,
+}
+
+impl Reader {
+    pub fn new(data: PathBuf) -> Reader {
+        Reader { data, open: RefCell::default() }
+    }
+
+    /// Carries out a query.
+    pub fn carry_out(self: &Rc<Reader>, id: LookupId, mut query: PageQuery) -> Reading {
+        let reader = Rc::clone(self);
+        Box::pin(async move {
+            loop {
+                let requests = match query.step() {
+                    Step::Done(found) => return (id, found),
+                    Step::Read(requests) => requests,
+                };
+                let results = reader.read_all(&requests).await;
+                let answers: Vec<Answer<'_>> = results.iter().map(ReadOutcome::answer).collect();
+                query.supply(&answers);
+            }
+        })
+    }
+
+    async fn read_all(&self, requests: &[ReadRequest]) -> Vec<ReadOutcome> {
+        let reads = requests.iter().map(|request| self.read(*request)).collect();
+        all(reads).await
+    }
+
+    async fn read(&self, request: ReadRequest) -> ReadOutcome {
+        let file = match self.file((request.directory, request.file)).await {
+            Ok(Some(file)) => file,
+            Ok(None) => return ReadOutcome::NoFile,
+            Err(error) => return self.failed(&request, &error),
+        };
+        match file.read_at(request.offset_bytes, request.bytes).await {
+            Ok(bytes) => ReadOutcome::Bytes(bytes),
+            Err(error) => self.failed(&request, &error),
+        }
+    }
+
+    /// A read that fails gives no bytes, which the query takes for damage: it never guesses.
+    fn failed(&self, request: &ReadRequest, error: &dyn std::fmt::Display) -> ReadOutcome {
+        let path = self.path((request.directory, request.file));
+        tracing::error!(path = %path.display(), offset = request.offset_bytes, %error, "cannot read");
+        ReadOutcome::Failed
+    }
+
+    async fn file(&self, file: File) -> Result<Option<Rc<BufferedFile>>, String> {
+        if let Some(open) = self.open.borrow().get(&file) {
+            return Ok(Some(Rc::clone(open)));
+        }
+        let path = self.path(file);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let opened = OpenOptions::new().read(true).buffered_open(&path).await;
+        let opened = Rc::new(opened.map_err(|error| error.to_string())?);
+        let mut open = self.open.borrow_mut();
+        if open.len() >= OPEN_FILES_MAX {
+            open.clear();
+        }
+        open.insert(file, Rc::clone(&opened));
+        Ok(Some(opened))
+    }
+
+    /// Forgets an open file: another has taken its place.
+    pub fn forget(&self, directory: ShardId, file: StoredFile) {
+        self.open.borrow_mut().remove(&(directory, file));
+    }
+
+    fn path(&self, (directory, file): File) -> PathBuf {
+        let name = match file {
+            StoredFile::Segment(segment) => file_name(segment),
+            StoredFile::Index(segment) => index_file_name(segment),
+            StoredFile::Snapshot => SNAPSHOT_FILE_NAME.to_owned(),
+        };
+        self.data.join(directory_name(directory)).join(name)
+    }
+}
+
+/// What one read gave.
+enum ReadOutcome {
+    Bytes(ReadResult),
+    NoFile,
+    Failed,
+}
+
+impl ReadOutcome {
+    fn answer(&self) -> Answer<'_> {
+        match self {
+            ReadOutcome::Bytes(bytes) => Answer::Bytes(bytes),
+            ReadOutcome::NoFile => Answer::NoFile,
+            ReadOutcome::Failed => Answer::Bytes(&[]),
+        }
+    }
+}
+
+/// Waits for all futures at once, so that their reads are submitted together.
+async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pending: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut is_done = true;
+        for (future, output) in pending.iter_mut().zip(&mut outputs) {
+            if output.is_some() {
+                continue;
+            }
+            match future.as_mut().poll(context) {
+                Poll::Ready(value) => *output = Some(value),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}

@@ -1,0 +1,132 @@
+//! Everything that was ever said can be read again, at any depth and after any restart.
+
+mod harness;
+
+use harness::{Client, Server};
+use std::fs;
+use std::path::PathBuf;
+
+const ROOM: &str = "r1";
+/// Enough for several segments of 1 MiB.
+const MESSAGES: u64 = 9_000;
+
+fn text(number: u64) -> String {
+    format!("{number} {}", "말".repeat(100))
+}
+
+/// Says numbered messages, many on their way at once.
+fn talk(client: &mut Client, name: &str, first: u64, last: u64) {
+    let (mut sent, in_flight) = (first, 200);
+    let line = |number: u64| format!("{}\n", text(number));
+    let ahead: String = (first..=last.min(first + in_flight - 1)).map(line).collect();
+    client.send_bytes(ahead.as_bytes());
+    sent += in_flight;
+    for number in first..=last {
+        assert_eq!(client.read_line(), format!("{name}: {}", text(number)));
+        if sent <= last {
+            client.send_bytes(line(sent).as_bytes());
+            sent += 1;
+        }
+    }
+}
+
+/// The numbers and texts that `/history` gives.
+fn page(client: &mut Client, asked: &str) -> Vec<(u64, String)> {
+    let lines = client.ask(asked);
+    let parse = |line: String| {
+        let (number, rest) = line.strip_prefix('#')?.split_once(' ')?;
+        let (_, text) = rest.split_once(": ")?;
+        Some((number.parse().ok()?, text.to_owned()))
+    };
+    lines.into_iter().filter_map(parse).collect()
+}
+
+fn numbered(first: u64, last: u64) -> Vec<(u64, String)> {
+    (first..=last).map(|number| (number, text(number))).collect()
+}
+
+fn check_pages(client: &mut Client, head: u64) {
+    assert_eq!(page(client, "/history 20"), numbered(head - 19, head));
+    for before in [2, 51, 4_000, head - 70, head - 30, head] {
+        let first = before.saturating_sub(50).max(1);
+        assert_eq!(page(client, &format!("/history 50 before {before}")), numbered(first, before - 1));
+    }
+    for after in [0, 1, 4_000, head - 100, head - 10] {
+        let last = (after + 100).min(head);
+        assert_eq!(page(client, &format!("/history 100 after {after}")), numbered(after + 1, last));
+    }
+}
+
+fn indexes(server: &Server) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for shard in fs::read_dir(server.data()).expect("the data").flatten() {
+        for file in fs::read_dir(shard.path()).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|extension| extension == "idx") {
+                found.push(file.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_page_is_found_at_any_depth_after_crashes_and_on_other_shard_counts() {
+    let mut server = Server::start(2, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, "alice", 1, MESSAGES);
+    check_pages(&mut alice, MESSAGES);
+    server.kill_nine();
+    for (shards, head) in [(2, MESSAGES), (3, MESSAGES + 300), (1, MESSAGES + 600)] {
+        server.start_again_with(shards);
+        let mut bob = server.login_to("bob", ROOM);
+        check_pages(&mut bob, head);
+        talk(&mut bob, "bob", head + 1, head + 300);
+        check_pages(&mut bob, head + 300);
+        assert!(server.terminate().0.success());
+    }
+    server.verify();
+}
+
+#[test]
+fn a_lost_or_damaged_index_is_made_again_while_people_read_and_at_the_next_start() {
+    let mut server = Server::start(1, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, "alice", 1, MESSAGES);
+    check_pages(&mut alice, MESSAGES);
+    server.kill_nine();
+    server.start_again();
+    let files = indexes(&server);
+    assert!(files.len() >= 3, "several segments are full: {files:?}");
+    // While it runs: it has read none of them for a page yet.
+    fs::remove_file(&files[0]).expect("a loss");
+    let mut bytes = fs::read(&files[1]).expect("an index");
+    let before = bytes.clone();
+    bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 0x55);
+    fs::write(&files[1], bytes).expect("damage");
+    let mut bob = server.login_to("bob", ROOM);
+    check_pages(&mut bob, MESSAGES);
+    assert_eq!(fs::read(&files[1]).expect("an index"), before);
+    assert!(server.terminate().0.success());
+
+    files.iter().for_each(|file| fs::remove_file(file).expect("a loss"));
+    server.start_again();
+    let mut carol = server.login_to("carol", ROOM);
+    check_pages(&mut carol, MESSAGES);
+    assert_eq!(fs::read(&files[1]).expect("an index"), before);
+}
+
+#[test]
+fn a_page_that_does_not_fit_is_cut_and_says_how_to_go_on() {
+    let server = Server::start(1, &["limits.outbox_bytes_max=65536"]);
+    let mut alice = server.login_to("alice", ROOM);
+    for number in 1..=300 {
+        talk(&mut alice, "alice", number, number);
+    }
+    let lines = alice.ask("/history 200 before 220");
+    let cut = lines.iter().find(|line| line.contains("do not fit")).expect("a cut page says so");
+    let next = cut.rsplit_once("before ").and_then(|(_, rest)| rest.strip_suffix(')')).expect("how to go on");
+    let next: u64 = next.parse().expect("a number");
+    let shown = page(&mut alice, &format!("/history 10 before {next}"));
+    assert_eq!(shown, numbered(next - 10, next - 1));
+}
