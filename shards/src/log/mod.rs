@@ -15,11 +15,12 @@ pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use files::{Files, FilesError, MemoryFiles, Operation, StdFiles};
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
-    HeaderFault, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan,
-    SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
+    HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    Scan, SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
     directory_name, file_name,
 };
 pub use read::{
-    Export, ExportError, Fault, FaultKind, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
-    RecoveredRoom, RecoveryError, Role, SegmentReport, Summary, Verification, export_room, recover, verify,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, Location, LostRange,
+    RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role, SegmentReport, Selection,
+    Statistics, Summary, Verification, dump, export, recover, statistics, verify,
 };
