@@ -6,6 +6,7 @@ mod export;
 mod output;
 mod progress;
 mod record;
+mod repair;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,9 @@ pub enum LogCommand {
     /// Count segments, rooms, messages and bytes, of each shard and of all
     #[command(after_help = EXIT_CODES)]
     Stats(stats::StatsArguments),
+    /// Make a damaged log one that a server starts from; keeps all it takes away
+    #[command(after_help = repair::NOTES, after_long_help = repair::NOTES)]
+    Repair(repair::RepairArguments),
 }
 
 /// Which log.
@@ -60,6 +64,7 @@ pub fn run(command: LogCommand) -> ExitCode {
         LogCommand::Verify(place) => verify::run(&place),
         LogCommand::Dump(arguments) => dump::run(&arguments),
         LogCommand::Stats(arguments) => stats::run(&arguments),
+        LogCommand::Repair(arguments) => repair::run(&arguments),
     };
     match outcome {
         Ok(Outcome::Sound) => ExitCode::SUCCESS,

@@ -1,10 +1,11 @@
 use super::export::Printer;
 use super::output::visible;
 use super::record::Lines;
-use super::{LineFormat, dump, stats, verify};
+use super::{LineFormat, LogPlace, Outcome, dump, repair, stats, verify};
+use crate::serve::checks::DataDirectory;
 use madang_shards::log::{
     self, Appender, Durability, Exported, SegmentHeader, SegmentNumber, Selection, StdFiles, export,
-    statistics, verify as verify_log,
+    plan_repair, statistics, verify as verify_log,
 };
 use madang_shards::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs;
@@ -171,6 +172,49 @@ fn statistics_count_each_shard_and_all() {
     assert_eq!(json["total"]["rooms"], 2);
     assert_eq!(json["shards"][0]["segments"]["open"], 1);
     assert_eq!(json["shards"][0]["oldest"], "2026-11-20T12:03:11.000250Z");
+}
+
+#[test]
+fn a_repair_says_what_it_would_do_and_what_is_lost() {
+    let (directory, path) = written();
+    damage(&path, "안녕");
+    let plan = plan_repair(&StdFiles::new(directory.path()), &mut |_| ()).expect("it can be repaired");
+    let text = repair::described(&plan);
+    for part in [
+        "fault: ",
+        "00001.seg at byte 64: 80 bytes are damaged",
+        "set aside all 1048576 bytes, go on with the 2 messages that are intact",
+        "record as lost: message #1 is gone from room 'r1'",
+    ] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
+    let (directory, path) = written();
+    damage(&path, "안녕");
+    let damaged = fs::read(&path).expect("it is there");
+    let arguments =
+        |yes| repair::RepairArguments { place: LogPlace { data: directory.path().to_owned() }, yes };
+    assert_eq!(repair::run(&arguments(false)), Ok(Outcome::Faulty));
+    let server = DataDirectory::take(directory.path()).expect("nobody has it");
+    let refused = repair::run(&arguments(true)).expect_err("a server has it");
+    assert!(refused.contains("is in use by process"), "{refused}");
+    drop(server);
+    assert_eq!(fs::read(&path).expect("it is there"), damaged);
+    assert_eq!(repair::run(&arguments(true)), Ok(Outcome::Sound));
+    let entries = fs::read_dir(directory.path()).expect("it can be listed");
+    let names: Vec<_> = entries.map(|entry| entry.expect("it can be listed").path()).collect();
+    let is_aside = |path: &&PathBuf| path.display().to_string().contains("/set-aside-2");
+    let aside = names.iter().find(is_aside).expect("something was set aside");
+    let kept = aside.join("shard-00/00000000000000000001.seg.bytes-0-1048576");
+    assert_eq!(fs::read(kept).expect("it is kept"), damaged);
+    let report = fs::read_to_string(aside.join("REPORT.txt")).expect("there is a report");
+    assert!(report.contains("record as lost: message #1 is gone from room 'r1'"), "{report}");
+    assert_eq!(repair::run(&arguments(true)), Ok(Outcome::Sound));
+    let text = printed(&StdFiles::new(directory.path()), &Selection::All, printer(LineFormat::Text, true));
+    assert!(text.contains("r1 * message #1 is lost, and recorded so by a repair\n"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod append;
 mod files;
 mod format;
 mod read;
+mod repair;
 #[cfg(test)]
 mod testing;
 
@@ -23,4 +24,7 @@ pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, Location, LostRange,
     RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role, SegmentReport, Selection,
     Statistics, Summary, Verification, dump, export, recover, statistics, verify,
+};
+pub use repair::{
+    Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,
 };

@@ -8,7 +8,7 @@ mod segment;
 mod tests;
 
 pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, Place, SEAL_FRAME_BYTES, TEXT_BYTES_MAX};
-pub use frame::{push_frame, read_frame, stamp_frames};
+pub use frame::{push_frame, read_frame, stamp_frames, unchecked_record};
 pub use record::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, LostRecord, MessageRecord, Record, RecordError,
     SealRecord, StoredMessage, StoredRecord,

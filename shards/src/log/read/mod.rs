@@ -25,3 +25,10 @@ pub use recovery::{RecoveryError, recover};
 pub use stats::{Statistics, statistics};
 pub use verify::{Verification, verify};
 pub use walk::{Role, SegmentReport};
+
+/// What a repair reads with.
+pub(super) mod for_repair {
+    pub use super::plan::Plan;
+    pub use super::readable::Readable;
+    pub use super::recovery::begins_late;
+}
