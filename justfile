@@ -9,7 +9,7 @@ check:
 
 # Run the tests (those whose name contains FILTER)
 test *FILTER:
-    cargo test --workspace --locked -- {{FILTER}}
+    cargo test --workspace --release --locked -- {{FILTER}}
 
 # Serve from ./madang-data, built for release
 serve *ARGUMENTS:
@@ -22,6 +22,10 @@ bench *ARGUMENTS:
 # Format everything
 fmt:
     cargo fmt --all
+
+# What we depend on, advisories too
+deny:
+    cargo deny --workspace check
 
 # What CI does
 ci:

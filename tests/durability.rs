@@ -104,12 +104,25 @@ fn check_numbers(room: &str, stored: &[Said]) {
 
 #[test]
 fn acked_messages_survive_kill_nine() {
+    what_was_heard_survives_kill_nine(ROUNDS, &[]);
+}
+
+/// These promise less only of a power cut: a message is written before anyone sees it, and what
+/// is written outlives the process.
+#[test]
+fn messages_seen_before_their_sync_survive_the_end_of_the_process() {
+    for durability in ["interval:50ms", "none"] {
+        what_was_heard_survives_kill_nine(1, &[&format!("log.durability={durability}")]);
+    }
+}
+
+fn what_was_heard_survives_kill_nine(rounds: usize, settings: &[&str]) {
     let seed = seed();
     println!("seed {seed}: repeat with MADANG_TEST_SEED={seed}");
     let mut dice = Dice(seed);
-    let mut server = Server::start(2, &[]);
+    let mut server = Server::start(2, settings);
     let mut heard = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         heard.extend(live_and_die(&mut server, round, &mut dice));
         server.start_again();
 
@@ -124,8 +137,8 @@ fn acked_messages_survive_kill_nine() {
         }
     }
     let read: usize = heard.iter().map(|heard| heard.lines.len()).sum();
-    println!("{read} messages were read in {ROUNDS} rounds");
-    assert!(read > ROUNDS * WRITERS, "only {read} messages were acknowledged: this run shows nothing");
+    println!("{read} messages were read in {rounds} rounds");
+    assert!(read > rounds * WRITERS, "only {read} messages were acknowledged: this run shows nothing");
     assert!(server.terminate().0.success());
     server.verify();
 }

@@ -45,6 +45,11 @@ impl Server {
     /// Starts a server on an empty directory; `settings` are `KEY=VALUE`.
     pub fn start(shards: u16, settings: &[&str]) -> Server {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        Server::start_on(directory, shards, settings)
+    }
+
+    /// Starts a server on a directory that was made ready; its data lies in `data` there.
+    pub fn start_on(directory: TempDir, shards: u16, settings: &[&str]) -> Server {
         let mut arguments = vec!["--shards".to_owned(), shards.to_string()];
         for setting in SETTINGS.iter().chain(settings) {
             arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
@@ -56,6 +61,12 @@ impl Server {
     /// Starts the server again on what it left behind, after it has ended.
     pub fn start_again(&mut self) {
         (self.child, self.address) = launch(self.directory.path(), &self.arguments);
+    }
+
+    /// Starts it again with another number of shards, after it has ended.
+    pub fn start_again_with(&mut self, shards: u16) {
+        self.arguments[1] = shards.to_string();
+        self.start_again();
     }
 
     /// A user in the lobby.
@@ -196,7 +207,8 @@ fn madang() -> Command {
     program
 }
 
-fn words_of(directory: &Path) -> String {
+/// What a server on this directory has said.
+pub fn words_of(directory: &Path) -> String {
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
     format!("{}{}", read("stdout"), read("stderr"))
 }

@@ -6,6 +6,7 @@
 mod append;
 mod files;
 mod format;
+mod index;
 mod read;
 mod repair;
 #[cfg(test)]
@@ -19,6 +20,12 @@ pub use format::{
     HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     Scan, SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
     directory_name, file_name,
+};
+pub use index::{
+    Answer, FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault,
+    ReadRequest, RebuildFault, RoomEntry, RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault,
+    SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom,
+    SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, Location, LostRange,

@@ -20,3 +20,6 @@ mod writer;
 pub use lifecycle::Stop;
 pub use listener::{BindError, Listeners};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
+
+#[cfg(test)]
+mod tests;

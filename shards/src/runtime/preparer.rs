@@ -40,6 +40,22 @@ pub struct PrepareError {
     source: io::Error,
 }
 
+impl PrepareError {
+    /// What a person who wanted to say something may be told.
+    pub fn reason(&self) -> &'static str {
+        reason_for_people(self.source.kind())
+    }
+}
+
+/// What a person who wanted to say something may be told of an error of the disk.
+pub fn reason_for_people(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "the disk cannot be written",
+        _ => "the disk reports errors",
+    }
+}
+
 /// Takes orders, for all shards.
 #[derive(Clone, Debug)]
 pub struct Preparer {
@@ -72,19 +88,23 @@ impl Preparer {
 pub fn prepare(order: &Order) -> Result<PathBuf, PrepareError> {
     let path = order.data.join(directory_name(order.shard)).join(file_name(order.number));
     let failed = |source| PrepareError { path: path.clone(), source };
-    fill(&path, order).map_err(failed)?;
+    let unfinished = path.with_extension("new");
+    fill(&path, &unfinished, order).map_err(|error| {
+        // A full disk gets back what the attempt took; that it may not be there is no news.
+        let _ = std::fs::remove_file(&unfinished);
+        failed(error)
+    })?;
     Ok(path)
 }
 
-fn fill(path: &Path, order: &Order) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
+fn fill(path: &Path, unfinished: &Path, order: &Order) -> io::Result<()> {
     if let Some(directory) = path.parent()
         && !directory.is_dir()
     {
         std::fs::create_dir(directory)?;
         directory.parent().map_or(Ok(()), |data| File::open(data)?.sync_all())?;
     }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(unfinished)?;
     let header = SegmentHeader {
         shard: order.shard,
         shard_count: order.shard_count,
@@ -102,7 +122,7 @@ fn fill(path: &Path, order: &Order) -> io::Result<()> {
         left_bytes -= chunk_bytes;
     }
     file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
+    std::fs::rename(unfinished, path)?;
     if let Some(directory) = path.parent() {
         File::open(directory)?.sync_all()?;
     }

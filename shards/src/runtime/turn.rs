@@ -9,7 +9,7 @@ use super::writer::{CommitError, Writer};
 use crate::connection::Surface;
 use crate::log::{Batch, Durability, Position};
 use crate::mesh::MeshPort;
-use crate::shard::{Ended, Shard};
+use crate::shard::{Ended, Shard, Storage};
 use crate::types::{ConnectionId, ShardId};
 use glommio::timer::Timer;
 use rustix::fd::OwnedFd;
@@ -56,6 +56,10 @@ pub struct Turning<S: Surface> {
     pub writer: Option<Writer>,
     pub shard_count: u16,
     commit: Option<Commit>,
+    /// A batch whose segment could not be had: it is tried again at the next tick.
+    stalled: Option<Batch>,
+    /// A failed commit is tried again at the next tick, not at once.
+    has_failed: bool,
     /// Runs until what is written must be synced, under `interval` durability.
     sync_timer: Option<Timer>,
     is_sync_due: bool,
@@ -98,6 +102,8 @@ impl<S: Surface> Turning<S> {
             writer: Some(parts.writer),
             shard_count: parts.shard_count,
             commit: None,
+            stalled: None,
+            has_failed: false,
             sync_timer: None,
             is_sync_due: false,
             readable: VecDeque::new(),
@@ -119,6 +125,7 @@ impl<S: Surface> Turning<S> {
     /// When the log or the readiness set fails: the process must end.
     pub async fn run(mut self) -> Result<(), TurnError> {
         loop {
+            self.look_after_storage();
             self.shard.begin_turn(self.clock.now());
             self.take_input()?;
             self.take_mesh();
@@ -233,6 +240,10 @@ impl<S: Surface> Turning<S> {
             return;
         }
         self.shard.tick();
+        self.has_failed = false;
+        if let Some(writer) = &mut self.writer {
+            writer.retry_next();
+        }
         if self.phase == Phase::Closing {
             self.closing_ticks += 1;
         }
@@ -272,10 +283,10 @@ impl<S: Surface> Turning<S> {
 
     /// Hands the open batch to the disk, unless a commit is under way: then it goes on filling.
     fn start_commit(&mut self) {
-        if self.commit.is_some() {
+        if self.commit.is_some() || self.has_failed {
             return;
         }
-        let batch = self.shard.log.take_batch();
+        let batch = self.stalled.take().or_else(|| self.shard.log.take_batch());
         if batch.is_none() && !self.is_sync_due {
             return;
         }
@@ -297,9 +308,8 @@ impl<S: Surface> Turning<S> {
         }));
     }
 
-    fn finish_commit(&mut self, committed: Committed) -> Result<(), TurnError> {
+    fn finish_commit(&mut self, committed: Committed) {
         let Committed { writer, batch, synced, result } = committed;
-        result.map_err(TurnError::Commit)?;
         if let Durability::Interval(interval) = self.durability
             && writer.has_unsynced()
             && self.sync_timer.is_none()
@@ -307,14 +317,48 @@ impl<S: Surface> Turning<S> {
             self.sync_timer = Some(Timer::new(interval));
         }
         self.writer = Some(writer);
+        if let Err(error) = result {
+            return self.commit_failed(batch, &error);
+        }
         if let Some(position) = synced {
             self.shard.log.synced(position);
         }
         if let Some(batch) = batch {
             self.shard.log.committed(batch);
+            if matches!(self.shard.storage(), Storage::Failing(_)) {
+                tracing::info!(shard = self.shard.id().0, "the log can be written again");
+                self.shard.set_storage(Storage::Preparing);
+            }
             self.shard.log_committed();
         }
-        Ok(())
+    }
+
+    /// The batch is kept, and tried again at the next tick: its authors wait, nobody is told of
+    /// what is not on disk, and nothing new is accepted until the disk takes it.
+    fn commit_failed(&mut self, batch: Option<Batch>, error: &CommitError) {
+        self.has_failed = true;
+        if !matches!(self.shard.storage(), Storage::Failing(_)) {
+            let shard = self.shard.id().0;
+            tracing::error!(shard, %error, "the log cannot be written: messages are refused until it can");
+        }
+        self.shard.set_storage(Storage::Failing(error.reason()));
+        match (batch, error) {
+            (Some(batch), CommitError::Prepare(_)) => self.stalled = Some(batch),
+            (Some(batch), CommitError::File { .. }) => self.shard.log.failed(batch),
+            // A sync beside any batch: what it should have made sure of was shown before, as
+            // `interval` and `none` promise no more.
+            (None, _) => {}
+        }
+    }
+
+    /// Whether there will be a segment after the open one. While a commit is under way the writer
+    /// is out; what it left behind has room.
+    fn look_after_storage(&mut self) {
+        if let Some(writer) = &mut self.writer
+            && !matches!(self.shard.storage(), Storage::Failing(_))
+        {
+            self.shard.set_storage(writer.next_storage());
+        }
     }
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
@@ -344,7 +388,7 @@ impl<S: Surface> Turning<S> {
         let is_busy = (!self.readable.is_empty() || self.port.has_mail()) && self.shard.accepts_input()
             || self.has_waiting_connections
             || self.shard.has_work()
-            || (self.commit.is_none() && !self.shard.log.is_idle());
+            || (self.commit.is_none() && !self.has_failed && !self.shard.log.is_idle());
         self.report_idleness(is_busy);
         let Turning { breath, sockets, bell, commit, sync_timer, .. } = self;
         let Woken { committed, is_sync_due } = if is_busy {
@@ -353,7 +397,10 @@ impl<S: Surface> Turning<S> {
             breath.until_woken(sockets, bell, commit, sync_timer).await.map_err(TurnError::Sockets)?
         };
         self.is_sync_due |= is_sync_due;
-        committed.map_or(Ok(()), |committed| self.finish_commit(committed))
+        if let Some(committed) = committed {
+            self.finish_commit(committed);
+        }
+        Ok(())
     }
 
     fn report_idleness(&self, is_busy: bool) {

@@ -1,24 +1,55 @@
 //! Carries batches to the disk: one write, one `fdatasync`, one at a time.
 
 use super::bell::Bell;
-use super::preparer::{Order, Prepared, Preparer};
+use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
 use crate::log::{Batch, Durability, SealedSegment, SegmentNumber};
+use crate::shard::Storage;
 use crate::types::ShardId;
+use glommio::GlommioError;
 use glommio::io::{BufferedFile, OpenOptions};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why a batch is not on disk. The process ends: what was not acknowledged may be gone, what was
-/// is safe, and a restart finds a consistent log.
+/// Why a batch is not on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// A segment could not be made ready.
+    /// The segment it is made for cannot be had yet: nothing of it was written.
     #[error(transparent)]
-    Prepare(#[from] super::preparer::PrepareError),
-    /// The system refused.
-    #[error("cannot {what} segment '{}': {reason}", path.display())]
-    File { what: &'static str, path: PathBuf, reason: String },
+    Prepare(#[from] PrepareError),
+    /// The system refused. What of the segment is on disk after its committed end is unknown.
+    #[error("cannot {what} segment '{}': {source}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With which segment.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
+
+impl CommitError {
+    /// What a person who wanted to say something may be told.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            CommitError::Prepare(error) => error.reason(),
+            CommitError::File { source, .. } => reason_for_people(source.kind()),
+        }
+    }
+}
+
+/// An operation on a segment, as tests make it fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operation {
+    Open,
+    Write,
+    Sync,
+    Seal,
+}
+
+/// Decides whether an operation fails instead of being done. In life there is none.
+pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error>>;
 
 /// Where and how a shard's segments are kept.
 #[derive(Clone, Debug)]
@@ -34,12 +65,25 @@ pub struct WriterOptions {
 pub struct Writer {
     options: WriterOptions,
     open: Option<OpenSegment>,
+    next: Next,
+    next_number: SegmentNumber,
+    next_capacity_bytes: u64,
     preparer: Preparer,
     bell: Arc<Bell>,
     reply: flume::Sender<Prepared>,
     prepared: flume::Receiver<Prepared>,
     /// Written, but not synced yet.
     has_unsynced: bool,
+    faults: Option<Faults>,
+}
+
+/// The segment after the open one.
+enum Next {
+    /// The files thread works on it.
+    Ordered,
+    Ready(PathBuf),
+    /// It could not be made ready. It is ordered again when that is looked after.
+    Failed(PrepareError),
 }
 
 struct OpenSegment {
@@ -49,7 +93,7 @@ struct OpenSegment {
 }
 
 impl Writer {
-    /// A writer that goes on with segment `first`, which is ordered at once with its capacity.
+    /// A writer that begins with segment `first`, which is ordered at once with its capacity.
     pub fn new(
         options: WriterOptions,
         preparer: Preparer,
@@ -58,51 +102,120 @@ impl Writer {
         first_capacity_bytes: u64,
     ) -> Writer {
         let (reply, prepared) = flume::bounded(2);
-        let writer = Writer { options, open: None, preparer, bell, reply, prepared, has_unsynced: false };
-        writer.order(first, first_capacity_bytes);
+        let mut writer = Writer {
+            options,
+            open: None,
+            next: Next::Ordered,
+            next_number: first,
+            next_capacity_bytes: first_capacity_bytes,
+            preparer,
+            bell,
+            reply,
+            prepared,
+            has_unsynced: false,
+            faults: None,
+        };
+        writer.order();
         writer
     }
 
-    fn order(&self, number: SegmentNumber, capacity_bytes: u64) {
+    /// From now on operations fail as `faults` says.
+    #[cfg(test)]
+    pub fn with_faults(mut self, faults: Faults) -> Writer {
+        self.faults = Some(faults);
+        self
+    }
+
+    fn order(&mut self) {
         let WriterOptions { data, shard, shard_count, .. } = &self.options;
-        let order =
-            Order { data: data.clone(), shard: *shard, shard_count: *shard_count, number, capacity_bytes };
+        let order = Order {
+            data: data.clone(),
+            shard: *shard,
+            shard_count: *shard_count,
+            number: self.next_number,
+            capacity_bytes: self.next_capacity_bytes,
+        };
+        self.next = Next::Ordered;
         self.preparer.order(order, self.reply.clone(), Arc::clone(&self.bell));
     }
 
+    /// Whether there is a segment to go on with after the open one. Cheap while there is.
+    pub fn next_storage(&mut self) -> Storage {
+        if matches!(self.next, Next::Ordered)
+            && let Ok(prepared) = self.prepared.try_recv()
+        {
+            self.take_prepared(prepared);
+            if let Next::Failed(error) = &self.next {
+                let shard = self.options.shard.0;
+                tracing::error!(shard, %error, "no next segment: messages are refused once the open one is full");
+            }
+        }
+        match &self.next {
+            Next::Ready(_) => Storage::Ready,
+            Next::Ordered => Storage::Preparing,
+            Next::Failed(error) => Storage::LastSegment(error.reason()),
+        }
+    }
+
+    /// Orders the next segment again when it could not be made. To be called about once a second.
+    pub fn retry_next(&mut self) {
+        if matches!(self.next, Next::Failed(_)) {
+            self.order();
+        }
+    }
+
+    fn take_prepared(&mut self, prepared: Prepared) {
+        assert_eq!(prepared.number, self.next_number, "segments are prepared in the order of their use");
+        self.next = prepared.path.map_or_else(Next::Failed, Next::Ready);
+    }
+
     /// Writes a batch and, where the durability asks for it, syncs it.
+    ///
+    /// # Errors
+    /// After [`CommitError::Prepare`] the same batch may be tried again; after
+    /// [`CommitError::File`] its segment is left as it is, and the batch belongs into a fresh one.
     pub async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
         if let Some(sealed) = &batch.seals {
-            self.seal(sealed).await?;
+            self.leave(sealed).await?;
         }
         if self.open.is_none() {
             self.open_next(batch.segment).await?;
         }
+        let written = self.write(batch).await;
+        if written.is_err() {
+            self.abandon();
+        }
+        written
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
+        self.fail(Operation::Write)?;
         let segment = self.segment();
         assert_eq!(segment.number, batch.segment, "a batch is written to the segment it was made for");
         // glommio takes the buffer and keeps it; the copy costs less than what it saves in
         // bookkeeping, and the batch stays whole in case it must be written again.
         let written = segment.file.write_at(batch.bytes.clone(), batch.offset_bytes).await;
-        let written = written.map_err(|error| segment.error("write to", &error))?;
+        let written = written.map_err(|error| segment.error("write to", error))?;
         if written != batch.bytes.len() {
-            return Err(segment.error("write to", &format!("{written} of {} bytes", batch.bytes.len())));
+            let short = io::Error::new(io::ErrorKind::WriteZero, "only a part was written");
+            return Err(segment.failed("write to", short));
         }
         self.has_unsynced = true;
-        if self.options.durability == Durability::Commit {
-            self.sync().await?;
+        match self.options.durability {
+            Durability::Commit => self.sync().await,
+            Durability::Interval(_) | Durability::None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Syncs what is written.
+    /// Syncs what is written. A sync that failed is never tried again as if it could succeed: the
+    /// kernel may have dropped what it could not write.
     pub async fn sync(&mut self) -> Result<(), CommitError> {
-        if self.has_unsynced
-            && let Some(segment) = &self.open
-        {
-            segment.file.fdatasync().await.map_err(|error| segment.error("sync", &error))?;
-            self.has_unsynced = false;
+        if !std::mem::take(&mut self.has_unsynced) || self.open.is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.fail(Operation::Sync)?;
+        let segment = self.segment();
+        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
     }
 
     /// Whether something written waits to be synced.
@@ -110,47 +223,106 @@ impl Writer {
         self.has_unsynced
     }
 
+    /// Lets go of the open segment as it is.
+    fn abandon(&mut self) {
+        self.open = None;
+        self.has_unsynced = false;
+    }
+
+    /// Leaves the open segment: seals it, unless writing to it has failed before.
+    async fn leave(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        if sealed.is_abandoned {
+            self.abandon();
+            return Ok(());
+        }
+        self.seal(sealed).await
+    }
+
     /// Finishes the open segment: all before the seal is on disk before the seal is written, so
     /// that the seal proves it. Then what was not used is cut off.
     pub async fn seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        let done = self.try_seal(sealed).await;
+        self.abandon();
+        done
+    }
+
+    async fn try_seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
         self.sync().await?;
-        let Some(segment) = self.open.take() else { return Ok(()) };
+        if self.open.is_none() {
+            return Ok(());
+        }
+        self.fail(Operation::Seal)?;
+        let segment = self.segment();
         let written = segment.file.write_at(sealed.frame.clone(), sealed.end_offset_bytes).await;
-        written.map_err(|error| segment.error("seal", &error))?;
+        written.map_err(|error| segment.error("seal", error))?;
         let end = sealed.end_offset_bytes + sealed.frame.len() as u64;
-        segment.file.truncate(end).await.map_err(|error| segment.error("truncate", &error))?;
-        segment.file.fdatasync().await.map_err(|error| segment.error("sync", &error))?;
-        segment.file.close().await.map_err(|error| CommitError::File {
-            what: "close",
-            path: segment.path,
-            reason: error.to_string(),
-        })
+        segment.file.truncate(end).await.map_err(|error| segment.error("truncate", error))?;
+        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
     }
 
     async fn open_next(&mut self, number: SegmentNumber) -> Result<(), CommitError> {
-        let prepared =
-            self.prepared.recv_async().await.expect("this writer keeps a sender of its own channel");
-        assert_eq!(prepared.number, number, "segments are prepared in the order of their use");
-        let path = prepared.path?;
-        let failed = |error: &dyn std::fmt::Display| CommitError::File {
-            what: "open",
-            path: path.clone(),
-            reason: error.to_string(),
+        // Where sealing failed, the segment after it was never opened: recovery removes it.
+        while self.next_number < number {
+            self.await_next().await;
+            self.next_number = self.next_number.next();
+            self.order();
+        }
+        assert_eq!(number, self.next_number, "segments are used in the order of their numbers");
+        self.await_next().await;
+        let path = match std::mem::replace(&mut self.next, Next::Ordered) {
+            Next::Ready(path) => path,
+            Next::Failed(error) => {
+                self.order();
+                return Err(error.into());
+            }
+            Next::Ordered => unreachable!("what was ordered has just been taken"),
         };
+        self.next_number = number.next();
+        self.next_capacity_bytes = self.options.segment_bytes;
+        self.order();
+        let failed = |source| CommitError::File { what: "open", path: path.clone(), source };
+        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
+            return Err(failed(error));
+        }
         let opened = OpenOptions::new().read(true).write(true).buffered_open(&path).await;
-        let file = opened.map_err(|error| failed(&error))?;
+        let file = opened.map_err(|error| failed(io_error(error)))?;
         self.open = Some(OpenSegment { number, path, file });
-        self.order(number.next(), self.options.segment_bytes);
         Ok(())
+    }
+
+    async fn await_next(&mut self) {
+        if matches!(self.next, Next::Ordered) {
+            let prepared = self.prepared.recv_async().await;
+            self.take_prepared(prepared.expect("this writer keeps a sender of its own channel"));
+        }
     }
 
     fn segment(&self) -> &OpenSegment {
         self.open.as_ref().expect("a segment is open while a batch is written")
     }
+
+    /// Fails when a test wants it to.
+    fn fail(&mut self, operation: Operation) -> Result<(), CommitError> {
+        let error = self.faults.as_mut().and_then(|faults| faults(operation));
+        error.map_or(Ok(()), |error| Err(self.segment().failed("use", error)))
+    }
 }
 
 impl OpenSegment {
-    fn error(&self, what: &'static str, reason: &dyn std::fmt::Display) -> CommitError {
-        CommitError::File { what, path: self.path.clone(), reason: reason.to_string() }
+    fn error(&self, what: &'static str, error: GlommioError<()>) -> CommitError {
+        self.failed(what, io_error(error))
+    }
+
+    fn failed(&self, what: &'static str, source: io::Error) -> CommitError {
+        CommitError::File { what, path: self.path.clone(), source }
+    }
+}
+
+/// The system's own error in glommio's, whose other kinds files do not have.
+fn io_error(error: GlommioError<()>) -> io::Error {
+    match error {
+        GlommioError::IoError(error) => error,
+        GlommioError::EnhancedIoError { source, .. } => source,
+        other => io::Error::other(other.to_string()),
     }
 }

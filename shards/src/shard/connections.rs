@@ -14,6 +14,9 @@ pub struct Connection<T> {
     pub unread: Vec<u8>,
     /// It is in the shard's list of those with something to send.
     pub is_dirty: bool,
+    /// The kernel did not take all of its outbox: what is added waits for the peer. An outbox that
+    /// is not blocked may pass its bound until it is written, at the end of the turn.
+    pub is_blocked: bool,
     /// A shard it asked is backed up: it is not read.
     pub is_parked: bool,
     /// The peer will send no more.

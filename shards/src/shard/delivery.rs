@@ -68,7 +68,7 @@ impl<S: Surface> Shard<S> {
             let bytes =
                 rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
             let outbox = &mut connection.core.outbox;
-            if outbox.len() + bytes.len() > bytes_max {
+            if connection.is_blocked && outbox.len() + bytes.len() > bytes_max {
                 cut_off.push(member.connection);
                 continue;
             }
@@ -171,8 +171,14 @@ impl<S: Surface> Shard<S> {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
         let outbox = &mut connection.core.outbox;
-        if bytes < outbox.len() {
+        connection.is_blocked = bytes < outbox.len();
+        if connection.is_blocked {
             outbox.drain(..bytes);
+            let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            if is_over && !connection.is_ending {
+                self.cut_off_slow_reader(id);
+                self.settle();
+            }
             return;
         }
         let mut emptied = std::mem::take(outbox);
@@ -197,7 +203,8 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.outbox.len() > self.settings.outbox_bytes_max && !connection.is_ending {
+        let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
         let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
@@ -220,7 +227,7 @@ impl<S: Surface> Shard<S> {
 
     /// Whether something is to be flushed that is not waiting for others.
     pub fn has_work(&self) -> bool {
-        (!self.deferred.is_empty() && !self.log.is_full())
+        (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }

@@ -8,7 +8,7 @@ use super::counters::Counters;
 use super::held::Held;
 use super::settings::Settings;
 use super::wheel::Wheel;
-use super::{Deadline, Request};
+use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
 use crate::room::{Kind, Room, ShardEvent};
@@ -35,6 +35,8 @@ pub struct Homes {
     settings: Arc<Settings>,
     rooms: HashMap<RoomKey, Resident>,
     users: Users,
+    /// Whether messages can be stored.
+    pub storage: Storage,
     held: Held,
     connections_by_address: HashMap<IpAddr, u32>,
     events: Vec<ShardEvent>,
@@ -56,6 +58,7 @@ impl Homes {
             settings,
             rooms: HashMap::new(),
             users: Users::default(),
+            storage: Storage::default(),
             held: Held::default(),
             connections_by_address: HashMap::new(),
             events: Vec::new(),
@@ -183,6 +186,9 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
+        if self.refuses_to_store(session, effects) {
+            return;
+        }
         let now = effects.now;
         self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
             let message = room.publish(session, user, draft, text, now, events)?;
@@ -202,6 +208,9 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
+        if self.refuses_to_store(session, effects) {
+            return;
+        }
         let now = effects.now;
         self.rooms.entry(room.key()).or_insert_with(|| Resident {
             room: Room::new(room.clone(), Kind::Direct),
@@ -215,6 +224,19 @@ impl Homes {
             log.accept(&message);
             Ok(())
         });
+    }
+
+    /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
+    fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
+        let reason = match self.storage {
+            Storage::Ready | Storage::Preparing => return false,
+            Storage::LastSegment(_) if effects.log.has_room() => return false,
+            Storage::LastSegment(reason) | Storage::Failing(reason) => reason,
+        };
+        effects.counters.refusals += 1;
+        let refusal = Refusal::NotStored { reason: reason.into() };
+        tell(session, Reply::NotSaid(refusal), effects.outbound);
+        true
     }
 
     fn join(

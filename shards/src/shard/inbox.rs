@@ -30,6 +30,7 @@ impl<S: Surface> Shard<S> {
             protocol,
             unread: Vec::new(),
             is_dirty: false,
+            is_blocked: false,
             is_parked: false,
             has_input_ended: false,
             is_ending: false,

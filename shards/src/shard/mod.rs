@@ -34,6 +34,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
 
+/// Whether messages can be stored. The reasons are for the people who wanted to say something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Storage {
+    /// They can.
+    #[default]
+    Ready,
+    /// As long as the open segment has room; the next one is being made. Past that, input waits.
+    Preparing,
+    /// Only as long as the open segment has room: no next one can be had.
+    LastSegment(&'static str),
+    /// They cannot. What was accepted before waits.
+    Failing(&'static str),
+}
+
 /// What a shard wants to be reminded of.
 #[derive(Clone, Copy, Debug)]
 enum Deadline {
@@ -140,9 +154,14 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit
-    /// returns. Mesh batches and sockets then wait where they are.
+    /// returns or the next segment is ready. Mesh batches and sockets then wait where they are.
     pub fn accepts_input(&self) -> bool {
-        !self.log.is_full() && self.deferred.is_empty()
+        self.can_append() && self.deferred.is_empty()
+    }
+
+    /// Whether one more message has a sure place: in the open batch, and in a segment.
+    fn can_append(&self) -> bool {
+        !self.log.is_full() && (self.storage() != Storage::Preparing || self.log.has_room())
     }
 
     /// Takes up what waited for room in the log, in the order in which it came.
@@ -150,7 +169,7 @@ impl<S: Surface> Shard<S> {
         if self.deferred.is_empty() {
             return;
         }
-        while !self.log.is_full()
+        while self.can_append()
             && let Some(request) = self.deferred.pop_front()
         {
             self.handle_request(request);
@@ -164,6 +183,16 @@ impl<S: Surface> Shard<S> {
             self.handle(envelope);
         }
         self.settle();
+    }
+
+    /// Whether messages can be stored.
+    pub fn storage(&self) -> Storage {
+        self.homes.storage
+    }
+
+    /// From now on messages are accepted, or refused, accordingly.
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.homes.storage = storage;
     }
 
     /// The log has committed further: what waited for it goes out.
@@ -211,7 +240,7 @@ impl<S: Surface> Shard<S> {
     fn handle(&mut self, envelope: Envelope) {
         match envelope {
             Envelope::Request(request) => {
-                if self.log.is_full() || !self.deferred.is_empty() {
+                if !self.accepts_input() {
                     self.deferred.push_back(request);
                 } else {
                     self.handle_request(request);

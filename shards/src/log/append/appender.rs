@@ -42,6 +42,8 @@ pub struct Appender {
     last_committed: BatchId,
     /// What the batch in flight will add to the counts of its segment.
     in_flight: Option<SealRecord>,
+    /// The length of the batch in flight; 0 when there is none.
+    in_flight_bytes: u64,
     /// A batch whose writing failed; it goes to a fresh segment before anything else.
     retry: Option<Retry>,
     /// The batch taken last has failed before, and begins with the note of it.
@@ -91,6 +93,7 @@ impl Appender {
             last_taken: BatchId::ZERO,
             last_committed: BatchId::ZERO,
             in_flight: None,
+            in_flight_bytes: 0,
             retry: None,
             is_retried: false,
         }
@@ -112,6 +115,13 @@ impl Appender {
     /// bound.
     pub fn is_full(&self) -> bool {
         self.open.len() + FRAME_BYTES_MAX > self.batch_bytes_max
+    }
+
+    /// Whether one more message surely fits into the current segment, after all that waits: it needs
+    /// no next one.
+    pub fn has_room(&self) -> bool {
+        let waiting = self.open.len() + FRAME_BYTES_MAX + SEAL_FRAME_BYTES;
+        self.current.end_bytes + self.in_flight_bytes + waiting as u64 <= self.current.capacity_bytes
     }
 
     /// Whether no message waits and none is on its way.
@@ -223,6 +233,7 @@ impl Appender {
 
     fn landed(&mut self, batch: &Batch) -> SealRecord {
         assert_eq!(batch.id, self.last_taken, "only the batch in flight can land");
+        self.in_flight_bytes = 0;
         self.in_flight.take().expect("only the batch in flight can land")
     }
 
@@ -238,6 +249,7 @@ impl Appender {
         let (offset, synced) = (current.end_bytes as usize, current.synced_bytes as usize);
         stamp_frames(&mut bytes, place, offset, current.batches, synced);
         self.in_flight = Some(counts);
+        self.in_flight_bytes = bytes.len() as u64;
         Batch { id: self.last_taken, segment: current.number, offset_bytes: current.end_bytes, bytes, seals }
     }
 

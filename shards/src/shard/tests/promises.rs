@@ -118,6 +118,21 @@ fn a_slow_reader_is_cut_off_with_the_reason_and_nobody_else_notices() {
 }
 
 #[test]
+fn a_reader_who_reads_is_not_cut_off_by_one_large_commit() {
+    let mut world = World::new(&settings(2));
+    let alice = world.member(0, "alice", "r1");
+    let bob = world.member(1, "bob", "r1");
+    world.lines(bob);
+    world.disk_moves = false;
+    for _ in 0..200 {
+        world.send(alice, "say more in one commit than the outbox may hold while it waits\n");
+    }
+    world.commit_once();
+    assert_eq!(world.lines(bob).len(), 200);
+    assert_eq!(world.shards[1].counters.slow_readers, 0);
+}
+
+#[test]
 fn a_slow_reader_who_never_reads_is_gone_in_time() {
     let mut world = World::new(&settings(1));
     let alice = world.member(0, "alice", "r1");

@@ -1,0 +1,35 @@
+//! Which file a part belongs to: its checksum covers that, so that it is valid nowhere else.
+
+use crate::types::ShardId;
+
+/// The newest format of indexes and snapshots. Both can be made again from segments, so that
+/// another version is as good as damage.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What kind of file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Index = 1,
+    Snapshot = 2,
+}
+
+/// A file of a directory: an index by its segment's number, a snapshot by the last segment in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    pub kind: Kind,
+    pub directory: ShardId,
+    pub number: u64,
+}
+
+impl Identity {
+    /// The checksum (CRC-32C) of a part of this file that lies at `offset_bytes`.
+    pub fn checksum(&self, offset_bytes: u64, part: &[u8]) -> u32 {
+        let mut covered = [0; 24];
+        covered[..4].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        covered[4] = self.kind as u8;
+        covered[6..8].copy_from_slice(&self.directory.0.to_le_bytes());
+        covered[8..16].copy_from_slice(&self.number.to_le_bytes());
+        covered[16..].copy_from_slice(&offset_bytes.to_le_bytes());
+        crc32c::crc32c_append(crc32c::crc32c(&covered), part)
+    }
+}

@@ -1,0 +1,29 @@
+//! Where each room's messages lie: at any depth, in few reads, without keeping it in memory.
+//!
+//! Sans-I/O. A sealed segment has a *segment index* beside it: a table of its rooms and of the
+//! places of their messages. A room's entry links to its entries in earlier segments, like a skip
+//! list, so that any number is found in a logarithm of steps. A *snapshot* of each directory says
+//! where every room's newest entry is. [`PageQuery`] and [`SnapshotLookup`] say what to read, and
+//! are fed it. `docs/durability.md` tells the formats and the reasons.
+
+mod bytes;
+mod key;
+mod link;
+mod query;
+mod reads;
+mod segment;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use link::{Link, RoomTail};
+pub use query::{FoundPage, OpenRun, PageQuery};
+pub use reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
+pub use segment::{
+    FramePosition, IndexBuilder, IndexFault, RebuildFault, RoomEntry, SealFault, SegmentIndex, SegmentTable,
+    index_file_name, index_file_segment,
+};
+pub use snapshot::{
+    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader,
+    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots,
+};

@@ -1,0 +1,17 @@
+//! The index of one segment.
+
+mod builder;
+mod entry;
+mod header;
+mod place;
+mod position;
+mod rebuild;
+mod table;
+
+pub use builder::{IndexBuilder, SealFault, SegmentIndex};
+pub use entry::{RoomEntry, RoomPositions, stored_name};
+pub use header::{INDEX_HEADER_BYTES, IndexFault};
+pub use place::{identity, index_file_name, index_file_segment};
+pub use position::{FramePosition, Run};
+pub use rebuild::RebuildFault;
+pub use table::SegmentTable;

@@ -1,0 +1,164 @@
+//! The writer on a real disk that fails when told to: whatever was committed is there afterwards.
+
+use super::bell::Bell;
+use super::preparer::Preparer;
+use super::writer::{CommitError, Operation, Writer, WriterOptions};
+use crate::log::{Appender, Durability, Recovered, SegmentNumber, StdFiles, recover};
+use crate::types::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use glommio::LocalExecutor;
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SEGMENT_BYTES: u64 = 256 * 1024;
+
+fn message(seq: u64) -> Message {
+    Message {
+        room: RoomName::parse("r1").expect("a room name"),
+        seq: Seq(seq),
+        time: Timestamp(seq as i64),
+        author: UserName::parse("alice").expect("a user name"),
+        draft: None,
+        text: Text::sanitise(&format!("number {seq} {}", "x".repeat(2000))).expect("a text"),
+    }
+}
+
+fn writer(data: &Path, appender: &Appender) -> Writer {
+    let options = WriterOptions {
+        data: data.to_owned(),
+        shard: ShardId(0),
+        shard_count: 1,
+        segment_bytes: SEGMENT_BYTES,
+        durability: appender.durability(),
+    };
+    let preparer = Preparer::start().expect("a thread");
+    Writer::new(options, preparer, Arc::new(Bell::default()), SegmentNumber::FIRST, SEGMENT_BYTES)
+}
+
+/// Commits messages one by one as a shard does, and retries after failures. Returns how often it
+/// failed.
+async fn commit_all(appender: &mut Appender, writer: &mut Writer, count: u64) -> usize {
+    let mut failures = 0;
+    for seq in 1..=count {
+        let batch = appender.append(&message(seq));
+        let mut stalled = None;
+        while appender.last_committed() < batch {
+            let batch = stalled.take().or_else(|| appender.take_batch()).expect("a batch waits");
+            match writer.commit(&batch).await {
+                Ok(()) => appender.committed(batch),
+                Err(CommitError::Prepare(_)) => stalled = Some(batch),
+                Err(CommitError::File { .. }) => {
+                    failures += 1;
+                    appender.failed(batch);
+                }
+            }
+            assert!(failures < 1000, "the disk fails only so often");
+        }
+    }
+    failures
+}
+
+fn recovered(data: &Path) -> Recovered {
+    recover(&StdFiles::new(data), 1, 10_000).expect("what was committed is consistent")
+}
+
+fn numbers(recovered: &Recovered) -> Vec<u64> {
+    recovered.rooms[0].recent.iter().map(|message| message.seq.0).collect()
+}
+
+fn eio() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
+
+/// Fails the operation each time `period` others of its kind are done.
+fn failing(operation: Operation, period: usize, at: usize) -> super::writer::Faults {
+    let mut done = 0;
+    Box::new(move |asked| {
+        if asked != operation {
+            return None;
+        }
+        done += 1;
+        (done % period == at).then(eio)
+    })
+}
+
+#[test]
+fn what_is_committed_is_there_whatever_fails_and_whenever() {
+    let cases = [
+        (Operation::Write, 7, 0),
+        (Operation::Write, 50, 1),
+        (Operation::Sync, 9, 0),
+        (Operation::Sync, 3, 1),
+        (Operation::Seal, 2, 1),
+        (Operation::Open, 2, 0),
+    ];
+    for (operation, period, at) in cases {
+        let data = tempfile::tempdir().expect("a directory");
+        let path = data.path().to_owned();
+        let failures = LocalExecutor::default().run(async move {
+            let mut appender = Appender::new(
+                ShardId(0),
+                SegmentNumber::FIRST,
+                SEGMENT_BYTES,
+                SEGMENT_BYTES,
+                Durability::Commit,
+            );
+            let mut writer = writer(&path, &appender).with_faults(failing(operation, period, at));
+            commit_all(&mut appender, &mut writer, 400).await
+        });
+        assert!(failures > 0, "{operation:?} {period}: the fault was met");
+        let expected: Vec<u64> = (1..=400).collect();
+        assert_eq!(numbers(&recovered(data.path())), expected, "{operation:?} {period}");
+    }
+}
+
+#[test]
+fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    LocalExecutor::default().run(async move {
+        let mut appender =
+            Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
+        let has_failed = Rc::new(Cell::new(false));
+        let fails_once = Rc::clone(&has_failed);
+        let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
+            (operation == Operation::Sync && !fails_once.replace(true)).then(eio)
+        }));
+        assert_eq!(commit_all(&mut appender, &mut writer, 3).await, 1);
+        assert!(has_failed.get());
+        assert_eq!(appender.written().segment, SegmentNumber(2));
+    });
+    assert_eq!(numbers(&recovered(data.path())), [1, 2, 3]);
+}
+
+#[test]
+fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    // A file where the directory of the shard should be: nothing can be prepared.
+    let obstacle = path.join("shard-00");
+    std::fs::write(&obstacle, b"").expect("an obstacle");
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refusals);
+    LocalExecutor::default().run(async move {
+        let mut appender =
+            Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
+        let mut writer = writer(&path, &appender);
+        appender.append(&message(1));
+        let batch = appender.take_batch().expect("a batch");
+        for _ in 0..3 {
+            assert!(matches!(writer.commit(&batch).await, Err(CommitError::Prepare(_))));
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        std::fs::remove_file(&obstacle).expect("the obstacle goes");
+        while writer.commit(&batch).await.is_err() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            assert!(counted.load(Ordering::SeqCst) < 10, "the next order succeeds");
+        }
+        appender.committed(batch);
+    });
+    assert_eq!(numbers(&recovered(data.path())), [1]);
+}

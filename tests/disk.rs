@@ -1,0 +1,145 @@
+//! Disks that fill up, and machines that change: a real small file system, another shard count.
+
+mod harness;
+
+use harness::{Client, Server};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A file system of its own, in memory and small.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None` where this user may not mount, as in most containers.
+    fn mount(at: PathBuf, size: &str) -> Option<SmallDisk> {
+        fs::create_dir(&at).expect("a directory to mount on");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "madang-test"])
+            .arg(&at)
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(SmallDisk { at })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may not have ended yet when a test fails.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+    }
+}
+
+/// Says numbered lines, one after the other, until one is refused. Returns those acknowledged.
+fn fill(alice: &mut Client, first: usize, most: usize) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for number in first..first + most {
+        let text = format!("{number} {}", "x".repeat(3_000));
+        alice.send(&text);
+        let answer = alice.read_line();
+        if answer.starts_with("! ") {
+            assert!(answer.contains("the disk is full"), "{answer}");
+            return acknowledged;
+        }
+        assert_eq!(answer, format!("alice: {text}"));
+        acknowledged.push(answer);
+    }
+    panic!("the disk was not full after {most} messages");
+}
+
+#[test]
+fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let Some(_disk) = SmallDisk::mount(directory.path().join("data"), "7m") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    let ballast = directory.path().join("data").join("ballast");
+    fs::write(&ballast, vec![1; 3 << 20]).expect("a ballast");
+    let mut server = Server::start_on(directory, 1, &[]);
+    let mut alice = server.login_to("alice", "r1");
+    let mut acknowledged = fill(&mut alice, 0, 5_000);
+    assert!(acknowledged.len() > 300, "a segment was filled before: {}", acknowledged.len());
+
+    assert!(alice.ask("/history 3").last().expect("history").contains(&acknowledged[acknowledged.len() - 1]));
+    let mut bob = server.login_to("bob", "r1");
+    alice.expect_next("bob has joined r1");
+    bob.send("/msg alice psst");
+    bob.expect_error(&["the disk is full"]);
+
+    fs::remove_file(&ballast).expect("space returns");
+    let returned_at = Instant::now();
+    loop {
+        alice.send("and on");
+        let answer = alice.read_line();
+        if answer == "alice: and on" {
+            acknowledged.push(answer);
+            break;
+        }
+        assert!(answer.contains("the disk is full"), "{answer}");
+        assert!(returned_at.elapsed() < Duration::from_secs(10), "it recovers by itself");
+        alice.send("/ping");
+        alice.expect_next("pong");
+    }
+    server.kill_nine();
+    let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
+    assert_eq!(stored, acknowledged);
+    server.verify();
+}
+
+#[test]
+fn rooms_go_on_unbroken_on_any_number_of_shards() {
+    let mut server = Server::start(2, &[]);
+    let rooms = ["r1", "r2", "r3", "마당", "general"];
+    for (round, shards) in [2, 1, 4, 2, 3].into_iter().enumerate() {
+        let (status, _) = server.terminate();
+        assert!(status.success());
+        server.start_again_with(shards);
+        for room in rooms {
+            let mut alice = server.login(&format!("alice{shards}"));
+            if room != "general" {
+                alice.enter(room, &format!("alice{shards}"));
+            }
+            for number in 0..5 {
+                alice.send(&format!("{round} {number}"));
+                alice.expect(&format!("alice{shards}: {round} {number}"));
+            }
+            alice.send("/quit");
+            alice.finish_sending();
+            alice.expect_closed();
+        }
+    }
+    server.kill_nine();
+    for room in rooms {
+        let stored = server.export(room);
+        let numbers: Vec<u64> = stored.iter().map(|message| message.seq).collect();
+        assert_eq!(numbers, (1..=25).collect::<Vec<_>>(), "{room}");
+        let texts: Vec<String> = stored.iter().map(|message| message.text.clone()).collect();
+        let expected: Vec<String> =
+            (0..5).flat_map(|round| (0..5).map(move |number| format!("{round} {number}"))).collect();
+        assert_eq!(texts, expected, "{room}");
+    }
+    server.verify();
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let data = directory.path().join("data");
+    let Some(disk) = SmallDisk::mount(data.clone(), "1m") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    let made_read_only = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.at).status();
+    assert!(made_read_only.expect("run mount").success());
+    let output = harness::refused_start(&data, "127.0.0.1:0");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains(&shown(&data)) && words.contains("ead-only"), "{words}");
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
