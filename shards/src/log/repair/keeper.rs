@@ -2,6 +2,7 @@
 
 use crate::log::files::{FilesError, Operation};
 use crate::log::format::{SegmentNumber, directory_name, file_name};
+use crate::log::index::{SNAPSHOT_FILE_NAME, index_file_segment};
 use crate::types::ShardId;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -60,14 +61,14 @@ impl StdKeeper {
         Ok(shelf)
     }
 
-    /// Files beside a segment that describe it, such as its index, no longer do.
-    fn put_away_companions(&self, shard: ShardId, segment: SegmentNumber) -> io::Result<()> {
-        let own = file_name(segment);
-        let stem = own.trim_end_matches("seg");
+    /// Indexes and snapshots of a directory point into the segments that they and earlier ones
+    /// describe: where one is replaced, all are wrong. They are made again from the segments.
+    fn put_away_indexes(&self, shard: ShardId) -> io::Result<()> {
         for entry in fs::read_dir(self.data.join(directory_name(shard)))? {
             let entry = entry?;
             let name = entry.file_name();
-            if name.to_str().is_some_and(|name| name.starts_with(stem) && name != own) {
+            let is_index = |name: &str| index_file_segment(name).is_some() || name == SNAPSHOT_FILE_NAME;
+            if name.to_str().is_some_and(is_index) {
                 let shelf = self.shelf(shard)?;
                 fs::rename(entry.path(), shelf.join(name))?;
                 sync_directory(&shelf)?;
@@ -108,7 +109,7 @@ impl Keeper for StdKeeper {
         let directory = self.data.join(directory_name(shard));
         let path = directory.join(file_name(segment));
         let replace = || -> io::Result<()> {
-            self.put_away_companions(shard, segment)?;
+            self.put_away_indexes(shard)?;
             let unfinished = path.with_extension("repair");
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;

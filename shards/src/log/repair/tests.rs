@@ -434,8 +434,10 @@ fn a_log_on_disk_is_repaired_like_one_in_memory() {
     for segment in memory.segments(SHARD).expect("memory can be listed") {
         std::fs::write(disk.path(SHARD, segment), bytes_of(&memory, SHARD, segment)).expect("room");
     }
-    let index = disk.path(SHARD, segment).with_extension("idx");
-    std::fs::write(&index, "an index").expect("room");
+    let indexes = ["00000000000000000001.idx", "00000000000000000002.idx", "rooms.snapshot"];
+    for name in indexes {
+        std::fs::write(directory.path().join("shard-00").join(name), name).expect("room");
+    }
     let damaged = std::fs::read(disk.path(SHARD, segment)).expect("it is there");
     let planned = plan(&disk, &mut |_| ()).expect("it can be repaired");
     let keeper = StdKeeper::new(directory.path(), "set-aside-now");
@@ -445,7 +447,10 @@ fn a_log_on_disk_is_repaired_like_one_in_memory() {
     let name = format!("00000000000000000002.seg.bytes-0-{}", damaged.len());
     assert_eq!(kept, [shelf.join(name)]);
     assert_eq!(std::fs::read(&kept[0]).expect("it is kept"), damaged);
-    assert!(!index.exists() && shelf.join("00000000000000000002.idx").exists(), "an index of what was");
+    for name in indexes {
+        let is_there = directory.path().join("shard-00").join(name).exists();
+        assert!(!is_there && shelf.join(name).exists(), "{name} describes what was");
+    }
     let report = verify(&disk, &mut |_| ()).expect("it can be read");
     assert_eq!(report.all_faults().count(), 0);
     let is_sealed = |report: &crate::log::SegmentReport| matches!(report.verdict, Verdict::Sealed { .. });
