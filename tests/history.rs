@@ -117,6 +117,38 @@ fn a_lost_or_damaged_index_is_made_again_while_people_read_and_at_the_next_start
 }
 
 #[test]
+fn a_damaged_log_is_refused_repaired_and_served_again_with_its_losses_named() {
+    let mut server = Server::start(1, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, "alice", 1, MESSAGES);
+    assert!(server.terminate().0.success());
+    let segment = indexes(&server)[1].with_extension("seg");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).expect("damage");
+    let refused = harness::refused_start(&server.data(), "127.0.0.1:0");
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains(&segment.display().to_string()) && words.contains("repair"), "{words}");
+
+    assert!(server.log_tool(&["repair", "--yes"]).status.success());
+    server.start_again();
+    let stored = server.export(ROOM);
+    assert_eq!(stored.len() as u64, MESSAGES - 1, "one message was damaged");
+    let lost = (1..).zip(&stored).find(|(number, said)| said.seq != *number).map(|(number, _)| number);
+    let lost: u64 = lost.expect("a number that is lost");
+    let mut bob = server.login_to("bob", ROOM);
+    let lines = bob.ask(&format!("/history 10 after {}", lost - 6));
+    let told = format!("* messages #{lost} to #{lost} are lost");
+    assert_eq!(lines.iter().position(|line| *line == told), Some(5), "{lines:?}");
+    let after = page(&mut bob, &format!("/history 100 after {lost}"));
+    assert_eq!(after, numbered(lost + 1, lost + 100));
+    talk(&mut bob, "bob", MESSAGES + 1, MESSAGES + 100);
+    assert_eq!(page(&mut bob, "/history 100"), numbered(MESSAGES + 1, MESSAGES + 100));
+    server.verify();
+}
+
+#[test]
 fn a_page_that_does_not_fit_is_cut_and_says_how_to_go_on() {
     let server = Server::start(1, &["limits.outbox_bytes_max=65536"]);
     let mut alice = server.login_to("alice", ROOM);

@@ -25,7 +25,7 @@ enum Command {
     Serve(serve::ServeOptions),
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Look into a log: export a room, verify all of it
+    /// Look into a log: export, verify, dump, stats; or repair one
     #[command(subcommand)]
     Log(LogCommand),
     Bench(bench::BenchCommand),

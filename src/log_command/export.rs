@@ -1,27 +1,125 @@
 //! `madang log export`.
 
-use super::output::{finish, standard_output};
+use super::civil;
+use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
-use super::{ExportArguments, Format, Outcome};
-use jiff::tz::TimeZone;
-use madang_shards::log::{Export, ExportError, StdFiles, StoredMessage, export_room};
+use super::record::Lines;
+use super::{LineFormat, LogPlace, Outcome};
+use clap::Args;
+use madang_shards::log::{Export, ExportError, Exported, Selection, StdFiles, StoredMessage, export};
 use madang_shards::types::RoomName;
-use serde::Serialize;
 use std::io::{self, Write};
 
-/// Prints a room. What is damaged is named on standard error; the rest is printed.
+pub const EXAMPLES: &str = "\
+Examples:
+  madang log export --data /var/lib/madang --room general
+  madang log export --data DIR --room match-1 --room match-2 --format jsonl > talk.jsonl
+  madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
+  madang log export --data DIR --all --since 2026-11-20T12:00:00Z
+
+With --all or several rooms, each line names its room; JSON Lines always do. Each room's messages
+come in the order of their numbers; rooms are mixed as the log holds them. Messages that a repair
+recorded as lost are shown in their place, whatever the time range.
+
+Exit codes: 0 all was printed, 1 the log has faults (named on standard error; the rest was
+printed), 2 it could not be read or printed, or the command line is wrong.";
+
+/// Of `madang log export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    #[command(flatten)]
+    place: LogPlace,
+    #[command(flatten)]
+    rooms: Rooms,
+    /// Only messages of this time or later: a date (its start, UTC) or a time of RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = civil::parse)]
+    since: Option<i64>,
+    /// Only messages before this time
+    #[arg(long, value_name = "TIME", value_parser = civil::parse)]
+    until: Option<i64>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LineFormat::Text)]
+    format: LineFormat,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Rooms {
+    /// A room; may be repeated. For whispers, both names with & between them
+    #[arg(long, value_name = "ROOM")]
+    room: Vec<String>,
+    /// Every room
+    #[arg(long)]
+    all: bool,
+}
+
+impl Rooms {
+    fn selection(&self) -> Result<Selection, String> {
+        if self.all {
+            return Ok(Selection::All);
+        }
+        let parsed = self.room.iter().map(|room| {
+            RoomName::from_log(room).map_err(|error| format!("--room {room:?} is no room: {error}"))
+        });
+        parsed.collect::<Result<Vec<_>, _>>().map(Selection::Rooms)
+    }
+}
+
+/// What is printed, and how.
+pub struct Printer<W> {
+    pub output: W,
+    pub lines: Lines,
+    pub format: LineFormat,
+    pub since_us: i64,
+    /// Exclusive.
+    pub until_us: i64,
+    pub printed: u64,
+}
+
+impl<W: Write> Printer<W> {
+    pub fn print(&mut self, exported: Exported<'_>) -> io::Result<()> {
+        match (exported, self.format) {
+            (Exported::Message(message), _) if !self.is_wanted(message) => Ok(()),
+            (Exported::Message(message), format) => {
+                self.printed += 1;
+                match format {
+                    LineFormat::Text => self.lines.message_text(&mut self.output, message),
+                    LineFormat::Jsonl => self.lines.message_json(&mut self.output, message),
+                }
+            }
+            (Exported::Lost { room, gap }, LineFormat::Text) => {
+                self.lines.lost_text(&mut self.output, room, gap)
+            }
+            (Exported::Lost { room, gap }, LineFormat::Jsonl) => {
+                self.lines.lost_json(&mut self.output, room, gap)
+            }
+        }
+    }
+
+    fn is_wanted(&self, message: &StoredMessage) -> bool {
+        (self.since_us..self.until_us).contains(&message.time_us.to_native())
+    }
+}
+
+/// Prints the rooms. What is damaged is named on standard error; the rest is printed.
 pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
-    let room = RoomName::from_log(&arguments.room)
-        .map_err(|error| format!("--room {:?} is no room: {error}", arguments.room))?;
-    let files = StdFiles::new(&arguments.data);
-    let mut output = standard_output();
-    let mut progress = Progress::begin();
-    let mut sink = |message: &StoredMessage| match arguments.format {
-        Format::Text => write_text(&mut output, message),
-        Format::Jsonl => write_json(&mut output, message),
+    let selection = arguments.rooms.selection()?;
+    let files = StdFiles::new(&arguments.place.data);
+    let names_rooms = arguments.rooms.all || arguments.rooms.room.len() > 1;
+    let mut printer = Printer {
+        output: standard_output(),
+        lines: Lines { names_rooms, ..Lines::default() },
+        format: arguments.format,
+        since_us: arguments.since.unwrap_or(i64::MIN),
+        until_us: arguments.until.unwrap_or(i64::MAX),
+        printed: 0,
     };
-    let exported = export_room(&files, &room, &mut sink, &mut |bytes| progress.read(bytes));
+    let mut progress = Progress::begin_beside_output(&files);
+    let exported = export(&files, &selection, &mut |exported| printer.print(exported), &mut |bytes| {
+        progress.read(bytes);
+    });
     progress.clear();
+    let Printer { output, printed, .. } = printer;
     let export = match exported {
         Ok(export) => export,
         Err(ExportError::Sink(error)) => return finish(output, Err(error)).map(|()| Outcome::Sound),
@@ -31,69 +129,22 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         }
     };
     finish(output, Ok(()))?;
-    Ok(report(&export, &room))
-}
-
-fn report(export: &Export, room: &RoomName) -> Outcome {
-    if export.records == 0 {
-        eprintln!("madang: the log holds no message of room '{room}'");
+    if printed == 0 {
+        eprintln!("madang: {}", nothing_printed(arguments, &export));
     }
     for fault in &export.faults {
-        eprintln!("madang: {fault}");
+        eprintln!("madang: {}", visible(&fault.to_string()));
     }
-    if export.faults.is_empty() { Outcome::Sound } else { Outcome::Faulty }
+    Ok(Outcome::of_faults(export.faults.len()))
 }
 
-pub fn write_text(output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
-    let time = timestamp(message)?.to_zoned(TimeZone::UTC).datetime();
-    let (date, clock) = (time.date(), time.time());
-    write!(
-        output,
-        "#{} {date} {:02}:{:02}:{:02} ",
-        message.seq,
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    )?;
-    write_visible(output, &message.author)?;
-    output.write_all(b": ")?;
-    write_visible(output, &message.text)?;
-    output.write_all(b"\n")
-}
-
-/// A log that someone else wrote may hold what steers a terminal: each such character is shown as �.
-fn write_visible(output: &mut impl Write, text: &str) -> io::Result<()> {
-    if !text.chars().any(char::is_control) {
-        return output.write_all(text.as_bytes());
+fn nothing_printed(arguments: &ExportArguments, export: &Export) -> String {
+    match &arguments.rooms.room[..] {
+        _ if export.records > 0 => {
+            format!("none of {} messages is of that time; widen --since and --until", export.records)
+        }
+        [] => "the log holds no message".to_owned(),
+        [room] => format!("the log holds no message of room '{room}'"),
+        _ => "the log holds no message of these rooms".to_owned(),
     }
-    let shown: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    output.write_all(shown.as_bytes())
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    room: &'a str,
-    seq: u64,
-    time: String,
-    author: &'a str,
-    draft: Option<&'a str>,
-    text: &'a str,
-}
-
-pub fn write_json(output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
-    let line = Line {
-        room: &message.room,
-        seq: message.seq.to_native(),
-        time: format!("{:.6}", timestamp(message)?),
-        author: &message.author,
-        draft: Some(message.draft.as_str()).filter(|draft| !draft.is_empty()),
-        text: &message.text,
-    };
-    serde_json::to_writer(&mut *output, &line)?;
-    output.write_all(b"\n")
-}
-
-fn timestamp(message: &StoredMessage) -> io::Result<jiff::Timestamp> {
-    jiff::Timestamp::from_microsecond(message.time_us.to_native())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -1,5 +1,8 @@
-//! Standard output whose reader may leave.
+//! Standard output whose reader may leave, and what may be shown on a terminal.
 
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Buffered standard output.
@@ -21,5 +24,48 @@ pub fn finish(mut output: Output, result: io::Result<()>) -> Result<(), String> 
             let (_, _) = output.into_parts();
             Ok(())
         }
+    }
+}
+
+/// Whether a character steers a terminal or turns the direction of what follows. Nothing that we
+/// stored has one; a log that someone else wrote may.
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with a � for each harmful character.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    // Printable ASCII is the common case.
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect())
+}
+
+/// Writes an object and the end of its line. JSON itself escapes only C0; here everything harmful
+/// is, so that a terminal that shows the line is safe and a program that reads it loses nothing.
+pub fn write_json_line(output: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    object.serialize(&mut serde_json::Serializer::with_formatter(&mut *output, Escaping))?;
+    output.write_all(b"\n")
+}
+
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        // Every harmful character that JSON leaves as it is begins with one of these bytes.
+        while let Some(at) = rest.bytes().position(|b| matches!(b, 0x7f | 0xc2 | 0xe2)) {
+            let (before, from) = rest.split_at(at);
+            let Some(c) = from.chars().next() else { break };
+            writer.write_all(before.as_bytes())?;
+            if is_harmful(c) {
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            } else {
+                writer.write_all(&from.as_bytes()[..c.len_utf8()])?;
+            }
+            rest = &from[c.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
     }
 }

@@ -1,26 +1,23 @@
 //! `madang log verify`.
 
-use super::output::{finish, standard_output};
+use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
-use super::{Outcome, VerifyArguments};
+use super::record::numbers;
+use super::{LogPlace, Outcome};
 use madang_shards::log::{Role, SegmentReport, StdFiles, Verification, verify};
 use std::io::{self, Write};
 
 /// Checks a log: a line for each segment, each fault, and a summary.
-pub fn run(arguments: &VerifyArguments) -> Result<Outcome, String> {
-    let files = StdFiles::new(&arguments.data);
-    let mut progress = Progress::begin();
+pub fn run(place: &LogPlace) -> Result<Outcome, String> {
+    let files = StdFiles::new(&place.data);
+    let mut progress = Progress::begin(&files, 1);
     let verified = verify(&files, &mut |report| progress.read(report.file_bytes));
     progress.clear();
     let verification = verified.map_err(|error| error.to_string())?;
     let mut output = standard_output();
     let printed = print(&mut output, &verification);
     finish(output, printed)?;
-    Ok(if faults(&verification) == 0 { Outcome::Sound } else { Outcome::Faulty })
-}
-
-pub fn faults(verification: &Verification) -> usize {
-    verification.faults.len() + verification.segments.iter().map(|report| report.faults.len()).sum::<usize>()
+    Ok(Outcome::of_faults(verification.all_faults().count()))
 }
 
 pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result<()> {
@@ -36,16 +33,31 @@ pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result
             state(report)
         )?;
         for fault in &report.faults {
-            writeln!(output, "  fault: byte {}: {}", fault.offset_bytes, fault.kind)?;
+            let kind = fault.kind.to_string();
+            writeln!(output, "  fault: byte {}: {}", fault.offset_bytes, visible(&kind))?;
         }
     }
     for fault in &verification.faults {
-        writeln!(output, "fault: {fault}")?;
+        writeln!(output, "fault: {}", visible(&fault.to_string()))?;
     }
+    for lost in &verification.lost {
+        let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
+        writeln!(output, "known loss: {numbers} lost in room '{room}', and recorded so by a repair")?;
+    }
+    writeln!(output, "{}", summary(verification))
+}
+
+pub fn summary(verification: &Verification) -> String {
+    let segments = &verification.segments;
     let records: u64 = segments.iter().map(|report| report.counts.records).sum();
     let bytes: u64 = segments.iter().map(|report| report.file_bytes).sum();
-    let (count, rooms, faults) = (segments.len(), verification.rooms, faults(verification));
-    writeln!(output, "{count} segments, {bytes} bytes, {rooms} rooms, {records} messages, {faults} faults")
+    let (count, rooms, faults) = (segments.len(), verification.rooms, verification.all_faults().count());
+    let summary =
+        format!("{count} segments, {bytes} bytes, {rooms} rooms, {records} messages, {faults} faults");
+    match verification.lost.len() {
+        0 => summary,
+        known => format!("{summary}, {known} known losses"),
+    }
 }
 
 fn state(report: &SegmentReport) -> String {

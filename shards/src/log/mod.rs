@@ -8,6 +8,7 @@ mod files;
 mod format;
 mod index;
 mod read;
+mod repair;
 #[cfg(test)]
 mod testing;
 
@@ -16,8 +17,8 @@ pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use files::{Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles};
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
-    HeaderFault, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan,
-    SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
+    HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    Scan, SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
     directory_name, file_name,
 };
 pub use index::{
@@ -27,7 +28,11 @@ pub use index::{
     SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
-    Export, ExportError, Fault, FaultKind, IndexError, Location, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
-    RecoveredRoom, RecoveryError, Role, SegmentReport, Summary, Tails, Verification, export_room, load_tails,
-    rebuild_index, recover, verify,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
+    LostRange, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role, SegmentReport,
+    Selection, Statistics, Summary, Tails, Verification, dump, export, load_tails, rebuild_index, recover,
+    statistics, verify,
+};
+pub use repair::{
+    Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,
 };

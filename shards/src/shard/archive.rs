@@ -124,11 +124,13 @@ impl Archive {
 
     /// The segment that was appended to is finished, by another or by the end of the server.
     pub fn leave(&mut self, sealed: &SealedSegment, next: SegmentNumber) {
-        let left = std::mem::replace(&mut self.open, IndexBuilder::new(self.directory, next));
+        let mut left = std::mem::replace(&mut self.open, IndexBuilder::new(self.directory, next));
         if left.rooms().len() == 0 {
             return;
         }
         let tails = &self.tails;
+        // Rooms count on from the heads that the start has checked.
+        left.excuse_gaps(|key| tails.get(&key));
         let index = left.seal(sealed.end_offset_bytes, |room| tails.get(&room.key()));
         // The tails follow from the same numbers that the rooms count by.
         let index = index.unwrap_or_else(|fault| panic!("a room's numbers go on across segments: {fault}"));
@@ -179,6 +181,8 @@ impl Archive {
         }
         self.queue.pop_front();
         let key = waiting.room.key();
+        // A gap before the open segment is of lost messages.
+        self.open.excuse_gap_of(key, self.tails.get(&key));
         let runs = self.open.room(key).map(|(first, positions)| OpenRun {
             directory: self.directory,
             segment: self.open.segment(),
@@ -187,7 +191,10 @@ impl Archive {
         });
         let page = Page::After { seq: Seq(waiting.first.0 - 1), count: waiting.count };
         let tail = self.tails.get(&key);
-        Some((id, PageQuery::new(&waiting.room, page, waiting.head, tail, runs.as_slice())))
+        // Numbers above the last stored message are of messages that a repair recorded as lost.
+        let stored_last = runs.and_then(|run| run.last()).max(tail.map(|tail| tail.head)).unwrap_or_default();
+        let head = waiting.head.min(stored_last);
+        Some((id, PageQuery::new(&waiting.room, page, head, tail, runs.as_slice())))
     }
 
     /// Whether a query waits that may begin.

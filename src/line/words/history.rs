@@ -11,7 +11,10 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
     if is_gap_first {
         gap(page, style, out);
     }
+    let mut next = first;
     for message in &page.messages {
+        lost_before(message.seq, next, style, out);
+        next = Some(message.seq.next());
         let (seq, time, author, text) = (message.seq, Civil(message.time), &message.author, &message.text);
         line(out, style, format_args!("#{seq} {time} {author}: {text}"));
     }
@@ -27,6 +30,13 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
     if matches!(asked, Page::After { .. }) && last.seq < page.head {
         let (more, last) = (page.head.0 - last.seq.0, last.seq);
         line(out, style, format_args!("* {more} more (try /history after {last})"));
+    }
+}
+
+/// Numbers that are skipped between messages are of messages that a repair could not save.
+fn lost_before(seq: Seq, next: Option<Seq>, style: Style, out: &mut Vec<u8>) {
+    if let Some(next) = next.filter(|next| *next < seq) {
+        line(out, style, format_args!("* messages #{next} to #{} are lost", Seq(seq.0 - 1)));
     }
 }
 

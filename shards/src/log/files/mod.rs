@@ -87,6 +87,10 @@ pub enum Operation {
     Remove,
     /// Writing an index.
     Index,
+    /// Keeping a copy of what a repair takes away.
+    Keep,
+    /// Putting a repaired segment in place.
+    Replace,
 }
 
 /// A file could not be used.
@@ -100,6 +104,14 @@ pub struct FilesError {
     pub source: io::Error,
 }
 
+impl FilesError {
+    /// Whether the file is gone: to a tool that reads a running server's log, retention took it
+    /// between the listing and the reading.
+    pub fn is_gone(&self) -> bool {
+        self.operation == Operation::Read && self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
 impl fmt::Display for FilesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tried, remedy) = match self.operation {
@@ -108,6 +120,8 @@ impl fmt::Display for FilesError {
             Operation::Seal => ("finish segment", "make the directory writable and free some space"),
             Operation::Remove => ("remove empty segment", "make its directory writable"),
             Operation::Index => ("write index", "make its directory writable and free some space"),
+            Operation::Keep => ("set aside a copy as", "free some space, and repair again"),
+            Operation::Replace => ("replace segment", "free some space, and repair again"),
         };
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",

@@ -127,6 +127,21 @@ pub fn read_frame(segment: &[u8], offset_bytes: usize, place: Place) -> Option<F
     })
 }
 
+/// What the bytes at `offset_bytes` look like, **whatever their checksum says**: a guess at what a
+/// damaged frame held.
+pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<&StoredRecord> {
+    let rest = segment.get(offset_bytes..)?;
+    if rest.len() < FRAME_HEADER_BYTES {
+        return None;
+    }
+    let length = u32_at(rest, 0) as usize;
+    if length == 0 || length > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let payload = rest.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length)?;
+    rkyv::api::low::access::<StoredRecord, Failure>(payload).ok()
+}
+
 fn checksum_of(frame: &[u8], place: Place, offset_bytes: usize) -> u32 {
     let mut covered = [0; 32];
     covered[..4].copy_from_slice(&frame[..4]);

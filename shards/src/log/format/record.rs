@@ -21,6 +21,9 @@ pub enum Record<'a> {
     Seal(SealRecord),
     /// An earlier segment failed before its end. Always the first frame of its segment.
     Abandoned(AbandonedRecord),
+    /// Messages that were stored are gone for good. A repair writes these, as the first frames of
+    /// a segment that holds nothing else.
+    Lost(LostRecord<'a>),
 }
 
 /// A message as it is stored. It names its room in full, so that a damaged frame loses only itself.
@@ -88,6 +91,18 @@ pub struct AbandonedRecord {
     pub end_offset_bytes: u64,
 }
 
+/// Messages of a room that can no longer be read: their numbers stay taken.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub struct LostRecord<'a> {
+    /// The room's name as shown.
+    #[rkyv(with = Inline)]
+    pub room: &'a str,
+    /// The number of the first.
+    pub first: u64,
+    /// The number of the last.
+    pub last: u64,
+}
+
 /// A record as it lies in a segment, validated.
 pub type StoredRecord = ArchivedRecord<'static>;
 /// A message as it lies in a segment, validated.
@@ -151,6 +166,9 @@ impl fmt::Debug for StoredRecord {
             StoredRecord::Message(message) => message.fmt(f),
             StoredRecord::Seal(seal) => seal.fmt(f),
             StoredRecord::Abandoned(abandoned) => abandoned.fmt(f),
+            StoredRecord::Lost(lost) => {
+                write!(f, "lost: #{} to #{} of {:?}", lost.first, lost.last, lost.room.as_str())
+            }
         }
     }
 }

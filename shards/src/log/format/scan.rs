@@ -200,7 +200,7 @@ impl Survey {
 const ZEROS_SKIPPED_BYTES: usize = 4096;
 
 /// The first valid frame that starts in `from..end`. `from` is aligned.
-fn next_frame(segment: &[u8], place: Place, from: usize, end: usize) -> Option<Frame<'_>> {
+pub fn next_frame(segment: &[u8], place: Place, from: usize, end: usize) -> Option<Frame<'_>> {
     let mut at = from;
     while at < end {
         if let Some(chunk) = segment.get(at..at + ZEROS_SKIPPED_BYTES)

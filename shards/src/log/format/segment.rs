@@ -3,8 +3,8 @@
 use crate::types::ShardId;
 use std::fmt;
 
-/// The newest format that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format that this program writes and reads. Version 2 added the record `Lost`.
+pub const FORMAT_VERSION: u32 = 2;
 /// The bytes before the first frame.
 pub const HEADER_BYTES: usize = 64;
 /// The smallest segment: a few of the longest frames fit.

@@ -285,3 +285,21 @@ fn the_longest_of_everything_fits_a_frame() {
     push_frame(&mut frame, &Record::Message(MessageRecord::from(&said)));
     assert!(frame.len() <= FRAME_BYTES_MAX);
 }
+
+/// What version 1 wrote must read for ever: adding records may not move anything.
+#[test]
+fn a_message_lies_on_disk_as_it_did_in_version_1() {
+    const FRAME: &str = concat!(
+        "480000009dd9c2920100000004000000",
+        "7477656c766520627974657300000000",
+        "00000000000000007231ffffffffffff",
+        "070000000000000007e025dafe5b0600",
+        "626f62ffffffffffffffffffffffffff",
+        "8c000000c0ffffff0000000000000000"
+    );
+    let mut frame = Vec::new();
+    push_frame(&mut frame, &Record::Message(MessageRecord::from(&message("r1", 7, "twelve bytes"))));
+    stamp_frames(&mut frame, PLACE, 64, 1, 64);
+    let written: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(written, FRAME);
+}

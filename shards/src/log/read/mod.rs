@@ -1,22 +1,36 @@
 //! Reading logs back: at start, and by tools.
 
+mod dump;
 mod export;
 mod fault;
+mod lost;
 mod plan;
+mod readable;
 mod recovered;
 mod recovery;
 mod rooms;
 mod segment;
+mod stats;
 mod tails;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod walk;
 
-pub use export::{Export, ExportError, export_room};
+pub use dump::{Dumped, DumpedSegment, dump};
+pub use export::{Export, ExportError, Exported, Selection, export};
 pub use fault::{Fault, FaultKind, Location};
+pub use lost::{Gap, LostRange};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 pub use recovery::{RecoveryError, recover};
+pub use stats::{Statistics, statistics};
 pub use tails::{IndexError, Tails, load_tails, rebuild_index};
 pub use verify::{Verification, verify};
 pub use walk::{Role, SegmentReport};
+
+/// What a repair reads with.
+pub(super) mod for_repair {
+    pub use super::plan::Plan;
+    pub use super::readable::Readable;
+    pub use super::recovery::begins_late;
+}

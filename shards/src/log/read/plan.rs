@@ -1,11 +1,13 @@
 //! Which segments of a directory there are, and where those end that failed.
 
+use super::lost::{LostRange, lost_ranges};
 use crate::log::files::{Files, FilesError};
-use crate::log::format::{
-    ABANDONED_FRAME_BYTES, HEADER_BYTES, Place, SegmentNumber, StoredRecord, read_frame,
-};
+use crate::log::format::{HEADER_BYTES, Place, SegmentHeader, SegmentNumber, StoredRecord, read_frame};
 use crate::types::ShardId;
 use rkyv::util::AlignedVec;
+
+/// Enough for the header and the longest note that can be a segment's first frame.
+const START_BYTES: usize = 4096;
 
 /// The segments of one shard's directory.
 #[derive(Debug)]
@@ -15,6 +17,10 @@ pub struct Plan {
     pub segments: Vec<SegmentNumber>,
     /// What segments say of earlier ones that failed.
     abandoned: Vec<Abandoned>,
+    /// What repairs recorded as lost.
+    pub lost: Vec<LostRange>,
+    /// How many shards there were, when all headers agree on it.
+    pub shard_count: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,20 +33,37 @@ struct Abandoned {
 
 impl Plan {
     pub fn of(files: &dyn Files, shard: ShardId) -> Result<Plan, FilesError> {
-        let segments = files.segments(shard)?;
+        let mut segments = files.segments(shard)?;
+        let mut gone = Vec::new();
         let mut start = AlignedVec::new();
-        let mut abandoned = Vec::new();
+        let (mut abandoned, mut lost, mut shard_counts) = (Vec::new(), Vec::new(), Vec::new());
         for &by in &segments {
-            files.read_start(shard, by, HEADER_BYTES + ABANDONED_FRAME_BYTES, &mut start)?;
+            match files.read_start(shard, by, START_BYTES, &mut start) {
+                Err(error) if error.is_gone() => {
+                    gone.push(by);
+                    continue;
+                }
+                result => result?,
+            }
             let place = Place { shard, segment: by };
-            let first = read_frame(&start, HEADER_BYTES, place).and_then(|frame| frame.record());
-            if let Some(StoredRecord::Abandoned(note)) = first {
-                let left = SegmentNumber(note.segment.to_native());
-                let end_bytes = usize::try_from(note.end_offset_bytes.to_native()).unwrap_or(usize::MAX);
-                abandoned.push(Abandoned { left, end_bytes, by });
+            shard_counts.push(SegmentHeader::decode(&start, shard, by).ok().map(|header| header.shard_count));
+            match read_frame(&start, HEADER_BYTES, place).and_then(|frame| frame.record()) {
+                Some(StoredRecord::Abandoned(note)) => {
+                    let left = SegmentNumber(note.segment.to_native());
+                    let end_bytes = usize::try_from(note.end_offset_bytes.to_native()).unwrap_or(usize::MAX);
+                    abandoned.push(Abandoned { left, end_bytes, by });
+                }
+                Some(StoredRecord::Lost(_)) => {
+                    files.read(shard, by, &mut start)?;
+                    lost.extend(lost_ranges(&start, place));
+                }
+                _ => {}
             }
         }
-        Ok(Plan { shard, segments, abandoned })
+        segments.retain(|segment| !gone.contains(segment));
+        shard_counts.dedup();
+        let shard_count = if let [one] = shard_counts[..] { one } else { None };
+        Ok(Plan { shard, segments, abandoned, lost, shard_count })
     }
 
     /// Where the committed part of a segment ends, if a later one says so.

@@ -1,5 +1,6 @@
 //! What a start learns from the log.
 
+use super::lost::Gap;
 use super::walk::SegmentReport;
 use crate::log::format::SegmentNumber;
 use crate::types::{DraftId, Message, RoomName, Seq, UserKey};
@@ -28,6 +29,8 @@ pub struct RecoveredRoom {
     pub head: Seq,
     /// Its newest messages, oldest first.
     pub recent: Vec<Arc<Message>>,
+    /// The numbers of messages that a repair recorded as lost, in order.
+    pub lost: Vec<Gap>,
     /// Its newest draft ids, oldest first; at most [`RECENT_DRAFTS_MAX`].
     pub recent_drafts: Vec<RecentDraft>,
 }

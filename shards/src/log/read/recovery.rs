@@ -8,7 +8,7 @@ use super::walk::{Role, SegmentReport, walk};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{Place, RecordError, SegmentNumber, StoredMessage};
-use crate::types::{Message, ShardId};
+use crate::types::{Message, Seq, ShardId};
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +46,8 @@ impl fmt::Display for RecoveryError {
         }
         write!(
             f,
-            "see all with `madang log verify --data DIR`; restore the files from a copy, or pass another --data"
+            "see all with `madang log verify --data DIR`; restore the files from a copy, or keep what is intact \
+             with `madang log repair --data DIR`"
         )
     }
 }
@@ -149,6 +150,7 @@ fn read_directory(files: &dyn Files, shard: ShardId, recent_max: usize) -> Resul
     let plan = Plan::of(files, shard)?;
     let mut directory = Directory { shard, rooms: Rooms::new(), reports: Vec::new(), faults: Vec::new() };
     let Directory { rooms, reports, faults, .. } = &mut directory;
+    plan.lost.iter().for_each(|lost| rooms.excuse(lost));
     let mut keep = |at: Location, message: &StoredMessage| {
         let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, recent_max));
         if let Err(error) = kept {
@@ -182,12 +184,22 @@ fn keep_newest(
 
 fn recovered(room: Room<Newest>, recent_max: usize) -> RecoveredRoom {
     let head = room.head();
+    let lost = room.lost();
     let Newest { messages: mut recent, drafts: mut recent_drafts } = room.kept;
     recent.sort_unstable_by_key(|message| message.seq);
     recent.drain(..recent.len().saturating_sub(recent_max));
+    recent.drain(..unconnected(&recent, head));
     recent_drafts.sort_unstable_by_key(|draft| draft.seq);
     recent_drafts.drain(..recent_drafts.len().saturating_sub(RECENT_DRAFTS_MAX));
-    RecoveredRoom { name: room.name, head, recent, recent_drafts }
+    RecoveredRoom { name: room.name, head, recent, lost, recent_drafts }
+}
+
+/// How many of the oldest do not lead up to the head without a gap, because a repair found some
+/// lost: what a room keeps in memory has none.
+fn unconnected(recent: &[Arc<Message>], head: Seq) -> usize {
+    let wanted = (0..=head.0).rev().map(Seq);
+    let connected = recent.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
+    recent.len() - connected.count()
 }
 
 /// Finishes what a crash left open, and removes what holds nothing.

@@ -1,6 +1,7 @@
 //! Whether the numbers of every room are all there.
 
 use super::fault::{Fault, FaultKind, Location};
+use super::lost::{Gap, LostRange};
 use crate::log::files::Files;
 use crate::log::format::{RecordError, StoredMessage};
 use crate::types::{RoomKey, RoomName, Seq};
@@ -22,14 +23,29 @@ pub struct Room<T> {
     pub name: RoomName,
     /// One run, unless the room's home moved, or something is lost.
     runs: SmallVec<[Run; 1]>,
+    /// What repairs recorded as lost, in no order.
+    lost: Vec<Gap>,
     /// What the reader keeps of it.
     pub kept: T,
 }
 
 impl<T> Room<T> {
-    /// The highest number.
+    /// The highest number, also of a message that is known to be lost: it stays taken.
     pub fn head(&self) -> Seq {
-        self.runs.iter().map(|run| run.last).max().unwrap_or_default()
+        let lost = self.lost.iter().map(|gap| gap.last);
+        self.runs.iter().map(|run| run.last).chain(lost).max().unwrap_or_default()
+    }
+
+    /// What repairs recorded as lost, in order.
+    pub fn lost(&self) -> Vec<Gap> {
+        let mut lost = self.lost.clone();
+        lost.sort_unstable();
+        lost
+    }
+
+    /// Whether it has messages, beyond those that are lost.
+    pub fn has_messages(&self) -> bool {
+        !self.runs.is_empty()
     }
 
     fn count(&mut self, seq: Seq, at: Location) {
@@ -39,20 +55,23 @@ impl<T> Room<T> {
         }
     }
 
-    /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone.
+    /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone,
+    /// and may lack what a repair recorded as lost.
     pub fn check(&mut self, files: &dyn Files, may_begin_late: bool, faults: &mut Vec<Fault>) {
         self.runs.sort_unstable_by_key(|run| (run.first, run.last));
         let mut last = if may_begin_late { None } else { Some(Seq::ZERO) };
         for run in &self.runs {
             let room = || self.name.as_str().to_owned();
-            let kind = match last {
-                Some(last) if run.first <= last => Some(FaultKind::Repeated { room: room(), seq: run.first }),
-                Some(last) if run.first > last.next() => {
-                    Some(FaultKind::Lost { room: room(), first: last.next(), last: Seq(run.first.0 - 1) })
+            let mut add = |kind| faults.push(Fault::new(files, run.at, kind));
+            match last {
+                Some(last) if run.first <= last => add(FaultKind::Repeated { room: room(), seq: run.first }),
+                Some(last) => {
+                    for Gap { first, last } in Gap::between(last, run.first).unknown(&mut self.lost) {
+                        add(FaultKind::Lost { room: room(), first, last });
+                    }
                 }
-                _ => None,
-            };
-            faults.extend(kind.map(|kind| Fault::new(files, run.at, kind)));
+                None => {}
+            }
             last = last.max(Some(run.last));
         }
     }
@@ -87,9 +106,16 @@ impl<T: Default> Rooms<T> {
         Ok(room)
     }
 
+    /// Takes note of messages that are known to be lost.
+    pub fn excuse(&mut self, lost: &LostRange) {
+        let index = self.index_of(&lost.room);
+        self.rooms[index].lost.push(lost.gap);
+    }
+
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            self.rooms.push(Room { name: name.clone(), runs: SmallVec::new(), kept: T::default() });
+            let (runs, lost) = (SmallVec::new(), Vec::new());
+            self.rooms.push(Room { name: name.clone(), runs, lost, kept: T::default() });
             self.rooms.len() - 1
         })
     }
@@ -99,6 +125,7 @@ impl<T: Default> Rooms<T> {
         for room in other.rooms {
             let index = self.index_of(&room.name);
             self.rooms[index].runs.extend(room.runs);
+            self.rooms[index].lost.extend(room.lost);
             merge(&mut self.rooms[index].kept, room.kept);
         }
     }

@@ -152,12 +152,13 @@ fn rebuild<F: Files + IndexFiles>(
     let mut buffer = AlignedVec::new();
     files.read(shard, segment, &mut buffer)?;
     let scanned = IndexBuilder::scan(&buffer, shard, segment, plan.limit_bytes(segment));
-    let (builder, end_bytes) =
+    let (mut builder, end_bytes) =
         scanned.map_err(|source| IndexError::Rebuild { path: files.path(shard, segment), source })?;
     if builder.rooms().len() == 0 {
         return Ok(None);
     }
     let tails = tails_before(files, &builder, known)?;
+    builder.excuse_gaps(|key| tails.get(&key));
     let index = builder.seal(end_bytes, |room| tails.get(&room.key()))?;
     let bytes = index.encode();
     files.write_index(shard, segment, &bytes)?;
@@ -171,33 +172,31 @@ fn tails_before<F: Files + IndexFiles>(
     builder: &IndexBuilder,
     known: &Tails,
 ) -> Result<HashMap<RoomKey, RoomTail>, IndexError> {
-    let mut before = HashMap::new();
-    let mut wanted: HashMap<RoomKey, Seq> = HashMap::new();
+    let mut before = Tails::default();
+    let mut unsure: HashMap<RoomKey, Seq> = HashMap::new();
     for (name, first) in builder.rooms() {
         match known.rooms.get(&name.key()) {
-            Some(tail) if tail.head.next() == first => {
-                before.insert(name.key(), tail.clone());
-            }
+            Some(tail) if tail.head.next() == first => before.take(name.key(), tail.clone()),
             _ if first == Seq(1) => {}
             _ => {
-                wanted.insert(name.key(), first);
+                unsure.insert(name.key(), first);
             }
         }
     }
-    if wanted.is_empty() {
-        return Ok(before);
+    if unsure.is_empty() {
+        return Ok(before.rooms);
     }
     for shard in files.shards()? {
         for segment in Plan::of(files, shard)?.segments {
             let Some(table) = read_table(files, shard, segment)? else { continue };
             for (name, tail) in table.tails().flatten() {
-                if wanted.get(&name.key()).is_some_and(|first| tail.head.next() == *first) {
-                    before.insert(name.key(), tail);
+                if unsure.get(&name.key()).is_some_and(|first| tail.head < *first) {
+                    before.take(name.key(), tail);
                 }
             }
         }
     }
-    Ok(before)
+    Ok(before.rooms)
 }
 
 #[cfg(test)]

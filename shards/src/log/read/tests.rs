@@ -18,11 +18,13 @@ fn texts(range: std::ops::RangeInclusive<u64>) -> Vec<Message> {
 fn exported(files: &MemoryFiles, room: &str) -> Vec<u64> {
     let mut numbers = Vec::new();
     let room = RoomName::from_log(room).expect("a room name");
-    let mut sink = |message: &crate::log::StoredMessage| {
+    let mut sink = |exported: Exported<'_>| {
+        let Exported::Message(message) = exported else { panic!("nothing is lost") };
         numbers.push(message.number().0);
         Ok(())
     };
-    let export = export_room(files, &room, &mut sink, &mut |_| ()).expect("memory can be read");
+    let export = export(files, &Selection::Rooms(vec![room]), &mut sink, &mut |_| ());
+    let export = export.expect("memory can be read");
     assert!(export.faults.is_empty(), "{:?}", export.faults);
     assert_eq!(export.records, numbers.len() as u64);
     numbers

@@ -1,7 +1,9 @@
 //! Checking a whole log without changing it, also one that is being written.
 
 use super::fault::{Fault, FaultKind, Location};
+use super::lost::LostRange;
 use super::plan::Plan;
+use super::readable::Readable;
 use super::recovery::begins_late;
 use super::rooms::Rooms;
 use super::segment::READS_OF_A_RUNNING_LOG;
@@ -19,6 +21,15 @@ pub struct Verification {
     pub rooms: u64,
     /// What is wrong with the numbers of messages.
     pub faults: Vec<Fault>,
+    /// What repairs recorded as lost: no fault any more.
+    pub lost: Vec<LostRange>,
+}
+
+impl Verification {
+    /// Everything that is wrong.
+    pub fn all_faults(&self) -> impl Iterator<Item = &Fault> {
+        self.segments.iter().flat_map(|report| &report.faults).chain(&self.faults)
+    }
 }
 
 /// Reads every segment, and reports each to `progress` when it was read. Directories come in
@@ -36,9 +47,13 @@ pub fn verify(
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
         let mut of_directory: Rooms<()> = Rooms::new();
+        plan.lost.iter().for_each(|lost| of_directory.excuse(lost));
+        verification.lost.extend(plan.lost.iter().cloned());
+        let mut readable = Readable::default();
         let faults = &mut verification.faults;
         let mut count = |at: Location, message: &StoredMessage| {
-            if let Err(error) = of_directory.count(at, message) {
+            let counted = of_directory.count(at, message).map(|_| ());
+            if let Err(error) = counted.and_then(|()| readable.check(message)) {
                 faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
             }
         };
@@ -50,7 +65,7 @@ pub fn verify(
     }
     let may_begin_late = begins_late(&verification.segments);
     for mut room in rooms.into_rooms() {
-        verification.rooms += 1;
+        verification.rooms += u64::from(room.has_messages());
         room.check(files, may_begin_late, &mut verification.faults);
     }
     Ok(verification)

@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
-use super::segment::{SegmentContents, with_segment};
+use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{HeaderFault, SealRecord, SegmentNumber, StoredMessage, Verdict};
 use crate::types::ShardId;
@@ -70,13 +70,17 @@ pub fn walk(
 ) -> Result<(), FilesError> {
     let mut is_followed = false;
     for (index, &segment) in plan.segments.iter().enumerate().rev() {
-        let mut report = with_segment(files, plan, segment, buffer, reads, |contents| {
+        let read = with_segment(files, plan, segment, buffer, reads, |contents| {
             for (offset, message) in contents.messages.iter().rev() {
                 let offset_bytes = *offset as u64;
                 visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
             }
             report_of(files, plan, segment, contents, is_followed)
-        })?;
+        });
+        let mut report = match read {
+            Err(error) if error.is_gone() && reads == READS_OF_A_RUNNING_LOG => continue,
+            report => report?,
+        };
         let before = index.checked_sub(1).map(|earlier| plan.segments[earlier]);
         if let Some((first, last)) = before.and_then(|before| plan.missing_between(before, segment)) {
             let at = Location { shard: plan.shard, segment, offset_bytes: 0 };

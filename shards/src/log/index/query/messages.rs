@@ -33,6 +33,9 @@ pub fn message_reads(pieces: &[Piece]) -> Vec<MessageRead> {
     for piece in pieces {
         let mut is_first = true;
         for (number, position) in (piece.first.0..).zip(&piece.positions) {
+            if position.is_lost() {
+                continue;
+            }
             let (start, end) = (position.offset_bytes(), position.offset_bytes() + position.frame_bytes());
             let frame = (Seq(number), start, end);
             match reads.last_mut().filter(|_| !is_first) {

@@ -38,7 +38,7 @@ impl OpenRun<'_> {
 /// A page, as far as it is stored.
 #[derive(Clone, Debug, Default)]
 pub struct FoundPage {
-    /// Oldest first, without a gap.
+    /// Oldest first. A number that is missing between two of them is of a message that is lost.
     pub messages: Vec<Arc<Message>>,
     /// The first and the last number that were asked for and have expired.
     pub expired: Option<(Seq, Seq)>,

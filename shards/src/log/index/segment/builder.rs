@@ -19,6 +19,7 @@ pub struct IndexBuilder {
     directory: ShardId,
     segment: SegmentNumber,
     rooms: HashMap<RoomKey, OpenRoom>,
+    /// Numbers taken, those of lost messages too.
     messages: u64,
 }
 
@@ -27,6 +28,19 @@ struct OpenRoom {
     name: RoomName,
     first: Seq,
     positions: Vec<FramePosition>,
+}
+
+impl OpenRoom {
+    /// Returns how many numbers it excused.
+    fn excuse_gap(&mut self, tail: Option<&RoomTail>) -> u64 {
+        let head = tail.map_or(Seq(self.first.0 - 1), |tail| tail.head);
+        let lost = self.first.0.saturating_sub(head.0 + 1);
+        if lost > 0 {
+            self.positions.splice(0..0, (0..lost).map(|_| FramePosition::LOST));
+            self.first = head.next();
+        }
+        lost
+    }
 }
 
 /// A room's numbers in a segment do not go on from its tail.
@@ -72,6 +86,29 @@ impl IndexBuilder {
         assert_eq!(seq, next, "messages of a room are committed in the order of their numbers");
         open.positions.push(position);
         self.messages += 1;
+    }
+
+    /// The messages of a room from its last one here up to `seq` are lost, as a repair recorded.
+    pub fn skip_to(&mut self, key: RoomKey, seq: Seq) {
+        let Some(open) = self.rooms.get_mut(&key) else { return };
+        let lost = seq.0.saturating_sub(open.first.0 + open.positions.len() as u64);
+        open.positions.extend((0..lost).map(|_| FramePosition::LOST));
+        self.messages += lost;
+    }
+
+    /// Takes what lies between a room's earlier messages and its first here for lost. The caller
+    /// knows that no earlier segment is left out: only what a repair recorded is missing.
+    pub fn excuse_gaps<'t>(&mut self, mut tail_of: impl FnMut(RoomKey) -> Option<&'t RoomTail>) {
+        for (key, open) in &mut self.rooms {
+            self.messages += open.excuse_gap(tail_of(*key));
+        }
+    }
+
+    /// The same for one room.
+    pub fn excuse_gap_of(&mut self, key: RoomKey, tail: Option<&RoomTail>) {
+        if let Some(open) = self.rooms.get_mut(&key) {
+            self.messages += open.excuse_gap(tail);
+        }
     }
 
     /// Remembers a batch that is committed: `said` are its messages, in the order they were

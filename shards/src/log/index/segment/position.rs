@@ -15,6 +15,14 @@ const BLOCK_BYTES: u64 = BLOCK_POSITIONS * POSITION_BYTES as u64 + 4;
 pub struct FramePosition([u8; POSITION_BYTES]);
 
 impl FramePosition {
+    /// Of a message that a repair recorded as lost: its number is taken, and it is nowhere.
+    pub const LOST: FramePosition = FramePosition([0; POSITION_BYTES]);
+
+    /// Whether the message is known to be lost.
+    pub fn is_lost(self) -> bool {
+        self == FramePosition::LOST
+    }
+
     /// The frame of `frame_bytes` at `offset_bytes` of its segment.
     ///
     /// # Panics

@@ -1,0 +1,165 @@
+//! Messages of some rooms or all, each room's in order, with the memory of one segment and a few
+//! words for each room.
+
+mod order;
+mod selection;
+#[cfg(test)]
+mod tests;
+
+pub use selection::Selection;
+
+use super::fault::{Fault, FaultKind, Location};
+use super::lost::Gap;
+use super::plan::Plan;
+use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
+use crate::log::files::{Files, FilesError};
+use crate::log::format::{SegmentNumber, StoredMessage};
+use crate::types::Seq;
+use order::reading_order;
+use rkyv::util::AlignedVec;
+use selection::RoomTable;
+use std::io;
+
+/// What an export gives next.
+#[derive(Clone, Copy, Debug)]
+pub enum Exported<'a> {
+    /// A message.
+    Message(&'a StoredMessage),
+    /// Messages that a repair recorded as lost, in their place.
+    Lost {
+        /// The room's name.
+        room: &'a str,
+        /// The numbers.
+        gap: Gap,
+    },
+}
+
+/// What an export gave.
+#[derive(Debug, Default)]
+pub struct Export {
+    /// How many messages.
+    pub records: u64,
+    /// What was in the way. The export went on behind it.
+    pub faults: Vec<Fault>,
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A file could not be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// What was read could not be given on.
+    #[error("cannot write the export: {0}")]
+    Sink(#[source] io::Error),
+}
+
+/// Gives every message of the selected rooms to `sink`, each room's in the order of their numbers,
+/// and the length of each segment read to `progress`.
+///
+/// # Errors
+/// [`ExportError`] when a segment cannot be read, or `sink` fails.
+pub fn export(
+    files: &dyn Files,
+    selection: &Selection,
+    sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Export, ExportError> {
+    let plans = files.shards()?.into_iter().map(|shard| Plan::of(files, shard));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let mut rooms: RoomTable<History> = RoomTable::new(selection);
+    for lost in plans.iter().flat_map(|plan| &plan.lost) {
+        if let Some(room) = rooms.find(lost.room.as_str()) {
+            room.lost.push(lost.gap);
+            room.name.get_or_insert_with(|| lost.room.as_str().into());
+        }
+    }
+    let mut buffer = AlignedVec::new();
+    let mut export = Export::default();
+    for (plan, segment) in reading_order(files, &plans, selection, &mut buffer, progress)? {
+        export_segment(files, plan, segment, &mut buffer, &mut rooms, &mut export, sink)?;
+        progress(buffer.len() as u64);
+    }
+    for room in rooms.into_states() {
+        give_end(room, sink).map_err(ExportError::Sink)?;
+    }
+    Ok(export)
+}
+
+/// What is remembered of a room between its messages.
+#[derive(Debug, Default)]
+struct History {
+    last: Option<Seq>,
+    /// What is known to be lost, and its name if there is any.
+    lost: Vec<Gap>,
+    name: Option<Box<str>>,
+}
+
+fn export_segment(
+    files: &dyn Files,
+    plan: &Plan,
+    segment: SegmentNumber,
+    buffer: &mut AlignedVec,
+    rooms: &mut RoomTable<History>,
+    export: &mut Export,
+    sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
+) -> Result<(), ExportError> {
+    let given = with_segment(files, plan, segment, buffer, READS_OF_A_RUNNING_LOG, |contents| {
+        if !plan.is_void(segment) && !contents.is_empty() {
+            export.faults.extend(contents.faults(files, plan, segment));
+        }
+        for (offset, message) in &contents.messages {
+            let Some(room) = rooms.find(&message.room) else { continue };
+            let seq = message.number();
+            if room.last.is_none_or(|last| last.next() != seq) {
+                let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
+                let fault = |kind| Fault::new(files, at, kind);
+                give_gap(room, message, sink, &mut |kind| export.faults.push(fault(kind)))?;
+            }
+            room.last = room.last.max(Some(seq));
+            export.records += 1;
+            sink(Exported::Message(message))?;
+        }
+        Ok(())
+    });
+    match given {
+        Ok(result) => result.map_err(ExportError::Sink),
+        Err(error) if error.is_gone() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What lies between a room's last message and one that does not follow it.
+fn give_gap(
+    room: &mut History,
+    message: &StoredMessage,
+    sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
+    report: &mut dyn FnMut(FaultKind),
+) -> io::Result<()> {
+    let (seq, name) = (message.number(), message.room.as_str());
+    if room.last.is_some_and(|last| seq <= last) {
+        report(FaultKind::Repeated { room: name.to_owned(), seq });
+        return Ok(());
+    }
+    let gap = Gap::between(room.last.unwrap_or(Seq::ZERO), seq);
+    for gap in gap.known(&mut room.lost) {
+        sink(Exported::Lost { room: name, gap })?;
+    }
+    // Whether a room may begin late is for `verify` to say.
+    if room.last.is_some() {
+        for Gap { first, last } in gap.unknown(&mut room.lost) {
+            report(FaultKind::Lost { room: name.to_owned(), first, last });
+        }
+    }
+    Ok(())
+}
+
+/// Losses behind a room's last message.
+fn give_end(mut room: History, sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>) -> io::Result<()> {
+    let Some(name) = room.name else { return Ok(()) };
+    let behind = Gap::between(room.last.unwrap_or(Seq::ZERO), Seq(u64::MAX));
+    for gap in behind.known(&mut room.lost) {
+        sink(Exported::Lost { room: &name, gap })?;
+    }
+    Ok(())
+}

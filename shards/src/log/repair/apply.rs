@@ -1,0 +1,156 @@
+//! Doing it.
+
+use super::survey::intact_frames;
+use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
+use crate::log::append::seal_frame;
+use crate::log::files::{Files, FilesError};
+use crate::log::format::{
+    FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
+    StoredRecord, push_frame, stamp_frames,
+};
+use crate::log::read::for_repair::Plan;
+use crate::types::Timestamp;
+use rkyv::util::AlignedVec;
+use std::path::PathBuf;
+
+impl RepairPlan {
+    /// Does what was planned, and tells `kept` of each file that holds what was cut or replaced.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a file cannot be used. What was done until then holds; the rest can be
+    /// planned and done again.
+    pub fn apply(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        let is_removal = |change: &&SegmentChange| matches!(change.change, Change::Remove { .. });
+        // These make room: the record of losses takes the next free number.
+        for change in self.changes.iter().filter(is_removal) {
+            self.apply_change(files, keeper, change, now, kept)?;
+        }
+        // Before the rest, because what damaged bytes tell of losses is gone once they are replaced.
+        for next in &self.next_segments {
+            let lost: Vec<_> = self.lost.iter().filter(|lost| lost.shard == next.shard).collect();
+            if !lost.is_empty() {
+                keeper.replace(next.shard, next.segment, &record_of_losses(next, &lost, now))?;
+            }
+        }
+        for change in self.changes.iter().filter(|change| !is_removal(change)) {
+            self.apply_change(files, keeper, change, now, kept)?;
+        }
+        Ok(())
+    }
+
+    fn apply_change(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        segment_change: &SegmentChange,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        let SegmentChange { shard, segment, ref change, .. } = *segment_change;
+        let place = Place { shard, segment };
+        match change {
+            Change::Fill { shard_count } => {
+                keeper.replace(shard, segment, &Rewritten::new(place, *shard_count, now.0).finish(now))
+            }
+            Change::Remove { torn_offset_bytes, torn_bytes } => {
+                let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
+                kept(keeper.keep(shard, segment, range_bytes)?);
+                files.remove(shard, segment)
+            }
+            Change::Cut { report, torn_bytes } => {
+                let end_bytes = report.verdict.end_bytes() as u64;
+                if *torn_bytes > 0 {
+                    kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
+                }
+                let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
+                files.seal(shard, segment, end_bytes, &frame)
+            }
+            Change::Rewrite { file_bytes, dropped, .. } => {
+                let bytes = rewritten(files, place, dropped, now)?;
+                kept(keeper.keep(shard, segment, 0..*file_bytes)?);
+                keeper.replace(shard, segment, &bytes)
+            }
+        }
+    }
+}
+
+fn rewritten(
+    files: &dyn Files,
+    place: Place,
+    dropped: &[usize],
+    now: Timestamp,
+) -> Result<Vec<u8>, FilesError> {
+    let plan = Plan::of(files, place.shard)?;
+    let mut bytes = AlignedVec::new();
+    files.read(place.shard, place.segment, &mut bytes)?;
+    let (shard_count, created_us) = match SegmentHeader::decode(&bytes, place.shard, place.segment) {
+        Ok(header) => (header.shard_count, header.created_us),
+        Err(_) => (0, now.0),
+    };
+    let mut segment = Rewritten::new(place, shard_count, created_us);
+    for (frame, record) in intact_frames(&bytes, place, plan.limit_bytes(place.segment)) {
+        if dropped.binary_search(&frame.offset_bytes).is_ok() {
+            continue;
+        }
+        if let StoredRecord::Message(message) = record {
+            segment.counts.count(message.time_us.to_native());
+        }
+        segment.move_in(&bytes[frame.offset_bytes..frame.end_bytes], frame.batch);
+    }
+    Ok(segment.finish(now))
+}
+
+fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) -> Vec<u8> {
+    let place = Place { shard: next.shard, segment: next.segment };
+    let mut segment = Rewritten::new(place, next.shard_count, now.0);
+    let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
+    for lost in lost {
+        let (first, last) = (lost.gap.first.0, lost.gap.last.0);
+        frame.clear();
+        push_frame(&mut frame, &Record::Lost(LostRecord { room: lost.room.as_str(), first, last }));
+        segment.move_in(&frame, 1);
+    }
+    segment.finish(now)
+}
+
+/// A segment that is made as a whole, sealed, before it gets its name.
+struct Rewritten {
+    place: Place,
+    header: SegmentHeader,
+    bytes: Vec<u8>,
+    counts: SealRecord,
+}
+
+impl Rewritten {
+    /// `shard_count` is 0 when nobody knows it: readers then look where rooms were.
+    fn new(place: Place, shard_count: u16, created_us: i64) -> Rewritten {
+        let Place { shard, segment } = place;
+        let header = SegmentHeader { shard, shard_count, segment, created_us, capacity_bytes: 0 };
+        Rewritten { place, header, bytes: vec![0; HEADER_BYTES], counts: SealRecord::default() }
+    }
+
+    /// Adds a frame from elsewhere. The file is synced as a whole, so all before it is on disk.
+    fn move_in(&mut self, frame: &[u8], batch: u32) {
+        let offset_bytes = self.bytes.len();
+        self.bytes.extend_from_slice(frame);
+        stamp_frames(&mut self.bytes[offset_bytes..], self.place, offset_bytes, batch, offset_bytes);
+    }
+
+    fn finish(mut self, now: Timestamp) -> Vec<u8> {
+        if self.counts.records == 0 {
+            // Retention goes by these: what records a loss must outlive what stands before it.
+            (self.counts.first_time_us, self.counts.last_time_us) = (now.0, now.0);
+        }
+        let end_bytes = self.bytes.len() as u64;
+        self.bytes.extend(seal_frame(self.place, end_bytes, u32::MAX, self.counts));
+        self.header.capacity_bytes = end_bytes + SEAL_FRAME_BYTES as u64;
+        self.bytes[..HEADER_BYTES].copy_from_slice(&self.header.encode());
+        self.bytes
+    }
+}

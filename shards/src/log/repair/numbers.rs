@@ -1,0 +1,140 @@
+//! Which numbers of each room are there, and which are lost.
+
+use super::LostMessages;
+use crate::log::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
+use crate::log::read::{Gap, LostRange};
+use crate::types::{RoomKey, RoomName, Seq, ShardId};
+use hashbrown::HashMap;
+
+/// No message takes less of a segment.
+const MESSAGE_FRAME_BYTES_MIN: u64 = SEAL_FRAME_BYTES as u64;
+
+/// Numbers that are all there.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: Seq,
+    last: Seq,
+    /// Whose directory holds the first.
+    shard: ShardId,
+}
+
+#[derive(Debug)]
+struct RoomNumbers {
+    name: RoomName,
+    /// In rising order, with something missing between each and the next.
+    runs: Vec<Run>,
+    /// What was lost before.
+    lost: Vec<Gap>,
+    /// What damaged frames seem to have held.
+    hints: Vec<(Seq, ShardId)>,
+}
+
+/// The numbers of every room.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    rooms: Vec<RoomNumbers>,
+    by_key: HashMap<RoomKey, usize>,
+    by_text: HashMap<Box<str>, usize>,
+    /// All bytes that are damaged.
+    pub damaged_bytes: u64,
+}
+
+impl Numbers {
+    /// Takes note of a message that is there; `false` when it was there already.
+    pub fn insert(&mut self, message: &StoredMessage, shard: ShardId) -> Result<bool, RecordError> {
+        let seq = message.number();
+        Ok(self.room(message)?.insert(Run { first: seq, last: seq, shard }))
+    }
+
+    /// Takes note of a message that seems to have been there.
+    pub fn hint(&mut self, message: &StoredMessage, shard: ShardId) {
+        let seq = message.number();
+        if let Ok(room) = self.room(message) {
+            room.hints.push((seq, shard));
+        }
+    }
+
+    /// Takes note of what was lost before.
+    pub fn excuse(&mut self, lost: &LostRange) {
+        let index = self.index_of(&lost.room);
+        self.rooms[index].lost.push(lost.gap);
+    }
+
+    /// What is lost and not recorded yet. A room may begin late only when old segments are gone.
+    pub fn lost(&mut self, may_begin_late: bool) -> Vec<LostMessages> {
+        let frames = self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN;
+        self.rooms.iter_mut().flat_map(|room| room.lost_messages(may_begin_late, frames)).collect()
+    }
+
+    fn room(&mut self, message: &StoredMessage) -> Result<&mut RoomNumbers, RecordError> {
+        let index = match self.by_text.get(message.room.as_str()) {
+            Some(index) => *index,
+            None => {
+                let index = self.index_of(&message.room_name()?);
+                self.by_text.insert(message.room.as_str().into(), index);
+                index
+            }
+        };
+        Ok(&mut self.rooms[index])
+    }
+
+    fn index_of(&mut self, name: &RoomName) -> usize {
+        *self.by_key.entry(name.key()).or_insert_with(|| {
+            let (runs, lost, hints) = (Vec::new(), Vec::new(), Vec::new());
+            self.rooms.push(RoomNumbers { name: name.clone(), runs, lost, hints });
+            self.rooms.len() - 1
+        })
+    }
+}
+
+impl RoomNumbers {
+    fn insert(&mut self, new: Run) -> bool {
+        let index = self.runs.partition_point(|run| run.first <= new.first);
+        let (before, behind) = self.runs.split_at_mut(index);
+        if let Some(before) = before.last_mut() {
+            if before.last >= new.first {
+                return false;
+            }
+            if before.last.next() == new.first {
+                before.last = new.last;
+                if let Some(next) = behind.first().copied().filter(|next| next.first == new.last.next()) {
+                    before.last = next.last;
+                    self.runs.remove(index);
+                }
+                return true;
+            }
+        }
+        match behind.first_mut() {
+            Some(next) if next.first == new.last.next() => (next.first, next.shard) = (new.first, new.shard),
+            _ => self.runs.insert(index, new),
+        }
+        true
+    }
+
+    fn lost_messages(&mut self, may_begin_late: bool, damaged_frames: u64) -> Vec<LostMessages> {
+        let (name, lost) = (&self.name, &mut self.lost);
+        let mut found = Vec::new();
+        let mut add = |gap: Gap, shard| {
+            let parts = gap.unknown(lost).into_iter();
+            found.extend(parts.map(|gap| LostMessages { room: name.clone(), gap, shard }));
+        };
+        let mut last = if may_begin_late { None } else { Some(Seq::ZERO) };
+        for run in &self.runs {
+            if let Some(last) = last {
+                add(Gap::between(last, run.first), run.shard);
+            }
+            last = Some(run.last);
+        }
+        // Behind a room's last intact message only the damaged bytes themselves can tell what there
+        // was, and they may lie. A number that was never given is skipped without harm; one that is
+        // given twice is not. So what they say is believed as far as they can have held it.
+        let hinted = |hint: &&(Seq, ShardId)| {
+            last.is_none_or(|last| hint.0 > last && hint.0.0 - last.0 <= damaged_frames)
+        };
+        if let Some(&(seq, shard)) = self.hints.iter().filter(hinted).max() {
+            let first = last.map_or(seq, Seq::next);
+            add(Gap { first, last: seq }, shard);
+        }
+        found
+    }
+}

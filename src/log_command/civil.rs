@@ -1,0 +1,79 @@
+//! Times as people write and read them, UTC.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::fmt::Write;
+
+const SECOND_US: i64 = 1_000_000;
+
+/// Reads a date (its start, UTC) or a time of RFC 3339, as microseconds since the Unix epoch.
+pub fn parse(given: &str) -> Result<i64, String> {
+    if let Ok(time) = given.parse::<jiff::Timestamp>() {
+        return Ok(time.as_microsecond());
+    }
+    let date = given.parse::<Date>().ok().filter(|_| given.len() == "2026-11-20".len());
+    let start = date.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
+    start.map(|start| start.timestamp().as_microsecond()).ok_or_else(|| {
+        "not a date or a time of RFC 3339; write 2026-11-20 or 2026-11-20T12:03:11Z".to_owned()
+    })
+}
+
+/// Writes times; most messages share their second with the one before.
+#[derive(Debug, Default)]
+pub struct Clock {
+    second: Option<i64>,
+    /// `2026-11-20 12:03:11`
+    text: String,
+}
+
+impl Clock {
+    /// `2026-11-20 12:03:11`
+    pub fn second(&mut self, time_us: i64) -> &str {
+        let second = time_us.div_euclid(SECOND_US);
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.text.clear();
+            let written = match jiff::Timestamp::from_second(second) {
+                Ok(time) => {
+                    let time = time.to_zoned(TimeZone::UTC).datetime();
+                    let (date, clock) = (time.date(), time.time());
+                    let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
+                    write!(self.text, "{date} {hour:02}:{minute:02}:{second:02}")
+                }
+                // No calendar has it: a log that someone else wrote.
+                Err(_) => write!(self.text, "{second} s"),
+            };
+            written.expect("a string can be written");
+        }
+        &self.text
+    }
+
+    /// `2026-11-20T12:03:11.000250Z`
+    pub fn microsecond(&mut self, time_us: i64) -> String {
+        let fraction = time_us.rem_euclid(SECOND_US);
+        format!("{}.{fraction:06}Z", self.second(time_us).replacen(' ', "T", 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times_are_read_and_all_else_is_refused_with_a_remedy() {
+        assert_eq!(parse("1970-01-02"), Ok(86_400 * SECOND_US));
+        assert_eq!(parse("1970-01-01T09:00:00.000001+09:00"), Ok(1));
+        for wrong in ["", "yesterday", "2026-13-01", "2026-11-20T12:00:00", "12:00", "20261120"] {
+            assert!(parse(wrong).expect_err(wrong).contains("RFC 3339"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_in_utc_also_before_1970_and_beyond_the_calendar() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.second(1_795_176_191_000_250), "2026-11-20 12:03:11");
+        assert_eq!(clock.microsecond(1_795_176_191_000_250), "2026-11-20T12:03:11.000250Z");
+        assert_eq!(clock.microsecond(-1), "1969-12-31T23:59:59.999999Z");
+        assert!(clock.second(i64::MAX).ends_with(" s"));
+    }
+}

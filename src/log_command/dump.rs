@@ -1,0 +1,225 @@
+//! `madang log dump`.
+
+use super::civil::Clock;
+use super::output::{finish, standard_output, visible, write_json_line};
+use super::{LineFormat, LogPlace, Outcome};
+use clap::Args;
+use madang_shards::log::{
+    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StdFiles, StoredRecord, Verdict, dump,
+};
+use madang_shards::types::ShardId;
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// Of `madang log dump`.
+#[derive(Debug, Args)]
+pub struct DumpArguments {
+    #[command(flatten)]
+    place: LogPlace,
+    /// Only the directory of this shard
+    #[arg(long, value_name = "N")]
+    shard: Option<u16>,
+    /// Only the segment of this number, of each shard
+    #[arg(long, value_name = "N")]
+    segment: Option<u64>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LineFormat::Text)]
+    format: LineFormat,
+}
+
+/// Prints every frame.
+pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
+    let files = StdFiles::new(&arguments.place.data);
+    let mut printer = Printer::new(standard_output(), arguments.format);
+    let shard = arguments.shard.map(ShardId);
+    let dumped = dump(&files, shard, arguments.segment.map(SegmentNumber), &mut |segment, entry| {
+        printer.print(segment, entry)
+    });
+    let Printer { output, faults, .. } = printer;
+    match dumped {
+        Err(error) => {
+            finish(output, Ok(()))?;
+            Err(error.to_string())
+        }
+        Ok(Err(error)) => finish(output, Err(error)).map(|()| Outcome::Sound),
+        Ok(Ok(0)) => {
+            Err(format!("no such segment in '{}'; see all with stats", arguments.place.data.display()))
+        }
+        Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::of_faults(faults)),
+    }
+}
+
+pub struct Printer<W> {
+    pub output: W,
+    format: LineFormat,
+    clock: Clock,
+    /// The segment whose header was printed.
+    current: Option<std::path::PathBuf>,
+    pub faults: usize,
+}
+
+impl<W: Write> Printer<W> {
+    pub fn new(output: W, format: LineFormat) -> Printer<W> {
+        Printer { output, format, clock: Clock::default(), current: None, faults: 0 }
+    }
+
+    pub fn print(&mut self, segment: &DumpedSegment, entry: Dumped<'_>) -> io::Result<()> {
+        if self.current.as_ref() != Some(&segment.path) {
+            self.current = Some(segment.path.clone());
+            self.print_header(segment)?;
+        }
+        self.faults += usize::from(matches!(entry, Dumped::Damage { .. }));
+        match self.format {
+            LineFormat::Text => self.print_text(entry),
+            LineFormat::Jsonl => self.print_json(segment, entry),
+        }
+    }
+
+    fn print_header(&mut self, segment: &DumpedSegment) -> io::Result<()> {
+        let is_fault = segment.header.is_err() && segment.limit_bytes.is_none();
+        let is_blank = matches!(segment.header, Err(madang_shards::log::HeaderFault::Blank));
+        self.faults += usize::from(is_fault && !is_blank);
+        let path = segment.path.display();
+        match (self.format, &segment.header) {
+            (LineFormat::Text, Ok(header)) => {
+                let created = self.clock.second(header.created_us);
+                let (count, capacity) = (header.shard_count, header.capacity_bytes);
+                writeln!(self.output, "{path}: of {count} shards, created {created}, {capacity} bytes")
+            }
+            (LineFormat::Text, Err(fault)) => writeln!(self.output, "{path}: {fault}"),
+            (LineFormat::Jsonl, header) => {
+                let mut line = json!({"file": path.to_string(), "offset": 0, "kind": "segment"});
+                match header {
+                    Ok(header) => {
+                        line["shard_count"] = header.shard_count.into();
+                        line["created"] = self.clock.microsecond(header.created_us).into();
+                        line["capacity"] = header.capacity_bytes.into();
+                    }
+                    Err(fault) => line["fault"] = fault.to_string().into(),
+                }
+                write_json_line(&mut self.output, &line)
+            }
+        }
+    }
+
+    fn print_text(&mut self, entry: Dumped<'_>) -> io::Result<()> {
+        match entry {
+            Dumped::Record(frame, record) => {
+                let content = self.content(record);
+                writeln!(self.output, "  {}: {content}", place(&frame))
+            }
+            Dumped::Loose(frame, record) => {
+                let content = self.content(record);
+                writeln!(self.output, "  {}: does not count: {content}", place(&frame))
+            }
+            Dumped::Damage { offset_bytes, bytes } => {
+                writeln!(self.output, "  byte {offset_bytes}, {bytes} bytes: DAMAGED")
+            }
+            Dumped::Torn { offset_bytes, bytes } => {
+                writeln!(self.output, "  byte {offset_bytes}, {bytes} bytes: being written, or torn")
+            }
+            Dumped::End(verdict) => {
+                writeln!(self.output, "  byte {}: end, {}", verdict.end_bytes(), state(&verdict))
+            }
+        }
+    }
+
+    fn content(&mut self, record: &StoredRecord) -> String {
+        match record {
+            ArchivedRecord::Message(message) => {
+                let time = self.clock.second(message.time_us.to_native());
+                let (room, author, text) =
+                    (visible(&message.room), visible(&message.author), visible(&message.text));
+                let draft = match message.draft.as_str() {
+                    "" => String::new(),
+                    draft => format!(" [draft {}]", visible(draft)),
+                };
+                format!("message {room} #{} {time} {author}: {text}{draft}", message.seq)
+            }
+            ArchivedRecord::Seal(seal) if seal.records == 0 => "seal: no messages".to_owned(),
+            ArchivedRecord::Seal(seal) => {
+                let first = self.clock.second(seal.first_time_us.to_native()).to_owned();
+                let last = self.clock.second(seal.last_time_us.to_native());
+                format!("seal: {} messages, {first} to {last}", seal.records)
+            }
+            ArchivedRecord::Abandoned(note) => {
+                format!("note: segment {} ends at byte {}, by a failure", note.segment, note.end_offset_bytes)
+            }
+            ArchivedRecord::Lost(lost) => {
+                format!("lost: {} #{} to #{}", visible(&lost.room), lost.first, lost.last)
+            }
+        }
+    }
+
+    fn print_json(&mut self, segment: &DumpedSegment, entry: Dumped<'_>) -> io::Result<()> {
+        let mut line = Map::new();
+        let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
+        set("file", segment.path.display().to_string().into());
+        match entry {
+            Dumped::Record(frame, record) | Dumped::Loose(frame, record) => {
+                set("offset", frame.offset_bytes.into());
+                set("length", (frame.end_bytes - frame.offset_bytes).into());
+                set("batch", frame.batch.into());
+                set("synced", frame.synced_bytes.into());
+                set("counts", matches!(entry, Dumped::Record(..)).into());
+                line.append(&mut self.fields(record));
+            }
+            Dumped::Damage { offset_bytes, bytes } | Dumped::Torn { offset_bytes, bytes } => {
+                set("offset", offset_bytes.into());
+                set("length", bytes.into());
+                set("kind", if matches!(entry, Dumped::Torn { .. }) { "torn" } else { "damage" }.into());
+            }
+            Dumped::End(verdict) => {
+                set("offset", verdict.end_bytes().into());
+                set("kind", "end".into());
+                set("state", state(&verdict).into());
+            }
+        }
+        write_json_line(&mut self.output, &line)
+    }
+
+    fn fields(&mut self, record: &StoredRecord) -> Map<String, Value> {
+        let fields = match record {
+            ArchivedRecord::Message(message) => json!({
+                "kind": "message",
+                "room": message.room.as_str(),
+                "seq": message.seq.to_native(),
+                "time": self.clock.microsecond(message.time_us.to_native()),
+                "author": message.author.as_str(),
+                "draft": Some(message.draft.as_str()).filter(|draft| !draft.is_empty()),
+                "text": message.text.as_str(),
+            }),
+            ArchivedRecord::Seal(seal) => json!({
+                "kind": "seal",
+                "records": seal.records.to_native(),
+                "first_time": self.clock.microsecond(seal.first_time_us.to_native()),
+                "last_time": self.clock.microsecond(seal.last_time_us.to_native()),
+            }),
+            ArchivedRecord::Abandoned(note) => json!({
+                "kind": "abandoned",
+                "segment": note.segment.to_native(),
+                "end_offset": note.end_offset_bytes.to_native(),
+            }),
+            ArchivedRecord::Lost(lost) => json!({
+                "kind": "lost",
+                "room": lost.room.as_str(),
+                "first": lost.first.to_native(),
+                "last": lost.last.to_native(),
+            }),
+        };
+        if let Value::Object(fields) = fields { fields } else { Map::new() }
+    }
+}
+
+fn place(frame: &Frame<'_>) -> String {
+    let (offset, bytes) = (frame.offset_bytes, frame.end_bytes - frame.offset_bytes);
+    format!("byte {offset}, {bytes} bytes, batch {}, synced {}", frame.batch, frame.synced_bytes)
+}
+
+fn state(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::End { .. } => "open",
+        Verdict::Sealed { .. } => "sealed",
+        Verdict::Torn { .. } => "torn",
+    }
+}

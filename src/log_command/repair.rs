@@ -1,0 +1,171 @@
+//! `madang log repair`.
+
+use super::civil::Clock;
+use super::output::{finish, standard_output, visible};
+use super::progress::Progress;
+use super::record::numbers;
+use super::verify::summary;
+use super::{LogPlace, Outcome};
+use crate::serve::checks::DataDirectory;
+use clap::Args;
+use madang_shards::log::{
+    Change, FaultKind, HeaderFault, RepairPlan, SegmentChange, StdFiles, StdKeeper, plan_repair, verify,
+};
+use madang_shards::types::Timestamp;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+pub const NOTES: &str = "\
+Without --yes nothing is changed: it says what is wrong and what it would do. If a copy of the
+damaged files exists, put that back instead: repair keeps what is intact, it cannot bring back
+what is not. Stop the server first.
+
+With --yes, everything that is cut or replaced is first copied into DIR/set-aside-<time, UTC>,
+named by file and byte range, with a REPORT.txt of what was done. Messages that are lost are
+recorded by room and number: the server starts, `verify` passes, and history says what is missing.
+
+Exit codes: 0 nothing is wrong, or all of it was repaired; 1 there is something to repair, and
+nothing was changed; 2 it could not be read or repaired.";
+
+const REPORT_FILE: &str = "REPORT.txt";
+
+/// Of `madang log repair`.
+#[derive(Debug, Args)]
+pub struct RepairArguments {
+    #[command(flatten)]
+    pub place: LogPlace,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Says what is wrong and what would be done, and does it when told to.
+pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
+    let data = &arguments.place.data;
+    if !data.is_dir() {
+        return Err(format!("'{}' is not a directory; pass the server's with --data", data.display()));
+    }
+    let _taken = DataDirectory::take(data).map_err(|error| error.to_string())?;
+    let files = StdFiles::new(data);
+    let mut progress = Progress::begin(&files, 2);
+    let planned = plan_repair(&files, &mut |bytes| progress.read(bytes));
+    progress.clear();
+    let plan = planned.map_err(|error| error.to_string())?;
+    if plan.is_empty() {
+        say("nothing to repair\n")?;
+        return Ok(Outcome::Sound);
+    }
+    let mut report = described(&plan);
+    if !arguments.yes {
+        say(&format!("{report}nothing was changed; to do this, repeat with --yes\n"))?;
+        return Ok(Outcome::Faulty);
+    }
+    say(&report)?;
+    let outcome = apply(&files, &plan, data, &mut report)?;
+    Ok(outcome)
+}
+
+fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) -> Result<Outcome, String> {
+    let now = now();
+    let keeper = StdKeeper::new(data, &free_name(data, now));
+    let mut done = String::new();
+    let applied = plan.apply(files, &keeper, now, &mut |path| {
+        let _ = writeln!(done, "set aside: {}", path.display());
+    });
+    applied.map_err(|error| format!("{error} (what was set aside is in '{}')", keeper.path().display()))?;
+    let mut progress = Progress::begin(files, 1);
+    let verified = verify(files, &mut |segment| progress.read(segment.file_bytes));
+    progress.clear();
+    let verification = verified.map_err(|error| error.to_string())?;
+    let _ = writeln!(done, "afterwards: {}", summary(&verification));
+    report.push_str(&done);
+    if keeper.path().is_dir() {
+        let path = keeper.path().join(REPORT_FILE);
+        let written = File::create_new(&path).and_then(|mut file| {
+            file.write_all(report.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(|error| format!("repaired, but cannot write '{}': {error}", path.display()))?;
+    }
+    say(&done)?;
+    Ok(Outcome::of_faults(verification.all_faults().count()))
+}
+
+/// What is wrong, what is to be done, and what is lost.
+pub fn described(plan: &RepairPlan) -> String {
+    let mut text = String::new();
+    for fault in &plan.faults {
+        let _ = writeln!(text, "fault: {}", visible(&fault.to_string()));
+        if let FaultKind::Header(HeaderFault::Elsewhere { .. }) = fault.kind {
+            let _ = writeln!(text, "  its messages are whole: rather put it back under its own name first");
+        }
+    }
+    for change in &plan.changes {
+        let _ = writeln!(text, "{}: {}", change.path.display(), action(change));
+    }
+    for lost in &plan.lost {
+        let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
+        let _ = writeln!(text, "record as lost: {numbers} gone from room '{room}'");
+    }
+    let is_missing = |change: &SegmentChange| matches!(change.change, Change::Fill { .. });
+    if plan.changes.iter().any(is_missing) {
+        text.push_str(
+            "the newest messages of a room may have been in a missing segment: nothing tells, and their \
+             numbers will be given again\n",
+        );
+    }
+    text
+}
+
+fn action(change: &SegmentChange) -> String {
+    match &change.change {
+        Change::Rewrite { file_bytes, messages, dropped } => {
+            let dropped = match dropped.len() {
+                0 => String::new(),
+                count => format!(", drop {count} that are there twice or are no messages"),
+            };
+            format!(
+                "set aside all {file_bytes} bytes, go on with the {messages} messages that are intact{dropped}"
+            )
+        }
+        Change::Cut { report, torn_bytes: 0 } => format!("seal it at byte {}", report.verdict.end_bytes()),
+        Change::Cut { report, torn_bytes } => {
+            let end = report.verdict.end_bytes();
+            format!(
+                "set aside the {torn_bytes} bytes of an unfinished write from byte {end}, and seal it there"
+            )
+        }
+        Change::Remove { torn_offset_bytes, torn_bytes } => {
+            format!(
+                "set aside the {torn_bytes} bytes of an unfinished write from byte {torn_offset_bytes}, and \
+                 remove it: nothing else is in it"
+            )
+        }
+        Change::Fill { .. } => "put an empty segment where one is missing".to_owned(),
+    }
+}
+
+/// Prints at once. That nobody reads any more does not stop a repair.
+fn say(text: &str) -> Result<(), String> {
+    let mut output = standard_output();
+    let printed: io::Result<()> = output.write_all(text.as_bytes());
+    finish(output, printed)
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// `set-aside-20261120T120311Z`, or with a number behind it when that is taken.
+fn free_name(data: &Path, now: Timestamp) -> String {
+    let time: String =
+        Clock::default().second(now.0).replace(' ', "T").chars().filter(|c| !"-:".contains(*c)).collect();
+    let name = format!("set-aside-{time}Z");
+    let is_free = |name: &String| !data.join(name).exists();
+    let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
+}

@@ -1,0 +1,100 @@
+//! `madang log stats`.
+
+use super::civil::Clock;
+use super::output::{finish, standard_output};
+use super::progress::Progress;
+use super::{LogPlace, Outcome};
+use clap::{Args, ValueEnum};
+use madang_shards::log::{Statistics, StdFiles, statistics};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// Of `madang log stats`.
+#[derive(Debug, Args)]
+pub struct StatsArguments {
+    #[command(flatten)]
+    place: LogPlace,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// A table
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Prints what the log consists of.
+pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
+    let files = StdFiles::new(&arguments.place.data);
+    let mut progress = Progress::begin(&files, 1);
+    let counted = statistics(&files, &mut |bytes| progress.read(bytes));
+    progress.clear();
+    let statistics = counted.map_err(|error| error.to_string())?;
+    let mut output = standard_output();
+    let printed = print(&mut output, &statistics, arguments.format);
+    finish(output, printed)?;
+    let faults = statistics.last().map_or(0, |total| total.faults);
+    if faults > 0 {
+        eprintln!("madang: {faults} faults are in the way of these figures; see them with verify");
+    }
+    Ok(if faults == 0 { Outcome::Sound } else { Outcome::Faulty })
+}
+
+pub fn print(output: &mut impl Write, statistics: &[Statistics], format: Format) -> io::Result<()> {
+    let mut clock = Clock::default();
+    match format {
+        Format::Json => {
+            let (total, shards) = statistics.split_last().map_or((None, &[][..]), |(t, s)| (Some(t), s));
+            let shards: Vec<Value> = shards.iter().map(|one| object(one, &mut clock)).collect();
+            let total = total.map(|total| object(total, &mut clock));
+            writeln!(output, "{}", json!({ "shards": shards, "total": total }))
+        }
+        Format::Text => {
+            writeln!(
+                output,
+                "{:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>15} {:>15} {:>9}  {:<19}  newest",
+                "", "sealed", "open", "unused", "rooms", "messages", "bytes", "used", "each", "oldest"
+            )?;
+            statistics.iter().try_for_each(|one| print_row(output, one, &mut clock))
+        }
+    }
+}
+
+fn print_row(output: &mut impl Write, one: &Statistics, clock: &mut Clock) -> io::Result<()> {
+    let name = one.shard.map_or_else(|| "all".to_owned(), |shard| format!("shard {shard}"));
+    let each = bytes_per_message(one).map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.1}"));
+    let mut time = |time_us| {
+        if one.counts.records == 0 { "-".to_owned() } else { clock.second(time_us).to_owned() }
+    };
+    let (oldest, newest) = (time(one.counts.first_time_us), time(one.counts.last_time_us));
+    writeln!(
+        output,
+        "{name:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>15} {:>15} {each:>9}  {oldest:<19}  {newest}",
+        one.sealed, one.open, one.unused, one.rooms, one.counts.records, one.file_bytes, one.used_bytes
+    )
+}
+
+fn bytes_per_message(one: &Statistics) -> Option<f64> {
+    (one.counts.records > 0).then(|| one.used_bytes as f64 / one.counts.records as f64)
+}
+
+fn object(one: &Statistics, clock: &mut Clock) -> Value {
+    let has_messages = one.counts.records > 0;
+    let mut time = |time_us| has_messages.then(|| clock.microsecond(time_us));
+    json!({
+        "shard": one.shard.map(|shard| shard.0),
+        "segments": { "sealed": one.sealed, "open": one.open, "unused": one.unused },
+        "rooms": one.rooms,
+        "messages": one.counts.records,
+        "file_bytes": one.file_bytes,
+        "used_bytes": one.used_bytes,
+        "bytes_per_message": bytes_per_message(one),
+        "oldest": time(one.counts.first_time_us),
+        "newest": time(one.counts.last_time_us),
+        "faults": one.faults,
+    })
+}
