@@ -41,6 +41,13 @@ pub enum EngineError {
     Shard(String),
 }
 
+impl EngineError {
+    /// Whether another start would fail alike: somebody has to see to it first.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, EngineError::Recovery(RecoveryError::Faults(_)))
+    }
+}
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
