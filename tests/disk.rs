@@ -69,6 +69,7 @@ fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
     alice.expect_next("bob has joined r1");
     bob.send("/msg alice psst");
     bob.expect_error(&["the disk is full"]);
+    server.expect_words(&["cannot prepare segment", "No space left on device", "no next segment"]);
 
     fs::remove_file(&ballast).expect("space returns");
     let returned_at = Instant::now();
@@ -137,6 +138,7 @@ fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
     assert!(made_read_only.expect("run mount").success());
     let output = harness::refused_start(&data, "127.0.0.1:0");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words}");
     assert!(words.contains(&shown(&data)) && words.contains("ead-only"), "{words}");
 }
 
