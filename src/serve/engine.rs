@@ -73,7 +73,7 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
 
 fn recover(data: &Path, shards: u16) -> Result<Recovered, RecoveryError> {
     let started = Instant::now();
-    let recovered = log::recover(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
+    let recovered = log::recover_by_indexes(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
     let summary = &recovered.summary;
     if summary.torn_tails > 0 {
         tracing::warn!(

@@ -31,7 +31,7 @@ pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
     LostRange, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role, SegmentReport,
     Selection, Statistics, Summary, Tails, Verification, dump, export, load_tails, rebuild_index, recover,
-    statistics, verify,
+    recover_by_indexes, statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

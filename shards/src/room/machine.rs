@@ -53,6 +53,8 @@ pub struct Room {
     members: HashMap<UserKey, Member>,
     fan_out: FanOut,
     recent: Recent,
+    /// Whether its latest messages are in memory, as far as they ever are.
+    is_loaded: bool,
 }
 
 impl Room {
@@ -63,7 +65,8 @@ impl Room {
 
     /// A room as the log knows it.
     pub fn restore(name: RoomName, kind: Kind, head: Seq, recent: Recent) -> Room {
-        Room { name, kind, head, members: HashMap::new(), fan_out: FanOut::default(), recent }
+        let is_loaded = recent.reaches(head);
+        Room { name, kind, head, members: HashMap::new(), fan_out: FanOut::default(), recent, is_loaded }
     }
 
     /// Its name as it was first written.
@@ -74,6 +77,17 @@ impl Room {
     /// The number of its newest message.
     pub fn head(&self) -> Seq {
         self.head
+    }
+
+    /// Whether its latest messages are in memory. Otherwise [`Room::load`] comes before all else.
+    pub fn is_loaded(&self) -> bool {
+        self.is_loaded
+    }
+
+    /// Takes its latest messages from the log, oldest first.
+    pub fn load(&mut self, stored: Vec<Arc<Message>>) {
+        self.recent.load(stored, self.head);
+        self.is_loaded = true;
     }
 
     /// Whether it can be forgotten: nobody is in it and nothing was said.

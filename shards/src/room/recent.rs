@@ -50,6 +50,26 @@ impl Recent {
         self.bound();
     }
 
+    /// Whether what can be held is held, of a room whose newest message is `head`.
+    pub fn reaches(&self, head: Seq) -> bool {
+        let oldest = self.messages.front().map_or(head.next(), |oldest| oldest.seq);
+        oldest <= Seq(1) || self.messages.len() >= Self::MESSAGES_MAX
+    }
+
+    /// Takes what was read from the log instead, oldest first, as far as it leads up to `head`
+    /// without a gap. All that was read is looked through for drafts.
+    pub fn load(&mut self, stored: Vec<Arc<Message>>, head: Seq) {
+        let draft = |message: &Arc<Message>| {
+            let (author, seq) = (message.author.key(), message.seq);
+            message.draft.clone().map(|id| RememberedDraft { author, id, seq })
+        };
+        let drafts = stored.iter().filter_map(draft).collect();
+        let wanted = (0..=head.0).rev().map(Seq);
+        let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
+        let skipped = stored.len() - connected.count();
+        *self = Recent::restore(stored.into_iter().skip(skipped).collect(), drafts);
+    }
+
     fn bound(&mut self) {
         while self.messages.len() > Self::MESSAGES_MAX {
             self.messages.pop_front();

@@ -18,21 +18,37 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LookupId(u64);
 
-/// A page that someone waits for.
+/// Stored messages that someone waits for.
 #[derive(Debug)]
 struct Waiting {
-    session: SessionId,
+    purpose: Purpose,
     room: RoomName,
     head: Seq,
     /// What is looked up: from the first number, so many.
     first: Seq,
     count: u32,
-    /// What follows it and is in memory.
-    recent: Vec<Arc<Message>>,
     /// Not before this batch is committed: the recent messages may be part of it.
     after: BatchId,
     /// The segments whose index was made again for it: never one twice.
     mended: Vec<(ShardId, SegmentNumber)>,
+}
+
+/// What stored messages are looked up for.
+#[derive(Debug)]
+enum Purpose {
+    /// A session asked for a page; what follows and is in memory.
+    Page { session: SessionId, recent: Vec<Arc<Message>> },
+    /// A room is taken up again: its latest messages.
+    Load,
+}
+
+/// What a lookup came to.
+#[derive(Debug)]
+pub enum Answered {
+    /// An event for the one who asked.
+    Page(ShardId, Event),
+    /// The latest messages of a room, oldest first; none when they could not be read.
+    Load(RoomKey, Vec<Arc<Message>>),
 }
 
 /// What is asked of the stored messages of a room.
@@ -159,13 +175,29 @@ impl Archive {
             let gap = Some(Gap { first, last, reason: GapReason::Busy });
             return Some((session, Reply::History(HistoryPage { room, messages: recent, head, gap })));
         }
-        let id = LookupId(self.next_id);
-        self.next_id += 1;
+        let id = self.new_id();
         let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(Page::MESSAGES_MAX);
-        let waiting = Waiting { session, room, head, first, count, recent, after, mended: Vec::new() };
+        let purpose = Purpose::Page { session, recent };
+        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+        None
+    }
+
+    /// The latest messages of a room are wanted, `count` at most. They must be committed.
+    pub fn load(&mut self, room: RoomName, head: Seq, count: u32) {
+        let first = Seq(head.0.saturating_sub(u64::from(count)) + 1);
+        let id = self.new_id();
+        let (purpose, after) = (Purpose::Load, BatchId::ZERO);
+        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+    }
+
+    fn new_id(&mut self) -> LookupId {
+        self.next_id += 1;
+        LookupId(self.next_id)
+    }
+
+    fn enqueue(&mut self, id: LookupId, waiting: Waiting) {
         self.waiting.insert(id, waiting);
         self.queue.push_back(id);
-        None
     }
 
     /// The next query to carry out, if one may begin. While an index is on its way to the disk its
@@ -218,26 +250,33 @@ impl Archive {
         self.queue.push_front(id);
     }
 
-    /// A lookup is answered: the event for the one who asked.
-    pub fn answer(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) -> Option<(ShardId, Event)> {
-        let Waiting { session, room, head, first, count, recent, .. } = self.waiting.remove(&id)?;
+    /// A lookup is answered.
+    pub fn answer(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) -> Option<Answered> {
+        let Waiting { purpose, room, head, first, count, .. } = self.waiting.remove(&id)?;
+        if let Err(fault) = &found {
+            tracing::error!(shard = self.directory.0, %fault, "stored messages cannot be shown");
+        }
+        let (session, recent) = match purpose {
+            Purpose::Load => {
+                let messages = found.map(|page| page.messages).unwrap_or_default();
+                return Some(Answered::Load(room.key(), messages));
+            }
+            Purpose::Page { session, recent } => (session, recent),
+        };
         let last = Seq(first.0 + u64::from(count) - 1);
         let (mut messages, mut gap) = match found {
             Ok(page) => {
                 let reason = GapReason::Expired;
                 (page.messages, page.expired.map(|(first, last)| Gap { first, last, reason }))
             }
-            Err(fault) => {
-                tracing::error!(shard = self.directory.0, %fault, "stored messages cannot be shown");
-                (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable }))
-            }
+            Err(_) => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
         };
         messages.extend(recent);
         if let Some(cut) = cut_to(&mut messages, self.page_bytes_max) {
             gap = Some(cut);
         }
         let reply = Reply::History(HistoryPage { room, messages, head, gap });
-        Some((session.shard, Event::Reply { to: session.connection, reply }))
+        Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
     }
 }
 

@@ -12,13 +12,14 @@ use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
-use crate::room::{Kind, RecentPage, Room, ShardEvent};
+use crate::room::{Kind, Recent, RecentPage, Room, ShardEvent};
 use crate::types::{
-    Destination, DraftId, Envelope, Event, HistoryPage, Now, Page, Refusal, Reply, RoomKey, RoomName,
-    RoomSummary, RoomsPage, SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
+    Destination, DraftId, Envelope, Event, HistoryPage, Message, Now, Page, Refusal, Reply, RoomKey,
+    RoomName, RoomSummary, RoomsPage, SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
 };
 use crate::user::Users;
 use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,6 +28,15 @@ use std::sync::Arc;
 struct Resident {
     room: Room,
     last_batch: BatchId,
+    /// Requests that wait for its latest messages to be read, in order. Bounded, as those who
+    /// join or whisper wait for the answer, by the connections there are.
+    loading: Option<VecDeque<Request>>,
+}
+
+impl Resident {
+    fn new(room: Room) -> Resident {
+        Resident { room, last_batch: BatchId::default(), loading: None }
+    }
 }
 
 /// What this shard is home to.
@@ -77,7 +87,7 @@ impl Homes {
     /// Takes over a room as the log knows it.
     pub fn restore(&mut self, room: Room) {
         assert_eq!(room.key().home(self.settings.shard_count), self.id, "a room lives on its home shard");
-        self.rooms.insert(room.key(), Resident { room, last_batch: BatchId::default() });
+        self.rooms.insert(room.key(), Resident::new(room));
     }
 
     /// Does what was asked.
@@ -91,33 +101,65 @@ impl Homes {
         counters: &mut Counters,
     ) {
         let mut effects = Effects { now, log, outbound, wheel, counters };
+        if let Some(request) = self.wait_for_messages(request) {
+            self.act(request, &mut effects);
+        }
+    }
+
+    /// Lets a request wait when the latest messages of its room are still on disk only; gives it
+    /// back when it may go on.
+    fn wait_for_messages(&mut self, request: Request) -> Option<Request> {
+        let Some(key) = request.room() else { return Some(request) };
+        let Some(resident) = self.rooms.get_mut(&key) else { return Some(request) };
+        if let Some(waiting) = &mut resident.loading {
+            waiting.push_back(request);
+            return None;
+        }
+        let room = &resident.room;
+        let needs_messages = matches!(request, Request::Join { .. } | Request::PublishDirect { .. });
+        if room.is_loaded() || !needs_messages {
+            return Some(request);
+        }
+        self.archive.load(room.name().clone(), room.head(), Recent::DRAFTS_MAX as u32);
+        resident.loading = Some(VecDeque::from([request]));
+        None
+    }
+
+    /// The latest messages of a room were read. Returns what waited for them, in order.
+    pub fn loaded(&mut self, key: RoomKey, messages: Vec<Arc<Message>>) -> VecDeque<Request> {
+        let Some(resident) = self.rooms.get_mut(&key) else { return VecDeque::new() };
+        resident.room.load(messages);
+        resident.loading.take().unwrap_or_default()
+    }
+
+    fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
         match request {
             Request::Publish { session, user, room, draft, text } => {
-                self.publish(session, user, room, draft, text, &mut effects);
+                self.publish(session, user, room, draft, text, effects);
             }
             Request::Join { session, user, room, is_away } => {
-                self.join(session, &user, &room, is_away, &mut effects);
+                self.join(session, &user, &room, is_away, effects);
             }
             Request::Leave { session, user, room, is_clean } => {
-                self.leave(session, user, room, is_clean, &mut effects);
+                self.leave(session, user, room, is_clean, effects);
             }
             Request::Rename { session, room, old, new } => {
-                self.with_room(room, session, Reply::Refused, &mut effects, |r, e, _| {
+                self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
                     r.rename(session, &old, &new, e);
                     Ok(())
                 })
             }
             Request::History { session, user, room, page } => {
-                self.history(session, user, room, page, &mut effects);
+                self.history(session, user, room, page, effects);
             }
             Request::Who { session, room } => {
                 let is_known =
                     self.rooms.get(&room.key()).is_some_and(|found| found.room.summary().is_some());
                 if !is_known {
                     let room = room.as_str().into();
-                    return refuse(session, Refusal::NoSuchRoom { room }, &mut effects);
+                    return refuse(session, Refusal::NoSuchRoom { room }, effects);
                 }
-                self.with_room(room.key(), session, Reply::Refused, &mut effects, |r, e, _| {
+                self.with_room(room.key(), session, Reply::Refused, effects, |r, e, _| {
                     r.who(session, e);
                     Ok(())
                 });
@@ -132,9 +174,9 @@ impl Homes {
                 }
             }
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
-                self.publish_direct(session, &readers, &room, (&from, &to), draft, text, &mut effects);
+                self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
             }
-            request => self.handle_user(request, &mut effects),
+            request => self.handle_user(request, effects),
         }
     }
 
@@ -215,10 +257,7 @@ impl Homes {
             return;
         }
         let now = effects.now;
-        self.rooms.entry(room.key()).or_insert_with(|| Resident {
-            room: Room::new(room.clone(), Kind::Direct),
-            last_batch: BatchId::default(),
-        });
+        self.rooms.entry(room.key()).or_insert_with(|| Resident::new(Room::new(room.clone(), Kind::Direct)));
         self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
             if !found.name().is_same_as(room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
@@ -288,10 +327,7 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         let limits = self.settings.rooms;
-        self.rooms.entry(room.key()).or_insert_with(|| Resident {
-            room: Room::new(room.clone(), Kind::Channel),
-            last_batch: BatchId::default(),
-        });
+        self.rooms.entry(room.key()).or_insert_with(|| Resident::new(Room::new(room.clone(), Kind::Channel)));
         self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
             found.join(session, user, room, is_away, &limits, events)
         });

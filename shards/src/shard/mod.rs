@@ -16,6 +16,7 @@ mod inbox;
 mod settings;
 mod wheel;
 
+use archive::Answered;
 pub use archive::{Archive, LookupId};
 pub use connections::Connection;
 pub use counters::Counters;
@@ -224,8 +225,16 @@ impl<S: Surface> Shard<S> {
 
     /// A query is done: whoever waits for it is told.
     pub fn query_done(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) {
-        if let Some((shard, event)) = self.homes.archive.answer(id, found) {
-            self.outbound.push(shard, Envelope::Event(event));
+        match self.homes.archive.answer(id, found) {
+            Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
+            Some(Answered::Load(room, messages)) => {
+                // Before what came later, and only as far as the log has room.
+                for request in self.homes.loaded(room, messages).into_iter().rev() {
+                    self.deferred.push_front(request);
+                }
+                self.resume_deferred();
+            }
+            None => {}
         }
         self.settle();
     }

@@ -214,6 +214,20 @@ pub enum Destination {
 }
 
 impl Request {
+    /// The room that this is about, if it goes to a room's home.
+    pub fn room(&self) -> Option<RoomKey> {
+        use Request as R;
+        match self {
+            R::SetAway { room, .. } => *room,
+            R::Leave { room, .. }
+            | R::Rename { room, .. }
+            | R::Publish { room, .. }
+            | R::History { room, .. } => Some(*room),
+            R::PublishDirect { room, .. } | R::Join { room, .. } | R::Who { room, .. } => Some(room.key()),
+            _ => None,
+        }
+    }
+
     /// The shard that owns what this request is about.
     pub fn destination(&self, shard_count: u16) -> Destination {
         use Request as R;

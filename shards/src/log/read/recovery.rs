@@ -4,11 +4,16 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
-use super::walk::{Role, SegmentReport, walk};
+use super::tails::read_table;
+use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::log::append::seal_frame;
-use crate::log::files::{Files, FilesError};
-use crate::log::format::{Place, RecordError, SegmentNumber, StoredMessage};
+use crate::log::files::{Files, FilesError, IndexFiles};
+use crate::log::format::{
+    Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
+};
+use crate::log::index::SegmentTable;
 use crate::types::{Message, Seq, ShardId};
+use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +81,38 @@ struct Directory {
 /// [`RecoveryError`] when a file cannot be used, or when the log is damaged: then nothing was
 /// changed.
 pub fn recover(files: &dyn Files, shard_count: u16, recent_max: usize) -> Result<Recovered, RecoveryError> {
-    let directories = read_directories(files, recent_max)?;
+    recover_by(files, &|_, _| Ok(None), shard_count, recent_max)
+}
+
+/// The same, but what an index says of a sealed segment is believed, and the segment is not read:
+/// what is damaged in it is found when it is, and by `verify`. Of the rooms' newest messages only
+/// those are kept that other segments hold.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_by_indexes<F: Files + IndexFiles>(
+    files: &F,
+    shard_count: u16,
+    recent_max: usize,
+) -> Result<Recovered, RecoveryError> {
+    let table = |shard, segment| {
+        let Some(table) = read_table(files, shard, segment)? else { return Ok(None) };
+        let sealed_bytes = table.end_offset_bytes() + SEAL_FRAME_BYTES as u64;
+        Ok((files.length_bytes(shard, segment)? == sealed_bytes).then_some(table))
+    };
+    recover_by(files, &table, shard_count, recent_max)
+}
+
+/// What an index says of a segment, if it has a sound one.
+type TableOf<'a> = dyn Fn(ShardId, SegmentNumber) -> Result<Option<SegmentTable>, FilesError> + Sync + 'a;
+
+fn recover_by(
+    files: &dyn Files,
+    table_of: &TableOf<'_>,
+    shard_count: u16,
+    recent_max: usize,
+) -> Result<Recovered, RecoveryError> {
+    let directories = read_directories(files, table_of, recent_max)?;
     let mut all: Rooms<Newest> = Rooms::new();
     let mut reports = Vec::new();
     let mut faults = Vec::new();
@@ -125,7 +161,11 @@ pub fn begins_late(reports: &[SegmentReport]) -> bool {
 }
 
 /// All directories, on as many threads as there are processors.
-fn read_directories(files: &dyn Files, recent_max: usize) -> Result<Vec<Directory>, FilesError> {
+fn read_directories(
+    files: &dyn Files,
+    table_of: &TableOf<'_>,
+    recent_max: usize,
+) -> Result<Vec<Directory>, FilesError> {
     let shards = files.shards()?;
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(shards.len()));
@@ -134,7 +174,7 @@ fn read_directories(files: &dyn Files, recent_max: usize) -> Result<Vec<Director
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let directory = read_directory(files, *shard, recent_max);
+                    let directory = read_directory(files, table_of, *shard, recent_max);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push(directory);
                 }
             });
@@ -146,19 +186,66 @@ fn read_directories(files: &dyn Files, recent_max: usize) -> Result<Vec<Director
     Ok(directories)
 }
 
-fn read_directory(files: &dyn Files, shard: ShardId, recent_max: usize) -> Result<Directory, FilesError> {
+fn read_directory(
+    files: &dyn Files,
+    table_of: &TableOf<'_>,
+    shard: ShardId,
+    recent_max: usize,
+) -> Result<Directory, FilesError> {
     let plan = Plan::of(files, shard)?;
     let mut directory = Directory { shard, rooms: Rooms::new(), reports: Vec::new(), faults: Vec::new() };
     let Directory { rooms, reports, faults, .. } = &mut directory;
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));
+    let mut known: HashMap<SegmentNumber, SegmentReport> = HashMap::new();
+    for &segment in plan.segments.iter().filter(|segment| plan.limit_bytes(**segment).is_none()) {
+        if let Some(table) = table_of(shard, segment)?
+            && let Some(report) = take_table(files, &table, shard, segment, rooms)
+        {
+            known.insert(segment, report);
+        }
+    }
     let mut keep = |at: Location, message: &StoredMessage| {
         let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, recent_max));
         if let Err(error) = kept {
             faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
         }
     };
-    walk(files, &plan, &mut AlignedVec::new(), 1, &mut keep, &mut |report| reports.push(report))?;
+    let mut known = |segment| known.remove(&segment);
+    let mut report = |report| reports.push(report);
+    walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, &mut keep, &mut report)?;
     Ok(directory)
+}
+
+/// Counts the rooms of an index as if its segment had been read. `None`, and nothing is counted,
+/// when it has a name that is none: then reading the segment says more.
+fn take_table(
+    files: &dyn Files,
+    table: &SegmentTable,
+    shard: ShardId,
+    segment: SegmentNumber,
+    rooms: &mut Rooms<Newest>,
+) -> Option<SegmentReport> {
+    let entries: Vec<_> = table
+        .rooms()
+        .iter()
+        .map(|room| Some((room.room_name().ok()?, room.first, room.last())))
+        .collect::<Option<_>>()?;
+    let at = Location { shard, segment, offset_bytes: 0 };
+    for (name, first, last) in &entries {
+        rooms.count_run(name, *first, *last, at);
+    }
+    let counts = SealRecord { records: table.messages(), ..SealRecord::default() };
+    let end_bytes = table.end_offset_bytes() as usize + SEAL_FRAME_BYTES;
+    Some(SegmentReport {
+        shard,
+        segment,
+        path: files.path(shard, segment),
+        role: Role::Sealed,
+        file_bytes: end_bytes as u64,
+        counts,
+        verdict: Verdict::Sealed { offset_bytes: end_bytes, seal: counts },
+        faults: Vec::new(),
+    })
 }
 
 /// Messages come newest first: what a room has enough of is never decoded.

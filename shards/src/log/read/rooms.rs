@@ -106,6 +106,12 @@ impl<T: Default> Rooms<T> {
         Ok(room)
     }
 
+    /// Counts what the index of a segment says of a room.
+    pub fn count_run(&mut self, name: &RoomName, first: Seq, last: Seq, at: Location) {
+        let index = self.index_of(name);
+        self.rooms[index].runs.push(Run { first, last, at });
+    }
+
     /// Takes note of messages that are known to be lost.
     pub fn excuse(&mut self, lost: &LostRange) {
         let index = self.index_of(&lost.room);

@@ -121,7 +121,7 @@ fn take_table(table: &SegmentTable, tails: &mut Tails) {
 }
 
 /// The index of a segment, if there is a sound one.
-fn read_table<F: IndexFiles>(
+pub fn read_table<F: IndexFiles>(
     files: &F,
     shard: ShardId,
     segment: SegmentNumber,

@@ -68,15 +68,34 @@ pub fn walk(
     visit_message: &mut dyn FnMut(Location, &StoredMessage),
     visit_segment: &mut dyn FnMut(SegmentReport),
 ) -> Result<(), FilesError> {
+    walk_unknown(files, plan, buffer, reads, &mut |_| None, visit_message, visit_segment)
+}
+
+/// The same, but a segment of which `known` has a report is not read.
+pub fn walk_unknown(
+    files: &dyn Files,
+    plan: &Plan,
+    buffer: &mut AlignedVec,
+    reads: u32,
+    known: &mut dyn FnMut(SegmentNumber) -> Option<SegmentReport>,
+    visit_message: &mut dyn FnMut(Location, &StoredMessage),
+    visit_segment: &mut dyn FnMut(SegmentReport),
+) -> Result<(), FilesError> {
     let mut is_followed = false;
     for (index, &segment) in plan.segments.iter().enumerate().rev() {
-        let read = with_segment(files, plan, segment, buffer, reads, |contents| {
-            for (offset, message) in contents.messages.iter().rev() {
-                let offset_bytes = *offset as u64;
-                visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
-            }
-            report_of(files, plan, segment, contents, is_followed)
-        });
+        let known = known(segment);
+        let read = known.map_or_else(
+            || {
+                with_segment(files, plan, segment, buffer, reads, |contents| {
+                    for (offset, message) in contents.messages.iter().rev() {
+                        let offset_bytes = *offset as u64;
+                        visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
+                    }
+                    report_of(files, plan, segment, contents, is_followed)
+                })
+            },
+            Ok,
+        );
         let mut report = match read {
             Err(error) if error.is_gone() && reads == READS_OF_A_RUNNING_LOG => continue,
             report => report?,
