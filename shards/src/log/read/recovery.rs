@@ -197,7 +197,7 @@ fn read_directory(
     let Directory { rooms, reports, faults, .. } = &mut directory;
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));
     let mut known: HashMap<SegmentNumber, SegmentReport> = HashMap::new();
-    for &segment in plan.segments.iter().filter(|segment| plan.limit_bytes(**segment).is_none()) {
+    for &segment in plan.segments.iter().filter(|segment| plan.may_be_known(**segment)) {
         if let Some(table) = table_of(shard, segment)?
             && let Some(report) = take_table(files, &table, shard, segment, rooms)
         {
