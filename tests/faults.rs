@@ -105,18 +105,32 @@ fn a_damaged_byte_in_an_open_segment_stops_the_start_and_costs_only_its_message(
 }
 
 #[test]
-fn a_damaged_byte_in_a_sealed_segment_stops_the_start_until_the_file_is_restored() {
+fn a_damaged_byte_in_a_sealed_segment_is_told_when_it_is_asked_for_until_the_file_is_restored() {
     let mut server = Server::start(1, &[]);
     let mut alice = server.login_to("alice", ROOM);
-    talk(&mut alice, 1, 500);
+    talk(&mut alice, 1, 700);
     assert!(server.terminate().0.success());
     let sound = everything(&server);
     let segment = damage(&server, 77);
+    let verified = server.log_tool(&["verify"]);
+    let words = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert_eq!(verified.status.code(), Some(1), "{words}");
     let shown = segment.display().to_string();
-    expect_refused(&server, &[&shown, "bytes are damaged", "messages #77 to #77 of room 'r1' are missing"]);
-    write_over(&segment, &sound[&segment]);
+    for part in [&shown, "bytes are damaged", "messages #77 to #77 of room 'r1' are missing"] {
+        assert!(words.contains(part), "expected {part:?} in: {words}");
+    }
+
     server.start_again();
-    check_stored(&server, 500);
+    let mut alice = server.login_to("alice", ROOM);
+    alice.ask("/who");
+    let (numbers, others) = page(&mut alice, "/history 10 before 80");
+    let told = "! messages #70 to #79 cannot be read: the disk reports errors; ask the operator";
+    assert_eq!((numbers, others), (vec![], vec![told.to_owned()]));
+    server.expect_words(&["stored messages cannot be shown", "message #77 is damaged: segment 1 of shard 0"]);
+    talk(&mut alice, 701, 710);
+    write_over(&segment, &sound[&segment]);
+    assert_eq!(page(&mut alice, "/history 3 before 79").0, [76, 77, 78]);
+    check_stored(&server, 710);
 }
 
 #[test]
@@ -176,7 +190,10 @@ fn a_missing_segment_in_the_middle_stops_the_start_until_it_is_put_back() {
     assert!(segments.len() >= 3, "{segments:?}");
     let aside = server.data().join("aside");
     fs::rename(&segments[1], &aside).expect("take it away");
-    assert_eq!(page(&mut alice, "/history 5 before 500").0, [0; 0], "a gap is told, never other messages");
+    let told = "! messages #495 to #499 cannot be read: the disk reports errors; ask the operator";
+    assert_eq!(page(&mut alice, "/history 5 before 500"), (vec![], vec![told.to_owned()]));
+    let missing = segments[1].display().to_string();
+    server.expect_words(&[&missing, "it is missing, though the segment before it is there; put it back"]);
     assert_eq!(page(&mut alice, "/history 3 before 50").0, [47, 48, 49]);
     talk(&mut alice, 1_001, 1_010);
     assert!(server.terminate().0.success());
