@@ -147,6 +147,12 @@ fn when_a_write_fails_what_was_accepted_is_shown_once_and_in_order_after_it_work
 fn rooms_go_on_unbroken_on_any_number_of_shards() {
     let mut server = Server::start(2, &[]);
     let rooms = ["r1", "r2", "r3", "마당", "general"];
+    let quiet_rooms = ["q1", "q2", "q3", "q4", "q5", "q6"];
+    for room in quiet_rooms {
+        let mut alice = server.login_to(&format!("alice-{room}"), room);
+        alice.send("said once");
+        alice.expect(&format!("alice-{room}: said once"));
+    }
     for (round, shards) in [2, 1, 4, 2, 3].into_iter().enumerate() {
         let (status, _) = server.terminate();
         assert!(status.success());
@@ -165,7 +171,22 @@ fn rooms_go_on_unbroken_on_any_number_of_shards() {
             alice.expect_closed();
         }
     }
+    let (status, _) = server.terminate();
+    assert!(status.success());
+    server.start_again_with(2);
+    for room in quiet_rooms {
+        let mut bob = server.login_to(&format!("bob-{room}"), room);
+        let lines = bob.ask("/history");
+        let said = format!("alice-{room}: said once");
+        assert!(lines.len() == 1 && lines[0].starts_with("#1 ") && lines[0].ends_with(&said), "{lines:?}");
+        bob.send("and again");
+        bob.expect(&format!("bob-{room}: and again"));
+    }
     server.kill_nine();
+    for room in quiet_rooms {
+        let numbers: Vec<u64> = server.export(room).iter().map(|message| message.seq).collect();
+        assert_eq!(numbers, [1, 2], "{room}");
+    }
     for room in rooms {
         let stored = server.export(room);
         let numbers: Vec<u64> = stored.iter().map(|message| message.seq).collect();

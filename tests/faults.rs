@@ -168,11 +168,10 @@ fn a_damaged_index_is_made_again_and_the_operator_is_told() {
     let index = server.files(0, "idx").swap_remove(0);
     let sound = fs::read(&index).expect("an index");
     flip(&index);
+    // A start asks the indexes only for what the snapshot does not cover.
+    let _ = fs::remove_file(index.with_file_name("rooms.snapshot"));
     server.start_again();
-    server.expect_words(&[
-        "had no sound index; it is made again",
-        &index.with_extension("seg").display().to_string(),
-    ]);
+    server.expect_words(&["had no index; it is made", &index.with_extension("seg").display().to_string()]);
     flip(&index);
     let mut alice = server.login_to("alice", ROOM);
     assert_eq!(page(&mut alice, "/history 3 before 10").0, [7, 8, 9]);
@@ -197,7 +196,7 @@ fn a_missing_segment_in_the_middle_stops_the_start_until_it_is_put_back() {
     assert_eq!(page(&mut alice, "/history 3 before 50").0, [47, 48, 49]);
     talk(&mut alice, 1_001, 1_010);
     assert!(server.terminate().0.success());
-    expect_refused(&server, &["segments 2 to 2 are missing; put the files back", "of room 'r1' are missing"]);
+    expect_refused(&server, &["segments 2 to 2 are missing; put the files back"]);
     fs::rename(&aside, &segments[1]).expect("put it back");
     server.start_again();
     check_stored(&server, 1_010);

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::signals;
 use crate::line::{LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, IndexError, Recovered, RecoveryError, StdFiles, Tails};
+use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
 use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
@@ -23,10 +23,7 @@ const GRACE: Duration = Duration::from_secs(30);
 pub enum EngineError {
     /// The log cannot be gone on from.
     #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-    /// Stored messages could not be found.
-    #[error(transparent)]
-    Index(#[from] IndexError),
+    Log(#[from] OpenLogError),
     /// The address was taken since it was looked at.
     #[error(transparent)]
     Listen(#[from] super::checks::ListenError),
@@ -44,7 +41,7 @@ pub enum EngineError {
 impl EngineError {
     /// Whether another start would fail alike: somebody has to see to it first.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, EngineError::Recovery(RecoveryError::Faults(_)))
+        matches!(self, EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_))))
     }
 }
 
@@ -53,8 +50,7 @@ impl EngineError {
 /// # Errors
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &Plan) -> Result<(), EngineError> {
-    let recovered = recover(plan.data.path(), plan.shards)?;
-    let tails = load_tails(plan.data.path())?;
+    let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
     let address = plan.config.listen.line.0;
     let listeners =
         Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
@@ -71,9 +67,12 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn recover(data: &Path, shards: u16) -> Result<Recovered, RecoveryError> {
+fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError> {
     let started = Instant::now();
-    let recovered = log::recover_by_indexes(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
+    let (recovered, tails) = log::open_log(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
+    for segment in &tails.rebuilt {
+        tracing::info!(segment = %segment.display(), "had no index; it is made");
+    }
     let summary = &recovered.summary;
     if summary.torn_tails > 0 {
         tracing::warn!(
@@ -84,21 +83,13 @@ fn recover(data: &Path, shards: u16) -> Result<Recovered, RecoveryError> {
     }
     tracing::info!(
         rooms = recovered.rooms.len(),
-        messages = summary.records,
+        messages = recovered.rooms.iter().map(|room| room.head.0).sum::<u64>(),
         segments = summary.segments,
         bytes = summary.bytes,
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "log read"
+        "log opened"
     );
-    Ok(recovered)
-}
-
-fn load_tails(data: &Path) -> Result<Tails, IndexError> {
-    let tails = log::load_tails(&StdFiles::new(data))?;
-    for segment in &tails.rebuilt {
-        tracing::info!(segment = %segment.display(), "had no sound index; it is made again");
-    }
-    Ok(tails)
+    Ok((recovered, tails))
 }
 
 fn start_options(plan: &Plan) -> StartOptions {

@@ -26,12 +26,13 @@ pub use index::{
     ReadRequest, RebuildFault, RoomEntry, RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault,
     SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom,
     SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
+    write_snapshot,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
-    LostRange, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role, SegmentReport,
-    Selection, Statistics, Summary, Tails, Verification, dump, export, load_tails, rebuild_index, recover,
-    recover_by_indexes, statistics, verify,
+    LostRange, OpenLogError, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role,
+    SegmentReport, Selection, Statistics, Summary, Tails, Verification, dump, export, open_log,
+    rebuild_index, recover, renew_snapshot, statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

@@ -2,7 +2,9 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
-use crate::log::{IndexError, IndexFiles, SegmentIndex, SegmentNumber, StdFiles, rebuild_index};
+use crate::log::{
+    IndexError, IndexFiles, SegmentIndex, SegmentNumber, StdFiles, rebuild_index, renew_snapshot,
+};
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use std::io;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 pub enum IndexJob {
     /// Write the index of a segment that was just finished.
     Write(SegmentIndex),
+    /// Write the snapshot of the directory anew: a start need not read the indexes before it.
+    Snapshot,
     /// Make an index again that a lookup has missed.
     Rebuild { directory: ShardId, segment: SegmentNumber, lookup: LookupId },
 }
@@ -22,6 +26,8 @@ pub enum IndexJob {
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
+    /// Written, or the old one stays.
+    Snapshot,
     /// Whether it is there again, and who waits for it.
     Rebuilt { directory: ShardId, segment: SegmentNumber, lookup: LookupId, is_there: bool },
 }
@@ -63,6 +69,12 @@ fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
                 tracing::error!(%error, "an index is not written; it is made again when it is needed");
             }
             IndexDone::Written
+        }
+        IndexJob::Snapshot => {
+            if let Err(error) = renew_snapshot(files, shard) {
+                tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
+            }
+            IndexDone::Snapshot
         }
         IndexJob::Rebuild { directory, segment, lookup } => {
             let made: Result<(), IndexError> = rebuild_index(files, directory, segment);

@@ -31,6 +31,8 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 /// A closed connection's peer gets so many seconds to read the last words.
 const LINGER_SECONDS: u8 = 3;
 const LINGERING_MAX: usize = 4096;
+/// A start after a crash reads the indexes of so many segments at most.
+const SEGMENTS_PER_SNAPSHOT: u64 = 16;
 /// Ticks that a drain waits for readers who do not take their last words.
 const CLOSING_TICKS_MAX: u8 = 2;
 
@@ -354,6 +356,7 @@ impl<S: Surface> Turning<S> {
         while let Ok(done) = self.indexes.done.try_recv() {
             match done {
                 IndexDone::Written => self.shard.archive().index_written(),
+                IndexDone::Snapshot => {}
                 IndexDone::Rebuilt { directory, segment, lookup, is_there } => {
                     self.reader.forget(directory, StoredFile::Index(segment));
                     if is_there {
@@ -365,7 +368,11 @@ impl<S: Surface> Turning<S> {
             }
         }
         for index in self.shard.archive().take_indexes() {
+            let is_snapshot_due = index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
             self.order(IndexJob::Write(index));
+            if is_snapshot_due {
+                self.order(IndexJob::Snapshot);
+            }
         }
         while self.awaited.queries.len() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
@@ -494,6 +501,9 @@ impl<S: Surface> Turning<S> {
         let indexes = self.shard.archive().take_indexes();
         let mut awaited = indexes.len();
         indexes.into_iter().for_each(|index| self.order(IndexJob::Write(index)));
+        // Behind the indexes on the same thread: a snapshot never tells of one that is not there.
+        awaited += 1;
+        self.order(IndexJob::Snapshot);
         while awaited > 0 && self.indexes.done.recv_async().await.is_ok() {
             awaited -= 1;
         }

@@ -2,18 +2,31 @@
 
 use super::{Files, FilesError, Operation, StdFiles};
 use crate::log::format::SegmentNumber;
-use crate::log::index::index_file_name;
+use crate::log::index::{SNAPSHOT_FILE_NAME, SnapshotRoom, SnapshotScope, index_file_name, write_snapshot};
 use crate::types::ShardId;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
-/// Reads and writes whole index files. It blocks, as [`Files`] does.
-pub trait IndexFiles: Sync {
+/// Reads and writes index files and snapshots. It blocks, as [`Files`] does.
+pub trait IndexFiles: Files {
     /// The bytes of a segment's index; `None` when there is none.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError>;
+
+    /// The snapshot of a directory, to be read from its start; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be opened.
+    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError>;
+
+    /// Puts a snapshot of these rooms in the place of the last one, whole or not at all.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError>;
 
     /// How long a segment's file is, in bytes.
     ///
@@ -38,6 +51,24 @@ impl IndexFiles for StdFiles {
         }
     }
 
+    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let path = self.snapshot_path(shard);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError> {
+        let path = self.snapshot_path(scope.directory);
+        replace(&path, |file| {
+            let (file, _) = write_snapshot(BufWriter::new(file), scope, rooms)?;
+            file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
+        })
+        .map_err(|source| FilesError { path: path.clone(), operation: Operation::Index, source })
+    }
+
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
         let path = self.path(shard, segment);
         let length = fs::metadata(&path).map(|metadata| metadata.len());
@@ -46,18 +77,35 @@ impl IndexFiles for StdFiles {
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
         let path = self.path(shard, segment).with_file_name(index_file_name(segment));
-        let unfinished = path.with_extension("idx-new");
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&unfinished)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
-        };
-        write().map_err(|source| {
-            // A full disk gets back what the attempt took; that it may not be there is no news.
-            let _ = fs::remove_file(&unfinished);
-            FilesError { path: path.clone(), operation: Operation::Index, source }
+        replace(&path, |file| file.write_all(bytes)).map_err(|source| FilesError {
+            path: path.clone(),
+            operation: Operation::Index,
+            source,
         })
     }
+}
+
+impl StdFiles {
+    fn snapshot_path(&self, shard: ShardId) -> PathBuf {
+        self.path(shard, SegmentNumber::FIRST).with_file_name(SNAPSHOT_FILE_NAME)
+    }
+}
+
+/// Writes a file beside its place, makes sure that it is on disk, and puts it there.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let attempt = || -> io::Result<()> {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let mut file = File::create(&unfinished)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    };
+    attempt().inspect_err(|_| {
+        // A full disk gets back what the attempt took; that it may not be there is no news.
+        let _ = fs::remove_file(&unfinished);
+    })
 }

@@ -25,5 +25,5 @@ pub use segment::{
 };
 pub use snapshot::{
     SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader,
-    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots,
+    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots, write_snapshot,
 };

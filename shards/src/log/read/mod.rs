@@ -22,9 +22,9 @@ pub use export::{Export, ExportError, Exported, Selection, export};
 pub use fault::{Fault, FaultKind, Location};
 pub use lost::{Gap, LostRange};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
-pub use recovery::{RecoveryError, recover, recover_by_indexes};
+pub use recovery::{OpenLogError, RecoveryError, open_log, recover};
 pub use stats::{Statistics, statistics};
-pub use tails::{IndexError, Tails, load_tails, rebuild_index};
+pub use tails::{IndexError, Tails, rebuild_index, renew_snapshot};
 pub use verify::{Verification, verify};
 pub use walk::{Role, SegmentReport};
 

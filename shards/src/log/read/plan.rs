@@ -78,9 +78,9 @@ impl Plan {
         own.chain(self.is_void(segment).then_some(HEADER_BYTES)).min()
     }
 
-    /// Whether an index may speak for the segment: its header is sound, and it did not fail.
-    pub fn may_be_known(&self, segment: SegmentNumber) -> bool {
-        self.limit_bytes(segment).is_none() && !self.unsound.contains(&segment)
+    /// Whether an index or a snapshot may speak for the segment: its header is as it must be.
+    pub fn is_sound(&self, segment: SegmentNumber) -> bool {
+        !self.unsound.contains(&segment)
     }
 
     /// Whether nothing in the segment counts, or it need not even exist: every write to it failed.

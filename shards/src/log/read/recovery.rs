@@ -4,7 +4,7 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
-use super::tails::read_table;
+use super::tails::{IndexError, Tails, index_scanned, read_snapshot, read_table};
 use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError, IndexFiles};
@@ -13,7 +13,7 @@ use crate::log::format::{
 };
 use crate::log::index::SegmentTable;
 use crate::types::{Message, Seq, ShardId};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,6 +71,9 @@ struct Directory {
     rooms: Rooms<Newest>,
     reports: Vec<SegmentReport>,
     faults: Vec<Fault>,
+    tails: Tails,
+    /// The segments that were not read, as an index or a snapshot tells what is in them.
+    known: HashSet<SegmentNumber>,
 }
 
 /// Reads the whole log, checks that it is complete, cuts and seals what a crash left open, and
@@ -81,38 +84,47 @@ struct Directory {
 /// [`RecoveryError`] when a file cannot be used, or when the log is damaged: then nothing was
 /// changed.
 pub fn recover(files: &dyn Files, shard_count: u16, recent_max: usize) -> Result<Recovered, RecoveryError> {
-    recover_by(files, &|_, _| Ok(None), shard_count, recent_max)
+    recover_by(files, None, shard_count, recent_max).map(|(recovered, ..)| recovered)
 }
 
-/// The same, but what an index says of a sealed segment is believed, and the segment is not read:
-/// what is damaged in it is found when it is, and by `verify`. Of the rooms' newest messages only
-/// those are kept that other segments hold.
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenLogError {
+    /// It cannot be gone on from.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// Stored messages cannot be found.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Opens a log to go on with it. As [`recover`], but what snapshots and indexes say of sealed
+/// segments is believed, and those segments are not read: what is damaged in them is found when
+/// it is, and by `verify`. Of the rooms' newest messages only those are kept that other segments
+/// hold. Indexes that are missing or damaged are made again.
 ///
 /// # Errors
-/// As [`recover`].
-pub fn recover_by_indexes<F: Files + IndexFiles>(
-    files: &F,
+/// [`OpenLogError`] when a file cannot be used, or when the log is damaged.
+pub fn open_log(
+    files: &dyn IndexFiles,
     shard_count: u16,
     recent_max: usize,
-) -> Result<Recovered, RecoveryError> {
-    let table = |shard, segment| {
-        let Some(table) = read_table(files, shard, segment)? else { return Ok(None) };
-        let sealed_bytes = table.end_offset_bytes() + SEAL_FRAME_BYTES as u64;
-        Ok((files.length_bytes(shard, segment)? == sealed_bytes).then_some(table))
-    };
-    recover_by(files, &table, shard_count, recent_max)
+) -> Result<(Recovered, Tails), OpenLogError> {
+    let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, recent_max)?;
+    index_scanned(files, scanned, &mut tails)?;
+    Ok((recovered, tails))
 }
 
-/// What an index says of a segment, if it has a sound one.
-type TableOf<'a> = dyn Fn(ShardId, SegmentNumber) -> Result<Option<SegmentTable>, FilesError> + Sync + 'a;
+type Scanned = Vec<(ShardId, SegmentNumber)>;
 
 fn recover_by(
     files: &dyn Files,
-    table_of: &TableOf<'_>,
+    indexes: Option<&dyn IndexFiles>,
     shard_count: u16,
     recent_max: usize,
-) -> Result<Recovered, RecoveryError> {
-    let directories = read_directories(files, table_of, recent_max)?;
+) -> Result<(Recovered, Tails, Scanned), RecoveryError> {
+    let directories = read_directories(files, indexes, recent_max)?;
+    let (mut tails, mut scanned) = (Tails::default(), Vec::new());
     let mut all: Rooms<Newest> = Rooms::new();
     let mut reports = Vec::new();
     let mut faults = Vec::new();
@@ -124,6 +136,13 @@ fn recover_by(
             kept.drafts.extend(more.drafts);
         });
         faults.extend(directory.faults);
+        tails.absorb(directory.tails);
+        let is_used = |report: &&SegmentReport| report.role != Role::Unused;
+        let shard = directory.shard;
+        let used = directory.reports.iter().filter(is_used).map(|report| report.segment);
+        scanned.extend(
+            used.filter(|segment| !directory.known.contains(segment)).map(|segment| (shard, segment)),
+        );
         for report in &directory.reports {
             summary.count(report);
             faults.extend(report.faults.iter().cloned());
@@ -147,7 +166,7 @@ fn recover_by(
         mend(files, report)?;
     }
     let rooms = rooms.into_iter().map(|room| recovered(room, recent_max)).collect();
-    Ok(Recovered { rooms, next_segments, summary })
+    Ok((Recovered { rooms, next_segments, summary }, tails, scanned))
 }
 
 /// Whether some directory's first segments are gone, as retention removes them.
@@ -163,7 +182,7 @@ pub fn begins_late(reports: &[SegmentReport]) -> bool {
 /// All directories, on as many threads as there are processors.
 fn read_directories(
     files: &dyn Files,
-    table_of: &TableOf<'_>,
+    indexes: Option<&dyn IndexFiles>,
     recent_max: usize,
 ) -> Result<Vec<Directory>, FilesError> {
     let shards = files.shards()?;
@@ -174,7 +193,7 @@ fn read_directories(
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let directory = read_directory(files, table_of, *shard, recent_max);
+                    let directory = read_directory(files, indexes, *shard, recent_max);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push(directory);
                 }
             });
@@ -188,21 +207,25 @@ fn read_directories(
 
 fn read_directory(
     files: &dyn Files,
-    table_of: &TableOf<'_>,
+    indexes: Option<&dyn IndexFiles>,
     shard: ShardId,
     recent_max: usize,
 ) -> Result<Directory, FilesError> {
     let plan = Plan::of(files, shard)?;
-    let mut directory = Directory { shard, rooms: Rooms::new(), reports: Vec::new(), faults: Vec::new() };
-    let Directory { rooms, reports, faults, .. } = &mut directory;
+    let mut directory = Directory {
+        shard,
+        rooms: Rooms::new(),
+        reports: Vec::new(),
+        faults: Vec::new(),
+        tails: Tails::default(),
+        known: HashSet::new(),
+    };
+    let Directory { rooms, reports, faults, tails, known: known_segments, .. } = &mut directory;
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));
-    let mut known: HashMap<SegmentNumber, SegmentReport> = HashMap::new();
-    for &segment in plan.segments.iter().filter(|segment| plan.may_be_known(**segment)) {
-        if let Some(table) = table_of(shard, segment)?
-            && let Some(report) = take_table(files, &table, shard, segment, rooms)
-        {
-            known.insert(segment, report);
-        }
+    let mut known = HashMap::new();
+    if let Some(indexes) = indexes {
+        known = known_reports(indexes, &plan, rooms, tails)?;
+        known_segments.extend(known.keys());
     }
     let mut keep = |at: Location, message: &StoredMessage| {
         let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, recent_max));
@@ -216,36 +239,57 @@ fn read_directory(
     Ok(directory)
 }
 
-/// Counts the rooms of an index as if its segment had been read. `None`, and nothing is counted,
-/// when it has a name that is none: then reading the segment says more.
-fn take_table(
-    files: &dyn Files,
-    table: &SegmentTable,
-    shard: ShardId,
-    segment: SegmentNumber,
+/// What a snapshot and indexes say of the segments of a directory.
+fn known_reports(
+    files: &dyn IndexFiles,
+    plan: &Plan,
     rooms: &mut Rooms<Newest>,
-) -> Option<SegmentReport> {
-    let entries: Vec<_> = table
-        .rooms()
-        .iter()
-        .map(|room| Some((room.room_name().ok()?, room.first, room.last())))
-        .collect::<Option<_>>()?;
-    let at = Location { shard, segment, offset_bytes: 0 };
-    for (name, first, last) in &entries {
-        rooms.count_run(name, *first, *last, at);
+    tails: &mut Tails,
+) -> Result<HashMap<SegmentNumber, SegmentReport>, FilesError> {
+    let shard = plan.shard;
+    let mut covers = None;
+    if let Some((covered, found)) = read_snapshot(files, shard)? {
+        covers = Some(covered);
+        for (name, tail) in found {
+            rooms.vouch(&name, tail.head);
+            tails.take(name.key(), tail);
+        }
     }
-    let counts = SealRecord { records: table.messages(), ..SealRecord::default() };
-    let end_bytes = table.end_offset_bytes() as usize + SEAL_FRAME_BYTES;
-    Some(SegmentReport {
-        shard,
-        segment,
-        path: files.path(shard, segment),
-        role: Role::Sealed,
-        file_bytes: end_bytes as u64,
-        counts,
-        verdict: Verdict::Sealed { offset_bytes: end_bytes, seal: counts },
-        faults: Vec::new(),
-    })
+    let mut known = HashMap::new();
+    for &segment in plan.segments.iter().filter(|segment| plan.is_sound(**segment)) {
+        let file_bytes = files.length_bytes(shard, segment)?;
+        let report = |records| {
+            let counts = SealRecord { records, ..SealRecord::default() };
+            let verdict = Verdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
+            let (path, faults) = (files.path(shard, segment), Vec::new());
+            SegmentReport { shard, segment, path, role: Role::Sealed, file_bytes, counts, verdict, faults }
+        };
+        if covers.is_some_and(|covers| segment <= covers) {
+            known.insert(segment, report(0));
+            continue;
+        }
+        let Some(table) = read_table(files, shard, segment)? else { continue };
+        let sealed_bytes = table.end_offset_bytes() + SEAL_FRAME_BYTES as u64;
+        if plan.limit_bytes(segment).is_none()
+            && file_bytes == sealed_bytes
+            && take_table(&table, shard, rooms, tails)
+        {
+            known.insert(segment, report(table.messages()));
+        }
+    }
+    Ok(known)
+}
+
+/// Counts the rooms of an index as if its segment had been read. Whether it did: not when a name
+/// is none, as reading the segment says more then.
+fn take_table(table: &SegmentTable, shard: ShardId, rooms: &mut Rooms<Newest>, tails: &mut Tails) -> bool {
+    let Ok(entries) = table.tails().collect::<Result<Vec<_>, _>>() else { return false };
+    for (name, tail) in entries {
+        let at = Location { shard, segment: tail.last.segment, offset_bytes: 0 };
+        rooms.count_run(&name, tail.last.first, tail.head, at);
+        tails.take(name.key(), tail);
+    }
+    true
 }
 
 /// Messages come newest first: what a room has enough of is never decoded.

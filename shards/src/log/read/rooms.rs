@@ -25,6 +25,8 @@ pub struct Room<T> {
     runs: SmallVec<[Run; 1]>,
     /// What repairs recorded as lost, in no order.
     lost: Vec<Gap>,
+    /// Up to this number a snapshot vouches for all.
+    vouched: Seq,
     /// What the reader keeps of it.
     pub kept: T,
 }
@@ -32,7 +34,7 @@ pub struct Room<T> {
 impl<T> Room<T> {
     /// The highest number, also of a message that is known to be lost: it stays taken.
     pub fn head(&self) -> Seq {
-        let lost = self.lost.iter().map(|gap| gap.last);
+        let lost = self.lost.iter().map(|gap| gap.last).chain([self.vouched]);
         self.runs.iter().map(|run| run.last).chain(lost).max().unwrap_or_default()
     }
 
@@ -59,8 +61,9 @@ impl<T> Room<T> {
     /// and may lack what a repair recorded as lost.
     pub fn check(&mut self, files: &dyn Files, may_begin_late: bool, faults: &mut Vec<Fault>) {
         self.runs.sort_unstable_by_key(|run| (run.first, run.last));
-        let mut last = if may_begin_late { None } else { Some(Seq::ZERO) };
-        for run in &self.runs {
+        let begins_late = may_begin_late && self.vouched == Seq::ZERO;
+        let mut last = if begins_late { None } else { Some(self.vouched) };
+        for run in self.runs.iter().filter(|run| run.last > self.vouched) {
             let room = || self.name.as_str().to_owned();
             let mut add = |kind| faults.push(Fault::new(files, run.at, kind));
             match last {
@@ -106,6 +109,12 @@ impl<T: Default> Rooms<T> {
         Ok(room)
     }
 
+    /// A snapshot vouches for a room's numbers up to `head`.
+    pub fn vouch(&mut self, name: &RoomName, head: Seq) {
+        let index = self.index_of(name);
+        self.rooms[index].vouched = head.max(self.rooms[index].vouched);
+    }
+
     /// Counts what the index of a segment says of a room.
     pub fn count_run(&mut self, name: &RoomName, first: Seq, last: Seq, at: Location) {
         let index = self.index_of(name);
@@ -120,8 +129,8 @@ impl<T: Default> Rooms<T> {
 
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            let (runs, lost) = (SmallVec::new(), Vec::new());
-            self.rooms.push(Room { name: name.clone(), runs, lost, kept: T::default() });
+            let (runs, lost, vouched) = (SmallVec::new(), Vec::new(), Seq::ZERO);
+            self.rooms.push(Room { name: name.clone(), runs, lost, vouched, kept: T::default() });
             self.rooms.len() - 1
         })
     }
@@ -132,6 +141,7 @@ impl<T: Default> Rooms<T> {
             let index = self.index_of(&room.name);
             self.rooms[index].runs.extend(room.runs);
             self.rooms[index].lost.extend(room.lost);
+            self.rooms[index].vouched = room.vouched.max(self.rooms[index].vouched);
             merge(&mut self.rooms[index].kept, room.kept);
         }
     }

@@ -3,8 +3,11 @@
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{SegmentHeader, SegmentNumber};
-use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
-use crate::types::{RoomKey, Seq, ShardId};
+use crate::log::index::{
+    IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable, SnapshotFault, SnapshotReader,
+    SnapshotRoom, SnapshotScope,
+};
+use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -38,7 +41,13 @@ pub struct Tails {
 }
 
 impl Tails {
-    fn take(&mut self, key: RoomKey, tail: RoomTail) {
+    /// Adds what another directory says.
+    pub fn absorb(&mut self, other: Tails) {
+        other.rooms.into_iter().for_each(|(key, tail)| self.take(key, tail));
+    }
+
+    /// Notes where a room's messages are, unless something newer is known.
+    pub fn take(&mut self, key: RoomKey, tail: RoomTail) {
         match self.rooms.entry(key) {
             hashbrown::hash_map::Entry::Occupied(mut known) if known.get().head < tail.head => {
                 known.insert(tail);
@@ -51,35 +60,78 @@ impl Tails {
     }
 }
 
-/// Reads the indexes of all sealed segments, after [`recover`](super::recover), and makes those
-/// again that are missing or damaged.
+/// Makes the indexes of segments that have none, after they were read and sealed.
 ///
 /// # Errors
-/// [`IndexError`] when an index can neither be used nor made.
-pub fn load_tails<F: Files + IndexFiles>(files: &F) -> Result<Tails, IndexError> {
-    let mut tails = Tails::default();
+/// [`IndexError`] when an index cannot be made.
+pub fn index_scanned(
+    files: &dyn IndexFiles,
+    scanned: Vec<(ShardId, SegmentNumber)>,
+    tails: &mut Tails,
+) -> Result<(), IndexError> {
     let mut unindexed = Vec::new();
-    for shard in files.shards()? {
-        let plan = Plan::of(files, shard)?;
-        for &segment in plan.segments.iter().filter(|segment| !plan.is_void(**segment)) {
-            match read_table(files, shard, segment)? {
-                Some(table) => take_table(&table, &mut tails),
-                None => {
-                    let created_us = start_of(files, shard, segment)?.map_or(0, |header| header.created_us);
-                    unindexed.push((created_us, shard, segment));
-                }
-            }
-        }
+    for (shard, segment) in scanned {
+        let created_us = start_of(files, shard, segment)?.map_or(0, |header| header.created_us);
+        unindexed.push((created_us, shard, segment));
     }
     // Earlier ones first, whichever directory they are in: an entry links to those before it.
     unindexed.sort_unstable();
     for (_, shard, segment) in unindexed {
-        if let Some(table) = rebuild(files, shard, segment, &tails)? {
-            take_table(&table, &mut tails);
+        if let Some(table) = rebuild(files, shard, segment, tails)? {
+            take_table(&table, tails);
             tails.rebuilt.push(files.path(shard, segment));
         }
     }
-    Ok(tails)
+    Ok(())
+}
+
+/// Writes the snapshot of a directory anew: what the last one says, and what the indexes of later
+/// segments say. It tells of the messages in this directory only, whoever their room's home is, so
+/// that it stays true when the number of shards changes.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn renew_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    let plan = Plan::of(files, shard)?;
+    let (mut covers, mut rooms) = (SegmentNumber(0), HashMap::new());
+    if let Some((covered, found)) = read_snapshot(files, shard)? {
+        covers = covered;
+        rooms.extend(found.into_iter().map(|(name, tail)| (name.key(), (name, tail))));
+    }
+    let before = covers;
+    for &segment in plan.segments.iter().filter(|segment| **segment > before) {
+        // The open one and those after it have none, and end what the snapshot tells of.
+        let Some(table) = read_table(files, shard, segment)? else {
+            if plan.is_void(segment) {
+                continue;
+            }
+            break;
+        };
+        rooms.extend(table.tails().flatten().map(|(name, tail)| (name.key(), (name, tail))));
+        covers = segment;
+    }
+    if covers == before {
+        return Ok(());
+    }
+    let scope = SnapshotScope { directory: shard, shard_count: plan.shard_count.unwrap_or(0), covers };
+    let rooms = rooms.into_values().map(|(name, tail)| SnapshotRoom::new(&name, tail)).collect();
+    files.write_snapshot(scope, rooms)
+}
+
+/// The last segment that a snapshot covers, and its rooms.
+pub type SnapshotContents = (SegmentNumber, Vec<(RoomName, RoomTail)>);
+
+/// The last segment that a directory's snapshot covers, and its rooms; `None` when there is none
+/// that is whole.
+pub fn read_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SnapshotContents>, FilesError> {
+    let Some(source) = files.open_snapshot(shard)? else { return Ok(None) };
+    let Ok(snapshot) = SnapshotReader::new(source, shard) else { return Ok(None) };
+    let covers = snapshot.scope().covers;
+    let room = |found: Result<SnapshotRoom, SnapshotFault>| {
+        let room = found.ok()?;
+        Some((room.room_name().ok()?, room.tail))
+    };
+    Ok(snapshot.map(room).collect::<Option<Vec<_>>>().map(|rooms| (covers, rooms)))
 }
 
 /// Makes the index of one segment again while shards append to others, and before it those of
@@ -87,8 +139,8 @@ pub fn load_tails<F: Files + IndexFiles>(files: &F) -> Result<Tails, IndexError>
 ///
 /// # Errors
 /// [`IndexError`] when that cannot be done.
-pub fn rebuild_index<F: Files + IndexFiles>(
-    files: &F,
+pub fn rebuild_index(
+    files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<(), IndexError> {
@@ -121,8 +173,8 @@ fn take_table(table: &SegmentTable, tails: &mut Tails) {
 }
 
 /// The index of a segment, if there is a sound one.
-pub fn read_table<F: IndexFiles>(
-    files: &F,
+pub fn read_table(
+    files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<Option<SegmentTable>, FilesError> {
@@ -142,8 +194,8 @@ fn start_of(
 }
 
 /// Makes and writes an index. `None` when the segment holds no message.
-fn rebuild<F: Files + IndexFiles>(
-    files: &F,
+fn rebuild(
+    files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
     known: &Tails,
@@ -167,8 +219,8 @@ fn rebuild<F: Files + IndexFiles>(
 }
 
 /// The tails of a segment's rooms before it: what is known of them, or what other indexes say.
-fn tails_before<F: Files + IndexFiles>(
-    files: &F,
+fn tails_before(
+    files: &dyn IndexFiles,
     builder: &IndexBuilder,
     known: &Tails,
 ) -> Result<HashMap<RoomKey, RoomTail>, IndexError> {
@@ -202,11 +254,11 @@ fn tails_before<F: Files + IndexFiles>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::StdFiles;
     use crate::log::append::{Appender, Durability};
     use crate::log::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
     use crate::log::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
     use crate::log::testing::message;
+    use crate::log::{StdFiles, read::open_log};
     use crate::types::{Page, RoomName};
     use std::fs;
     use std::path::Path;
@@ -299,12 +351,12 @@ mod tests {
         let segments = write_log(data.path(), 1_500);
         assert!(segments.len() > 3);
         let files = StdFiles::new(data.path());
-        let tails = load_tails(&files).expect("tails");
+        let tails = open_log(&files, 1, 10).expect("a log").1;
         assert_eq!(tails.rebuilt.len(), segments.len());
         assert_eq!(page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 }).len(), 500);
         let middle = page(data.path(), &tails, "r1", Page::Before { seq: Seq(400), count: 50 });
         assert_eq!(middle, (350..400).collect::<Vec<_>>());
-        let again = load_tails(&files).expect("tails");
+        let again = open_log(&files, 1, 10).expect("a log").1;
         assert!(again.rebuilt.is_empty(), "{:?}", again.rebuilt);
         assert_eq!(again.rooms, tails.rooms);
     }
@@ -314,7 +366,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         let segments = write_log(data.path(), 1_500);
         let files = StdFiles::new(data.path());
-        let tails = load_tails(&files).expect("tails");
+        let tails = open_log(&files, 1, 10).expect("a log").1;
         let index = |segment: &SegmentNumber| {
             data.path().join(directory_name(ShardId(0))).join(index_file_name(*segment))
         };
@@ -327,11 +379,42 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_tells_what_its_indexes_told_and_is_believed_only_whole() {
+        let data = tempfile::tempdir().expect("a directory");
+        let segments = write_log(data.path(), 1_500);
+        let files = StdFiles::new(data.path());
+        let (recovered, tails) = open_log(&files, 1, 10).expect("a log");
+        renew_snapshot(&files, ShardId(0)).expect("a snapshot");
+        let directory = data.path().join(directory_name(ShardId(0)));
+        let snapshot = directory.join(crate::log::SNAPSHOT_FILE_NAME);
+        let bytes = fs::read(&snapshot).expect("a snapshot");
+        for segment in &segments {
+            fs::remove_file(directory.join(index_file_name(*segment))).expect("a loss");
+        }
+        let (by_snapshot, found) = open_log(&files, 1, 10).expect("a log");
+        assert_eq!(found.rooms, tails.rooms);
+        assert!(found.rebuilt.is_empty(), "no index was needed");
+        let heads = |recovered: &super::super::Recovered| {
+            let mut heads: Vec<(String, u64)> =
+                recovered.rooms.iter().map(|room| (room.name.to_string(), room.head.0)).collect();
+            heads.sort();
+            heads
+        };
+        assert_eq!(heads(&by_snapshot), heads(&recovered));
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1;
+            fs::write(&snapshot, damaged).expect("damage");
+            assert!(read_snapshot(&files, ShardId(0)).expect("a file").is_none(), "byte {place}");
+        }
+    }
+
+    #[test]
     fn an_index_that_is_missing_or_damaged_is_made_again_as_it_was() {
         let data = tempfile::tempdir().expect("a directory");
         let segments = write_log(data.path(), 1_500);
         let files = StdFiles::new(data.path());
-        let tails = load_tails(&files).expect("tails");
+        let tails = open_log(&files, 1, 10).expect("a log").1;
         let index = |segment: SegmentNumber| {
             data.path().join(directory_name(ShardId(0))).join(index_file_name(segment))
         };
@@ -341,7 +424,7 @@ mod tests {
         damaged[before.len() / 2] ^= 1;
         fs::write(&middle, damaged).expect("damage");
         fs::remove_file(index(segments[0])).expect("a loss");
-        let again = load_tails(&files).expect("tails");
+        let again = open_log(&files, 1, 10).expect("a log").1;
         assert_eq!(again.rebuilt.len(), 2);
         assert_eq!(again.rooms, tails.rooms);
         assert_eq!(fs::read(&middle).expect("an index"), before);
