@@ -69,6 +69,7 @@ fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
     alice.expect_next("bob has joined r1");
     bob.send("/msg alice psst");
     bob.expect_error(&["the disk is full"]);
+    server.expect_words(&["cannot prepare segment", "No space left on device", "no next segment"]);
 
     fs::remove_file(&ballast).expect("space returns");
     let returned_at = Instant::now();
@@ -86,6 +87,58 @@ fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
     }
     server.kill_nine();
     let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
+    assert_eq!(stored, acknowledged);
+    server.verify();
+}
+
+/// Gives the space of a segment back to its disk, all but the first page: writing there may fail.
+fn punch(path: &Path) {
+    let arguments = ["--punch-hole", "--offset", "4096", "--length", "1044480"];
+    let punched = Command::new("fallocate").args(arguments).arg(path).status();
+    assert!(punched.expect("run fallocate").success());
+}
+
+#[test]
+fn when_a_write_fails_what_was_accepted_is_shown_once_and_in_order_after_it_works_again() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let Some(_disk) = SmallDisk::mount(directory.path().join("data"), "7m") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    let ballast = directory.path().join("data").join("ballast");
+    let mut server = Server::start_on(directory, 1, &[]);
+    let mut alice = server.login_to("alice", "r1");
+    alice.send("before");
+    alice.expect_next("alice: before");
+    let deadline = Instant::now() + harness::PATIENCE;
+    while server.files(0, "seg").len() < 2 {
+        assert!(Instant::now() < deadline, "the next segment is made ready");
+        std::thread::yield_now();
+    }
+    server.files(0, "seg").iter().for_each(|segment| punch(segment));
+    fs::write(&ballast, vec![1; 8 << 20]).expect_err("the disk is full");
+
+    // Each is longer than what is left of a first page.
+    let texts: Vec<String> = (0..100).map(|number| format!("{number} {}", "x".repeat(4_000))).collect();
+    alice.send_bytes((texts.join("\n") + "\n").as_bytes());
+    server
+        .expect_words(&["the log cannot be written: messages are refused until it can", "write to segment"]);
+    alice.send("too late");
+    let bob = server.login_to("bob", "r2");
+    drop(bob); // let in, as his room waits for nothing
+    fs::remove_file(&ballast).expect("space returns");
+
+    server.expect_words(&["the log can be written again"]);
+    alice.send("after");
+    let read = alice.expect("alice: after");
+    let (refused, shown): (Vec<_>, Vec<_>) = read.into_iter().partition(|line| line.starts_with("! "));
+    assert!(!refused.is_empty() && refused.iter().all(|line| line.contains("could not be stored: the disk")));
+    assert!(!shown.is_empty() && !shown.contains(&"alice: too late".to_owned()), "{}", shown.len());
+    let said = texts.iter().map(|text| format!("alice: {text}")).take(shown.len());
+    assert!(shown.iter().cloned().eq(said), "each once, and in order");
+    server.kill_nine();
+    let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
+    let acknowledged = [vec!["alice: before".to_owned()], shown, vec!["alice: after".to_owned()]].concat();
     assert_eq!(stored, acknowledged);
     server.verify();
 }
@@ -158,6 +211,7 @@ fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
     assert!(made_read_only.expect("run mount").success());
     let output = harness::refused_start(&data, "127.0.0.1:0");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words}");
     assert!(words.contains(&shown(&data)) && words.contains("ead-only"), "{words}");
 }
 

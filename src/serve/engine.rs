@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::signals;
 use crate::line::{LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, OpenLogError, Recovered, StdFiles, Tails};
+use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
 use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
@@ -36,6 +36,13 @@ pub enum EngineError {
     /// A shard ended by itself.
     #[error("{0}")]
     Shard(String),
+}
+
+impl EngineError {
+    /// Whether another start would fail alike: somebody has to see to it first.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_))))
+    }
 }
 
 /// Serves until a signal ends it.

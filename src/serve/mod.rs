@@ -22,7 +22,7 @@ pub fn run(config: Config, data: PathBuf) -> ExitCode {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");
-                    ExitCode::FAILURE
+                    if error.is_lasting() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
                 }
             }
         }

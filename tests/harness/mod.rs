@@ -9,7 +9,7 @@ mod server;
 
 pub use client::Client;
 pub use lobby::Lobby;
-pub use server::{Said, Server, refused_start, words_of};
+pub use server::{Refused, Said, Server, refused_start, words_of};
 
 use std::time::Duration;
 

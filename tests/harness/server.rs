@@ -41,6 +41,13 @@ impl Said {
     }
 }
 
+/// A start that was refused.
+pub struct Refused {
+    pub code: Option<i32>,
+    /// On standard error.
+    pub words: String,
+}
+
 impl Server {
     /// Starts a server on an empty directory; `settings` are `KEY=VALUE`.
     pub fn start(shards: u16, settings: &[&str]) -> Server {
@@ -86,6 +93,38 @@ impl Server {
     /// Where its data lies.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// What it has said since it was started last.
+    pub fn words(&self) -> String {
+        words_of(self.directory.path())
+    }
+
+    /// Waits until it has said all this to its operator.
+    #[track_caller]
+    pub fn expect_words(&self, parts: &[&str]) {
+        let asked_at = Instant::now();
+        while !parts.iter().all(|part| self.words().contains(part)) {
+            assert!(asked_at.elapsed() < PATIENCE, "expected {parts:?} in:\n{}", self.words());
+            sleep(LOOK);
+        }
+    }
+
+    /// Tries to start it again on what it left behind, and returns how it refused.
+    #[track_caller]
+    pub fn refused_start_again(&self) -> Refused {
+        let output = refused_start(&self.data(), "127.0.0.1:0");
+        Refused { code: output.status.code(), words: String::from_utf8_lossy(&output.stderr).into_owned() }
+    }
+
+    /// The files of a shard's directory with this extension, in order.
+    pub fn files(&self, shard: u16, extension: &str) -> Vec<PathBuf> {
+        let directory = self.data().join(format!("shard-{shard:02}"));
+        let entries = fs::read_dir(directory).expect("the shard's directory").flatten();
+        let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        found.retain(|path| path.extension().is_some_and(|found| found == extension));
+        found.sort();
+        found
     }
 
     /// Ends it with SIGKILL.

@@ -304,6 +304,11 @@ impl Room {
         Ok(message)
     }
 
+    /// Whether this draft of this author was accepted within the window.
+    pub fn knows_draft(&self, author: UserKey, id: &DraftId) -> bool {
+        self.recent.seq_of(author, id).is_some()
+    }
+
     /// What of a page is in memory, oldest first, and the first and last number of what is not.
     ///
     /// # Errors

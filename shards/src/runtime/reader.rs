@@ -1,6 +1,6 @@
 //! Carries out queries of stored messages: all reads of a step together, through io_uring.
 
-use crate::log::{Answer, FoundPage, PageQuery, QueryFault, ReadRequest, Step, StoredFile};
+use crate::log::{Answer, FoundPage, PageQuery, QueryFault, ReadRequest, SegmentNumber, Step, StoredFile};
 use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name};
 use crate::shard::LookupId;
 use crate::types::ShardId;
@@ -58,6 +58,10 @@ impl Reader {
     async fn read(&self, request: ReadRequest) -> ReadOutcome {
         let file = match self.file((request.directory, request.file)).await {
             Ok(Some(file)) => file,
+            Ok(None) if self.is_lost(request.directory, request.file) => {
+                return self
+                    .failed(&request, &"it is missing, though the segment before it is there; put it back");
+            }
             Ok(None) => return ReadOutcome::NoFile,
             Err(error) => return self.failed(&request, &error),
         };
@@ -90,6 +94,12 @@ impl Reader {
         }
         open.insert(file, Rc::clone(&opened));
         Ok(Some(opened))
+    }
+
+    /// Whether a segment that is missing was not removed by retention, which begins with the oldest.
+    fn is_lost(&self, directory: ShardId, file: StoredFile) -> bool {
+        let StoredFile::Segment(SegmentNumber(number @ 2..)) = file else { return false };
+        self.path((directory, StoredFile::Segment(SegmentNumber(number - 1)))).exists()
     }
 
     /// Forgets an open file: another has taken its place.

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 const SEGMENT_BYTES: u64 = 256 * 1024;
 
@@ -36,6 +37,10 @@ fn writer(data: &Path, appender: &Appender) -> Writer {
     };
     let preparer = Preparer::start().expect("a thread");
     Writer::new(options, preparer, Arc::new(Bell::default()), SegmentNumber::FIRST, SEGMENT_BYTES)
+}
+
+fn log(durability: Durability) -> Appender {
+    Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, durability)
 }
 
 /// Commits messages one by one as a shard does, and retries after failures. Returns how often it
@@ -99,13 +104,7 @@ fn what_is_committed_is_there_whatever_fails_and_whenever() {
         let data = tempfile::tempdir().expect("a directory");
         let path = data.path().to_owned();
         let failures = LocalExecutor::default().run(async move {
-            let mut appender = Appender::new(
-                ShardId(0),
-                SegmentNumber::FIRST,
-                SEGMENT_BYTES,
-                SEGMENT_BYTES,
-                Durability::Commit,
-            );
+            let mut appender = log(Durability::Commit);
             let mut writer = writer(&path, &appender).with_faults(failing(operation, period, at));
             commit_all(&mut appender, &mut writer, 400).await
         });
@@ -120,8 +119,7 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
     let data = tempfile::tempdir().expect("a directory");
     let path = data.path().to_owned();
     LocalExecutor::default().run(async move {
-        let mut appender =
-            Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
+        let mut appender = log(Durability::Commit);
         let has_failed = Rc::new(Cell::new(false));
         let fails_once = Rc::clone(&has_failed);
         let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
@@ -135,6 +133,62 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
 }
 
 #[test]
+fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full() {
+    let cases = [
+        (Operation::Open, 5, "the disk reports errors", "cannot open segment"),
+        (Operation::Write, 5, "the disk reports errors", "cannot write to segment"),
+        (Operation::Sync, 5, "the disk reports errors", "cannot sync segment"),
+        (Operation::Write, 28, "the disk is full", "cannot write to segment"),
+        (Operation::Write, 30, "the disk cannot be written", "cannot write to segment"),
+    ];
+    for (operation, errno, reason, words) in cases {
+        let data = tempfile::tempdir().expect("a directory");
+        let path = data.path().to_owned();
+        let error = LocalExecutor::default().run(async move {
+            let mut appender = log(Durability::Commit);
+            let mut writer = writer(&path, &appender).with_faults(Box::new(move |asked| {
+                (asked == operation).then(|| io::Error::from_raw_os_error(errno))
+            }));
+            appender.append(&message(1));
+            let batch = appender.take_batch().expect("a batch");
+            writer.commit(&batch).await.expect_err("the disk fails")
+        });
+        assert_eq!(error.reason(), reason, "{operation:?}");
+        let told = error.to_string();
+        assert!(told.starts_with(words) && told.contains("00000000000000000001.seg"), "{told}");
+        assert!(told.contains(&io::Error::from_raw_os_error(errno).to_string()), "{told}");
+    }
+}
+
+#[test]
+fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    LocalExecutor::default().run(async move {
+        let mut appender = log(Durability::Interval(Duration::from_millis(50)));
+        let fails = failing(Operation::Sync, 3, 1);
+        let mut writer = writer(&path, &appender).with_faults(fails);
+        let mut failures = 0;
+        for seq in 1..=9 {
+            appender.append(&message(seq));
+            let batch = appender.take_batch().expect("a batch");
+            writer.commit(&batch).await.expect("only syncs fail");
+            appender.committed(batch);
+            let written = appender.written();
+            match writer.sync().await {
+                Ok(()) => appender.synced(written),
+                Err(_) => {
+                    failures += 1;
+                    appender.sync_failed();
+                }
+            }
+        }
+        assert_eq!((failures, appender.written().segment), (3, SegmentNumber(4)));
+    });
+    assert_eq!(numbers(&recovered(data.path())), (1..=9).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
     let data = tempfile::tempdir().expect("a directory");
     let path = data.path().to_owned();
@@ -144,8 +198,7 @@ fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
     let refusals = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refusals);
     LocalExecutor::default().run(async move {
-        let mut appender =
-            Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
+        let mut appender = log(Durability::Commit);
         let mut writer = writer(&path, &appender);
         appender.append(&message(1));
         let batch = appender.take_batch().expect("a batch");

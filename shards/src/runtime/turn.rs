@@ -402,18 +402,21 @@ impl<S: Surface> Turning<S> {
     /// The batch is kept, and tried again at the next tick: its authors wait, nobody is told of
     /// what is not on disk, and nothing new is accepted until the disk takes it.
     fn commit_failed(&mut self, batch: Option<Batch>, error: &CommitError) {
+        let shard = self.shard.id().0;
+        let Some(batch) = batch else {
+            // What it should have made sure of was shown before, as `interval` promises no more.
+            // No batch waits that could find out when the disk works again: the next one will.
+            tracing::error!(shard, %error, "messages shown since the last sync may be lost in a power cut");
+            return self.shard.log.sync_failed();
+        };
         self.has_failed = true;
         if !matches!(self.shard.storage(), Storage::Failing(_)) {
-            let shard = self.shard.id().0;
             tracing::error!(shard, %error, "the log cannot be written: messages are refused until it can");
         }
         self.shard.set_storage(Storage::Failing(error.reason()));
-        match (batch, error) {
-            (Some(batch), CommitError::Prepare(_)) => self.stalled = Some(batch),
-            (Some(batch), CommitError::File { .. }) => self.shard.log.failed(batch),
-            // A sync beside any batch: what it should have made sure of was shown before, as
-            // `interval` and `none` promise no more.
-            (None, _) => {}
+        match error {
+            CommitError::Prepare(_) => self.stalled = Some(batch),
+            CommitError::File { .. } => self.shard.log.failed(batch),
         }
     }
 

@@ -48,6 +48,18 @@ pub enum Operation {
     Seal,
 }
 
+impl Operation {
+    /// As the error of it says.
+    fn words(self) -> &'static str {
+        match self {
+            Operation::Open => "open",
+            Operation::Write => "write to",
+            Operation::Sync => "sync",
+            Operation::Seal => "seal",
+        }
+    }
+}
+
 /// Decides whether an operation fails instead of being done. In life there is none.
 pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error>>;
 
@@ -304,7 +316,7 @@ impl Writer {
     /// Fails when a test wants it to.
     fn fail(&mut self, operation: Operation) -> Result<(), CommitError> {
         let error = self.faults.as_mut().and_then(|faults| faults(operation));
-        error.map_or(Ok(()), |error| Err(self.segment().failed("use", error)))
+        error.map_or(Ok(()), |error| Err(self.segment().failed(operation.words(), error)))
     }
 }
 

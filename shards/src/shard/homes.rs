@@ -230,7 +230,7 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
-        if self.refuses_to_store(session, effects) {
+        if !self.is_stored(room, user, draft.as_ref()) && self.refuses_to_store(session, effects) {
             return;
         }
         let now = effects.now;
@@ -252,7 +252,8 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
-        if self.refuses_to_store(session, effects) {
+        let is_stored = self.is_stored(room.key(), from.key(), draft.as_ref());
+        if !is_stored && self.refuses_to_store(session, effects) {
             return;
         }
         let now = effects.now;
@@ -295,6 +296,13 @@ impl Homes {
         {
             tell(session, reply, effects.outbound);
         }
+    }
+
+    /// Whether a draft is accepted already: its repeat needs no disk, and an author who is told that
+    /// nothing was stored would be told wrongly.
+    fn is_stored(&self, room: RoomKey, author: UserKey, draft: Option<&DraftId>) -> bool {
+        let resident = self.rooms.get(&room);
+        draft.is_some_and(|id| resident.is_some_and(|found| found.room.knows_draft(author, id)))
     }
 
     /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.

@@ -48,6 +48,8 @@ pub struct Appender {
     retry: Option<Retry>,
     /// The batch taken last has failed before, and begins with the note of it.
     is_retried: bool,
+    /// A sync of the current segment failed: the next batch goes to a fresh one.
+    is_left: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl Appender {
             in_flight_bytes: 0,
             retry: None,
             is_retried: false,
+            is_left: false,
         }
     }
 
@@ -121,7 +124,8 @@ impl Appender {
     /// no next one.
     pub fn has_room(&self) -> bool {
         let waiting = self.open.len() + FRAME_BYTES_MAX + SEAL_FRAME_BYTES;
-        self.current.end_bytes + self.in_flight_bytes + waiting as u64 <= self.current.capacity_bytes
+        !self.is_left
+            && self.current.end_bytes + self.in_flight_bytes + waiting as u64 <= self.current.capacity_bytes
     }
 
     /// Whether no message waits and none is on its way.
@@ -163,6 +167,12 @@ impl Appender {
         }
         let bytes = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
         let counts = std::mem::take(&mut self.open_counts);
+        if self.is_left {
+            self.last_taken = self.last_taken.next();
+            let left = self.current.sealed(self.shard, true);
+            let retry = self.noted(bytes, counts, left);
+            return Some(self.take_retry(retry));
+        }
         let needed = (bytes.len() + SEAL_FRAME_BYTES) as u64;
         let is_spent = self.current.end_bytes + needed > self.current.capacity_bytes;
         let seals = is_spent.then(|| {
@@ -207,11 +217,26 @@ impl Appender {
     /// When it is not the batch in flight.
     pub fn failed(&mut self, batch: Batch) {
         let counts = self.landed(&batch);
-        let mut bytes = batch.bytes;
         let left = match batch.seals {
             Some(left) => left,
             None => self.current.sealed(self.shard, true),
         };
+        self.retry = Some(self.noted(batch.bytes, counts, left));
+    }
+
+    /// A sync beside any batch failed, as it can be under `interval` durability. Nobody knows what
+    /// of the segment is on disk, and a later sync would not tell: the next batch goes to a fresh
+    /// one, and this one is never sealed.
+    ///
+    /// # Panics
+    /// When a batch is in flight: then it has failed with the sync.
+    pub fn sync_failed(&mut self) {
+        assert!(self.in_flight.is_none(), "a batch in flight fails with its sync");
+        self.is_left = true;
+    }
+
+    /// A batch for a fresh segment, which begins with the note of the one that it leaves.
+    fn noted(&mut self, mut bytes: Vec<u8>, counts: SealRecord, left: SealedSegment) -> Retry {
         // A second failure keeps the note of the first: it names the last segment that counts.
         if !self.is_retried {
             self.is_retried = true;
@@ -221,13 +246,13 @@ impl Appender {
             push_frame(&mut prefix, &Record::Abandoned(abandoned));
             bytes.splice(0..0, prefix);
         }
-        self.retry = Some(Retry { bytes, counts, left: SealedSegment { is_abandoned: true, ..left } });
+        Retry { bytes, counts, left: SealedSegment { is_abandoned: true, ..left } }
     }
 
     /// Finishes the current segment, at a clean end; `None` while messages wait, or when it holds
-    /// nothing. Nothing is appended after it.
+    /// nothing or could not be synced. Nothing is appended after it.
     pub fn finish(&mut self) -> Option<SealedSegment> {
-        (self.is_idle() && self.current.end_bytes > START_BYTES)
+        (self.is_idle() && !self.is_left && self.current.end_bytes > START_BYTES)
             .then(|| self.current.sealed(self.shard, false))
     }
 
@@ -255,5 +280,6 @@ impl Appender {
 
     fn begin_segment(&mut self) {
         self.current = Current::start(self.current.number.next(), self.segment_bytes);
+        self.is_left = false;
     }
 }

@@ -123,6 +123,32 @@ fn what_is_not_synced_is_counted_until_it_is() {
 }
 
 #[test]
+fn after_a_failed_sync_the_log_goes_on_in_a_fresh_segment_and_never_seals_the_old_one() {
+    let mut log = appender(Durability::Interval(Duration::from_millis(50)));
+    log.append(&message("r", 1, "shown"));
+    let shown = log.take_batch().expect("a message waits");
+    let end = shown.end_bytes();
+    log.committed(shown);
+    log.sync_failed();
+    assert!(!log.has_room() && log.finish().is_none());
+    log.append(&message("r", 2, "later"));
+    for segment in [2, 3] {
+        let later = log.take_batch().expect("a message waits");
+        assert_eq!((later.id, later.segment), (BatchId(2), SegmentNumber(segment)));
+        let left = later.seals.as_ref().expect("the segment is left");
+        assert!(left.is_abandoned);
+        assert_eq!((left.number, left.end_offset_bytes), (SegmentNumber::FIRST, end));
+        if segment == 2 {
+            log.failed(later);
+        } else {
+            log.committed(later);
+        }
+    }
+    assert!(log.has_room());
+    assert_eq!(log.finish().map(|sealed| sealed.number), Some(SegmentNumber(3)));
+}
+
+#[test]
 fn a_segment_without_messages_is_not_sealed() {
     assert!(appender(Durability::Commit).finish().is_none());
 }

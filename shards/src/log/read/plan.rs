@@ -15,6 +15,8 @@ pub struct Plan {
     pub shard: ShardId,
     /// In rising order.
     pub segments: Vec<SegmentNumber>,
+    /// Whose header is damaged or of a later version: to be read, whatever an index says.
+    unsound: Vec<SegmentNumber>,
     /// What segments say of earlier ones that failed.
     abandoned: Vec<Abandoned>,
     /// What repairs recorded as lost.
@@ -34,7 +36,7 @@ struct Abandoned {
 impl Plan {
     pub fn of(files: &dyn Files, shard: ShardId) -> Result<Plan, FilesError> {
         let mut segments = files.segments(shard)?;
-        let mut gone = Vec::new();
+        let (mut gone, mut unsound) = (Vec::new(), Vec::new());
         let mut start = AlignedVec::new();
         let (mut abandoned, mut lost, mut shard_counts) = (Vec::new(), Vec::new(), Vec::new());
         for &by in &segments {
@@ -46,7 +48,11 @@ impl Plan {
                 result => result?,
             }
             let place = Place { shard, segment: by };
-            shard_counts.push(SegmentHeader::decode(&start, shard, by).ok().map(|header| header.shard_count));
+            let header = SegmentHeader::decode(&start, shard, by).ok();
+            if header.is_none() {
+                unsound.push(by);
+            }
+            shard_counts.push(header.map(|header| header.shard_count));
             match read_frame(&start, HEADER_BYTES, place).and_then(|frame| frame.record()) {
                 Some(StoredRecord::Abandoned(note)) => {
                     let left = SegmentNumber(note.segment.to_native());
@@ -63,13 +69,18 @@ impl Plan {
         segments.retain(|segment| !gone.contains(segment));
         shard_counts.dedup();
         let shard_count = if let [one] = shard_counts[..] { one } else { None };
-        Ok(Plan { shard, segments, abandoned, lost, shard_count })
+        Ok(Plan { shard, segments, unsound, abandoned, lost, shard_count })
     }
 
     /// Where the committed part of a segment ends, if a later one says so.
     pub fn limit_bytes(&self, segment: SegmentNumber) -> Option<usize> {
         let own = self.abandoned.iter().filter(|a| a.left == segment).map(|a| a.end_bytes);
         own.chain(self.is_void(segment).then_some(HEADER_BYTES)).min()
+    }
+
+    /// Whether an index or a snapshot may speak for the segment: its header is as it must be.
+    pub fn is_sound(&self, segment: SegmentNumber) -> bool {
+        !self.unsound.contains(&segment)
     }
 
     /// Whether nothing in the segment counts, or it need not even exist: every write to it failed.

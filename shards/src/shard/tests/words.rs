@@ -1,9 +1,9 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `to X T`, `bye`, one a line. Everything told comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `bye`, one a line. Everything told comes back as a line.
 
 use crate::connection::{CloseReason, Link, Style, Surface};
-use crate::types::{Message, Reply, Request, RoomEvent, RoomName, Text, UserName};
+use crate::types::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
 
 #[derive(Clone, Copy)]
 pub struct Words;
@@ -41,6 +41,12 @@ impl Surface for Words {
     fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
         let line = match reply {
             Reply::Claimed { user, .. } => format!("you are {user}"),
+            Reply::NotSaid(Refusal::NotStored { reason }) => format!("not stored: {reason}"),
+            Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => format!("draft {draft} is #{seq}"),
+            Reply::History(page) => {
+                let history: Vec<String> = page.messages.iter().map(|m| said(m)).collect();
+                format!("history [{}]", history.join(", "))
+            }
             Reply::Joined(joined) => {
                 let history: Vec<String> = joined.history.iter().map(|m| said(m)).collect();
                 format!("you joined {} [{}]", joined.room, history.join(", "))
@@ -99,16 +105,15 @@ impl Words {
                 let room = RoomName::parse(rest).expect("tests send room names");
                 link.request(Request::Join { session: sender, user, room, is_away: false });
             }
-            ("say", Some(user)) => {
+            ("say", Some(user)) => publish(link, &user, None, rest),
+            ("draft", Some(user)) => {
+                let (id, said) = rest.split_once(' ').expect("draft ID T");
+                publish(link, &user, DraftId::parse(id), said);
+            }
+            ("history", Some(user)) => {
                 let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
-                let request = Request::Publish {
-                    session: sender,
-                    user: user.key(),
-                    room,
-                    draft: None,
-                    text: text(rest),
-                };
-                link.request(request);
+                let page = Page::Last { count: 20 };
+                link.request(Request::History { session: sender, user: user.key(), room, page });
             }
             ("to", Some(from)) => {
                 let (to, said) = rest.split_once(' ').expect("to X T");
@@ -119,6 +124,12 @@ impl Words {
             other => panic!("tests send words that are known: {other:?}"),
         }
     }
+}
+
+fn publish(link: &mut Link<'_>, user: &UserName, draft: Option<DraftId>, text: &str) {
+    let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
+    let text = Text::sanitise(text).expect("tests send text");
+    link.request(Request::Publish { session: link.session(), user: user.key(), room, draft, text });
 }
 
 fn said(message: &Message) -> String {

@@ -5,7 +5,7 @@ use crate::connection::FloodLimit;
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
-use crate::shard::{Archive, Ended, Settings, Shard};
+use crate::shard::{Archive, Ended, Settings, Shard, Storage};
 use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use crate::user::UserLimits;
 use hashbrown::HashMap;
@@ -211,6 +211,27 @@ impl World {
     pub fn unblock(&mut self, client: Client) {
         self.blocked.retain(|blocked| *blocked != client);
         self.shards[client.shard].writable(client.id);
+        self.run();
+    }
+
+    /// The disk fails whatever is under way on each shard, and stays so.
+    pub fn disk_fails(&mut self, reason: &'static str) {
+        self.disk_moves = false;
+        for shard in &mut self.shards {
+            if let Some(batch) = shard.log.take_batch() {
+                shard.log.failed(batch);
+            }
+            shard.set_storage(Storage::Failing(reason));
+        }
+        self.run();
+    }
+
+    /// The disk takes everything again.
+    pub fn disk_recovers(&mut self) {
+        for shard in &mut self.shards {
+            shard.set_storage(Storage::Ready);
+        }
+        self.disk_moves = true;
         self.run();
     }
 
