@@ -85,6 +85,8 @@ pub static KEYS: &[Key] = &[
          milliseconds or when the kernel likes; then a power cut loses the newest messages."
     ),
     key!(log.segment_bytes, "The size of a log file, in bytes."),
+    key!(log.retain_days, "For how many days messages are kept, by whole log files; 0 is for ever."),
+    key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest; 0 is all."),
     key!(rooms.lobby, "The room everyone lands in."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
@@ -116,7 +118,12 @@ impl Default for Config {
         Config {
             listen: Listen { line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) },
             shards: Shards { count: ShardCount::Auto },
-            log: Log { durability: Durability::Commit, segment_bytes: Bounded::constant::<67_108_864>() },
+            log: Log {
+                durability: Durability::Commit,
+                segment_bytes: Bounded::constant::<67_108_864>(),
+                retain_days: Bounded::constant::<0>(),
+                retain_bytes: Bounded::constant::<0>(),
+            },
             rooms: Rooms {
                 lobby: lobby_default(),
                 members_max: Bounded::constant::<100>(),

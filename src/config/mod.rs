@@ -63,6 +63,10 @@ pub struct Log {
     pub durability: Durability,
     /// The size of a log segment, in bytes.
     pub segment_bytes: Bounded<1_048_576, 1_073_741_824>,
+    /// For how many days finished segments are kept; 0 is for ever.
+    pub retain_days: Bounded<0, 36_500>,
+    /// How many bytes of finished segments are kept; 0 is all.
+    pub retain_bytes: Bounded<0, 9_007_199_254_740_992>,
 }
 
 /// What rooms are like.

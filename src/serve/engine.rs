@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::signals;
 use crate::line::{LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, StdFiles, Tails};
+use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, Retention, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
 use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
@@ -117,7 +117,16 @@ fn start_options(plan: &Plan) -> StartOptions {
         processors: plan.processors.clone(),
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
+        retention: retention(&config.log),
         spin: None,
+    }
+}
+
+fn retention(log: &crate::config::Log) -> Retention {
+    let (days, bytes) = (log.retain_days.number(), log.retain_bytes.number());
+    Retention {
+        age_max: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+        bytes_max: (bytes > 0).then_some(bytes),
     }
 }
 

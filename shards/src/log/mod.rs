@@ -30,9 +30,9 @@ pub use index::{
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
-    LostRange, OpenLogError, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Role,
-    SegmentReport, Selection, Statistics, Summary, Tails, Verification, dump, export, open_log,
-    rebuild_index, recover, renew_snapshot, statistics, verify,
+    LostRange, OpenLogError, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError,
+    Removed, Retention, Role, SegmentReport, Selection, Statistics, Summary, Tails, Verification, dump,
+    export, open_log, rebuild_index, recover, renew_snapshot, retain, statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

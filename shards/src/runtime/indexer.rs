@@ -3,13 +3,15 @@
 
 use super::bell::Bell;
 use crate::log::{
-    IndexError, IndexFiles, SegmentIndex, SegmentNumber, StdFiles, rebuild_index, renew_snapshot,
+    IndexError, IndexFiles, Removed, Retention, SegmentIndex, SegmentNumber, StdFiles, rebuild_index,
+    renew_snapshot, retain,
 };
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// Work for the thread.
 pub enum IndexJob {
@@ -40,17 +42,31 @@ pub struct Indexer {
     orders: flume::Sender<Order>,
 }
 
+/// How often what has grown too old is looked for, besides after each sealed segment.
+const RETENTION_LOOK: Duration = Duration::from_secs(600);
+
 impl Indexer {
     /// Starts the thread. It ends when the last `Indexer` is dropped.
-    pub fn start(data: PathBuf) -> io::Result<Indexer> {
+    pub fn start(data: PathBuf, retention: Retention) -> io::Result<Indexer> {
         // A shard has few jobs under way: a segment takes longer to fill than its index to write.
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
             let files = StdFiles::new(data);
-            for (shard, job, reply, bell) in receiver {
-                // A shard that no longer listens is ending.
-                let _ = reply.send(carry_out(&files, shard, job));
-                bell.ring();
+            loop {
+                let is_look_due = match receiver.recv_timeout(RETENTION_LOOK) {
+                    Ok((shard, job, reply, bell)) => {
+                        let has_sealed = matches!(job, IndexJob::Write(_));
+                        // A shard that no longer listens is ending.
+                        let _ = reply.send(carry_out(&files, shard, job));
+                        bell.ring();
+                        has_sealed
+                    }
+                    Err(flume::RecvTimeoutError::Timeout) => true,
+                    Err(flume::RecvTimeoutError::Disconnected) => return,
+                };
+                if is_look_due {
+                    remove_expired(&files, &retention);
+                }
             }
         })?;
         Ok(Indexer { orders })
@@ -59,6 +75,21 @@ impl Indexer {
     /// Orders a job; `reply` gets word when it is done.
     pub fn order(&self, shard: ShardId, job: IndexJob, reply: flume::Sender<IndexDone>, bell: Arc<Bell>) {
         self.orders.send((shard, job, reply, bell)).expect("the index thread lives as long as its orders");
+    }
+}
+
+fn remove_expired(files: &StdFiles, retention: &Retention) {
+    let mut removed = |removed: Removed| {
+        tracing::info!(
+            shard = removed.shard.0,
+            segment = removed.segment.0,
+            bytes = removed.bytes,
+            age_hours = removed.age.as_secs() / 3600,
+            "a segment has expired and is removed"
+        );
+    };
+    if let Err(error) = retain(files, retention, SystemTime::now(), &mut removed) {
+        tracing::error!(%error, "what has expired is not removed; it is tried again");
     }
 }
 

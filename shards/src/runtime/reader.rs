@@ -102,6 +102,11 @@ impl Reader {
         self.path((directory, StoredFile::Segment(SegmentNumber(number - 1)))).exists()
     }
 
+    /// Closes all files; queries under way keep theirs until they are done.
+    pub fn close_files(&self) {
+        self.open.borrow_mut().clear();
+    }
+
     /// Forgets an open file: another has taken its place.
     pub fn forget(&self, directory: ShardId, file: StoredFile) {
         self.open.borrow_mut().remove(&(directory, file));

@@ -12,7 +12,7 @@ use super::supervisor::Supervisor;
 use super::turn::{Parts, TurnError, Turning};
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
-use crate::log::{Appender, Durability, Recovered, RoomTail, SegmentNumber, Tails};
+use crate::log::{Appender, Durability, Recovered, Retention, RoomTail, SegmentNumber, Tails};
 use crate::mesh::{self, MeshPort};
 use crate::room::{Kind, Recent, RememberedDraft, Room};
 use crate::shard::{Archive, Settings, Shard};
@@ -45,6 +45,8 @@ pub struct StartOptions {
     pub durability: Durability,
     /// The size of a full segment.
     pub segment_bytes: u64,
+    /// How much of the log is kept.
+    pub retention: Retention,
     /// How long a shard spins before it sleeps.
     pub spin: Option<Duration>,
 }
@@ -91,7 +93,7 @@ pub fn start<S: Surface>(
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
-    let indexer = Indexer::start(options.data.clone()).map_err(StartError::Thread)?;
+    let indexer = Indexer::start(options.data.clone(), options.retention).map_err(StartError::Thread)?;
     let clock = Clock::start();
     let mut tails_by_home: Vec<HashMap<RoomKey, RoomTail>> =
         (0..shard_count).map(|_| HashMap::new()).collect();

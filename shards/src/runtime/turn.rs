@@ -260,6 +260,8 @@ impl<S: Surface> Turning<S> {
         }
         self.shard.tick();
         self.has_failed = false;
+        // Not longer than this are files kept open that retention has removed.
+        self.reader.close_files();
         if let Some(writer) = &mut self.writer {
             writer.retry_next();
         }

@@ -7,6 +7,7 @@ use crate::types::ShardId;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Reads and writes index files and snapshots. It blocks, as [`Files`] does.
 pub trait IndexFiles: Files {
@@ -27,6 +28,19 @@ pub trait IndexFiles: Files {
     /// # Errors
     /// When that fails.
     fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError>;
+
+    /// What a finished segment takes with its index, in bytes, and when it was finished.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError>;
+
+    /// Removes a finished segment, then its index, so that an index never outlives its segment for
+    /// long and a reader that misses either knows that it has expired.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError>;
 
     /// How long a segment's file is, in bytes.
     ///
@@ -67,6 +81,26 @@ impl IndexFiles for StdFiles {
             file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
         })
         .map_err(|source| FilesError { path: path.clone(), operation: Operation::Index, source })
+    }
+
+    fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
+        let path = self.path(shard, segment);
+        let index = path.with_file_name(index_file_name(segment));
+        let index_bytes = fs::metadata(index).map_or(0, |metadata| metadata.len());
+        let found = fs::metadata(&path).and_then(|metadata| Ok((metadata.len(), metadata.modified()?)));
+        let (bytes, at) = found.map_err(|source| FilesError { path, operation: Operation::Read, source })?;
+        Ok((bytes + index_bytes, at))
+    }
+
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        self.remove(shard, segment)?;
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(FilesError { path, operation: Operation::Remove, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {

@@ -331,16 +331,14 @@ mod tests {
                     StoredFile::Index(segment) => index_file_name(segment),
                     StoredFile::Snapshot => unreachable!("a page needs no snapshot"),
                 };
-                let bytes = fs::read(directory.join(name)).expect("a file");
-                bytes
-                    .iter()
-                    .skip(request.offset_bytes as usize)
-                    .take(request.bytes)
-                    .copied()
-                    .collect::<Vec<_>>()
+                let bytes = fs::read(directory.join(name)).ok()?;
+                let part = bytes.iter().skip(request.offset_bytes as usize).take(request.bytes);
+                Some(part.copied().collect::<Vec<_>>())
             };
-            let bytes: Vec<Vec<u8>> = requests.iter().map(read).collect();
-            let answers: Vec<Answer<'_>> = bytes.iter().map(|bytes| Answer::Bytes(bytes)).collect();
+            let bytes: Vec<Option<Vec<u8>>> = requests.iter().map(read).collect();
+            let answer =
+                |bytes| Option::map_or(bytes, Answer::NoFile, |bytes: &Vec<u8>| Answer::Bytes(bytes));
+            let answers: Vec<Answer<'_>> = bytes.iter().map(|bytes| answer(bytes.as_ref())).collect();
             query.supply(&answers);
         }
     }
@@ -359,6 +357,45 @@ mod tests {
         let again = open_log(&files, 1, 10).expect("a log").1;
         assert!(again.rebuilt.is_empty(), "{:?}", again.rebuilt);
         assert_eq!(again.rooms, tails.rooms);
+    }
+
+    #[test]
+    fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
+        use super::super::{Retention, retain};
+        use std::time::{Duration, SystemTime};
+        const DAY: Duration = Duration::from_secs(86_400);
+        let data = tempfile::tempdir().expect("a directory");
+        let segments = write_log(data.path(), 3_000);
+        let files = StdFiles::new(data.path());
+        let heads = |recovered: super::super::Recovered| {
+            let mut heads: Vec<(String, u64)> =
+                recovered.rooms.iter().map(|room| (room.name.to_string(), room.head.0)).collect();
+            heads.sort();
+            heads
+        };
+        let before = heads(open_log(&files, 1, 10).expect("a log").0);
+        let now = SystemTime::now();
+        for (age, segment) in segments.iter().rev().enumerate() {
+            let file =
+                fs::File::options().write(true).open(files.path(ShardId(0), *segment)).expect("a segment");
+            file.set_modified(now - DAY * age as u32).expect("a time");
+        }
+        let mut gone = Vec::new();
+        let by_age = Retention { age_max: Some(DAY * 5 / 2), bytes_max: None };
+        retain(&files, &by_age, now, &mut |removed| gone.push(removed.segment)).expect("removed");
+        assert_eq!(gone, segments[..segments.len() - 3]);
+        let (recovered, tails) = open_log(&files, 1, 10).expect("a log that begins late");
+        assert_eq!(heads(recovered), before);
+        let oldest = page(data.path(), &tails, "r1", Page::After { seq: Seq(0), count: 500 });
+        assert!(oldest.is_empty(), "the first have expired");
+        let newest = page(data.path(), &tails, "r1", Page::Last { count: 20 });
+        assert_eq!(newest.len(), 20);
+
+        let none = Retention { age_max: Some(Duration::ZERO), bytes_max: Some(0) };
+        retain(&files, &none, now + DAY, &mut |_| ()).expect("removed");
+        let left = files.segments(ShardId(0)).expect("a directory");
+        assert_eq!(left, [*segments.last().expect("a segment")], "the newest stays: numbers go on from it");
+        assert_eq!(heads(open_log(&files, 1, 10).expect("a log").0), before);
     }
 
     #[test]
