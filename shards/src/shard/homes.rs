@@ -23,13 +23,17 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Joins and whispers that wait for the latest messages of one room to be read from the disk; more
+/// are refused.
+const LOADING_MAX: usize = 4096;
+
 /// A room and the last batch that carries something of it.
 #[derive(Debug)]
 struct Resident {
     room: Room,
     last_batch: BatchId,
-    /// Requests that wait for its latest messages to be read, in order. Bounded, as those who
-    /// join or whisper wait for the answer, by the connections there are.
+    /// Requests that wait for its latest messages to be read, in order; at most [`LOADING_MAX`]
+    /// that join or whisper.
     loading: Option<VecDeque<Request>>,
 }
 
@@ -101,18 +105,28 @@ impl Homes {
         counters: &mut Counters,
     ) {
         let mut effects = Effects { now, log, outbound, wheel, counters };
-        if let Some(request) = self.wait_for_messages(request) {
+        if let Some(request) = self.wait_for_messages(request, &mut effects) {
             self.act(request, &mut effects);
         }
     }
 
     /// Lets a request wait when the latest messages of its room are still on disk only; gives it
     /// back when it may go on.
-    fn wait_for_messages(&mut self, request: Request) -> Option<Request> {
+    fn wait_for_messages(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
         let Some(key) = request.room() else { return Some(request) };
         let Some(resident) = self.rooms.get_mut(&key) else { return Some(request) };
         if let Some(waiting) = &mut resident.loading {
-            waiting.push_back(request);
+            let refusal = Refusal::NotStored { reason: "too many wait for the disk".into() };
+            match request {
+                Request::Join { session, .. } if waiting.len() >= LOADING_MAX => {
+                    refuse(session, refusal, effects)
+                }
+                Request::PublishDirect { session, .. } if waiting.len() >= LOADING_MAX => {
+                    effects.counters.refusals += 1;
+                    tell(session, Reply::NotSaid(refusal), effects.outbound);
+                }
+                request => waiting.push_back(request),
+            }
             return None;
         }
         let room = &resident.room;
