@@ -10,11 +10,6 @@ pub trait Transport {
     /// # Errors
     /// The batch itself, which then waits in the overflow.
     fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>>;
-
-    /// An emptied batch to fill again, if the transport has one.
-    fn spare_batch(&mut self) -> Vec<Envelope> {
-        Vec::new()
-    }
 }
 
 #[derive(Debug, Default)]
@@ -106,7 +101,7 @@ impl Outbound {
                 total.entries += entries;
             }
             if !peer.batch.is_empty() {
-                let batch = std::mem::replace(&mut peer.batch, transport.spare_batch());
+                let batch = std::mem::take(&mut peer.batch);
                 let entries = batch.len();
                 let refused =
                     if peer.overflow.is_empty() { transport.try_send(to, batch).err() } else { Some(batch) };

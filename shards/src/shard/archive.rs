@@ -229,14 +229,6 @@ impl Archive {
         Some((id, PageQuery::new(&waiting.room, page, head, tail, runs.as_slice())))
     }
 
-    /// Whether a query waits that may begin.
-    pub fn has_query(&self, committed: BatchId) -> bool {
-        let first = self.queue.front().and_then(|id| self.waiting.get(id));
-        self.indexes_under_way == 0
-            && self.indexes.is_empty()
-            && first.is_some_and(|waiting| waiting.after <= committed)
-    }
-
     /// A lookup met an index that is gone or damaged. Whether it is to be made again for it: once.
     pub fn may_mend(&mut self, id: LookupId, directory: ShardId, segment: SegmentNumber) -> bool {
         let Some(waiting) = self.waiting.get_mut(&id) else { return false };

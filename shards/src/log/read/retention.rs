@@ -1,7 +1,7 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
 use super::plan::Plan;
-use super::tails::{read_snapshot, renew_snapshot};
+use super::tails::renew_snapshot;
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
@@ -62,9 +62,9 @@ pub fn retain(
     }
     let mut directories = Vec::new();
     for shard in files.shards()? {
-        renew_snapshot(files, shard)?;
+        let Some(covers) = renew_snapshot(files, shard)? else { continue };
         // Newest first, so that the oldest can be taken from the end.
-        let mut finished = finished_segments(files, shard)?;
+        let mut finished = finished_segments(files, shard, covers)?;
         finished.reverse();
         directories.push((shard, finished));
     }
@@ -89,9 +89,12 @@ pub fn retain(
     }
 }
 
-/// The segments of a directory that its snapshot covers, oldest first.
-fn finished_segments(files: &dyn IndexFiles, shard: ShardId) -> Result<Vec<Finished>, FilesError> {
-    let Some((covers, _)) = read_snapshot(files, shard)? else { return Ok(Vec::new()) };
+/// The segments of a directory up to the last that its snapshot covers, oldest first.
+fn finished_segments(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    covers: SegmentNumber,
+) -> Result<Vec<Finished>, FilesError> {
     let segments = Plan::of(files, shard)?.segments;
     let covered = segments.into_iter().filter(|segment| *segment <= covers);
     covered

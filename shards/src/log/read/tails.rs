@@ -87,11 +87,12 @@ pub fn index_scanned(
 
 /// Writes the snapshot of a directory anew: what the last one says, and what the indexes of later
 /// segments say. It tells of the messages in this directory only, whoever their room's home is, so
-/// that it stays true when the number of shards changes.
+/// that it stays true when the number of shards changes. Returns the last segment that it covers;
+/// `None` when no segment is finished.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn renew_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+pub fn renew_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SegmentNumber>, FilesError> {
     let plan = Plan::of(files, shard)?;
     let (mut covers, mut rooms) = (SegmentNumber(0), HashMap::new());
     if let Some((covered, found)) = read_snapshot(files, shard)? {
@@ -110,12 +111,14 @@ pub fn renew_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), File
         rooms.extend(table.tails().flatten().map(|(name, tail)| (name.key(), (name, tail))));
         covers = segment;
     }
+    let covered = (covers > SegmentNumber(0)).then_some(covers);
     if covers == before {
-        return Ok(());
+        return Ok(covered);
     }
     let scope = SnapshotScope { directory: shard, shard_count: plan.shard_count.unwrap_or(0), covers };
     let rooms = rooms.into_values().map(|(name, tail)| SnapshotRoom::new(&name, tail)).collect();
-    files.write_snapshot(scope, rooms)
+    files.write_snapshot(scope, rooms)?;
+    Ok(covered)
 }
 
 /// The last segment that a snapshot covers, and its rooms.
