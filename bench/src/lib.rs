@@ -14,8 +14,10 @@ mod fan_out;
 mod idle;
 mod machine;
 mod report;
+pub mod results;
 mod server;
 mod target;
+mod watch;
 
 pub use echo::{EchoOptions, EchoReport, run_echo};
 pub use error::BenchError;
@@ -23,3 +25,4 @@ pub use fan_out::{FanOutOptions, FanOutReport, Faults, Pace, run_fan_out};
 pub use idle::{IdleOptions, IdleReport, run_idle};
 pub use report::Figures;
 pub use target::{OwnServer, Target};
+pub use watch::{NoProgress, Progress, Stop};
