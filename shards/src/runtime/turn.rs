@@ -9,7 +9,7 @@ use super::sockets::{Accepted, Input, Readiness, Sockets};
 use super::wait::{Awaited, Breath, Woken};
 use super::writer::{CommitError, Writer};
 use crate::connection::Surface;
-use crate::log::{Batch, Durability, FoundPage, Position, QueryFault, StoredFile};
+use crate::log::{Batch, Durability, Position, QueryFault, QueryOutcome, StoredFile};
 use crate::mesh::MeshPort;
 use crate::shard::{Ended, LookupId, Shard, Storage};
 use crate::types::{ConnectionId, ShardId};
@@ -358,13 +358,18 @@ impl<S: Surface> Turning<S> {
         while let Ok(done) = self.indexes.done.try_recv() {
             match done {
                 IndexDone::Written => self.shard.archive().index_written(),
-                IndexDone::Snapshot => {}
-                IndexDone::Rebuilt { directory, segment, lookup, is_there } => {
-                    self.reader.forget(directory, StoredFile::Index(segment));
+                IndexDone::Snapshot(scope) => {
+                    self.reader.forget(self.shard.id(), StoredFile::Snapshot);
+                    scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
+                }
+                IndexDone::Rebuilt { fault, lookup, is_there } => {
+                    if let Some((directory, file)) = fault.mendable() {
+                        self.reader.forget(directory, file);
+                    }
                     if is_there {
                         self.shard.archive().ask_again(lookup);
                     } else {
-                        self.shard.query_done(lookup, Err(QueryFault::IndexMissing { directory, segment }));
+                        self.shard.query_done(lookup, Err(fault));
                     }
                 }
             }
@@ -388,16 +393,12 @@ impl<S: Surface> Turning<S> {
         self.indexes.indexer.order(self.shard.id(), job, reply, bell);
     }
 
-    fn finish_query(&mut self, lookup: LookupId, found: Result<FoundPage, QueryFault>) {
-        if let Err(
-            QueryFault::IndexMissing { directory, segment }
-            | QueryFault::IndexDamaged { directory, segment, .. },
-        ) = found
-            && self.shard.archive().may_mend(lookup, directory, segment)
-        {
-            self.order(IndexJob::Rebuild { directory, segment, lookup });
-        } else {
-            self.shard.query_done(lookup, found);
+    fn finish_query(&mut self, lookup: LookupId, found: Result<QueryOutcome, QueryFault>) {
+        match found {
+            Err(fault) if self.shard.archive().may_mend(lookup, &fault) => {
+                self.order(IndexJob::Rebuild { fault, lookup });
+            }
+            found => self.shard.query_done(lookup, found),
         }
     }
 

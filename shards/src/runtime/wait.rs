@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::reader::Reading;
 use super::sockets::Sockets;
-use crate::log::{FoundPage, QueryFault};
+use crate::log::{QueryFault, QueryOutcome};
 use crate::shard::LookupId;
 use glommio::timer::Timer;
 use std::future::Future;
@@ -35,7 +35,7 @@ pub struct Woken<T> {
     /// The timer of the next sync has run out.
     pub is_sync_due: bool,
     /// The queries that are done.
-    pub found: Vec<(LookupId, Result<FoundPage, QueryFault>)>,
+    pub found: Vec<(LookupId, Result<QueryOutcome, QueryFault>)>,
 }
 
 impl<T> Woken<T> {

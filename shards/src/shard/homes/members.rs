@@ -1,9 +1,8 @@
 //! Who comes into rooms and who leaves them, and which rooms there are.
 
-use super::{Effects, Homes, Resident, send_or_hold};
+use super::{Effects, Homes, send_or_hold};
 use crate::log::Appender;
 use crate::mesh::Outbound;
-use crate::room::{Kind, Room};
 use crate::shard::Deadline;
 use crate::types::{Now, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey, UserName};
 
@@ -17,7 +16,6 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         let limits = self.settings.rooms;
-        self.rooms.entry(room.key()).or_insert_with(|| Resident::new(Room::new(room.clone(), Kind::Channel)));
         self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
             found.join(session, user, room, is_away, &limits, events)
         });
@@ -40,7 +38,6 @@ impl Homes {
         if let Some(end) = grace_ends {
             effects.wheel.add(end, Deadline::Member(room, user));
         }
-        self.forget_if_empty(room);
     }
 
     /// The grace time of a member has passed.
@@ -55,7 +52,7 @@ impl Homes {
         let Some(resident) = self.rooms.get_mut(&room) else { return };
         resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
-        self.forget_if_empty(room);
+        self.rest_if_deserted(room, now);
     }
 
     pub(super) fn rooms_like(&self, pattern: &str) -> RoomsPage {
@@ -69,12 +66,5 @@ impl Homes {
         let more = rooms.len().saturating_sub(RoomsPage::ROOMS_MAX);
         rooms.truncate(RoomsPage::ROOMS_MAX);
         RoomsPage { rooms, more: u32::try_from(more).unwrap_or(u32::MAX) }
-    }
-
-    pub(super) fn forget_if_empty(&mut self, key: RoomKey) {
-        let is_lobby = key == self.settings.lobby.key();
-        if !is_lobby && self.rooms.get(&key).is_some_and(|resident| resident.room.is_forgettable()) {
-            self.rooms.remove(&key);
-        }
     }
 }

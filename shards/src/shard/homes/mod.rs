@@ -5,6 +5,7 @@
 //! in the room's order.
 
 mod members;
+mod residence;
 mod talk;
 mod users;
 
@@ -14,34 +15,25 @@ use super::held::Held;
 use super::settings::Settings;
 use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
-use crate::log::{Appender, BatchId};
+use crate::log::{Appender, BatchId, SnapshotScope};
 use crate::mesh::Outbound;
-use crate::room::{Kind, Recent, Room, ShardEvent};
-use crate::types::{Envelope, Event, Message, Now, Refusal, Reply, RoomKey, SessionId, ShardId};
+use crate::room::{Room, ShardEvent};
+use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId};
 use crate::user::Users;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Joins and whispers that wait for the latest messages of one room to be read from the disk; more
-/// are refused.
-const LOADING_MAX: usize = 4096;
-
 /// A room and the last batch that carries something of it.
 #[derive(Debug)]
 struct Resident {
     room: Room,
     last_batch: BatchId,
-    /// Requests that wait for its latest messages to be read, in order; at most [`LOADING_MAX`]
-    /// that join or whisper.
-    loading: Option<VecDeque<Request>>,
-}
-
-impl Resident {
-    fn new(room: Room) -> Resident {
-        Resident { room, last_batch: BatchId::default(), loading: None }
-    }
+    /// When it was left by the last of its members, or last whispered in.
+    deserted_at: Moment,
+    /// Whether its turn to be let go of is noted.
+    is_resting: bool,
 }
 
 /// What this shard is home to.
@@ -49,7 +41,13 @@ impl Resident {
 pub struct Homes {
     id: ShardId,
     settings: Arc<Settings>,
+    /// Those in memory: with members, or until lately.
     rooms: HashMap<RoomKey, Resident>,
+    /// What waits for a room to be taken up, in order; of each at most [`residence::WAITING_MAX`]
+    /// joins and whispers.
+    taking_up: HashMap<RoomKey, VecDeque<Request>>,
+    /// Rooms that nobody is in, by when they may be let go of; each once.
+    resting: VecDeque<(Moment, RoomKey)>,
     users: Users,
     /// Whether messages can be stored.
     pub storage: Storage,
@@ -71,28 +69,19 @@ struct Effects<'a> {
 
 impl Homes {
     pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
-        let mut homes = Homes {
+        Homes {
             id,
             settings,
             rooms: HashMap::new(),
+            taking_up: HashMap::new(),
+            resting: VecDeque::new(),
             users: Users::default(),
             storage: Storage::default(),
             archive,
             held: Held::default(),
             connections_by_address: HashMap::new(),
             events: Vec::new(),
-        };
-        let lobby = homes.settings.lobby.clone();
-        if lobby.key().home(homes.settings.shard_count) == id {
-            homes.restore(Room::new(lobby, Kind::Lobby));
         }
-        homes
-    }
-
-    /// Takes over a room as the log knows it.
-    pub fn restore(&mut self, room: Room) {
-        assert_eq!(room.key().home(self.settings.shard_count), self.id, "a room lives on its home shard");
-        self.rooms.insert(room.key(), Resident::new(room));
     }
 
     /// Does what was asked.
@@ -106,45 +95,29 @@ impl Homes {
         counters: &mut Counters,
     ) {
         let mut effects = Effects { now, log, outbound, wheel, counters };
-        if let Some(request) = self.wait_for_messages(request, &mut effects) {
+        if let Some(request) = self.wait_for_room(request, &mut effects) {
             self.act(request, &mut effects);
         }
     }
 
-    /// Lets a request wait when the latest messages of its room are still on disk only; gives it
-    /// back when it may go on.
-    fn wait_for_messages(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
-        let Some(key) = request.room() else { return Some(request) };
-        let Some(resident) = self.rooms.get_mut(&key) else { return Some(request) };
-        if let Some(waiting) = &mut resident.loading {
-            let refusal = Refusal::NotStored { reason: "too many wait for the disk".into() };
-            match request {
-                Request::Join { session, .. } if waiting.len() >= LOADING_MAX => {
-                    refuse(session, refusal, effects)
-                }
-                Request::PublishDirect { session, .. } if waiting.len() >= LOADING_MAX => {
-                    effects.counters.refusals += 1;
-                    tell(session, Reply::NotSaid(refusal), effects.outbound);
-                }
-                request => waiting.push_back(request),
-            }
-            return None;
-        }
-        let room = &resident.room;
-        let needs_messages = matches!(request, Request::Join { .. } | Request::PublishDirect { .. });
-        if room.is_loaded() || !needs_messages {
-            return Some(request);
-        }
-        self.archive.load(room.name().clone(), room.head(), Recent::DRAFTS_MAX as u32);
-        resident.loading = Some(VecDeque::from([request]));
-        None
+    /// Nobody could find out how a room goes on: who waits for it is refused.
+    pub fn not_taken_up(
+        &mut self,
+        key: RoomKey,
+        now: Now,
+        log: &mut Appender,
+        outbound: &mut Outbound,
+        wheel: &mut Wheel<Deadline>,
+        counters: &mut Counters,
+    ) {
+        self.refuse_waiting(key, &mut Effects { now, log, outbound, wheel, counters });
     }
 
-    /// The latest messages of a room were read. Returns what waited for them, in order.
-    pub fn loaded(&mut self, key: RoomKey, messages: Vec<Arc<Message>>) -> VecDeque<Request> {
-        let Some(resident) = self.rooms.get_mut(&key) else { return VecDeque::new() };
-        resident.room.load(messages);
-        resident.loading.take().unwrap_or_default()
+    /// The snapshot of this directory is written anew.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+        let Homes { archive, rooms, taking_up, .. } = self;
+        let is_in_memory = |key| rooms.contains_key(&key) || taking_up.contains_key(&key);
+        archive.snapshot_renewed(scope, is_in_memory);
     }
 
     fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
@@ -226,6 +199,9 @@ impl Homes {
             self.events.push((session.shard, reply));
         }
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        if resident.room.is_deserted() {
+            self.rest_if_deserted(key, effects.now);
+        }
     }
 }
 

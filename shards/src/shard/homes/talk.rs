@@ -1,7 +1,7 @@
 //! What is said in rooms, whispered, and read back.
 
-use super::{Effects, Homes, Resident, tell};
-use crate::room::{Kind, RecentPage, Room};
+use super::{Effects, Homes, tell};
+use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::Question;
 use crate::types::{
@@ -45,7 +45,6 @@ impl Homes {
             return;
         }
         let now = effects.now;
-        self.rooms.entry(room.key()).or_insert_with(|| Resident::new(Room::new(room.clone(), Kind::Direct)));
         self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
             if !found.name().is_same_as(room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
