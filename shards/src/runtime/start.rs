@@ -9,7 +9,8 @@ use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::Supervisor;
-use super::turn::{Parts, TurnError, Turning};
+use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
+use super::wait::{Awaited, Breath};
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
 use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
@@ -171,20 +172,21 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         durability: options.durability,
     };
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
-    let parts = Parts {
+    let turning = Turning {
         shard,
         sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
         port,
-        bell,
-        lifecycle,
         clock: seed.clock,
-        durability: options.durability,
-        writer,
-        shard_count,
-        reader: Reader::new(options.data),
-        indexer: seed.indexer,
+        stage: Stage::new(id, lifecycle),
+        inlet: Inlet::new(),
+        outlet: Outlet::default(),
+        commits: Commits::new(writer, options.durability),
+        lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
+        awaited: Awaited::new(),
+        breath: Breath::new(),
+        bell,
     };
-    let ended = Turning::new(parts).run().await;
+    let ended = turning.run().await;
     if let Err(error) = &ended {
         // Half a server is worse than none: the others must not go on without this shard.
         tracing::error!(shard = id.0, %error, "the process ends");

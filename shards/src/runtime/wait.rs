@@ -28,6 +28,13 @@ pub struct Awaited<C> {
     pub queries: Vec<Reading>,
 }
 
+impl<C> Awaited<C> {
+    /// Nothing yet.
+    pub fn new() -> Awaited<C> {
+        Awaited { commit: None, sync_timer: None, queries: Vec::new() }
+    }
+}
+
 /// What came while a shard rested.
 pub struct Woken<T> {
     /// The commit that is done.
