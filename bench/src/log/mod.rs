@@ -21,6 +21,9 @@ use crate::results::{Better, Faults, Measurement, Metric, Parameter};
 use crate::watch::{Progress, Stop};
 use std::path::Path;
 
+/// Measures one part; `None` when it was stopped before there was anything to tell.
+type Measure = fn(&mut Part<'_>) -> Result<Option<Measurement>, BenchError>;
+
 /// What every part is given.
 struct Part<'a> {
     options: &'a LogOptions,
@@ -47,7 +50,7 @@ pub fn run_log(
     let directory =
         made.map_err(BenchError::system("make a temporary directory; name another with --dir"))?;
     let mut part = Part { options, directory: directory.path(), progress, stop };
-    let parts: [fn(&mut Part<'_>) -> Result<Option<Measurement>, BenchError>; 4] =
+    let parts: [Measure; 4] =
         [start::measure, page::measure, append::measure_saturated, append::measure_at_rest];
     let mut measurements = Vec::new();
     for measure in parts {
