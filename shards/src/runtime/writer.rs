@@ -1,13 +1,14 @@
-//! Carries batches to the disk: one write, one `fdatasync`, one at a time.
+//! Carries batches to the disk: one write, one `fdatasync`, one at a time. Blocks: it is used on the
+//! log's own thread, and by a shard that ends.
 
 use super::bell::Bell;
 use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
 use crate::log::{Batch, Durability, SealedSegment, SegmentNumber};
 use crate::shard::Storage;
 use crate::types::ShardId;
-use glommio::GlommioError;
-use glommio::io::{BufferedFile, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Operation {
 }
 
 /// Decides whether an operation fails instead of being done. In life there is none.
-pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error>>;
+pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error> + Send>;
 
 /// Where and how a shard's segments are kept.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ enum Next {
 struct OpenSegment {
     number: SegmentNumber,
     path: PathBuf,
-    file: BufferedFile,
+    file: File,
 }
 
 impl Writer {
@@ -186,48 +187,42 @@ impl Writer {
     /// # Errors
     /// After [`CommitError::Prepare`] the same batch may be tried again; after
     /// [`CommitError::File`] its segment is left as it is, and the batch belongs into a fresh one.
-    pub async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
         if let Some(sealed) = &batch.seals {
-            self.leave(sealed).await?;
+            self.leave(sealed)?;
         }
         if self.open.is_none() {
-            self.open_next(batch.segment).await?;
+            self.open_next(batch.segment)?;
         }
-        let written = self.write(batch).await;
+        let written = self.write(batch);
         if written.is_err() {
             self.abandon();
         }
         written
     }
 
-    async fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
         self.fail(Operation::Write)?;
         let segment = self.segment();
         assert_eq!(segment.number, batch.segment, "a batch is written to the segment it was made for");
-        // glommio takes the buffer and keeps it; the copy costs less than what it saves in
-        // bookkeeping, and the batch stays whole in case it must be written again.
-        let written = segment.file.write_at(batch.bytes.clone(), batch.offset_bytes).await;
-        let written = written.map_err(|error| segment.error("write to", error))?;
-        if written != batch.bytes.len() {
-            let short = io::Error::new(io::ErrorKind::WriteZero, "only a part was written");
-            return Err(segment.failed("write to", short));
-        }
+        let written = segment.file.write_all_at(&batch.bytes, batch.offset_bytes);
+        written.map_err(|error| segment.failed("write to", error))?;
         self.has_unsynced = true;
         match self.options.durability {
-            Durability::Commit => self.sync().await,
+            Durability::Commit => self.sync(),
             Durability::Interval(_) | Durability::None => Ok(()),
         }
     }
 
     /// Syncs what is written. A sync that failed is never tried again as if it could succeed: the
     /// kernel may have dropped what it could not write.
-    pub async fn sync(&mut self) -> Result<(), CommitError> {
+    pub fn sync(&mut self) -> Result<(), CommitError> {
         if !std::mem::take(&mut self.has_unsynced) || self.open.is_none() {
             return Ok(());
         }
         self.fail(Operation::Sync)?;
         let segment = self.segment();
-        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
+        segment.file.sync_data().map_err(|error| segment.failed("sync", error))
     }
 
     /// Whether something written waits to be synced.
@@ -242,45 +237,45 @@ impl Writer {
     }
 
     /// Leaves the open segment: seals it, unless writing to it has failed before.
-    async fn leave(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+    fn leave(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
         if sealed.is_abandoned {
             self.abandon();
             return Ok(());
         }
-        self.seal(sealed).await
+        self.seal(sealed)
     }
 
     /// Finishes the open segment: all before the seal is on disk before the seal is written, so
     /// that the seal proves it. Then what was not used is cut off.
-    pub async fn seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
-        let done = self.try_seal(sealed).await;
+    pub fn seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        let done = self.try_seal(sealed);
         self.abandon();
         done
     }
 
-    async fn try_seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
-        self.sync().await?;
+    fn try_seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        self.sync()?;
         if self.open.is_none() {
             return Ok(());
         }
         self.fail(Operation::Seal)?;
         let segment = self.segment();
-        let written = segment.file.write_at(sealed.frame.clone(), sealed.end_offset_bytes).await;
-        written.map_err(|error| segment.error("seal", error))?;
+        let written = segment.file.write_all_at(&sealed.frame, sealed.end_offset_bytes);
+        written.map_err(|error| segment.failed("seal", error))?;
         let end = sealed.end_offset_bytes + sealed.frame.len() as u64;
-        segment.file.truncate(end).await.map_err(|error| segment.error("truncate", error))?;
-        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
+        segment.file.set_len(end).map_err(|error| segment.failed("truncate", error))?;
+        segment.file.sync_data().map_err(|error| segment.failed("sync", error))
     }
 
-    async fn open_next(&mut self, number: SegmentNumber) -> Result<(), CommitError> {
+    fn open_next(&mut self, number: SegmentNumber) -> Result<(), CommitError> {
         // Where sealing failed, the segment after it was never opened: recovery removes it.
         while self.next_number < number {
-            self.await_next().await;
+            self.await_next();
             self.next_number = self.next_number.next();
             self.order();
         }
         assert_eq!(number, self.next_number, "segments are used in the order of their numbers");
-        self.await_next().await;
+        self.await_next();
         let path = match std::mem::replace(&mut self.next, Next::Ordered) {
             Next::Ready(path) => path,
             Next::Failed(error) => {
@@ -296,15 +291,14 @@ impl Writer {
         if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
             return Err(failed(error));
         }
-        let opened = OpenOptions::new().read(true).write(true).buffered_open(&path).await;
-        let file = opened.map_err(|error| failed(io_error(error)))?;
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
         self.open = Some(OpenSegment { number, path, file });
         Ok(())
     }
 
-    async fn await_next(&mut self) {
+    fn await_next(&mut self) {
         if matches!(self.next, Next::Ordered) {
-            let prepared = self.prepared.recv_async().await;
+            let prepared = self.prepared.recv();
             self.take_prepared(prepared.expect("this writer keeps a sender of its own channel"));
         }
     }
@@ -321,20 +315,7 @@ impl Writer {
 }
 
 impl OpenSegment {
-    fn error(&self, what: &'static str, error: GlommioError<()>) -> CommitError {
-        self.failed(what, io_error(error))
-    }
-
     fn failed(&self, what: &'static str, source: io::Error) -> CommitError {
         CommitError::File { what, path: self.path.clone(), source }
-    }
-}
-
-/// The system's own error in glommio's, whose other kinds files do not have.
-fn io_error(error: GlommioError<()>) -> io::Error {
-    match error {
-        GlommioError::IoError(error) => error,
-        GlommioError::EnhancedIoError { source, .. } => source,
-        other => io::Error::other(other.to_string()),
     }
 }
