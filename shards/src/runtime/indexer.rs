@@ -2,6 +2,7 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
+use super::preparer::step_back;
 use crate::log::{
     IndexError, IndexFiles, QueryFault, Removed, Retention, SegmentIndex, SnapshotScope, StdFiles,
     StoredFile, rebuild_index, remake_snapshot, renew_snapshot, retain,
@@ -51,6 +52,7 @@ impl Indexer {
         // A shard has few jobs under way: a segment takes longer to fill than its index to write.
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
+            step_back();
             let files = StdFiles::new(data);
             loop {
                 let is_look_due = match receiver.recv_timeout(RETENTION_LOOK) {

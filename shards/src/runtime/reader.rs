@@ -124,9 +124,13 @@ impl Reader {
         self.path((directory, StoredFile::Segment(SegmentNumber(number - 1)))).exists()
     }
 
-    /// Closes all files; queries under way keep theirs until they are done.
-    pub fn close_files(&self) {
-        self.open.borrow_mut().clear();
+    /// Closes all files; queries under way keep theirs until they are done. Says whether there were
+    /// any: the executor closes them when it is let in.
+    pub fn close_files(&self) -> bool {
+        let mut open = self.open.borrow_mut();
+        let has_any = !open.is_empty();
+        open.clear();
+        has_any
     }
 
     /// Forgets an open file: another has taken its place.

@@ -5,12 +5,13 @@ use super::clock::Clock;
 use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
 use super::listener::Listeners;
+use super::log_thread::LogThread;
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::Supervisor;
 use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
-use super::wait::{Awaited, Breath};
+use super::wait::Rest;
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
 use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
@@ -19,6 +20,7 @@ use crate::shard::{Archive, Settings, Shard, Stored};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::fd::OwnedFd;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +57,10 @@ pub struct StartOptions {
 pub enum StartError {
     /// A thread could not be made.
     #[error("cannot start a thread: {0}; raise the limit of tasks (ulimit -u, TasksMax)")]
-    Thread(std::io::Error),
+    Thread(io::Error),
+    /// A descriptor to wake a shard with could not be made.
+    #[error("cannot make an event descriptor: {0}; raise the limit of open files (ulimit -n, LimitNOFILE)")]
+    Descriptor(io::Error),
     /// An executor could not be made.
     #[error(
         "cannot start the io_uring executor of shard {shard}: {reason}; \
@@ -87,7 +92,8 @@ pub fn start<S: Surface>(
 ) -> Result<Running, StartError> {
     let shard_count = options.settings.shard_count;
     assert_eq!(listeners.sockets.len(), usize::from(shard_count), "one listener a shard");
-    let bells: Vec<Arc<Bell>> = (0..shard_count).map(|_| Arc::default()).collect();
+    let bells: io::Result<Vec<Arc<Bell>>> = (0..shard_count).map(|_| Bell::new().map(Arc::new)).collect();
+    let bells = bells.map_err(StartError::Descriptor)?;
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
@@ -98,13 +104,15 @@ pub fn start<S: Surface>(
     let mut executors = Vec::new();
     for (index, (listener, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
+        let bell = Arc::clone(&bells[index]);
         let seed = Seed {
             id,
+            log_thread: LogThread::start(id, Arc::clone(&bell)).map_err(StartError::Thread)?,
             options: options.clone(),
             first_segment: opened.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
             listener,
             port,
-            bell: Arc::clone(&bells[index]),
+            bell,
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
             indexer: indexer.clone(),
@@ -129,6 +137,7 @@ struct Seed {
     listener: OwnedFd,
     port: MeshPort,
     bell: Arc<Bell>,
+    log_thread: LogThread,
     lifecycle: Arc<Lifecycle>,
     preparer: Preparer,
     indexer: Indexer,
@@ -143,13 +152,10 @@ fn spawn<S: Surface>(
     let processors = &seed.options.processors;
     let processor = processors[seed.id.index() % processors.len()];
     let shard = seed.id;
-    let mut builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
+    let builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
         .name(&format!("madang-{shard}"))
         .ring_depth(RING_DEPTH)
         .io_memory(IO_MEMORY_BYTES);
-    if let Some(spin) = seed.options.spin {
-        builder = builder.spin_before_park(spin);
-    }
     builder
         .spawn(move || turn(seed, surface()))
         .map_err(|error: GlommioError<()>| StartError::Executor { shard, reason: error.to_string() })
@@ -174,16 +180,15 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let turning = Turning {
         shard,
-        sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listener, &*bell).map_err(TurnError::Sockets)?,
         port,
         clock: seed.clock,
         stage: Stage::new(id, lifecycle),
         inlet: Inlet::new(),
         outlet: Outlet::default(),
-        commits: Commits::new(writer, options.durability),
+        commits: Commits::new(seed.log_thread, writer, options.durability),
         lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
-        awaited: Awaited::new(),
-        breath: Breath::new(),
+        rest: Rest::new(options.spin),
         bell,
     };
     let ended = turning.run().await;

@@ -2,30 +2,18 @@
 
 use super::Turning;
 use crate::connection::Surface;
-use crate::log::{Batch, Durability, Position};
+use crate::log::{Batch, Durability};
+use crate::runtime::log_thread::{Done, Job, LogThread};
 use crate::runtime::writer::{CommitError, Writer};
 use crate::shard::Storage;
-use glommio::timer::Timer;
-use std::future::Future;
-use std::pin::Pin;
-
-/// A commit under way. It owns the writer, so that there is never a second one.
-pub type Commit = Pin<Box<dyn Future<Output = Committed>>>;
-
-/// What a commit ends with.
-pub struct Committed {
-    writer: Writer,
-    batch: Option<Batch>,
-    /// What is on disk, when a sync was part of it that the log does not know of.
-    synced: Option<Position>,
-    result: Result<(), CommitError>,
-}
+use std::time::Instant;
 
 /// The writer, and what it is to do next.
 pub struct Commits {
     durability: Durability,
+    thread: LogThread,
     /// The writer, while no commit is under way.
-    pub writer: Option<Writer>,
+    pub writer: Option<Box<Writer>>,
     /// A batch whose segment could not be had: it is tried again at the next tick.
     stalled: Option<Batch>,
     /// A failed commit is tried again at the next tick, not at once.
@@ -34,8 +22,14 @@ pub struct Commits {
 }
 
 impl Commits {
-    pub fn new(writer: Writer, durability: Durability) -> Commits {
-        Commits { durability, writer: Some(writer), stalled: None, has_failed: false, is_sync_due: false }
+    pub fn new(thread: LogThread, writer: Writer, durability: Durability) -> Commits {
+        let writer = Some(Box::new(writer));
+        Commits { durability, thread, writer, stalled: None, has_failed: false, is_sync_due: false }
+    }
+
+    /// Whether the log thread has the writer.
+    pub fn is_under_way(&self) -> bool {
+        self.writer.is_none()
     }
 
     /// A second has passed: what failed may be tried again.
@@ -50,44 +44,35 @@ impl Commits {
 impl<S: Surface> Turning<S> {
     /// Whether there is something to commit that could be begun at once.
     pub(super) fn can_commit(&self) -> bool {
-        self.awaited.commit.is_none() && !self.commits.has_failed && !self.shard.log.is_idle()
+        !self.commits.is_under_way() && !self.commits.has_failed && !self.shard.log.is_idle()
     }
 
     /// Hands the open batch to the disk, unless a commit is under way: then it goes on filling.
     pub(super) fn start_commit(&mut self) {
         let commits = &mut self.commits;
-        if self.awaited.commit.is_some() || commits.has_failed {
+        if commits.is_under_way() || commits.has_failed {
             return;
         }
         let batch = commits.stalled.take().or_else(|| self.shard.log.take_batch());
         if batch.is_none() && !commits.is_sync_due {
             return;
         }
-        let Some(mut writer) = commits.writer.take() else { return };
-        let is_sync_due = std::mem::take(&mut commits.is_sync_due);
+        let Some(writer) = commits.writer.take() else { return };
         // Only what was written before this batch: the batch may go to another segment.
-        let written = self.shard.log.written();
-        self.awaited.commit = Some(Box::pin(async move {
-            let mut result = Ok(());
-            if is_sync_due {
-                result = writer.sync().await;
-            }
-            if result.is_ok()
-                && let Some(batch) = &batch
-            {
-                result = writer.commit(batch).await;
-            }
-            Committed { writer, batch, synced: is_sync_due.then_some(written), result }
-        }));
+        let sync_to = std::mem::take(&mut commits.is_sync_due).then(|| self.shard.log.written());
+        commits.thread.order(Job { writer, batch, sync_to });
     }
 
-    pub(super) fn finish_commit(&mut self, committed: Committed) {
-        let Committed { writer, batch, synced, result } = committed;
+    /// Takes the commit that is done, if it is.
+    pub(super) fn finish_commit(&mut self) {
+        if !self.commits.is_under_way() {
+            return;
+        }
+        let Some(Done { writer, batch, synced, result }) = self.commits.thread.take_done() else { return };
         if let Durability::Interval(interval) = self.commits.durability
             && writer.has_unsynced()
-            && self.awaited.sync_timer.is_none()
         {
-            self.awaited.sync_timer = Some(Timer::new(interval));
+            self.rest.sync_at.get_or_insert_with(|| Instant::now() + interval);
         }
         self.commits.writer = Some(writer);
         if let Err(error) = result {

@@ -66,10 +66,10 @@ impl<S: Surface> Turning<S> {
                 self.lookups.order(IndexJob::Snapshot);
             }
         }
-        while self.awaited.queries.len() < QUERIES_MAX
+        while self.rest.queries.len() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
         {
-            self.awaited.queries.push(self.lookups.reader.carry_out(id, query));
+            self.rest.queries.push(self.lookups.reader.carry_out(id, query));
         }
     }
 

@@ -15,12 +15,11 @@ pub use stage::Stage;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::sockets::Sockets;
-use super::wait::{Awaited, Breath, Woken};
+use super::wait::Rest;
 use super::writer::CommitError;
 use crate::connection::Surface;
 use crate::mesh::MeshPort;
 use crate::shard::Shard;
-use commits::Commit;
 use std::sync::Arc;
 
 /// A shard with everything it turns on.
@@ -35,8 +34,7 @@ pub struct Turning<S: Surface> {
     pub outlet: Outlet,
     pub commits: Commits,
     pub lookups: Lookups,
-    pub awaited: Awaited<Commit>,
-    pub breath: Breath,
+    pub rest: Rest,
 }
 
 impl<S: Surface> Turning<S> {
@@ -67,19 +65,17 @@ impl<S: Surface> Turning<S> {
     async fn rest(&mut self) -> Result<(), TurnError> {
         let is_busy = self.has_input() || self.shard.has_work() || self.can_commit();
         self.report_idleness(is_busy);
-        let Turning { breath, sockets, bell, awaited, .. } = self;
-        let Woken { committed, is_sync_due, found } = if is_busy {
-            breath.between_turns(awaited).await
+        let Turning { rest, sockets, bell, .. } = self;
+        let found = if is_busy {
+            rest.between_turns(bell).await
         } else {
-            breath.until_woken(sockets, bell, awaited).await.map_err(TurnError::Sockets)?
+            rest.until_woken(sockets, bell).await.map_err(TurnError::Sockets)?
         };
-        self.commits.is_sync_due |= is_sync_due;
+        self.commits.is_sync_due |= self.rest.take_sync_due();
         for (id, found) in found {
             self.finish_query(id, found);
         }
-        if let Some(committed) = committed {
-            self.finish_commit(committed);
-        }
+        self.finish_commit();
         Ok(())
     }
 }

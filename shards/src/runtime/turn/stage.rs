@@ -40,7 +40,7 @@ impl<S: Surface> Turning<S> {
         }
         self.shard.tick();
         // Not longer than this are files kept open that retention has removed.
-        self.lookups.reader.close_files();
+        self.rest.has_chores |= self.lookups.reader.close_files();
         self.commits.tick();
         if self.stage.phase == Phase::Closing {
             self.stage.closing_ticks += 1;
@@ -72,8 +72,8 @@ impl<S: Surface> Turning<S> {
     pub(super) fn report_idleness(&self, is_busy: bool) {
         if self.stage.phase == Phase::Draining {
             let is_idle = !is_busy
-                && self.awaited.commit.is_none()
-                && self.awaited.queries.is_empty()
+                && !self.commits.is_under_way()
+                && self.rest.queries.is_empty()
                 && !self.shard.has_outbound()
                 && self.shard.log.is_idle();
             self.stage.status().is_idle.store(is_idle, Ordering::Release);
@@ -82,15 +82,15 @@ impl<S: Surface> Turning<S> {
 
     pub(super) fn is_finished(&self) -> bool {
         let has_said_all = self.shard.connection_count() == 0 || self.stage.closing_ticks > CLOSING_TICKS_MAX;
-        self.stage.phase == Phase::Closing && has_said_all && self.awaited.commit.is_none()
+        self.stage.phase == Phase::Closing && has_said_all && !self.commits.is_under_way()
     }
 
     /// Seals the log, and has the indexes and the snapshot written.
     pub(super) async fn finish(mut self) -> Result<(), TurnError> {
         let Some(mut writer) = self.commits.writer.take() else { return Ok(()) };
-        writer.sync().await.map_err(TurnError::Commit)?;
+        writer.sync().map_err(TurnError::Commit)?;
         if let Some(sealed) = self.shard.log.finish() {
-            writer.seal(&sealed).await.map_err(TurnError::Commit)?;
+            writer.seal(&sealed).map_err(TurnError::Commit)?;
             self.shard.archive().leave(&sealed, sealed.number.next());
         }
         let indexes = self.shard.archive().take_indexes();
