@@ -1,6 +1,7 @@
 //! Shards together, without I/O: a world of two or three, whose disk and mesh the test moves.
 
 mod failing;
+mod outboxes;
 mod promises;
 mod words;
 mod world;

@@ -28,6 +28,7 @@ pub fn settings(shard_count: u16) -> Settings {
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         outbox_bytes_max: 4096,
+        outbox_total_bytes_max: 1 << 20,
         login: Duration::from_secs(60),
     }
 }
@@ -50,6 +51,8 @@ pub struct World {
     pub blocked: Vec<Client>,
     received: HashMap<Client, String>,
     pub ended: HashMap<Client, bool>,
+    /// The most bytes that waited in the outboxes of a shard before they were written.
+    pub outbox_bytes_peak: usize,
     now: Now,
 }
 
@@ -86,6 +89,7 @@ impl World {
             blocked: Vec::new(),
             received: HashMap::new(),
             ended: HashMap::new(),
+            outbox_bytes_peak: 0,
             now: Now::default(),
         }
     }
@@ -183,6 +187,7 @@ impl World {
 
     fn flush(&mut self, index: usize) -> bool {
         let shard = &mut self.shards[index];
+        self.outbox_bytes_peak = self.outbox_bytes_peak.max(shard.outboxes.waiting_bytes());
         let mut dirty = Vec::new();
         shard.take_dirty(&mut dirty);
         let mut has_moved = false;
