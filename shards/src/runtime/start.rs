@@ -204,7 +204,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let parts = Parts {
         shard,
-        sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listener, shard_count).map_err(TurnError::Sockets)?,
         port,
         bell,
         lifecycle,

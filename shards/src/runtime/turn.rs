@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::indexer::{IndexDone, IndexJob, Indexer};
 use super::lifecycle::{Lifecycle, Phase};
 use super::reader::{QUERIES_MAX, Reader};
-use super::sockets::{Accepted, Input, Readiness, Sockets};
+use super::sockets::{self, Accepted, Input, Readiness, Sockets};
 use super::wait::{Awaited, Breath, Woken};
 use super::writer::{CommitError, Writer};
 use crate::connection::Surface;
@@ -71,6 +71,7 @@ pub struct Turning<S: Surface> {
     /// Sockets that may be read, each once.
     readable: VecDeque<ConnectionId>,
     has_waiting_connections: bool,
+    has_warned_of_descriptors: bool,
     lingering: Vec<(OwnedFd, u8)>,
     buffer: Box<[u8; READ_BYTES_MAX]>,
     ready: Vec<Readiness>,
@@ -126,6 +127,7 @@ impl<S: Surface> Turning<S> {
             is_sync_due: false,
             readable: VecDeque::new(),
             has_waiting_connections: false,
+            has_warned_of_descriptors: false,
             lingering: Vec::new(),
             buffer: Box::new([0; READ_BYTES_MAX]),
             ready: Vec::new(),
@@ -204,12 +206,12 @@ impl<S: Surface> Turning<S> {
                     self.has_waiting_connections = false;
                     return;
                 }
+                Accepted::TooMany(descriptor) => {
+                    self.warn_of_descriptors();
+                    sockets::refuse(&descriptor, self.shard.server_full());
+                }
                 Accepted::NoDescriptor => {
-                    tracing::warn!(
-                        shard = self.shard.id().0,
-                        connections = self.shard.connection_count(),
-                        "no descriptor left for a new connection: raise LimitNOFILE or ulimit -n"
-                    );
+                    self.warn_of_descriptors();
                     let words = self.shard.server_full();
                     self.sockets.turn_away(words);
                     self.sockets.pause_listening();
@@ -217,6 +219,17 @@ impl<S: Surface> Turning<S> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Once a tick, as a crowd would fill the operator's disk with it.
+    fn warn_of_descriptors(&mut self) {
+        if !std::mem::replace(&mut self.has_warned_of_descriptors, true) {
+            tracing::warn!(
+                shard = self.shard.id().0,
+                connections = self.shard.connection_count(),
+                "no descriptor left for a new connection: raise LimitNOFILE or ulimit -n"
+            );
         }
     }
 
@@ -260,6 +273,7 @@ impl<S: Surface> Turning<S> {
         }
         self.shard.tick();
         self.has_failed = false;
+        self.has_warned_of_descriptors = false;
         // Not longer than this are files kept open that retention has removed.
         self.reader.close_files();
         if let Some(writer) = &mut self.writer {
