@@ -105,7 +105,7 @@ fn what_waits_is_counted_to_the_byte_through_every_end() {
         let members: Vec<Client> =
             (0..6).map(|number| world.member(number % 2, &format!("m{number}"), "r1")).collect();
         world.blocked.extend(&members[..3]);
-        (0..30).for_each(|number| drop(world.send(members[5], &line(number))));
+        (0..30).for_each(|number| assert!(world.send(members[5], &line(number))));
         world.drop_connection(members[0]);
         world.send(members[1], "bye\n");
         world.send(members[4], "bye\n");
