@@ -17,8 +17,11 @@ pub use segment::{frame, record, segment};
 pub use settings::settings;
 pub use snapshot::snapshot;
 
+/// Takes any bytes.
+pub type Entry = fn(&[u8]);
+
 /// Every entry, by the name of its target and its corpus.
-pub const ENTRIES: [(&str, fn(&[u8])); 10] = [
+pub const ENTRIES: [(&str, Entry); 10] = [
     ("config", settings),
     ("conversation", conversation),
     ("frame", frame),
