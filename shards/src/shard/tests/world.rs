@@ -142,6 +142,22 @@ impl World {
         }
     }
 
+    /// The wall clock is set to another time; nothing has passed.
+    pub fn set_wall_clock(&mut self, microseconds: i64) {
+        self.now.wall = Timestamp(microseconds);
+        self.run();
+    }
+
+    /// So much passes between one turn and the next: the machine stood still.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.now.monotonic = self.now.monotonic.after(time);
+        for shard in &mut self.shards {
+            shard.begin_turn(self.now);
+            shard.tick();
+        }
+        self.run();
+    }
+
     /// The lines a client was sent since the last call.
     pub fn lines(&mut self, client: Client) -> Vec<String> {
         let received = self.received.insert(client, String::new()).unwrap_or_default();
