@@ -91,7 +91,7 @@ fn sleepers_who_are_too_many_together_are_cut_off_before_memory_is_short() {
     let growth = peak - before;
     println!(
         "{SLEEPERS} sleepers, {} MiB said: {growth} bytes more at most",
-        batches * BATCH * TEXT_BYTES >> 20
+        (batches * BATCH * TEXT_BYTES) >> 20
     );
     // What waits, twice as vectors double; the log's batches and recent messages; the allocator's slack.
     assert!(growth <= 2 * TOTAL + (16 << 20), "{growth} bytes more");
