@@ -16,6 +16,8 @@ use std::thread::{self, JoinHandle};
 const BLOCK_BYTES: usize = 1 << 20;
 /// One is filled, one is written, and one waits.
 const BLOCKS: usize = 3;
+/// The kernel is told to begin with so many: telling it costs a pause of all processors.
+const BLOCKS_TO_THE_DISK: u64 = 16;
 
 /// Buffered standard output, to be ended with [`finish`].
 pub struct Output {
@@ -131,26 +133,36 @@ fn descriptor() -> io::Result<File> {
 /// Where blocks go.
 struct Sink {
     file: File,
-    /// Where the next block begins, if it is a file on a disk.
-    position: Option<u64>,
+    is_file: bool,
+    /// Blocks that the kernel was not told about.
+    untold: u64,
 }
 
 impl Sink {
-    fn new(mut file: File) -> Sink {
+    fn new(file: File) -> Sink {
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let position = if is_file { file.stream_position().ok() } else { None };
-        Sink { file, position }
+        Sink { file, is_file, untold: 0 }
     }
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         self.file.write_all(block)?;
-        if let Some(position) = self.position {
-            // Begins to write them to the disk, and drops none that are not there yet.
-            let length = NonZeroU64::new(block.len() as u64);
-            let _ = fadvise(&self.file, position, length, Advice::DontNeed);
-            self.position = self.file.stream_position().ok();
+        self.untold += 1;
+        if self.is_file && self.untold == BLOCKS_TO_THE_DISK {
+            self.begin_writing();
+            self.untold = 0;
         }
         Ok(())
+    }
+
+    /// Has the kernel begin to write the last blocks to the disk. It may forget those that are
+    /// there already, which is what the call was made for, and waits for none.
+    fn begin_writing(&mut self) {
+        let told_bytes = self.untold * BLOCK_BYTES as u64;
+        if let Ok(end_bytes) = self.file.stream_position() {
+            let length = NonZeroU64::new(told_bytes);
+            // Advice only: what it refuses is written when something syncs.
+            let _ = fadvise(&self.file, end_bytes.saturating_sub(told_bytes), length, Advice::DontNeed);
+        }
     }
 }
 

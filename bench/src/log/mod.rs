@@ -5,6 +5,7 @@
 
 mod append;
 mod client;
+mod cold;
 mod export;
 mod files;
 mod options;
