@@ -51,6 +51,12 @@ impl KernelMemory {
     }
 }
 
+/// Memory of the machine, in bytes; 0 where the kernel does not say.
+pub(super) fn machine_bytes() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    kibibytes_of(&meminfo, "MemTotal:").unwrap_or(0) * 1024
+}
+
 fn kibibytes_of(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     line.split_whitespace().next()?.parse().ok()

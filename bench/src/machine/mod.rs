@@ -1,10 +1,12 @@
 //! What the kernel says about processes, processors and memory.
 
 mod affinity;
+mod facts;
 mod memory;
 mod processor_time;
 
 pub(crate) use affinity::Placement;
+pub use facts::{DataPlace, MachineFacts, SyncTime};
 pub(crate) use memory::{KernelMemory, ProcessMemory};
 pub(crate) use processor_time::{ProcessTime, own_time_ns};
 
