@@ -1,9 +1,10 @@
 //! One connection that talks to itself: the time of one message, on disk and back, at rest.
 
 use crate::error::BenchError;
-use crate::fan_out::{FanOutOptions, FanOutReport, Faults, Pace, run_fan_out};
+use crate::fan_out::{FanOutOptions, FanOutReport, Faults, run_fan_out};
 use crate::report::Figures;
 use crate::target::Target;
+use crate::workload::Pace;
 use std::fmt;
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub fn run_echo(options: &EchoOptions) -> Result<EchoReport, BenchError> {
 }
 
 impl EchoReport {
+    pub(crate) fn fan_out(&self) -> &FanOutReport {
+        &self.fan_out
+    }
+
     /// What was wrong with the deliveries.
     pub fn faults(&self) -> &Faults {
         self.fan_out.faults()
@@ -68,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_stall_shows_in_the_slowest_round_trip() {
-        let target = Target::Running { address: fake::start(Conduct::Stalls(5)), pid: None };
+        let target = fake::target(fake::start(Conduct::Stalls(5)), None);
         let options = EchoOptions { target, duration: Duration::from_millis(400), size_bytes: 64 };
         let report = run_echo(&options).expect("a report");
         assert!(report.faults().is_none(), "{report}");

@@ -88,6 +88,17 @@ pub enum BenchError {
         /// What is allowed.
         allowed: String,
     },
+    /// The workload cannot be asked of such a server.
+    #[error(
+        "{workload} cannot be measured over {protocol}: echo, fanout and idle can, whisper over irc too; \
+         leave it out of the comparison"
+    )]
+    Unsupported {
+        /// The workload's name.
+        workload: &'static str,
+        /// The protocol's.
+        protocol: &'static str,
+    },
     /// The load's own server did not start or stop as it should.
     #[error("the server started for the measurement {what}; its last words: {last_words}")]
     OwnServer {

@@ -1,5 +1,7 @@
 //! A small line server for tests, which can be told to break its promises.
 
+use crate::protocol::Protocol;
+use crate::target::Target;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -42,6 +44,11 @@ struct Member {
 }
 
 type Rooms = Arc<Mutex<HashMap<String, Vec<Member>>>>;
+
+/// It as a target.
+pub(crate) fn target(address: SocketAddr, pid: Option<u32>) -> Target {
+    Target::Running { protocol: Protocol::Line, address, pid, label: "fake".to_owned() }
+}
 
 /// Serves until the test process ends, one thread a connection.
 pub(crate) fn start(conduct: Conduct) -> SocketAddr {

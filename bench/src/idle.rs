@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn everyone_comes_in_and_memory_is_compared() {
-        let target =
-            Target::Running { address: fake::start(Conduct::Faithful), pid: Some(std::process::id()) };
+        let target = fake::target(fake::start(Conduct::Faithful), Some(std::process::id()));
         let report = run_idle(&IdleOptions { target, connections: 200 }).expect("a report");
         assert!(report.entries_per_second() > 0.0, "{report}");
         // The fake server has a thread for each, so it cannot be below one page.

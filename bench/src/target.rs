@@ -3,6 +3,7 @@
 use crate::crowd::Names;
 use crate::error::BenchError;
 use crate::machine::{Placement, ProcessTime};
+use crate::protocol::Protocol;
 use crate::server::ChildServer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,13 +13,35 @@ use std::path::PathBuf;
 pub enum Target {
     /// A server that somebody runs.
     Running {
-        /// Its line address.
+        /// What it speaks.
+        protocol: Protocol,
+        /// Where to connect.
         address: SocketAddr,
         /// Its process, for processor time and memory. It must be on this machine.
         pid: Option<u32>,
+        /// What reports call it.
+        label: String,
     },
     /// One that is started for the measurement and stopped after it.
     Own(OwnServer),
+}
+
+impl Target {
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Target::Running { protocol, .. } => *protocol,
+            Target::Own(_) => Protocol::Line,
+        }
+    }
+
+    /// What reports call it.
+    pub fn label(&self) -> &str {
+        match self {
+            Target::Running { label, .. } => label,
+            Target::Own(_) => Protocol::Line.name(),
+        }
+    }
 }
 
 /// How to start a server for a measurement.
@@ -48,7 +71,7 @@ impl Site {
     /// Prepares a target. `settings` are what a server of our own needs for this workload.
     pub(crate) fn open(target: &Target, settings: &[String]) -> Result<Site, BenchError> {
         match target {
-            Target::Running { address, pid } => {
+            Target::Running { address, pid, .. } => {
                 if let Some(pid) = pid {
                     ProcessTime::read(*pid)?; // a wrong one is known now, not after the run
                 }

@@ -2,8 +2,7 @@
 
 use clap::{Args, Subcommand};
 use madang_bench::{
-    BenchError, EchoOptions, FanOutOptions, IdleOptions, OwnServer, Pace, Target, run_echo, run_fan_out,
-    run_idle,
+    BenchError, EchoOptions, FanOutOptions, IdleOptions, NoProgress, OwnServer, Pace, Protocol, Stop, Target,
 };
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -109,7 +108,8 @@ fn measure(command: &BenchCommand) -> Result<bool, BenchError> {
 
 fn target(command: &BenchCommand) -> Result<Target, BenchError> {
     if let Some(address) = command.target {
-        return Ok(Target::Running { address, pid: command.pid });
+        let label = address.to_string();
+        return Ok(Target::Running { protocol: Protocol::Line, address, pid: command.pid, label });
     }
     let program = std::env::current_exe()
         .map_err(|source| BenchError::System { action: "find this program to run it".to_owned(), source })?;
@@ -132,29 +132,36 @@ fn short_set() -> Vec<Workload> {
 impl Workload {
     /// Prints the report, and says whether it is without faults.
     fn measure(&self, target: Target) -> Result<bool, BenchError> {
-        match *self {
+        let duration = |seconds| Duration::from_secs_f64(seconds);
+        let workload = match *self {
             Workload::Echo { seconds, size } => {
-                let duration = Duration::from_secs_f64(seconds);
-                let report = run_echo(&EchoOptions { target, duration, size_bytes: size })?;
-                print!("{report}");
-                Ok(report.faults().is_none())
+                madang_bench::Workload::Echo(EchoOptions { duration: duration(seconds), size_bytes: size })
             }
             Workload::Fanout { rooms, members, in_flight, rate, size, seconds } => {
                 let pace = match rate {
                     Some(messages_per_second) => Pace::Rate { messages_per_second },
                     None => Pace::Saturated { in_flight },
                 };
-                let duration = Duration::from_secs_f64(seconds);
-                let report =
-                    run_fan_out(&FanOutOptions { target, rooms, members, size_bytes: size, duration, pace })?;
-                print!("{report}");
-                Ok(report.faults().is_none())
+                let (size_bytes, duration) = (size, duration(seconds));
+                let options = FanOutOptions { rooms, members, pace, size_bytes, duration };
+                madang_bench::Workload::FanOut(options)
             }
-            Workload::Idle { connections } => {
-                print!("{}", run_idle(&IdleOptions { target, connections })?);
-                Ok(true)
+            Workload::Idle { connections } => madang_bench::Workload::Idle(IdleOptions { connections }),
+        };
+        let found = madang_bench::measure(&workload, &target, &mut NoProgress, &Stop::new())?;
+        println!("{} ({})", found.title, found.server);
+        for metric in &found.metrics {
+            println!("  {}  {:.*} {}", metric.label, metric.decimals, metric.value, metric.unit);
+        }
+        for latency in &found.latencies {
+            for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)] {
+                let value_us = latency.histogram_ns.value_at_quantile(quantile) as f64 / 1e3;
+                println!("  {} {name}  {value_us:.1} µs", latency.label);
             }
         }
+        println!("  faults: {:?}", found.faults);
+        found.notes.iter().chain(&found.load_limit).for_each(|note| println!("  note: {note}"));
+        Ok(found.faults.is_none())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The load itself: sends at its pace, checks every delivery, and waits for the last.
 
 use super::ledger::Ledger;
-use super::options::{FanOutOptions, Pace};
+use super::options::FanOutOptions;
 use super::payload::{Payload, PayloadFormat};
 use super::report::FanOutReport;
 use crate::crowd::{Crowd, Guest, Line};
 use crate::error::BenchError;
+use crate::workload::Pace;
 use hdrhistogram::Histogram;
 use rustix::thread::set_current_timer_slack;
 use std::net::SocketAddr;

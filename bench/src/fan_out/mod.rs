@@ -9,7 +9,7 @@ mod report;
 mod tests;
 
 pub use ledger::Faults;
-pub use options::{FanOutOptions, Pace};
+pub use options::FanOutOptions;
 pub use report::FanOutReport;
 
 use crate::crowd::{Crowd, Guest, enter};

@@ -3,6 +3,7 @@
 use super::payload::PAYLOAD_BYTES_MIN;
 use crate::error::BenchError;
 use crate::target::Target;
+use crate::workload::Pace;
 use std::time::Duration;
 
 /// The longest text Madang takes, less the room that a name before it needs.
@@ -31,22 +32,6 @@ pub struct FanOutOptions {
     pub duration: Duration,
     /// When they are sent.
     pub pace: Pace,
-}
-
-/// When messages are sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pace {
-    /// As fast as the server takes them: a member sends its next when its own came back.
-    Saturated {
-        /// Messages on their way in each room, shared out among its members.
-        in_flight: usize,
-    },
-    /// At fixed times whatever the server does, so that a stall counts against every message it
-    /// delays.
-    Rate {
-        /// Messages a second, over all rooms.
-        messages_per_second: u64,
-    },
 }
 
 impl FanOutOptions {

@@ -1,8 +1,9 @@
 //! What a fan-out measurement found, and how far it can be trusted.
 
 use super::ledger::Faults;
-use super::options::{FanOutOptions, Pace};
+use super::options::FanOutOptions;
 use crate::report::Figures;
+use crate::workload::Pace;
 use hdrhistogram::Histogram;
 use std::fmt;
 
@@ -54,6 +55,10 @@ impl FanOutReport {
     pub fn server_time_us_per_delivery(&self) -> Option<f64> {
         let spent_ns = self.server_time_ns? as f64;
         (self.deliveries > 0).then(|| spent_ns / 1e3 / self.deliveries as f64)
+    }
+
+    pub(crate) fn deliveries_per_second(&self) -> f64 {
+        self.deliveries as f64 * 1e9 / self.span_ns.max(1) as f64
     }
 
     pub(crate) fn size_bytes(&self) -> usize {

@@ -1,12 +1,12 @@
 use super::*;
 use crate::fake::{self, Conduct};
-use crate::target::Target;
+use crate::workload::Pace;
 use std::net::TcpListener;
 use std::time::Duration;
 
 /// 2 rooms × 3 members, so that each receiver gets every message of its room.
 fn measure(conduct: Conduct, pace: Pace) -> Result<FanOutReport, BenchError> {
-    let target = Target::Running { address: fake::start(conduct), pid: Some(std::process::id()) };
+    let target = fake::target(fake::start(conduct), Some(std::process::id()));
     let duration = Duration::from_millis(300);
     run_fan_out(&FanOutOptions { target, rooms: 2, members: 3, size_bytes: 64, duration, pace })
 }
@@ -56,7 +56,7 @@ fn each_broken_promise_is_named_and_counted() {
 
 #[test]
 fn a_delivery_behind_its_successor_is_disordered() {
-    let target = Target::Running { address: fake::start(Conduct::Swaps(AT)), pid: None };
+    let target = fake::target(fake::start(Conduct::Swaps(AT)), None);
     let pace = Pace::Saturated { in_flight: 4 };
     let duration = Duration::from_millis(100);
     let options = FanOutOptions { target, rooms: 1, members: 1, size_bytes: 64, duration, pace };
@@ -93,7 +93,7 @@ fn a_target_that_is_not_there_is_unreachable() {
         let closed_at_once = TcpListener::bind("127.0.0.1:0").expect("a free port");
         closed_at_once.local_addr().expect("an address")
     };
-    let target = Target::Running { address, pid: None };
+    let target = fake::target(address, None);
     let duration = Duration::from_secs(1);
     let options = FanOutOptions { target, rooms: 1, members: 1, size_bytes: 64, duration, pace: RATE };
     let words = run_fan_out(&options).expect_err("nobody is there").to_string();
@@ -104,7 +104,7 @@ fn a_target_that_is_not_there_is_unreachable() {
 fn options_that_cannot_be_measured_are_refused_before_anything_starts() {
     let address = "127.0.0.1:1".parse().expect("an address");
     let good = FanOutOptions {
-        target: Target::Running { address, pid: None },
+        target: fake::target(address, None),
         rooms: 1,
         members: 1,
         size_bytes: 64,
