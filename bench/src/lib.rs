@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod adapt;
+pub mod baseline;
 mod crowd;
 mod echo;
 mod error;
