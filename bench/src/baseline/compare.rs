@@ -12,6 +12,9 @@ pub const EFFECT_MIN: f64 = 0.05;
 /// With fewer rounds on one side no p can be below [`P_MAX`]: three and three give 0.1 at best.
 pub const ROUNDS_MIN: usize = 4;
 
+/// A device that got faster or slower by more than this part is told of: what waits for it did too.
+const SYNC_DRIFT_MAX: f64 = 0.2;
+
 /// An earlier run and this one, figure by figure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Comparison {
@@ -137,8 +140,15 @@ fn machine_differences(before: &Document, now: &Document) -> Vec<String> {
         ]
     };
     let pairs = facts(before).into_iter().zip(facts(now));
-    pairs
+    let mut differences: Vec<String> = pairs
         .filter(|((_, then), (_, now))| then != now)
         .map(|((what, then), (_, now))| format!("{what}: {then} then, {now} now"))
-        .collect()
+        .collect();
+    let sync_us = |document: &Document| document.machine.sync.as_ref().map(|sync| sync.p50_us);
+    if let Some((then, now)) = sync_us(before).zip(sync_us(now))
+        && (now / then - 1.0).abs() > SYNC_DRIFT_MAX
+    {
+        differences.push(format!("the device's own synced write (p50): {then:.0} µs then, {now:.0} µs now"));
+    }
+    differences
 }

@@ -3,6 +3,8 @@
 //! As Java's `AbstractHistogram.outputPercentileDistribution` writes them, with five steps for each
 //! halving of what is left, in milliseconds.
 
+use super::{OutputDirectory, OutputError};
+use crate::results::{Column, Latency, Run};
 use hdrhistogram::Histogram;
 use std::fmt::Write;
 
@@ -46,6 +48,43 @@ fn sub_buckets(times_ns: &Histogram<u64>) -> u64 {
     (2 * 10_u64.pow(u32::from(times_ns.sigfig()))).next_power_of_two()
 }
 
+/// Writes a file for each distribution of each workload and server, over all its rounds, and says
+/// how many.
+///
+/// # Errors
+/// [`OutputError`] names the file.
+pub fn write(run: &Run, directory: &OutputDirectory) -> Result<usize, OutputError> {
+    let mut count = 0;
+    for (position, entry) in run.entries.iter().enumerate() {
+        for column in &entry.columns {
+            for latency in merged(column) {
+                let name = file_name(position + 1, &entry.workload, latency.key, &column.server);
+                directory.file(&name)?.write(percentile_text(&latency.histogram_ns).as_bytes())?;
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Each distribution of a server over all rounds.
+pub(crate) fn merged(column: &Column) -> Vec<Latency> {
+    let mut merged: Vec<Latency> = Vec::new();
+    for latency in column.rounds.iter().flat_map(|round| &round.latencies) {
+        match merged.iter_mut().find(|known| known.key == latency.key) {
+            // Only a histogram that may not grow refuses values, and these may.
+            Some(known) => drop(known.histogram_ns.add(&latency.histogram_ns)),
+            None => {
+                let mut first = latency.clone();
+                first.histogram_ns.auto(true);
+                merged.push(first);
+            }
+        }
+    }
+    merged.retain(|latency| !latency.histogram_ns.is_empty());
+    merged
+}
+
 /// A name for the file of one distribution that is safe in every shell: `2-fanout-delivery-madang.hgrm`.
 pub(super) fn file_name(position: usize, workload: &str, latency: &str, server: &str) -> String {
     let server: String = server
@@ -87,6 +126,17 @@ mod tests {
 #[Buckets =           12, SubBuckets     =         2048]
 ";
         assert_eq!(percentile_text(&times_ns), expected);
+    }
+
+    #[test]
+    fn every_distribution_has_a_file_over_all_its_rounds() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = OutputDirectory::prepare(&directory.path().join("new")).expect("a place");
+        let run = crate::results::example::run(&[("madang", &[100, 200, 300]), ("redis", &[50])]);
+        assert_eq!(write(&run, &place).expect("to be written"), 4);
+        let text =
+            std::fs::read_to_string(place.path().join("1-fanout-delivery-madang.hgrm")).expect("a file");
+        assert!(text.contains("Total count    =           30]"), "{text}");
     }
 
     #[test]

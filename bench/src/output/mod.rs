@@ -2,9 +2,12 @@
 
 mod error;
 mod file;
-pub(crate) mod hgrm;
+pub mod hgrm;
 pub mod json;
 pub(crate) mod number;
+mod screen;
+mod words;
 
 pub use error::OutputError;
 pub use file::{OutputDirectory, OutputFile};
+pub use screen::{changes_text, screen};

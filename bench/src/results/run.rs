@@ -75,6 +75,23 @@ impl Run {
         self.entries.iter().all(|entry| entry.columns.iter().all(|column| column.rounds.is_empty()))
     }
 
+    /// Adds a round to the workload and the server that it is of; they are added when they are new.
+    pub fn add(&mut self, measurement: Measurement) {
+        let is_of = |entry: &Entry| {
+            entry.workload == measurement.workload && entry.parameters == measurement.parameters
+        };
+        let position = self.entries.iter().position(is_of).unwrap_or_else(|| {
+            self.entries.push(Entry {
+                workload: measurement.workload.to_owned(),
+                title: measurement.title.clone(),
+                parameters: measurement.parameters.clone(),
+                columns: Vec::new(),
+            });
+            self.entries.len() - 1
+        });
+        self.entries[position].column(&measurement.server).rounds.push(measurement);
+    }
+
     /// Every measurement, in order.
     pub fn measurements(&self) -> impl Iterator<Item = &Measurement> {
         self.entries.iter().flat_map(|entry| &entry.columns).flat_map(|column| &column.rounds)
@@ -91,9 +108,42 @@ impl Run {
     }
 }
 
+impl Entry {
+    /// What was found of this server; empty when it is new.
+    pub fn column(&mut self, server: &str) -> &mut Column {
+        let position = self.columns.iter().position(|column| column.server == server).unwrap_or_else(|| {
+            self.columns.push(Column { server: server.to_owned(), rounds: Vec::new(), failure: None });
+            self.columns.len() - 1
+        });
+        &mut self.columns[position]
+    }
+}
+
 impl Column {
     /// Its figures, each with its value in every round.
     pub fn figures(&self) -> Vec<Figure> {
         figures(&self.rounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::results::example;
+
+    #[test]
+    fn rounds_find_their_workload_and_their_server() {
+        let mut run = example::run(&[("madang", &[100])]);
+        run.add(example::measurement("madang", 120));
+        run.add(example::measurement("redis", 80));
+        let mut other = example::measurement("madang", 90);
+        other.parameters = example::parameters(500);
+        run.add(other);
+        let rounds = |entry: usize| {
+            let columns = run.entries[entry].columns.iter();
+            columns.map(|column| (column.server.as_str(), column.rounds.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(rounds(0), [("madang", 2), ("redis", 1)]);
+        assert_eq!(rounds(1), [("madang", 1)]);
+        assert!(run.is_comparison() && run.is_faultless() && !run.is_empty());
     }
 }

@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 const WRITE_BYTES: usize = 4_096;
 /// Writes at most, each to a block of its own: a file filled with zeros before, as the log's is.
 const WRITES_MAX: u64 = 1_000;
-/// For how long at most.
-const DURATION_MAX: Duration = Duration::from_millis(1_500);
 
 /// How long `write` and `fdatasync` took together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,11 +30,15 @@ pub struct SyncTime {
 }
 
 impl SyncTime {
-    /// Writes to a file without a name in `directory`, for 1.5 s at most.
+    /// Writes to a file without a name in `directory`, for `duration` at most.
     ///
     /// # Errors
     /// [`BenchError::System`] when there can be no such file, or it cannot be synced.
-    pub fn measure(directory: &Path, stop: &Stop) -> Result<Option<SyncTime>, BenchError> {
+    pub fn measure(
+        directory: &Path,
+        duration: Duration,
+        stop: &Stop,
+    ) -> Result<Option<SyncTime>, BenchError> {
         let failed = || format!("measure a synced write in '{}'", directory.display());
         let mut file = tempfile::tempfile_in(directory).map_err(BenchError::system(failed()))?;
         let zeros = vec![0; WRITE_BYTES * WRITES_MAX as usize];
@@ -47,7 +49,7 @@ impl SyncTime {
         })?;
         let began = Instant::now();
         for number in 0..WRITES_MAX {
-            if began.elapsed() >= DURATION_MAX || stop.is_asked() {
+            if began.elapsed() >= duration || stop.is_asked() {
                 break;
             }
             let started = Instant::now();
@@ -71,20 +73,23 @@ impl SyncTime {
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::from_millis(200);
+
     #[test]
     fn synced_writes_take_time_and_leave_nothing_behind() {
         let directory = tempfile::tempdir().expect("a directory");
         let stop = Stop::new();
-        let measured = SyncTime::measure(directory.path(), &stop).expect("a device").expect("some time");
+        let measured =
+            SyncTime::measure(directory.path(), SOON, &stop).expect("a device").expect("some time");
         assert!(measured.samples > 0 && measured.p50_us <= measured.p99_us && measured.p99_us > 0.0);
         assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 0);
         stop.ask();
-        assert_eq!(SyncTime::measure(directory.path(), &stop).expect("a device"), None);
+        assert_eq!(SyncTime::measure(directory.path(), SOON, &stop).expect("a device"), None);
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_named() {
-        let refusal = SyncTime::measure(Path::new("/nowhere"), &Stop::new()).expect_err("no directory");
+        let refusal = SyncTime::measure(Path::new("/nowhere"), SOON, &Stop::new()).expect_err("no directory");
         assert!(refusal.to_string().contains("'/nowhere'"), "{refusal}");
     }
 }
