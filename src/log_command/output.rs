@@ -1,8 +1,9 @@
-//! Standard output whose reader may leave, and what may be shown on a terminal.
+//! Standard output whose reader may leave.
 
+use crate::terminal::is_harmful;
+pub use crate::terminal::visible;
 use serde::Serialize;
 use serde_json::ser::Formatter;
-use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Buffered standard output.
@@ -25,21 +26,6 @@ pub fn finish(mut output: Output, result: io::Result<()>) -> Result<(), String> 
             Ok(())
         }
     }
-}
-
-/// Whether a character steers a terminal or turns the direction of what follows. Nothing that we
-/// stored has one; a log that someone else wrote may.
-fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The text with a � for each harmful character.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    // Printable ASCII is the common case.
-    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.chars().any(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect())
 }
 
 /// Writes an object and the end of its line. JSON itself escapes only C0; here everything harmful

@@ -79,6 +79,8 @@ fn prepare(path: &Path) -> io::Result<Place> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // Said by its own words, as those of a temporary file would name another path.
+    fs::metadata(directory)?;
     let mut prefix = OsString::from(".");
     prefix.push(name);
     let mut builder = Builder::new();

@@ -3,6 +3,7 @@
 mod error;
 mod file;
 pub mod hgrm;
+pub mod html;
 pub mod json;
 pub(crate) mod number;
 mod screen;

@@ -11,7 +11,6 @@ mod truth;
 mod work;
 
 pub use changes::changes_text;
-pub(crate) use changes::percent;
 
 use super::words;
 use crate::results::Run;

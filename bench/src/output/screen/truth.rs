@@ -75,6 +75,9 @@ pub(super) fn limits(run: &Run, is_bold: bool) -> String {
         add("one round: how much is noise is not known; --rounds 5 gives medians with least and most"
             .to_owned());
     }
+    if sentences.is_empty() {
+        return String::new();
+    }
     let mut text = bold("WHAT LIMITS THIS", is_bold) + "\n";
     for sentence in sentences {
         text += &wrapped("  - ", &sentence);
