@@ -5,27 +5,27 @@
 //! its number and when it was meant to be sent.
 #![deny(unsafe_code)]
 
-mod adapt;
+mod account;
 pub mod baseline;
 mod crowd;
-mod echo;
 mod error;
 #[cfg(test)]
 mod fake;
-mod fan_out;
-mod idle;
+mod findings;
+mod floor;
 mod machine;
 pub mod output;
+mod pace;
 mod protocol;
-mod report;
 pub mod results;
+mod runtime;
 mod server;
 mod target;
 mod watch;
 mod workload;
 
-pub use adapt::measure_floor;
 pub use error::BenchError;
+pub use floor::measure_floor;
 pub use machine::{DataPlace, MachineFacts, SyncTime};
 pub use protocol::Protocol;
 pub use target::{OwnServer, Target};

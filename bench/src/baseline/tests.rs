@@ -55,7 +55,7 @@ fn from_few_rounds_nothing_is_concluded_and_cut_ones_do_not_count() {
 #[test]
 fn what_has_no_better_and_the_largest_values_are_not_compared() {
     let comparison = compared(&[100; 4], &[200; 4]);
-    for key in ["load_cpu_percent", "send_lag_p50_us", "delivery_max_us"] {
+    for key in ["load_cpu_share", "send_lag_p50_us", "delivery_max_us"] {
         assert!(comparison.changes.iter().all(|change| change.now.key != key), "{key}");
     }
 }

@@ -1,10 +1,12 @@
 //! One non-blocking connection: where a line is cut short and what is still to be sent.
 
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// A connection of the load.
 ///
@@ -24,6 +26,12 @@ pub(super) struct Connection {
     pub(super) awaits_room: bool,
     /// The crowd knows that there is something to send.
     pub(super) is_listed: bool,
+    /// It is no error when the server ends it.
+    pub(super) may_end: bool,
+    /// It is over: nothing is read or sent.
+    pub(super) has_ended: bool,
+    /// Sending has failed: what it still says is read, and then it is over.
+    pub(super) is_last_read: bool,
     /// The last notice or error of the server, for when it closes.
     pub(super) last_words: Option<Box<str>>,
 }
@@ -39,11 +47,18 @@ pub(super) enum Flushed {
 
 impl Connection {
     /// Starts to connect, from `source` when one is given.
-    pub(super) fn open(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Connection> {
+    pub(super) fn open(
+        target: SocketAddr,
+        source: Option<IpAddr>,
+        has_small_buffer: bool,
+    ) -> io::Result<Connection> {
         let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
+        if has_small_buffer {
+            sockopt::set_socket_recv_buffer_size(&socket, 1)?; // the kernel makes its least of it
+        }
         if let Some(source) = source {
             net::bind(&socket, &SocketAddr::new(source, 0))?;
         }
@@ -60,6 +75,9 @@ impl Connection {
             is_connecting,
             awaits_room: is_connecting,
             is_listed: false,
+            may_end: false,
+            has_ended: false,
+            is_last_read: false,
             last_words: None,
         })
     }
@@ -83,6 +101,19 @@ impl Connection {
             Err(Errno::CONNRESET) => Ok((kept, true)),
             Err(failed) => Err(failed.into()),
         }
+    }
+
+    /// Keeps a notice or an error, for when it closes.
+    pub(super) fn remember(&mut self, words: &[u8]) {
+        self.last_words = Some(String::from_utf8_lossy(words).into());
+    }
+
+    /// Ends it with a reset, without a word and without the port's being kept for two minutes.
+    pub(super) fn reset(&mut self) -> io::Result<()> {
+        sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?;
+        // The socket closes when its descriptor does: the one that takes its place holds nothing.
+        self.socket = rustix::fs::open("/dev/null", OFlags::CLOEXEC, Mode::empty())?;
+        Ok(())
     }
 
     /// Keeps the bytes of a line that has not ended.

@@ -33,7 +33,7 @@ pub(crate) fn measurement(server: &str, scale_us: u64) -> Measurement {
                 3,
                 Better::Lower,
             ),
-            metric("load_cpu_percent", "load CPU", 58.1, "% of one processor", 1, Better::Neither),
+            metric("load_cpu_share", "load CPU", 58.1, "% of one processor", 1, Better::Neither),
         ],
         latencies: vec![
             latency("delivery", "latency", true, (1..=10).map(|step| step * scale_us * 1_000)),
@@ -80,6 +80,7 @@ pub(crate) fn run(servers: &[(&str, &[u64])]) -> Run {
             server: (*name).to_owned(),
             rounds: scales.iter().map(|scale_us| measurement(name, *scale_us)).collect(),
             failure: None,
+            is_left_out: false,
         })
         .collect();
     let title = "fan-out: 2 rooms x 5 members, 64-byte messages, 1000 messages/s, 1 s".to_owned();

@@ -67,6 +67,8 @@ pub struct Column {
     pub rounds: Vec<Measurement>,
     /// Why there are no (more) rounds, when it could not be measured.
     pub failure: Option<String>,
+    /// It was never to be measured there, as [`failure`](Self::failure) says.
+    pub is_left_out: bool,
 }
 
 impl Run {
@@ -112,7 +114,12 @@ impl Entry {
     /// What was found of this server; empty when it is new.
     pub fn column(&mut self, server: &str) -> &mut Column {
         let position = self.columns.iter().position(|column| column.server == server).unwrap_or_else(|| {
-            self.columns.push(Column { server: server.to_owned(), rounds: Vec::new(), failure: None });
+            self.columns.push(Column {
+                server: server.to_owned(),
+                rounds: Vec::new(),
+                failure: None,
+                is_left_out: false,
+            });
             self.columns.len() - 1
         });
         &mut self.columns[position]

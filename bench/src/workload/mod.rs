@@ -1,7 +1,20 @@
 //! What is measured: each workload with its parameters.
 
 mod check;
+mod echo;
+mod fan_out;
+mod history;
+mod idle;
+mod measuring;
+mod mixed;
 mod options;
+mod run;
+mod slow_readers;
+mod storm;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod whisper;
 mod words;
 
 pub use options::{
@@ -9,11 +22,11 @@ pub use options::{
     StormOptions, WhisperOptions,
 };
 
+pub use run::measure;
+
 use crate::error::BenchError;
 use crate::protocol::Protocol;
-use crate::results::{Measurement, Parameter};
-use crate::target::Target;
-use crate::watch::{Progress, Stop};
+use crate::results::Parameter;
 
 /// A workload with its parameters, as on the command line.
 #[derive(Clone, PartialEq, Debug)]
@@ -68,19 +81,4 @@ impl Workload {
     pub fn check(&self, protocol: Protocol) -> Result<(), BenchError> {
         check::check(self, protocol)
     }
-}
-
-/// Measures one workload once against one server.
-///
-/// # Errors
-/// [`BenchError`] when the server cannot be measured. Lost, repeated, disordered or damaged
-/// deliveries are no error: they are in the measurement.
-pub fn measure(
-    workload: &Workload,
-    target: &Target,
-    progress: &mut dyn Progress,
-    stop: &Stop,
-) -> Result<Measurement, BenchError> {
-    workload.check(target.protocol())?;
-    crate::adapt::measure(workload, target, progress, stop)
 }

@@ -112,6 +112,13 @@ impl Default for StormOptions {
     }
 }
 
+impl StormOptions {
+    /// Those who stay and talk: one for each room.
+    pub fn talkers(&self) -> usize {
+        self.connections.div_ceil(self.members.saturating_sub(1).max(1))
+    }
+}
+
 /// Pages of 50 stored messages from random places of a room, one request a tick.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryOptions {
@@ -139,7 +146,7 @@ impl Default for HistoryOptions {
 pub struct MixedOptions {
     /// Rooms.
     pub rooms: usize,
-    /// Users of each room who stay; as many more wander from room to room as `moves_percent` needs.
+    /// Users of each room who stay, talk and whisper. One more for each room wanders.
     pub members: usize,
     /// Actions a second, over all users.
     pub actions_per_second: u64,
@@ -164,6 +171,13 @@ impl Default for MixedOptions {
             size_bytes: 64,
             duration: Duration::from_secs(5),
         }
+    }
+}
+
+impl MixedOptions {
+    /// Those who go from room to room: as many as there are rooms.
+    pub fn wanderers(&self) -> usize {
+        if self.moves_percent == 0 { 0 } else { self.rooms }
     }
 }
 
@@ -192,7 +206,8 @@ impl Default for SlowReadersOptions {
             slow: 1,
             messages_per_second: 10_000,
             size_bytes: 1_000,
-            duration: Duration::from_secs(6),
+            // Long enough for what waits for one reader to pass the kernel's buffers and the outbox.
+            duration: Duration::from_secs(10),
         }
     }
 }

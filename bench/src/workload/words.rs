@@ -114,6 +114,47 @@ pub(super) fn parameters(workload: &Workload) -> Vec<Parameter> {
     list.0
 }
 
+/// A few words for a progress bar.
+pub(super) fn short(workload: &Workload) -> String {
+    match workload {
+        Workload::FanOut(fan_out) => format!("fanout {} x {}", fan_out.rooms, fan_out.members),
+        Workload::Idle(idle) => format!("idle, {} connections", idle.connections),
+        Workload::Storm(storm) => format!("storm, {} connections", storm.connections),
+        other => other.name().to_owned(),
+    }
+}
+
+/// How many connections it takes at once.
+pub(super) fn connections(workload: &Workload) -> usize {
+    match workload {
+        Workload::Echo(_) => 1,
+        Workload::FanOut(fan_out) => fan_out.rooms.saturating_mul(fan_out.members),
+        Workload::Whisper(whisper) => 2 * whisper.pairs,
+        Workload::Idle(idle) => idle.connections,
+        Workload::Storm(storm) => storm.connections + storm.talkers(),
+        Workload::History(history) => history.readers + 1,
+        Workload::Mixed(mixed) => mixed.rooms * mixed.members + mixed.wanderers(),
+        Workload::SlowReaders(slow) => slow.rooms.saturating_mul(slow.members + slow.slow),
+    }
+}
+
+/// What a server of our own needs for it.
+pub(super) fn server_settings(workload: &Workload) -> Vec<String> {
+    let members = match workload {
+        Workload::FanOut(fan_out) => fan_out.members,
+        Workload::Storm(storm) => storm.members,
+        Workload::Mixed(mixed) => mixed.members + mixed.wanderers(),
+        Workload::SlowReaders(slow) => slow.members + slow.slow,
+        Workload::History(history) => history.readers + 1,
+        _ => 1,
+    };
+    vec![
+        "limits.messages_per_second=0".to_owned(),
+        format!("rooms.members_max={}", members.max(100)),
+        "telemetry.level=warn".to_owned(),
+    ]
+}
+
 struct List(Vec<Parameter>);
 
 impl List {

@@ -25,6 +25,7 @@ pub fn empty_run(plan: &Plan, servers: &[Server]) -> Run {
             server: server.facts.name.clone(),
             rounds: Vec::new(),
             failure: reason.clone(),
+            is_left_out: reason.is_some(),
         };
         Entry {
             workload: work.workload.name().to_owned(),

@@ -18,6 +18,7 @@ use madang_bench::output::screen;
 use outputs::{OutputOptions, Outputs};
 use peer::Peer;
 use plan::Plan;
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use workloads::WorkloadCommand;
@@ -50,7 +51,7 @@ Ctrl-C, with the figures until then.";
 
 /// Measure a server: latency, fan-out, memory; alone, beside others, or beside an earlier run
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES, next_help_heading = "Options of every workload")]
 pub struct BenchCommand {
     /// Measure a server that runs: HOST:PORT of its line port, or irc://, redis://, nats://HOST:PORT
     #[arg(long, value_name = "ADDRESS", global = true, value_parser = peer::target)]
@@ -130,12 +131,15 @@ fn exit_code(run: &madang_bench::results::Run, failures: &[String]) -> ExitCode 
         complain("promises were broken: see the faults above");
         return ExitCode::from(EXIT_FAULTS);
     }
-    let is_missing = run
-        .entries
-        .iter()
-        .flat_map(|entry| &entry.columns)
-        .any(|column| column.rounds.is_empty() && column.failure.is_some());
-    if !failures.is_empty() || run.is_empty() || is_missing {
+    let columns = run.entries.iter().flat_map(|entry| &entry.columns);
+    // Of a set, what a server does not speak is left out; nothing is missing then.
+    let failed = columns.filter(|column| column.failure.is_some() && !column.is_left_out);
+    let failed: BTreeSet<&str> = failed.map(|column| column.server.as_str()).collect();
+    if !failed.is_empty() && failures.is_empty() {
+        let names: Vec<&str> = failed.iter().copied().collect();
+        complain(&format!("not measured to the end: {}: see above", names.join(", ")));
+    }
+    if !failures.is_empty() || run.is_empty() || !failed.is_empty() {
         return ExitCode::from(EXIT_NOT_MEASURED);
     }
     ExitCode::SUCCESS

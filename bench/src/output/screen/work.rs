@@ -7,8 +7,9 @@ use crate::results::{Better, Column, Figure, Run};
 
 /// The beginning of the key of what one piece of work cost the server.
 const COST_KEY: &str = "server_cpu_us_per_";
-const SERVER_SHARE_KEY: &str = "server_cpu_percent";
-const LOAD_SHARE_KEY: &str = "load_cpu_percent";
+const SERVER_SHARE_KEY: &str = "server_cpu_share";
+const LOAD_SHARE_KEY: &str = "load_cpu_share";
+const MEMORY_KEY: &str = "resident_bytes";
 
 /// The figures of one workload that have a column of their own.
 struct Columns {
@@ -16,6 +17,7 @@ struct Columns {
     cost: Option<Figure>,
     server_share: Option<Figure>,
     load_share: Option<Figure>,
+    memory: Option<Figure>,
     others: Vec<Figure>,
 }
 
@@ -32,6 +34,7 @@ impl Columns {
             cost: take(&|figure| figure.key.starts_with(COST_KEY)),
             server_share: take(&|figure| figure.key == SERVER_SHARE_KEY),
             load_share: take(&|figure| figure.key == LOAD_SHARE_KEY),
+            memory: take(&|figure| figure.key == MEMORY_KEY),
             others,
         }
     }
@@ -47,7 +50,7 @@ fn is_percentile(figure: &Figure, column: &Column) -> bool {
 
 pub(super) fn table(run: &Run, is_bold: bool) -> String {
     let mut grid = Grid::default();
-    let heading = ["WORK", "a second", "", "server CPU each", "server CPU", "load CPU"];
+    let heading = ["WORK", "a second", "", "CPU each", "server CPU", "load CPU", "server memory"];
     grid.heading(heading.map(str::to_owned).to_vec());
     let mut also = Grid::default();
     also.heading(vec!["ALSO".to_owned()]);
@@ -76,17 +79,17 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
 }
 
 fn add_row(grid: &mut Grid, title: &str, columns: &Columns, rounds: usize) {
-    let Columns { rate, cost, server_share, load_share, .. } = columns;
+    let Columns { rate, cost, server_share, load_share, memory, .. } = columns;
     if rate.is_none() && cost.is_none() {
         return;
     }
-    let shown = [rate, cost, server_share, load_share];
+    let shown = [rate, cost, server_share, load_share, memory];
     let what = rate.as_ref().map_or("", |rate| rate.label.trim_end_matches(" a second"));
     let cells = |of: fn(&Figure) -> String, nothing: &str| {
         shown.map(|figure| figure.as_ref().map_or_else(|| nothing.to_owned(), of))
     };
-    let row = |label: &str, what: &str, [rate, cost, server, load]: [String; 4]| {
-        vec![label.to_owned(), rate.replace(" /s", ""), what.to_owned(), cost, server, load]
+    let row = |label: &str, what: &str, [rate, cost, server, load, memory]: [String; 5]| {
+        vec![label.to_owned(), rate.replace(" /s", ""), what.to_owned(), cost, server, load, memory]
     };
     grid.row(row(title, what, cells(short::median, NOTHING)));
     if rounds > 1 {

@@ -3,7 +3,7 @@
 //! `WWWWWWWWSSSSSSSSTTTTTTTTTTTTTTTT.....`: hexadecimal, each field of fixed width.
 
 /// What a text holds at least, in bytes.
-pub(super) const PAYLOAD_BYTES_MIN: usize = 32;
+pub(crate) const PAYLOAD_BYTES_MIN: usize = 32;
 /// Stands for nothing in [`NIBBLES`].
 const NONE: u8 = 0xff;
 /// The value of each hexadecimal digit.
@@ -19,49 +19,48 @@ const NIBBLES: [u8; 256] = {
 
 /// What a message says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Payload {
+pub(crate) struct Payload {
     /// The connection that wrote it.
-    pub(super) writer: u32,
+    pub(crate) writer: u32,
     /// Its number among its writer's, from 0.
-    pub(super) sequence: u32,
+    pub(crate) sequence: u32,
     /// When it was meant to be sent, in nanoseconds of the crowd's clock.
-    pub(super) intended_ns: u64,
+    pub(crate) intended_ns: u64,
 }
 
 /// Writes and reads the texts of one size.
 #[derive(Debug)]
-pub(super) struct PayloadFormat {
+pub(crate) struct PayloadFormat {
     padding: Box<[u8]>,
 }
 
 impl PayloadFormat {
     /// Texts of `size_bytes`, which is at least [`PAYLOAD_BYTES_MIN`].
-    pub(super) fn new(size_bytes: usize) -> PayloadFormat {
+    pub(crate) fn new(size_bytes: usize) -> PayloadFormat {
         assert!(size_bytes >= PAYLOAD_BYTES_MIN, "a text of {size_bytes} bytes cannot hold its fields");
         PayloadFormat { padding: vec![b'.'; size_bytes - PAYLOAD_BYTES_MIN].into_boxed_slice() }
     }
 
-    /// Appends the text and the end of its line.
-    pub(super) fn write(&self, payload: Payload, out: &mut Vec<u8>) {
+    /// Appends the text.
+    pub(crate) fn write(&self, payload: Payload, out: &mut Vec<u8>) {
         write_digits::<8>(u64::from(payload.writer), out);
         write_digits::<8>(u64::from(payload.sequence), out);
         write_digits::<16>(payload.intended_ns, out);
         out.extend_from_slice(&self.padding);
-        out.push(b'\n');
     }
 
-    /// Splits `AUTHOR: TEXT` into what stands before the text and what the text says; `None` when
-    /// one byte of the text is not as it was written.
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], Payload)> {
-        let author_bytes = line.len().checked_sub(PAYLOAD_BYTES_MIN + self.padding.len())?;
-        let (author, text) = line.split_at(author_bytes);
+    /// What a text says; `None` when one byte of it is not as it was written.
+    pub(crate) fn read(&self, text: &[u8]) -> Option<Payload> {
+        if text.len() != PAYLOAD_BYTES_MIN + self.padding.len() {
+            return None;
+        }
         let (fields, padding) = text.split_at(PAYLOAD_BYTES_MIN);
         if *padding != *self.padding {
             return None;
         }
         let writer = u32::try_from(read_digits(&fields[..8])?).ok()?;
         let sequence = u32::try_from(read_digits(&fields[8..16])?).ok()?;
-        Some((author, Payload { writer, sequence, intended_ns: read_digits(&fields[16..])? }))
+        Some(Payload { writer, sequence, intended_ns: read_digits(&fields[16..])? })
     }
 }
 
@@ -90,30 +89,36 @@ mod tests {
 
     const PAYLOAD: Payload = Payload { writer: 99, sequence: 0xdead_beef, intended_ns: u64::MAX - 7 };
 
-    fn line(size_bytes: usize) -> Vec<u8> {
-        let mut line = b"w99: ".to_vec();
-        PayloadFormat::new(size_bytes).write(PAYLOAD, &mut line);
-        assert_eq!(line.pop(), Some(b'\n'));
-        line
+    fn text(size_bytes: usize) -> Vec<u8> {
+        let mut text = Vec::new();
+        PayloadFormat::new(size_bytes).write(PAYLOAD, &mut text);
+        text
     }
 
     #[test]
     fn what_is_written_is_read() {
         for size_bytes in [PAYLOAD_BYTES_MIN, 64, 4000] {
-            let line = line(size_bytes);
-            assert_eq!(line.len(), 5 + size_bytes);
-            let expected = Some((&b"w99: "[..], PAYLOAD));
-            assert_eq!(PayloadFormat::new(size_bytes).read(&line), expected);
+            let text = text(size_bytes);
+            assert_eq!(text.len(), size_bytes);
+            assert_eq!(PayloadFormat::new(size_bytes).read(&text), Some(PAYLOAD));
         }
     }
 
     #[test]
     fn a_changed_byte_anywhere_in_the_text_is_seen() {
         let format = PayloadFormat::new(64);
-        for place in 5..69 {
-            let mut line = line(64);
-            line[place] = b'~';
-            assert_eq!(format.read(&line), None, "at {place}");
+        for place in 0..64 {
+            let mut text = text(64);
+            text[place] = b'~';
+            assert_eq!(format.read(&text), None, "at {place}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_longer_or_shorter_is_not_what_was_sent() {
+        let format = PayloadFormat::new(64);
+        assert_eq!(format.read(&text(65)), None);
+        assert_eq!(format.read(&text(64)[..63]), None);
+        assert_eq!(format.read(b""), None);
     }
 }
