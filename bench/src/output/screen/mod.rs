@@ -3,7 +3,7 @@
 mod changes;
 mod grid;
 mod latency;
-mod short;
+pub(crate) mod short;
 mod side_by_side;
 #[cfg(test)]
 mod tests;

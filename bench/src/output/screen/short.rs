@@ -7,7 +7,7 @@ use crate::results::Figure;
 pub(super) const NOTHING: &str = "–";
 
 /// The median over rounds, with its unit.
-pub(super) fn median(figure: &Figure) -> String {
+pub(crate) fn median(figure: &Figure) -> String {
     figure.spread().map_or_else(|| NOTHING.to_owned(), |spread| number::value(figure, spread.median))
 }
 
@@ -17,7 +17,7 @@ pub(super) fn range(figure: &Figure) -> String {
 }
 
 /// How often the first is in the second: `×0.42`, `×12`.
-pub(super) fn ratio(value: f64, base: f64) -> String {
+pub(crate) fn ratio(value: f64, base: f64) -> String {
     match value / base {
         ratio if !ratio.is_finite() => String::new(),
         ratio if ratio < 9.95 => format!("×{ratio:.2}"),
