@@ -72,9 +72,12 @@ pub struct Column {
 }
 
 impl Run {
-    /// Whether any measurement was made.
+    /// Whether no server was measured. The load's own floor is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| entry.columns.iter().all(|column| column.rounds.is_empty()))
+        self.entries
+            .iter()
+            .filter(|entry| entry.workload != "floor")
+            .all(|entry| entry.columns.iter().all(|column| column.rounds.is_empty()))
     }
 
     /// Adds a round to the workload and the server that it is of; they are added when they are new.

@@ -80,10 +80,10 @@ fn percentile_line(colour: usize, latency: &Latency) -> Line {
 /// `1/(1-p)` as a percentile: 10 is 90 %, 1,000 is 99.9 %.
 fn percentile_name(x: f64) -> String {
     match x.log10().round() as usize {
-        0 => "0 %".to_owned(),
-        1 => "90 %".to_owned(),
-        2 => "99 %".to_owned(),
-        nines => format!("99.{} %", "9".repeat(nines - 2)),
+        0 => "0%".to_owned(),
+        1 => "90%".to_owned(),
+        2 => "99%".to_owned(),
+        nines => format!("99.{}%", "9".repeat(nines - 2)),
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     fn nines_are_named_as_people_say_them() {
         assert_eq!(
             [1.0, 10.0, 100.0, 1e3, 1e5].map(percentile_name),
-            ["0 %", "90 %", "99 %", "99.9 %", "99.999 %"]
+            ["0%", "90%", "99%", "99.9%", "99.999%"]
         );
         assert_eq!([0.5, 200.0, 2_000.0, 5e6].map(short_time), ["0.5 µs", "200 µs", "2 ms", "5 s"]);
     }

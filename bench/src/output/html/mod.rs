@@ -176,7 +176,7 @@ mod tests {
         for expected in [
             "&lt;b&gt;레디스&lt;/b&gt;",
             "&lt;script&gt;",
-            "90 %",
+            "90%",
             "<polyline",
             "×0.5",
             "Example 9000",

@@ -31,7 +31,7 @@ struct Format {
 
 const FORMATS: [Format; 2] = [
     Format { class: "wide", size: (1_600, 640), text_px: 30, label_width: 150, line_px: 4 },
-    Format { class: "narrow", size: (760, 600), text_px: 33, label_width: 150, line_px: 4 },
+    Format { class: "narrow", size: (760, 600), text_px: 30, label_width: 140, line_px: 4 },
 ];
 
 /// One line of a plot.

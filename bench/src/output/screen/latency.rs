@@ -26,6 +26,16 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
     if grid.is_empty() { String::new() } else { grid.text(is_bold) }
 }
 
+/// What every server is measured against: the load's own floor, and the device.
+pub(super) fn floor_table(run: &Run, is_bold: bool) -> String {
+    let mut grid = Grid::default();
+    let heading = ["FLOOR"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name));
+    grid.heading(heading.map(str::to_owned).collect());
+    let floor = run.entries.iter().find(|entry| entry.workload == FLOOR);
+    add_floor(&mut grid, floor, run.machine.sync.as_ref());
+    if grid.is_empty() { String::new() } else { grid.text(is_bold) }
+}
+
 fn add_floor(grid: &mut Grid, floor: Option<&Entry>, sync: Option<&SyncTime>) {
     if let Some(floor) = floor {
         add(grid, floor, "  ");

@@ -25,6 +25,7 @@ pub fn screen(run: &Run, is_bold: bool) -> String {
     let mut sections = vec![truth::promises(run, is_bold)];
     if run.is_comparison() {
         sections.push(side_by_side::tables(run, is_bold));
+        sections.push(latency::floor_table(run, is_bold));
     } else {
         sections.push(latency::table(run, is_bold));
         sections.push(work::table(run, is_bold));
