@@ -28,7 +28,7 @@ enum Command {
     /// Look into a log: export, verify, dump, stats; or repair one
     #[command(subcommand)]
     Log(LogCommand),
-    Bench(bench::BenchCommand),
+    Bench(Box<bench::BenchCommand>),
 }
 
 const EXAMPLES: &str = "\
