@@ -125,9 +125,12 @@ impl Crowd {
     fn connect(&mut self, number: usize) -> Result<Connection, BenchError> {
         let target = self.target;
         let source = source_of(self.opened, target);
-        let connection = Connection::open(target, source, self.has_small_buffers)
+        let mut connection = Connection::open(target, source, self.has_small_buffers)
             .map_err(|source| BenchError::Unreachable { target, source })?;
         self.opened += 1;
+        if self.protocol == Protocol::Irc {
+            connection.acknowledge_at_once();
+        }
         self.readiness
             .add(&connection.socket, number, connection.awaits_room)
             .map_err(BenchError::system("watch a connection"))?;

@@ -56,7 +56,8 @@ impl Protocol {
             Protocol::Irc => Some(
                 "IRC: a server sends a member everything but its own messages, so that each message is one \
                  delivery less than the room has members; saturated, the next member goes on when it hears \
-                 the one before",
+                 the one before. The load acknowledges at once what it reads (TCP_QUICKACK), as these \
+                 servers leave Nagle's delay on",
             ),
             Protocol::Redis => Some(
                 "Redis: each member has one connection (RESP3), which subscribes and publishes and hears its \
