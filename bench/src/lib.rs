@@ -13,6 +13,7 @@ mod error;
 mod fake;
 mod findings;
 mod floor;
+mod log;
 mod machine;
 pub mod output;
 mod pace;
@@ -26,6 +27,7 @@ mod workload;
 
 pub use error::BenchError;
 pub use floor::measure_floor;
+pub use log::{LogOptions, LogPart};
 pub use machine::{DataPlace, MachineFacts, SyncTime};
 pub use protocol::Protocol;
 pub use target::{OwnServer, Target};

@@ -26,6 +26,11 @@ impl Placement {
         self.apart.map_or(Ok(()), |(server, _)| pin(server))
     }
 
+    /// Puts this thread on the load's processor.
+    pub(crate) fn move_to_load(&self) -> Result<(), BenchError> {
+        self.apart.map_or(Ok(()), |(_, load)| pin(load))
+    }
+
     /// The load's processor, when it has one of its own.
     pub(crate) fn load_processor(&self) -> Option<usize> {
         self.apart.map(|(_, load)| load)

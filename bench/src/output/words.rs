@@ -34,6 +34,10 @@ pub(crate) fn short_title(entry: &Entry) -> String {
         "slow-readers" => value("members")
             .zip(value("slow"))
             .map(|(members, slow)| format!("slow readers, {slow} of {members}+{slow}")),
+        "log" => value("part").zip(value("messages")).map(|(part, messages)| match part.as_str() {
+            "starts" | "pages" => format!("log, {part}, {messages} messages"),
+            _ => format!("log, {part}"),
+        }),
         _ => None,
     };
     short.unwrap_or_else(|| entry.title.clone())
@@ -70,6 +74,7 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{LogOptions, LogPart};
     use crate::results::example;
     use crate::workload::{EchoOptions, FanOutOptions, IdleOptions};
     use crate::workload::{
@@ -87,6 +92,7 @@ mod tests {
             Workload::History(HistoryOptions::default()),
             Workload::Mixed(MixedOptions::default()),
             Workload::SlowReaders(SlowReadersOptions::default()),
+            Workload::Log(LogOptions::of(LogPart::Starts)),
         ];
         for workload in workloads {
             let entry = Entry {

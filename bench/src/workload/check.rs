@@ -88,6 +88,7 @@ pub(super) fn check(workload: &Workload, protocol: Protocol) -> Result<(), Bench
             seconds(slow.duration)?;
             rate(slow.messages_per_second, slow.duration)
         }
+        Workload::Log(log) => log.check(),
     }
 }
 

@@ -25,6 +25,7 @@ pub use options::{
 pub use run::measure;
 
 use crate::error::BenchError;
+use crate::log::LogOptions;
 use crate::protocol::Protocol;
 use crate::results::Parameter;
 
@@ -47,6 +48,8 @@ pub enum Workload {
     Mixed(MixedOptions),
     /// Members who never read.
     SlowReaders(SlowReadersOptions),
+    /// A part of the log by itself.
+    Log(LogOptions),
 }
 
 impl Workload {
@@ -61,6 +64,7 @@ impl Workload {
             Workload::History(_) => "history",
             Workload::Mixed(_) => "mixed",
             Workload::SlowReaders(_) => "slow-readers",
+            Workload::Log(_) => "log",
         }
     }
 

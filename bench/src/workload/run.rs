@@ -3,6 +3,7 @@
 use super::measuring::Measuring;
 use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, whisper, words};
 use crate::error::BenchError;
+use crate::log;
 use crate::machine::allow_open_files;
 use crate::results::{Faults, Measurement};
 use crate::runtime;
@@ -24,6 +25,14 @@ pub fn measure(
     workload.check(target.protocol())?;
     allow_open_files(words::connections(workload))?;
     let mut found = empty(workload, target);
+    if let Workload::Log(options) = workload {
+        let Target::Own(own) = target else { return Err(log_of_another()) };
+        match log::measure(options, &own.program, progress, stop, &mut found) {
+            Err(BenchError::Stopped) => found.is_cut_short = true,
+            other => other?,
+        }
+        return Ok(found);
+    }
     let mut watch = Watch::new(words::short(workload), progress, stop);
     let site = Site::open(target, &words::server_settings(workload))?;
     found.notes.push(site.described());
@@ -50,7 +59,15 @@ async fn carry_out(workload: &Workload, measuring: &mut Measuring<'_, '_>) -> Re
         Workload::History(options) => history::measure(options, measuring).await,
         Workload::Mixed(options) => mixed::measure(options, measuring).await,
         Workload::SlowReaders(options) => slow_readers::measure(options, measuring).await,
+        // It has threads of its own: see `measure`.
+        Workload::Log(_) => Ok(()),
     }
+}
+
+/// The log is measured on data of its own, which no other server has.
+fn log_of_another() -> BenchError {
+    let allowed = "log writes a log of its own and starts servers on it; leave it out".to_owned();
+    BenchError::BadOption { option: "target", value: "ADDRESS".to_owned(), allowed }
 }
 
 /// What is known before anything has happened.

@@ -1,6 +1,7 @@
 //! Workloads in words.
 
 use super::{Pace, Workload};
+use crate::log::LogPart;
 use crate::results::Parameter;
 use std::time::Duration;
 
@@ -63,6 +64,14 @@ pub(super) fn title(workload: &Workload) -> String {
             slow.messages_per_second,
             shown(slow.duration)
         ),
+        Workload::Log(log) => match log.part {
+            LogPart::Starts => format!("log: {} messages in {} rooms", log.messages, log.rooms),
+            LogPart::Pages => {
+                format!("log: pages of 50 from a room of {} messages, cold page cache", log.room_messages())
+            }
+            LogPart::Saturated => "log: append with commit at saturation, one shard".to_owned(),
+            LogPart::Rest => "log: one message at a time, beside the disk by itself".to_owned(),
+        },
     }
 }
 
@@ -110,6 +119,9 @@ pub(super) fn parameters(workload: &Workload) -> Vec<Parameter> {
             .add("rate", slow.messages_per_second)
             .add("size", slow.size_bytes)
             .seconds(slow.duration),
+        Workload::Log(log) => {
+            list.add("part", log.part.name()).add("messages", log.messages).add("rooms", log.rooms)
+        }
     };
     list.0
 }
@@ -135,6 +147,8 @@ pub(super) fn connections(workload: &Workload) -> usize {
         Workload::History(history) => history.readers + 1,
         Workload::Mixed(mixed) => mixed.rooms * mixed.members + mixed.wanderers(),
         Workload::SlowReaders(slow) => slow.rooms.saturating_mul(slow.members + slow.slow),
+        // A handful, which fits anywhere.
+        Workload::Log(_) => 0,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::servers::Server;
 use super::workloads::{WorkloadCommand, duration};
-use madang_bench::{EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, Pace, WhisperOptions, Workload};
+use madang_bench::{
+    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, Pace, Target,
+    WhisperOptions, Workload,
+};
 use std::time::Duration;
 
 /// How long the floor and the device are measured at most.
@@ -50,7 +53,7 @@ impl Plan {
     ) -> Result<Plan, String> {
         let is_comparison = servers.len() > 1;
         let mut workloads = match command {
-            Some(command) => vec![command.workload()],
+            Some(command) => command.workloads(),
             None if is_comparison => set_of_comparison(),
             None => standard_set(),
         };
@@ -76,8 +79,13 @@ impl Plan {
 
 impl Work {
     fn make(workload: Workload, servers: &[Server]) -> Work {
-        let reason =
-            |server: &Server| workload.check(server.target.protocol()).err().map(|error| error.to_string());
+        let reason = |server: &Server| match (&workload, &server.target) {
+            (Workload::Log(_), Target::Running { label, .. }) => Some(format!(
+                "log cannot be measured with {label}, which runs already: it writes a log of its own and \
+                 starts servers on it; leave out --target and --compare"
+            )),
+            _ => workload.check(server.target.protocol()).err().map(|error| error.to_string()),
+        };
         let left_out = servers.iter().map(reason).collect();
         Work { workload, left_out }
     }
@@ -162,16 +170,27 @@ pub fn expected_s(workload: &Workload) -> f64 {
         Workload::Idle(idle) => idle.connections as f64 / ENTRIES_PER_SECOND + 0.5,
         Workload::Storm(storm) => 3.0 * storm.connections as f64 / ENTRIES_PER_SECOND + 3.0,
         Workload::History(history) => history.messages as f64 / FILL_PER_SECOND,
+        Workload::Log(log) => log_s(log),
         _ => 0.0,
     };
     START_S + before_s + sending_s
+}
+
+fn log_s(log: &LogOptions) -> f64 {
+    let millions = log.messages as f64 / 1e6;
+    match log.part {
+        LogPart::Starts => 3.0 + 4.0 * millions,
+        LogPart::Pages => 1.0 + 0.3 * millions,
+        LogPart::Saturated => 1.0 + 5.0 * millions.min(1.0),
+        LogPart::Rest => 2.0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use madang_bench::results::ServerFacts;
-    use madang_bench::{OwnServer, Protocol, Target};
+    use madang_bench::{OwnServer, Protocol};
 
     fn server(protocol: Protocol) -> Server {
         let target = match protocol {

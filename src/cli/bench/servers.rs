@@ -1,10 +1,11 @@
 //! The servers of one run: what is measured, and what each promises.
 
 use super::peer::Peer;
+use super::workloads::WorkloadCommand;
 use super::{BenchCommand, process};
 use madang_bench::results::ServerFacts;
 use madang_bench::{OwnServer, Protocol, Target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One server and what is said of it.
 #[derive(Clone, Debug)]
@@ -39,6 +40,10 @@ pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
 }
 
 fn own(command: &BenchCommand) -> Result<Server, String> {
+    let is_log = matches!(command.workload, Some(WorkloadCommand::Log(_)));
+    if is_log && (command.durability.is_some() || !command.settings.is_empty()) {
+        return Err("log measures a server as it is by default; leave out --durability and --set".to_owned());
+    }
     let program = std::env::current_exe().map_err(|error| {
         format!("cannot find this program to run it: {error}; measure one that runs with --target")
     })?;
@@ -53,8 +58,10 @@ fn own(command: &BenchCommand) -> Result<Server, String> {
         durability: Some(durability.clone().unwrap_or_else(|| "commit".to_owned())),
         settings: settings.clone(),
     };
+    let data = command.workload.as_ref().and_then(WorkloadCommand::data);
+    let data = data.map_or_else(std::env::temp_dir, Path::to_owned);
     let target = Target::Own(OwnServer { program, durability, settings });
-    Ok(Server { target, facts, data: Some(std::env::temp_dir()) })
+    Ok(Server { target, facts, data: Some(data) })
 }
 
 fn running(peer: &Peer, pid: Option<u32>) -> Server {

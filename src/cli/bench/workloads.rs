@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use madang_bench::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
-    StormOptions, WhisperOptions, Workload,
+    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, MixedOptions, Pace,
+    SlowReadersOptions, StormOptions, WhisperOptions, Workload,
 };
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Subcommand, Clone, Debug)]
@@ -39,6 +40,11 @@ pub enum WorkloadCommand {
     /// Some members stop reading: the others' latency must not move
     #[command(after_help = "Example: madang bench slow-readers --slow 3 --rate 20000")]
     SlowReaders(SlowReaders),
+    /// The log by itself: starts, pages, appending, export, space
+    #[command(after_help = "Examples:
+  madang bench log                                  all parts: a minute, and 7 GB in --dir meanwhile
+  madang bench log --part rest --dir /var/lib/madang  what a commit takes more than that disk by itself")]
+    Log(Log),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -150,10 +156,53 @@ pub struct SlowReaders {
     size: Size,
 }
 
+#[derive(Args, Clone, Debug)]
+pub struct Log {
+    /// Messages of the large log; a tenth of them in the room that pages are read of [default: 10000000]
+    #[arg(long, value_name = "N")]
+    messages: Option<u64>,
+    /// Its rooms [default: 100000]
+    #[arg(long, value_name = "N")]
+    rooms: Option<u64>,
+    /// Only this of it; may be repeated
+    #[arg(long, value_name = "PART", value_parser = part)]
+    part: Vec<LogPart>,
+    /// Directory on the file system that is measured [default: TMPDIR]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Log {
+    fn workloads(&self) -> Vec<Workload> {
+        let is_wanted = |part: &LogPart| self.part.is_empty() || self.part.contains(part);
+        let parts = LogPart::ALL.into_iter().filter(is_wanted);
+        let options = parts.map(|part| {
+            let mut options = LogOptions { directory: self.dir.clone(), ..LogOptions::of(part) };
+            set(&mut options.messages, self.messages);
+            set(&mut options.rooms, self.rooms);
+            options
+        });
+        options.map(Workload::Log).collect()
+    }
+}
+
+fn part(given: &str) -> Result<LogPart, String> {
+    let found = LogPart::ALL.into_iter().find(|part| part.name() == given);
+    found.ok_or_else(|| format!("allowed are {}", LogPart::ALL.map(LogPart::name).join(", ")))
+}
+
 impl WorkloadCommand {
-    /// What is to be measured.
-    pub fn workload(&self) -> Workload {
+    /// Where it has its data, when that was said.
+    pub fn data(&self) -> Option<&Path> {
         match self {
+            WorkloadCommand::Log(log) => log.dir.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What is to be measured.
+    pub fn workloads(&self) -> Vec<Workload> {
+        let workload = match self {
             WorkloadCommand::Echo(size) => {
                 let mut options = EchoOptions::default();
                 set(&mut options.size_bytes, size.size);
@@ -216,7 +265,9 @@ impl WorkloadCommand {
                 set(&mut options.size_bytes, given.size.size);
                 Workload::SlowReaders(options)
             }
-        }
+            WorkloadCommand::Log(log) => return log.workloads(),
+        };
+        vec![workload]
     }
 }
 
@@ -235,7 +286,7 @@ pub fn duration(workload: &mut Workload) -> Option<&mut Duration> {
         Workload::History(options) => Some(&mut options.duration),
         Workload::Mixed(options) => Some(&mut options.duration),
         Workload::SlowReaders(options) => Some(&mut options.duration),
-        Workload::Idle(_) | Workload::Storm(_) => None,
+        Workload::Idle(_) | Workload::Storm(_) | Workload::Log(_) => None,
     }
 }
 

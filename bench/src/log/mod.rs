@@ -1,0 +1,75 @@
+//! The log by itself: how fast it is opened, appended to, read and exported, and what it takes.
+//!
+//! The only workload that uses the engine: its appender writes the ten million messages that a server
+//! would take minutes for. All that is measured is measured on the real program.
+
+mod append;
+mod client;
+mod export;
+mod files;
+mod options;
+mod page;
+mod server;
+mod space;
+mod start;
+mod write;
+
+pub use options::{LogOptions, LogPart};
+
+use crate::error::BenchError;
+use crate::results::{Better, Measurement, Metric};
+use crate::watch::{Progress, Stop};
+use std::path::Path;
+
+/// What every part is given.
+struct Part<'a> {
+    options: &'a LogOptions,
+    /// The program to run.
+    program: &'a Path,
+    /// Where everything is written; removed at the end.
+    directory: &'a Path,
+    progress: &'a mut dyn Progress,
+    stop: &'a Stop,
+}
+
+/// Measures one part of the log on a temporary directory, which is removed at the end, also when `stop`
+/// is asked: then `found` holds what was measured until then.
+///
+/// # Errors
+/// [`BenchError`] when the program cannot be run or the disk cannot be used; [`BenchError::Stopped`].
+pub(crate) fn measure(
+    options: &LogOptions,
+    program: &Path,
+    progress: &mut dyn Progress,
+    stop: &Stop,
+    found: &mut Measurement,
+) -> Result<(), BenchError> {
+    let mut make = tempfile::Builder::new();
+    make.prefix("madang-bench-log-");
+    let made = options.directory.as_ref().map_or_else(|| make.tempdir(), |within| make.tempdir_in(within));
+    let directory =
+        made.map_err(BenchError::system("make a temporary directory; name another with --dir"))?;
+    let mut part = Part { options, program, directory: directory.path(), progress, stop };
+    match options.part {
+        LogPart::Starts => start::measure(&mut part, found),
+        LogPart::Pages => page::measure(&mut part, found),
+        LogPart::Saturated => append::measure_saturated(&mut part, found),
+        LogPart::Rest => append::measure_at_rest(&mut part, found),
+    }
+}
+
+impl Part<'_> {
+    fn show(&mut self, what: &str, share: f64) {
+        self.progress.show(what, share);
+    }
+
+    /// Ends the part when somebody asked for it.
+    fn go_on(&self) -> Result<(), BenchError> {
+        if self.stop.is_asked() { Err(BenchError::Stopped) } else { Ok(()) }
+    }
+}
+
+fn metric(key: &'static str, label: &str, value: f64, unit: &'static str, better: Better) -> Metric {
+    let decimals = if value >= 1000.0 { 0 } else { 1 };
+    Metric { key, label: label.to_owned(), value, unit, decimals, better }
+}
