@@ -147,7 +147,7 @@ fn ctrl_c_stops_with_what_there_is_and_leaves_nothing_running() {
     let mut child =
         command(directory.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let server = wait_for_server(&mut child);
-    sleep(Duration::from_millis(500)); // some messages, so that there is something to tell
+    wait_for_messages(&mut child, server);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let (shown, said) = (words(&output.stdout), words(&output.stderr));
@@ -157,6 +157,21 @@ fn ctrl_c_stops_with_what_there_is_and_leaves_nothing_running() {
     assert_eq!(read_json(&directory.path().join("new.json"))["is_cut_short"], true);
     assert!(!Path::new(&format!("/proc/{server}")).exists(), "the server still runs");
     assert_eq!(left_behind(directory.path()), Vec::<String>::new());
+}
+
+/// Waits until the server has written so much that some messages were among it: each is one write.
+fn wait_for_messages(child: &mut Child, server: u32) {
+    const WRITES: u64 = 500;
+    let written = || {
+        let counts = fs::read_to_string(format!("/proc/{server}/io")).ok()?;
+        counts.lines().find_map(|line| line.strip_prefix("syscw: ")?.parse::<u64>().ok())
+    };
+    let started = Instant::now();
+    while written().is_none_or(|writes| writes < WRITES) {
+        assert!(started.elapsed() < PATIENCE, "nothing was said");
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits until the measurement itself is under way, and returns the process of the server.

@@ -1,5 +1,6 @@
 //! One non-blocking connection: where a line is cut short and what is still to be sent.
 
+use super::source::bind_address;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -62,7 +63,7 @@ impl Connection {
             sockopt::set_socket_recv_buffer_size(&socket, 1)?; // the kernel makes its least of it
         }
         if let Some(source) = source {
-            net::bind(&socket, &SocketAddr::new(source, 0))?;
+            bind_address(&socket, source)?;
         }
         let is_connecting = match net::connect(&socket, &target) {
             Ok(()) => false,

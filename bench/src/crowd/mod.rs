@@ -2,6 +2,7 @@
 
 mod connection;
 mod entry;
+mod source;
 mod turn;
 
 pub(crate) use entry::enter;

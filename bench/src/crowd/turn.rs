@@ -1,17 +1,16 @@
 //! The turn: wait, read what is ready frame by frame, then write each connection once.
 
 use super::connection::{Connection, Flushed};
+use super::source::Sources;
 use crate::error::BenchError;
 use crate::protocol::{Frame, Protocol};
 use crate::runtime::{Readiness, Ready};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Bytes read at once. No frame is longer.
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// Connections from one loopback address: there are 28,232 ephemeral ports for each.
-const CONNECTIONS_PER_SOURCE: usize = 25_000;
 
 /// A frame that came.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +29,7 @@ pub(crate) struct Crowd {
     protocol: Protocol,
     readiness: Readiness,
     connections: Vec<Connection>,
+    sources: Sources,
     /// Connections opened, those that were opened again counted again.
     opened: usize,
     /// Connections opened from now on hold as little unread as the kernel allows.
@@ -54,6 +54,7 @@ impl Crowd {
             protocol,
             readiness,
             connections: Vec::new(),
+            sources: Sources::read(),
             opened: 0,
             has_small_buffers: false,
             to_flush: Vec::new(),
@@ -124,7 +125,7 @@ impl Crowd {
 
     fn connect(&mut self, number: usize) -> Result<Connection, BenchError> {
         let target = self.target;
-        let source = source_of(self.opened, target);
+        let source = self.sources.source_of(self.opened, target);
         let mut connection = Connection::open(target, source, self.has_small_buffers)
             .map_err(|source| BenchError::Unreachable { target, source })?;
         self.opened += 1;
@@ -349,12 +350,4 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     }
     let line = &line[..line.len().min(SHOWN_BYTES)];
     format!("'{}'", String::from_utf8_lossy(line).escape_debug())
-}
-
-/// The loopback address a connection comes from; the system's choice for the first and elsewhere.
-fn source_of(opened: usize, target: SocketAddr) -> Option<IpAddr> {
-    let block = opened / CONNECTIONS_PER_SOURCE;
-    let is_spread = block > 0 && target.is_ipv4() && target.ip().is_loopback();
-    // 127.0.0.2 on; a block beyond the last octet would be 6 million connections.
-    is_spread.then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 0, u8::try_from(1 + block).unwrap_or(u8::MAX))))
 }

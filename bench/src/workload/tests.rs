@@ -4,7 +4,7 @@ use super::*;
 use crate::fake::{self, Conduct};
 use crate::results::{Faults, Measurement};
 use crate::target::Target;
-use crate::watch::{NoProgress, Stop};
+use crate::watch::{NoProgress, Progress, Stop};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -167,19 +167,25 @@ fn a_target_that_is_not_there_is_unreachable() {
     assert!(words.contains(&format!("madang serve --listen {address}")), "{words}");
 }
 
+/// Asks to stop when some of a minute of talk is behind.
+struct StopsOnceMeasuring<'a>(&'a Stop);
+
+impl Progress for StopsOnceMeasuring<'_> {
+    fn show(&mut self, what: &str, share: f64) {
+        if what.ends_with("measuring") && share > 0.105 {
+            self.0.ask();
+        }
+    }
+}
+
 #[test]
 fn somebody_who_stops_it_gets_what_there_is() {
     let stop = Stop::new();
     let address = fake::start(Conduct::Faithful);
     let options =
         FanOutOptions { rooms: 2, members: 3, pace: RATE, size_bytes: 64, duration: Duration::from_secs(60) };
-    let found = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(700));
-            stop.ask();
-        });
-        measure(&Workload::FanOut(options), &fake::target(address, None), &mut NoProgress, &stop)
-    });
+    let mut impatient = StopsOnceMeasuring(&stop);
+    let found = measure(&Workload::FanOut(options), &fake::target(address, None), &mut impatient, &stop);
     let found = found.expect("a measurement");
     assert!(found.is_cut_short && found.faults.is_none(), "{:?}", found.faults);
     assert!(figure(&found, "messages") > 10.0);
