@@ -66,6 +66,7 @@ impl Measurement {
     ) {
         let decimals = match (unit, value.abs()) {
             ("" | "/s" | "bytes", _) => 0,
+            (share, _) if share.starts_with('%') => 1,
             (_, size) if size >= 100.0 => 1,
             (_, size) if size >= 10.0 => 2,
             _ => 3,

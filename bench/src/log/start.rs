@@ -43,7 +43,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     );
     measurement.metrics.push(metric(
         "start_indexes_bytes_per_room",
-        "the same for each room at rest",
+        "the same for each room at rest, indexes only",
         per_room,
         "bytes",
         Better::Lower,
@@ -74,7 +74,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     );
     measurement.metrics.push(metric(
         "start_clean_bytes_per_room",
-        "the same for each room at rest",
+        "the same for each room at rest, after a clean stop",
         per_room,
         "bytes",
         Better::Lower,

@@ -6,6 +6,8 @@ use crate::results::{Entry, Parameter};
 
 /// The workload that is the load measuring itself.
 pub(crate) const FLOOR: &str = "floor";
+/// The workload that measures the log by itself.
+pub(crate) const LOG: &str = "log";
 
 /// A workload and what of its parameters tells it from others of its kind.
 pub(crate) fn short_title(entry: &Entry) -> String {
@@ -34,7 +36,7 @@ pub(crate) fn short_title(entry: &Entry) -> String {
         "slow-readers" => value("members")
             .zip(value("slow"))
             .map(|(members, slow)| format!("slow readers, {slow} of {members}+{slow}")),
-        "log" => value("part").zip(value("messages")).map(|(part, messages)| match part.as_str() {
+        LOG => value("part").zip(value("messages")).map(|(part, messages)| match part.as_str() {
             "starts" | "pages" => format!("log, {part}, {messages} messages"),
             _ => format!("log, {part}"),
         }),

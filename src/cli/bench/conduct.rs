@@ -5,7 +5,7 @@ use super::progress::RunProgress;
 use super::servers::Server;
 use crate::terminal::visible;
 use madang_bench::results::{Column, Entry, Measurement, Run};
-use madang_bench::{BenchError, MachineFacts, Stop, SyncTime, measure, measure_floor};
+use madang_bench::{BenchError, MachineFacts, Stop, SyncTime, Workload, measure, measure_floor};
 use std::path::PathBuf;
 
 /// Bytes of a floor's messages: those of an echo's, unless it says otherwise.
@@ -109,10 +109,8 @@ fn measure_rounds(
                     return Ok(());
                 }
                 let server = &servers[number];
-                progress.begin(
-                    title(plan, work.workload.name(), round, server, servers),
-                    expected_s(&work.workload),
-                );
+                progress
+                    .begin(title(plan, &work.workload, round, server, servers), expected_s(&work.workload));
                 let found = measure(&work.workload, &server.target, progress, stop);
                 settle(run, work_number, number, found, stop)?;
             }
@@ -145,8 +143,11 @@ fn settle(
     Ok(())
 }
 
-fn title(plan: &Plan, workload: &str, round: usize, server: &Server, servers: &[Server]) -> String {
-    let mut title = workload.to_owned();
+fn title(plan: &Plan, workload: &Workload, round: usize, server: &Server, servers: &[Server]) -> String {
+    let mut title = workload.name().to_owned();
+    if let Workload::Log(log) = workload {
+        title += &format!(", {}", log.part.name());
+    }
     if servers.len() > 1 {
         title += &format!(" with {}", server.facts.name);
     }

@@ -1,7 +1,7 @@
 //! Which plots there are: latency by percentile, and what happened over time.
 
 use super::escaped;
-use super::plot::{Axis, Line, colour_class, draw, linear_ticks, log_ticks};
+use super::plot::{Axis, LARGE, Line, SMALL, colour_class, draw, linear_ticks, log_ticks};
 use crate::output::hgrm::merged;
 use crate::output::number::{self, time_us};
 use crate::results::{Better, Entry, Figure, Latency, QUANTILES, Series, quantile_us};
@@ -24,11 +24,15 @@ pub(super) fn figures(entry: &Entry) -> Result<String, String> {
         html += &percentiles(entry, key, label)?;
     }
     let mut shown: Vec<&Series> = Vec::new();
+    let mut row = String::new();
     for series in entry.columns.iter().flat_map(|column| &column.rounds).flat_map(|round| &round.series) {
         if !shown.iter().any(|known| known.key == series.key) {
             shown.push(series);
-            html += &over_time(entry, series)?;
+            row += &over_time(entry, series)?;
         }
+    }
+    if !row.is_empty() {
+        html += &format!("<div class=\"row\">\n{row}</div>\n");
     }
     Ok(html)
 }
@@ -58,7 +62,7 @@ fn percentiles(entry: &Entry, key: &str, label: &str) -> Result<String, String> 
     let caption = format!(
         "{label} by percentile: of all, this share took no longer (all rounds together, both scales logarithmic)"
     );
-    Ok(figure(entry, &caption, &draw(&caption, &x, &y, &lines)?))
+    Ok(figure(entry, &caption, &draw(LARGE, &caption, &x, &y, &lines)?))
 }
 
 fn percentile_line(colour: usize, latency: &Latency) -> Line {
@@ -139,8 +143,8 @@ fn over_time(entry: &Entry, like: &Series) -> Result<String, String> {
         is_log: false,
         name: &|s| format!("{} s", (s * 1e3).round() / 1e3),
     };
-    let caption = format!("{} over time, in steps of {}", like.label, time_us(like.step_ms as f64 * 1e3, 0));
-    Ok(figure(entry, &caption, &draw(&caption, &x, &y, &lines)?))
+    let caption = format!("{}, every {}", like.label, time_us(like.step_ms as f64 * 1e3, 0));
+    Ok(figure(entry, &caption, &draw(SMALL, &caption, &x, &y, &lines)?))
 }
 
 /// The stretches in which every step has a value, each at the end of its step.
@@ -165,10 +169,12 @@ fn figure(entry: &Entry, caption: &str, plots: &str) -> String {
             format!("<li><i class=\"{}\"></i>{}</li>", colour_class(number), escaped(&column.server))
         })
         .collect();
-    format!(
-        "<figure><figcaption>{}</figcaption><ul class=\"legend\">{legend}</ul>{plots}</figure>\n",
-        escaped(caption)
-    )
+    // One line needs no name.
+    let legend = match legend.matches("<li>").count() {
+        0 | 1 => String::new(),
+        _ => format!("<ul class=\"legend\">{legend}</ul>"),
+    };
+    format!("<figure><figcaption>{}</figcaption>{legend}{plots}</figure>\n", escaped(caption))
 }
 
 /// The names of the percentiles that tables show.

@@ -5,6 +5,7 @@ mod plot;
 mod tables;
 
 use super::screen::changes_text;
+use super::screen::truth::limit_sentences;
 use super::words::{self, short_title};
 use crate::baseline::Comparison;
 use crate::machine::MachineFacts;
@@ -85,17 +86,8 @@ fn limits(run: &Run) -> String {
             "<p class=\"bad\">Deliveries were lost, repeated, out of order or damaged.</p>\n<ul>{examples}</ul>\n"
         )
     };
-    let mut sentences: Vec<&str> = run.notes.iter().map(String::as_str).collect();
-    for note in run.measurements().flat_map(|found| &found.notes) {
-        if !sentences.contains(&note.as_str()) {
-            sentences.push(note);
-        }
-    }
-    if run.rounds == 1 {
-        sentences.push("one round: how much is noise is not known");
-    }
     let sentences: String =
-        sentences.iter().map(|sentence| format!("<li>{}</li>\n", escaped(sentence))).collect();
+        limit_sentences(run).iter().map(|sentence| format!("<li>{}</li>\n", escaped(sentence))).collect();
     format!("{verdict}<h3>What limits this</h3>\n<ul>\n{sentences}</ul>\n")
 }
 

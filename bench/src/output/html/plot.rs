@@ -1,4 +1,5 @@
-//! Plots as SVG, drawn twice: for a wide window and for a phone, where a wide one would be unreadable.
+//! Plots as SVG. Large ones are drawn twice: for a wide window and for a phone, where a wide one would be
+//! unreadable.
 //!
 //! Colours are those of the light page; its style sheet replaces them by name in a dark one.
 
@@ -21,7 +22,7 @@ const GRID: RGBColor = RGBColor(0xdf, 0xe4, 0xe8);
 const TEXT: RGBColor = RGBColor(0x5b, 0x66, 0x70);
 
 /// What one drawing is for, in the units of the drawing; the page scales it to its width.
-struct Format {
+pub(super) struct Format {
     class: &'static str,
     size: (u32, u32),
     text_px: u32,
@@ -29,10 +30,14 @@ struct Format {
     line_px: u32,
 }
 
-const FORMATS: [Format; 2] = [
-    Format { class: "wide", size: (1_600, 640), text_px: 30, label_width: 150, line_px: 4 },
+/// Over the whole width of a window.
+pub(super) const LARGE: &[Format] = &[
+    Format { class: "wide", size: (1_600, 600), text_px: 30, label_width: 150, line_px: 4 },
     Format { class: "narrow", size: (760, 600), text_px: 30, label_width: 140, line_px: 4 },
 ];
+/// Beside others.
+pub(super) const SMALL: &[Format] =
+    &[Format { class: "small", size: (760, 520), text_px: 30, label_width: 140, line_px: 4 }];
 
 /// One line of a plot.
 pub(super) struct Line {
@@ -57,9 +62,15 @@ pub(super) fn colour_class(number: usize) -> String {
 }
 
 /// Draws the lines for every format.
-pub(super) fn draw(title: &str, x: &Axis<'_>, y: &Axis<'_>, lines: &[Line]) -> Result<String, String> {
+pub(super) fn draw(
+    formats: &[Format],
+    title: &str,
+    x: &Axis<'_>,
+    y: &Axis<'_>,
+    lines: &[Line],
+) -> Result<String, String> {
     let mut drawn = String::new();
-    for format in &FORMATS {
+    for format in formats {
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, format.size).into_drawing_area();
@@ -209,7 +220,7 @@ mod tests {
         let (range, ticks) = log_ticks(5.0, 5.0);
         let axis = Axis { range, ticks, is_log: true, name: &name };
         let line = Line { colour: 9, is_faint: false, points: vec![(5.0, 5.0)] };
-        let svg = draw("<한글>", &axis, &axis, &[line]).expect("a plot");
+        let svg = draw(LARGE, "<한글>", &axis, &axis, &[line]).expect("a plot");
         assert!(svg.contains("<circle") && svg.contains("aria-label=\"&lt;한글&gt;\""), "{svg}");
         assert_eq!(svg.matches("<svg ").count(), 2);
     }

@@ -7,7 +7,7 @@ pub(crate) mod short;
 mod side_by_side;
 #[cfg(test)]
 mod tests;
-mod truth;
+pub(crate) mod truth;
 mod work;
 
 pub use changes::changes_text;

@@ -1,7 +1,7 @@
 //! What was wrong, what is promised, and what limits the truth of the figures.
 
 use super::grid::{bold, wrapped};
-use crate::output::words::{counted, short_title};
+use crate::output::words::{LOG, counted, short_title};
 use crate::results::{Faults, Run};
 
 /// Examples of faults that are shown.
@@ -18,6 +18,10 @@ pub(super) fn promises(run: &Run, is_bold: bool) -> String {
 
 /// Counts of faults, and the first of them.
 pub(super) fn faults(run: &Run, is_bold: bool) -> String {
+    // The log's measurement delivers nothing that could be accounted for.
+    if run.entries.iter().all(|entry| entry.workload == LOG) {
+        return String::new();
+    }
     let mut sum = Faults::default();
     for measurement in run.measurements() {
         let faults = &measurement.faults;
@@ -43,6 +47,19 @@ pub(super) fn faults(run: &Run, is_bold: bool) -> String {
 
 /// What must be known to read the figures rightly.
 pub(super) fn limits(run: &Run, is_bold: bool) -> String {
+    let sentences = limit_sentences(run);
+    if sentences.is_empty() {
+        return String::new();
+    }
+    let mut text = bold("WHAT LIMITS THIS", is_bold) + "\n";
+    for sentence in sentences {
+        text += &wrapped("  - ", &sentence);
+    }
+    text
+}
+
+/// The same, sentence by sentence: first what makes a figure doubtful.
+pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
     let mut sentences: Vec<String> = run.notes.clone();
     let mut add = |sentence: String| {
         if !sentences.contains(&sentence) {
@@ -75,12 +92,5 @@ pub(super) fn limits(run: &Run, is_bold: bool) -> String {
         add("one round: how much is noise is not known; --rounds 5 gives medians with least and most"
             .to_owned());
     }
-    if sentences.is_empty() {
-        return String::new();
-    }
-    let mut text = bold("WHAT LIMITS THIS", is_bold) + "\n";
-    for sentence in sentences {
-        text += &wrapped("  - ", &sentence);
-    }
-    text
+    sentences
 }

@@ -2,8 +2,8 @@
 
 use super::grid::Grid;
 use super::short::{self, NOTHING};
-use crate::output::words::{FLOOR, short_title};
-use crate::results::{Better, Column, Figure, Run};
+use crate::output::words::{FLOOR, LOG, short_title};
+use crate::results::{Better, Column, Entry, Figure, Run};
 
 /// The beginning of the key of what one piece of work cost the server.
 const COST_KEY: &str = "server_cpu_us_per_";
@@ -50,12 +50,12 @@ fn is_percentile(figure: &Figure, column: &Column) -> bool {
 
 pub(super) fn table(run: &Run, is_bold: bool) -> String {
     let mut grid = Grid::default();
-    let heading = ["WORK", "a second", "", "CPU each", "server CPU", "load CPU", "server memory"];
+    let heading = ["WORK", "a second", "CPU each", "srv CPU", "load CPU", "memory"];
     grid.heading(heading.map(str::to_owned).to_vec());
     let mut also = Grid::default();
     also.heading(vec!["ALSO".to_owned()]);
     let is_everything_shown = run.entries.iter().filter(|entry| entry.workload != FLOOR).count() <= 1;
-    for entry in run.entries.iter().filter(|entry| entry.workload != FLOOR) {
+    for entry in run.entries.iter().filter(|entry| entry.workload != FLOOR && entry.workload != LOG) {
         for column in entry.columns.iter().filter(|column| !column.rounds.is_empty()) {
             let columns = Columns::of(column);
             add_row(&mut grid, &short_title(entry), &columns, column.rounds.len());
@@ -75,7 +75,29 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
         text += "\n";
         text += &also.text(is_bold);
     }
+    for entry in run.entries.iter().filter(|entry| entry.workload == LOG) {
+        for column in entry.columns.iter().filter(|column| !column.rounds.is_empty()) {
+            if !text.is_empty() {
+                text += "\n";
+            }
+            text += &list(entry, column).text(is_bold);
+        }
+    }
     text
+}
+
+/// All figures one below the other: the log's have no work in common that could be a column.
+fn list(entry: &Entry, column: &Column) -> Grid {
+    let mut grid = Grid::default();
+    grid.title(short_title(entry), true);
+    for figure in column.figures().iter().filter(|figure| !is_percentile(figure, column)) {
+        let mut cells = vec![format!("  {}", figure.label), short::median(figure)];
+        if column.rounds.len() > 1 {
+            cells.push(short::range(figure));
+        }
+        grid.row(cells);
+    }
+    grid
 }
 
 fn add_row(grid: &mut Grid, title: &str, columns: &Columns, rounds: usize) {
@@ -84,12 +106,16 @@ fn add_row(grid: &mut Grid, title: &str, columns: &Columns, rounds: usize) {
         return;
     }
     let shown = [rate, cost, server_share, load_share, memory];
-    let what = rate.as_ref().map_or("", |rate| rate.label.trim_end_matches(" a second"));
+    let what = rate.as_ref().map_or("", |rate| match rate.key.as_str() {
+        "accepts_per_second" => "entries",
+        _ => rate.label.trim_end_matches(" a second"),
+    });
     let cells = |of: fn(&Figure) -> String, nothing: &str| {
         shown.map(|figure| figure.as_ref().map_or_else(|| nothing.to_owned(), of))
     };
     let row = |label: &str, what: &str, [rate, cost, server, load, memory]: [String; 5]| {
-        vec![label.to_owned(), rate.replace(" /s", ""), what.to_owned(), cost, server, load, memory]
+        let rate = format!("{} {what}", rate.replace(" /s", ""));
+        vec![label.to_owned(), rate.trim_end().to_owned(), cost, server, load, memory]
     };
     grid.row(row(title, what, cells(short::median, NOTHING)));
     if rounds > 1 {
