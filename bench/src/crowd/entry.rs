@@ -11,9 +11,12 @@ use std::time::Duration;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The longest wait for events in one turn.
 const TURN_MAX_NS: u64 = 100_000_000;
-/// Connections that are on their way in at once: within any backlog, so that none is dropped and
+/// Connections that the server has not answered yet: within any backlog, so that none is dropped and
 /// has to wait for a second handshake.
-const ARRIVING_MAX: usize = 64;
+const UNANSWERED_MAX: usize = 64;
+/// Connections that are on their way in at once. Some servers let people in once a second (InspIRCd):
+/// with few at once that second would be measured, and not what they can take.
+const ENTERING_MAX: usize = 1_024;
 
 /// Brings everyone in, in order, one connection each, after those that are in already.
 ///
@@ -29,11 +32,15 @@ pub(crate) async fn enter(
     let mut stages: Vec<Stage> = Vec::with_capacity(guests.len());
     let mut greeting = Vec::new();
     let mut is_proved = base > 0;
-    let mut come = 0;
+    let mut is_answered = vec![false; guests.len()];
+    let (mut answered, mut come) = (0, 0);
     let mut last_answer_ns = crowd.now_ns();
     while come < guests.len() {
-        let arriving_max = if is_proved { ARRIVING_MAX } else { 1 };
-        while stages.len() < guests.len() && stages.len() - come < arriving_max {
+        let (unanswered_max, entering_max) = if is_proved { (UNANSWERED_MAX, ENTERING_MAX) } else { (1, 1) };
+        while stages.len() < guests.len()
+            && stages.len() - answered < unanswered_max
+            && stages.len() - come < entering_max
+        {
             let number = crowd.open()?;
             let is_first = number == 0;
             stages.push(protocol.greet(&guests[number - base], is_first, crowd.outbox(number)));
@@ -42,6 +49,8 @@ pub(crate) async fn enter(
             .turn(crowd.now_ns() + TURN_MAX_NS, |arrived, outbox| {
                 last_answer_ns = arrived.read_at_ns;
                 let Some(number) = arrived.connection.checked_sub(base) else { return Ok(()) };
+                answered += usize::from(!is_answered[number]);
+                is_answered[number] = true;
                 if !is_proved {
                     is_proved = protocol.is_proved_by(&arrived.frame);
                     if let crate::protocol::Frame::Answer(words) = arrived.frame

@@ -51,10 +51,21 @@ fn table(entry: &Entry, base: &Column, others: &[Column], is_bold: bool) -> Stri
         let of = |figures: &[Figure]| figures.iter().find(|other| other.key == figure.key).cloned();
         let base_figure = of(&base_figures);
         let others: Vec<Option<Figure>> = figures_of_others.iter().map(|figures| of(figures)).collect();
-        add(&mut grid, &figure.label, base_figure.as_ref(), &others);
+        add(&mut grid, label(figure), base_figure.as_ref(), &others);
     }
     grid.row(faults(base, others));
     grid.text(is_bold)
+}
+
+/// Beside three others there is room for few words.
+fn label(figure: &Figure) -> &str {
+    match figure.key.as_str() {
+        "accepts_per_second" => "entries a second",
+        "resident_bytes" => "resident memory",
+        "resident_bytes_per_connection" => "memory each",
+        "anonymous_bytes_per_connection" => "of that anonymous",
+        _ => figure.label.strip_prefix("server ").unwrap_or(&figure.label),
+    }
 }
 
 fn add(grid: &mut Grid, label: &str, base: Option<&Figure>, others: &[Option<Figure>]) {
