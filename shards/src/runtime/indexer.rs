@@ -2,15 +2,17 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
+use super::operate::Housekeeping;
 use crate::log::{
-    IndexError, IndexFiles, Removed, Retention, SegmentIndex, SegmentNumber, StdFiles, rebuild_index,
-    renew_snapshot, retain,
+    IndexError, IndexFiles, Removed, SegmentIndex, SegmentNumber, StdFiles, rebuild_index, renew_snapshot,
+    retain,
 };
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 /// Work for the thread.
@@ -47,7 +49,7 @@ const RETENTION_LOOK: Duration = Duration::from_secs(600);
 
 impl Indexer {
     /// Starts the thread. It ends when the last `Indexer` is dropped.
-    pub fn start(data: PathBuf, retention: Retention) -> io::Result<Indexer> {
+    pub fn start(data: PathBuf, housekeeping: Arc<Housekeeping>) -> io::Result<Indexer> {
         // A shard has few jobs under way: a segment takes longer to fill than its index to write.
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
@@ -57,7 +59,7 @@ impl Indexer {
                     Ok((shard, job, reply, bell)) => {
                         let has_sealed = matches!(job, IndexJob::Write(_));
                         // A shard that no longer listens is ending.
-                        let _ = reply.send(carry_out(&files, shard, job));
+                        let _ = reply.send(carry_out(&files, shard, job, &housekeeping));
                         bell.ring();
                         has_sealed
                     }
@@ -65,7 +67,7 @@ impl Indexer {
                     Err(flume::RecvTimeoutError::Disconnected) => return,
                 };
                 if is_look_due {
-                    remove_expired(&files, &retention);
+                    remove_expired(&files, &housekeeping);
                 }
             }
         })?;
@@ -78,8 +80,10 @@ impl Indexer {
     }
 }
 
-fn remove_expired(files: &StdFiles, retention: &Retention) {
+fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     let mut removed = |removed: Removed| {
+        housekeeping.segments_removed.fetch_add(1, Ordering::Relaxed);
+        housekeeping.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
         tracing::info!(
             shard = removed.shard.0,
             segment = removed.segment.0,
@@ -88,21 +92,25 @@ fn remove_expired(files: &StdFiles, retention: &Retention) {
             "a segment has expired and is removed"
         );
     };
-    if let Err(error) = retain(files, retention, SystemTime::now(), &mut removed) {
+    if let Err(error) = retain(files, &housekeeping.retention(), SystemTime::now(), &mut removed) {
+        housekeeping.errors.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "what has expired is not removed; it is tried again");
     }
 }
 
-fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
+fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob, housekeeping: &Housekeeping) -> IndexDone {
+    let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
     match job {
         IndexJob::Write(index) => {
             if let Err(error) = files.write_index(shard, index.segment(), &index.encode()) {
+                failed();
                 tracing::error!(%error, "an index is not written; it is made again when it is needed");
             }
             IndexDone::Written
         }
         IndexJob::Snapshot => {
             if let Err(error) = renew_snapshot(files, shard) {
+                failed();
                 tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
             }
             IndexDone::Snapshot
@@ -110,12 +118,18 @@ fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
         IndexJob::Rebuild { directory, segment, lookup } => {
             let made: Result<(), IndexError> = rebuild_index(files, directory, segment);
             match &made {
-                Ok(()) => tracing::warn!(
-                    shard = directory.0,
-                    segment = segment.0,
-                    "an index was missing or damaged and is made again"
-                ),
-                Err(error) => tracing::error!(%error, "an index cannot be made again"),
+                Ok(()) => {
+                    housekeeping.indexes_rebuilt.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(
+                        shard = directory.0,
+                        segment = segment.0,
+                        "an index was missing or damaged and is made again"
+                    );
+                }
+                Err(error) => {
+                    failed();
+                    tracing::error!(%error, "an index cannot be made again");
+                }
             }
             IndexDone::Rebuilt { directory, segment, lookup, is_there: made.is_ok() }
         }

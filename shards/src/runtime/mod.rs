@@ -10,6 +10,7 @@ mod clock;
 mod indexer;
 mod lifecycle;
 mod listener;
+mod operate;
 mod preparer;
 mod reader;
 mod sockets;
@@ -20,8 +21,13 @@ mod wait;
 mod writer;
 
 pub use lifecycle::Stop;
-pub use listener::{BindError, Listeners};
+pub use listener::{AdoptError, BindError, Listeners};
+pub use operate::{
+    BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
+    ShardReport, StorageState,
+};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
+pub use supervisor::{Notice, Notices};
 
 #[cfg(test)]
 mod tests;

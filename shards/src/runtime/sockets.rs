@@ -72,7 +72,10 @@ struct Socket {
 /// All sockets of a shard.
 pub struct Sockets {
     epoll: OwnedFd,
-    listener: Option<OwnedFd>,
+    /// Usually one; several where systemd passed several, or none after a drain began.
+    listeners: Vec<OwnedFd>,
+    /// Where accepting begins, so that a storm at one listener does not starve another.
+    first_listener: usize,
     is_listening: bool,
     table: Vec<Option<Socket>>,
     events: Vec<Event>,
@@ -83,12 +86,13 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// A set that holds a listener.
-    pub fn new(listener: OwnedFd) -> io::Result<Sockets> {
+    /// A set that holds listeners.
+    pub fn new(listeners: Vec<OwnedFd>) -> io::Result<Sockets> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut sockets = Sockets {
             epoll,
-            listener: Some(listener),
+            listeners,
+            first_listener: 0,
             is_listening: false,
             table: Vec::new(),
             events: Vec::with_capacity(EVENTS_MAX),
@@ -104,26 +108,40 @@ impl Sockets {
         if self.reserve.is_none() {
             self.reserve = open_reserve();
         }
-        if let Some(listener) = self.listener.as_ref().filter(|_| !self.is_listening) {
-            epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-            self.is_listening = true;
+        if self.is_listening {
+            return Ok(());
         }
+        for listener in &self.listeners {
+            match epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN) {
+                // One of several was added before another failed.
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.is_listening = true;
         Ok(())
+    }
+
+    /// Listens there from now on, and no more where it did. What waited to be accepted there is lost.
+    pub fn listen_at(&mut self, listeners: Vec<OwnedFd>) -> io::Result<()> {
+        self.close_listener();
+        self.listeners = listeners;
+        self.listen()
     }
 
     /// Stops reporting connections that wait: level-triggered, they would be reported for ever.
     pub fn pause_listening(&mut self) {
-        if let Some(listener) = self.listener.as_ref().filter(|_| self.is_listening) {
-            // It was added: removing can fail only when the set itself is gone.
+        for listener in &self.listeners {
+            // What was added can be removed; what was not is none of the set's.
             let _ = epoll::delete(&self.epoll, listener);
-            self.is_listening = false;
         }
+        self.is_listening = false;
     }
 
     /// Stops listening for good.
     pub fn close_listener(&mut self) {
         self.pause_listening();
-        self.listener = None;
+        self.listeners.clear();
     }
 
     /// Ready when the set has something to report, or may have.
@@ -180,21 +198,14 @@ impl Sockets {
 
     /// Takes one waiting connection.
     pub fn accept(&mut self) -> Accepted {
-        let Some(listener) = &self.listener else { return Accepted::Nothing };
-        loop {
-            match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok((descriptor, address)) => {
-                    let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                    return Accepted::Connection(descriptor, address);
-                }
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    return Accepted::NoDescriptor;
-                }
-                // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
-                Err(_) => return Accepted::Nothing,
+        for _ in 0..self.listeners.len() {
+            self.first_listener = (self.first_listener + 1) % self.listeners.len();
+            let accepted = accept_from(&self.listeners[self.first_listener]);
+            if !matches!(accepted, Accepted::Nothing) {
+                return accepted;
             }
         }
+        Accepted::Nothing
     }
 
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
@@ -281,6 +292,24 @@ impl Sockets {
         let socket = self.table[id.index as usize].take()?;
         let _ = epoll::delete(&self.epoll, &socket.descriptor);
         Some(socket.descriptor)
+    }
+}
+
+/// Takes one connection that waits at a listener.
+fn accept_from(listener: &OwnedFd) -> Accepted {
+    loop {
+        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((descriptor, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                return Accepted::Connection(descriptor, address);
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                return Accepted::NoDescriptor;
+            }
+            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+            Err(_) => return Accepted::Nothing,
+        }
     }
 }
 

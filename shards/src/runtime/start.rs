@@ -5,10 +5,11 @@ use super::clock::Clock;
 use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
 use super::listener::Listeners;
+use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
-use super::supervisor::Supervisor;
+use super::supervisor::{Notices, Supervisor};
 use super::turn::{Parts, TurnError, Turning};
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
@@ -72,10 +73,13 @@ pub enum StartError {
 
 /// Shards that run.
 pub struct Running {
+    /// All shards, from any thread.
+    pub remote: Remote,
     executors: Vec<ExecutorJoinHandle<Result<(), TurnError>>>,
 }
 
-/// Starts one pinned executor a shard, and the supervisor. `surface` makes each shard's protocol.
+/// Starts one pinned executor a shard, and the supervisor, which tells `notices` what it sees.
+/// `surface` makes each shard's protocol.
 ///
 /// # Errors
 /// [`StartError`] when threads or rings cannot be had.
@@ -85,6 +89,7 @@ pub fn start<S: Surface>(
     recovered: Recovered,
     tails: Tails,
     stops: flume::Receiver<Stop>,
+    notices: Notices,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
     let shard_count = options.settings.shard_count;
@@ -93,7 +98,10 @@ pub fn start<S: Surface>(
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
-    let indexer = Indexer::start(options.data.clone(), options.retention).map_err(StartError::Thread)?;
+    let housekeeping = Arc::new(Housekeeping::default());
+    let indexer =
+        Indexer::start(options.data.clone(), Arc::clone(&housekeeping)).map_err(StartError::Thread)?;
+    let mut wires = Vec::new();
     let clock = Clock::start();
     let mut tails_by_home: Vec<HashMap<RoomKey, RoomTail>> =
         (0..shard_count).map(|_| HashMap::new()).collect();
@@ -120,16 +128,19 @@ pub fn start<S: Surface>(
     }
     let ports = mesh::connect(&mesh_bells);
     let mut executors = Vec::new();
-    for (index, ((listener, port), rooms)) in listeners.sockets.into_iter().zip(ports).zip(rooms).enumerate()
+    for (index, ((listeners, port), rooms)) in listeners.sockets.into_iter().zip(ports).zip(rooms).enumerate()
     {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
+        let (mailbox, common, inquiries) = Mailbox::new();
+        wires.push(Wire { common, inquiries, bell: Arc::clone(&bells[index]) });
         let seed = Seed {
             id,
             options: options.clone(),
             first_segment: recovered.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
-            listener,
+            listeners,
             port,
             rooms,
+            mailbox,
             bell: Arc::clone(&bells[index]),
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
@@ -139,12 +150,14 @@ pub fn start<S: Surface>(
         };
         executors.push(spawn(seed, surface.clone())?);
     }
-    let supervisor = Supervisor { bells, lifecycle, stops };
+    let remote = Remote { wires: wires.into(), lifecycle: Arc::clone(&lifecycle), housekeeping };
+    remote.retain(options.retention);
+    let mut supervisor = Supervisor { bells, lifecycle, stops, notices };
     std::thread::Builder::new()
         .name("madang-supervisor".into())
         .spawn(move || supervisor.run())
         .map_err(StartError::Thread)?;
-    Ok(Running { executors })
+    Ok(Running { remote, executors })
 }
 
 /// What one shard's thread begins with.
@@ -152,8 +165,9 @@ struct Seed {
     id: ShardId,
     options: StartOptions,
     first_segment: SegmentNumber,
-    listener: OwnedFd,
+    listeners: Vec<OwnedFd>,
     port: MeshPort,
+    mailbox: Mailbox,
     rooms: Vec<Room>,
     bell: Arc<Bell>,
     lifecycle: Arc<Lifecycle>,
@@ -183,7 +197,7 @@ fn spawn<S: Surface>(
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
-    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, .. } = seed;
+    let Seed { id, options, first_segment, listeners, port, rooms, bell, lifecycle, .. } = seed;
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
@@ -204,7 +218,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let parts = Parts {
         shard,
-        sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listeners).map_err(TurnError::Sockets)?,
         port,
         bell,
         lifecycle,
@@ -214,6 +228,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         shard_count,
         reader: Reader::new(options.data),
         indexer: seed.indexer,
+        monitor: Monitor::new(seed.mailbox),
     };
     let ended = Turning::new(parts).run().await;
     if let Err(error) = &ended {

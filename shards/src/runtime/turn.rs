@@ -4,6 +4,7 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::indexer::{IndexDone, IndexJob, Indexer};
 use super::lifecycle::{Lifecycle, Phase};
+use super::operate::Monitor;
 use super::reader::{QUERIES_MAX, Reader};
 use super::sockets::{Accepted, Input, Readiness, Sockets};
 use super::wait::{Awaited, Breath, Woken};
@@ -60,6 +61,8 @@ pub struct Turning<S: Surface> {
     /// The writer, while no commit is under way.
     pub writer: Option<Writer>,
     pub shard_count: u16,
+    /// What the operator sees and asks.
+    pub monitor: Monitor,
     awaited: Awaited<Commit>,
     reader: Rc<Reader>,
     indexes: Indexes,
@@ -94,6 +97,7 @@ pub struct Parts<S: Surface> {
     pub shard_count: u16,
     pub reader: Reader,
     pub indexer: Indexer,
+    pub monitor: Monitor,
 }
 
 /// The thread that writes this shard's indexes, and what it has done.
@@ -118,6 +122,7 @@ impl<S: Surface> Turning<S> {
             durability: parts.durability,
             writer: Some(parts.writer),
             shard_count: parts.shard_count,
+            monitor: parts.monitor,
             awaited: Awaited { commit: None, sync_timer: None, queries: Vec::new() },
             reader: Rc::new(parts.reader),
             indexes,
@@ -255,10 +260,12 @@ impl<S: Surface> Turning<S> {
     fn take_tick(&mut self) {
         let status = self.lifecycle.shard(self.shard.id().index());
         status.turns.fetch_add(1, Ordering::AcqRel);
+        self.monitor.answer(&mut self.shard, &mut self.sockets, self.phase == Phase::Running);
         if !status.has_ticked.swap(false, Ordering::AcqRel) {
             return;
         }
         self.shard.tick();
+        self.monitor.tick(&mut self.shard, &self.port, status, self.lingering.len());
         self.has_failed = false;
         // Not longer than this are files kept open that retention has removed.
         self.reader.close_files();
@@ -312,6 +319,9 @@ impl<S: Surface> Turning<S> {
             return;
         }
         let Some(mut writer) = self.writer.take() else { return };
+        if let Some(batch) = &batch {
+            self.monitor.commit_begins(batch.bytes.len(), self.shard.counters.messages);
+        }
         let is_sync_due = std::mem::take(&mut self.is_sync_due);
         // Only what was written before this batch: the batch may go to another segment.
         let written = self.shard.log.written();
@@ -331,6 +341,7 @@ impl<S: Surface> Turning<S> {
 
     fn finish_commit(&mut self, committed: Committed) {
         let Committed { writer, batch, synced, result } = committed;
+        self.monitor.commit_ended(result.is_ok());
         if let Durability::Interval(interval) = self.durability
             && writer.has_unsynced()
             && self.awaited.sync_timer.is_none()

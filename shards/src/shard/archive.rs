@@ -114,6 +114,11 @@ impl Archive {
         }
     }
 
+    /// How many lookups wait or are under way.
+    pub fn lookup_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// A message was appended to the log.
     pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq) {
         match self.appended.back_mut() {

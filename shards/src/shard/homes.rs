@@ -94,6 +94,26 @@ impl Homes {
         self.rooms.insert(room.key(), Resident::new(room));
     }
 
+    /// The rooms that are in memory.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().map(|resident| &resident.room)
+    }
+
+    /// How many rooms there are.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// How many names are held.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// From now on these settings hold.
+    pub fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
     /// Does what was asked.
     pub fn handle(
         &mut self,

@@ -13,13 +13,15 @@ mod delivery;
 mod held;
 mod homes;
 mod inbox;
+mod operator;
 mod settings;
 mod wheel;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId};
 pub use connections::Connection;
-pub use counters::Counters;
+pub use counters::{CloseKind, Counters, RefusalKind};
+pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
@@ -86,6 +88,8 @@ pub struct Shard<S: Surface> {
     resumed: Vec<ConnectionId>,
     /// Connections that are not read because a peer's channel is full.
     parked: Vec<ConnectionId>,
+    /// Connections whose outbox the kernel did not take whole at some time in the last second, each once.
+    slow: Vec<ConnectionId>,
     /// Connections that want to close and may now be able to.
     closable: Vec<ConnectionId>,
     /// Connections whose slot is free again; their sockets are to be let go.
@@ -130,6 +134,7 @@ impl<S: Surface> Shard<S> {
             dirty: Vec::new(),
             resumed: Vec::new(),
             parked: Vec::new(),
+            slow: Vec::new(),
             closable: Vec::new(),
             ended: Vec::new(),
             requests: Vec::new(),
