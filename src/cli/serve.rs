@@ -67,11 +67,11 @@ pub fn run(options: ServeOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    telemetry::start(&loaded.config.telemetry);
+    let level = telemetry::start(&loaded.config.telemetry);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve::run(loaded.config, data_directory(options.data))
+    serve::run(loaded, data_directory(options.data), level)
 }
 
 fn data_directory(flag: Option<PathBuf>) -> PathBuf {

@@ -2,7 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, Rooms, ShardCount, Shards, Telemetry,
+    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, Rooms, ShardCount,
+    Shards, Telemetry,
 };
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
@@ -111,6 +112,10 @@ pub static KEYS: &[Key] = &[
     key!(limits.login_seconds, "Seconds a connection has to say its name."),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
+    key!(
+        telemetry.metrics,
+        "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP; \"\" is nowhere."
+    ),
 ];
 
 impl Default for Config {
@@ -139,7 +144,7 @@ impl Default for Config {
                 outbox_bytes_max: Bounded::constant::<1_048_576>(),
                 login_seconds: Bounded::constant::<60>(),
             },
-            telemetry: Telemetry { level: Level::Info, format: Format::Text },
+            telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },
         }
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 pub use bounded::Bounded;
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, OptionalAddress};
 pub use print::{default_file, effective};
 pub use values::{Format, Level, ShardCount};
 
@@ -106,4 +106,6 @@ pub struct Telemetry {
     pub level: Level,
     /// The form in which events are written.
     pub format: Format,
+    /// Where metrics and health are served.
+    pub metrics: OptionalAddress,
 }

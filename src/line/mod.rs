@@ -14,8 +14,8 @@ mod session;
 mod tests;
 mod words;
 
-use madang_shards::connection::{CloseReason, Link, Style, Surface};
-use madang_shards::types::{Reply, RoomEvent, RoomName};
+use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_shards::types::{Reply, RoomEvent, RoomName, Text};
 pub use session::Session;
 
 /// What an operator decides about the line surface.
@@ -80,6 +80,10 @@ impl Surface for LineSurface {
 
     fn going_down(&self, session: &Session, out: &mut Vec<u8>) {
         words::line(out, session.line_ends(), format_args!("{}", words::GOING_DOWN));
+    }
+
+    fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
+        words::line(&mut core.outbox, core.style, format_args!("* the operator says: {text}"));
     }
 
     fn server_full(&self) -> &'static [u8] {

@@ -4,7 +4,9 @@ use super::checks::listen_error;
 use super::invitation::invitation;
 use super::plan::Plan;
 use super::signals;
+use super::state::ServerState;
 use crate::line::{LineSettings, LineSurface};
+use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, Retention, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
@@ -27,6 +29,9 @@ pub enum EngineError {
     /// The address was taken since it was looked at.
     #[error(transparent)]
     Listen(#[from] super::checks::ListenError),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// Threads or rings cannot be had.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -41,7 +46,11 @@ pub enum EngineError {
 impl EngineError {
     /// Whether another start would fail alike: somebody has to see to it first.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_))))
+        matches!(
+            self,
+            EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_)))
+                | EngineError::Metrics(MetricsError::Listen { .. })
+        )
     }
 }
 
@@ -50,18 +59,32 @@ impl EngineError {
 /// # Errors
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &Plan) -> Result<(), EngineError> {
+    let durability = plan.config.log.durability.to_string();
+    let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
+    // Before the log is opened: whoever looks meanwhile is told that it is.
+    if let Some(address) = plan.config.telemetry.metrics.0 {
+        let address = metrics::start(address, &state)?;
+        tracing::info!(%address, "metrics");
+    }
+    let started = Instant::now();
     let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
+    state.recovered(started.elapsed());
     let address = plan.config.listen.line.0;
     let listeners =
         Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
-    let address = listeners.address;
+    let addresses = listeners.addresses.clone();
     let stops = signals::listen().map_err(EngineError::Signals)?;
     let settings = line_settings(plan);
     let surface = move || LineSurface::new(settings.clone());
-    let running = runtime::start(&start_options(plan), listeners, recovered, tails, stops, surface)?;
+    let options = start_options(plan);
+    let notices = Box::new(|_| {});
+    let running = runtime::start(&options, listeners, recovered, tails, stops, notices, surface)?;
+    state.serves(running.remote.clone(), addresses.clone());
     // For people and scripts that started it by hand; whoever reads no output needs no line.
-    let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(address));
-    tracing::info!(%address, "ready");
+    for address in &addresses {
+        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
+        tracing::info!(%address, "ready");
+    }
     running.join().map_err(EngineError::Shard)?;
     tracing::info!("drained");
     Ok(())

@@ -5,16 +5,22 @@ mod engine;
 mod invitation;
 mod plan;
 mod signals;
+mod state;
+
+pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;
-use crate::config::Config;
+use crate::config::Loaded;
+use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 use plan::Plan;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(config: Config, data: PathBuf) -> ExitCode {
+pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl) -> ExitCode {
+    let Loaded { config, .. } = loaded;
+    let _ = level;
     match plan::plan(config, &data) {
         Ok(plan) => {
             announce(&plan, &data);

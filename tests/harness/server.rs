@@ -133,6 +133,11 @@ impl Server {
         self.child.wait().expect("wait");
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("send a signal");
+    }
+
     /// Ends it with SIGTERM. Returns its status and how long it took.
     #[track_caller]
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
@@ -187,8 +192,15 @@ impl Drop for Server {
 /// Tries to start a server that must refuse, and returns what it said.
 #[track_caller]
 pub fn refused_start(data: &Path, listen: &str) -> Output {
+    refused_start_with(data, listen, &[])
+}
+
+/// Tries to start a server with settings (`KEY=VALUE`) that it must refuse.
+#[track_caller]
+pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Output {
     let mut program = madang();
     program.args(["serve", "--shards", "1", "--listen", listen, "--data"]).arg(data);
+    settings.iter().for_each(|setting| drop(program.args(["--set", setting])));
     let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -15,6 +15,7 @@ pub struct Rig {
     pub core: Core,
     rooms: LocalRooms,
     pub flood: FloodLimit,
+    pub refused_too_fast: u64,
     pub now: Now,
     /// Typed, and not consumed yet.
     pending: Vec<u8>,
@@ -64,6 +65,7 @@ impl Rig {
             core: Core::new(SessionId { shard: ShardId(0), connection }),
             rooms: LocalRooms::default(),
             flood: FloodLimit { messages_per_second: 20, burst: 40 },
+            refused_too_fast: 0,
             now: Now { wall: NOON, monotonic: Moment(1000) },
             pending: Vec::new(),
             is_ended: false,
@@ -148,6 +150,7 @@ impl Rig {
             rooms: &mut self.rooms,
             requests: &mut requests,
             flood: &self.flood,
+            refused_too_fast: &mut self.refused_too_fast,
             shard_count: 2,
         };
         let result = act(&self.surface, self.session.as_mut(), &mut link);

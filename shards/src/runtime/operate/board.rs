@@ -185,6 +185,9 @@ impl StorageState {
     pub const ALL: [StorageState; 4] =
         [StorageState::Ready, StorageState::Preparing, StorageState::LastSegment, StorageState::Failing];
 
+    /// Their names, each at its number.
+    pub const NAMES: &'static [&'static str] = &["ready", "preparing", "last_segment", "failing"];
+
     /// The state, and what a person may be told of the reason.
     pub fn of(storage: Storage) -> (StorageState, &'static str) {
         match storage {
@@ -197,12 +200,7 @@ impl StorageState {
 
     /// A word for it.
     pub fn name(self) -> &'static str {
-        match self {
-            StorageState::Ready => "ready",
-            StorageState::Preparing => "preparing",
-            StorageState::LastSegment => "last_segment",
-            StorageState::Failing => "failing",
-        }
+        StorageState::NAMES[self as usize]
     }
 }
 

@@ -8,7 +8,7 @@ use crate::connection::Surface;
 use crate::mesh::MeshPort;
 use crate::runtime::lifecycle::ShardStatus;
 use crate::runtime::sockets::Sockets;
-use crate::shard::Shard;
+use crate::shard::{Shard, Storage};
 use crate::types::Moment;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -102,7 +102,11 @@ impl Monitor {
         self.note_rates(shard);
         let fill = shard.fill();
         let counters = shard.counters;
-        let (storage, reason) = StorageState::of(shard.storage());
+        let (storage, reason) = match shard.storage() {
+            // Without room in the last segment, messages are refused as when writing fails.
+            Storage::LastSegment(reason) if !shard.log.has_room() => (StorageState::Failing, reason),
+            storage => StorageState::of(storage),
+        };
         if storage != self.storage {
             self.storage = storage;
             self.mailbox.say_why(reason);
