@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod control;
 mod line;
 mod log_command;
 mod serve;

@@ -4,8 +4,8 @@ mod harness;
 
 use harness::{Client, Server, SmallDisk};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Says numbered lines, one after the other, until one is refused. Returns those acknowledged.
@@ -182,7 +182,7 @@ fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
         eprintln!("not tried: this user may not mount a file system");
         return;
     };
-    let made_read_only = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.at).status();
+    let made_read_only = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
     assert!(made_read_only.expect("run mount").success());
     let output = harness::refused_start(&data, "127.0.0.1:0");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -35,6 +35,7 @@ fn what_happens_is_counted() {
     expect_sum(address, "madang_batch_messages_sum{", |sum| sum == 20.0);
     expect_sum(address, "madang_refusals_total{shard=\"0\",kind=\"no_such_user\"", |_| true);
     expect_sum(address, "madang_connections_accepted_total{", |sum| sum == 3.0);
+    expect_sum(address, "madang_log_bytes{shard=\"1\"", |bytes| bytes > 0.0);
     let now = samples(address);
     let refused = now.iter().filter(|(name, _)| name.contains("kind=\"no_such_user\""));
     assert_eq!(refused.map(|(_, value)| value).sum::<f64>(), 1.0);
@@ -79,7 +80,7 @@ fn every_metric_says_what_it_is_and_is_named_as_prometheus_asks() {
 
 #[test]
 fn ready_means_that_people_can_come_in() {
-    let mut server = Server::start(2, &[METRICS]);
+    let mut server = Server::start(2, &[METRICS, "limits.outbox_bytes_max=33554432"]);
     let address = metrics_address(&server);
     assert_eq!(get(address, "/readyz").status, 200);
     assert_eq!(get(address, "/healthz").body, "ok\n");
@@ -88,7 +89,7 @@ fn ready_means_that_people_can_come_in() {
     deaf.expect("name: ");
     deaf.name("deaf");
     let mut alice = server.login("alice");
-    for number in 0..1_000 {
+    for number in 0..3_000 {
         alice.send(&format!("{number} {}", "x".repeat(3_000)));
         alice.read_line();
     }
@@ -173,10 +174,10 @@ fn named_in(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_dashboard_and_the_alerts_name_only_metrics_that_there_are() {
     let server = Server::start(1, &[METRICS]);
-    let there: BTreeSet<String> = samples(metrics_address(&server))
-        .keys()
-        .filter_map(|name| name.split('{').next().map(str::to_owned))
-        .collect();
+    let address = metrics_address(&server);
+    expect_sum(address, "madang_log_bytes{", |bytes| bytes > 0.0); // once there is a first segment
+    let there: BTreeSet<String> =
+        samples(address).keys().filter_map(|name| name.split('{').next().map(str::to_owned)).collect();
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     for file in ["dashboard.json", "alerts.yaml"] {
         let text = std::fs::read_to_string(docs.join(file)).expect(file);

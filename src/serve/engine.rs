@@ -5,6 +5,7 @@ use super::invitation::invitation;
 use super::plan::Plan;
 use super::signals;
 use super::state::ServerState;
+use crate::control;
 use crate::line::{LineSettings, LineSurface};
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
@@ -61,10 +62,17 @@ impl EngineError {
 pub fn run(plan: &Plan) -> Result<(), EngineError> {
     let durability = plan.config.log.durability.to_string();
     let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
+    let (stop, stops) = flume::bounded(4);
+    signals::listen(stop.clone(), &state).map_err(EngineError::Signals)?;
     // Before the log is opened: whoever looks meanwhile is told that it is.
     if let Some(address) = plan.config.telemetry.metrics.0 {
         let address = metrics::start(address, &state)?;
         tracing::info!(%address, "metrics");
+    }
+    // The server can do without: those who serve cannot be kept waiting for who looks at them.
+    let control = control::start(plan.data.path(), &state, &stop);
+    if let Err(error) = &control {
+        tracing::warn!("{error}; `madang status`, `drain`, `kick` and `broadcast` do not work");
     }
     let started = Instant::now();
     let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
@@ -73,7 +81,6 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
     let listeners =
         Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
     let addresses = listeners.addresses.clone();
-    let stops = signals::listen().map_err(EngineError::Signals)?;
     let settings = line_settings(plan);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
@@ -86,6 +93,7 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
         tracing::info!(%address, "ready");
     }
     running.join().map_err(EngineError::Shard)?;
+    drop(control);
     tracing::info!("drained");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A disk that is soon full.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A file system of its own, in memory and small.
@@ -11,6 +11,10 @@ pub struct SmallDisk {
 
 impl SmallDisk {
     /// `None` where this user may not mount, as in most containers.
+    pub fn path(&self) -> &Path {
+        &self.at
+    }
+
     pub fn mount(at: PathBuf, size: &str) -> Option<SmallDisk> {
         fs::create_dir(&at).expect("a directory to mount on");
         let mounted = Command::new("mount")

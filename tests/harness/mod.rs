@@ -12,7 +12,7 @@ mod server;
 pub use client::Client;
 pub use disk::SmallDisk;
 pub use lobby::Lobby;
-pub use server::{Refused, Said, Server, refused_start, refused_start_with, words_of};
+pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
 
 use std::time::Duration;
 

@@ -142,14 +142,21 @@ impl Server {
     #[track_caller]
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let asked_at = Instant::now();
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("send SIGTERM");
+        self.signal(Signal::TERM);
+        (self.wait(), asked_at.elapsed())
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let asked_at = Instant::now();
         while asked_at.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().expect("wait") {
-                return (status, asked_at.elapsed());
+                return status;
             }
             sleep(LOOK);
         }
-        panic!("the server did not end {PATIENCE:?} after SIGTERM");
+        panic!("the server did not end within {PATIENCE:?}");
     }
 
     /// What the log holds of a room.
@@ -167,6 +174,20 @@ impl Server {
     pub fn verify(&self) {
         let output = self.log_tool(&["verify"]);
         assert!(output.status.success(), "log verify: {output:?}");
+    }
+
+    /// Runs a command of `madang` about the server that runs on its data.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        let mut program = madang();
+        program.args(arguments).arg("--data").arg(self.data());
+        program.stdin(Stdio::null()).output().expect("run madang")
+    }
+
+    /// What `madang status --json` says.
+    #[track_caller]
+    pub fn status(&self) -> serde_json::Value {
+        let output = self.ask(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
     /// Runs `madang log` with these arguments on its data.
@@ -200,7 +221,9 @@ pub fn refused_start(data: &Path, listen: &str) -> Output {
 pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Output {
     let mut program = madang();
     program.args(["serve", "--shards", "1", "--listen", listen, "--data"]).arg(data);
-    settings.iter().for_each(|setting| drop(program.args(["--set", setting])));
+    for setting in settings {
+        program.args(["--set", setting]);
+    }
     let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -251,7 +274,7 @@ fn announced(stdout: &str) -> Option<SocketAddr> {
 }
 
 /// The program under test, away from this machine's configuration and environment.
-fn madang() -> Command {
+pub fn madang() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_madang"));
     let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("MADANG_");
     std::env::vars_os().map(|(name, _)| name).filter(ours).for_each(|name| {

@@ -16,6 +16,10 @@ const RATE_SPAN_US: i64 = 10_000_000;
 pub struct Fill {
     /// Connections, named or not.
     pub connections: u64,
+    /// Connections that have a name.
+    pub sessions: u64,
+    /// Messages accepted by rooms whose home is here, since the start.
+    pub messages: u64,
     /// Rooms whose home is here.
     pub rooms: u64,
     /// Names held whose home is here.
@@ -86,6 +90,8 @@ impl<S: Surface> Shard<S> {
             connection.is_blocked
         });
         fill.connections = self.connections.len() as u64;
+        fill.sessions = self.counters.sessions;
+        fill.messages = self.counters.messages;
         fill.rooms = self.homes.room_count() as u64;
         fill.users = self.homes.user_count() as u64;
         fill.parked_connections = self.parked.len() as u64;

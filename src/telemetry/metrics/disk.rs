@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A look is good for so long: a log of a terabyte has sixteen thousand files.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What one look found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Disk {
         Disk { data: data.to_owned(), last: Mutex::default() }
     }
 
-    /// What is used, at most ten seconds ago. What cannot be read counts nothing.
+    /// What is used, at most five seconds ago. What cannot be read counts nothing.
     pub fn usage(&self) -> Usage {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, usage)) = &*last
