@@ -23,6 +23,8 @@ pub struct Key {
     pub set: fn(&mut Config, &str) -> Result<(), String>,
     /// The value that a configuration has, as TOML.
     pub show: fn(&Config) -> String,
+    /// Gives the second the value of the first.
+    pub copy: fn(&Config, &mut Config),
 }
 
 impl Key {
@@ -39,6 +41,11 @@ impl Key {
     /// The name within the section.
     pub fn short_name(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(_, short)| short)
+    }
+
+    /// Whether a change holds only from the next start on.
+    pub fn needs_restart(&self) -> bool {
+        RESTART_KEYS.contains(&self.name)
     }
 
     /// The environment variable that sets it.
@@ -58,6 +65,7 @@ macro_rules! key {
                 Ok(())
             },
             |config| config.$section.$field.to_toml(),
+            |from, to| to.$section.$field = from.$section.$field.clone(),
         )
     };
 }
@@ -69,9 +77,21 @@ const fn key_of<S: Setting>(
     _field: fn(&Config) -> &S,
     set: fn(&mut Config, &str) -> Result<(), String>,
     show: fn(&Config) -> String,
+    copy: fn(&Config, &mut Config),
 ) -> Key {
-    Key { name, about, form: S::FORM, allowed: S::allowed, set, show }
+    Key { name, about, form: S::FORM, allowed: S::allowed, set, show, copy }
 }
+
+/// Homes follow the number of shards and people are in the lobby; segments, durability and the form
+/// of events are decided where they are opened.
+pub const RESTART_KEYS: &[&str] = &[
+    "shards.count",
+    "log.durability",
+    "log.segment_bytes",
+    "rooms.lobby",
+    "telemetry.format",
+    "telemetry.metrics",
+];
 
 /// Every key, in the order of the printed file. The keys of a section stand together.
 pub static KEYS: &[Key] = &[

@@ -17,6 +17,7 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
+pub use keys::{KEYS, Key};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
 pub use listen::{ListenAddress, OptionalAddress};
 pub use print::{default_file, effective};

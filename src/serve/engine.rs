@@ -2,20 +2,26 @@
 
 use super::checks::listen_error;
 use super::invitation::invitation;
+use super::notify;
 use super::plan::Plan;
+use super::reload::Reloader;
 use super::signals;
 use super::state::ServerState;
+use crate::config::{Config, Sources};
 use crate::control;
-use crate::line::{LineSettings, LineSurface};
+use crate::line::{LineLimit, LineSettings, LineSurface};
+use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, Retention, StdFiles, Tails};
 use madang_shards::room::{Recent, RoomLimits};
-use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
+use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a name and a membership outlive a lost connection.
@@ -33,6 +39,9 @@ pub enum EngineError {
     /// Metrics cannot be served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// What systemd passed is no TCP listener.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     /// Threads or rings cannot be had.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -51,6 +60,7 @@ impl EngineError {
             self,
             EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_)))
                 | EngineError::Metrics(MetricsError::Listen { .. })
+                | EngineError::Adopt(_)
         )
     }
 }
@@ -59,11 +69,12 @@ impl EngineError {
 ///
 /// # Errors
 /// [`EngineError`] says what stood against it.
-pub fn run(plan: &Plan) -> Result<(), EngineError> {
+pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(), EngineError> {
     let durability = plan.config.log.durability.to_string();
     let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
     let (stop, stops) = flume::bounded(4);
-    signals::listen(stop.clone(), &state).map_err(EngineError::Signals)?;
+    let (reload, reloads) = flume::bounded(1);
+    signals::listen(stop.clone(), reload, &state).map_err(EngineError::Signals)?;
     // Before the log is opened: whoever looks meanwhile is told that it is.
     if let Some(address) = plan.config.telemetry.metrics.0 {
         let address = metrics::start(address, &state)?;
@@ -75,27 +86,57 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
         tracing::warn!("{error}; `madang status`, `drain`, `kick` and `broadcast` do not work");
     }
     let started = Instant::now();
+    let recovering = notify::recovering();
     let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
-    let address = plan.config.listen.line.0;
-    let listeners =
-        Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
+    drop(recovering);
+    let is_activated = !plan.passed.is_empty();
+    let listeners = listeners(plan)?;
     let addresses = listeners.addresses.clone();
-    let settings = line_settings(plan);
+    let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
+    let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let notices = Box::new(|_| {});
-    let running = runtime::start(&options, listeners, recovered, tails, stops, notices, surface)?;
+    let running = runtime::start(&options, listeners, recovered, tails, stops, notify::notices(), surface)?;
     state.serves(running.remote.clone(), addresses.clone());
+    let reloader = Reloader {
+        sources,
+        config: plan.config.clone(),
+        level,
+        line_bytes_max,
+        is_activated,
+        state: Arc::clone(&state),
+        remote: running.remote.clone(),
+        shards: plan.shards,
+    };
+    reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     for address in &addresses {
         let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
         tracing::info!(%address, "ready");
     }
+    notify::ready(&status_line(&addresses));
     running.join().map_err(EngineError::Shard)?;
     drop(control);
     tracing::info!("drained");
     Ok(())
+}
+
+/// The sockets that systemd passed, or our own.
+fn listeners(plan: &mut Plan) -> Result<Listeners, EngineError> {
+    let passed = std::mem::take(&mut plan.passed);
+    if !passed.is_empty() {
+        tracing::info!(sockets = passed.len(), "listening where systemd does, and not at listen.line");
+        return Ok(Listeners::adopt(passed, plan.shards)?);
+    }
+    let bound = Listeners::bind(plan.config.listen.line.0, plan.shards);
+    Ok(bound.map_err(|error| listen_error(error.address, error.source))?)
+}
+
+/// What systemd is told of a server that serves.
+pub fn status_line(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", addresses.join(", "))
 }
 
 fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError> {
@@ -127,24 +168,7 @@ fn start_options(plan: &Plan) -> StartOptions {
     let config = &plan.config;
     StartOptions {
         data: plan.data.path().to_owned(),
-        settings: Settings {
-            shard_count: plan.shards,
-            lobby: config.rooms.lobby.clone(),
-            rooms: RoomLimits {
-                members_max: config.rooms.members_max.u32(),
-                announce_members_max: config.rooms.announce_members_max.u32(),
-                history_on_join: config.rooms.history_on_join.usize(),
-                grace: GRACE,
-            },
-            users: UserLimits { grace: GRACE },
-            flood: FloodLimit {
-                messages_per_second: config.limits.messages_per_second.u32(),
-                burst: config.limits.burst.u32(),
-            },
-            connections_per_address: config.limits.connections_per_address.u32(),
-            outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
-            login: Duration::from_secs(config.limits.login_seconds.number()),
-        },
+        settings: settings(config, plan.shards),
         processors: plan.processors.clone(),
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
@@ -153,7 +177,30 @@ fn start_options(plan: &Plan) -> StartOptions {
     }
 }
 
-fn retention(log: &crate::config::Log) -> Retention {
+/// What the configuration asks of all shards.
+pub fn settings(config: &Config, shards: u16) -> Settings {
+    Settings {
+        shard_count: shards,
+        lobby: config.rooms.lobby.clone(),
+        rooms: RoomLimits {
+            members_max: config.rooms.members_max.u32(),
+            announce_members_max: config.rooms.announce_members_max.u32(),
+            history_on_join: config.rooms.history_on_join.usize(),
+            grace: GRACE,
+        },
+        users: UserLimits { grace: GRACE },
+        flood: FloodLimit {
+            messages_per_second: config.limits.messages_per_second.u32(),
+            burst: config.limits.burst.u32(),
+        },
+        connections_per_address: config.limits.connections_per_address.u32(),
+        outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
+        login: Duration::from_secs(config.limits.login_seconds.number()),
+    }
+}
+
+/// How much of the log is kept.
+pub fn retention(log: &crate::config::Log) -> Retention {
     let (days, bytes) = (log.retain_days.number(), log.retain_bytes.number());
     Retention {
         age_max: (days > 0).then(|| Duration::from_secs(days * 86_400)),
@@ -161,9 +208,9 @@ fn retention(log: &crate::config::Log) -> Retention {
     }
 }
 
-fn line_settings(plan: &Plan) -> LineSettings {
+fn line_settings(plan: &Plan, line_bytes_max: &LineLimit) -> LineSettings {
     LineSettings {
-        line_bytes_max: plan.config.limits.line_bytes_max.usize(),
+        line_bytes_max: line_bytes_max.clone(),
         lobby: plan.config.rooms.lobby.clone(),
         greeting: LineSettings::GREETING_DEFAULT.into(),
     }

@@ -1,9 +1,12 @@
 //! Serving: look whether this machine can, then start the shards.
 
+mod activation;
 pub mod checks;
 mod engine;
 mod invitation;
+mod notify;
 mod plan;
+mod reload;
 mod signals;
 mod state;
 
@@ -19,12 +22,11 @@ use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
 pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl) -> ExitCode {
-    let Loaded { config, .. } = loaded;
-    let _ = level;
+    let Loaded { config, sources, .. } = loaded;
     match plan::plan(config, &data) {
-        Ok(plan) => {
+        Ok(mut plan) => {
             announce(&plan, &data);
-            match engine::run(&plan) {
+            match engine::run(&mut plan, sources, level) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");

@@ -65,6 +65,18 @@ impl Server {
         Server { child, address, arguments, directory }
     }
 
+    /// Starts a server on a directory with a configuration file, in which the address stands, too.
+    pub fn start_with_file(directory: TempDir, shards: u16, file: &Path) -> Server {
+        let arguments = vec![
+            "--shards".to_owned(),
+            shards.to_string(),
+            "--config".to_owned(),
+            file.display().to_string(),
+        ];
+        let (child, address) = launch(directory.path(), &arguments);
+        Server { child, address, arguments, directory }
+    }
+
     /// Starts the server again on what it left behind, after it has ended.
     pub fn start_again(&mut self) {
         (self.child, self.address) = launch(self.directory.path(), &self.arguments);
@@ -243,7 +255,10 @@ pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Outpu
 
 fn launch(directory: &Path, arguments: &[String]) -> (Child, SocketAddr) {
     let mut program = madang();
-    program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.join("data")).args(arguments);
+    program.args(["serve", "--data"]).arg(directory.join("data")).args(arguments);
+    if !arguments.iter().any(|argument| argument == "--config") {
+        program.args(["--listen", "127.0.0.1:0"]);
+    }
     // Files, as a pipe that nobody reads would stop the server when it is full.
     let file = |name: &str| File::create(directory.join(name)).expect("a file for the server's words");
     program.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));

@@ -72,8 +72,17 @@ impl Listeners {
         net::bind(&probe, &address).map_err(failed)?;
         let bound: SocketAddr = net::getsockname(&probe).and_then(SocketAddr::try_from).map_err(failed)?;
         drop(probe);
-        let sockets: Result<_, _> = (0..count).map(|_| listen(bound).map(|socket| vec![socket])).collect();
-        Ok(Listeners { addresses: vec![bound], sockets: sockets.map_err(failed)? })
+        Listeners::bind_beside(bound, count)
+    }
+
+    /// Binds `count` sockets to one address, also when this user listens at its port already.
+    ///
+    /// # Errors
+    /// [`BindError`] when the address is another's or not this machine's.
+    pub fn bind_beside(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
+        let failed = |source: Errno| BindError { address, source: source.into() };
+        let sockets: Result<_, _> = (0..count).map(|_| listen(address).map(|socket| vec![socket])).collect();
+        Ok(Listeners { addresses: vec![address], sockets: sockets.map_err(failed)? })
     }
 
     /// Takes over sockets that listen already, as the service manager passes them, and shares them

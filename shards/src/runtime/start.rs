@@ -201,8 +201,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
-    // A page and what else a reader is told in a turn must fit into an outbox.
-    let page_bytes_max = options.settings.outbox_bytes_max / 2;
+    let page_bytes_max = options.settings.page_bytes_max();
     let archive = Archive::new(id, first_segment, seed.tails, page_bytes_max);
     let mut shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     for room in rooms {

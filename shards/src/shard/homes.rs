@@ -111,6 +111,7 @@ impl Homes {
 
     /// From now on these settings hold.
     pub fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.archive.limit_pages(settings.page_bytes_max());
         self.settings = settings;
     }
 

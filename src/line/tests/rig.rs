@@ -1,6 +1,6 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
-use crate::line::{LineSettings, LineSurface, Session};
+use crate::line::{LineLimit, LineSettings, LineSurface, Session};
 use madang_shards::connection::{Core, FloodLimit, Link, LocalMember, LocalRooms, Surface};
 use madang_shards::types::*;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Rig {
     pub fn new() -> Rig {
         let connection = ConnectionId { index: 0, generation: 0 };
         let settings = LineSettings {
-            line_bytes_max: 4096,
+            line_bytes_max: LineLimit::new(4096),
             lobby: room("general"),
             greeting: LineSettings::GREETING_DEFAULT.into(),
         };
