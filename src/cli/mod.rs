@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod data;
 mod options;
+mod packaging;
 mod serve;
 mod status_page;
 
@@ -36,6 +37,8 @@ enum Command {
     #[command(subcommand)]
     Log(LogCommand),
     Bench(bench::BenchCommand),
+    Completions(packaging::CompletionsCommand),
+    Man(packaging::ManCommand),
 }
 
 const EXAMPLES: &str = "\
@@ -63,5 +66,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Log(command) => log_command::run(command),
         Command::Bench(command) => bench::run(&command),
+        Command::Completions(command) => packaging::completions(&command),
+        Command::Man(command) => packaging::man(&command),
     }
 }
