@@ -13,8 +13,8 @@ use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, Retention, StdFiles, Tails};
-use madang_shards::room::{Recent, RoomLimits};
+use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
+use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
@@ -87,7 +87,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     let started = Instant::now();
     let recovering = notify::recovering();
-    let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
+    let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
     let is_activated = !plan.passed.is_empty();
@@ -97,7 +97,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let running = runtime::start(&options, listeners, recovered, tails, stops, notify::notices(), surface)?;
+    let running = runtime::start(&options, listeners, opened, stops, notify::notices(), surface)?;
     state.serves(running.remote.clone(), addresses.clone());
     let reloader = Reloader {
         sources,
@@ -139,13 +139,13 @@ pub fn status_line(addresses: &[SocketAddr]) -> String {
     format!("Serving at {}", addresses.join(", "))
 }
 
-fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError> {
+fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
-    let (recovered, tails) = log::open_log(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
-    for segment in &tails.rebuilt {
+    let opened = log::open_log(&StdFiles::new(data), shards)?;
+    for segment in &opened.rebuilt {
         tracing::info!(segment = %segment.display(), "had no index; it is made");
     }
-    let summary = &recovered.summary;
+    let summary = &opened.summary;
     if summary.torn_tails > 0 {
         tracing::warn!(
             tails = summary.torn_tails,
@@ -154,14 +154,13 @@ fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError
         );
     }
     tracing::info!(
-        rooms = recovered.rooms.len(),
-        messages = recovered.rooms.iter().map(|room| room.head.0).sum::<u64>(),
+        rooms = opened.rooms,
         segments = summary.segments,
         bytes = summary.bytes,
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "log opened"
     );
-    Ok((recovered, tails))
+    Ok(opened)
 }
 
 fn start_options(plan: &Plan) -> StartOptions {

@@ -10,18 +10,21 @@ use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Events taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 /// The event data that stands for the listener.
 const LISTENER: u64 = u64::MAX;
+/// The event data that stands for the bell.
+const BELL: u64 = u64::MAX - 1;
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What the kernel reported.
@@ -86,9 +89,10 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// A set that holds listeners.
-    pub fn new(listeners: Vec<OwnedFd>) -> io::Result<Sockets> {
+    /// A set that holds listeners, and the descriptor by which other threads end a sleep.
+    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd) -> io::Result<Sockets> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         let mut sockets = Sockets {
             epoll,
             listeners,
@@ -166,15 +170,38 @@ impl Sockets {
         Ok(Poll::Ready(()))
     }
 
+    /// Sleeps until the set has something to report, or the time is over. What there is waits for
+    /// [`Sockets::take_ready`].
+    pub fn sleep(&mut self, time_max: Option<Duration>) -> io::Result<()> {
+        // A time beyond what the kernel counts is as good as none.
+        let timeout = time_max.and_then(|time| Timespec::try_from(time).ok());
+        self.collect(timeout.as_ref())
+    }
+
+    /// Whether the set has something to report, which then waits for [`Sockets::take_ready`].
+    pub fn look(&mut self) -> io::Result<bool> {
+        self.collect(Some(&NO_WAIT))?;
+        Ok(!self.events.is_empty())
+    }
+
+    fn collect(&mut self, timeout: Option<&Timespec>) -> io::Result<()> {
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes what the kernel has to report, without waiting.
     pub fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&NO_WAIT)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        if self.events.is_empty() {
+            self.collect(Some(&NO_WAIT))?;
         }
-        for event in &self.events {
+        for event in self.events.drain(..) {
             let data = event.data.u64();
+            if data == BELL {
+                continue;
+            }
             if data == LISTENER {
                 ready.push(Readiness::Accept);
                 continue;

@@ -138,7 +138,7 @@ mod tests {
         let hearer = Arc::clone(&heard);
         let lifecycle = Arc::new(Lifecycle::new(2));
         let mut supervisor = Supervisor {
-            bells: vec![Arc::default(), Arc::default()],
+            bells: [(); 2].map(|()| Arc::new(Bell::new().expect("a descriptor"))).to_vec(),
             lifecycle: Arc::clone(&lifecycle),
             stops: flume::bounded(1).1,
             notices: Box::new(move |notice| hearer.lock().expect("not poisoned").push(notice)),

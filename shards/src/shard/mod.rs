@@ -18,14 +18,14 @@ mod settings;
 mod wheel;
 
 use archive::Answered;
-pub use archive::{Archive, LookupId};
+pub use archive::{Archive, LookupId, Stored};
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
-use crate::log::{Appender, Batch, FoundPage, PageQuery, QueryFault};
+use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
     ConnectionId, Destination, Envelope, Event, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey,
@@ -146,11 +146,6 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// Takes over a room that the log knows.
-    pub fn restore_room(&mut self, room: crate::room::Room) {
-        self.homes.restore(room);
-    }
-
     /// Which shard this is.
     pub fn id(&self) -> ShardId {
         self.id
@@ -224,24 +219,33 @@ impl<S: Surface> Shard<S> {
     }
 
     /// The next query of stored messages to carry out, if one may begin.
-    pub fn next_query(&mut self) -> Option<(LookupId, PageQuery)> {
+    pub fn next_query(&mut self) -> Option<(LookupId, StoredQuery)> {
         self.homes.archive.next_query(self.log.last_committed())
     }
 
     /// A query is done: whoever waits for it is told.
-    pub fn query_done(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) {
+    pub fn query_done(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) {
         match self.homes.archive.answer(id, found) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
-            Some(Answered::Load(room, messages)) => {
+            Some(Answered::Room(room)) => {
                 // Before what came later, and only as far as the log has room.
-                for request in self.homes.loaded(room, messages).into_iter().rev() {
+                for request in self.homes.taken_up(room).into_iter().rev() {
                     self.deferred.push_front(request);
                 }
                 self.resume_deferred();
             }
+            Some(Answered::Unknown(room)) => {
+                let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+                homes.not_taken_up(room, *now, log, outbound, wheel, counters);
+            }
             None => {}
         }
         self.settle();
+    }
+
+    /// The snapshot of this shard's directory is written anew.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+        self.homes.snapshot_renewed(scope);
     }
 
     /// Time has passed: whatever is due happens. To be called about once a second.
@@ -257,6 +261,7 @@ impl<S: Surface> Shard<S> {
                 Deadline::Name(key) => self.homes.expire_name(key, self.now),
             }
         }
+        self.homes.leave_deserted(self.now, &self.log);
         self.settle();
     }
 

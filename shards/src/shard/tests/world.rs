@@ -1,11 +1,12 @@
 //! A few shards, and a test that decides when disks and channels move.
 
+use super::disk::{Disk, SEGMENT_BYTES};
 use super::words::Words;
 use crate::connection::FloodLimit;
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
-use crate::shard::{Archive, Ended, Settings, Shard, Storage};
+use crate::shard::{Archive, Ended, Settings, Shard, Storage, Stored};
 use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use crate::user::UserLimits;
 use hashbrown::HashMap;
@@ -51,6 +52,8 @@ pub struct World {
     received: HashMap<Client, String>,
     pub ended: HashMap<Client, bool>,
     now: Now,
+    /// Real files, where a test needs them.
+    pub disk: Option<Disk>,
 }
 
 struct Channels<'a> {
@@ -71,15 +74,25 @@ impl Transport for Channels<'_> {
 
 impl World {
     pub fn new(settings: &Settings) -> World {
+        World::on(settings, None)
+    }
+
+    /// On the log that the disk holds.
+    pub fn on(settings: &Settings, disk: Option<Disk>) -> World {
         let count = settings.shard_count;
+        let opened = disk.as_ref().map(Disk::open).unwrap_or_default();
+        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let bytes = if disk.is_some() { SEGMENT_BYTES } else { 1 << 20 };
         let shard = |index| {
-            let log =
-                Appender::new(ShardId(index), SegmentNumber::FIRST, 1 << 20, 1 << 20, Durability::Commit);
-            let archive = Archive::new(ShardId(index), SegmentNumber::FIRST, HashMap::default(), 1 << 20);
-            Shard::new(ShardId(index), Arc::new(settings.clone()), Words, log, archive)
+            let id = ShardId(index);
+            let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
+            let log = Appender::new(id, first, bytes, bytes, Durability::Commit);
+            let archive = Archive::new(id, first, stored.clone(), 1 << 20);
+            Shard::new(id, Arc::new(settings.clone()), Words, log, archive)
         };
         World {
             shards: (0..count).map(shard).collect(),
+            disk,
             channels: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             channel_batches_max: 64,
             disk_moves: true,
@@ -170,7 +183,9 @@ impl World {
             let to = &mut self.channels[index];
             let mut channels = Channels { to, batches_max: self.channel_batches_max };
             has_moved |= shard.flush_mesh(&mut channels).entries > 0;
-            if self.disk_moves
+            if let Some(disk) = &mut self.disk {
+                has_moved |= disk.serve(shard, self.disk_moves);
+            } else if self.disk_moves
                 && let Some(batch) = shard.log.take_batch()
             {
                 shard.committed(batch);
