@@ -3,6 +3,8 @@
 mod cli;
 mod config;
 mod control;
+#[cfg(test)]
+mod corpora;
 mod line;
 mod log_command;
 mod serve;

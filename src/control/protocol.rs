@@ -85,7 +85,7 @@ pub struct ShardLine {
     pub connections: u64,
     /// Connections with a name.
     pub sessions: u64,
-    /// Rooms whose home it is.
+    /// Rooms in memory whose home it is.
     pub rooms: u64,
     /// Names whose home it is.
     pub users: u64,

@@ -194,6 +194,8 @@ pub fn settings(config: &Config, shards: u16) -> Settings {
         },
         connections_per_address: config.limits.connections_per_address.u32(),
         outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
+        outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
+            .unwrap_or(usize::MAX),
         login: Duration::from_secs(config.limits.login_seconds.number()),
     }
 }

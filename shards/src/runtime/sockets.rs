@@ -10,9 +10,10 @@ use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -26,6 +27,11 @@ const LISTENER: u64 = u64::MAX;
 /// The event data that stands for the bell.
 const BELL: u64 = u64::MAX - 1;
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
+/// process. Without them a shard could neither wait nor store.
+const SHARD_FILES_LEFT: u64 = 80;
+const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What the kernel reported.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +62,8 @@ pub enum Input {
 pub enum Accepted {
     /// A connection, to be named and added.
     Connection(OwnedFd, Option<IpAddr>),
+    /// A connection for which there is no descriptor to spare.
+    TooMany(OwnedFd),
     /// None is left for now.
     Nothing,
     /// No descriptor is left for one more.
@@ -81,6 +89,9 @@ pub struct Sockets {
     first_listener: usize,
     is_listening: bool,
     table: Vec<Option<Socket>>,
+    /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
+    /// the number says how many the whole process has open.
+    descriptors_max: u64,
     events: Vec<Event>,
     /// The executor's wait for the set, while one is under way.
     wait: Option<TcpStream>,
@@ -89,8 +100,11 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// A set that holds listeners, and the descriptor by which other threads end a sleep.
-    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd) -> io::Result<Sockets> {
+    /// A set that holds the listeners of one of so many shards, and the descriptor by which other
+    /// threads end a sleep.
+    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+        let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         let mut sockets = Sockets {
@@ -99,6 +113,7 @@ impl Sockets {
             first_listener: 0,
             is_listening: false,
             table: Vec::new(),
+            descriptors_max: files_max.saturating_sub(files_left),
             events: Vec::with_capacity(EVENTS_MAX),
             wait: None,
             reserve: open_reserve(),
@@ -153,7 +168,13 @@ impl Sockets {
         let wait = match &mut self.wait {
             Some(wait) => wait,
             None => {
-                let duplicate = rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?;
+                let duplicate = match rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0) {
+                    // Others took the last one: a shard that cannot wait would have to end.
+                    Err(Errno::MFILE | Errno::NFILE) if self.reserve.take().is_some() => {
+                        rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?
+                    }
+                    duplicate => duplicate?,
+                };
                 // SAFETY: the descriptor was just made, is owned by nobody else, and is given up
                 // here. glommio polls it for input on its ring and then calls `recv`, which fails
                 // with ENOTSOCK on an epoll descriptor: that is the sign we wait for.
@@ -227,7 +248,7 @@ impl Sockets {
     pub fn accept(&mut self) -> Accepted {
         for _ in 0..self.listeners.len() {
             self.first_listener = (self.first_listener + 1) % self.listeners.len();
-            let accepted = accept_from(&self.listeners[self.first_listener]);
+            let accepted = accept_from(&self.listeners[self.first_listener], self.descriptors_max);
             if !matches!(accepted, Accepted::Nothing) {
                 return accepted;
             }
@@ -238,10 +259,8 @@ impl Sockets {
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
     pub fn turn_away(&mut self, words: &[u8]) {
         self.reserve = None;
-        if let Accepted::Connection(descriptor, _) = self.accept() {
-            // Best effort: the peer learns why, or just that it is closed.
-            let _ = net::send(&descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-            let _ = net::shutdown(&descriptor, Shutdown::Write);
+        if let Accepted::Connection(descriptor, _) | Accepted::TooMany(descriptor) = self.accept() {
+            refuse(&descriptor, words);
         }
         self.reserve = open_reserve();
     }
@@ -323,9 +342,12 @@ impl Sockets {
 }
 
 /// Takes one connection that waits at a listener.
-fn accept_from(listener: &OwnedFd) -> Accepted {
+fn accept_from(listener: &OwnedFd, descriptors_max: u64) -> Accepted {
     loop {
         match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= descriptors_max => {
+                return Accepted::TooMany(descriptor);
+            }
             Ok((descriptor, address)) => {
                 let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
                 return Accepted::Connection(descriptor, address);
@@ -343,6 +365,12 @@ fn accept_from(listener: &OwnedFd) -> Accepted {
 fn find(table: &mut [Option<Socket>], id: ConnectionId) -> Option<&mut Socket> {
     let socket = table.get_mut(id.index as usize)?.as_mut()?;
     (socket.generation == id.generation).then_some(socket)
+}
+
+/// Best effort: the peer learns why, or just that it is closed.
+pub fn refuse(descriptor: &OwnedFd, words: &[u8]) {
+    let _ = net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _ = net::shutdown(descriptor, Shutdown::Write);
 }
 
 fn open_reserve() -> Option<OwnedFd> {

@@ -193,7 +193,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let turning = Turning {
         shard,
-        sockets: Sockets::new(listeners, &*bell).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,
         port,
         clock: seed.clock,
         stage: Stage::new(id, lifecycle),

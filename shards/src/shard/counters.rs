@@ -20,6 +20,8 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Connections cut off because they did not read.
     pub slow_readers: u64,
+    /// Connections cut off because all outboxes together were full.
+    pub outbox_budget_cuts: u64,
     /// Requests that homes here refused, of any kind.
     pub refusals: u64,
     /// What connections here were refused, by [`RefusalKind`].

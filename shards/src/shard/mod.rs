@@ -14,6 +14,7 @@ mod held;
 mod homes;
 mod inbox;
 mod operator;
+mod outboxes;
 mod settings;
 mod wheel;
 
@@ -28,12 +29,12 @@ use crate::connection::{LocalRooms, Surface};
 use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
-    ConnectionId, Destination, Envelope, Event, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey,
-    UserKey,
+    ConnectionId, Destination, Envelope, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey, UserKey,
 };
 use connections::Connections;
 use delivery::Rendered;
 use homes::Homes;
+use outboxes::Outboxes;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ pub struct Shard<S: Surface> {
     requests: Vec<Request>,
     rendered: Rendered,
     spare_outboxes: Vec<Vec<u8>>,
+    outboxes: Outboxes,
     is_draining: bool,
     /// What happened so far.
     pub counters: Counters,
@@ -140,6 +142,7 @@ impl<S: Surface> Shard<S> {
             requests: Vec::new(),
             rendered: Rendered::default(),
             spare_outboxes: Vec::new(),
+            outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
             counters: Counters::default(),
             settings,
@@ -159,13 +162,15 @@ impl<S: Surface> Shard<S> {
     /// Begins a turn: everything until the next one happens at this time.
     pub fn begin_turn(&mut self, now: Now) {
         self.now = now;
+        self.look_after_outboxes();
         self.resume_deferred();
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit
-    /// returns or the next segment is ready. Mesh batches and sockets then wait where they are.
+    /// returns or the next segment is ready, and while outboxes must be written first. Mesh batches and
+    /// sockets then wait where they are.
     pub fn accepts_input(&self) -> bool {
-        self.can_append() && self.deferred.is_empty()
+        self.can_append() && self.deferred.is_empty() && !self.outboxes.is_pausing()
     }
 
     /// Whether one more message has a sure place: in the open batch, and in a segment.
@@ -293,8 +298,7 @@ impl<S: Surface> Shard<S> {
                     self.handle_request(request);
                 }
             }
-            Envelope::Event(Event::Reply { to, reply }) => self.deliver_reply(to, reply),
-            Envelope::Event(Event::Room { room, event }) => self.deliver_to_room(room, event),
+            Envelope::Event(event) => self.deliver(event),
         }
     }
 
@@ -342,6 +346,7 @@ impl<S: Surface> Shard<S> {
     /// The connections that have something to send; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
+        self.outboxes.begin_flush();
         into.append(&mut self.dirty);
     }
 

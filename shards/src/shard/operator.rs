@@ -20,13 +20,13 @@ pub struct Fill {
     pub sessions: u64,
     /// Messages accepted by rooms whose home is here, since the start.
     pub messages: u64,
-    /// Rooms whose home is here.
+    /// Rooms whose home is here and which are in memory.
     pub rooms: u64,
     /// Names held whose home is here.
     pub users: u64,
-    /// Bytes in outboxes that the kernel does not take.
+    /// Bytes in outboxes.
     pub outbox_bytes: u64,
-    /// The largest of those outboxes, in bytes.
+    /// The largest of the outboxes that the kernel does not take, in bytes.
     pub outbox_bytes_largest: u64,
     /// How many there are.
     pub slow_connections: u64,
@@ -83,12 +83,12 @@ impl<S: Surface> Shard<S> {
             connection.is_listed_slow = connection.is_blocked;
             if connection.is_blocked {
                 let bytes = connection.core.outbox.len() as u64;
-                fill.outbox_bytes += bytes;
                 fill.outbox_bytes_largest = fill.outbox_bytes_largest.max(bytes);
                 fill.slow_connections += 1;
             }
             connection.is_blocked
         });
+        fill.outbox_bytes = self.outboxes.waiting_bytes() as u64;
         fill.connections = self.connections.len() as u64;
         fill.sessions = self.counters.sessions;
         fill.messages = self.counters.messages;
@@ -143,10 +143,12 @@ impl<S: Surface> Shard<S> {
     pub fn broadcast(&mut self, text: &Text) -> u64 {
         let mut told = 0;
         for id in self.connections.ids() {
-            let Shard { connections, surface, .. } = self;
+            let Shard { connections, surface, outboxes, .. } = self;
             let Some(connection) = connections.get_mut(id) else { continue };
             if connection.core.user.is_some() && !connection.is_ending {
+                let before = connection.core.outbox.len();
                 surface.announce(&connection.protocol, text, &mut connection.core);
+                outboxes.changed(before, connection.core.outbox.len());
                 told += 1;
                 self.mark_dirty(id);
             }
@@ -161,6 +163,7 @@ impl<S: Surface> Shard<S> {
         assert_eq!(settings.shard_count, self.settings.shard_count, "homes follow the number of shards");
         assert!(settings.lobby.key() == self.settings.lobby.key(), "people are in the lobby");
         self.homes.reconfigure(Arc::clone(&settings));
+        self.outboxes.limit(settings.outbox_total_bytes_max);
         self.settings = settings;
     }
 

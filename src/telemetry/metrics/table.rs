@@ -25,6 +25,11 @@ pub static COUNTERS: &[Metric] = &[
     metric("madang_deliveries", "Copies of messages put into outboxes.", |s| s.deliveries),
     metric("madang_sent_bytes", "Bytes sent to connections.", |s| s.sent_bytes),
     metric("madang_slow_readers", "Connections cut off because they did not read.", |s| s.slow_readers),
+    metric(
+        "madang_outbox_budget_cuts",
+        "Slow readers cut off because all outboxes together were full.",
+        |s| s.outbox_budget_cuts,
+    ),
     metric("madang_turns", "Turns taken by the shard's loop.", |s| s.turns),
     metric("madang_mesh_entries_sent", "Requests and events sent to other shards.", |s| s.mesh_sent),
     metric("madang_mesh_entries_received", "Requests and events received from other shards.", |s| {
@@ -50,9 +55,7 @@ pub static GAUGES: &[Metric] = &[
     }),
     metric("madang_rooms", "Rooms in memory whose home is the shard.", |s| s.rooms),
     metric("madang_users", "Names held whose home is the shard, those in their grace time too.", |s| s.users),
-    metric("madang_outbox_bytes", "Bytes that wait for connections whose kernel buffer is full.", |s| {
-        s.outbox_bytes
-    }),
+    metric("madang_outbox_bytes", "Bytes that wait for connections.", |s| s.outbox_bytes),
     metric("madang_outbox_largest_bytes", "The largest outbox of such a connection.", |s| {
         s.outbox_bytes_largest
     }),

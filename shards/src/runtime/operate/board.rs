@@ -109,7 +109,7 @@ board! {
     sessions: u64,
     /// Connections whose last words are being read.
     lingering: u64,
-    /// Rooms whose home is the shard.
+    /// Rooms whose home is the shard and which are in memory.
     rooms: u64,
     /// Names whose home is the shard.
     users: u64,
@@ -123,14 +123,16 @@ board! {
     deliveries_per_second_milli: u64,
     /// Bytes sent to connections.
     sent_bytes: u64,
-    /// Bytes in outboxes that the kernel does not take.
+    /// Bytes in outboxes.
     outbox_bytes: u64,
-    /// The largest such outbox, in bytes.
+    /// The largest outbox that the kernel does not take, in bytes.
     outbox_bytes_largest: u64,
     /// How many connections have one.
     slow_connections: u64,
     /// Connections cut off because they did not read.
     slow_readers: u64,
+    /// How many of them because all outboxes together were full.
+    outbox_budget_cuts: u64,
     /// Connections not read because another shard is backed up.
     parked_connections: u64,
     /// Requests that wait for room in the log.

@@ -130,6 +130,7 @@ impl Monitor {
             outbox_bytes_largest: fill.outbox_bytes_largest,
             slow_connections: fill.slow_connections,
             slow_readers: counters.slow_readers,
+            outbox_budget_cuts: counters.outbox_budget_cuts,
             parked_connections: fill.parked_connections,
             deferred_requests: fill.deferred_requests,
             lookups: fill.lookups,

@@ -29,6 +29,7 @@ pub fn settings(shard_count: u16) -> Settings {
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         outbox_bytes_max: 4096,
+        outbox_total_bytes_max: 1 << 20,
         login: Duration::from_secs(60),
     }
 }
@@ -51,6 +52,8 @@ pub struct World {
     pub blocked: Vec<Client>,
     received: HashMap<Client, String>,
     pub ended: HashMap<Client, bool>,
+    /// The most bytes that waited in the outboxes of a shard before they were written.
+    pub outbox_bytes_peak: usize,
     now: Now,
     /// Real files, where a test needs them.
     pub disk: Option<Disk>,
@@ -99,6 +102,7 @@ impl World {
             blocked: Vec::new(),
             received: HashMap::new(),
             ended: HashMap::new(),
+            outbox_bytes_peak: 0,
             now: Now::default(),
         }
     }
@@ -151,6 +155,22 @@ impl World {
         }
     }
 
+    /// The wall clock is set to another time; nothing has passed.
+    pub fn set_wall_clock(&mut self, microseconds: i64) {
+        self.now.wall = Timestamp(microseconds);
+        self.run();
+    }
+
+    /// So much passes between one turn and the next: the machine stood still.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.now.monotonic = self.now.monotonic.after(time);
+        for shard in &mut self.shards {
+            shard.begin_turn(self.now);
+            shard.tick();
+        }
+        self.run();
+    }
+
     /// The lines a client was sent since the last call.
     pub fn lines(&mut self, client: Client) -> Vec<String> {
         let received = self.received.insert(client, String::new()).unwrap_or_default();
@@ -198,6 +218,7 @@ impl World {
 
     fn flush(&mut self, index: usize) -> bool {
         let shard = &mut self.shards[index];
+        self.outbox_bytes_peak = self.outbox_bytes_peak.max(shard.outboxes.waiting_bytes());
         let mut dirty = Vec::new();
         shard.take_dirty(&mut dirty);
         let mut has_moved = false;

@@ -150,6 +150,25 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     assert_eq!(heads(&files), before);
 }
 
+/// The age of a segment is what the wall clock makes of it.
+#[test]
+fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_the_newest() {
+    use super::super::{Retention, retain};
+    use std::time::{Duration, SystemTime};
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let by_age = Retention { age_max: Some(Duration::from_secs(3_600)), bytes_max: None };
+    let now = SystemTime::now();
+    retain(&files, &by_age, now - YEAR, &mut |gone| panic!("{gone:?}")).expect("nothing to remove");
+    assert_eq!(files.segments(ShardId(0)).expect("a directory"), segments);
+    retain(&files, &by_age, now + YEAR, &mut |_| ()).expect("removed");
+    let left = files.segments(ShardId(0)).expect("a directory");
+    assert_eq!(left, [*segments.last().expect("a segment")]);
+}
+
 #[test]
 fn an_index_made_again_alone_links_to_earlier_ones_that_were_missing_too() {
     let data = tempfile::tempdir().expect("a directory");
