@@ -3,7 +3,7 @@
 //! JSON itself escapes only C0; here everything harmful is, so that a terminal that shows the line
 //! is safe and a program that reads it loses nothing.
 
-use super::output::is_harmful;
+use crate::terminal::is_harmful;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;

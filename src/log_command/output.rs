@@ -1,10 +1,10 @@
-//! Standard output whose reader may leave, and what may be shown on a terminal.
+//! Standard output whose reader may leave.
 //!
 //! It is written beside the work that fills it, and what goes to a file is handed to the disk at
 //! once: otherwise a gigabyte would wait in the page cache until something syncs.
 
+pub use crate::terminal::visible;
 use rustix::fs::{Advice, fadvise};
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::num::NonZeroU64;
@@ -174,19 +174,4 @@ pub fn finish(mut output: Output, result: io::Result<()>) -> Result<(), String> 
         }
         _ => Ok(()),
     }
-}
-
-/// Whether a character steers a terminal or turns the direction of what follows. Nothing that we
-/// stored has one; a log that someone else wrote may.
-pub fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The text with a � for each harmful character.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    // Printable ASCII is the common case.
-    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.chars().any(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect())
 }

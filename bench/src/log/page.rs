@@ -8,7 +8,6 @@ use super::{Part, cold};
 use crate::error::BenchError;
 use crate::results::{Latency, Measurement};
 use hdrhistogram::Histogram;
-use std::fs;
 use std::time::Instant;
 
 const PAGE: u64 = 50;
@@ -19,19 +18,12 @@ const PAGES: u64 = 25;
 /// Bare reads after each page: about as many as a page needs one after another.
 const BARE_READS: usize = 8;
 
-pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchError> {
-    if part.stop.is_asked() {
-        return Ok(None);
-    }
+pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
     let data = part.directory.join("room");
     let messages = part.options.room_messages();
     let plan = Plan { data: &data, shard_count: 1, rooms: 1, messages };
-    if !write(part, &plan)? {
-        return Ok(None);
-    }
-    let mut measurement =
-        part.measurement(format!("log: pages of {PAGE} from a room of {messages} messages, cold page cache"));
-    let server = LogServer::start(&part.options.program, &data, Some(1))?;
+    write(part, &plan)?;
+    let server = LogServer::start(part.program, &data, Some(1))?;
     let mut client = LogClient::enter(server.address, "reader", &room(0))?;
     let places = [
         ("page_first", "page near the start", messages / 100),
@@ -43,9 +35,7 @@ pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchE
         part.show("reading pages", 0.5);
         let mut histogram_ns = histogram()?;
         for number in 0..PAGES {
-            if part.stop.is_asked() {
-                break;
-            }
+            part.go_on()?;
             // Never the same frames twice, and no frames near those of the page before.
             let place = around + (number * 997) % (messages / 200).max(1) + PAGE + 1;
             let before = place.min(messages);
@@ -75,9 +65,7 @@ pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchE
          by itself reads at random places of the same files, {BARE_READS} times after each page, in turns with them"
     ));
     drop(client);
-    server.stop()?;
-    fs::remove_dir_all(&data).map_err(BenchError::system(format!("remove '{}'", data.display())))?;
-    Ok(Some(measurement))
+    server.stop()
 }
 
 pub(super) fn histogram() -> Result<Histogram<u64>, BenchError> {
