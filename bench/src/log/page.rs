@@ -2,7 +2,6 @@
 
 use super::client::LogClient;
 use super::cold::ColdReads;
-use super::server::LogServer;
 use super::write::{Plan, room, write};
 use super::{Part, cold};
 use crate::error::BenchError;
@@ -23,7 +22,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     let messages = part.options.room_messages();
     let plan = Plan { data: &data, shard_count: 1, rooms: 1, messages };
     write(part, &plan)?;
-    let server = LogServer::start(part.program, &data, Some(1))?;
+    let server = part.server(&data, Some(1))?;
     let mut client = LogClient::enter(server.address, "reader", &room(0))?;
     let places = [
         ("page_first", "page near the start", messages / 100),
