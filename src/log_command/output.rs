@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 const BLOCK_BYTES: usize = 1 << 20;
 /// One is filled, one is written, and one waits.
 const BLOCKS: usize = 3;
-/// The kernel is told to begin with so many: telling it costs a pause of all processors.
+/// The kernel is told to begin with so many at once: telling it of each took more of its time.
 const BLOCKS_TO_THE_DISK: u64 = 16;
 
 /// Buffered standard output, to be ended with [`finish`].

