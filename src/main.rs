@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod control;
 #[cfg(test)]
 mod corpora;
 mod line;

@@ -1,23 +1,32 @@
-//! What the operator is told: events on standard error, and the last words of a panic.
+//! What the operator is told: events on standard error, the last words of a panic, and metrics.
+
+pub mod metrics;
 
 use crate::config::{Format, Level, Telemetry};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, reload};
+
+/// Changes the least important event that is written.
+pub type LevelControl = Box<dyn Fn(Level) + Send>;
 
 /// Starts writing events and reporting panics. Called once, before other threads start.
-pub fn start(telemetry: &Telemetry) {
-    let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(filter(telemetry.level))
-        .with_ansi(is_coloured());
-    match telemetry.format {
-        Format::Json => builder.json().flatten_event(true).init(),
-        Format::Text if is_journal() => builder.without_time().with_target(false).init(),
-        Format::Text => builder.with_target(false).init(),
-    }
+pub fn start(telemetry: &Telemetry) -> LevelControl {
     panic::set_hook(Box::new(end_loudly));
+    let (filter, handle) = reload::Layer::new(filter(telemetry.level));
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured());
+    let layer = match telemetry.format {
+        Format::Json => layer.json().flatten_event(true).boxed(),
+        Format::Text if is_journal() => layer.without_time().with_target(false).boxed(),
+        Format::Text => layer.with_target(false).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(layer).init();
+    // Fails only when the subscriber is gone, which lives as long as the process.
+    Box::new(move |level| drop(handle.reload(self::filter(level))))
 }
 
 fn filter(level: Level) -> LevelFilter {
