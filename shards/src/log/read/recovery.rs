@@ -262,7 +262,9 @@ fn known_reports(
             let counts = SealRecord { records, ..SealRecord::default() };
             let verdict = Verdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
             let (path, faults) = (files.path(shard, segment), Vec::new());
-            SegmentReport { shard, segment, path, role: Role::Sealed, file_bytes, counts, verdict, faults }
+            let synced_bytes = file_bytes;
+            let role = Role::Sealed;
+            SegmentReport { shard, segment, path, role, file_bytes, synced_bytes, counts, verdict, faults }
         };
         if covers.is_some_and(|covers| segment <= covers) {
             known.insert(segment, report(0));
@@ -343,7 +345,7 @@ fn mend(files: &dyn Files, report: &SegmentReport) -> Result<(), FilesError> {
             let place = Place { shard: report.shard, segment: report.segment };
             // The seal is the commit after all others; which number that is, nobody asks.
             let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
-            files.seal(report.shard, report.segment, end_bytes, &frame)
+            files.seal(report.shard, report.segment, report.synced_bytes, end_bytes, &frame)
         }
     }
 }
