@@ -154,7 +154,9 @@ pub fn rebuild_index(
         for &segment in plan.segments.iter().filter(|segment| !plan.is_void(**segment)) {
             let Some(header) = start_of(files, shard, segment)? else { continue };
             // Sealing cuts a segment off: one of full length is still appended to, or was not used.
-            let is_sealed = files.length_bytes(shard, segment)? < header.capacity_bytes;
+            // One whose writing failed keeps its length, and a later one says where it ends.
+            let is_left = plan.limit_bytes(segment).is_some();
+            let is_sealed = is_left || files.length_bytes(shard, segment)? < header.capacity_bytes;
             let is_earlier = header.created_us <= target_created_us;
             if is_sealed && is_earlier && read_table(files, shard, segment)?.is_none() {
                 unindexed.push((header.created_us, shard, segment));
