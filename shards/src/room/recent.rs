@@ -50,10 +50,10 @@ impl Recent {
         self.bound();
     }
 
-    /// Whether what can be held is held, of a room whose newest message is `head`.
+    /// Whether what can be held is held, of a room whose newest message is `head`: all its messages.
+    /// Otherwise drafts may be missing that are older than the messages, and yet to be recognised.
     pub fn reaches(&self, head: Seq) -> bool {
-        let oldest = self.messages.front().map_or(head.next(), |oldest| oldest.seq);
-        oldest <= Seq(1) || self.messages.len() >= Self::MESSAGES_MAX
+        self.messages.front().map_or(head.next(), |oldest| oldest.seq) <= Seq(1)
     }
 
     /// Takes what was read from the log instead, oldest first, as far as it leads up to `head`
