@@ -190,6 +190,11 @@ impl Archive {
         self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
     }
 
+    /// How many lookups are not answered yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn new_id(&mut self) -> LookupId {
         self.next_id += 1;
         LookupId(self.next_id)

@@ -3,7 +3,9 @@
 use super::connections::{Connection, Connections};
 use super::{Deadline, Shard};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
-use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
+use crate::types::{
+    ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
+};
 
 /// An event as each style writes it, rendered when the first reader of that style turns up.
 #[derive(Debug, Default)]
@@ -68,7 +70,8 @@ impl<S: Surface> Shard<S> {
             let bytes =
                 rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
             let outbox = &mut connection.core.outbox;
-            if connection.is_blocked && outbox.len() + bytes.len() > bytes_max {
+            let is_over = outbox.len() + bytes.len() > bytes_max;
+            if connection.is_blocked && is_over {
                 cut_off.push(member.connection);
                 continue;
             }
@@ -94,7 +97,7 @@ impl<S: Surface> Shard<S> {
             return self.undo_for_the_gone(id, reply);
         }
         match &reply {
-            Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
+            Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
             Reply::Left { room } => self.unsubscribe(id, room.key()),
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
@@ -129,13 +132,14 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
-    fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
+    fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.core.claim = claim;
         let Some(old) = connection.core.user.replace(new.clone()) else { return };
         for subscription in &connection.core.subscriptions {
             let room = self.rooms.room_of(subscription).name.key();
-            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone() });
+            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone(), claim });
         }
         // Of two names that look alike one entry was renamed; otherwise the old one is free now.
         if old.skeleton() != new.skeleton() {

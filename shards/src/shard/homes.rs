@@ -14,10 +14,10 @@ use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
 use crate::room::{Kind, Recent, RecentPage, Room, ShardEvent};
 use crate::types::{
-    Destination, DraftId, Envelope, Event, HistoryPage, Message, Now, Page, Refusal, Reply, RoomKey,
-    RoomName, RoomSummary, RoomsPage, SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
+    ClaimNumber, Destination, DraftId, Envelope, Event, HistoryPage, Message, Now, Page, Refusal, Reply,
+    RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, ShardId, SkeletonKey, Text, UserKey, UserName,
 };
-use crate::user::Users;
+use crate::user::{Claimed, Users};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -94,6 +94,21 @@ impl Homes {
         self.rooms.insert(room.key(), Resident::new(room));
     }
 
+    /// The rooms in memory.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().map(|resident| &resident.room)
+    }
+
+    /// Events that wait for the disk.
+    pub fn held_events(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many names are held.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
     /// Does what was asked.
     pub fn handle(
         &mut self,
@@ -151,15 +166,15 @@ impl Homes {
             Request::Publish { session, user, room, draft, text } => {
                 self.publish(session, user, room, draft, text, effects);
             }
-            Request::Join { session, user, room, is_away } => {
-                self.join(session, &user, &room, is_away, effects);
+            Request::Join { session, user, claim, room, is_away } => {
+                self.join(session, (&user, claim), &room, is_away, effects);
             }
             Request::Leave { session, user, room, is_clean } => {
                 self.leave(session, user, room, is_clean, effects);
             }
-            Request::Rename { session, room, old, new } => {
+            Request::Rename { session, room, old, new, claim } => {
                 self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
-                    r.rename(session, &old, &new, e);
+                    r.rename(session, &old, (&new, claim), e);
                     Ok(())
                 })
             }
@@ -198,8 +213,8 @@ impl Homes {
         match request {
             Request::Claim { session, name } => match self.users.claim(session, &name, effects.now) {
                 Ok(claimed) => {
-                    let missed_whispers = claimed.missed_whispers;
-                    tell(session, Reply::Claimed { user: name, missed_whispers }, effects.outbound);
+                    let Claimed { claim, missed_whispers } = claimed;
+                    tell(session, Reply::Claimed { user: name, claim, missed_whispers }, effects.outbound);
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },
@@ -335,7 +350,7 @@ impl Homes {
     fn join(
         &mut self,
         session: SessionId,
-        user: &UserName,
+        user: (&UserName, ClaimNumber),
         room: &RoomName,
         is_away: bool,
         effects: &mut Effects<'_>,

@@ -13,6 +13,7 @@ mod delivery;
 mod held;
 mod homes;
 mod inbox;
+mod inspect;
 mod settings;
 mod wheel;
 
@@ -20,6 +21,7 @@ use archive::Answered;
 pub use archive::{Archive, LookupId};
 pub use connections::Connection;
 pub use counters::Counters;
+pub use inspect::{Listener, Membership, Queues};
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
