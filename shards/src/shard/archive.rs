@@ -268,6 +268,10 @@ impl Archive {
             }
             Err(_) => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
         };
+        #[cfg(test)]
+        if crate::mutation::is_on(crate::mutation::Mutation::ShortenPage) && !messages.is_empty() {
+            messages.remove(0);
+        }
         messages.extend(recent);
         if let Some(cut) = cut_to(&mut messages, self.page_bytes_max) {
             gap = Some(cut);

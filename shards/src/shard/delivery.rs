@@ -71,6 +71,8 @@ impl<S: Surface> Shard<S> {
                 rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
             let outbox = &mut connection.core.outbox;
             let is_over = outbox.len() + bytes.len() > bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if connection.is_blocked && is_over {
                 cut_off.push(member.connection);
                 continue;
@@ -81,6 +83,10 @@ impl<S: Surface> Shard<S> {
                 *outbox = spare;
             }
             outbox.extend_from_slice(bytes);
+            #[cfg(test)]
+            if crate::mutation::now_and_then(crate::mutation::Mutation::RepeatDelivery) {
+                outbox.extend_from_slice(bytes);
+            }
             if !connection.is_dirty {
                 connection.is_dirty = true;
                 dirty.push(member.connection);
@@ -179,6 +185,8 @@ impl<S: Surface> Shard<S> {
         if connection.is_blocked {
             outbox.drain(..bytes);
             let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
                 self.settle();
@@ -208,6 +216,8 @@ impl<S: Surface> Shard<S> {
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        #[cfg(test)]
+        let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
@@ -244,6 +254,10 @@ impl<S: Surface> Shard<S> {
 
 /// Tells a connection that its subscription moved to the place of one that left.
 fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::connection::Subscription) {
+    #[cfg(test)]
+    if crate::mutation::is_on(crate::mutation::Mutation::LoseListenerOnMove) {
+        return;
+    }
     let Some(Connection { core, .. }) = connections.get_mut(moved) else { return };
     if let Some(own) = core.subscriptions.iter_mut().find(|own| own.room == to.room) {
         own.position = to.position;

@@ -523,6 +523,8 @@ fn send_or_hold(
     log: &Appender,
     outbound: &mut Outbound,
 ) {
+    #[cfg(test)]
+    let last_batch = crate::mutation::batch_to_wait_for(last_batch);
     if last_batch > log.last_committed() {
         held.hold(last_batch, events);
     } else {

@@ -1,0 +1,92 @@
+//! The thread that writes indexes and snapshots, makes lost ones again, and removes what expired.
+
+use super::World;
+use madang_shards::log::{
+    IndexFiles, Removed, Retention, SegmentIndex, SegmentNumber, rebuild_index, renew_snapshot, retain,
+};
+use madang_shards::shard::LookupId;
+use madang_shards::types::ShardId;
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+/// Work for the thread.
+pub enum Job {
+    Write(SegmentIndex),
+    Snapshot,
+    Rebuild { directory: ShardId, segment: SegmentNumber, lookup: LookupId },
+}
+
+/// What a shard hears of it.
+#[derive(Clone, Copy, Debug)]
+pub enum IndexDone {
+    Written,
+    Snapshot,
+    /// A lookup has missed an index: not done yet, to be ordered.
+    Wanted {
+        directory: ShardId,
+        segment: SegmentNumber,
+        lookup: LookupId,
+    },
+    Rebuilt {
+        directory: ShardId,
+        segment: SegmentNumber,
+        lookup: LookupId,
+        is_there: bool,
+    },
+}
+
+/// Jobs in the order in which they came, for all shards.
+pub struct Jobs {
+    queue: VecDeque<(ShardId, Job)>,
+    retention: Retention,
+    /// Segments that expired and nobody has taken note of yet.
+    pub expired: Vec<(ShardId, SegmentNumber)>,
+    /// What the operator would read.
+    pub notes: Vec<String>,
+}
+
+impl Jobs {
+    pub fn new(retention: Retention) -> Jobs {
+        Jobs { queue: VecDeque::new(), retention, expired: Vec::new(), notes: Vec::new() }
+    }
+
+    pub fn order(&mut self, shard: ShardId, job: Job) {
+        self.queue.push_back((shard, job));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Does the next job. Gives the shard that ordered it, and what it hears.
+    pub fn step(&mut self, world: &mut World<'_>) -> Option<(usize, IndexDone)> {
+        let (shard, job) = self.queue.pop_front()?;
+        let disk = world.disk;
+        // Failures are the operator's to read: indexes and snapshots are made again.
+        let done = match job {
+            Job::Write(index) => {
+                let _ = disk.write_index(shard, index.segment(), &index.encode());
+                IndexDone::Written
+            }
+            Job::Snapshot => {
+                let _ = renew_snapshot(disk, shard);
+                IndexDone::Snapshot
+            }
+            Job::Rebuild { directory, segment, lookup } => {
+                let made = rebuild_index(disk, directory, segment);
+                self.notes.push(format!(
+                    "the index of segment {segment} of shard {directory} is made again: {made:?}"
+                ));
+                let is_there = made.is_ok();
+                IndexDone::Rebuilt { directory, segment, lookup, is_there }
+            }
+        };
+        if matches!(done, IndexDone::Written) {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_micros(world.now.wall.0.unsigned_abs());
+            let expired = &mut self.expired;
+            let mut removed = |gone: Removed| expired.push((gone.shard, gone.segment));
+            let _ = retain(disk, &self.retention, now, &mut removed);
+        }
+        Some((shard.index(), done))
+    }
+}
