@@ -100,6 +100,7 @@ fn settings() -> Settings {
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         outbox_bytes_max: 1 << 20,
+        outbox_total_bytes_max: 1 << 30,
         login: Duration::from_secs(60),
     }
 }

@@ -84,8 +84,8 @@ pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
 }
 
 /// A list, or nothing of it.
-pub fn forget_if<T>(mutation: Mutation, list: Vec<T>) -> Vec<T> {
-    if is_on(mutation) { Vec::new() } else { list }
+pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
+    if is_on(mutation) { L::default() } else { list }
 }
 
 /// Runs something with one fault switched on, or with none.

@@ -56,6 +56,11 @@ pub fn connect(bells: &[Bell]) -> Vec<MeshPort> {
 }
 
 impl MeshPort {
+    /// How many shards it connects.
+    pub fn shard_count(&self) -> u16 {
+        u16::try_from(self.receivers.len()).expect("shards are counted in 16 bits")
+    }
+
     /// Takes the next batch that another shard sent, if any; all shards get their turn.
     pub fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
         let receiver = &self.receivers[from.index()];

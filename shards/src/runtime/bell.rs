@@ -1,45 +1,83 @@
 //! How other threads wake a shard.
 
 use crate::mesh;
-use atomic_waker::AtomicWaker;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
 /// Wakes one shard. Rings that come before the shard looks are one ring.
-#[derive(Debug, Default)]
+///
+/// Invariant: whoever rings after the shard said that it sleeps writes to the event descriptor,
+/// which is in the shard's readiness set; a shard that is awake costs its callers no system call.
+/// All accesses are in one total order: of a shard that falls asleep and one who rings, at least
+/// one sees the other.
+#[derive(Debug)]
 pub struct Bell {
     has_rung: AtomicBool,
-    waker: AtomicWaker,
+    is_asleep: AtomicBool,
+    event: OwnedFd,
 }
 
 impl Bell {
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn new() -> io::Result<Bell> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Bell { has_rung: AtomicBool::new(false), is_asleep: AtomicBool::new(false), event })
+    }
+
     /// Wakes the shard, unless it is about to look anyway.
     pub fn ring(&self) {
-        if !self.has_rung.swap(true, Ordering::AcqRel) {
-            self.waker.wake();
+        self.has_rung.store(true, Ordering::SeqCst);
+        if self.is_asleep.swap(false, Ordering::SeqCst) {
+            self.signal();
         }
     }
 
     /// Wakes the shard even if it seems to know: glommio 0.9 can park with runnable tasks.
     pub fn ring_loudly(&self) {
-        self.has_rung.store(true, Ordering::Release);
-        self.waker.wake();
+        self.has_rung.store(true, Ordering::SeqCst);
+        self.signal();
     }
 
-    /// Ready when it has rung since the last time it was.
-    pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
-        if self.has_rung.swap(false, Ordering::AcqRel) {
-            return Poll::Ready(());
+    fn signal(&self) {
+        // The set reports every write, so nobody reads the counter: it is full after 2^64 rings.
+        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+
+    /// Whether the shard may sleep: it has not rung since the last time that was asked, and will
+    /// signal the event descriptor when it does.
+    pub fn may_sleep(&self) -> bool {
+        self.is_asleep.store(true, Ordering::SeqCst);
+        let may_sleep = !self.has_rung.swap(false, Ordering::SeqCst);
+        if !may_sleep {
+            self.is_asleep.store(false, Ordering::SeqCst);
         }
-        self.waker.register(context.waker());
-        // A ring between the look and the registration would otherwise be missed.
-        if self.has_rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+        may_sleep
+    }
+
+    /// The shard is awake, and about to look at everything it could be rung for.
+    pub fn answer(&self) {
+        self.is_asleep.store(false, Ordering::SeqCst);
+        self.has_rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it has rung and the shard has not looked yet.
+    pub fn has_rung(&self) -> bool {
+        self.has_rung.load(Ordering::Relaxed)
     }
 
     /// The bell as the mesh knows it.
     pub fn for_mesh(self: &Arc<Bell>) -> mesh::Bell {
         let bell = Arc::clone(self);
         Arc::new(move || bell.ring())
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
     }
 }

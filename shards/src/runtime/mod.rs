@@ -10,6 +10,7 @@ mod clock;
 mod indexer;
 mod lifecycle;
 mod listener;
+mod log_thread;
 mod preparer;
 mod reader;
 mod sockets;

@@ -10,19 +10,28 @@ use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Events taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 /// The event data that stands for the listener.
 const LISTENER: u64 = u64::MAX;
+/// The event data that stands for the bell.
+const BELL: u64 = u64::MAX - 1;
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
+/// process. Without them a shard could neither wait nor store.
+const SHARD_FILES_LEFT: u64 = 80;
+const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What the kernel reported.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +62,8 @@ pub enum Input {
 pub enum Accepted {
     /// A connection, to be named and added.
     Connection(OwnedFd, Option<IpAddr>),
+    /// A connection for which there is no descriptor to spare.
+    TooMany(OwnedFd),
     /// None is left for now.
     Nothing,
     /// No descriptor is left for one more.
@@ -75,6 +86,9 @@ pub struct Sockets {
     listener: Option<OwnedFd>,
     is_listening: bool,
     table: Vec<Option<Socket>>,
+    /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
+    /// the number says how many the whole process has open.
+    descriptors_max: u64,
     events: Vec<Event>,
     /// The executor's wait for the set, while one is under way.
     wait: Option<TcpStream>,
@@ -83,14 +97,19 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// A set that holds a listener.
-    pub fn new(listener: OwnedFd) -> io::Result<Sockets> {
+    /// A set that holds a listener, one of so many shards, and the descriptor by which other threads
+    /// end a sleep.
+    pub fn new(listener: OwnedFd, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+        let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         let mut sockets = Sockets {
             epoll,
             listener: Some(listener),
             is_listening: false,
             table: Vec::new(),
+            descriptors_max: files_max.saturating_sub(files_left),
             events: Vec::with_capacity(EVENTS_MAX),
             wait: None,
             reserve: open_reserve(),
@@ -131,7 +150,13 @@ impl Sockets {
         let wait = match &mut self.wait {
             Some(wait) => wait,
             None => {
-                let duplicate = rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?;
+                let duplicate = match rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0) {
+                    // Others took the last one: a shard that cannot wait would have to end.
+                    Err(Errno::MFILE | Errno::NFILE) if self.reserve.take().is_some() => {
+                        rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?
+                    }
+                    duplicate => duplicate?,
+                };
                 // SAFETY: the descriptor was just made, is owned by nobody else, and is given up
                 // here. glommio polls it for input on its ring and then calls `recv`, which fails
                 // with ENOTSOCK on an epoll descriptor: that is the sign we wait for.
@@ -148,15 +173,38 @@ impl Sockets {
         Ok(Poll::Ready(()))
     }
 
+    /// Sleeps until the set has something to report, or the time is over. What there is waits for
+    /// [`Sockets::take_ready`].
+    pub fn sleep(&mut self, time_max: Option<Duration>) -> io::Result<()> {
+        // A time beyond what the kernel counts is as good as none.
+        let timeout = time_max.and_then(|time| Timespec::try_from(time).ok());
+        self.collect(timeout.as_ref())
+    }
+
+    /// Whether the set has something to report, which then waits for [`Sockets::take_ready`].
+    pub fn look(&mut self) -> io::Result<bool> {
+        self.collect(Some(&NO_WAIT))?;
+        Ok(!self.events.is_empty())
+    }
+
+    fn collect(&mut self, timeout: Option<&Timespec>) -> io::Result<()> {
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes what the kernel has to report, without waiting.
     pub fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&NO_WAIT)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        if self.events.is_empty() {
+            self.collect(Some(&NO_WAIT))?;
         }
-        for event in &self.events {
+        for event in self.events.drain(..) {
             let data = event.data.u64();
+            if data == BELL {
+                continue;
+            }
             if data == LISTENER {
                 ready.push(Readiness::Accept);
                 continue;
@@ -183,6 +231,9 @@ impl Sockets {
         let Some(listener) = &self.listener else { return Accepted::Nothing };
         loop {
             match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= self.descriptors_max => {
+                    return Accepted::TooMany(descriptor);
+                }
                 Ok((descriptor, address)) => {
                     let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
                     return Accepted::Connection(descriptor, address);
@@ -200,10 +251,8 @@ impl Sockets {
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
     pub fn turn_away(&mut self, words: &[u8]) {
         self.reserve = None;
-        if let Accepted::Connection(descriptor, _) = self.accept() {
-            // Best effort: the peer learns why, or just that it is closed.
-            let _ = net::send(&descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-            let _ = net::shutdown(&descriptor, Shutdown::Write);
+        if let Accepted::Connection(descriptor, _) | Accepted::TooMany(descriptor) = self.accept() {
+            refuse(&descriptor, words);
         }
         self.reserve = open_reserve();
     }
@@ -287,6 +336,12 @@ impl Sockets {
 fn find(table: &mut [Option<Socket>], id: ConnectionId) -> Option<&mut Socket> {
     let socket = table.get_mut(id.index as usize)?.as_mut()?;
     (socket.generation == id.generation).then_some(socket)
+}
+
+/// Best effort: the peer learns why, or just that it is closed.
+pub fn refuse(descriptor: &OwnedFd, words: &[u8]) {
+    let _ = net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _ = net::shutdown(descriptor, Shutdown::Write);
 }
 
 fn open_reserve() -> Option<OwnedFd> {

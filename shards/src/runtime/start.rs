@@ -5,21 +5,22 @@ use super::clock::Clock;
 use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
 use super::listener::Listeners;
+use super::log_thread::LogThread;
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::Supervisor;
-use super::turn::{Parts, TurnError, Turning};
+use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
+use super::wait::Rest;
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
-use crate::log::{Appender, Durability, Recovered, Retention, RoomTail, SegmentNumber, Tails};
+use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
 use crate::mesh::{self, MeshPort};
-use crate::room::{Kind, Recent, RememberedDraft, Room};
-use crate::shard::{Archive, Settings, Shard};
-use crate::types::{RoomKey, ShardId};
+use crate::shard::{Archive, Settings, Shard, Stored};
+use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use hashbrown::HashMap;
 use rustix::fd::OwnedFd;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,10 @@ pub struct StartOptions {
 pub enum StartError {
     /// A thread could not be made.
     #[error("cannot start a thread: {0}; raise the limit of tasks (ulimit -u, TasksMax)")]
-    Thread(std::io::Error),
+    Thread(io::Error),
+    /// A descriptor to wake a shard with could not be made.
+    #[error("cannot make an event descriptor: {0}; raise the limit of open files (ulimit -n, LimitNOFILE)")]
+    Descriptor(io::Error),
     /// An executor could not be made.
     #[error(
         "cannot start the io_uring executor of shard {shard}: {reason}; \
@@ -82,59 +86,37 @@ pub struct Running {
 pub fn start<S: Surface>(
     options: &StartOptions,
     listeners: Listeners,
-    recovered: Recovered,
-    tails: Tails,
+    opened: OpenedLog,
     stops: flume::Receiver<Stop>,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
     let shard_count = options.settings.shard_count;
     assert_eq!(listeners.sockets.len(), usize::from(shard_count), "one listener a shard");
-    let bells: Vec<Arc<Bell>> = (0..shard_count).map(|_| Arc::default()).collect();
+    let bells: io::Result<Vec<Arc<Bell>>> = (0..shard_count).map(|_| Bell::new().map(Arc::new)).collect();
+    let bells = bells.map_err(StartError::Descriptor)?;
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
     let indexer = Indexer::start(options.data.clone(), options.retention).map_err(StartError::Thread)?;
     let clock = Clock::start();
-    let mut tails_by_home: Vec<HashMap<RoomKey, RoomTail>> =
-        (0..shard_count).map(|_| HashMap::new()).collect();
-    for (key, tail) in tails.rooms {
-        tails_by_home[key.home(shard_count).index()].insert(key, tail);
-    }
-    let mut rooms: Vec<Vec<Room>> = (0..shard_count).map(|_| Vec::new()).collect();
-    let lobby = options.settings.lobby.key();
-    for room in recovered.rooms {
-        let home = room.name.key().home(shard_count);
-        let kind = if room.name.key() == lobby {
-            Kind::Lobby
-        } else if room.name.is_direct() {
-            Kind::Direct
-        } else {
-            Kind::Channel
-        };
-        let drafts = room.recent_drafts.into_iter();
-        let drafts = drafts
-            .map(|known| RememberedDraft { author: known.author, id: known.draft, seq: known.seq })
-            .collect();
-        let recent = Recent::restore(room.recent, drafts);
-        rooms[home.index()].push(Room::restore(room.name, kind, room.head, recent));
-    }
+    let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
     let ports = mesh::connect(&mesh_bells);
     let mut executors = Vec::new();
-    for (index, ((listener, port), rooms)) in listeners.sockets.into_iter().zip(ports).zip(rooms).enumerate()
-    {
+    for (index, (listener, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
+        let bell = Arc::clone(&bells[index]);
         let seed = Seed {
             id,
+            log_thread: LogThread::start(id, Arc::clone(&bell)).map_err(StartError::Thread)?,
             options: options.clone(),
-            first_segment: recovered.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
+            first_segment: opened.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
             listener,
             port,
-            rooms,
-            bell: Arc::clone(&bells[index]),
+            bell,
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
             indexer: indexer.clone(),
-            tails: std::mem::take(&mut tails_by_home[index]),
+            stored: stored.clone(),
             clock,
         };
         executors.push(spawn(seed, surface.clone())?);
@@ -154,12 +136,12 @@ struct Seed {
     first_segment: SegmentNumber,
     listener: OwnedFd,
     port: MeshPort,
-    rooms: Vec<Room>,
     bell: Arc<Bell>,
+    log_thread: LogThread,
     lifecycle: Arc<Lifecycle>,
     preparer: Preparer,
     indexer: Indexer,
-    tails: HashMap<RoomKey, RoomTail>,
+    stored: Stored,
     clock: Clock,
 }
 
@@ -170,30 +152,24 @@ fn spawn<S: Surface>(
     let processors = &seed.options.processors;
     let processor = processors[seed.id.index() % processors.len()];
     let shard = seed.id;
-    let mut builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
+    let builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
         .name(&format!("madang-{shard}"))
         .ring_depth(RING_DEPTH)
         .io_memory(IO_MEMORY_BYTES);
-    if let Some(spin) = seed.options.spin {
-        builder = builder.spin_before_park(spin);
-    }
     builder
         .spawn(move || turn(seed, surface()))
         .map_err(|error: GlommioError<()>| StartError::Executor { shard, reason: error.to_string() })
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
-    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, .. } = seed;
+    let Seed { id, options, first_segment, listener, port, bell, lifecycle, .. } = seed;
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
     // A page and what else a reader is told in a turn must fit into an outbox.
     let page_bytes_max = options.settings.outbox_bytes_max / 2;
-    let archive = Archive::new(id, first_segment, seed.tails, page_bytes_max);
-    let mut shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
-    for room in rooms {
-        shard.restore_room(room);
-    }
+    let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
+    let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
         data: options.data.clone(),
         shard: id,
@@ -202,20 +178,20 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         durability: options.durability,
     };
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
-    let parts = Parts {
+    let turning = Turning {
         shard,
-        sockets: Sockets::new(listener).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listener, &*bell, shard_count).map_err(TurnError::Sockets)?,
         port,
-        bell,
-        lifecycle,
         clock: seed.clock,
-        durability: options.durability,
-        writer,
-        shard_count,
-        reader: Reader::new(options.data),
-        indexer: seed.indexer,
+        stage: Stage::new(id, lifecycle),
+        inlet: Inlet::new(),
+        outlet: Outlet::default(),
+        commits: Commits::new(seed.log_thread, writer, options.durability),
+        lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
+        rest: Rest::new(options.spin),
+        bell,
     };
-    let ended = Turning::new(parts).run().await;
+    let ended = turning.run().await;
     if let Err(error) = &ended {
         // Half a server is worse than none: the others must not go on without this shard.
         tracing::error!(shard = id.0, %error, "the process ends");

@@ -5,13 +5,10 @@ use super::preparer::Preparer;
 use super::writer::{CommitError, Operation, Writer, WriterOptions};
 use crate::log::{Appender, Durability, Recovered, SegmentNumber, StdFiles, recover};
 use crate::types::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
-use glommio::LocalExecutor;
-use std::cell::Cell;
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const SEGMENT_BYTES: u64 = 256 * 1024;
@@ -36,7 +33,13 @@ fn writer(data: &Path, appender: &Appender) -> Writer {
         durability: appender.durability(),
     };
     let preparer = Preparer::start().expect("a thread");
-    Writer::new(options, preparer, Arc::new(Bell::default()), SegmentNumber::FIRST, SEGMENT_BYTES)
+    Writer::new(
+        options,
+        preparer,
+        Arc::new(Bell::new().expect("a descriptor")),
+        SegmentNumber::FIRST,
+        SEGMENT_BYTES,
+    )
 }
 
 fn log(durability: Durability) -> Appender {
@@ -45,14 +48,14 @@ fn log(durability: Durability) -> Appender {
 
 /// Commits messages one by one as a shard does, and retries after failures. Returns how often it
 /// failed.
-async fn commit_all(appender: &mut Appender, writer: &mut Writer, count: u64) -> usize {
+fn commit_all(appender: &mut Appender, writer: &mut Writer, count: u64) -> usize {
     let mut failures = 0;
     for seq in 1..=count {
         let batch = appender.append(&message(seq));
         let mut stalled = None;
         while appender.last_committed() < batch {
             let batch = stalled.take().or_else(|| appender.take_batch()).expect("a batch waits");
-            match writer.commit(&batch).await {
+            match writer.commit(&batch) {
                 Ok(()) => appender.committed(batch),
                 Err(CommitError::Prepare(_)) => stalled = Some(batch),
                 Err(CommitError::File { .. }) => {
@@ -103,11 +106,11 @@ fn what_is_committed_is_there_whatever_fails_and_whenever() {
     for (operation, period, at) in cases {
         let data = tempfile::tempdir().expect("a directory");
         let path = data.path().to_owned();
-        let failures = LocalExecutor::default().run(async move {
+        let failures = {
             let mut appender = log(Durability::Commit);
             let mut writer = writer(&path, &appender).with_faults(failing(operation, period, at));
-            commit_all(&mut appender, &mut writer, 400).await
-        });
+            commit_all(&mut appender, &mut writer, 400)
+        };
         assert!(failures > 0, "{operation:?} {period}: the fault was met");
         let expected: Vec<u64> = (1..=400).collect();
         assert_eq!(numbers(&recovered(data.path())), expected, "{operation:?} {period}");
@@ -118,17 +121,17 @@ fn what_is_committed_is_there_whatever_fails_and_whenever() {
 fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
     let data = tempfile::tempdir().expect("a directory");
     let path = data.path().to_owned();
-    LocalExecutor::default().run(async move {
+    {
         let mut appender = log(Durability::Commit);
-        let has_failed = Rc::new(Cell::new(false));
-        let fails_once = Rc::clone(&has_failed);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let fails_once = Arc::clone(&has_failed);
         let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
-            (operation == Operation::Sync && !fails_once.replace(true)).then(eio)
+            (operation == Operation::Sync && !fails_once.swap(true, Ordering::SeqCst)).then(eio)
         }));
-        assert_eq!(commit_all(&mut appender, &mut writer, 3).await, 1);
-        assert!(has_failed.get());
+        assert_eq!(commit_all(&mut appender, &mut writer, 3), 1);
+        assert!(has_failed.load(Ordering::SeqCst));
         assert_eq!(appender.written().segment, SegmentNumber(2));
-    });
+    }
     assert_eq!(numbers(&recovered(data.path())), [1, 2, 3]);
 }
 
@@ -144,15 +147,15 @@ fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full()
     for (operation, errno, reason, words) in cases {
         let data = tempfile::tempdir().expect("a directory");
         let path = data.path().to_owned();
-        let error = LocalExecutor::default().run(async move {
+        let error = {
             let mut appender = log(Durability::Commit);
             let mut writer = writer(&path, &appender).with_faults(Box::new(move |asked| {
                 (asked == operation).then(|| io::Error::from_raw_os_error(errno))
             }));
             appender.append(&message(1));
             let batch = appender.take_batch().expect("a batch");
-            writer.commit(&batch).await.expect_err("the disk fails")
-        });
+            writer.commit(&batch).expect_err("the disk fails")
+        };
         assert_eq!(error.reason(), reason, "{operation:?}");
         let told = error.to_string();
         assert!(told.starts_with(words) && told.contains("00000000000000000001.seg"), "{told}");
@@ -164,7 +167,7 @@ fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full()
 fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown() {
     let data = tempfile::tempdir().expect("a directory");
     let path = data.path().to_owned();
-    LocalExecutor::default().run(async move {
+    {
         let mut appender = log(Durability::Interval(Duration::from_millis(50)));
         let fails = failing(Operation::Sync, 3, 1);
         let mut writer = writer(&path, &appender).with_faults(fails);
@@ -172,10 +175,10 @@ fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown
         for seq in 1..=9 {
             appender.append(&message(seq));
             let batch = appender.take_batch().expect("a batch");
-            writer.commit(&batch).await.expect("only syncs fail");
+            writer.commit(&batch).expect("only syncs fail");
             appender.committed(batch);
             let written = appender.written();
-            match writer.sync().await {
+            match writer.sync() {
                 Ok(()) => appender.synced(written),
                 Err(_) => {
                     failures += 1;
@@ -184,7 +187,7 @@ fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown
             }
         }
         assert_eq!((failures, appender.written().segment), (3, SegmentNumber(4)));
-    });
+    }
     assert_eq!(numbers(&recovered(data.path())), (1..=9).collect::<Vec<_>>());
 }
 
@@ -197,21 +200,21 @@ fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
     std::fs::write(&obstacle, b"").expect("an obstacle");
     let refusals = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refusals);
-    LocalExecutor::default().run(async move {
+    {
         let mut appender = log(Durability::Commit);
         let mut writer = writer(&path, &appender);
         appender.append(&message(1));
         let batch = appender.take_batch().expect("a batch");
         for _ in 0..3 {
-            assert!(matches!(writer.commit(&batch).await, Err(CommitError::Prepare(_))));
+            assert!(matches!(writer.commit(&batch), Err(CommitError::Prepare(_))));
             counted.fetch_add(1, Ordering::SeqCst);
         }
         std::fs::remove_file(&obstacle).expect("the obstacle goes");
-        while writer.commit(&batch).await.is_err() {
+        while writer.commit(&batch).is_err() {
             counted.fetch_add(1, Ordering::SeqCst);
             assert!(counted.load(Ordering::SeqCst) < 10, "the next order succeeds");
         }
         appender.committed(batch);
-    });
+    }
     assert_eq!(numbers(&recovered(data.path())), [1]);
 }

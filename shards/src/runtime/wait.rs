@@ -1,123 +1,139 @@
 //! What a shard waits for when it has nothing to do, and how it breathes when it has.
+//!
+//! A shard sleeps in its readiness set, not in its executor: everything that can wake it is in that
+//! set (sockets, and the bell that other threads ring), and glommio 0.9 takes five to seven system
+//! calls to park and three SQEs to arm timers, where one `epoll_wait` does. Only while stored
+//! messages are read, which goes through the executor's ring, does it wait there.
 
 use super::bell::Bell;
 use super::reader::Reading;
 use super::sockets::Sockets;
-use crate::log::{FoundPage, QueryFault};
+use crate::log::{QueryFault, QueryOutcome};
 use crate::shard::LookupId;
 use glommio::timer::Timer;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Long enough to make the executor look at its rings and at other threads' wakes; a plain yield
 /// does not (DESIGN section 9).
 const BREATH: Duration = Duration::from_nanos(500);
-/// Work goes on so long before the executor is let in.
+/// Work goes on so long before the executor is let in, while it has something to do.
 const BREATH_INTERVAL: Duration = Duration::from_micros(200);
 
-/// What a shard waits for besides sockets and its bell. Each is taken out when it is done.
-pub struct Awaited<C> {
-    /// The commit under way.
-    pub commit: Option<C>,
-    /// Runs until what is written must be synced, under `interval` durability.
-    pub sync_timer: Option<Timer>,
-    /// The queries under way.
+/// A query that is done.
+pub type Found = (LookupId, Result<QueryOutcome, QueryFault>);
+
+/// What a shard waits for besides its sockets and its bell, and how.
+pub struct Rest {
+    /// The queries under way. Each is taken out when it is done.
     pub queries: Vec<Reading>,
+    /// When what is written must be synced, under `interval` durability.
+    pub sync_at: Option<Instant>,
+    /// The executor has something to do that nobody waits for: files to close.
+    pub has_chores: bool,
+    /// How long to look before sleeping.
+    spin: Option<Duration>,
+    /// When the executor was last let in.
+    last_breath: Instant,
 }
 
-/// What came while a shard rested.
-pub struct Woken<T> {
-    /// The commit that is done.
-    pub committed: Option<T>,
-    /// The timer of the next sync has run out.
-    pub is_sync_due: bool,
-    /// The queries that are done.
-    pub found: Vec<(LookupId, Result<FoundPage, QueryFault>)>,
-}
-
-impl<T> Woken<T> {
-    fn is_anything(&self) -> bool {
-        self.committed.is_some() || self.is_sync_due || !self.found.is_empty()
-    }
-}
-
-/// When the executor was last let in.
-#[derive(Debug)]
-pub struct Breath {
-    last: Instant,
-}
-
-impl Breath {
-    /// As if it had just been.
-    pub fn new() -> Breath {
-        Breath { last: Instant::now() }
+impl Rest {
+    /// Nothing to wait for yet.
+    pub fn new(spin: Option<Duration>) -> Rest {
+        Rest { queries: Vec::new(), sync_at: None, has_chores: false, spin, last_breath: Instant::now() }
     }
 
-    /// With more work at hand: looks after the commit, and lets the executor in when it is time.
-    pub async fn between_turns<F: Future + Unpin>(&mut self, awaited: &mut Awaited<F>) -> Woken<F::Output> {
-        if self.last.elapsed() > BREATH_INTERVAL {
-            glommio::timer::sleep(BREATH).await;
-            self.last = Instant::now();
+    /// Whether the time of the next sync has come; it is taken out then.
+    pub fn take_sync_due(&mut self) -> bool {
+        self.sync_at.take_if(|at| *at <= Instant::now()).is_some()
+    }
+
+    /// With more work at hand: looks after the queries, and lets the executor in when it is time.
+    pub async fn between_turns(&mut self, bell: &Bell) -> Vec<Found> {
+        bell.answer();
+        let is_time = !self.queries.is_empty() && self.last_breath.elapsed() > BREATH_INTERVAL;
+        if is_time || self.has_chores {
+            self.breathe().await;
         }
-        std::future::poll_fn(|context| Poll::Ready(look(awaited, context))).await
+        if self.queries.is_empty() {
+            return Vec::new();
+        }
+        let queries = &mut self.queries;
+        std::future::poll_fn(|context| Poll::Ready(look(queries, context))).await
     }
 
-    /// With nothing to do: waits until a socket is ready, the bell rings, the commit is done or
-    /// the sync is due.
+    /// With nothing to do: waits until a socket is ready, the bell rings, a query is done or the
+    /// sync is due.
     ///
     /// # Errors
     /// When the readiness set can no longer be waited for.
-    pub async fn until_woken<F: Future + Unpin>(
-        &mut self,
-        sockets: &mut Sockets,
-        bell: &Bell,
-        awaited: &mut Awaited<F>,
-    ) -> io::Result<Woken<F::Output>> {
-        let woken = std::future::poll_fn(|context| {
-            let has_rung = bell.poll_rung(context).is_ready();
-            let woken = look(awaited, context);
+    pub async fn until_woken(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<Vec<Found>> {
+        if self.has_chores {
+            self.breathe().await;
+        }
+        let found = if self.queries.is_empty() {
+            self.sleep(sockets, bell).map(|()| Vec::new())
+        } else {
+            self.sleep_in_executor(sockets, bell).await
+        };
+        bell.answer();
+        found
+    }
+
+    fn sleep(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<()> {
+        if let Some(spin) = self.spin {
+            let started = Instant::now();
+            while started.elapsed() < spin {
+                if bell.has_rung() || sockets.look()? {
+                    return Ok(());
+                }
+                std::hint::spin_loop();
+            }
+        }
+        let time_max = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if bell.may_sleep() { sockets.sleep(time_max) } else { Ok(()) }
+    }
+
+    async fn sleep_in_executor(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<Vec<Found>> {
+        let time_max = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let mut timer = pin!(time_max.map(Timer::new));
+        let queries = &mut self.queries;
+        if !bell.may_sleep() {
+            return Ok(std::future::poll_fn(|context| Poll::Ready(look(queries, context))).await);
+        }
+        let found = std::future::poll_fn(|context| {
+            let found = look(queries, context);
             let is_readable = match sockets.poll_ready(context) {
                 Ok(polled) => polled.is_ready(),
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            if has_rung || is_readable || woken.is_anything() {
-                Poll::Ready(Ok(woken))
-            } else {
-                Poll::Pending
-            }
+            let is_late = timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(context).is_ready());
+            if is_readable || is_late || !found.is_empty() { Poll::Ready(Ok(found)) } else { Poll::Pending }
         })
         .await;
-        self.last = Instant::now();
-        woken
+        self.last_breath = Instant::now();
+        self.has_chores = true;
+        found
+    }
+
+    async fn breathe(&mut self) {
+        glommio::timer::sleep(BREATH).await;
+        self.has_chores = false;
+        self.last_breath = Instant::now();
     }
 }
 
-fn look<F: Future + Unpin>(awaited: &mut Awaited<F>, context: &mut Context<'_>) -> Woken<F::Output> {
+fn look(queries: &mut Vec<Reading>, context: &mut Context<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    awaited.queries.retain_mut(|query| match query.as_mut().poll(context) {
+    queries.retain_mut(|query| match Pin::as_mut(query).poll(context) {
         Poll::Pending => true,
         Poll::Ready(answer) => {
             found.push(answer);
             false
         }
     });
-    Woken {
-        committed: poll_and_take(&mut awaited.commit, context),
-        is_sync_due: poll_and_take(&mut awaited.sync_timer, context).is_some(),
-        found,
-    }
-}
-
-/// Polls a future that may be there, and takes it out when it is done.
-fn poll_and_take<F: Future + Unpin>(future: &mut Option<F>, context: &mut Context<'_>) -> Option<F::Output> {
-    match Pin::new(future.as_mut()?).poll(context) {
-        Poll::Pending => None,
-        Poll::Ready(output) => {
-            *future = None;
-            Some(output)
-        }
-    }
+    found
 }

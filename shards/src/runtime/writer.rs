@@ -1,14 +1,15 @@
-//! Carries batches to the disk: one write, one `fdatasync`, one at a time.
+//! Carries batches to the disk: one write, one `fdatasync`, one at a time. Blocks: it is used on the
+//! log's own thread, and by a shard that ends.
 
 use super::bell::Bell;
 use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
 use crate::log::{Batch, Durability, SealedSegment, SegmentNumber};
 use crate::shard::Storage;
 use crate::types::ShardId;
-use glommio::GlommioError;
-use glommio::io::{BufferedFile, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a batch is not on disk.
@@ -61,7 +62,7 @@ impl Operation {
 }
 
 /// Decides whether an operation fails instead of being done. In life there is none.
-pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error>>;
+pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error> + Send>;
 
 /// Where and how a shard's segments are kept.
 #[derive(Clone, Debug)]
@@ -80,6 +81,7 @@ pub struct Writer {
     next: Next,
     next_number: SegmentNumber,
     next_capacity_bytes: u64,
+    is_first_open: bool,
     preparer: Preparer,
     bell: Arc<Bell>,
     reply: flume::Sender<Prepared>,
@@ -101,7 +103,7 @@ enum Next {
 struct OpenSegment {
     number: SegmentNumber,
     path: PathBuf,
-    file: BufferedFile,
+    file: File,
 }
 
 impl Writer {
@@ -120,6 +122,7 @@ impl Writer {
             next: Next::Ordered,
             next_number: first,
             next_capacity_bytes: first_capacity_bytes,
+            is_first_open: false,
             preparer,
             bell,
             reply,
@@ -157,6 +160,7 @@ impl Writer {
             && let Ok(prepared) = self.prepared.try_recv()
         {
             self.take_prepared(prepared);
+            self.open_first();
             if let Next::Failed(error) = &self.next {
                 let shard = self.options.shard.0;
                 tracing::error!(shard, %error, "no next segment: messages are refused once the open one is full");
@@ -167,6 +171,28 @@ impl Writer {
             Next::Ordered => Storage::Preparing,
             Next::Failed(error) => Storage::LastSegment(error.reason()),
         }
+    }
+
+    /// Opens the first segment before there is a batch for it, so that the one after it is made ready
+    /// before people talk. Should it fail, the first batch finds out.
+    fn open_first(&mut self) {
+        if self.is_first_open {
+            return;
+        }
+        if let Next::Ready(path) = &self.next
+            && let Ok(file) = open(path)
+        {
+            self.open = Some(OpenSegment { number: self.next_number, path: path.clone(), file });
+            self.order_after(self.next_number);
+        }
+    }
+
+    /// Orders the segment after `number`, which is in use now.
+    fn order_after(&mut self, number: SegmentNumber) {
+        self.is_first_open = true;
+        self.next_number = number.next();
+        self.next_capacity_bytes = self.options.segment_bytes;
+        self.order();
     }
 
     /// Orders the next segment again when it could not be made. To be called about once a second.
@@ -186,48 +212,42 @@ impl Writer {
     /// # Errors
     /// After [`CommitError::Prepare`] the same batch may be tried again; after
     /// [`CommitError::File`] its segment is left as it is, and the batch belongs into a fresh one.
-    pub async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
         if let Some(sealed) = &batch.seals {
-            self.leave(sealed).await?;
+            self.leave(sealed)?;
         }
         if self.open.is_none() {
-            self.open_next(batch.segment).await?;
+            self.open_next(batch.segment)?;
         }
-        let written = self.write(batch).await;
+        let written = self.write(batch);
         if written.is_err() {
             self.abandon();
         }
         written
     }
 
-    async fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
         self.fail(Operation::Write)?;
         let segment = self.segment();
         assert_eq!(segment.number, batch.segment, "a batch is written to the segment it was made for");
-        // glommio takes the buffer and keeps it; the copy costs less than what it saves in
-        // bookkeeping, and the batch stays whole in case it must be written again.
-        let written = segment.file.write_at(batch.bytes.clone(), batch.offset_bytes).await;
-        let written = written.map_err(|error| segment.error("write to", error))?;
-        if written != batch.bytes.len() {
-            let short = io::Error::new(io::ErrorKind::WriteZero, "only a part was written");
-            return Err(segment.failed("write to", short));
-        }
+        let written = segment.file.write_all_at(&batch.bytes, batch.offset_bytes);
+        written.map_err(|error| segment.failed("write to", error))?;
         self.has_unsynced = true;
         match self.options.durability {
-            Durability::Commit => self.sync().await,
+            Durability::Commit => self.sync(),
             Durability::Interval(_) | Durability::None => Ok(()),
         }
     }
 
     /// Syncs what is written. A sync that failed is never tried again as if it could succeed: the
     /// kernel may have dropped what it could not write.
-    pub async fn sync(&mut self) -> Result<(), CommitError> {
+    pub fn sync(&mut self) -> Result<(), CommitError> {
         if !std::mem::take(&mut self.has_unsynced) || self.open.is_none() {
             return Ok(());
         }
         self.fail(Operation::Sync)?;
         let segment = self.segment();
-        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
+        segment.file.sync_data().map_err(|error| segment.failed("sync", error))
     }
 
     /// Whether something written waits to be synced.
@@ -242,45 +262,45 @@ impl Writer {
     }
 
     /// Leaves the open segment: seals it, unless writing to it has failed before.
-    async fn leave(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+    fn leave(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
         if sealed.is_abandoned {
             self.abandon();
             return Ok(());
         }
-        self.seal(sealed).await
+        self.seal(sealed)
     }
 
     /// Finishes the open segment: all before the seal is on disk before the seal is written, so
     /// that the seal proves it. Then what was not used is cut off.
-    pub async fn seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
-        let done = self.try_seal(sealed).await;
+    pub fn seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        let done = self.try_seal(sealed);
         self.abandon();
         done
     }
 
-    async fn try_seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
-        self.sync().await?;
+    fn try_seal(&mut self, sealed: &SealedSegment) -> Result<(), CommitError> {
+        self.sync()?;
         if self.open.is_none() {
             return Ok(());
         }
         self.fail(Operation::Seal)?;
         let segment = self.segment();
-        let written = segment.file.write_at(sealed.frame.clone(), sealed.end_offset_bytes).await;
-        written.map_err(|error| segment.error("seal", error))?;
+        let written = segment.file.write_all_at(&sealed.frame, sealed.end_offset_bytes);
+        written.map_err(|error| segment.failed("seal", error))?;
         let end = sealed.end_offset_bytes + sealed.frame.len() as u64;
-        segment.file.truncate(end).await.map_err(|error| segment.error("truncate", error))?;
-        segment.file.fdatasync().await.map_err(|error| segment.error("sync", error))
+        segment.file.set_len(end).map_err(|error| segment.failed("truncate", error))?;
+        segment.file.sync_data().map_err(|error| segment.failed("sync", error))
     }
 
-    async fn open_next(&mut self, number: SegmentNumber) -> Result<(), CommitError> {
+    fn open_next(&mut self, number: SegmentNumber) -> Result<(), CommitError> {
         // Where sealing failed, the segment after it was never opened: recovery removes it.
         while self.next_number < number {
-            self.await_next().await;
+            self.await_next();
             self.next_number = self.next_number.next();
             self.order();
         }
         assert_eq!(number, self.next_number, "segments are used in the order of their numbers");
-        self.await_next().await;
+        self.await_next();
         let path = match std::mem::replace(&mut self.next, Next::Ordered) {
             Next::Ready(path) => path,
             Next::Failed(error) => {
@@ -289,22 +309,19 @@ impl Writer {
             }
             Next::Ordered => unreachable!("what was ordered has just been taken"),
         };
-        self.next_number = number.next();
-        self.next_capacity_bytes = self.options.segment_bytes;
-        self.order();
+        self.order_after(number);
         let failed = |source| CommitError::File { what: "open", path: path.clone(), source };
         if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
             return Err(failed(error));
         }
-        let opened = OpenOptions::new().read(true).write(true).buffered_open(&path).await;
-        let file = opened.map_err(|error| failed(io_error(error)))?;
+        let file = open(&path).map_err(failed)?;
         self.open = Some(OpenSegment { number, path, file });
         Ok(())
     }
 
-    async fn await_next(&mut self) {
+    fn await_next(&mut self) {
         if matches!(self.next, Next::Ordered) {
-            let prepared = self.prepared.recv_async().await;
+            let prepared = self.prepared.recv();
             self.take_prepared(prepared.expect("this writer keeps a sender of its own channel"));
         }
     }
@@ -320,21 +337,12 @@ impl Writer {
     }
 }
 
-impl OpenSegment {
-    fn error(&self, what: &'static str, error: GlommioError<()>) -> CommitError {
-        self.failed(what, io_error(error))
-    }
-
-    fn failed(&self, what: &'static str, source: io::Error) -> CommitError {
-        CommitError::File { what, path: self.path.clone(), source }
-    }
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
 }
 
-/// The system's own error in glommio's, whose other kinds files do not have.
-fn io_error(error: GlommioError<()>) -> io::Error {
-    match error {
-        GlommioError::IoError(error) => error,
-        GlommioError::EnhancedIoError { source, .. } => source,
-        other => io::Error::other(other.to_string()),
+impl OpenSegment {
+    fn failed(&self, what: &'static str, source: io::Error) -> CommitError {
+        CommitError::File { what, path: self.path.clone(), source }
     }
 }

@@ -36,6 +36,12 @@ pub struct Queues {
     pub held: usize,
     /// Lookups of stored messages that are not answered.
     pub lookups: usize,
+    /// Rooms that are being read.
+    pub taking_up: usize,
+    /// Requests that wait for one of them, at most.
+    pub waiting_for_room: usize,
+    /// Events that wait until connections were written.
+    pub delayed: usize,
     /// Entries that wait because a channel was full, at the last flush.
     pub overflow: u64,
     /// Connections that are not read because a channel is full.
@@ -65,6 +71,22 @@ impl<S: Surface> Shard<S> {
         })
     }
 
+    /// How many rooms are in memory whose home is here.
+    pub fn room_count(&self) -> usize {
+        self.homes.rooms().count()
+    }
+
+    /// Bytes that wait in all outboxes here, as they are counted.
+    pub fn waiting_bytes(&self) -> usize {
+        self.outboxes.waiting_bytes()
+    }
+
+    /// The same, added up.
+    pub fn outbox_bytes(&self) -> usize {
+        let length = |id| self.outbox(id).map_or(0, <[u8]>::len);
+        self.connections.ids().into_iter().map(length).sum()
+    }
+
     /// How many names are held whose home is here, those in their grace time too.
     pub fn user_count(&self) -> usize {
         self.homes.user_count()
@@ -72,10 +94,14 @@ impl<S: Surface> Shard<S> {
 
     /// How much waits.
     pub fn queues(&self) -> Queues {
+        let (taking_up, waiting_for_room) = self.homes.taking_up();
         Queues {
             deferred: self.deferred.len(),
             held: self.homes.held_events(),
             lookups: self.homes.archive.waiting(),
+            taking_up,
+            waiting_for_room,
+            delayed: self.outboxes.delayed.len(),
             overflow: self.counters.mesh_overflow_entries,
             parked: self.parked.len(),
             departing: self.homes.rooms().map(Room::departing).sum(),

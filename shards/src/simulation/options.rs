@@ -103,6 +103,7 @@ impl Climate {
             flood: FloodLimit { messages_per_second: 0, burst: 0 },
             connections_per_address: 0,
             outbox_bytes_max,
+            outbox_total_bytes_max: outbox_bytes_max * if chance.one_in(3) { 4 } else { 64 },
             login: Duration::from_secs(60),
         };
         Climate {
@@ -113,7 +114,7 @@ impl Climate {
                 retention: Retention { age_max: None, bytes_max },
                 channel_batches_max: [1, 4, 64][chance.below(3)],
             },
-            habits: Habits { users: options.users, padding_max: outbox_bytes_max / 40, rooms_max: 4 },
+            habits: Habits { users: options.users, padding_max: outbox_bytes_max / 40, rooms_max: 4, side_rooms: 0..1 },
             socket_bytes: outbox_bytes_max / 2,
         }
     }

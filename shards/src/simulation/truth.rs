@@ -194,18 +194,6 @@ impl Truth {
         }
     }
 
-    /// After a start, each room goes on from its newest message.
-    pub fn check_heads(&self, heads: &[(String, u64)]) -> Checked {
-        let heads: HashMap<&str, u64> = heads.iter().map(|(name, head)| (name.as_str(), *head)).collect();
-        for (room, name) in self.rooms() {
-            let (stored, found) = (self.head(room), heads.get(name).copied().unwrap_or(0));
-            if found < stored || (self.needs_sync && found != stored) {
-                return Err(format!("{name} has messages up to #{stored}, and a start finds #{found}"));
-            }
-        }
-        Ok(())
-    }
-
     /// What a whole log gives is what was stored, but for what has expired.
     pub fn check_all(&self, found: &[(String, u64, String)]) -> Checked {
         let mut counts: HashMap<RoomIndex, u64> = HashMap::new();

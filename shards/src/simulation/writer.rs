@@ -63,6 +63,7 @@ pub struct Writer {
     next: Next,
     next_number: SegmentNumber,
     next_capacity_bytes: u64,
+    is_first_open: bool,
     has_unsynced: bool,
     commit: Option<Commit>,
 }
@@ -84,18 +85,38 @@ impl Writer {
             next: Next::Ordered,
             next_number: first,
             next_capacity_bytes: segment_bytes,
+            is_first_open: false,
             has_unsynced: false,
             commit: None,
         }
     }
 
     /// Whether there is a segment to go on with.
-    pub fn next_storage(&self) -> Storage {
+    pub fn next_storage(&mut self, disk: &Disk) -> Storage {
+        self.open_first(disk);
         match self.next {
             Next::Ready => Storage::Ready,
             Next::Ordered => Storage::Preparing,
             Next::Failed => Storage::LastSegment("the disk is full"),
         }
+    }
+
+    /// The first segment is opened before there is a batch for it.
+    fn open_first(&mut self, disk: &Disk) {
+        if self.is_first_open || self.next != Next::Ready {
+            return;
+        }
+        if let Ok(handle) = disk.open((self.shard, StoredFile::Segment(self.next_number), false)) {
+            self.open = Some((self.next_number, handle));
+            self.order_after(self.next_number);
+        }
+    }
+
+    fn order_after(&mut self, number: SegmentNumber) {
+        self.is_first_open = true;
+        self.next_number = number.next();
+        self.next_capacity_bytes = self.segment_bytes;
+        self.next = Next::Ordered;
     }
 
     pub fn retry_next(&mut self) {
@@ -311,8 +332,7 @@ impl Writer {
         if !is_ready {
             return Err(CommitError::Prepare);
         }
-        self.next_number = number.next();
-        self.next_capacity_bytes = self.segment_bytes;
+        self.order_after(number);
         let handle =
             disk.open((self.shard, StoredFile::Segment(number), false)).map_err(|_| CommitError::File)?;
         self.open = Some((number, handle));

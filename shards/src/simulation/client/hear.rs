@@ -201,6 +201,10 @@ impl Client {
             }
             other => return Err(format!("{other:?} was asked")),
         }
+        let floor = self.floors.remove(&room).unwrap_or(0);
+        if head < floor {
+            return Err(format!("the newest is #{head}, and #{floor} was on disk before it was asked"));
+        }
         let expired = hearing.truth.expired(room);
         let wanted = head.min(15);
         let is_lenient = hearing.leniency.may_expire || hearing.leniency.has_faults;

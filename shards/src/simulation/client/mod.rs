@@ -88,6 +88,8 @@ pub struct Client {
     pub rooms: BTreeMap<RoomIndex, Attendance>,
     /// Of each room, the number up to which it has seen everything.
     pub seen: BTreeMap<RoomIndex, u64>,
+    /// Of each room that it asked to join, the newest number at that time: it may not be told less.
+    floors: BTreeMap<RoomIndex, u64>,
     pub asked: VecDeque<Asked>,
     unanswered: Vec<Said>,
     refused: usize,
@@ -139,6 +141,7 @@ impl Client {
             favourites,
             rooms: BTreeMap::new(),
             seen: BTreeMap::new(),
+            floors: BTreeMap::new(),
             asked: VecDeque::new(),
             unanswered: Vec::new(),
             refused: 0,

@@ -4,13 +4,16 @@ use super::super::chance::Chance;
 use super::super::truth::{RoomIndex, Truth};
 use super::{Asked, AskedPage, Client, Said};
 use std::fmt::Write;
+use std::ops::Range;
 
 /// How long texts may be, and who there is to whisper to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Habits {
     pub users: usize,
     pub padding_max: usize,
     pub rooms_max: usize,
+    /// Rooms that are nobody's favourites, by index.
+    pub side_rooms: Range<RoomIndex>,
 }
 
 impl Client {
@@ -29,6 +32,7 @@ impl Client {
 
     fn join(&mut self, room: RoomIndex, truth: &Truth, lines: &mut String) {
         push(lines, format_args!("join {}", truth.name(room)));
+        self.floors.insert(room, truth.head(room));
         self.asked.push_back(Asked::Join(room));
         if self.watches && truth.name(room) != "general" {
             push(lines, format_args!("who {}", truth.name(room)));
@@ -148,14 +152,22 @@ impl Client {
     fn go(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
         let away: Vec<RoomIndex> =
             self.favourites.iter().copied().filter(|room| !self.rooms.contains_key(room)).collect();
-        if away.is_empty() || self.rooms.len() >= habits.rooms_max || !self.asked.is_empty() {
+        if self.rooms.len() >= habits.rooms_max || !self.asked.is_empty() {
             return;
         }
-        let new = away[chance.below(away.len())];
+        // Now and then a room that others seldom are in: it is read from the disk, and let go of.
+        let side = habits.side_rooms.start + chance.below(habits.side_rooms.len());
+        let is_aside = chance.one_in(3) && !self.rooms.contains_key(&side);
+        let new = match away.len() {
+            _ if is_aside => side,
+            0 => return,
+            count => away[chance.below(count)],
+        };
         let old = self.any_room(chance).filter(|_| chance.one_in(2));
         let Some(old) = old else { return self.join(new, truth, lines) };
         push(lines, format_args!("move {} {}", truth.name(old), truth.name(new)));
         self.part(old);
+        self.floors.insert(new, truth.head(new));
         self.asked.push_back(Asked::Move { old: Some(old), new: Some(new) });
     }
 

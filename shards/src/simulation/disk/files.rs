@@ -3,12 +3,12 @@
 use super::super::mutation::{end_of_recovered, mutated};
 use super::{Disk, Name};
 use madang_shards::log::{
-    Files, FilesError, IndexFiles, Operation, SegmentNumber, SnapshotRoom, SnapshotScope, StoredFile,
-    directory_name, file_name, index_file_name, write_snapshot,
+    Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SegmentNumber,
+    StoredFile, directory_name, file_name, index_file_name,
 };
 use madang_shards::types::ShardId;
 use rkyv::util::AlignedVec;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ fn path((shard, file, _): Name) -> PathBuf {
     let name = match file {
         StoredFile::Segment(segment) => file_name(segment),
         StoredFile::Index(segment) => index_file_name(segment),
-        StoredFile::Snapshot => "rooms.snapshot".to_owned(),
+        StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
     };
     Path::new("disk").join(directory_name(shard)).join(name)
 }
@@ -112,10 +112,18 @@ impl IndexFiles for Disk {
         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
     }
 
-    fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError> {
-        let name = (scope.directory, StoredFile::Snapshot, false);
-        let encoded = write_snapshot(Vec::new(), scope, rooms);
-        let written = encoded.and_then(|(bytes, _)| self.replace(name, &bytes));
+    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
+        Ok(self.read_end((shard, StoredFile::Snapshot, false), SNAPSHOT_BLOCK_BYTES))
+    }
+
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let name = (shard, StoredFile::Snapshot, false);
+        let mut bytes = Vec::new();
+        let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
         written.map_err(failed(name, Operation::Index))
     }
 

@@ -249,7 +249,14 @@ impl Disk {
         Some(contents[start..contents.len().min(start.saturating_add(bytes))].to_vec())
     }
 
-    /// The names that start with a directory.
+    /// The last `bytes` of a file; `None` when there is no such file.
+    pub fn read_end(&self, name: Name, bytes: usize) -> Option<Vec<u8>> {
+        let inner = self.lock();
+        let contents = inner.files[*inner.names.get(&name)?].contents();
+        Some(contents[contents.len().saturating_sub(bytes)..].to_vec())
+    }
+
+    /// All names.
     pub fn names(&self) -> Vec<Name> {
         self.lock().names.keys().copied().collect()
     }

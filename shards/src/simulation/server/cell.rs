@@ -4,8 +4,8 @@ use super::indexes::{IndexDone, Job, Jobs};
 use super::{Haste, World};
 
 use madang_shards::log::{
-    Answer, Durability, FoundPage, PageQuery, QueryFault, ReadRequest, SealedSegment, SegmentNumber, Step,
-    StoredFile,
+    Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SealedSegment, SegmentNumber, Step, StoredFile,
+    StoredQuery,
 };
 use madang_shards::shard::{Ended, LookupId, Shard, Storage};
 use madang_shards::types::ConnectionId;
@@ -45,14 +45,15 @@ pub struct Cell {
     pub ready: Vec<Readiness>,
     readable: VecDeque<ConnectionId>,
     pub lines: BTreeMap<ConnectionId, Line>,
-    queries: Vec<(LookupId, PageQuery)>,
-    found: Vec<(LookupId, Result<FoundPage, QueryFault>)>,
+    queries: Vec<(LookupId, StoredQuery)>,
+    found: Vec<(LookupId, Result<QueryOutcome, QueryFault>)>,
     pub index_done: VecDeque<IndexDone>,
     pub has_ticked: bool,
     phase: Phase,
     closing_ticks: u8,
     is_sealing: bool,
     last_sealed: Option<SealedSegment>,
+    is_snapshot_due: bool,
     is_finished: bool,
     /// What the operator would read.
     pub notes: Vec<String>,
@@ -82,6 +83,7 @@ impl Cell {
             closing_ticks: 0,
             is_sealing: false,
             last_sealed: None,
+            is_snapshot_due: false,
             is_finished: false,
             notes: Vec::new(),
             outbox_bytes_max: 0,
@@ -89,22 +91,19 @@ impl Cell {
     }
 
     /// Hears what queries found, and that the disk is done with a commit.
-    pub fn take_finished(&mut self, world: &mut World<'_>) -> bool {
+    pub fn take_finished(&mut self) -> bool {
         let mut has_done = !self.found.is_empty();
-        self.shard.begin_turn(world.now);
         for (lookup, found) in std::mem::take(&mut self.found) {
-            if let Err(fault) = &found {
-                self.notes.push(format!("a lookup fails: {fault}"));
-            }
-            if let Err(
-                QueryFault::IndexMissing { directory, segment }
-                | QueryFault::IndexDamaged { directory, segment, .. },
-            ) = found
-                && self.shard.archive().may_mend(lookup, directory, segment)
-            {
-                self.index_done.push_back(IndexDone::Wanted { directory, segment, lookup });
-            } else {
-                self.shard.query_done(lookup, found);
+            match found {
+                Err(fault) if self.shard.archive().may_mend(lookup, &fault) => {
+                    self.index_done.push_back(IndexDone::Wanted { fault, lookup });
+                }
+                found => {
+                    if let Err(fault) = &found {
+                        self.notes.push(format!("a lookup fails: {fault}"));
+                    }
+                    self.shard.query_done(lookup, found);
+                }
             }
         }
         let Some(Committed { batch, synced, result }) = self.finished.take() else { return has_done };
@@ -113,6 +112,7 @@ impl Cell {
             if let Some(sealed) = self.last_sealed.take() {
                 self.shard.archive().leave(&sealed, sealed.number.next());
             }
+            self.is_snapshot_due = true;
             self.is_finished = true;
             return has_done;
         }
@@ -142,10 +142,11 @@ impl Cell {
         has_done
     }
 
-    pub fn look_after_storage(&mut self) {
+    pub fn look_after_storage(&mut self, disk: &Disk) {
         // While a commit is under way the runtime has no writer to ask.
-        if !self.writer.is_committing() && !matches!(self.shard.storage(), Storage::Failing(_)) {
-            self.shard.set_storage(self.writer.next_storage());
+        if !self.writer.is_committing() && self.finished.is_none() && !matches!(self.shard.storage(), Storage::Failing(_)) {
+            let storage = self.writer.next_storage(disk);
+            self.shard.set_storage(storage);
         }
     }
 
@@ -272,13 +273,15 @@ impl Cell {
             has_done = true;
             match done {
                 IndexDone::Written => self.shard.archive().index_written(),
-                IndexDone::Snapshot => {}
-                IndexDone::Wanted { directory, segment, lookup } => {
-                    jobs.order(self.shard.id(), Job::Rebuild { directory, segment, lookup });
+                IndexDone::Snapshot(scope) => {
+                    scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
+                }
+                IndexDone::Wanted { fault, lookup } => {
+                    jobs.order(self.shard.id(), Job::Rebuild { fault, lookup });
                 }
                 IndexDone::Rebuilt { lookup, is_there: true, .. } => self.shard.archive().ask_again(lookup),
-                IndexDone::Rebuilt { directory, segment, lookup, is_there: false } => {
-                    self.shard.query_done(lookup, Err(QueryFault::IndexMissing { directory, segment }));
+                IndexDone::Rebuilt { fault, lookup, is_there: false } => {
+                    self.shard.query_done(lookup, Err(fault));
                 }
             }
         }
@@ -288,9 +291,10 @@ impl Cell {
             if is_snapshot_due {
                 jobs.order(self.shard.id(), Job::Snapshot);
             }
-            if self.is_finished {
-                jobs.order(self.shard.id(), Job::Snapshot);
-            }
+            has_done = true;
+        }
+        if std::mem::take(&mut self.is_snapshot_due) {
+            jobs.order(self.shard.id(), Job::Snapshot);
             has_done = true;
         }
         while self.queries.len() < QUERIES_MAX
@@ -403,7 +407,7 @@ impl Cell {
     }
 
     pub fn is_finished(&self) -> bool {
-        self.is_finished && self.index_done.is_empty()
+        self.is_finished && !self.is_snapshot_due && self.index_done.is_empty()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -420,6 +424,9 @@ impl Cell {
 
 /// A read as the runtime's reader does it; `None` when there is no such file.
 fn read(disk: &Disk, request: &ReadRequest) -> Option<Vec<u8>> {
+    if request.file == StoredFile::SnapshotEnd {
+        return disk.read_end((request.directory, StoredFile::Snapshot, false), request.bytes);
+    }
     let name = (request.directory, request.file, false);
     let found = disk.read(name, request.offset_bytes, request.bytes);
     if found.is_some() {

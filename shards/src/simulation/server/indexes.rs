@@ -2,7 +2,8 @@
 
 use super::World;
 use madang_shards::log::{
-    IndexFiles, Removed, Retention, SegmentIndex, SegmentNumber, rebuild_index, renew_snapshot, retain,
+    IndexFiles, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile,
+    rebuild_index, remake_snapshot, renew_snapshot, retain,
 };
 use madang_shards::shard::LookupId;
 use madang_shards::types::ShardId;
@@ -13,23 +14,21 @@ use std::time::{Duration, SystemTime};
 pub enum Job {
     Write(SegmentIndex),
     Snapshot,
-    Rebuild { directory: ShardId, segment: SegmentNumber, lookup: LookupId },
+    Rebuild { fault: QueryFault, lookup: LookupId },
 }
 
 /// What a shard hears of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum IndexDone {
     Written,
-    Snapshot,
-    /// A lookup has missed an index: not done yet, to be ordered.
+    Snapshot(Option<SnapshotScope>),
+    /// A lookup has missed a file: not done yet, to be ordered.
     Wanted {
-        directory: ShardId,
-        segment: SegmentNumber,
+        fault: QueryFault,
         lookup: LookupId,
     },
     Rebuilt {
-        directory: ShardId,
-        segment: SegmentNumber,
+        fault: QueryFault,
         lookup: LookupId,
         is_there: bool,
     },
@@ -69,16 +68,20 @@ impl Jobs {
                 IndexDone::Written
             }
             Job::Snapshot => {
-                let _ = renew_snapshot(disk, shard);
-                IndexDone::Snapshot
+                let renewed = renew_snapshot(disk, shard, false).ok().flatten();
+                IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
             }
-            Job::Rebuild { directory, segment, lookup } => {
-                let made = rebuild_index(disk, directory, segment);
-                self.notes.push(format!(
-                    "the index of segment {segment} of shard {directory} is made again: {made:?}"
-                ));
+            Job::Rebuild { fault, lookup } => {
+                let made = match fault.mendable() {
+                    Some((directory, StoredFile::Index(segment))) => rebuild_index(disk, directory, segment),
+                    Some((directory, _)) => {
+                        remake_snapshot(disk, directory, false).map(|_| ()).map_err(Into::into)
+                    }
+                    None => Ok(()),
+                };
+                self.notes.push(format!("what a lookup misses is made again: {fault}: {made:?}"));
                 let is_there = made.is_ok();
-                IndexDone::Rebuilt { directory, segment, lookup, is_there }
+                IndexDone::Rebuilt { fault, lookup, is_there }
             }
         };
         if matches!(done, IndexDone::Written) {

@@ -74,8 +74,8 @@ impl Server {
     /// One turn of a shard. Whether it did anything.
     pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {
         let cell = &mut self.cells[index];
-        let mut has_done = cell.take_finished(world);
-        cell.look_after_storage();
+        let mut has_done = cell.take_finished();
+        cell.look_after_storage(world.disk);
         cell.shard.begin_turn(world.now);
         has_done |= cell.take_input(haste, world);
         has_done |= self.take_mesh(index, haste, world);

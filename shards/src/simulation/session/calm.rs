@@ -70,6 +70,12 @@ impl Session {
                 return Err(format!("something waits at rest: {queues:?}"));
             }
         }
+        for cell in &server.cells {
+            let (counted, there) = (cell.shard.waiting_bytes(), cell.shard.outbox_bytes());
+            if counted != there {
+                return Err(format!("{counted} bytes are said to wait in outboxes, and {there} do"));
+            }
+        }
         self.check_answers()?;
         self.check_names()?;
         self.check_memberships()

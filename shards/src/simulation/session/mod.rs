@@ -74,14 +74,16 @@ pub fn run(options: Options) -> Outcome {
 impl Session {
     fn new(options: Options) -> Session {
         let mut chance = Chance::new(options.seed);
-        let climate = Climate::of(&options, &mut chance);
+        let mut climate = Climate::of(&options, &mut chance);
         let mut truth = Truth::new(climate.start.durability == Durability::Commit);
         let lobby = truth.room("general");
         let rooms: Vec<usize> = (0..options.rooms)
             .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
             .collect();
+        let favoured = rooms.len().div_ceil(2);
+        climate.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
-            let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(rooms.len())]).collect();
+            let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
             favourites.sort_unstable();
             favourites.dedup();
             if chance.one_in(2) {
@@ -160,7 +162,9 @@ impl Session {
             }
             77..=96 => self.disk_moves()?,
             97 => {
-                let wait_ms = self.chance.below(1500) as u64;
+                // Long enough for rooms at rest to be let go of, now and then.
+                let is_long = self.chance.one_in(8);
+                let wait_ms = self.chance.below(if is_long { 40_000 } else { 1500 }) as u64;
                 self.trace.note(format_args!("{wait_ms} ms pass"));
                 self.pass_ms(wait_ms);
             }
@@ -212,6 +216,7 @@ impl Session {
         let notes = server.take_notes();
         let queues = server.cells[index].shard.queues();
         let outbox = std::mem::take(&mut server.cells[index].outbox_bytes_max);
+        let waiting_bytes = server.cells[index].shard.waiting_bytes();
         let (channel, channel_max) = server.fullest_channel();
         if has_done {
             trace.note(format_args!("shard {index} turns: {queues:?}"));
@@ -225,7 +230,12 @@ impl Session {
         if outbox > outbox_bytes_max {
             return Err(format!("an outbox holds {outbox} bytes, more than {outbox_bytes_max}"));
         }
-        if channel > channel_max || queues.lookups > 4096 + 4096 || queues.deferred > 16_384 {
+        let total_bytes_max = self.climate.start.settings.outbox_total_bytes_max;
+        let slack_bytes = total_bytes_max / 4 + 4 * outbox_bytes_max;
+        if waiting_bytes > total_bytes_max + slack_bytes {
+            return Err(format!("{waiting_bytes} bytes wait in all outboxes, of {total_bytes_max}"));
+        }
+        if channel > channel_max || queues.lookups > 4096 + 4096 || queues.deferred > 16_384 || queues.waiting_for_room > 16_384 {
             return Err(format!("a queue is past its bound: {queues:?}, a channel holds {channel}"));
         }
         Ok(has_done)

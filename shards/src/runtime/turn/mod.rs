@@ -1,0 +1,92 @@
+//! A shard's turn: take what is there, decide, hand on, write each connection once, wait.
+
+mod commits;
+mod input;
+mod lookups;
+mod output;
+mod stage;
+
+pub use commits::Commits;
+pub use input::Inlet;
+pub use lookups::Lookups;
+pub use output::Outlet;
+pub use stage::Stage;
+
+use super::bell::Bell;
+use super::clock::Clock;
+use super::sockets::Sockets;
+use super::wait::Rest;
+use super::writer::CommitError;
+use crate::connection::Surface;
+use crate::mesh::MeshPort;
+use crate::shard::Shard;
+use std::sync::Arc;
+
+/// A shard with everything it turns on.
+pub struct Turning<S: Surface> {
+    pub shard: Shard<S>,
+    pub sockets: Sockets,
+    pub port: MeshPort,
+    pub bell: Arc<Bell>,
+    pub clock: Clock,
+    pub stage: Stage,
+    pub inlet: Inlet,
+    pub outlet: Outlet,
+    pub commits: Commits,
+    pub lookups: Lookups,
+    pub rest: Rest,
+}
+
+impl<S: Surface> Turning<S> {
+    /// Turns until the server is drained.
+    ///
+    /// # Errors
+    /// When the log or the readiness set fails: the process must end.
+    pub async fn run(mut self) -> Result<(), TurnError> {
+        loop {
+            self.look_after_storage();
+            self.shard.begin_turn(self.clock.now());
+            self.take_input()?;
+            self.take_mesh();
+            self.take_tick();
+            self.enter_phase();
+            self.flush_mesh();
+            self.start_commit();
+            self.start_queries();
+            self.flush_sockets();
+            if self.is_finished() {
+                return self.finish().await;
+            }
+            self.rest().await?;
+        }
+    }
+
+    /// Waits for something to happen, or breathes when there is more to do.
+    async fn rest(&mut self) -> Result<(), TurnError> {
+        let is_busy = self.has_input() || self.shard.has_work() || self.can_commit();
+        self.report_idleness(is_busy);
+        let Turning { rest, sockets, bell, .. } = self;
+        let found = if is_busy {
+            rest.between_turns(bell).await
+        } else {
+            rest.until_woken(sockets, bell).await.map_err(TurnError::Sockets)?
+        };
+        self.commits.is_sync_due |= self.rest.take_sync_due();
+        for (id, found) in found {
+            self.finish_query(id, found);
+        }
+        self.finish_commit();
+        Ok(())
+    }
+}
+
+/// Why a shard cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// Messages cannot be stored.
+    #[error("the log cannot be written: {0}")]
+    Commit(CommitError),
+    /// Sockets cannot be waited for.
+    #[error("the readiness set failed: {0}")]
+    Sockets(std::io::Error),
+}

@@ -1,0 +1,77 @@
+//! The second half of a turn: batches for other shards, and one write for each connection that has
+//! something to send.
+
+use super::Turning;
+use crate::connection::Surface;
+use crate::shard::Ended;
+use crate::types::ConnectionId;
+use rustix::fd::OwnedFd;
+use rustix::net::{self, RecvFlags, Shutdown};
+use std::sync::atomic::Ordering;
+
+/// A closed connection's peer gets so many seconds to read the last words.
+const LINGER_SECONDS: u8 = 3;
+const LINGERING_MAX: usize = 4096;
+
+/// What goes out, and the connections that are closed but still read out.
+#[derive(Default)]
+pub struct Outlet {
+    dirty: Vec<ConnectionId>,
+    ended: Vec<Ended>,
+    /// Each with the seconds it has left.
+    lingering: Vec<(OwnedFd, u8)>,
+}
+
+impl Outlet {
+    /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
+    pub fn tick(&mut self, buffer: &mut [u8]) {
+        self.lingering.retain_mut(|(descriptor, seconds_left)| {
+            *seconds_left = seconds_left.saturating_sub(1);
+            *seconds_left > 0 && !is_read_out(descriptor, buffer)
+        });
+    }
+}
+
+impl<S: Surface> Turning<S> {
+    pub(super) fn flush_mesh(&mut self) {
+        let delivered = self.shard.flush_mesh(&mut self.port);
+        self.stage.status().entries_sent.fetch_add(delivered.entries as u64, Ordering::AcqRel);
+        self.port.ring();
+    }
+
+    /// Writes each connection that has something to send, once, and lets go of those that ended.
+    pub(super) fn flush_sockets(&mut self) {
+        let Outlet { dirty, ended, lingering } = &mut self.outlet;
+        self.shard.take_dirty(dirty);
+        for id in dirty.drain(..) {
+            let Some(outbox) = self.shard.outbox(id) else { continue };
+            match self.sockets.write(id, outbox) {
+                Some(count) => self.shard.sent(id, count),
+                None => self.shard.lost(id),
+            }
+        }
+        self.shard.take_ended(ended);
+        for ended in ended.drain(..) {
+            let Some(descriptor) = self.sockets.remove(ended.connection) else { continue };
+            if ended.is_orderly && lingering.len() < LINGERING_MAX {
+                // Unread input at the time of close would make the kernel reset the connection and
+                // throw the last words away (RFC 1122, section 4.2.2.13): it is read out first.
+                let _ = net::shutdown(&descriptor, Shutdown::Write);
+                lingering.push((descriptor, LINGER_SECONDS));
+            }
+        }
+    }
+}
+
+/// Reads and throws away; whether the peer has closed its side, too.
+fn is_read_out(descriptor: &OwnedFd, buffer: &mut [u8]) -> bool {
+    for _ in 0..16 {
+        match net::recv(descriptor, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return true,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return false,
+            Err(_) => return true,
+        }
+    }
+    false
+}

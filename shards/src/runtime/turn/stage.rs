@@ -1,0 +1,108 @@
+//! What a shard does once a second, and how it comes to its end.
+
+use super::{TurnError, Turning};
+use crate::connection::Surface;
+use crate::runtime::indexer::IndexJob;
+use crate::runtime::lifecycle::{Lifecycle, Phase, ShardStatus};
+use crate::types::ShardId;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Ticks that a drain waits for readers who do not take their last words.
+const CLOSING_TICKS_MAX: u8 = 2;
+
+/// How far this shard has followed the life of the server.
+pub struct Stage {
+    lifecycle: Arc<Lifecycle>,
+    shard: ShardId,
+    phase: Phase,
+    closing_ticks: u8,
+}
+
+impl Stage {
+    pub fn new(shard: ShardId, lifecycle: Arc<Lifecycle>) -> Stage {
+        Stage { lifecycle, shard, phase: Phase::Running, closing_ticks: 0 }
+    }
+
+    /// What this shard says of itself.
+    pub fn status(&self) -> &ShardStatus {
+        self.lifecycle.shard(self.shard.index())
+    }
+}
+
+impl<S: Surface> Turning<S> {
+    /// Once a second: what is due, what lingers, and whether listening can go on.
+    pub(super) fn take_tick(&mut self) {
+        let status = self.stage.status();
+        status.turns.fetch_add(1, Ordering::AcqRel);
+        if !status.has_ticked.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        self.shard.tick();
+        // Not longer than this are files kept open that retention has removed.
+        self.rest.has_chores |= self.lookups.reader.close_files();
+        self.inlet.has_warned_of_descriptors = false;
+        self.commits.tick();
+        if self.stage.phase == Phase::Closing {
+            self.stage.closing_ticks += 1;
+        }
+        self.outlet.tick(&mut self.inlet.buffer[..]);
+        if self.stage.phase == Phase::Running
+            && let Err(error) = self.sockets.listen()
+        {
+            tracing::warn!(shard = self.shard.id().0, %error, "cannot listen again yet");
+        }
+    }
+
+    pub(super) fn enter_phase(&mut self) {
+        let phase = self.stage.lifecycle.phase();
+        if phase >= Phase::Draining && self.stage.phase == Phase::Running {
+            self.sockets.close_listener();
+            self.inlet.has_waiting_connections = false;
+            self.inlet.readable.clear();
+            self.shard.begin_drain();
+            self.stage.phase = Phase::Draining;
+        }
+        if phase == Phase::Closing && self.stage.phase == Phase::Draining {
+            self.shard.finish_drain();
+            self.stage.phase = Phase::Closing;
+        }
+    }
+
+    /// While draining, says whether nothing is left to do.
+    pub(super) fn report_idleness(&self, is_busy: bool) {
+        if self.stage.phase == Phase::Draining {
+            let is_idle = !is_busy
+                && !self.commits.is_under_way()
+                && self.rest.queries.is_empty()
+                && !self.shard.has_outbound()
+                && self.shard.log.is_idle();
+            self.stage.status().is_idle.store(is_idle, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        let has_said_all = self.shard.connection_count() == 0 || self.stage.closing_ticks > CLOSING_TICKS_MAX;
+        self.stage.phase == Phase::Closing && has_said_all && !self.commits.is_under_way()
+    }
+
+    /// Seals the log, and has the indexes and the snapshot written.
+    pub(super) async fn finish(mut self) -> Result<(), TurnError> {
+        let Some(mut writer) = self.commits.writer.take() else { return Ok(()) };
+        writer.sync().map_err(TurnError::Commit)?;
+        if let Some(sealed) = self.shard.log.finish() {
+            writer.seal(&sealed).map_err(TurnError::Commit)?;
+            self.shard.archive().leave(&sealed, sealed.number.next());
+        }
+        let indexes = self.shard.archive().take_indexes();
+        let mut awaited = indexes.len();
+        indexes.into_iter().for_each(|index| self.lookups.order(IndexJob::Write(index)));
+        // Behind the indexes on the same thread: a snapshot never tells of one that is not there.
+        awaited += 1;
+        self.lookups.order(IndexJob::Snapshot);
+        while awaited > 0 && self.lookups.done.recv_async().await.is_ok() {
+            awaited -= 1;
+        }
+        Ok(())
+    }
+}
