@@ -114,8 +114,8 @@ impl Climate {
                 retention: Retention { age_max: None, bytes_max },
                 channel_batches_max: [1, 4, 64][chance.below(3)],
             },
-            habits: Habits { users: options.users, padding_max: outbox_bytes_max / 40, rooms_max: 4, side_rooms: 0..1 },
-            socket_bytes: outbox_bytes_max / 2,
+            habits: Habits { users: options.users, padding_max: (outbox_bytes_max / 24).min(3000), rooms_max: 4, side_rooms: 0..1 },
+            socket_bytes: outbox_bytes_max / 4,
         }
     }
 }

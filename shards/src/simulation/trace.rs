@@ -78,6 +78,12 @@ pub struct Outcome {
     pub connections: u64,
     /// Connections cut off because they did not read.
     pub slow_readers: u64,
+    /// Connections cut off because all outboxes together were full.
+    pub budget_cuts: u64,
+    /// Rooms that were let go of at rest.
+    pub rooms_left: u64,
+    /// Queries of stored messages.
+    pub lookups: u64,
     /// Segments that expired.
     pub expired_segments: u64,
     /// The most entries that waited behind full channels.
@@ -98,7 +104,7 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
-             cuts, {} slow readers, {} segments expired, overflow up to {}, hash {:016x}",
+             cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, overflow up to {}, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -108,6 +114,9 @@ impl fmt::Display for Outcome {
             self.starts,
             self.power_cuts,
             self.slow_readers,
+            self.budget_cuts,
+            self.rooms_left,
+            self.lookups,
             self.expired_segments,
             self.overflow_entries_max,
             self.hash

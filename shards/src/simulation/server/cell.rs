@@ -59,6 +59,9 @@ pub struct Cell {
     pub notes: Vec<String>,
     /// The largest outbox that was left after a write to a socket that took all it could.
     pub outbox_bytes_max: usize,
+    /// Rooms that were let go of, and queries begun.
+    pub rooms_left: u64,
+    pub lookups: u64,
 }
 
 impl Cell {
@@ -87,6 +90,8 @@ impl Cell {
             is_finished: false,
             notes: Vec::new(),
             outbox_bytes_max: 0,
+            rooms_left: 0,
+            lookups: 0,
         }
     }
 
@@ -226,7 +231,9 @@ impl Cell {
         if !std::mem::take(&mut self.has_ticked) {
             return false;
         }
+        let rooms = self.shard.room_count();
         self.shard.tick();
+        self.rooms_left += rooms.saturating_sub(self.shard.room_count()) as u64;
         self.has_failed = false;
         if !self.writer.is_committing() {
             self.writer.retry_next();
@@ -301,6 +308,7 @@ impl Cell {
             && let Some(query) = self.shard.next_query()
         {
             self.queries.push(query);
+            self.lookups += 1;
             has_done = true;
         }
         has_done

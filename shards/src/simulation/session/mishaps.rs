@@ -10,7 +10,7 @@ impl Session {
     pub(super) fn mishap(&mut self) -> Checked {
         let number = self.chance.below(self.clients.len());
         // A crash disconnects everyone: the more there are, the rarer it is.
-        let is_crash_due = self.chance.one_in(1 + self.clients.len() / 40);
+        let is_crash_due = self.chance.one_in(2 + self.clients.len() / 20);
         match self.chance.below(100) {
             0..=34 if self.clients[number].line.is_some() => {
                 self.trace.note(format_args!("client {number} resets its connection"));
@@ -121,8 +121,12 @@ impl Session {
 
     fn end_of_server(&mut self, is_crash: bool) {
         let Some(server) = self.server.take() else { return };
-        self.counts.slow_readers +=
-            server.cells.iter().map(|cell| cell.shard.counters.slow_readers).sum::<u64>();
+        for cell in &server.cells {
+            self.counts.slow_readers += cell.shard.counters.slow_readers;
+            self.counts.budget_cuts += cell.shard.counters.outbox_budget_cuts;
+            self.counts.rooms_left += cell.rooms_left;
+            self.counts.lookups += cell.lookups;
+        }
         for number in 0..self.clients.len() {
             let Some(line) = self.clients[number].line else { continue };
             let socket = &mut self.sockets[line];

@@ -44,6 +44,9 @@ struct Counts {
     starts: u64,
     power_cuts: u64,
     slow_readers: u64,
+    budget_cuts: u64,
+    rooms_left: u64,
+    lookups: u64,
     expired_segments: u64,
     overflow_entries_max: u64,
 }
@@ -64,6 +67,9 @@ pub fn run(options: Options) -> Outcome {
         power_cuts: counts.power_cuts,
         connections: sockets.len() as u64,
         slow_readers: counts.slow_readers,
+        budget_cuts: counts.budget_cuts,
+        rooms_left: counts.rooms_left,
+        lookups: counts.lookups,
         expired_segments: counts.expired_segments,
         overflow_entries_max: counts.overflow_entries_max,
         violation,
@@ -179,7 +185,7 @@ impl Session {
 
     fn disk_moves(&mut self) -> Checked {
         let index = self.any_shard();
-        for _ in 0..self.chance.between(1, 6) {
+        for _ in 0..self.chance.between(1, 12) {
             let (server, mut world, trace) = self.parts();
             if server.disk_step(index, &mut world) {
                 trace.note(format_args!("the disk moves for shard {index}"));
