@@ -51,7 +51,8 @@ fn options() -> Result<(Options, u64), String> {
             "--calm" => options.has_mishaps = false,
             "--large" => {
                 let large = Options::large(options.seed);
-                options = Options { is_traced: options.is_traced, ..large };
+                let Options { users, rooms, shards, steps, .. } = large;
+                options = Options { users, rooms, shards, steps, ..options };
             }
             _ => {
                 let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;

@@ -47,8 +47,10 @@ pub enum Mutation {
     ForgetDirectorySync,
     /// Recovery believes that what it reads is on disk.
     TrustPageCache,
-    /// A seal is written before what it proves is synced.
-    SealFirst,
+    /// A room is let go of though somebody came back.
+    LetGoOfUsedRoom,
+    /// What is sent is not always taken off the sum of all outboxes.
+    MiscountOutboxes,
 }
 
 thread_local! {

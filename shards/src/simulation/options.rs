@@ -60,12 +60,9 @@ impl Options {
         let Options { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-shards --example simulate -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}",
-            match (self.has_mishaps, self.has_retention) {
-                (true, false) => "",
-                (false, _) => " --calm",
-                (true, true) => " --retention",
-            },
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}",
+            if self.has_mishaps { "" } else { " --calm" },
+            if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" }
         )
     }
@@ -88,7 +85,7 @@ impl Climate {
             1 => Durability::Interval(Duration::from_millis(50)),
             _ => Durability::Commit,
         };
-        let bytes_max = (options.has_retention && chance.one_in(2)).then_some(600 << 10);
+        let bytes_max = (options.has_retention && chance.one_in(2)).then_some(200 << 10);
         let members_max = if chance.one_in(4) { 8 } else { 100 };
         let settings = Settings {
             shard_count: options.shards,
@@ -103,7 +100,7 @@ impl Climate {
             flood: FloodLimit { messages_per_second: 0, burst: 0 },
             connections_per_address: 0,
             outbox_bytes_max,
-            outbox_total_bytes_max: outbox_bytes_max * if chance.one_in(3) { 4 } else { 64 },
+            outbox_total_bytes_max: outbox_bytes_max * if chance.one_in(3) { 2 } else { 64 },
             login: Duration::from_secs(60),
         };
         Climate {
@@ -114,7 +111,13 @@ impl Climate {
                 retention: Retention { age_max: None, bytes_max },
                 channel_batches_max: [1, 4, 64][chance.below(3)],
             },
-            habits: Habits { users: options.users, padding_max: (outbox_bytes_max / 24).min(3000), rooms_max: 4, side_rooms: 0..1 },
+            habits: Habits {
+                users: options.users,
+                padding_max: (outbox_bytes_max / 24).min(4000),
+                long_one_in: [1, 4, 8][chance.below(3)],
+                rooms_max: 4,
+                side_rooms: 0..1,
+            },
             socket_bytes: outbox_bytes_max / 4,
         }
     }

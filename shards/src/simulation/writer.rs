@@ -254,10 +254,7 @@ impl Writer {
                 None => {}
                 Some(sealed) if sealed.is_abandoned => self.abandon(),
                 Some(_) => {
-                    let mut actions = [Action::Sync, Action::Seal, Action::Truncate, Action::SyncSeal];
-                    if mutated!(SealFirst) {
-                        actions.swap(0, 1);
-                    }
+                    let actions = [Action::Sync, Action::Seal, Action::Truncate, Action::SyncSeal];
                     actions.into_iter().rev().for_each(|action| commit.actions.push_front(action));
                 }
             },

@@ -11,6 +11,8 @@ use std::ops::Range;
 pub struct Habits {
     pub users: usize,
     pub padding_max: usize,
+    /// One of so many texts may be that long.
+    pub long_one_in: usize,
     pub rooms_max: usize,
     /// Rooms that are nobody's favourites, by index.
     pub side_rooms: Range<RoomIndex>,
@@ -94,7 +96,10 @@ impl Client {
     fn text(&mut self, chance: &mut Chance, habits: &Habits) -> (Option<String>, String) {
         self.said_count += 1;
         let (number, count) = (self.number, self.said_count);
-        let padding = if chance.one_in(8) { chance.below(habits.padding_max + 1) } else { chance.below(24) };
+        let padding = match chance.one_in(habits.long_one_in) {
+            true => chance.below(habits.padding_max + 1),
+            false => chance.below(24),
+        };
         let words = if chance.one_in(6) { "안녕하세요 " } else { "hello " };
         let text = format!("{number}.{count} {words}{}", "x".repeat(padding));
         let draft = chance.one_in(2).then(|| format!("d{number}.{count}"));

@@ -4,8 +4,8 @@ use super::indexes::{IndexDone, Job, Jobs};
 use super::{Haste, World};
 
 use madang_shards::log::{
-    Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SealedSegment, SegmentNumber, Step, StoredFile,
-    StoredQuery,
+    Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SealedSegment, SegmentNumber, Step,
+    StoredFile, StoredQuery,
 };
 use madang_shards::shard::{Ended, LookupId, Shard, Storage};
 use madang_shards::types::ConnectionId;
@@ -149,7 +149,10 @@ impl Cell {
 
     pub fn look_after_storage(&mut self, disk: &Disk) {
         // While a commit is under way the runtime has no writer to ask.
-        if !self.writer.is_committing() && self.finished.is_none() && !matches!(self.shard.storage(), Storage::Failing(_)) {
+        if !self.writer.is_committing()
+            && self.finished.is_none()
+            && !matches!(self.shard.storage(), Storage::Failing(_))
+        {
             let storage = self.writer.next_storage(disk);
             self.shard.set_storage(storage);
         }

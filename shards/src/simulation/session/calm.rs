@@ -6,8 +6,9 @@ use super::Session;
 use madang_shards::log::{Exported, Selection, export, verify};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds after which nothing may be left to do.
-const ROUNDS_MAX: u64 = 50_000;
+/// Rounds after which nothing may be left to do, and so many more a client.
+const ROUNDS_MAX: usize = 4_000;
+const ROUNDS_PER_CLIENT: usize = 40;
 /// Longer than every grace time and every time to close.
 const QUIET_SECONDS: u64 = 16;
 
@@ -20,10 +21,11 @@ impl Session {
         for number in 0..self.clients.len() {
             self.unpause(number);
         }
+        let rounds_max = ROUNDS_MAX + ROUNDS_PER_CLIENT * self.clients.len();
         let (mut rounds, mut quiet_seconds) = (0, 0);
         while quiet_seconds < QUIET_SECONDS {
             rounds += 1;
-            if rounds > ROUNDS_MAX {
+            if rounds > rounds_max {
                 return Err("it does not come to rest".to_owned());
             }
             if self.round()? {

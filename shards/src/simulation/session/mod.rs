@@ -241,7 +241,11 @@ impl Session {
         if waiting_bytes > total_bytes_max + slack_bytes {
             return Err(format!("{waiting_bytes} bytes wait in all outboxes, of {total_bytes_max}"));
         }
-        if channel > channel_max || queues.lookups > 4096 + 4096 || queues.deferred > 16_384 || queues.waiting_for_room > 16_384 {
+        if channel > channel_max
+            || queues.lookups > 4096 + 4096
+            || queues.deferred > 16_384
+            || queues.waiting_for_room > 16_384
+        {
             return Err(format!("a queue is past its bound: {queues:?}, a channel holds {channel}"));
         }
         Ok(has_done)
