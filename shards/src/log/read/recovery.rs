@@ -150,10 +150,10 @@ pub fn recover_by(
         }
         reports.extend(directory.reports);
     }
-    let may_begin_late = begins_late(&reports);
+    let late = begin_late(&reports);
     let mut rooms = all.into_rooms();
     for room in &mut rooms {
-        room.check(files, may_begin_late, &mut faults);
+        room.check(files, &late, &mut faults);
     }
     if !faults.is_empty() {
         return Err(RecoveryError::Faults(faults));
@@ -165,14 +165,15 @@ pub fn recover_by(
     Ok((Recovered { rooms, next_segments, summary }, tails, scanned))
 }
 
-/// Whether some directory's first segments are gone, as retention removes them.
-pub fn begins_late(reports: &[SegmentReport]) -> bool {
+/// The directories whose first segments are gone, as retention removes them.
+pub fn begin_late(reports: &[SegmentReport]) -> HashSet<ShardId> {
     let mut firsts = hashbrown::HashMap::new();
     for report in reports {
         let first = firsts.entry(report.shard).or_insert(report.segment);
         *first = report.segment.min(*first);
     }
-    firsts.values().any(|first| *first > SegmentNumber::FIRST)
+    let late = firsts.into_iter().filter(|(_, first)| *first > SegmentNumber::FIRST);
+    late.map(|(shard, _)| shard).collect()
 }
 
 /// All directories, on as many threads as there are processors.
