@@ -1,13 +1,14 @@
 //! The thread that writes indexes and snapshots, makes lost ones again, and removes what expired.
 
+use super::super::disk::Name;
 use super::World;
 use madang_shards::log::{
-    IndexFiles, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile,
-    rebuild_index, remake_snapshot, renew_snapshot, retain,
+    IndexFiles, QueryFault, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, rebuild_index,
+    remake_snapshot, renew_snapshot, retain,
 };
 use madang_shards::shard::LookupId;
 use madang_shards::types::ShardId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 /// Work for the thread.
@@ -86,9 +87,15 @@ impl Jobs {
         };
         if matches!(done, IndexDone::Written) {
             let now = SystemTime::UNIX_EPOCH + Duration::from_micros(world.now.wall.0.unsigned_abs());
-            let expired = &mut self.expired;
-            let mut removed = |gone: Removed| expired.push((gone.shard, gone.segment));
-            let _ = retain(disk, &self.retention, now, &mut removed);
+            // By the names that are gone: the power may go off between the removal and its report.
+            let before = disk.names();
+            let _ = retain(disk, &self.retention, now, &mut |_| {});
+            let after: BTreeSet<Name> = disk.names().into_iter().collect();
+            for gone in before.into_iter().filter(|name| !after.contains(name)) {
+                if let (shard, StoredFile::Segment(segment), false) = gone {
+                    self.expired.push((shard, segment));
+                }
+            }
         }
         Some((shard.index(), done))
     }
