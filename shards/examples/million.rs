@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p madang-shards --example million`
 
-use madang_shards::connection::{CloseReason, FloodLimit, Link, Style, Surface};
+use madang_shards::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
 use madang_shards::log::{Appender, Durability, SegmentNumber};
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::{Archive, Settings, Shard};
@@ -80,6 +80,8 @@ impl Surface for Bare {
     fn farewell(&self, (): &(), _: &CloseReason, _: &mut Vec<u8>) {}
 
     fn going_down(&self, (): &(), _: &mut Vec<u8>) {}
+
+    fn announce(&self, (): &(), _: &Text, _: &mut Core) {}
 
     fn server_full(&self) -> &'static [u8] {
         b""

@@ -33,8 +33,6 @@ pub enum Mutation {
     KeepSlowReader,
     /// A page leaves out its oldest stored message.
     ShortenPage,
-    /// A name that is given up stays taken.
-    KeepName,
     /// The writer says "committed" after the write, before the sync.
     AcknowledgeBeforeSync,
     /// A failed sync counts as done.

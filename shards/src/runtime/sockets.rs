@@ -83,7 +83,10 @@ struct Socket {
 /// All sockets of a shard.
 pub struct Sockets {
     epoll: OwnedFd,
-    listener: Option<OwnedFd>,
+    /// Usually one; several where systemd passed several, or none after a drain began.
+    listeners: Vec<OwnedFd>,
+    /// Where accepting begins, so that a storm at one listener does not starve another.
+    first_listener: usize,
     is_listening: bool,
     table: Vec<Option<Socket>>,
     /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
@@ -97,16 +100,17 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// A set that holds a listener, one of so many shards, and the descriptor by which other threads
-    /// end a sleep.
-    pub fn new(listener: OwnedFd, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+    /// A set that holds the listeners of one of so many shards, and the descriptor by which other
+    /// threads end a sleep.
+    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
         let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         let mut sockets = Sockets {
             epoll,
-            listener: Some(listener),
+            listeners,
+            first_listener: 0,
             is_listening: false,
             table: Vec::new(),
             descriptors_max: files_max.saturating_sub(files_left),
@@ -123,26 +127,40 @@ impl Sockets {
         if self.reserve.is_none() {
             self.reserve = open_reserve();
         }
-        if let Some(listener) = self.listener.as_ref().filter(|_| !self.is_listening) {
-            epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-            self.is_listening = true;
+        if self.is_listening {
+            return Ok(());
         }
+        for listener in &self.listeners {
+            match epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN) {
+                // One of several was added before another failed.
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.is_listening = true;
         Ok(())
+    }
+
+    /// Listens there from now on, and no more where it did. What waited to be accepted there is lost.
+    pub fn listen_at(&mut self, listeners: Vec<OwnedFd>) -> io::Result<()> {
+        self.close_listener();
+        self.listeners = listeners;
+        self.listen()
     }
 
     /// Stops reporting connections that wait: level-triggered, they would be reported for ever.
     pub fn pause_listening(&mut self) {
-        if let Some(listener) = self.listener.as_ref().filter(|_| self.is_listening) {
-            // It was added: removing can fail only when the set itself is gone.
+        for listener in &self.listeners {
+            // What was added can be removed; what was not is none of the set's.
             let _ = epoll::delete(&self.epoll, listener);
-            self.is_listening = false;
         }
+        self.is_listening = false;
     }
 
     /// Stops listening for good.
     pub fn close_listener(&mut self) {
         self.pause_listening();
-        self.listener = None;
+        self.listeners.clear();
     }
 
     /// Ready when the set has something to report, or may have.
@@ -228,24 +246,14 @@ impl Sockets {
 
     /// Takes one waiting connection.
     pub fn accept(&mut self) -> Accepted {
-        let Some(listener) = &self.listener else { return Accepted::Nothing };
-        loop {
-            match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= self.descriptors_max => {
-                    return Accepted::TooMany(descriptor);
-                }
-                Ok((descriptor, address)) => {
-                    let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                    return Accepted::Connection(descriptor, address);
-                }
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    return Accepted::NoDescriptor;
-                }
-                // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
-                Err(_) => return Accepted::Nothing,
+        for _ in 0..self.listeners.len() {
+            self.first_listener = (self.first_listener + 1) % self.listeners.len();
+            let accepted = accept_from(&self.listeners[self.first_listener], self.descriptors_max);
+            if !matches!(accepted, Accepted::Nothing) {
+                return accepted;
             }
         }
+        Accepted::Nothing
     }
 
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
@@ -330,6 +338,27 @@ impl Sockets {
         let socket = self.table[id.index as usize].take()?;
         let _ = epoll::delete(&self.epoll, &socket.descriptor);
         Some(socket.descriptor)
+    }
+}
+
+/// Takes one connection that waits at a listener.
+fn accept_from(listener: &OwnedFd, descriptors_max: u64) -> Accepted {
+    loop {
+        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= descriptors_max => {
+                return Accepted::TooMany(descriptor);
+            }
+            Ok((descriptor, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                return Accepted::Connection(descriptor, address);
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                return Accepted::NoDescriptor;
+            }
+            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+            Err(_) => return Accepted::Nothing,
+        }
     }
 }
 

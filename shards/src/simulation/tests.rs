@@ -99,7 +99,6 @@ every_mutation_is_seen! {
     granting_a_taken_name_is_seen: GrantTakenName,
     keeping_a_slow_reader_is_seen: KeepSlowReader,
     shortening_a_page_is_seen: ShortenPage,
-    keeping_a_name_is_seen: KeepName,
     acknowledging_before_the_sync_is_seen: AcknowledgeBeforeSync,
     ignoring_a_failed_sync_is_seen: IgnoreFailedSync,
     swapping_batches_is_seen: SwapBatches,

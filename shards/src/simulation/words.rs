@@ -4,7 +4,7 @@
 //! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
 //! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
 
-use madang_shards::connection::{CloseReason, Link, Style, Surface};
+use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
 use madang_shards::types::{
     DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
 };
@@ -99,6 +99,8 @@ impl Surface for Words {
     fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
         out.extend_from_slice(b"down\n");
     }
+
+    fn announce(&self, _: &Session, _: &Text, _: &mut Core) {}
 
     fn server_full(&self) -> &'static [u8] {
         b"full\n"

@@ -112,10 +112,6 @@ impl Users {
         if user.session != session || user.lost_until.is_some() {
             return None;
         }
-        #[cfg(test)]
-        if crate::mutation::is_on(crate::mutation::Mutation::KeepName) {
-            return None;
-        }
         if is_clean {
             self.go_offline(name.skeleton(), now);
             return None;
