@@ -6,12 +6,14 @@
 //! with a virtual world. **Invariant:** nothing here waits, and nothing here asks a clock.
 
 mod archive;
+mod carry;
 mod closing;
 mod connections;
 mod counters;
 mod delivery;
 mod held;
 mod homes;
+mod image;
 mod inbox;
 mod operator;
 mod outboxes;
@@ -20,8 +22,10 @@ mod wheel;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
+pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
+pub use image::{ConnectionImage, Portion, ShardImage, read_carried, share_out, write_carried};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
@@ -100,6 +104,8 @@ pub struct Shard<S: Surface> {
     spare_outboxes: Vec<Vec<u8>>,
     outboxes: Outboxes,
     is_draining: bool,
+    /// Nothing is read: connections stay as they are until this process or another goes on with them.
+    is_still: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -144,6 +150,7 @@ impl<S: Surface> Shard<S> {
             spare_outboxes: Vec::new(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
+            is_still: false,
             counters: Counters::default(),
             settings,
         }

@@ -49,6 +49,14 @@ pub struct SessionId {
     pub connection: ConnectionId,
 }
 
+impl SessionId {
+    /// No session: what stands for a connection that was lost before this process began.
+    pub const NOBODY: SessionId = SessionId {
+        shard: ShardId(u16::MAX),
+        connection: ConnectionId { index: u32::MAX, generation: u32::MAX },
+    };
+}
+
 /// The number of a message in its room: 1, 2, 3 … without gap or repeat. 0 stands before the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Seq(pub u64);
