@@ -8,14 +8,15 @@ use super::reload::Reloader;
 use super::signals;
 use super::state::ServerState;
 use crate::config::{Config, Sources};
-use crate::control;
+use crate::control::{self, ControlSocket};
+use crate::handover::{Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
-use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
+use madang_shards::runtime::{self, AdoptError, Adopting, Listeners, StartError, StartOptions, Stop};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use std::io::Write;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a name and a membership outlive a lost connection.
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 /// Why serving ended otherwise than asked.
 #[derive(thiserror::Error, Debug)]
@@ -48,6 +49,12 @@ pub enum EngineError {
     /// Signals cannot be heard.
     #[error("cannot install signal handlers: {0}")]
     Signals(std::io::Error),
+    /// The running server takes everything back.
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
+    /// What was taken over is not in its place in time; the running server takes it back.
+    #[error("what the running server handed over is not in its place within {} s", .0.as_secs())]
+    NotAdopted(Duration),
     /// A shard ended by itself.
     #[error("{0}")]
     Shard(String),
@@ -71,37 +78,49 @@ impl EngineError {
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(), EngineError> {
     let durability = plan.config.log.durability.to_string();
-    let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
+    let state = ServerState::new(&plan.data, durability, plan.connections_max);
     let (stop, stops) = flume::bounded(4);
     let (reload, reloads) = flume::bounded(1);
-    signals::listen(stop.clone(), reload, &state).map_err(EngineError::Signals)?;
+    signals::listen(stop.clone(), reload.clone(), &state).map_err(EngineError::Signals)?;
     // Before the log is opened: whoever looks meanwhile is told that it is.
-    if let Some(address) = plan.config.telemetry.metrics.0 {
-        let address = metrics::start(address, &state)?;
-        tracing::info!(%address, "metrics");
-    }
-    // The server can do without: those who serve cannot be kept waiting for who looks at them.
-    let control = control::start(plan.data.path(), &state, &stop);
-    if let Err(error) = &control {
-        tracing::warn!("{error}; `madang status`, `drain`, `kick` and `broadcast` do not work");
+    let mut control = None;
+    if plan.taken.is_none() {
+        control = face_the_operator(plan, &state, &stop)?;
     }
     let started = Instant::now();
     let recovering = notify::recovering();
     let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
-    let is_activated = !plan.passed.is_empty();
-    let listeners = listeners(plan)?;
+    let mut taken = plan.taken.take();
+    let is_activated = taken.as_ref().map_or(!plan.passed.is_empty(), |taken| taken.is_activated);
+    state.set_activated(is_activated);
+    let listeners = match &mut taken {
+        Some(taken) => Listeners::adopt(std::mem::take(&mut taken.listeners), plan.shards)?,
+        None => listeners(plan)?,
+    };
     let addresses = listeners.addresses.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let running = runtime::start(&options, listeners, opened, stops, notify::notices(), surface)?;
+    let (adoption, link) = taken.map(|taken| (taken.adoption, taken.link)).unzip();
+    let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
+    let mut running =
+        runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
     state.serves(running.remote.clone(), addresses.clone());
+    if let (Some(link), Some(adopting)) = (&link, running.adopting.take()) {
+        if !adopting.is_done() {
+            return Err(EngineError::NotAdopted(Adopting::TIME_MAX));
+        }
+        link.ready()?;
+        adopting.go();
+        took_over(link, connections);
+        plan.data.name_holder();
+    }
     let reloader = Reloader {
         sources,
-        config: plan.config.clone(),
+        config: reachable(plan.config.clone(), &addresses, link.is_some()),
         level,
         line_bytes_max,
         is_activated,
@@ -109,6 +128,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
         remote: running.remote.clone(),
         shards: plan.shards,
     };
+    let is_elsewhere = reloader.config.listen.line.0 != plan.config.listen.line.0;
     reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     for address in &addresses {
@@ -116,10 +136,62 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
         tracing::info!(%address, "ready");
     }
     notify::ready(&status_line(&addresses));
+    if let Some(link) = link {
+        // What only one process can have is free when the other has ended.
+        link.await_end();
+        control = face_the_operator(plan, &state, &stop)?;
+        if is_elsewhere {
+            // The configuration names another address: as if it had been changed just now.
+            let _ = reload.try_send(());
+        }
+    }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
     tracing::info!("drained");
     Ok(())
+}
+
+/// Metrics and the control socket.
+fn face_the_operator(
+    plan: &Plan,
+    state: &Arc<ServerState>,
+    stop: &flume::Sender<Stop>,
+) -> Result<Option<ControlSocket>, EngineError> {
+    if let Some(address) = plan.config.telemetry.metrics.0 {
+        let address = metrics::start(address, state)?;
+        tracing::info!(%address, "metrics");
+    }
+    // The server can do without: those who serve cannot be kept waiting for who looks at them.
+    let control = control::start(plan.data.path(), state, stop);
+    if let Err(error) = &control {
+        tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
+    }
+    Ok(control.ok())
+}
+
+fn took_over(link: &Successor, connections: usize) {
+    tracing::info!(
+        from = link.process,
+        version = link.version,
+        connections,
+        paused_ms = u64::try_from(link.paused_since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "took over from a running server"
+    );
+}
+
+/// The configuration as it holds after a takeover, which goes on with the addresses of before. Port 0 is
+/// any port.
+fn reachable(mut config: Config, addresses: &[SocketAddr], is_taken_over: bool) -> Config {
+    let wanted = config.listen.line.0;
+    let is_it =
+        |address: &SocketAddr| address.ip() == wanted.ip() && [address.port(), 0].contains(&wanted.port());
+    if is_taken_over
+        && !addresses.iter().any(is_it)
+        && let Some(first) = addresses.first()
+    {
+        config.listen.line.0 = *first;
+    }
+    config
 }
 
 /// The sockets that systemd passed, or our own.

@@ -5,7 +5,9 @@ use super::checks::{
     DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
     io_uring, locked_memory, open_files, port, processors,
 };
+use super::engine::GRACE;
 use crate::config::{Config, ShardCount};
+use crate::handover::{self, TakeError, Taken};
 use rustix::fd::OwnedFd;
 use std::path::Path;
 
@@ -22,6 +24,8 @@ pub struct Plan {
     pub processors: Vec<usize>,
     /// Listening sockets that systemd has opened; they stand in for `listen.line`.
     pub passed: Vec<OwnedFd>,
+    /// What the server before this one has handed over.
+    pub taken: Option<Taken>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -47,13 +51,17 @@ pub enum PlanError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
+    /// The running server hands nothing over.
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
 }
 
-/// Checks everything and takes the data directory.
+/// Checks everything and takes the data directory; or takes it over, with all that the server which has it
+/// now has besides. That comes last: people wait from then on.
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
+pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
     let passed = activation::passed()?;
     let memory = locked_memory::raise();
     let files = open_files::raise();
@@ -65,11 +73,23 @@ pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
     };
     memory.permit(shards)?;
     let connections_max = files.connections(shards)?;
+    if takes_over {
+        let taken = handover::take(data, GRACE)?;
+        return Ok(Plan {
+            config,
+            data: DataDirectory::taken_over(data, taken.lock.try_clone().map_err(TakeError::Broken)?),
+            shards,
+            processors: processors.list,
+            passed,
+            taken: Some(taken),
+            connections_max,
+        });
+    }
     if passed.is_empty() {
         port::probe(config.listen.line.0)?;
     }
     let data = DataDirectory::take(data)?;
-    Ok(Plan { config, data, shards, processors: processors.list, passed, connections_max })
+    Ok(Plan { config, data, shards, processors: processors.list, passed, taken: None, connections_max })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the

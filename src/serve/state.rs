@@ -1,9 +1,12 @@
 //! What the threads beside the shards know of the server as a whole.
 
+use super::checks::DataDirectory;
+use crate::handover::Launch;
 use madang_shards::runtime::{Remote, ShardHealth};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +22,9 @@ pub struct ServerState {
     addresses: Mutex<Vec<SocketAddr>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
+    lock: Option<OwnedFd>,
+    is_activated: AtomicBool,
+    launch: Option<Launch>,
 }
 
 /// Whether people can come in.
@@ -34,9 +40,9 @@ pub enum Readiness {
 
 impl ServerState {
     /// A server that begins to start.
-    pub fn new(data: &Path, durability: String, connections_max: u64) -> Arc<ServerState> {
+    pub fn new(data: &DataDirectory, durability: String, connections_max: u64) -> Arc<ServerState> {
         Arc::new(ServerState {
-            data: data.to_owned(),
+            data: data.path().to_owned(),
             durability,
             connections_max,
             started: Instant::now(),
@@ -45,7 +51,30 @@ impl ServerState {
             addresses: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
+            lock: data.lock(),
+            is_activated: AtomicBool::new(false),
+            launch: Launch::of_this_process(),
         })
+    }
+
+    /// The lock of the data directory.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
+    }
+
+    /// systemd has opened the sockets.
+    pub fn set_activated(&self, is_activated: bool) {
+        self.is_activated.store(is_activated, Ordering::Relaxed);
+    }
+
+    /// Whether systemd has opened the sockets.
+    pub fn is_activated(&self) -> bool {
+        self.is_activated.load(Ordering::Relaxed)
+    }
+
+    /// How another process is started like this one.
+    pub fn launch(&self) -> Option<&Launch> {
+        self.launch.as_ref()
     }
 
     /// The log is open, after so long.

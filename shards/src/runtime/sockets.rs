@@ -10,7 +10,7 @@ use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::process::{Resource, getrlimit};
@@ -78,6 +78,18 @@ struct Socket {
     is_writable: bool,
     /// The peer has ended its side: after the last bytes there is an end to be read.
     has_hung_up: bool,
+}
+
+/// The sockets of a shard that stands still, and stays their owner.
+#[derive(Debug, Default)]
+pub struct HeldSockets(Vec<Option<Socket>>);
+
+impl HeldSockets {
+    /// The descriptor of a connection.
+    pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
+        let socket = self.0.get(id.index as usize)?.as_ref()?;
+        (socket.generation == id.generation).then(|| socket.descriptor.as_fd())
+    }
 }
 
 /// All sockets of a shard.
@@ -330,6 +342,17 @@ impl Sockets {
             Err(Errno::INTR) => Some(0),
             Err(_) => None,
         }
+    }
+
+    /// Gives all away, connections and listeners; they stay in the set. Until they are back, this is not
+    /// to be asked anything.
+    pub fn give_away(&mut self) -> (HeldSockets, Vec<OwnedFd>) {
+        (HeldSockets(std::mem::take(&mut self.table)), std::mem::take(&mut self.listeners))
+    }
+
+    /// They are back. What became ready meanwhile is reported.
+    pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<OwnedFd>)) {
+        (self.table, self.listeners) = (held.0, listeners);
     }
 
     /// Takes a socket out of the set.
