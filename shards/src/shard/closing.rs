@@ -72,6 +72,12 @@ impl<S: Surface> Shard<S> {
         connection.core.closing = Some(reason);
         connection.unread = Vec::new();
         self.counters.slow_readers += 1;
+        tracing::info!(
+            shard = self.id.0,
+            connection = %id,
+            user = connection.core.user.as_ref().map(|user| user.as_str()),
+            "a slow reader is cut off"
+        );
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         self.say_farewell(id);
     }
@@ -120,7 +126,9 @@ impl<S: Surface> Shard<S> {
         if let Some(gone) = self.connections.remove(id) {
             self.outboxes.removed(gone.core.outbox.len());
             let reason = gone.core.closing.unwrap_or(CloseReason::Lost);
-            self.counters.close(CloseKind::from(&reason));
+            let kind = CloseKind::from(&reason);
+            self.counters.close(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, reason = kind.name(), "ended");
             self.ended.push(Ended { connection: id, is_orderly });
         }
     }

@@ -106,7 +106,9 @@ impl<S: Surface> Shard<S> {
             return self.undo_for_the_gone(id, reply);
         }
         if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
-            self.counters.refuse(RefusalKind::from(refusal));
+            let kind = RefusalKind::from(refusal);
+            self.counters.refuse(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, kind = kind.name(), "refused");
         }
         match &reply {
             Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
@@ -146,6 +148,7 @@ impl<S: Surface> Shard<S> {
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
     fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
         let session = self.session(id);
+        tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(old) = connection.core.user.replace(new.clone()) else {
             self.counters.sessions += 1;
@@ -171,6 +174,7 @@ impl<S: Surface> Shard<S> {
         let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
         let subscription = self.rooms.subscribe(room, head, member);
         connection.core.subscriptions.push(subscription);
+        tracing::debug!(shard = self.id.0, connection = %id, room = room.as_str(), "in a room");
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
@@ -179,6 +183,8 @@ impl<S: Surface> Shard<S> {
         let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
         let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
         let gone = connection.core.subscriptions.swap_remove(position);
+        let name = &rooms.room_of(&gone).name;
+        tracing::debug!(shard = self.id.0, connection = %id, room = name.as_str(), "out of a room");
         if let Some(moved) = rooms.unsubscribe(gone) {
             repoint(connections, moved, gone);
         }

@@ -37,6 +37,7 @@ impl<S: Surface> Shard<S> {
             has_input_ended: false,
             is_ending: false,
         };
+        tracing::debug!(shard = self.id.0, connection = %id, address = ?address, "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;
