@@ -82,6 +82,16 @@ impl<S: Surface> Shard<S> {
         self.say_farewell(id);
     }
 
+    /// Ends a slow reader at once.
+    pub(super) fn drop_slow_reader(&mut self, id: ConnectionId, outbox_bytes_max: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if !connection.is_ending {
+            self.counters.slow_readers += 1;
+            connection.core.closing = Some(CloseReason::SlowReader { outbox_bytes_max });
+        }
+        self.lost(id);
+    }
+
     /// The peer is gone: nothing can be said to it any more.
     pub fn lost(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -124,7 +134,7 @@ impl<S: Surface> Shard<S> {
     /// Frees the slot; the socket follows.
     pub(super) fn end(&mut self, id: ConnectionId, is_orderly: bool) {
         if let Some(gone) = self.connections.remove(id) {
-            self.outboxes.removed(gone.core.outbox.len());
+            self.outboxes.removed(gone.waiting_bytes());
             let reason = gone.core.closing.unwrap_or(CloseReason::Lost);
             let kind = CloseKind::from(&reason);
             self.counters.close(kind);

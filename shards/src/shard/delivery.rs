@@ -190,13 +190,16 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// What was sent of a connection's outbox, from its front.
-    pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
+    /// What was taken of a connection's outbox, from its front, and how much of what that became is
+    /// held below until the peer reads. That counts towards the bounds of outboxes, too.
+    pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
         self.counters.sent_bytes += bytes as u64;
+        self.outboxes.changed(connection.held_bytes as usize, held);
+        connection.held_bytes = u32::try_from(held).expect("at most one record is held");
         let outbox = &mut connection.core.outbox;
-        connection.is_blocked = bytes < outbox.len();
+        connection.is_blocked = bytes < outbox.len() || held > 0;
         if connection.is_blocked {
             if !connection.is_listed_slow {
                 connection.is_listed_slow = true;
@@ -208,7 +211,7 @@ impl<S: Surface> Shard<S> {
             if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
-            let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
                 self.settle();
@@ -226,6 +229,16 @@ impl<S: Surface> Shard<S> {
         }
     }
 
+    /// A connection cannot be written yet: its peer and we have not agreed on keys.
+    /// [`Shard::writable`] tells when it can.
+    pub fn not_open_yet(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_dirty = false;
+        if connection.is_ending {
+            self.end(id, false);
+        }
+    }
+
     /// What waits to be sent to a connection.
     pub fn outbox(&self, id: ConnectionId) -> Option<&[u8]> {
         self.connections.get(id).map(|connection| connection.core.outbox.as_slice())
@@ -238,11 +251,12 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
-        let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
+        let has_work =
+            !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(id);

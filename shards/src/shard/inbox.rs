@@ -30,6 +30,7 @@ impl<S: Surface> Shard<S> {
             core,
             protocol,
             unread: Vec::new(),
+            held_bytes: 0,
             is_dirty: false,
             is_blocked: false,
             is_listed_slow: false,
