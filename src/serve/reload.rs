@@ -58,7 +58,7 @@ impl Reloader {
         notify::reloading();
         let outcome = self.try_reload();
         self.state.reloaded(outcome.is_ok());
-        let serving = engine::status_line(&self.state.addresses());
+        let serving = engine::status_line(&self.state.entrances());
         match outcome {
             Ok(()) => notify::ready(&serving),
             Err(mistakes) => {
