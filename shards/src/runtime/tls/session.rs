@@ -97,6 +97,15 @@ impl TlsSession {
     /// # Errors
     /// [`TlsFault`]: the connection is over, when its last words ([`TlsSession::outgoing`]) are sent.
     pub fn receive(&mut self, wire: &mut [u8], plain: &mut [u8]) -> Result<usize, TlsFault> {
+        let received = self.take(wire, plain);
+        if received.is_err() {
+            // Nothing more is asked of the connection.
+            (self.is_open, self.partial) = (false, Vec::new());
+        }
+        received
+    }
+
+    fn take(&mut self, wire: &mut [u8], plain: &mut [u8]) -> Result<usize, TlsFault> {
         assert!(wire.len() <= RECORD_BYTES_MAX, "what comes out fits where it is put");
         let (mut at, mut count) = (0, 0);
         loop {
@@ -122,7 +131,7 @@ impl TlsSession {
                 // Early data is not offered.
                 Ok(_) => break at += discard,
                 Err(error) => {
-                    self.queue_alert(&mut wire[at + discard..]);
+                    self.queue_alert();
                     return Err(error.into());
                 }
             }
@@ -142,9 +151,10 @@ impl TlsSession {
         Ok(count)
     }
 
-    /// What the peer is told about its mistake.
-    fn queue_alert(&mut self, wire: &mut [u8]) {
-        while let Ok(ConnectionState::EncodeTlsData(alert)) = self.connection.process_tls_records(wire).state
+    /// What the peer is told about its mistake. It is the last that is asked of the connection: shown the
+    /// same bytes, or others, it would find the mistake again, and rustls asserts that there is one.
+    fn queue_alert(&mut self) {
+        if let Ok(ConnectionState::EncodeTlsData(alert)) = self.connection.process_tls_records(&mut []).state
         {
             queue(alert, &mut self.outgoing);
         }

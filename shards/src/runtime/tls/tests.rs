@@ -205,6 +205,23 @@ fn a_record_that_was_changed_on_its_way_is_a_fault() {
 }
 
 #[test]
+fn whatever_bytes_are_changed_there_is_a_fault_or_none_and_never_a_panic() {
+    for at in (0..280).step_by(4) {
+        let mut pair = Pair::new(RECORD_BYTES_MAX);
+        let mut wire = Vec::new();
+        pair.client.write_tls(&mut wire).expect("memory");
+        if let Some(byte) = wire.get_mut(at) {
+            *byte ^= 0x55;
+        }
+        wire.extend(b"and then something else altogether");
+        let mut end = [0; RECORD_BYTES_MAX];
+        if pair.feed(&wire).is_err() {
+            assert_eq!(pair.server.say_end(&mut end), 0, "a connection that failed says nothing more");
+        }
+    }
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named_with_what_is_wrong() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let refusal = |directory: &Path| load(directory).expect_err("unusable").to_string();
