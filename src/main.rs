@@ -9,6 +9,7 @@ mod line;
 mod log_command;
 mod serve;
 mod telemetry;
+mod terminal;
 
 use std::process::ExitCode;
 

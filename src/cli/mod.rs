@@ -36,7 +36,7 @@ enum Command {
     /// Look into a log: export, verify, dump, stats; or repair one
     #[command(subcommand)]
     Log(LogCommand),
-    Bench(bench::BenchCommand),
+    Bench(Box<bench::BenchCommand>),
     Completions(packaging::CompletionsCommand),
     Man(packaging::ManCommand),
 }
