@@ -17,6 +17,11 @@ const RECORD_PLAIN_BYTES_MAX: usize = 1 << 14;
 /// far below.
 const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 
+/// Alerts (RFC 8446, section 6.2).
+const UNEXPECTED_MESSAGE: u8 = 10;
+const HANDSHAKE_FAILURE: u8 = 40;
+const DECODE_ERROR: u8 = 50;
+
 type Traffic<'a> = WriteTraffic<'a, ServerConnectionData>;
 
 /// Why a TLS connection cannot go on.
@@ -45,6 +50,8 @@ pub struct TlsSession {
     outgoing: Vec<u8>,
     /// The handshake is done.
     is_open: bool,
+    /// The handshake has begun on our side, too: from then on there may be keys.
+    has_answered: bool,
     /// The peer has said that it sends no more.
     has_ended: bool,
 }
@@ -64,6 +71,7 @@ impl TlsSession {
             partial: Vec::new(),
             outgoing: Vec::new(),
             is_open: false,
+            has_answered: false,
             has_ended: false,
         })
     }
@@ -120,7 +128,10 @@ impl TlsSession {
                         discard += record.discard;
                     }
                 }
-                Ok(ConnectionState::EncodeTlsData(message)) => queue(message, &mut self.outgoing),
+                Ok(ConnectionState::EncodeTlsData(message)) => {
+                    self.has_answered = true;
+                    queue(message, &mut self.outgoing);
+                }
                 // It goes out in order, by `outgoing`.
                 Ok(ConnectionState::TransmitTlsData(transmitted)) => transmitted.done(),
                 Ok(ConnectionState::PeerClosed) => self.has_ended = true,
@@ -131,7 +142,7 @@ impl TlsSession {
                 // Early data is not offered.
                 Ok(_) => break at += discard,
                 Err(error) => {
-                    self.queue_alert();
+                    self.queue_alert(&error);
                     return Err(error.into());
                 }
             }
@@ -151,12 +162,16 @@ impl TlsSession {
         Ok(count)
     }
 
-    /// What the peer is told about its mistake. It is the last that is asked of the connection: shown the
-    /// same bytes, or others, it would find the mistake again, and rustls asserts that there is one.
-    fn queue_alert(&mut self) {
-        if let Ok(ConnectionState::EncodeTlsData(alert)) = self.connection.process_tls_records(&mut []).state
-        {
-            queue(alert, &mut self.outgoing);
+    /// Tells the peer about its mistake, as long as nothing was encrypted. rustls is not asked for its own
+    /// alert: after a fault it may look for messages in bytes that are gone, and panic.
+    fn queue_alert(&mut self, error: &rustls::Error) {
+        let description = match error {
+            rustls::Error::InvalidMessage(_) => DECODE_ERROR,
+            rustls::Error::PeerIncompatible(_) => HANDSHAKE_FAILURE,
+            _ => UNEXPECTED_MESSAGE,
+        };
+        if !self.has_answered {
+            self.outgoing.extend([21, 3, 3, 0, 2, 2, description]);
         }
     }
 
