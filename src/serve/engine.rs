@@ -1,5 +1,6 @@
 //! From a plan to running shards, and back to an exit code.
 
+use super::activation::Passed;
 use super::checks::listen_error;
 use super::invitation::invitation;
 use super::notify;
@@ -15,11 +16,11 @@ use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
-use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
+use madang_shards::runtime::{self, AdoptError, Entrance, Listeners, StartError, StartOptions, TlsAcceptor};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
+use rustix::fd::OwnedFd;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,32 +91,35 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
-    let is_activated = !plan.passed.is_empty();
-    let listeners = listeners(plan)?;
-    let addresses = listeners.addresses.clone();
+    let passed = std::mem::take(&mut plan.passed);
+    let has_passed = (passed.count() > 0, !passed.tls.is_empty());
+    let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
+    let listeners = listeners(plan, passed, acceptor.as_ref())?;
+    let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
     let running = runtime::start(&options, listeners, opened, stops, notify::notices(), surface)?;
-    state.serves(running.remote.clone(), addresses.clone());
+    state.serves(running.remote.clone(), entrances.clone());
     let reloader = Reloader {
         sources,
         config: plan.config.clone(),
         level,
         line_bytes_max,
-        is_activated,
+        has_passed,
+        acceptor,
         state: Arc::clone(&state),
         remote: running.remote.clone(),
         shards: plan.shards,
     };
     reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
-    for address in &addresses {
-        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
-        tracing::info!(%address, "ready");
+    for entrance in &entrances {
+        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(entrance));
+        tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
-    notify::ready(&status_line(&addresses));
+    notify::ready(&status_line(&entrances));
     running.join().map_err(EngineError::Shard)?;
     drop(control);
     tracing::info!("drained");
@@ -123,20 +127,35 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
 }
 
 /// The sockets that systemd passed, or our own.
-fn listeners(plan: &mut Plan) -> Result<Listeners, EngineError> {
-    let passed = std::mem::take(&mut plan.passed);
-    if !passed.is_empty() {
-        tracing::info!(sockets = passed.len(), "listening where systemd does, and not at listen.line");
-        return Ok(Listeners::adopt(passed, plan.shards)?);
-    }
-    let bound = Listeners::bind(plan.config.listen.line.0, plan.shards);
-    Ok(bound.map_err(|error| listen_error(error.address, error.source))?)
+fn listeners(
+    plan: &Plan,
+    passed: Passed,
+    acceptor: Option<&Arc<TlsAcceptor>>,
+) -> Result<Listeners, EngineError> {
+    let (plain, tls) = if passed.count() > 0 {
+        let sockets = passed.count();
+        tracing::info!(sockets, "listening where systemd does, and not at listen.line and listen.line_tls");
+        let adopt = |sockets: Vec<OwnedFd>| {
+            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
+        };
+        (adopt(passed.plain)?, adopt(passed.tls)?)
+    } else {
+        let bind = |address| {
+            let bound = Listeners::bind(address, plan.shards);
+            bound.map_err(|error| listen_error(error.address, error.source))
+        };
+        let listen = &plan.config.listen;
+        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
+    };
+    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
+    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
+    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was passed")))
 }
 
 /// What systemd is told of a server that serves.
-pub fn status_line(addresses: &[SocketAddr]) -> String {
-    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    format!("Serving at {}", addresses.join(", "))
+pub fn status_line(entrances: &[Entrance]) -> String {
+    let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", entrances.join(", "))
 }
 
 fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {

@@ -1,7 +1,6 @@
 //! What the threads beside the shards know of the server as a whole.
 
-use madang_shards::runtime::{Remote, ShardHealth};
-use std::net::SocketAddr;
+use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,7 +15,7 @@ pub struct ServerState {
     started: Instant,
     started_at: SystemTime,
     recovery_us: AtomicU64,
-    addresses: Mutex<Vec<SocketAddr>>,
+    entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
 }
@@ -42,7 +41,7 @@ impl ServerState {
             started: Instant::now(),
             started_at: SystemTime::now(),
             recovery_us: AtomicU64::new(0),
-            addresses: Mutex::default(),
+            entrances: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
         })
@@ -54,16 +53,16 @@ impl ServerState {
         self.recovery_us.store(microseconds, Ordering::Relaxed);
     }
 
-    /// People can come in at these addresses.
-    pub fn serves(&self, remote: Remote, addresses: Vec<SocketAddr>) {
-        self.listens(addresses);
+    /// People can come in there.
+    pub fn serves(&self, remote: Remote, entrances: Vec<Entrance>) {
+        self.listens(entrances);
         // A server comes up once.
         let _ = self.remote.set(remote);
     }
 
-    /// The addresses are these now.
-    pub fn listens(&self, addresses: Vec<SocketAddr>) {
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    /// From now on people come in there.
+    pub fn listens(&self, entrances: Vec<Entrance>) {
+        *self.entrances.lock().unwrap_or_else(PoisonError::into_inner) = entrances;
     }
 
     /// A reload was asked for, and taken or not.
@@ -134,7 +133,7 @@ impl ServerState {
     }
 
     /// Where people come in.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn entrances(&self) -> Vec<Entrance> {
+        self.entrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

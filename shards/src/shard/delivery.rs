@@ -116,7 +116,9 @@ impl<S: Surface> Shard<S> {
             return self.undo_for_the_gone(id, reply);
         }
         if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
-            self.counters.refuse(RefusalKind::from(refusal));
+            let kind = RefusalKind::from(refusal);
+            self.counters.refuse(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, kind = kind.name(), "refused");
         }
         match &reply {
             Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
@@ -156,6 +158,7 @@ impl<S: Surface> Shard<S> {
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
     fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
+        tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.core.claim = claim;
         let Some(old) = connection.core.user.replace(new.clone()) else {
@@ -182,6 +185,7 @@ impl<S: Surface> Shard<S> {
         let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
         let subscription = self.rooms.subscribe(room, head, member);
         connection.core.subscriptions.push(subscription);
+        tracing::debug!(shard = self.id.0, connection = %id, room = room.as_str(), "in a room");
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
@@ -190,18 +194,23 @@ impl<S: Surface> Shard<S> {
         let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
         let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
         let gone = connection.core.subscriptions.swap_remove(position);
+        let name = &rooms.room_of(&gone).name;
+        tracing::debug!(shard = self.id.0, connection = %id, room = name.as_str(), "out of a room");
         if let Some(moved) = rooms.unsubscribe(gone) {
             repoint(connections, moved, gone);
         }
     }
 
-    /// What was sent of a connection's outbox, from its front.
-    pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
+    /// What was taken of a connection's outbox, from its front, and how much of what that became is
+    /// held below until the peer reads. That counts towards the bounds of outboxes, too.
+    pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
         self.counters.sent_bytes += bytes as u64;
+        self.outboxes.changed(connection.held_bytes as usize, held);
+        connection.held_bytes = u32::try_from(held).expect("at most one record is held");
         let outbox = &mut connection.core.outbox;
-        connection.is_blocked = bytes < outbox.len();
+        connection.is_blocked = bytes < outbox.len() || held > 0;
         if connection.is_blocked {
             if !connection.is_listed_slow {
                 connection.is_listed_slow = true;
@@ -213,7 +222,7 @@ impl<S: Surface> Shard<S> {
             if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
-            let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
             #[cfg(test)]
             let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if is_over && !connection.is_ending {
@@ -233,6 +242,16 @@ impl<S: Surface> Shard<S> {
         }
     }
 
+    /// A connection cannot be written yet: its peer and we have not agreed on keys.
+    /// [`Shard::writable`] tells when it can.
+    pub fn not_open_yet(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_dirty = false;
+        if connection.is_ending {
+            self.end(id, false);
+        }
+    }
+
     /// What waits to be sent to a connection.
     pub fn outbox(&self, id: ConnectionId) -> Option<&[u8]> {
         self.connections.get(id).map(|connection| connection.core.outbox.as_slice())
@@ -245,13 +264,14 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
         #[cfg(test)]
         let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
-        let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
+        let has_work =
+            !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(id);

@@ -30,6 +30,7 @@ impl<S: Surface> Shard<S> {
             core,
             protocol,
             unread: Vec::new(),
+            held_bytes: 0,
             is_dirty: false,
             is_blocked: false,
             is_listed_slow: false,
@@ -37,6 +38,7 @@ impl<S: Surface> Shard<S> {
             has_input_ended: false,
             is_ending: false,
         };
+        tracing::debug!(shard = self.id.0, connection = %id, address = ?address, "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;

@@ -40,6 +40,13 @@ pub struct ConnectionId {
     pub generation: u32,
 }
 
+impl fmt::Display for ConnectionId {
+    /// Slot and generation: no two connections of a shard have the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
 /// A connection whose user is known, as other shards name it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionId {

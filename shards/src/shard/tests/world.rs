@@ -226,13 +226,13 @@ impl World {
             let client = Client { shard: index, id };
             let Some(outbox) = shard.outbox(id) else { continue };
             if self.blocked.contains(&client) {
-                shard.sent(id, 0);
+                shard.sent(id, 0, 0);
                 continue;
             }
             let text = std::str::from_utf8(outbox).expect("text is sent");
             self.received.entry(client).or_default().push_str(text);
             let count = outbox.len();
-            shard.sent(id, count);
+            shard.sent(id, count, 0);
             has_moved = true;
         }
         let mut ended = Vec::new();
