@@ -143,9 +143,9 @@ impl Successor<'_> {
 
     fn send_beginning(&self, frozen: &Frozen, state: &ServerState) -> io::Result<()> {
         let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
-        let listeners = frozen.parts.iter().flat_map(|part| &part.held.listeners);
+        let listeners: Vec<_> = frozen.parts.iter().flat_map(|part| part.held.listeners()).collect();
         let mut descriptors = vec![lock];
-        descriptors.extend(listeners.map(|listener| listener.as_fd()));
+        descriptors.extend(listeners.iter().map(|(listener, _)| *listener));
         if descriptors.len() > frame::DESCRIPTORS_MAX {
             return Err(io::Error::other("there are more listeners than can be handed over at once"));
         }
@@ -153,7 +153,10 @@ impl Successor<'_> {
         begin.number(std::process::id().into());
         begin.text(env!("CARGO_PKG_VERSION"));
         begin.number(frozen.parts.len() as u64);
-        begin.flag(state.is_activated());
+        let (has_passed, has_passed_tls) = state.has_passed();
+        begin.flag(has_passed);
+        begin.flag(has_passed_tls);
+        begin.list(listeners.iter(), |begin, (_, has_tls)| begin.flag(*has_tls));
         begin.number(frozen.since.elapsed().as_micros() as u64);
         frame::send(self.stream, Kind::Begin, &begin.0, &descriptors)
     }

@@ -3,6 +3,7 @@
 use super::frame::{self, Frame, Kind, Receiver};
 use super::{READY_TIME_MAX, VERSION};
 use crate::control::{Command, socket_path};
+use crate::serve::Passed;
 use madang_shards::connection::{CodingError, Decoder};
 use madang_shards::runtime::Adoption;
 use madang_shards::shard::{ConnectionImage, read_carried};
@@ -48,9 +49,9 @@ pub struct Taken {
     /// The lock of the data directory.
     pub lock: OwnedFd,
     /// Where it listened.
-    pub listeners: Vec<OwnedFd>,
-    /// Whether systemd had opened them.
-    pub is_activated: bool,
+    pub listeners: Passed,
+    /// Whether systemd had opened them, and any for TLS.
+    pub has_passed: (bool, bool),
     /// Connections, names, members.
     pub adoption: Adoption,
     /// The old process, which waits.
@@ -84,11 +85,11 @@ pub fn take(data: &Path, grace: Duration) -> Result<Taken, TakeError> {
     let mut line = serde_json::to_vec(&Command::Takeover { version: VERSION }).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let (lock, listeners, is_activated, adoption, beginning) = receive(&stream, grace)?;
+    let (lock, listeners, has_passed, adoption, beginning) = receive(&stream, grace)?;
     let Beginning { process, version, paused } = beginning;
     let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
     let link = Successor { stream, process, version, paused_since };
-    Ok(Taken { lock, listeners, is_activated, adoption, link })
+    Ok(Taken { lock, listeners, has_passed, adoption, link })
 }
 
 struct Beginning {
@@ -97,7 +98,7 @@ struct Beginning {
     paused: Duration,
 }
 
-type Received = (OwnedFd, Vec<OwnedFd>, bool, Adoption, Beginning);
+type Received = (OwnedFd, Passed, (bool, bool), Adoption, Beginning);
 
 fn receive(stream: &UnixStream, grace: Duration) -> Result<Received, TakeError> {
     let mut receiver = Receiver::new(stream);
@@ -112,10 +113,16 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Received, TakeError> 
     let mut from = Decoder(&begin.payload);
     let (process, version) = (from.number()?, from.text()?.to_owned());
     let shards_before = from.small()?;
-    let is_activated = from.flag()?;
+    let has_passed = (from.flag()?, from.flag()?);
+    let have_tls = from.list(Decoder::flag)?;
     let paused = Duration::from_micros(from.number()?);
     let mut descriptors = begin.descriptors.into_iter();
     let lock = descriptors.next().ok_or(CodingError("the lock is missing"))?;
+    let mut listeners = Passed::default();
+    for (listener, has_tls) in descriptors.zip(have_tls) {
+        let sockets = if has_tls { &mut listeners.tls } else { &mut listeners.plain };
+        sockets.push(listener);
+    }
     let mut adoption = Adoption {
         shards_before,
         connections: Vec::new(),
@@ -140,7 +147,7 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Received, TakeError> 
                     return Err(CodingError("connections are missing").into());
                 }
                 let beginning = Beginning { process, version, paused };
-                return Ok((lock, descriptors.collect(), is_activated, adoption, beginning));
+                return Ok((lock, listeners, has_passed, adoption, beginning));
             }
         }
     }

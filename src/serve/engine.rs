@@ -1,5 +1,6 @@
 //! From a plan to running shards, and back to an exit code.
 
+use super::activation::Passed;
 use super::checks::listen_error;
 use super::invitation::invitation;
 use super::notify;
@@ -9,16 +10,19 @@ use super::signals;
 use super::state::ServerState;
 use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
-use crate::handover::{Successor, TakeError};
+use crate::handover::{Successor, TakeError, Taken};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
-use madang_shards::runtime::{self, AdoptError, Adopting, Listeners, StartError, StartOptions, Stop};
+use madang_shards::runtime::{
+    self, AdoptError, Adopting, Adoption, Entrance, Listeners, StartError, StartOptions, Stop, TlsAcceptor,
+};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
+use rustix::fd::OwnedFd;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -92,23 +96,21 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
-    let mut taken = plan.taken.take();
-    let is_activated = taken.as_ref().map_or(!plan.passed.is_empty(), |taken| taken.is_activated);
-    state.set_activated(is_activated);
-    let listeners = match &mut taken {
-        Some(taken) => Listeners::adopt(std::mem::take(&mut taken.listeners), plan.shards)?,
-        None => listeners(plan)?,
-    };
-    let addresses = listeners.addresses.clone();
+    let (passed, taken) = passed(plan);
+    let has_passed = taken.as_ref().map_or((passed.count() > 0, !passed.tls.is_empty()), |taken| taken.has_passed);
+    state.set_passed(has_passed);
+    let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
+    let listeners = listeners(plan, passed, acceptor.as_ref())?;
+    let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let (adoption, link) = taken.map(|taken| (taken.adoption, taken.link)).unzip();
+    let (adoption, link) = taken.map(|handed| (handed.adoption, handed.link)).unzip();
     let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
     let mut running =
         runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
-    state.serves(running.remote.clone(), addresses.clone());
+    state.serves(running.remote.clone(), entrances.clone());
     if let (Some(link), Some(adopting)) = (&link, running.adopting.take()) {
         if !adopting.is_done() {
             return Err(EngineError::NotAdopted(Adopting::TIME_MAX));
@@ -120,22 +122,24 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     let reloader = Reloader {
         sources,
-        config: reachable(plan.config.clone(), &addresses, link.is_some()),
+        config: reachable(plan.config.clone(), &entrances, link.is_some()),
         level,
         line_bytes_max,
-        is_activated,
+        has_passed,
+        acceptor,
         state: Arc::clone(&state),
         remote: running.remote.clone(),
         shards: plan.shards,
     };
-    let is_elsewhere = reloader.config.listen.line.0 != plan.config.listen.line.0;
+    let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
+    let is_elsewhere = listen(&reloader.config) != listen(&plan.config);
     reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
-    for address in &addresses {
-        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
-        tracing::info!(%address, "ready");
+    for entrance in &entrances {
+        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(entrance));
+        tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
-    notify::ready(&status_line(&addresses));
+    notify::ready(&status_line(&entrances));
     if let Some(link) = link {
         // What only one process can have is free when the other has ended.
         link.await_end();
@@ -179,36 +183,78 @@ fn took_over(link: &Successor, connections: usize) {
     );
 }
 
+/// The sockets that were passed, by systemd or by the server before, and what else that has handed over.
+fn passed(plan: &mut Plan) -> (Passed, Option<Handed>) {
+    let passed = std::mem::take(&mut plan.passed);
+    match plan.taken.take() {
+        None => {
+            let sockets = passed.count();
+            if sockets > 0 {
+                tracing::info!(sockets, "listening where systemd does, and not at listen.line and listen.line_tls");
+            }
+            (passed, None)
+        }
+        Some(Taken { listeners, has_passed, adoption, link, .. }) => {
+            (listeners, Some(Handed { has_passed, adoption, link }))
+        }
+    }
+}
+
+/// What a server has handed over besides its sockets.
+struct Handed {
+    has_passed: (bool, bool),
+    adoption: Adoption,
+    link: Successor,
+}
+
 /// The configuration as it holds after a takeover, which goes on with the addresses of before. Port 0 is
 /// any port.
-fn reachable(mut config: Config, addresses: &[SocketAddr], is_taken_over: bool) -> Config {
-    let wanted = config.listen.line.0;
-    let is_it =
-        |address: &SocketAddr| address.ip() == wanted.ip() && [address.port(), 0].contains(&wanted.port());
-    if is_taken_over
-        && !addresses.iter().any(is_it)
-        && let Some(first) = addresses.first()
-    {
-        config.listen.line.0 = *first;
+fn reachable(mut config: Config, entrances: &[Entrance], is_taken_over: bool) -> Config {
+    if !is_taken_over {
+        return config;
     }
+    let there = |has_tls: bool, wanted: Option<SocketAddr>| {
+        let is_it = |found: &SocketAddr, wanted: SocketAddr| {
+            found.ip() == wanted.ip() && [found.port(), 0].contains(&wanted.port())
+        };
+        let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
+        wanted.filter(|wanted| is_it(&found, *wanted)).or(Some(found))
+    };
+    if let Some(line) = there(false, Some(config.listen.line.0)) {
+        config.listen.line.0 = line;
+    }
+    config.listen.line_tls.0 = there(true, config.listen.line_tls.0);
     config
 }
 
 /// The sockets that systemd passed, or our own.
-fn listeners(plan: &mut Plan) -> Result<Listeners, EngineError> {
-    let passed = std::mem::take(&mut plan.passed);
-    if !passed.is_empty() {
-        tracing::info!(sockets = passed.len(), "listening where systemd does, and not at listen.line");
-        return Ok(Listeners::adopt(passed, plan.shards)?);
-    }
-    let bound = Listeners::bind(plan.config.listen.line.0, plan.shards);
-    Ok(bound.map_err(|error| listen_error(error.address, error.source))?)
+fn listeners(
+    plan: &Plan,
+    passed: Passed,
+    acceptor: Option<&Arc<TlsAcceptor>>,
+) -> Result<Listeners, EngineError> {
+    let (plain, tls) = if passed.count() > 0 {
+        let adopt = |sockets: Vec<OwnedFd>| {
+            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
+        };
+        (adopt(passed.plain)?, adopt(passed.tls)?)
+    } else {
+        let bind = |address| {
+            let bound = Listeners::bind(address, plan.shards);
+            bound.map_err(|error| listen_error(error.address, error.source))
+        };
+        let listen = &plan.config.listen;
+        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
+    };
+    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
+    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
+    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was passed")))
 }
 
 /// What systemd is told of a server that serves.
-pub fn status_line(addresses: &[SocketAddr]) -> String {
-    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    format!("Serving at {}", addresses.join(", "))
+pub fn status_line(entrances: &[Entrance]) -> String {
+    let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", entrances.join(", "))
 }
 
 fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {

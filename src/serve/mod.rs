@@ -10,6 +10,7 @@ mod reload;
 mod signals;
 mod state;
 
+pub use activation::Passed;
 pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;

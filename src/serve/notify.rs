@@ -1,5 +1,6 @@
 //! What systemd is told (sd_notify(3)). Nothing happens where nobody listens.
 
+use crate::telemetry;
 use madang_shards::runtime::Notice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
@@ -112,9 +113,15 @@ pub fn reloading() {
 pub fn notices() -> Box<dyn FnMut(Notice) + Send> {
     let is_watched = sd_notify::watchdog_enabled().is_some();
     Box::new(move |notice| match notice {
-        Notice::AllTurned if is_watched => send(&[NotifyState::Watchdog]),
-        Notice::AllTurned | Notice::Stuck { .. } => {}
+        Notice::AllTurned => {
+            telemetry::report_repeats();
+            if is_watched {
+                send(&[NotifyState::Watchdog]);
+            }
+        }
+        Notice::Stuck { .. } => telemetry::report_repeats(),
         Notice::Draining => {
+            telemetry::report_repeats();
             let status = "Draining: everyone is told, what was said is finished";
             send(&[NotifyState::Stopping, NotifyState::Status(status), extension()]);
         }

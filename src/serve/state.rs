@@ -2,9 +2,8 @@
 
 use super::checks::DataDirectory;
 use crate::handover::Launch;
-use madang_shards::runtime::{Remote, ShardHealth};
+use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,11 +18,11 @@ pub struct ServerState {
     started: Instant,
     started_at: SystemTime,
     recovery_us: AtomicU64,
-    addresses: Mutex<Vec<SocketAddr>>,
+    entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
     lock: Option<OwnedFd>,
-    is_activated: AtomicBool,
+    has_passed: [AtomicBool; 2],
     launch: Option<Launch>,
 }
 
@@ -48,11 +47,11 @@ impl ServerState {
             started: Instant::now(),
             started_at: SystemTime::now(),
             recovery_us: AtomicU64::new(0),
-            addresses: Mutex::default(),
+            entrances: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             lock: data.lock(),
-            is_activated: AtomicBool::new(false),
+            has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
             launch: Launch::of_this_process(),
         })
     }
@@ -62,14 +61,15 @@ impl ServerState {
         self.lock.as_ref().map(AsFd::as_fd)
     }
 
-    /// systemd has opened the sockets.
-    pub fn set_activated(&self, is_activated: bool) {
-        self.is_activated.store(is_activated, Ordering::Relaxed);
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn set_passed(&self, has_passed: (bool, bool)) {
+        self.has_passed[0].store(has_passed.0, Ordering::Relaxed);
+        self.has_passed[1].store(has_passed.1, Ordering::Relaxed);
     }
 
-    /// Whether systemd has opened the sockets.
-    pub fn is_activated(&self) -> bool {
-        self.is_activated.load(Ordering::Relaxed)
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn has_passed(&self) -> (bool, bool) {
+        (self.has_passed[0].load(Ordering::Relaxed), self.has_passed[1].load(Ordering::Relaxed))
     }
 
     /// How another process is started like this one.
@@ -83,16 +83,16 @@ impl ServerState {
         self.recovery_us.store(microseconds, Ordering::Relaxed);
     }
 
-    /// People can come in at these addresses.
-    pub fn serves(&self, remote: Remote, addresses: Vec<SocketAddr>) {
-        self.listens(addresses);
+    /// People can come in there.
+    pub fn serves(&self, remote: Remote, entrances: Vec<Entrance>) {
+        self.listens(entrances);
         // A server comes up once.
         let _ = self.remote.set(remote);
     }
 
-    /// The addresses are these now.
-    pub fn listens(&self, addresses: Vec<SocketAddr>) {
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    /// From now on people come in there.
+    pub fn listens(&self, entrances: Vec<Entrance>) {
+        *self.entrances.lock().unwrap_or_else(PoisonError::into_inner) = entrances;
     }
 
     /// A reload was asked for, and taken or not.
@@ -163,7 +163,7 @@ impl ServerState {
     }
 
     /// Where people come in.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn entrances(&self) -> Vec<Entrance> {
+        self.entrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -14,8 +14,7 @@ const TURN_MAX_NS: u64 = 100_000_000;
 /// Connections that the server has not answered yet: within any backlog, so that none is dropped and
 /// has to wait for a second handshake.
 const UNANSWERED_MAX: usize = 64;
-/// Connections that are on their way in at once. Some servers let people in once a second (InspIRCd):
-/// with few at once that second would be measured, and not what they can take.
+/// Connections that are on their way in at once, those included that the server has begun to answer.
 const ENTERING_MAX: usize = 1_024;
 
 /// Brings everyone in, in order, one connection each, after those that are in already.

@@ -2,7 +2,6 @@
 
 use super::client::LogClient;
 use super::page::histogram;
-use super::server::LogServer;
 use super::{Part, metric, space};
 use crate::error::BenchError;
 use crate::machine::{Placement, process_time_ns};
@@ -36,7 +35,7 @@ pub(super) fn measure_saturated(
     part.show("appending at saturation", 0.2);
     let placement = Placement::choose()?;
     placement.move_to_server()?;
-    let server = LogServer::start(part.program, &data, Some(1))?;
+    let server = part.server(&data, Some(1))?;
     placement.move_to_load()?;
     let is_over = AtomicBool::new(false);
     let scale = (part.options.messages as f64 / 1e6).clamp(0.1, 1.0);
@@ -126,7 +125,7 @@ pub(super) fn measure_at_rest(part: &mut Part<'_>, measurement: &mut Measurement
     part.show("appending at rest", 0.1);
     let placement = Placement::choose()?;
     placement.move_to_server()?;
-    let server = LogServer::start(part.program, &data, Some(1))?;
+    let server = part.server(&data, Some(1))?;
     placement.move_to_load()?;
     let mut client = LogClient::enter(server.address, "echo", "rest")?;
     let disk = Zeroed::make(&part.directory.join("zeroed"))?;

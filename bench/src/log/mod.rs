@@ -5,6 +5,7 @@
 
 mod append;
 mod client;
+mod cold;
 mod export;
 mod files;
 mod options;
@@ -19,6 +20,7 @@ pub use options::{LogOptions, LogPart};
 use crate::error::BenchError;
 use crate::results::{Better, Measurement, Metric};
 use crate::watch::{Progress, Stop};
+use server::LogServer;
 use std::path::Path;
 
 /// What every part is given.
@@ -59,6 +61,11 @@ pub(crate) fn measure(
 }
 
 impl Part<'_> {
+    /// A server on `data`, with its own number of shards when `shards` is `None`.
+    fn server(&self, data: &Path, shards: Option<u16>) -> Result<LogServer, BenchError> {
+        LogServer::start(self.program, data, shards, self.options.segment_bytes())
+    }
+
     fn show(&mut self, what: &str, share: f64) {
         self.progress.show(what, share);
     }

@@ -61,6 +61,14 @@ impl LogOptions {
         self.messages / 10
     }
 
+    /// The size of segments that servers begin. A log too small to tell of a large server shows that
+    /// all of this works: then no disk is kept busy with zeros, of which a server writes 128 MiB a shard.
+    pub(crate) fn segment_bytes(&self) -> Option<u64> {
+        const SMALL_MESSAGES: u64 = 100_000;
+        const SMALL_SEGMENT_BYTES: u64 = 4 << 20;
+        (self.messages < SMALL_MESSAGES).then_some(SMALL_SEGMENT_BYTES)
+    }
+
     pub(crate) fn check(&self) -> Result<(), BenchError> {
         let bad = |option, value: u64, allowed: &str| {
             Err(BenchError::BadOption { option, value: value.to_string(), allowed: allowed.to_owned() })

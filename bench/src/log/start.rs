@@ -28,10 +28,9 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     ));
     let empty = part.directory.join("empty");
     let nothing = resident_after(part, &empty)?;
-    let program = part.program;
 
     part.show("starting from indexes only", 0.5);
-    let first = LogServer::start(program, &data, None)?;
+    let first = part.server(&data, None)?;
     let memory = ProcessMemory::read(first.pid())?;
     let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
     start_metrics(
@@ -51,7 +50,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     first.kill()?;
     part.go_on()?;
     part.show("starting after kill -9", 0.6);
-    let crashed = LogServer::start(program, &data, None)?;
+    let crashed = part.server(&data, None)?;
     let memory = ProcessMemory::read(crashed.pid())?;
     start_metrics(
         measurement,
@@ -62,7 +61,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     );
     crashed.stop()?;
     part.show("starting after a clean stop", 0.6);
-    let clean = LogServer::start(program, &data, None)?;
+    let clean = part.server(&data, None)?;
     let memory = ProcessMemory::read(clean.pid())?;
     let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
     start_metrics(
@@ -92,7 +91,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
 
 /// What a server holds that has nothing in its log.
 fn resident_after(part: &Part<'_>, data: &std::path::Path) -> Result<u64, BenchError> {
-    let server = LogServer::start(part.program, data, None)?;
+    let server = part.server(data, None)?;
     let memory = ProcessMemory::read(server.pid())?;
     server.stop()?;
     Ok(memory.resident_bytes)

@@ -5,11 +5,12 @@
 //! agree on that is the caller's business; here shards are frozen, thawed and begun.
 
 use super::lifecycle::Phase;
+use super::listener::Listener;
 use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
 use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
 use crate::types::{Carried, ConnectionId, SessionId};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -54,13 +55,17 @@ pub struct Part {
 #[derive(Debug)]
 pub struct Held {
     pub(super) sockets: HeldSockets,
-    /// Where it listens.
-    pub listeners: Vec<OwnedFd>,
+    pub(super) listeners: Vec<Listener>,
     /// Connections that are closed but still read out, each with the seconds it has left.
     pub lingering: Vec<(OwnedFd, u8)>,
 }
 
 impl Held {
+    /// Where it listens, and whether for those who speak TLS.
+    pub fn listeners(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
+        self.listeners.iter().map(|listener| (listener.socket.as_fd(), listener.tls.is_some()))
+    }
+
     /// The descriptor of a connection.
     pub fn connection(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
         self.sockets.descriptor(id)

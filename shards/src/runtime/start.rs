@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::handover::{Adopting, Adoption, Beginning, Given};
 use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Phase, Stop};
-use super::listener::Listeners;
+use super::listener::{Listener, Listeners};
 use super::log_thread::LogThread;
 use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
@@ -21,7 +21,6 @@ use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use rustix::fd::OwnedFd;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -158,7 +157,7 @@ struct Seed {
     id: ShardId,
     options: StartOptions,
     first_segment: SegmentNumber,
-    listeners: Vec<OwnedFd>,
+    listeners: Vec<Listener>,
     port: MeshPort,
     mailbox: Mailbox,
     bell: Arc<Bell>,

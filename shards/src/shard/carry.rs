@@ -43,11 +43,16 @@ impl<S: Surface> Shard<S> {
         self.homes.is_at_rest() && !self.has_outbound() && self.log.is_idle() && self.parked.is_empty()
     }
 
-    /// All that this shard knows and the log does not. It stands still, and is at rest.
-    pub fn image(&self) -> ShardImage {
+    /// All that this shard knows and the log does not. It stands still, and is at rest. Connections that
+    /// are not `carriable` by their sockets stay behind, without a word.
+    pub fn image(&self, carriable: impl Fn(ConnectionId) -> bool) -> ShardImage {
         assert!(self.is_still, "only what stands still has an image");
         let ids = self.connections.ids().into_iter();
-        let saved = ids.filter_map(|id| Some((id, self.saved(self.connections.get(id)?))));
+        let saved = |id| match self.connections.get(id)? {
+            connection if carriable(id) => Some((id, self.saved(connection))),
+            _ => Some((id, Saved::LastWords(Vec::new()))),
+        };
+        let saved = ids.filter_map(saved);
         ShardImage { shard: self.id, connections: saved.collect(), carried: self.homes.carried(self.now) }
     }
 
@@ -104,6 +109,7 @@ impl<S: Surface> Shard<S> {
             core,
             protocol,
             unread,
+            held_bytes: 0,
             is_dirty: false,
             is_blocked: false,
             is_listed_slow: false,

@@ -44,6 +44,11 @@ macro_rules! kinds {
             pub const NAMES: &'static [&'static str] = &[$($word),+];
             /// How many there are.
             pub const COUNT: usize = Self::NAMES.len();
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                Self::NAMES[self as usize]
+            }
         }
     };
 }

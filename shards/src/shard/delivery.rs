@@ -3,7 +3,9 @@
 use super::connections::{Connection, Connections};
 use super::{Deadline, RefusalKind, Shard};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
-use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
+use crate::types::{
+    ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
+};
 
 /// An event as each style writes it, rendered when the first reader of that style turns up.
 #[derive(Debug, Default)]
@@ -78,7 +80,10 @@ impl<S: Surface> Shard<S> {
             let bytes =
                 rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
             let outbox = &mut connection.core.outbox;
-            if connection.is_blocked && outbox.len() + bytes.len() > bytes_max {
+            let is_over = outbox.len() + bytes.len() > bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
+            if connection.is_blocked && is_over {
                 cut_off.push(member.connection);
                 continue;
             }
@@ -89,6 +94,11 @@ impl<S: Surface> Shard<S> {
             }
             outbox.extend_from_slice(bytes);
             added_bytes += bytes.len();
+            #[cfg(test)]
+            if crate::mutation::now_and_then(crate::mutation::Mutation::RepeatDelivery) {
+                outbox.extend_from_slice(bytes);
+                added_bytes += bytes.len();
+            }
             if !connection.is_dirty {
                 connection.is_dirty = true;
                 dirty.push(member.connection);
@@ -106,10 +116,12 @@ impl<S: Surface> Shard<S> {
             return self.undo_for_the_gone(id, reply);
         }
         if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
-            self.counters.refuse(RefusalKind::from(refusal));
+            let kind = RefusalKind::from(refusal);
+            self.counters.refuse(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, kind = kind.name(), "refused");
         }
         match &reply {
-            Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
+            Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
             Reply::Left { room } => self.unsubscribe(id, room.key()),
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
@@ -144,16 +156,18 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
-    fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
+    fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
+        tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.core.claim = claim;
         let Some(old) = connection.core.user.replace(new.clone()) else {
             self.counters.sessions += 1;
             return;
         };
         for subscription in &connection.core.subscriptions {
             let room = self.rooms.room_of(subscription).name.key();
-            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone() });
+            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone(), claim });
         }
         // Of two names that look alike one entry was renamed; otherwise the old one is free now.
         if old.skeleton() != new.skeleton() {
@@ -171,6 +185,7 @@ impl<S: Surface> Shard<S> {
         let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
         let subscription = self.rooms.subscribe(room, head, member);
         connection.core.subscriptions.push(subscription);
+        tracing::debug!(shard = self.id.0, connection = %id, room = room.as_str(), "in a room");
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
@@ -179,18 +194,23 @@ impl<S: Surface> Shard<S> {
         let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
         let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
         let gone = connection.core.subscriptions.swap_remove(position);
+        let name = &rooms.room_of(&gone).name;
+        tracing::debug!(shard = self.id.0, connection = %id, room = name.as_str(), "out of a room");
         if let Some(moved) = rooms.unsubscribe(gone) {
             repoint(connections, moved, gone);
         }
     }
 
-    /// What was sent of a connection's outbox, from its front.
-    pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
+    /// What was taken of a connection's outbox, from its front, and how much of what that became is
+    /// held below until the peer reads. That counts towards the bounds of outboxes, too.
+    pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
         self.counters.sent_bytes += bytes as u64;
+        self.outboxes.changed(connection.held_bytes as usize, held);
+        connection.held_bytes = u32::try_from(held).expect("at most one record is held");
         let outbox = &mut connection.core.outbox;
-        connection.is_blocked = bytes < outbox.len();
+        connection.is_blocked = bytes < outbox.len() || held > 0;
         if connection.is_blocked {
             if !connection.is_listed_slow {
                 connection.is_listed_slow = true;
@@ -202,7 +222,9 @@ impl<S: Surface> Shard<S> {
             if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
-            let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
                 self.settle();
@@ -220,6 +242,16 @@ impl<S: Surface> Shard<S> {
         }
     }
 
+    /// A connection cannot be written yet: its peer and we have not agreed on keys.
+    /// [`Shard::writable`] tells when it can.
+    pub fn not_open_yet(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_dirty = false;
+        if connection.is_ending {
+            self.end(id, false);
+        }
+    }
+
     /// What waits to be sent to a connection.
     pub fn outbox(&self, id: ConnectionId) -> Option<&[u8]> {
         self.connections.get(id).map(|connection| connection.core.outbox.as_slice())
@@ -232,11 +264,14 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
+        #[cfg(test)]
+        let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
-        let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
+        let has_work =
+            !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(id);
@@ -270,6 +305,10 @@ impl<S: Surface> Shard<S> {
 
 /// Tells a connection that its subscription moved to the place of one that left.
 fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::connection::Subscription) {
+    #[cfg(test)]
+    if crate::mutation::is_on(crate::mutation::Mutation::LoseListenerOnMove) {
+        return;
+    }
     let Some(Connection { core, .. }) = connections.get_mut(moved) else { return };
     if let Some(own) = core.subscriptions.iter_mut().find(|own| own.room == to.room) {
         own.position = to.position;

@@ -15,6 +15,7 @@ mod held;
 mod homes;
 mod image;
 mod inbox;
+mod inspect;
 mod operator;
 mod outboxes;
 mod settings;
@@ -26,6 +27,7 @@ pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
 pub use image::{ConnectionImage, Portion, ShardImage, read_carried, share_out, write_carried};
+pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 

@@ -42,6 +42,10 @@ impl Outboxes {
 
     /// Bytes were taken out of outboxes: sent or thrown away.
     pub fn removed(&mut self, bytes: usize) {
+        #[cfg(test)]
+        if crate::mutation::now_and_then(crate::mutation::Mutation::MiscountOutboxes) {
+            return;
+        }
         debug_assert!(bytes <= self.waiting_bytes, "what is taken out was put in");
         self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
     }
@@ -119,7 +123,7 @@ impl<S: Surface> Shard<S> {
     }
 
     fn cut_off_fullest(&mut self) {
-        let length = |id: &ConnectionId| self.connections.get(*id).map_or(0, |one| one.core.outbox.len());
+        let length = |id: &ConnectionId| self.connections.get(*id).map_or(0, |one| one.waiting_bytes());
         let mut fullest: Vec<(usize, ConnectionId)> = self
             .connections
             .ids()
@@ -133,9 +137,12 @@ impl<S: Surface> Shard<S> {
                 return;
             }
             self.counters.outbox_budget_cuts += 1;
-            if self.connections.get(id).is_some_and(|connection| connection.is_ending) {
-                // It has its last words already, and does not take them.
-                self.end(id, false);
+            let has_no_use_for_words =
+                |one: &super::Connection<S::Session>| one.is_ending || one.held_bytes > 0;
+            if self.connections.get(id).is_some_and(has_no_use_for_words) {
+                // It has its last words already, and does not take them; or a record before them, which
+                // cannot give way to them.
+                self.drop_slow_reader(id, bytes - 1);
             } else {
                 self.cut_off(id, CloseReason::SlowReader { outbox_bytes_max: bytes - 1 });
             }

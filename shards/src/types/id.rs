@@ -40,6 +40,13 @@ pub struct ConnectionId {
     pub generation: u32,
 }
 
+impl fmt::Display for ConnectionId {
+    /// Slot and generation: no two connections of a shard have the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
 /// A connection whose user is known, as other shards name it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionId {
@@ -56,6 +63,11 @@ impl SessionId {
         connection: ConnectionId { index: u32::MAX, generation: u32::MAX },
     };
 }
+
+/// Which grant of a name it is: of two sessions that go by one name, the one with the later grant is
+/// the one that has it. Numbers rise within a life of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct ClaimNumber(pub u64);
 
 /// The number of a message in its room: 1, 2, 3 … without gap or repeat. 0 stands before the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]

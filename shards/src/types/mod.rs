@@ -12,7 +12,7 @@ mod time;
 
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use event::{Envelope, Event, RoomEvent};
-pub use id::{ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
+pub use id::{ClaimNumber, ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};
 pub use name::{NameError, RoomName, UserName};
 pub use reply::{

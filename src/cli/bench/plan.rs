@@ -153,7 +153,7 @@ fn set_of_comparison() -> Vec<Workload> {
         calm(duration),
         Workload::FanOut(FanOutOptions { duration, ..FanOutOptions::default() }),
         Workload::Whisper(WhisperOptions { duration, ..WhisperOptions::default() }),
-        Workload::Idle(IdleOptions { connections: 2_000 }),
+        Workload::Idle(IdleOptions { connections: 1_000 }),
     ]
 }
 

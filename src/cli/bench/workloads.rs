@@ -42,8 +42,8 @@ pub enum WorkloadCommand {
     SlowReaders(SlowReaders),
     /// The log by itself: starts, pages, appending, export, space
     #[command(after_help = "Examples:
-  madang bench log                                  all parts: a minute, and 7 GB in --dir meanwhile
-  madang bench log --part rest --dir /var/lib/madang  what a commit takes more than that disk by itself")]
+  madang bench log                               all parts: a minute, and 7 GB of --dir meanwhile
+  madang bench log --part rest --dir /srv/disk2  what a commit takes there beside that disk by itself")]
     Log(Log),
 }
 
@@ -164,7 +164,7 @@ pub struct Log {
     /// Its rooms [default: 100000]
     #[arg(long, value_name = "N")]
     rooms: Option<u64>,
-    /// Only this of it; may be repeated
+    /// Only this of it: starts, pages, saturated or rest; may be repeated
     #[arg(long, value_name = "PART", value_parser = part)]
     part: Vec<LogPart>,
     /// Directory on the file system that is measured [default: TMPDIR]

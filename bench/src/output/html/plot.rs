@@ -37,7 +37,7 @@ pub(super) const LARGE: &[Format] = &[
 ];
 /// Beside others.
 pub(super) const SMALL: &[Format] =
-    &[Format { class: "small", size: (760, 520), text_px: 30, label_width: 140, line_px: 4 }];
+    &[Format { class: "small", size: (760, 540), text_px: 38, label_width: 170, line_px: 5 }];
 
 /// One line of a plot.
 pub(super) struct Line {

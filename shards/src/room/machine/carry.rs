@@ -3,7 +3,7 @@
 use super::{Kind, Room};
 use crate::room::fan_out::ShardEvent;
 use crate::room::member::{Lost, Member};
-use crate::types::{CarriedMember, Event, Holder, Moment, Now, SessionId, UserKey};
+use crate::types::{CarriedMember, ClaimNumber, Event, Holder, Moment, Now, SessionId, UserKey};
 use std::time::Duration;
 
 impl Room {
@@ -47,7 +47,9 @@ impl Room {
                     (SessionId::NOBODY, Some(Lost { until, head }))
                 }
             };
-            self.members.insert(key, Member { user, session, is_away, lost });
+            // Every grant of the names from now on is later than those of the server before.
+            let claim = ClaimNumber::default();
+            self.members.insert(key, Member { user, session, claim, is_away, lost });
         }
         graces
     }

@@ -4,6 +4,7 @@ use super::Turning;
 use crate::connection::Surface;
 use crate::runtime::handover::{Given, Held, Part};
 use crate::runtime::lifecycle::Phase;
+use crate::runtime::sockets::Arrival;
 use crate::runtime::start::FIRST_SEGMENT_BYTES;
 use crate::runtime::writer::CommitError;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl<S: Surface> Turning<S> {
         let mut lost = Vec::new();
         for (image, descriptor) in given.portion.connections {
             let id = self.shard.adopt(image);
-            if self.sockets.add(id, descriptor).is_err() {
+            if self.sockets.add(id, Arrival::carried(descriptor)).is_err() {
                 lost.push(id);
             }
         }
@@ -67,9 +68,10 @@ impl<S: Surface> Turning<S> {
             let _ = lifecycle.parts.0.send(Err(error.to_string()));
             return self.await_thaw(None);
         }
+        let image = self.shard.image(|id| self.sockets.is_carriable(id));
         let (sockets, listeners) = self.sockets.give_away();
         let held = Held { sockets, listeners, lingering: self.outlet.give_away() };
-        let _ = lifecycle.parts.0.send(Ok(Part { image: self.shard.image(), held }));
+        let _ = lifecycle.parts.0.send(Ok(Part { image, held }));
         let held = lifecycle.returned_to(self.stage.shard()).1.clone();
         self.await_thaw(Some(&held));
         if let Some(mut writer) = self.commits.writer.take() {

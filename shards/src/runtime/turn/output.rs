@@ -3,6 +3,7 @@
 
 use super::Turning;
 use crate::connection::Surface;
+use crate::runtime::sockets::Written;
 use crate::shard::Ended;
 use crate::types::ConnectionId;
 use rustix::fd::OwnedFd;
@@ -61,8 +62,9 @@ impl<S: Surface> Turning<S> {
         for id in dirty.drain(..) {
             let Some(outbox) = self.shard.outbox(id) else { continue };
             match self.sockets.write(id, outbox) {
-                Some(count) => self.shard.sent(id, count),
-                None => self.shard.lost(id),
+                Written::Bytes { taken, held } => self.shard.sent(id, taken, held),
+                Written::Opening => self.shard.not_open_yet(id),
+                Written::Broken => self.shard.lost(id),
             }
         }
         self.shard.take_ended(ended);

@@ -62,7 +62,7 @@ impl<S: Surface> Turning<S> {
             self.shard.tick();
         }
         let lingering = self.outlet.lingering_count();
-        self.monitor.tick(&mut self.shard, &self.port, status, lingering);
+        self.monitor.tick(&mut self.shard, &self.port, &self.sockets, status, lingering);
         // Not longer than this are files kept open that retention has removed.
         self.rest.has_chores |= self.lookups.reader.close_files();
         self.inlet.has_warned_of_descriptors = false;

@@ -229,13 +229,13 @@ impl World {
             let client = Client { shard: index, id };
             let Some(outbox) = shard.outbox(id) else { continue };
             if self.blocked.contains(&client) {
-                shard.sent(id, 0);
+                shard.sent(id, 0, 0);
                 continue;
             }
             let text = std::str::from_utf8(outbox).expect("text is sent");
             self.received.entry(client).or_default().push_str(text);
             let count = outbox.len();
-            shard.sent(id, count);
+            shard.sent(id, count, 0);
             has_moved = true;
         }
         let mut ended = Vec::new();
@@ -257,7 +257,7 @@ impl World {
         let shards_before = u16::try_from(self.shards.len()).expect("a few shards");
         for shard in &self.shards {
             assert!(shard.is_at_rest(), "what was read has come to its end");
-            let image = shard.image();
+            let image = shard.image(|_| true);
             for (id, saved) in image.connections {
                 let Saved::Image(saved) = saved else { continue };
                 let mut bytes = Encoder::default();
