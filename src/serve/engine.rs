@@ -97,7 +97,8 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     state.recovered(started.elapsed());
     drop(recovering);
     let (passed, taken) = passed(plan);
-    let has_passed = taken.as_ref().map_or((passed.count() > 0, !passed.tls.is_empty()), |taken| taken.has_passed);
+    let has_passed =
+        taken.as_ref().map_or((passed.count() > 0, !passed.tls.is_empty()), |taken| taken.has_passed);
     state.set_passed(has_passed);
     let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
     let listeners = listeners(plan, passed, acceptor.as_ref())?;
@@ -190,7 +191,10 @@ fn passed(plan: &mut Plan) -> (Passed, Option<Handed>) {
         None => {
             let sockets = passed.count();
             if sockets > 0 {
-                tracing::info!(sockets, "listening where systemd does, and not at listen.line and listen.line_tls");
+                tracing::info!(
+                    sockets,
+                    "listening where systemd does, and not at listen.line and listen.line_tls"
+                );
             }
             (passed, None)
         }

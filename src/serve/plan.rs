@@ -97,7 +97,16 @@ pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanE
         config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
     }
     let data = DataDirectory::take(data)?;
-    Ok(Plan { config, data, shards, processors: processors.list, passed, identity, taken: None, connections_max })
+    Ok(Plan {
+        config,
+        data,
+        shards,
+        processors: processors.list,
+        passed,
+        identity,
+        taken: None,
+        connections_max,
+    })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the
