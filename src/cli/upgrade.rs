@@ -21,7 +21,7 @@ Replace the running server by the program that is installed now, disconnecting n
 
 The running server starts the program by the path and with the arguments by which it was started \
 itself; the configuration is read anew, so that what needs a restart holds, too. Everyone stays \
-connected, and waits for some tens of milliseconds. If the new server cannot start, the running one \
+connected (but who came by TLS, who must reconnect), and waits for some tens of milliseconds. If the new server cannot start, the running one \
 carries on, and its journal says why.")]
 pub struct UpgradeCommand {
     #[command(flatten)]
