@@ -15,3 +15,11 @@ pub mod connection;
 pub mod shard;
 
 pub mod runtime;
+
+// The simulator's sources name this crate as an example does, which includes them too.
+#[cfg(test)]
+extern crate self as madang_shards;
+#[cfg(test)]
+pub mod mutation;
+#[cfg(test)]
+mod simulation;

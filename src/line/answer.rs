@@ -15,7 +15,9 @@ impl Session {
     /// Acts on an answer.
     pub fn answer(&mut self, settings: &LineSettings, reply: &Reply, link: &mut Link<'_>) {
         match reply {
-            Reply::Claimed { user, missed_whispers } => self.claimed(settings, user, missed_whispers, link),
+            Reply::Claimed { user, missed_whispers, .. } => {
+                self.claimed(settings, user, missed_whispers, link)
+            }
             Reply::Joined(joined) => self.joined(joined, link),
             Reply::Left { room } => self.left(settings, room, link),
             Reply::Whisper { from, to, message, is_receipt } => {

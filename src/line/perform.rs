@@ -97,7 +97,8 @@ impl Session {
     /// Asks for a room. A room one is in is left once the new one has said yes.
     pub(super) fn join(&mut self, room: RoomName, user: UserName, link: &mut Link<'_>) {
         let is_away = self.absence.as_ref().is_some_and(|absence| absence.is_away());
-        link.request(Request::Join { session: link.session(), user, room, is_away });
+        let claim = link.claim();
+        link.request(Request::Join { session: link.session(), user, claim, room, is_away });
         self.state = State::Joining;
     }
 

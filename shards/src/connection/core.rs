@@ -3,7 +3,7 @@
 use super::flood::Flood;
 use super::rooms::Subscription;
 use super::surface::Style;
-use crate::types::{SessionId, UserName};
+use crate::types::{ClaimNumber, SessionId, UserName};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -67,6 +67,8 @@ pub struct Core {
     pub counted_address: Option<IpAddr>,
     /// Its user, once claimed.
     pub user: Option<UserName>,
+    /// The grant of the user's name.
+    pub claim: ClaimNumber,
     /// The rooms it is in, as its shard holds them.
     pub subscriptions: SmallVec<[Subscription; 1]>,
     /// Bytes that wait to be sent. No capacity is held while it is empty and idle.
@@ -90,6 +92,7 @@ impl Core {
             session,
             counted_address: None,
             user: None,
+            claim: ClaimNumber::default(),
             subscriptions: SmallVec::new(),
             outbox: Vec::new(),
             style: Style::default(),

@@ -110,6 +110,11 @@ impl LocalRooms {
         &mut self.by_slot_mut(subscription.room).members[subscription.position as usize]
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &LocalRoom> {
+        self.slots.iter().flatten()
+    }
+
     /// How many rooms there are.
     pub fn len(&self) -> usize {
         self.by_key.len()

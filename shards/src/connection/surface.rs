@@ -3,7 +3,9 @@
 use super::core::{CloseReason, Core};
 use super::flood::FloodLimit;
 use super::rooms::LocalRooms;
-use crate::types::{Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName};
+use crate::types::{
+    ClaimNumber, Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName,
+};
 use std::time::Duration;
 
 /// A way of writing room events that several connections share (line ends, time stamps …), so that
@@ -79,6 +81,11 @@ impl Link<'_> {
     /// The name of this connection's user, once claimed.
     pub fn user(&self) -> Option<&UserName> {
         self.core.user.as_ref()
+    }
+
+    /// The grant of that name, as [`Request::Join`] says it.
+    pub fn claim(&self) -> ClaimNumber {
+        self.core.claim
     }
 
     /// Bytes for the peer. They are sent at the end of the turn, in one write.

@@ -91,6 +91,8 @@ impl Outbound {
             if peer.batch.is_empty() && peer.overflow.is_empty() {
                 continue;
             }
+            #[cfg(test)]
+            crate::mutation::drop_entry(&mut peer.overflow);
             while let Some(batch) = peer.overflow.pop_front() {
                 let entries = batch.len();
                 if let Err(batch) = transport.try_send(to, batch) {

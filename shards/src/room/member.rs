@@ -1,14 +1,16 @@
 //! A user in a room.
 
-use crate::types::{Moment, Seq, SessionId, UserName};
+use crate::types::{ClaimNumber, Moment, Seq, SessionId, UserName};
 
 /// A user in a room, and where the user's session is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Member {
     /// Who.
     pub user: UserName,
     /// The session that is in the room, or was when the connection was lost.
     pub session: SessionId,
+    /// The grant of the name to that session.
+    pub claim: ClaimNumber,
     /// Whether the user said to be away: a copy of what the user's session announced.
     pub is_away: bool,
     /// Set while the connection is lost and the grace time runs.

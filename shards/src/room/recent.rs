@@ -38,6 +38,8 @@ impl Recent {
             message.draft.clone().map(|id| RememberedDraft { author, id, seq })
         };
         let drafts = stored.iter().filter_map(draft).collect();
+        #[cfg(test)]
+        let drafts = crate::mutation::forget_if(crate::mutation::Mutation::ForgetDraftsOnRestart, drafts);
         let wanted = (0..=head.0).rev().map(Seq);
         let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
         let skipped = stored.len() - connected.count();
@@ -75,6 +77,10 @@ impl Recent {
 
     /// The number a draft got, if it was stored within the window.
     pub fn seq_of(&self, author: UserKey, id: &DraftId) -> Option<Seq> {
+        #[cfg(test)]
+        if crate::mutation::is_on(crate::mutation::Mutation::AcceptDraftTwice) {
+            return None;
+        }
         self.drafts
             .iter()
             .rev()

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::types::{
-    ConnectionId, DraftId, Event, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomName, Seq, SessionId,
-    ShardId, Text, UserName,
+    ClaimNumber, ConnectionId, DraftId, Event, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomName, Seq,
+    SessionId, ShardId, Text, UserName,
 };
 use std::time::Duration;
 
@@ -50,7 +50,13 @@ impl Scene {
     }
 
     fn join(&mut self, who: &str, session: SessionId) -> Result<(), Refusal> {
-        self.room.join(session, &name(who), &room_name(), false, &LIMITS, &mut self.events)
+        self.room.join(session, (&name(who), ClaimNumber(0)), &room_name(), false, &LIMITS, &mut self.events)
+    }
+
+    fn join_by(&mut self, who: &str, session: SessionId, claim: u64) -> Result<(), Refusal> {
+        let user = name(who);
+        let grant = (&user, ClaimNumber(claim));
+        self.room.join(session, grant, &room_name(), false, &LIMITS, &mut self.events)
     }
 
     fn leave(&mut self, who: &str, session: SessionId, is_clean: bool, now: Now) -> Option<Moment> {
@@ -136,7 +142,9 @@ fn a_full_channel_refuses_and_names_the_bound_but_a_lobby_does_not() {
     let mut lobby = Room::new(room_name(), Kind::Lobby);
     for index in 0..10 {
         let who = name(&format!("user{index}"));
-        lobby.join(session(0, index), &who, &room_name(), false, &LIMITS, &mut Vec::new()).unwrap();
+        lobby
+            .join(session(0, index), (&who, ClaimNumber(0)), &room_name(), false, &LIMITS, &mut Vec::new())
+            .unwrap();
     }
 }
 
@@ -147,7 +155,8 @@ fn joins_and_leaves_of_a_large_room_are_not_announced() {
     let mut events = Vec::new();
     for index in 0..3 {
         let who = name(&format!("user{index}"));
-        room.join(session(0, index), &who, &room_name(), false, &limits, &mut events).unwrap();
+        room.join(session(0, index), (&who, ClaimNumber(0)), &room_name(), false, &limits, &mut events)
+            .unwrap();
     }
     let announced = |events: &[ShardEvent]| {
         events.iter().filter(|(_, event)| matches!(event, Event::Room { .. })).count()
@@ -220,7 +229,7 @@ fn a_renamed_member_keeps_its_place() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
     scene.told();
-    scene.room.rename(session(0, 1), &name("alice"), &name("지수"), &mut scene.events);
+    scene.room.rename(session(0, 1), &name("alice"), (&name("지수"), ClaimNumber(1)), &mut scene.events);
     assert_eq!(scene.told(), told(&[(0, "alice is now 지수")]));
     scene.say("지수", session(0, 1), "안녕").unwrap();
     assert_eq!(scene.told(), told(&[(0, "#1 지수: 안녕")]));
@@ -306,6 +315,49 @@ fn a_whisper_reaches_the_reader_and_comes_back_as_receipt() {
 fn a_room_of_another_name_with_the_same_key_is_refused() {
     let mut scene = Scene::new();
     let other = RoomName::parse("r2").expect("a room name");
-    let refused = scene.room.join(session(0, 1), &name("alice"), &other, false, &LIMITS, &mut Vec::new());
+    let refused = scene.room.join(
+        session(0, 1),
+        (&name("alice"), ClaimNumber(0)),
+        &other,
+        false,
+        &LIMITS,
+        &mut Vec::new(),
+    );
     assert_eq!(refused, Err(Refusal::RoomNameCollides { room: "r2".into() }));
+}
+
+#[test]
+fn a_join_that_a_later_one_has_overtaken_changes_nothing() {
+    // The session of the earlier grant is gone; its join waited behind a full channel (simulator, seed 88).
+    let mut scene = Scene::new();
+    scene.join_by("bob", session(0, 2), 7).unwrap();
+    assert!(matches!(scene.join_by("bob", session(1, 1), 6), Err(Refusal::NameTaken { .. })));
+    scene.leave("bob", session(1, 1), false, at(0));
+    assert_eq!(scene.say("bob", session(0, 2), "still here").unwrap(), Seq(1));
+}
+
+#[test]
+fn one_whose_name_is_taken_before_word_of_its_new_one_has_come_stays_in_the_room() {
+    let mut scene = Scene::new();
+    scene.join_by("bob", session(0, 1), 1).unwrap();
+    scene.join_by("bob", session(1, 2), 2).unwrap();
+    assert_eq!(scene.say("bob", session(0, 1), "not renamed here yet").unwrap(), Seq(1));
+    let new = name("rob");
+    scene.room.rename(session(0, 1), &name("bob"), (&new, ClaimNumber(3)), &mut scene.events);
+    assert_eq!(scene.room.departing(), 0);
+    for (who, session) in [("rob", session(0, 1)), ("bob", session(1, 2))] {
+        scene.say(who, session, "here").unwrap();
+    }
+}
+
+#[test]
+fn one_whose_new_name_has_gone_to_another_too_hears_the_room_until_it_leaves() {
+    let mut scene = Scene::new();
+    scene.join_by("alice", session(0, 1), 1).unwrap();
+    scene.join_by("bob", session(0, 2), 5).unwrap();
+    scene.room.rename(session(0, 1), &name("alice"), (&name("bob"), ClaimNumber(4)), &mut scene.events);
+    assert_eq!(scene.say("bob", session(0, 2), "mine").unwrap(), Seq(1));
+    scene.leave("bob", session(0, 1), true, at(0));
+    assert_eq!(scene.room.departing(), 0);
+    assert_eq!(scene.say("bob", session(0, 2), "still mine").unwrap(), Seq(2));
 }

@@ -130,6 +130,8 @@ fn fill(path: &Path, unfinished: &Path, order: &Order) -> io::Result<()> {
     while left_bytes > 0 {
         let chunk_bytes = left_bytes.min(CHUNK_BYTES as u64);
         file.write_all(&zeros[..chunk_bytes as usize])?;
+        // A commit waits for what the disk was given before it: never for a whole segment.
+        file.sync_data()?;
         left_bytes -= chunk_bytes;
     }
     file.sync_all()?;

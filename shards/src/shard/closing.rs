@@ -119,6 +119,10 @@ impl<S: Surface> Shard<S> {
         }
         for room in rooms {
             self.unsubscribe(id, room);
+            #[cfg(test)]
+            if !is_clean && crate::mutation::is_on(crate::mutation::Mutation::ForgetToLeave) {
+                continue;
+            }
             if let Some(user) = &user {
                 self.ask(Request::Leave { session, user: user.key(), room, is_clean });
             }

@@ -3,7 +3,9 @@
 use super::connections::{Connection, Connections};
 use super::{Deadline, RefusalKind, Shard};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
-use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
+use crate::types::{
+    ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
+};
 
 /// An event as each style writes it, rendered when the first reader of that style turns up.
 #[derive(Debug, Default)]
@@ -78,7 +80,10 @@ impl<S: Surface> Shard<S> {
             let bytes =
                 rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
             let outbox = &mut connection.core.outbox;
-            if connection.is_blocked && outbox.len() + bytes.len() > bytes_max {
+            let is_over = outbox.len() + bytes.len() > bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
+            if connection.is_blocked && is_over {
                 cut_off.push(member.connection);
                 continue;
             }
@@ -89,6 +94,11 @@ impl<S: Surface> Shard<S> {
             }
             outbox.extend_from_slice(bytes);
             added_bytes += bytes.len();
+            #[cfg(test)]
+            if crate::mutation::now_and_then(crate::mutation::Mutation::RepeatDelivery) {
+                outbox.extend_from_slice(bytes);
+                added_bytes += bytes.len();
+            }
             if !connection.is_dirty {
                 connection.is_dirty = true;
                 dirty.push(member.connection);
@@ -111,7 +121,7 @@ impl<S: Surface> Shard<S> {
             tracing::debug!(shard = self.id.0, connection = %id, kind = kind.name(), "refused");
         }
         match &reply {
-            Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
+            Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
             Reply::Left { room } => self.unsubscribe(id, room.key()),
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
@@ -146,17 +156,18 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
-    fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
+    fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
         tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.core.claim = claim;
         let Some(old) = connection.core.user.replace(new.clone()) else {
             self.counters.sessions += 1;
             return;
         };
         for subscription in &connection.core.subscriptions {
             let room = self.rooms.room_of(subscription).name.key();
-            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone() });
+            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone(), claim });
         }
         // Of two names that look alike one entry was renamed; otherwise the old one is free now.
         if old.skeleton() != new.skeleton() {
@@ -212,6 +223,8 @@ impl<S: Surface> Shard<S> {
                 outbox.shrink_to_fit();
             }
             let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
+            #[cfg(test)]
+            let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
                 self.settle();
@@ -252,6 +265,8 @@ impl<S: Surface> Shard<S> {
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
+        #[cfg(test)]
+        let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
@@ -290,6 +305,10 @@ impl<S: Surface> Shard<S> {
 
 /// Tells a connection that its subscription moved to the place of one that left.
 fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::connection::Subscription) {
+    #[cfg(test)]
+    if crate::mutation::is_on(crate::mutation::Mutation::LoseListenerOnMove) {
+        return;
+    }
     let Some(Connection { core, .. }) = connections.get_mut(moved) else { return };
     if let Some(own) = core.subscriptions.iter_mut().find(|own| own.room == to.room) {
         own.position = to.position;

@@ -31,6 +31,11 @@ impl Held {
         }
     }
 
+    /// How many events wait.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(|(_, events)| events.len()).sum()
+    }
+
     /// Sends on what waited for batches up to `committed`.
     pub fn release(&mut self, committed: BatchId, outbound: &mut Outbound) {
         while self.batches.front().is_some_and(|(batch, _)| *batch <= committed) {

@@ -88,6 +88,10 @@ impl<S: Surface> Shard<S> {
         if connection.core.closing.is_some() {
             return;
         }
+        #[cfg(test)]
+        if crate::mutation::now_and_then(crate::mutation::Mutation::ForgetUnread) {
+            return;
+        }
         let had_unread = !connection.unread.is_empty();
         if had_unread {
             let mut unread = std::mem::take(&mut connection.unread);

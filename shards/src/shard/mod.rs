@@ -13,6 +13,7 @@ mod delivery;
 mod held;
 mod homes;
 mod inbox;
+mod inspect;
 mod operator;
 mod outboxes;
 mod settings;
@@ -22,6 +23,7 @@ use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
+pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 

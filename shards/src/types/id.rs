@@ -56,6 +56,11 @@ pub struct SessionId {
     pub connection: ConnectionId,
 }
 
+/// Which grant of a name it is: of two sessions that go by one name, the one with the later grant is
+/// the one that has it. Numbers rise within a life of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct ClaimNumber(pub u64);
+
 /// The number of a message in its room: 1, 2, 3 … without gap or repeat. 0 stands before the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Seq(pub u64);

@@ -10,7 +10,7 @@ mod text;
 mod time;
 
 pub use event::{Envelope, Event, RoomEvent};
-pub use id::{ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
+pub use id::{ClaimNumber, ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};
 pub use name::{NameError, RoomName, UserName};
 pub use reply::{

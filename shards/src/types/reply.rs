@@ -1,6 +1,6 @@
 //! What one connection is told in answer.
 
-use super::id::Seq;
+use super::id::{ClaimNumber, Seq};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::request::Away;
@@ -14,6 +14,8 @@ pub enum Reply {
     Claimed {
         /// The name.
         user: UserName,
+        /// The grant.
+        claim: ClaimNumber,
         /// Whispers that came while the user was gone for less than the grace time: from whom, how many.
         missed_whispers: Vec<(UserName, u32)>,
     },

@@ -1,6 +1,6 @@
 //! What connections ask of a home shard.
 
-use super::id::{RoomKey, Seq, SessionId, ShardId, UserKey};
+use super::id::{ClaimNumber, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
@@ -118,6 +118,8 @@ pub enum Request {
         session: SessionId,
         /// The user.
         user: UserName,
+        /// The grant of the user's name.
+        claim: ClaimNumber,
         /// The room.
         room: RoomName,
         /// Whether the user is away.
@@ -144,6 +146,8 @@ pub enum Request {
         old: UserName,
         /// The name taken.
         new: UserName,
+        /// The grant of it.
+        claim: ClaimNumber,
     },
     /// Say something in a room. The acknowledgement is the message itself, or `NotSaid`.
     Publish {

@@ -211,7 +211,11 @@ impl Rig {
         match request {
             Request::Claim { name, .. } => {
                 let old = self.core.user.clone();
-                self.reply_only(Reply::Claimed { user: name.clone(), missed_whispers: Vec::new() });
+                self.reply_only(Reply::Claimed {
+                    user: name.clone(),
+                    claim: ClaimNumber(1),
+                    missed_whispers: Vec::new(),
+                });
                 if let Some(old) = old {
                     self.event("general", RoomEvent::Renamed { old, new: name });
                 }

@@ -137,7 +137,7 @@ fn talk_does_not_wait_and_what_has_a_reply_does() {
     assert_eq!((rig.pending(), rig.requests.len()), (&b"hello\n/channel r2\nhi\n"[..], 1));
     rig.send("more\n");
     assert_eq!(rig.pending(), b"hello\n/channel r2\nhi\nmore\n");
-    rig.reply(Reply::Claimed { user: user("alice"), missed_whispers: Vec::new() });
+    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers: Vec::new() });
     rig.reply(joined("general", None));
     assert_eq!(rig.pending(), b"hi\nmore\n");
     rig.reply(joined("r2", None));
@@ -175,7 +175,7 @@ fn the_end_of_input_waits_for_a_reply() {
     rig.answers = false;
     rig.send("alice\n");
     rig.end();
-    rig.reply(Reply::Claimed { user: user("alice"), missed_whispers: Vec::new() });
+    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers: Vec::new() });
     assert_eq!(rig.core.closing, None);
     rig.reply(joined("general", None));
     assert_eq!(rig.output(), "alice has joined general\nbye\n");
@@ -239,7 +239,11 @@ fn what_was_missed_within_the_grace_time_is_told_on_coming_back() {
     let mut rig = Rig::new();
     rig.answers = false;
     rig.send("alice\n");
-    rig.reply(Reply::Claimed { user: user("alice"), missed_whispers: vec![(user("bob"), 2)] });
+    rig.reply(Reply::Claimed {
+        user: user("alice"),
+        claim: ClaimNumber(1),
+        missed_whispers: vec![(user("bob"), 2)],
+    });
     rig.reply(joined("general", Some(Seq(3))));
     assert_eq!(
         rig.output(),

@@ -99,6 +99,7 @@ impl Files for MemoryFiles {
         &self,
         shard: ShardId,
         segment: SegmentNumber,
+        _synced_bytes: u64,
         end_bytes: u64,
         frame: &[u8],
     ) -> Result<(), FilesError> {

@@ -52,7 +52,8 @@ pub trait Files: Sync {
     ) -> Result<(), FilesError>;
 
     /// Cuts a segment at `end_bytes`, makes sure what is left is on disk, then adds `frame` and
-    /// makes sure of that too.
+    /// makes sure of that too. What stands behind `synced_bytes` is written again before: after a
+    /// sync that failed the kernel shows it, counts it as clean, and a later sync skips it.
     ///
     /// # Errors
     /// When any of that fails.
@@ -60,6 +61,7 @@ pub trait Files: Sync {
         &self,
         shard: ShardId,
         segment: SegmentNumber,
+        synced_bytes: u64,
         end_bytes: u64,
         frame: &[u8],
     ) -> Result<(), FilesError>;

@@ -86,13 +86,19 @@ impl Files for StdFiles {
         &self,
         shard: ShardId,
         segment: SegmentNumber,
+        synced_bytes: u64,
         end_bytes: u64,
         frame: &[u8],
     ) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
         let seal = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
+            let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
             file.set_len(end_bytes)?;
+            let mut unsure = Vec::new();
+            file.seek(SeekFrom::Start(synced_bytes))?;
+            file.read_to_end(&mut unsure)?;
+            file.seek(SeekFrom::Start(synced_bytes))?;
+            file.write_all(&unsure)?;
             file.sync_all()?;
             file.seek(SeekFrom::Start(end_bytes))?;
             file.write_all(frame)?;

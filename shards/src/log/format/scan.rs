@@ -83,6 +83,12 @@ impl<'a> Scan<'a> {
         Scan { segment, place, limit_bytes, position: HEADER_BYTES, proven_bytes: None, verdict: None }
     }
 
+    /// Goes on where a frame is known to begin.
+    #[must_use]
+    pub fn from(self, offset_bytes: usize) -> Scan<'a> {
+        Scan { position: offset_bytes, ..self }
+    }
+
     /// How the segment ends; `None` until everything was read.
     pub fn verdict(&self) -> Option<Verdict> {
         self.verdict

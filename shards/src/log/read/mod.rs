@@ -38,5 +38,5 @@ pub use walk::{Role, SegmentReport};
 pub(super) mod for_repair {
     pub use super::plan::Plan;
     pub use super::readable::Readable;
-    pub use super::recovery::begins_late;
+    pub use super::recovery::begin_late;
 }

@@ -150,10 +150,10 @@ pub fn recover_by(
         }
         reports.extend(directory.reports);
     }
-    let may_begin_late = begins_late(&reports);
+    let late = begin_late(&reports);
     let mut rooms = all.into_rooms();
     for room in &mut rooms {
-        room.check(files, may_begin_late, &mut faults);
+        room.check(files, &late, &mut faults);
     }
     if !faults.is_empty() {
         return Err(RecoveryError::Faults(faults));
@@ -165,14 +165,15 @@ pub fn recover_by(
     Ok((Recovered { rooms, next_segments, summary }, tails, scanned))
 }
 
-/// Whether some directory's first segments are gone, as retention removes them.
-pub fn begins_late(reports: &[SegmentReport]) -> bool {
+/// The directories whose first segments are gone, as retention removes them.
+pub fn begin_late(reports: &[SegmentReport]) -> HashSet<ShardId> {
     let mut firsts = hashbrown::HashMap::new();
     for report in reports {
         let first = firsts.entry(report.shard).or_insert(report.segment);
         *first = report.segment.min(*first);
     }
-    firsts.values().any(|first| *first > SegmentNumber::FIRST)
+    let late = firsts.into_iter().filter(|(_, first)| *first > SegmentNumber::FIRST);
+    late.map(|(shard, _)| shard).collect()
 }
 
 /// All directories, on as many threads as there are processors.
@@ -289,7 +290,9 @@ fn known_reports(
             let counts = SealRecord { records, ..SealRecord::default() };
             let verdict = Verdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
             let (path, faults) = (files.path(shard, segment), Vec::new());
-            SegmentReport { shard, segment, path, role: Role::Sealed, file_bytes, counts, verdict, faults }
+            let synced_bytes = file_bytes;
+            let role = Role::Sealed;
+            SegmentReport { shard, segment, path, role, file_bytes, synced_bytes, counts, verdict, faults }
         };
         if covers.is_some_and(|covers| segment <= covers) {
             known.insert(segment, report(0));
@@ -366,7 +369,7 @@ fn mend(files: &dyn Files, report: &SegmentReport) -> Result<(), FilesError> {
             let place = Place { shard: report.shard, segment: report.segment };
             // The seal is the commit after all others; which number that is, nobody asks.
             let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
-            files.seal(report.shard, report.segment, end_bytes, &frame)
+            files.seal(report.shard, report.segment, report.synced_bytes, end_bytes, &frame)
         }
     }
 }

@@ -4,8 +4,8 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::{Gap, LostRange};
 use crate::log::files::Files;
 use crate::log::format::{RecordError, StoredMessage};
-use crate::types::{RoomKey, RoomName, Seq};
-use hashbrown::HashMap;
+use crate::types::{RoomKey, RoomName, Seq, ShardId};
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 /// Numbers that follow each other.
@@ -58,22 +58,29 @@ impl<T> Room<T> {
     }
 
     /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone,
-    /// and may lack what a repair recorded as lost.
-    pub fn check(&mut self, files: &dyn Files, may_begin_late: bool, faults: &mut Vec<Fault>) {
+    /// and may lack what a repair recorded as lost. `late` are the directories whose first segments are
+    /// gone: when the room came to one of them from another, which keeps its last segment however
+    /// old, what it lacks before its first number there has expired.
+    pub fn check(&mut self, files: &dyn Files, late: &HashSet<ShardId>, faults: &mut Vec<Fault>) {
         self.runs.sort_unstable_by_key(|run| (run.first, run.last));
-        let begins_late = may_begin_late && self.vouched == Seq::ZERO;
+        let begins_late = !late.is_empty() && self.vouched == Seq::ZERO;
         let mut last = if begins_late { None } else { Some(self.vouched) };
+        let mut seen: SmallVec<[ShardId; 2]> = SmallVec::new();
         for run in self.runs.iter().filter(|run| run.last > self.vouched) {
             let room = || self.name.as_str().to_owned();
             let mut add = |kind| faults.push(Fault::new(files, run.at, kind));
             match last {
                 Some(last) if run.first <= last => add(FaultKind::Repeated { room: room(), seq: run.first }),
+                Some(_) if late.contains(&run.at.shard) && !seen.contains(&run.at.shard) => {}
                 Some(last) => {
                     for Gap { first, last } in Gap::between(last, run.first).unknown(&mut self.lost) {
                         add(FaultKind::Lost { room: room(), first, last });
                     }
                 }
                 None => {}
+            }
+            if !seen.contains(&run.at.shard) {
+                seen.push(run.at.shard);
             }
             last = last.max(Some(run.last));
         }

@@ -21,6 +21,8 @@ pub struct SegmentContents<'a> {
     pub messages: Vec<(usize, &'a StoredMessage)>,
     /// Records that the log keeps for itself, but for the seal.
     pub notes: usize,
+    /// The furthest offset that a frame says to have been on disk.
+    pub synced_bytes: usize,
     /// Damaged stretches: offset and length.
     pub damage: Vec<(usize, usize)>,
     pub verdict: Verdict,
@@ -31,18 +33,24 @@ impl<'a> SegmentContents<'a> {
         let header = SegmentHeader::decode(file, plan.shard, segment);
         let place = Place { shard: plan.shard, segment };
         let mut scan = Scan::new(file, place, plan.limit_bytes(segment));
-        let (mut messages, mut damage, mut notes) = (Vec::new(), Vec::new(), 0);
+        let (mut messages, mut damage, mut notes, mut synced_bytes) = (Vec::new(), Vec::new(), 0, 0);
         for found in &mut scan {
             match found {
-                Found::Message(frame, message) => messages.push((frame.offset_bytes, message)),
-                Found::Note(..) => notes += 1,
+                Found::Message(frame, message) => {
+                    synced_bytes = synced_bytes.max(frame.synced_bytes);
+                    messages.push((frame.offset_bytes, message));
+                }
+                Found::Note(frame, _) => {
+                    synced_bytes = synced_bytes.max(frame.synced_bytes);
+                    notes += 1;
+                }
                 Found::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
             }
         }
         let verdict = scan.verdict().expect("a finished scan has a verdict");
         notes -= usize::from(matches!(verdict, Verdict::Sealed { .. }) && notes > 0);
         let file_bytes = file.len() as u64;
-        SegmentContents { file_bytes, header, messages, notes, damage, verdict }
+        SegmentContents { file_bytes, header, messages, notes, synced_bytes, damage, verdict }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
-use crate::log::format::{SegmentHeader, SegmentNumber};
+use crate::log::format::{Place, SEAL_FRAME_BYTES, SegmentHeader, SegmentNumber, StoredRecord, read_frame};
 use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
 use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
@@ -92,16 +92,25 @@ pub fn rebuild_index(
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<(), IndexError> {
+    let target = (shard, segment);
     let target_created_us = start_of(files, shard, segment)?.map_or(i64::MAX, |header| header.created_us);
     let mut unindexed = Vec::new();
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
         for &segment in plan.segments.iter().filter(|segment| !plan.is_void(**segment)) {
             let Some(header) = start_of(files, shard, segment)? else { continue };
-            // Sealing cuts a segment off: one of full length is still appended to, or was not used.
-            let is_sealed = files.length_bytes(shard, segment)? < header.capacity_bytes;
             let is_earlier = header.created_us <= target_created_us;
-            if is_sealed && is_earlier && read_table(files, shard, segment)?.is_none() {
+            if !is_earlier || read_table(files, shard, segment)?.is_some() {
+                continue;
+            }
+            // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
+            // its seal is the last that fitted. One whose writing failed keeps its length, and a later
+            // one says where it ends.
+            let is_finished = (shard, segment) == target
+                || plan.limit_bytes(segment).is_some()
+                || files.length_bytes(shard, segment)? < header.capacity_bytes
+                || ends_in_seal(files, shard, segment)?;
+            if is_finished {
                 unindexed.push((header.created_us, shard, segment));
             }
         }
@@ -111,6 +120,15 @@ pub fn rebuild_index(
         rebuild(files, shard, segment, &Tails::default())?;
     }
     Ok(())
+}
+
+/// Whether a segment is full to its last byte, and that belongs to its seal.
+fn ends_in_seal(files: &dyn Files, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+    let mut bytes = AlignedVec::new();
+    files.read(shard, segment, &mut bytes)?;
+    let Some(seal_at) = bytes.len().checked_sub(SEAL_FRAME_BYTES) else { return Ok(false) };
+    let frame = read_frame(&bytes, seal_at, Place { shard, segment });
+    Ok(frame.and_then(|frame| frame.record()).is_some_and(|record| matches!(record, StoredRecord::Seal(_))))
 }
 
 fn take_table(table: &SegmentTable, tails: &mut Tails) {

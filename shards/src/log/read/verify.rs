@@ -4,7 +4,7 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::LostRange;
 use super::plan::Plan;
 use super::readable::Readable;
-use super::recovery::begins_late;
+use super::recovery::begin_late;
 use super::rooms::Rooms;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::{SegmentReport, walk};
@@ -63,10 +63,10 @@ pub fn verify(
         })?;
         rooms.absorb(of_directory, |(), ()| ());
     }
-    let may_begin_late = begins_late(&verification.segments);
+    let late = begin_late(&verification.segments);
     for mut room in rooms.into_rooms() {
         verification.rooms += u64::from(room.has_messages());
-        room.check(files, may_begin_late, &mut verification.faults);
+        room.check(files, &late, &mut verification.faults);
     }
     Ok(verification)
 }

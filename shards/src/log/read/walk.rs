@@ -38,6 +38,8 @@ pub struct SegmentReport {
     pub role: Role,
     /// Its length.
     pub file_bytes: u64,
+    /// What is before this offset was known to be on disk when the last frame was written.
+    pub synced_bytes: u64,
     /// The messages in it.
     pub counts: SealRecord,
     /// How it ends.
@@ -146,6 +148,7 @@ fn report_of(
         path: files.path(plan.shard, segment),
         role,
         file_bytes: contents.file_bytes,
+        synced_bytes: contents.synced_bytes as u64,
         counts,
         verdict: contents.verdict,
         faults,

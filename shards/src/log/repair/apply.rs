@@ -69,7 +69,7 @@ impl RepairPlan {
                     kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
                 }
                 let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
-                files.seal(shard, segment, end_bytes, &frame)
+                files.seal(shard, segment, report.synced_bytes, end_bytes, &frame)
             }
             Change::Rewrite { file_bytes, dropped, .. } => {
                 let bytes = rewritten(files, place, dropped, now)?;

@@ -7,7 +7,7 @@ use crate::log::format::{
     Frame, HEADER_BYTES, HeaderFault, Place, SegmentNumber, StoredRecord, Verdict, next_frame,
     unchecked_record,
 };
-use crate::log::read::for_repair::{Plan, Readable, begins_late};
+use crate::log::read::for_repair::{Plan, Readable, begin_late};
 use crate::log::read::{Fault, FaultKind, Role, SegmentReport, verify};
 use rkyv::util::AlignedVec;
 
@@ -28,7 +28,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         return Ok(RepairPlan::default());
     }
     reports.sort_unstable_by_key(|report| (report.shard, report.segment));
-    let may_begin_late = begins_late(&reports);
+    let may_begin_late = !begin_late(&reports).is_empty();
     let mut survey = Survey::default();
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;

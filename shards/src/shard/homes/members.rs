@@ -4,13 +4,15 @@ use super::{Effects, Homes, send_or_hold};
 use crate::log::Appender;
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
-use crate::types::{Now, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey, UserName};
+use crate::types::{
+    ClaimNumber, Now, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey, UserName,
+};
 
 impl Homes {
     pub(super) fn join(
         &mut self,
         session: SessionId,
-        user: &UserName,
+        user: (&UserName, ClaimNumber),
         room: &RoomName,
         is_away: bool,
         effects: &mut Effects<'_>,

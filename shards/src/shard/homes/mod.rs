@@ -89,6 +89,16 @@ impl Homes {
         self.rooms.values().map(|resident| &resident.room)
     }
 
+    /// How many rooms are being taken up, and the most that waits for one of them.
+    pub fn taking_up(&self) -> (usize, usize) {
+        (self.taking_up.len(), self.taking_up.values().map(VecDeque::len).max().unwrap_or(0))
+    }
+
+    /// Events that wait for the disk.
+    pub fn held_events(&self) -> usize {
+        self.held.len()
+    }
+
     /// How many rooms are in memory.
     pub fn room_count(&self) -> usize {
         self.rooms.len()
@@ -146,15 +156,15 @@ impl Homes {
             Request::Publish { session, user, room, draft, text } => {
                 self.publish(session, user, room, draft, text, effects);
             }
-            Request::Join { session, user, room, is_away } => {
-                self.join(session, &user, &room, is_away, effects);
+            Request::Join { session, user, claim, room, is_away } => {
+                self.join(session, (&user, claim), &room, is_away, effects);
             }
             Request::Leave { session, user, room, is_clean } => {
                 self.leave(session, user, room, is_clean, effects);
             }
-            Request::Rename { session, room, old, new } => {
+            Request::Rename { session, room, old, new, claim } => {
                 self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
-                    r.rename(session, &old, &new, e);
+                    r.rename(session, &old, (&new, claim), e);
                     Ok(())
                 })
             }
@@ -249,6 +259,8 @@ fn send_or_hold(
     log: &Appender,
     outbound: &mut Outbound,
 ) {
+    #[cfg(test)]
+    let last_batch = crate::mutation::batch_to_wait_for(last_batch);
     if last_batch > log.last_committed() {
         held.hold(last_batch, events);
     } else {

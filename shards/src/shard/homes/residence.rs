@@ -98,7 +98,11 @@ impl Homes {
         for _ in 0..LEFT_PER_TICK {
             let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
             let Some(resident) = self.rooms.get_mut(&key) else { continue };
-            if !resident.room.is_deserted() {
+            let is_deserted = resident.room.is_deserted();
+            #[cfg(test)]
+            let is_deserted =
+                is_deserted || crate::mutation::is_on(crate::mutation::Mutation::LetGoOfUsedRoom);
+            if !is_deserted {
                 resident.is_resting = false;
                 continue;
             }

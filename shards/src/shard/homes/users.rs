@@ -6,6 +6,7 @@ use crate::types::{
     Destination, DraftId, Envelope, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey, Text,
     UserName,
 };
+use crate::user::Claimed;
 use std::net::IpAddr;
 
 impl Homes {
@@ -13,8 +14,8 @@ impl Homes {
         match request {
             Request::Claim { session, name } => match self.users.claim(session, &name, effects.now) {
                 Ok(claimed) => {
-                    let missed_whispers = claimed.missed_whispers;
-                    tell(session, Reply::Claimed { user: name, missed_whispers }, effects.outbound);
+                    let Claimed { claim, missed_whispers } = claimed;
+                    tell(session, Reply::Claimed { user: name, claim, missed_whispers }, effects.outbound);
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },

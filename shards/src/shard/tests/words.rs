@@ -110,7 +110,8 @@ impl Words {
             ("join", Some(user)) => {
                 session.is_waiting = true;
                 let room = RoomName::parse(rest).expect("tests send room names");
-                link.request(Request::Join { session: sender, user, room, is_away: false });
+                let claim = link.claim();
+                link.request(Request::Join { session: sender, user, claim, room, is_away: false });
             }
             ("say", Some(user)) => publish(link, &user, None, rest),
             ("draft", Some(user)) => {

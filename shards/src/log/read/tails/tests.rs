@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::log::append::{Appender, Durability};
-use crate::log::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
+use crate::log::format::{HEADER_BYTES, SEGMENT_BYTES_MIN, directory_name, file_name};
 use crate::log::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
 use crate::log::testing::message;
 use crate::log::{OpenedLog, SnapshotReader, SnapshotRoom, StdFiles, read::open_log, remake_snapshot};
@@ -318,4 +318,27 @@ fn an_index_that_is_missing_or_damaged_is_made_again_as_it_was() {
     fs::remove_file(&middle).expect("a loss");
     rebuild_index(&files, ShardId(0), segments[2]).expect("an index");
     assert_eq!(fs::read(&middle).expect("an index"), before);
+}
+
+#[test]
+fn the_index_of_a_segment_that_its_seal_fills_to_the_last_byte_is_made_again() {
+    // Its length is its capacity, as that of one that is still appended to (simulator, seed 26).
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let (shard, directory) = (ShardId(0), data.path().join(directory_name(ShardId(0))));
+    for segment in &segments[..2] {
+        let path = files.path(shard, *segment);
+        let mut bytes = fs::read(&path).expect("a segment");
+        let header = SegmentHeader::decode(&bytes, shard, *segment).expect("a header");
+        let full = SegmentHeader { capacity_bytes: bytes.len() as u64, ..header };
+        bytes[..HEADER_BYTES].copy_from_slice(&full.encode());
+        fs::write(&path, bytes).expect("written");
+        fs::remove_file(directory.join(index_file_name(*segment))).expect("an index");
+    }
+    rebuild_index(&files, shard, segments[1]).expect("made again");
+    for segment in &segments[..2] {
+        assert!(read_table(&files, shard, *segment).expect("read").is_some(), "segment {segment}");
+    }
 }

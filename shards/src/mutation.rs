@@ -1,0 +1,102 @@
+//! Deliberate faults, to prove that the simulator sees them. In tests only, each off unless a test
+//! switches it on for its own thread.
+
+use crate::log::BatchId;
+use crate::types::Envelope;
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+/// A fault of the engine, or of the simulator's shell around it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// Events go out while the messages they tell of are not on disk.
+    DeliverBeforeCommit,
+    /// A room leaves a number out, now and then.
+    SkipNumber,
+    /// An entry of an overflow is dropped.
+    DropOverflowEntry,
+    /// A connection that is lost does not leave its rooms at their homes.
+    ForgetToLeave,
+    /// A draft that was stored is not recognised.
+    AcceptDraftTwice,
+    /// Drafts are forgotten when a room is read from the disk.
+    ForgetDraftsOnRestart,
+    /// A connection whose place among the listeners moved is not told.
+    LoseListenerOnMove,
+    /// A message is put twice into the outboxes of one shard.
+    RepeatDelivery,
+    /// Input that waited for a reply is not gone on with.
+    ForgetUnread,
+    /// A name is granted though another has it.
+    GrantTakenName,
+    /// A slow reader is not cut off.
+    KeepSlowReader,
+    /// A page leaves out its oldest stored message.
+    ShortenPage,
+    /// The writer says "committed" after the write, before the sync.
+    AcknowledgeBeforeSync,
+    /// A failed sync counts as done.
+    IgnoreFailedSync,
+    /// Two batches of one channel change places.
+    SwapBatches,
+    /// Recovery cuts the last good frame too.
+    DropLastFrame,
+    /// A prepared segment's name is not synced.
+    ForgetDirectorySync,
+    /// Recovery believes that what it reads is on disk.
+    TrustPageCache,
+    /// A room is let go of though somebody came back.
+    LetGoOfUsedRoom,
+    /// What is sent is not always taken off the sum of all outboxes.
+    MiscountOutboxes,
+}
+
+thread_local! {
+    static ON: Cell<Option<Mutation>> = const { Cell::new(None) };
+}
+
+/// Whether a fault is switched on in this thread.
+pub fn is_on(mutation: Mutation) -> bool {
+    ON.get() == Some(mutation)
+}
+
+/// Whether a fault that happens now and then happens now: every fiftieth time.
+pub fn now_and_then(mutation: Mutation) -> bool {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+    is_on(mutation) && {
+        COUNT.set(COUNT.get().wrapping_add(1));
+        COUNT.get().is_multiple_of(50)
+    }
+}
+
+/// The batch that events wait for; none when they do not wait.
+pub fn batch_to_wait_for(last_batch: BatchId) -> BatchId {
+    if now_and_then(Mutation::DeliverBeforeCommit) { BatchId::ZERO } else { last_batch }
+}
+
+/// Drops the newest entry of an overflow.
+pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
+    if now_and_then(Mutation::DropOverflowEntry) {
+        overflow.back_mut().map(Vec::pop);
+    }
+}
+
+/// A list, or nothing of it.
+pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
+    if is_on(mutation) { L::default() } else { list }
+}
+
+/// Runs something with one fault switched on, or with none.
+pub fn with<R>(mutation: Option<Mutation>, run: impl FnOnce() -> R) -> R {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            ON.set(None);
+        }
+    }
+    let _reset = Reset;
+    ON.set(mutation);
+    run()
+}

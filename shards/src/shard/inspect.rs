@@ -1,0 +1,110 @@
+//! What a shard holds, for those who check it from outside: the simulator, and tests.
+
+use super::Shard;
+use crate::connection::Surface;
+use crate::room::Room;
+use crate::types::{ConnectionId, RoomName, SessionId, UserName};
+
+/// A member of a room, as the room's home has it.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Of which room.
+    pub room: RoomName,
+    /// Who.
+    pub user: UserName,
+    /// Its session, or its last one.
+    pub session: SessionId,
+    /// Whether the connection is lost and the grace time runs.
+    pub is_lost: bool,
+}
+
+/// A connection that hears a room, as its own shard has it.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Which room.
+    pub room: RoomName,
+    /// Which connection.
+    pub connection: ConnectionId,
+}
+
+/// How much waits where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Queues {
+    /// Requests that wait for room in the log.
+    pub deferred: usize,
+    /// Events that wait for a commit.
+    pub held: usize,
+    /// Lookups of stored messages that are not answered.
+    pub lookups: usize,
+    /// Rooms that are being read.
+    pub taking_up: usize,
+    /// Requests that wait for one of them, at most.
+    pub waiting_for_room: usize,
+    /// Events that wait until connections were written.
+    pub delayed: usize,
+    /// Entries that wait because a channel was full, at the last flush.
+    pub overflow: u64,
+    /// Connections that are not read because a channel is full.
+    pub parked: usize,
+    /// Members whose name another has, until word of them comes.
+    pub departing: usize,
+}
+
+impl<S: Surface> Shard<S> {
+    /// The members of the rooms whose home is here, in no order.
+    pub fn memberships(&self) -> impl Iterator<Item = Membership> {
+        self.homes.rooms().flat_map(|room| {
+            room.members().map(|member| Membership {
+                room: room.name().clone(),
+                user: member.user.clone(),
+                session: member.session,
+                is_lost: member.lost.is_some(),
+            })
+        })
+    }
+
+    /// The connections here that hear rooms, in no order.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener> {
+        self.rooms.iter().flat_map(|room| {
+            let listener = |connection| Listener { room: room.name.clone(), connection };
+            room.members.iter().map(move |member| listener(member.connection))
+        })
+    }
+
+    /// How many rooms are in memory whose home is here.
+    pub fn room_count(&self) -> usize {
+        self.homes.room_count()
+    }
+
+    /// Bytes that wait in all outboxes here, as they are counted.
+    pub fn waiting_bytes(&self) -> usize {
+        self.outboxes.waiting_bytes()
+    }
+
+    /// The same, added up.
+    pub fn outbox_bytes(&self) -> usize {
+        let length = |id| self.outbox(id).map_or(0, <[u8]>::len);
+        self.connections.ids().into_iter().map(length).sum()
+    }
+
+    /// How many names are held whose home is here, those in their grace time too.
+    pub fn user_count(&self) -> usize {
+        self.homes.user_count()
+    }
+
+    /// How much waits.
+    pub fn queues(&self) -> Queues {
+        let (taking_up, waiting_for_room) = self.homes.taking_up();
+        Queues {
+            deferred: self.deferred.len(),
+            held: self.homes.held_events(),
+            lookups: self.homes.archive.waiting(),
+            taking_up,
+            waiting_for_room,
+            delayed: self.outboxes.delayed.len(),
+            overflow: self.counters.mesh_overflow_entries,
+            parked: self.parked.len(),
+            departing: self.homes.rooms().map(Room::departing).sum(),
+        }
+    }
+}

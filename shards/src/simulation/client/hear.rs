@@ -1,0 +1,397 @@
+//! What a client is told, and how it checks it.
+
+use super::super::truth::{Checked, RoomIndex, Told, Truth};
+use super::{Asked, AskedPage, Attendance, Client, Leniency, Listed, Said};
+
+/// What is needed to check a line.
+struct Hearing<'a> {
+    truth: &'a mut Truth,
+    leniency: Leniency,
+    /// When the server wrote the start of the line.
+    step: u64,
+}
+
+impl Client {
+    /// Takes bytes that the server wrote in `step`.
+    ///
+    /// # Errors
+    /// What is wrong with what they say.
+    pub fn hear(&mut self, step: u64, bytes: &[u8], truth: &mut Truth, leniency: Leniency) -> Checked {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (head, tail) = rest.split_at(end);
+            rest = &tail[1..];
+            let began = if self.partial.is_empty() { step } else { self.partial_step };
+            let mut line = std::mem::take(&mut self.partial);
+            line.extend_from_slice(head);
+            let text = std::str::from_utf8(&line).map_err(|_| "a line is no UTF-8".to_owned())?;
+            let mut hearing = Hearing { truth, leniency, step: began };
+            self.lines_heard += 1;
+            self.line_heard(text, &mut hearing).map_err(|wrong| format!("{wrong}; told in {text:?}"))?;
+            line.clear();
+            self.partial = line;
+        }
+        if !rest.is_empty() {
+            if self.partial.is_empty() {
+                self.partial_step = step;
+            }
+            self.partial.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    fn line_heard(&mut self, line: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if self.listed.is_some() && !matches!(word, "old" | "bye" | "down") {
+            return Err(format!("a list ends early: {:?}", self.listed));
+        }
+        match word {
+            "msg" => self.message(rest, hearing),
+            "old" => self.old(rest, hearing),
+            "in" | "out" | "nick" => self.presence(word, rest, hearing),
+            "you" => match self.asked.pop_front() {
+                Some(Asked::Name(name)) if name == rest => {
+                    self.wanted_name.clone_from(&name);
+                    self.name = Some(name);
+                    Ok(())
+                }
+                other => Err(format!("{other:?} was asked")),
+            },
+            "joined" => self.joined(rest, hearing),
+            "left" => self.left(hearing.truth.room(rest)),
+            "page" => self.page_told(rest, hearing),
+            "who" => self.who_told(rest, hearing),
+            "no" => self.refused(rest),
+            "unsaid" => self.unsaid(rest),
+            "known" => self.known(rest, hearing),
+            "whisper" | "receipt" => self.whispered(word == "receipt", rest, hearing),
+            "bye" => {
+                self.is_farewell_said = true;
+                self.listed = None;
+                Ok(())
+            }
+            "hello" | "down" => Ok(()),
+            _ => Err("nobody knows this word".to_owned()),
+        }
+    }
+
+    fn message(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let (room, told) = told(rest, hearing.truth)?;
+        hearing.truth.told(room, told, hearing.step)?;
+        self.deliveries += 1;
+        let Some(attendance) = self.rooms.get_mut(&room) else {
+            return Err(format!("client {} is not in this room", self.number));
+        };
+        let is_next = told.seq == attendance.last + 1;
+        let is_allowed = is_next || (attendance.is_leaving && told.seq > attendance.last);
+        if !is_allowed {
+            let last = attendance.last;
+            return Err(format!("#{} follows #{last} for client {}", told.seq, self.number));
+        }
+        attendance.last = told.seq;
+        if attendance.catch_up_to.is_none() && !attendance.is_leaving {
+            self.seen.insert(room, told.seq);
+        }
+        let speaker = told.text.split_once('.').and_then(|(number, _)| number.parse().ok());
+        if speaker == Some(self.number) {
+            self.answered(told.text);
+        }
+        Ok(())
+    }
+
+    /// One that was said is stored.
+    fn answered(&mut self, text: &str) {
+        if let Some(place) = self.unanswered.iter().position(|said| said.text == text) {
+            self.unanswered.swap_remove(place);
+            self.settle_refused();
+        } else {
+            self.retry.retain(|said| said.text != text);
+        }
+    }
+
+    /// When all that is left was refused, the drafts of it are for another time.
+    fn settle_refused(&mut self) {
+        if self.refused < self.unanswered.len() {
+            return;
+        }
+        self.refused = 0;
+        let again = self.unanswered.drain(..).filter(|said| said.draft.is_some() && said.room.is_some());
+        let again: Vec<Said> = again.collect();
+        self.retry.extend(again);
+        self.retry.truncate(8);
+    }
+
+    fn unsaid(&mut self, why: &str) -> Checked {
+        self.refused += 1;
+        if self.refused > self.unanswered.len() {
+            return Err("more is refused than was said".to_owned());
+        }
+        self.settle_refused();
+        if why == "stranger" {
+            return Err(format!("client {} is in every room it speaks in", self.number));
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
+        let is_it = |said: &Said| said.draft.as_deref() == Some(draft);
+        let Some(place) = self.unanswered.iter().position(is_it) else {
+            return Err("no such draft was said".to_owned());
+        };
+        let said = self.unanswered.swap_remove(place);
+        self.settle_refused();
+        // Whispers are repeated too seldom to be looked up here.
+        let Some(room) = said.room else { return Ok(()) };
+        hearing.truth.known_draft(room, number(seq)?, &said.author, draft, hearing.step)
+    }
+
+    fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let mut words = rest.splitn(3, ' ');
+        let (_from, _to) = (words.next(), words.next());
+        let (room, told) = told(words.next().ok_or("whisper FROM TO …")?, hearing.truth)?;
+        hearing.truth.told(room, told, hearing.step)?;
+        if is_receipt {
+            self.answered(told.text);
+            return Ok(());
+        }
+        if !self.heard.insert((room, told.seq)) {
+            return Err(format!("client {} hears a whisper again", self.number));
+        }
+        Ok(())
+    }
+
+    fn presence(&mut self, word: &str, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let mut words = rest.split(' ');
+        let room = hearing.truth.room(words.next().unwrap_or_default());
+        let (who, new) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let Some(attendance) = self.rooms.get_mut(&room) else {
+            return Err(format!("client {} is not in this room", self.number));
+        };
+        let Some(view) = &mut attendance.view else { return Ok(()) };
+        match word {
+            "in" => {
+                view.insert(who.to_owned());
+            }
+            "out" => {
+                view.remove(who);
+            }
+            _ => {
+                view.remove(who);
+                view.insert(new.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn joined(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let mut words = rest.split(' ');
+        let room = hearing.truth.room(words.next().unwrap_or_default());
+        let mut next = || number(words.next().unwrap_or_default());
+        let (head, count) = (next()?, next()?);
+        match self.asked.front_mut() {
+            Some(Asked::Join(asked)) if *asked == room => {
+                self.asked.pop_front();
+            }
+            Some(Asked::Move { old, new }) if *new == Some(room) => {
+                *new = None;
+                if old.is_none() {
+                    self.asked.pop_front();
+                }
+            }
+            other => return Err(format!("{other:?} was asked")),
+        }
+        let floor = self.floors.remove(&room).unwrap_or(0);
+        if head < floor {
+            return Err(format!("the newest is #{head}, and #{floor} was on disk before it was asked"));
+        }
+        let expired = hearing.truth.expired(room);
+        let wanted = head.min(15);
+        let is_lenient = hearing.leniency.may_expire || hearing.leniency.has_faults;
+        if count != wanted && !(is_lenient && count < wanted) {
+            return Err(format!("a history of {count} where {wanted} are stored"));
+        }
+        let seen = self.seen.get(&room).copied();
+        if seen.is_some_and(|seen| seen > head) {
+            return Err(format!("client {} has seen up to #{seen:?} before", self.number));
+        }
+        let from = head - count;
+        let catch_up_to = seen.filter(|seen| (*seen).max(expired) < from).map(|_| from);
+        if catch_up_to.is_none() {
+            self.seen.insert(room, head);
+        }
+        let attendance = Attendance { last: head, catch_up_to, ..Attendance::default() };
+        if self.rooms.insert(room, attendance).is_some() {
+            return Err("it is in this room already".to_owned());
+        }
+        self.list(Listed { room, next: from + 1, left: count, is_catching_up: false });
+        Ok(())
+    }
+
+    fn list(&mut self, listed: Listed) {
+        if listed.left > 0 {
+            self.listed = Some(listed);
+        }
+    }
+
+    fn old(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let (room, told) = told(rest, hearing.truth)?;
+        hearing.truth.told(room, told, hearing.step)?;
+        let Some(mut listed) = self.listed.take() else { return Err("no list was begun".to_owned()) };
+        if room != listed.room || told.seq != listed.next {
+            return Err(format!("#{} stands where {listed:?} goes on", told.seq));
+        }
+        listed.next += 1;
+        listed.left -= 1;
+        if listed.is_catching_up {
+            self.caught_up(room, told.seq);
+        }
+        self.list(listed);
+        Ok(())
+    }
+
+    /// Everything up to this number was seen, or has expired.
+    fn caught_up(&mut self, room: RoomIndex, seq: u64) {
+        let Some(attendance) = self.rooms.get_mut(&room) else { return };
+        let Some(to) = attendance.catch_up_to else { return };
+        let seen = if seq >= to {
+            attendance.catch_up_to = None;
+            attendance.last
+        } else {
+            seq
+        };
+        self.seen.insert(room, seen);
+    }
+
+    fn left(&mut self, room: RoomIndex) -> Checked {
+        match self.asked.front_mut() {
+            Some(Asked::Leave(asked)) if *asked == room => {
+                self.asked.pop_front();
+            }
+            Some(Asked::Move { old, new }) if *old == Some(room) => {
+                *old = None;
+                if new.is_none() {
+                    self.asked.pop_front();
+                }
+            }
+            other => return Err(format!("{other:?} was asked")),
+        }
+        self.rooms.remove(&room).map(|_| ()).ok_or_else(|| "it was not in this room".to_owned())
+    }
+
+    fn refused(&mut self, why: &str) -> Checked {
+        match self.asked.pop_front() {
+            Some(Asked::Name(name)) => {
+                if self.name.is_none() {
+                    self.wanted_name = self.own_name();
+                }
+                match why {
+                    "taken" | "confusable" => Ok(()),
+                    _ => Err(format!("nothing is wrong with the name {name}")),
+                }
+            }
+            Some(Asked::Move { old, new: Some(_) }) if why == "full" => {
+                if old.is_some() {
+                    self.asked.push_front(Asked::Move { old, new: None });
+                }
+                Ok(())
+            }
+            Some(Asked::Join(_)) if matches!(why, "full" | "nameless") => Ok(()),
+            Some(Asked::Who(room)) if !self.rooms.contains_key(&room) => Ok(()),
+            other => Err(format!("{other:?} was asked by client {}", self.number)),
+        }
+    }
+
+    fn who_told(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let mut words = rest.split(' ');
+        let room = hearing.truth.room(words.next().unwrap_or_default());
+        let total = number(words.next().unwrap_or_default())?;
+        match self.asked.pop_front() {
+            Some(Asked::Who(asked)) if asked == room => {}
+            other => return Err(format!("{other:?} was asked")),
+        }
+        let names: std::collections::BTreeSet<String> = words.map(str::to_owned).collect();
+        if names.len() as u64 != total {
+            return Err("it does not add up".to_owned());
+        }
+        if let Some(attendance) = self.rooms.get_mut(&room) {
+            attendance.view = Some(names);
+        }
+        Ok(())
+    }
+
+    fn page_told(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let [name, head, gap_first, gap_last, why, count] = words[..] else {
+            return Err("page ROOM HEAD FIRST LAST WHY COUNT".to_owned());
+        };
+        let room = hearing.truth.room(name);
+        let (head, count) = (number(head)?, number(count)?);
+        let (gap_first, gap_last) = (number(gap_first)?, number(gap_last)?);
+        let (page, is_catching_up) = match self.asked.pop_front() {
+            Some(Asked::Page { room: asked, page, is_catching_up }) if asked == room => {
+                (page, is_catching_up)
+            }
+            other => return Err(format!("{other:?} was asked")),
+        };
+        if head > hearing.truth.head(room) {
+            return Err("a head that is not on disk".to_owned());
+        }
+        let (first, last) = page.range(head);
+        if first > last {
+            return if count == 0 { Ok(()) } else { Err("more than nothing".to_owned()) };
+        }
+        let from = if why == "none" { first } else { gap_last + 1 };
+        check_gap(page, (first, last), (gap_first, gap_last), why, room, hearing)?;
+        if count != (last + 1).saturating_sub(from) {
+            return Err(format!("{page:?} means #{first} to #{last}"));
+        }
+        if is_catching_up {
+            match why {
+                "expired" => self.caught_up(room, gap_last),
+                "much" => self.catch_up_count = (self.catch_up_count / 2).max(1),
+                _ => {}
+            }
+        }
+        let is_whole = matches!(why, "none" | "expired");
+        self.list(Listed { room, next: from, left: count, is_catching_up: is_catching_up && is_whole });
+        Ok(())
+    }
+}
+
+fn check_gap(
+    page: AskedPage,
+    (first, last): (u64, u64),
+    (gap_first, gap_last): (u64, u64),
+    why: &str,
+    room: RoomIndex,
+    hearing: &Hearing<'_>,
+) -> Checked {
+    let Leniency { may_expire, has_faults } = hearing.leniency;
+    let is_due = match why {
+        "none" => return Ok(()),
+        "expired" => may_expire && gap_last <= hearing.truth.expired(room),
+        "much" | "busy" => true,
+        "unreadable" => has_faults,
+        _ => false,
+    };
+    // What has expired or cannot be read before a part that does not fit is not told of as well.
+    let is_within = gap_first == first || (why == "much" && (may_expire || has_faults) && gap_first > first);
+    if is_due && is_within && gap_last <= last {
+        return Ok(());
+    }
+    let expired = hearing.truth.expired(room);
+    Err(format!("{page:?} means #{first} to #{last}, and #1 to #{expired} have expired"))
+}
+
+/// `ROOM SEQ AUTHOR DRAFT TEXT`
+fn told<'a>(rest: &'a str, truth: &mut Truth) -> Result<(RoomIndex, Told<'a>), String> {
+    let mut words = rest.splitn(5, ' ');
+    let mut word = || words.next().ok_or("ROOM SEQ AUTHOR DRAFT TEXT");
+    let room = truth.room(word()?);
+    Ok((room, Told { seq: number(word()?)?, author: word()?, draft: word()?, text: word()? }))
+}
+
+fn number(word: &str) -> Result<u64, String> {
+    word.parse().map_err(|_| format!("{word:?} is no number"))
+}

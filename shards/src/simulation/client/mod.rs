@@ -1,0 +1,214 @@
+//! Clients that remember what they were told, and check it.
+
+mod hear;
+mod speak;
+
+pub use speak::Habits;
+
+use super::network::Line;
+use super::truth::RoomIndex;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+/// Something that was asked and is answered in its turn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    Name(String),
+    Join(RoomIndex),
+    Leave(RoomIndex),
+    /// Both answers may come first.
+    Move {
+        old: Option<RoomIndex>,
+        new: Option<RoomIndex>,
+    },
+    Page {
+        room: RoomIndex,
+        page: AskedPage,
+        is_catching_up: bool,
+    },
+    Who(RoomIndex),
+}
+
+/// A page, as it was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AskedPage {
+    Last { count: u64 },
+    Before { seq: u64, count: u64 },
+    After { seq: u64, count: u64 },
+}
+
+impl AskedPage {
+    /// The first and the last number that it means in a room with this head.
+    fn range(self, head: u64) -> (u64, u64) {
+        let ending = |last: u64, count: u64| ((last + 1).saturating_sub(count).max(1), last);
+        match self {
+            AskedPage::Last { count } => ending(head, count),
+            AskedPage::Before { seq, count } => ending(seq.saturating_sub(1).min(head), count),
+            AskedPage::After { seq, count } => (seq + 1, (seq + count).min(head)),
+        }
+    }
+}
+
+/// Something said that is not answered yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// Where, unless it is a whisper.
+    room: Option<RoomIndex>,
+    /// The name it was said under.
+    author: String,
+    draft: Option<String>,
+    text: String,
+}
+
+/// A room as one who is in it sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Attendance {
+    /// The newest message seen.
+    pub last: u64,
+    /// It is on its way out, and hears its own messages only.
+    is_leaving: bool,
+    /// What came before up to this number is still to be asked for.
+    catch_up_to: Option<u64>,
+    /// Who is in the room, as far as one may know.
+    pub view: Option<BTreeSet<String>>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    pub number: usize,
+    /// The connection, while there is one.
+    pub line: Option<Line>,
+    /// The name, once it is granted.
+    pub name: Option<String>,
+    wanted_name: String,
+    names_tried: u32,
+    said_count: u64,
+    /// The rooms it likes to be in.
+    pub favourites: Vec<RoomIndex>,
+    pub rooms: BTreeMap<RoomIndex, Attendance>,
+    /// Of each room, the number up to which it has seen everything.
+    pub seen: BTreeMap<RoomIndex, u64>,
+    /// Of each room that it asked to join, the newest number at that time: it may not be told less.
+    floors: BTreeMap<RoomIndex, u64>,
+    pub asked: VecDeque<Asked>,
+    unanswered: Vec<Said>,
+    refused: usize,
+    retry: Vec<Said>,
+    /// Whispers heard, each once.
+    heard: HashSet<(RoomIndex, u64)>,
+    partial: Vec<u8>,
+    /// The step in which the first byte of the partial line was written.
+    partial_step: u64,
+    /// Messages of a page or of a history that are still to come.
+    listed: Option<Listed>,
+    /// How many messages it asks for when it catches up.
+    catch_up_count: u64,
+    is_farewell_said: bool,
+    pub is_paused: bool,
+    has_ended: bool,
+    watches: bool,
+    pub lines_heard: u64,
+    pub deliveries: u64,
+}
+
+/// A list of messages that is being told.
+#[derive(Debug)]
+struct Listed {
+    room: RoomIndex,
+    next: u64,
+    left: u64,
+    is_catching_up: bool,
+}
+
+/// What a session allows a server to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leniency {
+    /// Messages expire.
+    pub may_expire: bool,
+    /// The disk had faults in this life of the server: what it cannot read it may say so of.
+    pub has_faults: bool,
+}
+
+impl Client {
+    pub fn new(number: usize, favourites: Vec<RoomIndex>) -> Client {
+        Client {
+            number,
+            line: None,
+            name: None,
+            wanted_name: format!("u{number}"),
+            names_tried: 0,
+            said_count: 0,
+            favourites,
+            rooms: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            asked: VecDeque::new(),
+            unanswered: Vec::new(),
+            refused: 0,
+            retry: Vec::new(),
+            heard: HashSet::new(),
+            partial: Vec::new(),
+            partial_step: 0,
+            listed: None,
+            catch_up_count: 100,
+            is_farewell_said: false,
+            is_paused: false,
+            has_ended: false,
+            watches: number % 3 == 0,
+            lines_heard: 0,
+            deliveries: 0,
+        }
+    }
+
+    /// The connection is gone: what was not answered is tried again later, if it can be.
+    pub fn disconnected(&mut self) {
+        for (room, attendance) in std::mem::take(&mut self.rooms) {
+            self.note_seen(room, &attendance);
+        }
+        let name = self.name.take();
+        let may_retry = |said: &Said| said.draft.is_some() && said.room.is_some();
+        let lost = std::mem::take(&mut self.unanswered).into_iter().filter(may_retry);
+        self.retry.extend(lost.filter(|said| Some(&said.author) == name.as_ref()));
+        self.retry.truncate(8);
+        self.line = None;
+        self.asked.clear();
+        self.refused = 0;
+        self.partial.clear();
+        self.listed = None;
+        self.is_farewell_said = false;
+        self.is_paused = false;
+        self.has_ended = false;
+    }
+
+    fn note_seen(&mut self, room: RoomIndex, attendance: &Attendance) {
+        if attendance.catch_up_to.is_none() && !attendance.is_leaving {
+            self.seen.insert(room, attendance.last);
+        }
+    }
+
+    /// Whether everything it asked and said is answered.
+    pub fn is_answered(&self) -> bool {
+        self.asked.is_empty() && self.unanswered.len() == self.refused && self.listed.is_none()
+    }
+
+    /// What it waits for, in words.
+    pub fn waits_for(&self) -> String {
+        format!("{:?}, {} refused of {:?}", self.asked, self.refused, self.unanswered)
+    }
+
+    /// Whether it heard the last words, or ends by itself.
+    pub fn is_parting(&self) -> bool {
+        self.is_farewell_said || self.has_ended
+    }
+
+    /// It says nothing more, and expects the end.
+    pub fn ends(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// The rooms that it is in and means to stay in, and that it knows completely.
+    pub fn attended(&self) -> impl Iterator<Item = (RoomIndex, &Attendance)> {
+        let stays = |(_, attendance): &(&RoomIndex, &Attendance)| !attendance.is_leaving;
+        self.rooms.iter().filter(stays).map(|(room, attendance)| (*room, attendance))
+    }
+}

@@ -1,0 +1,256 @@
+//! What a client does.
+
+use super::super::chance::Chance;
+use super::super::truth::{RoomIndex, Truth};
+use super::{Asked, AskedPage, Client, Said};
+use std::fmt::Write;
+use std::ops::Range;
+
+/// How long texts may be, and who there is to whisper to.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    pub users: usize,
+    pub padding_max: usize,
+    /// One of so many texts may be that long.
+    pub long_one_in: usize,
+    pub rooms_max: usize,
+    /// Rooms that are nobody's favourites, by index.
+    pub side_rooms: Range<RoomIndex>,
+}
+
+impl Client {
+    /// The first words on a new connection: the name, and the rooms it was in.
+    pub fn greet(&mut self, chance: &mut Chance, truth: &Truth) -> String {
+        let mut lines = format!("name {}\n", self.wanted_name);
+        self.asked.push_back(Asked::Name(self.wanted_name.clone()));
+        let rooms: Vec<RoomIndex> = self.favourites.clone();
+        for room in rooms {
+            if !chance.one_in(5) {
+                self.join(room, truth, &mut lines);
+            }
+        }
+        lines
+    }
+
+    fn join(&mut self, room: RoomIndex, truth: &Truth, lines: &mut String) {
+        push(lines, format_args!("join {}", truth.name(room)));
+        self.floors.insert(room, truth.head(room));
+        self.asked.push_back(Asked::Join(room));
+        if self.watches && truth.name(room) != "general" {
+            push(lines, format_args!("who {}", truth.name(room)));
+            self.asked.push_back(Asked::Who(room));
+        }
+    }
+
+    /// What is left to do before it does anything new: pages that it has missed.
+    pub fn duty(&mut self, truth: &Truth) -> Option<String> {
+        if self.name.is_none() || !self.asked.is_empty() || self.is_parting() {
+            return None;
+        }
+        let (room, _) = self.attended().find(|(_, attendance)| attendance.catch_up_to.is_some())?;
+        let seq = self.seen.get(&room).copied().unwrap_or(0);
+        let page = AskedPage::After { seq, count: self.catch_up_count };
+        self.asked.push_back(Asked::Page { room, page, is_catching_up: true });
+        Some(format!("page {} after {seq} {}\n", truth.name(room), self.catch_up_count))
+    }
+
+    /// Something by chance. Nothing when it has nothing to do.
+    pub fn act(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth) -> String {
+        let mut lines = String::new();
+        // While a new name is asked for nobody knows under which one the next words are said.
+        let is_renaming = self.asked.iter().any(|asked| matches!(asked, Asked::Name(_)));
+        if self.is_parting() || self.name.is_none() || self.asked.len() > 3 || is_renaming {
+            return lines;
+        }
+        if let Some(duty) = self.duty(truth) {
+            return duty;
+        }
+        match chance.below(100) {
+            0..=59 => self.say(chance, habits, truth, &mut lines),
+            60..=66 => self.retry(chance, truth, &mut lines),
+            67..=74 => self.whisper(chance, habits, &mut lines),
+            75..=80 => self.go(chance, habits, truth, &mut lines),
+            81..=85 => self.leave(chance, truth, &mut lines),
+            86..=93 => self.page(chance, truth, &mut lines),
+            94..=96 => self.rename(chance, habits, &mut lines),
+            97 => {
+                lines.push_str("bye\n");
+                self.has_ended = true;
+            }
+            _ => {
+                self.say(chance, habits, truth, &mut lines);
+                self.say(chance, habits, truth, &mut lines);
+                self.say(chance, habits, truth, &mut lines);
+            }
+        }
+        lines
+    }
+
+    /// A room that it is in and stays in.
+    fn any_room(&self, chance: &mut Chance) -> Option<RoomIndex> {
+        let rooms: Vec<RoomIndex> = self.attended().map(|(room, _)| room).collect();
+        // Often the same one, so that some rooms are busy.
+        (!rooms.is_empty()).then(|| rooms[if chance.one_in(2) { 0 } else { chance.below(rooms.len()) }])
+    }
+
+    fn text(&mut self, chance: &mut Chance, habits: &Habits) -> (Option<String>, String) {
+        self.said_count += 1;
+        let (number, count) = (self.number, self.said_count);
+        let padding = match chance.one_in(habits.long_one_in) {
+            true => chance.below(habits.padding_max + 1),
+            false => chance.below(24),
+        };
+        let words = if chance.one_in(6) { "안녕하세요 " } else { "hello " };
+        let text = format!("{number}.{count} {words}{}", "x".repeat(padding));
+        let draft = chance.one_in(2).then(|| format!("d{number}.{count}"));
+        (draft, text.trim_end().to_owned())
+    }
+
+    fn say(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
+        let Some(room) = self.any_room(chance) else { return self.go(chance, habits, truth, lines) };
+        // A crowd hears everything: nobody says much there.
+        if truth.name(room) == "general" && !chance.one_in(20) {
+            return;
+        }
+        let (draft, text) = self.text(chance, habits);
+        let author = self.name.clone().unwrap_or_default();
+        push(lines, format_args!("say {} {} {text}", truth.name(room), draft.as_deref().unwrap_or("-")));
+        let said = Said { room: Some(room), author, draft, text };
+        // Now and then a client is unsure and repeats itself at once.
+        if said.draft.is_some() && chance.one_in(8) {
+            self.repeat(&said, truth, lines);
+        }
+        self.unanswered.push(said);
+    }
+
+    fn repeat(&mut self, said: &Said, truth: &Truth, lines: &mut String) {
+        let (Some(room), Some(draft)) = (said.room, &said.draft) else { return };
+        push(lines, format_args!("say {} {draft} {}", truth.name(room), said.text));
+        self.unanswered.push(said.clone());
+    }
+
+    fn retry(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        if self.retry.is_empty() {
+            return;
+        }
+        let said = self.retry.swap_remove(chance.below(self.retry.len()));
+        let is_there = said.room.is_some_and(|room| self.attended().any(|(attended, _)| attended == room));
+        if Some(&said.author) != self.name.as_ref() {
+            return;
+        }
+        if is_there {
+            self.repeat(&said, truth, lines);
+        } else {
+            self.retry.push(said);
+        }
+    }
+
+    fn whisper(&mut self, chance: &mut Chance, habits: &Habits, lines: &mut String) {
+        let (draft, text) = self.text(chance, habits);
+        let to = format!("u{}", chance.below(habits.users));
+        push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
+        let author = self.name.clone().unwrap_or_default();
+        self.unanswered.push(Said { room: None, author, draft, text });
+    }
+
+    /// Into another room, or from one into another.
+    fn go(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
+        let away: Vec<RoomIndex> =
+            self.favourites.iter().copied().filter(|room| !self.rooms.contains_key(room)).collect();
+        if self.rooms.len() >= habits.rooms_max || !self.asked.is_empty() {
+            return;
+        }
+        // Now and then a room that others seldom are in: it is read from the disk, and let go of.
+        let side = habits.side_rooms.start + chance.below(habits.side_rooms.len());
+        let is_aside = chance.one_in(3) && !self.rooms.contains_key(&side);
+        let new = match away.len() {
+            _ if is_aside => side,
+            0 => return,
+            count => away[chance.below(count)],
+        };
+        let old = self.any_room(chance).filter(|_| chance.one_in(2));
+        let Some(old) = old else { return self.join(new, truth, lines) };
+        push(lines, format_args!("move {} {}", truth.name(old), truth.name(new)));
+        self.part(old);
+        self.floors.insert(new, truth.head(new));
+        self.asked.push_back(Asked::Move { old: Some(old), new: Some(new) });
+    }
+
+    fn part(&mut self, room: RoomIndex) {
+        if let Some(attendance) = self.rooms.get(&room).cloned() {
+            self.note_seen(room, &attendance);
+        }
+        if let Some(attendance) = self.rooms.get_mut(&room) {
+            attendance.is_leaving = true;
+        }
+    }
+
+    fn leave(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        if let Some(room) = self.any_room(chance).filter(|_| self.asked.is_empty()) {
+            push(lines, format_args!("leave {}", truth.name(room)));
+            self.part(room);
+            self.asked.push_back(Asked::Leave(room));
+        }
+    }
+
+    fn page(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        let Some(room) = self.any_room(chance) else { return };
+        let head = truth.head(room);
+        let count = [1, 5, 20, 100, 500][chance.below(5)];
+        let seq = chance.below(head as usize + 3) as u64;
+        let name = truth.name(room);
+        let page = match chance.below(3) {
+            0 => AskedPage::Last { count },
+            1 => AskedPage::Before { seq, count },
+            _ => AskedPage::After { seq, count },
+        };
+        let kind = match page {
+            AskedPage::Last { .. } => "last",
+            AskedPage::Before { .. } => "before",
+            AskedPage::After { .. } => "after",
+        };
+        push(lines, format_args!("page {name} {kind} {seq} {count}"));
+        self.asked.push_back(Asked::Page { room, page, is_catching_up: false });
+    }
+
+    fn rename(&mut self, chance: &mut Chance, habits: &Habits, lines: &mut String) {
+        if !self.asked.is_empty() {
+            return;
+        }
+        self.names_tried += 1;
+        let name = match chance.below(3) {
+            0 => format!("u{}", chance.below(habits.users)),
+            1 => format!("u{}", self.number),
+            _ => format!("u{}x{}", self.number, self.names_tried % 4),
+        };
+        push(lines, format_args!("name {name}"));
+        self.asked.push_back(Asked::Name(name));
+    }
+
+    /// A name that nobody else wants.
+    pub(super) fn own_name(&mut self) -> String {
+        self.names_tried += 1;
+        format!("u{}y{}", self.number, self.names_tried)
+    }
+
+    /// What it says when its name was refused at the door.
+    pub fn insist(&mut self, truth: &Truth) -> String {
+        let mut lines = format!("name {}\n", self.wanted_name);
+        self.asked.push_back(Asked::Name(self.wanted_name.clone()));
+        for room in self.favourites.clone() {
+            self.join(room, truth, &mut lines);
+        }
+        lines
+    }
+
+    /// Whether its name was refused and it has none.
+    pub fn is_turned_away(&self) -> bool {
+        self.line.is_some() && self.name.is_none() && self.asked.is_empty() && !self.is_parting()
+    }
+}
+
+fn push(lines: &mut String, words: std::fmt::Arguments<'_>) {
+    // A string takes everything.
+    let _ = lines.write_fmt(words);
+    lines.push('\n');
+}

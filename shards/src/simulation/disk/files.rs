@@ -1,0 +1,167 @@
+//! The seams of the log, filled by the virtual disk.
+
+use super::super::mutation::{end_of_recovered, mutated};
+use super::{Disk, Name};
+use madang_shards::log::{
+    Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SegmentNumber,
+    StoredFile, directory_name, file_name, index_file_name,
+};
+use madang_shards::types::ShardId;
+use rkyv::util::AlignedVec;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+fn segment_name(shard: ShardId, segment: SegmentNumber) -> Name {
+    (shard, StoredFile::Segment(segment), false)
+}
+
+fn path((shard, file, _): Name) -> PathBuf {
+    let name = match file {
+        StoredFile::Segment(segment) => file_name(segment),
+        StoredFile::Index(segment) => index_file_name(segment),
+        StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
+    };
+    Path::new("disk").join(directory_name(shard)).join(name)
+}
+
+fn failed(name: Name, operation: Operation) -> impl FnOnce(io::Error) -> FilesError {
+    move |source| FilesError { path: path(name), operation, source }
+}
+
+impl Disk {
+    fn read_whole(&self, name: Name, bytes_max: usize) -> Result<Vec<u8>, FilesError> {
+        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        self.read(name, 0, bytes_max).ok_or_else(missing)
+    }
+
+    fn finish(&self, name: Name, synced_bytes: u64, end_bytes: u64, frame: &[u8]) -> io::Result<()> {
+        let handle = self.open(name)?;
+        self.truncate(handle, end_bytes)?;
+        if !mutated!(TrustPageCache) {
+            let unsure = Disk::read(self, name, synced_bytes, usize::MAX).unwrap_or_default();
+            self.write(handle, synced_bytes, &unsure)?;
+        }
+        self.sync(handle)?;
+        self.write(handle, end_bytes, frame)?;
+        self.sync(handle)
+    }
+}
+
+impl Files for Disk {
+    fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
+        Ok(self.lock().directories.iter().copied().collect())
+    }
+
+    fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        let segment = |name: Name| match name {
+            (of, StoredFile::Segment(segment), false) if of == shard => Some(segment),
+            _ => None,
+        };
+        Ok(self.names().into_iter().filter_map(segment).collect())
+    }
+
+    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError> {
+        self.read_start(shard, segment, usize::MAX, into)
+    }
+
+    fn read_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        bytes_max: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let bytes = self.read_whole(segment_name(shard, segment), bytes_max)?;
+        into.clear();
+        into.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    fn seal(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        synced_bytes: u64,
+        end_bytes: u64,
+        frame: &[u8],
+    ) -> Result<(), FilesError> {
+        let name = segment_name(shard, segment);
+        let end_bytes = end_of_recovered(end_bytes);
+        self.finish(name, synced_bytes, end_bytes, frame).map_err(failed(name, Operation::Seal))
+    }
+
+    fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        let name = segment_name(shard, segment);
+        let removed = self.unlink(name).and_then(|()| self.sync_directory(shard));
+        removed.map_err(failed(name, Operation::Remove))
+    }
+
+    fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
+        path(segment_name(shard, segment))
+    }
+}
+
+impl IndexFiles for Disk {
+    fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
+        Ok(Disk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
+    }
+
+    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let bytes = Disk::read(self, (shard, StoredFile::Snapshot, false), 0, usize::MAX);
+        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
+    }
+
+    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
+        Ok(self.read_end((shard, StoredFile::Snapshot, false), SNAPSHOT_BLOCK_BYTES))
+    }
+
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let name = (shard, StoredFile::Snapshot, false);
+        let mut bytes = Vec::new();
+        let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
+        written.map_err(failed(name, Operation::Index))
+    }
+
+    fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
+        let inner = self.lock();
+        let length = |name: Name| {
+            let file = &inner.files[*inner.names.get(&name)?];
+            Some((file.contents().len() as u64, file.changed_us))
+        };
+        let name = segment_name(shard, segment);
+        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        let (bytes, changed_us) = length(name).ok_or_else(missing)?;
+        let index_bytes = length((shard, StoredFile::Index(segment), false)).map_or(0, |(bytes, _)| bytes);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(changed_us.unsigned_abs());
+        Ok((bytes + index_bytes, at))
+    }
+
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        Files::remove(self, shard, segment)?;
+        let name = (shard, StoredFile::Index(segment), false);
+        match self.unlink(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(name, Operation::Remove)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
+        let name = segment_name(shard, segment);
+        let inner = self.lock();
+        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        let handle = inner.names.get(&name).ok_or_else(missing)?;
+        Ok(inner.files[*handle].contents().len() as u64)
+    }
+
+    fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
+        let name = (shard, StoredFile::Index(segment), false);
+        self.replace(name, bytes).map_err(failed(name, Operation::Index))
+    }
+}

@@ -1,0 +1,300 @@
+//! A disk that keeps what was synced, and of the rest whatever it likes.
+//!
+//! Of everything that was written and not synced a power cut keeps any subset of sectors, and of the
+//! names that were changed in a directory that was not synced any subset. A failed sync leaves
+//! unknown what is on disk, and what was to be synced counts as clean from then on, as on Linux: the
+//! next sync succeeds without writing it, while reads go on to show it until the power is cut.
+
+mod file;
+mod files;
+mod stored;
+
+pub use stored::Stored;
+
+use super::chance::Chance;
+use file::File;
+use madang_shards::log::{SegmentNumber, StoredFile};
+use madang_shards::types::ShardId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A file by its place: which directory, which file, and whether it is still being made.
+pub type Name = (ShardId, StoredFile, bool);
+/// An open file. It stays the same when its name changes.
+pub type Handle = usize;
+
+/// What goes wrong while it is set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Nothing new fits.
+    pub is_full: bool,
+    /// Writes fail, every other time.
+    pub writes_fail: bool,
+    /// Syncs fail, every other time.
+    pub syncs_fail: bool,
+}
+
+/// The disk of one machine.
+#[derive(Debug)]
+pub struct Disk {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    files: Vec<File>,
+    names: BTreeMap<Name, Handle>,
+    /// What of the names a power cut keeps.
+    synced_names: BTreeMap<Name, Handle>,
+    directories: BTreeSet<ShardId>,
+    synced_directories: BTreeSet<ShardId>,
+    chance: Chance,
+    weather: Weather,
+    /// So many more changes, then the power is off.
+    fuse: Option<u32>,
+    /// Messages that were synced, and nobody has taken note of yet.
+    stored: Vec<Stored>,
+    now_us: i64,
+}
+
+impl Disk {
+    /// An empty disk.
+    pub fn new(chance: Chance) -> Disk {
+        Disk {
+            inner: Mutex::new(Inner {
+                files: Vec::new(),
+                names: BTreeMap::new(),
+                synced_names: BTreeMap::new(),
+                directories: BTreeSet::new(),
+                synced_directories: BTreeSet::new(),
+                chance,
+                weather: Weather::default(),
+                fuse: None,
+                stored: Vec::new(),
+                now_us: 0,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this goes wrong.
+    pub fn set_weather(&self, weather: Weather) {
+        self.lock().weather = weather;
+    }
+
+    /// The time that files are changed at.
+    pub fn set_time(&self, now_us: i64) {
+        self.lock().now_us = now_us;
+    }
+
+    /// The power goes off after so many more changes.
+    pub fn set_fuse(&self, changes: u32) {
+        self.lock().fuse = Some(changes);
+    }
+
+    /// The power stays on.
+    pub fn clear_fuse(&self) {
+        self.lock().fuse = None;
+    }
+
+    /// Whether the power is off.
+    pub fn is_off(&self) -> bool {
+        self.lock().fuse == Some(0)
+    }
+
+    /// The messages that were synced since the last call.
+    pub fn take_stored(&self, into: &mut Vec<Stored>) {
+        into.append(&mut self.lock().stored);
+    }
+
+    /// The power was cut: what is left is what was synced, and some of the rest.
+    pub fn cut_power(&self) {
+        let inner = &mut *self.lock();
+        inner.fuse = None;
+        let changed: BTreeSet<Name> = inner.names.keys().chain(inner.synced_names.keys()).copied().collect();
+        let keeps_names = inner.chance.below(3);
+        for name in changed {
+            let (now, synced) = (inner.names.get(&name).copied(), inner.synced_names.get(&name).copied());
+            let is_kept = match keeps_names {
+                0 => false,
+                1 => true,
+                _ => inner.chance.one_in(2),
+            };
+            if now != synced && is_kept {
+                match now {
+                    Some(file) => inner.synced_names.insert(name, file),
+                    None => inner.synced_names.remove(&name),
+                };
+            }
+        }
+        let directories = inner.synced_directories.clone();
+        inner.synced_names.retain(|name, _| directories.contains(&name.0));
+        inner.directories = directories;
+        inner.names = inner.synced_names.clone();
+        let used: BTreeSet<Handle> = inner.names.values().copied().collect();
+        for handle in used {
+            inner.files[handle].cut_power(&mut inner.chance);
+        }
+    }
+
+    /// Opens a file for writing.
+    pub fn open(&self, name: Name) -> io::Result<Handle> {
+        self.lock().names.get(&name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Makes an empty file in the place of any other.
+    pub fn create(&self, name: Name) -> io::Result<Handle> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        if inner.weather.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let handle = inner.files.len();
+        inner.files.push(File::new(inner.now_us));
+        inner.names.insert(name, handle);
+        Ok(handle)
+    }
+
+    /// Makes a directory, which is on disk at once or not before its parent is synced.
+    pub fn create_directory(&self, shard: ShardId, is_synced: bool) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        inner.directories.insert(shard);
+        if is_synced {
+            inner.synced_directories.insert(shard);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a directory.
+    pub fn has_directory(&self, shard: ShardId) -> bool {
+        self.lock().directories.contains(&shard)
+    }
+
+    /// Writes at a place. When it fails, any part may be written.
+    pub fn write(&self, handle: Handle, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        let fails = inner.weather.writes_fail && inner.chance.one_in(2);
+        let is_last = inner.fuse == Some(1);
+        inner.spend()?;
+        let now_us = inner.now_us;
+        let written = if fails || is_last { inner.chance.below(bytes.len() + 1) } else { bytes.len() };
+        inner.files[handle].write(offset_bytes as usize, &bytes[..written], now_us);
+        if fails { Err(io::Error::other("injected: a write failed")) } else { Ok(()) }
+    }
+
+    /// Sets the length.
+    pub fn truncate(&self, handle: Handle, length_bytes: u64) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        let now_us = inner.now_us;
+        inner.files[handle].truncate(length_bytes as usize, now_us);
+        Ok(())
+    }
+
+    /// Syncs a file. When it fails, nobody knows what of it is on disk.
+    pub fn sync(&self, handle: Handle) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        if inner.weather.syncs_fail && inner.chance.one_in(2) {
+            inner.files[handle].sync_failed(&mut inner.chance);
+            return Err(io::Error::other("injected: a sync failed"));
+        }
+        inner.files[handle].sync();
+        let name = inner.names.iter().find(|(_, known)| **known == handle).map(|(name, _)| *name);
+        if let Some((shard, StoredFile::Segment(segment), false)) = name {
+            let file = &mut inner.files[handle];
+            stored::read_new(file, shard, segment, &mut inner.stored);
+        }
+        Ok(())
+    }
+
+    /// Gives a file another name, in the place of any other.
+    pub fn rename(&self, from: Name, to: Name) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        let handle = inner.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
+        inner.names.insert(to, handle);
+        Ok(())
+    }
+
+    /// Takes a name away.
+    pub fn unlink(&self, name: Name) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        inner.names.remove(&name).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Syncs the names of a directory.
+    pub fn sync_directory(&self, shard: ShardId) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        if inner.directories.contains(&shard) {
+            inner.synced_names.retain(|name, _| name.0 != shard);
+            let own = inner.names.iter().filter(|(name, _)| name.0 == shard);
+            inner.synced_names.extend(own.map(|(name, handle)| (*name, *handle)));
+        }
+        Ok(())
+    }
+
+    /// Reads at most `bytes` at a place; `None` when there is no such file.
+    pub fn read(&self, name: Name, offset_bytes: u64, bytes: usize) -> Option<Vec<u8>> {
+        let inner = self.lock();
+        let contents = inner.files[*inner.names.get(&name)?].contents();
+        let start = usize::try_from(offset_bytes).unwrap_or(usize::MAX).min(contents.len());
+        Some(contents[start..contents.len().min(start.saturating_add(bytes))].to_vec())
+    }
+
+    /// The last `bytes` of a file; `None` when there is no such file.
+    pub fn read_end(&self, name: Name, bytes: usize) -> Option<Vec<u8>> {
+        let inner = self.lock();
+        let contents = inner.files[*inner.names.get(&name)?].contents();
+        Some(contents[contents.len().saturating_sub(bytes)..].to_vec())
+    }
+
+    /// All names.
+    pub fn names(&self) -> Vec<Name> {
+        self.lock().names.keys().copied().collect()
+    }
+
+    /// Puts a file's contents in place whole: written beside it, synced, renamed, and that synced.
+    pub fn replace(&self, (shard, file, _): Name, bytes: &[u8]) -> io::Result<()> {
+        let attempt = || -> io::Result<()> {
+            if !self.has_directory(shard) {
+                self.create_directory(shard, false)?;
+            }
+            let handle = self.create((shard, file, true))?;
+            self.write(handle, 0, bytes)?;
+            self.sync(handle)?;
+            self.rename((shard, file, true), (shard, file, false))?;
+            self.sync_directory(shard)
+        };
+        attempt().inspect_err(|_| {
+            // As the real one: what the attempt took is given back, if it can be.
+            let _ = self.unlink((shard, file, true));
+        })
+    }
+
+    /// Takes a segment's index away, as an accident would.
+    pub fn lose_index(&self, shard: ShardId, segment: SegmentNumber) {
+        let inner = &mut *self.lock();
+        inner.names.remove(&(shard, StoredFile::Index(segment), false));
+        inner.synced_names.remove(&(shard, StoredFile::Index(segment), false));
+    }
+}
+
+impl Inner {
+    /// Counts a change. The power may be off.
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.fuse {
+            Some(0) => return Err(io::Error::other("the power is off")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(())
+    }
+}

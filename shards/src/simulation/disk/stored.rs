@@ -1,0 +1,56 @@
+//! What is on disk, read from the bytes that were synced and from nothing else.
+
+use super::file::File;
+use madang_shards::log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
+use madang_shards::types::ShardId;
+
+/// A message that a power cut cannot take any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// In which segment.
+    pub at: (ShardId, SegmentNumber),
+    /// Of which room.
+    pub room: Box<str>,
+    /// Its number.
+    pub seq: u64,
+    /// Who said it.
+    pub author: Box<str>,
+    /// The author's id of it; empty is none.
+    pub draft: Box<str>,
+    /// What was said.
+    pub text: Box<str>,
+}
+
+/// Frames begin and end at multiples of this.
+const ALIGN_BYTES: usize = 16;
+
+/// Reads the messages of a segment behind those that were read before.
+pub fn read_new(file: &mut File, shard: ShardId, segment: SegmentNumber, stored: &mut Vec<Stored>) {
+    let mut position = file.read_bytes.max(HEADER_BYTES);
+    let contents = file.synced_contents();
+    let place = Place { shard, segment };
+    // Zeros end it: to search what lies behind them would cost more than all else here.
+    let has_more = |position: usize| {
+        contents.get(position..position + ALIGN_BYTES).is_some_and(|start| start.iter().any(|b| *b != 0))
+    };
+    let mut scan = Scan::new(contents, place, None).from(position);
+    while has_more(position) {
+        let frame = match scan.next() {
+            Some(Found::Message(frame, message)) => {
+                stored.push(Stored {
+                    at: (shard, segment),
+                    room: message.room.as_str().into(),
+                    seq: message.number().0,
+                    author: message.author.as_str().into(),
+                    draft: message.draft.as_str().into(),
+                    text: message.text.as_str().into(),
+                });
+                frame
+            }
+            Some(Found::Note(frame, _)) => frame,
+            Some(Found::Damage { .. }) | None => break,
+        };
+        position = frame.end_bytes;
+    }
+    file.read_bytes = position;
+}

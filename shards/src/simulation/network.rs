@@ -1,0 +1,173 @@
+//! Connections as both ends see them: bytes on their way, ends, and resets.
+
+use super::chance::Chance;
+use madang_shards::types::ConnectionId;
+use std::collections::VecDeque;
+
+/// A connection of the session, never used again.
+pub type Line = usize;
+
+/// What a shard's readiness set reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    Read(Line),
+    Write(Line),
+}
+
+/// What a read gives.
+#[derive(Debug)]
+pub enum Input {
+    Bytes { bytes: Vec<u8>, is_more: bool },
+    Nothing,
+    End,
+    Broken,
+}
+
+/// One connection.
+#[derive(Debug, Default)]
+pub struct Socket {
+    /// Which client's.
+    pub client: usize,
+    /// The shard that accepts it.
+    pub shard: usize,
+    /// Once it is accepted.
+    pub id: Option<ConnectionId>,
+    to_server: VecDeque<u8>,
+    /// With the step in which the server wrote them.
+    to_client: VecDeque<(u64, Vec<u8>)>,
+    to_client_bytes: usize,
+    capacity_bytes: usize,
+    has_client_ended: bool,
+    has_server_ended: bool,
+    is_reset: bool,
+    is_readable: bool,
+    is_writable: bool,
+}
+
+/// What a client finds in its socket.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    Bytes(u64, Vec<u8>),
+    Nothing,
+    End,
+    Reset,
+}
+
+impl Socket {
+    pub fn new(client: usize, shard: usize, capacity_bytes: usize) -> Socket {
+        Socket { client, shard, capacity_bytes, is_writable: true, ..Socket::default() }
+    }
+
+    /// How many bytes the server has not read.
+    pub fn unread_bytes(&self) -> usize {
+        self.to_server.len()
+    }
+
+    /// The client sends. What the server is to be told of, if it is news.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        if self.is_reset || self.has_client_ended {
+            return false;
+        }
+        self.to_server.extend(bytes);
+        self.becomes_readable()
+    }
+
+    /// The client will send no more.
+    pub fn end_sending(&mut self) -> bool {
+        self.has_client_ended = true;
+        self.becomes_readable()
+    }
+
+    /// The client is gone.
+    pub fn reset(&mut self) -> bool {
+        self.is_reset = true;
+        self.becomes_readable()
+    }
+
+    fn becomes_readable(&mut self) -> bool {
+        self.id.is_some() && !std::mem::replace(&mut self.is_readable, true)
+    }
+
+    /// The server accepted it. Whether there is something to read.
+    pub fn accept(&mut self, id: ConnectionId) -> bool {
+        self.id = Some(id);
+        self.is_readable = !self.to_server.is_empty() || self.has_client_ended || self.is_reset;
+        self.is_readable
+    }
+
+    /// Whether it was reported readable and has not been read empty.
+    pub fn is_readable(&self) -> bool {
+        self.is_readable
+    }
+
+    /// The server reads: part of what is there, now and then.
+    pub fn read(&mut self, chance: &mut Chance) -> Input {
+        if self.is_reset {
+            return Input::Broken;
+        }
+        if self.to_server.is_empty() {
+            self.is_readable = false;
+            return if self.has_client_ended { Input::End } else { Input::Nothing };
+        }
+        let there = self.to_server.len();
+        let count = if chance.one_in(4) { chance.between(1, there) } else { there };
+        let bytes = self.to_server.drain(..count).collect();
+        self.is_readable = count < there || self.has_client_ended;
+        Input::Bytes { bytes, is_more: self.is_readable }
+    }
+
+    /// The server writes: as much as fits, and now and then less. `None` when the peer is gone.
+    pub fn write(&mut self, bytes: &[u8], step: u64, chance: &mut Chance) -> Option<usize> {
+        if self.is_reset {
+            return None;
+        }
+        if !self.is_writable || bytes.is_empty() {
+            return Some(0);
+        }
+        let free = self.capacity_bytes.saturating_sub(self.to_client_bytes);
+        let mut count = bytes.len().min(free);
+        if count > 1 && chance.one_in(32) {
+            count = chance.between(1, count);
+        }
+        self.is_writable = count == bytes.len();
+        if count > 0 {
+            self.to_client.push_back((step, bytes[..count].to_vec()));
+            self.to_client_bytes += count;
+        }
+        Some(count)
+    }
+
+    /// The server closes: what was written can be read, or not even that.
+    pub fn close(&mut self, is_orderly: bool) {
+        self.has_server_ended = true;
+        if !is_orderly {
+            self.is_reset = true;
+        }
+    }
+
+    /// What the kernel holds of what the server wrote is lost.
+    pub fn lose_unread(&mut self) {
+        self.to_client.clear();
+        self.to_client_bytes = 0;
+    }
+
+    /// Whether the client would find something.
+    pub fn has_news(&self) -> bool {
+        !self.to_client.is_empty() || self.has_server_ended || self.is_reset
+    }
+
+    /// The client reads. Whether the server can write again, too.
+    pub fn take(&mut self) -> (Found, bool) {
+        let Some((step, bytes)) = self.to_client.pop_front() else {
+            let found = match (self.is_reset, self.has_server_ended) {
+                (true, _) => Found::Reset,
+                (_, true) => Found::End,
+                _ => Found::Nothing,
+            };
+            return (found, false);
+        };
+        self.to_client_bytes -= bytes.len();
+        let is_news = !std::mem::replace(&mut self.is_writable, true);
+        (Found::Bytes(step, bytes), is_news)
+    }
+}

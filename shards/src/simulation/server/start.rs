@@ -1,0 +1,58 @@
+//! A start: the log is opened, and every shard goes on from what it holds.
+
+use super::cell::{Cell, Phase};
+use super::indexes::Jobs;
+use super::{CHANNEL_BATCHES_MAX, Server};
+use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
+use madang_shards::shard::{Archive, Settings, Shard, Stored};
+use madang_shards::types::ShardId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::disk::Disk;
+use super::super::words::Words;
+use super::super::writer::Writer;
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    pub settings: Settings,
+    pub durability: Durability,
+    pub segment_bytes: u64,
+    pub retention: Retention,
+    /// Smaller channels overflow sooner.
+    pub channel_batches_max: usize,
+}
+
+impl Server {
+    /// Starts on what is on the disk.
+    pub fn start(disk: &Disk, options: &StartOptions) -> Result<Server, OpenLogError> {
+        let count = options.settings.shard_count;
+        let opened = open_log(disk, count)?;
+        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let mut cells = Vec::new();
+        for id in (0..count).map(ShardId) {
+            let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
+            let segment_bytes = options.segment_bytes;
+            let log = Appender::new(id, first, segment_bytes, segment_bytes, options.durability);
+            let page_bytes_max = options.settings.outbox_bytes_max / 2;
+            let archive = Archive::new(id, first, stored.clone(), page_bytes_max);
+            let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
+            let writer = Writer::new(id, count, segment_bytes, options.durability, first);
+            cells.push(Cell::new(shard, writer, options.durability));
+        }
+        let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
+        Ok(Server {
+            cells,
+            channels,
+            channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
+            jobs: Jobs::new(options.retention),
+            phase: Phase::Running,
+        })
+    }
+
+    /// The segments that expired since the last call.
+    pub fn take_expired(&mut self) -> Vec<(ShardId, SegmentNumber)> {
+        std::mem::take(&mut self.jobs.expired)
+    }
+}

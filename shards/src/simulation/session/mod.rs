@@ -1,0 +1,269 @@
+//! A session from its first start to its last check.
+
+mod calm;
+mod mishaps;
+mod people;
+
+use super::chance::Chance;
+use super::client::{Client, Leniency};
+use super::disk::Disk;
+use super::network::Socket;
+use super::options::{Climate, Options};
+use super::server::{Haste, Server, World};
+use super::trace::{Outcome, Trace};
+use super::truth::{Checked, Truth};
+use madang_shards::log::Durability;
+use madang_shards::types::{Moment, Now, Timestamp};
+
+/// Steps between two checks at rest, at least.
+const STEPS_BETWEEN_CALMS: u64 = 2_000;
+
+/// Everything there is.
+pub struct Session {
+    options: Options,
+    climate: Climate,
+    chance: Chance,
+    now: Now,
+    next_tick_ms: u64,
+    disk: Disk,
+    server: Option<Server>,
+    sockets: Vec<Socket>,
+    clients: Vec<Client>,
+    /// Clients with something to read.
+    news: Vec<usize>,
+    truth: Truth,
+    trace: Trace,
+    leniency: Leniency,
+    /// The disk fails until this step.
+    bad_weather_until: Option<u64>,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    starts: u64,
+    power_cuts: u64,
+    slow_readers: u64,
+    budget_cuts: u64,
+    rooms_left: u64,
+    lookups: u64,
+    expired_segments: u64,
+    overflow_entries_max: u64,
+}
+
+/// Runs a session.
+pub fn run(options: Options) -> Outcome {
+    let mut session = Session::new(options);
+    let violation = session.run().err();
+    let Session { trace, truth, clients, sockets, counts, .. } = session;
+    Outcome {
+        options,
+        hash: trace.hash(),
+        steps: trace.step,
+        messages: truth.messages,
+        deliveries: clients.iter().map(|client| client.deliveries).sum(),
+        lines: clients.iter().map(|client| client.lines_heard).sum(),
+        starts: counts.starts,
+        power_cuts: counts.power_cuts,
+        connections: sockets.len() as u64,
+        slow_readers: counts.slow_readers,
+        budget_cuts: counts.budget_cuts,
+        rooms_left: counts.rooms_left,
+        lookups: counts.lookups,
+        expired_segments: counts.expired_segments,
+        overflow_entries_max: counts.overflow_entries_max,
+        violation,
+        last: trace.last(),
+    }
+}
+
+impl Session {
+    fn new(options: Options) -> Session {
+        let mut chance = Chance::new(options.seed);
+        let mut climate = Climate::of(&options, &mut chance);
+        let mut truth = Truth::new(climate.start.durability == Durability::Commit);
+        let lobby = truth.room("general");
+        let rooms: Vec<usize> = (0..options.rooms)
+            .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
+            .collect();
+        let favoured = rooms.len().div_ceil(2);
+        climate.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
+        let mut client = |number: usize| {
+            let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
+            favourites.sort_unstable();
+            favourites.dedup();
+            if chance.one_in(2) {
+                favourites.push(lobby);
+            }
+            Client::new(number, favourites)
+        };
+        let clients = (0..options.users).map(&mut client).collect();
+        let disk = Disk::new(chance.fork());
+        let leniency = Leniency { may_expire: !climate.start.retention.keeps_all(), ..Leniency::default() };
+        Session {
+            options,
+            climate,
+            chance,
+            now: Now { wall: Timestamp(1_800_000_000_000_000), monotonic: Moment(0) },
+            next_tick_ms: 1000,
+            disk,
+            server: None,
+            sockets: Vec::new(),
+            clients,
+            news: Vec::new(),
+            truth,
+            trace: Trace::new(options.is_traced),
+            leniency,
+            bad_weather_until: None,
+            counts: Counts::default(),
+        }
+    }
+
+    fn run(&mut self) -> Checked {
+        let climate = &self.climate;
+        let start = &climate.start;
+        self.trace.note(format_args!(
+            "durability {}, outbox {} bytes, channels of {}, rooms of {}, retention {:?}",
+            start.durability,
+            start.settings.outbox_bytes_max,
+            start.channel_batches_max,
+            start.settings.rooms.members_max,
+            start.retention.bytes_max
+        ));
+        self.start()?;
+        let between = STEPS_BETWEEN_CALMS.max(self.options.steps / 6);
+        while self.trace.step < self.options.steps {
+            self.trace.step += 1;
+            self.step()?;
+            if self.trace.step.is_multiple_of(between) {
+                self.calm()?;
+            }
+        }
+        self.calm()?;
+        self.drain()?;
+        self.check_log()
+    }
+
+    /// Splits what a server needs from the server.
+    fn parts(&mut self) -> (&mut Server, World<'_>, &mut Trace) {
+        let Session { server, disk, sockets, news, chance, now, trace, .. } = self;
+        let world = World { disk, sockets, news, chance, now: *now, step: trace.step };
+        (server.as_mut().expect("a server runs between two steps"), world, trace)
+    }
+
+    fn step(&mut self) -> Checked {
+        let ms = self.chance.below(3) as u64;
+        self.pass_ms(ms);
+        match self.chance.below(100) {
+            0..=34 => self.somebody_acts(),
+            35..=49 => {
+                let readers = 1 + self.news.len() / 4;
+                for _ in 0..readers {
+                    self.somebody_reads()?;
+                }
+            }
+            50..=76 => {
+                let index = self.any_shard();
+                self.turn(index, Haste::Some)?;
+            }
+            77..=96 => self.disk_moves()?,
+            97 => {
+                // Long enough for rooms at rest to be let go of, now and then.
+                let is_long = self.chance.one_in(8);
+                let wait_ms = self.chance.below(if is_long { 40_000 } else { 1500 }) as u64;
+                self.trace.note(format_args!("{wait_ms} ms pass"));
+                self.pass_ms(wait_ms);
+            }
+            _ if self.options.has_mishaps => self.mishap()?,
+            _ => {}
+        }
+        if self.bad_weather_until.is_some_and(|end| end <= self.trace.step) {
+            self.clear_weather();
+        }
+        Ok(())
+    }
+
+    fn disk_moves(&mut self) -> Checked {
+        let index = self.any_shard();
+        for _ in 0..self.chance.between(1, 12) {
+            let (server, mut world, trace) = self.parts();
+            if server.disk_step(index, &mut world) {
+                trace.note(format_args!("the disk moves for shard {index}"));
+            }
+            self.note_stored()?;
+            if self.disk.is_off() {
+                return self.power_cut("in the middle of a change");
+            }
+        }
+        Ok(())
+    }
+
+    fn any_shard(&mut self) -> usize {
+        let count = self.server.as_ref().map_or(1, Server::shard_count);
+        self.chance.below(count)
+    }
+
+    fn pass_ms(&mut self, ms: u64) {
+        self.now.monotonic.0 += ms;
+        self.now.wall.0 += ms as i64 * 1000;
+        self.disk.set_time(self.now.wall.0);
+        if self.now.monotonic.0 >= self.next_tick_ms {
+            self.next_tick_ms = self.now.monotonic.0 + 1000;
+            if let Some(server) = &mut self.server {
+                server.tick();
+            }
+        }
+    }
+
+    /// One turn of one shard. Whether it did anything.
+    fn turn(&mut self, index: usize, haste: Haste) -> Result<bool, String> {
+        let (server, mut world, trace) = self.parts();
+        let has_done = server.turn(index, haste, &mut world);
+        let notes = server.take_notes();
+        let queues = server.cells[index].shard.queues();
+        let outbox = std::mem::take(&mut server.cells[index].outbox_bytes_max);
+        let waiting_bytes = server.cells[index].shard.waiting_bytes();
+        let (channel, channel_max) = server.fullest_channel();
+        if has_done {
+            trace.note(format_args!("shard {index} turns: {queues:?}"));
+        }
+        for note in notes {
+            self.trace.note(format_args!("shard {index}: {note}"));
+        }
+        self.counts.overflow_entries_max = self.counts.overflow_entries_max.max(queues.overflow);
+        // One more line and the last words may pass the bound.
+        let outbox_bytes_max = self.climate.start.settings.outbox_bytes_max + 8192;
+        if outbox > outbox_bytes_max {
+            return Err(format!("an outbox holds {outbox} bytes, more than {outbox_bytes_max}"));
+        }
+        let total_bytes_max = self.climate.start.settings.outbox_total_bytes_max;
+        let slack_bytes = total_bytes_max / 4 + 4 * outbox_bytes_max;
+        if waiting_bytes > total_bytes_max + slack_bytes {
+            return Err(format!("{waiting_bytes} bytes wait in all outboxes, of {total_bytes_max}"));
+        }
+        if channel > channel_max
+            || queues.lookups > 4096 + 4096
+            || queues.deferred > 16_384
+            || queues.waiting_for_room > 16_384
+        {
+            return Err(format!("a queue is past its bound: {queues:?}, a channel holds {channel}"));
+        }
+        Ok(has_done)
+    }
+
+    /// Takes note of what the disk has synced.
+    fn note_stored(&mut self) -> Checked {
+        let mut stored = Vec::new();
+        self.disk.take_stored(&mut stored);
+        for message in &stored {
+            self.truth.store(message, self.trace.step)?;
+        }
+        let expired = self.server.as_mut().map(Server::take_expired).unwrap_or_default();
+        for segment in expired {
+            self.trace.note(format_args!("segment {:?} expires", segment));
+            self.counts.expired_segments += 1;
+            self.truth.expire(segment);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Clients come, act, read and go.
+
+use super::super::network::{Found, Readiness, Socket};
+use super::super::truth::Checked;
+use super::Session;
+
+/// A client does not send more while so many bytes of it are not read.
+const UNREAD_BYTES_MAX: usize = 4096;
+
+impl Session {
+    pub(super) fn somebody_acts(&mut self) {
+        // Many wait for an answer: somebody who does not is looked for.
+        for _ in 0..6 {
+            let number = self.chance.below(self.clients.len());
+            if self.clients[number].line.is_none() {
+                return self.connect(number);
+            }
+            if !self.can_send(number) {
+                continue;
+            }
+            let Session { clients, chance, climate, truth, .. } = self;
+            let client = &mut clients[number];
+            let lines = match client.is_turned_away() {
+                true => client.insist(truth),
+                false => client.act(chance, &climate.habits, truth),
+            };
+            if !lines.is_empty() {
+                return self.send(number, &lines);
+            }
+        }
+    }
+
+    pub(super) fn connect(&mut self, number: usize) {
+        let shard = self.any_shard();
+        let line = self.sockets.len();
+        let mut socket = Socket::new(number, shard, self.climate.socket_bytes);
+        let client = &mut self.clients[number];
+        client.line = Some(line);
+        let greeting = client.greet(&mut self.chance, &self.truth);
+        socket.send(greeting.as_bytes());
+        self.sockets.push(socket);
+        if let Some(server) = &mut self.server {
+            server.cells[shard].backlog.push_back(line);
+        }
+        self.trace.note(format_args!("client {number} connects to shard {shard}: {:?}", greeting));
+    }
+
+    /// Sends lines; they reach the server at once, and are read when it gets to them.
+    pub(super) fn send(&mut self, number: usize, lines: &str) {
+        let Some(line) = self.clients[number].line else { return };
+        if lines.is_empty() {
+            return;
+        }
+        self.trace.note(format_args!("client {number} sends {lines:?}"));
+        if self.sockets[line].send(lines.as_bytes()) {
+            self.report(line);
+        }
+    }
+
+    /// Whether a client can send: its server keeps up.
+    pub(super) fn can_send(&self, number: usize) -> bool {
+        self.clients[number].line.is_some_and(|line| self.sockets[line].unread_bytes() < UNREAD_BYTES_MAX)
+    }
+
+    pub(super) fn report(&mut self, line: usize) {
+        let shard = self.sockets[line].shard;
+        if let Some(server) = &mut self.server {
+            server.cells[shard].ready.push(Readiness::Read(line));
+        }
+    }
+
+    pub(super) fn somebody_reads(&mut self) -> Checked {
+        if self.news.is_empty() {
+            return Ok(());
+        }
+        let place = self.chance.below(self.news.len());
+        let number = self.news.swap_remove(place);
+        self.read(number)
+    }
+
+    /// A client reads all that there is for it.
+    pub(super) fn read(&mut self, number: usize) -> Checked {
+        let Some(line) = self.clients[number].line else { return Ok(()) };
+        if self.clients[number].is_paused {
+            return Ok(());
+        }
+        loop {
+            let socket = &mut self.sockets[line];
+            let (found, is_writable) = socket.take();
+            if is_writable {
+                let shard = socket.shard;
+                if let Some(server) = &mut self.server {
+                    server.cells[shard].ready.push(Readiness::Write(line));
+                }
+            }
+            match found {
+                Found::Bytes(step, bytes) => {
+                    self.trace.mix(&bytes);
+                    let Session { clients, truth, leniency, .. } = self;
+                    clients[number].hear(step, &bytes, truth, *leniency)?;
+                }
+                Found::Nothing => return Ok(()),
+                Found::End | Found::Reset => {
+                    self.trace.note(format_args!("client {number} is disconnected: {found:?}"));
+                    if found == Found::End && !self.clients[number].is_parting() {
+                        return Err(format!("client {number} is left without a word"));
+                    }
+                    self.hang_up(number);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The client's side is closed, whatever is still on its way.
+    pub(super) fn hang_up(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if let Some(line) = client.line {
+            client.disconnected();
+            if self.sockets[line].reset() {
+                self.report(line);
+            }
+        }
+    }
+}

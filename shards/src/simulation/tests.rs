@@ -1,0 +1,111 @@
+//! Sessions by the dozen, and the faults that they must see.
+
+use super::trace::Outcome;
+use super::{Options, run};
+use madang_shards::mutation::{self, Mutation};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Seeds within which every mutation is seen.
+const SEEDS_TO_SEE: u64 = 60;
+/// How long fresh seeds are tried.
+const FRESH_TIME: Duration = Duration::from_secs(5);
+
+/// A session of a seed: every third with segments that expire, every other with starts that are
+/// interrupted, and so every sixth with both.
+fn of(seed: u64) -> Options {
+    let (has_retention, has_interrupted_starts) = (seed.is_multiple_of(3), seed.is_multiple_of(2));
+    Options { has_retention, has_interrupted_starts, ..Options::small(seed) }
+}
+
+/// Runs a session. A panic is a violation, too.
+fn outcome(options: Options) -> Result<Outcome, String> {
+    let done = catch_unwind(AssertUnwindSafe(|| run(options)));
+    let done =
+        done.map_err(|_| format!("seed {} ends in a panic; again: {}", options.seed, options.command()))?;
+    match &done.violation {
+        None => Ok(done),
+        Some(_) => Err(done.to_string()),
+    }
+}
+
+fn check(options: Options) -> Outcome {
+    outcome(options).unwrap_or_else(|wrong| panic!("\n{wrong}"))
+}
+
+#[test]
+fn fixed_seeds_keep_every_promise() {
+    for seed in 1..=24 {
+        check(of(seed));
+    }
+}
+
+#[test]
+fn fresh_seeds_keep_every_promise() {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let first = since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
+    let started = Instant::now();
+    for seed in first.. {
+        // Without retention and interrupted starts, as long as what docs/simulator.md calls open is.
+        check(Options::small(seed));
+        if started.elapsed() > FRESH_TIME {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_session_of_a_thousand_users_keeps_every_promise() {
+    check(Options { steps: 5_000, ..Options::large(1) });
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 2, 3] {
+        let (once, again) = (check(of(seed)), check(of(seed)));
+        assert_eq!((once.hash, once.last), (again.hash, again.last), "seed {seed}");
+    }
+}
+
+/// The seeds up to the first that sees a mutation.
+fn seeds_to_see(mutation: Mutation) -> Option<u64> {
+    (1..=SEEDS_TO_SEE).find(|seed| mutation::with(Some(mutation), || outcome(of(*seed)).is_err()))
+}
+
+fn is_seen(mutation: Mutation) {
+    let seeds = seeds_to_see(mutation);
+    println!("{mutation:?}: seen by seed {seeds:?}");
+    assert!(seeds.is_some(), "{mutation:?} is not seen by any of {SEEDS_TO_SEE} seeds");
+}
+
+macro_rules! every_mutation_is_seen {
+    ($($test:ident: $mutation:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            is_seen(Mutation::$mutation);
+        })*
+    };
+}
+
+every_mutation_is_seen! {
+    delivering_before_the_commit_is_seen: DeliverBeforeCommit,
+    skipping_a_number_is_seen: SkipNumber,
+    dropping_an_overflow_entry_is_seen: DropOverflowEntry,
+    forgetting_to_leave_is_seen: ForgetToLeave,
+    accepting_a_draft_twice_is_seen: AcceptDraftTwice,
+    forgetting_drafts_on_restart_is_seen: ForgetDraftsOnRestart,
+    losing_a_listener_on_a_move_is_seen: LoseListenerOnMove,
+    repeating_a_delivery_is_seen: RepeatDelivery,
+    forgetting_unread_input_is_seen: ForgetUnread,
+    granting_a_taken_name_is_seen: GrantTakenName,
+    keeping_a_slow_reader_is_seen: KeepSlowReader,
+    shortening_a_page_is_seen: ShortenPage,
+    acknowledging_before_the_sync_is_seen: AcknowledgeBeforeSync,
+    ignoring_a_failed_sync_is_seen: IgnoreFailedSync,
+    swapping_batches_is_seen: SwapBatches,
+    dropping_the_last_frame_is_seen: DropLastFrame,
+    forgetting_to_sync_a_directory_is_seen: ForgetDirectorySync,
+    letting_go_of_a_used_room_is_seen: LetGoOfUsedRoom,
+    miscounting_outboxes_is_seen: MiscountOutboxes,
+    trusting_the_page_cache_is_seen: TrustPageCache,
+}

@@ -1,0 +1,125 @@
+//! What happened, step by step: the last of it for a failure, all of it on demand.
+
+use super::options::Options;
+use std::collections::VecDeque;
+use std::fmt::{self, Write};
+
+/// Lines kept for a failure.
+const LINES_KEPT: usize = 60;
+
+/// The record of a run. Its hash is the same for two runs that do the same.
+#[derive(Debug)]
+pub struct Trace {
+    is_printed: bool,
+    last: VecDeque<String>,
+    hash: u64,
+    pub step: u64,
+}
+
+impl Trace {
+    pub fn new(is_printed: bool) -> Trace {
+        // FNV-1a's offset basis.
+        Trace { is_printed, last: VecDeque::new(), hash: 0xcbf2_9ce4_8422_2325, step: 0 }
+    }
+
+    /// Notes what happens.
+    pub fn note(&mut self, words: fmt::Arguments<'_>) {
+        let mut line = if self.last.len() >= LINES_KEPT {
+            self.last.pop_front().unwrap_or_default()
+        } else {
+            String::new()
+        };
+        line.clear();
+        // A string takes everything.
+        let _ = write!(line, "{:>7}  {words}", self.step);
+        self.mix(line.as_bytes());
+        if self.is_printed {
+            println!("{line}");
+        }
+        self.last.push_back(line);
+    }
+
+    /// Bytes that went somewhere: they belong to what must be the same.
+    pub fn mix(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub fn last(&self) -> Vec<String> {
+        self.last.iter().cloned().collect()
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was run.
+    pub options: Options,
+    /// The same for runs that did the same.
+    pub hash: u64,
+    /// Steps taken.
+    pub steps: u64,
+    /// Messages stored.
+    pub messages: u64,
+    /// Messages that clients read, not counting pages.
+    pub deliveries: u64,
+    /// Lines that clients read.
+    pub lines: u64,
+    /// Lives of the server.
+    pub starts: u64,
+    /// Times the power was cut.
+    pub power_cuts: u64,
+    /// Connections made.
+    pub connections: u64,
+    /// Connections cut off because they did not read.
+    pub slow_readers: u64,
+    /// Connections cut off because all outboxes together were full.
+    pub budget_cuts: u64,
+    /// Rooms that were let go of at rest.
+    pub rooms_left: u64,
+    /// Queries of stored messages.
+    pub lookups: u64,
+    /// Segments that expired.
+    pub expired_segments: u64,
+    /// The most entries that waited behind full channels.
+    pub overflow_entries_max: u64,
+    /// What was wrong.
+    pub violation: Option<String>,
+    /// What happened last.
+    pub last: Vec<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(violation) = &self.violation {
+            self.last.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+            writeln!(f, "seed {}, step {}: {violation}", self.options.seed, self.steps)?;
+            return write!(f, "again: {}", self.options.command());
+        }
+        write!(
+            f,
+            "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
+             cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, overflow up to {}, hash {:016x}",
+            self.options.seed,
+            self.steps,
+            self.messages,
+            self.deliveries,
+            self.lines,
+            self.connections,
+            self.starts,
+            self.power_cuts,
+            self.slow_readers,
+            self.budget_cuts,
+            self.rooms_left,
+            self.lookups,
+            self.expired_segments,
+            self.overflow_entries_max,
+            self.hash
+        )
+    }
+}

@@ -1,0 +1,225 @@
+//! What is true: the messages that the disk holds, synced, whatever anybody says of them.
+
+use super::disk::Stored;
+use madang_shards::log::SegmentNumber;
+use madang_shards::types::ShardId;
+use std::collections::HashMap;
+
+/// A room, by the order in which rooms were first heard of.
+pub type RoomIndex = usize;
+/// What a check says: nothing, or what is wrong.
+pub type Checked = Result<(), String>;
+
+/// A repeat of a draft is recognised this far back, whatever happened in between.
+const DRAFT_WINDOW: u64 = 256;
+
+/// A message as a client is told it.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    pub seq: u64,
+    pub author: &'a str,
+    pub draft: &'a str,
+    pub text: &'a str,
+}
+
+#[derive(Debug)]
+struct Entry {
+    author: Box<str>,
+    draft: Box<str>,
+    text: Box<str>,
+    /// When it was synced.
+    step: u64,
+}
+
+#[derive(Debug, Default)]
+struct RoomTruth {
+    name: String,
+    /// Number `n` is at `n - 1`.
+    entries: Vec<Option<Entry>>,
+    /// Numbers up to this one have expired.
+    expired: u64,
+}
+
+/// Everything that was stored.
+#[derive(Debug)]
+pub struct Truth {
+    /// Whether messages may be told only once they are synced.
+    needs_sync: bool,
+    /// The disk failed in this life of the server: a room whose latest messages could not be read
+    /// begins without knowing their drafts, as `docs/durability.md` says.
+    pub may_forget_drafts: bool,
+    rooms: Vec<RoomTruth>,
+    by_name: HashMap<String, RoomIndex>,
+    /// Where each text was stored last: every text is said once, unless as a repeated draft.
+    texts: HashMap<Box<str>, (RoomIndex, u64)>,
+    /// The newest number of each room in each segment.
+    segments: HashMap<(ShardId, SegmentNumber), HashMap<RoomIndex, u64>>,
+    pub messages: u64,
+}
+
+impl Truth {
+    pub fn new(needs_sync: bool) -> Truth {
+        Truth {
+            needs_sync,
+            may_forget_drafts: false,
+            rooms: Vec::new(),
+            by_name: HashMap::new(),
+            texts: HashMap::new(),
+            segments: HashMap::new(),
+            messages: 0,
+        }
+    }
+
+    /// The index of a room, by its name.
+    pub fn room(&mut self, name: &str) -> RoomIndex {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        self.rooms.push(RoomTruth { name: name.to_owned(), ..RoomTruth::default() });
+        self.by_name.insert(name.to_owned(), self.rooms.len() - 1);
+        self.rooms.len() - 1
+    }
+
+    pub fn name(&self, room: RoomIndex) -> &str {
+        &self.rooms[room].name
+    }
+
+    /// The number of a room's newest message.
+    pub fn head(&self, room: RoomIndex) -> u64 {
+        self.rooms[room].entries.len() as u64
+    }
+
+    /// Numbers up to this one have expired.
+    pub fn expired(&self, room: RoomIndex) -> u64 {
+        self.rooms[room].expired
+    }
+
+    /// All rooms that have messages.
+    pub fn rooms(&self) -> impl Iterator<Item = (RoomIndex, &str)> {
+        let rooms = self.rooms.iter().enumerate().filter(|(_, room)| !room.entries.is_empty());
+        rooms.map(|(index, room)| (index, room.name.as_str()))
+    }
+
+    /// A message was synced.
+    pub fn store(&mut self, stored: &Stored, step: u64) -> Checked {
+        let room = self.room(&stored.room);
+        let of_segment = self.segments.entry(stored.at).or_default().entry(room).or_default();
+        *of_segment = (*of_segment).max(stored.seq);
+        let told = Told { seq: stored.seq, author: &stored.author, draft: &stored.draft, text: &stored.text };
+        if self.entry(room, stored.seq).is_some() {
+            return self.compare(room, told, "is stored");
+        }
+        if self.needs_sync && stored.seq != self.head(room) + 1 {
+            let head = self.head(room);
+            return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
+        }
+        self.insert(room, told, step)
+    }
+
+    fn insert(&mut self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
+        let Told { seq, author, draft, text } = told;
+        let entry = Entry { author: author.into(), draft: draft.into(), text: text.into(), step };
+        let entries = &mut self.rooms[room].entries;
+        while (entries.len() as u64) < seq {
+            entries.push(None);
+        }
+        entries[seq as usize - 1] = Some(entry);
+        self.messages += 1;
+        let Some((known_room, known)) = self.texts.insert(text.into(), (room, seq)) else { return Ok(()) };
+        let is_far = known_room == room && known + DRAFT_WINDOW < seq;
+        let has_expired = known <= self.rooms[room].expired;
+        if !draft.is_empty() && known_room == room && (is_far || has_expired || self.may_forget_drafts) {
+            return Ok(());
+        }
+        let name = &self.rooms[room].name;
+        Err(format!("{text:?} is stored twice in {name}, as #{known} and as #{seq} (draft {draft:?})"))
+    }
+
+    fn entry(&self, room: RoomIndex, seq: u64) -> Option<&Entry> {
+        let index = usize::try_from(seq.checked_sub(1)?).ok()?;
+        self.rooms[room].entries.get(index)?.as_ref()
+    }
+
+    fn compare(&self, room: RoomIndex, told: Told<'_>, how: &str) -> Checked {
+        let Some(entry) = self.entry(room, told.seq) else { return Ok(()) };
+        let draft = if told.draft == "-" { "" } else { told.draft };
+        if *entry.author == *told.author && *entry.draft == *draft && *entry.text == *told.text {
+            return Ok(());
+        }
+        let name = &self.rooms[room].name;
+        Err(format!("#{} of {name} was {entry:?} and {how} as {told:?}", told.seq))
+    }
+
+    /// Somebody was told a message, in bytes that the server wrote in `step`.
+    pub fn told(&mut self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
+        let Some(entry) = self.entry(room, told.seq) else {
+            let name = &self.rooms[room].name;
+            if self.needs_sync {
+                return Err(format!("#{} of {name} is told and not on disk: {told:?}", told.seq));
+            }
+            let draft = if told.draft == "-" { "" } else { told.draft };
+            return self.insert(room, Told { draft, ..told }, step);
+        };
+        if entry.step > step && self.needs_sync {
+            let name = &self.rooms[room].name;
+            let synced = entry.step;
+            return Err(format!(
+                "#{} of {name} is told in step {step} and synced in step {synced}",
+                told.seq
+            ));
+        }
+        self.compare(room, told, "is told")
+    }
+
+    /// An author was told that a draft is stored already.
+    pub fn known_draft(&self, room: RoomIndex, seq: u64, author: &str, draft: &str, step: u64) -> Checked {
+        match self.entry(room, seq) {
+            Some(entry)
+                if *entry.author == *author
+                    && *entry.draft == *draft
+                    && (entry.step <= step || !self.needs_sync) =>
+            {
+                Ok(())
+            }
+            None if !self.needs_sync => Ok(()),
+            found => Err(format!("draft {draft} of {author} is said to be #{seq}, which is {found:?}")),
+        }
+    }
+
+    /// A segment has expired.
+    pub fn expire(&mut self, segment: (ShardId, SegmentNumber)) {
+        for (room, last) in self.segments.remove(&segment).into_iter().flatten() {
+            let expired = &mut self.rooms[room].expired;
+            *expired = (*expired).max(last);
+        }
+    }
+
+    /// What a whole log gives is what was stored, but for what has expired.
+    pub fn check_all(&self, found: &[(String, u64, String)]) -> Checked {
+        let mut counts: HashMap<RoomIndex, u64> = HashMap::new();
+        for (name, seq, text) in found {
+            let Some(room) = self.by_name.get(name).copied() else {
+                if self.needs_sync {
+                    return Err(format!("nobody spoke in {name}"));
+                }
+                continue;
+            };
+            *counts.entry(room).or_default() += 1;
+            let is_it = self.entry(room, *seq).is_some_and(|entry| *entry.text == **text);
+            if !is_it && self.needs_sync {
+                return Err(format!(
+                    "the log says #{seq} of {name} is {text:?}: {:?}",
+                    self.entry(room, *seq)
+                ));
+            }
+        }
+        for (room, name) in self.rooms() {
+            let (wanted, found) =
+                (self.head(room) - self.expired(room), counts.get(&room).copied().unwrap_or(0));
+            if found < wanted {
+                return Err(format!("the log has {found} messages of {name}, and {wanted} were stored"));
+            }
+        }
+        Ok(())
+    }
+}
