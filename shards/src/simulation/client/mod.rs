@@ -154,7 +154,7 @@ impl Client {
             is_farewell_said: false,
             is_paused: false,
             has_ended: false,
-            watches: number % 3 == 0,
+            watches: number.is_multiple_of(3),
             lines_heard: 0,
             deliveries: 0,
         }
