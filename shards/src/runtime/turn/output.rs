@@ -1,7 +1,7 @@
 //! The second half of a turn: batches for other shards, and one write for each connection that has
 //! something to send.
 
-use super::Turning;
+use super::{TurnError, Turning};
 use crate::connection::Surface;
 use crate::shard::Ended;
 use crate::types::ConnectionId;
@@ -17,6 +17,8 @@ const LINGERING_MAX: usize = 4096;
 #[derive(Default)]
 pub struct Outlet {
     dirty: Vec<ConnectionId>,
+    /// Of those, what was written; `None` when the connection is broken.
+    written: Vec<(ConnectionId, Option<usize>)>,
     ended: Vec<Ended>,
     /// Each with the seconds it has left.
     lingering: Vec<(OwnedFd, u8)>,
@@ -40,12 +42,13 @@ impl<S: Surface> Turning<S> {
     }
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
-    pub(super) fn flush_sockets(&mut self) {
-        let Outlet { dirty, ended, lingering } = &mut self.outlet;
+    pub(super) fn flush_sockets(&mut self) -> Result<(), TurnError> {
+        let Outlet { dirty, written, ended, lingering } = &mut self.outlet;
         self.shard.take_dirty(dirty);
-        for id in dirty.drain(..) {
-            let Some(outbox) = self.shard.outbox(id) else { continue };
-            match self.sockets.write(id, outbox) {
+        self.sockets.write_each(dirty, |id| self.shard.outbox(id), written).map_err(TurnError::Sockets)?;
+        dirty.clear();
+        for (id, count) in written.drain(..) {
+            match count {
                 Some(count) => self.shard.sent(id, count),
                 None => self.shard.lost(id),
             }
@@ -60,6 +63,7 @@ impl<S: Surface> Turning<S> {
                 lingering.push((descriptor, LINGER_SECONDS));
             }
         }
+        Ok(())
     }
 }
 
