@@ -23,6 +23,14 @@ bench *ARGUMENTS:
 fmt:
     cargo fmt --all
 
+# Run what is too long for every change: fifty crashes, twenty seconds of churn, the soak
+long *FILTER:
+    cargo test --release --locked --test crashes --test attacks --test soak -- --ignored --nocapture {{FILTER}}
+
+# Look for inputs that break a parser's promise (config, conversation, frame, index, line, names, record, segment, snapshot, telnet)
+fuzz TARGET SECONDS="60":
+    cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -max_len=6000 -timeout=10
+
 # What we depend on, advisories too
 deny:
     cargo deny --workspace check

@@ -2,6 +2,8 @@
 
 mod cli;
 mod config;
+#[cfg(test)]
+mod corpora;
 mod line;
 mod log_command;
 mod serve;

@@ -2,10 +2,12 @@
 
 use clap::{Args, Subcommand};
 use madang_bench::{
-    BenchError, EchoOptions, FanOutOptions, IdleOptions, OwnServer, Pace, Target, run_echo, run_fan_out,
-    run_idle,
+    BenchError, EchoOptions, FanOutOptions, Figures, IdleOptions, LogOptions, NoProgress, OwnServer, Pace,
+    Stop, Target, run_echo, run_fan_out, run_idle, run_log,
 };
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -70,6 +72,18 @@ enum Workload {
         #[arg(long, value_name = "N", default_value_t = 5.0, value_parser = seconds)]
         seconds: f64,
     },
+    /// The log by itself: starts, appending, pages, export, space
+    Log {
+        /// Messages of the large log
+        #[arg(long, value_name = "N", default_value_t = LogOptions::MESSAGES_DEFAULT)]
+        messages: u64,
+        /// Its rooms
+        #[arg(long, value_name = "N", default_value_t = LogOptions::ROOMS_DEFAULT)]
+        rooms: u64,
+        /// Directory on the file system that is measured; TMPDIR when none is given
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Connections that say their name and then nothing
     Idle {
         /// How many
@@ -133,6 +147,14 @@ impl Workload {
     /// Prints the report, and says whether it is without faults.
     fn measure(&self, target: Target) -> Result<bool, BenchError> {
         match *self {
+            Workload::Log { messages, rooms, ref dir } => {
+                if !matches!(target, Target::Own(_)) {
+                    let option = "target";
+                    let (value, allowed) = ("ADDRESS".to_owned(), "log starts servers of its own".to_owned());
+                    return Err(BenchError::BadOption { option, value, allowed });
+                }
+                measure_log(messages, rooms, dir.clone())
+            }
             Workload::Echo { seconds, size } => {
                 let duration = Duration::from_secs_f64(seconds);
                 let report = run_echo(&EchoOptions { target, duration, size_bytes: size })?;
@@ -156,6 +178,36 @@ impl Workload {
             }
         }
     }
+}
+
+/// Prints what was measured of the log. Ctrl-C stops it; its files are removed then too.
+fn measure_log(messages: u64, rooms: u64, directory: Option<PathBuf>) -> Result<bool, BenchError> {
+    static STOP: Stop = Stop::new();
+    let system = |action: &str, source| BenchError::System { action: action.to_owned(), source };
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|source| system("hear signals", source))?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            STOP.ask();
+        }
+    });
+    let program = std::env::current_exe().map_err(|source| system("find this program to run it", source))?;
+    let measurements = run_log(&LogOptions { program, directory, messages, rooms }, &mut NoProgress, &STOP)?;
+    for measurement in measurements {
+        let mut figures = Figures::new(measurement.title);
+        for metric in measurement.metrics {
+            figures.measure(metric.label, metric.value, metric.decimals, metric.unit);
+        }
+        for latency in measurement.latencies {
+            figures.latency(&latency.label, &latency.histogram_ns);
+        }
+        measurement.notes.into_iter().for_each(|note| figures.note(note));
+        if measurement.is_cut_short {
+            figures.note("stopped before its time");
+        }
+        println!("{figures}");
+    }
+    Ok(true)
 }
 
 /// A time that [`Duration`] can hold; how much of it makes sense is the workload's to say.

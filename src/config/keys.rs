@@ -108,6 +108,11 @@ pub static KEYS: &[Key] = &[
         limits.outbox_bytes_max,
         "Bytes that may wait for one connection; past it, the slow reader is closed."
     ),
+    key!(
+        limits.outbox_total_bytes_max,
+        "Bytes that may wait for all connections of a shard; past it, those with the most are closed as slow \
+         readers."
+    ),
     key!(limits.login_seconds, "Seconds a connection has to say its name."),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
@@ -137,6 +142,7 @@ impl Default for Config {
                 // A school or an office behind one address still fits.
                 connections_per_address: Bounded::constant::<256>(),
                 outbox_bytes_max: Bounded::constant::<1_048_576>(),
+                outbox_total_bytes_max: Bounded::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
             telemetry: Telemetry { level: Level::Info, format: Format::Text },

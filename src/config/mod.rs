@@ -6,8 +6,8 @@
 
 mod bounded;
 mod error;
-mod file;
-mod keys;
+pub(crate) mod file;
+pub(crate) mod keys;
 mod layers;
 mod listen;
 mod print;
@@ -95,6 +95,8 @@ pub struct Limits {
     pub connections_per_address: Bounded<0, 1_000_000>,
     /// Bytes that may wait for one connection before it is closed as a slow reader.
     pub outbox_bytes_max: Bounded<65_536, 1_073_741_824>,
+    /// Bytes that may wait for all connections of a shard before the fullest are closed.
+    pub outbox_total_bytes_max: Bounded<1_048_576, 1_099_511_627_776>,
     /// Seconds a connection has to say its name.
     pub login_seconds: Bounded<1, 3_600>,
 }

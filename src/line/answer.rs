@@ -3,7 +3,7 @@
 use super::LineSettings;
 use super::session::{Question, Session, State, say};
 use super::words;
-use madang_shards::connection::Link;
+use madang_shards::connection::{Flood, Link};
 use madang_shards::types::{
     HistoryPage, Joined, Message, Page, Refusal, Reply, Request, RoomName, RoomSummary, RoomsPage, UserName,
 };
@@ -52,7 +52,11 @@ impl Session {
             self.absence.get_or_insert_default().whispered(from, *count);
         }
         match self.state {
-            State::Claiming => self.join(settings.lobby.clone(), user.clone(), link),
+            // A name that was had has cost nothing: the allowance is for what is said under it.
+            State::Claiming => {
+                link.core.flood = Flood::default();
+                self.join(settings.lobby.clone(), user.clone(), link);
+            }
             State::Renaming => {
                 self.state = State::Present;
                 // In a room, the room tells it to everyone.

@@ -6,8 +6,8 @@
 
 mod absence;
 mod answer;
-mod command;
-mod decode;
+pub(crate) mod command;
+pub(crate) mod decode;
 mod perform;
 mod session;
 #[cfg(test)]

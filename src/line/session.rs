@@ -143,7 +143,9 @@ impl Session {
             }
             Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),
             Token::Leave => link.close(CloseReason::Quit),
-            Token::AreYouThere => say(link, format_args!("{HERE}")),
+            // Past the allowance it is not even refused: the refusal would be longer than the answer.
+            Token::AreYouThere if link.spend().is_ok() => say(link, format_args!("{HERE}")),
+            Token::AreYouThere => {}
             Token::Answer(answer) => link.output().extend_from_slice(&answer),
         }
     }
@@ -172,6 +174,11 @@ impl Session {
     fn name(&mut self, line: &str, link: &mut Link<'_>) {
         if is_http_request(line) {
             return link.close(CloseReason::WrongProtocol(words::WRONG_PROTOCOL));
+        }
+        // Trying names or asking for help costs as much as talking. Whoever wants to go may always go.
+        let is_free = line.starts_with('/') && matches!(Command::parse(line), Ok(Some(Command::Quit)));
+        if !is_free && !self.spend(link) {
+            return self.prompt(link);
         }
         if line.starts_with('/') {
             match Command::parse(line) {
@@ -206,8 +213,10 @@ impl Session {
 
     /// A line that cannot be read costs as much as one that can.
     fn refuse_line(&mut self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
-        if matches!(self.state, State::Naming) || self.spend(link) {
+        if self.spend(link) {
             self.complain(link, format_args!("! {words}"));
+        } else {
+            self.prompt(link);
         }
     }
 

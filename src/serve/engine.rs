@@ -6,8 +6,8 @@ use super::plan::Plan;
 use super::signals;
 use crate::line::{LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, OpenLogError, Recovered, RecoveryError, Retention, StdFiles, Tails};
-use madang_shards::room::{Recent, RoomLimits};
+use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
+use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
@@ -50,7 +50,7 @@ impl EngineError {
 /// # Errors
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &Plan) -> Result<(), EngineError> {
-    let (recovered, tails) = open_log(plan.data.path(), plan.shards)?;
+    let opened = open_log(plan.data.path(), plan.shards)?;
     let address = plan.config.listen.line.0;
     let listeners =
         Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
@@ -58,7 +58,7 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
     let stops = signals::listen().map_err(EngineError::Signals)?;
     let settings = line_settings(plan);
     let surface = move || LineSurface::new(settings.clone());
-    let running = runtime::start(&start_options(plan), listeners, recovered, tails, stops, surface)?;
+    let running = runtime::start(&start_options(plan), listeners, opened, stops, surface)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(address));
     tracing::info!(%address, "ready");
@@ -67,13 +67,13 @@ pub fn run(plan: &Plan) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError> {
+fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
-    let (recovered, tails) = log::open_log(&StdFiles::new(data), shards, Recent::MESSAGES_MAX)?;
-    for segment in &tails.rebuilt {
+    let opened = log::open_log(&StdFiles::new(data), shards)?;
+    for segment in &opened.rebuilt {
         tracing::info!(segment = %segment.display(), "had no index; it is made");
     }
-    let summary = &recovered.summary;
+    let summary = &opened.summary;
     if summary.torn_tails > 0 {
         tracing::warn!(
             tails = summary.torn_tails,
@@ -82,14 +82,13 @@ fn open_log(data: &Path, shards: u16) -> Result<(Recovered, Tails), OpenLogError
         );
     }
     tracing::info!(
-        rooms = recovered.rooms.len(),
-        messages = recovered.rooms.iter().map(|room| room.head.0).sum::<u64>(),
+        rooms = opened.rooms,
         segments = summary.segments,
         bytes = summary.bytes,
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "log opened"
     );
-    Ok((recovered, tails))
+    Ok(opened)
 }
 
 fn start_options(plan: &Plan) -> StartOptions {
@@ -112,6 +111,8 @@ fn start_options(plan: &Plan) -> StartOptions {
             },
             connections_per_address: config.limits.connections_per_address.u32(),
             outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
+            outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
+                .unwrap_or(usize::MAX),
             login: Duration::from_secs(config.limits.login_seconds.number()),
         },
         processors: plan.processors.clone(),

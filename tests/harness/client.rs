@@ -52,6 +52,15 @@ impl Client {
         client
     }
 
+    /// Logs in at a server that may be gone at any moment: then `None`.
+    pub fn try_login(address: SocketAddr, name: &str) -> Option<Client> {
+        let mut client = Client::over(TcpStream::connect(address).ok()?);
+        client.try_send(&format!("{name}\n"))?;
+        while client.next_line(PATIENCE)? != format!("{name} has joined general") {}
+        client.is_named = true;
+        Some(client)
+    }
+
     /// Says a name that is accepted.
     pub fn name(&mut self, name: &str) {
         self.send(name);
@@ -94,6 +103,11 @@ impl Client {
     /// Types a line.
     pub fn send(&mut self, line: &str) {
         self.send_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends to a server that may be gone: then `None`.
+    pub fn try_send(&mut self, text: &str) -> Option<()> {
+        self.stream.write_all(text.as_bytes()).ok()
     }
 
     /// Sends bytes as they are.
@@ -188,6 +202,16 @@ impl Client {
             self.transcript.push(rest);
         }
         self.transcript[start..].to_vec()
+    }
+
+    /// What has come within this time without a look at its meaning, if anything.
+    pub fn first_words(&mut self, patience: Duration) -> Option<String> {
+        self.stream.set_read_timeout(Some(patience)).expect("set a time-out");
+        let mut buffer = [0; 1024];
+        if let Ok(count) = self.stream.read(&mut buffer) {
+            self.pending.extend_from_slice(&buffer[..count]);
+        }
+        (!self.pending.is_empty()).then(|| String::from_utf8_lossy(&self.pending).into_owned())
     }
 
     /// Reads bytes as they come, to the end of the connection.

@@ -5,10 +5,12 @@
 
 mod client;
 mod lobby;
+mod process;
 mod server;
 
 pub use client::Client;
 pub use lobby::Lobby;
+pub use process::{Usage, raise_open_files};
 pub use server::{Refused, Said, Server, refused_start, words_of};
 
 use std::time::Duration;

@@ -23,6 +23,8 @@ pub struct Server {
     /// Where `nc` would connect.
     pub address: SocketAddr,
     arguments: Vec<String>,
+    /// Files it may have open; `None` is as many as this process.
+    open_files_max: Option<u64>,
     directory: TempDir,
 }
 
@@ -55,19 +57,29 @@ impl Server {
         Server::start_on(directory, shards, settings)
     }
 
+    /// Starts a server that may have only so many files open.
+    pub fn start_with_open_files(shards: u16, settings: &[&str], open_files_max: u64) -> Server {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        Server::begin(directory, shards, settings, Some(open_files_max))
+    }
+
     /// Starts a server on a directory that was made ready; its data lies in `data` there.
     pub fn start_on(directory: TempDir, shards: u16, settings: &[&str]) -> Server {
+        Server::begin(directory, shards, settings, None)
+    }
+
+    fn begin(directory: TempDir, shards: u16, settings: &[&str], open_files_max: Option<u64>) -> Server {
         let mut arguments = vec!["--shards".to_owned(), shards.to_string()];
         for setting in SETTINGS.iter().chain(settings) {
             arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
-        let (child, address) = launch(directory.path(), &arguments);
-        Server { child, address, arguments, directory }
+        let (child, address) = launch(directory.path(), &arguments, open_files_max);
+        Server { child, address, arguments, open_files_max, directory }
     }
 
     /// Starts the server again on what it left behind, after it has ended.
     pub fn start_again(&mut self) {
-        (self.child, self.address) = launch(self.directory.path(), &self.arguments);
+        (self.child, self.address) = launch(self.directory.path(), &self.arguments, self.open_files_max);
     }
 
     /// Starts it again with another number of shards, after it has ended.
@@ -131,6 +143,16 @@ impl Server {
     pub fn kill_nine(&mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("send a signal");
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_none()
     }
 
     /// Ends it with SIGTERM. Returns its status and how long it took.
@@ -206,8 +228,8 @@ pub fn refused_start(data: &Path, listen: &str) -> Output {
     child.wait_with_output().expect("read its output")
 }
 
-fn launch(directory: &Path, arguments: &[String]) -> (Child, SocketAddr) {
-    let mut program = madang();
+fn launch(directory: &Path, arguments: &[String], open_files_max: Option<u64>) -> (Child, SocketAddr) {
+    let mut program = open_files_max.map_or_else(madang, limited);
     program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.join("data")).args(arguments);
     // Files, as a pipe that nobody reads would stop the server when it is full.
     let file = |name: &str| File::create(directory.join(name)).expect("a file for the server's words");
@@ -238,9 +260,21 @@ fn announced(stdout: &str) -> Option<SocketAddr> {
     })
 }
 
+/// The program under test, with fewer open files than this process.
+fn limited(open_files_max: u64) -> Command {
+    let mut program = ours("sh");
+    let script = format!("ulimit -n {open_files_max} && exec \"$0\" \"$@\"");
+    program.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
+    program
+}
+
 /// The program under test, away from this machine's configuration and environment.
 fn madang() -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_madang"));
+    ours(env!("CARGO_BIN_EXE_madang"))
+}
+
+fn ours(program: &str) -> Command {
+    let mut program = Command::new(program);
     let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("MADANG_");
     std::env::vars_os().map(|(name, _)| name).filter(ours).for_each(|name| {
         program.env_remove(name);

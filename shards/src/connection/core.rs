@@ -12,9 +12,9 @@ use std::net::IpAddr;
 pub enum CloseReason {
     /// The user asked for it, or ended its input.
     Quit,
-    /// Its outbox passed the bound.
+    /// Its outbox passed the bound, or was among the fullest when all together passed theirs.
     SlowReader {
-        /// The bound, in bytes.
+        /// More bytes than these were waiting: the bound, or what one less would have been.
         outbox_bytes_max: usize,
     },
     /// It said no name in time.

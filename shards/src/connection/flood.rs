@@ -33,7 +33,7 @@ impl Flood {
         let now_us = now.0.saturating_mul(1000);
         let cost_us = 1_000_000 / u64::from(limit.messages_per_second).min(1_000_000);
         let depth_us = cost_us * u64::from(limit.burst.max(1));
-        let full_at_us = self.full_at_us.max(now_us) + cost_us;
+        let full_at_us = self.full_at_us.max(now_us).saturating_add(cost_us);
         if full_at_us - now_us > depth_us {
             return Err(Duration::from_micros(full_at_us - now_us - depth_us));
         }
@@ -64,6 +64,16 @@ mod tests {
         let mut flood = Flood::default();
         let passed = (0..100_000_u64).filter(|ms| flood.spend(&LIMIT, Moment(*ms)).is_ok()).count();
         assert_eq!(passed, 40 + 100 * 20 - 1);
+    }
+
+    /// No monotonic clock does this; whoever hands one in that does gets a refusal, and no panic.
+    #[test]
+    fn a_clock_that_goes_back_refuses_until_it_is_where_it_was() {
+        let mut flood = Flood::default();
+        assert!((0..40).all(|_| flood.spend(&LIMIT, Moment(60_000)).is_ok()));
+        assert_eq!(flood.spend(&LIMIT, Moment(0)), Err(Duration::from_millis(60_050)));
+        assert_eq!(flood.spend(&LIMIT, Moment(60_050)), Ok(()));
+        assert!(flood.spend(&LIMIT, Moment(u64::MAX)).is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod index;
 mod read;
 mod repair;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
@@ -23,16 +23,17 @@ pub use format::{
 };
 pub use index::{
     Answer, FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault,
-    ReadRequest, RebuildFault, RoomEntry, RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault,
-    SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom,
-    SnapshotScope, SnapshotWriter, Step, StoredFile, index_file_name, index_file_segment, merge_snapshots,
-    write_snapshot,
+    QueryOutcome, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail, SNAPSHOT_BLOCK_BYTES,
+    SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup,
+    SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, Step, StoredFile, StoredQuery,
+    index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
-    LostRange, OpenLogError, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, RecoveryError,
-    Removed, Retention, Role, SegmentReport, Selection, Statistics, Summary, Tails, Verification, dump,
-    export, open_log, rebuild_index, recover, renew_snapshot, retain, statistics, verify,
+    LostRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom,
+    RecoveryError, Removed, Retention, Role, SegmentReport, Selection, Statistics, Summary, Verification,
+    dump, export, open_log, rebuild_index, recover, remake_snapshot, renew_snapshot, retain, statistics,
+    verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

@@ -53,20 +53,18 @@ pub struct Room {
     members: HashMap<UserKey, Member>,
     fan_out: FanOut,
     recent: Recent,
-    /// Whether its latest messages are in memory, as far as they ever are.
-    is_loaded: bool,
 }
 
 impl Room {
     /// A room that nothing was said in yet.
     pub fn new(name: RoomName, kind: Kind) -> Room {
-        Room::restore(name, kind, Seq::ZERO, Recent::default())
+        Room::restore(name, kind, Seq::ZERO, Vec::new())
     }
 
-    /// A room as the log knows it.
-    pub fn restore(name: RoomName, kind: Kind, head: Seq, recent: Recent) -> Room {
-        let is_loaded = recent.reaches(head);
-        Room { name, kind, head, members: HashMap::new(), fan_out: FanOut::default(), recent, is_loaded }
+    /// A room as the log knows it: its newest number, and its latest messages, oldest first.
+    pub fn restore(name: RoomName, kind: Kind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
+        let recent = Recent::restore(stored, head);
+        Room { name, kind, head, members: HashMap::new(), fan_out: FanOut::default(), recent }
     }
 
     /// Its name as it was first written.
@@ -79,15 +77,9 @@ impl Room {
         self.head
     }
 
-    /// Whether its latest messages are in memory. Otherwise [`Room::load`] comes before all else.
-    pub fn is_loaded(&self) -> bool {
-        self.is_loaded
-    }
-
-    /// Takes its latest messages from the log, oldest first.
-    pub fn load(&mut self, stored: Vec<Arc<Message>>) {
-        self.recent.load(stored, self.head);
-        self.is_loaded = true;
+    /// Whether nobody is in it: all there is to know of it is in the log.
+    pub fn is_deserted(&self) -> bool {
+        self.members.is_empty()
     }
 
     /// Whether it can be forgotten: nobody is in it and nothing was said.

@@ -12,7 +12,7 @@ mod recent;
 pub use fan_out::{FanOut, ShardEvent};
 pub use machine::{Kind, RecentPage, Room, RoomLimits};
 pub use member::Member;
-pub use recent::{Recent, RememberedDraft};
+pub use recent::Recent;
 
 #[cfg(test)]
 mod tests;

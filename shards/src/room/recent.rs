@@ -15,13 +15,13 @@ pub struct Recent {
 
 /// A draft that is stored, as the repeat of it is recognised.
 #[derive(Clone, Debug)]
-pub struct RememberedDraft {
+struct RememberedDraft {
     /// Whose draft.
-    pub author: UserKey,
+    author: UserKey,
     /// Its author's id of it.
-    pub id: DraftId,
+    id: DraftId,
     /// The number the message got.
-    pub seq: Seq,
+    seq: Seq,
 }
 
 impl Recent {
@@ -30,9 +30,18 @@ impl Recent {
     /// The most drafts remembered: a repeat that comes later is stored again.
     pub const DRAFTS_MAX: usize = 256;
 
-    /// What a restart found on disk, oldest first.
-    pub fn restore(messages: Vec<Arc<Message>>, drafts: Vec<RememberedDraft>) -> Recent {
-        let mut recent = Recent { messages: messages.into(), drafts: drafts.into() };
+    /// What was read from the log, oldest first, as far as it leads up to `head` without a gap. All
+    /// that was read is looked through for drafts.
+    pub fn restore(stored: Vec<Arc<Message>>, head: Seq) -> Recent {
+        let draft = |message: &Arc<Message>| {
+            let (author, seq) = (message.author.key(), message.seq);
+            message.draft.clone().map(|id| RememberedDraft { author, id, seq })
+        };
+        let drafts = stored.iter().filter_map(draft).collect();
+        let wanted = (0..=head.0).rev().map(Seq);
+        let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
+        let skipped = stored.len() - connected.count();
+        let mut recent = Recent { messages: stored.into_iter().skip(skipped).collect(), drafts };
         recent.bound();
         recent
     }
@@ -48,26 +57,6 @@ impl Recent {
         }
         self.messages.push_back(message);
         self.bound();
-    }
-
-    /// Whether what can be held is held, of a room whose newest message is `head`.
-    pub fn reaches(&self, head: Seq) -> bool {
-        let oldest = self.messages.front().map_or(head.next(), |oldest| oldest.seq);
-        oldest <= Seq(1) || self.messages.len() >= Self::MESSAGES_MAX
-    }
-
-    /// Takes what was read from the log instead, oldest first, as far as it leads up to `head`
-    /// without a gap. All that was read is looked through for drafts.
-    pub fn load(&mut self, stored: Vec<Arc<Message>>, head: Seq) {
-        let draft = |message: &Arc<Message>| {
-            let (author, seq) = (message.author.key(), message.seq);
-            message.draft.clone().map(|id| RememberedDraft { author, id, seq })
-        };
-        let drafts = stored.iter().filter_map(draft).collect();
-        let wanted = (0..=head.0).rev().map(Seq);
-        let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
-        let skipped = stored.len() - connected.count();
-        *self = Recent::restore(stored.into_iter().skip(skipped).collect(), drafts);
     }
 
     fn bound(&mut self) {

@@ -2,9 +2,10 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
+use super::preparer::step_back;
 use crate::log::{
-    IndexError, IndexFiles, Removed, Retention, SegmentIndex, SegmentNumber, StdFiles, rebuild_index,
-    renew_snapshot, retain,
+    IndexError, IndexFiles, QueryFault, Removed, Retention, SegmentIndex, SnapshotScope, StdFiles,
+    StoredFile, rebuild_index, remake_snapshot, renew_snapshot, retain,
 };
 use crate::shard::LookupId;
 use crate::types::ShardId;
@@ -19,19 +20,19 @@ pub enum IndexJob {
     Write(SegmentIndex),
     /// Write the snapshot of the directory anew: a start need not read the indexes before it.
     Snapshot,
-    /// Make an index again that a lookup has missed.
-    Rebuild { directory: ShardId, segment: SegmentNumber, lookup: LookupId },
+    /// Make the index or the snapshot again that a lookup has missed.
+    Rebuild { fault: QueryFault, lookup: LookupId },
 }
 
 /// A job that is done. What went wrong is in the log of the server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
-    /// Written, or the old one stays.
-    Snapshot,
+    /// Written, and what it tells of; or the old one stays.
+    Snapshot(Option<SnapshotScope>),
     /// Whether it is there again, and who waits for it.
-    Rebuilt { directory: ShardId, segment: SegmentNumber, lookup: LookupId, is_there: bool },
+    Rebuilt { fault: QueryFault, lookup: LookupId, is_there: bool },
 }
 
 type Order = (ShardId, IndexJob, flume::Sender<IndexDone>, Arc<Bell>);
@@ -51,6 +52,7 @@ impl Indexer {
         // A shard has few jobs under way: a segment takes longer to fill than its index to write.
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
+            step_back();
             let files = StdFiles::new(data);
             loop {
                 let is_look_due = match receiver.recv_timeout(RETENTION_LOOK) {
@@ -102,22 +104,37 @@ fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
             IndexDone::Written
         }
         IndexJob::Snapshot => {
-            if let Err(error) = renew_snapshot(files, shard) {
+            let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
                 tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
-            }
-            IndexDone::Snapshot
+                None
+            });
+            IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
         }
-        IndexJob::Rebuild { directory, segment, lookup } => {
-            let made: Result<(), IndexError> = rebuild_index(files, directory, segment);
-            match &made {
-                Ok(()) => tracing::warn!(
-                    shard = directory.0,
-                    segment = segment.0,
-                    "an index was missing or damaged and is made again"
-                ),
-                Err(error) => tracing::error!(%error, "an index cannot be made again"),
+        IndexJob::Rebuild { fault, lookup } => {
+            let made = rebuild(files, &fault);
+            if let Err(error) = &made {
+                tracing::error!(%error, "an index or a snapshot cannot be made again");
             }
-            IndexDone::Rebuilt { directory, segment, lookup, is_there: made.is_ok() }
+            IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
         }
     }
+}
+
+fn rebuild(files: &StdFiles, fault: &QueryFault) -> Result<(), IndexError> {
+    match fault.mendable() {
+        Some((directory, StoredFile::Index(segment))) => {
+            rebuild_index(files, directory, segment)?;
+            tracing::warn!(
+                shard = directory.0,
+                segment = segment.0,
+                "an index was missing or damaged and is made again"
+            );
+        }
+        Some((directory, _)) => {
+            remake_snapshot(files, directory, false)?;
+            tracing::warn!(shard = directory.0, "a snapshot was missing or damaged and is made again");
+        }
+        None => {}
+    }
+    Ok(())
 }

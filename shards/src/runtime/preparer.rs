@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// Zeros written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// The niceness of threads that work beside the shards.
+const BESIDE_NICENESS: i32 = 10;
+
 /// An order for a segment.
 #[derive(Debug)]
 pub struct Order {
@@ -68,6 +71,7 @@ impl Preparer {
         // Each shard has at most one order under way.
         let (orders, receiver) = flume::bounded::<(Order, flume::Sender<Prepared>, Arc<Bell>)>(1024);
         std::thread::Builder::new().name("madang-files".into()).spawn(move || {
+            step_back();
             for (order, reply, bell) in receiver {
                 let prepared = Prepared { number: order.number, path: prepare(&order) };
                 // A shard that no longer listens is ending.
@@ -82,6 +86,13 @@ impl Preparer {
     pub fn order(&self, order: Order, reply: flume::Sender<Prepared>, bell: Arc<Bell>) {
         self.orders.send((order, reply, bell)).expect("the files thread lives as long as its orders");
     }
+}
+
+/// Lets the shards go first where they share a processor with the calling thread. It still gets a
+/// tenth of it, more than a shard that fills segments as fast as it can needs to have them made.
+pub fn step_back() {
+    // Refused or not, the work is the same.
+    let _ = rustix::process::setpriority_process(None, BESIDE_NICENESS);
 }
 
 /// Makes a segment ready.

@@ -1,6 +1,8 @@
 //! Carries out queries of stored messages: all reads of a step together, through io_uring.
 
-use crate::log::{Answer, FoundPage, PageQuery, QueryFault, ReadRequest, SegmentNumber, Step, StoredFile};
+use crate::log::{
+    Answer, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,
+};
 use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name};
 use crate::shard::LookupId;
 use crate::types::ShardId;
@@ -19,7 +21,7 @@ const OPEN_FILES_MAX: usize = 64;
 pub const QUERIES_MAX: usize = 32;
 
 /// A query under way.
-pub type Reading = Pin<Box<dyn Future<Output = (LookupId, Result<FoundPage, QueryFault>)>>>;
+pub type Reading = Pin<Box<dyn Future<Output = (LookupId, Result<QueryOutcome, QueryFault>)>>>;
 
 type File = (ShardId, StoredFile);
 
@@ -35,7 +37,7 @@ impl Reader {
     }
 
     /// Carries out a query.
-    pub fn carry_out(self: &Rc<Reader>, id: LookupId, mut query: PageQuery) -> Reading {
+    pub fn carry_out(self: &Rc<Reader>, id: LookupId, mut query: StoredQuery) -> Reading {
         let reader = Rc::clone(self);
         Box::pin(async move {
             loop {
@@ -56,6 +58,9 @@ impl Reader {
     }
 
     async fn read(&self, request: ReadRequest) -> ReadOutcome {
+        if request.file == StoredFile::SnapshotEnd {
+            return self.read_snapshot_end(request).await;
+        }
         let file = match self.file((request.directory, request.file)).await {
             Ok(Some(file)) => file,
             Ok(None) if self.is_lost(request.directory, request.file) => {
@@ -69,6 +74,23 @@ impl Reader {
             Ok(bytes) => ReadOutcome::Bytes(bytes),
             Err(error) => self.failed(&request, &error),
         }
+    }
+
+    async fn read_snapshot_end(&self, request: ReadRequest) -> ReadOutcome {
+        // The one that is there now: it may have been replaced since it was opened.
+        self.forget(request.directory, StoredFile::Snapshot);
+        let file = match self.file((request.directory, StoredFile::Snapshot)).await {
+            Ok(Some(file)) => file,
+            Ok(None) => return ReadOutcome::NoFile,
+            Err(error) => return self.failed(&request, &error),
+        };
+        let end = match file.file_size().await {
+            Ok(file_bytes) => {
+                file.read_at(file_bytes.saturating_sub(request.bytes as u64), request.bytes).await
+            }
+            Err(error) => Err(error),
+        };
+        end.map_or_else(|error| self.failed(&request, &error), ReadOutcome::Bytes)
     }
 
     /// A read that fails gives no bytes, which the query takes for damage: it never guesses.
@@ -120,7 +142,7 @@ impl Reader {
         let name = match file {
             StoredFile::Segment(segment) => file_name(segment),
             StoredFile::Index(segment) => index_file_name(segment),
-            StoredFile::Snapshot => SNAPSHOT_FILE_NAME.to_owned(),
+            StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
         };
         self.data.join(directory_name(directory)).join(name)
     }

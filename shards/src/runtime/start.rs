@@ -14,13 +14,11 @@ use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
 use super::wait::Rest;
 use super::writer::{Writer, WriterOptions};
 use crate::connection::Surface;
-use crate::log::{Appender, Durability, Recovered, Retention, RoomTail, SegmentNumber, Tails};
+use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
 use crate::mesh::{self, MeshPort};
-use crate::room::{Kind, Recent, RememberedDraft, Room};
-use crate::shard::{Archive, Settings, Shard};
-use crate::types::{RoomKey, ShardId};
+use crate::shard::{Archive, Settings, Shard, Stored};
+use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use hashbrown::HashMap;
 use rustix::fd::OwnedFd;
 use std::io;
 use std::path::PathBuf;
@@ -88,8 +86,7 @@ pub struct Running {
 pub fn start<S: Surface>(
     options: &StartOptions,
     listeners: Listeners,
-    recovered: Recovered,
-    tails: Tails,
+    opened: OpenedLog,
     stops: flume::Receiver<Stop>,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
@@ -102,48 +99,24 @@ pub fn start<S: Surface>(
     let preparer = Preparer::start().map_err(StartError::Thread)?;
     let indexer = Indexer::start(options.data.clone(), options.retention).map_err(StartError::Thread)?;
     let clock = Clock::start();
-    let mut tails_by_home: Vec<HashMap<RoomKey, RoomTail>> =
-        (0..shard_count).map(|_| HashMap::new()).collect();
-    for (key, tail) in tails.rooms {
-        tails_by_home[key.home(shard_count).index()].insert(key, tail);
-    }
-    let mut rooms: Vec<Vec<Room>> = (0..shard_count).map(|_| Vec::new()).collect();
-    let lobby = options.settings.lobby.key();
-    for room in recovered.rooms {
-        let home = room.name.key().home(shard_count);
-        let kind = if room.name.key() == lobby {
-            Kind::Lobby
-        } else if room.name.is_direct() {
-            Kind::Direct
-        } else {
-            Kind::Channel
-        };
-        let drafts = room.recent_drafts.into_iter();
-        let drafts = drafts
-            .map(|known| RememberedDraft { author: known.author, id: known.draft, seq: known.seq })
-            .collect();
-        let recent = Recent::restore(room.recent, drafts);
-        rooms[home.index()].push(Room::restore(room.name, kind, room.head, recent));
-    }
+    let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
     let ports = mesh::connect(&mesh_bells);
     let mut executors = Vec::new();
-    for (index, ((listener, port), rooms)) in listeners.sockets.into_iter().zip(ports).zip(rooms).enumerate()
-    {
+    for (index, (listener, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
         let bell = Arc::clone(&bells[index]);
         let seed = Seed {
             id,
             log_thread: LogThread::start(id, Arc::clone(&bell)).map_err(StartError::Thread)?,
             options: options.clone(),
-            first_segment: recovered.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
+            first_segment: opened.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
             listener,
             port,
-            rooms,
             bell,
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
             indexer: indexer.clone(),
-            tails: std::mem::take(&mut tails_by_home[index]),
+            stored: stored.clone(),
             clock,
         };
         executors.push(spawn(seed, surface.clone())?);
@@ -163,13 +136,12 @@ struct Seed {
     first_segment: SegmentNumber,
     listener: OwnedFd,
     port: MeshPort,
-    rooms: Vec<Room>,
     bell: Arc<Bell>,
     log_thread: LogThread,
     lifecycle: Arc<Lifecycle>,
     preparer: Preparer,
     indexer: Indexer,
-    tails: HashMap<RoomKey, RoomTail>,
+    stored: Stored,
     clock: Clock,
 }
 
@@ -190,17 +162,14 @@ fn spawn<S: Surface>(
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
-    let Seed { id, options, first_segment, listener, port, rooms, bell, lifecycle, .. } = seed;
+    let Seed { id, options, first_segment, listener, port, bell, lifecycle, .. } = seed;
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
     // A page and what else a reader is told in a turn must fit into an outbox.
     let page_bytes_max = options.settings.outbox_bytes_max / 2;
-    let archive = Archive::new(id, first_segment, seed.tails, page_bytes_max);
-    let mut shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
-    for room in rooms {
-        shard.restore_room(room);
-    }
+    let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
+    let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
         data: options.data.clone(),
         shard: id,
@@ -211,7 +180,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let turning = Turning {
         shard,
-        sockets: Sockets::new(listener, &*bell).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listener, &*bell, shard_count).map_err(TurnError::Sockets)?,
         port,
         clock: seed.clock,
         stage: Stage::new(id, lifecycle),

@@ -8,7 +8,7 @@
 use super::bell::Bell;
 use super::reader::Reading;
 use super::sockets::Sockets;
-use crate::log::{FoundPage, QueryFault};
+use crate::log::{QueryFault, QueryOutcome};
 use crate::shard::LookupId;
 use glommio::timer::Timer;
 use std::future::Future;
@@ -24,7 +24,7 @@ const BREATH: Duration = Duration::from_nanos(500);
 const BREATH_INTERVAL: Duration = Duration::from_micros(200);
 
 /// A query that is done.
-pub type Found = (LookupId, Result<FoundPage, QueryFault>);
+pub type Found = (LookupId, Result<QueryOutcome, QueryFault>);
 
 /// What a shard waits for besides its sockets and its bell, and how.
 pub struct Rest {

@@ -9,7 +9,7 @@ use crate::types::ShardId;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a batch is not on disk.
@@ -81,6 +81,7 @@ pub struct Writer {
     next: Next,
     next_number: SegmentNumber,
     next_capacity_bytes: u64,
+    is_first_open: bool,
     preparer: Preparer,
     bell: Arc<Bell>,
     reply: flume::Sender<Prepared>,
@@ -121,6 +122,7 @@ impl Writer {
             next: Next::Ordered,
             next_number: first,
             next_capacity_bytes: first_capacity_bytes,
+            is_first_open: false,
             preparer,
             bell,
             reply,
@@ -158,6 +160,7 @@ impl Writer {
             && let Ok(prepared) = self.prepared.try_recv()
         {
             self.take_prepared(prepared);
+            self.open_first();
             if let Next::Failed(error) = &self.next {
                 let shard = self.options.shard.0;
                 tracing::error!(shard, %error, "no next segment: messages are refused once the open one is full");
@@ -168,6 +171,28 @@ impl Writer {
             Next::Ordered => Storage::Preparing,
             Next::Failed(error) => Storage::LastSegment(error.reason()),
         }
+    }
+
+    /// Opens the first segment before there is a batch for it, so that the one after it is made ready
+    /// before people talk. Should it fail, the first batch finds out.
+    fn open_first(&mut self) {
+        if self.is_first_open {
+            return;
+        }
+        if let Next::Ready(path) = &self.next
+            && let Ok(file) = open(path)
+        {
+            self.open = Some(OpenSegment { number: self.next_number, path: path.clone(), file });
+            self.order_after(self.next_number);
+        }
+    }
+
+    /// Orders the segment after `number`, which is in use now.
+    fn order_after(&mut self, number: SegmentNumber) {
+        self.is_first_open = true;
+        self.next_number = number.next();
+        self.next_capacity_bytes = self.options.segment_bytes;
+        self.order();
     }
 
     /// Orders the next segment again when it could not be made. To be called about once a second.
@@ -284,14 +309,12 @@ impl Writer {
             }
             Next::Ordered => unreachable!("what was ordered has just been taken"),
         };
-        self.next_number = number.next();
-        self.next_capacity_bytes = self.options.segment_bytes;
-        self.order();
+        self.order_after(number);
         let failed = |source| CommitError::File { what: "open", path: path.clone(), source };
         if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
             return Err(failed(error));
         }
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+        let file = open(&path).map_err(failed)?;
         self.open = Some(OpenSegment { number, path, file });
         Ok(())
     }
@@ -312,6 +335,10 @@ impl Writer {
         let error = self.faults.as_mut().and_then(|faults| faults(operation));
         error.map_or(Ok(()), |error| Err(self.segment().failed(operation.words(), error)))
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
 }
 
 impl OpenSegment {

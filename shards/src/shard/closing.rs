@@ -44,7 +44,9 @@ impl<S: Surface> Shard<S> {
         let Shard { connections, surface, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         let reason = connection.core.closing.clone().unwrap_or(CloseReason::Lost);
+        let before = connection.core.outbox.len();
         surface.farewell(&connection.protocol, &reason, &mut connection.core.outbox);
+        self.outboxes.changed(before, connection.core.outbox.len());
         connection.is_ending = true;
         self.leave_everything(id, reason.is_clean());
         self.mark_dirty(id);
@@ -53,6 +55,10 @@ impl<S: Surface> Shard<S> {
     /// The outbox is full: what is whole of it stays, the rest gives way to the reason.
     pub(super) fn cut_off_slow_reader(&mut self, id: ConnectionId) {
         let outbox_bytes_max = self.settings.outbox_bytes_max;
+        self.cut_off(id, CloseReason::SlowReader { outbox_bytes_max });
+    }
+
+    pub(super) fn cut_off(&mut self, id: ConnectionId, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_ending {
             return;
@@ -60,9 +66,10 @@ impl<S: Surface> Shard<S> {
         // The front may be the rest of a line whose start is sent: it is kept to its end.
         let outbox = &mut connection.core.outbox;
         let first_line = outbox.iter().position(|b| *b == b'\n').map_or(outbox.len(), |end| end + 1);
+        self.outboxes.removed(outbox.len() - first_line);
         outbox.truncate(first_line);
         outbox.shrink_to_fit();
-        connection.core.closing = Some(CloseReason::SlowReader { outbox_bytes_max });
+        connection.core.closing = Some(reason);
         connection.unread = Vec::new();
         self.counters.slow_readers += 1;
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
@@ -109,7 +116,8 @@ impl<S: Surface> Shard<S> {
 
     /// Frees the slot; the socket follows.
     pub(super) fn end(&mut self, id: ConnectionId, is_orderly: bool) {
-        if self.connections.remove(id).is_some() {
+        if let Some(gone) = self.connections.remove(id) {
+            self.outboxes.removed(gone.core.outbox.len());
             self.ended.push(Ended { connection: id, is_orderly });
         }
     }
@@ -140,7 +148,9 @@ impl<S: Surface> Shard<S> {
             let Shard { connections, surface, .. } = self;
             let Some(connection) = connections.get_mut(id) else { continue };
             if !connection.is_ending {
+                let before = connection.core.outbox.len();
                 surface.going_down(&connection.protocol, &mut connection.core.outbox);
+                self.outboxes.changed(before, connection.core.outbox.len());
                 self.mark_dirty(id);
             }
         }

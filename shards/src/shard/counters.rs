@@ -11,6 +11,10 @@ pub struct Counters {
     pub deliveries: u64,
     /// Connections cut off because they did not read.
     pub slow_readers: u64,
+    /// Connections cut off because all outboxes together were full.
+    pub outbox_budget_cuts: u64,
+    /// Bytes that wait in outboxes.
+    pub outbox_bytes: u64,
     /// Requests refused, of any kind.
     pub refusals: u64,
     /// Entries that wait because other shards' channels are full.

@@ -37,7 +37,16 @@ impl<S: Surface> Shard<S> {
     pub(super) fn deliver_to_room(&mut self, key: RoomKey, event: RoomEvent) {
         let Some(slot) = self.rooms.slot_of(key) else { return };
         let Shard {
-            rooms, connections, rendered, surface, dirty, spare_outboxes, closable, counters, ..
+            rooms,
+            connections,
+            rendered,
+            surface,
+            dirty,
+            spare_outboxes,
+            closable,
+            counters,
+            outboxes,
+            ..
         } = self;
         let room = rooms.by_slot_mut(slot);
         let author = match &event {
@@ -50,6 +59,7 @@ impl<S: Surface> Shard<S> {
         };
         let bytes_max = self.settings.outbox_bytes_max;
         let mut cut_off = Vec::new();
+        let mut added_bytes = 0;
         rendered.clear();
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
@@ -78,11 +88,13 @@ impl<S: Surface> Shard<S> {
                 *outbox = spare;
             }
             outbox.extend_from_slice(bytes);
+            added_bytes += bytes.len();
             if !connection.is_dirty {
                 connection.is_dirty = true;
                 dirty.push(member.connection);
             }
         }
+        outboxes.added(added_bytes);
         for id in cut_off {
             self.cut_off_slow_reader(id);
         }
@@ -174,6 +186,11 @@ impl<S: Surface> Shard<S> {
         connection.is_blocked = bytes < outbox.len();
         if connection.is_blocked {
             outbox.drain(..bytes);
+            self.outboxes.removed(bytes);
+            // What is held for a slow reader is in proportion to what waits for it.
+            if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
+                outbox.shrink_to_fit();
+            }
             let is_over = outbox.len() > self.settings.outbox_bytes_max;
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
@@ -182,6 +199,7 @@ impl<S: Surface> Shard<S> {
             return;
         }
         let mut emptied = std::mem::take(outbox);
+        self.outboxes.removed(emptied.len());
         if emptied.capacity() <= SPARE_OUTBOX_BYTES_MAX && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX {
             emptied.clear();
             self.spare_outboxes.push(emptied);
@@ -229,12 +247,13 @@ impl<S: Surface> Shard<S> {
     pub fn has_work(&self) -> bool {
         (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
+            || self.outboxes.is_pausing()
             || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }
 
     /// Whether something is on its way to other shards.
     pub fn has_outbound(&self) -> bool {
-        self.outbound.has_any() || !self.deferred.is_empty()
+        self.outbound.has_any() || !self.deferred.is_empty() || self.outboxes.is_pausing()
     }
 }
 

@@ -35,6 +35,7 @@ impl<S: Surface> Shard<S> {
             has_input_ended: false,
             is_ending: false,
         };
+        self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;
         self.remind(Deadline::Login(id), self.settings.login);
@@ -113,6 +114,7 @@ impl<S: Surface> Shard<S> {
     ) -> Option<R> {
         let connection = self.connections.get_mut(id)?;
         let was_closing = connection.core.closing.is_some();
+        let outbox_bytes = connection.core.outbox.len();
         let mut link = Link {
             now: self.now,
             core: &mut connection.core,
@@ -123,6 +125,7 @@ impl<S: Surface> Shard<S> {
         };
         let result = act(&self.surface, &mut connection.protocol, &mut link);
         let wants_to_close = !was_closing && connection.core.closing.is_some();
+        self.outboxes.changed(outbox_bytes, connection.core.outbox.len());
         if self.route_requests()
             && let Some(connection) = self.connections.get_mut(id)
             && !connection.is_parked

@@ -13,25 +13,26 @@ mod delivery;
 mod held;
 mod homes;
 mod inbox;
+mod outboxes;
 mod settings;
 mod wheel;
 
 use archive::Answered;
-pub use archive::{Archive, LookupId};
+pub use archive::{Archive, LookupId, Stored};
 pub use connections::Connection;
 pub use counters::Counters;
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
-use crate::log::{Appender, Batch, FoundPage, PageQuery, QueryFault};
+use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
-    ConnectionId, Destination, Envelope, Event, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey,
-    UserKey,
+    ConnectionId, Destination, Envelope, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey, UserKey,
 };
 use connections::Connections;
 use delivery::Rendered;
 use homes::Homes;
+use outboxes::Outboxes;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,6 +94,7 @@ pub struct Shard<S: Surface> {
     requests: Vec<Request>,
     rendered: Rendered,
     spare_outboxes: Vec<Vec<u8>>,
+    outboxes: Outboxes,
     is_draining: bool,
     /// What happened so far.
     pub counters: Counters,
@@ -135,15 +137,11 @@ impl<S: Surface> Shard<S> {
             requests: Vec::new(),
             rendered: Rendered::default(),
             spare_outboxes: Vec::new(),
+            outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
             counters: Counters::default(),
             settings,
         }
-    }
-
-    /// Takes over a room that the log knows.
-    pub fn restore_room(&mut self, room: crate::room::Room) {
-        self.homes.restore(room);
     }
 
     /// Which shard this is.
@@ -159,13 +157,16 @@ impl<S: Surface> Shard<S> {
     /// Begins a turn: everything until the next one happens at this time.
     pub fn begin_turn(&mut self, now: Now) {
         self.now = now;
+        self.look_after_outboxes();
+        self.counters.outbox_bytes = self.outboxes.waiting_bytes() as u64;
         self.resume_deferred();
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit
-    /// returns or the next segment is ready. Mesh batches and sockets then wait where they are.
+    /// returns or the next segment is ready, and while outboxes must be written first. Mesh batches and
+    /// sockets then wait where they are.
     pub fn accepts_input(&self) -> bool {
-        self.can_append() && self.deferred.is_empty()
+        self.can_append() && self.deferred.is_empty() && !self.outboxes.is_pausing()
     }
 
     /// Whether one more message has a sure place: in the open batch, and in a segment.
@@ -219,24 +220,33 @@ impl<S: Surface> Shard<S> {
     }
 
     /// The next query of stored messages to carry out, if one may begin.
-    pub fn next_query(&mut self) -> Option<(LookupId, PageQuery)> {
+    pub fn next_query(&mut self) -> Option<(LookupId, StoredQuery)> {
         self.homes.archive.next_query(self.log.last_committed())
     }
 
     /// A query is done: whoever waits for it is told.
-    pub fn query_done(&mut self, id: LookupId, found: Result<FoundPage, QueryFault>) {
+    pub fn query_done(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) {
         match self.homes.archive.answer(id, found) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
-            Some(Answered::Load(room, messages)) => {
+            Some(Answered::Room(room)) => {
                 // Before what came later, and only as far as the log has room.
-                for request in self.homes.loaded(room, messages).into_iter().rev() {
+                for request in self.homes.taken_up(room).into_iter().rev() {
                     self.deferred.push_front(request);
                 }
                 self.resume_deferred();
             }
+            Some(Answered::Unknown(room)) => {
+                let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+                homes.not_taken_up(room, *now, log, outbound, wheel, counters);
+            }
             None => {}
         }
         self.settle();
+    }
+
+    /// The snapshot of this shard's directory is written anew.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+        self.homes.snapshot_renewed(scope);
     }
 
     /// Time has passed: whatever is due happens. To be called about once a second.
@@ -252,6 +262,7 @@ impl<S: Surface> Shard<S> {
                 Deadline::Name(key) => self.homes.expire_name(key, self.now),
             }
         }
+        self.homes.leave_deserted(self.now, &self.log);
         self.settle();
     }
 
@@ -283,8 +294,7 @@ impl<S: Surface> Shard<S> {
                     self.handle_request(request);
                 }
             }
-            Envelope::Event(Event::Reply { to, reply }) => self.deliver_reply(to, reply),
-            Envelope::Event(Event::Room { room, event }) => self.deliver_to_room(room, event),
+            Envelope::Event(event) => self.deliver(event),
         }
     }
 
@@ -332,6 +342,7 @@ impl<S: Surface> Shard<S> {
     /// The connections that have something to send; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
+        self.outboxes.begin_flush();
         into.append(&mut self.dirty);
     }
 

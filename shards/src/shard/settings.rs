@@ -23,6 +23,8 @@ pub struct Settings {
     pub connections_per_address: u32,
     /// Bytes that may wait for one connection.
     pub outbox_bytes_max: usize,
+    /// Bytes that may wait for all connections of a shard together.
+    pub outbox_total_bytes_max: usize,
     /// How long a connection may take to say its name.
     pub login: Duration,
 }

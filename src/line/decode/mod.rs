@@ -1,6 +1,6 @@
 //! From bytes to lines, however the network cut them up.
 
-mod telnet;
+pub(crate) mod telnet;
 #[cfg(test)]
 mod tests;
 

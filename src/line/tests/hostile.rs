@@ -178,3 +178,23 @@ fn interrupt_and_end_of_transmission_leave_cleanly() {
         }
     }
 }
+
+#[test]
+fn before_there_is_a_name_lines_cost_as_much_as_afterwards_and_quit_is_free() {
+    let mut rig = Rig::new();
+    rig.send("/help\n".repeat(50));
+    let written = rig.output();
+    assert_eq!(written.matches("! too fast").count(), 10, "a burst is 40");
+    assert_eq!(written.matches("name: ").count(), 50, "the prompt comes again");
+    rig.send("alice\n");
+    assert!(rig.requests.is_empty(), "no name is claimed past the allowance");
+    rig.send("/quit\n");
+    assert_eq!(rig.core.closing, Some(CloseReason::Quit));
+}
+
+#[test]
+fn telnet_that_asks_without_end_whether_anyone_is_there_is_answered_within_the_allowance() {
+    let mut rig = Rig::new();
+    rig.send(b"\xff\xf6".repeat(1_000));
+    assert_eq!(rig.output().matches("madang is here").count(), 40);
+}

@@ -4,8 +4,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors the process needs whatever its shards are.
 const PROCESS_FILES: u64 = 32;
-/// Descriptors of one shard: rings, readiness set, event descriptors, listeners, log segments.
-const SHARD_FILES: u64 = 32;
+/// Descriptors of one shard: rings, readiness set, event descriptors, listeners, log segments, and
+/// 64 files that its readers keep open. The engine leaves most of them free, whoever connects.
+const SHARD_FILES: u64 = 96;
 /// Fewer connections than this are no chat server.
 const CONNECTIONS_MIN: u64 = 16;
 
@@ -57,12 +58,12 @@ mod tests {
 
     #[test]
     fn what_the_server_needs_itself_is_taken_off() {
-        assert_eq!(OpenFiles { limit: 1024 }.connections(2), Ok(1024 - 32 - 64));
+        assert_eq!(OpenFiles { limit: 1024 }.connections(2), Ok(1024 - 32 - 192));
     }
 
     #[test]
     fn a_limit_without_room_for_connections_is_refused() {
-        let refused = OpenFiles { limit: 100 }.connections(2);
-        assert_eq!(refused, Err(OpenFilesError { limit: 100, shards: 2, needed: 112 }));
+        let refused = OpenFiles { limit: 200 }.connections(2);
+        assert_eq!(refused, Err(OpenFilesError { limit: 200, shards: 2, needed: 240 }));
     }
 }

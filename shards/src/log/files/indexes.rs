@@ -2,10 +2,10 @@
 
 use super::{Files, FilesError, Operation, StdFiles};
 use crate::log::format::SegmentNumber;
-use crate::log::index::{SNAPSHOT_FILE_NAME, SnapshotRoom, SnapshotScope, index_file_name, write_snapshot};
+use crate::log::index::{SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, index_file_name};
 use crate::types::ShardId;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -23,11 +23,22 @@ pub trait IndexFiles: Files {
     /// When the file is there and cannot be opened.
     fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError>;
 
-    /// Puts a snapshot of these rooms in the place of the last one, whole or not at all.
+    /// The last bytes of the snapshot of a directory, [`SNAPSHOT_BLOCK_BYTES`] at most; `None` when
+    /// there is none.
     ///
     /// # Errors
-    /// When that fails.
-    fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError>;
+    /// When the file is there and cannot be read.
+    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError>;
+
+    /// Puts the snapshot that `write` makes in the place of the last one, whole or not at all.
+    ///
+    /// # Errors
+    /// When that fails; of the kind `InvalidData` when `write` met a damaged old one.
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError>;
 
     /// What a finished segment takes with its index, in bytes, and when it was finished.
     ///
@@ -74,10 +85,32 @@ impl IndexFiles for StdFiles {
         }
     }
 
-    fn write_snapshot(&self, scope: SnapshotScope, rooms: Vec<SnapshotRoom>) -> Result<(), FilesError> {
-        let path = self.snapshot_path(scope.directory);
+    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.snapshot_path(shard);
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&path)?;
+            let file_bytes = file.metadata()?.len();
+            file.seek(SeekFrom::Start(file_bytes.saturating_sub(SNAPSHOT_BLOCK_BYTES as u64)))?;
+            let mut end = Vec::new();
+            file.take(SNAPSHOT_BLOCK_BYTES as u64).read_to_end(&mut end)?;
+            Ok(end)
+        };
+        match read() {
+            Ok(end) => Ok(Some(end)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let path = self.snapshot_path(shard);
         replace(&path, |file| {
-            let (file, _) = write_snapshot(BufWriter::new(file), scope, rooms)?;
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
             file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
         })
         .map_err(|source| FilesError { path: path.clone(), operation: Operation::Index, source })

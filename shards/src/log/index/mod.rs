@@ -16,8 +16,9 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use key::key_bits;
 pub use link::{Link, RoomTail};
-pub use query::{FoundPage, OpenRun, PageQuery};
+pub use query::{FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
 pub use reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
 pub use segment::{
     FramePosition, IndexBuilder, IndexFault, RebuildFault, RoomEntry, SealFault, SegmentIndex, SegmentTable,
@@ -25,5 +26,5 @@ pub use segment::{
 };
 pub use snapshot::{
     SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader,
-    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots, write_snapshot,
+    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots,
 };

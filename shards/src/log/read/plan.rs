@@ -88,6 +88,11 @@ impl Plan {
         self.abandoned.iter().any(|a| a.left < segment && segment < a.by)
     }
 
+    /// Whether a later segment says that nothing in this one counts.
+    pub fn is_empty(&self, segment: SegmentNumber) -> bool {
+        self.limit_bytes(segment).is_some_and(|limit_bytes| limit_bytes <= HEADER_BYTES)
+    }
+
     /// The numbers below `segment` and above `before` that should have a file and do not.
     pub fn missing_between(
         &self,

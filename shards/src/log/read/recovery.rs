@@ -4,14 +4,15 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
-use super::tails::{IndexError, Tails, index_scanned, read_snapshot, read_table};
+use super::snapshots::{snapshot_info, vouch};
+use super::tails::{Tails, read_table};
 use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{
     Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
 };
-use crate::log::index::SegmentTable;
+use crate::log::index::{SegmentTable, SnapshotInfo};
 use crate::types::{Message, Seq, ShardId};
 use hashbrown::{HashMap, HashSet};
 use rkyv::util::AlignedVec;
@@ -59,6 +60,13 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
+/// How much is kept of each room while reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeps {
+    pub messages_max: usize,
+    pub drafts_max: usize,
+}
+
 /// What is kept of a room while reading; newest first.
 #[derive(Debug, Default)]
 struct Newest {
@@ -84,46 +92,22 @@ struct Directory {
 /// [`RecoveryError`] when a file cannot be used, or when the log is damaged: then nothing was
 /// changed.
 pub fn recover(files: &dyn Files, shard_count: u16, recent_max: usize) -> Result<Recovered, RecoveryError> {
-    recover_by(files, None, shard_count, recent_max).map(|(recovered, ..)| recovered)
+    recover_by(files, None, shard_count, Keeps { messages_max: recent_max, drafts_max: RECENT_DRAFTS_MAX })
+        .map(|(recovered, ..)| recovered)
 }
 
-/// Why a log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenLogError {
-    /// It cannot be gone on from.
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-    /// Stored messages cannot be found.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-}
+/// Segments that were read.
+pub type Scanned = Vec<(ShardId, SegmentNumber)>;
 
-/// Opens a log to go on with it. As [`recover`], but what snapshots and indexes say of sealed
-/// segments is believed, and those segments are not read: what is damaged in them is found when
-/// it is, and by `verify`. Of the rooms' newest messages only those are kept that other segments
-/// hold. Indexes that are missing or damaged are made again.
-///
-/// # Errors
-/// [`OpenLogError`] when a file cannot be used, or when the log is damaged.
-pub fn open_log(
-    files: &dyn IndexFiles,
-    shard_count: u16,
-    recent_max: usize,
-) -> Result<(Recovered, Tails), OpenLogError> {
-    let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, recent_max)?;
-    index_scanned(files, scanned, &mut tails)?;
-    Ok((recovered, tails))
-}
-
-type Scanned = Vec<(ShardId, SegmentNumber)>;
-
-fn recover_by(
+/// The same, with what snapshots and indexes say of segments, which then are not read. Returns the
+/// tails of the rooms that were read of, and the segments that were read.
+pub fn recover_by(
     files: &dyn Files,
     indexes: Option<&dyn IndexFiles>,
     shard_count: u16,
-    recent_max: usize,
+    keeps: Keeps,
 ) -> Result<(Recovered, Tails, Scanned), RecoveryError> {
-    let directories = read_directories(files, indexes, recent_max)?;
+    let directories = read_directories(files, indexes, keeps)?;
     let (mut tails, mut scanned) = (Tails::default(), Vec::new());
     let mut all: Rooms<Newest> = Rooms::new();
     let mut reports = Vec::new();
@@ -165,7 +149,7 @@ fn recover_by(
     for report in &reports {
         mend(files, report)?;
     }
-    let rooms = rooms.into_iter().map(|room| recovered(room, recent_max)).collect();
+    let rooms = rooms.into_iter().map(|room| recovered(room, keeps)).collect();
     Ok((Recovered { rooms, next_segments, summary }, tails, scanned))
 }
 
@@ -183,7 +167,7 @@ pub fn begins_late(reports: &[SegmentReport]) -> bool {
 fn read_directories(
     files: &dyn Files,
     indexes: Option<&dyn IndexFiles>,
-    recent_max: usize,
+    keeps: Keeps,
 ) -> Result<Vec<Directory>, FilesError> {
     let shards = files.shards()?;
     let next = AtomicUsize::new(0);
@@ -193,7 +177,7 @@ fn read_directories(
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let directory = read_directory(files, indexes, *shard, recent_max);
+                    let directory = read_directory(files, indexes, *shard, keeps);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push(directory);
                 }
             });
@@ -209,7 +193,24 @@ fn read_directory(
     files: &dyn Files,
     indexes: Option<&dyn IndexFiles>,
     shard: ShardId,
-    recent_max: usize,
+    keeps: Keeps,
+) -> Result<Directory, FilesError> {
+    let Some(indexes) = indexes else { return read_all(files, None, None, shard, keeps) };
+    let snapshot = snapshot_info(indexes, shard)?;
+    let mut directory = read_all(files, Some(indexes), snapshot.as_ref(), shard, keeps)?;
+    let Directory { rooms, tails, .. } = &mut directory;
+    if snapshot.is_some() && !vouch(indexes, shard, rooms, tails)? {
+        return read_all(files, Some(indexes), None, shard, keeps);
+    }
+    Ok(directory)
+}
+
+fn read_all(
+    files: &dyn Files,
+    indexes: Option<&dyn IndexFiles>,
+    snapshot: Option<&SnapshotInfo>,
+    shard: ShardId,
+    keeps: Keeps,
 ) -> Result<Directory, FilesError> {
     let plan = Plan::of(files, shard)?;
     let mut directory = Directory {
@@ -224,11 +225,11 @@ fn read_directory(
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));
     let mut known = HashMap::new();
     if let Some(indexes) = indexes {
-        known = known_reports(indexes, &plan, rooms, tails)?;
+        known = known_reports(indexes, snapshot, &plan, rooms, tails)?;
         known_segments.extend(known.keys());
     }
     let mut keep = |at: Location, message: &StoredMessage| {
-        let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, recent_max));
+        let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, keeps));
         if let Err(error) = kept {
             faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
         }
@@ -242,19 +243,13 @@ fn read_directory(
 /// What a snapshot and indexes say of the segments of a directory.
 fn known_reports(
     files: &dyn IndexFiles,
+    snapshot: Option<&SnapshotInfo>,
     plan: &Plan,
     rooms: &mut Rooms<Newest>,
     tails: &mut Tails,
 ) -> Result<HashMap<SegmentNumber, SegmentReport>, FilesError> {
     let shard = plan.shard;
-    let mut covers = None;
-    if let Some((covered, found)) = read_snapshot(files, shard)? {
-        covers = Some(covered);
-        for (name, tail) in found {
-            rooms.vouch(&name, tail.head);
-            tails.take(name.key(), tail);
-        }
-    }
+    let covers = snapshot.map(|snapshot| snapshot.scope.covers);
     let mut known = HashMap::new();
     for &segment in plan.segments.iter().filter(|segment| plan.is_sound(**segment)) {
         let file_bytes = files.length_bytes(shard, segment)?;
@@ -293,13 +288,9 @@ fn take_table(table: &SegmentTable, shard: ShardId, rooms: &mut Rooms<Newest>, t
 }
 
 /// Messages come newest first: what a room has enough of is never decoded.
-fn keep_newest(
-    room: &mut Room<Newest>,
-    message: &StoredMessage,
-    recent_max: usize,
-) -> Result<(), RecordError> {
-    let wants_draft = room.kept.drafts.len() < RECENT_DRAFTS_MAX && !message.draft.is_empty();
-    let wants_message = room.kept.messages.len() < recent_max;
+fn keep_newest(room: &mut Room<Newest>, message: &StoredMessage, keeps: Keeps) -> Result<(), RecordError> {
+    let wants_draft = room.kept.drafts.len() < keeps.drafts_max && !message.draft.is_empty();
+    let wants_message = room.kept.messages.len() < keeps.messages_max;
     if !wants_draft && !wants_message {
         return Ok(());
     }
@@ -313,15 +304,15 @@ fn keep_newest(
     Ok(())
 }
 
-fn recovered(room: Room<Newest>, recent_max: usize) -> RecoveredRoom {
+fn recovered(room: Room<Newest>, keeps: Keeps) -> RecoveredRoom {
     let head = room.head();
     let lost = room.lost();
     let Newest { messages: mut recent, drafts: mut recent_drafts } = room.kept;
     recent.sort_unstable_by_key(|message| message.seq);
-    recent.drain(..recent.len().saturating_sub(recent_max));
+    recent.drain(..recent.len().saturating_sub(keeps.messages_max));
     recent.drain(..unconnected(&recent, head));
     recent_drafts.sort_unstable_by_key(|draft| draft.seq);
-    recent_drafts.drain(..recent_drafts.len().saturating_sub(RECENT_DRAFTS_MAX));
+    recent_drafts.drain(..recent_drafts.len().saturating_sub(keeps.drafts_max));
     RecoveredRoom { name: room.name, head, recent, lost, recent_drafts }
 }
 

@@ -1,7 +1,7 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
 use super::plan::Plan;
-use super::tails::renew_snapshot;
+use super::snapshots::renew_snapshot;
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
@@ -62,9 +62,9 @@ pub fn retain(
     }
     let mut directories = Vec::new();
     for shard in files.shards()? {
-        let Some(covers) = renew_snapshot(files, shard)? else { continue };
+        let Some(snapshot) = renew_snapshot(files, shard, false)? else { continue };
         // Newest first, so that the oldest can be taken from the end.
-        let mut finished = finished_segments(files, shard, covers)?;
+        let mut finished = finished_segments(files, shard, snapshot.scope.covers)?;
         finished.reverse();
         directories.push((shard, finished));
     }

@@ -3,11 +3,8 @@
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{SegmentHeader, SegmentNumber};
-use crate::log::index::{
-    IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable, SnapshotFault, SnapshotReader,
-    SnapshotRoom, SnapshotScope,
-};
-use crate::types::{RoomKey, RoomName, Seq, ShardId};
+use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
+use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -31,10 +28,10 @@ pub enum IndexError {
     Seal(#[from] SealFault),
 }
 
-/// Where rooms' stored messages are.
+/// Where the stored messages of some rooms are.
 #[derive(Debug, Default)]
 pub struct Tails {
-    /// The newest entry of every room.
+    /// The newest entry of each room.
     pub rooms: HashMap<RoomKey, RoomTail>,
     /// The segments whose index was missing or damaged and was made again.
     pub rebuilt: Vec<PathBuf>,
@@ -83,58 +80,6 @@ pub fn index_scanned(
         }
     }
     Ok(())
-}
-
-/// Writes the snapshot of a directory anew: what the last one says, and what the indexes of later
-/// segments say. It tells of the messages in this directory only, whoever their room's home is, so
-/// that it stays true when the number of shards changes. Returns the last segment that it covers;
-/// `None` when no segment is finished.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn renew_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SegmentNumber>, FilesError> {
-    let plan = Plan::of(files, shard)?;
-    let (mut covers, mut rooms) = (SegmentNumber(0), HashMap::new());
-    if let Some((covered, found)) = read_snapshot(files, shard)? {
-        covers = covered;
-        rooms.extend(found.into_iter().map(|(name, tail)| (name.key(), (name, tail))));
-    }
-    let before = covers;
-    for &segment in plan.segments.iter().filter(|segment| **segment > before) {
-        // The open one and those after it have none, and end what the snapshot tells of.
-        let Some(table) = read_table(files, shard, segment)? else {
-            if plan.is_void(segment) {
-                continue;
-            }
-            break;
-        };
-        rooms.extend(table.tails().flatten().map(|(name, tail)| (name.key(), (name, tail))));
-        covers = segment;
-    }
-    let covered = (covers > SegmentNumber(0)).then_some(covers);
-    if covers == before {
-        return Ok(covered);
-    }
-    let scope = SnapshotScope { directory: shard, shard_count: plan.shard_count.unwrap_or(0), covers };
-    let rooms = rooms.into_values().map(|(name, tail)| SnapshotRoom::new(&name, tail)).collect();
-    files.write_snapshot(scope, rooms)?;
-    Ok(covered)
-}
-
-/// The last segment that a snapshot covers, and its rooms.
-pub type SnapshotContents = (SegmentNumber, Vec<(RoomName, RoomTail)>);
-
-/// The last segment that a directory's snapshot covers, and its rooms; `None` when there is none
-/// that is whole.
-pub fn read_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SnapshotContents>, FilesError> {
-    let Some(source) = files.open_snapshot(shard)? else { return Ok(None) };
-    let Ok(snapshot) = SnapshotReader::new(source, shard) else { return Ok(None) };
-    let covers = snapshot.scope().covers;
-    let room = |found: Result<SnapshotRoom, SnapshotFault>| {
-        let room = found.ok()?;
-        Some((room.room_name().ok()?, room.tail))
-    };
-    Ok(snapshot.map(room).collect::<Option<Vec<_>>>().map(|rooms| (covers, rooms)))
 }
 
 /// Makes the index of one segment again while shards append to others, and before it those of

@@ -1,38 +1,49 @@
-//! The sockets of a shard, on a ring of its own.
+//! The sockets of a shard, on an io_uring of its own.
 //!
-//! Each connection has one receive with the kernel, which takes a buffer of the ring only when
-//! bytes come. A receive ends by itself after [`RECEIVE_BYTES_MAX`], and is asked for again only
-//! when all of that was read: a connection that is not read holds no more, and its peer is held
-//! back by TCP.
+//! Each connection has one receive with the kernel, which takes a buffer of the ring when bytes
+//! come and is asked for again when they were read: a connection that is not read holds one
+//! buffer at most, and its peer is held back by TCP. What a turn has to send goes out in one call.
+//! An idle connection costs one entry of the table.
 
+mod buffers;
 mod ring;
+mod table;
+
+pub use buffers::{BUFFER_BYTES, BUFFERS};
+pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
 
 use crate::types::ConnectionId;
-use ring::NetRing;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use ring::{Completion, NetRing, POLL_IN, POLL_OUT};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags, Shutdown, SocketFlags};
+use rustix::process::{Resource, getrlimit};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use table::{Receipt, Socket, Table};
 
-/// Completions taken from the kernel at a time.
-const COMPLETIONS_MAX: usize = 1024;
-/// Sends handed to the kernel in one call.
-const SENDS_MAX: usize = 128;
-const POLL_IN: u32 = 1;
-const POLL_OUT: u32 = 4;
+/// Completions taken from the kernel at a time, about: were there more than buffers, many would
+/// say that there was none.
+const COMPLETIONS_MAX: usize = BUFFERS as usize;
 
-/// What a completion belongs to: in the upper four bits of its data.
+/// What a request belongs to: in the upper four bits of its tag. Below are the generation of a
+/// connection, as far as it fits, and its place in the table.
 const KIND_MASK: u64 = 0xf << 60;
 const RECEIVE: u64 = 1 << 60;
 const WRITABLE: u64 = 2 << 60;
 const LISTENER: u64 = 3 << 60;
 const CANCEL: u64 = 4 << 60;
-const SEND: u64 = 5 << 60;
-const BELL: u64 = 6 << 60;
+const BELL: u64 = 5 << 60;
+const SEND: u64 = 8 << 60;
 const GENERATION_MASK: u32 = (1 << 28) - 1;
+
+/// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
+/// process. Without them a shard could neither wait nor store.
+const SHARD_FILES_LEFT: u64 = 80;
+const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What the kernel reported.
 #[derive(Clone, Copy, Debug)]
@@ -63,45 +74,16 @@ pub enum Input {
 pub enum Accepted {
     /// A connection, to be named and added.
     Connection(OwnedFd, Option<IpAddr>),
+    /// A connection for which there is no descriptor to spare.
+    TooMany(OwnedFd),
     /// None is left for now.
     Nothing,
     /// No descriptor is left for one more.
     NoDescriptor,
 }
 
-/// A request that the kernel has finished, or for which it has something.
-#[derive(Clone, Copy, Debug)]
-struct Completion {
-    data: u64,
-    result: i32,
-    buffer: Option<u16>,
-    is_last: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Open,
-    Ended,
-    Broken,
-}
-
-#[derive(Debug)]
-struct Socket {
-    descriptor: OwnedFd,
-    generation: u32,
-    /// The bytes that came first: of this buffer, so many.
-    first: Option<(u16, u16)>,
-    /// What came after them, and was copied so that no connection keeps many buffers.
-    rest: Option<Box<Vec<u8>>>,
-    /// What comes after all bytes.
-    end: End,
-    /// The kernel has a receive.
-    is_armed: bool,
-    is_reported: bool,
-    is_writable: bool,
-    /// The kernel will tell when it takes bytes again.
-    is_polled: bool,
-}
+/// What became of a write: the bytes that the kernel took; `None` when the connection is broken.
+pub type Written = (ConnectionId, Option<usize>);
 
 /// All sockets of a shard.
 pub struct Sockets {
@@ -112,36 +94,44 @@ pub struct Sockets {
     is_listening: bool,
     /// The kernel will tell when connections wait.
     is_listener_polled: bool,
-    table: Vec<Option<Socket>>,
+    table: Table,
+    /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
+    /// the number says how many the whole process has open.
+    descriptors_max: u64,
     completions: Vec<Completion>,
+    /// Which connection holds each buffer that was taken and not read.
+    holders: [Option<ConnectionId>; BUFFERS as usize],
+    /// What was copied out of buffers as there were too few, by place in the table.
+    copies: HashMap<u32, Box<[u8]>>,
     /// Connections whose receive found no buffer.
     starved: Vec<ConnectionId>,
-    /// Connections that may hold a buffer.
-    holding: Vec<ConnectionId>,
-    sent: Vec<i32>,
-    sends_batched: usize,
+    sent: Vec<Result<usize, Errno>>,
+    /// Given up for a moment when no other descriptor is left, so that a peer can be told so.
     reserve: Option<OwnedFd>,
 }
 
 impl Sockets {
-    /// A set that holds a listener.
-    pub fn new(listener: OwnedFd, bell: impl AsFd) -> io::Result<Sockets> {
+    /// The sockets that a listener will bring, one of so many shards, and the descriptor by which
+    /// other threads end a sleep.
+    pub fn new(listener: OwnedFd, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+        let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let mut sockets = Sockets {
+            ring: NetRing::new(SEND)?,
             bell: bell.as_fd().try_clone_to_owned()?,
             is_bell_watched: false,
-            ring: NetRing::new()?,
             listener: Some(listener),
             is_listening: false,
             is_listener_polled: false,
-            table: Vec::new(),
+            table: Table::default(),
+            descriptors_max: files_max.saturating_sub(files_left),
             completions: Vec::new(),
+            holders: [None; BUFFERS as usize],
+            copies: HashMap::new(),
             starved: Vec::new(),
-            holding: Vec::new(),
             sent: Vec::new(),
-            sends_batched: std::env::var("MADANG_RING_SEND").ok().and_then(|v| v.parse().ok()).unwrap_or(2),
             reserve: open_reserve(),
         };
-        sockets.watch_bell()?;
         sockets.listen()?;
         Ok(sockets)
     }
@@ -155,6 +145,8 @@ impl Sockets {
         self.poll_listener()
     }
 
+    /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
+    /// neither the pace of a turn nor the peers' addresses.
     fn poll_listener(&mut self) -> io::Result<()> {
         if let Some(listener) = &self.listener
             && self.is_listening
@@ -175,112 +167,93 @@ impl Sockets {
     pub fn close_listener(&mut self) {
         self.is_listening = false;
         if self.is_listener_polled {
-            // A request keeps its socket open: without this the port would stay taken.
-            let _ = self.ring.cancel(LISTENER, CANCEL);
+            // A request keeps its socket open: without this the port would stay taken. It fails
+            // only when the ring does, which the turn meets next.
+            let _ = self.ring.cancel(LISTENER, CANCEL).and_then(|()| self.ring.submit());
         }
         self.listener = None;
     }
 
     /// Ready when there is something to take, or may be.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
-        self.watch_bell()?;
-        self.feed_starved()?;
+        self.prepare_to_wait()?;
         self.ring.poll_ready(context)
-    }
-
-    fn watch_bell(&mut self) -> io::Result<()> {
-        if !self.is_bell_watched {
-            self.ring.watch(self.bell.as_fd(), BELL)?;
-            self.is_bell_watched = true;
-        }
-        Ok(())
     }
 
     /// Sleeps until there is something to report, or the time is over. What there is waits for
     /// [`Sockets::take_ready`].
     pub fn sleep(&mut self, time_max: Option<Duration>) -> io::Result<()> {
-        self.watch_bell()?;
-        self.feed_starved()?;
+        self.prepare_to_wait()?;
         self.ring.sleep(time_max)
     }
 
     /// Whether there is something to report, which then waits for [`Sockets::take_ready`].
     pub fn look(&mut self) -> io::Result<bool> {
+        self.prepare_to_wait()?;
         self.ring.look()
+    }
+
+    fn prepare_to_wait(&mut self) -> io::Result<()> {
+        if !self.is_bell_watched {
+            self.ring.watch(self.bell.as_fd(), BELL)?;
+            self.is_bell_watched = true;
+        }
+        self.feed_starved()
     }
 
     /// Takes what the kernel has to report, without waiting.
     pub fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         self.feed_starved()?;
-        let table = &mut self.table;
-        self.holding.retain(|id| find(table, *id).is_some_and(|socket| socket.first.is_some()));
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.collect(&mut completions, COMPLETIONS_MAX)?;
         for completion in completions.drain(..) {
-            self.take(completion, ready);
+            match completion.tag & KIND_MASK {
+                LISTENER => {
+                    self.is_listener_polled = false;
+                    if self.is_listening {
+                        ready.push(Readiness::Accept);
+                    }
+                }
+                BELL => self.is_bell_watched &= !completion.is_last,
+                RECEIVE => self.take_received(completion, ready),
+                WRITABLE => {
+                    if let Some((id, socket)) = find_tagged(&mut self.table, completion.tag) {
+                        socket.is_writable = true;
+                        ready.push(Readiness::Write(id));
+                    }
+                }
+                // Nothing comes of a cancellation that the request itself does not say.
+                _ => {}
+            }
         }
         self.completions = completions;
         Ok(())
     }
 
-    fn take(&mut self, completion: Completion, ready: &mut Vec<Readiness>) {
-        let kind = completion.data & KIND_MASK;
-        match kind {
-            LISTENER => {
-                self.is_listener_polled = false;
-                if self.is_listening {
-                    ready.push(Readiness::Accept);
-                }
-            }
-            BELL => self.is_bell_watched &= !completion.is_last,
-            RECEIVE => self.take_received(completion, ready),
-            WRITABLE => {
-                if let Some((id, socket)) = find_by_data(&mut self.table, completion.data) {
-                    socket.is_polled = false;
-                    socket.is_writable = true;
-                    ready.push(Readiness::Write(id));
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn take_received(&mut self, completion: Completion, ready: &mut Vec<Readiness>) {
-        let Some((id, socket)) = find_by_data(&mut self.table, completion.data) else {
-            if let Some(buffer) = completion.buffer {
-                self.ring.release(buffer);
-            }
-            return;
-        };
-        socket.is_armed &= !completion.is_last;
-        if completion.result <= 0
-            && let Some(buffer) = completion.buffer
+        let Completion { tag, result, buffer, .. } = completion;
+        let receiver = find_tagged(&mut self.table, tag);
+        if let Some(buffer) = buffer
+            && (receiver.is_none() || !matches!(result, Ok(1..)))
         {
             self.ring.release(buffer);
         }
-        match usize::try_from(completion.result) {
-            Ok(0) => socket.end = End::Ended,
-            Ok(count) => {
-                let Some(buffer) = completion.buffer else { return };
-                if socket.first.is_none() && socket.rest.is_none() {
-                    socket.first = Some((buffer, count as u16));
-                    self.holding.push(id);
-                } else {
-                    let bytes = self.ring.received(buffer, count);
-                    socket.rest.get_or_insert_default().extend_from_slice(bytes);
-                    self.ring.release(buffer);
-                }
+        // Of a connection that is gone nothing is known any more, not even who has its place now.
+        let Some((id, socket)) = receiver else { return };
+        socket.receipt = match (result, buffer) {
+            (Ok(count @ 1..), Some(buffer)) => {
+                self.holders[usize::from(buffer)] = Some(id);
+                Receipt::Holds { buffer, count: count as u16 }
             }
-            Err(_) => match Errno::from_raw_os_error(-completion.result) {
-                Errno::NOBUFS | Errno::INTR | Errno::AGAIN => return self.starved.push(id),
-                Errno::CANCELED => return,
-                _ => socket.end = End::Broken,
-            },
-        }
-        if !socket.is_reported {
-            socket.is_reported = true;
-            ready.push(Readiness::Read(id));
-        }
+            (Ok(_), _) => Receipt::Ended,
+            (Err(Errno::NOBUFS | Errno::INTR | Errno::AGAIN), _) => {
+                socket.receipt = Receipt::Starved;
+                self.starved.push(id);
+                return;
+            }
+            (Err(_), _) => Receipt::Broken,
+        };
+        ready.push(Readiness::Read(id));
     }
 
     /// When buffers ran out: those that are held are copied, so that all are free again.
@@ -288,21 +261,20 @@ impl Sockets {
         if self.starved.is_empty() {
             return Ok(());
         }
-        for id in self.holding.drain(..) {
-            if let Some(socket) = find(&mut self.table, id)
-                && let Some((buffer, count)) = socket.first.take()
+        for (id, number) in self.holders.iter_mut().zip(0..) {
+            if let Some(id) = id.take()
+                && let Some(socket) = self.table.find_mut(id)
+                && let Receipt::Holds { buffer, count } = socket.receipt
+                && buffer == number
             {
-                let mut bytes = self.ring.received(buffer, usize::from(count)).to_vec();
-                if let Some(rest) = socket.rest.take() {
-                    bytes.extend_from_slice(&rest);
-                }
-                socket.rest = Some(Box::new(bytes));
+                self.copies.insert(id.index, self.ring.received(buffer, usize::from(count)).into());
+                socket.receipt = Receipt::Copied;
                 self.ring.release(buffer);
             }
         }
         for id in self.starved.drain(..) {
-            if let Some(socket) = find(&mut self.table, id) {
-                arm(&mut self.ring, socket, id, false)?;
+            if let Some(socket) = self.table.find_mut(id) {
+                receive(&mut self.ring, socket, id, false)?;
             }
         }
         Ok(())
@@ -312,8 +284,11 @@ impl Sockets {
     pub fn accept(&mut self) -> Accepted {
         let Some(listener) = &self.listener else { return Accepted::Nothing };
         loop {
-            // Blocking, as the kernel fails a request on a non-blocking socket instead of waiting.
+            // Blocking: the ring fails a request on a non-blocking socket instead of waiting.
             match net::acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+                Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= self.descriptors_max => {
+                    return Accepted::TooMany(descriptor);
+                }
                 Ok((descriptor, address)) => {
                     let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
                     return Accepted::Connection(descriptor, address);
@@ -335,204 +310,152 @@ impl Sockets {
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
     pub fn turn_away(&mut self, words: &[u8]) {
         self.reserve = None;
-        if let Accepted::Connection(descriptor, _) = self.accept() {
-            // Best effort: the peer learns why, or just that it is closed.
-            let _ = net::send(&descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-            let _ = net::shutdown(&descriptor, Shutdown::Write);
+        if let Accepted::Connection(descriptor, _) | Accepted::TooMany(descriptor) = self.accept() {
+            refuse(&descriptor, words);
         }
         self.reserve = open_reserve();
     }
 
     /// Adds an accepted connection.
     pub fn add(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
-        let index = id.index as usize;
-        if self.table.len() <= index {
-            self.table.resize_with(index + 1, || None);
-        }
-        let socket = self.table[index].insert(Socket {
-            descriptor,
-            generation: id.generation,
-            first: None,
-            rest: None,
-            end: End::Open,
-            is_armed: false,
-            is_reported: false,
-            is_writable: true,
-            is_polled: false,
-        });
-        arm(&mut self.ring, socket, id, true)
+        let socket = self.table.insert(id, descriptor);
+        receive(&mut self.ring, socket, id, true)
     }
 
-    /// Takes what came into `buffer`.
+    /// Takes what came into `buffer`, which holds all that one receive brings.
     pub fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) -> Input {
-        let Some(socket) = find(&mut self.table, id) else { return Input::Nothing };
-        let mut count = 0;
-        if let Some((held, length)) = socket.first.take() {
-            count = usize::from(length);
-            buffer[..count].copy_from_slice(self.ring.received(held, count));
-            self.ring.release(held);
-        }
-        if let Some(mut rest) = socket.rest.take() {
-            let taken = rest.len().min(buffer.len() - count);
-            buffer[count..count + taken].copy_from_slice(&rest[..taken]);
-            count += taken;
-            if taken < rest.len() {
-                rest.drain(..taken);
-                socket.rest = Some(rest);
+        let Some(socket) = self.table.find_mut(id) else { return Input::Nothing };
+        let count = match socket.receipt {
+            Receipt::Awaited | Receipt::Starved => return Input::Nothing,
+            Receipt::Ended => return Input::End,
+            Receipt::Broken => return Input::Broken,
+            Receipt::Holds { buffer: held, count } => {
+                let count = usize::from(count);
+                buffer[..count].copy_from_slice(self.ring.received(held, count));
+                self.holders[usize::from(held)] = None;
+                self.ring.release(held);
+                count
             }
+            Receipt::Copied => {
+                let bytes = self.copies.remove(&id.index).unwrap_or_default();
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                bytes.len()
+            }
+        };
+        // A buffer that was not filled emptied the socket.
+        match receive(&mut self.ring, socket, id, count < BUFFER_BYTES) {
+            Ok(()) => Input::Bytes { count, is_more: false },
+            Err(_) => Input::Broken,
         }
-        let is_empty = socket.rest.is_none();
-        if count == 0 {
-            socket.is_reported = false;
-            return match socket.end {
-                End::Ended => Input::End,
-                End::Broken => Input::Broken,
-                End::Open => arm_or_break(&mut self.ring, socket, id),
-            };
-        }
-        let has_ended = !matches!(socket.end, End::Open);
-        if is_empty && !has_ended && matches!(arm_or_break(&mut self.ring, socket, id), Input::Broken) {
-            socket.end = End::Broken;
-        }
-        let is_more = !is_empty || has_ended;
-        socket.is_reported = is_more;
-        Input::Bytes { count, is_more }
     }
 
     /// Whether a socket was reported readable and has not been read empty.
     pub fn is_readable(&mut self, id: ConnectionId) -> bool {
-        find(&mut self.table, id).is_some_and(|socket| socket.is_reported)
+        let receipt = self.table.find(id).map(|socket| socket.receipt);
+        !matches!(receipt, None | Some(Receipt::Awaited | Receipt::Starved))
     }
 
-    /// Writes to each connection what the kernel takes; `written` gets the bytes, or `None` when
-    /// the connection is broken.
+    /// Writes to each connection what the kernel takes of its outbox. `written` gets every one that
+    /// has an outbox.
     pub fn write_each<'a>(
         &mut self,
         ids: &[ConnectionId],
         outbox: impl Fn(ConnectionId) -> Option<&'a [u8]>,
-        written: &mut Vec<(ConnectionId, Option<usize>)>,
-    ) -> io::Result<()> {
+        written: &mut Vec<Written>,
+    ) {
+        let Sockets { ring, table, sent, .. } = self;
         written.clear();
-        if ids.len() < self.sends_batched {
-            for id in ids {
-                let Some(bytes) = outbox(*id) else { continue };
-                written.push((*id, self.write(*id, bytes)));
+        written.extend(ids.iter().filter_map(|id| {
+            let bytes = outbox(*id)?;
+            Some((*id, table.find(*id).map(|socket| if socket.is_writable { bytes.len() } else { 0 })))
+        }));
+        let is_tried = |count: Option<usize>| count.is_some_and(|count| count > 0);
+        let mut tries = written.iter().filter(|(_, count)| is_tried(*count)).filter_map(|(id, _)| {
+            let socket = table.find(*id)?;
+            Some((socket.descriptor.as_fd(), outbox(*id)?))
+        });
+        match (tries.next(), tries.next()) {
+            // Alone, it is cheaper without the ring.
+            (Some((socket, bytes)), None) => {
+                sent.clear();
+                sent.push(net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT));
             }
-            return Ok(());
+            (first, second) => ring.send_each(first.into_iter().chain(second).chain(tries), sent),
         }
-        let mut unwritten = Vec::new();
-        for ids in ids.chunks(SENDS_MAX) {
-            let start = written.len();
-            let mut sends: Vec<(BorrowedFd<'_>, &[u8])> = Vec::with_capacity(ids.len());
-            for id in ids {
-                let Some(bytes) = outbox(*id) else { continue };
-                match find_ref(&self.table, *id) {
-                    Some(socket) if socket.is_writable && !bytes.is_empty() => {
-                        sends.push((socket.descriptor.as_fd(), bytes));
-                        written.push((*id, Some(bytes.len())));
-                    }
-                    Some(_) => unwritten.push((*id, Some(0))),
-                    None => unwritten.push((*id, None)),
-                }
-            }
-            self.ring.send_each(&sends, SEND, &mut self.sent)?;
-            for ((id, result), sent) in written[start..].iter_mut().zip(&self.sent) {
-                *result = conclude(&mut self.ring, &mut self.table, *id, result.unwrap_or(0), *sent);
-            }
+        let tried = written.iter_mut().filter(|(_, count)| is_tried(*count));
+        for ((id, count), sent) in tried.zip(sent.drain(..)) {
+            *count = conclude(ring, table, *id, count.unwrap_or(0), sent);
         }
-        written.append(&mut unwritten);
-        Ok(())
     }
 
-    fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<usize> {
-        let socket = find(&mut self.table, id)?;
-        if !socket.is_writable || bytes.is_empty() {
-            return Some(0);
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let sent = match net::send(&socket.descriptor, bytes, flags) {
-            Ok(count) => count as i32,
-            Err(error) => -error.raw_os_error(),
-        };
-        conclude(&mut self.ring, &mut self.table, id, bytes.len(), sent)
-    }
-
-    /// Takes a socket out of the set.
+    /// Lets go of a socket.
     pub fn remove(&mut self, id: ConnectionId) -> Option<OwnedFd> {
-        find(&mut self.table, id)?;
-        let socket = self.table[id.index as usize].take()?;
-        if let Some((buffer, _)) = socket.first {
-            self.ring.release(buffer);
+        let socket = self.table.remove(id)?;
+        match socket.receipt {
+            Receipt::Holds { buffer, .. } => {
+                self.holders[usize::from(buffer)] = None;
+                self.ring.release(buffer);
+            }
+            Receipt::Copied => drop(self.copies.remove(&id.index)),
+            // A request keeps its socket open: it is taken back. It fails only when the ring does,
+            // which the turn meets next.
+            Receipt::Awaited => drop(self.ring.cancel(tag(RECEIVE, id), CANCEL)),
+            Receipt::Starved | Receipt::Ended | Receipt::Broken => {}
         }
-        // Requests keep their socket open: they are taken back. It fails only when the ring does.
-        if socket.is_armed {
-            let _ = self.ring.cancel(data_of(RECEIVE, id), CANCEL);
+        if !socket.is_writable {
+            let _ = self.ring.cancel(tag(WRITABLE, id), CANCEL);
         }
-        if socket.is_polled {
-            let _ = self.ring.cancel(data_of(WRITABLE, id), CANCEL);
-        }
+        // The number may be another socket's soon: no request may still name it.
+        let _ = self.ring.submit();
         Some(socket.descriptor)
     }
 }
 
-fn arm(ring: &mut NetRing, socket: &mut Socket, id: ConnectionId, polls_first: bool) -> io::Result<()> {
-    if !socket.is_armed {
-        ring.receive(socket.descriptor.as_fd(), data_of(RECEIVE, id), polls_first)?;
-        socket.is_armed = true;
-    }
+fn receive(ring: &mut NetRing, socket: &mut Socket, id: ConnectionId, polls_first: bool) -> io::Result<()> {
+    ring.receive(socket.descriptor.as_fd(), tag(RECEIVE, id), polls_first)?;
+    socket.receipt = Receipt::Awaited;
     Ok(())
-}
-
-fn arm_or_break(ring: &mut NetRing, socket: &mut Socket, id: ConnectionId) -> Input {
-    if arm(ring, socket, id, true).is_ok() { Input::Nothing } else { Input::Broken }
 }
 
 /// What a send of `length` bytes means for its connection.
 fn conclude(
     ring: &mut NetRing,
-    table: &mut [Option<Socket>],
+    table: &mut Table,
     id: ConnectionId,
     length: usize,
-    sent: i32,
+    sent: Result<usize, Errno>,
 ) -> Option<usize> {
-    let socket = find(table, id)?;
-    let count = match usize::try_from(sent) {
+    let socket = table.find_mut(id)?;
+    let count = match sent {
         Ok(count) => count,
-        Err(_) => match Errno::from_raw_os_error(-sent) {
-            Errno::AGAIN => 0,
-            Errno::INTR => 0,
-            _ => return None,
-        },
+        Err(Errno::AGAIN | Errno::INTR) => 0,
+        Err(_) => return None,
     };
-    socket.is_writable = count == length;
-    if !socket.is_writable && !socket.is_polled {
-        ring.poll(socket.descriptor.as_fd(), POLL_OUT, data_of(WRITABLE, id)).ok()?;
-        socket.is_polled = true;
+    if count < length {
+        socket.is_writable = false;
+        ring.poll(socket.descriptor.as_fd(), POLL_OUT, tag(WRITABLE, id)).ok()?;
     }
     Some(count)
 }
 
-fn find(table: &mut [Option<Socket>], id: ConnectionId) -> Option<&mut Socket> {
-    let socket = table.get_mut(id.index as usize)?.as_mut()?;
-    (socket.generation == id.generation).then_some(socket)
-}
-
-fn find_ref(table: &[Option<Socket>], id: ConnectionId) -> Option<&Socket> {
-    table.get(id.index as usize)?.as_ref().filter(|socket| socket.generation == id.generation)
-}
-
-fn find_by_data(table: &mut [Option<Socket>], data: u64) -> Option<(ConnectionId, &mut Socket)> {
-    let index = data as u32;
-    let socket = table.get_mut(index as usize)?.as_mut()?;
-    let generation = (data >> 32) as u32 & GENERATION_MASK;
-    (socket.generation & GENERATION_MASK == generation)
-        .then(|| (ConnectionId { index, generation: socket.generation }, socket))
+/// Best effort: the peer learns why, or just that it is closed.
+pub fn refuse(descriptor: &OwnedFd, words: &[u8]) {
+    let _ = net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _ = net::shutdown(descriptor, Shutdown::Write);
 }
 
 fn open_reserve() -> Option<OwnedFd> {
     rustix::fs::open("/dev/null", rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok()
 }
 
-fn data_of(kind: u64, id: ConnectionId) -> u64 {
+fn tag(kind: u64, id: ConnectionId) -> u64 {
     kind | u64::from(id.generation & GENERATION_MASK) << 32 | u64::from(id.index)
+}
+
+fn find_tagged(table: &mut Table, tag: u64) -> Option<(ConnectionId, &mut Socket)> {
+    let index = tag as u32;
+    let generation = (tag >> 32) as u32 & GENERATION_MASK;
+    let socket = table.at_mut(index)?;
+    (socket.generation & GENERATION_MASK == generation)
+        .then(|| (ConnectionId { index, generation: socket.generation }, socket))
 }

@@ -1,60 +1,61 @@
-//! The net ring: one io_uring a shard for its sockets, beside the executor's own. All that is
-//! unsafe about it is here.
+//! The net ring: one io_uring a shard for its sockets, beside the executor's own.
 //!
 //! Its thread alone submits and completes (`SINGLE_ISSUER`), and the kernel works on it only when
-//! that thread asks (`DEFER_TASKRUN`): nothing changes behind the shard's back. What waits to be
-//! looked at is told by an eventfd, which the executor reads.
+//! that thread asks (`DEFER_TASKRUN`): nothing changes behind the shard's back. While the shard
+//! waits in its executor, an eventfd which the executor reads says that there is something.
 
-use super::Completion;
+use super::buffers::{BUFFER_BYTES, BUFFER_GROUP, Buffers};
 use glommio::GlommioError;
 use glommio::io::{BufferedFile, ReadResult};
-use io_uring::types::{BufRingEntry, Fd, SubmitArgs, Timespec};
+use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use rustix::io::Errno;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Requests handed to the kernel at a time, and completions it can leave before it has to keep
 /// them itself.
-const SUBMISSIONS: u32 = 256;
-const COMPLETIONS: u32 = 4096;
-/// Buffers to receive into, shared by all connections, and the bytes of one.
-const BUFFERS: u16 = 256;
-pub const BUFFER_BYTES: usize = 4096;
-const BUFFER_GROUP: u16 = 0;
-/// A submission as the kernel reads it (`struct io_uring_sqe`): `ioprio`, and `optlen`, which
-/// bounds what one multishot receive takes altogether (6.16).
-const IOPRIO_OFFSET: usize = 2;
-const OPTLEN_OFFSET: usize = 44;
-const POLL_FIRST: u16 = 1;
+pub const SUBMISSIONS: u32 = 256;
+pub const COMPLETIONS: u32 = 2048;
+/// `POLLIN` and `POLLOUT` of poll(2).
+pub const POLL_IN: u32 = 1;
+pub const POLL_OUT: u32 = 4;
+/// `IORING_ENTER_GETEVENTS`: the call also completes what is ready to be.
 const ENTER_GETEVENTS: u32 = 1;
-const MSG_DONTWAIT: i32 = 0x40;
-const MSG_NOSIGNAL: i32 = 0x4000;
+/// Where a submission (`struct io_uring_sqe`) has its `ioprio`, and the flag of a receive in it by
+/// which it waits before it tries.
+const IOPRIO_OFFSET: usize = 2;
+const POLL_FIRST: u16 = 1;
+/// `MSG_DONTWAIT` and `MSG_NOSIGNAL` of send(2): what a socket does not take at once is an error.
+const SEND_FLAGS: i32 = 0x40 | 0x4000;
 /// The kernel's sign of work to do may be left standing when there is none: another processor
 /// adds work, this one does it, and then the other sets the sign (io_uring.c,
-/// `io_req_local_work_add`). So it is not waited for longer than this.
+/// `io_req_local_work_add`). So it is not followed more often than this.
 const LOOKS_MAX: usize = 4;
 const _: () = assert!(size_of::<squeue::Entry>() == 64);
 
 type Waking = Pin<Box<dyn Future<Output = Result<ReadResult, GlommioError<()>>>>>;
 
-/// How receives are asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Receiving {
-    /// One completion each.
-    Once,
-    /// Until so many bytes were taken.
-    UpTo(u32),
+/// A request that the kernel has finished, or for which it has something.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion {
+    /// What the request was tagged with.
+    pub tag: u64,
+    pub result: Result<usize, Errno>,
+    /// The buffer that was taken for it.
+    pub buffer: Option<u16>,
+    /// No more will come of the request.
+    pub is_last: bool,
 }
 
+/// A ring with its buffers.
 pub struct NetRing {
     ring: IoUring,
     buffers: Buffers,
@@ -62,12 +63,14 @@ pub struct NetRing {
     waking: Option<Waking>,
     /// Completions that came while sends were waited for.
     stash: Vec<Completion>,
-    pub receiving: Receiving,
+    /// The tag of all sends.
+    send_tag: u64,
 }
 
 impl NetRing {
-    /// A ring of the calling thread, which alone may use it.
-    pub fn new() -> io::Result<NetRing> {
+    /// A ring of the calling thread, which alone may use it. A tag with any bit of `send_tag` is a
+    /// send's.
+    pub fn new(send_tag: u64) -> io::Result<NetRing> {
         let ring: IoUring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -78,58 +81,54 @@ impl NetRing {
         let buffers = Buffers::register(&ring)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC)?;
         ring.submitter().register_eventfd(event.as_raw_fd())?;
-        let mut ring = ring;
-        ring.completion().disable_eventfd();
         // SAFETY: the descriptor is open, and its ownership goes over to the file, which closes it.
         let event = Rc::new(unsafe { BufferedFile::from_raw_fd(event.into_raw_fd()) });
-        let receiving = match std::env::var("MADANG_RING_RECV").as_deref() {
-            Ok("once") => Receiving::Once,
-            _ => Receiving::UpTo(8192),
-        };
-        Ok(NetRing { ring, buffers, event, waking: None, stash: Vec::new(), receiving })
+        let mut ring = NetRing { ring, buffers, event, waking: None, stash: Vec::new(), send_tag };
+        ring.ring.completion().disable_eventfd();
+        Ok(ring)
     }
 
-    /// Asks for what comes on a socket, into buffers of the ring.
+    /// Asks for what comes on a socket, once, into a buffer. `polls_first` spares the kernel to
+    /// try where nothing is expected yet.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, tag: u64, polls_first: bool) -> io::Result<()> {
-        let socket = Fd(socket.as_raw_fd());
-        let mut entry = match self.receiving {
-            Receiving::UpTo(bytes_max) => {
-                let mut entry = opcode::RecvMulti::new(socket, BUFFER_GROUP).build();
-                patch(&mut entry, OPTLEN_OFFSET, bytes_max);
-                entry
-            }
-            Receiving::Once => opcode::Recv::new(socket, std::ptr::null_mut(), BUFFER_BYTES as u32)
-                .buf_group(BUFFER_GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT),
-        };
+        let length = BUFFER_BYTES as u32;
+        let receive = opcode::Recv::new(Fd(socket.as_raw_fd()), std::ptr::null_mut(), length);
+        let mut entry = receive.buf_group(BUFFER_GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
         if polls_first {
-            let flags = read_u16(&entry, IOPRIO_OFFSET);
-            patch(&mut entry, IOPRIO_OFFSET, flags | POLL_FIRST);
+            set_priority(&mut entry, POLL_FIRST);
         }
-        // SAFETY: the entry points to no memory: the kernel takes registered buffers.
+        // SAFETY: the entry points to no memory: the kernel takes a registered buffer.
         unsafe { self.push(&entry.user_data(tag)) }
     }
 
-    /// Asks to be told once when a socket has one of the poll `events`.
-    pub fn poll(&mut self, socket: BorrowedFd<'_>, events: u32, tag: u64) -> io::Result<()> {
-        let entry = opcode::PollAdd::new(Fd(socket.as_raw_fd()), events).build();
+    /// Asks to be told once when a descriptor has one of the poll `events`.
+    pub fn poll(&mut self, descriptor: BorrowedFd<'_>, events: u32, tag: u64) -> io::Result<()> {
+        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events).build();
         // SAFETY: the entry points to no memory.
         unsafe { self.push(&entry.user_data(tag)) }
     }
 
     /// Asks to be told each time a descriptor is written to.
     pub fn watch(&mut self, descriptor: BorrowedFd<'_>, tag: u64) -> io::Result<()> {
-        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), super::POLL_IN).multi(true).build();
+        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), POLL_IN).multi(true).build();
         // SAFETY: the entry points to no memory.
         unsafe { self.push(&entry.user_data(tag)) }
     }
 
-    /// Takes a request back. It may complete all the same.
+    /// Takes a request back. It may complete all the same; `own_tag` is of this request itself.
     pub fn cancel(&mut self, tag: u64, own_tag: u64) -> io::Result<()> {
         let entry = opcode::AsyncCancel::new(tag).build().flags(squeue::Flags::SKIP_SUCCESS);
         // SAFETY: the entry points to no memory.
         unsafe { self.push(&entry.user_data(own_tag)) }
+    }
+
+    /// Hands everything to the kernel that was asked for: from now on it holds the descriptors
+    /// itself, and those of the caller may be closed.
+    pub fn submit(&mut self) -> io::Result<()> {
+        while !self.ring.submission().is_empty() {
+            self.enter(0)?;
+        }
+        Ok(())
     }
 
     /// # Safety
@@ -144,49 +143,53 @@ impl NetRing {
         }
     }
 
-    /// Sends to each socket what it takes at once, all in one call. `sent` gets a result for each:
-    /// bytes, or a negative error number.
-    pub fn send_each(
+    /// Sends to each socket what it takes at once, all in one call. `sent` gets the outcomes in the
+    /// same order.
+    pub fn send_each<'a>(
         &mut self,
-        sends: &[(BorrowedFd<'_>, &[u8])],
-        tag: u64,
-        sent: &mut Vec<i32>,
-    ) -> io::Result<()> {
+        sends: impl Iterator<Item = (BorrowedFd<'a>, &'a [u8])>,
+        sent: &mut Vec<Result<usize, Errno>>,
+    ) {
         sent.clear();
-        sent.resize(sends.len(), 0);
-        let mut pushed = 0;
         let mut finished = 0;
-        while finished < sends.len() {
-            while pushed < sends.len() {
-                let (socket, bytes) = sends[pushed];
-                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                let entry = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
-                    .flags(MSG_DONTWAIT | MSG_NOSIGNAL)
-                    .build()
-                    .user_data(tag | pushed as u64);
-                // SAFETY: `bytes` outlives this call, which does not return before each entry
-                // that was pushed has completed; when entering fails, the process is ended below.
-                if unsafe { self.ring.submission().push(&entry) }.is_err() {
-                    break;
-                }
-                pushed += 1;
+        for (socket, bytes) in sends {
+            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(SEND_FLAGS);
+            let entry = send.build().user_data(self.send_tag | sent.len() as u64);
+            // SAFETY: socket and bytes are borrowed for `'a`, so beyond this call, and this call
+            // does not return before the entry has completed: `finish_sends` counts, and ends the
+            // process when it cannot.
+            while unsafe { self.ring.submission().push(&entry) }.is_err() {
+                self.finish_sends(&mut finished, sent);
             }
-            if let Err(error) = self.enter(u32::from(pushed == sends.len())) {
-                // Entries that point to borrowed memory may be left in the queue.
-                tracing::error!(%error, "the net ring takes no submissions");
+            sent.push(Ok(0));
+        }
+        if finished < sent.len() {
+            self.finish_sends(&mut finished, sent);
+        }
+    }
+
+    /// Submits what was pushed, and waits for all sends: they may not block, so they end at once.
+    fn finish_sends(&mut self, finished: &mut usize, sent: &mut [Result<usize, Errno>]) {
+        loop {
+            if let Err(error) = self.enter((sent.len() - *finished) as u32) {
+                // The kernel may still have entries that point to what the caller owns.
+                tracing::error!(%error, "the net ring takes no submissions: ending the process");
                 std::process::abort();
             }
             for entry in self.ring.completion() {
-                let data = entry.user_data();
-                if data & super::KIND_MASK == tag {
-                    sent[(data & !super::KIND_MASK) as usize] = entry.result();
-                    finished += 1;
+                let completion = completion(&entry);
+                if completion.tag & self.send_tag == 0 {
+                    self.stash.push(completion);
                 } else {
-                    self.stash.push(completion(&entry));
+                    sent[(completion.tag & !self.send_tag) as usize] = completion.result;
+                    *finished += 1;
                 }
             }
+            if *finished == sent.len() {
+                return;
+            }
         }
-        Ok(())
     }
 
     /// Takes completions into `into`, about `count_max` at most, submitting what was pushed.
@@ -197,8 +200,8 @@ impl NetRing {
         loop {
             let count = into.len();
             into.extend(self.ring.completion().map(|entry| completion(&entry)));
-            let has_grown = into.len() > count;
-            if into.len() >= count_max || !self.has_kernel_work() || !has_grown && has_entered {
+            let is_all = has_entered && into.len() == count;
+            if into.len() >= count_max || is_all || !self.has_kernel_work() {
                 return Ok(());
             }
             self.enter(0)?;
@@ -212,17 +215,16 @@ impl NetRing {
         !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow()
     }
 
+    fn has_completions(&mut self) -> bool {
+        !self.stash.is_empty() || !self.ring.completion().is_empty()
+    }
+
     fn enter(&mut self, completions_min: u32) -> io::Result<()> {
         let count = self.ring.submission().len() as u32;
         // SAFETY: no argument is passed; the entries were pushed by the functions above.
         let entered =
             unsafe { self.ring.submitter().enter::<()>(count, completions_min, ENTER_GETEVENTS, None) };
-        match entered {
-            Ok(_) => Ok(()),
-            // Interrupted, or short of something for a moment: what was not taken is still queued.
-            Err(error) if matches!(error.raw_os_error(), Some(4 | 11 | 16)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        pass_over(entered)
     }
 
     /// Whether there is something to collect.
@@ -230,40 +232,31 @@ impl NetRing {
         if self.has_kernel_work() {
             self.enter(0)?;
         }
-        Ok(!self.stash.is_empty() || !self.ring.completion().is_empty())
+        Ok(self.has_completions())
     }
 
     /// Submits what was pushed, and waits until there is something to collect, or the time is over.
     pub fn sleep(&mut self, time_max: Option<Duration>) -> io::Result<()> {
-        if !self.stash.is_empty() || !self.ring.completion().is_empty() {
+        if self.has_completions() {
             return Ok(());
         }
-        self.ring.submission().sync();
-        let entered = match time_max {
+        pass_over(match time_max {
             None => self.ring.submitter().submit_and_wait(1),
             Some(time) => {
                 let time = Timespec::from(time);
                 self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
             }
-        };
-        match entered {
-            Ok(_) => Ok(()),
-            // Interrupted, short of something for a moment, or late.
-            Err(error) if matches!(error.raw_os_error(), Some(4 | 11 | 16 | 62)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        })
     }
 
     /// Ready when there is something to collect, or may be. Submits what was pushed first.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
-        if !self.ring.submission().is_empty() {
-            self.enter(0)?;
-        }
+        self.submit()?;
         self.ring.completion().enable_eventfd();
         // Either the kernel sees the flag and rings, or its work is seen here.
         fence(Ordering::SeqCst);
         for _ in 0..LOOKS_MAX {
-            if !self.stash.is_empty() || !self.ring.completion().is_empty() {
+            if self.has_completions() {
                 return Ok(Poll::Ready(()));
             }
             if !self.has_kernel_work() {
@@ -280,10 +273,8 @@ impl NetRing {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(read) => {
                 self.waking = None;
-                match read {
-                    Ok(_) => Ok(Poll::Ready(())),
-                    Err(error) => Err(io::Error::other(error.to_string())),
-                }
+                read.map_err(|error| io::Error::other(error.to_string()))?;
+                Ok(Poll::Ready(()))
             }
         }
     }
@@ -295,91 +286,35 @@ impl NetRing {
 
     /// Gives a buffer back to the kernel.
     pub fn release(&mut self, buffer: u16) {
-        self.buffers.provide(buffer);
+        self.buffers.offer(buffer);
+    }
+}
+
+/// Interrupted, short of something for a moment, or late is no failure: what the kernel did not
+/// take is still queued.
+fn pass_over(entered: io::Result<usize>) -> io::Result<()> {
+    match entered {
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::INTR | Errno::AGAIN | Errno::BUSY | Errno::TIME) => Ok(()),
+            _ => Err(error),
+        },
+        Ok(_) => Ok(()),
     }
 }
 
 fn completion(entry: &cqueue::Entry) -> Completion {
     let flags = entry.flags();
+    let result = entry.result();
     Completion {
-        data: entry.user_data(),
-        result: entry.result(),
+        tag: entry.user_data(),
+        result: usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result)),
         buffer: cqueue::buffer_select(flags),
         is_last: !cqueue::more(flags),
     }
 }
 
-fn patch<T: Copy>(entry: &mut squeue::Entry, offset: usize, value: T) {
-    assert!(offset + size_of::<T>() <= size_of::<squeue::Entry>(), "inside of the entry");
-    // SAFETY: an entry is 64 plain bytes, any of which are valid, and the offset lies within.
-    unsafe { std::ptr::from_mut(entry).cast::<u8>().add(offset).cast::<T>().write_unaligned(value) }
-}
-
-fn read_u16(entry: &squeue::Entry, offset: usize) -> u16 {
-    assert!(offset + 2 <= size_of::<squeue::Entry>(), "inside of the entry");
-    // SAFETY: as above.
-    unsafe { std::ptr::from_ref(entry).cast::<u8>().add(offset).cast::<u16>().read_unaligned() }
-}
-
-/// The buffers, and the ring in which they are offered to the kernel. Never freed: a shard has one
-/// for the life of the process, and requests may still be on their way when it ends.
-struct Buffers {
-    entries: NonNull<BufRingEntry>,
-    memory: NonNull<u8>,
-    tail: u16,
-}
-
-impl Buffers {
-    fn register(ring: &IoUring) -> io::Result<Buffers> {
-        let entries = allocate(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
-        let memory = allocate(usize::from(BUFFERS) * BUFFER_BYTES);
-        // SAFETY: the entries are page-aligned, zeroed, as many as told, and never freed.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                entries.as_ptr() as u64,
-                BUFFERS,
-                BUFFER_GROUP,
-                0,
-            )?;
-        }
-        let mut buffers = Buffers { entries, memory, tail: 0 };
-        for buffer in 0..BUFFERS {
-            buffers.provide(buffer);
-        }
-        Ok(buffers)
-    }
-
-    fn bytes(&self, buffer: u16, length: usize) -> &[u8] {
-        assert!(buffer < BUFFERS && length <= BUFFER_BYTES, "the kernel names a buffer it was given");
-        // SAFETY: inside of the allocation; the kernel does not write into a buffer it has handed
-        // over until it is provided again, which needs `&mut`.
-        unsafe {
-            let start = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
-            std::slice::from_raw_parts(start, length)
-        }
-    }
-
-    fn provide(&mut self, buffer: u16) {
-        assert!(buffer < BUFFERS, "the kernel names a buffer it was given");
-        // SAFETY: both indices lie within the allocations. The kernel reads an entry only after it
-        // has seen the tail pass it; the tail lies in the first entry's reserved field, which the
-        // setters do not touch.
-        unsafe {
-            let address = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
-            let entry = &mut *self.entries.as_ptr().add(usize::from(self.tail % BUFFERS));
-            entry.set_addr(address as u64);
-            entry.set_len(BUFFER_BYTES as u32);
-            entry.set_bid(buffer);
-            self.tail = self.tail.wrapping_add(1);
-            let tail = BufRingEntry::tail(self.entries.as_ptr()).cast::<AtomicU16>();
-            (*tail).store(self.tail, Ordering::Release);
-        }
-    }
-}
-
-fn allocate(bytes: usize) -> NonNull<u8> {
-    let layout = Layout::from_size_align(bytes, 4096).expect("a small, aligned size");
-    // SAFETY: the size is not zero.
-    let memory = unsafe { alloc_zeroed(layout) };
-    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+/// Sets what the crate has no setter for.
+fn set_priority(entry: &mut squeue::Entry, flags: u16) {
+    // SAFETY: an entry is 64 plain bytes, any of which are valid, and these two lie within.
+    unsafe { std::ptr::from_mut(entry).cast::<u8>().add(IOPRIO_OFFSET).cast::<u16>().write_unaligned(flags) }
 }

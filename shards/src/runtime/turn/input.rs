@@ -2,7 +2,7 @@
 
 use super::{TurnError, Turning};
 use crate::connection::Surface;
-use crate::runtime::sockets::{Accepted, Input, Readiness};
+use crate::runtime::sockets::{self, Accepted, Input, Readiness};
 use crate::types::{ConnectionId, ShardId};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ pub struct Inlet {
     /// Sockets that may be read, each once.
     pub readable: VecDeque<ConnectionId>,
     pub has_waiting_connections: bool,
+    pub has_warned_of_descriptors: bool,
     pub buffer: Box<[u8; READ_BYTES_MAX]>,
     ready: Vec<Readiness>,
     resumed: Vec<ConnectionId>,
@@ -28,6 +29,7 @@ impl Inlet {
         Inlet {
             readable: VecDeque::new(),
             has_waiting_connections: false,
+            has_warned_of_descriptors: false,
             buffer: Box::new([0; READ_BYTES_MAX]),
             ready: Vec::new(),
             resumed: Vec::new(),
@@ -86,12 +88,12 @@ impl<S: Surface> Turning<S> {
                     self.inlet.has_waiting_connections = false;
                     return;
                 }
+                Accepted::TooMany(descriptor) => {
+                    self.warn_of_descriptors();
+                    sockets::refuse(&descriptor, self.shard.server_full());
+                }
                 Accepted::NoDescriptor => {
-                    tracing::warn!(
-                        shard = self.shard.id().0,
-                        connections = self.shard.connection_count(),
-                        "no descriptor left for a new connection: raise LimitNOFILE or ulimit -n"
-                    );
+                    self.warn_of_descriptors();
                     let words = self.shard.server_full();
                     self.sockets.turn_away(words);
                     self.sockets.pause_listening();
@@ -99,6 +101,17 @@ impl<S: Surface> Turning<S> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Once a tick, as a crowd would fill the operator's disk with it.
+    fn warn_of_descriptors(&mut self) {
+        if !std::mem::replace(&mut self.inlet.has_warned_of_descriptors, true) {
+            tracing::warn!(
+                shard = self.shard.id().0,
+                connections = self.shard.connection_count(),
+                "no descriptor left for a new connection: raise LimitNOFILE or ulimit -n"
+            );
         }
     }
 

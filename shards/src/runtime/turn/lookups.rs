@@ -2,7 +2,7 @@
 
 use super::Turning;
 use crate::connection::Surface;
-use crate::log::{FoundPage, QueryFault, StoredFile};
+use crate::log::{QueryFault, QueryOutcome, StoredFile};
 use crate::runtime::bell::Bell;
 use crate::runtime::indexer::{IndexDone, IndexJob, Indexer};
 use crate::runtime::reader::{QUERIES_MAX, Reader};
@@ -43,13 +43,18 @@ impl<S: Surface> Turning<S> {
         while let Ok(done) = self.lookups.done.try_recv() {
             match done {
                 IndexDone::Written => self.shard.archive().index_written(),
-                IndexDone::Snapshot => {}
-                IndexDone::Rebuilt { directory, segment, lookup, is_there } => {
-                    self.lookups.reader.forget(directory, StoredFile::Index(segment));
+                IndexDone::Snapshot(scope) => {
+                    self.lookups.reader.forget(self.shard.id(), StoredFile::Snapshot);
+                    scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
+                }
+                IndexDone::Rebuilt { fault, lookup, is_there } => {
+                    if let Some((directory, file)) = fault.mendable() {
+                        self.lookups.reader.forget(directory, file);
+                    }
                     if is_there {
                         self.shard.archive().ask_again(lookup);
                     } else {
-                        self.shard.query_done(lookup, Err(QueryFault::IndexMissing { directory, segment }));
+                        self.shard.query_done(lookup, Err(fault));
                     }
                 }
             }
@@ -68,16 +73,12 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    pub(super) fn finish_query(&mut self, lookup: LookupId, found: Result<FoundPage, QueryFault>) {
-        if let Err(
-            QueryFault::IndexMissing { directory, segment }
-            | QueryFault::IndexDamaged { directory, segment, .. },
-        ) = found
-            && self.shard.archive().may_mend(lookup, directory, segment)
-        {
-            self.lookups.order(IndexJob::Rebuild { directory, segment, lookup });
-        } else {
-            self.shard.query_done(lookup, found);
+    pub(super) fn finish_query(&mut self, lookup: LookupId, found: Result<QueryOutcome, QueryFault>) {
+        match found {
+            Err(fault) if self.shard.archive().may_mend(lookup, &fault) => {
+                self.lookups.order(IndexJob::Rebuild { fault, lookup });
+            }
+            found => self.shard.query_done(lookup, found),
         }
     }
 }

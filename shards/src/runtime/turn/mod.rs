@@ -53,7 +53,7 @@ impl<S: Surface> Turning<S> {
             self.flush_mesh();
             self.start_commit();
             self.start_queries();
-            self.flush_sockets()?;
+            self.flush_sockets();
             if self.is_finished() {
                 return self.finish().await;
             }

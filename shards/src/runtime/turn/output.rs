@@ -1,8 +1,9 @@
 //! The second half of a turn: batches for other shards, and one write for each connection that has
 //! something to send.
 
-use super::{TurnError, Turning};
+use super::Turning;
 use crate::connection::Surface;
+use crate::runtime::sockets::Written;
 use crate::shard::Ended;
 use crate::types::ConnectionId;
 use rustix::fd::OwnedFd;
@@ -17,8 +18,8 @@ const LINGERING_MAX: usize = 4096;
 #[derive(Default)]
 pub struct Outlet {
     dirty: Vec<ConnectionId>,
-    /// Of those, what was written; `None` when the connection is broken.
-    written: Vec<(ConnectionId, Option<usize>)>,
+    /// What was written to those.
+    written: Vec<Written>,
     ended: Vec<Ended>,
     /// Each with the seconds it has left.
     lingering: Vec<(OwnedFd, u8)>,
@@ -42,10 +43,10 @@ impl<S: Surface> Turning<S> {
     }
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
-    pub(super) fn flush_sockets(&mut self) -> Result<(), TurnError> {
+    pub(super) fn flush_sockets(&mut self) {
         let Outlet { dirty, written, ended, lingering } = &mut self.outlet;
         self.shard.take_dirty(dirty);
-        self.sockets.write_each(dirty, |id| self.shard.outbox(id), written).map_err(TurnError::Sockets)?;
+        self.sockets.write_each(dirty, |id| self.shard.outbox(id), written);
         dirty.clear();
         for (id, count) in written.drain(..) {
             match count {
@@ -63,7 +64,6 @@ impl<S: Surface> Turning<S> {
                 lingering.push((descriptor, LINGER_SECONDS));
             }
         }
-        Ok(())
     }
 }
 

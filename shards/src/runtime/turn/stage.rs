@@ -41,6 +41,7 @@ impl<S: Surface> Turning<S> {
         self.shard.tick();
         // Not longer than this are files kept open that retention has removed.
         self.rest.has_chores |= self.lookups.reader.close_files();
+        self.inlet.has_warned_of_descriptors = false;
         self.commits.tick();
         if self.stage.phase == Phase::Closing {
             self.stage.closing_ticks += 1;

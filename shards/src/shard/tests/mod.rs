@@ -1,6 +1,10 @@
 //! Shards together, without I/O: a world of two or three, whose disk and mesh the test moves.
 
+mod clocks;
+mod disk;
 mod failing;
+mod outboxes;
 mod promises;
+mod residence;
 mod words;
 mod world;

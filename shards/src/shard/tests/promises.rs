@@ -1,9 +1,7 @@
 //! What shards promise together.
 
 use super::world::{World, settings};
-use crate::log::FoundPage;
-use crate::room::{Kind, Recent, Room};
-use crate::types::{RoomKey, RoomName, Seq};
+use crate::types::RoomKey;
 
 #[test]
 fn nobody_sees_a_message_before_it_is_committed() {
@@ -239,26 +237,6 @@ fn requests_that_do_not_fit_the_open_batch_wait_for_the_disk_and_keep_their_orde
     assert_eq!(seen.len(), expected.len());
     assert!(seen.iter().zip(&expected).all(|(line, start)| line.contains(start)));
     assert!(world.shards[0].accepts_input());
-}
-
-#[test]
-fn a_room_that_is_on_disk_only_is_entered_once_its_messages_are_read() {
-    let mut world = World::new(&settings(1));
-    let name = RoomName::parse("old").expect("a room name");
-    world.shards[0].restore_room(Room::restore(name, Kind::Channel, Seq(100), Recent::default()));
-    let clients = [world.connect(0), world.connect(0)];
-    for (client, user) in clients.into_iter().zip(["alice", "bob"]) {
-        world.send(client, &format!("name {user}\njoin old\nsay hi\n"));
-        assert_eq!(world.lines(client).last(), Some(&format!("you are {user}")), "the disk is read first");
-    }
-    let (lookup, _) = world.shards[0].next_query().expect("one lookup for both");
-    assert!(world.shards[0].next_query().is_none());
-    world.shards[0].query_done(lookup, Ok(FoundPage::default()));
-    world.run();
-    assert_eq!(
-        world.lines(clients[0]),
-        ["you joined old []", "bob joined", "#101 alice: hi", "#102 bob: hi"]
-    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `bye`, one a line. Everything told comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `times`, `bye`, one a line. Everything told comes back as a line.
 
 use crate::connection::{CloseReason, Link, Style, Surface};
 use crate::types::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
@@ -11,6 +11,7 @@ pub struct Words;
 #[derive(Default)]
 pub struct Session {
     is_waiting: bool,
+    shows_times: bool,
 }
 
 impl Surface for Words {
@@ -44,7 +45,9 @@ impl Surface for Words {
             Reply::NotSaid(Refusal::NotStored { reason }) => format!("not stored: {reason}"),
             Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => format!("draft {draft} is #{seq}"),
             Reply::History(page) => {
-                let history: Vec<String> = page.messages.iter().map(|m| said(m)).collect();
+                let time =
+                    |m: &Message| if session.shows_times { format!("{} ", m.time.0) } else { String::new() };
+                let history: Vec<String> = page.messages.iter().map(|m| time(m) + &said(m)).collect();
                 format!("history [{}]", history.join(", "))
             }
             Reply::Joined(joined) => {
@@ -120,6 +123,7 @@ impl Words {
                 let to = UserName::parse(to).expect("tests send names");
                 link.request(Request::Whisper { session: sender, from, to, draft: None, text: text(said) });
             }
+            ("times", Some(_)) => session.shows_times = true,
             ("bye", _) => link.close(CloseReason::Quit),
             other => panic!("tests send words that are known: {other:?}"),
         }

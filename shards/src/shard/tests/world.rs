@@ -1,11 +1,12 @@
 //! A few shards, and a test that decides when disks and channels move.
 
+use super::disk::{Disk, SEGMENT_BYTES};
 use super::words::Words;
 use crate::connection::FloodLimit;
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
-use crate::shard::{Archive, Ended, Settings, Shard, Storage};
+use crate::shard::{Archive, Ended, Settings, Shard, Storage, Stored};
 use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use crate::user::UserLimits;
 use hashbrown::HashMap;
@@ -28,6 +29,7 @@ pub fn settings(shard_count: u16) -> Settings {
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         outbox_bytes_max: 4096,
+        outbox_total_bytes_max: 1 << 20,
         login: Duration::from_secs(60),
     }
 }
@@ -50,7 +52,11 @@ pub struct World {
     pub blocked: Vec<Client>,
     received: HashMap<Client, String>,
     pub ended: HashMap<Client, bool>,
+    /// The most bytes that waited in the outboxes of a shard before they were written.
+    pub outbox_bytes_peak: usize,
     now: Now,
+    /// Real files, where a test needs them.
+    pub disk: Option<Disk>,
 }
 
 struct Channels<'a> {
@@ -71,21 +77,32 @@ impl Transport for Channels<'_> {
 
 impl World {
     pub fn new(settings: &Settings) -> World {
+        World::on(settings, None)
+    }
+
+    /// On the log that the disk holds.
+    pub fn on(settings: &Settings, disk: Option<Disk>) -> World {
         let count = settings.shard_count;
+        let opened = disk.as_ref().map(Disk::open).unwrap_or_default();
+        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let bytes = if disk.is_some() { SEGMENT_BYTES } else { 1 << 20 };
         let shard = |index| {
-            let log =
-                Appender::new(ShardId(index), SegmentNumber::FIRST, 1 << 20, 1 << 20, Durability::Commit);
-            let archive = Archive::new(ShardId(index), SegmentNumber::FIRST, HashMap::default(), 1 << 20);
-            Shard::new(ShardId(index), Arc::new(settings.clone()), Words, log, archive)
+            let id = ShardId(index);
+            let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
+            let log = Appender::new(id, first, bytes, bytes, Durability::Commit);
+            let archive = Archive::new(id, first, stored.clone(), 1 << 20);
+            Shard::new(id, Arc::new(settings.clone()), Words, log, archive)
         };
         World {
             shards: (0..count).map(shard).collect(),
+            disk,
             channels: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             channel_batches_max: 64,
             disk_moves: true,
             blocked: Vec::new(),
             received: HashMap::new(),
             ended: HashMap::new(),
+            outbox_bytes_peak: 0,
             now: Now::default(),
         }
     }
@@ -138,6 +155,22 @@ impl World {
         }
     }
 
+    /// The wall clock is set to another time; nothing has passed.
+    pub fn set_wall_clock(&mut self, microseconds: i64) {
+        self.now.wall = Timestamp(microseconds);
+        self.run();
+    }
+
+    /// So much passes between one turn and the next: the machine stood still.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.now.monotonic = self.now.monotonic.after(time);
+        for shard in &mut self.shards {
+            shard.begin_turn(self.now);
+            shard.tick();
+        }
+        self.run();
+    }
+
     /// The lines a client was sent since the last call.
     pub fn lines(&mut self, client: Client) -> Vec<String> {
         let received = self.received.insert(client, String::new()).unwrap_or_default();
@@ -170,7 +203,9 @@ impl World {
             let to = &mut self.channels[index];
             let mut channels = Channels { to, batches_max: self.channel_batches_max };
             has_moved |= shard.flush_mesh(&mut channels).entries > 0;
-            if self.disk_moves
+            if let Some(disk) = &mut self.disk {
+                has_moved |= disk.serve(shard, self.disk_moves);
+            } else if self.disk_moves
                 && let Some(batch) = shard.log.take_batch()
             {
                 shard.committed(batch);
@@ -183,6 +218,7 @@ impl World {
 
     fn flush(&mut self, index: usize) -> bool {
         let shard = &mut self.shards[index];
+        self.outbox_bytes_peak = self.outbox_bytes_peak.max(shard.outboxes.waiting_bytes());
         let mut dirty = Vec::new();
         shard.take_dirty(&mut dirty);
         let mut has_moved = false;

@@ -1,10 +1,14 @@
-//! A page of a room's stored messages, at any depth.
+//! Finding rooms, and pages of their stored messages at any depth.
 
 mod chain;
 mod frame;
 mod messages;
+mod outcome;
 mod page;
 mod pieces;
 mod range;
+mod room;
 
+pub use outcome::{QueryOutcome, StoredQuery};
 pub use page::{FoundPage, OpenRun, PageQuery};
+pub use room::RoomQuery;

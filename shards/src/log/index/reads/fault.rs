@@ -1,5 +1,6 @@
 //! Why stored messages cannot be shown.
 
+use super::request::StoredFile;
 use crate::log::format::{RecordError, SegmentNumber};
 use crate::types::{Seq, ShardId};
 
@@ -28,7 +29,7 @@ pub enum QueryFault {
     },
     /// A snapshot is missing or not what was written. Make it again from the indexes.
     #[error(
-        "the snapshot of shard {directory} is missing or damaged at byte {offset_bytes}; it is made again at the next start"
+        "the snapshot of shard {directory} is missing or damaged at byte {offset_bytes}; it is made again from the indexes"
     )]
     SnapshotDamaged {
         /// Whose directory.
@@ -62,4 +63,18 @@ pub enum QueryFault {
         /// The last.
         last: Seq,
     },
+}
+
+impl QueryFault {
+    /// The file that can be made again from others, so that the query can be asked again.
+    pub fn mendable(&self) -> Option<(ShardId, StoredFile)> {
+        match self {
+            QueryFault::IndexMissing { directory, segment }
+            | QueryFault::IndexDamaged { directory, segment, .. } => {
+                Some((*directory, StoredFile::Index(*segment)))
+            }
+            QueryFault::SnapshotDamaged { directory, .. } => Some((*directory, StoredFile::Snapshot)),
+            _ => None,
+        }
+    }
 }

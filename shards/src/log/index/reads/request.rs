@@ -13,6 +13,10 @@ pub enum StoredFile {
     Index(SegmentNumber),
     /// The snapshot.
     Snapshot,
+    /// The snapshot that is there now, opened anew, from its end: `offset_bytes` is 0, and the last
+    /// `bytes` are read. Reads of [`StoredFile::Snapshot`] that follow are of the same file, unless
+    /// it was replaced again meanwhile.
+    SnapshotEnd,
 }
 
 /// Bytes that are needed to go on.

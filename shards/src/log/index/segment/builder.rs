@@ -132,6 +132,11 @@ impl IndexBuilder {
         self.rooms.get(&key).map(|open| (open.first, &open.positions[..]))
     }
 
+    /// The name of a room that has messages here.
+    pub fn room_name(&self, key: RoomKey) -> Option<&RoomName> {
+        self.rooms.get(&key).map(|open| &open.name)
+    }
+
     /// The rooms, with the number of each one's first message here, in no order.
     pub fn rooms(&self) -> impl ExactSizeIterator<Item = (&RoomName, Seq)> {
         self.rooms.values().map(|open| (&open.name, open.first))

@@ -3,8 +3,8 @@
 
 use crate::log::format::SegmentNumber;
 use crate::log::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, Identity, Kind, field};
-use crate::log::index::reads::{ReadRequest, StoredFile};
-use crate::types::ShardId;
+use crate::log::index::reads::{Answer, ReadRequest, StoredFile};
+use crate::types::{RoomKey, ShardId};
 use std::io;
 
 /// The file of a snapshot, in its directory.
@@ -19,7 +19,8 @@ const CHECKSUM_AT: usize = SNAPSHOT_BLOCK_BYTES - 4;
 pub struct SnapshotScope {
     /// Whose directory.
     pub directory: ShardId,
-    /// How many shards there were: it holds the rooms whose home this shard was among so many.
+    /// How many shards there were while all of it was written: then it holds the rooms whose home
+    /// this shard was among so many. 0 when that has changed, or is not known.
     pub shard_count: u16,
     /// The last segment of the directory whose rooms are in it.
     pub covers: SegmentNumber,
@@ -66,6 +67,19 @@ pub enum Side {
 }
 
 impl SnapshotScope {
+    /// Whether a room of this key may be in it. It holds the messages of its own directory only,
+    /// and those are of rooms at home there, as long as the number of shards never changed.
+    pub fn may_hold(&self, key: RoomKey) -> bool {
+        self.shard_count == 0 || key.home(self.shard_count) == self.directory
+    }
+
+    /// Reads the end of a snapshot that tells what this one tells, or more.
+    pub(in crate::log::index) fn at_least(&self, end: &Answer<'_>) -> Option<SnapshotInfo> {
+        let Answer::Bytes(end) = end else { return None };
+        let info = SnapshotInfo::decode(end, self.directory).ok()?;
+        (info.scope.covers >= self.covers).then_some(info)
+    }
+
     pub(super) fn identity(&self) -> Identity {
         Identity { kind: Kind::Snapshot, directory: self.directory, number: self.covers.0 }
     }

@@ -3,17 +3,17 @@
 use super::block::SnapshotInfo;
 use super::room::SnapshotRoom;
 use crate::log::index::key::key_bits;
-use crate::log::index::link::RoomTail;
 use crate::log::index::reads::{Answer, BucketLookup, QueryFault, Step, StoredFile};
 use crate::types::{RoomName, ShardId};
 
-/// Finds a room's tail with two small reads; `None` when the snapshot has no such room.
+/// Finds a room with two small reads; `None` when the snapshot has no such room. What is found has
+/// the room's key: whether it has its name, the caller sees.
 #[derive(Debug)]
 pub struct SnapshotLookup {
     directory: ShardId,
     key: u64,
     lookup: BucketLookup,
-    result: Option<Result<Option<RoomTail>, QueryFault>>,
+    result: Option<Result<Option<SnapshotRoom>, QueryFault>>,
 }
 
 impl SnapshotLookup {
@@ -26,7 +26,7 @@ impl SnapshotLookup {
     }
 
     /// What is needed next.
-    pub fn step(&mut self) -> Step<Option<RoomTail>> {
+    pub fn step(&mut self) -> Step<Option<SnapshotRoom>> {
         match self.result.take() {
             Some(result) => Step::Done(result),
             None => Step::Read(vec![self.lookup.request()]),
@@ -51,10 +51,7 @@ impl SnapshotLookup {
         self.result = match read {
             None => Some(Err(QueryFault::SnapshotDamaged { directory: self.directory, offset_bytes })),
             Some(None) => None,
-            Some(Some(rooms)) => {
-                let room = rooms.into_iter().find(|room| room.key == self.key);
-                Some(Ok(room.map(|room| room.tail)))
-            }
+            Some(Some(rooms)) => Some(Ok(rooms.into_iter().find(|room| room.key == self.key))),
         };
     }
 }

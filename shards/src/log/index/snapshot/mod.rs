@@ -13,4 +13,4 @@ pub use lookup::SnapshotLookup;
 pub use merge::merge_snapshots;
 pub use reader::SnapshotReader;
 pub use room::SnapshotRoom;
-pub use writer::{SnapshotWriter, write_snapshot};
+pub use writer::SnapshotWriter;

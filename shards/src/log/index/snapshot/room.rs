@@ -24,6 +24,11 @@ impl SnapshotRoom {
         SnapshotRoom { key: key_bits(name.key()), name: name.as_str().into(), tail }
     }
 
+    /// The number of its key: what snapshots are sorted by.
+    pub fn key_bits(&self) -> u64 {
+        self.key
+    }
+
     /// Its name, checked.
     ///
     /// # Errors

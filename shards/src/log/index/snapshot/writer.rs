@@ -14,21 +14,6 @@ pub struct SnapshotWriter<W> {
     info: SnapshotInfo,
 }
 
-/// Writes a snapshot of rooms that are in memory, in any order.
-///
-/// # Errors
-/// What the sink says.
-pub fn write_snapshot<W: Write>(
-    sink: W,
-    scope: SnapshotScope,
-    mut rooms: Vec<SnapshotRoom>,
-) -> io::Result<(W, SnapshotInfo)> {
-    rooms.sort_unstable_by_key(|room| room.key);
-    let mut writer = SnapshotWriter::new(sink, scope, rooms.len() as u64)?;
-    rooms.iter().try_for_each(|room| writer.push(room))?;
-    writer.finish()
-}
-
 impl<W: Write> SnapshotWriter<W> {
     /// Begins one for about `rooms_expected` rooms: a wrong guess costs speed, nothing else.
     ///

@@ -34,7 +34,7 @@ fn looked_up(
     bytes: &[u8],
     info: &SnapshotInfo,
     room: &RoomName,
-) -> (Result<Option<RoomTail>, QueryFault>, usize) {
+) -> (Result<Option<SnapshotRoom>, QueryFault>, usize) {
     let mut lookup = SnapshotLookup::new(info, room);
     let mut reads = 0;
     loop {
@@ -78,8 +78,8 @@ fn every_room_is_found_with_two_reads() {
         assert_eq!(SnapshotInfo::decode(end_of(&bytes), DIRECTORY).expect("a snapshot"), info);
         assert_eq!(read(&bytes).expect("a snapshot"), tails.values().cloned().collect::<Vec<_>>());
         for room in world.model.keys() {
-            let tail = world.tails[&name(room).key()].clone();
-            assert_eq!(looked_up(&bytes, &info, &name(room)), (Ok(Some(tail)), 2));
+            let found = tails[&name(room).key()].clone();
+            assert_eq!(looked_up(&bytes, &info, &name(room)), (Ok(Some(found)), 2));
         }
         assert_eq!(looked_up(&bytes, &info, &name("never-said")).0, Ok(None));
     }
@@ -131,7 +131,7 @@ fn a_flipped_byte_is_found_or_does_not_matter() {
         assert!(old.and_then(|old| merge_snapshots(old, std::iter::empty(), writer)).is_err());
         for room in world.model.keys() {
             match looked_up(&damaged, &info, &name(room)).0 {
-                Ok(tail) => assert_eq!(tail.as_ref(), world.tails.get(&name(room).key()), "byte {at}"),
+                Ok(found) => assert_eq!(found.as_ref(), tails.get(&name(room).key()), "byte {at}"),
                 Err(fault) => assert!(matches!(fault, QueryFault::SnapshotDamaged { .. })),
             }
         }

@@ -5,7 +5,7 @@ use crate::log::append::{Appender, Durability};
 use crate::log::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
 use crate::log::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
 use crate::log::testing::message;
-use crate::log::{StdFiles, read::open_log};
+use crate::log::{OpenedLog, SnapshotReader, SnapshotRoom, StdFiles, read::open_log, remake_snapshot};
 use crate::types::{Page, RoomName};
 use std::fs;
 use std::path::Path;
@@ -54,9 +54,23 @@ fn start_segment(directory: &Path, segment: SegmentNumber) -> Vec<u8> {
     bytes
 }
 
-fn page(data: &Path, tails: &Tails, room: &str, page: Page) -> Vec<u64> {
+/// What the snapshot of the directory says of all rooms.
+fn snapshot(files: &StdFiles) -> HashMap<RoomKey, RoomTail> {
+    let source = files.open_snapshot(ShardId(0)).expect("a file").expect("a snapshot");
+    let rooms = SnapshotReader::new(source, ShardId(0)).expect("a snapshot");
+    let room = |room: SnapshotRoom| (room.room_name().expect("a name").key(), room.tail);
+    rooms.map(|found| room(found.expect("a whole snapshot"))).collect()
+}
+
+fn heads(files: &StdFiles) -> Vec<(RoomKey, u64)> {
+    let mut heads: Vec<_> = snapshot(files).into_iter().map(|(key, tail)| (key, tail.head.0)).collect();
+    heads.sort();
+    heads
+}
+
+fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page) -> Vec<u64> {
     let room = RoomName::parse(room).expect("a room name");
-    let tail = &tails.rooms[&room.key()];
+    let tail = &tails[&room.key()];
     let mut query = PageQuery::new(&room, page, tail.head, Some(tail), &[]);
     loop {
         let requests = match query.step() {
@@ -71,7 +85,7 @@ fn page(data: &Path, tails: &Tails, room: &str, page: Page) -> Vec<u64> {
             let name = match request.file {
                 StoredFile::Segment(segment) => file_name(segment),
                 StoredFile::Index(segment) => index_file_name(segment),
-                StoredFile::Snapshot => unreachable!("a page needs no snapshot"),
+                StoredFile::Snapshot | StoredFile::SnapshotEnd => unreachable!("a page needs no snapshot"),
             };
             let bytes = fs::read(directory.join(name)).ok()?;
             let part = bytes.iter().skip(request.offset_bytes as usize).take(request.bytes);
@@ -90,14 +104,15 @@ fn a_log_without_any_index_gets_them_and_every_page_is_found() {
     let segments = write_log(data.path(), 1_500);
     assert!(segments.len() > 3);
     let files = StdFiles::new(data.path());
-    let tails = open_log(&files, 1, 10).expect("a log").1;
-    assert_eq!(tails.rebuilt.len(), segments.len());
+    let opened = open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
+    assert_eq!((opened.rebuilt.len(), opened.rooms), (segments.len(), 2));
     assert_eq!(page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 }).len(), 500);
     let middle = page(data.path(), &tails, "r1", Page::Before { seq: Seq(400), count: 50 });
     assert_eq!(middle, (350..400).collect::<Vec<_>>());
-    let again = open_log(&files, 1, 10).expect("a log").1;
+    let again = open_log(&files, 1).expect("a log");
     assert!(again.rebuilt.is_empty(), "{:?}", again.rebuilt);
-    assert_eq!(again.rooms, tails.rooms);
+    assert_eq!(snapshot(&files), tails);
 }
 
 #[test]
@@ -108,13 +123,8 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 3_000);
     let files = StdFiles::new(data.path());
-    let heads = |recovered: super::super::Recovered| {
-        let mut heads: Vec<(String, u64)> =
-            recovered.rooms.iter().map(|room| (room.name.to_string(), room.head.0)).collect();
-        heads.sort();
-        heads
-    };
-    let before = heads(open_log(&files, 1, 10).expect("a log").0);
+    open_log(&files, 1).expect("a log");
+    let before = heads(&files);
     let now = SystemTime::now();
     for (age, segment) in segments.iter().rev().enumerate() {
         let file = fs::File::options().write(true).open(files.path(ShardId(0), *segment)).expect("a segment");
@@ -124,8 +134,9 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     let by_age = Retention { age_max: Some(DAY * 5 / 2), bytes_max: None };
     retain(&files, &by_age, now, &mut |removed| gone.push(removed.segment)).expect("removed");
     assert_eq!(gone, segments[..segments.len() - 3]);
-    let (recovered, tails) = open_log(&files, 1, 10).expect("a log that begins late");
-    assert_eq!(heads(recovered), before);
+    open_log(&files, 1).expect("a log that begins late");
+    let tails = snapshot(&files);
+    assert_eq!(heads(&files), before);
     let oldest = page(data.path(), &tails, "r1", Page::After { seq: Seq(0), count: 500 });
     assert!(oldest.is_empty(), "the first have expired");
     let newest = page(data.path(), &tails, "r1", Page::Last { count: 20 });
@@ -135,7 +146,27 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     retain(&files, &none, now + DAY, &mut |_| ()).expect("removed");
     let left = files.segments(ShardId(0)).expect("a directory");
     assert_eq!(left, [*segments.last().expect("a segment")], "the newest stays: numbers go on from it");
-    assert_eq!(heads(open_log(&files, 1, 10).expect("a log").0), before);
+    open_log(&files, 1).expect("a log");
+    assert_eq!(heads(&files), before);
+}
+
+/// The age of a segment is what the wall clock makes of it.
+#[test]
+fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_the_newest() {
+    use super::super::{Retention, retain};
+    use std::time::{Duration, SystemTime};
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let by_age = Retention { age_max: Some(Duration::from_secs(3_600)), bytes_max: None };
+    let now = SystemTime::now();
+    retain(&files, &by_age, now - YEAR, &mut |gone| panic!("{gone:?}")).expect("nothing to remove");
+    assert_eq!(files.segments(ShardId(0)).expect("a directory"), segments);
+    retain(&files, &by_age, now + YEAR, &mut |_| ()).expect("removed");
+    let left = files.segments(ShardId(0)).expect("a directory");
+    assert_eq!(left, [*segments.last().expect("a segment")]);
 }
 
 #[test]
@@ -143,7 +174,8 @@ fn an_index_made_again_alone_links_to_earlier_ones_that_were_missing_too() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 1_500);
     let files = StdFiles::new(data.path());
-    let tails = open_log(&files, 1, 10).expect("a log").1;
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
     let index = |segment: &SegmentNumber| {
         data.path().join(directory_name(ShardId(0))).join(index_file_name(*segment))
     };
@@ -156,33 +188,62 @@ fn an_index_made_again_alone_links_to_earlier_ones_that_were_missing_too() {
 }
 
 #[test]
-fn a_snapshot_tells_what_its_indexes_told_and_is_believed_only_whole() {
+fn a_snapshot_stands_for_its_indexes_and_is_made_again_when_it_is_damaged() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 1_500);
     let files = StdFiles::new(data.path());
-    let (recovered, tails) = open_log(&files, 1, 10).expect("a log");
-    renew_snapshot(&files, ShardId(0)).expect("a snapshot");
+    let first = open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
     let directory = data.path().join(directory_name(ShardId(0)));
-    let snapshot = directory.join(crate::log::SNAPSHOT_FILE_NAME);
-    let bytes = fs::read(&snapshot).expect("a snapshot");
+    let index = |segment: &SegmentNumber| directory.join(index_file_name(*segment));
+    let path = directory.join(crate::log::SNAPSHOT_FILE_NAME);
+    let bytes = fs::read(&path).expect("a snapshot");
+    let aside: Vec<Vec<u8>> =
+        segments.iter().map(|segment| fs::read(index(segment)).expect("an index")).collect();
     for segment in &segments {
-        fs::remove_file(directory.join(index_file_name(*segment))).expect("a loss");
+        fs::remove_file(index(segment)).expect("a loss");
     }
-    let (by_snapshot, found) = open_log(&files, 1, 10).expect("a log");
-    assert_eq!(found.rooms, tails.rooms);
-    assert!(found.rebuilt.is_empty(), "no index was needed");
-    let heads = |recovered: &super::super::Recovered| {
-        let mut heads: Vec<(String, u64)> =
-            recovered.rooms.iter().map(|room| (room.name.to_string(), room.head.0)).collect();
-        heads.sort();
-        heads
-    };
-    assert_eq!(heads(&by_snapshot), heads(&recovered));
-    for place in 0..bytes.len() {
+    let OpenedLog { rebuilt, snapshots, next_segments, .. } = open_log(&files, 1).expect("a log");
+    assert!(rebuilt.is_empty(), "no index was needed");
+    assert_eq!((snapshots, next_segments), (first.snapshots.clone(), first.next_segments));
+    for (segment, bytes) in segments.iter().zip(&aside) {
+        fs::write(index(segment), bytes).expect("an index");
+    }
+    for place in (0..bytes.len()).step_by(7) {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1;
-        fs::write(&snapshot, damaged).expect("damage");
-        assert!(read_snapshot(&files, ShardId(0)).expect("a file").is_none(), "byte {place}");
+        fs::write(&path, damaged).expect("damage");
+        // A start that needs nothing of it looks at its end only; who asks for a room looks further.
+        let opened = open_log(&files, 1).expect("a log");
+        assert_eq!(opened.snapshots, first.snapshots, "byte {place}");
+        remake_snapshot(&files, ShardId(0), false).expect("a snapshot");
+        assert_eq!(snapshot(&files), tails, "byte {place}");
+    }
+}
+
+#[test]
+fn a_start_with_segments_behind_a_damaged_snapshot_reads_the_indexes_instead() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
+    let directory = data.path().join(directory_name(ShardId(0)));
+    let path = directory.join(crate::log::SNAPSHOT_FILE_NAME);
+    // One that covers all but the last segment: the last is put aside while it is written.
+    let last = segments[segments.len() - 1];
+    let aside = directory.join("aside");
+    fs::rename(files.path(ShardId(0), last), &aside).expect("put aside");
+    fs::remove_file(&path).expect("a loss");
+    open_log(&files, 1).expect("a log");
+    fs::rename(&aside, files.path(ShardId(0), last)).expect("put back");
+    let short = fs::read(&path).expect("a snapshot");
+    for place in (0..short.len()).step_by(7) {
+        let mut damaged = short.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, damaged).expect("damage");
+        open_log(&files, 1).expect("a log");
+        assert_eq!(snapshot(&files), tails, "byte {place}");
     }
 }
 
@@ -191,7 +252,8 @@ fn an_index_that_is_missing_or_damaged_is_made_again_as_it_was() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 1_500);
     let files = StdFiles::new(data.path());
-    let tails = open_log(&files, 1, 10).expect("a log").1;
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
     let index =
         |segment: SegmentNumber| data.path().join(directory_name(ShardId(0))).join(index_file_name(segment));
     let middle = index(segments[2]);
@@ -200,9 +262,13 @@ fn an_index_that_is_missing_or_damaged_is_made_again_as_it_was() {
     damaged[before.len() / 2] ^= 1;
     fs::write(&middle, damaged).expect("damage");
     fs::remove_file(index(segments[0])).expect("a loss");
-    let again = open_log(&files, 1, 10).expect("a log").1;
+    fs::remove_file(
+        files.path(ShardId(0), SegmentNumber::FIRST).with_file_name(crate::log::SNAPSHOT_FILE_NAME),
+    )
+    .expect("a loss");
+    let again = open_log(&files, 1).expect("a log");
     assert_eq!(again.rebuilt.len(), 2);
-    assert_eq!(again.rooms, tails.rooms);
+    assert_eq!(snapshot(&files), tails);
     assert_eq!(fs::read(&middle).expect("an index"), before);
     fs::remove_file(&middle).expect("a loss");
     rebuild_index(&files, ShardId(0), segments[2]).expect("an index");

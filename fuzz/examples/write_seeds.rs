@@ -1,0 +1,132 @@
+//! Writes the seeds that a fuzzer would take long to find: `cargo run --example write_seeds`.
+
+use madang_shards::log::{
+    Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
+    SnapshotScope, write_snapshot,
+};
+use madang_shards::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use std::fs;
+use std::path::Path;
+
+const SHARD: ShardId = ShardId(0);
+/// What stands before the frame's payload.
+const FRAME_HEADER_BYTES: usize = 16;
+
+fn main() {
+    let (frames, index, snapshot) = log(40, &["general", "r1", "alice&bob", "마당"]);
+    let (few_frames, few_index, few_snapshot) = log(3, &["general"]);
+    write("record", "message", &few_frames[FRAME_HEADER_BYTES..][..payload_bytes(&few_frames)]);
+    for (name, frames, index, snapshot) in
+        [("many", frames, index, snapshot), ("few", few_frames.clone(), few_index, few_snapshot)]
+    {
+        write("frame", name, &behind_length(0, &frames, &[]));
+        write("segment", name, &behind_length(frames.len(), &frames, &few_frames));
+        let segment = [&[0; HEADER_BYTES][..], &frames].concat();
+        write("index", name, &behind_length(index.len(), &index, &segment));
+        write("snapshot", name, &snapshot);
+    }
+    texts();
+}
+
+fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let size = SEGMENT_BYTES_MIN;
+    let mut appender = Appender::new(SHARD, SegmentNumber::FIRST, size, size, Durability::Commit);
+    let mut builder = IndexBuilder::new(SHARD, SegmentNumber::FIRST);
+    let mut frames = Vec::new();
+    let mut heads = vec![0; rooms.len()];
+    for number in 0..messages {
+        let at = (number % 7) as usize % rooms.len();
+        heads[at] += 1;
+        let message = Message {
+            room: RoomName::from_log(rooms[at]).expect("a room name"),
+            seq: Seq(heads[at]),
+            time: Timestamp(1_795_176_191_000_000 + number as i64),
+            author: UserName::parse("bob").expect("a user name"),
+            draft: DraftId::parse("7f3a").filter(|_| number % 3 == 0),
+            text: Text::sanitise("hello, 마당").expect("a text"),
+        };
+        appender.append(&message);
+        if number % 4 == 3 || number + 1 == messages {
+            let batch = appender.take_batch().expect("messages wait");
+            frames.extend_from_slice(&batch.bytes);
+            appender.committed(batch);
+        }
+    }
+    let end = (HEADER_BYTES + frames.len()) as u64;
+    if let Some(sealed) = appender.finish() {
+        frames.extend_from_slice(&sealed.frame);
+    }
+    // The places of the messages, read back from the frames.
+    let (mut at, mut number) = (0, 0);
+    let mut heads = vec![0; rooms.len()];
+    while number < messages {
+        let bytes = FRAME_HEADER_BYTES + payload_bytes(&frames[at..]).next_multiple_of(16);
+        let room = (number % 7) as usize % rooms.len();
+        heads[room] += 1;
+        let name = RoomName::from_log(rooms[room]).expect("a room name");
+        let position = madang_shards::log::FramePosition::new((HEADER_BYTES + at) as u64, bytes as u64);
+        builder.push(&name, Seq(heads[room]), position);
+        (at, number) = (at + bytes, number + 1);
+    }
+    let sealed = builder.seal(end, |_| None).expect("a segment without a history");
+    let known = sealed.tails().map(|(room, tail)| SnapshotRoom::new(room, tail)).collect();
+    let scope = SnapshotScope { directory: SHARD, shard_count: 1, covers: SegmentNumber::FIRST };
+    let (snapshot, _) = write_snapshot(Vec::new(), scope, known).expect("memory takes all");
+    (frames, sealed.encode(), snapshot)
+}
+
+fn payload_bytes(frame: &[u8]) -> usize {
+    u32::from_le_bytes(*frame.first_chunk().expect("a frame")) as usize
+}
+
+fn behind_length(length: usize, one: &[u8], other: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(length).expect("a short seed");
+    [&length.to_le_bytes(), one, other].concat()
+}
+
+fn texts() {
+    let talk = "\u{ff}\u{10}alice\n/channel r1\n/send 7f3a hi\n/history 5 before #9\r\n/msg bob hi\n//x\n";
+    write("line", "talk", talk.as_bytes());
+    write("line", "telnet", b"\x08\x03\xff\xfb\x1f\xff\xfd\x06he\xff\xfa\x18\0xt\xff\xf0llo\r\0\xff\xf4");
+    write("telnet", "negotiation", b"\xff\xfb\x1f\xff\xfd\x06\xff\xfa\x18\0xt\xff\xf0\xff\xff\xff\xf6\xff\xf4");
+    for (name, text) in [
+        ("latin", "alice\nAlice"),
+        ("look-alike", "раypal\npaypal"),
+        ("korean", "마당\n마당"),
+        ("wide", "ａｌｉｃｅ\nalice"),
+        ("text", "clear\u{1b}[2J\u{202e}\u{200b}e\u{301}"),
+        ("direct", "alice&bob\nbob"),
+    ] {
+        write("names", name, text.as_bytes());
+    }
+    let file = "[limits]\nburst = 80\noutbox_bytes_max = 65_536\n[rooms]\nlobby = \"hall\"\n[log]\n\
+                durability = \"interval:50ms\"\n[shards]\ncount = \"auto\"\n[listen]\nline = \"[::]:0\"\n";
+    write("config", "file", file.as_bytes());
+    write("config", "overrides", b"limits.burst=80\nrooms.lobby=hall\nshards.count=0x10\nlimit.burst=1");
+    let mut script = Vec::new();
+    for (peer, name) in [(0, "alice"), (1, "bob")] {
+        say(&mut script, peer, &format!("{name}\n"));
+        say(&mut script, peer, "/channel r1\n");
+    }
+    say(&mut script, 0, "hello\n/send 7f3a hi\n/send 7f3a hi\n/msg bob psst\n");
+    say(&mut script, 1, "/away lunch\n/nick bobby\n/who\n/rooms r\n/whois alice\n/history 5\n");
+    script.push(6);
+    say(&mut script, 0, "not stored\n");
+    script.extend([6, 3 | 1 << 3, 4, 5, 7 | 1 << 3]);
+    say(&mut script, 2, "\u{1}\u{2}");
+    write("conversation", "talk", &script);
+    let mut help = Vec::new();
+    (0..4).for_each(|_| say(&mut help, 2, &"/help\n".repeat(40)));
+    write("conversation", "help", &help);
+}
+
+fn say(script: &mut Vec<u8>, peer: u8, words: &str) {
+    script.extend([peer << 3, u8::try_from(words.len()).expect("a short line")]);
+    script.extend_from_slice(words.as_bytes());
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&directory).expect("create the corpus");
+    fs::write(directory.join(format!("seed-{name}")), bytes).expect("write a seed");
+}

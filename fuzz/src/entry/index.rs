@@ -1,0 +1,67 @@
+//! The index of a segment, and the queries that follow it.
+
+use super::mending;
+use madang_shards::log::{
+    Answer, PageQuery, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile,
+};
+use madang_shards::types::{Page, RoomName, Seq, ShardId};
+
+const DIRECTORY: ShardId = ShardId(0);
+const SEGMENT: SegmentNumber = SegmentNumber(1);
+/// More reads one after another than any query needs.
+const ROUNDS_MAX: usize = 200;
+
+/// An index, and the segment it tells of; the first two bytes say how long the index is.
+pub fn index(bytes: &[u8]) {
+    let [low, high, both @ ..] = bytes else { return };
+    let (index, segment) = both.split_at(both.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
+    let (mut index, mut segment) = (index.to_vec(), segment.to_vec());
+    mending::index(&mut index, DIRECTORY.0, SEGMENT.0);
+    mending::frames(&mut segment, DIRECTORY.0, SEGMENT.0);
+    let Ok(table) = SegmentTable::decode(&index, DIRECTORY, SEGMENT) else { return };
+    for (room, tail) in table.tails().take(8).flatten() {
+        let head = tail.head;
+        let middle = Seq(head.0 / 2);
+        for page in [
+            Page::Last { count: 20 },
+            Page::Before { seq: middle, count: 5 },
+            Page::After { seq: middle, count: 500 },
+            Page::After { seq: Seq::ZERO, count: 1 },
+            Page::Before { seq: Seq(u64::MAX), count: 500 },
+        ] {
+            ask(&room, page, head, &tail, &index, &segment);
+        }
+    }
+}
+
+fn ask(room: &RoomName, page: Page, head: Seq, tail: &RoomTail, index: &[u8], segment: &[u8]) {
+    let mut query = PageQuery::new(room, page, head, Some(tail), &[]);
+    for _ in 0..ROUNDS_MAX {
+        match query.step() {
+            Step::Done(Ok(found)) => {
+                let numbers: Vec<Seq> = found.messages.iter().map(|message| message.seq).collect();
+                assert!(numbers.is_sorted(), "a page is in order");
+                assert!(numbers.len() <= 500);
+                return;
+            }
+            Step::Done(Err(fault)) => return assert!(!fault.to_string().is_empty()),
+            Step::Read(requests) => {
+                let answers: Vec<Answer<'_>> =
+                    requests.iter().map(|request| answer(request, index, segment)).collect();
+                query.supply(&answers);
+            }
+        }
+    }
+    panic!("a query ends");
+}
+
+fn answer<'a>(request: &ReadRequest, index: &'a [u8], segment: &'a [u8]) -> Answer<'a> {
+    assert!(request.bytes <= 1 << 26, "a read of {} bytes", request.bytes);
+    let file = match request.file {
+        StoredFile::Index(SEGMENT) if request.directory == DIRECTORY => index,
+        StoredFile::Segment(SEGMENT) if request.directory == DIRECTORY => segment,
+        _ => return Answer::NoFile,
+    };
+    let start = usize::try_from(request.offset_bytes).unwrap_or(usize::MAX).min(file.len());
+    Answer::Bytes(&file[start..file.len().min(start.saturating_add(request.bytes))])
+}

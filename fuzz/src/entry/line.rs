@@ -1,0 +1,92 @@
+//! The line codec and the telnet filter.
+
+use crate::line::command::Command;
+use crate::line::decode::telnet::{Filtered, Telnet};
+use crate::line::decode::{Decoder, Token};
+
+const IAC: u8 = 255;
+/// Answers that are given at most once each: two for each option.
+const REFUSALS_MAX: usize = 512;
+
+/// Two bytes say how long lines may be and where the network cuts; the rest is what a peer sends.
+/// How it is cut must make no difference.
+pub fn line(bytes: &[u8]) {
+    let [length, cut, input @ ..] = bytes else { return };
+    let bytes_max = 1 + usize::from(*length) * 16;
+    let whole = tokens(input, bytes_max, input.len().max(1));
+    let in_pieces = tokens(input, bytes_max, 1 + usize::from(*cut));
+    assert_eq!(whole, in_pieces, "lines depend on how the network cuts them");
+    assert_eq!(whole, tokens(input, bytes_max, 1), "lines depend on how the network cuts them");
+}
+
+fn tokens(input: &[u8], bytes_max: usize, piece_bytes: usize) -> Vec<String> {
+    let mut decoder = Decoder::default();
+    let mut found = Vec::new();
+    for piece in input.chunks(piece_bytes) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (taken, token) = decoder.next(rest, bytes_max);
+            assert!(taken <= rest.len() && (taken > 0 || token.is_some()), "a decoder goes on");
+            rest = &rest[taken..];
+            let Some(token) = token else { continue };
+            check(&token, bytes_max);
+            found.push(format!("{token:?}"));
+            if matches!(token, Token::Endless | Token::Leave) {
+                return found;
+            }
+        }
+    }
+    if let Some(token) = decoder.rest(bytes_max) {
+        check(&token, bytes_max);
+        found.push(format!("{token:?}"));
+    }
+    found
+}
+
+fn check(token: &Token<'_>, bytes_max: usize) {
+    match token {
+        Token::Line(line) => {
+            assert!(line.len() <= bytes_max && !line.contains(&b'\n'));
+            if let Ok(line) = std::str::from_utf8(line) {
+                command(line);
+            }
+        }
+        Token::TooLong { bytes } => assert!(*bytes > bytes_max),
+        _ => {}
+    }
+}
+
+/// What is repeated to anybody is free of what steers a terminal.
+fn command(line: &str) {
+    match Command::parse(line) {
+        Ok(Some(Command::Talk { text, .. } | Command::Whisper { text, .. })) => is_clean(text.as_str()),
+        Ok(Some(Command::Rooms(pattern))) => is_clean(&pattern),
+        Ok(Some(Command::Away(Some(text)))) => is_clean(text.as_str()),
+        Ok(_) => {}
+        Err(mistake) => is_clean(&mistake.to_string()),
+    }
+}
+
+/// Fails on characters that no line to a peer may hold.
+pub fn is_clean(text: &str) {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    assert!(!text.chars().any(steers), "{text:?} steers a terminal");
+}
+
+/// What a telnet peer sends.
+pub fn telnet(bytes: &[u8]) {
+    let mut telnet = Telnet::default();
+    let mut refusals = 0;
+    for byte in bytes {
+        match telnet.filter(*byte, 1024) {
+            Filtered::Byte(text) => assert_eq!(text, *byte),
+            Filtered::Answer([iac, _, option]) => {
+                assert_eq!((iac, option), (IAC, *byte));
+                refusals += usize::from(option != 6);
+            }
+            Filtered::Endless => break,
+            Filtered::Nothing | Filtered::AreYouThere | Filtered::Leave => {}
+        }
+    }
+    assert!(refusals <= REFUSALS_MAX, "two ends can answer each other for ever");
+}

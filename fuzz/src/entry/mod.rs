@@ -1,0 +1,35 @@
+//! One function for each parser: any bytes may be given to it, and it panics when a promise is broken.
+
+mod conversation;
+mod index;
+mod line;
+mod mending;
+mod names;
+mod segment;
+mod settings;
+mod snapshot;
+
+pub use conversation::conversation;
+pub use index::index;
+pub use line::{line, telnet};
+pub use names::names;
+pub use segment::{frame, record, segment};
+pub use settings::settings;
+pub use snapshot::snapshot;
+
+/// Takes any bytes.
+pub type Entry = fn(&[u8]);
+
+/// Every entry, by the name of its target and its corpus.
+pub const ENTRIES: [(&str, Entry); 10] = [
+    ("config", settings),
+    ("conversation", conversation),
+    ("frame", frame),
+    ("index", index),
+    ("line", line),
+    ("names", names),
+    ("record", record),
+    ("segment", segment),
+    ("snapshot", snapshot),
+    ("telnet", telnet),
+];

@@ -1,0 +1,115 @@
+//! Segments: their frames, what is archived in them, and what a whole log of them is read as.
+
+use super::mending;
+use madang_shards::log::{
+    Exported, Found, Frame, HEADER_BYTES, MemoryFiles, Place, SEGMENT_BYTES_MIN, Scan, SegmentHeader,
+    SegmentNumber, Selection, StoredMessage, StoredRecord, Verdict, dump, export, plan_repair, recover,
+    statistics, verify,
+};
+use madang_shards::types::ShardId;
+use rkyv::util::AlignedVec;
+
+const PLACE: Place = Place { shard: ShardId(0), segment: SegmentNumber(1) };
+
+/// The payload of a frame: an archived record.
+pub fn record(bytes: &[u8]) {
+    let mut payload: AlignedVec<16> = AlignedVec::new();
+    payload.extend_from_slice(bytes);
+    let frame = Frame { offset_bytes: 64, end_bytes: 80, batch: 1, synced_bytes: 0, payload: &payload };
+    match frame.record() {
+        Some(StoredRecord::Message(message)) => read(message),
+        Some(record) => assert!(!format!("{record:?}").is_empty()),
+        None => {}
+    }
+}
+
+fn read(message: &StoredMessage) {
+    let (room, author) = (message.room_name(), message.author_name());
+    let _ = message.draft_id();
+    if let (Ok(room), Ok(author)) = (room, author)
+        && let Ok(message) = message.to_message(room, author)
+    {
+        super::line::is_clean(message.text.as_str());
+    }
+}
+
+/// The frames of one segment; the first two bytes say where its committed part ends, if not 0.
+pub fn frame(bytes: &[u8]) {
+    let [low, high, frames @ ..] = bytes else { return };
+    let mut file: AlignedVec<16> = AlignedVec::new();
+    file.resize(HEADER_BYTES, 0);
+    file.extend_from_slice(frames);
+    mending::frames(&mut file, PLACE.shard.0, PLACE.segment.0);
+    let limit = usize::from(u16::from_le_bytes([*low, *high])) * 16;
+    let mut scan = Scan::new(&file, PLACE, (limit > 0).then_some(limit));
+    let mut end = HEADER_BYTES;
+    for found in &mut scan {
+        let (from, to) = match found {
+            Found::Message(frame, message) => {
+                read(message);
+                (frame.offset_bytes, frame.end_bytes)
+            }
+            Found::Note(frame, _) => (frame.offset_bytes, frame.end_bytes),
+            Found::Damage { offset_bytes, bytes } => (offset_bytes, offset_bytes + bytes),
+        };
+        assert!(from == end && from < to, "nothing between two finds is passed over");
+        end = to;
+    }
+    let verdict = scan.verdict().expect("a pass that ended has a verdict");
+    if let Verdict::Torn { offset_bytes, bytes, .. } = verdict {
+        assert!(offset_bytes + bytes <= file.len());
+    }
+}
+
+/// A log of two segments; the first two bytes say where the second begins.
+pub fn segment(bytes: &[u8]) {
+    let [low, high, both @ ..] = bytes else { return };
+    let (one, other) = both.split_at(both.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
+    let files = MemoryFiles::default();
+    for (number, frames) in [(1, one), (2, other)] {
+        create(&files, SegmentNumber(number), frames);
+    }
+    let verified = verify(&files, &mut |_| {}).expect("files in memory");
+    let _ = verified.all_faults().map(|fault| fault.to_string()).collect::<Vec<_>>();
+    let _ = statistics(&files, &mut |_| {}).expect("files in memory");
+    let mut exported = 0;
+    let written = export(
+        &files,
+        &Selection::All,
+        &mut |found| {
+            exported += u64::from(matches!(found, Exported::Message(_)));
+            Ok(())
+        },
+        &mut |_| {},
+    );
+    assert_eq!(written.expect("files in memory").records, exported);
+    dump(&files, None, None, &mut |_, _| Ok(())).expect("files in memory").expect("a sink that takes all");
+    let has_faults = verified.all_faults().next().is_some();
+    match recover(&files, 1, 64) {
+        Ok(recovered) => {
+            assert!(!has_faults, "a damaged log is not started on");
+            for room in &recovered.rooms {
+                assert!(room.head.0 > 0);
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    let _ = plan_repair;
+}
+
+fn create(files: &MemoryFiles, segment: SegmentNumber, frames: &[u8]) {
+    let capacity_bytes = SEGMENT_BYTES_MIN;
+    files.create(&SegmentHeader {
+        shard: ShardId(0),
+        shard_count: 1,
+        segment,
+        created_us: 0,
+        capacity_bytes,
+    });
+    files.edit(ShardId(0), segment, |file| {
+        // A short segment reads as a sealed one does, and takes less time than one of full length.
+        file.truncate(HEADER_BYTES);
+        file.extend_from_slice(frames);
+        mending::frames(file, 0, segment.0);
+    });
+}

@@ -1,0 +1,79 @@
+//! Opening a log to go on with it.
+
+use super::recovered::Summary;
+use super::recovery::{Keeps, RecoveryError, recover_by};
+use super::snapshots::renew_snapshot;
+use super::tails::{IndexError, index_scanned};
+use crate::log::files::{FilesError, IndexFiles};
+use crate::log::format::SegmentNumber;
+use crate::log::index::SnapshotScope;
+use crate::types::{RoomKey, RoomName, Seq};
+use hashbrown::HashMap;
+use std::path::PathBuf;
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenLogError {
+    /// It cannot be gone on from.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// Stored messages cannot be found.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A snapshot cannot be written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// A log that can be gone on with. Rooms are not in it: the snapshots tell where each is.
+#[derive(Debug, Default)]
+pub struct OpenedLog {
+    /// The segment that each shard begins with, by shard.
+    pub next_segments: Vec<SegmentNumber>,
+    /// The snapshots of all directories, which together tell of every message there is.
+    pub snapshots: Vec<SnapshotScope>,
+    /// Rooms whose newest messages a repair recorded as lost: their names, and the numbers that
+    /// stay taken.
+    pub lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
+    /// Rooms that ever had a message. A room that moved when the number of shards changed may be
+    /// counted in each of its directories.
+    pub rooms: u64,
+    /// What was read and mended.
+    pub summary: Summary,
+    /// The segments whose index was missing or damaged and was made again.
+    pub rebuilt: Vec<PathBuf>,
+}
+
+/// Opens a log to go on with it. As [`recover`](super::recover), but what snapshots and indexes say
+/// of sealed segments is believed, and those segments are not read: what is damaged in them is found
+/// when it is, and by `verify`. Indexes that are missing or damaged are made again, and snapshots
+/// brought up to date, so that no room need be in memory. Memory is in proportion to the rooms that
+/// messages came to since the last snapshots.
+///
+/// # Errors
+/// [`OpenLogError`] when a file cannot be used, or when the log is damaged.
+pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, OpenLogError> {
+    let keeps = Keeps { messages_max: 0, drafts_max: 0 };
+    let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, keeps)?;
+    index_scanned(files, scanned, &mut tails)?;
+    let mut opened = OpenedLog {
+        next_segments: recovered.next_segments,
+        summary: recovered.summary,
+        rebuilt: tails.rebuilt,
+        ..OpenedLog::default()
+    };
+    for room in recovered.rooms {
+        let stored_head = tails.rooms.get(&room.name.key()).map_or(Seq::ZERO, |tail| tail.head);
+        if room.head > stored_head {
+            opened.lost_heads.insert(room.name.key(), (room.name, room.head));
+        }
+    }
+    drop(tails.rooms);
+    for shard in files.shards()? {
+        if let Some(snapshot) = renew_snapshot(files, shard, true)? {
+            opened.rooms += snapshot.rooms;
+            opened.snapshots.push(snapshot.scope);
+        }
+    }
+    Ok(opened)
+}

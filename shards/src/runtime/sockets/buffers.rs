@@ -1,0 +1,84 @@
+//! The buffers that bytes are received into: one of them is taken only when bytes come, so that a
+//! silent connection has none.
+
+use io_uring::IoUring;
+use io_uring::types::BufRingEntry;
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Buffers of a shard, a power of two, and the bytes of one.
+pub const BUFFERS: u16 = 256;
+pub const BUFFER_BYTES: usize = 4096;
+/// Under which receives name these buffers.
+pub const BUFFER_GROUP: u16 = 0;
+
+/// The buffers, and the ring in which they are offered to the kernel. Never freed: a shard has them
+/// for the life of the process, and receives may still be on their way when it ends.
+pub struct Buffers {
+    entries: NonNull<BufRingEntry>,
+    memory: NonNull<u8>,
+    /// Buffers offered since the start, modulo 2^16.
+    tail: u16,
+}
+
+impl Buffers {
+    /// Offers all buffers to a ring.
+    pub fn register(ring: &IoUring) -> io::Result<Buffers> {
+        let entries = allocate(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
+        let memory = allocate(usize::from(BUFFERS) * BUFFER_BYTES);
+        // SAFETY: the entries are page-aligned, zeroed, as many as told, and never freed.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(
+                entries.as_ptr() as u64,
+                BUFFERS,
+                BUFFER_GROUP,
+                0,
+            )?;
+        }
+        let mut buffers = Buffers { entries, memory, tail: 0 };
+        for buffer in 0..BUFFERS {
+            buffers.offer(buffer);
+        }
+        Ok(buffers)
+    }
+
+    /// What the kernel has put into a buffer. To be asked only before the buffer is offered again.
+    pub fn bytes(&self, buffer: u16, length: usize) -> &[u8] {
+        assert!(buffer < BUFFERS && length <= BUFFER_BYTES, "the kernel names a buffer it was given");
+        // SAFETY: inside of the allocation, which was zeroed, so that all of it can be read. The
+        // kernel does not write into a buffer it has handed over until it is offered again, which
+        // needs `&mut`.
+        unsafe {
+            let start = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
+            std::slice::from_raw_parts(start, length)
+        }
+    }
+
+    /// Gives a buffer to the kernel.
+    pub fn offer(&mut self, buffer: u16) {
+        assert!(buffer < BUFFERS, "the kernel names a buffer it was given");
+        // SAFETY: both indices lie within the allocations. The kernel reads an entry only after it
+        // has seen the tail pass it; the tail lies in the first entry's reserved field, which the
+        // setters do not touch.
+        unsafe {
+            let address = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
+            let entry = &mut *self.entries.as_ptr().add(usize::from(self.tail % BUFFERS));
+            entry.set_addr(address as u64);
+            entry.set_len(BUFFER_BYTES as u32);
+            entry.set_bid(buffer);
+            self.tail = self.tail.wrapping_add(1);
+            let tail = BufRingEntry::tail(self.entries.as_ptr()).cast::<AtomicU16>();
+            (*tail).store(self.tail, Ordering::Release);
+        }
+    }
+}
+
+/// Zeroed whole pages, of which only those that were used take memory.
+fn allocate(bytes: usize) -> NonNull<u8> {
+    let layout = Layout::from_size_align(bytes, 4096).expect("a small, aligned size");
+    // SAFETY: the size is not zero.
+    let memory = unsafe { alloc_zeroed(layout) };
+    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+}

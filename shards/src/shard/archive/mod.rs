@@ -1,0 +1,197 @@
+//! What a shard knows of its stored messages, and who waits for some of them.
+//!
+//! The latest messages of rooms that people are in are in memory; all else is looked up, rooms
+//! themselves too. A lookup is a query that the runtime carries out, read by read; nothing waits for
+//! it but the one who asked.
+//!
+//! **Invariant:** the newest entry of every room is in memory here, or in the snapshot of a
+//! directory. It is in memory for rooms that are in memory, that have messages in the open segment,
+//! or that a segment behind the shard's last snapshot holds messages of.
+
+mod lookups;
+mod page;
+
+pub use lookups::{Answered, LookupId, Question, TakenUp};
+
+use crate::log::{
+    Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
+};
+use crate::types::{RoomKey, RoomName, Seq, ShardId};
+use hashbrown::HashMap;
+use lookups::Waiting;
+use std::collections::VecDeque;
+
+/// What a start has found, as far as it is not in memory by room.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The snapshots of all directories.
+    pub snapshots: Vec<SnapshotScope>,
+    /// Rooms whose newest messages are lost: their names, and the numbers that stay taken.
+    pub lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
+}
+
+/// Where the newest sealed messages of a room are.
+#[derive(Debug)]
+struct Known {
+    name: RoomName,
+    tail: RoomTail,
+}
+
+/// The stored messages of a shard.
+#[derive(Debug)]
+pub struct Archive {
+    directory: ShardId,
+    open: IndexBuilder,
+    /// What the batches on their way hold, in order.
+    appended: VecDeque<(BatchId, Vec<(RoomName, Seq)>)>,
+    spare: Vec<Vec<(RoomName, Seq)>>,
+    /// Where the sealed messages of rooms are, as far as it is in memory.
+    tails: HashMap<RoomKey, Known>,
+    /// The snapshots that tell of all others: this directory's and those of other shards.
+    snapshots: Vec<SnapshotScope>,
+    lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
+    /// Indexes to be written, and how many are being written.
+    indexes: Vec<SegmentIndex>,
+    indexes_under_way: usize,
+    waiting: HashMap<LookupId, Waiting>,
+    queue: VecDeque<LookupId>,
+    next_id: u64,
+    /// What one page may weigh: a reader's outbox must hold it.
+    page_bytes_max: usize,
+}
+
+impl Archive {
+    /// The most lookups that wait at once; past it they are answered with what is in memory.
+    pub const LOOKUPS_MAX: usize = 4096;
+
+    /// For a shard that goes on with segment `first`.
+    pub fn new(directory: ShardId, first: SegmentNumber, stored: Stored, page_bytes_max: usize) -> Archive {
+        Archive {
+            directory,
+            open: IndexBuilder::new(directory, first),
+            appended: VecDeque::new(),
+            spare: Vec::new(),
+            tails: HashMap::new(),
+            snapshots: stored.snapshots,
+            lost_heads: stored.lost_heads,
+            indexes: Vec::new(),
+            indexes_under_way: 0,
+            waiting: HashMap::new(),
+            queue: VecDeque::new(),
+            next_id: 0,
+            page_bytes_max,
+        }
+    }
+
+    /// A message was appended to the log.
+    pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq) {
+        match self.appended.back_mut() {
+            Some((last, said)) if *last == batch => said.push((room.clone(), seq)),
+            _ => {
+                let mut said = self.spare.pop().unwrap_or_default();
+                said.push((room.clone(), seq));
+                self.appended.push_back((batch, said));
+            }
+        }
+    }
+
+    /// A batch is committed: its messages can be found from now on.
+    pub fn committed(&mut self, batch: &Batch) {
+        if let Some(sealed) = &batch.seals {
+            self.leave(sealed, batch.segment);
+        }
+        let Some((id, mut said)) = self.appended.pop_front() else { return };
+        assert_eq!(id, batch.id, "batches are committed in their order");
+        self.open.committed(batch, said.iter().map(|(room, seq)| (room, *seq)));
+        said.clear();
+        self.spare.push(said);
+    }
+
+    /// The segment that was appended to is finished, by another or by the end of the server.
+    pub fn leave(&mut self, sealed: &SealedSegment, next: SegmentNumber) {
+        let mut left = std::mem::replace(&mut self.open, IndexBuilder::new(self.directory, next));
+        if left.rooms().len() == 0 {
+            return;
+        }
+        let tails = &self.tails;
+        // Rooms count on from the heads that the start has checked.
+        left.excuse_gaps(|key| tails.get(&key).map(|known| &known.tail));
+        let index =
+            left.seal(sealed.end_offset_bytes, |room| tails.get(&room.key()).map(|known| &known.tail));
+        // The tails follow from the same numbers that the rooms count by.
+        let index = index.unwrap_or_else(|fault| panic!("a room's numbers go on across segments: {fault}"));
+        for (room, tail) in index.tails() {
+            self.tails.insert(room.key(), Known { name: room.clone(), tail });
+        }
+        self.indexes.push(index);
+    }
+
+    /// The indexes to be written beside their segments. Each is reported by
+    /// [`Archive::index_written`].
+    pub fn take_indexes(&mut self) -> Vec<SegmentIndex> {
+        self.indexes_under_way += self.indexes.len();
+        std::mem::take(&mut self.indexes)
+    }
+
+    /// An index is on disk, or could not be written: then it is made again when it is missed.
+    pub fn index_written(&mut self) {
+        self.indexes_under_way -= 1;
+    }
+
+    /// The name of a room whose newest messages are known here.
+    fn known(&self, key: RoomKey) -> Option<RoomName> {
+        let sealed = || self.tails.get(&key).map(|known| known.name.clone());
+        self.open.room_name(key).cloned().or_else(sealed)
+    }
+
+    /// Remembers where the newest sealed messages of a room are.
+    fn know(&mut self, name: RoomName, tail: RoomTail) {
+        self.tails.insert(name.key(), Known { name, tail });
+    }
+
+    /// The newest committed number of a room that is known here.
+    fn head(&self, key: RoomKey) -> Seq {
+        let open = self.open.room(key).map(|(first, places)| Seq(first.0 + places.len() as u64 - 1));
+        let sealed = self.tails.get(&key).map(|known| known.tail.head);
+        let lost = self.lost_heads.get(&key).map(|(_, head)| *head);
+        open.max(sealed).max(lost).unwrap_or_default()
+    }
+
+    /// A room is no longer in memory: neither need be where its messages are, if a snapshot says it.
+    pub fn left(&mut self, key: RoomKey) {
+        if self.is_told(key) {
+            self.tails.remove(&key);
+        }
+    }
+
+    /// The snapshot of this directory is written anew. Lets go of the rooms that it tells of, as far
+    /// as they are not in memory.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope, is_in_memory: impl Fn(RoomKey) -> bool) {
+        self.snapshots.retain(|known| known.directory != scope.directory);
+        self.snapshots.push(scope);
+        let mut tails = std::mem::take(&mut self.tails);
+        tails.retain(|key, known| is_in_memory(*key) || !self.tells_of(*key, &known.tail));
+        tails.shrink_to(tails.len() * 2);
+        self.tails = tails;
+    }
+
+    fn is_told(&self, key: RoomKey) -> bool {
+        self.tails.get(&key).is_some_and(|known| self.tells_of(key, &known.tail))
+    }
+
+    /// Whether a snapshot tells of this tail, and the open segment does not go on from it.
+    fn tells_of(&self, key: RoomKey, tail: &RoomTail) -> bool {
+        // An entry in another directory was found in a snapshot; nothing is appended to it here.
+        let covers = |scope: &SnapshotScope| {
+            scope.directory == tail.last.directory
+                && (scope.directory != self.directory || tail.last.segment <= scope.covers)
+        };
+        self.open.room(key).is_none() && self.snapshots.iter().any(covers)
+    }
+
+    /// How many rooms are known here.
+    #[cfg(test)]
+    pub fn known_rooms(&self) -> usize {
+        self.tails.len()
+    }
+}

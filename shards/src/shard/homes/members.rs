@@ -1,0 +1,70 @@
+//! Who comes into rooms and who leaves them, and which rooms there are.
+
+use super::{Effects, Homes, send_or_hold};
+use crate::log::Appender;
+use crate::mesh::Outbound;
+use crate::shard::Deadline;
+use crate::types::{Now, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey, UserName};
+
+impl Homes {
+    pub(super) fn join(
+        &mut self,
+        session: SessionId,
+        user: &UserName,
+        room: &RoomName,
+        is_away: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let limits = self.settings.rooms;
+        self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
+            found.join(session, user, room, is_away, &limits, events)
+        });
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        room: RoomKey,
+        is_clean: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let (limits, now) = (self.settings.rooms, effects.now);
+        let mut grace_ends = None;
+        self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
+            grace_ends = found.leave(session, user, is_clean, now, &limits, events);
+            Ok(())
+        });
+        if let Some(end) = grace_ends {
+            effects.wheel.add(end, Deadline::Member(room, user));
+        }
+    }
+
+    /// The grace time of a member has passed.
+    pub fn expire_member(
+        &mut self,
+        room: RoomKey,
+        user: UserKey,
+        now: Now,
+        log: &Appender,
+        outbound: &mut Outbound,
+    ) {
+        let Some(resident) = self.rooms.get_mut(&room) else { return };
+        resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
+        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
+        self.rest_if_deserted(room, now);
+    }
+
+    pub(super) fn rooms_like(&self, pattern: &str) -> RoomsPage {
+        let pattern = pattern.to_lowercase();
+        let is_like = |room: &RoomSummary| room.room.as_str().to_lowercase().contains(&pattern);
+        let mut rooms: Vec<RoomSummary> =
+            self.rooms.values().filter_map(|resident| resident.room.summary()).filter(is_like).collect();
+        rooms.sort_unstable_by(|a, b| {
+            b.members.cmp(&a.members).then_with(|| a.room.as_str().cmp(b.room.as_str()))
+        });
+        let more = rooms.len().saturating_sub(RoomsPage::ROOMS_MAX);
+        rooms.truncate(RoomsPage::ROOMS_MAX);
+        RoomsPage { rooms, more: u32::try_from(more).unwrap_or(u32::MAX) }
+    }
+}

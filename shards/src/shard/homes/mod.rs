@@ -1,0 +1,247 @@
+//! The rooms and users whose home this shard is, and the requests about them.
+//!
+//! **Invariant:** what a room tells is sent on only when every message it accepted before is
+//! committed. So whoever sees a message, a join or a page of history sees only what is on disk,
+//! in the room's order.
+
+mod members;
+mod residence;
+mod talk;
+mod users;
+
+use super::archive::Archive;
+use super::counters::Counters;
+use super::held::Held;
+use super::settings::Settings;
+use super::wheel::Wheel;
+use super::{Deadline, Request, Storage};
+use crate::log::{Appender, BatchId, SnapshotScope};
+use crate::mesh::Outbound;
+use crate::room::{Room, ShardEvent};
+use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId};
+use crate::user::Users;
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A room and the last batch that carries something of it.
+#[derive(Debug)]
+struct Resident {
+    room: Room,
+    last_batch: BatchId,
+    /// When it was left by the last of its members, or last whispered in.
+    deserted_at: Moment,
+    /// Whether its turn to be let go of is noted.
+    is_resting: bool,
+}
+
+/// What this shard is home to.
+#[derive(Debug)]
+pub struct Homes {
+    id: ShardId,
+    settings: Arc<Settings>,
+    /// Those in memory: with members, or until lately.
+    rooms: HashMap<RoomKey, Resident>,
+    /// What waits for a room to be taken up, in order; of each at most [`residence::WAITING_MAX`]
+    /// joins and whispers.
+    taking_up: HashMap<RoomKey, VecDeque<Request>>,
+    /// Rooms that nobody is in, by when they may be let go of; each once.
+    resting: VecDeque<(Moment, RoomKey)>,
+    users: Users,
+    /// Whether messages can be stored.
+    pub storage: Storage,
+    /// What is stored.
+    pub archive: Archive,
+    held: Held,
+    connections_by_address: HashMap<IpAddr, u32>,
+    events: Vec<ShardEvent>,
+}
+
+/// Where a request's consequences go.
+struct Effects<'a> {
+    now: Now,
+    log: &'a mut Appender,
+    outbound: &'a mut Outbound,
+    wheel: &'a mut Wheel<Deadline>,
+    counters: &'a mut Counters,
+}
+
+impl Homes {
+    pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
+        Homes {
+            id,
+            settings,
+            rooms: HashMap::new(),
+            taking_up: HashMap::new(),
+            resting: VecDeque::new(),
+            users: Users::default(),
+            storage: Storage::default(),
+            archive,
+            held: Held::default(),
+            connections_by_address: HashMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Does what was asked.
+    pub fn handle(
+        &mut self,
+        request: Request,
+        now: Now,
+        log: &mut Appender,
+        outbound: &mut Outbound,
+        wheel: &mut Wheel<Deadline>,
+        counters: &mut Counters,
+    ) {
+        let mut effects = Effects { now, log, outbound, wheel, counters };
+        if let Some(request) = self.wait_for_room(request, &mut effects) {
+            self.act(request, &mut effects);
+        }
+    }
+
+    /// Nobody could find out how a room goes on: who waits for it is refused.
+    pub fn not_taken_up(
+        &mut self,
+        key: RoomKey,
+        now: Now,
+        log: &mut Appender,
+        outbound: &mut Outbound,
+        wheel: &mut Wheel<Deadline>,
+        counters: &mut Counters,
+    ) {
+        self.refuse_waiting(key, &mut Effects { now, log, outbound, wheel, counters });
+    }
+
+    /// The snapshot of this directory is written anew.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+        let Homes { archive, rooms, taking_up, .. } = self;
+        let is_in_memory = |key| rooms.contains_key(&key) || taking_up.contains_key(&key);
+        archive.snapshot_renewed(scope, is_in_memory);
+    }
+
+    fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
+        match request {
+            Request::Publish { session, user, room, draft, text } => {
+                self.publish(session, user, room, draft, text, effects);
+            }
+            Request::Join { session, user, room, is_away } => {
+                self.join(session, &user, &room, is_away, effects);
+            }
+            Request::Leave { session, user, room, is_clean } => {
+                self.leave(session, user, room, is_clean, effects);
+            }
+            Request::Rename { session, room, old, new } => {
+                self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
+                    r.rename(session, &old, &new, e);
+                    Ok(())
+                })
+            }
+            Request::History { session, user, room, page } => {
+                self.history(session, user, room, page, effects);
+            }
+            Request::Who { session, room } => {
+                let is_known =
+                    self.rooms.get(&room.key()).is_some_and(|found| found.room.summary().is_some());
+                if !is_known {
+                    let room = room.as_str().into();
+                    return refuse(session, Refusal::NoSuchRoom { room }, effects);
+                }
+                self.with_room(room.key(), session, Reply::Refused, effects, |r, e, _| {
+                    r.who(session, e);
+                    Ok(())
+                });
+            }
+            Request::Rooms { session, pattern } => {
+                let page = self.rooms_like(&pattern);
+                tell(session, Reply::Rooms(page), effects.outbound);
+            }
+            Request::SetAway { user, room: Some(room), away } => {
+                if let Some(resident) = self.rooms.get_mut(&room) {
+                    resident.room.set_away(user.key(), away.is_some());
+                }
+            }
+            Request::PublishDirect { session, readers, room, from, to, draft, text } => {
+                self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
+            }
+            request => self.handle_user(request, effects),
+        }
+    }
+
+    /// Sends on what waited for the log.
+    pub fn release_held(&mut self, log: &Appender, outbound: &mut Outbound) {
+        self.held.release(log.last_committed(), outbound);
+    }
+
+    /// Lets a room act, appends what it accepts, and sends its events on or holds them back.
+    /// `no` makes the answer of a refusal.
+    fn with_room(
+        &mut self,
+        key: RoomKey,
+        session: SessionId,
+        no: fn(Refusal) -> Reply,
+        effects: &mut Effects<'_>,
+        act: impl FnOnce(&mut Room, &mut Vec<ShardEvent>, &mut Acceptance<'_>) -> Result<(), Refusal>,
+    ) {
+        let Some(resident) = self.rooms.get_mut(&key) else {
+            effects.counters.refusals += 1;
+            return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
+        };
+        let mut acceptance = Acceptance { log: effects.log, archive: &mut self.archive, batch: None };
+        let done = act(&mut resident.room, &mut self.events, &mut acceptance);
+        if let Some(batch) = acceptance.batch {
+            resident.last_batch = batch;
+            effects.counters.messages += 1;
+        }
+        if let Err(refusal) = done {
+            effects.counters.refusals += 1;
+            let reply = Event::Reply { to: session.connection, reply: no(refusal) };
+            self.events.push((session.shard, reply));
+        }
+        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        if resident.room.is_deserted() {
+            self.rest_if_deserted(key, effects.now);
+        }
+    }
+}
+
+/// What a room accepts goes through here into the log.
+struct Acceptance<'a> {
+    log: &'a mut Appender,
+    archive: &'a mut Archive,
+    batch: Option<BatchId>,
+}
+
+impl Acceptance<'_> {
+    fn accept(&mut self, message: &crate::types::Message) {
+        let batch = self.log.append(message);
+        self.archive.appended(batch, &message.room, message.seq);
+        self.batch = Some(batch);
+    }
+}
+
+/// Sends events on at once when nothing they could tell of is uncommitted; holds them otherwise.
+fn send_or_hold(
+    last_batch: BatchId,
+    events: &mut Vec<ShardEvent>,
+    held: &mut Held,
+    log: &Appender,
+    outbound: &mut Outbound,
+) {
+    if last_batch > log.last_committed() {
+        held.hold(last_batch, events);
+    } else {
+        for (shard, event) in events.drain(..) {
+            outbound.push(shard, Envelope::Event(event));
+        }
+    }
+}
+
+fn tell(session: SessionId, reply: Reply, outbound: &mut Outbound) {
+    outbound.push(session.shard, Envelope::Event(Event::Reply { to: session.connection, reply }));
+}
+
+fn refuse(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
+    effects.counters.refusals += 1;
+    tell(session, Reply::Refused(refusal), effects.outbound);
+}

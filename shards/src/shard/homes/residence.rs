@@ -1,0 +1,153 @@
+//! Which rooms are in memory: those that people are in, or were until lately. A room is taken up from
+//! the log when somebody joins it or whispers in it, and let go of once it has been deserted for a
+//! while. What it was then is in the log, all of it.
+
+use super::{Effects, Homes, Resident, refuse, tell};
+use crate::log::{Appender, BatchId};
+use crate::room::{Kind, Room};
+use crate::shard::archive::TakenUp;
+use crate::types::{Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Joins and whispers that wait for one room to be taken up; more are refused.
+pub(super) const WAITING_MAX: usize = 4096;
+/// How long a deserted room stays: a draft that is repeated within it meets the whole window, and
+/// who changes channels to and fro waits for no disk.
+pub(super) const REST: Duration = Duration::from_secs(60);
+/// The most rooms let go of in a tick, so that no turn is long.
+const LEFT_PER_TICK: usize = 4096;
+
+impl Homes {
+    /// Lets a request wait when its room is not in memory and it needs it there; gives it back when
+    /// it may go on.
+    pub(super) fn wait_for_room(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
+        let Some(key) = request.room() else { return Some(request) };
+        if let Some(waiting) = self.taking_up.get_mut(&key) {
+            if waiting.len() >= WAITING_MAX && wanted(&request).is_some() {
+                refuse_to_take_up(request, "too many wait for the disk", effects);
+            } else {
+                waiting.push_back(request);
+            }
+            return None;
+        }
+        if self.rooms.contains_key(&key) {
+            return Some(request);
+        }
+        let Some(name) = wanted(&request) else { return Some(request) };
+        let Some(taken_up) = self.archive.take_up(name) else {
+            self.taking_up.insert(key, VecDeque::from([request]));
+            return None;
+        };
+        self.enter(key, taken_up);
+        Some(request)
+    }
+
+    /// A room was read. Returns what waited for it, in order.
+    pub fn taken_up(&mut self, taken_up: TakenUp) -> VecDeque<Request> {
+        let key = taken_up.name.key();
+        let waiting = self.taking_up.remove(&key).unwrap_or_default();
+        self.enter(key, taken_up);
+        waiting
+    }
+
+    fn enter(&mut self, key: RoomKey, taken_up: TakenUp) {
+        let TakenUp { name, head, messages } = taken_up;
+        assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
+        let kind = if key == self.settings.lobby.key() {
+            Kind::Lobby
+        } else if name.is_direct() {
+            Kind::Direct
+        } else {
+            Kind::Channel
+        };
+        let room = Room::restore(name, kind, head, messages);
+        let last_batch = BatchId::default();
+        self.rooms
+            .insert(key, Resident { room, last_batch, deserted_at: Moment::default(), is_resting: false });
+    }
+
+    /// Nobody knows how a room goes on: who wanted to be in it is refused.
+    pub(super) fn refuse_waiting(&mut self, key: RoomKey, effects: &mut Effects<'_>) {
+        for request in self.taking_up.remove(&key).unwrap_or_default() {
+            if wanted(&request).is_some() {
+                refuse_to_take_up(request, "the disk reports errors", effects);
+            } else {
+                self.act(request, effects);
+            }
+        }
+    }
+
+    /// Notes when a room may be let go of, if nobody is in it; at once, when nothing was ever said.
+    pub(super) fn rest_if_deserted(&mut self, key: RoomKey, now: Now) {
+        let Some(resident) = self.rooms.get_mut(&key).filter(|resident| resident.room.is_deserted()) else {
+            return;
+        };
+        if resident.room.is_forgettable() {
+            self.rooms.remove(&key);
+            return;
+        }
+        resident.deserted_at = now.monotonic;
+        if !std::mem::replace(&mut resident.is_resting, true) {
+            self.resting.push_back((now.monotonic.after(REST), key));
+        }
+    }
+
+    /// Lets go of rooms that have been deserted for a while.
+    pub fn leave_deserted(&mut self, now: Now, log: &Appender) {
+        for _ in 0..LEFT_PER_TICK {
+            let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
+            let Some(resident) = self.rooms.get_mut(&key) else { continue };
+            if !resident.room.is_deserted() {
+                resident.is_resting = false;
+                continue;
+            }
+            // What is not on disk yet could not be read back.
+            let is_stored = resident.last_batch <= log.last_committed();
+            let due = resident.deserted_at.after(REST);
+            if is_stored && due <= now.monotonic {
+                self.rooms.remove(&key);
+                self.archive.left(key);
+            } else {
+                let due = if is_stored { due } else { now.monotonic.after(REST) };
+                self.resting.push_back((due, key));
+            }
+        }
+        if self.rooms.capacity() > 8 * self.rooms.len().max(128) {
+            self.rooms.shrink_to(2 * self.rooms.len());
+        }
+    }
+
+    /// How many rooms are in memory, or about to be.
+    #[cfg(test)]
+    pub fn rooms_in_memory(&self) -> usize {
+        self.rooms.len() + self.taking_up.len()
+    }
+
+    /// The newest number of a room that is in memory.
+    #[cfg(test)]
+    pub fn head_of(&self, stored_name: &str) -> Option<crate::types::Seq> {
+        let name = RoomName::from_log(stored_name).ok()?;
+        self.rooms.get(&name.key()).map(|resident| resident.room.head())
+    }
+}
+
+/// The room that a request needs in memory: all others are about rooms that people are in.
+fn wanted(request: &Request) -> Option<&RoomName> {
+    match request {
+        Request::Join { room, .. } | Request::PublishDirect { room, .. } => Some(room),
+        _ => None,
+    }
+}
+
+fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
+    let refusal = Refusal::NotStored { reason: reason.into() };
+    match request {
+        Request::Join { session, .. } => refuse(session, refusal, effects),
+        Request::PublishDirect { session, .. } => {
+            effects.counters.refusals += 1;
+            tell(session, Reply::NotSaid(refusal), effects.outbound);
+        }
+        other => unreachable!("only who wants a room is refused it: {other:?}"),
+    }
+}

@@ -1,0 +1,107 @@
+//! What is said in rooms, whispered, and read back.
+
+use super::{Effects, Homes, tell};
+use crate::room::RecentPage;
+use crate::shard::Storage;
+use crate::shard::archive::Question;
+use crate::types::{
+    DraftId, Event, HistoryPage, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey, UserName,
+};
+
+impl Homes {
+    pub(super) fn publish(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        room: RoomKey,
+        draft: Option<DraftId>,
+        text: Text,
+        effects: &mut Effects<'_>,
+    ) {
+        if !self.is_stored(room, user, draft.as_ref()) && self.refuses_to_store(session, effects) {
+            return;
+        }
+        let now = effects.now;
+        self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
+            let message = room.publish(session, user, draft, text, now, events)?;
+            log.accept(&message);
+            Ok(())
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn publish_direct(
+        &mut self,
+        session: SessionId,
+        readers: &[SessionId],
+        room: &RoomName,
+        (from, to): (&UserName, &UserName),
+        draft: Option<DraftId>,
+        text: Text,
+        effects: &mut Effects<'_>,
+    ) {
+        let is_stored = self.is_stored(room.key(), from.key(), draft.as_ref());
+        if !is_stored && self.refuses_to_store(session, effects) {
+            return;
+        }
+        let now = effects.now;
+        self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
+            if !found.name().is_same_as(room) {
+                return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
+            }
+            let message = found.publish_direct(session, readers, from, to, draft, text, now, events)?;
+            log.accept(&message);
+            Ok(())
+        });
+    }
+
+    /// Answers with what is in memory, or has the rest looked up first.
+    pub(super) fn history(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        room: RoomKey,
+        page: Page,
+        effects: &mut Effects<'_>,
+    ) {
+        let mut question = None;
+        let after = self.rooms.get(&room).map(|resident| resident.last_batch).unwrap_or_default();
+        self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
+            let (room, head) = (found.name().clone(), found.head());
+            let RecentPage { messages, gap } = found.history(user, page)?;
+            match gap {
+                None => {
+                    let reply = Reply::History(HistoryPage { room, messages, head, gap: None });
+                    events.push((session.shard, Event::Reply { to: session.connection, reply }));
+                }
+                Some(gap) => question = Some(Question { session, room, head, gap, recent: messages, after }),
+            }
+            Ok(())
+        });
+        if let Some(question) = question
+            && let Some((session, reply)) = self.archive.ask(question)
+        {
+            tell(session, reply, effects.outbound);
+        }
+    }
+
+    /// Whether a draft is accepted already: its repeat needs no disk, and an author who is told that
+    /// nothing was stored would be told wrongly.
+    pub(super) fn is_stored(&self, room: RoomKey, author: UserKey, draft: Option<&DraftId>) -> bool {
+        let resident = self.rooms.get(&room);
+        draft.is_some_and(|id| resident.is_some_and(|found| found.room.knows_draft(author, id)))
+    }
+
+    /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
+    pub(super) fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
+        let reason = match self.storage {
+            Storage::Ready | Storage::Preparing => return false,
+            Storage::LastSegment(_) if effects.log.has_room() => return false,
+            Storage::LastSegment(reason) | Storage::Failing(reason) => reason,
+        };
+        effects.counters.refusals += 1;
+        let refusal = Refusal::NotStored { reason: reason.into() };
+        tell(session, Reply::NotSaid(refusal), effects.outbound);
+        true
+    }
+}

@@ -1,0 +1,101 @@
+//! The users whose home this shard is: their names, their presence, the way to them.
+
+use super::{Effects, Homes, refuse, tell};
+use crate::shard::Deadline;
+use crate::types::{
+    Destination, DraftId, Envelope, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey, Text,
+    UserName,
+};
+use std::net::IpAddr;
+
+impl Homes {
+    pub(super) fn handle_user(&mut self, request: Request, effects: &mut Effects<'_>) {
+        match request {
+            Request::Claim { session, name } => match self.users.claim(session, &name, effects.now) {
+                Ok(claimed) => {
+                    let missed_whispers = claimed.missed_whispers;
+                    tell(session, Reply::Claimed { user: name, missed_whispers }, effects.outbound);
+                }
+                Err(refusal) => refuse(session, refusal, effects),
+            },
+            Request::Release { session, name, is_clean } => {
+                let limits = &self.settings.users;
+                if let Some(end) = self.users.release(session, &name, is_clean, effects.now, limits) {
+                    effects.wheel.add(end, Deadline::Name(name.skeleton()));
+                }
+            }
+            Request::SetAway { user, room: None, away } => self.users.set_away(&user, away),
+            Request::Whois { session, name } => match self.users.whois(&name) {
+                Ok(summary) => tell(session, Reply::Whois(summary), effects.outbound),
+                Err(refusal) => refuse(session, refusal, effects),
+            },
+            Request::Whisper { session, from, to, draft, text } => {
+                self.route_whisper(session, from, &to, draft, text, effects);
+            }
+            Request::WhisperMissed { from, to, message } => {
+                if let Some(reader) = self.users.reroute_missed_whisper(&from, &to) {
+                    tell(reader, Reply::Whisper { from, to, message, is_receipt: false }, effects.outbound);
+                }
+            }
+            Request::Admit { session, address } => self.admit(session, address, effects),
+            Request::Discharge { address } => {
+                if let Some(count) = self.connections_by_address.get_mut(&address) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.connections_by_address.remove(&address);
+                    }
+                }
+            }
+            other => unreachable!("a request about a room is handled with its room: {other:?}"),
+        }
+    }
+
+    /// The grace time of a name has passed.
+    pub fn expire_name(&mut self, key: SkeletonKey, now: Now) {
+        self.users.expire(key, now);
+    }
+
+    pub(super) fn route_whisper(
+        &mut self,
+        session: SessionId,
+        from: UserName,
+        to: &UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        effects: &mut Effects<'_>,
+    ) {
+        match self.users.route_whisper(&from, to) {
+            Err(refusal) => {
+                effects.counters.refusals += 1;
+                tell(session, Reply::NotSaid(refusal), effects.outbound);
+            }
+            Ok(route) => {
+                if let Some(away) = route.away {
+                    let to = route.reader.clone();
+                    tell(session, Reply::WhisperReaderAway { to, away }, effects.outbound);
+                }
+                let request = Request::PublishDirect {
+                    session,
+                    readers: route.session.into_iter().collect(),
+                    room: RoomName::direct(&from, &route.reader),
+                    from,
+                    to: route.reader,
+                    draft,
+                    text,
+                };
+                if let Destination::Home(home) = request.destination(self.settings.shard_count) {
+                    effects.outbound.push(home, Envelope::Request(request));
+                }
+            }
+        }
+    }
+
+    pub(super) fn admit(&mut self, session: SessionId, address: IpAddr, effects: &mut Effects<'_>) {
+        let connections_max = self.settings.connections_per_address;
+        let count = self.connections_by_address.entry(address).or_default();
+        *count += 1;
+        if *count > connections_max {
+            refuse(session, Refusal::TooManyFromAddress { connections_max }, effects);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What waits in the outboxes of a shard, all together: bounded, so that no number of slow readers
+//! takes the machine's memory.
+//!
+//! Counting costs an addition where bytes are put into an outbox and a subtraction where they are
+//! sent. Two bounds follow from it. What still waits after every connection was written once a
+//! turn may not pass the budget: the fullest outboxes are cut off. And what one turn adds before
+//! it writes may not pass a quarter of the budget: then input and events wait for the next turn.
+
+use super::Shard;
+use crate::connection::{CloseReason, Surface};
+use crate::types::{ConnectionId, Event};
+use std::collections::VecDeque;
+
+/// The bytes in the outboxes of a shard.
+#[derive(Debug)]
+pub struct Outboxes {
+    bytes_max: usize,
+    /// Invariant: the sum of the lengths of all outboxes.
+    waiting_bytes: usize,
+    /// What was added since connections were written last.
+    turn_bytes: usize,
+    /// Events that wait for the next turn, in the order in which they came. Bounded by what one
+    /// commit or one mesh batch brings, as no input is taken while there are any.
+    pub delayed: VecDeque<Event>,
+}
+
+impl Outboxes {
+    pub fn new(bytes_max: usize) -> Outboxes {
+        Outboxes { bytes_max, waiting_bytes: 0, turn_bytes: 0, delayed: VecDeque::new() }
+    }
+
+    /// Bytes were put into outboxes.
+    pub fn added(&mut self, bytes: usize) {
+        self.waiting_bytes += bytes;
+        self.turn_bytes += bytes;
+    }
+
+    /// Bytes were taken out of outboxes: sent or thrown away.
+    pub fn removed(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.waiting_bytes, "what is taken out was put in");
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+    }
+
+    /// The length of one outbox has changed.
+    pub fn changed(&mut self, before: usize, after: usize) {
+        match after.checked_sub(before) {
+            Some(more) => self.added(more),
+            None => self.removed(before - after),
+        }
+    }
+
+    /// Every connection with something to send is about to be written.
+    pub fn begin_flush(&mut self) {
+        self.turn_bytes = 0;
+    }
+
+    /// Whether connections must be written before more is put into outboxes.
+    pub fn is_flush_due(&self) -> bool {
+        self.turn_bytes > self.bytes_max / 4
+    }
+
+    /// Whether events or input wait for the next turn.
+    pub fn is_pausing(&self) -> bool {
+        self.is_flush_due() || !self.delayed.is_empty()
+    }
+
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting_bytes > self.bytes_max
+    }
+
+    /// Cutting off goes on to an eighth below the bound: the search for the fullest is then paid
+    /// for by the bytes that must come before the next one.
+    fn is_well_below(&self) -> bool {
+        self.waiting_bytes <= self.bytes_max - self.bytes_max / 8
+    }
+}
+
+impl<S: Surface> Shard<S> {
+    /// Puts an event into outboxes, now or, in its turn, when connections were written.
+    pub(super) fn deliver(&mut self, event: Event) {
+        if self.outboxes.is_pausing() {
+            return self.outboxes.delayed.push_back(event);
+        }
+        self.deliver_now(event);
+    }
+
+    fn deliver_now(&mut self, event: Event) {
+        match event {
+            Event::Reply { to, reply } => self.deliver_reply(to, reply),
+            Event::Room { room, event } => self.deliver_to_room(room, event),
+        }
+    }
+
+    /// Begins a turn: what waits now waits for peers. The fullest give way, then delayed events go on.
+    pub(super) fn look_after_outboxes(&mut self) {
+        if self.outboxes.is_over() {
+            self.cut_off_fullest();
+            self.settle();
+        }
+        if self.outboxes.delayed.is_empty() {
+            return;
+        }
+        while !self.outboxes.is_flush_due()
+            && let Some(event) = self.outboxes.delayed.pop_front()
+        {
+            self.deliver_now(event);
+        }
+        self.settle();
+    }
+
+    fn cut_off_fullest(&mut self) {
+        let length = |id: &ConnectionId| self.connections.get(*id).map_or(0, |one| one.core.outbox.len());
+        let mut fullest: Vec<(usize, ConnectionId)> = self
+            .connections
+            .ids()
+            .into_iter()
+            .map(|id| (length(&id), id))
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        fullest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, id) in fullest {
+            if self.outboxes.is_well_below() {
+                return;
+            }
+            self.counters.outbox_budget_cuts += 1;
+            if self.connections.get(id).is_some_and(|connection| connection.is_ending) {
+                // It has its last words already, and does not take them.
+                self.end(id, false);
+            } else {
+                self.cut_off(id, CloseReason::SlowReader { outbox_bytes_max: bytes - 1 });
+            }
+        }
+    }
+}

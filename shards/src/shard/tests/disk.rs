@@ -1,0 +1,136 @@
+//! Real files under the shards of a test, used as the runtime uses them.
+
+use super::words::Words;
+use crate::log::{
+    Answer, Batch, IndexFiles, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentNumber,
+    StdFiles, Step, StoredFile, StoredQuery, directory_name, file_name, index_file_name, open_log,
+    renew_snapshot,
+};
+use crate::shard::Shard;
+use crate::types::ShardId;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Small, so that segments are sealed often.
+pub const SEGMENT_BYTES: u64 = crate::log::SEGMENT_BYTES_MIN;
+
+pub struct Disk {
+    directory: TempDir,
+    files: StdFiles,
+    shard_count: u16,
+    /// Whether queries are answered.
+    pub answers: bool,
+    pub queries: usize,
+}
+
+impl Disk {
+    pub fn new(shard_count: u16) -> Disk {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = StdFiles::new(directory.path());
+        Disk { directory, files, shard_count, answers: true, queries: 0 }
+    }
+
+    pub fn open(&self) -> OpenedLog {
+        open_log(&self.files, self.shard_count).expect("a log that is whole")
+    }
+
+    /// Carries out what a shard wants. Returns whether there was anything.
+    pub fn serve(&mut self, shard: &mut Shard<Words>, disk_moves: bool) -> bool {
+        let mut has_moved = false;
+        if disk_moves && let Some(batch) = shard.log.take_batch() {
+            self.write(shard.id(), &batch);
+            shard.committed(batch);
+            has_moved = true;
+        }
+        for index in shard.archive().take_indexes() {
+            self.files.write_index(shard.id(), index.segment(), &index.encode()).expect("an index");
+            shard.archive().index_written();
+            has_moved = true;
+        }
+        while self.answers
+            && let Some((lookup, query)) = shard.next_query()
+        {
+            self.queries += 1;
+            let found = self.carry_out(query);
+            shard.query_done(lookup, found);
+            has_moved = true;
+        }
+        has_moved
+    }
+
+    pub fn renew_snapshot(&self, shard: &mut Shard<Words>) {
+        if let Some(snapshot) = renew_snapshot(&self.files, shard.id(), false).expect("a snapshot") {
+            shard.snapshot_renewed(snapshot.scope);
+        }
+    }
+
+    pub fn snapshot_path(&self, shard: ShardId) -> PathBuf {
+        self.directory.path().join(directory_name(shard)).join(SNAPSHOT_FILE_NAME)
+    }
+
+    fn write(&self, shard: ShardId, batch: &Batch) {
+        let path = |segment: SegmentNumber| {
+            self.directory.path().join(directory_name(shard)).join(file_name(segment))
+        };
+        if let Some(sealed) = &batch.seals {
+            let mut file = File::options().write(true).open(path(sealed.number)).expect("a segment");
+            file.set_len(sealed.end_offset_bytes).expect("a cut");
+            file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(&sealed.frame)).expect("a seal");
+        }
+        let segment = path(batch.segment);
+        if !segment.exists() {
+            let header = SegmentHeader {
+                shard,
+                shard_count: self.shard_count,
+                segment: batch.segment,
+                created_us: batch.segment.0 as i64,
+                capacity_bytes: SEGMENT_BYTES,
+            };
+            fs::create_dir_all(segment.parent().expect("a directory")).expect("a directory");
+            fs::write(&segment, header.encode()).expect("a segment");
+            File::options()
+                .write(true)
+                .open(&segment)
+                .and_then(|file| file.set_len(SEGMENT_BYTES))
+                .expect("zeros");
+        }
+        let mut file = File::options().write(true).open(&segment).expect("a segment");
+        file.seek(SeekFrom::Start(batch.offset_bytes))
+            .and_then(|_| file.write_all(&batch.bytes))
+            .expect("a write");
+    }
+
+    fn carry_out(&self, mut query: StoredQuery) -> Result<crate::log::QueryOutcome, crate::log::QueryFault> {
+        loop {
+            let requests = match query.step() {
+                Step::Done(found) => return found,
+                Step::Read(requests) => requests,
+            };
+            let bytes: Vec<Option<Vec<u8>>> = requests.iter().map(|request| self.read(request)).collect();
+            let answers: Vec<Answer<'_>> =
+                bytes.iter().map(|bytes| bytes.as_deref().map_or(Answer::NoFile, Answer::Bytes)).collect();
+            query.supply(&answers);
+        }
+    }
+
+    fn read(&self, request: &ReadRequest) -> Option<Vec<u8>> {
+        let name = match request.file {
+            StoredFile::Segment(segment) => file_name(segment),
+            StoredFile::Index(segment) => index_file_name(segment),
+            StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
+        };
+        let path = self.directory.path().join(directory_name(request.directory)).join(name);
+        let mut file = File::open(path).ok()?;
+        let file_bytes = file.metadata().expect("a length").len();
+        let start = match request.file {
+            StoredFile::SnapshotEnd => file_bytes.saturating_sub(request.bytes as u64),
+            _ => request.offset_bytes,
+        };
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(start)).expect("a place");
+        file.take(request.bytes as u64).read_to_end(&mut bytes).expect("bytes");
+        Some(bytes)
+    }
+}

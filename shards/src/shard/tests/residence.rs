@@ -1,0 +1,230 @@
+//! Rooms come into memory when they are needed and leave it when they are not, and nobody notices.
+
+use super::disk::Disk;
+use super::world::{Client, World, settings};
+use crate::log::testing::Chance;
+use crate::shard::Settings;
+use crate::types::ShardId;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Longer than a deserted room stays in memory.
+const REST_SECONDS: u64 = 62;
+
+fn roomy(shard_count: u16) -> Settings {
+    let mut settings = settings(shard_count);
+    settings.outbox_bytes_max = 64 << 20;
+    settings
+}
+
+fn restarted(world: World, settings: &Settings) -> World {
+    World::on(settings, world.disk)
+}
+
+fn rooms_in_memory(world: &World) -> usize {
+    world.shards.iter().map(|shard| shard.homes.rooms_in_memory()).sum()
+}
+
+fn rooms_known(world: &mut World) -> usize {
+    world.shards.iter_mut().map(|shard| shard.archive().known_rooms()).sum()
+}
+
+#[test]
+fn a_room_that_is_on_disk_only_is_entered_once_its_messages_are_read() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "old");
+    world.send(alice, "say first\n");
+    let mut world = restarted(world, &settings);
+    assert_eq!((rooms_in_memory(&world), rooms_known(&mut world)), (0, 0), "nobody needs any");
+    world.disk.as_mut().expect("a disk").answers = false;
+    let clients = [world.connect(0), world.connect(0)];
+    for (client, user) in clients.into_iter().zip(["alice", "bob"]) {
+        world.send(client, &format!("name {user}\njoin old\nsay hi\n"));
+        assert_eq!(world.lines(client).last(), Some(&format!("you are {user}")), "the disk is read first");
+    }
+    world.disk.as_mut().expect("a disk").answers = true;
+    world.run();
+    assert_eq!(
+        world.lines(clients[0]),
+        ["you joined old [#1 alice: first]", "bob joined", "#2 alice: hi", "#3 bob: hi"]
+    );
+    assert_eq!(world.disk.expect("a disk").queries, 2, "the room is looked up once for both");
+}
+
+#[test]
+fn a_deserted_room_leaves_memory_and_goes_on_as_it_was() {
+    let settings = roomy(2);
+    let mut world = World::on(&settings, Some(Disk::new(2)));
+    let alice = world.member(0, "alice", "R1");
+    world.send(alice, "draft d1 hello\nbye\n");
+    let in_memory = rooms_in_memory(&world);
+    world.pass(30);
+    assert_eq!(rooms_in_memory(&world), in_memory, "who changes rooms to and fro waits for no disk");
+    world.pass(REST_SECONDS);
+    assert_eq!(rooms_in_memory(&world), 0);
+    let alice = world.connect(1);
+    world.send(alice, "name alice\njoin r1\ndraft d1 hello\nsay again\n");
+    assert_eq!(
+        world.lines(alice),
+        ["hello", "you are alice", "you joined R1 [#1 alice: hello]", "draft d1 is #1", "#2 alice: again"]
+    );
+}
+
+#[test]
+fn a_room_that_people_are_in_or_that_waits_for_the_disk_stays() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "say hi\n");
+    world.pass(REST_SECONDS);
+    assert_eq!(rooms_in_memory(&world), 1);
+    world.disk_moves = false;
+    world.send(alice, "say waits\nbye\n");
+    world.pass(2 * REST_SECONDS);
+    assert_eq!(rooms_in_memory(&world), 1, "what is not on disk could not be read back");
+    world.commit_once();
+    world.pass(2 * REST_SECONDS);
+    assert_eq!(rooms_in_memory(&world), 0);
+}
+
+#[test]
+fn a_direct_room_is_taken_up_for_a_whisper_and_goes_on_counting() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    let bob = world.member(0, "bob", "r2");
+    world.send(alice, "to bob one\n");
+    assert_eq!(rooms_in_memory(&world), 3);
+    world.pass(REST_SECONDS);
+    assert_eq!(rooms_in_memory(&world), 2);
+    world.lines(bob);
+    world.send(alice, "to bob two\n");
+    assert_eq!(world.lines(bob), ["alice -> bob: two"]);
+    world.send(bob, "to alice three\n");
+    let stored = world.shards[0].homes.head_of("alice&bob");
+    assert_eq!(stored.map(|head| head.0), Some(3));
+}
+
+#[test]
+fn who_wants_into_a_room_that_cannot_be_read_is_refused_and_it_never_begins_anew() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "say one\n");
+    let mut world = restarted(world, &settings);
+    let path = world.disk.as_ref().expect("a disk").snapshot_path(ShardId(0));
+    let sound = fs::read(&path).expect("a snapshot");
+    let mut damaged = sound.clone();
+    damaged[70] ^= 1;
+    fs::write(&path, damaged).expect("damage");
+    let alice = world.connect(0);
+    world.send(alice, "name alice\njoin r1\n");
+    let said = world.lines(alice);
+    assert!(said.last().is_some_and(|line| line.contains("the disk reports errors")), "{said:?}");
+    fs::write(&path, sound).expect("a repair");
+    let bob = world.connect(0);
+    world.send(bob, "name bob\njoin r1\nsay two\n");
+    assert_eq!(world.lines(bob)[2..], ["you joined r1 [#1 alice: one]", "#2 bob: two"]);
+}
+
+/// What was said in a room: author, draft and text, by number from 1.
+type Said = Vec<(String, String, String)>;
+
+struct Model {
+    world: World,
+    settings: Settings,
+    rooms: BTreeMap<String, Said>,
+    /// Who is where: user, room.
+    present: BTreeMap<String, (Client, String)>,
+    drafts: u64,
+}
+
+impl Model {
+    fn step(&mut self, chance: &mut Chance) {
+        let user = format!("user{}", chance.below(5));
+        match (chance.below(24), self.present.get(&user).cloned()) {
+            (0..=9, None) => self.enter(&user, &format!("room{}", chance.below(7)), chance),
+            (0..=15, Some((client, room))) => self.say(&user, client, &room, chance),
+            (16..=17, Some((client, room))) => self.repeat(&user, client, &room, chance),
+            (18..=19, Some((client, _))) => {
+                self.world.send(client, "bye\n");
+                self.present.remove(&user);
+            }
+            (20..=21, _) => self.world.pass(REST_SECONDS),
+            (22, _) => self.renew(),
+            (23, _) if chance.below(3) == 0 => self.restart(),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, user: &str, room: &str, chance: &mut Chance) {
+        let client = self.world.connect(chance.below(2) as usize);
+        self.world.send(client, &format!("name {user}\njoin {room}\n"));
+        let said = self.rooms.entry(room.to_owned()).or_default();
+        let first = said.len().saturating_sub(15);
+        let line = |number: usize| format!("#{} {}: {}", number + 1, said[number].0, said[number].2);
+        let history: Vec<String> = (first..said.len()).map(line).collect();
+        let lines = self.world.lines(client);
+        assert_eq!(lines.last(), Some(&format!("you joined {room} [{}]", history.join(", "))));
+        self.present.insert(user.to_owned(), (client, room.to_owned()));
+    }
+
+    fn say(&mut self, user: &str, client: Client, room: &str, chance: &mut Chance) {
+        self.drafts += 1;
+        let draft = format!("d{}", self.drafts);
+        let text = "x".repeat(1 + chance.below(3000) as usize);
+        self.world.lines(client);
+        self.world.send(client, &format!("draft {draft} {text}\n"));
+        let said = self.rooms.get_mut(room).expect("a room that was entered");
+        said.push((user.to_owned(), draft, text.clone()));
+        assert_eq!(self.world.lines(client), [format!("#{} {user}: {text}", said.len())]);
+    }
+
+    fn repeat(&mut self, user: &str, client: Client, room: &str, chance: &mut Chance) {
+        let said = &self.rooms[room];
+        let own = |number: &usize| said[*number].0 == user;
+        let window = said.len().saturating_sub(250)..said.len();
+        let own: Vec<usize> = window.filter(own).collect();
+        let Some(number) = own.get(chance.below(own.len().max(1) as u64) as usize) else { return };
+        let (_, draft, text) = &said[*number];
+        self.world.lines(client);
+        self.world.send(client, &format!("draft {draft} {text}\n"));
+        assert_eq!(self.world.lines(client), [format!("draft {draft} is #{}", number + 1)]);
+    }
+
+    fn renew(&mut self) {
+        let World { shards, disk, .. } = &mut self.world;
+        let disk = disk.as_ref().expect("a disk");
+        shards.iter_mut().for_each(|shard| disk.renew_snapshot(shard));
+    }
+
+    /// The process is killed: nothing is sealed, and everyone is gone.
+    fn restart(&mut self) {
+        let disk = self.world.disk.take();
+        self.world = World::on(&self.settings, disk);
+        self.present.clear();
+        assert_eq!((rooms_in_memory(&self.world), rooms_known(&mut self.world)), (0, 0));
+    }
+}
+
+#[test]
+fn whatever_leaves_memory_and_comes_back_nobody_can_tell() {
+    for seed in 1..=6 {
+        let mut chance = Chance(seed * 7919);
+        let settings = roomy(2);
+        let world = World::on(&settings, Some(Disk::new(2)));
+        let (rooms, present) = (BTreeMap::new(), BTreeMap::new());
+        let mut model = Model { world, settings, rooms, present, drafts: 0 };
+        for _ in 0..1200 {
+            model.step(&mut chance);
+        }
+        let said: usize = model.rooms.values().map(Vec::len).sum();
+        assert!(said > 200, "seed {seed}: only {said} messages were said");
+        model.present.values().for_each(|(client, _)| {
+            model.world.send(*client, "bye\n");
+        });
+        model.world.pass(2 * REST_SECONDS);
+        assert_eq!(rooms_in_memory(&model.world), 0, "seed {seed}");
+    }
+}
