@@ -20,9 +20,9 @@ use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Requests handed to the kernel at a time, and completions it can leave before it has to keep
-/// them itself.
+/// Requests that the ring of a shard's sockets hands to the kernel at a time.
 pub const SUBMISSIONS: u32 = 256;
+/// Completions that the kernel can leave there before it has to keep them itself.
 pub const COMPLETIONS: u32 = 2048;
 /// `POLLIN` and `POLLOUT` of poll(2).
 pub const POLL_IN: u32 = 1;
