@@ -7,7 +7,7 @@
 use super::buffers::{BUFFER_BYTES, BUFFER_GROUP, Buffers};
 use glommio::GlommioError;
 use glommio::io::{BufferedFile, ReadResult};
-use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::types::{Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
@@ -29,6 +29,11 @@ pub const POLL_IN: u32 = 1;
 pub const POLL_OUT: u32 = 4;
 /// `IORING_ENTER_GETEVENTS`: the call also completes what is ready to be.
 const ENTER_GETEVENTS: u32 = 1;
+/// `IORING_ENTER_EXT_ARG`: the argument is a [`WaitArgument`].
+const ENTER_EXT_ARG: u32 = 8;
+/// `IORING_ENTER_NO_IOWAIT` (6.15): to sleep in the ring is not to wait for a disk. Without it an
+/// idle server looks as if it did all the time.
+const ENTER_NO_IOWAIT: u32 = 1 << 7;
 /// Where a submission (`struct io_uring_sqe`) has its `ioprio`, and the flag of a receive in it by
 /// which it waits before it tries.
 const IOPRIO_OFFSET: usize = 2;
@@ -65,6 +70,17 @@ pub struct NetRing {
     stash: Vec<Completion>,
     /// The tag of all sends.
     send_tag: u64,
+    /// What every call says.
+    enter_flags: u32,
+}
+
+/// `struct io_uring_getevents_arg` of the kernel: how long a call may wait.
+#[repr(C)]
+struct WaitArgument {
+    signals: u64,
+    signals_bytes: u32,
+    wait_us_min: u32,
+    timeout: *const Timespec,
 }
 
 impl NetRing {
@@ -83,8 +99,23 @@ impl NetRing {
         ring.submitter().register_eventfd(event.as_raw_fd())?;
         // SAFETY: the descriptor is open, and its ownership goes over to the file, which closes it.
         let event = Rc::new(unsafe { BufferedFile::from_raw_fd(event.into_raw_fd()) });
-        let mut ring = NetRing { ring, buffers, event, waking: None, stash: Vec::new(), send_tag };
+        let mut ring = NetRing {
+            ring,
+            buffers,
+            event,
+            waking: None,
+            stash: Vec::new(),
+            send_tag,
+            enter_flags: ENTER_GETEVENTS,
+        };
         ring.ring.completion().disable_eventfd();
+        ring.enter_flags |= ENTER_NO_IOWAIT;
+        match ring.enter(0) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                ring.enter_flags = ENTER_GETEVENTS;
+            }
+            entered => entered?,
+        }
         Ok(ring)
     }
 
@@ -219,12 +250,12 @@ impl NetRing {
         !self.stash.is_empty() || !self.ring.completion().is_empty()
     }
 
+    /// Submits what was pushed, and waits for so many completions.
     fn enter(&mut self, completions_min: u32) -> io::Result<()> {
         let count = self.ring.submission().len() as u32;
+        let flags = self.enter_flags;
         // SAFETY: no argument is passed; the entries were pushed by the functions above.
-        let entered =
-            unsafe { self.ring.submitter().enter::<()>(count, completions_min, ENTER_GETEVENTS, None) };
-        pass_over(entered)
+        pass_over(unsafe { self.ring.submitter().enter::<()>(count, completions_min, flags, None) })
     }
 
     /// Whether there is something to collect.
@@ -240,13 +271,15 @@ impl NetRing {
         if self.has_completions() {
             return Ok(());
         }
-        pass_over(match time_max {
-            None => self.ring.submitter().submit_and_wait(1),
-            Some(time) => {
-                let time = Timespec::from(time);
-                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
-            }
-        })
+        let Some(time) = time_max else { return self.enter(1) };
+        let time = Timespec::from(time);
+        let argument =
+            WaitArgument { signals: 0, signals_bytes: 0, wait_us_min: 0, timeout: &raw const time };
+        let count = self.ring.submission().len() as u32;
+        let flags = self.enter_flags | ENTER_EXT_ARG;
+        // SAFETY: the argument is what the flag says, and it and the time outlive the call; the
+        // entries were pushed by the functions above.
+        pass_over(unsafe { self.ring.submitter().enter(count, 1, flags, Some(&argument)) })
     }
 
     /// Ready when there is something to collect, or may be. Submits what was pushed first.
@@ -289,6 +322,8 @@ impl NetRing {
         self.buffers.offer(buffer);
     }
 }
+
+const _: () = assert!(size_of::<WaitArgument>() == 24);
 
 /// Interrupted, short of something for a moment, or late is no failure: what the kernel did not
 /// take is still queued.
