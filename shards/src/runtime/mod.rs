@@ -22,7 +22,7 @@ mod writer;
 
 pub use lifecycle::Stop;
 pub use listener::{BindError, Listeners};
-pub use sockets::{NET_COMPLETIONS, NET_SUBMISSIONS};
+pub use sockets::{BUFFERS as NET_BUFFERS, NET_COMPLETIONS, NET_SUBMISSIONS};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
 
 #[cfg(test)]

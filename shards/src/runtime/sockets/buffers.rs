@@ -8,9 +8,10 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Buffers of a shard, a power of two, and the bytes of one.
+/// Buffers of a shard; a power of two.
 pub const BUFFERS: u16 = 256;
-pub const BUFFER_BYTES: usize = 4096;
+/// What one receive brings at most.
+pub const BUFFER_BYTES: usize = 16 * 1024;
 /// Under which receives name these buffers.
 pub const BUFFER_GROUP: u16 = 0;
 

@@ -2,16 +2,15 @@
 
 use super::{TurnError, Turning};
 use crate::connection::Surface;
-use crate::runtime::sockets::{self, Accepted, Input, Readiness};
+use crate::runtime::sockets::{self, Accepted, BUFFER_BYTES, Input, Readiness};
 use crate::types::{ConnectionId, ShardId};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 /// Connections accepted a turn: a storm does not starve those already in.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Sockets read a turn, and bytes read from one of them.
+/// Sockets read a turn.
 const READS_PER_TURN: usize = 512;
-pub const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// What is to be taken in, and where it is read into.
 pub struct Inlet {
@@ -19,7 +18,7 @@ pub struct Inlet {
     pub readable: VecDeque<ConnectionId>,
     pub has_waiting_connections: bool,
     pub has_warned_of_descriptors: bool,
-    pub buffer: Box<[u8; READ_BYTES_MAX]>,
+    pub buffer: Box<[u8; BUFFER_BYTES]>,
     ready: Vec<Readiness>,
     resumed: Vec<ConnectionId>,
 }
@@ -30,7 +29,7 @@ impl Inlet {
             readable: VecDeque::new(),
             has_waiting_connections: false,
             has_warned_of_descriptors: false,
-            buffer: Box::new([0; READ_BYTES_MAX]),
+            buffer: Box::new([0; BUFFER_BYTES]),
             ready: Vec::new(),
             resumed: Vec::new(),
         }
@@ -80,7 +79,7 @@ impl<S: Surface> Turning<S> {
                 Accepted::Connection(descriptor, address) => {
                     let id = self.shard.accepted(address);
                     if self.sockets.add(id, descriptor).is_err() {
-                        // The set has no room (fs.epoll.max_user_watches): as if the peer had gone.
+                        // The ring has failed, which the next turn meets: as if the peer had gone.
                         self.shard.lost(id);
                     }
                 }

@@ -41,7 +41,7 @@ impl<S: Surface> Turning<S> {
     /// Turns until the server is drained.
     ///
     /// # Errors
-    /// When the log or the readiness set fails: the process must end.
+    /// When the log or the ring of the sockets fails: the process must end.
     pub async fn run(mut self) -> Result<(), TurnError> {
         loop {
             self.look_after_storage();
@@ -87,6 +87,6 @@ pub enum TurnError {
     #[error("the log cannot be written: {0}")]
     Commit(CommitError),
     /// Sockets cannot be waited for.
-    #[error("the readiness set failed: {0}")]
+    #[error("the ring of the sockets failed: {0}")]
     Sockets(std::io::Error),
 }
