@@ -5,22 +5,23 @@
 //! buffer at most, and its peer is held back by TCP. What a turn has to send goes out in one call.
 //! An idle connection costs one entry of the table.
 
+mod accept;
 mod buffers;
 mod ring;
+mod send;
 mod table;
 
+pub use accept::{Accepted, refuse};
 pub use buffers::{BUFFER_BYTES, BUFFERS};
 pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
+pub use send::Written;
 
 use crate::types::ConnectionId;
-use ring::{Completion, NetRing, POLL_IN, POLL_OUT};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use ring::{Completion, NetRing};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{self, SendFlags, Shutdown, SocketFlags};
-use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use table::{Receipt, Socket, Table};
@@ -39,11 +40,6 @@ const CANCEL: u64 = 4 << 60;
 const BELL: u64 = 5 << 60;
 const SEND: u64 = 8 << 60;
 const GENERATION_MASK: u32 = (1 << 28) - 1;
-
-/// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
-/// process. Without them a shard could neither wait nor store.
-const SHARD_FILES_LEFT: u64 = 80;
-const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What the kernel reported.
 #[derive(Clone, Copy, Debug)]
@@ -68,22 +64,6 @@ pub enum Input {
     /// The connection is broken.
     Broken,
 }
-
-/// What accepting gave.
-#[derive(Debug)]
-pub enum Accepted {
-    /// A connection, to be named and added.
-    Connection(OwnedFd, Option<IpAddr>),
-    /// A connection for which there is no descriptor to spare.
-    TooMany(OwnedFd),
-    /// None is left for now.
-    Nothing,
-    /// No descriptor is left for one more.
-    NoDescriptor,
-}
-
-/// What became of a write: the bytes that the kernel took; `None` when the connection is broken.
-pub type Written = (ConnectionId, Option<usize>);
 
 /// All sockets of a shard.
 pub struct Sockets {
@@ -114,8 +94,6 @@ impl Sockets {
     /// The sockets that a listener will bring, one of so many shards, and the descriptor by which
     /// other threads end a sleep.
     pub fn new(listener: OwnedFd, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
-        let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let mut sockets = Sockets {
             ring: NetRing::new(SEND)?,
             bell: bell.as_fd().try_clone_to_owned()?,
@@ -124,54 +102,16 @@ impl Sockets {
             is_listening: false,
             is_listener_polled: false,
             table: Table::default(),
-            descriptors_max: files_max.saturating_sub(files_left),
+            descriptors_max: accept::descriptors_max(shard_count),
             completions: Vec::new(),
             holders: [None; BUFFERS as usize],
             copies: HashMap::new(),
             starved: Vec::new(),
             sent: Vec::new(),
-            reserve: open_reserve(),
+            reserve: accept::open_reserve(),
         };
         sockets.listen()?;
         Ok(sockets)
-    }
-
-    /// Starts to report connections that wait, after a pause.
-    pub fn listen(&mut self) -> io::Result<()> {
-        if self.reserve.is_none() {
-            self.reserve = open_reserve();
-        }
-        self.is_listening = self.listener.is_some();
-        self.poll_listener()
-    }
-
-    /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
-    /// neither the pace of a turn nor the peers' addresses.
-    fn poll_listener(&mut self) -> io::Result<()> {
-        if let Some(listener) = &self.listener
-            && self.is_listening
-            && !self.is_listener_polled
-        {
-            self.ring.poll(listener.as_fd(), POLL_IN, LISTENER)?;
-            self.is_listener_polled = true;
-        }
-        Ok(())
-    }
-
-    /// Stops reporting connections that wait.
-    pub fn pause_listening(&mut self) {
-        self.is_listening = false;
-    }
-
-    /// Stops listening for good.
-    pub fn close_listener(&mut self) {
-        self.is_listening = false;
-        if self.is_listener_polled {
-            // A request keeps its socket open: without this the port would stay taken. It fails
-            // only when the ring does, which the turn meets next.
-            let _ = self.ring.cancel(LISTENER, CANCEL).and_then(|()| self.ring.submit());
-        }
-        self.listener = None;
     }
 
     /// Ready when there is something to take, or may be.
@@ -280,42 +220,6 @@ impl Sockets {
         Ok(())
     }
 
-    /// Takes one waiting connection.
-    pub fn accept(&mut self) -> Accepted {
-        let Some(listener) = &self.listener else { return Accepted::Nothing };
-        loop {
-            // Blocking: the ring fails a request on a non-blocking socket instead of waiting.
-            match net::acceptfrom_with(listener, SocketFlags::CLOEXEC) {
-                Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= self.descriptors_max => {
-                    return Accepted::TooMany(descriptor);
-                }
-                Ok((descriptor, address)) => {
-                    let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                    return Accepted::Connection(descriptor, address);
-                }
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    return Accepted::NoDescriptor;
-                }
-                // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
-                Err(_) => {
-                    // Fails only when the ring does, which the turn meets next.
-                    let _ = self.poll_listener();
-                    return Accepted::Nothing;
-                }
-            }
-        }
-    }
-
-    /// Turns one waiting connection away with a word, by the descriptor kept for that.
-    pub fn turn_away(&mut self, words: &[u8]) {
-        self.reserve = None;
-        if let Accepted::Connection(descriptor, _) | Accepted::TooMany(descriptor) = self.accept() {
-            refuse(&descriptor, words);
-        }
-        self.reserve = open_reserve();
-    }
-
     /// Adds an accepted connection.
     pub fn add(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
         let socket = self.table.insert(id, descriptor);
@@ -355,39 +259,6 @@ impl Sockets {
         !matches!(receipt, None | Some(Receipt::Awaited | Receipt::Starved))
     }
 
-    /// Writes to each connection what the kernel takes of its outbox. `written` gets every one that
-    /// has an outbox.
-    pub fn write_each<'a>(
-        &mut self,
-        ids: &[ConnectionId],
-        outbox: impl Fn(ConnectionId) -> Option<&'a [u8]>,
-        written: &mut Vec<Written>,
-    ) {
-        let Sockets { ring, table, sent, .. } = self;
-        written.clear();
-        written.extend(ids.iter().filter_map(|id| {
-            let bytes = outbox(*id)?;
-            Some((*id, table.find(*id).map(|socket| if socket.is_writable { bytes.len() } else { 0 })))
-        }));
-        let is_tried = |count: Option<usize>| count.is_some_and(|count| count > 0);
-        let mut tries = written.iter().filter(|(_, count)| is_tried(*count)).filter_map(|(id, _)| {
-            let socket = table.find(*id)?;
-            Some((socket.descriptor.as_fd(), outbox(*id)?))
-        });
-        match (tries.next(), tries.next()) {
-            // Alone, it is cheaper without the ring.
-            (Some((socket, bytes)), None) => {
-                sent.clear();
-                sent.push(net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT));
-            }
-            (first, second) => ring.send_each(first.into_iter().chain(second).chain(tries), sent),
-        }
-        let tried = written.iter_mut().filter(|(_, count)| is_tried(*count));
-        for ((id, count), sent) in tried.zip(sent.drain(..)) {
-            *count = conclude(ring, table, *id, count.unwrap_or(0), sent);
-        }
-    }
-
     /// Lets go of a socket.
     pub fn remove(&mut self, id: ConnectionId) -> Option<OwnedFd> {
         let socket = self.table.remove(id)?;
@@ -417,37 +288,6 @@ fn receive(ring: &mut NetRing, socket: &mut Socket, id: ConnectionId, polls_firs
     Ok(())
 }
 
-/// What a send of `length` bytes means for its connection.
-fn conclude(
-    ring: &mut NetRing,
-    table: &mut Table,
-    id: ConnectionId,
-    length: usize,
-    sent: Result<usize, Errno>,
-) -> Option<usize> {
-    let socket = table.find_mut(id)?;
-    let count = match sent {
-        Ok(count) => count,
-        Err(Errno::AGAIN | Errno::INTR) => 0,
-        Err(_) => return None,
-    };
-    if count < length {
-        socket.is_writable = false;
-        ring.poll(socket.descriptor.as_fd(), POLL_OUT, tag(WRITABLE, id)).ok()?;
-    }
-    Some(count)
-}
-
-/// Best effort: the peer learns why, or just that it is closed.
-pub fn refuse(descriptor: &OwnedFd, words: &[u8]) {
-    let _ = net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-    let _ = net::shutdown(descriptor, Shutdown::Write);
-}
-
-fn open_reserve() -> Option<OwnedFd> {
-    rustix::fs::open("/dev/null", rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok()
-}
-
 fn tag(kind: u64, id: ConnectionId) -> u64 {
     kind | u64::from(id.generation & GENERATION_MASK) << 32 | u64::from(id.index)
 }
@@ -457,5 +297,5 @@ fn find_tagged(table: &mut Table, tag: u64) -> Option<(ConnectionId, &mut Socket
     let generation = (tag >> 32) as u32 & GENERATION_MASK;
     let socket = table.at_mut(index)?;
     (socket.generation & GENERATION_MASK == generation)
-        .then(|| (ConnectionId { index, generation: socket.generation }, socket))
+        .then_some((ConnectionId { index, generation: socket.generation }, socket))
 }
