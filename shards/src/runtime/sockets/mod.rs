@@ -299,3 +299,6 @@ fn find_tagged(table: &mut Table, tag: u64) -> Option<(ConnectionId, &mut Socket
     (socket.generation & GENERATION_MASK == generation)
         .then_some((ConnectionId { index, generation: socket.generation }, socket))
 }
+
+#[cfg(test)]
+mod tests;
