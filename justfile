@@ -31,6 +31,21 @@ long *FILTER:
 fuzz TARGET SECONDS="60":
     cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -max_len=6000 -timeout=10
 
+# What a package holds besides the binary, into target/package
+package-files:
+    mkdir -p target/package
+    target/release/madang config default > target/package/madang.toml
+    target/release/madang man --to target/package/man
+    target/release/madang completions bash > target/package/madang.bash
+    target/release/madang completions zsh > target/package/madang.zsh
+    target/release/madang completions fish > target/package/madang.fish
+
+# A Debian package, into target/debian (cargo install cargo-deb)
+deb:
+    cargo build --release --locked
+    just package-files
+    cargo deb --no-build
+
 # What we depend on, advisories too
 deny:
     cargo deny --workspace check

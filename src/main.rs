@@ -2,12 +2,14 @@
 
 mod cli;
 mod config;
+mod control;
 #[cfg(test)]
 mod corpora;
 mod line;
 mod log_command;
 mod serve;
 mod telemetry;
+mod terminal;
 
 use std::process::ExitCode;
 

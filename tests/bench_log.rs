@@ -36,7 +36,7 @@ fn a_small_log_is_measured_in_every_way_and_nothing_is_left_behind() {
         "process start to ready, after a clean stop",
         "export as JSON Lines to a file",
         "verify",
-        "page from the middle p50",
+        "page from the middle",
         "messages stored, synced and shown to their author",
         "more than the disk by itself, p50",
         "bytes a 64-byte message in segments, at rest, sealed",

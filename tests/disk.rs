@@ -2,36 +2,11 @@
 
 mod harness;
 
-use harness::{Client, Server};
+use harness::{Client, Server, SmallDisk};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// A file system of its own, in memory and small.
-struct SmallDisk {
-    at: PathBuf,
-}
-
-impl SmallDisk {
-    /// `None` where this user may not mount, as in most containers.
-    fn mount(at: PathBuf, size: &str) -> Option<SmallDisk> {
-        fs::create_dir(&at).expect("a directory to mount on");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "madang-test"])
-            .arg(&at)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(SmallDisk { at })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the server may not have ended yet when a test fails.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
-    }
-}
 
 /// Says numbered lines, one after the other, until one is refused. Returns those acknowledged.
 fn fill(alice: &mut Client, first: usize, most: usize) -> Vec<String> {
@@ -207,7 +182,7 @@ fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
         eprintln!("not tried: this user may not mount a file system");
         return;
     };
-    let made_read_only = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.at).status();
+    let made_read_only = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
     assert!(made_read_only.expect("run mount").success());
     let output = harness::refused_start(&data, "127.0.0.1:0");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

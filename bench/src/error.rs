@@ -1,5 +1,6 @@
 //! What can stop a measurement: nothing here is a fault of the server under test.
 
+use crate::protocol::Protocol;
 use std::io;
 use std::net::SocketAddr;
 
@@ -8,8 +9,8 @@ use std::net::SocketAddr;
 pub enum BenchError {
     /// Nobody accepts connections there.
     #[error(
-        "cannot connect to {target}: {source}; start a server with `madang serve --listen {target}` \
-         or name another address with --target"
+        "cannot connect to {target}: {source}; start a server there (madang serve --listen {target}, or \
+         bench/peers/start) or name another address"
     )]
     Unreachable {
         /// The address asked for.
@@ -17,18 +18,18 @@ pub enum BenchError {
         /// What the system said.
         source: io::Error,
     },
-    /// Somebody accepts connections, and is not a Madang line port.
-    #[error(
-        "{target} does not speak Madang's line protocol: {saw}; pass the address of `listen.line` with --target"
-    )]
+    /// Somebody accepts connections, and speaks something else.
+    #[error("{target} does not speak {protocol}: {saw}; name the address of a server that does")]
     NotTheProtocol {
         /// The address asked for.
         target: SocketAddr,
-        /// What came instead of the prompt.
+        /// What it should speak.
+        protocol: &'static str,
+        /// What came instead.
         saw: String,
     },
     /// A name was not accepted.
-    #[error("{target} refused the name '{name}': {answer}; wait for it to be free and run again")]
+    #[error("{target} refused the name '{name}': {answer}; {remedy}")]
     NameRefused {
         /// The server.
         target: SocketAddr,
@@ -36,20 +37,21 @@ pub enum BenchError {
         name: String,
         /// What the server said.
         answer: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A request was not accepted.
-    #[error(
-        "{target} refused: {answer}; run it with --set limits.messages_per_second=0 \
-         and limits that fit the load"
-    )]
+    #[error("{target} refused: {answer}; {remedy}")]
     Refused {
         /// The server.
         target: SocketAddr,
         /// What the server said.
         answer: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The server ended a connection that the load still needed.
-    #[error("{target} closed a connection {during}: {last_words}; look into the server's log")]
+    #[error("{target} closed a connection {during}: {last_words}; {remedy}")]
     Closed {
         /// The server.
         target: SocketAddr,
@@ -57,7 +59,25 @@ pub enum BenchError {
         during: &'static str,
         /// The last notice or error on that connection.
         last_words: String,
+        /// What to do.
+        remedy: &'static str,
     },
+    /// More connections than this process may have files.
+    #[error(
+        "{connections} connections do not fit: this process may open {limit} files, of which {fits} fit for \
+         connections; raise the hard limit (ulimit -Hn, LimitNOFILE) or use fewer connections"
+    )]
+    TooManyFiles {
+        /// Asked for.
+        connections: usize,
+        /// The hard limit.
+        limit: u64,
+        /// What is left for connections.
+        fits: u64,
+    },
+    /// Somebody asked to stop before there was anything to tell.
+    #[error("stopped before anything was measured")]
+    Stopped,
     /// The server is there and does not answer.
     #[error("{target} did not answer for {waited_s} s {during}; look into the server's log")]
     Silent {
@@ -88,6 +108,17 @@ pub enum BenchError {
         /// What is allowed.
         allowed: String,
     },
+    /// The workload cannot be asked of such a server.
+    #[error(
+        "{workload} cannot be measured over {protocol}: echo, fanout and idle can, whisper over irc too; \
+         leave it out of the comparison"
+    )]
+    Unsupported {
+        /// The workload's name.
+        workload: &'static str,
+        /// The protocol's.
+        protocol: &'static str,
+    },
     /// The load's own server did not start or stop as it should.
     #[error("the server started for the measurement {what}; its last words: {last_words}")]
     OwnServer {
@@ -107,6 +138,12 @@ pub enum BenchError {
 }
 
 impl BenchError {
+    /// The server refused something, in its own words.
+    pub(crate) fn refused(target: SocketAddr, protocol: Protocol, answer: &[u8]) -> BenchError {
+        let answer = String::from_utf8_lossy(answer).into_owned();
+        BenchError::Refused { target, answer, remedy: protocol.remedy() }
+    }
+
     /// A [`BenchError::System`], for `map_err`.
     pub(crate) fn system<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> BenchError {
         move |source| BenchError::System { action: action.into(), source: source.into() }

@@ -1,7 +1,9 @@
 //! A small line server for tests, which can be told to break its promises.
 
+use crate::protocol::Protocol;
+use crate::target::Target;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -22,6 +24,14 @@ pub(crate) enum Conduct {
     Damages(u64),
     /// It stands still for 200 ms before that one.
     Stalls(u64),
+    /// It hands each delivery over so many milliseconds late.
+    Delays(u64),
+    /// It hands that one to a member of another room, too.
+    Misdelivers(u64),
+    /// It tells nobody anything of that one or later.
+    FallsSilent(u64),
+    /// It takes connections and says nothing.
+    NeverAnswers,
     /// It refuses that one with an error.
     Refuses(u64),
     /// It closes the connection instead of that one.
@@ -43,6 +53,11 @@ struct Member {
 
 type Rooms = Arc<Mutex<HashMap<String, Vec<Member>>>>;
 
+/// It as a target.
+pub(crate) fn target(address: SocketAddr, pid: Option<u32>) -> Target {
+    Target::Running { protocol: Protocol::Line, address, pid, label: "fake".to_owned() }
+}
+
 /// Serves until the test process ends, one thread a connection.
 pub(crate) fn start(conduct: Conduct) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -62,6 +77,10 @@ fn converse(mut stream: TcpStream, rooms: &Rooms, conduct: Conduct) -> std::io::
     if conduct == Conduct::SpeaksHttp {
         return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     }
+    if conduct == Conduct::NeverAnswers {
+        let mut unread = Vec::new();
+        return stream.read_to_end(&mut unread).map(drop);
+    }
     stream.set_nodelay(true)?;
     stream.write_all(b"* a fake server\nname: ")?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
@@ -74,20 +93,32 @@ fn converse(mut stream: TcpStream, rooms: &Rooms, conduct: Conduct) -> std::io::
     for line in lines {
         let line = line?;
         if let Some(wanted) = line.strip_prefix("/channel ") {
-            stream.write_all(format!("{name} has joined {wanted}\n").as_bytes())?;
             let member =
                 Member { name: name.clone(), stream: stream.try_clone()?, deliveries: 0, held: None };
             let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
             rooms.entry(wanted.to_owned()).or_default().push(member);
+            // Only now: whoever hears it may count on hearing what is said from here on.
+            stream.write_all(format!("{name} has joined {wanted}\n").as_bytes())?;
             room = Some(wanted.to_owned());
         } else if let Some(room) = &room {
             let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut is_strayed = false;
             for member in rooms.get_mut(room).into_iter().flatten() {
+                is_strayed |= member.deliveries + 1 == strays_at(conduct);
                 member.deliver(format!("{name}: {line}\n"), conduct)?;
+            }
+            let others = rooms.iter_mut().filter(|(other, _)| *other != room);
+            if let Some(stray) = others.flat_map(|(_, members)| members).next().filter(|_| is_strayed) {
+                stray.stream.write_all(format!("{name}: {line}\n").as_bytes())?;
             }
         }
     }
     Ok(())
+}
+
+/// The delivery that goes to another room, too; none is numbered 0.
+fn strays_at(conduct: Conduct) -> u64 {
+    if let Conduct::Misdelivers(at) = conduct { at } else { 0 }
 }
 
 impl Member {
@@ -107,6 +138,11 @@ impl Member {
                 thread::sleep(Duration::from_millis(200));
                 line
             }
+            Conduct::Delays(milliseconds) => {
+                thread::sleep(Duration::from_millis(milliseconds));
+                line
+            }
+            Conduct::FallsSilent(at) if now >= at => return Ok(()),
             Conduct::Swaps(at) if at == now => {
                 self.held = Some(line);
                 return Ok(());

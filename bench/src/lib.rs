@@ -1,30 +1,38 @@
-//! The load, the histograms and the report of `madang bench`.
+//! The load of `madang bench`: workloads in, measurements out.
 //!
 //! One thread drives every connection through one readiness set, so that the load's own cost is
 //! small and known. Nothing is counted that was not checked: each delivery carries who wrote it,
 //! its number and when it was meant to be sent.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod account;
+pub mod baseline;
 mod crowd;
-mod echo;
 mod error;
 #[cfg(test)]
 mod fake;
-mod fan_out;
-mod idle;
+mod findings;
+mod floor;
 mod log;
 mod machine;
-mod report;
+pub mod output;
+mod pace;
+mod protocol;
 pub mod results;
+mod runtime;
 mod server;
 mod target;
 mod watch;
+mod workload;
 
-pub use echo::{EchoOptions, EchoReport, run_echo};
 pub use error::BenchError;
-pub use fan_out::{FanOutOptions, FanOutReport, Faults, Pace, run_fan_out};
-pub use idle::{IdleOptions, IdleReport, run_idle};
-pub use log::{LogOptions, run_log};
-pub use report::Figures;
+pub use floor::measure_floor;
+pub use log::{LogOptions, LogPart};
+pub use machine::{DataPlace, MachineFacts, SyncTime};
+pub use protocol::Protocol;
 pub use target::{OwnServer, Target};
 pub use watch::{NoProgress, Progress, Stop};
+pub use workload::{
+    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
+    StormOptions, WhisperOptions, Workload, measure,
+};

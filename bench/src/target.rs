@@ -1,24 +1,47 @@
 //! What is measured: a server that runs already, or one of our own.
 
-use crate::crowd::Names;
 use crate::error::BenchError;
-use crate::machine::{Placement, ProcessTime};
+use crate::machine::{Placement, ProcessMemory, process_time_ns};
+use crate::protocol::{Names, Protocol};
 use crate::server::ChildServer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is measured.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// A server that somebody runs.
     Running {
-        /// Its line address.
+        /// What it speaks.
+        protocol: Protocol,
+        /// Where to connect.
         address: SocketAddr,
         /// Its process, for processor time and memory. It must be on this machine.
         pid: Option<u32>,
+        /// What reports call it.
+        label: String,
     },
     /// One that is started for the measurement and stopped after it.
     Own(OwnServer),
+}
+
+impl Target {
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Target::Running { protocol, .. } => *protocol,
+            Target::Own(_) => Protocol::Line,
+        }
+    }
+
+    /// What reports call it.
+    pub fn label(&self) -> &str {
+        match self {
+            Target::Running { label, .. } => label,
+            Target::Own(_) => Protocol::Line.name(),
+        }
+    }
 }
 
 /// How to start a server for a measurement.
@@ -35,51 +58,73 @@ pub struct OwnServer {
 /// A target that is ready to be measured.
 #[derive(Debug)]
 pub(crate) struct Site {
+    /// What it speaks.
+    pub(crate) protocol: Protocol,
     /// Where to connect.
     pub(crate) address: SocketAddr,
     /// The server's process, when it is known.
     pub(crate) pid: Option<u32>,
     /// Names to use there.
     pub(crate) names: Names,
-    own: Option<(ChildServer, Placement)>,
+    own: Option<ChildServer>,
+    placement: Placement,
 }
+
+/// For how long the load spins before a moment it must not miss. It does so on a processor of its
+/// own only: elsewhere it would take the server's.
+const SPIN: Duration = Duration::from_micros(100);
 
 impl Site {
     /// Prepares a target. `settings` are what a server of our own needs for this workload.
     pub(crate) fn open(target: &Target, settings: &[String]) -> Result<Site, BenchError> {
-        match target {
-            Target::Running { address, pid } => {
-                if let Some(pid) = pid {
-                    ProcessTime::read(*pid)?; // a wrong one is known now, not after the run
-                }
-                Ok(Site { address: *address, pid: *pid, names: Names::fresh(), own: None })
-            }
+        let placement = Placement::choose()?;
+        let protocol = target.protocol();
+        let (address, pid, own) = match target {
+            Target::Running { address, pid, .. } => (*address, *pid, None),
             Target::Own(own) => {
-                let placement = Placement::choose()?;
                 placement.move_to_server()?;
                 let (server, address) = ChildServer::start(own, settings)?;
-                placement.move_to_load()?;
-                let pid = Some(server.pid());
-                Ok(Site { address, pid, names: Names::short(), own: Some((server, placement)) })
+                (address, Some(server.pid()), Some(server))
             }
-        }
+        };
+        let site = Site { protocol, address, pid, names: Names::fresh(), own, placement };
+        site.server_time_ns()?; // a wrong process is known now, not after the run
+        Ok(site)
     }
 
     /// What a report says about the measured server.
     pub(crate) fn described(&self) -> String {
         match &self.own {
-            Some((_, placement)) => placement.described(),
-            None => format!("the server that runs at {}", self.address),
+            Some(_) => self.placement.described(),
+            None => match self.placement.load_processor() {
+                Some(load) => format!("the server that runs at {}, load on processor {load}", self.address),
+                None => format!("the server that runs at {}", self.address),
+            },
         }
     }
 
+    /// The load's processor, when it has one of its own.
+    pub(crate) fn load_processor(&self) -> Option<usize> {
+        self.placement.load_processor()
+    }
+
+    /// For how long the load may spin.
+    pub(crate) fn spin(&self) -> Duration {
+        self.load_processor().map_or(Duration::ZERO, |_| SPIN)
+    }
+
     /// Processor time the server has used until now; `None` when its process is not known.
-    pub(crate) fn server_time(&self) -> Result<Option<ProcessTime>, BenchError> {
-        self.pid.map(ProcessTime::read).transpose()
+    pub(crate) fn server_time_ns(&self) -> Result<Option<u64>, BenchError> {
+        self.pid.map(process_time_ns).transpose()
+    }
+
+    /// Memory the server holds now; `None` when its process is not known.
+    pub(crate) fn server_memory(&self) -> Result<Option<ProcessMemory>, BenchError> {
+        self.pid.map(ProcessMemory::read).transpose()
     }
 
     /// Stops a server of our own.
     pub(crate) fn close(self) -> Result<(), BenchError> {
-        self.own.map_or(Ok(()), |(server, _)| server.stop())
+        self.own.map_or(Ok(()), ChildServer::stop)
     }
 }

@@ -2,8 +2,12 @@
 
 mod bench;
 mod config;
+mod control;
+mod data;
 mod options;
+mod packaging;
 mod serve;
+mod status_page;
 
 use crate::log_command::{self, LogCommand};
 use clap::{Parser, Subcommand};
@@ -23,12 +27,18 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(serve::ServeOptions),
+    Status(control::StatusCommand),
+    Drain(control::DrainCommand),
+    Kick(control::KickCommand),
+    Broadcast(control::BroadcastCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Look into a log: export, verify, dump, stats; or repair one
     #[command(subcommand)]
     Log(LogCommand),
-    Bench(bench::BenchCommand),
+    Bench(Box<bench::BenchCommand>),
+    Completions(packaging::CompletionsCommand),
+    Man(packaging::ManCommand),
 }
 
 const EXAMPLES: &str = "\
@@ -36,20 +46,27 @@ Examples:
   madang serve                             serve on 127.0.0.1:8080, data in ./madang-data
   madang serve --listen 0.0.0.0:8080       let other machines in
   madang serve --set limits.burst=80       set any key of the configuration
+  madang status --watch                    how the running server is
   madang config default > madang.toml      a commented file to start from
   madang config check --config madang.toml
   madang log export --data madang-data --room general
   madang bench                             measure a server of its own
 
 Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine
-is not as needed (the message says what to do).";
+is not as needed (the message says what to do), 3 no server runs there.";
 
 /// Runs what was typed.
 pub fn run() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => serve::run(options),
+        Command::Status(command) => control::status(command),
+        Command::Drain(command) => control::drain(command),
+        Command::Kick(command) => control::kick(command),
+        Command::Broadcast(command) => control::broadcast(command),
         Command::Config(command) => config::run(command),
         Command::Log(command) => log_command::run(command),
         Command::Bench(command) => bench::run(&command),
+        Command::Completions(command) => packaging::completions(&command),
+        Command::Man(command) => packaging::man(&command),
     }
 }

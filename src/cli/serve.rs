@@ -1,17 +1,13 @@
 //! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
 //! directory.
 
+use super::data;
 use super::options::ConfigOptions;
 use crate::config::Flag;
 use crate::{serve, telemetry};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Names the data directory when no flag does.
-const DATA_VARIABLE: &str = "MADANG_DATA";
-/// Where the data lies when nothing else is said.
-const DATA_DEFAULT: &str = "madang-data";
 
 /// Run the server until it is told to stop (SIGTERM, Ctrl-C)
 #[derive(Args, Debug)]
@@ -67,14 +63,9 @@ pub fn run(options: ServeOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    telemetry::start(&loaded.config.telemetry);
+    let level = telemetry::start(&loaded.config.telemetry);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve::run(loaded.config, data_directory(options.data))
-}
-
-fn data_directory(flag: Option<PathBuf>) -> PathBuf {
-    let variable = std::env::var_os(DATA_VARIABLE).filter(|path| !path.is_empty());
-    flag.or_else(|| variable.map(PathBuf::from)).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+    serve::run(loaded, data::to_serve(options.data), level)
 }

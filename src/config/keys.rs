@@ -2,7 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, Rooms, ShardCount, Shards, Telemetry,
+    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, Rooms, ShardCount,
+    Shards, Telemetry,
 };
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
@@ -22,6 +23,8 @@ pub struct Key {
     pub set: fn(&mut Config, &str) -> Result<(), String>,
     /// The value that a configuration has, as TOML.
     pub show: fn(&Config) -> String,
+    /// Gives the second the value of the first.
+    pub copy: fn(&Config, &mut Config),
 }
 
 impl Key {
@@ -38,6 +41,11 @@ impl Key {
     /// The name within the section.
     pub fn short_name(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(_, short)| short)
+    }
+
+    /// Whether a change holds only from the next start on.
+    pub fn needs_restart(&self) -> bool {
+        RESTART_KEYS.contains(&self.name)
     }
 
     /// The environment variable that sets it.
@@ -57,6 +65,7 @@ macro_rules! key {
                 Ok(())
             },
             |config| config.$section.$field.to_toml(),
+            |from, to| to.$section.$field = from.$section.$field.clone(),
         )
     };
 }
@@ -68,9 +77,21 @@ const fn key_of<S: Setting>(
     _field: fn(&Config) -> &S,
     set: fn(&mut Config, &str) -> Result<(), String>,
     show: fn(&Config) -> String,
+    copy: fn(&Config, &mut Config),
 ) -> Key {
-    Key { name, about, form: S::FORM, allowed: S::allowed, set, show }
+    Key { name, about, form: S::FORM, allowed: S::allowed, set, show, copy }
 }
+
+/// Homes follow the number of shards and people are in the lobby; segments, durability and the form
+/// of events are decided where they are opened.
+pub const RESTART_KEYS: &[&str] = &[
+    "shards.count",
+    "log.durability",
+    "log.segment_bytes",
+    "rooms.lobby",
+    "telemetry.format",
+    "telemetry.metrics",
+];
 
 /// Every key, in the order of the printed file. The keys of a section stand together.
 pub static KEYS: &[Key] = &[
@@ -116,6 +137,10 @@ pub static KEYS: &[Key] = &[
     key!(limits.login_seconds, "Seconds a connection has to say its name."),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
+    key!(
+        telemetry.metrics,
+        "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP; \"\" is nowhere."
+    ),
 ];
 
 impl Default for Config {
@@ -145,7 +170,7 @@ impl Default for Config {
                 outbox_total_bytes_max: Bounded::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
-            telemetry: Telemetry { level: Level::Info, format: Format::Text },
+            telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },
         }
     }
 }

@@ -18,6 +18,7 @@ const VARIABLE_PREFIX: &str = "MADANG_";
 const OTHER_VARIABLES: &[&str] = &["MADANG_DATA"];
 
 /// A flag that stands for a key.
+#[derive(Clone)]
 pub struct Flag {
     /// As typed.
     pub flag: &'static str,
@@ -28,6 +29,7 @@ pub struct Flag {
 }
 
 /// Where configuration comes from, in rising precedence; under all of it lie the defaults.
+#[derive(Clone)]
 pub struct Sources {
     /// The file that was asked for.
     pub file: Option<PathBuf>,
@@ -45,6 +47,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
+    /// From where it can be read again.
+    pub sources: Sources,
     /// What is suspicious, a sentence each.
     pub warnings: Vec<String>,
     origins: HashMap<&'static str, Origin>,
@@ -81,7 +85,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         }
     }
 
-    let mut loaded = Loaded { config: Config::default(), file, warnings, origins: HashMap::new() };
+    let mut loaded = Loaded {
+        config: Config::default(),
+        file,
+        sources: sources.clone(),
+        warnings,
+        origins: HashMap::new(),
+    };
     for Assignment { key, origin, written, text } in assignments {
         match text.and_then(|text| (key.set)(&mut loaded.config, &text)) {
             Ok(()) => {

@@ -30,6 +30,29 @@ impl Setting for ListenAddress {
     }
 }
 
+/// An address, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OptionalAddress(pub Option<SocketAddr>);
+
+impl Setting for OptionalAddress {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(OptionalAddress(None));
+        }
+        ListenAddress::parse(text).map(|address| OptionalAddress(Some(address.0)))
+    }
+
+    fn allowed() -> String {
+        "an IP address and a port, for example \"127.0.0.1:9464\", or \"\"".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        self.0.map_or_else(|| "\"\"".to_owned(), |address| format!("\"{address}\""))
+    }
+}
+
 fn what_is_wrong(text: &str) -> String {
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return match address {

@@ -17,8 +17,9 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
+pub use keys::{KEYS, Key};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, OptionalAddress};
 pub use print::{default_file, effective};
 pub use values::{Format, Level, ShardCount};
 
@@ -108,4 +109,6 @@ pub struct Telemetry {
     pub level: Level,
     /// The form in which events are written.
     pub format: Format,
+    /// Where metrics and health are served.
+    pub metrics: OptionalAddress,
 }

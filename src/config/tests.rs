@@ -43,6 +43,15 @@ fn the_documentation_lists_every_key() {
 }
 
 #[test]
+fn the_documentation_names_the_keys_that_need_a_restart() {
+    let documentation = include_str!("../../docs/configuration.md");
+    let (_, reload) = documentation.split_once("## Reload").unwrap();
+    for name in keys::RESTART_KEYS {
+        assert!(Key::named(name).is_some() && reload.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn each_later_layer_wins() {
     let mut sources = sources();
     let set = |text: &str| text.to_owned();

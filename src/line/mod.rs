@@ -14,15 +14,45 @@ mod session;
 mod tests;
 mod words;
 
-use madang_shards::connection::{CloseReason, Link, Style, Surface};
-use madang_shards::types::{Reply, RoomEvent, RoomName};
+use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_shards::types::{Reply, RoomEvent, RoomName, Text};
 pub use session::Session;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The longest line, in bytes, without its end. Below 65,535, where a line counts as endless. A
+/// reload changes it for all who hold a copy.
+#[derive(Clone, Debug)]
+pub struct LineLimit(Arc<AtomicUsize>);
+
+impl LineLimit {
+    /// A limit.
+    pub fn new(bytes: usize) -> LineLimit {
+        let limit = LineLimit(Arc::default());
+        limit.set(bytes);
+        limit
+    }
+
+    /// From now on it is this.
+    pub fn set(&self, bytes: usize) {
+        assert!(
+            bytes + 1 < decode::ENDLESS_LINE_BYTES as usize,
+            "the configuration allows no line that would count as endless"
+        );
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What it is now.
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// What an operator decides about the line surface.
 #[derive(Clone, Debug)]
 pub struct LineSettings {
-    /// The longest line, in bytes, without its end. Below 65,535, where a line counts as endless.
-    pub line_bytes_max: usize,
+    /// The longest line.
+    pub line_bytes_max: LineLimit,
     /// The room everyone lands in.
     pub lobby: RoomName,
     /// The first line that everyone sees, without its end.
@@ -43,10 +73,6 @@ pub struct LineSurface {
 impl LineSurface {
     /// The protocol with these settings.
     pub fn new(settings: LineSettings) -> LineSurface {
-        assert!(
-            settings.line_bytes_max + 1 < decode::ENDLESS_LINE_BYTES as usize,
-            "the configuration allows no line that would count as endless"
-        );
         LineSurface { settings }
     }
 }
@@ -80,6 +106,10 @@ impl Surface for LineSurface {
 
     fn going_down(&self, session: &Session, out: &mut Vec<u8>) {
         words::line(out, session.line_ends(), format_args!("{}", words::GOING_DOWN));
+    }
+
+    fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
+        words::line(&mut core.outbox, core.style, format_args!("* the operator says: {text}"));
     }
 
     fn server_full(&self) -> &'static [u8] {

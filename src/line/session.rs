@@ -83,7 +83,7 @@ impl Session {
     pub fn receive(&mut self, settings: &LineSettings, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while consumed < bytes.len() && !self.is_waiting() && link.core.closing.is_none() {
-            let (taken, token) = self.decoder.next(&bytes[consumed..], settings.line_bytes_max);
+            let (taken, token) = self.decoder.next(&bytes[consumed..], settings.line_bytes_max.bytes());
             consumed += taken;
             if self.decoder.is_telnet() && !words::is_crlf(link.core.style) {
                 let style = words::with_crlf(link.core.style);
@@ -120,7 +120,7 @@ impl Session {
         if !self.has_ended || self.is_waiting() || link.core.closing.is_some() {
             return;
         }
-        if let Some(token) = self.decoder.rest(settings.line_bytes_max) {
+        if let Some(token) = self.decoder.rest(settings.line_bytes_max.bytes()) {
             self.take(settings, token, link);
         }
         if !self.is_waiting() {
@@ -138,7 +138,7 @@ impl Session {
                 }
             },
             Token::TooLong { bytes } => {
-                let bytes_max = settings.line_bytes_max;
+                let bytes_max = settings.line_bytes_max.bytes();
                 self.refuse_line(link, format_args!("too long: the line has {bytes} bytes, {bytes_max} are allowed; nothing of it was sent, send it in pieces"));
             }
             Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),

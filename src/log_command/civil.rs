@@ -24,6 +24,8 @@ pub struct Clock {
     second: Option<i64>,
     /// `2026-11-20 12:03:11`
     text: String,
+    /// `2026-11-20T12:03:11.`, then the rest of the time that was written last.
+    precise: String,
 }
 
 impl Clock {
@@ -44,14 +46,27 @@ impl Clock {
                 Err(_) => write!(self.text, "{second} s"),
             };
             written.expect("a string can be written");
+            self.precise.clear();
+            self.precise.push_str(&self.text);
+            if let Some(between) = self.precise.find(' ') {
+                self.precise.replace_range(between..=between, "T");
+            }
+            self.precise.push('.');
         }
         &self.text
     }
 
     /// `2026-11-20T12:03:11.000250Z`
-    pub fn microsecond(&mut self, time_us: i64) -> String {
+    pub fn microsecond(&mut self, time_us: i64) -> &str {
+        let second_bytes = self.second(time_us).len() + ".".len();
+        self.precise.truncate(second_bytes);
         let fraction = time_us.rem_euclid(SECOND_US);
-        format!("{}.{fraction:06}Z", self.second(time_us).replacen(' ', "T", 1))
+        for digit_us in [100_000, 10_000, 1_000, 100, 10, 1] {
+            // From 0 to 9.
+            self.precise.push(char::from(b'0' + (fraction / digit_us % 10) as u8));
+        }
+        self.precise.push('Z');
+        &self.precise
     }
 }
 

@@ -1,7 +1,8 @@
 //! `madang log dump`.
 
 use super::civil::Clock;
-use super::output::{finish, standard_output, visible, write_json_line};
+use super::json::write_json_line;
+use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_shards::log::{

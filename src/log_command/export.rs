@@ -108,7 +108,7 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let names_rooms = arguments.rooms.all || arguments.rooms.room.len() > 1;
     let mut printer = Printer {
         output: standard_output(),
-        lines: Lines { names_rooms, ..Lines::default() },
+        lines: Lines::new(names_rooms),
         format: arguments.format,
         since_us: arguments.since.unwrap_or(i64::MIN),
         until_us: arguments.until.unwrap_or(i64::MAX),

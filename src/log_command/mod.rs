@@ -3,6 +3,7 @@
 mod civil;
 mod dump;
 mod export;
+mod json;
 mod output;
 mod progress;
 mod record;

@@ -1,21 +1,18 @@
 //! A line that shows that work goes on, for those who watch.
 
+use crate::terminal::{StatusLine, bar};
 use madang_shards::log::{Files, StdFiles};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 const QUIET: Duration = Duration::from_secs(2);
-const BETWEEN: Duration = Duration::from_millis(200);
-const BAR_CHARS: u64 = 24;
+const BAR_CHARS: usize = 24;
 
-/// Shown on standard error when that is a terminal and the work takes longer than two seconds. It
-/// uses no escapes, so that every terminal can show it.
+/// Shown on standard error when that is a terminal and the work takes longer than two seconds.
 pub struct Progress {
     began: Instant,
-    shown: Option<Instant>,
-    shown_chars: usize,
-    is_watched: bool,
+    line: StatusLine,
     read_bytes: u64,
     total_bytes: u64,
 }
@@ -23,42 +20,32 @@ pub struct Progress {
 impl Progress {
     /// Begins to measure the reading of `passes` times the whole log.
     pub fn begin(files: &StdFiles, passes: u64) -> Progress {
-        let is_watched = io::stderr().is_terminal();
-        Progress {
-            began: Instant::now(),
-            shown: None,
-            shown_chars: 0,
-            is_watched,
-            read_bytes: 0,
-            total_bytes: if is_watched { log_bytes(files) * passes } else { 0 },
-        }
+        let line = StatusLine::new();
+        let total_bytes = if line.is_watched() { log_bytes(files) * passes } else { 0 };
+        Progress { began: Instant::now(), line, read_bytes: 0, total_bytes }
     }
 
     /// Like [`begin`](Self::begin), for work that prints while it goes on: a terminal that shows
     /// that needs no other sign.
     pub fn begin_beside_output(files: &StdFiles) -> Progress {
         let mut progress = Progress::begin(files, 1);
-        progress.is_watched &= !io::stdout().is_terminal();
+        if io::stdout().is_terminal() {
+            progress.line.hide();
+        }
         progress
     }
 
     /// Counts bytes that were read.
     pub fn read(&mut self, bytes: u64) {
         self.read_bytes += bytes;
-        let is_due = self.shown.is_none_or(|shown| shown.elapsed() >= BETWEEN);
-        if self.is_watched && is_due && self.began.elapsed() >= QUIET {
-            self.shown = Some(Instant::now());
-            let line = line(self.read_bytes, self.total_bytes, self.began.elapsed());
-            eprint!("\r{line:<width$}", width = self.shown_chars);
-            self.shown_chars = line.len();
+        if self.began.elapsed() >= QUIET {
+            self.line.show(|| line(self.read_bytes, self.total_bytes, self.began.elapsed()));
         }
     }
 
     /// Removes the line.
     pub fn clear(&mut self) {
-        if self.shown.take().is_some() {
-            eprint!("\r{:width$}\r", "", width = self.shown_chars);
-        }
+        self.line.clear();
     }
 }
 
@@ -80,13 +67,10 @@ fn line(read_bytes: u64, total_bytes: u64, elapsed: Duration) -> String {
     if total_bytes < read_bytes.max(1) {
         return format!("{read_mb} MB read, {speed_mb:.0} MB/s");
     }
-    let done = (read_bytes * BAR_CHARS / total_bytes) as usize;
-    let (bar, percent) = ("#".repeat(done), read_bytes * 100 / total_bytes);
+    let bar = bar(read_bytes as f64 / total_bytes as f64, BAR_CHARS);
     let left = (total_bytes - read_bytes) as f64 / bytes_per_second;
-    let (total_mb, width) = (total_bytes / 1_000_000, BAR_CHARS as usize);
-    format!(
-        "[{bar:-<width$}] {percent:>3} %  {read_mb} of {total_mb} MB, {speed_mb:.0} MB/s, {left:.0} s left"
-    )
+    let total_mb = total_bytes / 1_000_000;
+    format!("{bar}  {read_mb} of {total_mb} MB, {speed_mb:.0} MB/s, {left:.0} s left")
 }
 
 #[cfg(test)]

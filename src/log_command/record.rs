@@ -1,27 +1,20 @@
 //! A message, and a loss, as a line.
 
 use super::civil::Clock;
-use super::output::{visible, write_json_line};
+use super::json::{push_number, push_text, write_json_line};
+use super::output::visible;
 use madang_shards::log::{Gap, StoredMessage};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// How lines are written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
-    pub clock: Clock,
+    clock: Clock,
     /// Whether each line of text names its room; JSON always does.
-    pub names_rooms: bool,
-}
-
-#[derive(Serialize)]
-struct MessageLine<'a> {
-    room: &'a str,
-    seq: u64,
-    time: String,
-    author: &'a str,
-    draft: Option<&'a str>,
-    text: &'a str,
+    names_rooms: bool,
+    /// The line that is being made, kept for its memory.
+    line: Vec<u8>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +30,10 @@ struct LostNumbers {
 }
 
 impl Lines {
+    pub fn new(names_rooms: bool) -> Lines {
+        Lines { clock: Clock::default(), names_rooms, line: Vec::new() }
+    }
+
     pub fn message_text(&mut self, output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
         self.room_text(output, &message.room)?;
         let time = self.clock.second(message.time_us.to_native());
@@ -44,16 +41,27 @@ impl Lines {
         writeln!(output, "#{} {time} {author}: {text}", message.seq)
     }
 
+    /// Put together by hand: an export by way of a struct took 1.8 times the processor time.
     pub fn message_json(&mut self, output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
-        let line = MessageLine {
-            room: &message.room,
-            seq: message.seq.to_native(),
-            time: self.clock.microsecond(message.time_us.to_native()),
-            author: &message.author,
-            draft: Some(message.draft.as_str()).filter(|draft| !draft.is_empty()),
-            text: &message.text,
-        };
-        write_json_line(output, &line)
+        let line = &mut self.line;
+        line.clear();
+        line.extend_from_slice(b"{\"room\":");
+        push_text(line, &message.room);
+        line.extend_from_slice(b",\"seq\":");
+        push_number(line, message.seq.to_native());
+        line.extend_from_slice(b",\"time\":");
+        push_text(line, self.clock.microsecond(message.time_us.to_native()));
+        line.extend_from_slice(b",\"author\":");
+        push_text(line, &message.author);
+        line.extend_from_slice(b",\"draft\":");
+        match message.draft.as_str() {
+            "" => line.extend_from_slice(b"null"),
+            draft => push_text(line, draft),
+        }
+        line.extend_from_slice(b",\"text\":");
+        push_text(line, &message.text);
+        line.extend_from_slice(b"}\n");
+        output.write_all(line)
     }
 
     pub fn lost_text(&self, output: &mut impl Write, room: &str, gap: Gap) -> io::Result<()> {

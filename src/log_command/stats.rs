@@ -84,7 +84,7 @@ fn bytes_per_message(one: &Statistics) -> Option<f64> {
 
 fn object(one: &Statistics, clock: &mut Clock) -> Value {
     let has_messages = one.counts.records > 0;
-    let mut time = |time_us| has_messages.then(|| clock.microsecond(time_us));
+    let mut time = |time_us| has_messages.then(|| clock.microsecond(time_us).to_owned());
     json!({
         "shard": one.shard.map(|shard| shard.0),
         "segments": { "sealed": one.sealed, "open": one.open, "unused": one.unused },

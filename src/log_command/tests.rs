@@ -66,7 +66,7 @@ fn printed(files: &StdFiles, selection: &Selection, printer: Printer<Vec<u8>>) -
 }
 
 fn printer(format: LineFormat, names_rooms: bool) -> Printer<Vec<u8>> {
-    let lines = Lines { names_rooms, ..Lines::default() };
+    let lines = Lines::new(names_rooms);
     Printer { output: Vec::new(), lines, format, since_us: i64::MIN, until_us: i64::MAX, printed: 0 }
 }
 
@@ -222,7 +222,7 @@ fn what_steers_a_terminal_is_shown_as_a_sign_and_escaped_in_json() {
     assert_eq!(visible("a\u{1b}[31m\u{9b}b\u{202e}c\r\n안녕"), "a�[31m�b�c��안녕");
     let mut json = Vec::new();
     let line = serde_json::json!({ "text": "\u{1b}\u{7f}\u{9b}é\u{202e}…안녕" });
-    super::output::write_json_line(&mut json, &line).expect("memory can be written");
+    super::json::write_json_line(&mut json, &line).expect("memory can be written");
     let json = String::from_utf8(json).expect("it is UTF-8");
     assert_eq!(json, "{\"text\":\"\\u001b\\u007f\\u009bé\\u202e…안녕\"}\n");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("it is JSON"), line);

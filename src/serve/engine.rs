@@ -2,17 +2,26 @@
 
 use super::checks::listen_error;
 use super::invitation::invitation;
+use super::notify;
 use super::plan::Plan;
+use super::reload::Reloader;
 use super::signals;
-use crate::line::{LineSettings, LineSurface};
+use super::state::ServerState;
+use crate::config::{Config, Sources};
+use crate::control;
+use crate::line::{LineLimit, LineSettings, LineSurface};
+use crate::telemetry::LevelControl;
+use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
-use madang_shards::runtime::{self, Listeners, StartError, StartOptions};
+use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a name and a membership outlive a lost connection.
@@ -27,6 +36,12 @@ pub enum EngineError {
     /// The address was taken since it was looked at.
     #[error(transparent)]
     Listen(#[from] super::checks::ListenError),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// What systemd passed is no TCP listener.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     /// Threads or rings cannot be had.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -41,7 +56,12 @@ pub enum EngineError {
 impl EngineError {
     /// Whether another start would fail alike: somebody has to see to it first.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_))))
+        matches!(
+            self,
+            EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_)))
+                | EngineError::Metrics(MetricsError::Listen { .. })
+                | EngineError::Adopt(_)
+        )
     }
 }
 
@@ -49,22 +69,74 @@ impl EngineError {
 ///
 /// # Errors
 /// [`EngineError`] says what stood against it.
-pub fn run(plan: &Plan) -> Result<(), EngineError> {
+pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(), EngineError> {
+    let durability = plan.config.log.durability.to_string();
+    let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
+    let (stop, stops) = flume::bounded(4);
+    let (reload, reloads) = flume::bounded(1);
+    signals::listen(stop.clone(), reload, &state).map_err(EngineError::Signals)?;
+    // Before the log is opened: whoever looks meanwhile is told that it is.
+    if let Some(address) = plan.config.telemetry.metrics.0 {
+        let address = metrics::start(address, &state)?;
+        tracing::info!(%address, "metrics");
+    }
+    // The server can do without: those who serve cannot be kept waiting for who looks at them.
+    let control = control::start(plan.data.path(), &state, &stop);
+    if let Err(error) = &control {
+        tracing::warn!("{error}; `madang status`, `drain`, `kick` and `broadcast` do not work");
+    }
+    let started = Instant::now();
+    let recovering = notify::recovering();
     let opened = open_log(plan.data.path(), plan.shards)?;
-    let address = plan.config.listen.line.0;
-    let listeners =
-        Listeners::bind(address, plan.shards).map_err(|error| listen_error(error.address, error.source))?;
-    let address = listeners.address;
-    let stops = signals::listen().map_err(EngineError::Signals)?;
-    let settings = line_settings(plan);
+    state.recovered(started.elapsed());
+    drop(recovering);
+    let is_activated = !plan.passed.is_empty();
+    let listeners = listeners(plan)?;
+    let addresses = listeners.addresses.clone();
+    let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
+    let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
-    let running = runtime::start(&start_options(plan), listeners, opened, stops, surface)?;
+    let options = start_options(plan);
+    let running = runtime::start(&options, listeners, opened, stops, notify::notices(), surface)?;
+    state.serves(running.remote.clone(), addresses.clone());
+    let reloader = Reloader {
+        sources,
+        config: plan.config.clone(),
+        level,
+        line_bytes_max,
+        is_activated,
+        state: Arc::clone(&state),
+        remote: running.remote.clone(),
+        shards: plan.shards,
+    };
+    reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
-    let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(address));
-    tracing::info!(%address, "ready");
+    for address in &addresses {
+        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
+        tracing::info!(%address, "ready");
+    }
+    notify::ready(&status_line(&addresses));
     running.join().map_err(EngineError::Shard)?;
+    drop(control);
     tracing::info!("drained");
     Ok(())
+}
+
+/// The sockets that systemd passed, or our own.
+fn listeners(plan: &mut Plan) -> Result<Listeners, EngineError> {
+    let passed = std::mem::take(&mut plan.passed);
+    if !passed.is_empty() {
+        tracing::info!(sockets = passed.len(), "listening where systemd does, and not at listen.line");
+        return Ok(Listeners::adopt(passed, plan.shards)?);
+    }
+    let bound = Listeners::bind(plan.config.listen.line.0, plan.shards);
+    Ok(bound.map_err(|error| listen_error(error.address, error.source))?)
+}
+
+/// What systemd is told of a server that serves.
+pub fn status_line(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", addresses.join(", "))
 }
 
 fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {
@@ -95,26 +167,7 @@ fn start_options(plan: &Plan) -> StartOptions {
     let config = &plan.config;
     StartOptions {
         data: plan.data.path().to_owned(),
-        settings: Settings {
-            shard_count: plan.shards,
-            lobby: config.rooms.lobby.clone(),
-            rooms: RoomLimits {
-                members_max: config.rooms.members_max.u32(),
-                announce_members_max: config.rooms.announce_members_max.u32(),
-                history_on_join: config.rooms.history_on_join.usize(),
-                grace: GRACE,
-            },
-            users: UserLimits { grace: GRACE },
-            flood: FloodLimit {
-                messages_per_second: config.limits.messages_per_second.u32(),
-                burst: config.limits.burst.u32(),
-            },
-            connections_per_address: config.limits.connections_per_address.u32(),
-            outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
-            outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
-                .unwrap_or(usize::MAX),
-            login: Duration::from_secs(config.limits.login_seconds.number()),
-        },
+        settings: settings(config, plan.shards),
         processors: plan.processors.clone(),
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
@@ -123,7 +176,32 @@ fn start_options(plan: &Plan) -> StartOptions {
     }
 }
 
-fn retention(log: &crate::config::Log) -> Retention {
+/// What the configuration asks of all shards.
+pub fn settings(config: &Config, shards: u16) -> Settings {
+    Settings {
+        shard_count: shards,
+        lobby: config.rooms.lobby.clone(),
+        rooms: RoomLimits {
+            members_max: config.rooms.members_max.u32(),
+            announce_members_max: config.rooms.announce_members_max.u32(),
+            history_on_join: config.rooms.history_on_join.usize(),
+            grace: GRACE,
+        },
+        users: UserLimits { grace: GRACE },
+        flood: FloodLimit {
+            messages_per_second: config.limits.messages_per_second.u32(),
+            burst: config.limits.burst.u32(),
+        },
+        connections_per_address: config.limits.connections_per_address.u32(),
+        outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
+        outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
+            .unwrap_or(usize::MAX),
+        login: Duration::from_secs(config.limits.login_seconds.number()),
+    }
+}
+
+/// How much of the log is kept.
+pub fn retention(log: &crate::config::Log) -> Retention {
     let (days, bytes) = (log.retain_days.number(), log.retain_bytes.number());
     Retention {
         age_max: (days > 0).then(|| Duration::from_secs(days * 86_400)),
@@ -131,9 +209,9 @@ fn retention(log: &crate::config::Log) -> Retention {
     }
 }
 
-fn line_settings(plan: &Plan) -> LineSettings {
+fn line_settings(plan: &Plan, line_bytes_max: &LineLimit) -> LineSettings {
     LineSettings {
-        line_bytes_max: plan.config.limits.line_bytes_max.usize(),
+        line_bytes_max: line_bytes_max.clone(),
         lobby: plan.config.rooms.lobby.clone(),
         greeting: LineSettings::GREETING_DEFAULT.into(),
     }

@@ -1,24 +1,32 @@
 //! Serving: look whether this machine can, then start the shards.
 
+mod activation;
 pub mod checks;
 mod engine;
 mod invitation;
+mod notify;
 mod plan;
+mod reload;
 mod signals;
+mod state;
+
+pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;
-use crate::config::Config;
+use crate::config::Loaded;
+use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 use plan::Plan;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(config: Config, data: PathBuf) -> ExitCode {
+pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl) -> ExitCode {
+    let Loaded { config, sources, .. } = loaded;
     match plan::plan(config, &data) {
-        Ok(plan) => {
+        Ok(mut plan) => {
             announce(&plan, &data);
-            match engine::run(&plan) {
+            match engine::run(&mut plan, sources, level) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");

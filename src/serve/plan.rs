@@ -1,10 +1,12 @@
 //! What will be started: the checks, in an order in which the cheapest and least visible come first.
 
+use super::activation::{self, ActivationError};
 use super::checks::{
     DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
     io_uring, locked_memory, open_files, port, processors,
 };
 use crate::config::{Config, ShardCount};
+use rustix::fd::OwnedFd;
 use std::path::Path;
 
 /// A start that nothing known stands against.
@@ -18,6 +20,8 @@ pub struct Plan {
     pub shards: u16,
     /// The processors to put them on, in turn; at least one.
     pub processors: Vec<usize>,
+    /// Listening sockets that systemd has opened; they stand in for `listen.line`.
+    pub passed: Vec<OwnedFd>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -34,6 +38,9 @@ pub enum PlanError {
     /// Too few files may be open.
     #[error(transparent)]
     OpenFiles(#[from] OpenFilesError),
+    /// Sockets were passed, or are said to be.
+    #[error(transparent)]
+    Activation(#[from] ActivationError),
     /// The address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -47,6 +54,7 @@ pub enum PlanError {
 /// # Errors
 /// The first check that failed.
 pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
+    let passed = activation::passed()?;
     let memory = locked_memory::raise();
     let files = open_files::raise();
     io_uring::probe()?;
@@ -57,9 +65,11 @@ pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
     };
     memory.permit(shards)?;
     let connections_max = files.connections(shards)?;
-    port::probe(config.listen.line.0)?;
+    if passed.is_empty() {
+        port::probe(config.listen.line.0)?;
+    }
     let data = DataDirectory::take(data)?;
-    Ok(Plan { config, data, shards, processors: processors.list, connections_max })
+    Ok(Plan { config, data, shards, processors: processors.list, passed, connections_max })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the

@@ -1,9 +1,11 @@
 //! Signals, heard on a thread of their own: glommio's executors must not be interrupted by work.
 
+use super::state::{Readiness, ServerState};
 use madang_shards::runtime::Stop;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A signal this soon after the first is the same one: `timeout` and terminals send it to the
@@ -11,16 +13,30 @@ use std::time::{Duration, Instant};
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Reports the first SIGTERM or SIGINT as a stop. One that comes later ends the process at once,
-/// for an operator who will not wait: what was acknowledged is on disk.
+/// for an operator who will not wait: what was acknowledged is on disk. While the log is being
+/// opened there is nobody to tell: the first ends the process. SIGHUP asks for a reload.
 ///
 /// # Errors
 /// When handlers or the thread cannot be had.
-pub fn listen() -> io::Result<flume::Receiver<Stop>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let (sender, stops) = flume::bounded(1);
+pub fn listen(
+    stop: flume::Sender<Stop>,
+    reload: flume::Sender<()>,
+    state: &Arc<ServerState>,
+) -> io::Result<()> {
+    let state = Arc::clone(state);
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     std::thread::Builder::new().name("madang-signals".into()).spawn(move || {
         let mut stopped: Option<Instant> = None;
         for signal in signals.forever() {
+            if signal == SIGHUP {
+                // One that waits reads what is there when its turn comes.
+                let _ = reload.try_send(());
+                continue;
+            }
+            if state.readiness() == Readiness::Recovering {
+                tracing::info!("stopped while the log was being opened; nothing has changed");
+                std::process::exit(0);
+            }
             match stopped {
                 None => stopped = Some(Instant::now()),
                 Some(first) if first.elapsed() < SAME_SIGNAL => continue,
@@ -30,9 +46,9 @@ pub fn listen() -> io::Result<flume::Receiver<Stop>> {
                 }
             }
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            // The supervisor listens as long as the process serves.
-            let _ = sender.send(Stop::Signal(name));
+            // Full only when a stop was asked for already.
+            let _ = stop.try_send(Stop::Signal(name));
         }
     })?;
-    Ok(stops)
+    Ok(())
 }

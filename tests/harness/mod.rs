@@ -4,14 +4,17 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+mod disk;
+pub mod http;
 mod lobby;
 mod process;
 mod server;
 
 pub use client::Client;
+pub use disk::SmallDisk;
 pub use lobby::Lobby;
 pub use process::{Usage, raise_open_files};
-pub use server::{Refused, Said, Server, refused_start, words_of};
+pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
 
 use std::time::Duration;
 

@@ -77,6 +77,18 @@ impl Server {
         Server { child, address, arguments, open_files_max, directory }
     }
 
+    /// Starts a server on a directory with a configuration file, in which the address stands, too.
+    pub fn start_with_file(directory: TempDir, shards: u16, file: &Path) -> Server {
+        let arguments = vec![
+            "--shards".to_owned(),
+            shards.to_string(),
+            "--config".to_owned(),
+            file.display().to_string(),
+        ];
+        let (child, address) = launch(directory.path(), &arguments, None);
+        Server { child, address, arguments, open_files_max: None, directory }
+    }
+
     /// Starts the server again on what it left behind, after it has ended.
     pub fn start_again(&mut self) {
         (self.child, self.address) = launch(self.directory.path(), &self.arguments, self.open_files_max);
@@ -159,14 +171,21 @@ impl Server {
     #[track_caller]
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let asked_at = Instant::now();
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("send SIGTERM");
+        self.signal(Signal::TERM);
+        (self.wait(), asked_at.elapsed())
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let asked_at = Instant::now();
         while asked_at.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().expect("wait") {
-                return (status, asked_at.elapsed());
+                return status;
             }
             sleep(LOOK);
         }
-        panic!("the server did not end {PATIENCE:?} after SIGTERM");
+        panic!("the server did not end within {PATIENCE:?}");
     }
 
     /// What the log holds of a room.
@@ -184,6 +203,20 @@ impl Server {
     pub fn verify(&self) {
         let output = self.log_tool(&["verify"]);
         assert!(output.status.success(), "log verify: {output:?}");
+    }
+
+    /// Runs a command of `madang` about the server that runs on its data.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        let mut program = madang();
+        program.args(arguments).arg("--data").arg(self.data());
+        program.stdin(Stdio::null()).output().expect("run madang")
+    }
+
+    /// What `madang status --json` says.
+    #[track_caller]
+    pub fn status(&self) -> serde_json::Value {
+        let output = self.ask(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
     /// Runs `madang log` with these arguments on its data.
@@ -209,8 +242,17 @@ impl Drop for Server {
 /// Tries to start a server that must refuse, and returns what it said.
 #[track_caller]
 pub fn refused_start(data: &Path, listen: &str) -> Output {
+    refused_start_with(data, listen, &[])
+}
+
+/// Tries to start a server with settings (`KEY=VALUE`) that it must refuse.
+#[track_caller]
+pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Output {
     let mut program = madang();
     program.args(["serve", "--shards", "1", "--listen", listen, "--data"]).arg(data);
+    for setting in settings {
+        program.args(["--set", setting]);
+    }
     let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -230,7 +272,10 @@ pub fn refused_start(data: &Path, listen: &str) -> Output {
 
 fn launch(directory: &Path, arguments: &[String], open_files_max: Option<u64>) -> (Child, SocketAddr) {
     let mut program = open_files_max.map_or_else(madang, limited);
-    program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.join("data")).args(arguments);
+    program.args(["serve", "--data"]).arg(directory.join("data")).args(arguments);
+    if !arguments.iter().any(|argument| argument == "--config") {
+        program.args(["--listen", "127.0.0.1:0"]);
+    }
     // Files, as a pipe that nobody reads would stop the server when it is full.
     let file = |name: &str| File::create(directory.join(name)).expect("a file for the server's words");
     program.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
@@ -269,7 +314,7 @@ fn limited(open_files_max: u64) -> Command {
 }
 
 /// The program under test, away from this machine's configuration and environment.
-fn madang() -> Command {
+pub fn madang() -> Command {
     ours(env!("CARGO_BIN_EXE_madang"))
 }
 

@@ -1,9 +1,9 @@
-//! Many connections, driven by one thread through one readiness set.
+//! Many connections, driven by one task through one readiness set.
 
 mod connection;
 mod entry;
-mod readiness;
+mod source;
 mod turn;
 
-pub(crate) use entry::{Guest, Names, enter};
-pub(crate) use turn::{Crowd, Line};
+pub(crate) use entry::enter;
+pub(crate) use turn::{Arrived, Crowd};

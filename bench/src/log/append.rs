@@ -2,10 +2,9 @@
 
 use super::client::LogClient;
 use super::page::histogram;
-use super::server::LogServer;
 use super::{Part, metric, space};
 use crate::error::BenchError;
-use crate::machine::{Placement, ProcessTime};
+use crate::machine::{Placement, process_time_ns};
 use crate::results::{Better, Latency, Measurement};
 use std::fs::File;
 use std::io::Write;
@@ -28,16 +27,15 @@ const FRAME_BYTES: usize = 144;
 const ZEROED_BYTES: usize = 4 << 20;
 const TEXT: &str = "sixty-four bytes of talk, as a match has them, and then some mor\n";
 
-pub(super) fn measure_saturated(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchError> {
-    if part.stop.is_asked() {
-        return Ok(None);
-    }
+pub(super) fn measure_saturated(
+    part: &mut Part<'_>,
+    measurement: &mut Measurement,
+) -> Result<(), BenchError> {
     let data = part.directory.join("saturated");
-    let mut measurement = part.measurement("log: append with commit at saturation, one shard".to_owned());
-    part.show("appending at saturation", 0.7);
+    part.show("appending at saturation", 0.2);
     let placement = Placement::choose()?;
     placement.move_to_server()?;
-    let server = LogServer::start(&part.options.program, &data, Some(1))?;
+    let server = part.server(&data, Some(1))?;
     placement.move_to_load()?;
     let is_over = AtomicBool::new(false);
     let scale = (part.options.messages as f64 / 1e6).clamp(0.1, 1.0);
@@ -48,13 +46,13 @@ pub(super) fn measure_saturated(part: &mut Part<'_>) -> Result<Option<Measuremen
                 scope.spawn(move || talk(address, number, is_over))
             })
             .collect();
-        let before = ProcessTime::read(server.pid());
+        let before = process_time_ns(server.pid());
         let until = Instant::now() + WARM_UP + SATURATED.mul_f64(scale);
         while Instant::now() < until && !part.stop.is_asked() {
             thread::sleep(Duration::from_millis(20));
         }
         is_over.store(true, Ordering::Release);
-        let after = ProcessTime::read(server.pid());
+        let after = process_time_ns(server.pid());
         let (mut messages, mut took) = (0, Duration::ZERO);
         for talker in talkers {
             let (count, time) = talker.join().map_err(|_| BenchError::System {
@@ -64,7 +62,7 @@ pub(super) fn measure_saturated(part: &mut Part<'_>) -> Result<Option<Measuremen
             messages += count;
             took = took.max(time);
         }
-        Ok::<_, BenchError>((messages, took, after?.since_ns(&before?)))
+        Ok::<_, BenchError>((messages, took, after?.saturating_sub(before?)))
     })?;
     let rate = messages as f64 / took.as_secs_f64().max(1e-3);
     measurement.metrics.push(metric(
@@ -87,8 +85,8 @@ pub(super) fn measure_saturated(part: &mut Part<'_>) -> Result<Option<Measuremen
         placement.described()
     ));
     server.stop()?;
-    space::weigh(&data, space::LOAD_SEALED, "under load, sealed", &mut measurement)?;
-    Ok(Some(measurement))
+    space::weigh(&data, space::LOAD_SEALED, "under load, sealed", measurement)?;
+    Ok(())
 }
 
 /// Talks to itself in a room of its own until it is over. How many came back, and in what time.
@@ -122,17 +120,12 @@ fn talk(
     Ok((counted, began.map_or(Duration::ZERO, |began| began.elapsed())))
 }
 
-pub(super) fn measure_at_rest(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchError> {
-    if part.stop.is_asked() {
-        return Ok(None);
-    }
+pub(super) fn measure_at_rest(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
     let data = part.directory.join("rest");
-    let mut measurement =
-        part.measurement("log: one message at a time, beside the disk by itself".to_owned());
-    part.show("appending at rest", 0.9);
+    part.show("appending at rest", 0.1);
     let placement = Placement::choose()?;
     placement.move_to_server()?;
-    let server = LogServer::start(&part.options.program, &data, Some(1))?;
+    let server = part.server(&data, Some(1))?;
     placement.move_to_load()?;
     let mut client = LogClient::enter(server.address, "echo", "rest")?;
     let disk = Zeroed::make(&part.directory.join("zeroed"))?;
@@ -157,7 +150,7 @@ pub(super) fn measure_at_rest(part: &mut Part<'_>) -> Result<Option<Measurement>
         let more = of(&round_trip) - of(&own);
         measurement.metrics.push(metric(key, label, more, "µs", Better::Lower));
     }
-    space::weigh(&data, space::REST_OPEN, "at rest, open", &mut measurement)?;
+    space::weigh(&data, space::REST_OPEN, "at rest, open", measurement)?;
     let latency = |key, label: &str, histogram_ns| Latency {
         key,
         label: label.to_owned(),
@@ -177,8 +170,8 @@ pub(super) fn measure_at_rest(part: &mut Part<'_>) -> Result<Option<Measurement>
     ));
     drop(client);
     server.stop()?;
-    space::weigh(&data, space::REST_SEALED, "at rest, sealed", &mut measurement)?;
-    Ok(Some(measurement))
+    space::weigh(&data, space::REST_SEALED, "at rest, sealed", measurement)?;
+    Ok(())
 }
 
 /// A file like an open segment.

@@ -76,6 +76,11 @@ impl LogClient {
     }
 
     fn closed(&self, during: &'static str) -> BenchError {
-        BenchError::Closed { target: self.address, during, last_words: "none".to_owned() }
+        BenchError::Closed {
+            target: self.address,
+            during,
+            last_words: "none".to_owned(),
+            remedy: "look into its log",
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod append;
 mod client;
+mod cold;
 mod export;
 mod files;
 mod options;
@@ -14,81 +15,64 @@ mod space;
 mod start;
 mod write;
 
-pub use options::LogOptions;
+pub use options::{LogOptions, LogPart};
 
 use crate::error::BenchError;
-use crate::results::{Better, Faults, Measurement, Metric, Parameter};
+use crate::results::{Better, Measurement, Metric};
 use crate::watch::{Progress, Stop};
+use server::LogServer;
 use std::path::Path;
-
-/// Measures one part; `None` when it was stopped before there was anything to tell.
-type Measure = fn(&mut Part<'_>) -> Result<Option<Measurement>, BenchError>;
 
 /// What every part is given.
 struct Part<'a> {
     options: &'a LogOptions,
+    /// The program to run.
+    program: &'a Path,
     /// Where everything is written; removed at the end.
     directory: &'a Path,
     progress: &'a mut dyn Progress,
     stop: &'a Stop,
 }
 
-/// Measures the log on a temporary directory, which is removed at the end, also when `stop` is asked:
-/// then what was measured until then is returned, and says so.
+/// Measures one part of the log on a temporary directory, which is removed at the end, also when `stop`
+/// is asked: then `found` holds what was measured until then.
 ///
 /// # Errors
-/// [`BenchError`] when the program cannot be run or the disk cannot be used.
-pub fn run_log(
+/// [`BenchError`] when the program cannot be run or the disk cannot be used; [`BenchError::Stopped`].
+pub(crate) fn measure(
     options: &LogOptions,
+    program: &Path,
     progress: &mut dyn Progress,
     stop: &Stop,
-) -> Result<Vec<Measurement>, BenchError> {
-    options.check()?;
+    found: &mut Measurement,
+) -> Result<(), BenchError> {
     let mut make = tempfile::Builder::new();
     make.prefix("madang-bench-log-");
     let made = options.directory.as_ref().map_or_else(|| make.tempdir(), |within| make.tempdir_in(within));
     let directory =
         made.map_err(BenchError::system("make a temporary directory; name another with --dir"))?;
-    let mut part = Part { options, directory: directory.path(), progress, stop };
-    let parts: [Measure; 4] =
-        [start::measure, page::measure, append::measure_saturated, append::measure_at_rest];
-    let mut measurements = Vec::new();
-    for measure in parts {
-        match measure(&mut part)? {
-            Some(measurement) => measurements.push(measurement),
-            None => break,
-        }
+    let mut part = Part { options, program, directory: directory.path(), progress, stop };
+    match options.part {
+        LogPart::Starts => start::measure(&mut part, found),
+        LogPart::Pages => page::measure(&mut part, found),
+        LogPart::Saturated => append::measure_saturated(&mut part, found),
+        LogPart::Rest => append::measure_at_rest(&mut part, found),
     }
-    if stop.is_asked() {
-        measurements.iter_mut().for_each(|measurement| measurement.is_cut_short = true);
-    }
-    Ok(measurements)
 }
 
 impl Part<'_> {
+    /// A server on `data`, with its own number of shards when `shards` is `None`.
+    fn server(&self, data: &Path, shards: Option<u16>) -> Result<LogServer, BenchError> {
+        LogServer::start(self.program, data, shards, self.options.segment_bytes())
+    }
+
     fn show(&mut self, what: &str, share: f64) {
         self.progress.show(what, share);
     }
 
-    /// A measurement without figures yet.
-    fn measurement(&self, title: String) -> Measurement {
-        let parameter = |name, value: u64| Parameter { name, value: value.to_string() };
-        Measurement {
-            workload: "log",
-            title,
-            server: "madang".to_owned(),
-            parameters: vec![
-                parameter("messages", self.options.messages),
-                parameter("rooms", self.options.rooms),
-            ],
-            metrics: Vec::new(),
-            latencies: Vec::new(),
-            series: Vec::new(),
-            faults: Faults::default(),
-            load_limit: None,
-            notes: Vec::new(),
-            is_cut_short: false,
-        }
+    /// Ends the part when somebody asked for it.
+    fn go_on(&self) -> Result<(), BenchError> {
+        if self.stop.is_asked() { Err(BenchError::Stopped) } else { Ok(()) }
     }
 }
 

@@ -23,8 +23,14 @@ pub(super) struct LogServer {
 }
 
 impl LogServer {
-    /// Starts `madang serve` on `data`, with its own number of shards when `shards` is `None`.
-    pub(super) fn start(program: &Path, data: &Path, shards: Option<u16>) -> Result<LogServer, BenchError> {
+    /// Starts `madang serve` on `data`, with its own number of shards when `shards` is `None`, and new
+    /// segments of its own size when `segment_bytes` is.
+    pub(super) fn start(
+        program: &Path,
+        data: &Path,
+        shards: Option<u16>,
+        segment_bytes: Option<u64>,
+    ) -> Result<LogServer, BenchError> {
         let beside = data.with_extension("server");
         fs::create_dir_all(&beside).map_err(BenchError::system(format!("make '{}'", beside.display())))?;
         let config = beside.join("madang.toml");
@@ -37,6 +43,9 @@ impl LogServer {
         command.args(["--listen", "127.0.0.1:0", "--set", "limits.messages_per_second=0"]);
         if let Some(shards) = shards {
             command.args(["--shards", &shards.to_string()]);
+        }
+        if let Some(segment_bytes) = segment_bytes {
+            command.args(["--set", &format!("log.segment_bytes={segment_bytes}")]);
         }
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MADANG_") {

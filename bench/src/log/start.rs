@@ -6,22 +6,18 @@ use super::{Part, export, metric, space};
 use crate::error::BenchError;
 use crate::machine::ProcessMemory;
 use crate::results::{Better, Measurement};
-use std::fs;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
 /// The large log: started from in every way, verified, exported and weighed.
-pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchError> {
+pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
     let data = part.directory.join("large");
     let shard_count = available_parallelism().map_or(1, |count| count.get() as u16);
     let (rooms, messages) = (part.options.rooms, part.options.messages);
     let plan = Plan { data: &data, shard_count, rooms, messages };
     let began = Instant::now();
-    if !write(part, &plan)? {
-        return Ok(None);
-    }
+    write(part, &plan)?;
     let took = began.elapsed();
-    let mut measurement = part.measurement(format!("log: {messages} messages in {rooms} rooms"));
     let rate = messages as f64 / took.as_secs_f64();
     measurement.metrics.push(metric(
         "write_messages_per_second",
@@ -32,14 +28,13 @@ pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchE
     ));
     let empty = part.directory.join("empty");
     let nothing = resident_after(part, &empty)?;
-    let program = &part.options.program.clone();
 
-    part.show("starting from indexes only", 0.0);
-    let first = LogServer::start(program, &data, None)?;
+    part.show("starting from indexes only", 0.5);
+    let first = part.server(&data, None)?;
     let memory = ProcessMemory::read(first.pid())?;
     let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
     start_metrics(
-        &mut measurement,
+        measurement,
         ["start_indexes_ms", "start_indexes_resident_mib"],
         "indexes only",
         &first,
@@ -47,32 +42,30 @@ pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchE
     );
     measurement.metrics.push(metric(
         "start_indexes_bytes_per_room",
-        "the same for each room at rest",
+        "the same for each room at rest, indexes only",
         per_room,
         "bytes",
         Better::Lower,
     ));
     first.kill()?;
-    if part.stop.is_asked() {
-        return Ok(Some(measurement));
-    }
-    part.show("starting after kill -9", 0.0);
-    let crashed = LogServer::start(program, &data, None)?;
+    part.go_on()?;
+    part.show("starting after kill -9", 0.6);
+    let crashed = part.server(&data, None)?;
     let memory = ProcessMemory::read(crashed.pid())?;
     start_metrics(
-        &mut measurement,
+        measurement,
         ["start_crash_ms", "start_crash_resident_mib"],
         "after kill -9, with a snapshot",
         &crashed,
         memory,
     );
     crashed.stop()?;
-    part.show("starting after a clean stop", 0.0);
-    let clean = LogServer::start(program, &data, None)?;
+    part.show("starting after a clean stop", 0.6);
+    let clean = part.server(&data, None)?;
     let memory = ProcessMemory::read(clean.pid())?;
     let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
     start_metrics(
-        &mut measurement,
+        measurement,
         ["start_clean_ms", "start_clean_resident_mib"],
         "after a clean stop",
         &clean,
@@ -80,27 +73,25 @@ pub(super) fn measure(part: &mut Part<'_>) -> Result<Option<Measurement>, BenchE
     );
     measurement.metrics.push(metric(
         "start_clean_bytes_per_room",
-        "the same for each room at rest",
+        "the same for each room at rest, after a clean stop",
         per_room,
         "bytes",
         Better::Lower,
     ));
     clean.stop()?;
-    if !part.stop.is_asked() {
-        export::measure(part, &data, &mut measurement)?;
-        space::weigh(&data, space::LARGE, "large log", &mut measurement)?;
-    }
+    part.go_on()?;
+    export::measure(part, &data, measurement)?;
+    space::weigh(&data, space::LARGE, "large log", measurement)?;
     measurement.notes.push(format!(
         "{shard_count} shards; memory is VmRSS; for each room: less that of a server without any ({:.1} MiB)",
         nothing as f64 / f64::from(1 << 20)
     ));
-    fs::remove_dir_all(&data).map_err(BenchError::system(format!("remove '{}'", data.display())))?;
-    Ok(Some(measurement))
+    Ok(())
 }
 
 /// What a server holds that has nothing in its log.
 fn resident_after(part: &Part<'_>, data: &std::path::Path) -> Result<u64, BenchError> {
-    let server = LogServer::start(&part.options.program, data, None)?;
+    let server = part.server(data, None)?;
     let memory = ProcessMemory::read(server.pid())?;
     server.stop()?;
     Ok(memory.resident_bytes)

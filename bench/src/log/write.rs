@@ -32,8 +32,8 @@ pub(super) fn room(number: u64) -> String {
     format!("match-{number}")
 }
 
-/// Writes it, each room's messages spread over the whole time. `false` when it was stopped.
-pub(super) fn write(part: &mut Part<'_>, plan: &Plan<'_>) -> Result<bool, BenchError> {
+/// Writes it, each room's messages spread over the whole time.
+pub(super) fn write(part: &mut Part<'_>, plan: &Plan<'_>) -> Result<(), BenchError> {
     let name = |number| RoomName::parse(&room(number)).map_err(|error| invented(&error.to_string()));
     let rooms: Vec<RoomName> = (0..plan.rooms).map(name).collect::<Result<_, _>>()?;
     let mut written = 0;
@@ -44,11 +44,9 @@ pub(super) fn write(part: &mut Part<'_>, plan: &Plan<'_>) -> Result<bool, BenchE
         if messages == 0 {
             continue;
         }
-        if !write_shard(part, plan, shard, of_shard, messages, &mut written)? {
-            return Ok(false);
-        }
+        write_shard(part, plan, shard, of_shard, messages, &mut written)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn write_shard(
@@ -58,7 +56,7 @@ fn write_shard(
     rooms: Vec<RoomName>,
     messages: u64,
     written: &mut u64,
-) -> Result<bool, BenchError> {
+) -> Result<(), BenchError> {
     let mut messages_of: Vec<Message> = rooms.into_iter().map(first_message).collect::<Result<_, _>>()?;
     let mut log =
         Appender::new(shard, SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
@@ -66,9 +64,7 @@ fn write_shard(
     let (mut left, mut next) = (messages, 0);
     let mut said = Vec::new();
     while left > 0 {
-        if part.stop.is_asked() {
-            return Ok(false);
-        }
+        part.go_on()?;
         for _ in 0..left.min(MESSAGES_A_COMMIT) {
             let message: &mut Message = &mut messages_of[next];
             log.append(message);
@@ -83,12 +79,11 @@ fn write_shard(
         log.committed(batch);
         said.clear();
         if written.is_multiple_of(64 * 1024) {
-            part.show("writing the log", *written as f64 / plan.messages as f64);
+            part.show("writing the log", 0.5 * *written as f64 / plan.messages as f64);
         }
     }
     let sealed = log.finish().ok_or_else(|| invented("a log that holds messages cannot be finished"))?;
-    segments.seal(&sealed)?;
-    Ok(true)
+    segments.seal(&sealed)
 }
 
 fn first_message(room: RoomName) -> Result<Message, BenchError> {

@@ -31,6 +31,11 @@ impl Placement {
         self.apart.map_or(Ok(()), |(_, load)| pin(load))
     }
 
+    /// The load's processor, when it has one of its own.
+    pub(crate) fn load_processor(&self) -> Option<usize> {
+        self.apart.map(|(_, load)| load)
+    }
+
     /// What a report says about it.
     pub(crate) fn described(&self) -> String {
         match self.apart {

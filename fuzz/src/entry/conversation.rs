@@ -1,6 +1,6 @@
 //! A whole shard under three peers who send anything: no socket, disk or clock is needed for it.
 
-use crate::line::{LineSettings, LineSurface};
+use crate::line::{LineLimit, LineSettings, LineSurface};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_shards::mesh::Transport;
@@ -85,8 +85,11 @@ impl World {
             outbox_total_bytes_max: OUTBOX_TOTAL_BYTES_MAX,
             login: Duration::from_secs(60),
         };
-        let line =
-            LineSettings { line_bytes_max: 512, lobby, greeting: LineSettings::GREETING_DEFAULT.into() };
+        let line = LineSettings {
+            line_bytes_max: LineLimit::new(512),
+            lobby,
+            greeting: LineSettings::GREETING_DEFAULT.into(),
+        };
         let size = SEGMENT_BYTES_MIN;
         let log = Appender::new(SHARD, SegmentNumber::FIRST, size, size, Durability::Commit);
         let archive = Archive::new(SHARD, SegmentNumber::FIRST, Default::default(), OUTBOX_BYTES_MAX / 2);

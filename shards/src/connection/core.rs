@@ -34,6 +34,11 @@ pub enum CloseReason {
         /// The bound.
         connections_max: u32,
     },
+    /// The operator ended it.
+    Kicked {
+        /// What the operator says; empty when nothing.
+        reason: Box<str>,
+    },
     /// The server stops.
     GoingDown,
     /// The peer is gone without a word: reset, or silent past keep-alive.
@@ -43,7 +48,13 @@ pub enum CloseReason {
 impl CloseReason {
     /// Whether the user left on purpose, so that others may be told at once.
     pub fn is_clean(&self) -> bool {
-        matches!(self, CloseReason::Quit | CloseReason::WrongProtocol(_) | CloseReason::GoingDown)
+        matches!(
+            self,
+            CloseReason::Quit
+                | CloseReason::WrongProtocol(_)
+                | CloseReason::Kicked { .. }
+                | CloseReason::GoingDown
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use super::core::{CloseReason, Core};
 use super::flood::FloodLimit;
 use super::rooms::LocalRooms;
-use crate::types::{Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, UserName};
+use crate::types::{Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName};
 use std::time::Duration;
 
 /// A way of writing room events that several connections share (line ends, time stamps …), so that
@@ -45,6 +45,9 @@ pub trait Surface: 'static {
     /// Writes the notice that the server is about to stop.
     fn going_down(&self, session: &Self::Session, out: &mut Vec<u8>);
 
+    /// Writes what the operator says to everyone into the outbox.
+    fn announce(&self, session: &Self::Session, text: &Text, core: &mut Core);
+
     /// One line for a peer that cannot be given a connection at all (no descriptor left).
     fn server_full(&self) -> &'static [u8];
 }
@@ -61,6 +64,8 @@ pub struct Link<'a> {
     pub requests: &'a mut Vec<Request>,
     /// The configured message rate.
     pub flood: &'a FloodLimit,
+    /// Counts what the rate refuses.
+    pub refused_too_fast: &'a mut u64,
     /// How many shards there are: [`Request::Rooms`] is answered that often.
     pub shard_count: u16,
 }
@@ -95,7 +100,9 @@ impl Link<'_> {
     /// # Errors
     /// How long to wait when the allowance is used up.
     pub fn spend(&mut self) -> Result<(), Duration> {
-        self.core.flood.spend(self.flood, self.now.monotonic)
+        let spent = self.core.flood.spend(self.flood, self.now.monotonic);
+        *self.refused_too_fast += u64::from(spent.is_err());
+        spent
     }
 
     /// Changes how room events are written to this connection.

@@ -76,6 +76,11 @@ impl MeshPort {
         self.receivers.iter().any(|receiver| !receiver.channel.is_empty())
     }
 
+    /// Batches that wait to be received, from all shards.
+    pub fn waiting_batches(&self) -> usize {
+        self.receivers.iter().map(|receiver| receiver.channel.len()).sum()
+    }
+
     /// Wakes every shard that was sent something since the last call, once.
     pub fn ring(&mut self) {
         for sender in &mut self.senders {

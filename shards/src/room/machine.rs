@@ -5,7 +5,7 @@ use super::member::{Lost, Member};
 use super::recent::Recent;
 use crate::types::{
     DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey, RoomName,
-    RoomSummary, Seq, SessionId, Text, UserKey, UserName, WhoMember, WhoPage,
+    RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl Room {
     /// The number of its newest message.
     pub fn head(&self) -> Seq {
         self.head
+    }
+
+    /// When its latest messages were said, newest first, as far as they are remembered.
+    pub fn recent_times(&self) -> impl Iterator<Item = Timestamp> {
+        self.recent.times()
     }
 
     /// Whether nobody is in it: all there is to know of it is in the log.

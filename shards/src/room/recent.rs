@@ -1,6 +1,6 @@
 //! The latest messages of a room, and the drafts they came from.
 
-use crate::types::{DraftId, Message, Page, Seq, UserKey};
+use crate::types::{DraftId, Message, Page, Seq, Timestamp, UserKey};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -57,6 +57,11 @@ impl Recent {
         }
         self.messages.push_back(message);
         self.bound();
+    }
+
+    /// When the messages held were said, newest first.
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.messages.iter().rev().map(|message| message.time)
     }
 
     fn bound(&mut self) {

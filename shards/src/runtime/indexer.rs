@@ -2,16 +2,18 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
+use super::operate::Housekeeping;
 use super::preparer::step_back;
 use crate::log::{
-    IndexError, IndexFiles, QueryFault, Removed, Retention, SegmentIndex, SnapshotScope, StdFiles,
-    StoredFile, rebuild_index, remake_snapshot, renew_snapshot, retain,
+    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SnapshotScope, StdFiles, StoredFile,
+    rebuild_index, remake_snapshot, renew_snapshot, retain,
 };
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 /// Work for the thread.
@@ -48,7 +50,7 @@ const RETENTION_LOOK: Duration = Duration::from_secs(600);
 
 impl Indexer {
     /// Starts the thread. It ends when the last `Indexer` is dropped.
-    pub fn start(data: PathBuf, retention: Retention) -> io::Result<Indexer> {
+    pub fn start(data: PathBuf, housekeeping: Arc<Housekeeping>) -> io::Result<Indexer> {
         // A shard has few jobs under way: a segment takes longer to fill than its index to write.
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
@@ -59,7 +61,7 @@ impl Indexer {
                     Ok((shard, job, reply, bell)) => {
                         let has_sealed = matches!(job, IndexJob::Write(_));
                         // A shard that no longer listens is ending.
-                        let _ = reply.send(carry_out(&files, shard, job));
+                        let _ = reply.send(carry_out(&files, shard, job, &housekeeping));
                         bell.ring();
                         has_sealed
                     }
@@ -67,7 +69,7 @@ impl Indexer {
                     Err(flume::RecvTimeoutError::Disconnected) => return,
                 };
                 if is_look_due {
-                    remove_expired(&files, &retention);
+                    remove_expired(&files, &housekeeping);
                 }
             }
         })?;
@@ -80,8 +82,10 @@ impl Indexer {
     }
 }
 
-fn remove_expired(files: &StdFiles, retention: &Retention) {
+fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     let mut removed = |removed: Removed| {
+        housekeeping.segments_removed.fetch_add(1, Ordering::Relaxed);
+        housekeeping.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
         tracing::info!(
             shard = removed.shard.0,
             segment = removed.segment.0,
@@ -90,21 +94,25 @@ fn remove_expired(files: &StdFiles, retention: &Retention) {
             "a segment has expired and is removed"
         );
     };
-    if let Err(error) = retain(files, retention, SystemTime::now(), &mut removed) {
+    if let Err(error) = retain(files, &housekeeping.retention(), SystemTime::now(), &mut removed) {
+        housekeeping.errors.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "what has expired is not removed; it is tried again");
     }
 }
 
-fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
+fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob, housekeeping: &Housekeeping) -> IndexDone {
+    let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
     match job {
         IndexJob::Write(index) => {
             if let Err(error) = files.write_index(shard, index.segment(), &index.encode()) {
+                failed();
                 tracing::error!(%error, "an index is not written; it is made again when it is needed");
             }
             IndexDone::Written
         }
         IndexJob::Snapshot => {
             let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
+                failed();
                 tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
                 None
             });
@@ -112,8 +120,12 @@ fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob) -> IndexDone {
         }
         IndexJob::Rebuild { fault, lookup } => {
             let made = rebuild(files, &fault);
-            if let Err(error) = &made {
-                tracing::error!(%error, "an index or a snapshot cannot be made again");
+            match &made {
+                Ok(()) => drop(housekeeping.indexes_rebuilt.fetch_add(1, Ordering::Relaxed)),
+                Err(error) => {
+                    failed();
+                    tracing::error!(%error, "an index or a snapshot cannot be made again");
+                }
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
         }

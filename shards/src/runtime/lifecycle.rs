@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 pub enum Stop {
     /// The operator asked for it, by the signal of this name.
     Signal(&'static str),
+    /// The operator asked for it, over the control socket.
+    Asked,
 }
 
 /// A step in the life of the server.
@@ -36,6 +38,8 @@ pub struct ShardStatus {
     pub turns: AtomicU64,
     /// Whether nothing is left to do, while draining.
     pub is_idle: AtomicBool,
+    /// Seconds since the supervisor saw it turn last.
+    pub stuck_seconds: AtomicU64,
     /// Mesh entries sent.
     pub entries_sent: AtomicU64,
     /// Mesh entries received.
@@ -45,6 +49,9 @@ pub struct ShardStatus {
 }
 
 impl Lifecycle {
+    /// A shard that has not turned for so long is stuck. It is rung every second.
+    pub const STUCK_SECONDS: u64 = 5;
+
     pub fn new(shard_count: u16) -> Lifecycle {
         Lifecycle {
             phase: AtomicU8::new(Phase::Running as u8),

@@ -26,12 +26,36 @@ pub struct BindError {
     pub source: std::io::Error,
 }
 
-/// Bound sockets, one for each shard.
+/// Why a descriptor that was passed cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The system refuses it.
+    #[error("socket {index} that was passed cannot be used: {source}; let madang.socket name TCP addresses")]
+    Unusable {
+        /// Which, counted from 0.
+        index: usize,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It does not listen, or not for TCP.
+    #[error(
+        "socket {index} that was passed does not listen for TCP connections; \
+         use ListenStream= with an address and a port, and Accept=no"
+    )]
+    NotListening {
+        /// Which, counted from 0.
+        index: usize,
+    },
+}
+
+/// Listening sockets, shared out among the shards.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Where they listen, with the port that port 0 became.
-    pub address: SocketAddr,
-    pub(super) sockets: Vec<OwnedFd>,
+    /// Where they listen, with the port that port 0 became; each address once, at least one.
+    pub addresses: Vec<SocketAddr>,
+    /// Of each shard.
+    pub(super) sockets: Vec<Vec<OwnedFd>>,
 }
 
 impl Listeners {
@@ -48,8 +72,58 @@ impl Listeners {
         net::bind(&probe, &address).map_err(failed)?;
         let bound: SocketAddr = net::getsockname(&probe).and_then(SocketAddr::try_from).map_err(failed)?;
         drop(probe);
-        let sockets = (0..count).map(|_| listen(bound)).collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Listeners { address: bound, sockets })
+        Listeners::bind_beside(bound, count)
+    }
+
+    /// Binds `count` sockets to one address, also when this user listens at its port already.
+    ///
+    /// # Errors
+    /// [`BindError`] when the address is another's or not this machine's.
+    pub fn bind_beside(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
+        let failed = |source: Errno| BindError { address, source: source.into() };
+        let sockets: Result<_, _> = (0..count).map(|_| listen(address).map(|socket| vec![socket])).collect();
+        Ok(Listeners { addresses: vec![address], sockets: sockets.map_err(failed)? })
+    }
+
+    /// Takes over sockets that listen already, as the service manager passes them, and shares them
+    /// out among `count` shards: of those at one address (`ReusePort=`) each shard gets its own as far
+    /// as they go, and shards beyond that share. At least one socket must be given.
+    ///
+    /// # Errors
+    /// [`AdoptError`] when one is no TCP listener.
+    pub fn adopt(passed: Vec<OwnedFd>, count: u16) -> Result<Listeners, AdoptError> {
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        let mut at_address: Vec<Vec<OwnedFd>> = Vec::new();
+        for (index, socket) in passed.into_iter().enumerate() {
+            let unusable = |source: Errno| AdoptError::Unusable { index, source: source.into() };
+            let address = net::getsockname(&socket).map_err(unusable)?;
+            let Ok(address) = SocketAddr::try_from(address) else {
+                return Err(AdoptError::NotListening { index });
+            };
+            if !sockopt::socket_acceptconn(&socket).map_err(unusable)? {
+                return Err(AdoptError::NotListening { index });
+            }
+            rustix::io::ioctl_fionbio(&socket, true).map_err(unusable)?;
+            set_options(&socket).map_err(unusable)?;
+            match addresses.iter().position(|known| *known == address) {
+                Some(known) => at_address[known].push(socket),
+                None => {
+                    addresses.push(address);
+                    at_address.push(vec![socket]);
+                }
+            }
+        }
+        assert!(!addresses.is_empty(), "at least one socket is passed");
+        let mut sockets: Vec<Vec<OwnedFd>> = (0..count).map(|_| Vec::new()).collect();
+        for group in at_address {
+            // Every shard hears the address, and every socket is heard by a shard.
+            for place in 0..group.len().max(usize::from(count)) {
+                let socket = group[place % group.len()].try_clone();
+                let socket = socket.map_err(|source| AdoptError::Unusable { index: place, source })?;
+                sockets[place % usize::from(count)].push(socket);
+            }
+        }
+        Ok(Listeners { addresses, sockets })
     }
 }
 
@@ -64,15 +138,53 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let socket = open(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, true)?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    // Telnet sends the byte of its DATA MARK as urgent data (RFC 854): it stays in its place.
-    sockopt::set_socket_oobinline(&socket, true)?;
-    sockopt::set_socket_keepalive(&socket, true)?;
-    sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(&socket, KEEP_ALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(&socket, KEEP_ALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED_MS_MAX)?;
+    set_options(&socket)?;
     net::bind(&socket, &address)?;
     net::listen(&socket, BACKLOG)?;
     Ok(socket)
+}
+
+/// What every connection inherits.
+fn set_options(socket: &OwnedFd) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    // Telnet sends the byte of its DATA MARK as urgent data (RFC 854): it stays in its place.
+    sockopt::set_socket_oobinline(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEP_ALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEP_ALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    fn bound(count: u16) -> Vec<OwnedFd> {
+        let listeners = Listeners::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), count).expect("a port");
+        listeners.sockets.into_iter().flatten().collect()
+    }
+
+    fn shares(passed: Vec<OwnedFd>, count: u16) -> Vec<usize> {
+        Listeners::adopt(passed, count).expect("listeners").sockets.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn every_passed_socket_is_heard_and_every_shard_hears_every_address() {
+        assert_eq!(shares(bound(2), 2), [1, 1]);
+        assert_eq!(shares(bound(1), 3), [1, 1, 1]);
+        assert_eq!(shares(bound(3), 2), [2, 1]);
+        let two_addresses = bound(2).into_iter().chain(bound(1)).collect();
+        assert_eq!(shares(two_addresses, 2), [2, 2]);
+    }
+
+    #[test]
+    fn what_does_not_listen_is_refused() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let stream = std::net::TcpStream::connect(listener.local_addr().expect("its address"));
+        let passed = vec![listener.into(), stream.expect("a connection").into()];
+        let error = Listeners::adopt(passed, 1).expect_err("a connection does not listen").to_string();
+        assert!(error.contains("socket 1") && error.contains("does not listen"), "{error}");
+    }
 }

@@ -11,6 +11,7 @@ mod indexer;
 mod lifecycle;
 mod listener;
 mod log_thread;
+mod operate;
 mod preparer;
 mod reader;
 mod sockets;
@@ -21,9 +22,14 @@ mod wait;
 mod writer;
 
 pub use lifecycle::Stop;
-pub use listener::{BindError, Listeners};
+pub use listener::{AdoptError, BindError, Listeners};
+pub use operate::{
+    BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
+    ShardReport, StorageState,
+};
 pub use sockets::{BUFFERS as NET_BUFFERS, NET_COMPLETIONS, NET_SUBMISSIONS};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
+pub use supervisor::{Notice, Notices};
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,11 @@ use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
 use super::listener::Listeners;
 use super::log_thread::LogThread;
+use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
-use super::supervisor::Supervisor;
+use super::supervisor::{Notices, Supervisor};
 use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
 use super::wait::Rest;
 use super::writer::{Writer, WriterOptions};
@@ -76,10 +77,13 @@ pub enum StartError {
 
 /// Shards that run.
 pub struct Running {
+    /// All shards, from any thread.
+    pub remote: Remote,
     executors: Vec<ExecutorJoinHandle<Result<(), TurnError>>>,
 }
 
-/// Starts one pinned executor a shard, and the supervisor. `surface` makes each shard's protocol.
+/// Starts one pinned executor a shard, and the supervisor, which tells `notices` what it sees.
+/// `surface` makes each shard's protocol.
 ///
 /// # Errors
 /// [`StartError`] when threads or rings cannot be had.
@@ -88,6 +92,7 @@ pub fn start<S: Surface>(
     listeners: Listeners,
     opened: OpenedLog,
     stops: flume::Receiver<Stop>,
+    notices: Notices,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
     let shard_count = options.settings.shard_count;
@@ -97,21 +102,27 @@ pub fn start<S: Surface>(
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
-    let indexer = Indexer::start(options.data.clone(), options.retention).map_err(StartError::Thread)?;
+    let housekeeping = Arc::new(Housekeeping::default());
+    let indexer =
+        Indexer::start(options.data.clone(), Arc::clone(&housekeeping)).map_err(StartError::Thread)?;
+    let mut wires = Vec::new();
     let clock = Clock::start();
     let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
     let ports = mesh::connect(&mesh_bells);
     let mut executors = Vec::new();
-    for (index, (listener, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
+    for (index, (listeners, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
         let bell = Arc::clone(&bells[index]);
+        let (mailbox, common, inquiries) = Mailbox::new();
+        wires.push(Wire { common, inquiries, bell: Arc::clone(&bell) });
         let seed = Seed {
             id,
             log_thread: LogThread::start(id, Arc::clone(&bell)).map_err(StartError::Thread)?,
             options: options.clone(),
             first_segment: opened.next_segments.get(index).copied().unwrap_or(SegmentNumber::FIRST),
-            listener,
+            listeners,
             port,
+            mailbox,
             bell,
             lifecycle: Arc::clone(&lifecycle),
             preparer: preparer.clone(),
@@ -121,12 +132,14 @@ pub fn start<S: Surface>(
         };
         executors.push(spawn(seed, surface.clone())?);
     }
-    let supervisor = Supervisor { bells, lifecycle, stops };
+    let remote = Remote { wires: wires.into(), lifecycle: Arc::clone(&lifecycle), housekeeping };
+    remote.retain(options.retention);
+    let mut supervisor = Supervisor { bells, lifecycle, stops, notices };
     std::thread::Builder::new()
         .name("madang-supervisor".into())
         .spawn(move || supervisor.run())
         .map_err(StartError::Thread)?;
-    Ok(Running { executors })
+    Ok(Running { remote, executors })
 }
 
 /// What one shard's thread begins with.
@@ -134,8 +147,9 @@ struct Seed {
     id: ShardId,
     options: StartOptions,
     first_segment: SegmentNumber,
-    listener: OwnedFd,
+    listeners: Vec<OwnedFd>,
     port: MeshPort,
+    mailbox: Mailbox,
     bell: Arc<Bell>,
     log_thread: LogThread,
     lifecycle: Arc<Lifecycle>,
@@ -162,12 +176,11 @@ fn spawn<S: Surface>(
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
-    let Seed { id, options, first_segment, listener, port, bell, lifecycle, .. } = seed;
+    let Seed { id, options, first_segment, listeners, port, bell, lifecycle, .. } = seed;
     let shard_count = options.settings.shard_count;
     let first_bytes = FIRST_SEGMENT_BYTES.min(options.segment_bytes);
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
-    // A page and what else a reader is told in a turn must fit into an outbox.
-    let page_bytes_max = options.settings.outbox_bytes_max / 2;
+    let page_bytes_max = options.settings.page_bytes_max();
     let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
     let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
@@ -180,7 +193,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
     let turning = Turning {
         shard,
-        sockets: Sockets::new(listener, &*bell, shard_count).map_err(TurnError::Sockets)?,
+        sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,
         port,
         clock: seed.clock,
         stage: Stage::new(id, lifecycle),
@@ -190,6 +203,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
         rest: Rest::new(options.spin),
         bell,
+        monitor: Monitor::new(seed.mailbox),
     };
     let ended = turning.run().await;
     if let Err(error) = &ended {

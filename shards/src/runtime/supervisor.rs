@@ -12,33 +12,54 @@ const TICK: Duration = Duration::from_secs(1);
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// How long what was read may take to be stored and sent.
 const DRAINING_TIME_MAX: Duration = Duration::from_millis(1500);
-/// A shard that has not turned for so many ticks is stuck; one line a tick warns before.
-const STUCK_TICKS_WARN: u32 = 5;
-const STUCK_TICKS_MAX: u32 = 30;
+/// A shard that has not turned for so many ticks ends the process; one line a tick warns before.
+const STUCK_TICKS_MAX: u64 = 30;
+
+/// What the supervisor sees, for those who tell others of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// A second has passed, and every shard has turned in it.
+    AllTurned,
+    /// A second has passed, and this shard has not turned for so many.
+    Stuck {
+        /// Which shard.
+        shard: usize,
+        /// For so many seconds.
+        seconds: u64,
+    },
+    /// Nobody is accepted or read any more; what was read is carried to its end.
+    Draining,
+}
+
+/// Hears what the supervisor sees, on its thread: it must not wait.
+pub type Notices = Box<dyn FnMut(Notice) + Send>;
 
 /// What the supervisor holds of each shard and of the process.
 pub struct Supervisor {
     pub bells: Vec<Arc<Bell>>,
     pub lifecycle: Arc<Lifecycle>,
     pub stops: flume::Receiver<Stop>,
+    pub notices: Notices,
 }
 
 impl Supervisor {
     /// Ticks until a stop comes, then leads the drain up to the closing of all connections.
-    pub fn run(self) {
+    pub fn run(&mut self) {
         let mut turns_seen = vec![0; self.bells.len()];
-        let mut stuck_ticks = vec![0; self.bells.len()];
         loop {
             match self.stops.recv_timeout(TICK) {
-                Ok(Stop::Signal(name)) => {
-                    tracing::info!(signal = name, "draining");
+                Ok(stop) => {
+                    match stop {
+                        Stop::Signal(name) => tracing::info!(signal = name, "draining"),
+                        Stop::Asked => tracing::info!("draining, as was asked over the control socket"),
+                    }
                     return self.drain();
                 }
                 Err(flume::RecvTimeoutError::Disconnected) => return,
                 Err(flume::RecvTimeoutError::Timeout) => {}
             }
             self.tick();
-            self.watch(&mut turns_seen, &mut stuck_ticks);
+            self.watch(&mut turns_seen);
         }
     }
 
@@ -50,23 +71,35 @@ impl Supervisor {
     }
 
     /// Every shard turns at least once a tick, as its bell rings then.
-    fn watch(&self, turns_seen: &mut [u64], stuck_ticks: &mut [u32]) {
+    fn watch(&mut self, turns_seen: &mut [u64]) {
+        let mut have_all_turned = true;
         for (index, seen) in turns_seen.iter_mut().enumerate() {
-            let turns = self.lifecycle.shard(index).turns.load(Ordering::Acquire);
-            stuck_ticks[index] = if turns == *seen { stuck_ticks[index] + 1 } else { 0 };
+            let status = self.lifecycle.shard(index);
+            let turns = status.turns.load(Ordering::Acquire);
+            let seconds = if turns == *seen { status.stuck_seconds.load(Ordering::Relaxed) + 1 } else { 0 };
+            status.stuck_seconds.store(seconds, Ordering::Relaxed);
             *seen = turns;
-            if stuck_ticks[index] >= STUCK_TICKS_WARN {
-                tracing::warn!(shard = index, seconds = stuck_ticks[index], "a shard does not turn");
+            if seconds == 0 {
+                continue;
+            }
+            have_all_turned = false;
+            (self.notices)(Notice::Stuck { shard: index, seconds });
+            if seconds >= Lifecycle::STUCK_SECONDS {
+                tracing::warn!(shard = index, seconds, "a shard does not turn");
             }
             assert!(
-                stuck_ticks[index] < STUCK_TICKS_MAX,
+                seconds < STUCK_TICKS_MAX,
                 "shard {index} has not turned for {STUCK_TICKS_MAX} s: ending the process"
             );
         }
+        if have_all_turned {
+            (self.notices)(Notice::AllTurned);
+        }
     }
 
-    fn drain(&self) {
+    fn drain(&mut self) {
         self.lifecycle.enter(Phase::Draining);
+        (self.notices)(Notice::Draining);
         let started = Instant::now();
         let mut last_quiet = None;
         while started.elapsed() < DRAINING_TIME_MAX {
@@ -91,5 +124,43 @@ impl Supervisor {
         for bell in &self.bells {
             bell.ring_loudly();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn one_shard_that_does_not_turn_keeps_the_watchdog_unfed() {
+        let heard: Arc<Mutex<Vec<Notice>>> = Arc::default();
+        let hearer = Arc::clone(&heard);
+        let lifecycle = Arc::new(Lifecycle::new(2));
+        let mut supervisor = Supervisor {
+            bells: [(); 2].map(|()| Arc::new(Bell::new().expect("a descriptor"))).to_vec(),
+            lifecycle: Arc::clone(&lifecycle),
+            stops: flume::bounded(1).1,
+            notices: Box::new(move |notice| hearer.lock().expect("not poisoned").push(notice)),
+        };
+        let turn = |shard: usize| lifecycle.shard(shard).turns.fetch_add(1, Ordering::AcqRel);
+        let mut seen = [0, 0];
+        turn(0);
+        turn(1);
+        supervisor.watch(&mut seen);
+        for _ in 0..2 {
+            turn(0);
+            supervisor.watch(&mut seen);
+        }
+        assert_eq!(lifecycle.shard(1).stuck_seconds.load(Ordering::Relaxed), 2);
+        turn(0);
+        turn(1);
+        supervisor.watch(&mut seen);
+        let stuck = |seconds| Notice::Stuck { shard: 1, seconds };
+        assert_eq!(
+            *heard.lock().expect("not poisoned"),
+            [Notice::AllTurned, stuck(1), stuck(2), Notice::AllTurned]
+        );
+        assert_eq!(lifecycle.shard(1).stuck_seconds.load(Ordering::Relaxed), 0);
     }
 }

@@ -3,7 +3,7 @@
 //! A connection that wants to close first gets the answers to what it sent, then its last words;
 //! it leaves its rooms and its name, and its slot is free when the outbox is empty.
 
-use super::{Deadline, Ended, Shard};
+use super::{CloseKind, Deadline, Ended, Shard};
 use crate::connection::{CloseReason, Surface};
 use crate::types::{ConnectionId, Request};
 use std::time::Duration;
@@ -94,6 +94,7 @@ impl<S: Surface> Shard<S> {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let address = connection.core.counted_address.take();
         let user = connection.core.user.take();
+        self.counters.sessions -= u64::from(user.is_some());
         let subscriptions = std::mem::take(&mut connection.core.subscriptions);
         let rooms: Vec<_> =
             subscriptions.iter().map(|subscription| self.rooms.room_of(subscription).name.key()).collect();
@@ -118,6 +119,8 @@ impl<S: Surface> Shard<S> {
     pub(super) fn end(&mut self, id: ConnectionId, is_orderly: bool) {
         if let Some(gone) = self.connections.remove(id) {
             self.outboxes.removed(gone.core.outbox.len());
+            let reason = gone.core.closing.unwrap_or(CloseReason::Lost);
+            self.counters.close(CloseKind::from(&reason));
             self.ended.push(Ended { connection: id, is_orderly });
         }
     }

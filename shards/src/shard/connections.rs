@@ -17,6 +17,8 @@ pub struct Connection<T> {
     /// The kernel did not take all of its outbox: what is added waits for the peer. An outbox that
     /// is not blocked may pass its bound until it is written, at the end of the turn.
     pub is_blocked: bool,
+    /// It is in the shard's list of slow ones, which is looked through once a second.
+    pub is_listed_slow: bool,
     /// A shard it asked is backed up: it is not read.
     pub is_parked: bool,
     /// The peer will send no more.

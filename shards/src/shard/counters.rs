@@ -1,22 +1,149 @@
 //! What happened on a shard, counted.
+//!
+//! Plain numbers of one thread: the runtime copies them to where others read them once a second.
+
+use crate::connection::CloseReason;
+use crate::types::Refusal;
 
 /// Totals since the start, and gauges of the last turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
     /// Connections accepted.
     pub accepted: u64,
+    /// Connections that have a name now.
+    pub sessions: u64,
     /// Messages accepted by rooms whose home is here.
     pub messages: u64,
     /// Copies of messages put into outboxes here.
     pub deliveries: u64,
+    /// Bytes that the kernel took of outboxes.
+    pub sent_bytes: u64,
     /// Connections cut off because they did not read.
     pub slow_readers: u64,
     /// Connections cut off because all outboxes together were full.
     pub outbox_budget_cuts: u64,
-    /// Bytes that wait in outboxes.
-    pub outbox_bytes: u64,
-    /// Requests refused, of any kind.
+    /// Requests that homes here refused, of any kind.
     pub refusals: u64,
+    /// What connections here were refused, by [`RefusalKind`].
+    pub refused: [u64; RefusalKind::COUNT],
+    /// Connections that ended here, by [`CloseKind`].
+    pub closed: [u64; CloseKind::COUNT],
     /// Entries that wait because other shards' channels are full.
     pub mesh_overflow_entries: u64,
+}
+
+/// Declares an enum whose variants have a place in a table, and a name there.
+macro_rules! kinds {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl $name {
+            /// The names, each at its place.
+            pub const NAMES: &'static [&'static str] = &[$($word),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::NAMES.len();
+        }
+    };
+}
+
+kinds! {
+    /// Why something was refused, without what it was.
+    RefusalKind {
+        /// The name is in use.
+        NameTaken = "name_taken",
+        /// The name looks like one in use.
+        NameConfusable = "name_confusable",
+        /// Nobody of that name is or was here.
+        NoSuchUser = "no_such_user",
+        /// The user is not here now.
+        UserOffline = "user_offline",
+        /// There is no such room.
+        NoSuchRoom = "no_such_room",
+        /// The room is full.
+        RoomFull = "room_full",
+        /// The name of a room meets another's key.
+        RoomNameCollides = "room_name_collides",
+        /// Only members may do that.
+        NotMember = "not_member",
+        /// Nothing can be stored.
+        NotStored = "not_stored",
+        /// Too many connections from one address.
+        TooManyFromAddress = "too_many_from_address",
+        /// A draft that is stored already.
+        DraftRepeated = "draft_repeated",
+        /// More messages than the rate allows.
+        TooFast = "too_fast",
+    }
+}
+
+kinds! {
+    /// Why a connection ended, without the words.
+    CloseKind {
+        /// The user asked for it.
+        Quit = "quit",
+        /// Its outbox passed the bound.
+        SlowReader = "slow_reader",
+        /// It said no name in time.
+        LoginTimeout = "login_timeout",
+        /// Bytes without the end of a line.
+        EndlessLine = "endless_line",
+        /// It spoke another protocol.
+        WrongProtocol = "wrong_protocol",
+        /// Too many connections from its address.
+        TooManyFromAddress = "too_many_from_address",
+        /// The operator ended it.
+        Kicked = "kicked",
+        /// The server stops.
+        GoingDown = "going_down",
+        /// The peer is gone.
+        Lost = "lost",
+    }
+}
+
+impl From<&Refusal> for RefusalKind {
+    fn from(refusal: &Refusal) -> RefusalKind {
+        match refusal {
+            Refusal::NameTaken { .. } => RefusalKind::NameTaken,
+            Refusal::NameConfusable { .. } => RefusalKind::NameConfusable,
+            Refusal::NoSuchUser { .. } => RefusalKind::NoSuchUser,
+            Refusal::UserOffline { .. } => RefusalKind::UserOffline,
+            Refusal::NoSuchRoom { .. } => RefusalKind::NoSuchRoom,
+            Refusal::RoomFull { .. } => RefusalKind::RoomFull,
+            Refusal::RoomNameCollides { .. } => RefusalKind::RoomNameCollides,
+            Refusal::NotMember { .. } => RefusalKind::NotMember,
+            Refusal::NotStored { .. } => RefusalKind::NotStored,
+            Refusal::TooManyFromAddress { .. } => RefusalKind::TooManyFromAddress,
+            Refusal::DraftRepeated { .. } => RefusalKind::DraftRepeated,
+        }
+    }
+}
+
+impl From<&CloseReason> for CloseKind {
+    fn from(reason: &CloseReason) -> CloseKind {
+        match reason {
+            CloseReason::Quit => CloseKind::Quit,
+            CloseReason::SlowReader { .. } => CloseKind::SlowReader,
+            CloseReason::LoginTimeout { .. } => CloseKind::LoginTimeout,
+            CloseReason::EndlessLine { .. } => CloseKind::EndlessLine,
+            CloseReason::WrongProtocol(_) => CloseKind::WrongProtocol,
+            CloseReason::TooManyFromAddress { .. } => CloseKind::TooManyFromAddress,
+            CloseReason::Kicked { .. } => CloseKind::Kicked,
+            CloseReason::GoingDown => CloseKind::GoingDown,
+            CloseReason::Lost => CloseKind::Lost,
+        }
+    }
+}
+
+impl Counters {
+    /// A connection here was refused something.
+    pub fn refuse(&mut self, kind: RefusalKind) {
+        self.refused[kind as usize] += 1;
+    }
+
+    /// A connection here has ended.
+    pub fn close(&mut self, kind: CloseKind) {
+        self.closed[kind as usize] += 1;
+    }
 }

@@ -1,7 +1,7 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
-use super::{Deadline, Shard};
+use super::{Deadline, RefusalKind, Shard};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
 use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
 
@@ -105,6 +105,9 @@ impl<S: Surface> Shard<S> {
         if self.connections.get(id).is_none_or(|connection| connection.is_ending) {
             return self.undo_for_the_gone(id, reply);
         }
+        if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
+            self.counters.refuse(RefusalKind::from(refusal));
+        }
         match &reply {
             Reply::Claimed { user, .. } => self.take_name(id, user.clone()),
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
@@ -144,7 +147,10 @@ impl<S: Surface> Shard<S> {
     fn take_name(&mut self, id: ConnectionId, new: crate::types::UserName) {
         let session = self.session(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let Some(old) = connection.core.user.replace(new.clone()) else { return };
+        let Some(old) = connection.core.user.replace(new.clone()) else {
+            self.counters.sessions += 1;
+            return;
+        };
         for subscription in &connection.core.subscriptions {
             let room = self.rooms.room_of(subscription).name.key();
             self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone() });
@@ -182,9 +188,14 @@ impl<S: Surface> Shard<S> {
     pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
+        self.counters.sent_bytes += bytes as u64;
         let outbox = &mut connection.core.outbox;
         connection.is_blocked = bytes < outbox.len();
         if connection.is_blocked {
+            if !connection.is_listed_slow {
+                connection.is_listed_slow = true;
+                self.slow.push(id);
+            }
             outbox.drain(..bytes);
             self.outboxes.removed(bytes);
             // What is held for a slow reader is in proportion to what waits for it.

@@ -1,7 +1,7 @@
 //! From bytes to requests: what comes in at a connection.
 
 use super::connections::Connection;
-use super::{Deadline, Shard};
+use super::{Deadline, RefusalKind, Shard};
 use crate::connection::{Core, Link, Surface};
 use crate::types::{ConnectionId, Request};
 use std::net::IpAddr;
@@ -22,6 +22,7 @@ impl<S: Surface> Shard<S> {
             rooms: &mut self.rooms,
             requests: &mut self.requests,
             flood: &self.settings.flood,
+            refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
         };
         let protocol = self.surface.open(&mut link);
@@ -31,6 +32,7 @@ impl<S: Surface> Shard<S> {
             unread: Vec::new(),
             is_dirty: false,
             is_blocked: false,
+            is_listed_slow: false,
             is_parked: false,
             has_input_ended: false,
             is_ending: false,
@@ -121,6 +123,7 @@ impl<S: Surface> Shard<S> {
             rooms: &mut self.rooms,
             requests: &mut self.requests,
             flood: &self.settings.flood,
+            refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
         };
         let result = act(&self.surface, &mut connection.protocol, &mut link);

@@ -13,6 +13,7 @@ mod delivery;
 mod held;
 mod homes;
 mod inbox;
+mod operator;
 mod outboxes;
 mod settings;
 mod wheel;
@@ -20,7 +21,8 @@ mod wheel;
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
 pub use connections::Connection;
-pub use counters::Counters;
+pub use counters::{CloseKind, Counters, RefusalKind};
+pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
@@ -87,6 +89,8 @@ pub struct Shard<S: Surface> {
     resumed: Vec<ConnectionId>,
     /// Connections that are not read because a peer's channel is full.
     parked: Vec<ConnectionId>,
+    /// Connections whose outbox the kernel did not take whole at some time in the last second, each once.
+    slow: Vec<ConnectionId>,
     /// Connections that want to close and may now be able to.
     closable: Vec<ConnectionId>,
     /// Connections whose slot is free again; their sockets are to be let go.
@@ -132,6 +136,7 @@ impl<S: Surface> Shard<S> {
             dirty: Vec::new(),
             resumed: Vec::new(),
             parked: Vec::new(),
+            slow: Vec::new(),
             closable: Vec::new(),
             ended: Vec::new(),
             requests: Vec::new(),
@@ -158,7 +163,6 @@ impl<S: Surface> Shard<S> {
     pub fn begin_turn(&mut self, now: Now) {
         self.now = now;
         self.look_after_outboxes();
-        self.counters.outbox_bytes = self.outboxes.waiting_bytes() as u64;
         self.resume_deferred();
     }
 

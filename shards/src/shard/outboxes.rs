@@ -29,6 +29,11 @@ impl Outboxes {
         Outboxes { bytes_max, waiting_bytes: 0, turn_bytes: 0, delayed: VecDeque::new() }
     }
 
+    /// From now on so many may wait.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// Bytes were put into outboxes.
     pub fn added(&mut self, bytes: usize) {
         self.waiting_bytes += bytes;

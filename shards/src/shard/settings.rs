@@ -28,3 +28,11 @@ pub struct Settings {
     /// How long a connection may take to say its name.
     pub login: Duration,
 }
+
+impl Settings {
+    /// What a page of history may weigh: it and what else a reader is told in a turn must fit into an
+    /// outbox.
+    pub fn page_bytes_max(&self) -> usize {
+        self.outbox_bytes_max / 2
+    }
+}

@@ -1,6 +1,6 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
-use crate::line::{LineSettings, LineSurface, Session};
+use crate::line::{LineLimit, LineSettings, LineSurface, Session};
 use madang_shards::connection::{Core, FloodLimit, Link, LocalMember, LocalRooms, Surface};
 use madang_shards::types::*;
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ pub struct Rig {
     pub core: Core,
     rooms: LocalRooms,
     pub flood: FloodLimit,
+    pub refused_too_fast: u64,
     pub now: Now,
     /// Typed, and not consumed yet.
     pending: Vec<u8>,
@@ -54,7 +55,7 @@ impl Rig {
     pub fn new() -> Rig {
         let connection = ConnectionId { index: 0, generation: 0 };
         let settings = LineSettings {
-            line_bytes_max: 4096,
+            line_bytes_max: LineLimit::new(4096),
             lobby: room("general"),
             greeting: LineSettings::GREETING_DEFAULT.into(),
         };
@@ -64,6 +65,7 @@ impl Rig {
             core: Core::new(SessionId { shard: ShardId(0), connection }),
             rooms: LocalRooms::default(),
             flood: FloodLimit { messages_per_second: 20, burst: 40 },
+            refused_too_fast: 0,
             now: Now { wall: NOON, monotonic: Moment(1000) },
             pending: Vec::new(),
             is_ended: false,
@@ -148,6 +150,7 @@ impl Rig {
             rooms: &mut self.rooms,
             requests: &mut requests,
             flood: &self.flood,
+            refused_too_fast: &mut self.refused_too_fast,
             shard_count: 2,
         };
         let result = act(&self.surface, self.session.as_mut(), &mut link);

@@ -52,6 +52,12 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
                  close one and try again"
             ),
         ),
+        CloseReason::Kicked { reason } if reason.is_empty() => {
+            line(out, style, format_args!("! closed by the operator"))
+        }
+        CloseReason::Kicked { reason } => {
+            line(out, style, format_args!("! closed by the operator: {reason}"))
+        }
         CloseReason::GoingDown | CloseReason::Lost => {}
     }
 }

@@ -12,7 +12,7 @@ use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{
     Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
 };
-use crate::log::index::{SegmentTable, SnapshotInfo};
+use crate::log::index::{SegmentTable, SnapshotInfo, key_bits};
 use crate::types::{Message, Seq, ShardId};
 use hashbrown::{HashMap, HashSet};
 use rkyv::util::AlignedVec;
@@ -82,6 +82,15 @@ struct Directory {
     tails: Tails,
     /// The segments that were not read, as an index or a snapshot tells what is in them.
     known: HashSet<SegmentNumber>,
+    /// Whether a snapshot tells of some of them.
+    has_snapshot: bool,
+}
+
+impl Directory {
+    /// The rooms that were read of, as snapshots sort them.
+    fn room_bits(&self) -> impl Iterator<Item = u64> {
+        self.rooms.names().map(|name| key_bits(name.key()))
+    }
 }
 
 /// Reads the whole log, checks that it is complete, cuts and seals what a crash left open, and
@@ -107,7 +116,10 @@ pub fn recover_by(
     shard_count: u16,
     keeps: Keeps,
 ) -> Result<(Recovered, Tails, Scanned), RecoveryError> {
-    let directories = read_directories(files, indexes, keeps)?;
+    let mut directories = read_directories(files, indexes, keeps)?;
+    if let Some(indexes) = indexes {
+        take_snapshots(files, indexes, &mut directories, keeps)?;
+    }
     let (mut tails, mut scanned) = (Tails::default(), Vec::new());
     let mut all: Rooms<Newest> = Rooms::new();
     let mut reports = Vec::new();
@@ -195,14 +207,33 @@ fn read_directory(
     shard: ShardId,
     keeps: Keeps,
 ) -> Result<Directory, FilesError> {
-    let Some(indexes) = indexes else { return read_all(files, None, None, shard, keeps) };
-    let snapshot = snapshot_info(indexes, shard)?;
-    let mut directory = read_all(files, Some(indexes), snapshot.as_ref(), shard, keeps)?;
-    let Directory { rooms, tails, .. } = &mut directory;
-    if snapshot.is_some() && !vouch(indexes, shard, rooms, tails)? {
-        return read_all(files, Some(indexes), None, shard, keeps);
+    let snapshot = indexes.map(|indexes| snapshot_info(indexes, shard)).transpose()?.flatten();
+    read_all(files, indexes, snapshot.as_ref(), shard, keeps)
+}
+
+/// Takes the snapshots' word for the rooms that were read of. A room is looked for in all of them:
+/// with another number of shards its messages went to another directory. A directory whose snapshot
+/// is damaged is read again without it.
+fn take_snapshots(
+    files: &dyn Files,
+    indexes: &dyn IndexFiles,
+    directories: &mut [Directory],
+    keeps: Keeps,
+) -> Result<(), FilesError> {
+    let mut wanted: HashSet<u64> = directories.iter().flat_map(Directory::room_bits).collect();
+    let mut index = 0;
+    while let Some(directory) = directories.get_mut(index) {
+        let Directory { shard, rooms, tails, .. } = directory;
+        if !directory.has_snapshot || vouch(indexes, *shard, &wanted, rooms, tails)? {
+            index += 1;
+            continue;
+        }
+        *directory = read_all(files, Some(indexes), None, *shard, keeps)?;
+        wanted.extend(directory.room_bits());
+        // The snapshots before it were not asked for the rooms that only this one tells of.
+        index = 0;
     }
-    Ok(directory)
+    Ok(())
 }
 
 fn read_all(
@@ -220,6 +251,7 @@ fn read_all(
         faults: Vec::new(),
         tails: Tails::default(),
         known: HashSet::new(),
+        has_snapshot: snapshot.is_some(),
     };
     let Directory { rooms, reports, faults, tails, known: known_segments, .. } = &mut directory;
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));

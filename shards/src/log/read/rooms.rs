@@ -90,11 +90,6 @@ pub struct Rooms<T> {
 }
 
 impl<T: Default> Rooms<T> {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty()
-    }
-
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &RoomName> {
         self.rooms.iter().map(|room| &room.name)

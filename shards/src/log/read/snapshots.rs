@@ -8,7 +8,7 @@ use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::{
     RoomTail, SnapshotFault, SnapshotInfo, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
-    key_bits, merge_snapshots,
+    merge_snapshots,
 };
 use crate::types::{RoomKey, RoomName, ShardId};
 use hashbrown::{HashMap, HashSet};
@@ -23,19 +23,18 @@ pub fn snapshot_info(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<Sn
     Ok(end.and_then(|end| SnapshotInfo::decode(&end, shard).ok()))
 }
 
-/// Takes the snapshot's word for those rooms that segments behind it tell of too. `false` when it
-/// is damaged.
+/// Takes the snapshot's word for the rooms that are wanted. `false` when it is damaged.
 pub fn vouch<T: Default>(
     files: &dyn IndexFiles,
     shard: ShardId,
+    wanted: &HashSet<u64>,
     rooms: &mut Rooms<T>,
     tails: &mut Tails,
 ) -> Result<bool, FilesError> {
-    if rooms.is_empty() {
+    if wanted.is_empty() {
         return Ok(true);
     }
     let Some(snapshot) = open(files, shard)? else { return Ok(false) };
-    let wanted: HashSet<u64> = rooms.names().map(|name| key_bits(name.key())).collect();
     for room in snapshot {
         let Ok(room) = room else { return Ok(false) };
         if !wanted.contains(&room.key_bits()) {

@@ -1,7 +1,7 @@
 //! Accepting, as fast as a turn allows.
 
 use super::ring::POLL_IN;
-use super::{CANCEL, LISTENER, Sockets};
+use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags, Shutdown, SocketFlags};
@@ -27,70 +27,101 @@ pub enum Accepted {
     NoDescriptor,
 }
 
+/// A socket at which connections wait.
+#[derive(Debug)]
+pub(super) struct Listener {
+    descriptor: OwnedFd,
+    /// The kernel will tell when connections wait.
+    is_polled: bool,
+}
+
+/// Where a shard accepts.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    /// Usually one; several where systemd passed several, or none after a drain began.
+    list: Vec<Listener>,
+    /// Where accepting begins, so that a storm at one listener does not starve another.
+    first: usize,
+    is_listening: bool,
+    /// How often the list was replaced: what the kernel tells of those before is of no interest.
+    generation: u32,
+}
+
 impl Sockets {
     /// Starts to report connections that wait, after a pause.
     pub fn listen(&mut self) -> io::Result<()> {
         if self.reserve.is_none() {
             self.reserve = open_reserve();
         }
-        self.is_listening = self.listener.is_some();
-        self.poll_listener()
+        self.listeners.is_listening = true;
+        (0..self.listeners.list.len()).try_for_each(|index| self.poll_listener(index))
+    }
+
+    /// Listens there from now on, and no more where it did. What waited to be accepted there is lost.
+    pub fn listen_at(&mut self, listeners: Vec<OwnedFd>) -> io::Result<()> {
+        self.close_listener();
+        let listener = |descriptor| Listener { descriptor, is_polled: false };
+        self.listeners.list = listeners.into_iter().map(listener).collect();
+        self.listen()
     }
 
     /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
     /// neither the pace of a turn nor the peers' addresses.
-    fn poll_listener(&mut self) -> io::Result<()> {
-        if let Some(listener) = &self.listener
-            && self.is_listening
-            && !self.is_listener_polled
-        {
-            self.ring.poll(listener.as_fd(), POLL_IN, LISTENER)?;
-            self.is_listener_polled = true;
+    fn poll_listener(&mut self, index: usize) -> io::Result<()> {
+        let Listeners { list, is_listening, generation, .. } = &mut self.listeners;
+        let listener = &mut list[index];
+        if *is_listening && !listener.is_polled {
+            self.ring.poll(listener.descriptor.as_fd(), POLL_IN, listener_tag(*generation, index))?;
+            listener.is_polled = true;
         }
         Ok(())
     }
 
+    /// The kernel says that connections wait. Whether that is to be reported.
+    pub(super) fn take_knock(&mut self, tag: u64) -> bool {
+        let Listeners { list, is_listening, generation, .. } = &mut self.listeners;
+        let index = tag as u32 as usize;
+        if tag != listener_tag(*generation, index) {
+            return false;
+        }
+        if let Some(listener) = list.get_mut(index) {
+            listener.is_polled = false;
+        }
+        *is_listening
+    }
+
     /// Stops reporting connections that wait.
     pub fn pause_listening(&mut self) {
-        self.is_listening = false;
+        self.listeners.is_listening = false;
     }
 
     /// Stops listening for good.
     pub fn close_listener(&mut self) {
-        self.is_listening = false;
-        if self.is_listener_polled {
-            // A request keeps its socket open: without this the port would stay taken. It fails
-            // only when the ring does, which the turn meets next.
-            let _ = self.ring.cancel(LISTENER, CANCEL).and_then(|()| self.ring.submit());
+        self.pause_listening();
+        let Listeners { list, generation, .. } = &mut self.listeners;
+        for index in (0..list.len()).filter(|index| list[*index].is_polled) {
+            // A request keeps its socket open: without this the port would stay taken. It fails only
+            // when the ring does, which the turn meets next.
+            let _ = self.ring.cancel(listener_tag(*generation, index), CANCEL);
         }
-        self.listener = None;
+        let _ = self.ring.submit();
+        list.clear();
+        *generation = generation.wrapping_add(1);
     }
 
     /// Takes one waiting connection.
     pub fn accept(&mut self) -> Accepted {
-        let Some(listener) = &self.listener else { return Accepted::Nothing };
-        loop {
-            // Blocking: the ring fails a request on a non-blocking socket instead of waiting.
-            match net::acceptfrom_with(listener, SocketFlags::CLOEXEC) {
-                Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= self.descriptors_max => {
-                    return Accepted::TooMany(descriptor);
-                }
-                Ok((descriptor, address)) => {
-                    let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                    return Accepted::Connection(descriptor, address);
-                }
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    return Accepted::NoDescriptor;
-                }
-                // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
-                Err(_) => {
-                    // Fails only when the ring does, which the turn meets next.
-                    let _ = self.poll_listener();
-                    return Accepted::Nothing;
-                }
+        for _ in 0..self.listeners.list.len() {
+            self.listeners.first = (self.listeners.first + 1) % self.listeners.list.len();
+            let index = self.listeners.first;
+            let accepted = accept_from(&self.listeners.list[index].descriptor, self.descriptors_max);
+            if !matches!(accepted, Accepted::Nothing) {
+                return accepted;
             }
+            // Fails only when the ring does, which the turn meets next.
+            let _ = self.poll_listener(index);
         }
+        Accepted::Nothing
     }
 
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
@@ -100,6 +131,32 @@ impl Sockets {
             refuse(&descriptor, words);
         }
         self.reserve = open_reserve();
+    }
+}
+
+fn listener_tag(generation: u32, index: usize) -> u64 {
+    LISTENER | u64::from(generation & GENERATION_MASK) << 32 | index as u64
+}
+
+/// Takes one connection that waits at a listener.
+fn accept_from(listener: &OwnedFd, descriptors_max: u64) -> Accepted {
+    loop {
+        // Blocking: the ring fails a request on a non-blocking socket instead of waiting.
+        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+            Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= descriptors_max => {
+                return Accepted::TooMany(descriptor);
+            }
+            Ok((descriptor, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                return Accepted::Connection(descriptor, address);
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                return Accepted::NoDescriptor;
+            }
+            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+            Err(_) => return Accepted::Nothing,
+        }
     }
 }
 

@@ -70,10 +70,7 @@ pub struct Sockets {
     ring: NetRing,
     bell: OwnedFd,
     is_bell_watched: bool,
-    listener: Option<OwnedFd>,
-    is_listening: bool,
-    /// The kernel will tell when connections wait.
-    is_listener_polled: bool,
+    listeners: accept::Listeners,
     table: Table,
     /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
     /// the number says how many the whole process has open.
@@ -91,16 +88,14 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// The sockets that a listener will bring, one of so many shards, and the descriptor by which
-    /// other threads end a sleep.
-    pub fn new(listener: OwnedFd, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+    /// The sockets that the listeners of one of so many shards will bring, and the descriptor by
+    /// which other threads end a sleep.
+    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
         let mut sockets = Sockets {
             ring: NetRing::new(SEND)?,
             bell: bell.as_fd().try_clone_to_owned()?,
             is_bell_watched: false,
-            listener: Some(listener),
-            is_listening: false,
-            is_listener_polled: false,
+            listeners: accept::Listeners::default(),
             table: Table::default(),
             descriptors_max: accept::descriptors_max(shard_count),
             completions: Vec::new(),
@@ -110,7 +105,7 @@ impl Sockets {
             sent: Vec::new(),
             reserve: accept::open_reserve(),
         };
-        sockets.listen()?;
+        sockets.listen_at(listeners)?;
         Ok(sockets)
     }
 
@@ -149,8 +144,7 @@ impl Sockets {
         for completion in completions.drain(..) {
             match completion.tag & KIND_MASK {
                 LISTENER => {
-                    self.is_listener_polled = false;
-                    if self.is_listening {
+                    if self.take_knock(completion.tag) {
                         ready.push(Readiness::Accept);
                     }
                 }

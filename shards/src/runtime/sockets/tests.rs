@@ -30,7 +30,7 @@ impl Stage {
                 listener.set_nonblocking(true).expect("a listener that does not block");
                 let address = listener.local_addr().expect("an address");
                 let bell = Bell::new().expect("a descriptor");
-                let sockets = Sockets::new(listener.into(), &bell, 1).expect("a ring");
+                let sockets = Sockets::new(vec![listener.into()], &bell, 1).expect("a ring");
                 scene(&mut Stage { sockets, bell, address, buffer: vec![0; BUFFER_BYTES] });
             });
         };

@@ -58,6 +58,9 @@ impl<S: Surface> Turning<S> {
             return;
         }
         let Some(writer) = commits.writer.take() else { return };
+        if let Some(batch) = &batch {
+            self.monitor.commit_begins(batch.bytes.len(), self.shard.counters.messages);
+        }
         // Only what was written before this batch: the batch may go to another segment.
         let sync_to = std::mem::take(&mut commits.is_sync_due).then(|| self.shard.log.written());
         commits.thread.order(Job { writer, batch, sync_to });
@@ -69,6 +72,7 @@ impl<S: Surface> Turning<S> {
             return;
         }
         let Some(Done { writer, batch, synced, result }) = self.commits.thread.take_done() else { return };
+        self.monitor.commit_ended(result.is_ok());
         if let Durability::Interval(interval) = self.commits.durability
             && writer.has_unsynced()
         {

@@ -14,6 +14,7 @@ pub use stage::Stage;
 
 use super::bell::Bell;
 use super::clock::Clock;
+use super::operate::Monitor;
 use super::sockets::Sockets;
 use super::wait::Rest;
 use super::writer::CommitError;
@@ -35,6 +36,8 @@ pub struct Turning<S: Surface> {
     pub commits: Commits,
     pub lookups: Lookups,
     pub rest: Rest,
+    /// What the operator sees and asks.
+    pub monitor: Monitor,
 }
 
 impl<S: Surface> Turning<S> {

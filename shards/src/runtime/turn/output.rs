@@ -26,6 +26,11 @@ pub struct Outlet {
 }
 
 impl Outlet {
+    /// Connections that are closed but still read out.
+    pub fn lingering_count(&self) -> usize {
+        self.lingering.len()
+    }
+
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
     pub fn tick(&mut self, buffer: &mut [u8]) {
         self.lingering.retain_mut(|(descriptor, seconds_left)| {

@@ -35,10 +35,13 @@ impl<S: Surface> Turning<S> {
     pub(super) fn take_tick(&mut self) {
         let status = self.stage.status();
         status.turns.fetch_add(1, Ordering::AcqRel);
+        self.monitor.answer(&mut self.shard, &mut self.sockets, self.stage.phase == Phase::Running);
         if !status.has_ticked.swap(false, Ordering::AcqRel) {
             return;
         }
         self.shard.tick();
+        let lingering = self.outlet.lingering_count();
+        self.monitor.tick(&mut self.shard, &self.port, status, lingering);
         // Not longer than this are files kept open that retention has removed.
         self.rest.has_chores |= self.lookups.reader.close_files();
         self.inlet.has_warned_of_descriptors = false;

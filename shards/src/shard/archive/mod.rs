@@ -83,6 +83,16 @@ impl Archive {
         }
     }
 
+    /// From now on one page may weigh so much.
+    pub fn limit_pages(&mut self, page_bytes_max: usize) {
+        self.page_bytes_max = page_bytes_max;
+    }
+
+    /// How many lookups wait or are under way.
+    pub fn lookup_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// A message was appended to the log.
     pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq) {
         match self.appended.back_mut() {

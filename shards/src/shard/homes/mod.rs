@@ -84,6 +84,27 @@ impl Homes {
         }
     }
 
+    /// The rooms that are in memory.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().map(|resident| &resident.room)
+    }
+
+    /// How many rooms are in memory.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// How many names are held.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// From now on these settings hold.
+    pub fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.archive.limit_pages(settings.page_bytes_max());
+        self.settings = settings;
+    }
+
     /// Does what was asked.
     pub fn handle(
         &mut self,

@@ -2,7 +2,7 @@
 //!
 //! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `times`, `bye`, one a line. Everything told comes back as a line.
 
-use crate::connection::{CloseReason, Link, Style, Surface};
+use crate::connection::{CloseReason, Core, Link, Style, Surface};
 use crate::types::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
 
 #[derive(Clone, Copy)]
@@ -84,6 +84,10 @@ impl Surface for Words {
 
     fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
         out.extend_from_slice(b"going down\n");
+    }
+
+    fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
+        core.outbox.extend_from_slice(format!("announced: {text}\n").as_bytes());
     }
 
     fn server_full(&self) -> &'static [u8] {

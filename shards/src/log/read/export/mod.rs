@@ -70,8 +70,8 @@ pub fn export(
     let mut rooms: RoomTable<History> = RoomTable::new(selection);
     for lost in plans.iter().flat_map(|plan| &plan.lost) {
         if let Some(room) = rooms.find(lost.room.as_str()) {
-            room.lost.push(lost.gap);
-            room.name.get_or_insert_with(|| lost.room.as_str().into());
+            let name = || Box::new(Losses { name: lost.room.as_str().into(), gaps: Vec::new() });
+            room.losses.get_or_insert_with(name).gaps.push(lost.gap);
         }
     }
     let mut buffer = AlignedVec::new();
@@ -86,14 +86,36 @@ pub fn export(
     Ok(export)
 }
 
-/// What is remembered of a room between its messages.
+/// What is remembered of a room between its messages: little, as there may be many rooms.
 #[derive(Debug, Default)]
 struct History {
     last: Option<Seq>,
-    /// What is known to be lost, and its name if there is any.
-    lost: Vec<Gap>,
-    name: Option<Box<str>>,
+    losses: Option<Box<Losses>>,
 }
+
+/// What is known to be lost of a room, and its name.
+#[derive(Debug)]
+struct Losses {
+    name: Box<str>,
+    gaps: Vec<Gap>,
+}
+
+impl History {
+    /// The part of `gap` that is known to be lost.
+    fn known(&mut self, gap: Gap) -> Vec<Gap> {
+        let losses = self.losses.as_mut().map_or(&mut [][..], |losses| &mut losses.gaps);
+        gap.known(losses)
+    }
+
+    /// The rest of it.
+    fn unknown(&mut self, gap: Gap) -> Vec<Gap> {
+        let losses = self.losses.as_mut().map_or(&mut [][..], |losses| &mut losses.gaps);
+        gap.unknown(losses)
+    }
+}
+
+/// The rooms of so many messages are looked up in one go.
+const FOUND_TOGETHER: usize = 64;
 
 fn export_segment(
     files: &dyn Files,
@@ -104,21 +126,26 @@ fn export_segment(
     export: &mut Export,
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
 ) -> Result<(), ExportError> {
+    let mut places = Vec::with_capacity(FOUND_TOGETHER);
     let given = with_segment(files, plan, segment, buffer, READS_OF_A_RUNNING_LOG, |contents| {
         if !plan.is_void(segment) && !contents.is_empty() {
             export.faults.extend(contents.faults(files, plan, segment));
         }
-        for (offset, message) in &contents.messages {
-            let Some(room) = rooms.find(&message.room) else { continue };
-            let seq = message.number();
-            if room.last.is_none_or(|last| last.next() != seq) {
-                let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
-                let fault = |kind| Fault::new(files, at, kind);
-                give_gap(room, message, sink, &mut |kind| export.faults.push(fault(kind)))?;
+        for messages in contents.messages.chunks(FOUND_TOGETHER) {
+            places.clear();
+            places.extend(messages.iter().map(|(_, message)| rooms.place(&message.room)));
+            for ((offset, message), place) in messages.iter().zip(&places) {
+                let Some(place) = *place else { continue };
+                let (room, seq) = (rooms.at(place), message.number());
+                if room.last.is_none_or(|last| last.next() != seq) {
+                    let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
+                    let fault = |kind| Fault::new(files, at, kind);
+                    give_gap(room, message, sink, &mut |kind| export.faults.push(fault(kind)))?;
+                }
+                room.last = room.last.max(Some(seq));
+                export.records += 1;
+                sink(Exported::Message(message))?;
             }
-            room.last = room.last.max(Some(seq));
-            export.records += 1;
-            sink(Exported::Message(message))?;
         }
         Ok(())
     });
@@ -142,12 +169,12 @@ fn give_gap(
         return Ok(());
     }
     let gap = Gap::between(room.last.unwrap_or(Seq::ZERO), seq);
-    for gap in gap.known(&mut room.lost) {
+    for gap in room.known(gap) {
         sink(Exported::Lost { room: name, gap })?;
     }
     // Whether a room may begin late is for `verify` to say.
     if room.last.is_some() {
-        for Gap { first, last } in gap.unknown(&mut room.lost) {
+        for Gap { first, last } in room.unknown(gap) {
             report(FaultKind::Lost { room: name.to_owned(), first, last });
         }
     }
@@ -155,11 +182,11 @@ fn give_gap(
 }
 
 /// Losses behind a room's last message.
-fn give_end(mut room: History, sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>) -> io::Result<()> {
-    let Some(name) = room.name else { return Ok(()) };
+fn give_end(room: History, sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>) -> io::Result<()> {
+    let Some(mut losses) = room.losses else { return Ok(()) };
     let behind = Gap::between(room.last.unwrap_or(Seq::ZERO), Seq(u64::MAX));
-    for gap in behind.known(&mut room.lost) {
-        sink(Exported::Lost { room: &name, gap })?;
+    for gap in behind.known(&mut losses.gaps) {
+        sink(Exported::Lost { room: &losses.name, gap })?;
     }
     Ok(())
 }

@@ -21,12 +21,16 @@ impl Selection {
     }
 }
 
+/// Where a [`RoomTable`] remembers a room.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomPlace(usize);
+
 /// What is remembered of each selected room.
 pub struct RoomTable<'a, T> {
     selection: &'a Selection,
     /// By every way its name is written; `None` is a room that was not asked for.
-    by_text: HashMap<Box<str>, Option<usize>>,
-    by_key: HashMap<RoomKey, usize>,
+    by_text: HashMap<Box<str>, Option<RoomPlace>>,
+    by_key: HashMap<RoomKey, RoomPlace>,
     states: Vec<T>,
 }
 
@@ -37,24 +41,35 @@ impl<'a, T: Default> RoomTable<'a, T> {
 
     /// What is remembered of a room; `None` when it was not asked for, or its name is none.
     pub fn find(&mut self, stored: &str) -> Option<&mut T> {
-        let index = match self.by_text.get(stored) {
-            Some(index) => *index,
-            None => {
-                let index = self.index_of(stored);
-                self.by_text.insert(stored.into(), index);
-                index
-            }
-        };
-        index.map(|index| &mut self.states[index])
+        let place = self.place(stored)?;
+        Some(&mut self.states[place.0])
     }
 
-    fn index_of(&mut self, stored: &str) -> Option<usize> {
+    /// Where it is remembered. Best asked for many messages in one go: of 100,000 rooms each is a
+    /// wait for memory, and the processor then waits for several at a time.
+    pub fn place(&mut self, stored: &str) -> Option<RoomPlace> {
+        match self.by_text.get(stored) {
+            Some(place) => *place,
+            None => {
+                let place = self.place_of_new(stored);
+                self.by_text.insert(stored.into(), place);
+                place
+            }
+        }
+    }
+
+    /// What is remembered there.
+    pub fn at(&mut self, place: RoomPlace) -> &mut T {
+        &mut self.states[place.0]
+    }
+
+    fn place_of_new(&mut self, stored: &str) -> Option<RoomPlace> {
         let name = RoomName::from_log(stored).ok().filter(|name| self.selection.includes(name))?;
-        let index = *self.by_key.entry(name.key()).or_insert_with(|| {
+        let place = *self.by_key.entry(name.key()).or_insert_with(|| {
             self.states.push(T::default());
-            self.states.len() - 1
+            RoomPlace(self.states.len() - 1)
         });
-        Some(index)
+        Some(place)
     }
 
     pub fn into_states(self) -> Vec<T> {

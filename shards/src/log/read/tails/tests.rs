@@ -18,7 +18,7 @@ fn write_log(data: &Path, count: u64) -> Vec<SegmentNumber> {
     let mut appender =
         Appender::new(shard, SegmentNumber::FIRST, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MIN, Durability::Commit);
     let mut segments = vec![SegmentNumber::FIRST];
-    let mut file = start_segment(&directory, SegmentNumber::FIRST);
+    let mut file = start_segment(&directory, shard, SegmentNumber::FIRST);
     for number in 0..count {
         let room = if number % 3 == 0 { "r2" } else { "r1" };
         let seq = if number % 3 == 0 { number / 3 + 1 } else { number - number / 3 };
@@ -28,7 +28,7 @@ fn write_log(data: &Path, count: u64) -> Vec<SegmentNumber> {
             file.truncate(sealed.end_offset_bytes as usize);
             file.extend_from_slice(&sealed.frame);
             fs::write(directory.join(file_name(sealed.number)), &file).expect("a segment");
-            file = start_segment(&directory, batch.segment);
+            file = start_segment(&directory, shard, batch.segment);
             segments.push(batch.segment);
         }
         file.truncate(batch.offset_bytes as usize);
@@ -41,9 +41,9 @@ fn write_log(data: &Path, count: u64) -> Vec<SegmentNumber> {
     segments
 }
 
-fn start_segment(directory: &Path, segment: SegmentNumber) -> Vec<u8> {
+fn start_segment(directory: &Path, shard: ShardId, segment: SegmentNumber) -> Vec<u8> {
     let header = SegmentHeader {
-        shard: ShardId(0),
+        shard,
         shard_count: 1,
         segment,
         created_us: segment.0 as i64,
@@ -245,6 +245,51 @@ fn a_start_with_segments_behind_a_damaged_snapshot_reads_the_indexes_instead() {
         open_log(&files, 1).expect("a log");
         assert_eq!(snapshot(&files), tails, "byte {place}");
     }
+}
+
+/// Writes the first segment of shard 1, where `r1` goes on after the number of shards has changed.
+fn write_what_follows(data: &Path, numbers: std::ops::RangeInclusive<u64>) {
+    let shard = ShardId(1);
+    let directory = data.join(directory_name(shard));
+    fs::create_dir_all(&directory).expect("a directory");
+    let mut appender =
+        Appender::new(shard, SegmentNumber::FIRST, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MIN, Durability::Commit);
+    let mut file = start_segment(&directory, shard, SegmentNumber::FIRST);
+    for seq in numbers {
+        appender.append(&message("r1", seq, "x"));
+    }
+    let batch = appender.take_batch().expect("a batch");
+    file.truncate(batch.offset_bytes as usize);
+    file.extend_from_slice(&batch.bytes);
+    fs::write(directory.join(file_name(SegmentNumber::FIRST)), &file).expect("a segment");
+}
+
+#[test]
+fn a_room_that_moved_goes_on_from_what_the_snapshot_of_another_directory_says() {
+    let data = tempfile::tempdir().expect("a directory");
+    write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    write_what_follows(data.path(), 1_001..=1_003);
+    let opened = open_log(&files, 2).expect("a log in which nothing is missing");
+    assert_eq!(opened.snapshots.len(), 2);
+    let source = files.open_snapshot(ShardId(1)).expect("a file").expect("a snapshot");
+    let mut rooms = SnapshotReader::new(source, ShardId(1)).expect("a snapshot");
+    let room = rooms.next().expect("a room").expect("a whole snapshot");
+    let tails = HashMap::from([(room.room_name().expect("a name").key(), room.tail)]);
+    let across = page(data.path(), &tails, "r1", Page::Before { seq: Seq(1_004), count: 50 });
+    assert_eq!(across, (954..=1_003).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_gap_between_two_directories_is_found_whatever_their_snapshots_say() {
+    let data = tempfile::tempdir().expect("a directory");
+    write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    write_what_follows(data.path(), 1_002..=1_003);
+    let error = open_log(&files, 2).expect_err("a gap").to_string();
+    assert!(error.contains("messages #1001 to #1001 of room 'r1' are missing"), "{error}");
 }
 
 #[test]

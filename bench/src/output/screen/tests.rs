@@ -1,0 +1,76 @@
+//! The screen as it is seen.
+
+use super::screen;
+use crate::results::example;
+use unicode_width::UnicodeWidthStr;
+
+#[test]
+fn one_server_has_its_latencies_its_work_and_the_device_beside_them() {
+    let text = screen(&example::run(&[("madang", &[100])]), false);
+    let expected = "\
+madang bench 0.1.0 · 2026-11-21T15:00:00Z · 1 round
+  Linux 6.18.5 x86_64 · Example 9000 · 2 processors · 24.0 GiB · data on ext4 (/dev/vda)
+
+PROMISES
+  madang: in memory, at most once
+
+LATENCY                                  p50     p90      p99    p99.9      max
+fan-out 2 × 5, 1,000 messages/s       500 µs  900 µs  1.00 ms  1.00 ms  1.00 ms
+  the device: 4 KB write + fdatasync  150 µs           400 µs            900 µs
+
+WORK                                      a second  CPU each  srv CPU  load CPU  memory
+fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs        –    58.1 %       –
+
+FAULTS  lost 0 · repeated 0 · disordered 0 · damaged 0  (as promised)
+
+WHAT LIMITS THIS
+  - server on processor 0, load on processor 1
+  - one round: how much is noise is not known; --rounds 5 gives medians with least and most
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn rounds_are_shown_as_medians_with_least_and_most() {
+    let text = screen(&example::run(&[("madang", &[100, 120, 90])]), false);
+    assert!(text.contains("least–most of 3"), "{text}");
+    assert!(text.contains("450–600µs"), "{text}");
+    assert!(!text.contains("one round:"), "{text}");
+}
+
+#[test]
+fn servers_stand_side_by_side_with_ratios() {
+    let run = example::run(&[
+        ("madang", &[100, 110]),
+        ("redis", &[50, 55]),
+        ("nats", &[200, 220]),
+        ("마당", &[90, 90]),
+        ("irc", &[400, 400]),
+    ]);
+    let text = screen(&run, false);
+    for expected in
+        ["×N is a figure over that of madang", "×0.50", "×2.00", "마당", "redis: in memory, at most once"]
+    {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.width() <= 100), "{text}");
+    // Four others do not fit beside the first: it is shown twice.
+    assert_eq!(text.matches("fan-out 2 × 5, 1,000 messages/s\n").count(), 2, "{text}");
+}
+
+#[test]
+fn faults_and_limits_of_the_load_are_said() {
+    let mut run = example::run(&[("madang", &[100])]);
+    let round = &mut run.entries[0].columns[0].rounds[0];
+    round.faults.lost = 2;
+    round.faults.examples.push("room 1: message 7 of user 3 never came".to_owned());
+    round.load_limit = Some("97 % busy".to_owned());
+    let text = screen(&run, false);
+    for expected in [
+        "lost 2 · repeated 0 · disordered 0 · damaged 0  (MUST ALL BE 0)",
+        "madang: room 1: message 7 of user 3 never came",
+        "the load is the limit: 97 % busy",
+    ] {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+}

@@ -1,0 +1,88 @@
+//! One measurement from its server's start to its end.
+
+use super::measuring::Measuring;
+use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, whisper, words};
+use crate::error::BenchError;
+use crate::log;
+use crate::machine::allow_open_files;
+use crate::results::{Faults, Measurement};
+use crate::runtime;
+use crate::target::{Site, Target};
+use crate::watch::{Progress, Stop, Watch};
+
+/// Measures one workload once against one server.
+///
+/// # Errors
+/// [`BenchError`] when the server cannot be measured. Lost, repeated, disordered or damaged
+/// deliveries are no error: they are in the measurement. One that is stopped early tells of what it
+/// has.
+pub fn measure(
+    workload: &Workload,
+    target: &Target,
+    progress: &mut dyn Progress,
+    stop: &Stop,
+) -> Result<Measurement, BenchError> {
+    workload.check(target.protocol())?;
+    allow_open_files(words::connections(workload))?;
+    let mut found = empty(workload, target);
+    if let Workload::Log(options) = workload {
+        let Target::Own(own) = target else { return Err(log_of_another()) };
+        match log::measure(options, &own.program, progress, stop, &mut found) {
+            Err(BenchError::Stopped) => found.is_cut_short = true,
+            other => other?,
+        }
+        return Ok(found);
+    }
+    let mut watch = Watch::new(words::short(workload), progress, stop);
+    let site = Site::open(target, &words::server_settings(workload))?;
+    found.notes.push(site.described());
+    found.notes.extend(site.protocol.counting().map(str::to_owned));
+    let mut measuring = Measuring { site: &site, watch: &mut watch, found: &mut found };
+    match runtime::run(site.load_processor(), carry_out(workload, &mut measuring)) {
+        Err(BenchError::Stopped) => found.is_cut_short = true,
+        other => other?,
+    }
+    site.close()?;
+    // The load's own lag stands last.
+    found.latencies.sort_by_key(|latency| !latency.is_compared);
+    watch.finish();
+    Ok(found)
+}
+
+async fn carry_out(workload: &Workload, measuring: &mut Measuring<'_, '_>) -> Result<(), BenchError> {
+    match workload {
+        Workload::Echo(options) => echo::measure(options, measuring).await,
+        Workload::FanOut(options) => fan_out::measure(options, measuring).await,
+        Workload::Idle(options) => idle::measure(options, measuring).await,
+        Workload::Whisper(options) => whisper::measure(options, measuring).await,
+        Workload::Storm(options) => storm::measure(options, measuring).await,
+        Workload::History(options) => history::measure(options, measuring).await,
+        Workload::Mixed(options) => mixed::measure(options, measuring).await,
+        Workload::SlowReaders(options) => slow_readers::measure(options, measuring).await,
+        // It has threads of its own: see `measure`.
+        Workload::Log(_) => Ok(()),
+    }
+}
+
+/// The log is measured on data of its own, which no other server has.
+fn log_of_another() -> BenchError {
+    let allowed = "log writes a log of its own and starts servers on it; leave it out".to_owned();
+    BenchError::BadOption { option: "target", value: "ADDRESS".to_owned(), allowed }
+}
+
+/// What is known before anything has happened.
+fn empty(workload: &Workload, target: &Target) -> Measurement {
+    Measurement {
+        workload: workload.name(),
+        title: workload.title(),
+        server: target.label().to_owned(),
+        parameters: workload.parameters(),
+        metrics: Vec::new(),
+        latencies: Vec::new(),
+        series: Vec::new(),
+        faults: Faults::default(),
+        load_limit: None,
+        notes: Vec::new(),
+        is_cut_short: false,
+    }
+}

@@ -1,0 +1,200 @@
+//! A shard's own watch: it times the commits, and once a second puts everything up.
+
+use super::board::{Sample, StorageState};
+use super::histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
+use super::inquiry::{Inquiry, Mailbox};
+use super::remote::ShardReport;
+use crate::connection::Surface;
+use crate::mesh::MeshPort;
+use crate::runtime::lifecycle::ShardStatus;
+use crate::runtime::sockets::Sockets;
+use crate::shard::{Shard, Storage};
+use crate::types::Moment;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// A commit under way.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    at: Instant,
+    bytes: u64,
+    messages: u64,
+}
+
+/// What is remembered between two samples, to tell the rates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    at: Moment,
+    messages: u64,
+    deliveries: u64,
+}
+
+/// The part of a shard that faces the operator.
+#[derive(Debug)]
+pub struct Monitor {
+    mailbox: Mailbox,
+    begun: Option<Begun>,
+    /// Messages accepted when the last batch was taken.
+    messages_taken: u64,
+    commits: u64,
+    commit_failures: u64,
+    commit_bytes: u64,
+    commit_seconds: Histogram<{ COMMIT_SECONDS.len() }>,
+    batch_bytes: Histogram<{ BATCH_BYTES.len() }>,
+    batch_messages: Histogram<{ BATCH_MESSAGES.len() }>,
+    samples: u64,
+    before: Before,
+    rates: (u64, u64),
+    storage: StorageState,
+}
+
+impl Monitor {
+    /// A monitor that answers what is asked in `mailbox`.
+    pub fn new(mailbox: Mailbox) -> Monitor {
+        Monitor {
+            mailbox,
+            begun: None,
+            messages_taken: 0,
+            commits: 0,
+            commit_failures: 0,
+            commit_bytes: 0,
+            commit_seconds: Histogram::default(),
+            batch_bytes: Histogram::default(),
+            batch_messages: Histogram::default(),
+            samples: 0,
+            before: Before::default(),
+            rates: (0, 0),
+            storage: StorageState::Ready,
+        }
+    }
+
+    /// A batch goes to the writer; `messages` is how many the shard has accepted so far.
+    pub fn commit_begins(&mut self, bytes: usize, messages: u64) {
+        let count = messages - self.messages_taken;
+        self.messages_taken = messages;
+        self.begun = Some(Begun { at: Instant::now(), bytes: bytes as u64, messages: count });
+    }
+
+    /// The writer is back.
+    pub fn commit_ended(&mut self, is_done: bool) {
+        let begun = self.begun.take();
+        if !is_done {
+            self.commit_failures += 1;
+            // They are in the next batch again.
+            self.messages_taken -= begun.map_or(0, |begun| begun.messages);
+        } else if let Some(Begun { at, bytes, messages }) = begun {
+            self.commits += 1;
+            self.commit_bytes += bytes;
+            self.commit_seconds.record(at.elapsed().as_secs_f64(), &COMMIT_SECONDS);
+            self.batch_bytes.record(bytes as f64, &BATCH_BYTES);
+            self.batch_messages.record(messages as f64, &BATCH_MESSAGES);
+        }
+    }
+
+    /// A second has passed: everything is put up for others to read.
+    pub fn tick<S: Surface>(
+        &mut self,
+        shard: &mut Shard<S>,
+        port: &MeshPort,
+        status: &ShardStatus,
+        lingering: usize,
+    ) {
+        self.note_rates(shard);
+        let fill = shard.fill();
+        let counters = shard.counters;
+        let (storage, reason) = match shard.storage() {
+            // Without room in the last segment, messages are refused as when writing fails.
+            Storage::LastSegment(reason) if !shard.log.has_room() => (StorageState::Failing, reason),
+            storage => StorageState::of(storage),
+        };
+        if storage != self.storage {
+            self.storage = storage;
+            self.mailbox.say_why(reason);
+        }
+        self.samples += 1;
+        self.mailbox.board().store(&Sample {
+            samples: self.samples,
+            turns: status.turns.load(Ordering::Relaxed),
+            accepted: counters.accepted,
+            connections: fill.connections,
+            sessions: counters.sessions,
+            lingering: lingering as u64,
+            rooms: fill.rooms,
+            users: fill.users,
+            messages: counters.messages,
+            deliveries: counters.deliveries,
+            messages_per_second_milli: self.rates.0,
+            deliveries_per_second_milli: self.rates.1,
+            sent_bytes: counters.sent_bytes,
+            outbox_bytes: fill.outbox_bytes,
+            outbox_bytes_largest: fill.outbox_bytes_largest,
+            slow_connections: fill.slow_connections,
+            slow_readers: counters.slow_readers,
+            outbox_budget_cuts: counters.outbox_budget_cuts,
+            parked_connections: fill.parked_connections,
+            deferred_requests: fill.deferred_requests,
+            lookups: fill.lookups,
+            mesh_batches: port.waiting_batches() as u64,
+            mesh_overflow_entries: counters.mesh_overflow_entries,
+            mesh_sent: status.entries_sent.load(Ordering::Relaxed),
+            mesh_received: status.entries_received.load(Ordering::Relaxed),
+            refused: counters.refused,
+            closed: counters.closed,
+            commits: self.commits,
+            commit_failures: self.commit_failures,
+            commit_bytes: self.commit_bytes,
+            commit_seconds: self.commit_seconds,
+            batch_bytes: self.batch_bytes,
+            batch_messages: self.batch_messages,
+            unsynced_bytes: fill.unsynced_bytes,
+            storage: storage as u64,
+        });
+    }
+
+    fn note_rates<S: Surface>(&mut self, shard: &Shard<S>) {
+        let Before { at, messages, deliveries } = self.before;
+        let now = shard.moment();
+        let elapsed_ms = now.0.saturating_sub(at.0).max(1);
+        let milli = |count: u64| count.saturating_mul(1_000_000) / elapsed_ms;
+        let counters = &shard.counters;
+        self.rates = (milli(counters.messages - messages), milli(counters.deliveries - deliveries));
+        self.before = Before { at: now, messages: counters.messages, deliveries: counters.deliveries };
+    }
+
+    /// Answers what was asked since the last turn, if anything.
+    pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, is_running: bool) {
+        if !self.mailbox.has_mail() {
+            return;
+        }
+        while let Some(inquiry) = self.mailbox.take() {
+            // Whoever asked may have stopped waiting.
+            match inquiry {
+                Inquiry::Report { count, reply } => {
+                    let (fill, leaders) = (shard.fill(), shard.leaders(count));
+                    let _ = reply.try_send(ShardReport { shard: shard.id(), fill, leaders });
+                }
+                Inquiry::Kick { name, reason, reply } => {
+                    let _ = reply.try_send(shard.kick(&name, &reason));
+                }
+                Inquiry::Broadcast { text, reply } => {
+                    let _ = reply.try_send(shard.broadcast(&text));
+                }
+                Inquiry::Reconfigure { settings, reply } => {
+                    shard.reconfigure(settings);
+                    let _ = reply.try_send(1);
+                }
+                // Who drains has stopped listening for good.
+                Inquiry::Listen { reply, .. } if !is_running => {
+                    let _ = reply.try_send(0);
+                }
+                Inquiry::Listen { listeners, reply } => {
+                    let listened = sockets.listen_at(listeners);
+                    if let Err(error) = &listened {
+                        tracing::error!(shard = shard.id().0, %error, "cannot listen at the new address yet");
+                    }
+                    let _ = reply.try_send(u64::from(listened.is_ok()));
+                }
+            }
+        }
+    }
+}

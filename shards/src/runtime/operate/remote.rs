@@ -1,0 +1,169 @@
+//! The operator's end: all shards, from any thread.
+
+use super::board::{Sample, StorageState};
+use super::inquiry::{Common, Inquiry};
+use crate::log::Retention;
+use crate::runtime::bell::Bell;
+use crate::runtime::lifecycle::{Lifecycle, Phase};
+use crate::runtime::listener::Listeners;
+use crate::shard::{Fill, Leaders, Settings};
+use crate::types::{ShardId, Text, UserName};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How a shard is at this moment.
+#[derive(Clone, Debug)]
+pub struct ShardReport {
+    /// Which.
+    pub shard: ShardId,
+    /// How full it is.
+    pub fill: Fill,
+    /// Its largest rooms and outboxes.
+    pub leaders: Leaders,
+}
+
+/// Whether a shard does its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardHealth {
+    /// It does.
+    Well,
+    /// It has not turned for so many seconds.
+    Stuck(u64),
+    /// It cannot store messages, and why.
+    CannotStore(&'static str),
+}
+
+/// What the threads beside the shards have done.
+#[derive(Debug, Default)]
+pub struct Housekeeping {
+    /// Segments that expired and were removed.
+    pub segments_removed: AtomicU64,
+    /// What they took, in bytes.
+    pub bytes_removed: AtomicU64,
+    /// Indexes that were missing or damaged and were made again.
+    pub indexes_rebuilt: AtomicU64,
+    /// Indexes, snapshots and removals that failed.
+    pub errors: AtomicU64,
+    /// How much of the log is kept. Read at each look.
+    pub retention: Mutex<Retention>,
+}
+
+impl Housekeeping {
+    /// How much is kept now.
+    pub fn retention(&self) -> Retention {
+        *self.retention.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One shard, from outside.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Wire {
+    pub common: Arc<Common>,
+    pub inquiries: flume::Sender<Inquiry>,
+    pub bell: Arc<Bell>,
+}
+
+/// All shards, from any thread. Nothing here makes a shard wait.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub(in crate::runtime) wires: Arc<[Wire]>,
+    pub(in crate::runtime) lifecycle: Arc<Lifecycle>,
+    pub(in crate::runtime) housekeeping: Arc<Housekeeping>,
+}
+
+impl Remote {
+    /// The numbers of each shard, at most a second old.
+    pub fn samples(&self) -> Vec<Sample> {
+        self.wires.iter().map(|wire| wire.common.board.load()).collect()
+    }
+
+    /// Whether each shard does its work.
+    pub fn health(&self) -> Vec<ShardHealth> {
+        let wires = self.wires.iter().enumerate();
+        wires
+            .map(|(index, wire)| {
+                let stuck = self.lifecycle.shard(index).stuck_seconds.load(Ordering::Relaxed);
+                let storage = wire.common.board.load().storage();
+                if stuck >= Lifecycle::STUCK_SECONDS {
+                    ShardHealth::Stuck(stuck)
+                } else if storage == StorageState::Failing {
+                    let reason = *wire.common.reason.lock().unwrap_or_else(PoisonError::into_inner);
+                    ShardHealth::CannotStore(reason)
+                } else {
+                    ShardHealth::Well
+                }
+            })
+            .collect()
+    }
+
+    /// Whether the server drains.
+    pub fn is_draining(&self) -> bool {
+        self.lifecycle.phase() != Phase::Running
+    }
+
+    /// What the threads beside the shards have done.
+    pub fn housekeeping(&self) -> &Housekeeping {
+        &self.housekeeping
+    }
+
+    /// How each shard is; `None` for one that does not answer in time.
+    pub fn reports(&self, count: usize, time_max: Duration) -> Vec<Option<ShardReport>> {
+        self.ask_all(time_max, |reply| Inquiry::Report { count, reply })
+    }
+
+    /// Ends all connections of a user. Returns how many there were.
+    pub fn kick(&self, name: &UserName, reason: &str, time_max: Duration) -> u64 {
+        let reason: Arc<str> = reason.into();
+        let ask = |reply| Inquiry::Kick { name: name.clone(), reason: Arc::clone(&reason), reply };
+        self.ask_all(time_max, ask).into_iter().flatten().sum()
+    }
+
+    /// Tells everyone who has a name. Returns how many that were.
+    pub fn broadcast(&self, text: &Text, time_max: Duration) -> u64 {
+        let ask = |reply| Inquiry::Broadcast { text: text.clone(), reply };
+        self.ask_all(time_max, ask).into_iter().flatten().sum()
+    }
+
+    /// Gives all shards other settings. Returns whether all have taken them.
+    pub fn reconfigure(&self, settings: Settings, time_max: Duration) -> bool {
+        let settings = Arc::new(settings);
+        let ask = |reply| Inquiry::Reconfigure { settings: Arc::clone(&settings), reply };
+        self.ask_all(time_max, ask).iter().all(Option::is_some)
+    }
+
+    /// From now on so much of the log is kept.
+    pub fn retain(&self, retention: Retention) {
+        *self.housekeeping.retention.lock().unwrap_or_else(PoisonError::into_inner) = retention;
+    }
+
+    /// Listens at another address, and no more at the old one; who came in there stays. Returns
+    /// whether all shards do.
+    pub fn listen(&self, listeners: Listeners, time_max: Duration) -> bool {
+        let mut sockets = listeners.sockets.into_iter();
+        let ask = |reply| Inquiry::Listen { listeners: sockets.next().unwrap_or_default(), reply };
+        self.ask_all(time_max, ask).iter().all(|answer| *answer == Some(1))
+    }
+
+    /// Asks every shard at once, and waits for all answers together.
+    fn ask_all<T>(
+        &self,
+        time_max: Duration,
+        mut ask: impl FnMut(flume::Sender<T>) -> Inquiry,
+    ) -> Vec<Option<T>> {
+        let deadline = Instant::now() + time_max;
+        let replies: Vec<_> = self
+            .wires
+            .iter()
+            .map(|wire| {
+                let (reply, answer) = flume::bounded(1);
+                // A shard whose box is full does not turn: no answer will come.
+                wire.inquiries.try_send(ask(reply)).ok()?;
+                wire.common.has_inquiry.store(true, Ordering::Release);
+                wire.bell.ring_loudly();
+                Some(answer)
+            })
+            .collect();
+        replies.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
+    }
+}

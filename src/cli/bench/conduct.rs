@@ -1,0 +1,176 @@
+//! Carrying out a plan: round by round, and in each round every workload with every server in turn.
+
+use super::plan::{Plan, expected_s};
+use super::progress::RunProgress;
+use super::servers::Server;
+use crate::terminal::visible;
+use madang_bench::results::{Column, Entry, Measurement, Run};
+use madang_bench::{BenchError, MachineFacts, Stop, SyncTime, Workload, measure, measure_floor};
+use std::path::PathBuf;
+
+/// Bytes of a floor's messages: those of an echo's, unless it says otherwise.
+const FLOOR_SIZE_BYTES: usize = 64;
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Conducted {
+    /// Why the first server could not be measured to the end, when it could not.
+    pub error: Option<String>,
+}
+
+/// A run of which nothing is measured yet, but everything is known that does not need it.
+pub fn empty_run(plan: &Plan, servers: &[Server]) -> Run {
+    let entry = |work: &super::plan::Work| {
+        let column = |(server, reason): (&Server, &Option<String>)| Column {
+            server: server.facts.name.clone(),
+            rounds: Vec::new(),
+            failure: reason.clone(),
+            is_left_out: reason.is_some(),
+        };
+        Entry {
+            workload: work.workload.name().to_owned(),
+            title: work.workload.title(),
+            parameters: work.workload.parameters(),
+            columns: servers.iter().zip(&work.left_out).map(column).collect(),
+        }
+    };
+    Run {
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: format!("{:.0}", jiff::Timestamp::now()),
+        command: command(),
+        rounds: plan.rounds,
+        machine: MachineFacts::read(data(servers).as_deref()),
+        servers: servers.iter().map(|server| server.facts.clone()).collect(),
+        entries: plan.works.iter().map(entry).collect(),
+        notes: Vec::new(),
+        is_cut_short: false,
+    }
+}
+
+/// What was typed; the program is called by its name, wherever it lies.
+fn command() -> Vec<String> {
+    let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    ["madang".to_owned()].into_iter().chain(typed).collect()
+}
+
+fn data(servers: &[Server]) -> Option<PathBuf> {
+    servers.first().and_then(|server| server.data.clone())
+}
+
+/// Measures everything until it is done, the first server fails, or somebody asks to stop.
+pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, stop: &Stop) -> Conducted {
+    let mut progress = RunProgress::new(plan.expected_s());
+    measure_machine(plan, servers, run, &mut progress, stop);
+    let error = measure_rounds(plan, servers, run, &mut progress, stop).err();
+    progress.end();
+    run.is_cut_short = stop.is_asked();
+    if run.is_cut_short {
+        run.notes.push("stopped before its end: these are the figures until then".to_owned());
+    }
+    // What fails because it was stopped is no failure.
+    Conducted { error: error.filter(|_| !run.is_cut_short) }
+}
+
+/// The device and the load's own floor: what no server can be faster than.
+fn measure_machine(plan: &Plan, servers: &[Server], run: &mut Run, progress: &mut RunProgress, stop: &Stop) {
+    if let Some(directory) = data(servers) {
+        progress.begin("the device: synced writes".to_owned(), plan.sync.as_secs_f64());
+        match SyncTime::measure(&directory, plan.sync, stop) {
+            Ok(time) => run.machine.sync = time,
+            Err(error) => run.notes.push(error.to_string()),
+        }
+    }
+    let Some(duration) = plan.floor.filter(|_| !stop.is_asked()) else { return };
+    progress.begin("the floor: bare sockets".to_owned(), duration.as_secs_f64());
+    match measure_floor(duration, FLOOR_SIZE_BYTES, progress, stop) {
+        Ok(floor) => run.add(cleaned(floor)),
+        Err(error) if !stop.is_asked() => run.notes.push(format!("the floor was not measured: {error}")),
+        Err(_) => {}
+    }
+}
+
+fn measure_rounds(
+    plan: &Plan,
+    servers: &[Server],
+    run: &mut Run,
+    progress: &mut RunProgress,
+    stop: &Stop,
+) -> Result<(), String> {
+    for round in 0..plan.rounds {
+        for (work_number, work) in plan.works.iter().enumerate() {
+            for turn in 0..servers.len() {
+                // Each round begins with another server, so that none always has the quieter moment.
+                let number = (turn + round) % servers.len();
+                let column = &run.entries[work_number].columns[number];
+                if column.failure.is_some() {
+                    continue;
+                }
+                if stop.is_asked() {
+                    return Ok(());
+                }
+                let server = &servers[number];
+                progress
+                    .begin(title(plan, &work.workload, round, server, servers), expected_s(&work.workload));
+                let found = measure(&work.workload, &server.target, progress, stop);
+                settle(run, work_number, number, found, stop)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps what was found. A failure ends the run when it is the first server's; another is left out
+/// of this workload from now on.
+fn settle(
+    run: &mut Run,
+    work_number: usize,
+    number: usize,
+    found: Result<Measurement, BenchError>,
+    stop: &Stop,
+) -> Result<(), String> {
+    let column = &mut run.entries[work_number].columns[number];
+    match found {
+        Ok(measurement) => column.rounds.push(cleaned(measurement)),
+        Err(_) if stop.is_asked() => {}
+        Err(error) => {
+            let words = visible_words(&error.to_string());
+            column.failure = Some(words.clone());
+            if number == 0 {
+                return Err(words);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn title(plan: &Plan, workload: &Workload, round: usize, server: &Server, servers: &[Server]) -> String {
+    let mut title = workload.name().to_owned();
+    if let Workload::Log(log) = workload {
+        title += &format!(", {}", log.part.name());
+    }
+    if servers.len() > 1 {
+        title += &format!(" with {}", server.facts.name);
+    }
+    if plan.rounds > 1 {
+        title += &format!(", round {} of {}", round + 1, plan.rounds);
+    }
+    title
+}
+
+/// What a server said may stand in examples and notes; nothing it says shall steer a terminal.
+fn cleaned(mut measurement: Measurement) -> Measurement {
+    let words = measurement
+        .faults
+        .examples
+        .iter_mut()
+        .chain(&mut measurement.notes)
+        .chain(&mut measurement.load_limit);
+    for text in words {
+        *text = visible_words(text);
+    }
+    measurement
+}
+
+fn visible_words(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,182 @@
+//! `madang status`, `drain`, `kick` and `broadcast`: what the operator asks of a running server.
+
+use super::data::DataOption;
+use crate::control::{Answer, ClientError, Command, Connection, Status};
+use clap::Args;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// No server runs there; what `systemctl status` and init scripts say of it, too.
+const EXIT_NOT_RUNNING: u8 = 3;
+/// How often `--watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Longer than a drain may take.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 it cannot be done, 3 no server runs there.";
+
+/// Show how the running server is: shards, rates, the largest rooms, slow connections, the log
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct StatusCommand {
+    #[command(flatten)]
+    data: DataOption,
+
+    /// Look again every second, until Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
+
+    /// Write one JSON object a look, with all there is
+    #[arg(long)]
+    json: bool,
+
+    /// How many rooms and connections to list
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    count: u16,
+}
+
+/// Stop the running server: nobody comes in, what was said is finished, everyone is told
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct DrainCommand {
+    #[command(flatten)]
+    data: DataOption,
+}
+
+/// End all connections of a user; the name is free for others then
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct KickCommand {
+    /// Who
+    name: String,
+
+    /// What the user is told
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+
+    #[command(flatten)]
+    data: DataOption,
+}
+
+/// Tell everyone who is connected: `* the operator says: TEXT`
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct BroadcastCommand {
+    /// What; several words are one text
+    #[arg(required = true)]
+    text: Vec<String>,
+
+    #[command(flatten)]
+    data: DataOption,
+}
+
+/// Answers `madang status`.
+pub fn status(command: StatusCommand) -> ExitCode {
+    let data = command.data.to_running();
+    let ask = Command::Status { count: usize::from(command.count) };
+    let is_screen = command.watch && !command.json && io::stdout().is_terminal();
+    loop {
+        // Anew each time: a server that was started again goes on being shown.
+        let answer = Connection::open(&data).and_then(|mut server| server.ask(&ask));
+        let status = match answer {
+            Ok(Answer::Status(status)) => status,
+            Ok(other) => return unexpected(&other),
+            Err(error) => return fail(&error),
+        };
+        let text = if command.json {
+            serde_json::to_string(&status).map(|line| line + "\n").unwrap_or_default()
+        } else {
+            super::status_page::page(&status)
+        };
+        // Home first and what is left cleared last: a page that is written over does not flicker.
+        let text = if is_screen { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { text };
+        let mut output = io::stdout();
+        if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() {
+            return ExitCode::SUCCESS; // whoever read has enough
+        }
+        if !command.watch {
+            return if is_well(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        std::thread::sleep(WATCH_INTERVAL);
+        if !command.json && !is_screen {
+            println!();
+        }
+    }
+}
+
+fn is_well(status: &Status) -> bool {
+    status.faults.is_empty()
+}
+
+/// Answers `madang drain`.
+pub fn drain(command: DrainCommand) -> ExitCode {
+    let data = command.data.to_running();
+    let mut server = match Connection::open(&data) {
+        Ok(server) => server,
+        Err(error) => return fail(&error),
+    };
+    match server.ask(&Command::Drain) {
+        Ok(Answer::Draining) if server.await_end(DRAIN_MAX) => {
+            println!("the server has ended");
+            ExitCode::SUCCESS
+        }
+        Ok(Answer::Draining) => {
+            eprintln!(
+                "the server drains, and has not ended after {} s; see its journal",
+                DRAIN_MAX.as_secs()
+            );
+            ExitCode::FAILURE
+        }
+        Ok(other) => unexpected(&other),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Answers `madang kick`.
+pub fn kick(command: KickCommand) -> ExitCode {
+    let KickCommand { name, reason, data } = command;
+    match reached(&data, &Command::Kick { name: name.clone(), reason }) {
+        Ok(0) => {
+            eprintln!("nobody of the name {name} is connected; `/who` and `/whois {name}` say who is");
+            ExitCode::FAILURE
+        }
+        Ok(count) => {
+            println!("{name}: {count} {} ended", if count == 1 { "connection" } else { "connections" });
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+/// Answers `madang broadcast`.
+pub fn broadcast(command: BroadcastCommand) -> ExitCode {
+    match reached(&command.data, &Command::Broadcast { text: command.text.join(" ") }) {
+        Ok(count) => {
+            println!("told {count} {}", if count == 1 { "connection" } else { "connections" });
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+fn reached(data: &DataOption, command: &Command) -> Result<u64, ExitCode> {
+    let answer = Connection::open(&data.to_running()).and_then(|mut server| server.ask(command));
+    match answer {
+        Ok(Answer::Reached(count)) => Ok(count),
+        Ok(other) => Err(unexpected(&other)),
+        Err(error) => Err(fail(&error)),
+    }
+}
+
+fn unexpected(answer: &Answer) -> ExitCode {
+    eprintln!("the server answered something else than was asked ({answer:?}): is it another version?");
+    ExitCode::FAILURE
+}
+
+fn fail(error: &ClientError) -> ExitCode {
+    eprintln!("{error}");
+    match error {
+        ClientError::NotRunning(_) => ExitCode::from(EXIT_NOT_RUNNING),
+        _ => ExitCode::FAILURE,
+    }
+}

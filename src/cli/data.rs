@@ -1,0 +1,38 @@
+//! Which data directory is meant.
+
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Names the data directory when no flag does.
+const DATA_VARIABLE: &str = "MADANG_DATA";
+/// Where the data lies when nothing else is said.
+const DATA_DEFAULT: &str = "madang-data";
+/// Where the unit of systemd keeps it.
+const DATA_INSTALLED: &str = "/var/lib/madang";
+
+/// The data directory of a server that runs.
+#[derive(Args, Debug)]
+pub struct DataOption {
+    /// The server's data directory [default: $MADANG_DATA, ./madang-data, or /var/lib/madang]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl DataOption {
+    /// The directory whose server is meant.
+    pub fn to_running(&self) -> PathBuf {
+        let named = named(self.data.clone());
+        let is_here = Path::new(DATA_DEFAULT).exists();
+        named.unwrap_or_else(|| PathBuf::from(if is_here { DATA_DEFAULT } else { DATA_INSTALLED }))
+    }
+}
+
+/// The directory to serve, made if missing.
+pub fn to_serve(flag: Option<PathBuf>) -> PathBuf {
+    named(flag).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+}
+
+fn named(flag: Option<PathBuf>) -> Option<PathBuf> {
+    let variable = std::env::var_os(DATA_VARIABLE).filter(|path| !path.is_empty());
+    flag.or_else(|| variable.map(PathBuf::from))
+}

@@ -1,0 +1,70 @@
+//! What the server does with a command.
+
+use super::describe::describe;
+use super::protocol::{Answer, Command};
+use crate::serve::ServerState;
+use madang_shards::runtime::{Remote, Stop};
+use madang_shards::types::{Text, UserName};
+use std::time::Duration;
+
+/// How long shards may take to answer: they do within a turn.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// The most entries of a list.
+const COUNT_MAX: usize = 1000;
+/// The longest text that everyone is told, in bytes, and the longest reason.
+const TEXT_BYTES_MAX: usize = 4096;
+const REASON_BYTES_MAX: usize = 512;
+
+/// Does what one line asks.
+pub fn answer(line: &[u8], state: &ServerState, stop: &flume::Sender<Stop>) -> Answer {
+    let command = match serde_json::from_slice(line) {
+        Ok(command) => command,
+        Err(error) => return Answer::Error(format!("not a command: {error}")),
+    };
+    carry_out(command, state, stop).unwrap_or_else(Answer::Error)
+}
+
+fn carry_out(command: Command, state: &ServerState, stop: &flume::Sender<Stop>) -> Result<Answer, String> {
+    match command {
+        Command::Status { count } => {
+            Ok(Answer::Status(Box::new(describe(state, count.min(COUNT_MAX), ANSWER_TIME_MAX))))
+        }
+        Command::Drain => {
+            shards(state)?;
+            // Full only when it was told already.
+            let _ = stop.try_send(Stop::Asked);
+            Ok(Answer::Draining)
+        }
+        Command::Kick { name, reason } => {
+            let remote = shards(state)?;
+            let user =
+                UserName::parse(&name).map_err(|error| format!("{error}; nobody can have that name"))?;
+            let reason = match reason.trim() {
+                "" => None,
+                reason => Some(text(reason, REASON_BYTES_MAX)?),
+            };
+            let reason = reason.as_ref().map_or("", Text::as_str);
+            let count = remote.kick(&user, reason, ANSWER_TIME_MAX);
+            tracing::info!(user = user.as_str(), connections = count, "the operator has ended connections");
+            Ok(Answer::Reached(count))
+        }
+        Command::Broadcast { text: words } => {
+            let remote = shards(state)?;
+            let count = remote.broadcast(&text(&words, TEXT_BYTES_MAX)?, ANSWER_TIME_MAX);
+            tracing::info!(connections = count, "the operator has told everyone something");
+            Ok(Answer::Reached(count))
+        }
+    }
+}
+
+fn shards(state: &ServerState) -> Result<&Remote, String> {
+    state.remote().ok_or_else(|| "the server is still opening its log; try again when it is ready".to_owned())
+}
+
+fn text(words: &str, bytes_max: usize) -> Result<Text, String> {
+    let bytes = words.len();
+    if bytes > bytes_max {
+        return Err(format!("the text has {bytes} bytes, {bytes_max} are allowed; shorten it"));
+    }
+    Text::sanitise(words).ok_or_else(|| "the text holds nothing that can be seen; say something".to_owned())
+}

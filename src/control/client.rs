@@ -1,0 +1,114 @@
+//! The operator's end of the control socket.
+
+use super::protocol::{Answer, Command};
+use super::socket_path;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A server that says nothing for so long does not work.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// Why the server cannot be asked.
+#[derive(thiserror::Error, Debug)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "no server runs on '{}': start it with `madang serve --data {}`, or name its directory with --data",
+        .0.display(), .0.display()
+    )]
+    NotRunning(PathBuf),
+    /// Not for this user.
+    #[error("may not talk to the server on '{}': run this as the user that serves, or as root", .0.display())]
+    NotPermitted(PathBuf),
+    /// The path.
+    #[error("{0}")]
+    Path(String),
+    /// It listens and does not answer.
+    #[error("the server on '{}' does not answer: {source}; see its journal", data.display())]
+    Silent {
+        /// Its directory.
+        data: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It answered something else.
+    #[error("the server on '{}' answered what this version does not know: {source}", data.display())]
+    Foreign {
+        /// Its directory.
+        data: PathBuf,
+        /// What is wrong with the answer.
+        source: serde_json::Error,
+    },
+    /// It refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A connection to the server of a data directory.
+#[derive(Debug)]
+pub struct Connection {
+    data: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ClientError`] when nobody listens, or not for this user.
+    pub fn open(data: &Path) -> Result<Connection, ClientError> {
+        let path = socket_path(data).map_err(ClientError::Path)?;
+        let data = data.to_owned();
+        let stream = match UnixStream::connect(path) {
+            Ok(stream) => stream,
+            Err(error) => {
+                return Err(match error.kind() {
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::NotADirectory => ClientError::NotRunning(data),
+                    io::ErrorKind::PermissionDenied => ClientError::NotPermitted(data),
+                    _ => ClientError::Silent { data, source: error },
+                });
+            }
+        };
+        let bounded = stream.set_read_timeout(Some(SILENCE_MAX));
+        match bounded.and_then(|()| stream.set_write_timeout(Some(SILENCE_MAX))) {
+            Ok(()) => Ok(Connection { data, stream: BufReader::new(stream) }),
+            Err(source) => Err(ClientError::Silent { data, source }),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ClientError`], also when the answer is that it cannot be done.
+    pub fn ask(&mut self, command: &Command) -> Result<Answer, ClientError> {
+        let silent = |source| ClientError::Silent { data: self.data.clone(), source };
+        let foreign = |source| ClientError::Foreign { data: self.data.clone(), source };
+        let mut line = serde_json::to_vec(command).map_err(foreign)?;
+        line.push(b'\n');
+        // A server that refuses this user closes before it reads: its answer says so.
+        let written = self.stream.get_mut().write_all(&line);
+        let mut answer = Vec::new();
+        let read = self.stream.by_ref().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer);
+        match (written, read) {
+            (Err(source), Ok(0)) | (_, Err(source)) => return Err(silent(source)),
+            (Ok(()), Ok(0)) => return Err(silent(io::ErrorKind::UnexpectedEof.into())),
+            _ => {}
+        }
+        match serde_json::from_slice(&answer).map_err(foreign)? {
+            Answer::Error(words) => Err(ClientError::Refused(words)),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Waits until the server has ended. Returns whether it has in time.
+    pub fn await_end(mut self, time_max: Duration) -> bool {
+        let bounded = self.stream.get_mut().set_read_timeout(Some(time_max));
+        bounded.is_ok() && matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+}

@@ -1,0 +1,129 @@
+//! The server's end of the control socket, on threads of its own that end with the process.
+
+use super::answer::answer;
+use super::protocol::Answer;
+use super::{REQUEST_BYTES_MAX, socket_path};
+use crate::serve::ServerState;
+use madang_shards::runtime::Stop;
+use rustix::fs::Mode;
+use rustix::net::sockopt;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections served at once; more wait in the listener's backlog.
+const WORKERS: usize = 3;
+/// A peer that says nothing, or reads nothing, for so long is let go.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Requests of one connection.
+const REQUESTS_MAX: usize = 100;
+/// A worker that cannot accept waits so long before it tries again.
+const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// Longer than a drain takes: its asker learns of the end by the end of the connection.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Why there is no control socket.
+#[derive(thiserror::Error, Debug)]
+pub enum ControlError {
+    /// The path.
+    #[error("{0}")]
+    Path(String),
+    /// The system refuses.
+    #[error("cannot listen on control socket '{}': {source}; make the data directory writable", path.display())]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The socket, which is removed when this is dropped.
+#[derive(Debug)]
+pub struct ControlSocket(PathBuf);
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // Whoever finds it left behind finds that nobody listens.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Serves commands from now on. The data directory is ours: a socket that is there was left behind.
+///
+/// # Errors
+/// [`ControlError`]; the server can do without.
+pub fn start(
+    data: &Path,
+    state: &Arc<ServerState>,
+    stop: &flume::Sender<Stop>,
+) -> Result<ControlSocket, ControlError> {
+    let path = socket_path(data).map_err(ControlError::Path)?;
+    let failed = |source: io::Error| ControlError::Listen { path: path.clone(), source };
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    // The directory lets nobody else in meanwhile.
+    rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
+    for _ in 0..WORKERS {
+        let listener = listener.try_clone().map_err(failed)?;
+        let (state, stop) = (Arc::clone(state), stop.clone());
+        let work = move || {
+            loop {
+                match listener.accept() {
+                    // What goes wrong with a connection is its peer's business.
+                    Ok((stream, _)) => drop(serve(&stream, &state, &stop)),
+                    Err(_) => std::thread::sleep(ACCEPT_RETRY),
+                }
+            }
+        };
+        std::thread::Builder::new().name("madang-control".into()).spawn(work).map_err(failed)?;
+    }
+    Ok(ControlSocket(path))
+}
+
+fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -> io::Result<()> {
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    if !is_permitted(stream) {
+        return send(stream, &Answer::Error("only the user that serves, and root, may ask this".to_owned()));
+    }
+    let mut reader = BufReader::new(stream);
+    for _ in 0..REQUESTS_MAX {
+        let mut line = Vec::new();
+        let count = reader.by_ref().take(REQUEST_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
+        if count == 0 {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') && count == REQUEST_BYTES_MAX {
+            let words = format!("the command has more than {REQUEST_BYTES_MAX} bytes; shorten it");
+            return send(stream, &Answer::Error(words));
+        }
+        let answer = answer(&line, state, stop);
+        send(stream, &answer)?;
+        if matches!(answer, Answer::Draining) {
+            stream.set_read_timeout(Some(DRAIN_MAX))?;
+            // The process ends, or the asker does.
+            let _ = reader.read(&mut [0]);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// The mode of the socket says the same; a file system may not keep it.
+fn is_permitted(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid();
+    sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+}

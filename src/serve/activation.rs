@@ -1,0 +1,24 @@
+//! Listening sockets that systemd has opened for us (sd_listen_fds(3)).
+
+use rustix::fd::{FromRawFd, OwnedFd};
+use std::io;
+
+/// Why sockets that were passed cannot be taken.
+#[derive(thiserror::Error, Debug)]
+#[error(
+    "LISTEN_PID or LISTEN_FDS is wrong: {0}; they are set by systemd for madang.socket, unset them elsewhere"
+)]
+pub struct ActivationError(#[from] io::Error);
+
+/// The sockets that were passed to this process, if any. To be called once, before other
+/// descriptors are opened.
+///
+/// # Errors
+/// [`ActivationError`] when the variables name what is not there.
+pub fn passed() -> Result<Vec<OwnedFd>, ActivationError> {
+    let descriptors = sd_notify::listen_fds()?;
+    // SAFETY: `LISTEN_PID` names this process, so that by the protocol of sd_listen_fds(3) these
+    // descriptors were opened for it alone and nothing else in it knows them; `listen_fds` has set
+    // a flag on each and fails where one is not open. This is called once, so each has one owner.
+    Ok(descriptors.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) }).collect())
+}

@@ -1,0 +1,140 @@
+//! What the threads beside the shards know of the server as a whole.
+
+use madang_shards::runtime::{Remote, ShardHealth};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Where the server is in its life. One instance, shared by all who tell others of it.
+#[derive(Debug)]
+pub struct ServerState {
+    data: PathBuf,
+    durability: String,
+    connections_max: u64,
+    started: Instant,
+    started_at: SystemTime,
+    recovery_us: AtomicU64,
+    addresses: Mutex<Vec<SocketAddr>>,
+    remote: OnceLock<Remote>,
+    reloads: [AtomicU64; 2],
+}
+
+/// Whether people can come in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// The log is being opened.
+    Recovering,
+    /// They can.
+    Ready,
+    /// No more.
+    Draining,
+}
+
+impl ServerState {
+    /// A server that begins to start.
+    pub fn new(data: &Path, durability: String, connections_max: u64) -> Arc<ServerState> {
+        Arc::new(ServerState {
+            data: data.to_owned(),
+            durability,
+            connections_max,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            recovery_us: AtomicU64::new(0),
+            addresses: Mutex::default(),
+            remote: OnceLock::new(),
+            reloads: [AtomicU64::new(0), AtomicU64::new(0)],
+        })
+    }
+
+    /// The log is open, after so long.
+    pub fn recovered(&self, took: Duration) {
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.recovery_us.store(microseconds, Ordering::Relaxed);
+    }
+
+    /// People can come in at these addresses.
+    pub fn serves(&self, remote: Remote, addresses: Vec<SocketAddr>) {
+        self.listens(addresses);
+        // A server comes up once.
+        let _ = self.remote.set(remote);
+    }
+
+    /// The addresses are these now.
+    pub fn listens(&self, addresses: Vec<SocketAddr>) {
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// A reload was asked for, and taken or not.
+    pub fn reloaded(&self, is_taken: bool) {
+        self.reloads[usize::from(!is_taken)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many reloads were taken, and how many refused.
+    pub fn reloads(&self) -> (u64, u64) {
+        (self.reloads[0].load(Ordering::Relaxed), self.reloads[1].load(Ordering::Relaxed))
+    }
+
+    /// The shards, once they run.
+    pub fn remote(&self) -> Option<&Remote> {
+        self.remote.get()
+    }
+
+    /// Whether people can come in.
+    pub fn readiness(&self) -> Readiness {
+        match self.remote() {
+            None => Readiness::Recovering,
+            Some(remote) if remote.is_draining() => Readiness::Draining,
+            Some(_) => Readiness::Ready,
+        }
+    }
+
+    /// What is wrong, a sentence for each shard that does not do its work.
+    pub fn faults(&self) -> Vec<String> {
+        let health = self.remote().map(Remote::health).unwrap_or_default();
+        let fault = |(shard, health): (usize, &ShardHealth)| match health {
+            ShardHealth::Well => None,
+            ShardHealth::Stuck(seconds) => Some(format!("shard {shard}: has not turned for {seconds} s")),
+            ShardHealth::CannotStore(reason) => {
+                Some(format!("shard {shard}: cannot store messages: {reason}"))
+            }
+        };
+        health.iter().enumerate().filter_map(fault).collect()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What must have happened to a message before anyone sees it.
+    pub fn durability(&self) -> &str {
+        &self.durability
+    }
+
+    /// How many connections the open-file limit allows.
+    pub fn connections_max(&self) -> u64 {
+        self.connections_max
+    }
+
+    /// How long the process runs.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// When it began.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// How long opening the log took.
+    pub fn recovery(&self) -> Duration {
+        Duration::from_micros(self.recovery_us.load(Ordering::Relaxed))
+    }
+
+    /// Where people come in.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,9 @@
+//! What Prometheus reads: numbers, and whether the server is healthy and ready.
+
+mod disk;
+mod endpoint;
+mod http;
+mod table;
+mod text;
+
+pub use endpoint::{MetricsError, start};

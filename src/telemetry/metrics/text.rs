@@ -1,0 +1,270 @@
+//! The numbers as Prometheus reads them.
+
+use super::disk::Disk;
+use super::table::{COUNTERS, GAUGES};
+use crate::serve::{Readiness, ServerState};
+use madang_shards::runtime::{
+    BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Sample, ShardHealth, StorageState,
+};
+use madang_shards::shard::{CloseKind, RefusalKind};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
+
+/// Everything, in the OpenMetrics text format.
+pub fn encode(state: &ServerState, disk: &Disk) -> String {
+    let mut text = String::new();
+    let snapshot = Snapshot::take(state, disk);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(snapshot));
+    // Only the string could fail, and it does not.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+/// One value, with its labels.
+type Labelled<L> = (L, f64);
+
+/// What is told, read from where it is kept.
+#[derive(Debug)]
+struct Snapshot {
+    samples: Vec<Sample>,
+    health: Vec<ShardHealth>,
+    /// Of the process: name, help, whether it only rises, value.
+    process: Vec<(&'static str, &'static str, bool, f64)>,
+    segments: Vec<Labelled<[(&'static str, String); 1]>>,
+    log_bytes: Vec<Labelled<[(&'static str, String); 1]>>,
+    durability: String,
+}
+
+impl Snapshot {
+    fn take(state: &ServerState, disk: &Disk) -> Snapshot {
+        let usage = disk.usage();
+        let remote = state.remote();
+        let started = state.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (taken, refused) = state.reloads();
+        let mut process = vec![
+            ("madang_start_time_seconds", "When the process began.", false, started.as_secs_f64()),
+            (
+                "madang_recovery_seconds",
+                "How long opening the log took at the start.",
+                false,
+                state.recovery().as_secs_f64(),
+            ),
+            (
+                "madang_ready",
+                "Whether people can come in: 1, or 0 while recovering or draining.",
+                false,
+                f64::from(state.readiness() == Readiness::Ready),
+            ),
+            (
+                "madang_connections_limit",
+                "Connections that the open-file limit allows.",
+                false,
+                state.connections_max() as f64,
+            ),
+            ("madang_disk_free_bytes", "Bytes free for the log.", false, usage.free_bytes as f64),
+            (
+                "madang_disk_total_bytes",
+                "Bytes of the file system of the log.",
+                false,
+                usage.total_bytes as f64,
+            ),
+            ("madang_reloads", "Reloads that were taken.", true, taken as f64),
+            (
+                "madang_reload_failures",
+                "Reloads refused, as the configuration had a mistake.",
+                true,
+                refused as f64,
+            ),
+        ];
+        if let Some(work) = remote.map(|remote| remote.housekeeping()) {
+            let read = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed) as f64;
+            process.extend([
+                (
+                    "madang_retention_segments_removed",
+                    "Segments that expired and were removed.",
+                    true,
+                    read(&work.segments_removed),
+                ),
+                ("madang_retention_bytes_removed", "Bytes of them.", true, read(&work.bytes_removed)),
+                (
+                    "madang_indexes_rebuilt",
+                    "Indexes that were missing or damaged and were made again.",
+                    true,
+                    read(&work.indexes_rebuilt),
+                ),
+                (
+                    "madang_housekeeping_errors",
+                    "Indexes, snapshots and removals that failed (I/O errors).",
+                    true,
+                    read(&work.errors),
+                ),
+            ]);
+        }
+        let of = |number: u16, value: u64| ([("shard", number.to_string())], value as f64);
+        Snapshot {
+            samples: remote.map(|remote| remote.samples()).unwrap_or_default(),
+            health: remote.map(|remote| remote.health()).unwrap_or_default(),
+            process,
+            segments: usage.directories.iter().map(|one| of(one.0, one.1)).collect(),
+            log_bytes: usage.directories.iter().map(|one| of(one.0, one.2)).collect(),
+            durability: state.durability().to_owned(),
+        }
+    }
+
+    /// A value for each shard.
+    fn per_shard<'a>(
+        &'a self,
+        value: impl Fn(&Sample) -> u64 + 'a,
+    ) -> impl Iterator<Item = Labelled<[(&'static str, String); 1]>> + 'a {
+        let samples = self.samples.iter().enumerate();
+        samples.map(move |(shard, sample)| ([("shard", shard.to_string())], value(sample) as f64))
+    }
+
+    /// A value for each shard and kind.
+    fn per_kind<'a>(
+        &'a self,
+        label: &'static str,
+        names: &'static [&'static str],
+        values: impl Fn(usize, &Sample) -> Vec<f64> + 'a,
+    ) -> impl Iterator<Item = Labelled<[(&'static str, String); 2]>> + 'a {
+        self.samples.iter().enumerate().flat_map(move |(shard, sample)| {
+            let values = values(shard, sample);
+            let labels =
+                names.iter().map(move |name| [("shard", shard.to_string()), (label, (*name).into())]);
+            labels.zip(values)
+        })
+    }
+
+    fn encode_shards(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for metric in COUNTERS {
+            write(encoder, metric.name, metric.help, MetricType::Counter, self.per_shard(metric.value))?;
+        }
+        for metric in GAUGES {
+            write(encoder, metric.name, metric.help, MetricType::Gauge, self.per_shard(metric.value))?;
+        }
+        let floats = |counts: &[u64]| counts.iter().map(|count| *count as f64).collect();
+        let refused = self.per_kind("kind", RefusalKind::NAMES, move |_, s| floats(&s.refused));
+        write(encoder, "madang_refusals", "What connections were refused.", MetricType::Counter, refused)?;
+        let closed = self.per_kind("reason", CloseKind::NAMES, move |_, s| floats(&s.closed));
+        write(encoder, "madang_connections_closed", "Connections that ended.", MetricType::Counter, closed)?;
+        let states = self.per_kind("state", StorageState::NAMES, |_, sample| {
+            StorageState::ALL.iter().map(|state| f64::from(*state == sample.storage())).collect()
+        });
+        let help = "Whether messages can be stored: 1 for the state that the shard's log is in.";
+        write(encoder, "madang_log_state", help, MetricType::Gauge, states)?;
+        let healthy =
+            self.health.iter().enumerate().map(|(shard, health)| {
+                ([("shard", shard.to_string())], f64::from(*health == ShardHealth::Well))
+            });
+        write(encoder, "madang_healthy", "Whether the shard turns and can store.", MetricType::Gauge, healthy)
+    }
+
+    fn encode_histograms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.histogram(
+            encoder,
+            "madang_commit_seconds",
+            "From a batch handed to the disk to its commit.",
+            &COMMIT_SECONDS,
+            |sample| &sample.commit_seconds,
+        )?;
+        let help = "Bytes of a batch: one write to the log.";
+        self.histogram(encoder, "madang_batch_bytes", help, &BATCH_BYTES, |sample| &sample.batch_bytes)?;
+        let help = "Messages of a batch: they share one sync.";
+        self.histogram(encoder, "madang_batch_messages", help, &BATCH_MESSAGES, |sample| {
+            &sample.batch_messages
+        })
+    }
+
+    fn histogram<const N: usize>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &'static str,
+        help: &'static str,
+        bounds: &[f64; N],
+        of: impl Fn(&Sample) -> &Histogram<N>,
+    ) -> fmt::Result {
+        if self.samples.is_empty() {
+            return Ok(());
+        }
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (shard, sample) in self.samples.iter().enumerate() {
+            let histogram = of(sample);
+            let within: u64 = histogram.buckets.iter().sum();
+            let mut buckets: Vec<(f64, u64)> =
+                bounds.iter().copied().zip(histogram.buckets.iter().copied()).collect();
+            buckets.push((f64::INFINITY, histogram.count.saturating_sub(within)));
+            let labels = [("shard", shard.to_string())];
+            let count: u64 = buckets.iter().map(|(_, count)| count).sum();
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                histogram.sum(),
+                count,
+                &buckets,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl prometheus_client::collector::Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        let info =
+            [[("version", env!("CARGO_PKG_VERSION").to_owned()), ("durability", self.durability.clone())]];
+        let info = info.into_iter().map(|labels| (labels, 1.0));
+        write(
+            encoder,
+            "madang_build_info",
+            "The version, and how durable messages are.",
+            MetricType::Gauge,
+            info,
+        )?;
+        for (name, help, only_rises, value) in &self.process {
+            let kind = if *only_rises { MetricType::Counter } else { MetricType::Gauge };
+            let family = encoder.encode_descriptor(name, help, None, kind)?;
+            write_value(family, kind, *value)?;
+        }
+        let segments = self.segments.iter().cloned();
+        write(
+            encoder,
+            "madang_log_segments",
+            "Segments in a directory of the log.",
+            MetricType::Gauge,
+            segments,
+        )?;
+        let bytes = self.log_bytes.iter().cloned();
+        write(encoder, "madang_log_bytes", "Bytes of the files in it.", MetricType::Gauge, bytes)?;
+        self.encode_shards(encoder)?;
+        self.encode_histograms(encoder)
+    }
+}
+
+fn write<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    values: impl Iterator<Item = Labelled<L>>,
+) -> fmt::Result {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return Ok(());
+    }
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (labels, value) in values {
+        write_value(family.encode_family(&labels)?, kind, value)?;
+    }
+    Ok(())
+}
+
+fn write_value(mut metric: MetricEncoder<'_>, kind: MetricType, value: f64) -> fmt::Result {
+    match kind {
+        MetricType::Counter => metric.encode_counter::<NoLabelSet, f64, f64>(&value, None),
+        _ => metric.encode_gauge(&value),
+    }
+}

@@ -1,0 +1,72 @@
+//! What the operator is told: events on standard error, the last words of a panic, and metrics.
+
+pub mod metrics;
+
+use crate::config::{Format, Level, Telemetry};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, reload};
+
+/// Changes the least important event that is written.
+pub type LevelControl = Box<dyn Fn(Level) + Send>;
+
+/// Starts writing events and reporting panics. Called once, before other threads start.
+pub fn start(telemetry: &Telemetry) -> LevelControl {
+    panic::set_hook(Box::new(end_loudly));
+    let (filter, handle) = reload::Layer::new(filter(telemetry.level));
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured());
+    let layer = match telemetry.format {
+        Format::Json => layer.json().flatten_event(true).boxed(),
+        Format::Text if is_journal() => layer.without_time().with_target(false).boxed(),
+        Format::Text => layer.with_target(false).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(layer).init();
+    // Fails only when the subscriber is gone, which lives as long as the process.
+    Box::new(move |level| drop(handle.reload(self::filter(level))))
+}
+
+fn filter(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Escapes are for eyes, and only for those that want them (<https://no-color.org>).
+fn is_coloured() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    io::stderr().is_terminal() && !is_unwanted && !is_dumb
+}
+
+/// Whether standard error is the journal, which stamps each line with its own time. The variable
+/// is inherited by processes whose output goes elsewhere, so the file behind it decides
+/// (systemd.exec(5), `$JOURNAL_STREAM`).
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// A half-alive server is worse than a restart, and what was acknowledged is on disk.
+fn end_loudly(info: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let message = info.payload_as_str().unwrap_or("(no message)");
+    let location = info.location().map_or_else(|| "(unknown place)".to_owned(), ToString::to_string);
+    tracing::error!(
+        thread = thread.name().unwrap_or("(unnamed)"),
+        location,
+        "panic: {message}; this is a fault of madang: the process ends, and systemd restarts it"
+    );
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        eprintln!("{backtrace}");
+    }
+    std::process::abort();
+}

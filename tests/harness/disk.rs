@@ -1,0 +1,34 @@
+//! A disk that is soon full.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A file system of its own, in memory and small.
+pub struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None` where this user may not mount, as in most containers.
+    pub fn path(&self) -> &Path {
+        &self.at
+    }
+
+    pub fn mount(at: PathBuf, size: &str) -> Option<SmallDisk> {
+        fs::create_dir(&at).expect("a directory to mount on");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "madang-test"])
+            .arg(&at)
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(SmallDisk { at })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may not have ended yet when a test fails.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+    }
+}

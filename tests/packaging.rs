@@ -1,0 +1,133 @@
+//! What packages are made of: completions, the manual, units, and what Cargo.toml says of them.
+
+mod harness;
+
+use harness::madang;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    madang().args(arguments).output().expect("run madang")
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+/// The commands that `madang --help` lists.
+fn commands() -> BTreeSet<String> {
+    let help = text(&run(&["--help"]));
+    let (_, list) = help.split_once("Commands:\n").expect("commands");
+    // What a command does may go on in lines that are set in further.
+    let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn completions_of_each_shell_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&run(&["completions", shell]));
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} does not know {command}");
+        }
+    }
+    let refused = run(&["completions", "dos"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("possible values"), "{refused:?}");
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let script = text(&run(&["completions", "bash"]));
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output();
+    if let Ok(checked) = checked {
+        assert!(checked.status.success(), "{checked:?}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_of_every_command() {
+    let page = text(&run(&["man"]));
+    assert!(page.contains(".TH madang 1") && page.contains("on disk"), "{page}");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let man = directory.path().join("man");
+    assert!(run(&["man", "--to", man.to_str().expect("UTF-8")]).status.success());
+    for command in commands() {
+        assert!(man.join(format!("madang-{command}.1")).exists(), "no page of {command}");
+    }
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("a file in the way");
+    let refused = run(&["man", "--to", file.to_str().expect("UTF-8")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("choose a directory"), "{refused:?}");
+}
+
+#[test]
+fn what_the_package_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("the manifest");
+    let (_, section) = manifest.split_once("[package.metadata.deb]").expect("the section");
+    let (_, assets) = section.split_once("assets = [\n").expect("assets");
+    let (assets, _) = assets.split_once("\n]").expect("their end");
+    let justfile = fs::read_to_string(root.join("justfile")).expect("the justfile");
+    for asset in assets.lines() {
+        let source = asset.split('"').nth(1).expect("a source");
+        match source.strip_prefix("target/package/") {
+            Some(made) => {
+                let made = made.split('/').next().expect("a name");
+                assert!(justfile.contains(&format!("target/package/{made}")), "just makes no {source}");
+            }
+            None if source.starts_with("target/release/") => {}
+            None => {
+                let folder = source.split('*').next().expect("a path");
+                assert!(root.join(folder).exists(), "{source} is not there");
+            }
+        }
+    }
+    for script in ["postinst", "postrm"] {
+        let script = root.join("systemd/debian").join(script);
+        let checked = Command::new("sh").arg("-n").arg(&script).status().expect("run sh");
+        assert!(checked.success() && fs::read_to_string(script).expect("a script").contains("#DEBHELPER#"));
+    }
+}
+
+/// The settings of a unit, comments apart.
+fn unit(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
+    let text = fs::read_to_string(path).expect("a unit");
+    text.lines().filter(|line| line.contains('=') && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_unit_says_what_the_server_keeps() {
+    let service = unit("madang.service");
+    for line in ["Type=notify", "WatchdogSec=20", "NoNewPrivileges=yes", "StateDirectory=madang"] {
+        assert!(service.iter().any(|found| found == line), "{line}");
+    }
+    assert!(unit("madang.socket").contains(&"ReusePort=yes".to_owned()));
+}
+
+/// The exposure that systemd gives the unit; `None` where systemd cannot say.
+fn exposure() -> Option<f64> {
+    let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/madang.service");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--no-pager", "--offline=true"])
+        .arg(service)
+        .env("SYSTEMD_COLORS", "0")
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (_, rest) = text.split_once("Overall exposure level for madang.service: ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn systemd_rates_the_unit_one_and_a_half_or_better() {
+    match exposure() {
+        Some(exposure) => assert!(exposure <= 1.5, "{exposure}"),
+        None => eprintln!("not tried: there is no systemd-analyze here"),
+    }
+}

@@ -1,0 +1,167 @@
+//! SIGHUP: what can change changes for everyone, a mistake changes nothing.
+
+mod harness;
+
+use harness::{Client, Server};
+use rustix::process::Signal;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+/// A server that reads a file, which a test can write again.
+struct Reloadable {
+    server: Server,
+    file: PathBuf,
+    reloads: usize,
+}
+
+impl Reloadable {
+    fn start(text: &str) -> Reloadable {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let file = directory.path().join("madang.toml");
+        fs::write(&file, with_address(text)).expect("write the configuration");
+        let server = Server::start_with_file(directory, 2, &file);
+        Reloadable { server, file, reloads: 0 }
+    }
+
+    /// Writes the file and asks for a reload.
+    fn ask(&self, text: &str) {
+        fs::write(&self.file, with_address(text)).expect("write the configuration");
+        self.server.signal(Signal::HUP);
+    }
+
+    /// Writes the file and reloads, and waits until that many reloads have ended so.
+    #[track_caller]
+    fn reload(&mut self, text: &str, outcome: &str) {
+        self.ask(text);
+        self.reloads += 1;
+        let ended = |words: &str| {
+            words.matches(" reloaded changes=").count() + words.matches("reload refused").count()
+        };
+        let asked_at = std::time::Instant::now();
+        while ended(&self.server.words()) < self.reloads {
+            assert!(asked_at.elapsed() < harness::PATIENCE, "not reloaded:\n{}", self.server.words());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let words = self.server.words();
+        assert!(words.trim_end().lines().last().is_some_and(|line| line.contains(outcome)), "{words}");
+    }
+}
+
+/// The address is in the file, too: without it the default would be listened at.
+fn with_address(text: &str) -> String {
+    if text.contains("[listen]") {
+        text.to_owned()
+    } else {
+        format!("{text}\n[listen]\nline = \"127.0.0.1:0\"\n")
+    }
+}
+
+const TAKEN: &str = "reloaded changes=";
+const REFUSED: &str = "reload refused: nothing has changed";
+
+#[test]
+fn limits_change_for_those_who_are_connected() {
+    let mut world = Reloadable::start("[limits]\nmessages_per_second = 0\n");
+    let mut alice = world.server.login("alice");
+    let long = "x".repeat(200);
+    alice.send(&long);
+    alice.expect_next(&format!("alice: {long}"));
+    world.reload("[limits]\nmessages_per_second = 1\nburst = 2\nline_bytes_max = 128\n", TAKEN);
+    world.server.expect_words(&["limits.line_bytes_max = 128 (was 4096)"]);
+    alice.send(&long);
+    alice.expect_error(&["128 are allowed"]);
+    alice.send_bytes(b"1\n2\n3\n4\n");
+    let answers: Vec<String> = (0..4).map(|_| alice.read_line()).collect();
+    assert!(answers.iter().any(|line| line.contains("too fast: 1 messages a second")), "{answers:?}");
+    world.reload("[limits]\nmessages_per_second = 0\n[rooms]\nmembers_max = 2\n", TAKEN);
+    let _pair = [world.server.login_to("bob", "r1"), world.server.login_to("carol", "r1")];
+    let mut dave = world.server.login("dave");
+    dave.send("/channel r1");
+    let answer = loop {
+        let line = dave.read_line();
+        if line.starts_with("! ") {
+            break line;
+        }
+    };
+    assert!(answer.contains("full") && answer.contains('2'), "{answer}");
+}
+
+#[test]
+fn a_mistake_changes_nothing_and_says_line_value_and_remedy() {
+    let mut world = Reloadable::start("[limits]\nmessages_per_second = 0\n");
+    let mut alice = world.server.login("alice");
+    world.reload("[limits]\nline_bytes_max = 128\n\nburst = -1\nbrust = 3\n", REFUSED);
+    world.server.expect_words(&[
+        "madang.toml:4: limits.burst = -1: too small; allowed is 1 to 1000000",
+        "madang.toml:5: unknown key limits.brust; did you mean limits.burst?",
+    ]);
+    let long = "x".repeat(200);
+    alice.send(&long);
+    alice.expect_next(&format!("alice: {long}"));
+    world.reload("not toml at all", REFUSED);
+    fs::remove_file(&world.file).expect("remove the file");
+    world.server.signal(Signal::HUP);
+    world.server.expect_words(&["cannot read configuration", "madang config default"]);
+    alice.send("still here");
+    alice.expect_next("alice: still here");
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_stays() {
+    let mut world = Reloadable::start("");
+    world.reload(
+        "[log]\ndurability = \"none\"\n[rooms]\nlobby = \"hall\"\n[limits]\nlogin_seconds = 1\n",
+        TAKEN,
+    );
+    world.server.expect_words(&[
+        "log.durability = \"none\" needs a restart; until then \"commit\" holds",
+        "rooms.lobby = \"hall\" needs a restart; until then \"general\" holds",
+        "limits.login_seconds = 1 (was 60)",
+    ]);
+    Client::login(world.server.address, "alice");
+    // It is named again until it is done, and not taken for a change back.
+    world.reload("[log]\ndurability = \"none\"\n", TAKEN);
+    assert_eq!(world.server.words().matches("log.durability = \"none\" needs a restart").count(), 2);
+}
+
+#[test]
+fn a_new_address_is_listened_at_and_who_came_by_the_old_one_stays() {
+    let mut world = Reloadable::start("");
+    let old = world.server.address;
+    let mut alice = world.server.login("alice");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let new = free.local_addr().expect("its address");
+    let text = format!("[listen]\nline = \"{new}\"\n[limits]\nlogin_seconds = 7\n");
+    world.reload(&text, REFUSED); // it is taken
+    world.server.expect_words(&[&new.to_string()]);
+    assert!(!world.server.words().contains("login_seconds"), "nothing else has changed either");
+    drop(free);
+    world.reload(&text, TAKEN);
+    let mut bob = Client::login(new, "bob");
+    alice.expect_next("bob has joined general");
+    bob.send("hello");
+    alice.expect_next("bob: hello");
+    assert!(std::net::TcpStream::connect(old).is_err(), "nobody listens at the old address");
+    assert_eq!(world.server.status()["addresses"][0], new.to_string());
+    // The same port on every interface of the machine.
+    world.reload(&format!("[listen]\nline = \"127.0.0.2:{}\"\n", new.port()), TAKEN);
+    Client::login(format!("127.0.0.2:{}", new.port()).parse().expect("an address"), "carol");
+    assert!(std::net::TcpStream::connect(new).is_err());
+}
+
+#[test]
+fn the_level_of_events_changes() {
+    let mut world = Reloadable::start("");
+    let mut alice = world.server.login("alice");
+    world.ask("[telemetry]\nlevel = \"error\"\n[limits]\nline_bytes_max = 128\n");
+    world.server.expect_words(&["telemetry.level = \"error\" (was \"info\")"]);
+    loop {
+        alice.send(&"x".repeat(200));
+        if alice.read_line().starts_with("! ") {
+            break; // the new limits hold, and the level was before them
+        }
+    }
+    world.reload("[limits]\nburst = -1\n", REFUSED);
+    assert!(!world.server.words().contains(TAKEN), "{}", world.server.words());
+}

@@ -1,0 +1,210 @@
+//! The server as systemd starts, watches and stops it: a notify socket and passed listeners.
+
+mod harness;
+
+use harness::{Client, PATIENCE, Server, madang, words_of};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The service manager's end of a service.
+struct Manager {
+    directory: TempDir,
+    socket: UnixDatagram,
+    heard: Vec<String>,
+}
+
+/// A service that is ended with its test.
+struct Service(Child);
+
+impl Manager {
+    fn new() -> Manager {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        // The path of a socket is bounded: it lies where paths are short.
+        let socket = UnixDatagram::bind(directory.path().join("notify")).expect("a notify socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
+        Manager { directory, socket, heard: Vec::new() }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        // As `harness::madang`, without this machine's configuration.
+        for (name, _) in madang().get_envs() {
+            command.env_remove(name);
+        }
+        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
+        command.stderr(File::create(self.directory.path().join("stderr")).expect("a file"));
+        command
+    }
+
+    fn serve(&self, program: &mut Command, settings: &[&str]) -> Service {
+        program.args(["serve", "--shards", "2", "--set", "log.segment_bytes=1048576", "--data"]);
+        program.arg(self.directory.path().join("data")).args(settings);
+        Service(program.spawn().expect("start the service"))
+    }
+
+    /// Reads up to a message that holds this line, and returns the whole message.
+    #[track_caller]
+    fn expect(&mut self, line: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let Ok(count) = self.socket.recv(&mut buffer) else {
+                panic!("no {line:?} in {:?}; it said:\n{}", self.heard, words_of(self.directory.path()));
+            };
+            let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            self.heard.push(message.clone());
+            if message.lines().any(|found| found.starts_with(line)) {
+                return message;
+            }
+        }
+    }
+}
+
+impl Service {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("send a signal");
+    }
+
+    #[track_caller]
+    fn expect_success(&mut self) {
+        let asked_at = Instant::now();
+        while asked_at.elapsed() < PATIENCE {
+            if let Some(status) = self.0.try_wait().expect("wait") {
+                assert!(status.success(), "ended with {status}");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the service did not end");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Listens, and starts the service with these as descriptors 3 and 4, as systemd does.
+fn activate(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
+    let [third, fourth] = sockets.map(OwnedFd::from);
+    let mut shell = manager.command("sh");
+    // LISTEN_PID must name the process that the shell becomes.
+    let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\"";
+    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]);
+    shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
+    manager.serve(&mut shell, &["--listen", "127.0.0.1:1"])
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    (listener, address)
+}
+
+#[test]
+fn systemd_hears_of_recovery_readiness_reload_and_the_end() {
+    let mut manager = Manager::new();
+    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    program.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
+    let recovering = manager.expect("STATUS=Opening the log");
+    assert!(recovering.contains("EXTEND_TIMEOUT_USEC="), "{recovering}");
+    let ready = manager.expect("READY=1");
+    let (_, address) = ready.split_once("STATUS=Serving at ").expect("where");
+    Client::login(address.trim().parse().expect("an address"), "alice");
+    service.signal(Signal::HUP);
+    let reloading = manager.expect("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    manager.expect("READY=1");
+    service.signal(Signal::TERM);
+    let stopping = manager.expect("STOPPING=1");
+    assert!(stopping.contains("EXTEND_TIMEOUT_USEC="), "{stopping}");
+    service.expect_success();
+}
+
+#[test]
+fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
+    let mut manager = Manager::new();
+    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    program.stdin(Stdio::null()).stdout(Stdio::null()).env("WATCHDOG_USEC", "3000000");
+    let service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
+    manager.expect("READY=1");
+    let fed_at: Vec<Instant> = (0..3)
+        .map(|_| {
+            manager.expect("WATCHDOG=1");
+            Instant::now()
+        })
+        .collect();
+    assert!(fed_at[2] - fed_at[0] < Duration::from_secs(6), "fed too seldom");
+    // A process that is stopped turns no shard.
+    service.signal(Signal::STOP);
+    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
+    let mut last = [0; 4096];
+    while manager.socket.recv(&mut last).is_ok() {} // what was on its way, then nothing for 3 s
+    service.signal(Signal::CONT);
+    manager.socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
+    manager.expect("WATCHDOG=1");
+    drop(service);
+
+    let mut manager = Manager::new();
+    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    program.stdin(Stdio::null()).stdout(Stdio::null());
+    let _service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
+    manager.expect("READY=1");
+    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
+    assert!(manager.socket.recv(&mut last).is_err(), "nobody asked for the watchdog");
+}
+
+#[test]
+fn people_come_in_at_every_socket_that_was_passed() {
+    let mut manager = Manager::new();
+    let ((one, first), (two, second)) = (listener(), listener());
+    let mut service = activate(&manager, [one, two]);
+    let ready = manager.expect("READY=1");
+    assert!(ready.contains(&first.to_string()) && ready.contains(&second.to_string()), "{ready}");
+    let mut alice = Client::login(first, "alice");
+    // More than there are shards, so that each shard has some from each socket.
+    let mut others: Vec<Client> =
+        (0..6).map(|number| Client::login([first, second][number % 2], &format!("user{number}"))).collect();
+    alice.send("hello");
+    for other in &mut others {
+        other.expect("alice: hello");
+    }
+    service.signal(Signal::TERM);
+    service.expect_success();
+}
+
+#[test]
+fn a_passed_socket_that_does_not_listen_is_refused_with_the_remedy() {
+    let manager = Manager::new();
+    let (one, _) = listener();
+    // Bound, but not listening.
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
+    let socket = TcpListener::from(socket.expect("a socket"));
+    let mut service = activate(&manager, [one, socket]);
+    let asked_at = Instant::now();
+    let status = loop {
+        match service.0.try_wait().expect("wait") {
+            Some(status) => break status,
+            None => assert!(asked_at.elapsed() < PATIENCE, "it runs"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let words = words_of(manager.directory.path());
+    assert_eq!(status.code(), Some(2), "{words}");
+    assert!(words.contains("socket 1") && words.contains("ListenStream="), "{words}");
+}
+
+#[test]
+fn without_systemd_nothing_is_missed() {
+    let server = Server::start(1, &[]);
+    assert!(!server.words().contains("systemd"), "{}", server.words());
+}
