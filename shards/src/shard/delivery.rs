@@ -1,7 +1,7 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
-use super::{Deadline, RefusalKind, Shard};
+use super::{Deadline, RefusalKind, Shard, spares};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
 use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
 
@@ -27,10 +27,6 @@ impl Rendered {
         &self.bytes[start..end]
     }
 }
-
-/// Emptied outboxes kept for the next turn, and the largest that is kept.
-const SPARE_OUTBOXES_MAX: usize = 256;
-const SPARE_OUTBOX_BYTES_MAX: usize = 16 * 1024;
 
 impl<S: Surface> Shard<S> {
     /// Writes an event into the outbox of everyone here who is in the room.
@@ -83,7 +79,7 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             if outbox.capacity() == 0
-                && let Some(spare) = spare_outboxes.pop()
+                && let Some(spare) = spare_outboxes.take()
             {
                 *outbox = spare;
             }
@@ -199,7 +195,7 @@ impl<S: Surface> Shard<S> {
             outbox.drain(..bytes);
             self.outboxes.removed(bytes);
             // What is held for a slow reader is in proportion to what waits for it.
-            if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
+            if outbox.capacity() > spares::BUFFER_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
             let is_over = outbox.len() > self.settings.outbox_bytes_max;
@@ -209,12 +205,9 @@ impl<S: Surface> Shard<S> {
             }
             return;
         }
-        let mut emptied = std::mem::take(outbox);
+        let emptied = std::mem::take(outbox);
         self.outboxes.removed(emptied.len());
-        if emptied.capacity() <= SPARE_OUTBOX_BYTES_MAX && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX {
-            emptied.clear();
-            self.spare_outboxes.push(emptied);
-        }
+        self.spare_outboxes.keep(emptied);
         if connection.is_ending {
             self.end(id, true);
         }

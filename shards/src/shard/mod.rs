@@ -16,6 +16,7 @@ mod inbox;
 mod operator;
 mod outboxes;
 mod settings;
+mod spares;
 mod wheel;
 
 use archive::Answered;
@@ -35,6 +36,7 @@ use connections::Connections;
 use delivery::Rendered;
 use homes::Homes;
 use outboxes::Outboxes;
+use spares::Spares;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -97,7 +99,7 @@ pub struct Shard<S: Surface> {
     ended: Vec<Ended>,
     requests: Vec<Request>,
     rendered: Rendered,
-    spare_outboxes: Vec<Vec<u8>>,
+    spare_outboxes: Spares,
     outboxes: Outboxes,
     is_draining: bool,
     /// What happened so far.
@@ -141,7 +143,7 @@ impl<S: Surface> Shard<S> {
             ended: Vec::new(),
             requests: Vec::new(),
             rendered: Rendered::default(),
-            spare_outboxes: Vec::new(),
+            spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
             counters: Counters::default(),
@@ -267,6 +269,7 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.leave_deserted(self.now, &self.log);
+        self.spare_outboxes.tick();
         self.settle();
     }
 
