@@ -154,10 +154,12 @@ impl Room {
         if let Some(batch) = self.shard.log.take_batch() {
             self.shard.committed(batch);
         }
-        self.shard.take_dirty(&mut self.dirty);
-        for id in self.dirty.drain(..) {
-            let bytes = self.shard.outbox(id).map_or(0, <[u8]>::len);
-            self.shard.sent(id, bytes);
+        while self.shard.writes_due() > 0 {
+            self.shard.take_dirty(&mut self.dirty);
+            for id in self.dirty.drain(..) {
+                let bytes = self.shard.outbox(id).map_or(0, <[u8]>::len);
+                self.shard.sent(id, bytes);
+            }
         }
     }
 }

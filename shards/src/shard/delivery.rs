@@ -1,6 +1,7 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
+use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
 use crate::types::{ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName};
@@ -37,7 +38,7 @@ impl<S: Surface> Shard<S> {
             connections,
             rendered,
             surface,
-            dirty,
+            writes,
             spare_outboxes,
             closable,
             counters,
@@ -57,6 +58,7 @@ impl<S: Surface> Shard<S> {
         let mut cut_off = Vec::new();
         let mut added_bytes = 0;
         rendered.clear();
+        let is_crowd = room.members.len() > CROWD_MEMBERS;
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
             if author == Some(member.connection) {
@@ -87,7 +89,11 @@ impl<S: Surface> Shard<S> {
             added_bytes += bytes.len();
             if !connection.is_dirty {
                 connection.is_dirty = true;
-                dirty.push(member.connection);
+                if is_crowd {
+                    writes.add_of_crowd(member.connection);
+                } else {
+                    writes.add(member.connection);
+                }
             }
         }
         outboxes.added(added_bytes);
@@ -232,7 +238,7 @@ impl<S: Surface> Shard<S> {
         let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
-            self.dirty.push(id);
+            self.writes.add(id);
         }
     }
 
@@ -252,7 +258,7 @@ impl<S: Surface> Shard<S> {
         (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || self.outboxes.is_pausing()
-            || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
+            || !(self.writes.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }
 
     /// Whether something is on its way to other shards.

@@ -18,6 +18,7 @@ mod outboxes;
 mod settings;
 mod spares;
 mod wheel;
+mod writes;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
@@ -41,6 +42,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
+use writes::Writes;
 
 /// Whether messages can be stored. The reasons are for the people who wanted to say something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -85,8 +87,8 @@ pub struct Shard<S: Surface> {
     /// Requests that wait for room in the log. Bounded by one mesh batch or one read and what
     /// follows from it, as no input is taken meanwhile.
     deferred: VecDeque<Request>,
-    /// Connections with something to send, each once.
-    dirty: Vec<ConnectionId>,
+    /// Connections with something to send.
+    writes: Writes,
     /// Connections that may be read again.
     resumed: Vec<ConnectionId>,
     /// Connections that are not read because a peer's channel is full.
@@ -135,7 +137,7 @@ impl<S: Surface> Shard<S> {
             wheel: Wheel::default(),
             now: Now::default(),
             deferred: VecDeque::new(),
-            dirty: Vec::new(),
+            writes: Writes::default(),
             resumed: Vec::new(),
             parked: Vec::new(),
             slow: Vec::new(),
@@ -270,6 +272,7 @@ impl<S: Surface> Shard<S> {
         }
         self.homes.leave_deserted(self.now, &self.log);
         self.spare_outboxes.tick();
+        self.writes.tick();
         self.settle();
     }
 
@@ -346,11 +349,17 @@ impl<S: Surface> Shard<S> {
         delivered
     }
 
-    /// The connections that have something to send; each is flushed once and then reported by
+    /// How many connections are to be written this turn.
+    pub fn writes_due(&self) -> usize {
+        self.writes.due()
+    }
+
+    /// The connections that are to be written this turn; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
-        self.outboxes.begin_flush();
-        into.append(&mut self.dirty);
+        if self.writes.take(into) {
+            self.outboxes.begin_flush();
+        }
     }
 
     /// The connections that may be read again, though no new readiness will be reported.
