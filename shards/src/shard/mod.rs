@@ -104,6 +104,7 @@ pub struct Shard<S: Surface> {
     spare_outboxes: Spares,
     outboxes: Outboxes,
     is_draining: bool,
+    is_burst_over: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -148,6 +149,7 @@ impl<S: Surface> Shard<S> {
             spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
+            is_burst_over: false,
             counters: Counters::default(),
             settings,
         }
@@ -272,6 +274,7 @@ impl<S: Surface> Shard<S> {
         }
         self.homes.leave_deserted(self.now, &self.log);
         self.spare_outboxes.tick();
+        self.is_burst_over = self.outboxes.tick();
         self.writes.tick();
         self.settle();
     }
@@ -347,6 +350,11 @@ impl<S: Surface> Shard<S> {
             }
         }
         delivered
+    }
+
+    /// Whether much waited for peers until the last tick and was let go of: the allocator has it.
+    pub fn is_burst_over(&self) -> bool {
+        self.is_burst_over
     }
 
     /// How many connections are to be written this turn.
