@@ -4,6 +4,7 @@ use super::{TurnError, Turning};
 use crate::connection::Surface;
 use crate::runtime::indexer::IndexJob;
 use crate::runtime::lifecycle::{Lifecycle, Phase, ShardStatus};
+use crate::runtime::memory;
 use crate::types::ShardId;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,9 @@ impl<S: Surface> Turning<S> {
             return;
         }
         self.shard.tick();
+        if self.shard.is_burst_over() {
+            memory::give_back();
+        }
         let lingering = self.outlet.lingering_count();
         self.monitor.tick(&mut self.shard, &self.port, &self.sockets, status, lingering);
         // Not longer than this are files kept open that retention has removed.
