@@ -86,6 +86,7 @@ const fn key_of<S: Setting>(
 /// of events are decided where they are opened.
 pub const RESTART_KEYS: &[&str] = &[
     "shards.count",
+    "shards.spin_us",
     "log.durability",
     "log.segment_bytes",
     "rooms.lobby",
@@ -108,6 +109,11 @@ pub static KEYS: &[Key] = &[
     key!(
         shards.count,
         "How many shards share the work; \"auto\" is one for each processor the process may use."
+    ),
+    key!(
+        shards.spin_us,
+        "Microseconds a shard with nothing to do looks for work before it sleeps; 0 is none. Shards then hear of \
+         each other sooner, and a processor is busy that had nothing to do."
     ),
     key!(
         log.durability,
@@ -160,7 +166,7 @@ impl Default for Config {
                 line_tls: OptionalAddress(None),
             },
             tls: Tls { certificate: OptionalFile(None), key: OptionalFile(None) },
-            shards: Shards { count: ShardCount::Auto },
+            shards: Shards { count: ShardCount::Auto, spin_us: Bounded::constant::<0>() },
             log: Log {
                 durability: Durability::Commit,
                 segment_bytes: Bounded::constant::<67_108_864>(),

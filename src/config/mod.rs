@@ -68,6 +68,8 @@ pub struct Tls {
 pub struct Shards {
     /// How many shards there are.
     pub count: ShardCount,
+    /// How long a shard with nothing to do looks for work before it sleeps, in microseconds.
+    pub spin_us: Bounded<0, 1_000>,
 }
 
 /// How messages reach the disk.

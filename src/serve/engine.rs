@@ -294,8 +294,14 @@ fn start_options(plan: &Plan) -> StartOptions {
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
         retention: retention(&config.log),
-        spin: None,
+        spin: spin(&config.shards),
     }
+}
+
+/// How long a shard looks for work before it sleeps, if it does.
+fn spin(shards: &crate::config::Shards) -> Option<Duration> {
+    let spin_us = shards.spin_us.number();
+    (spin_us > 0).then(|| Duration::from_micros(spin_us))
 }
 
 /// What the configuration asks of all shards.

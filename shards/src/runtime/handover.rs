@@ -220,6 +220,8 @@ impl Supervisor {
     }
 
     fn give_back(&mut self, parts: Vec<Part>) {
+        // First: a shard that has everything back while they are to be frozen would give it away again.
+        self.lifecycle.enter(Phase::Running);
         for Part { image, held } in parts {
             let _ = self.lifecycle.returned_to(image.shard.index()).0.send(held);
         }

@@ -12,6 +12,7 @@ mod indexer;
 mod lifecycle;
 mod listener;
 mod log_thread;
+mod memory;
 mod operate;
 mod preparer;
 mod reader;

@@ -1,7 +1,8 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
-use super::{Deadline, RefusalKind, Shard};
+use super::writes::CROWD_MEMBERS;
+use super::{Deadline, RefusalKind, Shard, spares};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
 use crate::types::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
@@ -30,10 +31,6 @@ impl Rendered {
     }
 }
 
-/// Emptied outboxes kept for the next turn, and the largest that is kept.
-const SPARE_OUTBOXES_MAX: usize = 256;
-const SPARE_OUTBOX_BYTES_MAX: usize = 16 * 1024;
-
 impl<S: Surface> Shard<S> {
     /// Writes an event into the outbox of everyone here who is in the room.
     pub(super) fn deliver_to_room(&mut self, key: RoomKey, event: RoomEvent) {
@@ -43,7 +40,7 @@ impl<S: Surface> Shard<S> {
             connections,
             rendered,
             surface,
-            dirty,
+            writes,
             spare_outboxes,
             closable,
             counters,
@@ -63,6 +60,7 @@ impl<S: Surface> Shard<S> {
         let mut cut_off = Vec::new();
         let mut added_bytes = 0;
         rendered.clear();
+        let is_crowd = room.members.len() > CROWD_MEMBERS;
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
             if author == Some(member.connection) {
@@ -88,7 +86,7 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             if outbox.capacity() == 0
-                && let Some(spare) = spare_outboxes.pop()
+                && let Some(spare) = spare_outboxes.take()
             {
                 *outbox = spare;
             }
@@ -101,7 +99,11 @@ impl<S: Surface> Shard<S> {
             }
             if !connection.is_dirty {
                 connection.is_dirty = true;
-                dirty.push(member.connection);
+                if is_crowd {
+                    writes.add_of_crowd(member.connection);
+                } else {
+                    writes.add(member.connection);
+                }
             }
         }
         outboxes.added(added_bytes);
@@ -219,7 +221,7 @@ impl<S: Surface> Shard<S> {
             outbox.drain(..bytes);
             self.outboxes.removed(bytes);
             // What is held for a slow reader is in proportion to what waits for it.
-            if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
+            if outbox.capacity() > spares::BUFFER_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
             let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
@@ -231,12 +233,9 @@ impl<S: Surface> Shard<S> {
             }
             return;
         }
-        let mut emptied = std::mem::take(outbox);
+        let emptied = std::mem::take(outbox);
         self.outboxes.removed(emptied.len());
-        if emptied.capacity() <= SPARE_OUTBOX_BYTES_MAX && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX {
-            emptied.clear();
-            self.spare_outboxes.push(emptied);
-        }
+        self.spare_outboxes.keep(emptied);
         if connection.is_ending {
             self.end(id, true);
         }
@@ -274,7 +273,7 @@ impl<S: Surface> Shard<S> {
             !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
-            self.dirty.push(id);
+            self.writes.add(id);
         }
     }
 
@@ -294,7 +293,7 @@ impl<S: Surface> Shard<S> {
         (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || self.outboxes.is_pausing()
-            || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
+            || !(self.writes.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }
 
     /// Whether something is on its way to other shards.

@@ -19,7 +19,9 @@ mod inspect;
 mod operator;
 mod outboxes;
 mod settings;
+mod spares;
 mod wheel;
+mod writes;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
@@ -41,10 +43,12 @@ use connections::Connections;
 use delivery::Rendered;
 use homes::Homes;
 use outboxes::Outboxes;
+use spares::Spares;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
+use writes::Writes;
 
 /// Whether messages can be stored. The reasons are for the people who wanted to say something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -89,8 +93,8 @@ pub struct Shard<S: Surface> {
     /// Requests that wait for room in the log. Bounded by one mesh batch or one read and what
     /// follows from it, as no input is taken meanwhile.
     deferred: VecDeque<Request>,
-    /// Connections with something to send, each once.
-    dirty: Vec<ConnectionId>,
+    /// Connections with something to send.
+    writes: Writes,
     /// Connections that may be read again.
     resumed: Vec<ConnectionId>,
     /// Connections that are not read because a peer's channel is full.
@@ -103,11 +107,12 @@ pub struct Shard<S: Surface> {
     ended: Vec<Ended>,
     requests: Vec<Request>,
     rendered: Rendered,
-    spare_outboxes: Vec<Vec<u8>>,
+    spare_outboxes: Spares,
     outboxes: Outboxes,
     is_draining: bool,
     /// Nothing is read: connections stay as they are until this process or another goes on with them.
     is_still: bool,
+    is_burst_over: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -141,7 +146,7 @@ impl<S: Surface> Shard<S> {
             wheel: Wheel::default(),
             now: Now::default(),
             deferred: VecDeque::new(),
-            dirty: Vec::new(),
+            writes: Writes::default(),
             resumed: Vec::new(),
             parked: Vec::new(),
             slow: Vec::new(),
@@ -149,10 +154,11 @@ impl<S: Surface> Shard<S> {
             ended: Vec::new(),
             requests: Vec::new(),
             rendered: Rendered::default(),
-            spare_outboxes: Vec::new(),
+            spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
             is_still: false,
+            is_burst_over: false,
             counters: Counters::default(),
             settings,
         }
@@ -276,6 +282,9 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.leave_deserted(self.now, &self.log);
+        self.spare_outboxes.tick();
+        self.is_burst_over = self.outboxes.tick();
+        self.writes.tick();
         self.settle();
     }
 
@@ -352,11 +361,22 @@ impl<S: Surface> Shard<S> {
         delivered
     }
 
-    /// The connections that have something to send; each is flushed once and then reported by
+    /// Whether much waited for peers until the last tick and was let go of: the allocator has it.
+    pub fn is_burst_over(&self) -> bool {
+        self.is_burst_over
+    }
+
+    /// How many connections are to be written this turn.
+    pub fn writes_due(&self) -> usize {
+        self.writes.due()
+    }
+
+    /// The connections that are to be written this turn; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
-        self.outboxes.begin_flush();
-        into.append(&mut self.dirty);
+        if self.writes.take(into) {
+            self.outboxes.begin_flush();
+        }
     }
 
     /// The connections that may be read again, though no new readiness will be reported.

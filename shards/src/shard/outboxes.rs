@@ -11,6 +11,9 @@ use crate::connection::{CloseReason, Surface};
 use crate::types::{ConnectionId, Event};
 use std::collections::VecDeque;
 
+/// A second in which so much waited at once is a burst: what it took is worth giving back.
+const BURST_BYTES: usize = 4 * 1024 * 1024;
+
 /// The bytes in the outboxes of a shard.
 #[derive(Debug)]
 pub struct Outboxes {
@@ -19,6 +22,10 @@ pub struct Outboxes {
     waiting_bytes: usize,
     /// What was added since connections were written last.
     turn_bytes: usize,
+    /// The most that waited since the last tick.
+    peak_bytes: usize,
+    /// The most that waited in any second since the last burst was over.
+    burst_bytes: usize,
     /// Events that wait for the next turn, in the order in which they came. Bounded by what one
     /// commit or one mesh batch brings, as no input is taken while there are any.
     pub delayed: VecDeque<Event>,
@@ -26,7 +33,14 @@ pub struct Outboxes {
 
 impl Outboxes {
     pub fn new(bytes_max: usize) -> Outboxes {
-        Outboxes { bytes_max, waiting_bytes: 0, turn_bytes: 0, delayed: VecDeque::new() }
+        Outboxes {
+            bytes_max,
+            waiting_bytes: 0,
+            turn_bytes: 0,
+            peak_bytes: 0,
+            burst_bytes: 0,
+            delayed: VecDeque::new(),
+        }
     }
 
     /// From now on so many may wait.
@@ -38,6 +52,15 @@ impl Outboxes {
     pub fn added(&mut self, bytes: usize) {
         self.waiting_bytes += bytes;
         self.turn_bytes += bytes;
+        self.peak_bytes = self.peak_bytes.max(self.waiting_bytes);
+    }
+
+    /// A second has passed. Says whether a burst was over in it: much waited before, and little since.
+    pub fn tick(&mut self) -> bool {
+        let peak_bytes = std::mem::replace(&mut self.peak_bytes, self.waiting_bytes);
+        let is_over = self.burst_bytes >= BURST_BYTES && peak_bytes < self.burst_bytes / 8;
+        self.burst_bytes = if is_over { peak_bytes } else { self.burst_bytes.max(peak_bytes) };
+        is_over
     }
 
     /// Bytes were taken out of outboxes: sent or thrown away.
@@ -147,5 +170,24 @@ impl<S: Surface> Shard<S> {
                 self.cut_off(id, CloseReason::SlowReader { outbox_bytes_max: bytes - 1 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_over_once_when_a_second_has_passed_with_little() {
+        let mut outboxes = Outboxes::new(1 << 30);
+        let mut second = |bytes: usize| {
+            outboxes.added(bytes);
+            outboxes.removed(bytes);
+            outboxes.tick()
+        };
+        assert!(!second(1_000) && !second(0), "nothing to speak of");
+        assert!(!second(2 * BURST_BYTES) && !second(BURST_BYTES), "it goes on");
+        assert!(second(1_000));
+        assert!(!second(1_000) && !second(0), "and is over once");
     }
 }

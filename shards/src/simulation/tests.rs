@@ -46,8 +46,7 @@ fn fresh_seeds_keep_every_promise() {
     let first = since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
     let started = Instant::now();
     for seed in first.. {
-        // Without retention and interrupted starts, as long as what docs/simulator.md calls open is.
-        check(Options::small(seed));
+        check(of(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }

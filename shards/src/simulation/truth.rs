@@ -186,11 +186,18 @@ impl Truth {
         }
     }
 
-    /// A segment has expired.
-    pub fn expire(&mut self, segment: (ShardId, SegmentNumber)) {
+    /// A segment has expired, whose reads showed this. Where messages may be told before they are
+    /// synced, some never are: those of a segment that was left behind after a failed write.
+    pub fn expire(&mut self, segment: (ShardId, SegmentNumber), shown: &[Stored]) {
         for (room, last) in self.segments.remove(&segment).into_iter().flatten() {
             let expired = &mut self.rooms[room].expired;
             *expired = (*expired).max(last);
+        }
+        for stored in if self.needs_sync { &[] } else { shown } {
+            // Of a room, perhaps, of which nobody was told yet.
+            let room = self.room(&stored.room);
+            let expired = &mut self.rooms[room].expired;
+            *expired = (*expired).max(stored.seq);
         }
     }
 
@@ -215,7 +222,7 @@ impl Truth {
         }
         for (room, name) in self.rooms() {
             let (wanted, found) =
-                (self.head(room) - self.expired(room), counts.get(&room).copied().unwrap_or(0));
+                (self.head(room).saturating_sub(self.expired(room)), counts.get(&room).copied().unwrap_or(0));
             if found < wanted {
                 return Err(format!("the log has {found} messages of {name}, and {wanted} were stored"));
             }

@@ -102,10 +102,8 @@ impl Telnet {
         self.is_seen
     }
 
-    /// Whether `byte` is one that only [`Telnet::filter`] may judge.
-    pub fn is_command(byte: u8) -> bool {
-        byte == IAC
-    }
+    /// The byte that only [`Telnet::filter`] may judge.
+    pub const COMMAND: u8 = IAC;
 
     /// Judges the next byte. A subnegotiation of `bytes_max` bytes is endless.
     pub fn filter(&mut self, byte: u8, bytes_max: u32) -> Filtered {

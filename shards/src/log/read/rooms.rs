@@ -27,6 +27,8 @@ pub struct Room<T> {
     lost: Vec<Gap>,
     /// Up to this number a snapshot vouches for all.
     vouched: Seq,
+    /// The directories whose snapshots tell of it: nothing of theirs that is behind has expired.
+    vouchers: SmallVec<[ShardId; 1]>,
     /// What the reader keeps of it.
     pub kept: T,
 }
@@ -60,12 +62,13 @@ impl<T> Room<T> {
     /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone,
     /// and may lack what a repair recorded as lost. `late` are the directories whose first segments are
     /// gone: when the room came to one of them from another, which keeps its last segment however
-    /// old, what it lacks before its first number there has expired.
+    /// old, what it lacks before its first number there has expired. Nothing else has: a hole behind
+    /// that, or where a directory has its first segments, is a loss.
     pub fn check(&mut self, files: &dyn Files, late: &HashSet<ShardId>, faults: &mut Vec<Fault>) {
         self.runs.sort_unstable_by_key(|run| (run.first, run.last));
         let begins_late = !late.is_empty() && self.vouched == Seq::ZERO;
         let mut last = if begins_late { None } else { Some(self.vouched) };
-        let mut seen: SmallVec<[ShardId; 2]> = SmallVec::new();
+        let mut seen = self.vouchers.clone();
         for run in self.runs.iter().filter(|run| run.last > self.vouched) {
             let room = || self.name.as_str().to_owned();
             let mut add = |kind| faults.push(Fault::new(files, run.at, kind));
@@ -121,10 +124,12 @@ impl<T: Default> Rooms<T> {
         Ok(room)
     }
 
-    /// A snapshot vouches for a room's numbers up to `head`.
-    pub fn vouch(&mut self, name: &RoomName, head: Seq) {
+    /// The snapshot of a directory vouches for a room's numbers up to `head`.
+    pub fn vouch(&mut self, name: &RoomName, head: Seq, directory: ShardId) {
         let index = self.index_of(name);
-        self.rooms[index].vouched = head.max(self.rooms[index].vouched);
+        let room = &mut self.rooms[index];
+        room.vouched = head.max(room.vouched);
+        room.vouchers.push(directory);
     }
 
     /// Counts what the index of a segment says of a room.
@@ -141,8 +146,8 @@ impl<T: Default> Rooms<T> {
 
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            let (runs, lost, vouched) = (SmallVec::new(), Vec::new(), Seq::ZERO);
-            self.rooms.push(Room { name: name.clone(), runs, lost, vouched, kept: T::default() });
+            let (runs, vouchers, lost, vouched) = (SmallVec::new(), SmallVec::new(), Vec::new(), Seq::ZERO);
+            self.rooms.push(Room { name: name.clone(), runs, lost, vouched, vouchers, kept: T::default() });
             self.rooms.len() - 1
         })
     }
@@ -154,11 +159,58 @@ impl<T: Default> Rooms<T> {
             self.rooms[index].runs.extend(room.runs);
             self.rooms[index].lost.extend(room.lost);
             self.rooms[index].vouched = room.vouched.max(self.rooms[index].vouched);
+            self.rooms[index].vouchers.extend(room.vouchers);
             merge(&mut self.rooms[index].kept, room.kept);
         }
     }
 
     pub fn into_rooms(self) -> Vec<Room<T>> {
         self.rooms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::format::SegmentNumber;
+    use crate::log::{FaultKind, MemoryFiles};
+
+    /// What is said to be lost of a room that has these numbers in these directories, of which the
+    /// second begins late.
+    fn lost(runs: &[(u16, u64, u64)], vouched: Option<(u16, u64)>) -> Vec<(u64, u64)> {
+        let name = RoomName::parse("r").expect("a room name");
+        let mut rooms: Rooms<()> = Rooms::new();
+        for (shard, first, last) in runs {
+            let at = Location { shard: ShardId(*shard), segment: SegmentNumber(9), offset_bytes: 0 };
+            rooms.count_run(&name, Seq(*first), Seq(*last), at);
+        }
+        if let Some((shard, head)) = vouched {
+            rooms.vouch(&name, Seq(head), ShardId(shard));
+        }
+        let mut faults = Vec::new();
+        let late = HashSet::from([ShardId(1)]);
+        rooms.into_rooms()[0].check(&MemoryFiles::default(), &late, &mut faults);
+        let range = |fault: &Fault| match fault.kind {
+            FaultKind::Lost { first, last, .. } => (first.0, last.0),
+            _ => panic!("{fault}"),
+        };
+        faults.iter().map(range).collect()
+    }
+
+    #[test]
+    fn what_expired_before_a_room_came_to_a_directory_is_not_lost() {
+        assert_eq!(lost(&[(1, 7, 9)], None), []);
+        assert_eq!(lost(&[(0, 1, 4), (1, 7, 9)], None), []);
+        assert_eq!(lost(&[(0, 1, 4), (1, 7, 9)], Some((0, 4))), []);
+    }
+
+    #[test]
+    fn what_no_segment_took_along_is_lost() {
+        // In the middle of a directory, however late it begins.
+        assert_eq!(lost(&[(0, 1, 4), (1, 7, 9), (1, 12, 12)], None), [(10, 11)]);
+        // Before a directory that has its first segments.
+        assert_eq!(lost(&[(1, 1, 4), (0, 7, 9)], None), [(5, 6)]);
+        // Behind what the directory's own snapshot tells of: only older segments expire.
+        assert_eq!(lost(&[(1, 1, 4), (1, 7, 9)], Some((1, 4))), [(5, 6)]);
     }
 }

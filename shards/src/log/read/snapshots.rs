@@ -41,7 +41,7 @@ pub fn vouch<T: Default>(
             continue;
         }
         let Ok(name) = room.room_name() else { return Ok(false) };
-        rooms.vouch(&name, room.tail.head);
+        rooms.vouch(&name, room.tail.head, shard);
         tails.take(name.key(), room.tail);
     }
     Ok(true)

@@ -1,5 +1,6 @@
 //! Where every room's stored messages are: from the indexes, and from segments that have none.
 
+use super::lost::{Gap, LostRange};
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{Place, SEAL_FRAME_BYTES, SegmentHeader, SegmentNumber, StoredRecord, read_frame};
@@ -74,7 +75,7 @@ pub fn index_scanned(
     // Earlier ones first, whichever directory they are in: an entry links to those before it.
     unindexed.sort_unstable();
     for (_, shard, segment) in unindexed {
-        if let Some(table) = rebuild(files, shard, segment, tails)? {
+        if let Some(table) = rebuild(files, shard, segment, tails, Earlier::MayLack)? {
             take_table(&table, tails);
             tails.rebuilt.push(files.path(shard, segment));
         }
@@ -83,7 +84,7 @@ pub fn index_scanned(
 }
 
 /// Makes the index of one segment again while shards append to others, and before it those of
-/// earlier segments that have none: its entries link to theirs.
+/// earlier segments that have none, if its entries link to theirs.
 ///
 /// # Errors
 /// [`IndexError`] when that cannot be done.
@@ -92,22 +93,43 @@ pub fn rebuild_index(
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<(), IndexError> {
-    let target = (shard, segment);
-    let target_created_us = start_of(files, shard, segment)?.map_or(i64::MAX, |header| header.created_us);
+    if read_table(files, shard, segment)?.is_none() {
+        rebuild(files, shard, segment, &Tails::default(), Earlier::MayLack)?;
+    }
+    Ok(())
+}
+
+/// Whether segments before one whose index is made may lack theirs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    /// They may: theirs are made first, or what they hold would pass for lost.
+    MayLack,
+    /// All that can have one do.
+    AllThere,
+}
+
+/// Makes the indexes that segments before this one lack.
+fn rebuild_earlier(
+    files: &dyn IndexFiles,
+    target: ShardId,
+    target_segment: SegmentNumber,
+) -> Result<(), IndexError> {
+    let header = start_of(files, target, target_segment)?;
+    let target_created_us = header.map_or(i64::MAX, |header| header.created_us);
     let mut unindexed = Vec::new();
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
         for &segment in plan.segments.iter().filter(|segment| !plan.is_void(**segment)) {
             let Some(header) = start_of(files, shard, segment)? else { continue };
             let is_earlier = header.created_us <= target_created_us;
-            if !is_earlier || read_table(files, shard, segment)?.is_some() {
+            let is_target = (shard, segment) == (target, target_segment);
+            if !is_earlier || is_target || read_table(files, shard, segment)?.is_some() {
                 continue;
             }
             // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
             // its seal is the last that fitted. One whose writing failed keeps its length, and a later
             // one says where it ends.
-            let is_finished = (shard, segment) == target
-                || plan.limit_bytes(segment).is_some()
+            let is_finished = plan.limit_bytes(segment).is_some()
                 || files.length_bytes(shard, segment)? < header.capacity_bytes
                 || ends_in_seal(files, shard, segment)?;
             if is_finished {
@@ -117,7 +139,7 @@ pub fn rebuild_index(
     }
     unindexed.sort_unstable();
     for (_, shard, segment) in unindexed {
-        rebuild(files, shard, segment, &Tails::default())?;
+        rebuild(files, shard, segment, &Tails::default(), Earlier::AllThere)?;
     }
     Ok(())
 }
@@ -165,6 +187,7 @@ fn rebuild(
     shard: ShardId,
     segment: SegmentNumber,
     known: &Tails,
+    earlier: Earlier,
 ) -> Result<Option<SegmentTable>, IndexError> {
     let plan = Plan::of(files, shard)?;
     let mut buffer = AlignedVec::new();
@@ -175,7 +198,14 @@ fn rebuild(
     if builder.rooms().len() == 0 {
         return Ok(None);
     }
-    let tails = tails_before(files, &builder, known)?;
+    let (mut tails, unsure) = known_before(&builder, known);
+    if !unsure.is_empty() {
+        if earlier == Earlier::MayLack {
+            rebuild_earlier(files, shard, segment)?;
+        }
+        tails.absorb(indexed_before(files, unsure)?);
+    }
+    let tails = tails.rooms;
     builder.excuse_gaps(|key| tails.get(&key));
     let index = builder.seal(end_bytes, |room| tails.get(&room.key()))?;
     let bytes = index.encode();
@@ -184,14 +214,10 @@ fn rebuild(
     Ok(Some(table))
 }
 
-/// The tails of a segment's rooms before it: what is known of them, or what other indexes say.
-fn tails_before(
-    files: &dyn IndexFiles,
-    builder: &IndexBuilder,
-    known: &Tails,
-) -> Result<HashMap<RoomKey, RoomTail>, IndexError> {
-    let mut before = Tails::default();
-    let mut unsure: HashMap<RoomKey, Seq> = HashMap::new();
+/// The tails of a segment's rooms before it, as far as they are known; and the rooms of which they are
+/// not, with the number of their first message in it.
+fn known_before(builder: &IndexBuilder, known: &Tails) -> (Tails, HashMap<RoomKey, Seq>) {
+    let (mut before, mut unsure) = (Tails::default(), HashMap::new());
     for (name, first) in builder.rooms() {
         match known.rooms.get(&name.key()) {
             Some(tail) if tail.head.next() == first => before.take(name.key(), tail.clone()),
@@ -201,20 +227,34 @@ fn tails_before(
             }
         }
     }
-    if unsure.is_empty() {
-        return Ok(before.rooms);
-    }
+    (before, unsure)
+}
+
+/// The tails of rooms before the numbers given, as the indexes say.
+fn indexed_before(files: &dyn IndexFiles, firsts: HashMap<RoomKey, Seq>) -> Result<Tails, IndexError> {
+    let mut before = Tails::default();
+    let mut lost: HashMap<RoomKey, Vec<Gap>> = HashMap::new();
     for shard in files.shards()? {
-        for segment in Plan::of(files, shard)?.segments {
+        let plan = Plan::of(files, shard)?;
+        for LostRange { room, gap, .. } in plan.lost {
+            lost.entry(room.key()).or_default().push(gap);
+        }
+        for segment in plan.segments {
             let Some(table) = read_table(files, shard, segment)? else { continue };
             for (name, tail) in table.tails().flatten() {
-                if unsure.get(&name.key()).is_some_and(|first| tail.head < *first) {
+                if firsts.get(&name.key()).is_some_and(|first| tail.head < *first) {
                     before.take(name.key(), tail);
                 }
             }
         }
     }
-    Ok(before.rooms)
+    // A hole that no repair recorded has expired, and what is before it is as good as gone: with
+    // another number of shards the room was stored elsewhere, where the newest segment is kept.
+    before.rooms.retain(|key, tail| {
+        let gap = Gap::between(tail.head, firsts.get(key).copied().unwrap_or_default());
+        gap.unknown(lost.entry(*key).or_default()).is_empty()
+    });
+    Ok(before)
 }
 
 #[cfg(test)]

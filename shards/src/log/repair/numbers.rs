@@ -4,7 +4,7 @@ use super::LostMessages;
 use crate::log::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
 use crate::log::read::{Gap, LostRange};
 use crate::types::{RoomKey, RoomName, Seq, ShardId};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// No message takes less of a segment.
 const MESSAGE_FRAME_BYTES_MIN: u64 = SEAL_FRAME_BYTES as u64;
@@ -23,6 +23,8 @@ struct RoomNumbers {
     name: RoomName,
     /// In rising order, with something missing between each and the next.
     runs: Vec<Run>,
+    /// The first number in each directory that has any.
+    firsts: Vec<(ShardId, Seq)>,
     /// What was lost before.
     lost: Vec<Gap>,
     /// What damaged frames seem to have held.
@@ -61,9 +63,11 @@ impl Numbers {
     }
 
     /// What is lost and not recorded yet. A room may begin late only when old segments are gone.
-    pub fn lost(&mut self, may_begin_late: bool) -> Vec<LostMessages> {
+    /// `late` are the directories where that is so: a room may also lack what it had there before the
+    /// first number that it has, while another directory keeps older ones.
+    pub fn lost(&mut self, late: &HashSet<ShardId>) -> Vec<LostMessages> {
         let frames = self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN;
-        self.rooms.iter_mut().flat_map(|room| room.lost_messages(may_begin_late, frames)).collect()
+        self.rooms.iter_mut().flat_map(|room| room.lost_messages(late, frames)).collect()
     }
 
     fn room(&mut self, message: &StoredMessage) -> Result<&mut RoomNumbers, RecordError> {
@@ -80,8 +84,8 @@ impl Numbers {
 
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            let (runs, lost, hints) = (Vec::new(), Vec::new(), Vec::new());
-            self.rooms.push(RoomNumbers { name: name.clone(), runs, lost, hints });
+            let (runs, firsts, lost, hints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            self.rooms.push(RoomNumbers { name: name.clone(), runs, firsts, lost, hints });
             self.rooms.len() - 1
         })
     }
@@ -89,6 +93,10 @@ impl Numbers {
 
 impl RoomNumbers {
     fn insert(&mut self, new: Run) -> bool {
+        match self.firsts.iter_mut().find(|(shard, _)| *shard == new.shard) {
+            Some((_, first)) => *first = new.first.min(*first),
+            None => self.firsts.push((new.shard, new.first)),
+        }
         let index = self.runs.partition_point(|run| run.first <= new.first);
         let (before, behind) = self.runs.split_at_mut(index);
         if let Some(before) = before.last_mut() {
@@ -111,16 +119,18 @@ impl RoomNumbers {
         true
     }
 
-    fn lost_messages(&mut self, may_begin_late: bool, damaged_frames: u64) -> Vec<LostMessages> {
+    fn lost_messages(&mut self, late: &HashSet<ShardId>, damaged_frames: u64) -> Vec<LostMessages> {
         let (name, lost) = (&self.name, &mut self.lost);
         let mut found = Vec::new();
         let mut add = |gap: Gap, shard| {
             let parts = gap.unknown(lost).into_iter();
             found.extend(parts.map(|gap| LostMessages { room: name.clone(), gap, shard }));
         };
-        let mut last = if may_begin_late { None } else { Some(Seq::ZERO) };
+        let firsts = &self.firsts;
+        let has_expired = |run: &Run| late.contains(&run.shard) && firsts.contains(&(run.shard, run.first));
+        let mut last = if late.is_empty() { Some(Seq::ZERO) } else { None };
         for run in &self.runs {
-            if let Some(last) = last {
+            if let Some(last) = last.filter(|_| !has_expired(run)) {
                 add(Gap::between(last, run.first), run.shard);
             }
             last = Some(run.last);

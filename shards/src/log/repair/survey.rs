@@ -28,7 +28,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         return Ok(RepairPlan::default());
     }
     reports.sort_unstable_by_key(|report| (report.shard, report.segment));
-    let may_begin_late = !begin_late(&reports).is_empty();
+    let late = begin_late(&reports);
     let mut survey = Survey::default();
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
@@ -36,7 +36,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         let of_shard = reports.iter().filter(|report| report.shard == shard);
         survey.directory(files, &plan, of_shard, progress)?;
     }
-    let lost = survey.numbers.lost(may_begin_late);
+    let lost = survey.numbers.lost(&late);
     // What is followed by the record of a loss must be finished.
     for report in survey.unfinished {
         if lost.iter().any(|lost| lost.shard == report.shard) {

@@ -352,6 +352,19 @@ fn numbers_that_were_never_there_are_recorded() {
     recovered(&files);
 }
 
+/// With another number of shards a room went to another directory, whose first segments are gone,
+/// while the one before keeps its last.
+#[test]
+fn what_expired_is_not_recorded_and_what_no_segment_took_along_is() {
+    let files = MemoryFiles::default();
+    Writer::new(&files, SHARD, FIRST).commit(&said("r1", 1..=3));
+    let mut late = Writer::new(&files, ShardId(SHARD.0 + 1), SECOND);
+    late.commit(&[said("r1", 7..=8), said("r1", 10..=10)].concat());
+    repaired(&files);
+    assert_eq!(exported(&files).1, [("r1".to_owned(), 9, 9)]);
+    recovered(&files);
+}
+
 #[test]
 fn a_message_that_cannot_be_one_is_dropped_and_recorded() {
     let files = small_log();

@@ -13,7 +13,7 @@ pub use stored::Stored;
 
 use super::chance::Chance;
 use file::File;
-use madang_shards::log::{SegmentNumber, StoredFile};
+use madang_shards::log::{HEADER_BYTES, SegmentNumber, StoredFile};
 use madang_shards::types::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -259,6 +259,23 @@ impl Disk {
     /// All names.
     pub fn names(&self) -> Vec<Name> {
         self.lock().names.keys().copied().collect()
+    }
+
+    /// The segments that there are.
+    pub fn segment_handles(&self) -> Vec<((ShardId, SegmentNumber), Handle)> {
+        let segment = |(name, handle): (&Name, &Handle)| match *name {
+            (shard, StoredFile::Segment(segment), false) => Some(((shard, segment), *handle)),
+            _ => None,
+        };
+        self.lock().names.iter().filter_map(segment).collect()
+    }
+
+    /// The messages that reads of a segment show or showed, whatever was synced, and whether or not
+    /// it still has its name.
+    pub fn shown_messages(&self, at: (ShardId, SegmentNumber), handle: Handle) -> Vec<Stored> {
+        let mut shown = Vec::new();
+        stored::read_from(self.lock().files[handle].contents(), at, HEADER_BYTES, &mut shown);
+        shown
     }
 
     /// Puts a file's contents in place whole: written beside it, synced, renamed, and that synced.

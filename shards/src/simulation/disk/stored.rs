@@ -26,9 +26,18 @@ const ALIGN_BYTES: usize = 16;
 
 /// Reads the messages of a segment behind those that were read before.
 pub fn read_new(file: &mut File, shard: ShardId, segment: SegmentNumber, stored: &mut Vec<Stored>) {
-    let mut position = file.read_bytes.max(HEADER_BYTES);
-    let contents = file.synced_contents();
-    let place = Place { shard, segment };
+    let from = file.read_bytes.max(HEADER_BYTES);
+    file.read_bytes = read_from(file.synced_contents(), (shard, segment), from, stored);
+}
+
+/// Reads the messages of a segment from a place on, and says where they end.
+pub fn read_from(
+    contents: &[u8],
+    at: (ShardId, SegmentNumber),
+    mut position: usize,
+    stored: &mut Vec<Stored>,
+) -> usize {
+    let place = Place { shard: at.0, segment: at.1 };
     // Zeros end it: to search what lies behind them would cost more than all else here.
     let has_more = |position: usize| {
         contents.get(position..position + ALIGN_BYTES).is_some_and(|start| start.iter().any(|b| *b != 0))
@@ -38,7 +47,7 @@ pub fn read_new(file: &mut File, shard: ShardId, segment: SegmentNumber, stored:
         let frame = match scan.next() {
             Some(Found::Message(frame, message)) => {
                 stored.push(Stored {
-                    at: (shard, segment),
+                    at,
                     room: message.room.as_str().into(),
                     seq: message.number().0,
                     author: message.author.as_str().into(),
@@ -52,5 +61,5 @@ pub fn read_new(file: &mut File, shard: ShardId, segment: SegmentNumber, stored:
         };
         position = frame.end_bytes;
     }
-    file.read_bytes = position;
+    position
 }

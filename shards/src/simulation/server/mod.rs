@@ -7,6 +7,7 @@ mod indexes;
 mod start;
 
 pub use cell::{Cell, Phase};
+pub use indexes::Expired;
 pub use start::StartOptions;
 
 use super::chance::Chance;

@@ -9,7 +9,7 @@ use super::client::{Client, Leniency};
 use super::disk::Disk;
 use super::network::Socket;
 use super::options::{Climate, Options};
-use super::server::{Haste, Server, World};
+use super::server::{Expired, Haste, Server, World};
 use super::trace::{Outcome, Trace};
 use super::truth::{Checked, Truth};
 use madang_shards::log::Durability;
@@ -259,10 +259,10 @@ impl Session {
             self.truth.store(message, self.trace.step)?;
         }
         let expired = self.server.as_mut().map(Server::take_expired).unwrap_or_default();
-        for segment in expired {
-            self.trace.note(format_args!("segment {:?} expires", segment));
+        for Expired { at, shown } in expired {
+            self.trace.note(format_args!("segment {at:?} expires"));
             self.counts.expired_segments += 1;
-            self.truth.expire(segment);
+            self.truth.expire(at, &shown);
         }
         Ok(())
     }

@@ -106,10 +106,12 @@ impl Chain {
         self.nodes.values().filter_map(|node| node.entry.as_ref().map(|(link, entry)| (*link, entry)))
     }
 
-    /// The first number that is still stored, when that is known: what is below has expired.
+    /// The first number that is still stored, when that is known: what is below has expired. Entries
+    /// may be there that are older than one that has: in another directory, which keeps its newest
+    /// segment.
     pub fn oldest(&self) -> Option<Seq> {
         let is_edge = |node: &Node| node.tower.first().is_none_or(|link| link.first <= self.floor);
-        self.nodes.iter().find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
+        self.nodes.range(self.floor.next()..).find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
     }
 
     /// The link that should have led to `seq`.

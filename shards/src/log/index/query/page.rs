@@ -187,6 +187,8 @@ impl PageQuery {
             }
             self.expired = Some((first, below));
             self.oldest = oldest;
+            // Older ones than have expired may be there, in another directory.
+            pieces.retain(|piece| piece.first >= from);
         }
         Ok(pieces)
     }

@@ -90,6 +90,8 @@ pub fn export(
 #[derive(Debug, Default)]
 struct History {
     last: Option<Seq>,
+    /// The directories that had messages of it, a bit for each number modulo 64.
+    seen: u64,
     losses: Option<Box<Losses>>,
 }
 
@@ -127,6 +129,8 @@ fn export_segment(
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
 ) -> Result<(), ExportError> {
     let mut places = Vec::with_capacity(FOUND_TOGETHER);
+    let directory = 1_u64 << (plan.shard.index() % 64);
+    let begins_late = plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
     let given = with_segment(files, plan, segment, buffer, READS_OF_A_RUNNING_LOG, |contents| {
         if !plan.is_void(segment) && !contents.is_empty() {
             export.faults.extend(contents.faults(files, plan, segment));
@@ -140,8 +144,11 @@ fn export_segment(
                 if room.last.is_none_or(|last| last.next() != seq) {
                     let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
                     let fault = |kind| Fault::new(files, at, kind);
-                    give_gap(room, message, sink, &mut |kind| export.faults.push(fault(kind)))?;
+                    let may_have_expired = begins_late && room.seen & directory == 0;
+                    let mut report = |kind| export.faults.push(fault(kind));
+                    give_gap(room, message, may_have_expired, sink, &mut report)?;
                 }
+                room.seen |= directory;
                 room.last = room.last.max(Some(seq));
                 export.records += 1;
                 sink(Exported::Message(message))?;
@@ -156,10 +163,12 @@ fn export_segment(
     }
 }
 
-/// What lies between a room's last message and one that does not follow it.
+/// What lies between a room's last message and one that does not follow it. It may have expired when
+/// the message is the room's first in a directory whose first segments are gone.
 fn give_gap(
     room: &mut History,
     message: &StoredMessage,
+    may_have_expired: bool,
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
     report: &mut dyn FnMut(FaultKind),
 ) -> io::Result<()> {
@@ -173,7 +182,7 @@ fn give_gap(
         sink(Exported::Lost { room: name, gap })?;
     }
     // Whether a room may begin late is for `verify` to say.
-    if room.last.is_some() {
+    if room.last.is_some() && !may_have_expired {
         for Gap { first, last } in room.unknown(gap) {
             report(FaultKind::Lost { room: name.to_owned(), first, last });
         }

@@ -342,3 +342,54 @@ fn the_index_of_a_segment_that_its_seal_fills_to_the_last_byte_is_made_again() {
         assert!(read_table(&files, shard, *segment).expect("read").is_some(), "segment {segment}");
     }
 }
+
+/// A segment that was left behind after a failed write is read at every start until a snapshot covers
+/// it, and its index made again, while that of the one before it may be lost (simulator).
+#[test]
+fn what_a_lost_index_holds_does_not_pass_for_lost_when_a_start_makes_the_next_one_again() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    let directory = data.path().join(directory_name(ShardId(0)));
+    let snapshot_path = directory.join(crate::log::SNAPSHOT_FILE_NAME);
+    let [.., covered, target, last] = segments[..] else { panic!("{} segments", segments.len()) };
+    // A snapshot of all but the last two.
+    for segment in [target, last] {
+        let path = files.path(ShardId(0), segment);
+        fs::rename(&path, path.with_extension("aside")).expect("put aside");
+    }
+    open_log(&files, 1).expect("a log");
+    let short = fs::read(&snapshot_path).expect("a snapshot");
+    for segment in [target, last] {
+        let path = files.path(ShardId(0), segment);
+        fs::rename(path.with_extension("aside"), &path).expect("put back");
+    }
+    open_log(&files, 1).expect("a log");
+    let (tails, before) = (snapshot(&files), fs::read(directory.join(index_file_name(target))));
+    fs::write(&snapshot_path, short).expect("the earlier snapshot");
+    for segment in [covered, target] {
+        fs::remove_file(directory.join(index_file_name(segment))).expect("a loss");
+    }
+    open_log(&files, 1).expect("a log");
+    assert_eq!(fs::read(directory.join(index_file_name(target))).ok(), before.ok());
+    assert_eq!(snapshot(&files), tails);
+    let all = page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 });
+    assert_eq!(all, (1..=500).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_index_made_again_behind_what_expired_is_found_by_the_links_to_it() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
+    let table = read_table(&files, ShardId(0), segments[2]).expect("read").expect("an index");
+    let first = table.tails().flatten().find(|(name, _)| name.as_str() == "r2").expect("r2").1.last.first;
+    files.remove_finished(ShardId(0), segments[1]).expect("it expires");
+    let directory = data.path().join(directory_name(ShardId(0)));
+    fs::remove_file(directory.join(index_file_name(segments[2]))).expect("a loss");
+    rebuild_index(&files, ShardId(0), segments[2]).expect("an index");
+    let left = page(data.path(), &tails, "r2", Page::After { seq: Seq(first.0 - 1), count: 500 });
+    assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
+}
