@@ -123,7 +123,7 @@ fn shards(processors: &[usize], round_trips: u64, spin: Option<Duration>) -> Vec
     let mut names = (0..).map(|n| RoomName::parse(&format!("nowhere{n}")).unwrap());
     let room = names.find(|name| name.key().home(2) == ShardId(1)).unwrap();
     let surface = move || Asker { room: room.clone(), round_trips, found: found.clone() };
-    let running = start(&options, listeners, opened, stops, Box::new(drop), surface).unwrap();
+    let running = start(&options, listeners, opened, stops, Box::new(drop), None, surface).unwrap();
     // The kernel spreads connections: one that came to the other shard is not the one.
     let mut connection = loop {
         let mut connection = TcpStream::connect(address).unwrap();

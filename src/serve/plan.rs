@@ -5,7 +5,9 @@ use super::checks::{
     DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
     TlsFilesError, io_uring, locked_memory, open_files, port, processors, tls_files,
 };
+use super::engine::GRACE;
 use crate::config::{Config, ShardCount};
+use crate::handover::{self, TakeError, Taken};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
 
@@ -24,6 +26,8 @@ pub struct Plan {
     pub passed: Passed,
     /// Who we are to those who speak TLS, where anyone can.
     pub identity: Option<TlsIdentity>,
+    /// What the server before this one has handed over.
+    pub taken: Option<Taken>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -52,13 +56,17 @@ pub enum PlanError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
+    /// The running server hands nothing over.
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
 }
 
-/// Checks everything and takes the data directory.
+/// Checks everything and takes the data directory; or takes it over, with all that the server which has it
+/// now has besides. That comes last: people wait from then on.
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
+pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
     let passed = activation::passed()?;
     let memory = locked_memory::raise();
     let files = open_files::raise();
@@ -71,12 +79,34 @@ pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
     memory.permit(shards)?;
     let connections_max = files.connections(shards)?;
     let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
+    if takes_over {
+        let taken = handover::take(data, GRACE)?;
+        return Ok(Plan {
+            config,
+            data: DataDirectory::taken_over(data, taken.lock.try_clone().map_err(TakeError::Broken)?),
+            shards,
+            processors: processors.list,
+            passed,
+            identity,
+            taken: Some(taken),
+            connections_max,
+        });
+    }
     if passed.count() == 0 {
         port::probe(config.listen.line.0)?;
         config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
     }
     let data = DataDirectory::take(data)?;
-    Ok(Plan { config, data, shards, processors: processors.list, passed, identity, connections_max })
+    Ok(Plan {
+        config,
+        data,
+        shards,
+        processors: processors.list,
+        passed,
+        identity,
+        taken: None,
+        connections_max,
+    })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the

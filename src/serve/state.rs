@@ -1,8 +1,11 @@
 //! What the threads beside the shards know of the server as a whole.
 
+use super::checks::DataDirectory;
+use crate::handover::Launch;
 use madang_shards::runtime::{Entrance, Remote, ShardHealth};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,6 +21,9 @@ pub struct ServerState {
     entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
+    lock: Option<OwnedFd>,
+    has_passed: [AtomicBool; 2],
+    launch: Option<Launch>,
 }
 
 /// Whether people can come in.
@@ -33,9 +39,9 @@ pub enum Readiness {
 
 impl ServerState {
     /// A server that begins to start.
-    pub fn new(data: &Path, durability: String, connections_max: u64) -> Arc<ServerState> {
+    pub fn new(data: &DataDirectory, durability: String, connections_max: u64) -> Arc<ServerState> {
         Arc::new(ServerState {
-            data: data.to_owned(),
+            data: data.path().to_owned(),
             durability,
             connections_max,
             started: Instant::now(),
@@ -44,7 +50,31 @@ impl ServerState {
             entrances: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
+            lock: data.lock(),
+            has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
+            launch: Launch::of_this_process(),
         })
+    }
+
+    /// The lock of the data directory.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn set_passed(&self, has_passed: (bool, bool)) {
+        self.has_passed[0].store(has_passed.0, Ordering::Relaxed);
+        self.has_passed[1].store(has_passed.1, Ordering::Relaxed);
+    }
+
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn has_passed(&self) -> (bool, bool) {
+        (self.has_passed[0].load(Ordering::Relaxed), self.has_passed[1].load(Ordering::Relaxed))
+    }
+
+    /// How another process is started like this one.
+    pub fn launch(&self) -> Option<&Launch> {
+        self.launch.as_ref()
     }
 
     /// The log is open, after so long.

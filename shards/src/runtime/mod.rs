@@ -7,6 +7,7 @@
 
 mod bell;
 mod clock;
+mod handover;
 mod indexer;
 mod lifecycle;
 mod listener;
@@ -23,6 +24,7 @@ mod turn;
 mod wait;
 mod writer;
 
+pub use handover::{Adopting, Adoption, Frozen, HandOver, Held, Part};
 pub use lifecycle::Stop;
 pub use listener::{AdoptError, BindError, Entrance, Listeners};
 pub use operate::{

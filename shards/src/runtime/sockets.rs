@@ -12,7 +12,7 @@ use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::process::{Resource, getrlimit};
@@ -82,6 +82,11 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// A connection that another process has handed over.
+    pub fn carried(descriptor: OwnedFd) -> Arrival {
+        Arrival { descriptor, address: None, tls: None }
+    }
+
     /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.
     pub fn refuse(self, words: &[u8]) {
         if self.tls.is_none() {
@@ -115,6 +120,18 @@ pub struct Socket {
     pub has_hung_up: bool,
     /// There is a TLS session for it.
     has_tls: bool,
+}
+
+/// The sockets of a shard that stands still, and stays their owner.
+#[derive(Debug, Default)]
+pub struct HeldSockets(Vec<Option<Socket>>);
+
+impl HeldSockets {
+    /// The descriptor of a connection.
+    pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
+        let socket = self.0.get(id.index as usize)?.as_ref()?;
+        (socket.generation == id.generation).then(|| socket.descriptor.as_fd())
+    }
 }
 
 /// All sockets of a shard.
@@ -401,6 +418,24 @@ impl Sockets {
             Err(Errno::INTR) => taken(0),
             Err(_) => Written::Broken,
         }
+    }
+
+    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
+    /// are here, and stay.
+    pub fn is_carriable(&self, id: ConnectionId) -> bool {
+        let socket = self.table.get(id.index as usize).and_then(Option::as_ref);
+        socket.is_some_and(|socket| socket.generation == id.generation && !socket.has_tls)
+    }
+
+    /// Gives all away, connections and listeners; they stay in the set. Until they are back, this is not
+    /// to be asked anything.
+    pub fn give_away(&mut self) -> (HeldSockets, Vec<Listener>) {
+        (HeldSockets(std::mem::take(&mut self.table)), std::mem::take(&mut self.listeners))
+    }
+
+    /// They are back. What became ready meanwhile is reported.
+    pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) {
+        (self.table, self.listeners) = (held.0, listeners);
     }
 
     /// Takes a socket out of the set.

@@ -102,6 +102,8 @@ kinds! {
         Kicked = "kicked",
         /// The server stops.
         GoingDown = "going_down",
+        /// It could not be handed to the next server.
+        NotCarried = "not_carried",
         /// The peer is gone.
         Lost = "lost",
     }
@@ -136,6 +138,7 @@ impl From<&CloseReason> for CloseKind {
             CloseReason::TooManyFromAddress { .. } => CloseKind::TooManyFromAddress,
             CloseReason::Kicked { .. } => CloseKind::Kicked,
             CloseReason::GoingDown => CloseKind::GoingDown,
+            CloseReason::NotCarried => CloseKind::NotCarried,
             CloseReason::Lost => CloseKind::Lost,
         }
     }

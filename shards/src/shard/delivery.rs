@@ -178,7 +178,7 @@ impl<S: Surface> Shard<S> {
         self.route_requests();
     }
 
-    fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
+    pub(super) fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_in = |s: &crate::connection::Subscription| self.rooms.room_of(s).name.key() == room.key();
         if connection.core.subscriptions.iter().any(is_in) {

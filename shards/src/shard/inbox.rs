@@ -57,6 +57,7 @@ impl<S: Surface> Shard<S> {
                 && !connection.is_parked
                 && connection.core.closing.is_none()
                 && !self.is_draining
+                && !self.is_still
         })
     }
 
@@ -85,7 +86,7 @@ impl<S: Surface> Shard<S> {
     /// Goes on with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.closing.is_some() {
+        if connection.core.closing.is_some() || self.is_still {
             return;
         }
         #[cfg(test)]

@@ -6,12 +6,14 @@
 //! with a virtual world. **Invariant:** nothing here waits, and nothing here asks a clock.
 
 mod archive;
+mod carry;
 mod closing;
 mod connections;
 mod counters;
 mod delivery;
 mod held;
 mod homes;
+mod image;
 mod inbox;
 mod inspect;
 mod operator;
@@ -23,8 +25,10 @@ mod writes;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
+pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
+pub use image::{ConnectionImage, Portion, ShardImage, read_carried, share_out, write_carried};
 pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
@@ -107,6 +111,8 @@ pub struct Shard<S: Surface> {
     outboxes: Outboxes,
     is_draining: bool,
     is_burst_over: bool,
+    /// Nothing is read: connections stay as they are until this process or another goes on with them.
+    is_still: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -152,6 +158,7 @@ impl<S: Surface> Shard<S> {
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
             is_burst_over: false,
+            is_still: false,
             counters: Counters::default(),
             settings,
         }

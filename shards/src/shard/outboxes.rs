@@ -124,6 +124,7 @@ impl<S: Surface> Shard<S> {
         match event {
             Event::Reply { to, reply } => self.deliver_reply(to, reply),
             Event::Room { room, event } => self.deliver_to_room(room, event),
+            Event::Carried { to, user, room, head } => self.carried_into(to, user, &room, head),
         }
     }
 

@@ -56,6 +56,14 @@ pub struct SessionId {
     pub connection: ConnectionId,
 }
 
+impl SessionId {
+    /// No session: what stands for a connection that was lost before this process began.
+    pub const NOBODY: SessionId = SessionId {
+        shard: ShardId(u16::MAX),
+        connection: ConnectionId { index: u32::MAX, generation: u32::MAX },
+    };
+}
+
 /// Which grant of a name it is: of two sessions that go by one name, the one with the later grant is
 /// the one that has it. Numbers rise within a life of the server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]

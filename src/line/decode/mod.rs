@@ -1,5 +1,6 @@
 //! From bytes to lines, however the network cut them up.
 
+mod image;
 pub(crate) mod telnet;
 #[cfg(test)]
 mod tests;

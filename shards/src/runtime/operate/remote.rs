@@ -99,7 +99,7 @@ impl Remote {
 
     /// Whether the server drains.
     pub fn is_draining(&self) -> bool {
-        self.lifecycle.phase() != Phase::Running
+        self.lifecycle.phase() >= Phase::Draining
     }
 
     /// What the threads beside the shards have done.

@@ -40,7 +40,8 @@ impl Inlet {
 impl<S: Surface> Turning<S> {
     /// Whether more could be taken in at once.
     pub(super) fn has_input(&self) -> bool {
-        (!self.inlet.readable.is_empty() || self.port.has_mail()) && self.shard.accepts_input()
+        let has_readable = !self.inlet.readable.is_empty() && self.stage.takes_input();
+        (has_readable || self.port.has_mail()) && self.shard.accepts_input()
             || self.inlet.has_waiting_connections
     }
 
@@ -49,7 +50,7 @@ impl<S: Surface> Turning<S> {
         self.sockets.take_ready(&mut self.inlet.ready).map_err(TurnError::Sockets)?;
         for readiness in self.inlet.ready.drain(..) {
             match readiness {
-                Readiness::Accept => self.inlet.has_waiting_connections = true,
+                Readiness::Accept => self.inlet.has_waiting_connections = self.stage.takes_input(),
                 Readiness::Read(id) => self.inlet.readable.push_back(id),
                 Readiness::Write(id) => self.shard.writable(id),
             }
@@ -63,7 +64,8 @@ impl<S: Surface> Turning<S> {
                 self.inlet.readable.push_back(id);
             }
         }
-        for _ in 0..self.inlet.readable.len().min(READS_PER_TURN) {
+        let is_reading = self.stage.takes_input();
+        for _ in 0..if is_reading { self.inlet.readable.len().min(READS_PER_TURN) } else { 0 } {
             if !self.shard.accepts_input() {
                 break;
             }

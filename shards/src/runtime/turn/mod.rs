@@ -1,6 +1,7 @@
 //! A shard's turn: take what is there, decide, hand on, write each connection once, wait.
 
 mod commits;
+mod freeze;
 mod input;
 mod lookups;
 mod output;
@@ -65,6 +66,9 @@ impl<S: Surface> Turning<S> {
             self.flush_sockets();
             if self.is_finished() {
                 return self.finish().await;
+            }
+            if self.is_to_freeze() {
+                self.freeze().await;
             }
             self.rest().await?;
         }

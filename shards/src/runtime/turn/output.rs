@@ -29,6 +29,16 @@ impl Outlet {
         self.lingering.len()
     }
 
+    /// Gives away what lingers.
+    pub fn give_away(&mut self) -> Vec<(OwnedFd, u8)> {
+        std::mem::take(&mut self.lingering)
+    }
+
+    /// From now on these linger, too.
+    pub fn take_over(&mut self, lingering: Vec<(OwnedFd, u8)>) {
+        self.lingering.extend(lingering);
+    }
+
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
     pub fn tick(&mut self, buffer: &mut [u8]) {
         self.lingering.retain_mut(|(descriptor, seconds_left)| {
