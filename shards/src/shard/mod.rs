@@ -110,9 +110,9 @@ pub struct Shard<S: Surface> {
     spare_outboxes: Spares,
     outboxes: Outboxes,
     is_draining: bool,
+    is_burst_over: bool,
     /// Nothing is read: connections stay as they are until this process or another goes on with them.
     is_still: bool,
-    is_burst_over: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -157,8 +157,8 @@ impl<S: Surface> Shard<S> {
             spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
-            is_still: false,
             is_burst_over: false,
+            is_still: false,
             counters: Counters::default(),
             settings,
         }

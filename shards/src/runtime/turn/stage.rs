@@ -61,9 +61,9 @@ impl<S: Surface> Turning<S> {
         // While the shard stands still, no time passes for those who are here.
         if self.stage.phase != Phase::Still {
             self.shard.tick();
-        }
-        if self.shard.is_burst_over() {
-            memory::give_back();
+            if self.shard.is_burst_over() {
+                memory::give_back();
+            }
         }
         let lingering = self.outlet.lingering_count();
         self.monitor.tick(&mut self.shard, &self.port, &self.sockets, status, lingering);
