@@ -61,9 +61,9 @@ impl<T> Room<T> {
 
     /// Adds what is wrong with the numbers. A room may begin late only when old segments are gone,
     /// and may lack what a repair recorded as lost. `late` are the directories whose first segments are
-    /// gone: when the room came to one of them from another, which keeps its last segment however
-    /// old, what it lacks before its first number there has expired. Nothing else has: a hole behind
-    /// that, or where a directory has its first segments, is a loss.
+    /// gone. With other numbers of shards a room goes from directory to directory, and each keeps its
+    /// newest segment however old: a hole has expired if a late directory has nothing of the room
+    /// before it. It has not where all of those still have older messages, nor where none begins late.
     pub fn check(&mut self, files: &dyn Files, late: &HashSet<ShardId>, faults: &mut Vec<Fault>) {
         self.runs.sort_unstable_by_key(|run| (run.first, run.last));
         let begins_late = !late.is_empty() && self.vouched == Seq::ZERO;
@@ -74,7 +74,7 @@ impl<T> Room<T> {
             let mut add = |kind| faults.push(Fault::new(files, run.at, kind));
             match last {
                 Some(last) if run.first <= last => add(FaultKind::Repeated { room: room(), seq: run.first }),
-                Some(_) if late.contains(&run.at.shard) && !seen.contains(&run.at.shard) => {}
+                Some(_) if late.iter().any(|shard| !seen.contains(shard)) => {}
                 Some(last) => {
                     for Gap { first, last } in Gap::between(last, run.first).unknown(&mut self.lost) {
                         add(FaultKind::Lost { room: room(), first, last });
@@ -202,13 +202,15 @@ mod tests {
         assert_eq!(lost(&[(1, 7, 9)], None), []);
         assert_eq!(lost(&[(0, 1, 4), (1, 7, 9)], None), []);
         assert_eq!(lost(&[(0, 1, 4), (1, 7, 9)], Some((0, 4))), []);
+        // It went there and came back.
+        assert_eq!(lost(&[(0, 1, 1), (0, 150, 151)], None), []);
     }
 
     #[test]
     fn what_no_segment_took_along_is_lost() {
         // In the middle of a directory, however late it begins.
         assert_eq!(lost(&[(0, 1, 4), (1, 7, 9), (1, 12, 12)], None), [(10, 11)]);
-        // Before a directory that has its first segments.
+        // Where the directory that begins late still has older ones.
         assert_eq!(lost(&[(1, 1, 4), (0, 7, 9)], None), [(5, 6)]);
         // Behind what the directory's own snapshot tells of: only older segments expire.
         assert_eq!(lost(&[(1, 1, 4), (1, 7, 9)], Some((1, 4))), [(5, 6)]);

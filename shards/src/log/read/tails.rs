@@ -84,7 +84,8 @@ pub fn index_scanned(
 }
 
 /// Makes the index of one segment again while shards append to others, and before it those of
-/// earlier segments that have none, if its entries link to theirs.
+/// earlier segments that have none, if its entries link to theirs. Nothing is made for a segment that is
+/// gone: who asks again sees that it has expired.
 ///
 /// # Errors
 /// [`IndexError`] when that cannot be done.
@@ -93,10 +94,13 @@ pub fn rebuild_index(
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<(), IndexError> {
-    if read_table(files, shard, segment)?.is_none() {
-        rebuild(files, shard, segment, &Tails::default(), Earlier::MayLack)?;
+    if read_table(files, shard, segment)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    match rebuild(files, shard, segment, &Tails::default(), Earlier::MayLack) {
+        Err(IndexError::Files(error)) if error.is_gone() => Ok(()),
+        made => made.map(|_| ()),
+    }
 }
 
 /// Whether segments before one whose index is made may lack theirs.

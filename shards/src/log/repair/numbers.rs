@@ -63,8 +63,8 @@ impl Numbers {
     }
 
     /// What is lost and not recorded yet. A room may begin late only when old segments are gone.
-    /// `late` are the directories where that is so: a room may also lack what it had there before the
-    /// first number that it has, while another directory keeps older ones.
+    /// `late` are the directories where that is so: a hole has expired if one of them has nothing of the
+    /// room before it, as `verify` sees it.
     pub fn lost(&mut self, late: &HashSet<ShardId>) -> Vec<LostMessages> {
         let frames = self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN;
         self.rooms.iter_mut().flat_map(|room| room.lost_messages(late, frames)).collect()
@@ -127,7 +127,9 @@ impl RoomNumbers {
             found.extend(parts.map(|gap| LostMessages { room: name.clone(), gap, shard }));
         };
         let firsts = &self.firsts;
-        let has_expired = |run: &Run| late.contains(&run.shard) && firsts.contains(&(run.shard, run.first));
+        let has_older =
+            |shard: &ShardId, run: &Run| firsts.iter().any(|(of, first)| of == shard && *first < run.first);
+        let has_expired = |run: &Run| late.iter().any(|shard| !has_older(shard, run));
         let mut last = if late.is_empty() { Some(Seq::ZERO) } else { None };
         for run in &self.runs {
             if let Some(last) = last.filter(|_| !has_expired(run)) {

@@ -76,8 +76,10 @@ pub fn export(
     }
     let mut buffer = AlignedVec::new();
     let mut export = Export::default();
-    for (plan, segment) in reading_order(files, &plans, selection, &mut buffer, progress)? {
-        export_segment(files, plan, segment, &mut buffer, &mut rooms, &mut export, sink)?;
+    let begins_late = |plan: &&Plan| plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
+    let late = plans.iter().filter(begins_late).fold(0, |late, plan| late | bit_of(plan));
+    for at in reading_order(files, &plans, selection, &mut buffer, progress)? {
+        export_segment(files, at, late, &mut buffer, &mut rooms, &mut export, sink)?;
         progress(buffer.len() as u64);
     }
     for room in rooms.into_states() {
@@ -116,21 +118,25 @@ impl History {
     }
 }
 
+/// A directory's bit: its number modulo 64.
+fn bit_of(plan: &Plan) -> u64 {
+    1 << (plan.shard.index() % 64)
+}
+
 /// The rooms of so many messages are looked up in one go.
 const FOUND_TOGETHER: usize = 64;
 
 fn export_segment(
     files: &dyn Files,
-    plan: &Plan,
-    segment: SegmentNumber,
+    (plan, segment): (&Plan, SegmentNumber),
+    late: u64,
     buffer: &mut AlignedVec,
     rooms: &mut RoomTable<History>,
     export: &mut Export,
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
 ) -> Result<(), ExportError> {
     let mut places = Vec::with_capacity(FOUND_TOGETHER);
-    let directory = 1_u64 << (plan.shard.index() % 64);
-    let begins_late = plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
+    let directory = bit_of(plan);
     let given = with_segment(files, plan, segment, buffer, READS_OF_A_RUNNING_LOG, |contents| {
         if !plan.is_void(segment) && !contents.is_empty() {
             export.faults.extend(contents.faults(files, plan, segment));
@@ -144,7 +150,7 @@ fn export_segment(
                 if room.last.is_none_or(|last| last.next() != seq) {
                     let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
                     let fault = |kind| Fault::new(files, at, kind);
-                    let may_have_expired = begins_late && room.seen & directory == 0;
+                    let may_have_expired = late & !room.seen != 0;
                     let mut report = |kind| export.faults.push(fault(kind));
                     give_gap(room, message, may_have_expired, sink, &mut report)?;
                 }
@@ -164,7 +170,7 @@ fn export_segment(
 }
 
 /// What lies between a room's last message and one that does not follow it. It may have expired when
-/// the message is the room's first in a directory whose first segments are gone.
+/// a directory whose first segments are gone has nothing of the room before it.
 fn give_gap(
     room: &mut History,
     message: &StoredMessage,

@@ -387,6 +387,7 @@ fn an_index_made_again_behind_what_expired_is_found_by_the_links_to_it() {
     let table = read_table(&files, ShardId(0), segments[2]).expect("read").expect("an index");
     let first = table.tails().flatten().find(|(name, _)| name.as_str() == "r2").expect("r2").1.last.first;
     files.remove_finished(ShardId(0), segments[1]).expect("it expires");
+    rebuild_index(&files, ShardId(0), segments[1]).expect("nothing to make");
     let directory = data.path().join(directory_name(ShardId(0)));
     fs::remove_file(directory.join(index_file_name(segments[2]))).expect("a loss");
     rebuild_index(&files, ShardId(0), segments[2]).expect("an index");
