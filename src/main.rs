@@ -5,6 +5,7 @@ mod config;
 mod control;
 #[cfg(test)]
 mod corpora;
+mod handover;
 mod line;
 mod log_command;
 mod serve;

@@ -91,7 +91,7 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "listen = 3",
-            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line)\n",
+            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls)\n",
         ),
         (
             "[limit]\nburst = 3",

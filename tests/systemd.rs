@@ -208,3 +208,44 @@ fn without_systemd_nothing_is_missed() {
     let server = Server::start(1, &[]);
     assert!(!server.words().contains("systemd"), "{}", server.words());
 }
+
+#[test]
+fn an_upgrade_names_the_next_main_process_before_this_one_ends() {
+    let mut manager = Manager::new();
+    let (listener, address) = listener();
+    let second = listener.try_clone().expect("a second handle");
+    let mut service = activate_watched(&manager, [listener, second]);
+    manager.expect("READY=1");
+    let mut alice = Client::login(address, "alice");
+    let output = madang()
+        .args(["upgrade", "--data"])
+        .arg(manager.directory.path().join("data"))
+        .output()
+        .expect("run madang upgrade");
+    assert!(output.status.success(), "{output:?}; it said:\n{}", words_of(manager.directory.path()));
+    let message = manager.expect("MAINPID=");
+    let next = message.lines().find_map(|line| line.strip_prefix("MAINPID=")).expect("a process");
+    let next = Pid::from_raw(next.parse().expect("a number")).expect("a process");
+    manager.expect("BARRIER=1");
+    manager.expect("READY=1");
+    service.expect_success();
+    // The watchdog was set for the process before, and is fed by the one that is.
+    manager.expect("WATCHDOG=1");
+    alice.send("still here");
+    alice.expect_next("alice: still here");
+    Client::login(address, "bob");
+    kill_process(next, Signal::TERM).expect("send a signal");
+    manager.expect("STOPPING=1");
+    alice.expect("* server is going down");
+}
+
+/// As [`activate`], with a watchdog.
+fn activate_watched(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
+    let [third, fourth] = sockets.map(OwnedFd::from);
+    let mut shell = manager.command("sh");
+    let script = "exec 3<&0 4<&1 </dev/null >/dev/null; \
+        LISTEN_PID=$$ LISTEN_FDS=2 WATCHDOG_PID=$$ WATCHDOG_USEC=20000000 exec \"$@\"";
+    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]);
+    shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
+    manager.serve(&mut shell, &["--listen", "127.0.0.1:1"])
+}

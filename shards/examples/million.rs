@@ -121,7 +121,7 @@ impl Measured {
         self.shard.take_dirty(&mut self.dirty);
         for id in self.dirty.drain(..) {
             let bytes = self.shard.outbox(id).map_or(0, <[u8]>::len);
-            self.shard.sent(id, bytes);
+            self.shard.sent(id, bytes, 0);
         }
     }
 }

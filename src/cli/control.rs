@@ -13,7 +13,7 @@ const EXIT_NOT_RUNNING: u8 = 3;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Longer than a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 it cannot be done, 3 no server runs there.";
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 it cannot be done, 3 no server runs there.";
 
 /// Show how the running server is: shards, rates, the largest rooms, slow connections, the log
 #[derive(Args, Debug)]
@@ -168,12 +168,12 @@ fn reached(data: &DataOption, command: &Command) -> Result<u64, ExitCode> {
     }
 }
 
-fn unexpected(answer: &Answer) -> ExitCode {
+pub(super) fn unexpected(answer: &Answer) -> ExitCode {
     eprintln!("the server answered something else than was asked ({answer:?}): is it another version?");
     ExitCode::FAILURE
 }
 
-fn fail(error: &ClientError) -> ExitCode {
+pub(super) fn fail(error: &ClientError) -> ExitCode {
     eprintln!("{error}");
     match error {
         ClientError::NotRunning(_) => ExitCode::from(EXIT_NOT_RUNNING),

@@ -8,6 +8,7 @@ mod options;
 mod packaging;
 mod serve;
 mod status_page;
+mod upgrade;
 
 use crate::log_command::{self, LogCommand};
 use clap::{Parser, Subcommand};
@@ -28,6 +29,7 @@ struct CommandLine {
 enum Command {
     Serve(serve::ServeOptions),
     Status(control::StatusCommand),
+    Upgrade(upgrade::UpgradeCommand),
     Drain(control::DrainCommand),
     Kick(control::KickCommand),
     Broadcast(control::BroadcastCommand),
@@ -47,6 +49,7 @@ Examples:
   madang serve --listen 0.0.0.0:8080       let other machines in
   madang serve --set limits.burst=80       set any key of the configuration
   madang status --watch                    how the running server is
+  madang upgrade                           replace the running server, disconnecting nobody
   madang config default > madang.toml      a commented file to start from
   madang config check --config madang.toml
   madang log export --data madang-data --room general
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => serve::run(options),
         Command::Status(command) => control::status(command),
+        Command::Upgrade(command) => upgrade::run(&command),
         Command::Drain(command) => control::drain(command),
         Command::Kick(command) => control::kick(command),
         Command::Broadcast(command) => control::broadcast(command),

@@ -39,6 +39,11 @@ pub struct ServeOptions {
     #[arg(long, value_name = "MODE")]
     durability: Option<String>,
 
+    /// Take over from the server that runs on the same data: its port, its connections, everything.
+    /// Nobody is disconnected. If this one cannot, that one carries on
+    #[arg(long)]
+    takeover: bool,
+
     /// Say more: -v is telemetry.level=debug, -vv is trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -67,5 +72,5 @@ pub fn run(options: ServeOptions) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve::run(loaded, data::to_serve(options.data), level)
+    serve::run(loaded, data::to_serve(options.data), level, options.takeover)
 }

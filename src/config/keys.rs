@@ -2,8 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, Rooms, ShardCount,
-    Shards, Telemetry,
+    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile, Rooms,
+    ShardCount, Shards, Telemetry, Tls,
 };
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
@@ -86,6 +86,7 @@ const fn key_of<S: Setting>(
 /// of events are decided where they are opened.
 pub const RESTART_KEYS: &[&str] = &[
     "shards.count",
+    "shards.spin_us",
     "log.durability",
     "log.segment_bytes",
     "rooms.lobby",
@@ -97,8 +98,22 @@ pub const RESTART_KEYS: &[&str] = &[
 pub static KEYS: &[Key] = &[
     key!(listen.line, "Where `nc` and `telnet` come in. Port 0 lets the kernel choose one."),
     key!(
+        listen.line_tls,
+        "Where those who speak TLS come in (`ncat --ssl`, `openssl s_client`); \"\" is nowhere."
+    ),
+    key!(
+        tls.certificate,
+        "The PEM file of the certificate shown to them, with those that vouch for it; read again on a reload."
+    ),
+    key!(tls.key, "The PEM file of its key, without a passphrase."),
+    key!(
         shards.count,
         "How many shards share the work; \"auto\" is one for each processor the process may use."
+    ),
+    key!(
+        shards.spin_us,
+        "Microseconds a shard with nothing to do looks for work before it sleeps; 0 is none. Shards then hear of \
+         each other sooner, and a processor is busy that had nothing to do."
     ),
     key!(
         log.durability,
@@ -146,8 +161,12 @@ pub static KEYS: &[Key] = &[
 impl Default for Config {
     fn default() -> Self {
         Config {
-            listen: Listen { line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) },
-            shards: Shards { count: ShardCount::Auto },
+            listen: Listen {
+                line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+                line_tls: OptionalAddress(None),
+            },
+            tls: Tls { certificate: OptionalFile(None), key: OptionalFile(None) },
+            shards: Shards { count: ShardCount::Auto, spin_us: Bounded::constant::<0>() },
             log: Log {
                 durability: Durability::Commit,
                 segment_bytes: Bounded::constant::<67_108_864>(),

@@ -21,7 +21,7 @@ pub use keys::{KEYS, Key};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
 pub use listen::{ListenAddress, OptionalAddress};
 pub use print::{default_file, effective};
-pub use values::{Format, Level, ShardCount};
+pub use values::{Format, Level, OptionalFile, ShardCount};
 
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
@@ -31,6 +31,8 @@ use madang_shards::types::RoomName;
 pub struct Config {
     /// Where people come in.
     pub listen: Listen,
+    /// Who we are to those who speak TLS.
+    pub tls: Tls,
     /// How the work is divided.
     pub shards: Shards,
     /// How messages reach the disk.
@@ -48,6 +50,17 @@ pub struct Config {
 pub struct Listen {
     /// The address of the line protocol (`nc`, `telnet`).
     pub line: ListenAddress,
+    /// The address of the same over TLS.
+    pub line_tls: OptionalAddress,
+}
+
+/// Who we are to those who speak TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate, with those that vouch for it.
+    pub certificate: OptionalFile,
+    /// Its key.
+    pub key: OptionalFile,
 }
 
 /// How the work is divided.
@@ -55,6 +68,8 @@ pub struct Listen {
 pub struct Shards {
     /// How many shards there are.
     pub count: ShardCount,
+    /// How long a shard with nothing to do looks for work before it sleeps, in microseconds.
+    pub spin_us: Bounded<0, 1_000>,
 }
 
 /// How messages reach the disk.

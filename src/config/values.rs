@@ -3,6 +3,7 @@
 use madang_shards::log::{Durability, INTERVAL_MAX, INTERVAL_MIN};
 use madang_shards::types::RoomName;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 
 /// The most shards a server may have.
 pub const SHARDS_MAX: u16 = 1024;
@@ -68,6 +69,34 @@ impl Setting for ShardCount {
             ShardCount::Auto => "\"auto\"".to_owned(),
             ShardCount::Exactly(count) => count.to_string(),
         }
+    }
+}
+
+/// A file, or none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OptionalFile(pub Option<PathBuf>);
+
+impl Setting for OptionalFile {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(OptionalFile(None));
+        }
+        // A service's working directory is not where the file was written.
+        if !text.starts_with('/') || text.contains(char::is_control) {
+            return Err("not the whole path of a file".to_owned());
+        }
+        Ok(OptionalFile(Some(text.into())))
+    }
+
+    fn allowed() -> String {
+        "the whole path of a file, or \"\"".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        let path = self.0.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default();
+        toml::Value::String(path.into_owned()).to_string()
     }
 }
 

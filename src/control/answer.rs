@@ -35,6 +35,7 @@ fn carry_out(command: Command, state: &ServerState, stop: &flume::Sender<Stop>) 
             let _ = stop.try_send(Stop::Asked);
             Ok(Answer::Draining)
         }
+        Command::Upgrade | Command::Takeover { .. } => Err("that takes a connection of its own".to_owned()),
         Command::Kick { name, reason } => {
             let remote = shards(state)?;
             let user =

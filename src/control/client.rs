@@ -106,6 +106,27 @@ impl Connection {
         }
     }
 
+    /// Waits for one more answer. `None` when the server has ended.
+    ///
+    /// # Errors
+    /// [`ClientError`], also when the answer is that something could not be done.
+    pub fn await_answer(&mut self, time_max: Duration) -> Result<Option<Answer>, ClientError> {
+        let silent = |source| ClientError::Silent { data: self.data.clone(), source };
+        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(silent)?;
+        let mut answer = Vec::new();
+        match self.stream.by_ref().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer) {
+            Ok(0) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+            Err(source) => return Err(silent(source)),
+            Ok(_) => {}
+        }
+        match serde_json::from_slice(&answer) {
+            Ok(Answer::Error(words)) => Err(ClientError::Refused(words)),
+            Ok(answer) => Ok(Some(answer)),
+            Err(source) => Err(ClientError::Foreign { data: self.data.clone(), source }),
+        }
+    }
+
     /// Waits until the server has ended. Returns whether it has in time.
     pub fn await_end(mut self, time_max: Duration) -> bool {
         let bounded = self.stream.get_mut().set_read_timeout(Some(time_max));

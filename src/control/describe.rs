@@ -36,7 +36,7 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
         uptime_seconds: state.uptime().as_secs(),
         recovery_seconds: state.recovery().as_secs_f64(),
         data: state.data().display().to_string(),
-        addresses: state.addresses().iter().map(ToString::to_string).collect(),
+        addresses: state.entrances().iter().map(ToString::to_string).collect(),
         durability: state.durability().to_owned(),
         connections_limit: state.connections_max(),
         shards,

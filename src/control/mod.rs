@@ -12,7 +12,7 @@ mod table;
 
 pub use client::{ClientError, Connection};
 pub use protocol::{Answer, Command, ShardLine, Status};
-pub use server::start;
+pub use server::{ControlSocket, start};
 pub use table::table;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,13 @@ pub enum Command {
     },
     /// Stop accepting, finish, leave.
     Drain,
+    /// Start another process that takes over from this one.
+    Upgrade,
+    /// Hand everything over to the process that asks. What follows is no JSON: see `handover`.
+    Takeover {
+        /// The version of the handover that it understands.
+        version: u32,
+    },
     /// End the connections of a user.
     Kick {
         /// The user.
@@ -35,6 +42,9 @@ pub enum Answer {
     Status(Box<Status>),
     /// It drains, and closes this connection when it ends.
     Draining,
+    /// Another process of this number is started. When it has taken over, this connection is closed; when
+    /// it has not, an error follows.
+    Upgrading(u32),
     /// So many connections were ended, or told.
     Reached(u64),
     /// It cannot be done; a sentence with the remedy.

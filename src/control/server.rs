@@ -1,8 +1,9 @@
 //! The server's end of the control socket, on threads of its own that end with the process.
 
 use super::answer::answer;
-use super::protocol::Answer;
+use super::protocol::{Answer, Command};
 use super::{REQUEST_BYTES_MAX, socket_path};
+use crate::handover;
 use crate::serve::ServerState;
 use madang_shards::runtime::Stop;
 use rustix::fs::Mode;
@@ -12,7 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections served at once; more wait in the listener's backlog.
 const WORKERS: usize = 3;
@@ -22,6 +23,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 const REQUESTS_MAX: usize = 100;
 /// A worker that cannot accept waits so long before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// How long a new process may take to be ready, with all its checks.
+const UPGRADE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether it lives.
+const UPGRADE_LOOK: Duration = Duration::from_millis(20);
 /// Longer than a drain takes: its asker learns of the end by the end of the connection.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
@@ -104,6 +109,14 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
             let words = format!("the command has more than {REQUEST_BYTES_MAX} bytes; shorten it");
             return send(stream, &Answer::Error(words));
         }
+        match serde_json::from_slice(&line) {
+            Ok(Command::Takeover { version }) => {
+                handover::give(stream, version, state, stop);
+                return Ok(());
+            }
+            Ok(Command::Upgrade) => return upgrade(stream, state),
+            _ => {}
+        }
         let answer = answer(&line, state, stop);
         send(stream, &answer)?;
         if matches!(answer, Answer::Draining) {
@@ -114,6 +127,35 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
         }
     }
     Ok(())
+}
+
+/// Starts a process that takes over, and waits until this one ends by that, or the other by a failure.
+fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
+    let Some(launch) = state.launch() else {
+        return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
+    };
+    let mut successor = match handover::spawn_successor(launch) {
+        Ok(successor) => successor,
+        Err(error) => {
+            return send(stream, &Answer::Error(format!("the new process cannot be started: {error}")));
+        }
+    };
+    tracing::info!(process = successor.id(), "a new process is started that shall take over");
+    // Who asked may be gone; the upgrade goes on.
+    let _ = send(stream, &Answer::Upgrading(successor.id()));
+    let started = Instant::now();
+    loop {
+        if let Some(status) = successor.try_wait()? {
+            let words =
+                format!("the new process has ended ({status}), and this one serves on; see its journal");
+            tracing::error!("{words}");
+            return send(stream, &Answer::Error(words));
+        }
+        if started.elapsed() > UPGRADE_TIME_MAX {
+            successor.kill()?;
+        }
+        std::thread::sleep(UPGRADE_LOOK);
+    }
 }
 
 fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {

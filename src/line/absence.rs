@@ -1,6 +1,7 @@
 //! What came while a user was away, or gone for less than the grace time.
 
-use madang_shards::types::{Away, RoomName, Seq, UserName};
+use madang_shards::connection::{CodingError, Decoder, Encoder};
+use madang_shards::types::{Away, RoomName, Seq, Text, UserName};
 use std::fmt;
 
 /// Whispers are counted by sender for this many; those of any others are counted together.
@@ -26,6 +27,48 @@ struct Unseen {
 }
 
 impl Absence {
+    /// Writes it.
+    pub fn write(&self, out: &mut Encoder) {
+        out.option(self.away.as_ref(), |out, away| {
+            out.option(away.text.as_ref(), |out, text| out.text(text.as_str()));
+        });
+        out.option(self.unseen, |out, unseen| {
+            out.number(unseen.after.0);
+            out.option(unseen.until, |out, until| out.number(until.0));
+        });
+        out.list(self.whispers.iter(), |out, (from, count)| {
+            out.text(from.as_str());
+            out.number(u64::from(*count));
+        });
+        out.number(u64::from(self.whispers_of_others));
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it is none.
+    pub fn read_from(from: &mut Decoder<'_>) -> Result<Absence, CodingError> {
+        let text = |from: &mut Decoder<'_>| {
+            Text::sanitise(from.text()?).ok_or(CodingError("what was said on going away is empty"))
+        };
+        let away = from.option(|from| Ok(Away { text: from.option(text)? }))?;
+        let unseen = from.option(|from| {
+            let (after, until) = (Seq(from.number()?), from.option(Decoder::number)?.map(Seq));
+            match until {
+                Some(until) if until < after => Err(CodingError("what is unseen ends before it begins")),
+                until => Ok(Unseen { after, until }),
+            }
+        })?;
+        let whispers = from.list(|from| {
+            let name = UserName::parse(from.text()?).map_err(|_| CodingError("a user's name is none"))?;
+            Ok((name, from.small()?))
+        })?;
+        if whispers.len() > SENDERS_MAX {
+            return Err(CodingError("more senders than are counted"));
+        }
+        Ok(Absence { away, unseen, whispers, whispers_of_others: from.small()? })
+    }
+
     /// Whether the user is away now.
     pub fn is_away(&self) -> bool {
         self.away.is_some()

@@ -8,6 +8,7 @@ mod absence;
 mod answer;
 pub(crate) mod command;
 pub(crate) mod decode;
+mod image;
 mod perform;
 mod session;
 #[cfg(test)]
@@ -110,6 +111,18 @@ impl Surface for LineSurface {
 
     fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
         words::line(&mut core.outbox, core.style, format_args!("* the operator says: {text}"));
+    }
+
+    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+        session.save()
+    }
+
+    fn restore(&self, saved: &[u8]) -> Option<Session> {
+        let restored = Session::restore(saved);
+        if let Err(error) = &restored {
+            tracing::error!(%error, "a connection cannot be gone on with");
+        }
+        restored.ok()
     }
 
     fn server_full(&self) -> &'static [u8] {

@@ -25,7 +25,7 @@ pub struct Session {
     pub(super) absence: Option<Box<Absence>>,
     pub(super) state: State,
     /// The peer will send no more.
-    has_ended: bool,
+    pub(super) has_ended: bool,
 }
 
 /// What comes next.

@@ -10,15 +10,41 @@ use std::io;
 )]
 pub struct ActivationError(#[from] io::Error);
 
+/// The name of sockets for those who speak TLS (`FileDescriptorName=`).
+const TLS_NAME: &str = "line_tls";
+
+/// Listening sockets that stand in for those of the configuration.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// For who comes as they are.
+    pub plain: Vec<OwnedFd>,
+    /// For who speaks TLS.
+    pub tls: Vec<OwnedFd>,
+}
+
+impl Passed {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.plain.len() + self.tls.len()
+    }
+}
+
 /// The sockets that were passed to this process, if any. To be called once, before other
 /// descriptors are opened.
 ///
 /// # Errors
 /// [`ActivationError`] when the variables name what is not there.
-pub fn passed() -> Result<Vec<OwnedFd>, ActivationError> {
+pub fn passed() -> Result<Passed, ActivationError> {
     let descriptors = sd_notify::listen_fds()?;
     // SAFETY: `LISTEN_PID` names this process, so that by the protocol of sd_listen_fds(3) these
     // descriptors were opened for it alone and nothing else in it knows them; `listen_fds` has set
     // a flag on each and fails where one is not open. This is called once, so each has one owner.
-    Ok(descriptors.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) }).collect())
+    let descriptors = descriptors.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut passed = Passed::default();
+    for (descriptor, name) in descriptors.zip(names.split(':').map(Some).chain(std::iter::repeat(None))) {
+        let sockets = if name == Some(TLS_NAME) { &mut passed.tls } else { &mut passed.plain };
+        sockets.push(descriptor);
+    }
+    Ok(passed)
 }

@@ -1,5 +1,6 @@
 //! From a plan to running shards, and back to an exit code.
 
+use super::activation::Passed;
 use super::checks::listen_error;
 use super::invitation::invitation;
 use super::notify;
@@ -8,16 +9,20 @@ use super::reload::Reloader;
 use super::signals;
 use super::state::ServerState;
 use crate::config::{Config, Sources};
-use crate::control;
+use crate::control::{self, ControlSocket};
+use crate::handover::{Successor, TakeError, Taken};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
-use madang_shards::runtime::{self, AdoptError, Listeners, StartError, StartOptions};
+use madang_shards::runtime::{
+    self, AdoptError, Adopting, Adoption, Entrance, Listeners, StartError, StartOptions, Stop, TlsAcceptor,
+};
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
+use rustix::fd::OwnedFd;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,7 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a name and a membership outlive a lost connection.
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 /// Why serving ended otherwise than asked.
 #[derive(thiserror::Error, Debug)]
@@ -48,6 +53,12 @@ pub enum EngineError {
     /// Signals cannot be heard.
     #[error("cannot install signal handlers: {0}")]
     Signals(std::io::Error),
+    /// The running server takes everything back.
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
+    /// What was taken over is not in its place in time; the running server takes it back.
+    #[error("what the running server handed over is not in its place within {} s", .0.as_secs())]
+    NotAdopted(Duration),
     /// A shard ended by itself.
     #[error("{0}")]
     Shard(String),
@@ -71,72 +82,183 @@ impl EngineError {
 /// [`EngineError`] says what stood against it.
 pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(), EngineError> {
     let durability = plan.config.log.durability.to_string();
-    let state = ServerState::new(plan.data.path(), durability, plan.connections_max);
+    let state = ServerState::new(&plan.data, durability, plan.connections_max);
     let (stop, stops) = flume::bounded(4);
     let (reload, reloads) = flume::bounded(1);
-    signals::listen(stop.clone(), reload, &state).map_err(EngineError::Signals)?;
+    signals::listen(stop.clone(), reload.clone(), &state).map_err(EngineError::Signals)?;
     // Before the log is opened: whoever looks meanwhile is told that it is.
-    if let Some(address) = plan.config.telemetry.metrics.0 {
-        let address = metrics::start(address, &state)?;
-        tracing::info!(%address, "metrics");
-    }
-    // The server can do without: those who serve cannot be kept waiting for who looks at them.
-    let control = control::start(plan.data.path(), &state, &stop);
-    if let Err(error) = &control {
-        tracing::warn!("{error}; `madang status`, `drain`, `kick` and `broadcast` do not work");
+    let mut control = None;
+    if plan.taken.is_none() {
+        control = face_the_operator(plan, &state, &stop)?;
     }
     let started = Instant::now();
     let recovering = notify::recovering();
     let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
-    let is_activated = !plan.passed.is_empty();
-    let listeners = listeners(plan)?;
-    let addresses = listeners.addresses.clone();
+    let (passed, taken) = passed(plan);
+    let has_passed =
+        taken.as_ref().map_or((passed.count() > 0, !passed.tls.is_empty()), |taken| taken.has_passed);
+    state.set_passed(has_passed);
+    let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
+    let listeners = listeners(plan, passed, acceptor.as_ref())?;
+    let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let running = runtime::start(&options, listeners, opened, stops, notify::notices(), surface)?;
-    state.serves(running.remote.clone(), addresses.clone());
+    let (adoption, link) = taken.map(|handed| (handed.adoption, handed.link)).unzip();
+    let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
+    let mut running =
+        runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
+    state.serves(running.remote.clone(), entrances.clone());
+    if let (Some(link), Some(adopting)) = (&link, running.adopting.take()) {
+        if !adopting.is_done() {
+            return Err(EngineError::NotAdopted(Adopting::TIME_MAX));
+        }
+        link.ready()?;
+        adopting.go();
+        took_over(link, connections);
+        plan.data.name_holder();
+    }
     let reloader = Reloader {
         sources,
-        config: plan.config.clone(),
+        config: reachable(plan.config.clone(), &entrances, link.is_some()),
         level,
         line_bytes_max,
-        is_activated,
+        has_passed,
+        acceptor,
         state: Arc::clone(&state),
         remote: running.remote.clone(),
         shards: plan.shards,
     };
+    let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
+    let is_elsewhere = listen(&reloader.config) != listen(&plan.config);
     reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
-    for address in &addresses {
-        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(*address));
-        tracing::info!(%address, "ready");
+    for entrance in &entrances {
+        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(entrance));
+        tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
-    notify::ready(&status_line(&addresses));
+    notify::ready(&status_line(&entrances));
+    if let Some(link) = link {
+        // What only one process can have is free when the other has ended.
+        link.await_end();
+        control = face_the_operator(plan, &state, &stop)?;
+        if is_elsewhere {
+            // The configuration names another address: as if it had been changed just now.
+            let _ = reload.try_send(());
+        }
+    }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
     tracing::info!("drained");
     Ok(())
 }
 
-/// The sockets that systemd passed, or our own.
-fn listeners(plan: &mut Plan) -> Result<Listeners, EngineError> {
-    let passed = std::mem::take(&mut plan.passed);
-    if !passed.is_empty() {
-        tracing::info!(sockets = passed.len(), "listening where systemd does, and not at listen.line");
-        return Ok(Listeners::adopt(passed, plan.shards)?);
+/// Metrics and the control socket.
+fn face_the_operator(
+    plan: &Plan,
+    state: &Arc<ServerState>,
+    stop: &flume::Sender<Stop>,
+) -> Result<Option<ControlSocket>, EngineError> {
+    if let Some(address) = plan.config.telemetry.metrics.0 {
+        let address = metrics::start(address, state)?;
+        tracing::info!(%address, "metrics");
     }
-    let bound = Listeners::bind(plan.config.listen.line.0, plan.shards);
-    Ok(bound.map_err(|error| listen_error(error.address, error.source))?)
+    // The server can do without: those who serve cannot be kept waiting for who looks at them.
+    let control = control::start(plan.data.path(), state, stop);
+    if let Err(error) = &control {
+        tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
+    }
+    Ok(control.ok())
+}
+
+fn took_over(link: &Successor, connections: usize) {
+    tracing::info!(
+        from = link.process,
+        version = link.version,
+        connections,
+        paused_ms = u64::try_from(link.paused_since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "took over from a running server"
+    );
+}
+
+/// The sockets that were passed, by systemd or by the server before, and what else that has handed over.
+fn passed(plan: &mut Plan) -> (Passed, Option<Handed>) {
+    let passed = std::mem::take(&mut plan.passed);
+    match plan.taken.take() {
+        None => {
+            let sockets = passed.count();
+            if sockets > 0 {
+                tracing::info!(
+                    sockets,
+                    "listening where systemd does, and not at listen.line and listen.line_tls"
+                );
+            }
+            (passed, None)
+        }
+        Some(Taken { listeners, has_passed, adoption, link, .. }) => {
+            (listeners, Some(Handed { has_passed, adoption, link }))
+        }
+    }
+}
+
+/// What a server has handed over besides its sockets.
+struct Handed {
+    has_passed: (bool, bool),
+    adoption: Adoption,
+    link: Successor,
+}
+
+/// The configuration as it holds after a takeover, which goes on with the addresses of before. Port 0 is
+/// any port.
+fn reachable(mut config: Config, entrances: &[Entrance], is_taken_over: bool) -> Config {
+    if !is_taken_over {
+        return config;
+    }
+    let there = |has_tls: bool, wanted: Option<SocketAddr>| {
+        let is_it = |found: &SocketAddr, wanted: SocketAddr| {
+            found.ip() == wanted.ip() && [found.port(), 0].contains(&wanted.port())
+        };
+        let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
+        wanted.filter(|wanted| is_it(&found, *wanted)).or(Some(found))
+    };
+    if let Some(line) = there(false, Some(config.listen.line.0)) {
+        config.listen.line.0 = line;
+    }
+    config.listen.line_tls.0 = there(true, config.listen.line_tls.0);
+    config
+}
+
+/// The sockets that systemd passed, or our own.
+fn listeners(
+    plan: &Plan,
+    passed: Passed,
+    acceptor: Option<&Arc<TlsAcceptor>>,
+) -> Result<Listeners, EngineError> {
+    let (plain, tls) = if passed.count() > 0 {
+        let adopt = |sockets: Vec<OwnedFd>| {
+            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
+        };
+        (adopt(passed.plain)?, adopt(passed.tls)?)
+    } else {
+        let bind = |address| {
+            let bound = Listeners::bind(address, plan.shards);
+            bound.map_err(|error| listen_error(error.address, error.source))
+        };
+        let listen = &plan.config.listen;
+        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
+    };
+    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
+    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
+    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was passed")))
 }
 
 /// What systemd is told of a server that serves.
-pub fn status_line(addresses: &[SocketAddr]) -> String {
-    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    format!("Serving at {}", addresses.join(", "))
+pub fn status_line(entrances: &[Entrance]) -> String {
+    let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", entrances.join(", "))
 }
 
 fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {
@@ -172,8 +294,14 @@ fn start_options(plan: &Plan) -> StartOptions {
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
         retention: retention(&config.log),
-        spin: None,
+        spin: spin(&config.shards),
     }
+}
+
+/// How long a shard looks for work before it sleeps, if it does.
+fn spin(shards: &crate::config::Shards) -> Option<Duration> {
+    let spin_us = shards.spin_us.number();
+    (spin_us > 0).then(|| Duration::from_micros(spin_us))
 }
 
 /// What the configuration asks of all shards.

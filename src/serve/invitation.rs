@@ -1,14 +1,17 @@
 //! The line that tells a newcomer how to come in.
 
-use std::net::SocketAddr;
+use madang_shards::runtime::Entrance;
 
-/// The command that reaches `address`, as it listens.
-pub fn invitation(address: SocketAddr) -> String {
-    let (host, port) = (address.ip(), address.port());
+/// The command that comes in there.
+pub fn invitation(entrance: &Entrance) -> String {
+    let program = if entrance.has_tls { "ncat --ssl" } else { "nc" };
+    let (host, port) = (entrance.address.ip(), entrance.address.port());
     if host.is_unspecified() {
-        return format!("nc localhost {port} (from elsewhere: this machine's name instead of localhost)");
+        return format!(
+            "{program} localhost {port} (from elsewhere: this machine's name instead of localhost)"
+        );
     }
-    format!("nc {host} {port}")
+    format!("{program} {host} {port}")
 }
 
 #[cfg(test)]
@@ -17,9 +20,12 @@ mod tests {
 
     #[test]
     fn an_address_of_every_interface_is_reached_by_a_name() {
-        let line = |address: &str| invitation(address.parse().unwrap());
+        let line =
+            |address: &str| invitation(&Entrance { address: address.parse().unwrap(), has_tls: false });
         assert_eq!(line("127.0.0.1:8080"), "nc 127.0.0.1 8080");
         assert_eq!(line("[::1]:8080"), "nc ::1 8080");
         assert!(line("[::]:8080").starts_with("nc localhost 8080 "));
+        let tls = Entrance { address: "[::1]:8443".parse().unwrap(), has_tls: true };
+        assert_eq!(invitation(&tls), "ncat --ssl ::1 8443");
     }
 }

@@ -4,12 +4,13 @@ mod activation;
 pub mod checks;
 mod engine;
 mod invitation;
-mod notify;
+pub mod notify;
 mod plan;
 mod reload;
 mod signals;
 mod state;
 
+pub use activation::Passed;
 pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;
@@ -21,9 +22,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl) -> ExitCode {
+pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, takes_over: bool) -> ExitCode {
     let Loaded { config, sources, .. } = loaded;
-    match plan::plan(config, &data) {
+    match plan::plan(config, &data, takes_over) {
         Ok(mut plan) => {
             announce(&plan, &data);
             match engine::run(&mut plan, sources, level) {

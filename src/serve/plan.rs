@@ -1,12 +1,14 @@
 //! What will be started: the checks, in an order in which the cheapest and least visible come first.
 
-use super::activation::{self, ActivationError};
+use super::activation::{self, ActivationError, Passed};
 use super::checks::{
     DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
-    io_uring, locked_memory, open_files, port, processors,
+    TlsFilesError, io_uring, locked_memory, open_files, port, processors, tls_files,
 };
+use super::engine::GRACE;
 use crate::config::{Config, ShardCount};
-use rustix::fd::OwnedFd;
+use crate::handover::{self, TakeError, Taken};
+use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
 
 /// A start that nothing known stands against.
@@ -20,8 +22,12 @@ pub struct Plan {
     pub shards: u16,
     /// The processors to put them on, in turn; at least one.
     pub processors: Vec<usize>,
-    /// Listening sockets that systemd has opened; they stand in for `listen.line`.
-    pub passed: Vec<OwnedFd>,
+    /// Listening sockets that systemd has opened; they stand in for `listen.line` and `listen.line_tls`.
+    pub passed: Passed,
+    /// Who we are to those who speak TLS, where anyone can.
+    pub identity: Option<TlsIdentity>,
+    /// What the server before this one has handed over.
+    pub taken: Option<Taken>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -44,16 +50,23 @@ pub enum PlanError {
     /// The address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no certificate that could be shown.
+    #[error(transparent)]
+    TlsFiles(#[from] TlsFilesError),
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
+    /// The running server hands nothing over.
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
 }
 
-/// Checks everything and takes the data directory.
+/// Checks everything and takes the data directory; or takes it over, with all that the server which has it
+/// now has besides. That comes last: people wait from then on.
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
+pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
     let passed = activation::passed()?;
     let memory = locked_memory::raise();
     let files = open_files::raise();
@@ -65,11 +78,35 @@ pub fn plan(config: Config, data: &Path) -> Result<Plan, PlanError> {
     };
     memory.permit(shards)?;
     let connections_max = files.connections(shards)?;
-    if passed.is_empty() {
+    let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
+    if takes_over {
+        let taken = handover::take(data, GRACE)?;
+        return Ok(Plan {
+            config,
+            data: DataDirectory::taken_over(data, taken.lock.try_clone().map_err(TakeError::Broken)?),
+            shards,
+            processors: processors.list,
+            passed,
+            identity,
+            taken: Some(taken),
+            connections_max,
+        });
+    }
+    if passed.count() == 0 {
         port::probe(config.listen.line.0)?;
+        config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
     }
     let data = DataDirectory::take(data)?;
-    Ok(Plan { config, data, shards, processors: processors.list, passed, connections_max })
+    Ok(Plan {
+        config,
+        data,
+        shards,
+        processors: processors.list,
+        passed,
+        identity,
+        taken: None,
+        connections_max,
+    })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the

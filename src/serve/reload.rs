@@ -1,12 +1,12 @@
 //! Reading the configuration again (SIGHUP): what can change changes, or nothing does.
 
-use super::checks::listen_error;
+use super::checks::{listen_error, tls_files};
 use super::state::{Readiness, ServerState};
 use super::{engine, notify};
 use crate::config::{self, Config, KEYS, Key, Sources};
 use crate::line::LineLimit;
 use crate::telemetry::LevelControl;
-use madang_shards::runtime::{Listeners, Remote};
+use madang_shards::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +24,10 @@ pub struct Reloader {
     pub level: LevelControl,
     /// The longest line.
     pub line_bytes_max: LineLimit,
-    /// Whether systemd has passed the sockets, so that `listen.line` is not looked at.
-    pub is_activated: bool,
+    /// Whether systemd has passed sockets, so that `listen` is not looked at, and any for TLS.
+    pub has_passed: (bool, bool),
+    /// Accepts those who speak TLS, once anyone can.
+    pub acceptor: Option<Arc<TlsAcceptor>>,
     /// The server.
     pub state: Arc<ServerState>,
     /// Its shards.
@@ -56,7 +58,7 @@ impl Reloader {
         notify::reloading();
         let outcome = self.try_reload();
         self.state.reloaded(outcome.is_ok());
-        let serving = engine::status_line(&self.state.addresses());
+        let serving = engine::status_line(&self.state.entrances());
         match outcome {
             Ok(()) => notify::ready(&serving),
             Err(mistakes) => {
@@ -75,8 +77,13 @@ impl Reloader {
         let mut new = loaded.config;
         let changed: Vec<&Key> =
             KEYS.iter().filter(|key| (key.show)(&self.config) != (key.show)(&new)).collect();
-        // Before anything changes: an address that cannot be had refuses the whole.
-        let listeners = self.new_listeners(&new).map_err(|error| vec![error])?;
+        // Before anything changes: a certificate or an address that cannot be had refuses the whole.
+        let identity = tls_files::identity(&new, self.has_passed.1);
+        let identity = identity.map_err(|error| vec![error.to_string()])?;
+        let plain = self.new_listeners(Some(self.config.listen.line.0), Some(new.listen.line.0));
+        let plain = plain.map_err(|error| vec![error])?;
+        let tls = self.new_listeners(self.config.listen.line_tls.0, new.listen.line_tls.0);
+        let tls = tls.map_err(|error| vec![error])?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -89,31 +96,47 @@ impl Reloader {
                 tracing::info!("reload: {} = {wanted} (was {old})", key.name);
             }
         }
+        let is_tls_over = self.config.listen.line_tls.0.is_some() && new.listen.line_tls.0.is_none();
         self.config = new;
-        self.apply(listeners);
+        self.apply();
+        if let Some(identity) = identity {
+            self.show(identity);
+        }
+        if let Some(listeners) = plain {
+            self.listen(Some(listeners), false);
+        }
+        if let (Some(listeners), Some(acceptor)) = (tls, &self.acceptor) {
+            self.listen(Some(listeners.with_tls(acceptor)), true);
+        } else if is_tls_over {
+            self.listen(None, true);
+        }
         tracing::info!(changes = changed.len(), "reloaded");
         Ok(())
     }
 
     fn needs_restart(&self, key: &Key) -> bool {
-        key.needs_restart() || (self.is_activated && key.name == "listen.line")
+        key.needs_restart() || (self.has_passed.0 && key.section() == "listen")
     }
 
     /// Binds the new address, when there is one.
-    fn new_listeners(&self, new: &Config) -> Result<Option<Listeners>, String> {
-        let (old, wanted) = (self.config.listen.line.0, new.listen.line.0);
-        if self.is_activated || old == wanted {
+    fn new_listeners(
+        &self,
+        old: Option<SocketAddr>,
+        wanted: Option<SocketAddr>,
+    ) -> Result<Option<Listeners>, String> {
+        let Some(wanted) = wanted.filter(|wanted| !self.has_passed.0 && old != Some(*wanted)) else {
             return Ok(None);
-        }
+        };
         // Our own sockets hold the port: only beside them can it be had on another interface.
-        let is_own_port = self.state.addresses().iter().any(|address| address.port() == wanted.port());
+        let is_ours = |entrance: &Entrance| entrance.address.port() == wanted.port();
+        let is_own_port = self.state.entrances().iter().any(is_ours);
         let bind = if is_own_port { Listeners::bind_beside } else { Listeners::bind };
         bind(wanted, self.shards)
             .map(Some)
             .map_err(|error| listen_error(error.address, error.source).to_string())
     }
 
-    fn apply(&self, listeners: Option<Listeners>) {
+    fn apply(&self) {
         (self.level)(self.config.telemetry.level);
         self.remote.retain(engine::retention(&self.config.log));
         self.line_bytes_max.set(self.config.limits.line_bytes_max.usize());
@@ -121,14 +144,32 @@ impl Reloader {
         if !self.remote.reconfigure(settings, SHARD_TIME_MAX) {
             tracing::error!("reload: a shard has not taken the new limits within 5 s; see `madang status`");
         }
-        if let Some(listeners) = listeners {
-            let addresses: Vec<SocketAddr> = listeners.addresses.clone();
-            if self.remote.listen(listeners, SHARD_TIME_MAX) {
-                tracing::info!(address = %addresses[0], "listening there from now on");
-            } else {
-                tracing::error!(address = %addresses[0], "not every shard listens there; restart the server");
-            }
-            self.state.listens(addresses);
+    }
+
+    /// Shows this certificate to those who come from now on.
+    fn show(&mut self, identity: TlsIdentity) {
+        match &self.acceptor {
+            Some(acceptor) => acceptor.replace(identity),
+            None => self.acceptor = Some(Arc::new(TlsAcceptor::new(identity))),
         }
+        tracing::info!("the certificate is read again, for those who connect from now on");
+    }
+
+    /// Listens there from now on, and no more where it did with TLS, or without.
+    fn listen(&self, listeners: Option<Listeners>, has_tls: bool) {
+        let new = listeners.as_ref().map(|listeners| listeners.entrances.clone()).unwrap_or_default();
+        let is_taken = self.remote.listen(listeners, has_tls, SHARD_TIME_MAX);
+        for entrance in &new {
+            if is_taken {
+                tracing::info!(address = %entrance.address, tls = has_tls, "listening there from now on");
+            } else {
+                tracing::error!(address = %entrance.address, "not every shard listens there; restart the server");
+            }
+        }
+        let mut entrances = self.state.entrances();
+        entrances.retain(|entrance| entrance.has_tls != has_tls);
+        entrances.extend(new);
+        entrances.sort_by_key(|entrance| entrance.has_tls);
+        self.state.listens(entrances);
     }
 }

@@ -1,9 +1,11 @@
 //! What the threads beside the shards know of the server as a whole.
 
-use madang_shards::runtime::{Remote, ShardHealth};
-use std::net::SocketAddr;
+use super::checks::DataDirectory;
+use crate::handover::Launch;
+use madang_shards::runtime::{Entrance, Remote, ShardHealth};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,9 +18,12 @@ pub struct ServerState {
     started: Instant,
     started_at: SystemTime,
     recovery_us: AtomicU64,
-    addresses: Mutex<Vec<SocketAddr>>,
+    entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
+    lock: Option<OwnedFd>,
+    has_passed: [AtomicBool; 2],
+    launch: Option<Launch>,
 }
 
 /// Whether people can come in.
@@ -34,18 +39,42 @@ pub enum Readiness {
 
 impl ServerState {
     /// A server that begins to start.
-    pub fn new(data: &Path, durability: String, connections_max: u64) -> Arc<ServerState> {
+    pub fn new(data: &DataDirectory, durability: String, connections_max: u64) -> Arc<ServerState> {
         Arc::new(ServerState {
-            data: data.to_owned(),
+            data: data.path().to_owned(),
             durability,
             connections_max,
             started: Instant::now(),
             started_at: SystemTime::now(),
             recovery_us: AtomicU64::new(0),
-            addresses: Mutex::default(),
+            entrances: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
+            lock: data.lock(),
+            has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
+            launch: Launch::of_this_process(),
         })
+    }
+
+    /// The lock of the data directory.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn set_passed(&self, has_passed: (bool, bool)) {
+        self.has_passed[0].store(has_passed.0, Ordering::Relaxed);
+        self.has_passed[1].store(has_passed.1, Ordering::Relaxed);
+    }
+
+    /// Whether systemd has opened the sockets, and any for TLS.
+    pub fn has_passed(&self) -> (bool, bool) {
+        (self.has_passed[0].load(Ordering::Relaxed), self.has_passed[1].load(Ordering::Relaxed))
+    }
+
+    /// How another process is started like this one.
+    pub fn launch(&self) -> Option<&Launch> {
+        self.launch.as_ref()
     }
 
     /// The log is open, after so long.
@@ -54,16 +83,16 @@ impl ServerState {
         self.recovery_us.store(microseconds, Ordering::Relaxed);
     }
 
-    /// People can come in at these addresses.
-    pub fn serves(&self, remote: Remote, addresses: Vec<SocketAddr>) {
-        self.listens(addresses);
+    /// People can come in there.
+    pub fn serves(&self, remote: Remote, entrances: Vec<Entrance>) {
+        self.listens(entrances);
         // A server comes up once.
         let _ = self.remote.set(remote);
     }
 
-    /// The addresses are these now.
-    pub fn listens(&self, addresses: Vec<SocketAddr>) {
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    /// From now on people come in there.
+    pub fn listens(&self, entrances: Vec<Entrance>) {
+        *self.entrances.lock().unwrap_or_else(PoisonError::into_inner) = entrances;
     }
 
     /// A reload was asked for, and taken or not.
@@ -134,7 +163,7 @@ impl ServerState {
     }
 
     /// Where people come in.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn entrances(&self) -> Vec<Entrance> {
+        self.entrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

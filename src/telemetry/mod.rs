@@ -1,15 +1,25 @@
 //! What the operator is told: events on standard error, the last words of a panic, and metrics.
 
+mod journal;
 pub mod metrics;
+mod repeats;
 
 use crate::config::{Format, Level, Telemetry};
+use journal::Leveled;
+use repeats::{Limited, Repeats};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
+
+/// The repeats that were left out; set when events begin to be written.
+static REPEATS: OnceLock<Arc<Repeats>> = OnceLock::new();
 
 /// Changes the least important event that is written.
 pub type LevelControl = Box<dyn Fn(Level) + Send>;
@@ -19,14 +29,29 @@ pub fn start(telemetry: &Telemetry) -> LevelControl {
     panic::set_hook(Box::new(end_loudly));
     let (filter, handle) = reload::Layer::new(filter(telemetry.level));
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured());
-    let layer = match telemetry.format {
-        Format::Json => layer.json().flatten_event(true).boxed(),
-        Format::Text if is_journal() => layer.without_time().with_target(false).boxed(),
-        Format::Text => layer.with_target(false).boxed(),
+    // The journal has a time of its own.
+    let layer = match (telemetry.format, is_journal()) {
+        (Format::Json, false) => layer.json().flatten_event(true).boxed(),
+        (Format::Json, true) => {
+            layer.json().event_format(Leveled(format().json().flatten_event(true).without_time())).boxed()
+        }
+        (Format::Text, false) => layer.with_target(false).boxed(),
+        (Format::Text, true) => {
+            layer.event_format(Leveled(format().without_time().with_target(false).with_ansi(false))).boxed()
+        }
     };
-    tracing_subscriber::registry().with(filter).with(layer).init();
+    let repeats = Arc::clone(REPEATS.get_or_init(Arc::default));
+    tracing_subscriber::registry().with(filter).with(layer.with_filter(Limited(repeats))).init();
     // Fails only when the subscriber is gone, which lives as long as the process.
     Box::new(move |level| drop(handle.reload(self::filter(level))))
+}
+
+/// Says what was left out since the last time. To be called about once a second.
+pub fn report_repeats() {
+    let left_out = REPEATS.get().map(|repeats| repeats.take(Instant::now()));
+    for repeats::LeftOut { words, count } in left_out.into_iter().flatten() {
+        tracing::warn!(count, "more such events were left out: {words}");
+    }
 }
 
 fn filter(level: Level) -> LevelFilter {

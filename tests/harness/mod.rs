@@ -9,12 +9,15 @@ pub mod http;
 mod lobby;
 mod process;
 mod server;
+mod tls;
 
 pub use client::Client;
 pub use disk::SmallDisk;
 pub use lobby::Lobby;
 pub use process::{Usage, raise_open_files};
 pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
+
+pub use tls::{Identity, TlsClient};
 
 use std::time::Duration;
 

@@ -100,6 +100,61 @@ impl Server {
         self.start_again();
     }
 
+    /// Another process takes over, with so many shards, and this is it from now on. The one before must
+    /// have ended well.
+    #[track_caller]
+    pub fn take_over(&mut self, shards: u16) {
+        self.arguments[1] = shards.to_string();
+        let mut arguments = self.arguments.clone();
+        arguments.push("--takeover".to_owned());
+        // The one before goes on writing to its own files.
+        for name in ["stdout", "stderr"] {
+            let (now, before) = (self.directory.path().join(name), format!("{name}.before"));
+            fs::rename(now, self.directory.path().join(before)).expect("put its words aside");
+        }
+        let (next, address) = launch(self.directory.path(), &arguments, self.open_files_max);
+        let mut before = std::mem::replace(&mut self.child, next);
+        assert_eq!(address, self.address, "people come in where they did");
+        let asked_at = Instant::now();
+        let status = loop {
+            if let Some(status) = before.try_wait().expect("wait") {
+                break status;
+            }
+            if asked_at.elapsed() > PATIENCE {
+                before.kill().expect("kill");
+                panic!("two servers run");
+            }
+            sleep(LOOK);
+        };
+        assert!(status.success(), "the one before ended with {status}");
+    }
+
+    /// Begins to start a process that takes over; more arguments may follow. Its words are in `stderr.next`
+    /// there.
+    pub fn begin_takeover(&self, more: &[&str], open_files_max: Option<u64>) -> Child {
+        let mut program = open_files_max.map_or_else(madang, limited);
+        program.args(["serve", "--data"]).arg(self.data()).args(&self.arguments);
+        program.args(["--listen", "127.0.0.1:0", "--takeover"]).args(more);
+        let file = File::create(self.directory.path().join("stderr.next")).expect("a file for its words");
+        program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("run madang")
+    }
+
+    /// Starts a process that must fail to take over.
+    #[track_caller]
+    pub fn refused_takeover(&self, more: &[&str], open_files_max: Option<u64>) -> Refused {
+        let mut child = self.begin_takeover(more, open_files_max);
+        let started_at = Instant::now();
+        while child.try_wait().expect("wait").is_none() {
+            if started_at.elapsed() > START_MAX {
+                child.kill().expect("kill");
+                panic!("a server that must fail to take over runs");
+            }
+            sleep(LOOK);
+        }
+        let words = fs::read_to_string(self.directory.path().join("stderr.next")).unwrap_or_default();
+        Refused { code: child.wait().expect("wait").code(), words }
+    }
+
     /// A user in the lobby.
     pub fn login(&self, name: &str) -> Client {
         Client::login(self.address, name)

@@ -167,7 +167,7 @@ impl World {
                 self.peers.iter().zip(self.is_blocked).any(|(peer, blocked)| *peer == Some(id) && blocked);
             let count = if is_blocked { 0 } else { outbox.len() };
             check(&outbox[..count]);
-            self.shard.sent(id, count);
+            self.shard.sent(id, count, 0);
         }
         let mut ended = Vec::new();
         self.shard.take_ended(&mut ended);

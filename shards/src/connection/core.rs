@@ -41,6 +41,8 @@ pub enum CloseReason {
     },
     /// The server stops.
     GoingDown,
+    /// Another process serves from now on, and this connection cannot be handed to it.
+    NotCarried,
     /// The peer is gone without a word: reset, or silent past keep-alive.
     Lost,
 }

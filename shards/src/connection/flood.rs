@@ -22,6 +22,17 @@ pub struct Flood {
 }
 
 impl Flood {
+    /// How long until all of it is back.
+    pub fn used(&self, now: Moment) -> Duration {
+        Duration::from_micros(self.full_at_us.saturating_sub(now.0.saturating_mul(1000)))
+    }
+
+    /// An allowance of which so much is used.
+    pub fn with_used(used: Duration, now: Moment) -> Flood {
+        let used_us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
+        Flood { full_at_us: now.0.saturating_mul(1000).saturating_add(used_us) }
+    }
+
     /// Takes one message from the allowance.
     ///
     /// # Errors

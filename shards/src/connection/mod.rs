@@ -1,10 +1,12 @@
 //! What a connection is to its shard, whatever protocol it speaks.
 
+mod coding;
 mod core;
 mod flood;
 mod rooms;
 mod surface;
 
+pub use coding::{CodingError, Decoder, Encoder};
 pub use core::{CloseReason, Core};
 pub use flood::{Flood, FloodLimit};
 pub use rooms::{LocalMember, LocalRoom, LocalRooms, Subscription};

@@ -50,6 +50,19 @@ pub trait Surface: 'static {
     /// Writes what the operator says to everyone into the outbox.
     fn announce(&self, session: &Self::Session, text: &Text, core: &mut Core);
 
+    /// What must be remembered of a connection for another process to go on with it, as
+    /// [`Surface::restore`] understands it. `None` when it cannot go on there: a session that waits
+    /// for an answer, or whose bytes only this process can read.
+    fn save(&self, _: &Self::Session) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Goes on with a connection that another process has saved; the engine's part of it is there
+    /// already. `None` when what was saved cannot be understood.
+    fn restore(&self, _: &[u8]) -> Option<Self::Session> {
+        None
+    }
+
     /// One line for a peer that cannot be given a connection at all (no descriptor left).
     fn server_full(&self) -> &'static [u8];
 }

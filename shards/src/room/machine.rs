@@ -1,5 +1,7 @@
 //! The state machine of one room.
 
+mod carry;
+
 use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::recent::Recent;

@@ -1,18 +1,25 @@
-//! From running to drained, agreed on by all shards.
+//! From running to drained or handed over, agreed on by all shards.
+//!
+//! A handover has two steps back and forth. *Still*: nobody is accepted or read, and what was read is
+//! carried to its end. *Frozen*, once all shards are idle: logs are sealed, and the shards give
+//! everything they have away, until they get it back or the process ends.
 //!
 //! A drain has three steps. *Draining*: nobody is accepted or read any more, everyone is told, and
 //! what was read is carried to its end through mesh and log. *Closing*, once all shards are idle
 //! and every batch sent was received: outboxes are emptied, logs sealed. *Ended*.
 
+use super::handover::{HandOver, Held, Part};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Why the server ends.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Stop {
     /// The operator asked for it, by the signal of this name.
     Signal(&'static str),
     /// The operator asked for it, over the control socket.
     Asked,
+    /// Another process shall go on with everything.
+    HandOver(HandOver),
 }
 
 /// A step in the life of the server.
@@ -20,15 +27,24 @@ pub enum Stop {
 #[repr(u8)]
 pub enum Phase {
     Running = 0,
-    Draining = 1,
-    Closing = 2,
+    Still = 1,
+    Frozen = 2,
+    Draining = 3,
+    Closing = 4,
 }
+
+/// Both ends of a channel.
+pub type Channel<T> = (flume::Sender<T>, flume::Receiver<T>);
 
 /// What the supervisor and the shards tell each other.
 #[derive(Debug)]
 pub struct Lifecycle {
     phase: AtomicU8,
     shards: Vec<ShardStatus>,
+    /// What frozen shards give away, or why one cannot.
+    pub parts: Channel<Result<Part, String>>,
+    /// What each gets back.
+    returns: Vec<Channel<Held>>,
 }
 
 /// What one shard says of itself.
@@ -56,13 +72,32 @@ impl Lifecycle {
         Lifecycle {
             phase: AtomicU8::new(Phase::Running as u8),
             shards: (0..shard_count).map(|_| ShardStatus::default()).collect(),
+            parts: flume::bounded(usize::from(shard_count)),
+            returns: (0..shard_count).map(|_| flume::bounded(1)).collect(),
         }
+    }
+
+    /// The way back of what a shard has given away.
+    pub fn returned_to(&self, index: usize) -> &Channel<Held> {
+        &self.returns[index]
+    }
+
+    /// How many shards there are.
+    pub fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// No shard has said that it is idle since the phase that is about to begin.
+    pub fn forget_idleness(&self) {
+        self.shards.iter().for_each(|shard| shard.is_idle.store(false, Ordering::Release));
     }
 
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Running,
-            1 => Phase::Draining,
+            1 => Phase::Still,
+            2 => Phase::Frozen,
+            3 => Phase::Draining,
             _ => Phase::Closing,
         }
     }

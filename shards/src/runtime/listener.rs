@@ -1,9 +1,12 @@
 //! The listening sockets: one a shard on the same address, so that the kernel spreads connections.
 
+use super::tls::TlsAcceptor;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections that wait to be accepted, a shard; the kernel bounds it by `net.core.somaxconn`.
@@ -49,13 +52,36 @@ pub enum AdoptError {
     },
 }
 
+/// A listening socket of one shard.
+#[derive(Debug)]
+pub struct Listener {
+    pub socket: OwnedFd,
+    /// Who comes in there speaks TLS.
+    pub tls: Option<Arc<TlsAcceptor>>,
+}
+
+/// Where people come in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entrance {
+    /// The address that is listened at.
+    pub address: SocketAddr,
+    /// Who comes in there speaks TLS.
+    pub has_tls: bool,
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.address, if self.has_tls { " (TLS)" } else { "" })
+    }
+}
+
 /// Listening sockets, shared out among the shards.
 #[derive(Debug)]
 pub struct Listeners {
     /// Where they listen, with the port that port 0 became; each address once, at least one.
-    pub addresses: Vec<SocketAddr>,
+    pub entrances: Vec<Entrance>,
     /// Of each shard.
-    pub(super) sockets: Vec<Vec<OwnedFd>>,
+    pub(super) sockets: Vec<Vec<Listener>>,
 }
 
 impl Listeners {
@@ -81,8 +107,12 @@ impl Listeners {
     /// [`BindError`] when the address is another's or not this machine's.
     pub fn bind_beside(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
         let failed = |source: Errno| BindError { address, source: source.into() };
-        let sockets: Result<_, _> = (0..count).map(|_| listen(address).map(|socket| vec![socket])).collect();
-        Ok(Listeners { addresses: vec![address], sockets: sockets.map_err(failed)? })
+        let listener = || listen(address).map(|socket| vec![Listener { socket, tls: None }]);
+        let sockets: Result<_, _> = (0..count).map(|_| listener()).collect();
+        Ok(Listeners {
+            entrances: vec![Entrance { address, has_tls: false }],
+            sockets: sockets.map_err(failed)?,
+        })
     }
 
     /// Takes over sockets that listen already, as the service manager passes them, and shares them
@@ -114,16 +144,36 @@ impl Listeners {
             }
         }
         assert!(!addresses.is_empty(), "at least one socket is passed");
-        let mut sockets: Vec<Vec<OwnedFd>> = (0..count).map(|_| Vec::new()).collect();
+        let mut sockets: Vec<Vec<Listener>> = (0..count).map(|_| Vec::new()).collect();
         for group in at_address {
             // Every shard hears the address, and every socket is heard by a shard.
             for place in 0..group.len().max(usize::from(count)) {
                 let socket = group[place % group.len()].try_clone();
                 let socket = socket.map_err(|source| AdoptError::Unusable { index: place, source })?;
-                sockets[place % usize::from(count)].push(socket);
+                sockets[place % usize::from(count)].push(Listener { socket, tls: None });
             }
         }
-        Ok(Listeners { addresses, sockets })
+        let entrances = addresses.into_iter().map(|address| Entrance { address, has_tls: false });
+        Ok(Listeners { entrances: entrances.collect(), sockets })
+    }
+
+    /// The same, for those who speak TLS.
+    #[must_use]
+    pub fn with_tls(mut self, acceptor: &Arc<TlsAcceptor>) -> Listeners {
+        self.entrances.iter_mut().for_each(|entrance| entrance.has_tls = true);
+        for listener in self.sockets.iter_mut().flatten() {
+            listener.tls = Some(Arc::clone(acceptor));
+        }
+        self
+    }
+
+    /// These and others, of as many shards.
+    #[must_use]
+    pub fn and(mut self, others: Listeners) -> Listeners {
+        assert_eq!(self.sockets.len(), others.sockets.len(), "as many shards");
+        self.entrances.extend(others.entrances);
+        self.sockets.iter_mut().zip(others.sockets).for_each(|(all, more)| all.extend(more));
+        self
     }
 }
 
@@ -163,7 +213,7 @@ mod tests {
 
     fn bound(count: u16) -> Vec<OwnedFd> {
         let listeners = Listeners::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), count).expect("a port");
-        listeners.sockets.into_iter().flatten().collect()
+        listeners.sockets.into_iter().flatten().map(|listener| listener.socket).collect()
     }
 
     fn shares(passed: Vec<OwnedFd>, count: u16) -> Vec<usize> {

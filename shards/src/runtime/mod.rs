@@ -7,28 +7,33 @@
 
 mod bell;
 mod clock;
+mod handover;
 mod indexer;
 mod lifecycle;
 mod listener;
 mod log_thread;
+mod memory;
 mod operate;
 mod preparer;
 mod reader;
 mod sockets;
 mod start;
 mod supervisor;
+mod tls;
 mod turn;
 mod wait;
 mod writer;
 
+pub use handover::{Adopting, Adoption, Frozen, HandOver, Held, Part};
 pub use lifecycle::Stop;
-pub use listener::{AdoptError, BindError, Listeners};
+pub use listener::{AdoptError, BindError, Entrance, Listeners};
 pub use operate::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
     ShardReport, StorageState,
 };
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
 pub use supervisor::{Notice, Notices};
+pub use tls::{TlsAcceptor, TlsError, TlsIdentity};
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,15 @@
 //! remembered here until the kernel says it is used up. An idle connection costs one entry of the
 //! table. The seam is this file's methods: an io_uring socket layer would offer the same.
 
+use super::listener::Listener;
+use super::tls::{TlsCounters, TlsFault, TlsSession, TlsTable};
 use crate::types::ConnectionId;
 use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::process::{Resource, getrlimit};
@@ -26,6 +28,8 @@ const EVENTS_MAX: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 /// The event data that stands for the bell.
 const BELL: u64 = u64::MAX - 1;
+/// Bytes read from a socket at once.
+pub const READ_BYTES_MAX: usize = 16 * 1024;
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
@@ -57,38 +61,89 @@ pub enum Input {
     Broken,
 }
 
+/// What writing gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// So many bytes are taken; of what they became, so many are held here until the peer reads.
+    Bytes { taken: usize, held: usize },
+    /// Nothing can be written before the peers have agreed on keys.
+    Opening,
+    /// The connection is broken.
+    Broken,
+}
+
+/// A connection as it comes in.
+#[derive(Debug)]
+pub struct Arrival {
+    descriptor: OwnedFd,
+    /// Where the peer is.
+    pub address: Option<IpAddr>,
+    tls: Option<Box<TlsSession>>,
+}
+
+impl Arrival {
+    /// A connection that another process has handed over.
+    pub fn carried(descriptor: OwnedFd) -> Arrival {
+        Arrival { descriptor, address: None, tls: None }
+    }
+
+    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.
+    pub fn refuse(self, words: &[u8]) {
+        if self.tls.is_none() {
+            let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+        let _ = net::shutdown(&self.descriptor, Shutdown::Write);
+    }
+}
+
 /// What accepting gave.
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection, to be named and added.
-    Connection(OwnedFd, Option<IpAddr>),
+    Connection(Arrival),
     /// A connection for which there is no descriptor to spare.
-    TooMany(OwnedFd),
+    TooMany(Arrival),
     /// None is left for now.
     Nothing,
     /// No descriptor is left for one more.
     NoDescriptor,
 }
 
+/// One connection's.
 #[derive(Debug)]
-struct Socket {
-    descriptor: OwnedFd,
+pub struct Socket {
+    pub descriptor: OwnedFd,
     generation: u32,
-    is_readable: bool,
-    is_writable: bool,
+    pub is_readable: bool,
+    pub is_writable: bool,
     /// The peer has ended its side: after the last bytes there is an end to be read.
-    has_hung_up: bool,
+    pub has_hung_up: bool,
+    /// There is a TLS session for it.
+    has_tls: bool,
+}
+
+/// The sockets of a shard that stands still, and stays their owner.
+#[derive(Debug, Default)]
+pub struct HeldSockets(Vec<Option<Socket>>);
+
+impl HeldSockets {
+    /// The descriptor of a connection.
+    pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
+        let socket = self.0.get(id.index as usize)?.as_ref()?;
+        (socket.generation == id.generation).then(|| socket.descriptor.as_fd())
+    }
 }
 
 /// All sockets of a shard.
 pub struct Sockets {
     epoll: OwnedFd,
     /// Usually one; several where systemd passed several, or none after a drain began.
-    listeners: Vec<OwnedFd>,
+    listeners: Vec<Listener>,
     /// Where accepting begins, so that a storm at one listener does not starve another.
     first_listener: usize,
     is_listening: bool,
     table: Vec<Option<Socket>>,
+    tls: TlsTable,
     /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
     /// the number says how many the whole process has open.
     descriptors_max: u64,
@@ -102,7 +157,7 @@ pub struct Sockets {
 impl Sockets {
     /// A set that holds the listeners of one of so many shards, and the descriptor by which other
     /// threads end a sleep.
-    pub fn new(listeners: Vec<OwnedFd>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
+    pub fn new(listeners: Vec<Listener>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
         let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files_left = PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -113,6 +168,7 @@ impl Sockets {
             first_listener: 0,
             is_listening: false,
             table: Vec::new(),
+            tls: TlsTable::new(),
             descriptors_max: files_max.saturating_sub(files_left),
             events: Vec::with_capacity(EVENTS_MAX),
             wait: None,
@@ -131,7 +187,7 @@ impl Sockets {
             return Ok(());
         }
         for listener in &self.listeners {
-            match epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN) {
+            match epoll::add(&self.epoll, &listener.socket, EventData::new_u64(LISTENER), EventFlags::IN) {
                 // One of several was added before another failed.
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
@@ -141,10 +197,12 @@ impl Sockets {
         Ok(())
     }
 
-    /// Listens there from now on, and no more where it did. What waited to be accepted there is lost.
-    pub fn listen_at(&mut self, listeners: Vec<OwnedFd>) -> io::Result<()> {
-        self.close_listener();
-        self.listeners = listeners;
+    /// Listens there from now on, with TLS or without, and no more where it did so. What waited to be
+    /// accepted there is lost.
+    pub fn listen_at(&mut self, listeners: Vec<Listener>, has_tls: bool) -> io::Result<()> {
+        self.pause_listening();
+        self.listeners.retain(|listener| listener.tls.is_some() != has_tls);
+        self.listeners.extend(listeners);
         self.listen()
     }
 
@@ -152,7 +210,7 @@ impl Sockets {
     pub fn pause_listening(&mut self) {
         for listener in &self.listeners {
             // What was added can be removed; what was not is none of the set's.
-            let _ = epoll::delete(&self.epoll, listener);
+            let _ = epoll::delete(&self.epoll, &listener.socket);
         }
         self.is_listening = false;
     }
@@ -215,6 +273,7 @@ impl Sockets {
 
     /// Takes what the kernel has to report, without waiting.
     pub fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        self.tls.begin_turn();
         if self.events.is_empty() {
             self.collect(Some(&NO_WAIT))?;
         }
@@ -259,19 +318,24 @@ impl Sockets {
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
     pub fn turn_away(&mut self, words: &[u8]) {
         self.reserve = None;
-        if let Accepted::Connection(descriptor, _) | Accepted::TooMany(descriptor) = self.accept() {
-            refuse(&descriptor, words);
+        if let Accepted::Connection(arrival) | Accepted::TooMany(arrival) = self.accept() {
+            arrival.refuse(words);
         }
         self.reserve = open_reserve();
     }
 
     /// Adds an accepted connection.
-    pub fn add(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
+    pub fn add(&mut self, id: ConnectionId, arrival: Arrival) -> io::Result<()> {
+        let Arrival { descriptor, tls, .. } = arrival;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &descriptor, EventData::new_u64(pack(id)), flags)?;
         let index = id.index as usize;
         if self.table.len() <= index {
             self.table.resize_with(index + 1, || None);
+        }
+        let has_tls = tls.is_some();
+        if let Some(session) = tls {
+            self.tls.add(id, session);
         }
         self.table[index] = Some(Socket {
             descriptor,
@@ -280,13 +344,18 @@ impl Sockets {
             // A fresh socket takes bytes: what it reports first need not be waited for.
             is_writable: true,
             has_hung_up: false,
+            has_tls,
         });
         Ok(())
     }
 
-    /// Reads once into `buffer`.
+    /// Reads once into `buffer`, which holds [`super::tls::RECORD_BYTES_MAX`].
     pub fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) -> Input {
         let Some(socket) = find(&mut self.table, id) else { return Input::Nothing };
+        if socket.has_tls {
+            return self.tls.read(id, socket, buffer);
+        }
+        let buffer = &mut buffer[..READ_BYTES_MAX];
         let size = buffer.len();
         match net::recv(&socket.descriptor, buffer, RecvFlags::empty()) {
             Ok((_, 0)) => {
@@ -312,45 +381,92 @@ impl Sockets {
         find(&mut self.table, id).is_some_and(|socket| socket.is_readable)
     }
 
-    /// Writes what the kernel takes: `None` when the connection is broken.
-    pub fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<usize> {
-        let socket = find(&mut self.table, id)?;
+    /// Whether the connection that was read last can be written from now on.
+    pub fn take_opened(&mut self) -> bool {
+        self.tls.take_opened()
+    }
+
+    /// Why the connection that was read last is broken, if TLS is why.
+    pub fn take_tls_fault(&mut self) -> Option<TlsFault> {
+        self.tls.take_fault()
+    }
+
+    /// How many connections have TLS, and what happened with it so far.
+    pub fn tls_counts(&self) -> (usize, TlsCounters) {
+        self.tls.counts()
+    }
+
+    /// Writes what the kernel takes.
+    pub fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Written {
+        let Some(socket) = find(&mut self.table, id) else { return Written::Broken };
+        if socket.has_tls {
+            return self.tls.write(id, socket, bytes);
+        }
+        let taken = |count| Written::Bytes { taken: count, held: 0 };
         if !socket.is_writable || bytes.is_empty() {
-            return Some(0);
+            return taken(0);
         }
         match net::send(&socket.descriptor, bytes, SendFlags::NOSIGNAL) {
             Ok(count) => {
                 socket.is_writable = count == bytes.len();
-                Some(count)
+                taken(count)
             }
             Err(Errno::AGAIN) => {
                 socket.is_writable = false;
-                Some(0)
+                taken(0)
             }
-            Err(Errno::INTR) => Some(0),
-            Err(_) => None,
+            Err(Errno::INTR) => taken(0),
+            Err(_) => Written::Broken,
         }
+    }
+
+    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
+    /// are here, and stay.
+    pub fn is_carriable(&self, id: ConnectionId) -> bool {
+        let socket = self.table.get(id.index as usize).and_then(Option::as_ref);
+        socket.is_some_and(|socket| socket.generation == id.generation && !socket.has_tls)
+    }
+
+    /// Gives all away, connections and listeners; they stay in the set. Until they are back, this is not
+    /// to be asked anything.
+    pub fn give_away(&mut self) -> (HeldSockets, Vec<Listener>) {
+        (HeldSockets(std::mem::take(&mut self.table)), std::mem::take(&mut self.listeners))
+    }
+
+    /// They are back. What became ready meanwhile is reported.
+    pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) {
+        (self.table, self.listeners) = (held.0, listeners);
     }
 
     /// Takes a socket out of the set.
     pub fn remove(&mut self, id: ConnectionId) -> Option<OwnedFd> {
         find(&mut self.table, id)?;
         let socket = self.table[id.index as usize].take()?;
+        if socket.has_tls {
+            self.tls.remove(id, &socket);
+        }
         let _ = epoll::delete(&self.epoll, &socket.descriptor);
         Some(socket.descriptor)
     }
 }
 
 /// Takes one connection that waits at a listener.
-fn accept_from(listener: &OwnedFd, descriptors_max: u64) -> Accepted {
+fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
     loop {
-        match net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok((descriptor, _)) if descriptor.as_raw_fd() as u64 >= descriptors_max => {
-                return Accepted::TooMany(descriptor);
-            }
+        match net::acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((descriptor, address)) => {
                 let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
-                return Accepted::Connection(descriptor, address);
+                let is_too_many = descriptor.as_raw_fd() as u64 >= descriptors_max;
+                let tls = match &listener.tls {
+                    None => None,
+                    Some(acceptor) => match acceptor.accept() {
+                        Ok(session) => Some(Box::new(session)),
+                        // Without randomness nobody can be let in.
+                        Err(_) => continue,
+                    },
+                };
+                let arrival = Arrival { descriptor, address, tls };
+                return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
             }
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 return Accepted::NoDescriptor;
@@ -365,12 +481,6 @@ fn accept_from(listener: &OwnedFd, descriptors_max: u64) -> Accepted {
 fn find(table: &mut [Option<Socket>], id: ConnectionId) -> Option<&mut Socket> {
     let socket = table.get_mut(id.index as usize)?.as_mut()?;
     (socket.generation == id.generation).then_some(socket)
-}
-
-/// Best effort: the peer learns why, or just that it is closed.
-pub fn refuse(descriptor: &OwnedFd, words: &[u8]) {
-    let _ = net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-    let _ = net::shutdown(descriptor, Shutdown::Write);
 }
 
 fn open_reserve() -> Option<OwnedFd> {

@@ -2,9 +2,10 @@
 
 use super::bell::Bell;
 use super::clock::Clock;
+use super::handover::{Adopting, Adoption, Beginning, Given};
 use super::indexer::Indexer;
-use super::lifecycle::{Lifecycle, Stop};
-use super::listener::Listeners;
+use super::lifecycle::{Lifecycle, Phase, Stop};
+use super::listener::{Listener, Listeners};
 use super::log_thread::LogThread;
 use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
@@ -20,7 +21,6 @@ use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use rustix::fd::OwnedFd;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub const RING_DEPTH: usize = 512;
 /// Bytes registered for direct I/O, which the shards do not use; locked three times over.
 pub const IO_MEMORY_BYTES: usize = 65_536;
 /// The first segment after a start is small, so that the start need not wait for zeros.
-const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+pub(super) const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// What the shards are started with.
 #[derive(Clone, Debug)]
@@ -79,11 +79,14 @@ pub enum StartError {
 pub struct Running {
     /// All shards, from any thread.
     pub remote: Remote,
+    /// Where another process was there before: the end of its time.
+    pub adopting: Option<Adopting>,
     executors: Vec<ExecutorJoinHandle<Result<(), TurnError>>>,
 }
 
 /// Starts one pinned executor a shard, and the supervisor, which tells `notices` what it sees.
-/// `surface` makes each shard's protocol.
+/// `surface` makes each shard's protocol. What another process has given away is adopted first: then the
+/// shards stand still until [`Adopting::go`].
 ///
 /// # Errors
 /// [`StartError`] when threads or rings cannot be had.
@@ -93,6 +96,7 @@ pub fn start<S: Surface>(
     opened: OpenedLog,
     stops: flume::Receiver<Stop>,
     notices: Notices,
+    adoption: Option<Adoption>,
     surface: impl Fn() -> S + Clone + Send + 'static,
 ) -> Result<Running, StartError> {
     let shard_count = options.settings.shard_count;
@@ -101,6 +105,10 @@ pub fn start<S: Surface>(
     let bells = bells.map_err(StartError::Descriptor)?;
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
+    if adoption.is_some() {
+        lifecycle.enter(Phase::Still);
+    }
+    let mut given = adoption.map(|adoption| adoption.share_out(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
     let indexer =
@@ -129,17 +137,19 @@ pub fn start<S: Surface>(
             indexer: indexer.clone(),
             stored: stored.clone(),
             clock,
+            given: given.as_mut().and_then(|given| given.pop_front()),
         };
         executors.push(spawn(seed, surface.clone())?);
     }
     let remote = Remote { wires: wires.into(), lifecycle: Arc::clone(&lifecycle), housekeeping };
     remote.retain(options.retention);
-    let mut supervisor = Supervisor { bells, lifecycle, stops, notices };
+    let (beginning, adopting) = given.map(|_| Beginning::new()).unzip();
+    let mut supervisor = Supervisor { bells, lifecycle, stops, notices, beginning };
     std::thread::Builder::new()
         .name("madang-supervisor".into())
         .spawn(move || supervisor.run())
         .map_err(StartError::Thread)?;
-    Ok(Running { remote, executors })
+    Ok(Running { remote, adopting, executors })
 }
 
 /// What one shard's thread begins with.
@@ -147,7 +157,7 @@ struct Seed {
     id: ShardId,
     options: StartOptions,
     first_segment: SegmentNumber,
-    listeners: Vec<OwnedFd>,
+    listeners: Vec<Listener>,
     port: MeshPort,
     mailbox: Mailbox,
     bell: Arc<Bell>,
@@ -157,6 +167,7 @@ struct Seed {
     indexer: Indexer,
     stored: Stored,
     clock: Clock,
+    given: Option<Given>,
 }
 
 fn spawn<S: Surface>(
@@ -191,7 +202,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         durability: options.durability,
     };
     let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
-    let turning = Turning {
+    let mut turning = Turning {
         shard,
         sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,
         port,
@@ -205,6 +216,9 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         bell,
         monitor: Monitor::new(seed.mailbox),
     };
+    if let Some(given) = seed.given {
+        turning.adopt(given);
+    }
     let ended = turning.run().await;
     if let Err(error) = &ended {
         // Half a server is worse than none: the others must not go on without this shard.

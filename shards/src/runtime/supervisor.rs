@@ -2,6 +2,7 @@
 //! the drain.
 
 use super::bell::Bell;
+use super::handover::Beginning;
 use super::lifecycle::{Lifecycle, Phase, Stop};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,16 +41,23 @@ pub struct Supervisor {
     pub lifecycle: Arc<Lifecycle>,
     pub stops: flume::Receiver<Stop>,
     pub notices: Notices,
+    /// Set where another process was there before.
+    pub beginning: Option<Beginning>,
 }
 
 impl Supervisor {
     /// Ticks until a stop comes, then leads the drain up to the closing of all connections.
     pub fn run(&mut self) {
+        if let Some(beginning) = self.beginning.take() {
+            self.begin(&beginning);
+        }
         let mut turns_seen = vec![0; self.bells.len()];
         loop {
             match self.stops.recv_timeout(TICK) {
+                Ok(Stop::HandOver(order)) => self.hand_over(&order),
                 Ok(stop) => {
                     match stop {
+                        Stop::HandOver(_) => {}
                         Stop::Signal(name) => tracing::info!(signal = name, "draining"),
                         Stop::Asked => tracing::info!("draining, as was asked over the control socket"),
                     }
@@ -63,7 +71,7 @@ impl Supervisor {
         }
     }
 
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         for (index, bell) in self.bells.iter().enumerate() {
             self.lifecycle.shard(index).has_ticked.store(true, Ordering::Release);
             bell.ring_loudly();
@@ -71,7 +79,7 @@ impl Supervisor {
     }
 
     /// Every shard turns at least once a tick, as its bell rings then.
-    fn watch(&mut self, turns_seen: &mut [u64]) {
+    pub(super) fn watch(&mut self, turns_seen: &mut [u64]) {
         let mut have_all_turned = true;
         for (index, seen) in turns_seen.iter_mut().enumerate() {
             let status = self.lifecycle.shard(index);
@@ -98,19 +106,10 @@ impl Supervisor {
     }
 
     fn drain(&mut self) {
+        self.lifecycle.forget_idleness();
         self.lifecycle.enter(Phase::Draining);
         (self.notices)(Notice::Draining);
-        let started = Instant::now();
-        let mut last_quiet = None;
-        while started.elapsed() < DRAINING_TIME_MAX {
-            self.ring_all();
-            std::thread::sleep(DRAIN_LOOK);
-            let quiet = self.lifecycle.quiet_sum();
-            if quiet.is_some() && quiet == last_quiet {
-                break;
-            }
-            last_quiet = quiet;
-        }
+        self.await_quiet(DRAINING_TIME_MAX, DRAIN_LOOK);
         self.lifecycle.enter(Phase::Closing);
         self.ring_all();
         // Shards that wait for slow peers need their ticks; this thread ends with the process.
@@ -120,7 +119,23 @@ impl Supervisor {
         }
     }
 
-    fn ring_all(&self) {
+    /// Waits until all shards are idle and nothing is between them; false when they are not in time.
+    pub(super) fn await_quiet(&self, time_max: Duration, look: Duration) -> bool {
+        let started = Instant::now();
+        let mut last_quiet = None;
+        while started.elapsed() < time_max {
+            self.ring_all();
+            std::thread::sleep(look);
+            let quiet = self.lifecycle.quiet_sum();
+            if quiet.is_some() && quiet == last_quiet {
+                return true;
+            }
+            last_quiet = quiet;
+        }
+        false
+    }
+
+    pub(super) fn ring_all(&self) {
         for bell in &self.bells {
             bell.ring_loudly();
         }
@@ -141,6 +156,7 @@ mod tests {
             bells: [(); 2].map(|()| Arc::new(Bell::new().expect("a descriptor"))).to_vec(),
             lifecycle: Arc::clone(&lifecycle),
             stops: flume::bounded(1).1,
+            beginning: None,
             notices: Box::new(move |notice| hearer.lock().expect("not poisoned").push(notice)),
         };
         let turn = |shard: usize| lifecycle.shard(shard).turns.fetch_add(1, Ordering::AcqRel);

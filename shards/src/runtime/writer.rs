@@ -202,6 +202,36 @@ impl Writer {
         }
     }
 
+    /// The size of a full segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
+    }
+
+    /// Waits until no segment is being made, and removes what was made and holds nothing: a start would read
+    /// all its zeros to be sure of that. After this only [`Writer::begin_again`] is of use.
+    pub fn leave_nothing_unused(&mut self) {
+        if matches!(self.next, Next::Ordered) {
+            self.await_next();
+        }
+        // What is left behind by a failure costs time, and is removed by the start.
+        if let Some(unused) = self.open.take() {
+            let _ = std::fs::remove_file(&unused.path);
+        }
+        if let Next::Ready(path) = &self.next {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Begins with segment `number` as if it were the first. What there is of it may be somebody else's,
+    /// and is made anew.
+    pub fn begin_again(&mut self, number: SegmentNumber, capacity_bytes: u64) {
+        self.abandon();
+        self.next_number = number;
+        self.next_capacity_bytes = capacity_bytes;
+        self.is_first_open = false;
+        self.order();
+    }
+
     fn take_prepared(&mut self, prepared: Prepared) {
         assert_eq!(prepared.number, self.next_number, "segments are prepared in the order of their use");
         self.next = prepared.path.map_or_else(Next::Failed, Next::Ready);

@@ -72,8 +72,24 @@ impl<S: Surface> Shard<S> {
         connection.core.closing = Some(reason);
         connection.unread = Vec::new();
         self.counters.slow_readers += 1;
+        tracing::info!(
+            shard = self.id.0,
+            connection = %id,
+            user = connection.core.user.as_ref().map(|user| user.as_str()),
+            "a slow reader is cut off"
+        );
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         self.say_farewell(id);
+    }
+
+    /// Ends a slow reader at once.
+    pub(super) fn drop_slow_reader(&mut self, id: ConnectionId, outbox_bytes_max: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if !connection.is_ending {
+            self.counters.slow_readers += 1;
+            connection.core.closing = Some(CloseReason::SlowReader { outbox_bytes_max });
+        }
+        self.lost(id);
     }
 
     /// The peer is gone: nothing can be said to it any more.
@@ -122,9 +138,11 @@ impl<S: Surface> Shard<S> {
     /// Frees the slot; the socket follows.
     pub(super) fn end(&mut self, id: ConnectionId, is_orderly: bool) {
         if let Some(gone) = self.connections.remove(id) {
-            self.outboxes.removed(gone.core.outbox.len());
+            self.outboxes.removed(gone.waiting_bytes());
             let reason = gone.core.closing.unwrap_or(CloseReason::Lost);
-            self.counters.close(CloseKind::from(&reason));
+            let kind = CloseKind::from(&reason);
+            self.counters.close(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, reason = kind.name(), "ended");
             self.ended.push(Ended { connection: id, is_orderly });
         }
     }

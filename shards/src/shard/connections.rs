@@ -12,6 +12,8 @@ pub struct Connection<T> {
     pub protocol: T,
     /// Bytes that were read but wait for a reply first. Empty, without capacity, when idle.
     pub unread: Vec<u8>,
+    /// Bytes taken out of the outbox, and encrypted, that the kernel did not take.
+    pub held_bytes: u32,
     /// It is in the shard's list of those with something to send.
     pub is_dirty: bool,
     /// The kernel did not take all of its outbox: what is added waits for the peer. An outbox that
@@ -25,6 +27,13 @@ pub struct Connection<T> {
     pub has_input_ended: bool,
     /// It has left everything; only its outbox is still to be sent.
     pub is_ending: bool,
+}
+
+impl<T> Connection<T> {
+    /// Bytes that wait for the peer to read.
+    pub fn waiting_bytes(&self) -> usize {
+        self.core.outbox.len() + self.held_bytes as usize
+    }
 }
 
 #[derive(Debug)]

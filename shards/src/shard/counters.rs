@@ -44,6 +44,11 @@ macro_rules! kinds {
             pub const NAMES: &'static [&'static str] = &[$($word),+];
             /// How many there are.
             pub const COUNT: usize = Self::NAMES.len();
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                Self::NAMES[self as usize]
+            }
         }
     };
 }
@@ -97,6 +102,8 @@ kinds! {
         Kicked = "kicked",
         /// The server stops.
         GoingDown = "going_down",
+        /// It could not be handed to the next server.
+        NotCarried = "not_carried",
         /// The peer is gone.
         Lost = "lost",
     }
@@ -131,6 +138,7 @@ impl From<&CloseReason> for CloseKind {
             CloseReason::TooManyFromAddress { .. } => CloseKind::TooManyFromAddress,
             CloseReason::Kicked { .. } => CloseKind::Kicked,
             CloseReason::GoingDown => CloseKind::GoingDown,
+            CloseReason::NotCarried => CloseKind::NotCarried,
             CloseReason::Lost => CloseKind::Lost,
         }
     }

@@ -1,7 +1,8 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
-use super::{Deadline, RefusalKind, Shard};
+use super::writes::CROWD_MEMBERS;
+use super::{Deadline, RefusalKind, Shard, spares};
 use crate::connection::{CloseReason, LocalMember, Style, Surface};
 use crate::types::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
@@ -30,10 +31,6 @@ impl Rendered {
     }
 }
 
-/// Emptied outboxes kept for the next turn, and the largest that is kept.
-const SPARE_OUTBOXES_MAX: usize = 256;
-const SPARE_OUTBOX_BYTES_MAX: usize = 16 * 1024;
-
 impl<S: Surface> Shard<S> {
     /// Writes an event into the outbox of everyone here who is in the room.
     pub(super) fn deliver_to_room(&mut self, key: RoomKey, event: RoomEvent) {
@@ -43,7 +40,7 @@ impl<S: Surface> Shard<S> {
             connections,
             rendered,
             surface,
-            dirty,
+            writes,
             spare_outboxes,
             closable,
             counters,
@@ -63,6 +60,7 @@ impl<S: Surface> Shard<S> {
         let mut cut_off = Vec::new();
         let mut added_bytes = 0;
         rendered.clear();
+        let is_crowd = room.members.len() > CROWD_MEMBERS;
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
             if author == Some(member.connection) {
@@ -88,7 +86,7 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             if outbox.capacity() == 0
-                && let Some(spare) = spare_outboxes.pop()
+                && let Some(spare) = spare_outboxes.take()
             {
                 *outbox = spare;
             }
@@ -101,7 +99,11 @@ impl<S: Surface> Shard<S> {
             }
             if !connection.is_dirty {
                 connection.is_dirty = true;
-                dirty.push(member.connection);
+                if is_crowd {
+                    writes.add_of_crowd(member.connection);
+                } else {
+                    writes.add(member.connection);
+                }
             }
         }
         outboxes.added(added_bytes);
@@ -116,7 +118,9 @@ impl<S: Surface> Shard<S> {
             return self.undo_for_the_gone(id, reply);
         }
         if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
-            self.counters.refuse(RefusalKind::from(refusal));
+            let kind = RefusalKind::from(refusal);
+            self.counters.refuse(kind);
+            tracing::debug!(shard = self.id.0, connection = %id, kind = kind.name(), "refused");
         }
         match &reply {
             Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
@@ -156,6 +160,7 @@ impl<S: Surface> Shard<S> {
     /// A name is the connection's: it goes by it everywhere, and gives its old one back.
     fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
+        tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.core.claim = claim;
         let Some(old) = connection.core.user.replace(new.clone()) else {
@@ -173,7 +178,7 @@ impl<S: Surface> Shard<S> {
         self.route_requests();
     }
 
-    fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
+    pub(super) fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let is_in = |s: &crate::connection::Subscription| self.rooms.room_of(s).name.key() == room.key();
         if connection.core.subscriptions.iter().any(is_in) {
@@ -182,6 +187,7 @@ impl<S: Surface> Shard<S> {
         let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
         let subscription = self.rooms.subscribe(room, head, member);
         connection.core.subscriptions.push(subscription);
+        tracing::debug!(shard = self.id.0, connection = %id, room = room.as_str(), "in a room");
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
@@ -190,18 +196,23 @@ impl<S: Surface> Shard<S> {
         let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
         let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
         let gone = connection.core.subscriptions.swap_remove(position);
+        let name = &rooms.room_of(&gone).name;
+        tracing::debug!(shard = self.id.0, connection = %id, room = name.as_str(), "out of a room");
         if let Some(moved) = rooms.unsubscribe(gone) {
             repoint(connections, moved, gone);
         }
     }
 
-    /// What was sent of a connection's outbox, from its front.
-    pub fn sent(&mut self, id: ConnectionId, bytes: usize) {
+    /// What was taken of a connection's outbox, from its front, and how much of what that became is
+    /// held below until the peer reads. That counts towards the bounds of outboxes, too.
+    pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_dirty = false;
         self.counters.sent_bytes += bytes as u64;
+        self.outboxes.changed(connection.held_bytes as usize, held);
+        connection.held_bytes = u32::try_from(held).expect("at most one record is held");
         let outbox = &mut connection.core.outbox;
-        connection.is_blocked = bytes < outbox.len();
+        connection.is_blocked = bytes < outbox.len() || held > 0;
         if connection.is_blocked {
             if !connection.is_listed_slow {
                 connection.is_listed_slow = true;
@@ -210,10 +221,10 @@ impl<S: Surface> Shard<S> {
             outbox.drain(..bytes);
             self.outboxes.removed(bytes);
             // What is held for a slow reader is in proportion to what waits for it.
-            if outbox.capacity() > SPARE_OUTBOX_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
+            if outbox.capacity() > spares::BUFFER_BYTES_MAX && outbox.len() < outbox.capacity() / 4 {
                 outbox.shrink_to_fit();
             }
-            let is_over = outbox.len() > self.settings.outbox_bytes_max;
+            let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
             #[cfg(test)]
             let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if is_over && !connection.is_ending {
@@ -222,14 +233,21 @@ impl<S: Surface> Shard<S> {
             }
             return;
         }
-        let mut emptied = std::mem::take(outbox);
+        let emptied = std::mem::take(outbox);
         self.outboxes.removed(emptied.len());
-        if emptied.capacity() <= SPARE_OUTBOX_BYTES_MAX && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX {
-            emptied.clear();
-            self.spare_outboxes.push(emptied);
-        }
+        self.spare_outboxes.keep(emptied);
         if connection.is_ending {
             self.end(id, true);
+        }
+    }
+
+    /// A connection cannot be written yet: its peer and we have not agreed on keys.
+    /// [`Shard::writable`] tells when it can.
+    pub fn not_open_yet(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_dirty = false;
+        if connection.is_ending {
+            self.end(id, false);
         }
     }
 
@@ -245,16 +263,17 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_over = connection.core.outbox.len() > self.settings.outbox_bytes_max;
+        let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
         #[cfg(test)]
         let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
-        let has_work = !connection.core.outbox.is_empty() || connection.is_ending;
+        let has_work =
+            !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
         if has_work && !connection.is_dirty {
             connection.is_dirty = true;
-            self.dirty.push(id);
+            self.writes.add(id);
         }
     }
 
@@ -274,7 +293,7 @@ impl<S: Surface> Shard<S> {
         (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || self.outboxes.is_pausing()
-            || !(self.dirty.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
+            || !(self.writes.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
     }
 
     /// Whether something is on its way to other shards.

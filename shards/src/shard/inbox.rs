@@ -30,6 +30,7 @@ impl<S: Surface> Shard<S> {
             core,
             protocol,
             unread: Vec::new(),
+            held_bytes: 0,
             is_dirty: false,
             is_blocked: false,
             is_listed_slow: false,
@@ -37,6 +38,7 @@ impl<S: Surface> Shard<S> {
             has_input_ended: false,
             is_ending: false,
         };
+        tracing::debug!(shard = self.id.0, connection = %id, address = ?address, "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;
@@ -55,6 +57,7 @@ impl<S: Surface> Shard<S> {
                 && !connection.is_parked
                 && connection.core.closing.is_none()
                 && !self.is_draining
+                && !self.is_still
         })
     }
 
@@ -83,7 +86,7 @@ impl<S: Surface> Shard<S> {
     /// Goes on with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.closing.is_some() {
+        if connection.core.closing.is_some() || self.is_still {
             return;
         }
         #[cfg(test)]

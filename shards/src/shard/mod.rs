@@ -6,23 +6,29 @@
 //! with a virtual world. **Invariant:** nothing here waits, and nothing here asks a clock.
 
 mod archive;
+mod carry;
 mod closing;
 mod connections;
 mod counters;
 mod delivery;
 mod held;
 mod homes;
+mod image;
 mod inbox;
 mod inspect;
 mod operator;
 mod outboxes;
 mod settings;
+mod spares;
 mod wheel;
+mod writes;
 
 use archive::Answered;
 pub use archive::{Archive, LookupId, Stored};
+pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
+pub use image::{ConnectionImage, Portion, ShardImage, read_carried, share_out, write_carried};
 pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
@@ -37,10 +43,12 @@ use connections::Connections;
 use delivery::Rendered;
 use homes::Homes;
 use outboxes::Outboxes;
+use spares::Spares;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
+use writes::Writes;
 
 /// Whether messages can be stored. The reasons are for the people who wanted to say something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -85,8 +93,8 @@ pub struct Shard<S: Surface> {
     /// Requests that wait for room in the log. Bounded by one mesh batch or one read and what
     /// follows from it, as no input is taken meanwhile.
     deferred: VecDeque<Request>,
-    /// Connections with something to send, each once.
-    dirty: Vec<ConnectionId>,
+    /// Connections with something to send.
+    writes: Writes,
     /// Connections that may be read again.
     resumed: Vec<ConnectionId>,
     /// Connections that are not read because a peer's channel is full.
@@ -99,9 +107,12 @@ pub struct Shard<S: Surface> {
     ended: Vec<Ended>,
     requests: Vec<Request>,
     rendered: Rendered,
-    spare_outboxes: Vec<Vec<u8>>,
+    spare_outboxes: Spares,
     outboxes: Outboxes,
     is_draining: bool,
+    is_burst_over: bool,
+    /// Nothing is read: connections stay as they are until this process or another goes on with them.
+    is_still: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -135,7 +146,7 @@ impl<S: Surface> Shard<S> {
             wheel: Wheel::default(),
             now: Now::default(),
             deferred: VecDeque::new(),
-            dirty: Vec::new(),
+            writes: Writes::default(),
             resumed: Vec::new(),
             parked: Vec::new(),
             slow: Vec::new(),
@@ -143,9 +154,11 @@ impl<S: Surface> Shard<S> {
             ended: Vec::new(),
             requests: Vec::new(),
             rendered: Rendered::default(),
-            spare_outboxes: Vec::new(),
+            spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             is_draining: false,
+            is_burst_over: false,
+            is_still: false,
             counters: Counters::default(),
             settings,
         }
@@ -269,6 +282,9 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.leave_deserted(self.now, &self.log);
+        self.spare_outboxes.tick();
+        self.is_burst_over = self.outboxes.tick();
+        self.writes.tick();
         self.settle();
     }
 
@@ -345,11 +361,22 @@ impl<S: Surface> Shard<S> {
         delivered
     }
 
-    /// The connections that have something to send; each is flushed once and then reported by
+    /// Whether much waited for peers until the last tick and was let go of: the allocator has it.
+    pub fn is_burst_over(&self) -> bool {
+        self.is_burst_over
+    }
+
+    /// How many connections are to be written this turn.
+    pub fn writes_due(&self) -> usize {
+        self.writes.due()
+    }
+
+    /// The connections that are to be written this turn; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
-        self.outboxes.begin_flush();
-        into.append(&mut self.dirty);
+        if self.writes.take(into) {
+            self.outboxes.begin_flush();
+        }
     }
 
     /// The connections that may be read again, though no new readiness will be reported.

@@ -82,7 +82,7 @@ impl<S: Surface> Shard<S> {
             let Some(connection) = connections.get_mut(*id) else { return false };
             connection.is_listed_slow = connection.is_blocked;
             if connection.is_blocked {
-                let bytes = connection.core.outbox.len() as u64;
+                let bytes = connection.waiting_bytes() as u64;
                 fill.outbox_bytes_largest = fill.outbox_bytes_largest.max(bytes);
                 fill.slow_connections += 1;
             }
@@ -115,7 +115,7 @@ impl<S: Surface> Shard<S> {
         let mut slow: Vec<_> = slow
             .map(|connection| SlowReport {
                 user: connection.core.user.clone(),
-                outbox_bytes: connection.core.outbox.len() as u64,
+                outbox_bytes: connection.waiting_bytes() as u64,
             })
             .collect();
         slow.sort_unstable_by_key(|one| std::cmp::Reverse(one.outbox_bytes));

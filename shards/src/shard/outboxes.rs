@@ -11,6 +11,9 @@ use crate::connection::{CloseReason, Surface};
 use crate::types::{ConnectionId, Event};
 use std::collections::VecDeque;
 
+/// A second in which so much waited at once is a burst: what it took is worth giving back.
+const BURST_BYTES: usize = 4 * 1024 * 1024;
+
 /// The bytes in the outboxes of a shard.
 #[derive(Debug)]
 pub struct Outboxes {
@@ -19,6 +22,10 @@ pub struct Outboxes {
     waiting_bytes: usize,
     /// What was added since connections were written last.
     turn_bytes: usize,
+    /// The most that waited since the last tick.
+    peak_bytes: usize,
+    /// The most that waited in any second since the last burst was over.
+    burst_bytes: usize,
     /// Events that wait for the next turn, in the order in which they came. Bounded by what one
     /// commit or one mesh batch brings, as no input is taken while there are any.
     pub delayed: VecDeque<Event>,
@@ -26,7 +33,14 @@ pub struct Outboxes {
 
 impl Outboxes {
     pub fn new(bytes_max: usize) -> Outboxes {
-        Outboxes { bytes_max, waiting_bytes: 0, turn_bytes: 0, delayed: VecDeque::new() }
+        Outboxes {
+            bytes_max,
+            waiting_bytes: 0,
+            turn_bytes: 0,
+            peak_bytes: 0,
+            burst_bytes: 0,
+            delayed: VecDeque::new(),
+        }
     }
 
     /// From now on so many may wait.
@@ -38,6 +52,15 @@ impl Outboxes {
     pub fn added(&mut self, bytes: usize) {
         self.waiting_bytes += bytes;
         self.turn_bytes += bytes;
+        self.peak_bytes = self.peak_bytes.max(self.waiting_bytes);
+    }
+
+    /// A second has passed. Says whether a burst was over in it: much waited before, and little since.
+    pub fn tick(&mut self) -> bool {
+        let peak_bytes = std::mem::replace(&mut self.peak_bytes, self.waiting_bytes);
+        let is_over = self.burst_bytes >= BURST_BYTES && peak_bytes < self.burst_bytes / 8;
+        self.burst_bytes = if is_over { peak_bytes } else { self.burst_bytes.max(peak_bytes) };
+        is_over
     }
 
     /// Bytes were taken out of outboxes: sent or thrown away.
@@ -101,6 +124,7 @@ impl<S: Surface> Shard<S> {
         match event {
             Event::Reply { to, reply } => self.deliver_reply(to, reply),
             Event::Room { room, event } => self.deliver_to_room(room, event),
+            Event::Carried { to, user, room, head } => self.carried_into(to, user, &room, head),
         }
     }
 
@@ -122,7 +146,7 @@ impl<S: Surface> Shard<S> {
     }
 
     fn cut_off_fullest(&mut self) {
-        let length = |id: &ConnectionId| self.connections.get(*id).map_or(0, |one| one.core.outbox.len());
+        let length = |id: &ConnectionId| self.connections.get(*id).map_or(0, |one| one.waiting_bytes());
         let mut fullest: Vec<(usize, ConnectionId)> = self
             .connections
             .ids()
@@ -136,12 +160,34 @@ impl<S: Surface> Shard<S> {
                 return;
             }
             self.counters.outbox_budget_cuts += 1;
-            if self.connections.get(id).is_some_and(|connection| connection.is_ending) {
-                // It has its last words already, and does not take them.
-                self.end(id, false);
+            let has_no_use_for_words =
+                |one: &super::Connection<S::Session>| one.is_ending || one.held_bytes > 0;
+            if self.connections.get(id).is_some_and(has_no_use_for_words) {
+                // It has its last words already, and does not take them; or a record before them, which
+                // cannot give way to them.
+                self.drop_slow_reader(id, bytes - 1);
             } else {
                 self.cut_off(id, CloseReason::SlowReader { outbox_bytes_max: bytes - 1 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_over_once_when_a_second_has_passed_with_little() {
+        let mut outboxes = Outboxes::new(1 << 30);
+        let mut second = |bytes: usize| {
+            outboxes.added(bytes);
+            outboxes.removed(bytes);
+            outboxes.tick()
+        };
+        assert!(!second(1_000) && !second(0), "nothing to speak of");
+        assert!(!second(2 * BURST_BYTES) && !second(BURST_BYTES), "it goes on");
+        assert!(second(1_000));
+        assert!(!second(1_000) && !second(0), "and is over once");
     }
 }

@@ -1,8 +1,8 @@
 //! What home shards tell connections, and what travels on the mesh.
 
-use super::id::{ConnectionId, RoomKey, SessionId};
+use super::id::{ConnectionId, RoomKey, Seq, SessionId, UserKey};
 use super::message::Message;
-use super::name::UserName;
+use super::name::{RoomName, UserName};
 use super::reply::Reply;
 use super::request::Request;
 use std::sync::Arc;
@@ -23,6 +23,17 @@ pub enum Event {
         room: RoomKey,
         /// What happened in it.
         event: RoomEvent,
+    },
+    /// For one connection that came from the server before this one: it is in the room, or cannot be.
+    Carried {
+        /// Which.
+        to: ConnectionId,
+        /// Its user.
+        user: UserKey,
+        /// The room.
+        room: RoomName,
+        /// The room's newest number; `None` when the room cannot be taken up.
+        head: Option<Seq>,
     },
 }
 

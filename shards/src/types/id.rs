@@ -40,6 +40,13 @@ pub struct ConnectionId {
     pub generation: u32,
 }
 
+impl fmt::Display for ConnectionId {
+    /// Slot and generation: no two connections of a shard have the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
 /// A connection whose user is known, as other shards name it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionId {
@@ -47,6 +54,14 @@ pub struct SessionId {
     pub shard: ShardId,
     /// The connection on that shard.
     pub connection: ConnectionId,
+}
+
+impl SessionId {
+    /// No session: what stands for a connection that was lost before this process began.
+    pub const NOBODY: SessionId = SessionId {
+        shard: ShardId(u16::MAX),
+        connection: ConnectionId { index: u32::MAX, generation: u32::MAX },
+    };
 }
 
 /// Which grant of a name it is: of two sessions that go by one name, the one with the later grant is

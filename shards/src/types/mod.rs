@@ -1,5 +1,6 @@
 //! The words of the engine: identities, names, messages, and what shards say to each other.
 
+mod carried;
 mod event;
 mod id;
 mod message;
@@ -9,6 +10,7 @@ mod request;
 mod text;
 mod time;
 
+pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use event::{Envelope, Event, RoomEvent};
 pub use id::{ClaimNumber, ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};

@@ -1,5 +1,6 @@
 //! What connections ask of a home shard.
 
+use super::carried::Carried;
 use super::id::{ClaimNumber, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
@@ -199,6 +200,8 @@ pub enum Request {
         /// From where it came.
         address: IpAddr,
     },
+    /// What the server before this one knew. Members of a room are answered by `Event::Carried`.
+    Carry(Box<Carried>),
 }
 
 /// What an absent user leaves for those who whisper.
@@ -228,6 +231,10 @@ impl Request {
             | R::Publish { room, .. }
             | R::History { room, .. } => Some(*room),
             R::PublishDirect { room, .. } | R::Join { room, .. } | R::Who { room, .. } => Some(room.key()),
+            R::Carry(carried) => match &**carried {
+                Carried::Members { room, .. } => Some(room.key()),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -250,9 +257,18 @@ impl Request {
                 room.key().home(shard_count)
             }
             R::Rooms { .. } => return Destination::Every,
-            R::Admit { address, .. } | R::Discharge { address } => {
-                UserKey::of(&address.to_string()).home(shard_count)
-            }
+            R::Admit { address, .. } | R::Discharge { address } => home_of(address, shard_count),
+            R::Carry(carried) => match &**carried {
+                Carried::User(user) => user.name.skeleton().home(shard_count),
+                Carried::Seen(seen) => seen.name.skeleton().home(shard_count),
+                Carried::Members { room, .. } => room.key().home(shard_count),
+                Carried::Address(address) => home_of(address, shard_count),
+            },
         })
     }
+}
+
+/// The shard that counts the connections of an address.
+fn home_of(address: &IpAddr, shard_count: u16) -> ShardId {
+    UserKey::of(&address.to_string()).home(shard_count)
 }

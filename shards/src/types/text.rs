@@ -16,7 +16,7 @@ impl Text {
     /// (NFC, UAX 15), which makes it at most three times as long.
     pub fn sanitise(raw: &str) -> Option<Text> {
         // Printable ASCII is the common case and needs no second look.
-        if raw.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        if is_printable_ascii(raw.as_bytes()) {
             return (!raw.trim().is_empty()).then(|| Text(raw.into()));
         }
         let clean: String =
@@ -36,6 +36,11 @@ impl Text {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Looks at all bytes whatever the first are, so that the compiler can look at many at once.
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |is_so_far, byte| is_so_far & (0x20..0x7f).contains(byte))
 }
 
 fn is_harmless(c: char) -> bool {

@@ -6,7 +6,7 @@
 mod offline;
 mod table;
 
-pub use table::{Claimed, UserLimits, Users, WhisperRoute};
+pub use table::{Claimed, NameHeld, UserLimits, Users, WhisperRoute};
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,11 @@ impl Offline {
         }
     }
 
+    /// All who are remembered, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Seen> {
+        self.users.values()
+    }
+
     /// One who left and has not come back under this name.
     pub fn get(&self, key: SkeletonKey) -> Option<&Seen> {
         self.users.get(&key)

@@ -1,5 +1,9 @@
 //! The state machine of the users whose home is one shard.
 
+mod carry;
+
+pub use carry::NameHeld;
+
 use super::offline::Offline;
 use crate::types::{
     Away, ClaimNumber, Moment, Now, Presence, Refusal, SessionId, SkeletonKey, Timestamp, UserName,

@@ -1,5 +1,6 @@
 //! From bytes to lines, however the network cut them up.
 
+mod image;
 pub(crate) mod telnet;
 #[cfg(test)]
 mod tests;
@@ -61,7 +62,7 @@ impl Decoder {
         if self.telnet.is_seen() {
             return self.next_of_telnet(input, bytes_max);
         }
-        let end = input.iter().position(|byte| *byte == LINE_FEED || Telnet::is_command(*byte));
+        let end = memchr::memchr2(LINE_FEED, Telnet::COMMAND, input);
         let piece = &input[..end.unwrap_or(input.len())];
         if self.line_bytes == 0 && piece.first().is_some_and(|byte| LEAVING.contains(byte)) {
             return (1, Some(Token::Leave));

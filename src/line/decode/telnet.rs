@@ -1,5 +1,7 @@
 //! The telnet commands among the bytes of a line (RFC 854): understood, answered and taken out.
 
+use madang_shards::connection::{CodingError, Decoder, Encoder};
+
 const IAC: u8 = 255;
 const DONT: u8 = 254;
 const DO: u8 = 253;
@@ -57,15 +59,51 @@ pub struct Telnet {
 }
 
 impl Telnet {
+    /// Writes where it stands.
+    pub fn write(&self, out: &mut Encoder) {
+        out.flag(self.is_seen);
+        let (state, verb) = match self.state {
+            State::Text => (0, 0),
+            State::Command => (1, 0),
+            State::Option(verb) => (2, verb),
+            State::Subnegotiation => (3, 0),
+            State::SubnegotiationCommand => (4, 0),
+        };
+        out.byte(state);
+        out.byte(verb);
+        out.number(u64::from(self.skipped_bytes));
+        out.option(self.refused.as_deref(), |out, refused| out.bytes(refused));
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it stands nowhere.
+    pub fn read(from: &mut Decoder<'_>) -> Result<Telnet, CodingError> {
+        let is_seen = from.flag()?;
+        let state = match (from.byte()?, from.byte()?) {
+            (0, _) => State::Text,
+            (1, _) => State::Command,
+            (2, verb) => State::Option(verb),
+            (3, _) => State::Subnegotiation,
+            (4, _) => State::SubnegotiationCommand,
+            _ => return Err(CodingError("there is no such place in a telnet command")),
+        };
+        let skipped_bytes = from.small()?;
+        let refused = from.option(|from| {
+            let refused = <[u8; 64]>::try_from(from.bytes()?);
+            refused.map(Box::new).map_err(|_| CodingError("refused options are 512 bits"))
+        })?;
+        Ok(Telnet { refused, skipped_bytes, state, is_seen })
+    }
+
     /// Whether the peer has shown that it speaks telnet.
     pub fn is_seen(&self) -> bool {
         self.is_seen
     }
 
-    /// Whether `byte` is one that only [`Telnet::filter`] may judge.
-    pub fn is_command(byte: u8) -> bool {
-        byte == IAC
-    }
+    /// The byte that only [`Telnet::filter`] may judge.
+    pub const COMMAND: u8 = IAC;
 
     /// Judges the next byte. A subnegotiation of `bytes_max` bytes is endless.
     pub fn filter(&mut self, byte: u8, bytes_max: u32) -> Filtered {

@@ -58,6 +58,13 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
         CloseReason::Kicked { reason } => {
             line(out, style, format_args!("! closed by the operator: {reason}"))
         }
+        CloseReason::NotCarried => line(
+            out,
+            style,
+            format_args!(
+                "! closed: the server is replaced by another, which cannot go on with this connection; reconnect"
+            ),
+        ),
         CloseReason::GoingDown | CloseReason::Lost => {}
     }
 }

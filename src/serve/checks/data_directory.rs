@@ -1,8 +1,9 @@
 //! The data directory, owned by one process at a time.
 
+use rustix::fd::OwnedFd;
 use rustix::process::geteuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ const PROBE_FILE: &str = "madang.probe";
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Why the data directory cannot be used.
@@ -63,6 +64,22 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
+    /// Goes on with a directory whose lock another process has handed over: it was never free.
+    pub fn taken_over(path: &Path, lock: OwnedFd) -> DataDirectory {
+        DataDirectory { path: path.to_owned(), lock: File::from(lock) }
+    }
+
+    /// Says in the lock file that this process has it.
+    pub fn name_holder(&mut self) {
+        // Only read by people.
+        let _ = write_holder(&mut self.lock);
+    }
+
+    /// The lock, to be handed over.
+    pub fn lock(&self) -> Option<OwnedFd> {
+        self.lock.try_clone().ok().map(OwnedFd::from)
+    }
+
     /// Creates it if it is missing (its parent must exist), for its owner alone, and locks it.
     ///
     /// # Errors
@@ -88,7 +105,7 @@ impl DataDirectory {
         }
         let lock = lock(path)?;
         try_to_write(path).map_err(|source| refused("write to", path, source))?;
-        Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+        Ok(DataDirectory { path: path.to_owned(), lock })
     }
 
     /// Where it is.
@@ -126,11 +143,15 @@ fn lock(path: &Path) -> Result<File, DataDirectoryError> {
         }
         Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
     }
-    let line = format!("process {} (madang serve), since {}\n", std::process::id(), jiff::Timestamp::now());
-    file.set_len(0)
-        .and_then(|()| file.write_all(line.as_bytes()))
-        .map_err(|source| refused("write to", path, source))?;
+    write_holder(&mut file).map_err(|source| refused("write to", path, source))?;
     Ok(file)
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    let line = format!("process {} (madang serve), since {}\n", std::process::id(), jiff::Timestamp::now());
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(line.as_bytes())
 }
 
 /// Who holds the lock, in its own words.

@@ -6,9 +6,11 @@ pub mod locked_memory;
 pub mod open_files;
 pub mod port;
 pub mod processors;
+pub mod tls_files;
 
 pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;
 pub use port::{ListenError, listen_error};
+pub use tls_files::TlsFilesError;

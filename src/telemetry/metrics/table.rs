@@ -24,6 +24,8 @@ pub static COUNTERS: &[Metric] = &[
     metric("madang_messages", "Messages accepted by rooms whose home is the shard.", |s| s.messages),
     metric("madang_deliveries", "Copies of messages put into outboxes.", |s| s.deliveries),
     metric("madang_sent_bytes", "Bytes sent to connections.", |s| s.sent_bytes),
+    metric("madang_tls_handshakes", "TLS handshakes done.", |s| s.tls_handshakes),
+    metric("madang_tls_faults", "Connections that ended by a fault of TLS.", |s| s.tls_faults),
     metric("madang_slow_readers", "Connections cut off because they did not read.", |s| s.slow_readers),
     metric(
         "madang_outbox_budget_cuts",
@@ -55,6 +57,7 @@ pub static GAUGES: &[Metric] = &[
     }),
     metric("madang_rooms", "Rooms in memory whose home is the shard.", |s| s.rooms),
     metric("madang_users", "Names held whose home is the shard, those in their grace time too.", |s| s.users),
+    metric("madang_tls_connections", "Connections with TLS.", |s| s.tls_connections),
     metric("madang_outbox_bytes", "Bytes that wait for connections.", |s| s.outbox_bytes),
     metric("madang_outbox_largest_bytes", "The largest outbox of such a connection.", |s| {
         s.outbox_bytes_largest

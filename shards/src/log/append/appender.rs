@@ -256,6 +256,23 @@ impl Appender {
             .then(|| self.current.sealed(self.shard, false))
     }
 
+    /// Whether [`finish`](Self::finish) leaves nothing behind that only a recovery could judge.
+    pub fn can_finish(&self) -> bool {
+        self.is_idle() && !self.is_left
+    }
+
+    /// Goes on after [`finish`](Self::finish), in a fresh segment of this capacity. Returns its number: that
+    /// of the current one where nothing was written to it.
+    pub fn begin_again(&mut self, capacity_bytes: u64) -> SegmentNumber {
+        assert!(self.can_finish(), "only a finished log begins again");
+        let number = match self.current.end_bytes > START_BYTES {
+            true => self.current.number.next(),
+            false => self.current.number,
+        };
+        self.current = Current::start(number, capacity_bytes);
+        number
+    }
+
     fn landed(&mut self, batch: &Batch) -> SealRecord {
         assert_eq!(batch.id, self.last_taken, "only the batch in flight can land");
         self.in_flight_bytes = 0;

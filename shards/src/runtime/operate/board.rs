@@ -123,6 +123,12 @@ board! {
     deliveries_per_second_milli: u64,
     /// Bytes sent to connections.
     sent_bytes: u64,
+    /// Connections with TLS, those whose handshake goes on among them.
+    tls_connections: u64,
+    /// TLS handshakes done.
+    tls_handshakes: u64,
+    /// Connections that ended by a fault of TLS, most of them before the handshake was done.
+    tls_faults: u64,
     /// Bytes in outboxes.
     outbox_bytes: u64,
     /// The largest outbox that the kernel does not take, in bytes.

@@ -2,9 +2,9 @@
 
 use super::board::Board;
 use super::remote::ShardReport;
+use crate::runtime::listener::Listener;
 use crate::shard::Settings;
 use crate::types::{Text, UserName};
-use rustix::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,8 +22,8 @@ pub enum Inquiry {
     Broadcast { text: Text, reply: flume::Sender<u64> },
     /// Go by other settings from now on. The answer is 1.
     Reconfigure { settings: Arc<Settings>, reply: flume::Sender<u64> },
-    /// Listen there from now on, and nowhere else. The answer is 1 when it does.
-    Listen { listeners: Vec<OwnedFd>, reply: flume::Sender<u64> },
+    /// Listen there from now on, with TLS or without, and nowhere else so. The answer is 1 when it does.
+    Listen { listeners: Vec<Listener>, has_tls: bool, reply: flume::Sender<u64> },
 }
 
 /// What a shard and its remote share.

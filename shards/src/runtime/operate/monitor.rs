@@ -96,9 +96,11 @@ impl Monitor {
         &mut self,
         shard: &mut Shard<S>,
         port: &MeshPort,
+        sockets: &Sockets,
         status: &ShardStatus,
         lingering: usize,
     ) {
+        let (tls_connections, tls) = sockets.tls_counts();
         self.note_rates(shard);
         let fill = shard.fill();
         let counters = shard.counters;
@@ -126,6 +128,9 @@ impl Monitor {
             messages_per_second_milli: self.rates.0,
             deliveries_per_second_milli: self.rates.1,
             sent_bytes: counters.sent_bytes,
+            tls_connections: tls_connections as u64,
+            tls_handshakes: tls.handshakes,
+            tls_faults: tls.faults,
             outbox_bytes: fill.outbox_bytes,
             outbox_bytes_largest: fill.outbox_bytes_largest,
             slow_connections: fill.slow_connections,
@@ -187,8 +192,8 @@ impl Monitor {
                 Inquiry::Listen { reply, .. } if !is_running => {
                     let _ = reply.try_send(0);
                 }
-                Inquiry::Listen { listeners, reply } => {
-                    let listened = sockets.listen_at(listeners);
+                Inquiry::Listen { listeners, has_tls, reply } => {
+                    let listened = sockets.listen_at(listeners, has_tls);
                     if let Err(error) = &listened {
                         tracing::error!(shard = shard.id().0, %error, "cannot listen at the new address yet");
                     }

@@ -99,7 +99,7 @@ impl Remote {
 
     /// Whether the server drains.
     pub fn is_draining(&self) -> bool {
-        self.lifecycle.phase() != Phase::Running
+        self.lifecycle.phase() >= Phase::Draining
     }
 
     /// What the threads beside the shards have done.
@@ -137,11 +137,11 @@ impl Remote {
         *self.housekeeping.retention.lock().unwrap_or_else(PoisonError::into_inner) = retention;
     }
 
-    /// Listens at another address, and no more at the old one; who came in there stays. Returns
-    /// whether all shards do.
-    pub fn listen(&self, listeners: Listeners, time_max: Duration) -> bool {
-        let mut sockets = listeners.sockets.into_iter();
-        let ask = |reply| Inquiry::Listen { listeners: sockets.next().unwrap_or_default(), reply };
+    /// Listens at another address, with TLS or without, and no more at the old one; who came in there
+    /// stays. With no listeners, nowhere so. Returns whether all shards do.
+    pub fn listen(&self, listeners: Option<Listeners>, has_tls: bool, time_max: Duration) -> bool {
+        let mut sockets = listeners.map(|all| all.sockets).unwrap_or_default().into_iter();
+        let ask = |reply| Inquiry::Listen { listeners: sockets.next().unwrap_or_default(), has_tls, reply };
         self.ask_all(time_max, ask).iter().all(|answer| *answer == Some(1))
     }
 

@@ -2,16 +2,16 @@
 
 use super::{TurnError, Turning};
 use crate::connection::Surface;
-use crate::runtime::sockets::{self, Accepted, Input, Readiness};
+use crate::runtime::sockets::{Accepted, Input, Readiness};
+use crate::runtime::tls::RECORD_BYTES_MAX;
 use crate::types::{ConnectionId, ShardId};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 /// Connections accepted a turn: a storm does not starve those already in.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Sockets read a turn, and bytes read from one of them.
+/// Sockets read a turn.
 const READS_PER_TURN: usize = 512;
-pub const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// What is to be taken in, and where it is read into.
 pub struct Inlet {
@@ -19,7 +19,7 @@ pub struct Inlet {
     pub readable: VecDeque<ConnectionId>,
     pub has_waiting_connections: bool,
     pub has_warned_of_descriptors: bool,
-    pub buffer: Box<[u8; READ_BYTES_MAX]>,
+    pub buffer: Box<[u8; RECORD_BYTES_MAX]>,
     ready: Vec<Readiness>,
     resumed: Vec<ConnectionId>,
 }
@@ -30,7 +30,7 @@ impl Inlet {
             readable: VecDeque::new(),
             has_waiting_connections: false,
             has_warned_of_descriptors: false,
-            buffer: Box::new([0; READ_BYTES_MAX]),
+            buffer: Box::new([0; RECORD_BYTES_MAX]),
             ready: Vec::new(),
             resumed: Vec::new(),
         }
@@ -40,7 +40,8 @@ impl Inlet {
 impl<S: Surface> Turning<S> {
     /// Whether more could be taken in at once.
     pub(super) fn has_input(&self) -> bool {
-        (!self.inlet.readable.is_empty() || self.port.has_mail()) && self.shard.accepts_input()
+        let has_readable = !self.inlet.readable.is_empty() && self.stage.takes_input();
+        (has_readable || self.port.has_mail()) && self.shard.accepts_input()
             || self.inlet.has_waiting_connections
     }
 
@@ -49,7 +50,7 @@ impl<S: Surface> Turning<S> {
         self.sockets.take_ready(&mut self.inlet.ready).map_err(TurnError::Sockets)?;
         for readiness in self.inlet.ready.drain(..) {
             match readiness {
-                Readiness::Accept => self.inlet.has_waiting_connections = true,
+                Readiness::Accept => self.inlet.has_waiting_connections = self.stage.takes_input(),
                 Readiness::Read(id) => self.inlet.readable.push_back(id),
                 Readiness::Write(id) => self.shard.writable(id),
             }
@@ -63,7 +64,8 @@ impl<S: Surface> Turning<S> {
                 self.inlet.readable.push_back(id);
             }
         }
-        for _ in 0..self.inlet.readable.len().min(READS_PER_TURN) {
+        let is_reading = self.stage.takes_input();
+        for _ in 0..if is_reading { self.inlet.readable.len().min(READS_PER_TURN) } else { 0 } {
             if !self.shard.accepts_input() {
                 break;
             }
@@ -77,9 +79,9 @@ impl<S: Surface> Turning<S> {
     fn accept(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
             match self.sockets.accept() {
-                Accepted::Connection(descriptor, address) => {
-                    let id = self.shard.accepted(address);
-                    if self.sockets.add(id, descriptor).is_err() {
+                Accepted::Connection(arrival) => {
+                    let id = self.shard.accepted(arrival.address);
+                    if self.sockets.add(id, arrival).is_err() {
                         // The set has no room (fs.epoll.max_user_watches): as if the peer had gone.
                         self.shard.lost(id);
                     }
@@ -88,9 +90,9 @@ impl<S: Surface> Turning<S> {
                     self.inlet.has_waiting_connections = false;
                     return;
                 }
-                Accepted::TooMany(descriptor) => {
+                Accepted::TooMany(arrival) => {
                     self.warn_of_descriptors();
-                    sockets::refuse(&descriptor, self.shard.server_full());
+                    arrival.refuse(self.shard.server_full());
                 }
                 Accepted::NoDescriptor => {
                     self.warn_of_descriptors();
@@ -128,7 +130,16 @@ impl<S: Surface> Turning<S> {
             }
             Input::Nothing => {}
             Input::End => self.shard.input_ended(id),
-            Input::Broken => self.shard.lost(id),
+            Input::Broken => {
+                if let Some(fault) = self.sockets.take_tls_fault() {
+                    let shard = self.shard.id().0;
+                    tracing::debug!(shard, connection = %id, %fault, "TLS has failed");
+                }
+                self.shard.lost(id);
+            }
+        }
+        if self.sockets.take_opened() {
+            self.shard.writable(id);
         }
     }
 

@@ -22,17 +22,20 @@ pub struct Lookups {
     indexer: Indexer,
     reply: flume::Sender<IndexDone>,
     pub done: flume::Receiver<IndexDone>,
+    /// Jobs that are ordered and not done.
+    under_way: usize,
 }
 
 impl Lookups {
     pub fn new(shard: ShardId, reader: Reader, indexer: Indexer, bell: Arc<Bell>) -> Lookups {
         // One answer a job, and a shard has few: its segments fill slowly, its lookups are bounded.
         let (reply, done) = flume::unbounded();
-        Lookups { reader: Rc::new(reader), shard, bell, indexer, reply, done }
+        Lookups { reader: Rc::new(reader), shard, bell, indexer, reply, done, under_way: 0 }
     }
 
     /// Gives the index thread something to do.
-    pub fn order(&self, job: IndexJob) {
+    pub fn order(&mut self, job: IndexJob) {
+        self.under_way += 1;
         self.indexer.order(self.shard, job, self.reply.clone(), Arc::clone(&self.bell));
     }
 }
@@ -41,23 +44,7 @@ impl<S: Surface> Turning<S> {
     /// Hands finished segments to the index thread, takes what it has done, and begins queries.
     pub(super) fn start_queries(&mut self) {
         while let Ok(done) = self.lookups.done.try_recv() {
-            match done {
-                IndexDone::Written => self.shard.archive().index_written(),
-                IndexDone::Snapshot(scope) => {
-                    self.lookups.reader.forget(self.shard.id(), StoredFile::Snapshot);
-                    scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
-                }
-                IndexDone::Rebuilt { fault, lookup, is_there } => {
-                    if let Some((directory, file)) = fault.mendable() {
-                        self.lookups.reader.forget(directory, file);
-                    }
-                    if is_there {
-                        self.shard.archive().ask_again(lookup);
-                    } else {
-                        self.shard.query_done(lookup, Err(fault));
-                    }
-                }
-            }
+            self.index_done(done);
         }
         for index in self.shard.archive().take_indexes() {
             let is_snapshot_due = index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
@@ -70,6 +57,41 @@ impl<S: Surface> Turning<S> {
             && let Some((id, query)) = self.shard.next_query()
         {
             self.rest.queries.push(self.lookups.reader.carry_out(id, query));
+        }
+    }
+
+    fn index_done(&mut self, done: IndexDone) {
+        self.lookups.under_way -= 1;
+        match done {
+            IndexDone::Written => self.shard.archive().index_written(),
+            IndexDone::Snapshot(scope) => {
+                self.lookups.reader.forget(self.shard.id(), StoredFile::Snapshot);
+                scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
+            }
+            IndexDone::Rebuilt { fault, lookup, is_there } => {
+                if let Some((directory, file)) = fault.mendable() {
+                    self.lookups.reader.forget(directory, file);
+                }
+                if is_there {
+                    self.shard.archive().ask_again(lookup);
+                } else {
+                    self.shard.query_done(lookup, Err(fault));
+                }
+            }
+        }
+    }
+
+    /// Has the indexes of finished segments written, then the snapshot, and waits for both.
+    pub(super) async fn finish_indexes(&mut self) {
+        for index in self.shard.archive().take_indexes() {
+            self.lookups.order(IndexJob::Write(index));
+        }
+        // Behind the indexes on the same thread: a snapshot never tells of one that is not there.
+        self.lookups.order(IndexJob::Snapshot);
+        while self.lookups.under_way > 0
+            && let Ok(done) = self.lookups.done.recv_async().await
+        {
+            self.index_done(done);
         }
     }
 

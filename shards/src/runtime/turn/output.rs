@@ -3,6 +3,7 @@
 
 use super::Turning;
 use crate::connection::Surface;
+use crate::runtime::sockets::Written;
 use crate::shard::Ended;
 use crate::types::ConnectionId;
 use rustix::fd::OwnedFd;
@@ -28,6 +29,16 @@ impl Outlet {
         self.lingering.len()
     }
 
+    /// Gives away what lingers.
+    pub fn give_away(&mut self) -> Vec<(OwnedFd, u8)> {
+        std::mem::take(&mut self.lingering)
+    }
+
+    /// From now on these linger, too.
+    pub fn take_over(&mut self, lingering: Vec<(OwnedFd, u8)>) {
+        self.lingering.extend(lingering);
+    }
+
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
     pub fn tick(&mut self, buffer: &mut [u8]) {
         self.lingering.retain_mut(|(descriptor, seconds_left)| {
@@ -51,8 +62,9 @@ impl<S: Surface> Turning<S> {
         for id in dirty.drain(..) {
             let Some(outbox) = self.shard.outbox(id) else { continue };
             match self.sockets.write(id, outbox) {
-                Some(count) => self.shard.sent(id, count),
-                None => self.shard.lost(id),
+                Written::Bytes { taken, held } => self.shard.sent(id, taken, held),
+                Written::Opening => self.shard.not_open_yet(id),
+                Written::Broken => self.shard.lost(id),
             }
         }
         self.shard.take_ended(ended);

@@ -2,8 +2,8 @@
 
 use super::{TurnError, Turning};
 use crate::connection::Surface;
-use crate::runtime::indexer::IndexJob;
 use crate::runtime::lifecycle::{Lifecycle, Phase, ShardStatus};
+use crate::runtime::memory;
 use crate::types::ShardId;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,8 +20,27 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// A shard begins in the phase in which the server is.
     pub fn new(shard: ShardId, lifecycle: Arc<Lifecycle>) -> Stage {
-        Stage { lifecycle, shard, phase: Phase::Running, closing_ticks: 0 }
+        let phase = lifecycle.phase();
+        Stage { lifecycle, shard, phase, closing_ticks: 0 }
+    }
+
+    /// Whether connections are accepted and read.
+    pub fn takes_input(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn lifecycle(&self) -> &Arc<Lifecycle> {
+        &self.lifecycle
+    }
+
+    pub(super) fn shard(&self) -> usize {
+        self.shard.index()
     }
 
     /// What this shard says of itself.
@@ -39,9 +58,15 @@ impl<S: Surface> Turning<S> {
         if !status.has_ticked.swap(false, Ordering::AcqRel) {
             return;
         }
-        self.shard.tick();
+        // While the shard stands still, no time passes for those who are here.
+        if self.stage.phase != Phase::Still {
+            self.shard.tick();
+            if self.shard.is_burst_over() {
+                memory::give_back();
+            }
+        }
         let lingering = self.outlet.lingering_count();
-        self.monitor.tick(&mut self.shard, &self.port, status, lingering);
+        self.monitor.tick(&mut self.shard, &self.port, &self.sockets, status, lingering);
         // Not longer than this are files kept open that retention has removed.
         self.rest.has_chores |= self.lookups.reader.close_files();
         self.inlet.has_warned_of_descriptors = false;
@@ -59,6 +84,14 @@ impl<S: Surface> Turning<S> {
 
     pub(super) fn enter_phase(&mut self) {
         let phase = self.stage.lifecycle.phase();
+        if phase == Phase::Still && self.stage.phase == Phase::Running {
+            self.stand_still();
+            self.stage.phase = Phase::Still;
+        }
+        if phase == Phase::Running && self.stage.phase == Phase::Still {
+            self.stage.phase = Phase::Running;
+            self.go_on();
+        }
         if phase >= Phase::Draining && self.stage.phase == Phase::Running {
             self.sockets.close_listener();
             self.inlet.has_waiting_connections = false;
@@ -74,8 +107,10 @@ impl<S: Surface> Turning<S> {
 
     /// While draining, says whether nothing is left to do.
     pub(super) fn report_idleness(&self, is_busy: bool) {
-        if self.stage.phase == Phase::Draining {
+        if matches!(self.stage.phase, Phase::Draining | Phase::Still) {
+            let is_at_rest = self.stage.phase == Phase::Draining || self.shard.is_at_rest();
             let is_idle = !is_busy
+                && is_at_rest
                 && !self.commits.is_under_way()
                 && self.rest.queries.is_empty()
                 && !self.shard.has_outbound()
@@ -91,21 +126,6 @@ impl<S: Surface> Turning<S> {
 
     /// Seals the log, and has the indexes and the snapshot written.
     pub(super) async fn finish(mut self) -> Result<(), TurnError> {
-        let Some(mut writer) = self.commits.writer.take() else { return Ok(()) };
-        writer.sync().map_err(TurnError::Commit)?;
-        if let Some(sealed) = self.shard.log.finish() {
-            writer.seal(&sealed).map_err(TurnError::Commit)?;
-            self.shard.archive().leave(&sealed, sealed.number.next());
-        }
-        let indexes = self.shard.archive().take_indexes();
-        let mut awaited = indexes.len();
-        indexes.into_iter().for_each(|index| self.lookups.order(IndexJob::Write(index)));
-        // Behind the indexes on the same thread: a snapshot never tells of one that is not there.
-        awaited += 1;
-        self.lookups.order(IndexJob::Snapshot);
-        while awaited > 0 && self.lookups.done.recv_async().await.is_ok() {
-            awaited -= 1;
-        }
-        Ok(())
+        self.seal().await.map_err(TurnError::Commit)
     }
 }

@@ -4,6 +4,7 @@
 //! committed. So whoever sees a message, a join or a page of history sees only what is on disk,
 //! in the room's order.
 
+mod carry;
 mod members;
 mod residence;
 mod talk;
@@ -195,6 +196,7 @@ impl Homes {
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
                 self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
             }
+            Request::Carry(carried) => self.take_over(*carried, effects),
             request => self.handle_user(request, effects),
         }
     }

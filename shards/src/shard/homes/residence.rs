@@ -6,7 +6,7 @@ use super::{Effects, Homes, Resident, refuse, tell};
 use crate::log::{Appender, BatchId};
 use crate::room::{Kind, Room};
 use crate::shard::archive::TakenUp;
-use crate::types::{Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
+use crate::types::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -140,6 +140,10 @@ impl Homes {
 fn wanted(request: &Request) -> Option<&RoomName> {
     match request {
         Request::Join { room, .. } | Request::PublishDirect { room, .. } => Some(room),
+        Request::Carry(carried) => match &**carried {
+            Carried::Members { room, .. } => Some(room),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -152,6 +156,7 @@ fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effec
             effects.counters.refusals += 1;
             tell(session, Reply::NotSaid(refusal), effects.outbound);
         }
+        Request::Carry(carried) => super::carry::give_up(*carried, effects),
         other => unreachable!("only who wants a room is refused it: {other:?}"),
     }
 }

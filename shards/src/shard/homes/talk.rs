@@ -5,7 +5,8 @@ use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::Question;
 use crate::types::{
-    DraftId, Event, HistoryPage, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey, UserName,
+    DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey,
+    UserName,
 };
 
 impl Homes {
@@ -25,6 +26,7 @@ impl Homes {
         self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
             let message = room.publish(session, user, draft, text, now, events)?;
             log.accept(&message);
+            said(session, &message);
             Ok(())
         });
     }
@@ -51,6 +53,7 @@ impl Homes {
             }
             let message = found.publish_direct(session, readers, from, to, draft, text, now, events)?;
             log.accept(&message);
+            said(session, &message);
             Ok(())
         });
     }
@@ -104,4 +107,16 @@ impl Homes {
         tell(session, Reply::NotSaid(refusal), effects.outbound);
         true
     }
+}
+
+/// What is said stays between those who are in the room: events tell where and how much.
+fn said(session: SessionId, message: &Message) {
+    tracing::trace!(
+        shard = session.shard.0,
+        connection = %session.connection,
+        room = message.room.as_str(),
+        seq = message.seq.0,
+        bytes = message.text.as_str().len(),
+        "said"
+    );
 }

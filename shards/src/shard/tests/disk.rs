@@ -32,6 +32,12 @@ impl Disk {
         Disk { directory, files, shard_count, answers: true, queries: 0 }
     }
 
+    /// The same files, for so many shards.
+    pub fn for_shards(mut self, shard_count: u16) -> Disk {
+        self.shard_count = shard_count;
+        self
+    }
+
     pub fn open(&self) -> OpenedLog {
         open_log(&self.files, self.shard_count).expect("a log that is whole")
     }

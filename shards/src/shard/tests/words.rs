@@ -90,6 +90,14 @@ impl Surface for Words {
         core.outbox.extend_from_slice(format!("announced: {text}\n").as_bytes());
     }
 
+    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+        (!session.is_waiting).then(|| vec![u8::from(session.shows_times)])
+    }
+
+    fn restore(&self, saved: &[u8]) -> Option<Session> {
+        Some(Session { is_waiting: false, shows_times: *saved.first()? == 1 })
+    }
+
     fn server_full(&self) -> &'static [u8] {
         b"full\n"
     }

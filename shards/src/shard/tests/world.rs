@@ -2,12 +2,15 @@
 
 use super::disk::{Disk, SEGMENT_BYTES};
 use super::words::Words;
-use crate::connection::FloodLimit;
+use crate::connection::{Decoder, Encoder, FloodLimit};
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
-use crate::shard::{Archive, Ended, Settings, Shard, Storage, Stored};
-use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
+use crate::shard::{
+    Archive, ConnectionImage, Ended, Saved, Settings, Shard, Storage, Stored, read_carried, share_out,
+    write_carried,
+};
+use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use crate::user::UserLimits;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -226,13 +229,13 @@ impl World {
             let client = Client { shard: index, id };
             let Some(outbox) = shard.outbox(id) else { continue };
             if self.blocked.contains(&client) {
-                shard.sent(id, 0);
+                shard.sent(id, 0, 0);
                 continue;
             }
             let text = std::str::from_utf8(outbox).expect("text is sent");
             self.received.entry(client).or_default().push_str(text);
             let count = outbox.len();
-            shard.sent(id, count);
+            shard.sent(id, count, 0);
             has_moved = true;
         }
         let mut ended = Vec::new();
@@ -241,6 +244,61 @@ impl World {
             self.ended.insert(Client { shard: index, id: connection }, is_orderly);
         }
         has_moved
+    }
+
+    /// Another process goes on with everything, with these settings. Clients are the same people under
+    /// other identities, which are returned in the order of `clients`; who cannot go on has none.
+    pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World, Vec<Option<Client>>) {
+        self.shards.iter_mut().for_each(Shard::stand_still);
+        self.disk_moves = true;
+        self.run();
+        let mut connections = Vec::new();
+        let mut carried = Vec::new();
+        let shards_before = u16::try_from(self.shards.len()).expect("a few shards");
+        for shard in &self.shards {
+            assert!(shard.is_at_rest(), "what was read has come to its end");
+            let image = shard.image(|_| true);
+            for (id, saved) in image.connections {
+                let Saved::Image(saved) = saved else { continue };
+                let mut bytes = Encoder::default();
+                saved.write(&mut bytes);
+                let read = ConnectionImage::read(&mut Decoder(&bytes.0)).expect("it was written so");
+                assert_eq!(read, saved);
+                let client = Client { shard: image.shard.index(), id };
+                connections.push((SessionId { shard: image.shard, connection: id }, read, client));
+            }
+            for one in image.carried {
+                let mut bytes = Encoder::default();
+                write_carried(&one, &mut bytes);
+                let mut decoder = Decoder(&bytes.0);
+                carried.push(read_carried(&mut decoder).expect("it was written so"));
+                decoder.end().expect("nothing is left over");
+            }
+        }
+        let counts = (shards_before, settings.shard_count);
+        let portions = share_out(connections, carried, counts, settings.users.grace);
+        let mut next = World::on(settings, self.disk.map(|disk| disk.for_shards(settings.shard_count)));
+        next.now = self.now;
+        let mut renamed = HashMap::new();
+        for (index, portion) in portions.into_iter().enumerate() {
+            let shard = &mut next.shards[index];
+            shard.begin_turn(next.now);
+            shard.stand_still();
+            for (image, before) in portion.connections {
+                let now = Client { shard: index, id: shard.adopt(image) };
+                next.received.insert(now, self.received.remove(&before).unwrap_or_default());
+                if self.blocked.contains(&before) {
+                    next.blocked.push(now);
+                }
+                renamed.insert(before, now);
+            }
+            shard.take_over(portion.carried);
+        }
+        next.run();
+        assert!(next.shards.iter().all(Shard::is_at_rest), "everything has its place");
+        next.shards.iter_mut().for_each(Shard::go_on);
+        next.run();
+        (next, clients.iter().map(|client| renamed.get(client).copied()).collect())
     }
 
     /// A blocked socket takes bytes again.

@@ -378,7 +378,7 @@ impl Cell {
                     if socket.has_news() && !had_news {
                         world.news.push(socket.client);
                     }
-                    self.shard.sent(id, count);
+                    self.shard.sent(id, count, 0);
                     let left = self.shard.outbox(id).map_or(0, <[u8]>::len);
                     self.outbox_bytes_max = self.outbox_bytes_max.max(left);
                 }

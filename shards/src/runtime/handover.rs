@@ -1,0 +1,235 @@
+//! From one process to the next: what frozen shards give away, and what new ones begin with.
+//!
+//! **Invariant:** at every moment one process owns the log and the connections. The old one does until
+//! it lets go for good by ending; it takes everything back only when the new one is dead. How the two
+//! agree on that is the caller's business; here shards are frozen, thawed and begun.
+
+use super::lifecycle::Phase;
+use super::listener::Listener;
+use super::sockets::HeldSockets;
+use super::supervisor::Supervisor;
+use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
+use crate::types::{Carried, ConnectionId, SessionId};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long what was read may take to be stored and told.
+const STILL_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long logs may take to be sealed.
+const FREEZE_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long names and members may take to be at their homes.
+const ADOPT_TIME_MAX: Duration = Duration::from_secs(4);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_secs(1);
+
+/// The order to freeze: everything comes by `frozen`, or why not; and goes back by `thaw`.
+#[derive(Debug)]
+pub struct HandOver {
+    /// Gets everything.
+    pub frozen: flume::Sender<Result<Frozen, String>>,
+    /// Gives everything back. The shards stay frozen until then.
+    pub thaw: flume::Receiver<Frozen>,
+}
+
+/// What all shards have.
+#[derive(Debug)]
+pub struct Frozen {
+    /// Of each shard, in the order of their numbers.
+    pub parts: Vec<Part>,
+    /// When they began to stand still.
+    pub since: Instant,
+}
+
+/// What one shard has.
+#[derive(Debug)]
+pub struct Part {
+    /// What it knows.
+    pub image: ShardImage,
+    /// Its descriptors.
+    pub held: Held,
+}
+
+/// The descriptors of a shard.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) sockets: HeldSockets,
+    pub(super) listeners: Vec<Listener>,
+    /// Connections that are closed but still read out, each with the seconds it has left.
+    pub lingering: Vec<(OwnedFd, u8)>,
+}
+
+impl Held {
+    /// Where it listens, and whether for those who speak TLS.
+    pub fn listeners(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
+        self.listeners.iter().map(|listener| (listener.socket.as_fd(), listener.tls.is_some()))
+    }
+
+    /// The descriptor of a connection.
+    pub fn connection(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
+        self.sockets.descriptor(id)
+    }
+}
+
+/// What another process has given.
+#[derive(Debug)]
+pub struct Adoption {
+    /// How many shards it had.
+    pub shards_before: u16,
+    /// Its connections, each as it was named there.
+    pub connections: Vec<(SessionId, ConnectionImage, OwnedFd)>,
+    /// What its homes knew.
+    pub carried: Vec<Carried>,
+    /// What is closed but still read out.
+    pub lingering: Vec<(OwnedFd, u8)>,
+    /// How long a name and a membership outlive a lost connection.
+    pub grace: Duration,
+}
+
+/// What one shard begins with.
+#[derive(Debug)]
+pub struct Given {
+    pub portion: Portion<OwnedFd>,
+    pub lingering: Vec<(OwnedFd, u8)>,
+}
+
+impl Adoption {
+    pub(super) fn share_out(self, shard_count: u16) -> VecDeque<Given> {
+        let Adoption { shards_before, connections, carried, lingering, grace } = self;
+        let portions = share_out(connections, carried, (shards_before, shard_count), grace);
+        let given = |portion| Given { portion, lingering: Vec::new() };
+        let mut given: VecDeque<Given> = portions.into_iter().map(given).collect();
+        if let Some(first) = given.front_mut() {
+            first.lingering = lingering;
+        }
+        given
+    }
+}
+
+/// Shards that have been given everything, and stand still.
+#[derive(Debug)]
+pub struct Adopting {
+    adopted: flume::Receiver<bool>,
+    go: flume::Sender<()>,
+}
+
+impl Adopting {
+    /// How long it may take.
+    pub const TIME_MAX: Duration = ADOPT_TIME_MAX;
+
+    /// Waits until every name and every member is where it belongs. False when that takes too long.
+    pub fn is_done(&self) -> bool {
+        self.adopted.recv_timeout(ADOPT_TIME_MAX + TICK).unwrap_or(false)
+    }
+
+    /// Everyone is read and accepted from now on.
+    pub fn go(self) {
+        // The supervisor lives as long as the process.
+        let _ = self.go.send(());
+    }
+}
+
+/// The supervisor's end of [`Adopting`].
+#[derive(Debug)]
+pub struct Beginning {
+    adopted: flume::Sender<bool>,
+    go: flume::Receiver<()>,
+}
+
+impl Beginning {
+    pub fn new() -> (Beginning, Adopting) {
+        let (adopted, is_adopted) = flume::bounded(1);
+        let (go, gone) = flume::bounded(1);
+        (Beginning { adopted, go: gone }, Adopting { adopted: is_adopted, go })
+    }
+}
+
+impl Supervisor {
+    /// The shards have been given what another process had: says when all of it has its place, and lets
+    /// them go on when that process has let go.
+    pub(super) fn begin(&mut self, beginning: &Beginning) {
+        let is_adopted = self.await_quiet(ADOPT_TIME_MAX, LOOK);
+        let _ = beginning.adopted.send(is_adopted);
+        let mut turns_seen = vec![0; self.bells.len()];
+        while let Err(flume::RecvTimeoutError::Timeout) = beginning.go.recv_timeout(TICK) {
+            self.tick();
+            self.watch(&mut turns_seen);
+        }
+        self.go_on();
+    }
+
+    /// Freezes the shards, gives everything away, and goes on when it comes back.
+    pub(super) fn hand_over(&mut self, order: &HandOver) {
+        let since = Instant::now();
+        self.lifecycle.forget_idleness();
+        self.lifecycle.enter(Phase::Still);
+        if !self.await_quiet(STILL_TIME_MAX, LOOK) {
+            self.go_on();
+            let reason = format!("what was said was not stored within {} s", STILL_TIME_MAX.as_secs());
+            let _ = order.frozen.send(Err(reason));
+            return;
+        }
+        self.lifecycle.enter(Phase::Frozen);
+        self.ring_all();
+        let (parts, errors) = self.collect_parts();
+        if let Some(reason) = errors.into_iter().next() {
+            self.give_back(parts);
+            let _ = order.frozen.send(Err(reason));
+            return;
+        }
+        if let Err(flume::SendError(frozen)) = order.frozen.send(Ok(Frozen { parts, since })) {
+            return self.give_back(frozen.map(|frozen| frozen.parts).unwrap_or_default());
+        }
+        let mut turns_seen = vec![0; self.bells.len()];
+        loop {
+            match order.thaw.recv_timeout(TICK) {
+                Ok(frozen) => return self.give_back(frozen.parts),
+                Err(flume::RecvTimeoutError::Timeout) => {
+                    self.tick();
+                    self.watch(&mut turns_seen);
+                }
+                Err(flume::RecvTimeoutError::Disconnected) => {
+                    panic!("who has everything gives it back, or ends the process")
+                }
+            }
+        }
+    }
+
+    /// Takes what every shard has, or why it gives nothing.
+    fn collect_parts(&self) -> (Vec<Part>, Vec<String>) {
+        let (mut parts, mut errors) = (Vec::new(), Vec::new());
+        let deadline = Instant::now() + FREEZE_TIME_MAX;
+        for _ in 0..self.lifecycle.shard_count() {
+            match self.lifecycle.parts.1.recv_deadline(deadline) {
+                Ok(Ok(part)) => parts.push(part),
+                Ok(Err(error)) => errors.push(error),
+                // A disk that takes longer is waited for: nothing goes on without its shard.
+                Err(_) => match self.lifecycle.parts.1.recv() {
+                    Ok(Ok(part)) => {
+                        parts.push(part);
+                        errors.push(format!("a log was not sealed within {} s", FREEZE_TIME_MAX.as_secs()));
+                    }
+                    Ok(Err(error)) => errors.push(error),
+                    Err(_) => errors.push("a shard has ended".to_owned()),
+                },
+            }
+        }
+        parts.sort_unstable_by_key(|part| part.image.shard);
+        (parts, errors)
+    }
+
+    fn give_back(&mut self, parts: Vec<Part>) {
+        // First: a shard that has everything back while they are to be frozen would give it away again.
+        self.lifecycle.enter(Phase::Running);
+        for Part { image, held } in parts {
+            let _ = self.lifecycle.returned_to(image.shard.index()).0.send(held);
+        }
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        self.lifecycle.enter(Phase::Running);
+        self.ring_all();
+    }
+}

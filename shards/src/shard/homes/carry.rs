@@ -1,0 +1,73 @@
+//! What homes hand to those of the next server, and take from the one before.
+
+use super::{Effects, Homes, send_or_hold};
+use crate::shard::Deadline;
+use crate::types::{Carried, CarriedMember, Envelope, Event, Holder, Now, RoomName, SessionId};
+
+impl Homes {
+    /// All that is known here and not in the log.
+    pub fn carried(&self, now: Now) -> Vec<Carried> {
+        let mut all = Vec::new();
+        self.users.carried(now, &mut all);
+        let rooms = self.rooms.values().map(|resident| &resident.room).filter(|room| !room.is_deserted());
+        all.extend(
+            rooms.map(|room| Carried::Members { room: room.name().clone(), members: room.carried(now) }),
+        );
+        all
+    }
+
+    /// Whether nobody waits for the log here.
+    pub fn is_at_rest(&self) -> bool {
+        self.taking_up.is_empty() && self.archive.lookup_count() == 0
+    }
+
+    pub(super) fn take_over(&mut self, carried: Carried, effects: &mut Effects<'_>) {
+        match carried {
+            Carried::User(user) => {
+                let (key, name) = (user.name.skeleton(), user.name.clone());
+                match self.users.take_over(user, effects.now) {
+                    Ok(Some(grace_ends)) => effects.wheel.add(grace_ends, Deadline::Name(key)),
+                    Ok(None) => {}
+                    Err(held) => {
+                        tracing::error!(name = name.as_str(), "a name came twice from the server before");
+                        let room = self.settings.lobby.clone();
+                        not_carried(held.0, &name, room, effects);
+                    }
+                }
+            }
+            Carried::Seen(seen) => self.users.remember(seen),
+            Carried::Members { room, members } => self.take_members_over(&room, members, effects),
+            Carried::Address(address) => {
+                *self.connections_by_address.entry(address).or_default() += 1;
+            }
+        }
+    }
+
+    /// The room is in memory: the request waited for it.
+    fn take_members_over(&mut self, room: &RoomName, members: Vec<CarriedMember>, effects: &mut Effects<'_>) {
+        let key = room.key();
+        let Some(resident) = self.rooms.get_mut(&key) else {
+            return give_up(Carried::Members { room: room.clone(), members }, effects);
+        };
+        for (user, grace_ends) in resident.room.take_over(members, effects.now, &mut self.events) {
+            effects.wheel.add(grace_ends, Deadline::Member(key, user));
+        }
+        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        self.rest_if_deserted(key, effects.now);
+    }
+}
+
+/// A room cannot be taken up: those who were in it cannot go on.
+pub(super) fn give_up(carried: Carried, effects: &mut Effects<'_>) {
+    let Carried::Members { room, members } = carried else { return };
+    for CarriedMember { user, holder, .. } in members {
+        if let Holder::Session(session) = holder {
+            not_carried(session, &user, room.clone(), effects);
+        }
+    }
+}
+
+fn not_carried(session: SessionId, user: &crate::types::UserName, room: RoomName, effects: &mut Effects<'_>) {
+    let event = Event::Carried { to: session.connection, user: user.key(), room, head: None };
+    effects.outbound.push(session.shard, Envelope::Event(event));
+}

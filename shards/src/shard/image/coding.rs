@@ -1,0 +1,168 @@
+//! Images as bytes.
+
+use super::ConnectionImage;
+use crate::connection::{CodingError, Decoder, Encoder, Style};
+use crate::types::{
+    Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId, Holder, RoomName, Seq, SessionId,
+    ShardId, Text, Timestamp, UserName,
+};
+use std::time::Duration;
+
+const USER: u8 = 1;
+const SEEN: u8 = 2;
+const MEMBERS: u8 = 3;
+
+impl ConnectionImage {
+    /// Writes it.
+    pub fn write(&self, out: &mut Encoder) {
+        out.option(self.user.as_ref(), |out, user| out.text(user.as_str()));
+        out.option(self.address, Encoder::address);
+        out.bytes(&self.outbox);
+        out.bytes(&self.unread);
+        out.byte(self.style.0);
+        out.flag(self.is_echoed);
+        duration(self.used, out);
+        out.flag(self.has_input_ended);
+        out.flag(self.is_ending);
+        out.bytes(&self.protocol);
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it is none.
+    pub fn read(from: &mut Decoder<'_>) -> Result<ConnectionImage, CodingError> {
+        Ok(ConnectionImage {
+            user: from.option(read_user_name)?,
+            address: from.option(|from| from.address())?,
+            outbox: from.bytes()?.to_vec(),
+            unread: from.bytes()?.to_vec(),
+            style: match from.byte()? {
+                style if usize::from(style) < Style::COUNT => Style(style),
+                _ => return Err(CodingError("there is no such style")),
+            },
+            is_echoed: from.flag()?,
+            used: read_duration(from)?,
+            has_input_ended: from.flag()?,
+            is_ending: from.flag()?,
+            protocol: from.bytes()?.to_vec(),
+        })
+    }
+}
+
+/// Writes what a home knows. Addresses are counted by their connections, and not written.
+pub fn write_carried(carried: &Carried, out: &mut Encoder) {
+    match carried {
+        Carried::User(user) => {
+            out.byte(USER);
+            out.text(user.name.as_str());
+            timestamp(user.online_since, out);
+            out.option(user.away.as_ref(), |out, away| {
+                out.option(away.text.as_ref(), |out, text| out.text(text.as_str()));
+            });
+            out.list(user.missed_whispers.iter(), |out, (from, count)| {
+                out.text(from.as_str());
+                out.number(u64::from(*count));
+            });
+            holder(user.holder, out);
+        }
+        Carried::Seen(seen) => {
+            out.byte(SEEN);
+            out.text(seen.name.as_str());
+            timestamp(seen.online_since, out);
+            timestamp(seen.offline_since, out);
+        }
+        Carried::Members { room, members } => {
+            out.byte(MEMBERS);
+            out.text(room.as_str());
+            out.list(members.iter(), |out, member| {
+                out.text(member.user.as_str());
+                out.flag(member.is_away);
+                holder(member.holder, out);
+                out.number(member.head.0);
+            });
+        }
+        Carried::Address(_) => {}
+    }
+}
+
+/// Reads what a home knows.
+///
+/// # Errors
+/// [`CodingError`] when it is nothing that one can know.
+pub fn read_carried(from: &mut Decoder<'_>) -> Result<Carried, CodingError> {
+    Ok(match from.byte()? {
+        USER => Carried::User(CarriedUser {
+            name: read_user_name(from)?,
+            online_since: read_timestamp(from)?,
+            away: from.option(|from| Ok(Away { text: from.option(read_text)? }))?,
+            missed_whispers: from.list(|from| Ok((read_user_name(from)?, from.small()?)))?,
+            holder: read_holder(from)?,
+        }),
+        SEEN => Carried::Seen(CarriedSeen {
+            name: read_user_name(from)?,
+            online_since: read_timestamp(from)?,
+            offline_since: read_timestamp(from)?,
+        }),
+        MEMBERS => Carried::Members {
+            room: RoomName::from_log(from.text()?).map_err(|_| CodingError("a room's name is none"))?,
+            members: from.list(|from| {
+                Ok(CarriedMember {
+                    user: read_user_name(from)?,
+                    is_away: from.flag()?,
+                    holder: read_holder(from)?,
+                    head: Seq(from.number()?),
+                })
+            })?,
+        },
+        _ => return Err(CodingError("it is of a kind that is not known")),
+    })
+}
+
+fn holder(holder: Holder, out: &mut Encoder) {
+    let session = match holder {
+        Holder::Session(session) => Some(session),
+        Holder::Lost(_) => None,
+    };
+    out.option(session, |out, SessionId { shard, connection }| {
+        out.number(u64::from(shard.0));
+        out.number(u64::from(connection.index));
+        out.number(u64::from(connection.generation));
+    });
+    if let Holder::Lost(left) = holder {
+        duration(left, out);
+    }
+}
+
+fn read_holder(from: &mut Decoder<'_>) -> Result<Holder, CodingError> {
+    let session = from.option(|from| {
+        let shard = ShardId(from.small()?);
+        let connection = ConnectionId { index: from.small()?, generation: from.small()? };
+        Ok(SessionId { shard, connection })
+    })?;
+    session.map_or_else(|| read_duration(from).map(Holder::Lost), |session| Ok(Holder::Session(session)))
+}
+
+fn duration(duration: Duration, out: &mut Encoder) {
+    out.number(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+}
+
+fn read_duration(from: &mut Decoder<'_>) -> Result<Duration, CodingError> {
+    from.number().map(Duration::from_micros)
+}
+
+fn timestamp(time: Timestamp, out: &mut Encoder) {
+    out.number(time.0.cast_unsigned());
+}
+
+fn read_timestamp(from: &mut Decoder<'_>) -> Result<Timestamp, CodingError> {
+    from.number().map(|number| Timestamp(number.cast_signed()))
+}
+
+fn read_user_name(from: &mut Decoder<'_>) -> Result<UserName, CodingError> {
+    UserName::parse(from.text()?).map_err(|_| CodingError("a user's name is none"))
+}
+
+fn read_text(from: &mut Decoder<'_>) -> Result<Text, CodingError> {
+    Text::sanitise(from.text()?).ok_or(CodingError("a text is empty"))
+}

@@ -1,0 +1,64 @@
+//! Which shard goes on with what, and under which identity.
+
+use super::ConnectionImage;
+use crate::types::{Carried, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
+use hashbrown::HashMap;
+use std::time::Duration;
+
+/// What one shard goes on with. `T` is what a connection is reached by.
+#[derive(Debug)]
+pub struct Portion<T> {
+    /// Its connections, in the order in which they are to be adopted: the first gets slot 0.
+    pub connections: Vec<(ConnectionImage, T)>,
+    /// What is to be known there.
+    pub carried: Vec<Carried>,
+}
+
+/// Shares out what another process had among `shard_count` shards, which have no connections yet.
+/// Connections stay on the shard of their number, if there are as many shards as there were. A name
+/// and a membership whose connection did not come along are lost ones, with `grace` left.
+pub fn share_out<T>(
+    connections: Vec<(SessionId, ConnectionImage, T)>,
+    carried: Vec<Carried>,
+    (shards_before, shard_count): (u16, u16),
+    grace: Duration,
+) -> Vec<Portion<T>> {
+    let mut portions: Vec<Portion<T>> =
+        (0..shard_count).map(|_| Portion { connections: Vec::new(), carried: Vec::new() }).collect();
+    let mut sessions: HashMap<SessionId, SessionId> = HashMap::with_capacity(connections.len());
+    for (number, (before, image, reached_by)) in connections.into_iter().enumerate() {
+        let is_kept = shards_before == shard_count && before.shard.index() < portions.len();
+        let shard = if is_kept { before.shard.index() } else { number % portions.len() };
+        let portion = &mut portions[shard];
+        let now = SessionId {
+            shard: ShardId(u16::try_from(shard).expect("shards are counted in 16 bits")),
+            connection: ConnectionId {
+                index: u32::try_from(portion.connections.len()).expect("fewer connections a shard than 2^32"),
+                generation: 0,
+            },
+        };
+        portion.connections.push((image, reached_by));
+        sessions.insert(before, now);
+    }
+    let rename = |holder: &mut Holder| {
+        if let Holder::Session(before) = holder {
+            *holder = sessions.get(before).map_or(Holder::Lost(grace), |now| Holder::Session(*now));
+        }
+    };
+    for mut one in carried {
+        match &mut one {
+            Carried::User(user) => rename(&mut user.holder),
+            Carried::Members { members, .. } => {
+                members.iter_mut().for_each(|member| rename(&mut member.holder));
+            }
+            Carried::Seen(_) | Carried::Address(_) => {}
+        }
+        let request = Request::Carry(Box::new(one));
+        if let Destination::Home(home) = request.destination(shard_count)
+            && let Request::Carry(one) = request
+        {
+            portions[home.index()].carried.push(*one);
+        }
+    }
+    portions
+}

@@ -1,0 +1,161 @@
+//! One process goes on where another stood still, and nobody notices.
+
+use super::disk::Disk;
+use super::world::{Client, World, settings};
+use crate::log::testing::Chance;
+use crate::shard::Settings;
+use std::collections::BTreeMap;
+
+fn roomy(shard_count: u16) -> Settings {
+    let mut settings = settings(shard_count);
+    settings.outbox_bytes_max = 64 << 20;
+    settings.outbox_total_bytes_max = 256 << 20;
+    settings
+}
+
+fn handed_over(world: World, shard_count: u16, clients: &[Client]) -> (World, Vec<Client>) {
+    let (world, clients) = world.hand_over(&roomy(shard_count), clients);
+    (world, clients.into_iter().map(|client| client.expect("everyone goes on")).collect())
+}
+
+#[test]
+fn rooms_go_on_with_the_same_people_whom_nobody_saw_leave_or_come() {
+    for (before, after) in [(2, 2), (1, 3), (3, 2), (2, 1)] {
+        let mut world = World::on(&roomy(before), Some(Disk::new(before)));
+        let last = usize::from(before) - 1;
+        let clients = [world.member(0, "alice", "r1"), world.member(last, "bob", "r1")];
+        world.send(clients[0], "say before\n");
+        clients.iter().for_each(|client| drop(world.lines(*client)));
+        let (mut world, clients) = handed_over(world, after, &clients);
+        for client in &clients {
+            assert_eq!(world.lines(*client), [""; 0], "nobody is told");
+        }
+        world.send(clients[1], "say after\nhistory\n");
+        assert_eq!(world.lines(clients[0]), ["#2 bob: after"]);
+        assert_eq!(world.lines(clients[1]), ["#2 bob: after", "history [#1 alice: before, #2 bob: after]"]);
+        world.send(clients[0], "to bob hi\n");
+        assert_eq!(world.lines(clients[1]), ["alice -> bob: hi"]);
+        let stranger = world.connect(0);
+        world.send(stranger, "name alice\n");
+        assert!(world.lines(stranger).last().is_some_and(|line| line.contains("NameTaken")));
+    }
+}
+
+#[test]
+fn what_was_read_and_not_understood_and_what_waits_to_be_sent_goes_along() {
+    let mut world = World::on(&roomy(2), Some(Disk::new(2)));
+    let clients = [world.member(0, "alice", "r1"), world.member(1, "bob", "r1")];
+    clients.iter().for_each(|client| drop(world.lines(*client)));
+    world.blocked.push(clients[1]);
+    world.send(clients[0], "say one\nsay two\n");
+    // The disk is away: the room cannot be entered, and what follows waits for it.
+    let carol = world.connect(0);
+    world.send(carol, "name carol\n");
+    world.lines(carol);
+    world.disk_moves = false;
+    world.send(clients[0], "say three\n");
+    world.send(carol, "join r1\nsay hello\nsay there\n");
+    assert_eq!(world.lines(carol), [""; 0]);
+    world.disk_moves = true;
+    let all = [clients[0], clients[1], carol];
+    let (mut world, all) = handed_over(world, 2, &all);
+    world.unblock(all[1]);
+    let said = ["#1 alice: one", "#2 alice: two", "#3 alice: three", "carol joined"];
+    let hers = ["#4 carol: hello", "#5 carol: there"];
+    assert_eq!(world.lines(all[1]), [&said[..], &hers[..]].concat());
+    assert_eq!(world.lines(all[2])[1..], hers);
+}
+
+#[test]
+fn a_lost_user_keeps_name_place_and_unread_whispers_for_what_is_left_of_the_grace_time() {
+    let mut world = World::on(&roomy(2), Some(Disk::new(2)));
+    let alice = world.member(0, "alice", "r1");
+    let bob = world.member(1, "bob", "r1");
+    world.drop_connection(bob);
+    world.send(alice, "to bob are you there?\n");
+    world.pass(20);
+    world.lines(alice);
+    let (mut world, clients) = handed_over(world, 3, &[alice]);
+    world.pass(8);
+    assert_eq!(world.lines(clients[0]), [""; 0], "bob has two seconds left");
+    let bob = world.connect(0);
+    world.send(bob, "name bob\njoin r1\n");
+    assert_eq!(world.lines(clients[0]), [""; 0], "bob was never away");
+    world.drop_connection(bob);
+    let (mut world, clients) = handed_over(world, 3, &clients);
+    world.pass(29);
+    assert_eq!(world.lines(clients[0]), [""; 0]);
+    world.pass(3);
+    assert_eq!(world.lines(clients[0]), ["bob left"]);
+}
+
+#[test]
+fn a_repeated_draft_is_known_after_a_handover() {
+    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "draft d1 once\n");
+    world.lines(alice);
+    let (mut world, clients) = handed_over(world, 2, &[alice]);
+    world.send(clients[0], "draft d1 once\n");
+    assert_eq!(world.lines(clients[0]), ["draft d1 is #1"]);
+}
+
+/// Whatever people do, in whatever order, and whenever the process is replaced: each reads every
+/// message of its room from its coming on, once and in order.
+#[test]
+fn no_sequence_of_talk_and_handovers_loses_repeats_or_reorders_anything() {
+    for seed in 1..=30 {
+        let mut chance = Chance(seed);
+        let mut shards = 1 + chance.below(3) as u16;
+        let mut world = World::on(&roomy(shards), Some(Disk::new(shards)));
+        let rooms = ["r1", "r2", "r3"];
+        let mut clients: Vec<Client> = Vec::new();
+        for number in 0..6 {
+            let shard = chance.below(u64::from(shards)) as usize;
+            clients.push(world.member(shard, &format!("user{number}"), rooms[number % 3]));
+        }
+        let mut read: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut said = 0;
+        for _ in 0..60 {
+            match chance.below(8) {
+                0 => {
+                    for (number, client) in clients.iter().enumerate() {
+                        read.entry(number).or_default().extend(world.lines(*client));
+                    }
+                    shards = 1 + chance.below(3) as u16;
+                    (world, clients) = handed_over(world, shards, &clients);
+                }
+                1 => world.disk_moves = !world.disk_moves,
+                2 => {
+                    let client = clients[chance.below(6) as usize];
+                    if world.blocked.contains(&client) {
+                        world.unblock(client);
+                    } else {
+                        world.blocked.push(client);
+                    }
+                }
+                _ => {
+                    let client = clients[chance.below(6) as usize];
+                    said += usize::from(world.send(client, &format!("say {said}\n")));
+                }
+            }
+        }
+        world.disk_moves = true;
+        world.run();
+        for client in clients.clone() {
+            world.unblock(client);
+        }
+        let mut heard = 0;
+        for (number, client) in clients.iter().enumerate() {
+            let mut lines = read.remove(&number).unwrap_or_default();
+            lines.extend(world.lines(*client));
+            let seqs: Vec<u64> = lines
+                .iter()
+                .filter_map(|line| line.strip_prefix('#')?.split(' ').next()?.parse().ok())
+                .collect();
+            assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "seed {seed}: {lines:?}");
+            heard += seqs.len();
+        }
+        assert_eq!(heard, 2 * said, "seed {seed}: two people hear each message");
+    }
+}

@@ -1,0 +1,70 @@
+//! `madang upgrade`: another process, perhaps of another version, takes over from the running one.
+
+use super::control::{EXIT_CODES, fail, unexpected};
+use super::data::DataOption;
+use crate::control::{Answer, ClientError, Command, Connection, Status};
+use clap::Args;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Longer than the running server waits for the new one.
+const UPGRADE_MAX: Duration = Duration::from_secs(60);
+/// How long the new server may take to answer on the control socket, once it serves.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Replace the running server by the program that is installed now, disconnecting nobody
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES, long_about = "\
+Replace the running server by the program that is installed now, disconnecting nobody.
+
+The running server starts the program by the path and with the arguments by which it was started \
+itself; the configuration is read anew, so that what needs a restart holds, too. Everyone stays \
+connected (but who came by TLS, who must reconnect), and waits for some tens of milliseconds. If the new server cannot start, the running one \
+carries on, and its journal says why.")]
+pub struct UpgradeCommand {
+    #[command(flatten)]
+    data: DataOption,
+}
+
+/// Answers `madang upgrade`.
+pub fn run(command: &UpgradeCommand) -> ExitCode {
+    match upgrade(&command.data.to_running()) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
+    let before = status(data)?;
+    let mut server = Connection::open(data)?;
+    match server.ask(&Command::Upgrade)? {
+        Answer::Upgrading(_) => {}
+        other => return Ok(unexpected(&other)),
+    }
+    if let Some(answer) = server.await_answer(UPGRADE_MAX)? {
+        return Ok(unexpected(&answer));
+    }
+    let ended = Instant::now();
+    loop {
+        match status(data) {
+            Ok(after) if after.pid != before.pid => {
+                println!(
+                    "upgraded: {} (process {}) to {} (process {})",
+                    before.version, before.pid, after.version, after.pid
+                );
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(error) if ended.elapsed() > ANSWER_MAX => return Err(error),
+            _ => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+fn status(data: &Path) -> Result<Box<Status>, ClientError> {
+    match Connection::open(data)?.ask(&Command::Status { count: 0 })? {
+        Answer::Status(status) => Ok(status),
+        other => Err(ClientError::Refused(format!("the server answered something else: {other:?}"))),
+    }
+}

@@ -1,0 +1,31 @@
+//! Upgrades in place: a running server hands everything to the process that comes after it.
+//!
+//! The new process asks on the control socket. The old one freezes, and sends its listeners, its lock
+//! of the data directory, and every connection with its image. The new one opens the log, puts
+//! everyone in their places, and says that it is ready; the old one lets go, and ends. Nobody is
+//! disconnected, and who connects meanwhile waits to be accepted.
+//!
+//! **Who owns the log and the connections** is the old process until it says `Go`, and the new one from
+//! then on. Before that word the new one accepts nothing and reads nobody, so that nothing is lost with
+//! it; and the old one goes on only when the new one is *dead*, by its process descriptor: when it is
+//! late, it is killed. After that word the old one only ends. If the old one dies before it, the new one
+//! finds the connection closed without a word and is the only one left. The lock of the data directory
+//! is one lock that both hold, as its descriptor was sent: no third process can come between.
+
+mod frame;
+mod give;
+mod spawn;
+mod take;
+
+pub use give::give;
+pub use spawn::{Launch, spawn_successor};
+pub use take::{Successor, TakeError, Taken, take};
+
+use std::time::Duration;
+
+/// The version of all that is sent. A process that speaks another refuses, and the old one carries on.
+pub const VERSION: u32 = 1;
+/// How long the new process has, from the first frame to being ready.
+const READY_TIME_MAX: Duration = Duration::from_secs(5);
+/// Connections of one frame: a message carries 253 descriptors at most (unix(7)).
+const CONNECTIONS_PER_FRAME: usize = 200;

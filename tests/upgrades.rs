@@ -1,0 +1,347 @@
+//! Upgrades in place: one process takes over from another, and nobody notices.
+
+mod harness;
+
+use harness::{Client, PATIENCE, Server};
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+const UPGRADES: usize = 10;
+/// What one says before an upgrade, and goes on with after it.
+const HALF: &str = "half a li";
+/// An echo that takes longer than this waits for more than an upgrade. A bound for machines that do other
+/// things as well; `docs/operations.md` says what is measured on a quiet one.
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// The lines of a room that are messages.
+fn messages(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    lines.into_iter().filter(|line| line.contains(": ") && !line.starts_with(['*', '!', '#'])).collect()
+}
+
+/// Talks until told to stop, each line after the echo of the one before. Returns what was read, and how
+/// long each echo took.
+fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Vec<Duration>) {
+    let (mut read, mut waits) = (Vec::new(), Vec::new());
+    let padding = "x".repeat(300);
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let said_at = Instant::now();
+        client.send(&format!("{number} {padding}"));
+        let own = format!("{name}: {number} {padding}");
+        loop {
+            let line = client.read_line();
+            let is_own = line == own;
+            read.push(line);
+            if is_own {
+                break;
+            }
+        }
+        waits.push(said_at.elapsed());
+        sleep(Duration::from_millis(1));
+    }
+    (read, waits)
+}
+
+/// Comes and goes until told to stop. Returns how often.
+fn visit(address: SocketAddr, is_over: &AtomicBool) -> u64 {
+    let mut visits = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let mut visitor = Client::login(address, &format!("visitor{visits}"));
+        visitor.send("/quit");
+        assert_eq!(visitor.expect_closed().last().map(String::as_str), Some("bye"));
+        visits += 1;
+    }
+    visits
+}
+
+#[test]
+fn ten_upgrades_under_load_disconnect_nobody_and_lose_repeat_or_reorder_nothing() {
+    let settings = ["limits.outbox_bytes_max=268435456", "rooms.announce_members_max=0"];
+    let mut server = Server::start(2, &settings);
+    let names = ["ann", "ben", "cat", "dan"];
+    let rooms = ["r1", "r1", "r2", "r2"];
+    let mut talkers: Vec<Client> =
+        names.iter().zip(rooms).map(|(name, room)| server.login_to(name, room)).collect();
+    let mut slow = Client::connect_with_small_buffer(server.address);
+    slow.expect("name: ");
+    slow.name("slow");
+    slow.enter("r1", "slow");
+    let mut typing = server.login("typing");
+    let mut away = server.login_to("away", "r2");
+    away.ask("/away lunch");
+    let address = server.address;
+    let (is_over, upgrades_done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let start = Barrier::new(talkers.len() + 1);
+    let (heard, visits) = scope(|scope| {
+        let talking: Vec<_> = talkers
+            .iter_mut()
+            .zip(names)
+            .map(|(client, name)| {
+                let (start, is_over) = (&start, &is_over);
+                scope.spawn(move || {
+                    start.wait();
+                    talk(client, name, is_over)
+                })
+            })
+            .collect();
+        let visiting = scope.spawn(|| visit(address, &is_over));
+        start.wait();
+        for upgrade in 0..UPGRADES {
+            typing.send_bytes(HALF.as_bytes());
+            sleep(Duration::from_millis(200));
+            server.take_over(2);
+            upgrades_done.fetch_add(1, Ordering::Relaxed);
+            typing.send(&format!("ne {upgrade}"));
+            typing.expect(&format!("typing: {HALF}ne {upgrade}"));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        let heard: Vec<_> = talking.into_iter().map(|talker| talker.join().expect("it talked")).collect();
+        (heard, visiting.join().expect("they came and went"))
+    });
+    let mut waits: Vec<Duration> = Vec::new();
+    let mut longest: Vec<Duration> = Vec::new();
+    let mut read: Vec<Vec<String>> = Vec::new();
+    for (lines, times) in heard {
+        longest.extend(times.iter().max());
+        waits.extend(times);
+        read.push(lines);
+    }
+    waits.sort_unstable();
+    println!(
+        "{UPGRADES} upgrades, {} echoes, {visits} visits; slowest echoes of the talkers: {longest:?}; p99 of all \
+         {:?}, the slowest {UPGRADES} of each: {:?}",
+        waits.len(),
+        waits[waits.len() * 99 / 100],
+        &waits[waits.len() - 4 * UPGRADES..]
+    );
+    for (room, pair) in [("r1", 0..2), ("r2", 2..4)] {
+        talkers[pair.start].send("the end");
+        let end = format!("{}: the end", names[pair.start]);
+        let said: Vec<String> = server.export(room).iter().map(harness::Said::line).collect();
+        for index in pair {
+            let rest = talkers[index].expect(&end);
+            read[index].extend(rest);
+            let stored: Vec<String> = server.export(room).iter().map(harness::Said::line).collect();
+            assert_eq!(
+                messages(read[index].clone()),
+                stored[..stored.len() - 1],
+                "{room} as {}",
+                names[index]
+            );
+            assert!(stored.starts_with(&said));
+        }
+    }
+    let seqs = |room: &str| server.export(room).iter().map(|said| said.seq).collect::<Vec<_>>();
+    for room in ["general", "r1", "r2"] {
+        assert!(seqs(room).into_iter().eq(1..=seqs(room).len() as u64), "{room} counts on");
+    }
+    let slowly = slow.expect("ann: the end");
+    let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
+    assert_eq!(messages(slowly), stored[..stored.len() - 1], "one who reads slowly reads all of it");
+    let unread = away.ask("/unread");
+    let unread = unread.iter().find(|line| line.starts_with("* r2: ")).expect("r2 is unread");
+    assert!(unread.contains(&format!("{} unread", seqs("r2").len())), "{unread}");
+    assert!(visits > UPGRADES as u64, "{visits} visits");
+    assert!(longest.iter().all(|wait| *wait < PAUSE_MAX), "{longest:?}");
+    server.verify();
+}
+
+#[test]
+fn what_a_person_has_set_typed_and_not_seen_goes_along() {
+    let mut server = Server::start(2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let mut teller = server.login("telnet");
+    alice.expect_next("telnet has joined general");
+    bob.expect_next("telnet has joined general");
+    // IAC WILL ECHO is answered with IAC DONT ECHO, once.
+    teller.send_bytes(b"\xff\xfb\x01");
+    bob.ask("/away at lunch");
+    bob.settle("bob");
+    alice.ask("/echo off");
+    alice.ask("/time on");
+    alice.send("/msg bob are you there?");
+    alice.expect("* bob is away: at lunch");
+    alice.send("unheard by myself");
+    bob.expect("alice: unheard by myself");
+    bob.send_bytes("한글 반 ".as_bytes());
+    teller.send_bytes(b"\xff");
+    teller.first_words(PATIENCE);
+    server.take_over(2);
+    bob.send_bytes("줄\n".as_bytes());
+    teller.send_bytes(b"\xf6"); // the rest of ARE YOU THERE
+    let said = "bob: 한글 반 줄";
+    let heard = std::iter::repeat_with(|| alice.read_line()).find(|line| line.ends_with(said));
+    assert!(heard.is_some_and(|line| line.len() > said.len()), "it is shown with its time");
+    let unread = bob.ask("/unread");
+    assert!(unread.iter().any(|line| line.starts_with("* general: ")), "{unread:?}");
+    assert!(unread.iter().any(|line| line == "* alice: 1 unread whisper"), "{unread:?}");
+    alice.send("still unheard by myself");
+    bob.expect("alice: still unheard by myself");
+    assert!(alice.ask("/whois bob").iter().any(|line| line.contains("at lunch")));
+    alice.send("/echo on");
+    alice.expect("* your own messages come back to you");
+    teller.send("/quit");
+    let bytes = teller.expect_closed_raw();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains("madang is here\r\n"), "{text:?}");
+    assert!(!bytes.windows(3).skip(3).any(|window| window == b"\xff\xfe\x01"), "answered once: {bytes:?}");
+}
+
+#[test]
+fn the_number_of_shards_may_change() {
+    let mut server = Server::start(1, &[]);
+    let mut people: Vec<Client> = (0..9).map(|n| server.login_to(&format!("user{n}"), "r1")).collect();
+    for (round, shards) in [3, 2, 1, 4].into_iter().enumerate() {
+        server.take_over(shards);
+        assert_eq!(server.status()["shards"].as_array().map(Vec::len), Some(usize::from(shards)));
+        let speaker = round % people.len();
+        people[speaker].send(&format!("round {round}"));
+        for person in &mut people {
+            person.expect(&format!("user{speaker}: round {round}"));
+        }
+    }
+    let mut late = server.login("late");
+    late.send("/channel r1");
+    late.expect("user3: round 3");
+    server.verify();
+}
+
+#[test]
+fn one_whose_connection_was_lost_comes_back_to_the_next_process() {
+    let mut server = Server::start(2, &[]);
+    let (mut alice, bob) = harness::alice_and_bob(&server);
+    bob.reset();
+    // Known by what bob's home says, once it has heard.
+    let deadline = Instant::now() + PATIENCE;
+    while !alice.ask("/who").iter().any(|line| line.contains("lost")) {
+        assert!(Instant::now() < deadline, "bob is lost");
+    }
+    alice.send("/msg bob when you are back");
+    alice.ask("/ping");
+    server.take_over(2);
+    let mut bob = Client::connect(server.address);
+    bob.expect("name: ");
+    bob.name("bob");
+    let lines = bob.ask("/ping");
+    assert!(lines.iter().any(|line| line == "* alice: 1 unread whisper"), "{lines:?}");
+    assert_eq!(alice.ask("/who").iter().filter(|line| line.contains("lost")).count(), 0);
+}
+
+#[test]
+fn a_process_that_cannot_take_over_leaves_the_running_one_as_it_is() {
+    let server = Server::start(2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let mut still_there = |words: &str| {
+        alice.send(words);
+        alice.expect_next(&format!("alice: {words}"));
+        bob.expect_next(&format!("alice: {words}"));
+        server.login("carol").send("/quit");
+        for reader in [&mut alice, &mut bob] {
+            reader.expect_next("carol has joined general");
+            reader.expect_next("carol has left the channel(general)");
+        }
+    };
+    let refused = server.refused_takeover(&["--set", "limits.burst=0"], None);
+    assert_eq!(refused.code, Some(2), "{}", refused.words);
+    still_there("after a mistake in the configuration");
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let output = harness::madang()
+        .args(["serve", "--takeover", "--listen", "127.0.0.1:0", "--data"])
+        .arg(elsewhere.path())
+        .output()
+        .expect("run madang");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && words.contains("no server runs on"), "{words}");
+    still_there("after a look at another directory");
+    let crowd: Vec<Client> = (0..200).map(|_| Client::connect(server.address)).collect();
+    // Enough for the checks, and too few for everyone.
+    let refused = server.refused_takeover(&[], Some(230));
+    assert!(refused.words.contains("descriptors") || refused.words.contains("open"), "{}", refused.words);
+    drop(crowd);
+    still_there("after one that could not hold everyone");
+    server.verify();
+}
+
+#[test]
+fn a_process_that_dies_or_hangs_on_the_way_gives_everything_back() {
+    let mut server = Server::start(2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    alice.send("before");
+    bob.expect("alice: before");
+    alice.expect("alice: before");
+    let mut failed = 0;
+    for (round, signal) in [Signal::KILL, Signal::STOP, Signal::KILL].into_iter().enumerate() {
+        bob.send_bytes(HALF.as_bytes());
+        let mut next = server.begin_takeover(&[], None);
+        let asked_at = Instant::now();
+        while server.words().matches("handing over to a new process").count() <= round {
+            assert!(asked_at.elapsed() < PATIENCE, "it asks");
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&next), signal).expect("send a signal");
+        let deadline = Instant::now() + PATIENCE;
+        while next.try_wait().expect("wait").is_none() && server.is_running() {
+            assert!(Instant::now() < deadline, "one of the two ends");
+            sleep(Duration::from_millis(5));
+        }
+        if !server.is_running() {
+            // It had let go before the signal came: the machine was too fast for this test.
+            let _ = next.kill();
+            let _ = next.wait();
+            return;
+        }
+        failed += 1;
+        let line = format!("round {round}");
+        alice.send(&line);
+        alice.expect(&format!("alice: {line}"));
+        bob.expect(&format!("alice: {line}"));
+        bob.send("ne");
+        bob.expect(&format!("bob: {HALF}ne"));
+        alice.expect(&format!("bob: {HALF}ne"));
+        assert_eq!(server.words().matches("nothing is handed over").count(), failed);
+    }
+    server.take_over(2);
+    alice.send("after");
+    bob.expect("alice: after");
+    server.verify();
+    let seqs: Vec<u64> = server.export("general").iter().map(|said| said.seq).collect();
+    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "{seqs:?}");
+}
+
+/// A process that is no child of this test.
+struct Stranger(i32);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if let Some(pid) = Pid::from_raw(self.0) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+#[test]
+fn madang_upgrade_has_the_running_server_start_the_next_one() {
+    let mut server = Server::start(2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let before = server.pid();
+    let output = server.ask(&["upgrade"]);
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    let next = server.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
+    let _next = Stranger(next);
+    assert!(output.status.success() && words.starts_with("upgraded: "), "{output:?}");
+    assert!(words.contains(&before.to_string()) && words.contains(&next.to_string()), "{words}");
+    assert!(server.wait().success());
+    alice.send("hello from the other side");
+    alice.expect_next("alice: hello from the other side");
+    bob.expect_next("alice: hello from the other side");
+    let output = server.ask(&["drain"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(bob.expect_closed(), ["* server is going down"]);
+    server.verify();
+}
