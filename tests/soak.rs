@@ -17,6 +17,8 @@ const VISITORS: usize = 4;
 const PACE: Duration = Duration::from_millis(100);
 /// What the memory may drift over the measured time, beside a tenth of itself.
 const DRIFT_BYTES_MAX: f64 = 2.0 * 1024.0 * 1024.0;
+/// Open segments and their readers, beside what was open before anyone came.
+const FILES_LEFT_MAX: usize = 8;
 /// What else runs on this machine moves a percentile by as much.
 const P99_SLACK: Duration = Duration::from_millis(20);
 
@@ -29,6 +31,7 @@ fn a_long_mixed_run_stays_flat_in_order_and_quick() {
 
 fn soak(length: Duration) {
     let mut server = Server::start(2, &["limits.outbox_bytes_max=65536"]);
+    let at_rest = server.usage().open_files;
     let (address, stop, started) = (server.address, AtomicBool::new(false), Instant::now());
     let mut samples: Vec<(f64, Usage)> = Vec::new();
     let latencies: Vec<Vec<(Duration, Duration)>> = thread::scope(|scope| {
@@ -48,7 +51,8 @@ fn soak(length: Duration) {
     // The first quarter fills tables, pools and the page cache of the allocator.
     let settled = &samples[samples.len() / 4..];
     check_memory(settled);
-    check_descriptors(&samples);
+    tell_descriptors(&samples);
+    server.expect_open_files_at_most(at_rest + FILES_LEFT_MAX);
     check_latency(latencies.into_iter().flatten().collect(), length);
     assert!(server.terminate().0.success());
     for room in 0..ROOMS {
@@ -149,8 +153,9 @@ fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     covariance / points.map(|(x, _)| (x - mean_x).powi(2)).sum::<f64>()
 }
 
-/// Readers of old segments keep some files open for up to a second: the usual second counts.
-fn check_descriptors(samples: &[(f64, Usage)]) {
+/// How many are open follows how many visitors the machine lets come and go: it is told, and that
+/// all are given back is asked at the end.
+fn tell_descriptors(samples: &[(f64, Usage)]) {
     let quarter = samples.len() / 4;
     let usual = |part: &[(f64, Usage)]| {
         let mut found: Vec<usize> = part.iter().map(|(_, usage)| usage.open_files).collect();
@@ -159,7 +164,6 @@ fn check_descriptors(samples: &[(f64, Usage)]) {
     };
     let (first, last) = (usual(&samples[..quarter]), usual(&samples[samples.len() - quarter..]));
     println!("descriptors: {first:?} in the first quarter, {last:?} in the last (median, most)");
-    assert!(last.0 <= first.0 + 8, "descriptors grow from {first:?} to {last:?}");
 }
 
 /// Compares the typical ten seconds of the beginning and of the end: what else runs on the machine
