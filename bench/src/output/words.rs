@@ -37,7 +37,8 @@ pub(crate) fn short_title(entry: &Entry) -> String {
             .zip(value("slow"))
             .map(|(members, slow)| format!("slow readers, {slow} of {members}+{slow}")),
         LOG => value("part").zip(value("messages")).map(|(part, messages)| match part.as_str() {
-            "starts" | "pages" => format!("log, {part}, {messages} messages"),
+            "starts" => format!("log, starts, {messages} messages"),
+            "pages" => "log, cold pages of 50".to_owned(),
             _ => format!("log, {part}"),
         }),
         _ => None,
