@@ -147,7 +147,8 @@ fn upgrades_are_timed_and_everyone_goes_along() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let arguments =
         ["upgrade", "--connections", "20", "--members", "5", "--upgrades", "2", "--messages", "5000"];
-    let output = bench(directory.path(), &[&arguments[..], &["--rate", "200", "--json", "new.json"]].concat());
+    let output =
+        bench(directory.path(), &[&arguments[..], &["--rate", "200", "--json", "new.json"]].concat());
     let (shown, said) = (words(&output.stdout), words(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{shown}{said}");
     assert!(shown.contains("longest wait of each"), "{shown}");

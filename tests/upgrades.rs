@@ -15,7 +15,7 @@ const UPGRADES: usize = 10;
 /// What one says before an upgrade, and goes on with after it.
 const HALF: &str = "half a li";
 /// An echo that takes longer than this waits for more than an upgrade. A bound for machines that do other
-/// things as well; `docs/operations.md` says what is measured on a quiet one.
+/// things as well; `madang bench upgrade` measures.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
 /// The lines of a room that are messages.
@@ -24,9 +24,9 @@ fn messages(lines: impl IntoIterator<Item = String>) -> Vec<String> {
 }
 
 /// Talks until told to stop, each line after the echo of the one before. Returns what was read, and how
-/// long each echo took.
-fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Vec<Duration>) {
-    let (mut read, mut waits) = (Vec::new(), Vec::new());
+/// long the slowest echo took.
+fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Duration) {
+    let (mut read, mut longest) = (Vec::new(), Duration::ZERO);
     let padding = "x".repeat(300);
     for number in 0.. {
         if is_over.load(Ordering::Relaxed) {
@@ -43,10 +43,10 @@ fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, 
                 break;
             }
         }
-        waits.push(said_at.elapsed());
+        longest = longest.max(said_at.elapsed());
         sleep(Duration::from_millis(1));
     }
-    (read, waits)
+    (read, longest)
 }
 
 /// Comes and goes until told to stop. Returns how often.
@@ -105,22 +105,7 @@ fn ten_upgrades_under_load_disconnect_nobody_and_lose_repeat_or_reorder_nothing(
         let heard: Vec<_> = talking.into_iter().map(|talker| talker.join().expect("it talked")).collect();
         (heard, visiting.join().expect("they came and went"))
     });
-    let mut waits: Vec<Duration> = Vec::new();
-    let mut longest: Vec<Duration> = Vec::new();
-    let mut read: Vec<Vec<String>> = Vec::new();
-    for (lines, times) in heard {
-        longest.extend(times.iter().max());
-        waits.extend(times);
-        read.push(lines);
-    }
-    waits.sort_unstable();
-    println!(
-        "{UPGRADES} upgrades, {} echoes, {visits} visits; slowest echoes of the talkers: {longest:?}; p99 of all \
-         {:?}, the slowest {UPGRADES} of each: {:?}",
-        waits.len(),
-        waits[waits.len() * 99 / 100],
-        &waits[waits.len() - 4 * UPGRADES..]
-    );
+    let (mut read, longest): (Vec<Vec<String>>, Vec<Duration>) = heard.into_iter().unzip();
     for (room, pair) in [("r1", 0..2), ("r2", 2..4)] {
         talkers[pair.start].send("the end");
         let end = format!("{}: the end", names[pair.start]);

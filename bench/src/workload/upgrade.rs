@@ -104,7 +104,7 @@ pub(super) async fn measure(
     found.send_lag(pacer.lag_ns);
     let (latency_ns, series) = talk.record.finish();
     found.latency("pause", "longest wait of each", pauses_ns);
-    found.latency("takeover", "new one starts to old one ends", takeovers_ns);
+    found.latency("takeover", "a takeover, start to end", takeovers_ns);
     found.latency("delivery", "all messages", latency_ns);
     found.series = series;
     found.add_faults(talk.ledger.close().into_faults());
