@@ -1,7 +1,7 @@
 //! How long a start takes, and what the server then holds; then what tools make of the same log.
 
 use super::server::LogServer;
-use super::write::{Plan, write};
+use super::write::Plan;
 use super::{Part, export, metric, space};
 use crate::error::BenchError;
 use crate::machine::ProcessMemory;
@@ -49,7 +49,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     let (rooms, messages) = (part.options.rooms, part.options.messages);
     let plan = Plan { data: &data, shard_count, rooms, messages };
     let began = Instant::now();
-    write(part, &plan)?;
+    part.write(&plan)?;
     let took = began.elapsed();
     let rate = messages as f64 / took.as_secs_f64();
     measurement.metrics.push(metric(

@@ -123,14 +123,30 @@ pub struct Socket {
 }
 
 /// The sockets of a shard that stands still, and stays their owner.
-#[derive(Debug, Default)]
-pub struct HeldSockets(Vec<Option<Socket>>);
+#[derive(Debug)]
+pub struct HeldSockets {
+    table: Vec<Option<Socket>>,
+    tls: TlsTable,
+}
 
 impl HeldSockets {
     /// The descriptor of a connection.
     pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
-        let socket = self.0.get(id.index as usize)?.as_ref()?;
+        let socket = self.table.get(id.index as usize)?.as_ref()?;
         (socket.generation == id.generation).then(|| socket.descriptor.as_fd())
+    }
+
+    /// Ends a connection with these words, as far as the kernel takes them at once.
+    pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
+        let Some(socket) = find(&mut self.table, id) else { return };
+        if socket.has_tls {
+            // What is broken hears nothing more.
+            let _ = self.tls.write(id, socket, words);
+            self.tls.remove(id, socket);
+        } else {
+            let _ = net::send(&socket.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+        let _ = net::shutdown(&socket.descriptor, Shutdown::Write);
     }
 }
 
@@ -430,12 +446,13 @@ impl Sockets {
     /// Gives all away, connections and listeners; they stay in the set. Until they are back, this is not
     /// to be asked anything.
     pub fn give_away(&mut self) -> (HeldSockets, Vec<Listener>) {
-        (HeldSockets(std::mem::take(&mut self.table)), std::mem::take(&mut self.listeners))
+        let tls = std::mem::replace(&mut self.tls, TlsTable::new());
+        (HeldSockets { table: std::mem::take(&mut self.table), tls }, std::mem::take(&mut self.listeners))
     }
 
     /// They are back. What became ready meanwhile is reported.
     pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) {
-        (self.table, self.listeners) = (held.0, listeners);
+        (self.table, self.tls, self.listeners) = (held.table, held.tls, listeners);
     }
 
     /// Takes a socket out of the set.
