@@ -2,9 +2,10 @@
 //! switches it on for its own thread.
 
 use crate::log::BatchId;
-use crate::types::Envelope;
+use crate::types::{Envelope, Message, Seq};
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A fault of the engine, or of the simulator's shell around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +50,30 @@ pub enum Mutation {
     LetGoOfUsedRoom,
     /// What is sent is not always taken off the sum of all outboxes.
     MiscountOutboxes,
+    /// In an upgrade, what waits to be sent to one connection is forgotten.
+    ForgetCarriedOutbox,
+    /// In an upgrade, what one connection said and nobody looked at yet is forgotten.
+    ForgetCarriedInput,
+    /// In an upgrade, the start of a line is forgotten.
+    ForgetHalfLine,
+    /// In an upgrade, a member of a room is forgotten.
+    ForgetCarriedMember,
+    /// Shards freeze before what was read has come to its end.
+    FreezeTooSoon,
+    /// After an upgrade, a room goes on one number too early.
+    ResumeEarly,
+    /// A shard that stands still does not hear of a drain.
+    StayStill,
+    /// Of the segments that hold nothing only the one that is next is removed.
+    LeaveLaterSegments,
+    /// A start believes that a seal which it reads is on disk.
+    TrustSeals,
+    /// Who wants to close is not let go of by the answer to a whisper.
+    ForgetClosable,
+    /// The new process sends before the old one has let go.
+    SendBeforeGo,
+    /// The old process goes on, and the new one, too.
+    ServeTwice,
 }
 
 thread_local! {
@@ -86,6 +111,13 @@ pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
 /// A list, or nothing of it.
 pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
     if is_on(mutation) { L::default() } else { list }
+}
+
+/// Takes the newest message of a room away, as if it had not been read.
+pub fn go_on_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
+    if is_on(Mutation::ResumeEarly) && messages.pop().is_some() {
+        *head = Seq(head.0 - 1);
+    }
 }
 
 /// Runs something with one fault switched on, or with none.

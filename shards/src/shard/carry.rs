@@ -31,6 +31,7 @@ impl<S: Surface> Shard<S> {
     /// Reads again, and goes on with what was read before.
     pub fn go_on(&mut self) {
         self.is_still = false;
+        self.is_heir = false;
         for id in self.connections.ids() {
             self.continue_input(id);
             self.resumed.push(id);
@@ -89,8 +90,10 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Goes on with a connection of the server before. It is told nothing; its rooms follow by
-    /// [`Shard::take_over`]. It gets the lowest slot that is free.
+    /// [`Shard::take_over`]. It gets the lowest slot that is free. Nothing is sent to it before
+    /// [`Shard::go_on`].
     pub fn adopt(&mut self, image: ConnectionImage) -> ConnectionId {
+        self.inherit();
         let id = self.connections.next_id();
         let session = self.session(id);
         let ConnectionImage { user, address, outbox, unread, style, is_echoed, used, .. } = image;
@@ -109,7 +112,7 @@ impl<S: Surface> Shard<S> {
             core.closing = Some(CloseReason::Lost);
         }
         let is_nameless = core.user.is_none();
-        self.outboxes.added(core.outbox.len());
+        self.outboxes.carried(core.outbox.len());
         let connection = Connection {
             core,
             protocol,
@@ -135,8 +138,17 @@ impl<S: Surface> Shard<S> {
         id
     }
 
+    fn inherit(&mut self) {
+        self.is_heir = true;
+        #[cfg(test)]
+        if crate::mutation::is_on(crate::mutation::Mutation::SendBeforeGo) {
+            self.is_heir = false;
+        }
+    }
+
     /// Takes over what homes here have to know.
     pub fn take_over(&mut self, carried: Vec<Carried>) {
+        self.inherit();
         self.requests.extend(carried.into_iter().map(|one| Request::Carry(Box::new(one))));
         self.route_requests();
         self.settle();

@@ -8,6 +8,9 @@ use crate::types::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
 };
 
+/// Last words may pass the bound of an outbox by so much.
+const LAST_WORDS_BYTES_MAX: usize = 1024;
+
 /// An event as each style writes it, rendered when the first reader of that style turns up.
 #[derive(Debug, Default)]
 pub struct Rendered {
@@ -135,6 +138,12 @@ impl<S: Surface> Shard<S> {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if matches!(&reply, Reply::NotSaid(_) | Reply::Whisper { is_receipt: true, .. }) {
             connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
+            let is_closing = connection.core.closing.is_some();
+            #[cfg(test)]
+            let is_closing = is_closing && !crate::mutation::is_on(crate::mutation::Mutation::ForgetClosable);
+            if is_closing {
+                self.closable.push(id);
+            }
         }
         self.with_link(id, |surface, protocol, link| surface.reply(protocol, &reply, link));
         self.continue_input(id);
@@ -227,9 +236,13 @@ impl<S: Surface> Shard<S> {
             let is_over = outbox.len() + held > self.settings.outbox_bytes_max;
             #[cfg(test)]
             let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
+            let waiting_bytes = outbox.len() + held;
             if is_over && !connection.is_ending {
                 self.cut_off_slow_reader(id);
                 self.settle();
+            } else if is_over && waiting_bytes > self.settings.outbox_bytes_max + LAST_WORDS_BYTES_MAX {
+                // It has its last words already, behind what it asked for in its last turn.
+                self.drop_slow_reader(id, self.settings.outbox_bytes_max);
             }
             return;
         }
@@ -293,7 +306,8 @@ impl<S: Surface> Shard<S> {
         (!self.deferred.is_empty() && self.can_append())
             || self.outbound.has_open_batch()
             || self.outboxes.is_pausing()
-            || !(self.writes.is_empty() && self.ended.is_empty() && self.resumed.is_empty())
+            || !self.resumed.is_empty()
+            || !(self.is_heir || self.writes.is_empty() && self.ended.is_empty())
     }
 
     /// Whether something is on its way to other shards.

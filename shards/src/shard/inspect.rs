@@ -92,6 +92,11 @@ impl<S: Surface> Shard<S> {
         self.homes.user_count()
     }
 
+    /// The names whose home is here, each with its session unless that is lost, in no order.
+    pub fn names(&self) -> impl Iterator<Item = (&UserName, Option<SessionId>)> {
+        self.homes.names()
+    }
+
     /// How much waits.
     pub fn queues(&self) -> Queues {
         let (taking_up, waiting_for_room) = self.homes.taking_up();

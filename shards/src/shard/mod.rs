@@ -113,6 +113,9 @@ pub struct Shard<S: Surface> {
     is_burst_over: bool,
     /// Nothing is read: connections stay as they are until this process or another goes on with them.
     is_still: bool,
+    /// What is here is another process's until it lets go: nothing is sent and nobody is let go of, as that
+    /// process would do it again.
+    is_heir: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -159,6 +162,7 @@ impl<S: Surface> Shard<S> {
             is_draining: false,
             is_burst_over: false,
             is_still: false,
+            is_heir: false,
             counters: Counters::default(),
             settings,
         }
@@ -368,12 +372,15 @@ impl<S: Surface> Shard<S> {
 
     /// How many connections are to be written this turn.
     pub fn writes_due(&self) -> usize {
-        self.writes.due()
+        if self.is_heir { 0 } else { self.writes.due() }
     }
 
     /// The connections that are to be written this turn; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
+        if self.is_heir {
+            return self.outboxes.begin_flush();
+        }
         if self.writes.take(into) {
             self.outboxes.begin_flush();
         }
@@ -386,7 +393,9 @@ impl<S: Surface> Shard<S> {
 
     /// The connections whose sockets are to be let go.
     pub fn take_ended(&mut self, into: &mut Vec<Ended>) {
-        into.append(&mut self.ended);
+        if !self.is_heir {
+            into.append(&mut self.ended);
+        }
     }
 
     /// How many connections there are.

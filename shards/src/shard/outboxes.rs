@@ -55,6 +55,12 @@ impl Outboxes {
         self.peak_bytes = self.peak_bytes.max(self.waiting_bytes);
     }
 
+    /// Bytes wait that waited for slow readers in another process: they are not this turn's.
+    pub fn carried(&mut self, bytes: usize) {
+        self.added(bytes);
+        self.turn_bytes -= bytes;
+    }
+
     /// A second has passed. Says whether a burst was over in it: much waited before, and little since.
     pub fn tick(&mut self) -> bool {
         let peak_bytes = std::mem::replace(&mut self.peak_bytes, self.waiting_bytes);
@@ -130,7 +136,8 @@ impl<S: Surface> Shard<S> {
 
     /// Begins a turn: what waits now waits for peers. The fullest give way, then delayed events go on.
     pub(super) fn look_after_outboxes(&mut self) {
-        if self.outboxes.is_over() {
+        // Whom another process still has is not cut off here.
+        if self.outboxes.is_over() && !self.is_heir {
             self.cut_off_fullest();
             self.settle();
         }

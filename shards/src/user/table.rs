@@ -206,6 +206,12 @@ impl Users {
         None
     }
 
+    /// The names that are held, each with its session unless that is lost.
+    pub fn names(&self) -> impl Iterator<Item = (&UserName, Option<SessionId>)> {
+        let holder = |user: &User| user.lost_until.is_none().then_some(user.session);
+        self.online.values().map(move |user| (&user.name, holder(user)))
+    }
+
     /// How many names are held.
     pub fn len(&self) -> usize {
         self.online.len()

@@ -19,7 +19,7 @@ use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId, SnapshotScope};
 use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
-use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId};
+use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use crate::user::Users;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -103,6 +103,11 @@ impl Homes {
     /// How many rooms are in memory.
     pub fn room_count(&self) -> usize {
         self.rooms.len()
+    }
+
+    /// The names that are held, each with its session unless that is lost.
+    pub fn names(&self) -> impl Iterator<Item = (&UserName, Option<SessionId>)> {
+        self.users.names()
     }
 
     /// How many names are held.

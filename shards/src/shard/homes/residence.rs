@@ -47,6 +47,14 @@ impl Homes {
     pub fn taken_up(&mut self, taken_up: TakenUp) -> VecDeque<Request> {
         let key = taken_up.name.key();
         let waiting = self.taking_up.remove(&key).unwrap_or_default();
+        #[cfg(test)]
+        let taken_up = {
+            let TakenUp { name, mut head, mut messages } = taken_up;
+            if matches!(waiting.front(), Some(Request::Carry(_))) {
+                crate::mutation::go_on_early(&mut head, &mut messages);
+            }
+            TakenUp { name, head, messages }
+        };
         self.enter(key, taken_up);
         waiting
     }

@@ -37,8 +37,11 @@ pub fn share_out<T>(
                 generation: 0,
             },
         };
+        // One that is ending has left, or is about to: what it still holds by then is let go of in time.
+        if !image.is_ending {
+            sessions.insert(before, now);
+        }
         portion.connections.push((image, reached_by));
-        sessions.insert(before, now);
     }
     let rename = |holder: &mut Holder| {
         if let Holder::Session(before) = holder {

@@ -2,9 +2,12 @@
 
 use super::disk::Disk;
 use super::world::{Client, World, settings};
+use crate::connection::Style;
 use crate::log::testing::Chance;
-use crate::shard::Settings;
+use crate::shard::{ConnectionImage, Settings, share_out};
+use crate::types::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 fn roomy(shard_count: u16) -> Settings {
     let mut settings = settings(shard_count);
@@ -98,6 +101,35 @@ fn a_repeated_draft_is_known_after_a_handover() {
     let (mut world, clients) = handed_over(world, 2, &[alice]);
     world.send(clients[0], "draft d1 once\n");
     assert_eq!(world.lines(clients[0]), ["draft d1 is #1"]);
+}
+
+#[test]
+fn a_name_does_not_stay_with_a_connection_that_is_only_ending() {
+    let before = SessionId { shard: ShardId(0), connection: ConnectionId { index: 0, generation: 0 } };
+    let image = ConnectionImage {
+        user: None,
+        address: None,
+        outbox: b"closed: Quit\n".to_vec(),
+        unread: Vec::new(),
+        style: Style::default(),
+        is_echoed: true,
+        used: Duration::ZERO,
+        has_input_ended: true,
+        is_ending: true,
+        protocol: Vec::new(),
+    };
+    let carried = Carried::User(CarriedUser {
+        name: UserName::parse("alice").expect("a name"),
+        online_since: Timestamp(0),
+        away: None,
+        missed_whispers: Vec::new(),
+        holder: Holder::Session(before),
+    });
+    let grace = Duration::from_secs(30);
+    let portions = share_out(vec![(before, image, ())], vec![carried], (1, 1), grace);
+    assert_eq!(portions[0].connections.len(), 1, "its last words are still to be read");
+    let Carried::User(user) = &portions[0].carried[0] else { panic!("a user is carried") };
+    assert_eq!(user.holder, Holder::Lost(grace), "nobody would give it back");
 }
 
 /// Whatever people do, in whatever order, and whenever the process is replaced: each reads every

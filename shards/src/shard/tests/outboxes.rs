@@ -45,6 +45,18 @@ fn slow_readers_who_are_each_within_their_bound_are_cut_off_fullest_first_when_a
 }
 
 #[test]
+fn one_who_leaves_and_does_not_take_what_was_asked_for_is_cut_off_past_the_bound() {
+    let mut world = World::new(&Settings { outbox_bytes_max: 2048, ..settings(1) });
+    let reader = world.member(0, "reader", "r1");
+    (0..15).for_each(|number| assert!(world.send(reader, &line(number))));
+    world.lines(reader);
+    world.blocked.push(reader);
+    world.shards[0].received(reader.id, b"history\nhistory\nhistory\nhistory\nhistory\nbye\n");
+    world.run();
+    assert_eq!(world.ended.get(&reader), Some(&false), "nothing of it is kept any longer");
+}
+
+#[test]
 fn one_turn_adds_no_more_than_a_quarter_before_it_writes_and_readers_see_all_in_order() {
     let mut world = World::new(&tight());
     let readers: Vec<Client> =

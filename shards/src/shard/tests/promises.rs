@@ -69,6 +69,19 @@ fn an_author_who_leaves_at_once_still_gets_the_acknowledgement_and_then_the_fare
 }
 
 #[test]
+fn an_author_who_leaves_at_once_after_a_whisper_does_not_wait_for_the_time_to_close() {
+    let mut world = World::new(&settings(2));
+    let (alice, bob) = (world.member(0, "alice", "r1"), world.member(1, "bob", "r1"));
+    world.lines(alice);
+    world.send(alice, "to bob hi\nbye\n");
+    assert_eq!(world.lines(alice).last().map(String::as_str), Some("closed: Quit"));
+    world.lines(bob);
+    world.send(bob, "to nobody hi\nbye\n");
+    assert_eq!(world.lines(bob).last().map(String::as_str), Some("closed: Quit"));
+    assert!(world.ended[&alice] && world.ended[&bob]);
+}
+
+#[test]
 fn of_two_shards_that_claim_one_name_at_once_exactly_one_wins() {
     let mut world = World::new(&settings(3));
     let (a, b) = (world.connect(0), world.connect(1));
