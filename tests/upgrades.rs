@@ -300,6 +300,34 @@ fn a_process_that_dies_or_hangs_on_the_way_gives_everything_back() {
     assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "{seqs:?}");
 }
 
+/// A shard that stands still hears of the drain though it never saw the server run again.
+#[test]
+fn a_server_that_is_to_stop_while_an_upgrade_fails_stops_in_order() {
+    let mut server = Server::start(2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    alice.send("before");
+    bob.expect("alice: before");
+    let mut next = server.begin_takeover(&[], None);
+    let asked_at = Instant::now();
+    while !server.words().contains("handing over to a new process") {
+        assert!(asked_at.elapsed() < PATIENCE, "it asks");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&next), Signal::STOP).expect("send a signal");
+    // It waits for the new one as long as that may take, takes everything back, and stops.
+    let (status, _) = server.terminate();
+    assert!(status.success(), "{}", server.words());
+    // If it had let go before the signal came, the machine was too fast for this test.
+    if server.words().contains("nothing is handed over") {
+        for client in [&mut alice, &mut bob] {
+            assert!(client.expect_closed().iter().any(|line| line == "* server is going down"));
+        }
+        server.verify();
+    }
+    let _ = next.kill();
+    let _ = next.wait();
+}
+
 /// Talks without reading until told to stop, then reads to the end. Returns what was read; the end must be
 /// one that TLS has announced.
 fn talk_on(mut client: TlsClient, is_over: &AtomicBool) -> Vec<String> {

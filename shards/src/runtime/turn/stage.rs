@@ -88,7 +88,8 @@ impl<S: Surface> Turning<S> {
             self.stand_still();
             self.stage.phase = Phase::Still;
         }
-        if phase == Phase::Running && self.stage.phase == Phase::Still {
+        // Whatever it goes on with: a drain may have been asked for meanwhile.
+        if !matches!(phase, Phase::Still | Phase::Frozen) && self.stage.phase == Phase::Still {
             self.stage.phase = Phase::Running;
             self.go_on();
         }
