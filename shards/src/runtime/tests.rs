@@ -192,6 +192,53 @@ fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown
 }
 
 #[test]
+fn what_was_shown_before_it_was_synced_is_synced_before_its_segment_is_left() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    for (durability, syncs_wanted) in
+        [(Durability::Interval(Duration::from_secs(1)), 1), (Durability::None, 0)]
+    {
+        let mut appender = log(durability);
+        let syncs = Arc::new(AtomicUsize::new(0));
+        let (counted, mut writes) = (Arc::clone(&syncs), 0);
+        let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
+            writes += usize::from(operation == Operation::Write);
+            counted.fetch_add(usize::from(operation == Operation::Sync), Ordering::SeqCst);
+            (operation == Operation::Write && writes == 2).then(eio)
+        }));
+        for seq in 1..=2 {
+            appender.append(&message(seq));
+            let batch = appender.take_batch().expect("a batch");
+            let written = writer.commit(&batch);
+            assert_eq!(written.is_ok(), seq == 1, "the second write fails");
+            if written.is_ok() {
+                appender.committed(batch);
+            } else {
+                appender.failed(batch);
+            }
+        }
+        assert_eq!(syncs.load(Ordering::SeqCst), syncs_wanted, "{durability:?}");
+    }
+}
+
+#[test]
+fn every_segment_that_holds_nothing_is_removed_whoever_made_it() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    let mut appender = log(Durability::Commit);
+    let mut writer = writer(&path, &appender);
+    commit_all(&mut appender, &mut writer, 3);
+    // Another process was to take over, and has died: the segment after the next one is its work.
+    let directory = path.join("shard-00");
+    std::fs::write(directory.join(crate::log::file_name(SegmentNumber(3))), b"").expect("a segment");
+    let sealed = appender.finish().expect("three messages");
+    writer.seal(&sealed).expect("the disk is well");
+    writer.leave_nothing_unused();
+    let left = crate::log::Files::segments(&StdFiles::new(&path), ShardId(0)).expect("a directory");
+    assert_eq!(left, [SegmentNumber(1)]);
+}
+
+#[test]
 fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
     let data = tempfile::tempdir().expect("a directory");
     let path = data.path().to_owned();

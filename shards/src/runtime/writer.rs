@@ -3,7 +3,7 @@
 
 use super::bell::Bell;
 use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
-use crate::log::{Batch, Durability, SealedSegment, SegmentNumber};
+use crate::log::{Batch, Durability, Files, SealedSegment, SegmentNumber, StdFiles};
 use crate::shard::Storage;
 use crate::types::ShardId;
 use std::fs::{File, OpenOptions};
@@ -213,13 +213,10 @@ impl Writer {
         if matches!(self.next, Next::Ordered) {
             self.await_next();
         }
+        let unused_from = self.open.take().map_or(self.next_number, |segment| segment.number);
+        let files = StdFiles::new(self.options.data.clone());
         // What is left behind by a failure costs time, and is removed by the start.
-        if let Some(unused) = self.open.take() {
-            let _ = std::fs::remove_file(&unused.path);
-        }
-        if let Next::Ready(path) = &self.next {
-            let _ = std::fs::remove_file(path);
-        }
+        let _ = files.remove_from(self.options.shard, unused_from);
     }
 
     /// Begins with segment `number` as if it were the first. What there is of it may be somebody else's,
@@ -285,8 +282,15 @@ impl Writer {
         self.has_unsynced
     }
 
-    /// Lets go of the open segment as it is.
+    /// Lets go of the open segment as it is. Where people were shown what is in it before it was synced, it is
+    /// synced now: nobody will again, and the interval has not been longer than was promised.
     fn abandon(&mut self) {
+        if matches!(self.options.durability, Durability::Interval(_))
+            && let Err(error) = self.sync()
+        {
+            let shard = self.options.shard.0;
+            tracing::error!(shard, %error, "messages shown since the last sync may be lost in a power cut");
+        }
         self.open = None;
         self.has_unsynced = false;
     }

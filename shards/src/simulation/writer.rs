@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::disk::{Disk, Handle};
 use super::mutation::mutated;
 use madang_shards::log::{
-    Batch, Durability, Position, SealedSegment, SegmentHeader, SegmentNumber, StoredFile,
+    Batch, Durability, Files, Position, SealedSegment, SegmentHeader, SegmentNumber, StoredFile,
 };
 use madang_shards::shard::Storage;
 use madang_shards::types::ShardId;
@@ -155,6 +155,30 @@ impl Writer {
         self.commit = Some(Commit { batch: None, sealed, synced: None, actions });
     }
 
+    /// Removes what was made and holds nothing, unless a segment is being made: then it is to be waited for.
+    pub fn leave_nothing_unused(&mut self, disk: &Disk) -> bool {
+        if self.next == Next::Ordered {
+            return false;
+        }
+        let unused_from = self.open.take().map_or(self.next_number, |(number, _)| number);
+        if mutated!(LeaveLaterSegments) {
+            let _ = disk.remove(self.shard, unused_from);
+            return true;
+        }
+        // What is left behind by a failure is removed by the start.
+        let _ = disk.remove_from(self.shard, unused_from);
+        true
+    }
+
+    /// Begins with this segment as if it were the first.
+    pub fn begin_again(&mut self, number: SegmentNumber) {
+        (self.open, self.has_unsynced) = (None, false);
+        self.next_number = number;
+        self.next_capacity_bytes = self.segment_bytes;
+        self.is_first_open = false;
+        self.next = Next::Ordered;
+    }
+
     /// Makes the next segment ready, if that is ordered. Whether it was.
     pub fn prepare(&mut self, disk: &Disk, now_us: i64) -> bool {
         if self.next != Next::Ordered {
@@ -200,6 +224,7 @@ impl Writer {
     pub fn step(&mut self, disk: &Disk) -> (bool, Option<Committed>) {
         let Some(commit) = &mut self.commit else { return (false, None) };
         let Some(action) = commit.actions.pop_front() else { return (true, self.end(Ok(()))) };
+        let is_of_seal = matches!(action, Action::Seal | Action::Truncate | Action::SyncSeal);
         match self.act(action, disk) {
             Ok(true) => {
                 let is_done = self.commit.as_ref().is_some_and(|commit| commit.actions.is_empty());
@@ -208,9 +233,9 @@ impl Writer {
             Ok(false) => (false, None),
             Err(error) => {
                 if matches!(error, CommitError::File)
-                    && self.commit.as_ref().is_some_and(|c| c.batch.is_some())
+                    && self.commit.as_ref().is_some_and(|c| c.batch.is_some() || is_of_seal)
                 {
-                    self.abandon();
+                    self.abandon(disk);
                 }
                 (true, self.end(Err(error)))
             }
@@ -234,7 +259,15 @@ impl Writer {
         Some(Committed { batch, synced, result })
     }
 
-    fn abandon(&mut self) {
+    /// Lets go of the open segment as it is. What was shown of it before it was synced is synced now.
+    fn abandon(&mut self, disk: &Disk) {
+        if matches!(self.durability, Durability::Interval(_))
+            && self.has_unsynced
+            && let Some((_, handle)) = self.open
+        {
+            // It is too late to hear of an error.
+            let _ = disk.sync_unnoted(handle);
+        }
         self.open = None;
         self.has_unsynced = false;
     }
@@ -252,7 +285,7 @@ impl Writer {
             }
             Action::Leave => match &commit.sealed {
                 None => {}
-                Some(sealed) if sealed.is_abandoned => self.abandon(),
+                Some(sealed) if sealed.is_abandoned => self.abandon(disk),
                 Some(_) => {
                     let actions = [Action::Sync, Action::Seal, Action::Truncate, Action::SyncSeal];
                     actions.into_iter().rev().for_each(|action| commit.actions.push_front(action));
@@ -271,7 +304,7 @@ impl Writer {
             }
             Action::SyncSeal => {
                 let synced = self.open.map_or(Ok(()), |(_, handle)| disk.sync(handle));
-                self.abandon();
+                self.abandon(disk);
                 synced.map_err(failed)?;
             }
             Action::Open => return self.open_next(disk),

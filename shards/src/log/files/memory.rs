@@ -107,6 +107,11 @@ impl Files for MemoryFiles {
         Ok(())
     }
 
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, _: u64) -> Result<(), FilesError> {
+        let is_there = self.lock().contains_key(&(shard, segment));
+        if is_there { Ok(()) } else { Err(self.missing(shard, segment, Operation::Seal)) }
+    }
+
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
         let removed = self.lock().remove(&(shard, segment));
         removed.map(|_| ()).ok_or_else(|| self.missing(shard, segment, Operation::Remove))

@@ -68,11 +68,28 @@ pub trait Files: Sync {
         frame: &[u8],
     ) -> Result<(), FilesError>;
 
+    /// Writes what stands behind `from_bytes` again as it is, and makes sure of it: reads may show it though
+    /// it is not on disk, as after a sync that failed. Whatever fails, nothing that was on disk is lost.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError>;
+
     /// Removes a segment that holds nothing.
     ///
     /// # Errors
     /// When that fails.
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError>;
+
+    /// Removes the segments of a shard from this one on, which hold nothing. The last one first, each for
+    /// good: should the power be cut in between, none is missing before one that is there.
+    ///
+    /// # Errors
+    /// When one cannot be removed; those before it stay.
+    fn remove_from(&self, shard: ShardId, first: SegmentNumber) -> Result<(), FilesError> {
+        let segments = self.segments(shard)?.into_iter().rev();
+        segments.take_while(|segment| *segment >= first).try_for_each(|segment| self.remove(shard, segment))
+    }
 
     /// Where a segment lies, for people to read.
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf;

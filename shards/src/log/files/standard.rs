@@ -34,6 +34,16 @@ fn listed<T: Ord>(directory: &Path, parse: impl Fn(&str) -> Option<T>) -> Result
     list().map_err(|source| FilesError { path: directory.to_owned(), operation: Operation::List, source })
 }
 
+/// Writes what stands behind a place again as it is, and syncs it.
+fn write_again(file: &mut File, from_bytes: u64) -> io::Result<()> {
+    let mut unsure = Vec::new();
+    file.seek(SeekFrom::Start(from_bytes))?;
+    file.read_to_end(&mut unsure)?;
+    file.seek(SeekFrom::Start(from_bytes))?;
+    file.write_all(&unsure)?;
+    file.sync_all()
+}
+
 impl Files for StdFiles {
     fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
         listed(&self.directory, directory_shard)
@@ -88,17 +98,19 @@ impl Files for StdFiles {
         let seal = || -> io::Result<()> {
             let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
             file.set_len(end_bytes)?;
-            let mut unsure = Vec::new();
-            file.seek(SeekFrom::Start(synced_bytes))?;
-            file.read_to_end(&mut unsure)?;
-            file.seek(SeekFrom::Start(synced_bytes))?;
-            file.write_all(&unsure)?;
-            file.sync_all()?;
+            write_again(&mut file, synced_bytes)?;
             file.seek(SeekFrom::Start(end_bytes))?;
             file.write_all(frame)?;
             file.sync_all()
         };
         seal().map_err(|source| FilesError { path: path.clone(), operation: Operation::Seal, source })
+    }
+
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let made_sure = file.and_then(|mut file| write_again(&mut file, from_bytes));
+        made_sure.map_err(|source| FilesError { path, operation: Operation::Seal, source })
     }
 
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {

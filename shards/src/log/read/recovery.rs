@@ -125,6 +125,7 @@ pub fn recover_by(
     let mut reports = Vec::new();
     let mut faults = Vec::new();
     let mut next_segments = vec![SegmentNumber::FIRST; usize::from(shard_count)];
+    let mut last_used = HashSet::new();
     let mut summary = Summary { directories: directories.len() as u64, ..Summary::default() };
     for directory in directories {
         all.absorb(directory.rooms, |kept, more| {
@@ -136,6 +137,7 @@ pub fn recover_by(
         let is_used = |report: &&SegmentReport| report.role != Role::Unused;
         let shard = directory.shard;
         let used = directory.reports.iter().filter(is_used).map(|report| report.segment);
+        last_used.extend(used.clone().max().map(|segment| (shard, segment)));
         scanned.extend(
             used.filter(|segment| !directory.known.contains(segment)).map(|segment| (shard, segment)),
         );
@@ -159,7 +161,10 @@ pub fn recover_by(
         return Err(RecoveryError::Faults(faults));
     }
     for report in &reports {
-        mend(files, report)?;
+        let at = (report.shard, report.segment);
+        // Later segments are begun, and indexes written, behind a seal that is known to be on disk.
+        let is_seal_unsure = indexes.is_some() && last_used.contains(&at) && scanned.contains(&at);
+        mend(files, report, is_seal_unsure)?;
     }
     let rooms = rooms.into_iter().map(|room| recovered(room, keeps)).collect();
     Ok((Recovered { rooms, next_segments, summary }, tails, scanned))
@@ -359,13 +364,18 @@ fn unconnected(recent: &[Arc<Message>], head: Seq) -> usize {
     recent.len() - connected.count()
 }
 
-/// Finishes what a crash left open, and removes what holds nothing.
-fn mend(files: &dyn Files, report: &SegmentReport) -> Result<(), FilesError> {
+/// Finishes what a crash left open, and removes what holds nothing. A seal that is read may be in memory
+/// only, where the process before was killed after a sync of it that failed: it is written again.
+fn mend(files: &dyn Files, report: &SegmentReport, is_seal_unsure: bool) -> Result<(), FilesError> {
+    let end_bytes = report.verdict.end_bytes() as u64;
     match report.role {
-        Role::Sealed | Role::Abandoned => Ok(()),
         Role::Unused => files.remove(report.shard, report.segment),
+        Role::Abandoned => Ok(()),
+        Role::Sealed if is_seal_unsure => {
+            files.make_sure(report.shard, report.segment, end_bytes - SEAL_FRAME_BYTES as u64)
+        }
+        Role::Sealed => Ok(()),
         Role::Open => {
-            let end_bytes = report.verdict.end_bytes() as u64;
             let place = Place { shard: report.shard, segment: report.segment };
             // The seal is the commit after all others; which number that is, nobody asks.
             let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);

@@ -1,7 +1,7 @@
 //! The seams of the log, filled by the virtual disk.
 
 use super::super::mutation::{end_of_recovered, mutated};
-use super::{Disk, Name};
+use super::{Disk, Handle, Name};
 use madang_shards::log::{
     Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SegmentNumber,
     StoredFile, directory_name, file_name, index_file_name,
@@ -38,12 +38,16 @@ impl Disk {
     fn finish(&self, name: Name, synced_bytes: u64, end_bytes: u64, frame: &[u8]) -> io::Result<()> {
         let handle = self.open(name)?;
         self.truncate(handle, end_bytes)?;
-        if !mutated!(TrustPageCache) {
-            let unsure = Disk::read(self, name, synced_bytes, usize::MAX).unwrap_or_default();
-            self.write(handle, synced_bytes, &unsure)?;
-        }
-        self.sync(handle)?;
+        self.write_again(name, handle, synced_bytes)?;
         self.write(handle, end_bytes, frame)?;
+        self.sync(handle)
+    }
+
+    fn write_again(&self, name: Name, handle: Handle, from_bytes: u64) -> io::Result<()> {
+        if !mutated!(TrustPageCache) {
+            let unsure = Disk::read(self, name, from_bytes, usize::MAX).unwrap_or_default();
+            self.write(handle, from_bytes, &unsure)?;
+        }
         self.sync(handle)
     }
 }
@@ -85,6 +89,15 @@ impl Files for Disk {
         let name = segment_name(shard, segment);
         let end_bytes = end_of_recovered(end_bytes);
         self.finish(name, synced_bytes, end_bytes, frame).map_err(failed(name, Operation::Seal))
+    }
+
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
+        if mutated!(TrustSeals) {
+            return Ok(());
+        }
+        let name = segment_name(shard, segment);
+        let made_sure = self.open(name).and_then(|handle| self.write_again(name, handle, from_bytes));
+        made_sure.map_err(failed(name, Operation::Seal))
     }
 
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {

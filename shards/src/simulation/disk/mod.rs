@@ -196,8 +196,20 @@ impl Disk {
         Ok(())
     }
 
-    /// Syncs a file. When it fails, nobody knows what of it is on disk.
+    /// Syncs a file, and takes note of the messages in it. When it fails, nobody knows what of it is on disk.
     pub fn sync(&self, handle: Handle) -> io::Result<()> {
+        self.sync_unnoted(handle)?;
+        let inner = &mut *self.lock();
+        let name = inner.names.iter().find(|(_, known)| **known == handle).map(|(name, _)| *name);
+        if let Some((shard, StoredFile::Segment(segment), false)) = name {
+            let file = &mut inner.files[handle];
+            stored::read_new(file, shard, segment, &mut inner.stored);
+        }
+        Ok(())
+    }
+
+    /// Syncs a file whose end is a write that failed: nobody was told of what may be there.
+    pub fn sync_unnoted(&self, handle: Handle) -> io::Result<()> {
         let inner = &mut *self.lock();
         inner.spend()?;
         if inner.weather.syncs_fail && inner.chance.one_in(2) {
@@ -205,11 +217,6 @@ impl Disk {
             return Err(io::Error::other("injected: a sync failed"));
         }
         inner.files[handle].sync();
-        let name = inner.names.iter().find(|(_, known)| **known == handle).map(|(name, _)| *name);
-        if let Some((shard, StoredFile::Segment(segment), false)) = name {
-            let file = &mut inner.files[handle];
-            stored::read_new(file, shard, segment, &mut inner.stored);
-        }
         Ok(())
     }
 
