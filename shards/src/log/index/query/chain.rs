@@ -108,10 +108,11 @@ impl Chain {
 
     /// The first number that is still stored, when that is known: what is below has expired. Entries
     /// may be there that are older than one that has: in another directory, which keeps its newest
-    /// segment.
+    /// segment. Later entries lead to them even where the index of the one behind the hole was made
+    /// again, and knows of nothing earlier: so the newest edge counts.
     pub fn oldest(&self) -> Option<Seq> {
         let is_edge = |node: &Node| node.tower.first().is_none_or(|link| link.first <= self.floor);
-        self.nodes.range(self.floor.next()..).find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
+        self.nodes.range(self.floor.next()..).rev().find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
     }
 
     /// The link that should have led to `seq`.

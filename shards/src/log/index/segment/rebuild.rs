@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 pub enum RebuildFault {
     /// The segment itself is damaged.
     #[error(
-        "{bytes} bytes at byte {offset_bytes} are damaged; see all with `madang log verify`, and restore the file from a copy"
+        "{bytes} bytes at byte {offset_bytes} are damaged; see all with `madang log verify --data DIR`; restore the file from a copy, or keep what is intact with `madang log repair --data DIR`"
     )]
     Damaged {
         /// Where.

@@ -394,3 +394,74 @@ fn an_index_made_again_behind_what_expired_is_found_by_the_links_to_it() {
     let left = page(data.path(), &tails, "r2", Page::After { seq: Seq(first.0 - 1), count: 500 });
     assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
 }
+
+/// Damage is never passed over in silence: a start that finds it says so, even where the rest could be read.
+#[test]
+fn a_start_that_must_link_past_a_damaged_segment_names_it_and_says_what_to_do() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let (files, shard) = (StdFiles::new(data.path()), ShardId(0));
+    let (damaged, scanned) = (segments[1], segments[3]);
+    let away = data.path().join("away");
+    fs::create_dir(&away).expect("a directory");
+    let later: Vec<_> = segments[3..].iter().map(|segment| files.path(shard, *segment)).collect();
+    let kept = |path: &Path| away.join(path.file_name().expect("a name"));
+    later.iter().for_each(|path| fs::rename(path, kept(path)).expect("moved away"));
+    open_log(&files, 1).expect("the first segments");
+    // From now on the snapshot tells of the first three segments only, and the damage is among them.
+    let snapshot_path = data.path().join(directory_name(shard)).join(crate::log::SNAPSHOT_FILE_NAME);
+    let snapshot = fs::read(&snapshot_path).expect("a snapshot");
+    later.iter().for_each(|path| fs::rename(kept(path), path).expect("back again"));
+    open_log(&files, 1).expect("all segments");
+    fs::write(&snapshot_path, snapshot).expect("the old snapshot");
+    for lost in [damaged, scanned] {
+        let index = data.path().join(directory_name(shard)).join(index_file_name(lost));
+        fs::remove_file(index).expect("an index");
+    }
+    let path = files.path(shard, damaged);
+    let whole = fs::read(&path).expect("a segment");
+    let mut bytes = whole.clone();
+    bytes[10_000] ^= 1;
+    fs::write(&path, bytes).expect("damage");
+    let error = open_log(&files, 1).expect_err("what is damaged cannot be indexed").to_string();
+    let name = path.display().to_string();
+    for part in [name.as_str(), "are damaged", "madang log verify", "restore", "madang log repair"] {
+        assert!(error.contains(part), "{error}");
+    }
+    fs::write(&path, whole).expect("the copy");
+    open_log(&files, 1).expect("restored from a copy, it starts");
+}
+
+/// A front that is gone is taken for one that has expired. Everything else that is lost is told of,
+/// though numbers alone would no longer show it.
+#[test]
+fn behind_a_front_that_has_expired_every_other_loss_is_told_of() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let (files, shard) = (StdFiles::new(data.path()), ShardId(0));
+    segments[..2].iter().for_each(|gone| fs::remove_file(files.path(shard, *gone)).expect("a segment"));
+    let faults = || -> Vec<String> {
+        let verified = crate::log::verify(&files, &mut |_| {}).expect("files can be read");
+        verified.all_faults().map(ToString::to_string).collect()
+    };
+    assert_eq!(faults(), [""; 0], "what has expired is no fault");
+    let last = segments.len() - 1;
+    for segment in &segments[3..last] {
+        let path = files.path(shard, *segment);
+        let whole = fs::read(&path).expect("a segment");
+        let harms: [&dyn Fn(); 3] = [
+            &|| fs::remove_file(&path).expect("a segment"),
+            &|| fs::write(&path, &whole[..whole.len() / 2]).expect("half of it"),
+            &|| {
+                let mut bytes = whole.clone();
+                bytes[whole.len() / 2] ^= 1;
+                fs::write(&path, bytes).expect("damage");
+            },
+        ];
+        for harm in harms {
+            harm();
+            assert!(!faults().is_empty(), "segment {segment}");
+            fs::write(&path, &whole).expect("as it was");
+        }
+    }
+}
