@@ -1,10 +1,11 @@
 //! Replays a session of the simulator:
 //!
 //! `cargo run --release -p madang-shards --example simulate -- --seed S [--seeds N] [--steps N]
-//! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--trace]`
+//! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--upgrades]
+//! [--storms] [--trace]`
 //!
 //! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
-//! `--retention` lets segments expire; `--calm` leaves out crashes and faults; `--trace` prints every step.
+//! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs, kills and power cuts follow one another; `--calm` leaves out crashes and faults; `--trace` prints every step.
 
 #[path = "../src/simulation/mod.rs"]
 mod simulation;
@@ -47,6 +48,8 @@ fn options() -> Result<(Options, u64), String> {
         match argument.as_str() {
             "--trace" => options.is_traced = true,
             "--interrupted-starts" => options.has_interrupted_starts = true,
+            "--upgrades" => options.has_upgrades = true,
+            "--storms" => options.has_storms = true,
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,
             "--large" => {

@@ -42,6 +42,19 @@ pub struct Socket {
     is_reset: bool,
     is_readable: bool,
     is_writable: bool,
+    /// What the process before knows of it, while another may go on with it.
+    lent: Option<Lent>,
+}
+
+/// What a process knew of a socket when another was given it.
+#[derive(Debug)]
+struct Lent {
+    shard: usize,
+    id: Option<ConnectionId>,
+    is_readable: bool,
+    is_writable: bool,
+    /// The client has read something since.
+    was_emptied: bool,
 }
 
 /// What a client finds in its socket.
@@ -88,11 +101,45 @@ impl Socket {
         self.id.is_some() && !std::mem::replace(&mut self.is_readable, true)
     }
 
-    /// The server accepted it. Whether there is something to read.
-    pub fn accept(&mut self, id: ConnectionId) -> bool {
-        self.id = Some(id);
+    /// A shard accepted it. Whether there is something to read.
+    pub fn accept(&mut self, shard: usize, id: ConnectionId) -> bool {
+        (self.shard, self.id) = (shard, Some(id));
         self.is_readable = !self.to_server.is_empty() || self.has_client_ended || self.is_reset;
         self.is_readable
+    }
+
+    /// Another process has it, too, and knows nothing of it yet. Whether there is something to read.
+    pub fn lend(&mut self, shard: usize, id: ConnectionId) -> bool {
+        self.lent = Some(Lent {
+            shard: self.shard,
+            id: self.id,
+            is_readable: self.is_readable,
+            is_writable: self.is_writable,
+            was_emptied: false,
+        });
+        self.is_writable = true;
+        self.accept(shard, id)
+    }
+
+    /// Whether another process has it, too.
+    pub fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// The other process alone has it from now on.
+    pub fn give(&mut self) {
+        self.lent = None;
+    }
+
+    /// The other process is gone. Says what is news for the one that has it back: whether it can be read,
+    /// and whether it can be written.
+    pub fn take_back(&mut self) -> (bool, bool) {
+        let Some(lent) = self.lent.take() else { return (false, false) };
+        (self.shard, self.id) = (lent.shard, lent.id);
+        let is_readable = !self.to_server.is_empty() || self.has_client_ended || self.is_reset;
+        let is_writable = lent.is_writable || lent.was_emptied;
+        (self.is_readable, self.is_writable) = (lent.is_readable || is_readable, is_writable);
+        (is_readable && !lent.is_readable, is_writable && !lent.is_writable)
     }
 
     /// Whether it was reported readable and has not been read empty.
@@ -140,6 +187,7 @@ impl Socket {
     /// The server closes: what was written can be read, or not even that.
     pub fn close(&mut self, is_orderly: bool) {
         self.has_server_ended = true;
+        self.id = None;
         if !is_orderly {
             self.is_reset = true;
         }
@@ -167,6 +215,9 @@ impl Socket {
             return (found, false);
         };
         self.to_client_bytes -= bytes.len();
+        if let Some(lent) = &mut self.lent {
+            lent.was_emptied = true;
+        }
         let is_news = !std::mem::replace(&mut self.is_writable, true);
         (Found::Bytes(step, bytes), is_news)
     }

@@ -30,6 +30,10 @@ pub struct Options {
     pub has_retention: bool,
     /// Whether the power is cut while the server starts, too.
     pub has_interrupted_starts: bool,
+    /// Whether another process takes over, or tries to.
+    pub has_upgrades: bool,
+    /// Whether it comes thick: syncs fail, then the server is killed, then the power is cut.
+    pub has_storms: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -46,6 +50,8 @@ impl Options {
             has_mishaps: true,
             has_retention: false,
             has_interrupted_starts: false,
+            has_upgrades: false,
+            has_storms: false,
             is_traced: false,
         }
     }
@@ -60,10 +66,12 @@ impl Options {
         let Options { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-shards --example simulate -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
-            if self.has_interrupted_starts { " --interrupted-starts" } else { "" }
+            if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
+            if self.has_upgrades { " --upgrades" } else { "" },
+            if self.has_storms { " --storms" } else { "" }
         )
     }
 }

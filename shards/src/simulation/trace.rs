@@ -88,6 +88,10 @@ pub struct Outcome {
     pub expired_segments: u64,
     /// The most entries that waited behind full channels.
     pub overflow_entries_max: u64,
+    /// Times another process took over.
+    pub upgrades: u64,
+    /// Times that did not come about.
+    pub failed_upgrades: u64,
     /// What was wrong.
     pub violation: Option<String>,
     /// What happened last.
@@ -104,7 +108,8 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
-             cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, overflow up to {}, hash {:016x}",
+             cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, \
+             overflow up to {}, {} upgrades and {} that failed, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -119,6 +124,8 @@ impl fmt::Display for Outcome {
             self.lookups,
             self.expired_segments,
             self.overflow_entries_max,
+            self.upgrades,
+            self.failed_upgrades,
             self.hash
         )
     }

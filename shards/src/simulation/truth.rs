@@ -3,7 +3,7 @@
 use super::disk::Stored;
 use madang_shards::log::SegmentNumber;
 use madang_shards::types::ShardId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A room, by the order in which rooms were first heard of.
 pub type RoomIndex = usize;
@@ -29,7 +29,13 @@ struct Entry {
     text: Box<str>,
     /// When it was synced.
     step: u64,
+    /// Where it was stored last.
+    at: Option<At>,
+    has_expired: bool,
 }
+
+/// A segment.
+type At = (ShardId, SegmentNumber);
 
 #[derive(Debug, Default)]
 struct RoomTruth {
@@ -52,8 +58,8 @@ pub struct Truth {
     by_name: HashMap<String, RoomIndex>,
     /// Where each text was stored last: every text is said once, unless as a repeated draft.
     texts: HashMap<Box<str>, (RoomIndex, u64)>,
-    /// The newest number of each room in each segment.
-    segments: HashMap<(ShardId, SegmentNumber), HashMap<RoomIndex, u64>>,
+    /// What each segment holds.
+    segments: HashMap<At, Vec<(RoomIndex, u64)>>,
     pub messages: u64,
 }
 
@@ -103,22 +109,28 @@ impl Truth {
     /// A message was synced.
     pub fn store(&mut self, stored: &Stored, step: u64) -> Checked {
         let room = self.room(&stored.room);
-        let of_segment = self.segments.entry(stored.at).or_default().entry(room).or_default();
-        *of_segment = (*of_segment).max(stored.seq);
+        self.segments.entry(stored.at).or_default().push((room, stored.seq));
         let told = Told { seq: stored.seq, author: &stored.author, draft: &stored.draft, text: &stored.text };
-        if self.entry(room, stored.seq).is_some() {
+        if let Some(entry) = self.entry_mut(room, stored.seq) {
+            entry.at = Some(stored.at);
             return self.compare(room, told, "is stored");
         }
         if self.needs_sync && stored.seq != self.head(room) + 1 {
             let head = self.head(room);
             return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
         }
-        self.insert(room, told, step)
+        let inserted = self.insert(room, told, step);
+        if let Some(entry) = self.entry_mut(room, stored.seq) {
+            entry.at = Some(stored.at);
+        }
+        inserted
     }
 
     fn insert(&mut self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
         let Told { seq, author, draft, text } = told;
-        let entry = Entry { author: author.into(), draft: draft.into(), text: text.into(), step };
+        let (at, has_expired) = (None, false);
+        let entry =
+            Entry { author: author.into(), draft: draft.into(), text: text.into(), step, at, has_expired };
         let entries = &mut self.rooms[room].entries;
         while (entries.len() as u64) < seq {
             entries.push(None);
@@ -138,6 +150,11 @@ impl Truth {
     fn entry(&self, room: RoomIndex, seq: u64) -> Option<&Entry> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.rooms[room].entries.get(index)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, room: RoomIndex, seq: u64) -> Option<&mut Entry> {
+        let index = usize::try_from(seq.checked_sub(1)?).ok()?;
+        self.rooms[room].entries.get_mut(index)?.as_mut()
     }
 
     fn compare(&self, room: RoomIndex, told: Told<'_>, how: &str) -> Checked {
@@ -188,22 +205,31 @@ impl Truth {
 
     /// A segment has expired, whose reads showed this. Where messages may be told before they are
     /// synced, some never are: those of a segment that was left behind after a failed write.
-    pub fn expire(&mut self, segment: (ShardId, SegmentNumber), shown: &[Stored]) {
-        for (room, last) in self.segments.remove(&segment).into_iter().flatten() {
-            let expired = &mut self.rooms[room].expired;
-            *expired = (*expired).max(last);
+    pub fn expire(&mut self, segment: At, shown: &[Stored]) {
+        for (room, seq) in self.segments.remove(&segment).into_iter().flatten() {
+            // What a failed write left behind is in a later segment, too.
+            if self.entry(room, seq).is_some_and(|entry| entry.at == Some(segment)) {
+                self.expire_one(room, seq);
+            }
         }
         for stored in if self.needs_sync { &[] } else { shown } {
             // Of a room, perhaps, of which nobody was told yet.
             let room = self.room(&stored.room);
-            let expired = &mut self.rooms[room].expired;
-            *expired = (*expired).max(stored.seq);
+            self.expire_one(room, stored.seq);
+        }
+    }
+
+    fn expire_one(&mut self, room: RoomIndex, seq: u64) {
+        let expired = &mut self.rooms[room].expired;
+        *expired = (*expired).max(seq);
+        if let Some(entry) = self.entry_mut(room, seq) {
+            entry.has_expired = true;
         }
     }
 
     /// What a whole log gives is what was stored, but for what has expired.
     pub fn check_all(&self, found: &[(String, u64, String)]) -> Checked {
-        let mut counts: HashMap<RoomIndex, u64> = HashMap::new();
+        let mut there: HashSet<(RoomIndex, u64)> = HashSet::new();
         for (name, seq, text) in found {
             let Some(room) = self.by_name.get(name).copied() else {
                 if self.needs_sync {
@@ -211,7 +237,7 @@ impl Truth {
                 }
                 continue;
             };
-            *counts.entry(room).or_default() += 1;
+            there.insert((room, *seq));
             let is_it = self.entry(room, *seq).is_some_and(|entry| *entry.text == **text);
             if !is_it && self.needs_sync {
                 return Err(format!(
@@ -221,10 +247,12 @@ impl Truth {
             }
         }
         for (room, name) in self.rooms() {
-            let (wanted, found) =
-                (self.head(room).saturating_sub(self.expired(room)), counts.get(&room).copied().unwrap_or(0));
-            if found < wanted {
-                return Err(format!("the log has {found} messages of {name}, and {wanted} were stored"));
+            let entries = self.rooms[room].entries.iter().zip(1..);
+            let is_lost = |(entry, seq): &(&Option<Entry>, u64)| {
+                entry.as_ref().is_some_and(|entry| !entry.has_expired) && !there.contains(&(room, *seq))
+            };
+            if let Some((entry, seq)) = entries.into_iter().find(is_lost) {
+                return Err(format!("the log has no #{seq} of {name}, which has not expired: {entry:?}"));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
 //! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
 
+use super::mutation::mutated;
 use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
 use madang_shards::types::{
     DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
@@ -91,6 +92,7 @@ impl Surface for Words {
             CloseReason::SlowReader { .. } => "slow",
             CloseReason::LoginTimeout { .. } => "nameless",
             CloseReason::GoingDown => "down",
+            CloseReason::NotCarried => "notcarried",
             _ => "other",
         };
         line(out, format_args!("bye {word}"));
@@ -98,6 +100,15 @@ impl Surface for Words {
 
     fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
         out.extend_from_slice(b"down\n");
+    }
+
+    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+        let line = || if mutated!(ForgetHalfLine) { Vec::new() } else { session.line.clone() };
+        (session.waiting == 0).then(line)
+    }
+
+    fn restore(&self, saved: &[u8]) -> Option<Session> {
+        Some(Session { waiting: 0, line: saved.to_vec() })
     }
 
     fn announce(&self, _: &Session, _: &Text, _: &mut Core) {}

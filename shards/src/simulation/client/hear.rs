@@ -65,6 +65,9 @@ impl Client {
             "unsaid" => self.unsaid(rest),
             "known" => self.known(rest, hearing),
             "whisper" | "receipt" => self.whispered(word == "receipt", rest, hearing),
+            "bye" if rest == "notcarried" && !hearing.leniency.has_faults => {
+                Err(format!("client {} is not carried over", self.number))
+            }
             "bye" => {
                 self.is_farewell_said = true;
                 self.listed = None;

@@ -1,5 +1,6 @@
 //! One shard with its sockets, its writer and its reader: a turn, as the runtime takes it.
 
+use super::freeze::Frost;
 use super::indexes::{IndexDone, Job, Jobs};
 use super::{Haste, World};
 
@@ -7,11 +8,12 @@ use madang_shards::log::{
     Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SealedSegment, SegmentNumber, Step,
     StoredFile, StoredQuery,
 };
-use madang_shards::shard::{Ended, LookupId, Shard, Storage};
+use madang_shards::shard::{Ended, LookupId, Portion, Shard, Storage};
 use madang_shards::types::ConnectionId;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::disk::Disk;
+use super::super::mutation::mutated;
 use super::super::network::{Input, Line, Readiness};
 use super::super::words::Words;
 use super::super::writer::{CommitError, Committed, Writer};
@@ -26,6 +28,8 @@ const CLOSING_TICKS_MAX: u8 = 2;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Phase {
     Running,
+    Still,
+    Frozen,
     Draining,
     Closing,
 }
@@ -35,7 +39,7 @@ pub struct Cell {
     pub shard: Shard<Words>,
     pub writer: Writer,
     durability: Durability,
-    finished: Option<Committed>,
+    pub(super) finished: Option<Committed>,
     stalled: Option<madang_shards::log::Batch>,
     has_failed: bool,
     is_sync_due: bool,
@@ -48,11 +52,19 @@ pub struct Cell {
     queries: Vec<(LookupId, StoredQuery)>,
     found: Vec<(LookupId, Result<QueryOutcome, QueryFault>)>,
     pub index_done: VecDeque<IndexDone>,
+    pub(super) jobs_under_way: usize,
     pub has_ticked: bool,
-    phase: Phase,
+    pub(super) phase: Phase,
+    pub(super) frost: Frost,
+    /// What another process has given, until the first turn.
+    pub(super) given: Option<Portion<Line>>,
+    /// Whether nothing was left to do in the last turn, while standing still.
+    pub(super) is_idle_seen: bool,
+    /// Entries sent to other shards, and received.
+    pub(super) entries: (u64, u64),
     closing_ticks: u8,
     is_sealing: bool,
-    last_sealed: Option<SealedSegment>,
+    pub(super) last_sealed: Option<SealedSegment>,
     is_snapshot_due: bool,
     is_finished: bool,
     /// What the operator would read.
@@ -81,8 +93,13 @@ impl Cell {
             queries: Vec::new(),
             found: Vec::new(),
             index_done: VecDeque::new(),
+            jobs_under_way: 0,
             has_ticked: false,
             phase: Phase::Running,
+            frost: Frost::None,
+            given: None,
+            is_idle_seen: false,
+            entries: (0, 0),
             closing_ticks: 0,
             is_sealing: false,
             last_sealed: None,
@@ -187,7 +204,7 @@ impl Cell {
         if haste == Haste::Some && left > 1 {
             left = world.chance.between(1, left);
         }
-        for _ in 0..left {
+        for _ in 0..if self.phase == Phase::Running { left } else { 0 } {
             if !self.shard.accepts_input() {
                 break;
             }
@@ -203,7 +220,7 @@ impl Cell {
             let Some(line) = self.backlog.pop_front() else { break };
             let id = self.shard.accepted(None);
             self.lines.insert(id, line);
-            if world.sockets[line].accept(id) {
+            if world.sockets[line].accept(self.shard.id().index(), id) {
                 self.readable.push_back(id);
             }
             has_done = true;
@@ -234,9 +251,12 @@ impl Cell {
         if !std::mem::take(&mut self.has_ticked) {
             return false;
         }
-        let rooms = self.shard.room_count();
-        self.shard.tick();
-        self.rooms_left += rooms.saturating_sub(self.shard.room_count()) as u64;
+        // While the shard stands still, no time passes for those who are here.
+        if self.phase != Phase::Still {
+            let rooms = self.shard.room_count();
+            self.shard.tick();
+            self.rooms_left += rooms.saturating_sub(self.shard.room_count()) as u64;
+        }
         self.has_failed = false;
         if !self.writer.is_committing() {
             self.writer.retry_next();
@@ -252,6 +272,16 @@ impl Cell {
 
     pub fn enter_phase(&mut self, phase: Phase) -> bool {
         let was = self.phase;
+        if phase == Phase::Still && self.phase == Phase::Running {
+            self.shard.stand_still();
+            self.phase = Phase::Still;
+        }
+        let is_over =
+            phase == Phase::Running || !mutated!(StayStill) && !matches!(phase, Phase::Still | Phase::Frozen);
+        if is_over && self.phase == Phase::Still {
+            self.phase = Phase::Running;
+            self.shard.go_on();
+        }
         if phase >= Phase::Draining && self.phase == Phase::Running {
             self.readable.clear();
             self.shard.begin_drain();
@@ -281,30 +311,18 @@ impl Cell {
         let mut has_done = false;
         while let Some(done) = self.index_done.pop_front() {
             has_done = true;
-            match done {
-                IndexDone::Written => self.shard.archive().index_written(),
-                IndexDone::Snapshot(scope) => {
-                    scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
-                }
-                IndexDone::Wanted { fault, lookup } => {
-                    jobs.order(self.shard.id(), Job::Rebuild { fault, lookup });
-                }
-                IndexDone::Rebuilt { lookup, is_there: true, .. } => self.shard.archive().ask_again(lookup),
-                IndexDone::Rebuilt { fault, lookup, is_there: false } => {
-                    self.shard.query_done(lookup, Err(fault));
-                }
-            }
+            self.index_done(done, jobs);
         }
         for index in self.shard.archive().take_indexes() {
             let is_snapshot_due = index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
-            jobs.order(self.shard.id(), Job::Write(index));
+            self.order(Job::Write(index), jobs);
             if is_snapshot_due {
-                jobs.order(self.shard.id(), Job::Snapshot);
+                self.order(Job::Snapshot, jobs);
             }
             has_done = true;
         }
         if std::mem::take(&mut self.is_snapshot_due) {
-            jobs.order(self.shard.id(), Job::Snapshot);
+            self.order(Job::Snapshot, jobs);
             has_done = true;
         }
         while self.queries.len() < QUERIES_MAX
@@ -315,6 +333,29 @@ impl Cell {
             has_done = true;
         }
         has_done
+    }
+
+    pub(super) fn order(&mut self, job: Job, jobs: &mut Jobs) {
+        self.jobs_under_way += 1;
+        jobs.order(self.shard.id(), job);
+    }
+
+    pub(super) fn index_done(&mut self, done: IndexDone, jobs: &mut Jobs) {
+        if let IndexDone::Wanted { fault, lookup } = done {
+            return self.order(Job::Rebuild { fault, lookup }, jobs);
+        }
+        self.jobs_under_way -= 1;
+        match done {
+            IndexDone::Written => self.shard.archive().index_written(),
+            IndexDone::Snapshot(scope) => {
+                scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
+            }
+            IndexDone::Wanted { .. } => {}
+            IndexDone::Rebuilt { lookup, is_there: true, .. } => self.shard.archive().ask_again(lookup),
+            IndexDone::Rebuilt { fault, lookup, is_there: false } => {
+                self.shard.query_done(lookup, Err(fault));
+            }
+        }
     }
 
     /// One round of reads for one of the queries under way, whichever.
@@ -419,6 +460,23 @@ impl Cell {
 
     pub fn is_finished(&self) -> bool {
         self.is_finished && !self.is_snapshot_due && self.index_done.is_empty()
+    }
+
+    /// Whether something could be done at once, as the runtime asks before it rests.
+    pub(super) fn is_busy(&self, has_mail: bool) -> bool {
+        let can_commit = !self.writer.is_committing()
+            && self.finished.is_none()
+            && !self.has_failed
+            && !self.shard.log.is_idle();
+        has_mail && self.shard.accepts_input() || self.shard.has_work() || can_commit
+    }
+
+    /// Whether nothing waits for the disk.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        !self.writer.is_committing()
+            && self.finished.is_none()
+            && self.queries.is_empty()
+            && self.found.is_empty()
     }
 
     pub fn is_idle(&self) -> bool {

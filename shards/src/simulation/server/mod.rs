@@ -3,10 +3,13 @@
 //! It does what the runtime does around a shard, in the same order, and nothing else.
 
 mod cell;
+mod freeze;
+mod handed;
 mod indexes;
 mod start;
 
 pub use cell::{Cell, Phase};
+pub use handed::{Handed, Standing};
 pub use indexes::Expired;
 pub use start::StartOptions;
 
@@ -16,6 +19,7 @@ use super::mutation::mutated;
 use super::network::Socket;
 use indexes::Jobs;
 use madang_shards::mesh::Transport;
+use madang_shards::shard::ShardImage;
 use madang_shards::types::{Envelope, Now, ShardId};
 use std::collections::VecDeque;
 
@@ -43,6 +47,12 @@ pub struct Server {
     channel_batches_max: usize,
     jobs: Jobs,
     pub phase: Phase,
+    /// What frozen shards give away, or why one cannot.
+    parts: Vec<Result<ShardImage, String>>,
+    /// The capacity of a segment.
+    segment_bytes: u64,
+    /// What the supervisor saw when it looked last.
+    quiet_seen: Option<u64>,
 }
 
 struct Port<'a> {
@@ -75,6 +85,10 @@ impl Server {
     /// One turn of a shard. Whether it did anything.
     pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {
         let cell = &mut self.cells[index];
+        if cell.is_frozen() {
+            return self.freeze_step(index, world);
+        }
+        cell.adopt(world);
         let mut has_done = cell.take_finished();
         cell.look_after_storage(world.disk);
         cell.shard.begin_turn(world.now);
@@ -88,11 +102,15 @@ impl Server {
             batches_max: self.channel_batches_max,
             chance: world.chance,
         };
-        has_done |= cell.shard.flush_mesh(&mut port).entries > 0;
+        let sent = cell.shard.flush_mesh(&mut port).entries;
+        cell.entries.0 += sent as u64;
+        has_done |= sent > 0;
         has_done |= cell.start_commit();
         has_done |= cell.start_queries(&mut self.jobs);
         has_done |= cell.flush_sockets(world);
-        has_done | cell.finish()
+        has_done |= cell.finish();
+        self.report_idleness(index);
+        has_done | self.begin_freeze(index)
     }
 
     fn take_mesh(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {
@@ -109,6 +127,8 @@ impl Server {
                 && let Some(mut batch) = self.channels[from][index].pop_front()
             {
                 left -= 1;
+                self.cells[index].is_idle_seen = false;
+                self.cells[index].entries.1 += batch.len() as u64;
                 self.cells[index].shard.mesh_received(&mut batch);
                 has_done = true;
             }

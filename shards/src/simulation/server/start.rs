@@ -48,6 +48,9 @@ impl Server {
             channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
             jobs: Jobs::new(options.retention),
             phase: Phase::Running,
+            parts: Vec::new(),
+            segment_bytes: options.segment_bytes,
+            quiet_seen: None,
         })
     }
 

@@ -21,6 +21,7 @@ impl Session {
         for number in 0..self.clients.len() {
             self.unpause(number);
         }
+        self.finish_upgrade()?;
         let rounds_max = ROUNDS_MAX + ROUNDS_PER_CLIENT * self.clients.len();
         let (mut rounds, mut quiet_seconds) = (0, 0);
         while quiet_seconds < QUIET_SECONDS {

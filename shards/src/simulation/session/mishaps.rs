@@ -1,10 +1,14 @@
 //! What goes wrong: connections, the disk, the server, the power.
 
 use super::super::disk::Weather;
+use super::super::network::Socket;
 use super::super::server::{Haste, Phase, Server};
 use super::super::truth::Checked;
 use super::Session;
 use madang_shards::log::{Durability, StoredFile};
+
+/// So many steps pass before the next storm, on average.
+const STEPS_BETWEEN_STORMS: usize = 600;
 
 impl Session {
     pub(super) fn mishap(&mut self) -> Checked {
@@ -57,6 +61,26 @@ impl Session {
         }
     }
 
+    /// What seldom comes together: syncs fail, the server is killed before it can write anew what is not on
+    /// disk, and soon the power is cut.
+    pub(super) fn storm_moves(&mut self) -> Checked {
+        let step = self.trace.step;
+        match self.storm {
+            None if self.chance.one_in(STEPS_BETWEEN_STORMS) => {
+                let killed_at = step + self.chance.between(20, 120) as u64;
+                self.storm = Some((killed_at, killed_at + self.chance.between(10, 150) as u64));
+                self.weather(Weather { syncs_fail: true, ..Weather::default() }, killed_at);
+                Ok(())
+            }
+            Some((killed_at, _)) if killed_at == step => self.kill(),
+            Some((_, cut_at)) if cut_at <= step => {
+                self.storm = None;
+                self.power_cut("after a failed sync")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn change_weather(&mut self) {
         let mut weather = Weather::default();
         match self.chance.below(3) {
@@ -65,11 +89,16 @@ impl Session {
             _ => weather.syncs_fail = true,
         }
         let steps = self.chance.between(50, 400) as u64;
+        self.weather(weather, self.trace.step + steps);
+    }
+
+    fn weather(&mut self, weather: Weather, until: u64) {
+        let steps = until - self.trace.step;
         self.trace.note(format_args!("the disk: {weather:?}, for {steps} steps"));
         self.disk.set_weather(weather);
         self.leniency.has_faults = true;
         self.truth.may_forget_drafts = true;
-        self.bad_weather_until = Some(self.trace.step + steps);
+        self.bad_weather_until = Some(until);
     }
 
     pub(super) fn clear_weather(&mut self) {
@@ -98,9 +127,7 @@ impl Session {
         self.trace.note(format_args!("the server is killed"));
         self.disk.clear_fuse();
         if let Some(server) = &mut self.server {
-            for cell in &mut server.cells {
-                cell.writer.tear(&self.disk, &mut self.chance);
-            }
+            server.tear(&self.disk, &mut self.chance);
         }
         self.end_of_server(true);
         self.start()
@@ -120,13 +147,12 @@ impl Session {
     }
 
     fn end_of_server(&mut self, is_crash: bool) {
+        // Both processes, where one takes over from the other.
+        self.upgrade = None;
+        self.ghost = None;
+        self.sockets.iter_mut().for_each(Socket::give);
         let Some(server) = self.server.take() else { return };
-        for cell in &server.cells {
-            self.counts.slow_readers += cell.shard.counters.slow_readers;
-            self.counts.budget_cuts += cell.shard.counters.outbox_budget_cuts;
-            self.counts.rooms_left += cell.rooms_left;
-            self.counts.lookups += cell.lookups;
-        }
+        self.count(&server);
         for number in 0..self.clients.len() {
             let Some(line) = self.clients[number].line else { continue };
             let socket = &mut self.sockets[line];
@@ -136,6 +162,16 @@ impl Session {
             }
             self.clients[number].is_paused = false;
             self.news.push(number);
+        }
+    }
+
+    /// What a process has done, at its end.
+    pub(super) fn count(&mut self, server: &Server) {
+        for cell in &server.cells {
+            self.counts.slow_readers += cell.shard.counters.slow_readers;
+            self.counts.budget_cuts += cell.shard.counters.outbox_budget_cuts;
+            self.counts.rooms_left += cell.rooms_left;
+            self.counts.lookups += cell.lookups;
         }
     }
 
@@ -191,6 +227,7 @@ impl Session {
 
     /// The server ends in order: everything that was read is stored and answered.
     pub(super) fn drain(&mut self) -> Checked {
+        self.finish_upgrade()?;
         self.trace.note(format_args!("the server drains"));
         self.clear_weather();
         self.disk.clear_fuse();

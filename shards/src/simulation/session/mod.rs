@@ -3,6 +3,7 @@
 mod calm;
 mod mishaps;
 mod people;
+mod upgrade;
 
 use super::chance::Chance;
 use super::client::{Client, Leniency};
@@ -14,6 +15,7 @@ use super::trace::{Outcome, Trace};
 use super::truth::{Checked, Truth};
 use madang_shards::log::Durability;
 use madang_shards::types::{Moment, Now, Timestamp};
+use upgrade::Upgrade;
 
 /// Steps between two checks at rest, at least.
 const STEPS_BETWEEN_CALMS: u64 = 2_000;
@@ -36,6 +38,12 @@ pub struct Session {
     leniency: Leniency,
     /// The disk fails until this step.
     bad_weather_until: Option<u64>,
+    /// A storm: when the server is killed, and when the power is cut.
+    storm: Option<(u64, u64)>,
+    /// Another process is taking over.
+    upgrade: Option<Upgrade>,
+    /// An old process that goes on though another has taken over, as one deliberate fault has it.
+    ghost: Option<Server>,
     counts: Counts,
 }
 
@@ -49,6 +57,8 @@ struct Counts {
     lookups: u64,
     expired_segments: u64,
     overflow_entries_max: u64,
+    upgrades: u64,
+    failed_upgrades: u64,
 }
 
 /// Runs a session.
@@ -72,6 +82,8 @@ pub fn run(options: Options) -> Outcome {
         lookups: counts.lookups,
         expired_segments: counts.expired_segments,
         overflow_entries_max: counts.overflow_entries_max,
+        upgrades: counts.upgrades,
+        failed_upgrades: counts.failed_upgrades,
         violation,
         last: trace.last(),
     }
@@ -115,6 +127,9 @@ impl Session {
             trace: Trace::new(options.is_traced),
             leniency,
             bad_weather_until: None,
+            storm: None,
+            upgrade: None,
+            ghost: None,
             counts: Counts::default(),
         }
     }
@@ -180,10 +195,30 @@ impl Session {
         if self.bad_weather_until.is_some_and(|end| end <= self.trace.step) {
             self.clear_weather();
         }
+        if self.options.has_upgrades {
+            self.upgrade_moves()?;
+        }
+        if self.options.has_storms {
+            self.storm_moves()?;
+        }
+        if self.ghost.is_some() {
+            self.ghost_moves();
+        }
         Ok(())
     }
 
-    fn disk_moves(&mut self) -> Checked {
+    /// The process that should have ended turns.
+    fn ghost_moves(&mut self) {
+        let Session { ghost: Some(ghost), disk, sockets, news, chance, now, trace, .. } = self else {
+            return;
+        };
+        let mut world = World { disk, sockets, news, chance, now: *now, step: trace.step };
+        let index = world.chance.below(ghost.shard_count());
+        ghost.turn(index, Haste::Some, &mut world);
+        ghost.disk_step(index, &mut world);
+    }
+
+    pub(super) fn disk_moves(&mut self) -> Checked {
         let index = self.any_shard();
         for _ in 0..self.chance.between(1, 12) {
             let (server, mut world, trace) = self.parts();

@@ -63,9 +63,21 @@ impl Session {
     }
 
     pub(super) fn report(&mut self, line: usize) {
-        let shard = self.sockets[line].shard;
-        if let Some(server) = &mut self.server {
-            server.cells[shard].ready.push(Readiness::Read(line));
+        self.report_to_shard(line, Readiness::Read(line));
+    }
+
+    /// A socket takes bytes again.
+    pub(super) fn report_room(&mut self, line: usize) {
+        self.report_to_shard(line, Readiness::Write(line));
+    }
+
+    fn report_to_shard(&mut self, line: usize, readiness: Readiness) {
+        let socket = &self.sockets[line];
+        let old = self.upgrade.as_mut().and_then(|upgrade| upgrade.old.as_mut());
+        // Before a new process has it, the old one hears.
+        let Some(server) = old.filter(|_| !socket.is_lent()).or(self.server.as_mut()) else { return };
+        if socket.id.is_some() {
+            server.cells[socket.shard].ready.push(readiness);
         }
     }
 
@@ -85,13 +97,9 @@ impl Session {
             return Ok(());
         }
         loop {
-            let socket = &mut self.sockets[line];
-            let (found, is_writable) = socket.take();
+            let (found, is_writable) = self.sockets[line].take();
             if is_writable {
-                let shard = socket.shard;
-                if let Some(server) = &mut self.server {
-                    server.cells[shard].ready.push(Readiness::Write(line));
-                }
+                self.report_room(line);
             }
             match found {
                 Found::Bytes(step, bytes) => {
