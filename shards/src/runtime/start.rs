@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Submissions a ring holds. A shard has a handful under way, as sockets wait in the readiness set;
+/// Submissions a ring holds. A shard has a handful under way, as sockets have a ring of their own;
 /// each doubling costs as much locked memory again.
 pub const RING_DEPTH: usize = 512;
 /// Bytes registered for direct I/O, which the shards do not use; locked three times over.

@@ -1,0 +1,99 @@
+//! The buffers that bytes are received into: one of them is taken only when bytes come, so that a
+//! silent connection has none.
+
+use io_uring::IoUring;
+use io_uring::types::BufRingEntry;
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Buffers of a shard; a power of two.
+pub const BUFFERS: u16 = 256;
+/// What one receive brings at most.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+/// Under which receives name these buffers.
+pub const BUFFER_GROUP: u16 = 0;
+
+/// The buffers, and the ring in which they are offered to the kernel. Never freed: a shard has them
+/// for the life of the process, and receives may still be on their way when it ends.
+pub struct Buffers {
+    entries: NonNull<BufRingEntry>,
+    memory: NonNull<u8>,
+    /// Buffers offered since the start, modulo 2^16.
+    tail: u16,
+}
+
+impl Buffers {
+    /// Buffers that the kernel does not know yet.
+    pub fn new() -> Buffers {
+        let entries = allocate(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
+        Buffers { entries, memory: allocate(usize::from(BUFFERS) * BUFFER_BYTES), tail: 0 }
+    }
+
+    /// Offers all buffers to a ring, which has none of them.
+    pub fn offer_all(&mut self, ring: &IoUring) -> io::Result<()> {
+        self.set_tail(0);
+        // SAFETY: the entries are page-aligned, initialised, as many as told, and never freed.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(
+                self.entries.as_ptr() as u64,
+                BUFFERS,
+                BUFFER_GROUP,
+                0,
+            )?;
+        }
+        (0..BUFFERS).for_each(|buffer| self.offer(buffer));
+        Ok(())
+    }
+
+    /// Takes all buffers from a ring. What is in them stays there.
+    pub fn withdraw_all(&mut self, ring: &IoUring) -> io::Result<()> {
+        ring.submitter().unregister_buf_ring(BUFFER_GROUP)
+    }
+
+    /// What the kernel has put into a buffer. To be asked only before the buffer is offered again.
+    pub fn bytes(&self, buffer: u16, length: usize) -> &[u8] {
+        assert!(buffer < BUFFERS && length <= BUFFER_BYTES, "the kernel names a buffer it was given");
+        // SAFETY: inside of the allocation, which was zeroed, so that all of it can be read. The
+        // kernel does not write into a buffer it has handed over until it is offered again, which
+        // needs `&mut`.
+        unsafe {
+            let start = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
+            std::slice::from_raw_parts(start, length)
+        }
+    }
+
+    /// Gives a buffer to the kernel.
+    pub fn offer(&mut self, buffer: u16) {
+        assert!(buffer < BUFFERS, "the kernel names a buffer it was given");
+        // SAFETY: both indices lie within the allocations. The kernel reads an entry only after it
+        // has seen the tail pass it; the tail lies in the first entry's reserved field, which the
+        // setters do not touch.
+        unsafe {
+            let address = self.memory.as_ptr().add(usize::from(buffer) * BUFFER_BYTES);
+            let entry = &mut *self.entries.as_ptr().add(usize::from(self.tail % BUFFERS));
+            entry.set_addr(address as u64);
+            entry.set_len(BUFFER_BYTES as u32);
+            entry.set_bid(buffer);
+        }
+        self.set_tail(self.tail.wrapping_add(1));
+    }
+
+    fn set_tail(&mut self, tail: u16) {
+        self.tail = tail;
+        // SAFETY: the tail lies within the first entry, aligned to 2 bytes, and the kernel only reads it.
+        unsafe {
+            let shared = BufRingEntry::tail(self.entries.as_ptr()).cast::<AtomicU16>();
+            (*shared).store(tail, Ordering::Release);
+        }
+    }
+}
+
+/// Zeroed whole pages, of which only those that were used take memory.
+fn allocate(bytes: usize) -> NonNull<u8> {
+    let layout = Layout::from_size_align(bytes, 4096).expect("a small, aligned size");
+    // SAFETY: the size is not zero.
+    let memory = unsafe { alloc_zeroed(layout) };
+    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+}
