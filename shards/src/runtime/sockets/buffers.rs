@@ -3,9 +3,10 @@
 
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers of a shard; a power of two.
@@ -26,9 +27,9 @@ pub struct Buffers {
 
 impl Buffers {
     /// Buffers that the kernel does not know yet.
-    pub fn new() -> Buffers {
-        let entries = allocate(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
-        Buffers { entries, memory: allocate(usize::from(BUFFERS) * BUFFER_BYTES), tail: 0 }
+    pub fn new() -> io::Result<Buffers> {
+        let entries = map(usize::from(BUFFERS) * size_of::<BufRingEntry>())?.cast::<BufRingEntry>();
+        Ok(Buffers { entries, memory: map(usize::from(BUFFERS) * BUFFER_BYTES)?, tail: 0 })
     }
 
     /// Offers all buffers to a ring, which has none of them.
@@ -55,7 +56,7 @@ impl Buffers {
     /// What the kernel has put into a buffer. To be asked only before the buffer is offered again.
     pub fn bytes(&self, buffer: u16, length: usize) -> &[u8] {
         assert!(buffer < BUFFERS && length <= BUFFER_BYTES, "the kernel names a buffer it was given");
-        // SAFETY: inside of the allocation, which was zeroed, so that all of it can be read. The
+        // SAFETY: inside of the mapping, which began as zeros, so that all of it can be read. The
         // kernel does not write into a buffer it has handed over until it is offered again, which
         // needs `&mut`.
         unsafe {
@@ -67,7 +68,7 @@ impl Buffers {
     /// Gives a buffer to the kernel.
     pub fn offer(&mut self, buffer: u16) {
         assert!(buffer < BUFFERS, "the kernel names a buffer it was given");
-        // SAFETY: both indices lie within the allocations. The kernel reads an entry only after it
+        // SAFETY: both indices lie within the mappings. The kernel reads an entry only after it
         // has seen the tail pass it; the tail lies in the first entry's reserved field, which the
         // setters do not touch.
         unsafe {
@@ -90,10 +91,10 @@ impl Buffers {
     }
 }
 
-/// Zeroed whole pages, of which only those that were used take memory.
-fn allocate(bytes: usize) -> NonNull<u8> {
-    let layout = Layout::from_size_align(bytes, 4096).expect("a small, aligned size");
-    // SAFETY: the size is not zero.
-    let memory = unsafe { alloc_zeroed(layout) };
-    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+/// Zeroed whole pages, of which only those that were used take memory. An allocator would write the zeros.
+fn map(bytes: usize) -> io::Result<NonNull<u8>> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, where the kernel finds room, touches no memory of anybody.
+    let memory = unsafe { mmap_anonymous(ptr::null_mut(), bytes, protection, MapFlags::PRIVATE)? };
+    NonNull::new(memory.cast()).ok_or_else(|| Errno::NOMEM.into())
 }

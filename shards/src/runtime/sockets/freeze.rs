@@ -4,7 +4,7 @@
 //! its ring (`DEFER_TASKRUN`), and none could, as the kernel has no buffer then. So whoever reads the
 //! sockets meanwhile misses nothing, and the requests of an owner who ends come to nothing.
 
-use super::table::Table;
+use super::table::{Receipt, Table};
 use super::{Listener, Sockets};
 use crate::types::ConnectionId;
 use hashbrown::HashMap;
@@ -22,6 +22,12 @@ impl HeldSockets {
     /// The descriptor of a connection.
     pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
         Some(self.table.find(id)?.descriptor.as_fd())
+    }
+
+    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
+    /// are here, and stay. Nor with one that is broken: who asks its socket again is told of an end.
+    pub fn is_carriable(&self, id: ConnectionId) -> bool {
+        self.table.find(id).is_some_and(|socket| !socket.has_tls && socket.receipt != Receipt::Broken)
     }
 
     /// What came from a connection and was not read, and so is no longer to be had from its socket.
@@ -42,12 +48,6 @@ impl Sockets {
     pub fn go_on(&mut self) -> io::Result<()> {
         self.inbox.set_closed(false);
         self.listen()
-    }
-
-    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
-    /// are here, and stay.
-    pub fn is_carriable(&self, id: ConnectionId) -> bool {
-        self.table.find(id).is_some_and(|socket| !socket.has_tls)
     }
 
     /// Gives all away, connections and listeners, with what came and was not read. Until they are back,

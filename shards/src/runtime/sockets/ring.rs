@@ -94,7 +94,7 @@ impl NetRing {
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
-        let mut buffers = Buffers::new();
+        let mut buffers = Buffers::new()?;
         buffers.offer_all(&ring)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC)?;
         ring.submitter().register_eventfd(event.as_raw_fd())?;

@@ -71,8 +71,8 @@ impl<S: Surface> Turning<S> {
             let _ = lifecycle.parts.0.send(Err(error.to_string()));
             return self.await_thaw(None);
         }
-        let mut image = self.shard.image(|id| self.sockets.is_carriable(id));
         let (sockets, listeners) = self.sockets.give_away().map_err(TurnError::Sockets)?;
+        let mut image = self.shard.image(|id| sockets.is_carriable(id));
         image.add_unread(|id| sockets.came(id));
         let held = Held { sockets, listeners, lingering: self.outlet.give_away() };
         let _ = lifecycle.parts.0.send(Ok(Part { image, held }));
