@@ -129,6 +129,8 @@ fn what_cannot_be_done_ends_with_2_before_anything_is_measured() {
         (&["idle", "--seconds", "1"], "--seconds 1 means nothing to idle"),
         (&["echo", "--compare", "127.0.0.1:6379"], "no protocol is named; allowed is irc://HOST:PORT"),
         (&["history", "--compare", "redis://127.0.0.1:6379"], "history cannot be measured over redis"),
+        (&["upgrade", "--connections", "15"], "--connections 15 cannot be measured: a multiple of --members"),
+        (&["--target", "127.0.0.1:1", "upgrade"], "starts servers on a log of its own"),
         (&["echo", "--rounds", "0"], "--rounds"),
         (&["--target", "127.0.0.1:1", "echo"], "127.0.0.1:1"),
     ] {
@@ -138,6 +140,29 @@ fn what_cannot_be_done_ends_with_2_before_anything_is_measured() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
         assert!(!words(&output.stdout).contains("LATENCY"), "{arguments:?}");
     }
+}
+
+#[test]
+fn upgrades_are_timed_and_everyone_goes_along() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let arguments =
+        ["upgrade", "--connections", "20", "--members", "5", "--upgrades", "2", "--messages", "5000"];
+    let output =
+        bench(directory.path(), &[&arguments[..], &["--rate", "200", "--json", "new.json"]].concat());
+    let (shown, said) = (words(&output.stdout), words(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{shown}{said}");
+    assert!(shown.contains("longest wait of each"), "{shown}");
+    assert!(shown.contains("lost 0 · repeated 0"), "{shown}");
+    let results = read_json(&directory.path().join("new.json"));
+    let round = &results["workloads"][0]["servers"][0]["rounds"][0];
+    let metric = |key: &str| {
+        let metrics = round["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["key"] == key).unwrap()["value"].as_f64().unwrap()
+    };
+    assert_eq!((metric("upgrades"), metric("carried"), metric("not_carried")), (2.0, 20.0, 0.0));
+    let pauses = &round["latencies"][0];
+    assert_eq!((&pauses["key"], &pauses["count"]), (&"pause".into(), &40.into()));
+    assert_eq!(left_behind(directory.path()), Vec::<String>::new());
 }
 
 #[test]

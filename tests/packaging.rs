@@ -110,6 +110,18 @@ fn the_unit_says_what_the_server_keeps() {
     assert!(unit("madang.socket").contains(&"ReusePort=yes".to_owned()));
 }
 
+#[test]
+fn a_newer_package_upgrades_in_place_and_the_sandbox_lets_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
+    assert!(read("Cargo.toml").contains("restart-after-upgrade = false"));
+    assert!(read("systemd/debian/postinst").contains("madang upgrade --data /var/lib/madang"));
+    // A mount over the program itself would be gone when it is replaced, and the next one not executable.
+    let service = unit("madang.service");
+    let allowed = service.iter().find_map(|line| line.strip_prefix("ExecPaths=")).expect("what may be run");
+    assert!(allowed.split(' ').any(|path| path == "/usr/bin") && !allowed.contains("madang"), "{allowed}");
+}
+
 /// The exposure that systemd gives the unit; `None` where systemd cannot say.
 fn exposure() -> Option<f64> {
     let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/madang.service");

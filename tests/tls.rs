@@ -28,8 +28,7 @@ impl World {
         let tls = identity.settings();
         let settings: Vec<&str> = tls.iter().map(String::as_str).chain(settings.iter().copied()).collect();
         let server = Server::start(2, &settings);
-        server.expect_words(&["tls=true"]);
-        let tls = tls_address(&server);
+        let tls = server.tls_address();
         World { server, tls, identity, directory }
     }
 
@@ -40,13 +39,6 @@ impl World {
     fn login(&self, name: &str) -> TlsClient {
         TlsClient::login(self.tls, &self.trust(), name)
     }
-}
-
-fn tls_address(server: &Server) -> SocketAddr {
-    let words = server.words();
-    let ready = words.lines().find(|line| line.contains("tls=true")).expect("it listens with TLS");
-    let address = ready.split("address=").nth(1).expect("where").split(' ').next().expect("an address");
-    address.parse().expect("an address")
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 mod harness;
 
-use harness::{Client, PATIENCE, Server};
+use harness::{Client, Identity, PATIENCE, Server, TlsClient};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
@@ -15,7 +15,7 @@ const UPGRADES: usize = 10;
 /// What one says before an upgrade, and goes on with after it.
 const HALF: &str = "half a li";
 /// An echo that takes longer than this waits for more than an upgrade. A bound for machines that do other
-/// things as well; `docs/operations.md` says what is measured on a quiet one.
+/// things as well; `madang bench upgrade` measures.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
 /// The lines of a room that are messages.
@@ -24,9 +24,9 @@ fn messages(lines: impl IntoIterator<Item = String>) -> Vec<String> {
 }
 
 /// Talks until told to stop, each line after the echo of the one before. Returns what was read, and how
-/// long each echo took.
-fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Vec<Duration>) {
-    let (mut read, mut waits) = (Vec::new(), Vec::new());
+/// long the slowest echo took.
+fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Duration) {
+    let (mut read, mut longest) = (Vec::new(), Duration::ZERO);
     let padding = "x".repeat(300);
     for number in 0.. {
         if is_over.load(Ordering::Relaxed) {
@@ -43,10 +43,10 @@ fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, 
                 break;
             }
         }
-        waits.push(said_at.elapsed());
+        longest = longest.max(said_at.elapsed());
         sleep(Duration::from_millis(1));
     }
-    (read, waits)
+    (read, longest)
 }
 
 /// Comes and goes until told to stop. Returns how often.
@@ -105,22 +105,7 @@ fn ten_upgrades_under_load_disconnect_nobody_and_lose_repeat_or_reorder_nothing(
         let heard: Vec<_> = talking.into_iter().map(|talker| talker.join().expect("it talked")).collect();
         (heard, visiting.join().expect("they came and went"))
     });
-    let mut waits: Vec<Duration> = Vec::new();
-    let mut longest: Vec<Duration> = Vec::new();
-    let mut read: Vec<Vec<String>> = Vec::new();
-    for (lines, times) in heard {
-        longest.extend(times.iter().max());
-        waits.extend(times);
-        read.push(lines);
-    }
-    waits.sort_unstable();
-    println!(
-        "{UPGRADES} upgrades, {} echoes, {visits} visits; slowest echoes of the talkers: {longest:?}; p99 of all \
-         {:?}, the slowest {UPGRADES} of each: {:?}",
-        waits.len(),
-        waits[waits.len() * 99 / 100],
-        &waits[waits.len() - 4 * UPGRADES..]
-    );
+    let (mut read, longest): (Vec<Vec<String>>, Vec<Duration>) = heard.into_iter().unzip();
     for (room, pair) in [("r1", 0..2), ("r2", 2..4)] {
         talkers[pair.start].send("the end");
         let end = format!("{}: the end", names[pair.start]);
@@ -361,6 +346,84 @@ fn who_talks_on_while_processes_fail_and_take_over_is_heard_whole_once_and_in_or
     server.verify();
     let stored: Vec<String> = server.export("general").iter().map(harness::Said::line).collect();
     assert_eq!(stored.len(), said + 1);
+}
+
+/// Talks without reading until told to stop, then reads to the end. Returns what was read; the end must be
+/// one that TLS has announced.
+fn talk_on(mut client: TlsClient, is_over: &AtomicBool) -> Vec<String> {
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) || client.try_send(&format!("{number}")).is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(1));
+    }
+    let mut read = Vec::new();
+    loop {
+        match client.read_line() {
+            Ok(line) if line.is_empty() => return read,
+            Ok(line) => read.push(line),
+            Err(error) => panic!("cut off: {error}; read last: {:?}", read.last()),
+        }
+    }
+}
+
+#[test]
+fn who_came_by_tls_is_told_to_reconnect_once_another_serves_and_finds_her_room_as_it_was() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let identity = Identity::write(directory.path());
+    let settings = identity.settings();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let mut server = Server::start(2, &settings);
+    let (tls, trust) = (server.tls_address(), identity.trust());
+    let mut alice = TlsClient::login(tls, &trust, "alice");
+    alice.enter("r1", "alice");
+    let mut bob = server.login_to("bob", "r1");
+    alice.expect("bob has joined r1");
+    let mut quiet = TlsClient::login(tls, &trust, "quiet");
+    // One whose handshake goes on has no words yet, and is only closed.
+    let mut silent = TcpStream::connect(tls).expect("connect");
+    silent.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
+    // An upgrade that fails: nobody was told to go, and TLS goes on.
+    let refused = {
+        let _crowd: Vec<Client> = (0..200).map(|_| Client::connect(server.address)).collect();
+        server.refused_takeover(&[], Some(230))
+    };
+    assert!(refused.words.contains("descriptors") || refused.words.contains("open"), "{}", refused.words);
+    alice.send("still here");
+    alice.expect("alice: still here");
+    bob.expect("alice: still here");
+    quiet.send("/ping");
+    quiet.expect("pong");
+    let is_over = AtomicBool::new(false);
+    let read = scope(|scope| {
+        let talking = scope.spawn(|| talk_on(alice, &is_over));
+        bob.expect("alice: 20");
+        // What she writes meanwhile is read by nobody, and must not cost her the last words.
+        server.take_over(2);
+        is_over.store(true, Ordering::Relaxed);
+        talking.join().expect("she talked")
+    });
+    let (notice, heard) = read.split_last().expect("she was told");
+    assert!(notice.starts_with("! closed: ") && notice.ends_with("; reconnect"), "{notice}");
+    let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
+    assert_eq!(stored[1..], *heard, "what is stored is what she saw stored");
+    quiet.expect(notice);
+    assert_eq!(quiet.read_line().expect("an announced end"), "");
+    assert_eq!(silent.read(&mut [0; 1]).expect("an end"), 0);
+    // She comes back: nobody has seen her go, and her room goes on where it was.
+    let mut alice = TlsClient::login(tls, &trust, "alice");
+    alice.enter("r1", "alice");
+    alice.send("back");
+    alice.expect("alice: back");
+    let heard_beside = bob.expect("alice: back");
+    assert_eq!(heard_beside[heard_beside.len() - (stored.len() - 22)..], stored[22..], "and nothing else");
+    bob.send("welcome back");
+    alice.expect("bob: welcome back");
+    let seqs: Vec<u64> = server.export("r1").iter().map(|said| said.seq).collect();
+    assert!(seqs.iter().copied().eq(1..=stored.len() as u64 + 2), "{seqs:?}");
+    server.expect_words(&["took over from a running server"]);
+    assert!(server.words_before().contains("ended=3"), "{}", server.words_before());
+    server.verify();
 }
 
 /// A process that is no child of this test.

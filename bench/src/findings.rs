@@ -54,6 +54,13 @@ impl Meter {
     }
 }
 
+impl Usage {
+    /// What part of one processor that is.
+    fn share(&self, spent_ns: u64) -> f64 {
+        spent_ns as f64 / self.wall_ns as f64
+    }
+}
+
 impl Measurement {
     /// Adds a figure.
     pub(crate) fn metric(
@@ -106,23 +113,27 @@ impl Measurement {
     /// Adds processor time of server and load. `each` is what the server's is shared out over: its
     /// key, its label and how many.
     pub(crate) fn usage(&mut self, usage: &Usage, each: (&'static str, &str, u64)) {
-        let share = |spent_ns: u64| spent_ns as f64 / usage.wall_ns as f64;
         let (key, label, count) = each;
         match usage.server_ns {
             Some(spent_ns) => {
                 if count > 0 {
                     self.metric(key, label, spent_ns as f64 / 1e3 / count as f64, "µs", Better::Lower);
                 }
-                let server = 100.0 * share(spent_ns);
+                let server = 100.0 * usage.share(spent_ns);
                 self.metric("server_cpu_share", "server CPU", server, "% of one processor", Better::Neither);
             }
             None => self
                 .notes
                 .push("server CPU and memory are unknown: pass the server's process id with --pid".into()),
         }
-        let load = share(usage.load_ns);
+        self.load_usage(usage);
+    }
+
+    /// Adds processor time of the load alone.
+    pub(crate) fn load_usage(&mut self, usage: &Usage) {
+        let load = usage.share(usage.load_ns);
         self.metric("load_cpu_share", "load CPU", 100.0 * load, "% of one processor", Better::Neither);
-        let spun = 100.0 * share(usage.spun_ns);
+        let spun = 100.0 * usage.share(usage.spun_ns);
         if spun > 0.05 {
             let label = "load CPU spun away to be on time";
             self.metric("load_spin_share", label, spun, "% of one processor", Better::Neither);
@@ -137,7 +148,7 @@ impl Measurement {
 
     /// Adds what the server holds now, when its process is known.
     pub(crate) fn resident(&mut self, site: &Site) -> Result<(), BenchError> {
-        if let Some(pid) = site.pid {
+        if let Some(pid) = site.pid() {
             let bytes = ProcessMemory::read(pid)?.resident_bytes;
             self.metric("resident_bytes", "server memory, resident", bytes as f64, "bytes", Better::Lower);
         }

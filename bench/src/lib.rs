@@ -34,5 +34,5 @@ pub use target::{OwnServer, Target};
 pub use watch::{NoProgress, Progress, Stop};
 pub use workload::{
     EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
-    StormOptions, WhisperOptions, Workload, measure,
+    StormOptions, UpgradeOptions, WhisperOptions, Workload, measure,
 };

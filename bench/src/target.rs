@@ -4,8 +4,9 @@ use crate::error::BenchError;
 use crate::machine::{Placement, ProcessMemory, process_time_ns};
 use crate::protocol::{Names, Protocol};
 use crate::server::ChildServer;
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is measured.
@@ -62,11 +63,12 @@ pub(crate) struct Site {
     pub(crate) protocol: Protocol,
     /// Where to connect.
     pub(crate) address: SocketAddr,
-    /// The server's process, when it is known.
-    pub(crate) pid: Option<u32>,
+    /// The process of a server that somebody runs, when it is known.
+    pid: Option<u32>,
     /// Names to use there.
     pub(crate) names: Names,
-    own: Option<ChildServer>,
+    /// A server of our own; another one after an upgrade.
+    own: Option<RefCell<ChildServer>>,
     placement: Placement,
 }
 
@@ -75,16 +77,21 @@ pub(crate) struct Site {
 const SPIN: Duration = Duration::from_micros(100);
 
 impl Site {
-    /// Prepares a target. `settings` are what a server of our own needs for this workload.
-    pub(crate) fn open(target: &Target, settings: &[String]) -> Result<Site, BenchError> {
+    /// Prepares a target. `settings` are what a server of our own needs for this workload, and `fill`
+    /// makes what it finds in its data directory, if that is anything.
+    pub(crate) fn open(
+        target: &Target,
+        settings: &[String],
+        fill: impl FnOnce(&Path) -> Result<(), BenchError>,
+    ) -> Result<Site, BenchError> {
         let placement = Placement::choose()?;
         let protocol = target.protocol();
         let (address, pid, own) = match target {
             Target::Running { address, pid, .. } => (*address, *pid, None),
             Target::Own(own) => {
                 placement.move_to_server()?;
-                let (server, address) = ChildServer::start(own, settings)?;
-                (address, Some(server.pid()), Some(server))
+                let (server, address) = ChildServer::start(own, settings, fill)?;
+                (address, None, Some(RefCell::new(server)))
             }
         };
         let site = Site { protocol, address, pid, names: Names::fresh(), own, placement };
@@ -103,6 +110,11 @@ impl Site {
         }
     }
 
+    /// The server's process, when it is known. After an upgrade it is another.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.own.as_ref().map(|own| own.borrow().pid()).or(self.pid)
+    }
+
     /// The load's processor, when it has one of its own.
     pub(crate) fn load_processor(&self) -> Option<usize> {
         self.placement.load_processor()
@@ -115,16 +127,31 @@ impl Site {
 
     /// Processor time the server has used until now; `None` when its process is not known.
     pub(crate) fn server_time_ns(&self) -> Result<Option<u64>, BenchError> {
-        self.pid.map(process_time_ns).transpose()
+        self.pid().map(process_time_ns).transpose()
     }
 
     /// Memory the server holds now; `None` when its process is not known.
     pub(crate) fn server_memory(&self) -> Result<Option<ProcessMemory>, BenchError> {
-        self.pid.map(ProcessMemory::read).transpose()
+        self.pid().map(ProcessMemory::read).transpose()
+    }
+
+    /// Begins to replace a server of our own by another process, where the server runs.
+    pub(crate) fn begin_upgrade(&self) -> Result<(), BenchError> {
+        let Some(own) = &self.own else { return Ok(()) };
+        let (placement, mut own) = (&self.placement, own.borrow_mut());
+        let server: &mut ChildServer = &mut own;
+        // On a thread of its own, as this one stays where the load runs.
+        let begin = move || placement.move_to_server().and_then(|()| server.begin_upgrade());
+        std::thread::scope(|scope| scope.spawn(begin).join().unwrap_or(Err(BenchError::Stopped)))
+    }
+
+    /// Whether that is done.
+    pub(crate) fn is_upgraded(&self) -> Result<bool, BenchError> {
+        self.own.as_ref().map_or(Ok(true), |own| own.borrow_mut().is_upgraded())
     }
 
     /// Stops a server of our own.
     pub(crate) fn close(self) -> Result<(), BenchError> {
-        self.own.map_or(Ok(()), ChildServer::stop)
+        self.own.map_or(Ok(()), |own| own.into_inner().stop())
     }
 }

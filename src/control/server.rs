@@ -137,7 +137,10 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let mut successor = match handover::spawn_successor(launch) {
         Ok(successor) => successor,
         Err(error) => {
-            return send(stream, &Answer::Error(format!("the new process cannot be started: {error}")));
+            let program = launch.program().display();
+            let words =
+                format!("the new process cannot be started: '{program}': {error}; nothing has changed");
+            return send(stream, &Answer::Error(words));
         }
     };
     tracing::info!(process = successor.id(), "a new process is started that shall take over");

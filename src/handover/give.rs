@@ -5,11 +5,11 @@ use super::{CONNECTIONS_PER_FRAME, READY_TIME_MAX, VERSION};
 use crate::serve::{ServerState, notify};
 use madang_shards::connection::Encoder;
 use madang_shards::runtime::{Frozen, HandOver, Held, Part, Stop};
-use madang_shards::shard::{Saved, write_carried};
+use madang_shards::shard::{Saved, ShardImage, write_carried};
 use madang_shards::types::ConnectionId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::net::{SendFlags, sockopt};
+use rustix::net::sockopt;
 use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 const FREEZE_TIME_MAX: Duration = Duration::from_secs(8);
 /// A process that was killed is gone within this, or the machine does not work.
 const DEATH_TIME_MAX: Duration = Duration::from_secs(20);
+/// Those who are told to reconnect have so long to read it. The new process reads out what they still
+/// send: unread, it would make the kernel reset the connection when this process ends, and throw the
+/// words away (RFC 1122, section 4.2.2.13).
+const LAST_WORDS_SECONDS: u8 = 3;
 /// Bytes of what homes know in one frame, and of connections.
 const FRAME_BYTES: usize = 1 << 20;
 
@@ -74,18 +78,19 @@ fn try_give(
     let (thaw, is_thawed) = flume::bounded(1);
     stop.try_send(Stop::HandOver(HandOver { frozen, thaw: is_thawed }))
         .map_err(|_| "the running server is being stopped".to_owned())?;
-    let frozen = match is_frozen.recv_timeout(FREEZE_TIME_MAX) {
+    let mut frozen = match is_frozen.recv_timeout(FREEZE_TIME_MAX) {
         Ok(frozen) => frozen?,
         Err(_) => return Err("the running server stops, or does not come to rest".to_owned()),
     };
     match successor.hand_over(&frozen, state) {
         Ok(()) => {
             notify::handed_over(successor.pid);
-            say_last_words(&frozen);
             // From here on the other process is the owner, whether it hears it or not.
             let told = frame::send(stream, Kind::Go, &[], &[]);
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
-            tracing::info!(process = successor.pid, paused_ms, is_told = told.is_ok(), "handed over");
+            // Not before: whoever comes back at once is served, and nobody is sent away in vain.
+            let ended = say_last_words(&mut frozen);
+            tracing::info!(process = successor.pid, paused_ms, ended, is_told = told.is_ok(), "handed over");
             std::process::exit(0);
         }
         Err(error) => {
@@ -127,12 +132,7 @@ impl Successor<'_> {
         for Part { image, held } in &frozen.parts {
             count += self.send_connections(image, held)?;
             self.send_homes(image)?;
-            for lingering in held.lingering.chunks(CONNECTIONS_PER_FRAME) {
-                let seconds: Vec<u8> = lingering.iter().map(|(_, seconds)| *seconds).collect();
-                let descriptors: Vec<_> =
-                    lingering.iter().map(|(descriptor, _)| descriptor.as_fd()).collect();
-                frame::send(self.stream, Kind::Lingering, &seconds, &descriptors)?;
-            }
+            self.send_lingering(image, held)?;
         }
         let mut end = Encoder::default();
         end.number(count);
@@ -162,7 +162,7 @@ impl Successor<'_> {
     }
 
     /// Returns how many go along.
-    fn send_connections(&self, image: &madang_shards::shard::ShardImage, held: &Held) -> io::Result<u64> {
+    fn send_connections(&self, image: &ShardImage, held: &Held) -> io::Result<u64> {
         let mut count = 0;
         let mut payload = Encoder::default();
         let mut descriptors = Vec::new();
@@ -192,7 +192,22 @@ impl Successor<'_> {
         Ok(count)
     }
 
-    fn send_homes(&self, image: &madang_shards::shard::ShardImage) -> io::Result<()> {
+    /// What is closed already, and what will be when this process has let go.
+    fn send_lingering(&self, image: &ShardImage, held: &Held) -> io::Result<()> {
+        let closed = held.lingering.iter().map(|(descriptor, seconds)| (descriptor.as_fd(), *seconds));
+        let left_behind = image.connections.iter().filter_map(|(id, saved)| match saved {
+            Saved::LastWords(_) => Some((held.connection(*id)?, LAST_WORDS_SECONDS)),
+            Saved::Image(_) => None,
+        });
+        let lingering: Vec<(BorrowedFd<'_>, u8)> = closed.chain(left_behind).collect();
+        for lingering in lingering.chunks(CONNECTIONS_PER_FRAME) {
+            let (descriptors, seconds): (Vec<_>, Vec<u8>) = lingering.iter().copied().unzip();
+            frame::send(self.stream, Kind::Lingering, &seconds, &descriptors)?;
+        }
+        Ok(())
+    }
+
+    fn send_homes(&self, image: &ShardImage) -> io::Result<()> {
         let mut payload = Encoder::default();
         for carried in &image.carried {
             write_carried(carried, &mut payload);
@@ -239,13 +254,16 @@ fn write_id(id: ConnectionId, out: &mut Encoder) {
     out.number(u64::from(id.generation));
 }
 
-/// Who cannot be carried over is told so; this process will never write to it again.
-fn say_last_words(frozen: &Frozen) {
-    for Part { image, held } in &frozen.parts {
+/// Ends the connections that cannot go on in the other process, each with its last words. How many.
+fn say_last_words(frozen: &mut Frozen) -> u64 {
+    let mut ended = 0;
+    for Part { image, held } in &mut frozen.parts {
         for (id, saved) in &image.connections {
-            if let (Saved::LastWords(words), Some(descriptor)) = (saved, held.connection(*id)) {
-                let _ = rustix::net::send(descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+            if let Saved::LastWords(words) = saved {
+                held.end(*id, words);
+                ended += 1;
             }
         }
     }
+    ended
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What systemd sets for one process only: its child is another.
@@ -22,6 +22,11 @@ impl Launch {
     pub fn of_this_process() -> Option<Launch> {
         let program = std::env::current_exe().ok()?;
         Some(Launch { program, arguments: std::env::args_os().skip(1).collect() })
+    }
+
+    /// What is started.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 }
 

@@ -174,6 +174,21 @@ impl Server {
         self.directory.path().join("data")
     }
 
+    /// Where those who speak TLS come in.
+    #[track_caller]
+    pub fn tls_address(&self) -> SocketAddr {
+        self.expect_words(&["tls=true"]);
+        let words = self.words();
+        let ready = words.lines().rfind(|line| line.contains("tls=true")).expect("it listens with TLS");
+        let address = ready.split("address=").nth(1).expect("where").split(' ').next().expect("an address");
+        address.parse().expect("an address")
+    }
+
+    /// What the process said from which this one has taken over.
+    pub fn words_before(&self) -> String {
+        fs::read_to_string(self.directory.path().join("stderr.before")).unwrap_or_default()
+    }
+
     /// What it has said since it was started last.
     pub fn words(&self) -> String {
         words_of(self.directory.path())

@@ -74,9 +74,21 @@ impl TlsClient {
         client
     }
 
+    /// Goes to a room. Its history, if any, is not read yet.
+    #[track_caller]
+    pub fn enter(&mut self, room: &str, name: &str) {
+        self.send(&format!("/channel {room}"));
+        self.expect(&format!("{name} has joined {room}"));
+    }
+
     pub fn send(&mut self, line: &str) {
+        self.try_send(line).expect("send");
+    }
+
+    /// Sends to a server that may have ended the connection.
+    pub fn try_send(&mut self, line: &str) -> std::io::Result<()> {
         let stream = self.stream.get_mut();
-        stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush()).expect("send");
+        stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush())
     }
 
     /// Reads up to this line.

@@ -16,6 +16,7 @@ mod start;
 mod write;
 
 pub use options::{LogOptions, LogPart};
+pub(crate) use write::{Plan, write};
 
 use crate::error::BenchError;
 use crate::results::{Better, Measurement, Metric};
@@ -64,6 +65,14 @@ impl Part<'_> {
     /// A server on `data`, with its own number of shards when `shards` is `None`.
     fn server(&self, data: &Path, shards: Option<u16>) -> Result<LogServer, BenchError> {
         LogServer::start(self.program, data, shards, self.options.segment_bytes())
+    }
+
+    /// Writes a log, which is the first half of the part.
+    fn write(&mut self, plan: &write::Plan<'_>) -> Result<(), BenchError> {
+        write::write(plan, &mut |share| {
+            self.show("writing the log", 0.5 * share);
+            self.go_on()
+        })
     }
 
     fn show(&mut self, what: &str, share: f64) {

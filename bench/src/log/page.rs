@@ -2,7 +2,7 @@
 
 use super::client::LogClient;
 use super::cold::ColdReads;
-use super::write::{Plan, room, write};
+use super::write::{Plan, room};
 use super::{Part, cold};
 use crate::error::BenchError;
 use crate::results::{Latency, Measurement};
@@ -21,7 +21,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     let data = part.directory.join("room");
     let messages = part.options.room_messages();
     let plan = Plan { data: &data, shard_count: 1, rooms: 1, messages };
-    write(part, &plan)?;
+    part.write(&plan)?;
     let server = part.server(&data, Some(1))?;
     let mut client = LogClient::enter(server.address, "reader", &room(0))?;
     let places = [

@@ -1,6 +1,5 @@
 //! Writes a log as a server would have, with the engine's own appender and indexes.
 
-use super::Part;
 use crate::error::BenchError;
 use madang_shards::log::{
     Appender, Batch, Durability, HEADER_BYTES, IndexBuilder, IndexFiles, RoomTail, SealedSegment,
@@ -20,12 +19,15 @@ const TEXT: &str = "sixty-four bytes of talk, as a match has them, and then some
 const STEP_US: i64 = 15_000;
 
 /// What is written.
-pub(super) struct Plan<'a> {
-    pub(super) data: &'a Path,
-    pub(super) shard_count: u16,
-    pub(super) rooms: u64,
-    pub(super) messages: u64,
+pub(crate) struct Plan<'a> {
+    pub(crate) data: &'a Path,
+    pub(crate) shard_count: u16,
+    pub(crate) rooms: u64,
+    pub(crate) messages: u64,
 }
+
+/// Hears which share is written, once in a while, and may end it.
+pub(crate) type Told<'a> = &'a mut dyn FnMut(f64) -> Result<(), BenchError>;
 
 /// The name of a room.
 pub(super) fn room(number: u64) -> String {
@@ -33,7 +35,7 @@ pub(super) fn room(number: u64) -> String {
 }
 
 /// Writes it, each room's messages spread over the whole time.
-pub(super) fn write(part: &mut Part<'_>, plan: &Plan<'_>) -> Result<(), BenchError> {
+pub(crate) fn write(plan: &Plan<'_>, told: Told<'_>) -> Result<(), BenchError> {
     let name = |number| RoomName::parse(&room(number)).map_err(|error| invented(&error.to_string()));
     let rooms: Vec<RoomName> = (0..plan.rooms).map(name).collect::<Result<_, _>>()?;
     let mut written = 0;
@@ -44,13 +46,13 @@ pub(super) fn write(part: &mut Part<'_>, plan: &Plan<'_>) -> Result<(), BenchErr
         if messages == 0 {
             continue;
         }
-        write_shard(part, plan, shard, of_shard, messages, &mut written)?;
+        write_shard(told, plan, shard, of_shard, messages, &mut written)?;
     }
     Ok(())
 }
 
 fn write_shard(
-    part: &mut Part<'_>,
+    told: Told<'_>,
     plan: &Plan<'_>,
     shard: ShardId,
     rooms: Vec<RoomName>,
@@ -64,7 +66,6 @@ fn write_shard(
     let (mut left, mut next) = (messages, 0);
     let mut said = Vec::new();
     while left > 0 {
-        part.go_on()?;
         for _ in 0..left.min(MESSAGES_A_COMMIT) {
             let message: &mut Message = &mut messages_of[next];
             log.append(message);
@@ -79,7 +80,7 @@ fn write_shard(
         log.committed(batch);
         said.clear();
         if written.is_multiple_of(64 * 1024) {
-            part.show("writing the log", 0.5 * *written as f64 / plan.messages as f64);
+            told(*written as f64 / plan.messages as f64)?;
         }
     }
     let sealed = log.finish().ok_or_else(|| invented("a log that holds messages cannot be finished"))?;

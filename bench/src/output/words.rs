@@ -36,6 +36,7 @@ pub(crate) fn short_title(entry: &Entry) -> String {
         "slow-readers" => value("members")
             .zip(value("slow"))
             .map(|(members, slow)| format!("slow readers, {slow} of {members}+{slow}")),
+        "upgrade" => value("connections").map(|connections| format!("upgrades, {connections} connections")),
         LOG => value("part").zip(value("messages")).map(|(part, messages)| match part.as_str() {
             "starts" => format!("log, starts, {messages} messages"),
             "pages" => "log, cold pages of 50".to_owned(),

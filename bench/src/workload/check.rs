@@ -88,6 +88,19 @@ pub(super) fn check(workload: &Workload, protocol: Protocol) -> Result<(), Bench
             seconds(slow.duration)?;
             rate(slow.messages_per_second, slow.duration)
         }
+        Workload::Upgrade(upgrade) => {
+            within("members", upgrade.members, 1, 1_000)?;
+            within("connections", upgrade.connections, upgrade.members, TALKERS_MAX)?;
+            if !upgrade.connections.is_multiple_of(upgrade.members) {
+                let allowed = format!("a multiple of --members, {}", upgrade.members);
+                let value = upgrade.connections.to_string();
+                return Err(BenchError::BadOption { option: "connections", value, allowed });
+            }
+            within("upgrades", upgrade.upgrades as usize, 1, 100)?;
+            within("messages", upgrade.stored as usize, 0, 100_000_000)?;
+            size(upgrade.size_bytes)?;
+            rate(upgrade.messages_per_second, DURATION_MAX)
+        }
         Workload::Log(log) => log.check(),
     }
 }

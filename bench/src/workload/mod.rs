@@ -14,12 +14,13 @@ mod storm;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod whisper;
 mod words;
 
 pub use options::{
     EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
-    StormOptions, WhisperOptions,
+    StormOptions, UpgradeOptions, WhisperOptions,
 };
 
 pub use run::measure;
@@ -48,6 +49,8 @@ pub enum Workload {
     Mixed(MixedOptions),
     /// Members who never read.
     SlowReaders(SlowReadersOptions),
+    /// Another process takes over while everyone talks.
+    Upgrade(UpgradeOptions),
     /// A part of the log by itself.
     Log(LogOptions),
 }
@@ -64,6 +67,7 @@ impl Workload {
             Workload::History(_) => "history",
             Workload::Mixed(_) => "mixed",
             Workload::SlowReaders(_) => "slow-readers",
+            Workload::Upgrade(_) => "upgrade",
             Workload::Log(_) => "log",
         }
     }

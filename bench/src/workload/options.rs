@@ -181,6 +181,36 @@ impl MixedOptions {
     }
 }
 
+/// A server that is replaced by another process, again and again, while everyone talks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UpgradeOptions {
+    /// Connections, a multiple of `members`.
+    pub connections: usize,
+    /// Members of each room.
+    pub members: usize,
+    /// How often.
+    pub upgrades: u32,
+    /// Messages that are stored before.
+    pub stored: u64,
+    /// Messages a second over all rooms.
+    pub messages_per_second: u64,
+    /// Bytes of a message's text.
+    pub size_bytes: usize,
+}
+
+impl Default for UpgradeOptions {
+    fn default() -> UpgradeOptions {
+        UpgradeOptions {
+            connections: 1_000,
+            members: 10,
+            upgrades: 5,
+            stored: 1_000_000,
+            messages_per_second: 2_000,
+            size_bytes: 64,
+        }
+    }
+}
+
 /// Rooms in which some members stop reading: the others must not notice.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SlowReadersOptions {

@@ -1,7 +1,7 @@
 //! One measurement from its server's start to its end.
 
 use super::measuring::Measuring;
-use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, whisper, words};
+use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, upgrade, whisper, words};
 use crate::error::BenchError;
 use crate::log;
 use crate::machine::allow_open_files;
@@ -25,8 +25,18 @@ pub fn measure(
     workload.check(target.protocol())?;
     allow_open_files(words::connections(workload))?;
     let mut found = empty(workload, target);
+    let bad = |reason: &str| BenchError::BadOption {
+        option: "target",
+        value: "ADDRESS".to_owned(),
+        allowed: format!("{} {reason}; leave it out", workload.name()),
+    };
+    if matches!(workload, Workload::Upgrade(_)) && !matches!(target, Target::Own(_)) {
+        return Err(bad("starts the processes that take over by itself"));
+    }
     if let Workload::Log(options) = workload {
-        let Target::Own(own) = target else { return Err(log_of_another()) };
+        let Target::Own(own) = target else {
+            return Err(bad("writes a log of its own and starts servers on it"));
+        };
         match log::measure(options, &own.program, progress, stop, &mut found) {
             Err(BenchError::Stopped) => found.is_cut_short = true,
             other => other?,
@@ -34,7 +44,17 @@ pub fn measure(
         return Ok(found);
     }
     let mut watch = Watch::new(words::short(workload), progress, stop);
-    let site = Site::open(target, &words::server_settings(workload))?;
+    let opened = Site::open(target, &words::server_settings(workload), |data| match workload {
+        Workload::Upgrade(options) => upgrade::fill(data, options, &mut watch),
+        _ => Ok(()),
+    });
+    let site = match opened {
+        Err(BenchError::Stopped) => {
+            found.is_cut_short = true;
+            return Ok(found);
+        }
+        opened => opened?,
+    };
     found.notes.push(site.described());
     found.notes.extend(site.protocol.counting().map(str::to_owned));
     let mut measuring = Measuring { site: &site, watch: &mut watch, found: &mut found };
@@ -59,15 +79,10 @@ async fn carry_out(workload: &Workload, measuring: &mut Measuring<'_, '_>) -> Re
         Workload::History(options) => history::measure(options, measuring).await,
         Workload::Mixed(options) => mixed::measure(options, measuring).await,
         Workload::SlowReaders(options) => slow_readers::measure(options, measuring).await,
+        Workload::Upgrade(options) => upgrade::measure(options, measuring).await,
         // It has threads of its own: see `measure`.
         Workload::Log(_) => Ok(()),
     }
-}
-
-/// The log is measured on data of its own, which no other server has.
-fn log_of_another() -> BenchError {
-    let allowed = "log writes a log of its own and starts servers on it; leave it out".to_owned();
-    BenchError::BadOption { option: "target", value: "ADDRESS".to_owned(), allowed }
 }
 
 /// What is known before anything has happened.

@@ -46,6 +46,8 @@ pub(super) struct Circle<'a> {
 pub(super) struct Delivered {
     /// Who wrote it.
     pub(super) writer: usize,
+    /// When it was meant to be sent, in nanoseconds of the crowd's clock.
+    pub(super) intended_ns: u64,
 }
 
 impl Talk {
@@ -139,7 +141,7 @@ impl Talk {
         } else {
             self.record.delivery(payload.intended_ns, arrived.read_at_ns);
         }
-        Ok(Some(Delivered { writer }))
+        Ok(Some(Delivered { writer, intended_ns: payload.intended_ns }))
     }
 
     /// Whether that author sent it, and to somewhere the receiver hears.

@@ -64,6 +64,15 @@ pub(super) fn title(workload: &Workload) -> String {
             slow.messages_per_second,
             shown(slow.duration)
         ),
+        Workload::Upgrade(upgrade) => format!(
+            "upgrade: {} connections in rooms of {}, {} upgrades with {} messages stored, {} messages/s, open \
+             loop",
+            upgrade.connections,
+            upgrade.members,
+            upgrade.upgrades,
+            upgrade.stored,
+            upgrade.messages_per_second
+        ),
         Workload::Log(log) => match log.part {
             LogPart::Starts => format!("log: {} messages in {} rooms", log.messages, log.rooms),
             LogPart::Pages => {
@@ -119,6 +128,13 @@ pub(super) fn parameters(workload: &Workload) -> Vec<Parameter> {
             .add("rate", slow.messages_per_second)
             .add("size", slow.size_bytes)
             .seconds(slow.duration),
+        Workload::Upgrade(upgrade) => list
+            .add("connections", upgrade.connections)
+            .add("members", upgrade.members)
+            .add("upgrades", upgrade.upgrades)
+            .add("messages", upgrade.stored)
+            .add("rate", upgrade.messages_per_second)
+            .add("size", upgrade.size_bytes),
         Workload::Log(log) => {
             list.add("part", log.part.name()).add("messages", log.messages).add("rooms", log.rooms)
         }
@@ -147,6 +163,7 @@ pub(super) fn connections(workload: &Workload) -> usize {
         Workload::History(history) => history.readers + 1,
         Workload::Mixed(mixed) => mixed.rooms * mixed.members + mixed.wanderers(),
         Workload::SlowReaders(slow) => slow.rooms.saturating_mul(slow.members + slow.slow),
+        Workload::Upgrade(upgrade) => upgrade.connections,
         // A handful, which fits anywhere.
         Workload::Log(_) => 0,
     }
@@ -160,6 +177,7 @@ pub(super) fn server_settings(workload: &Workload) -> Vec<String> {
         Workload::Mixed(mixed) => mixed.members + mixed.wanderers(),
         Workload::SlowReaders(slow) => slow.members + slow.slow,
         Workload::History(history) => history.readers + 1,
+        Workload::Upgrade(upgrade) => upgrade.members,
         _ => 1,
     };
     vec![

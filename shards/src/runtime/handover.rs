@@ -70,6 +70,12 @@ impl Held {
     pub fn connection(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
         self.sockets.descriptor(id)
     }
+
+    /// Ends a connection that nobody goes on with, with these words, as far as its peer takes them at
+    /// once. For the owner that will not take it back.
+    pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
+        self.sockets.end(id, words);
+    }
 }
 
 /// What another process has given.

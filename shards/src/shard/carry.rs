@@ -44,13 +44,13 @@ impl<S: Surface> Shard<S> {
     }
 
     /// All that this shard knows and the log does not. It stands still, and is at rest. Connections that
-    /// are not `carriable` by their sockets stay behind, without a word.
+    /// are not `carriable` by their sockets stay behind, with last words.
     pub fn image(&self, carriable: impl Fn(ConnectionId) -> bool) -> ShardImage {
         assert!(self.is_still, "only what stands still has an image");
         let ids = self.connections.ids().into_iter();
         let saved = |id| match self.connections.get(id)? {
             connection if carriable(id) => Some((id, self.saved(connection))),
-            _ => Some((id, Saved::LastWords(Vec::new()))),
+            connection => Some((id, self.left_behind(connection))),
         };
         let saved = ids.filter_map(saved);
         ShardImage { shard: self.id, connections: saved.collect(), carried: self.homes.carried(self.now) }
@@ -62,11 +62,7 @@ impl<S: Surface> Shard<S> {
             Some(words) => words,
             // Only what is in its outbox is still to be sent.
             None if *is_ending => Vec::new(),
-            None => {
-                let mut last_words = core.outbox.clone();
-                self.surface.farewell(protocol, &CloseReason::NotCarried, &mut last_words);
-                return Saved::LastWords(last_words);
-            }
+            None => return self.left_behind(connection),
         };
         Saved::Image(ConnectionImage {
             user: core.user.clone(),
@@ -81,6 +77,15 @@ impl<S: Surface> Shard<S> {
             is_ending: *is_ending || core.closing.is_some(),
             protocol: words,
         })
+    }
+
+    /// What a connection hears that ends with this process: what waits for it, and why it ends.
+    fn left_behind(&self, connection: &Connection<S::Session>) -> Saved {
+        let mut last_words = connection.core.outbox.clone();
+        if !connection.is_ending {
+            self.surface.farewell(&connection.protocol, &CloseReason::NotCarried, &mut last_words);
+        }
+        Saved::LastWords(last_words)
     }
 
     /// Goes on with a connection of the server before. It is told nothing; its rooms follow by

@@ -18,6 +18,9 @@ const ENTRIES_PER_SECOND: f64 = 10_000.0;
 /// Messages a second that fill a room for its history, about.
 const FILL_PER_SECOND: f64 = 50_000.0;
 
+/// Messages a second that are written to a log without a server, about.
+const WRITTEN_PER_SECOND: f64 = 500_000.0;
+
 /// What will be measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -80,9 +83,10 @@ impl Plan {
 impl Work {
     fn make(workload: Workload, servers: &[Server]) -> Work {
         let reason = |server: &Server| match (&workload, &server.target) {
-            (Workload::Log(_), Target::Running { label, .. }) => Some(format!(
-                "log cannot be measured with {label}, which runs already: it writes a log of its own and \
-                 starts servers on it; leave out --target and --compare"
+            (Workload::Log(_) | Workload::Upgrade(_), Target::Running { label, .. }) => Some(format!(
+                "{} cannot be measured with {label}, which runs already: it starts servers on a log of its \
+                 own; leave out --target and --compare",
+                workload.name()
             )),
             _ => workload.check(server.target.protocol()).err().map(|error| error.to_string()),
         };
@@ -170,6 +174,9 @@ pub fn expected_s(workload: &Workload) -> f64 {
         Workload::Idle(idle) => idle.connections as f64 / ENTRIES_PER_SECOND + 0.5,
         Workload::Storm(storm) => 3.0 * storm.connections as f64 / ENTRIES_PER_SECOND + 3.0,
         Workload::History(history) => history.messages as f64 / FILL_PER_SECOND,
+        Workload::Upgrade(upgrade) => {
+            upgrade.stored as f64 / WRITTEN_PER_SECOND + 2.0 + 2.5 * f64::from(upgrade.upgrades)
+        }
         Workload::Log(log) => log_s(log),
         _ => 0.0,
     };

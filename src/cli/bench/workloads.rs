@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use madang_bench::{
     EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, MixedOptions, Pace,
-    SlowReadersOptions, StormOptions, WhisperOptions, Workload,
+    SlowReadersOptions, StormOptions, UpgradeOptions, WhisperOptions, Workload,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +40,9 @@ pub enum WorkloadCommand {
     /// Some members stop reading: the others' latency must not move
     #[command(after_help = "Example: madang bench slow-readers --slow 3 --rate 20000")]
     SlowReaders(SlowReaders),
+    /// Upgrades in place: how long people wait while another process takes over
+    #[command(after_help = "Example: madang bench upgrade --connections 5000 --upgrades 10")]
+    Upgrade(Upgrade),
     /// The log by itself: starts, pages, appending, export, space
     #[command(after_help = "Examples:
   madang bench log                               all parts: a minute, and 7 GB of --dir meanwhile
@@ -157,6 +160,27 @@ pub struct SlowReaders {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct Upgrade {
+    /// Connections, all of which talk [default: 1000]
+    #[arg(long, value_name = "N")]
+    connections: Option<usize>,
+    /// Members of each room [default: 10]
+    #[arg(long, value_name = "N")]
+    members: Option<usize>,
+    /// How often another process takes over [default: 5]
+    #[arg(long, value_name = "N")]
+    upgrades: Option<u32>,
+    /// Messages that are stored before, in a thousand rooms [default: 1000000]
+    #[arg(long, value_name = "N")]
+    messages: Option<u64>,
+    /// Messages a second over all rooms [default: 2000]
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+    #[command(flatten)]
+    size: Size,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct Log {
     /// Messages of the large log; a tenth of them in the room that pages are read of [default: 10000000]
     #[arg(long, value_name = "N")]
@@ -265,6 +289,16 @@ impl WorkloadCommand {
                 set(&mut options.size_bytes, given.size.size);
                 Workload::SlowReaders(options)
             }
+            WorkloadCommand::Upgrade(given) => {
+                let mut options = UpgradeOptions::default();
+                set(&mut options.connections, given.connections);
+                set(&mut options.members, given.members);
+                set(&mut options.upgrades, given.upgrades);
+                set(&mut options.stored, given.messages);
+                set(&mut options.messages_per_second, given.rate);
+                set(&mut options.size_bytes, given.size.size);
+                Workload::Upgrade(options)
+            }
             WorkloadCommand::Log(log) => return log.workloads(),
         };
         vec![workload]
@@ -286,7 +320,7 @@ pub fn duration(workload: &mut Workload) -> Option<&mut Duration> {
         Workload::History(options) => Some(&mut options.duration),
         Workload::Mixed(options) => Some(&mut options.duration),
         Workload::SlowReaders(options) => Some(&mut options.duration),
-        Workload::Idle(_) | Workload::Storm(_) | Workload::Log(_) => None,
+        Workload::Idle(_) | Workload::Storm(_) | Workload::Upgrade(_) | Workload::Log(_) => None,
     }
 }
 

@@ -5,17 +5,19 @@
 //! sockets meanwhile misses nothing, and the requests of an owner who ends come to nothing.
 
 use super::table::{Receipt, Table};
-use super::{Listener, Sockets};
+use super::{Listener, Sockets, TlsTable};
 use crate::types::ConnectionId;
 use hashbrown::HashMap;
 use rustix::fd::{AsFd, BorrowedFd};
+use rustix::net::{self, SendFlags, Shutdown};
 use std::io;
 
 /// The sockets of a shard that stands still, and stays their owner.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HeldSockets {
     table: Table,
     copies: HashMap<u32, Box<[u8]>>,
+    tls: TlsTable,
 }
 
 impl HeldSockets {
@@ -28,6 +30,19 @@ impl HeldSockets {
     /// are here, and stay. Nor with one that is broken: who asks its socket again is told of an end.
     pub fn is_carriable(&self, id: ConnectionId) -> bool {
         self.table.find(id).is_some_and(|socket| !socket.has_tls && socket.receipt != Receipt::Broken)
+    }
+
+    /// Ends a connection with these words, as far as the kernel takes them at once.
+    pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
+        let Some(socket) = self.table.find_mut(id) else { return };
+        if socket.has_tls {
+            // What is broken hears nothing more.
+            let _ = self.tls.write(id, socket, words);
+            self.tls.remove(id, socket);
+        } else {
+            let _ = net::send(&socket.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+        let _ = net::shutdown(&socket.descriptor, Shutdown::Write);
     }
 
     /// What came from a connection and was not read, and so is no longer to be had from its socket.
@@ -59,13 +74,13 @@ impl Sockets {
         self.unreported = unreported;
         self.inbox.copy_all(&mut self.ring, &mut self.table);
         let (table, copies) = (std::mem::take(&mut self.table), std::mem::take(&mut self.inbox.copies));
-        Ok((HeldSockets { table, copies }, self.listeners.give_away()))
+        let tls = std::mem::replace(&mut self.tls, TlsTable::new());
+        Ok((HeldSockets { table, copies, tls }, self.listeners.give_away()))
     }
 
     /// They are back. What became ready meanwhile is reported.
     pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) -> io::Result<()> {
-        let HeldSockets { table, copies } = held;
-        (self.table, self.inbox.copies) = (table, copies);
+        (self.table, self.inbox.copies, self.tls) = (held.table, held.copies, held.tls);
         self.listeners.take_back(listeners);
         self.ring.offer_buffers()
     }

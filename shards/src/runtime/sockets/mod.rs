@@ -162,9 +162,8 @@ impl Sockets {
         for completion in completions.drain(..) {
             match completion.tag & KIND_MASK {
                 LISTENER => {
-                    if self.listeners.take_knock(completion.tag) {
-                        ready.push(Readiness::Accept);
-                    }
+                    let is_reported = self.listeners.take_knock(completion.tag);
+                    ready.extend(is_reported.then_some(Readiness::Accept));
                 }
                 BELL => self.is_bell_watched &= !completion.is_last,
                 RECEIVE => ready.extend(self.take_received(completion)),

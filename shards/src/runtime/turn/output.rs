@@ -39,6 +39,7 @@ impl Outlet {
     /// From now on these linger, too.
     pub fn take_over(&mut self, lingering: Vec<(OwnedFd, u8)>) {
         self.lingering.extend(lingering);
+        self.lingering.truncate(LINGERING_MAX);
     }
 
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.

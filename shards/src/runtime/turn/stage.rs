@@ -58,8 +58,9 @@ impl<S: Surface> Turning<S> {
         if !status.has_ticked.swap(false, Ordering::AcqRel) {
             return;
         }
-        // While the shard stands still, no time passes for those who are here.
+        // While the shard stands still, no time passes for those who are here, and nobody is read.
         if self.stage.phase != Phase::Still {
+            self.outlet.tick(&mut self.inlet.buffer[..]);
             self.shard.tick();
             if self.shard.is_burst_over() {
                 memory::give_back();
@@ -74,7 +75,6 @@ impl<S: Surface> Turning<S> {
         if self.stage.phase == Phase::Closing {
             self.stage.closing_ticks += 1;
         }
-        self.outlet.tick(&mut self.inlet.buffer[..]);
         if self.stage.phase == Phase::Running
             && let Err(error) = self.sockets.listen()
         {
