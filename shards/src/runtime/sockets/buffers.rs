@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers of a shard; a power of two.
 pub const BUFFERS: u16 = 256;
+/// Of those, so many are in use at first. The kernel takes them in turns, so that each that is in use soon
+/// takes memory: more are only when they ran out.
+const BUFFERS_AT_FIRST: u16 = 8;
 /// What one receive brings at most.
 pub const BUFFER_BYTES: usize = 16 * 1024;
 /// Under which receives name these buffers.
@@ -21,6 +24,8 @@ pub const BUFFER_GROUP: u16 = 0;
 pub struct Buffers {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
+    /// So many of them are in use, the first ones.
+    in_use: u16,
     /// Buffers offered since the start, modulo 2^16.
     tail: u16,
 }
@@ -29,10 +34,11 @@ impl Buffers {
     /// Buffers that the kernel does not know yet.
     pub fn new() -> io::Result<Buffers> {
         let entries = map(usize::from(BUFFERS) * size_of::<BufRingEntry>())?.cast::<BufRingEntry>();
-        Ok(Buffers { entries, memory: map(usize::from(BUFFERS) * BUFFER_BYTES)?, tail: 0 })
+        let memory = map(usize::from(BUFFERS) * BUFFER_BYTES)?;
+        Ok(Buffers { entries, memory, in_use: BUFFERS_AT_FIRST, tail: 0 })
     }
 
-    /// Offers all buffers to a ring, which has none of them.
+    /// Offers all buffers that are in use to a ring, which has none of them.
     pub fn offer_all(&mut self, ring: &IoUring) -> io::Result<()> {
         self.set_tail(0);
         // SAFETY: the entries are page-aligned, initialised, as many as told, and never freed.
@@ -44,8 +50,16 @@ impl Buffers {
                 0,
             )?;
         }
-        (0..BUFFERS).for_each(|buffer| self.offer(buffer));
+        (0..self.in_use).for_each(|buffer| self.offer(buffer));
         Ok(())
+    }
+
+    /// Takes more buffers into use, and offers them. Whether there were any.
+    pub fn add(&mut self) -> bool {
+        let before = self.in_use;
+        self.in_use = (2 * before).min(BUFFERS);
+        (before..self.in_use).for_each(|buffer| self.offer(buffer));
+        self.in_use > before
     }
 
     /// Takes all buffers from a ring. What is in them stays there.

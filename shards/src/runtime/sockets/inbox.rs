@@ -112,13 +112,15 @@ impl Inbox {
         }
     }
 
-    /// When buffers ran out: those that are held are copied, so that all are free again, and whoever
-    /// found none is asked for again.
+    /// When buffers ran out: there are more, or those that are held are copied, so that all are free
+    /// again; and whoever found none is asked for again.
     pub fn feed_starved(&mut self, ring: &mut NetRing, table: &mut Table) -> io::Result<()> {
         if self.starved.is_empty() || self.is_closed {
             return Ok(());
         }
-        self.copy_all(ring, table);
+        if !ring.add_buffers() {
+            self.copy_all(ring, table);
+        }
         for id in std::mem::take(&mut self.starved) {
             if let Some(socket) = table.find_mut(id)
                 && socket.receipt == Receipt::Starved

@@ -323,6 +323,11 @@ impl NetRing {
         self.buffers.offer(buffer);
     }
 
+    /// Gives the kernel buffers it did not have so far. Whether there were any.
+    pub fn add_buffers(&mut self) -> bool {
+        self.buffers.add()
+    }
+
     /// Takes all buffers from the kernel: a receive can bring nothing from now on, and fails where it
     /// would. What is in a buffer stays there.
     pub fn withdraw_buffers(&mut self) -> io::Result<()> {
