@@ -300,6 +300,23 @@ fn who_is_added_while_nobody_is_heard_is_heard_when_all_are() {
 }
 
 #[test]
+fn what_has_no_room_where_it_is_read_into_is_read_next() {
+    Stage::play(|stage| {
+        let (mut peer, id) = stage.join(0, 1);
+        peer.write_all(b"hello").expect("the line is open");
+        stage.await_each(1, is_read);
+        let mut word = [0; 3];
+        assert_eq!(stage.sockets.read(id, &mut word), Input::Bytes { count: 3, is_more: true });
+        assert!(&word == b"hel" && stage.sockets.is_readable(id));
+        assert_eq!(stage.sockets.read(id, &mut word), Input::Bytes { count: 2, is_more: false });
+        assert!(&word[..2] == b"lo" && !stage.sockets.is_readable(id));
+        peer.write_all(b"again").expect("the line is open");
+        stage.await_each(1, is_read);
+        assert_eq!(stage.read(id), b"again");
+    });
+}
+
+#[test]
 fn no_request_keeps_a_closed_connection_open() {
     Stage::play(|stage| {
         let (mut peer, id) = stage.join(0, 1);

@@ -41,7 +41,7 @@ pub struct Cell {
     is_sync_due: bool,
     /// Connections that wait to be accepted.
     pub backlog: VecDeque<Line>,
-    /// What the readiness set reports next.
+    /// What the sockets report next.
     pub ready: Vec<Readiness>,
     readable: VecDeque<ConnectionId>,
     pub lines: BTreeMap<ConnectionId, Line>,
