@@ -23,6 +23,14 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect())
 }
 
+/// Whether what is written to `output` may have colours and bold text: it is a terminal that knows
+/// escapes, and nobody said no (<https://no-color.org>).
+pub fn is_styled(output: &impl IsTerminal) -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    output.is_terminal() && !is_unwanted && !is_dumb
+}
+
 /// A line on standard error that shows that work goes on. It is shown on a terminal only, at most
 /// five times a second, and uses no escapes, so that every terminal can show it.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 
 mod harness;
 
-use harness::{Client, Dice, PATIENCE, Said, Server};
+use harness::{Client, Dice, PATIENCE, Said, Server, seed};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const ROOMS: [&str; 4] = ["r1", "r2", "마당", "general"];
 const CLIENTS: usize = 8;
@@ -30,18 +30,8 @@ fn what_clients_know_is_stored_after_fifty_times_kill_nine_under_mixed_load() {
     rounds(50);
 }
 
-/// The seed of this run: `MADANG_TEST_SEED`, or the time.
-fn seed() -> u64 {
-    let given = std::env::var("MADANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.map_or(0, |now| now.as_nanos() as u64)
-    })
-}
-
 fn rounds(count: usize) {
     let seed = seed();
-    println!("seed {seed}: repeat with MADANG_TEST_SEED={seed}");
     let mut dice = Dice(seed);
     let mut server = Server::start(SHARDS[0], &["limits.connections_per_address=0"]);
     let mut records: Vec<Record> = (0..CLIENTS).map(|client| Record::of(client, seed)).collect();

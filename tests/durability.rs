@@ -2,14 +2,14 @@
 
 mod harness;
 
-use harness::{Client, Dice, PATIENCE, Said, Server};
+use harness::{Client, Dice, PATIENCE, Said, Server, seed};
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const ROOMS: [&str; 3] = ["r1", "r2", "마당"];
 const WRITERS: usize = 8;
@@ -18,15 +18,6 @@ const ROUNDS: usize = 5;
 const IN_FLIGHT: usize = 16;
 /// The longest time between everyone's first message and the kill, in milliseconds.
 const KILL_AFTER_MS_MAX: u64 = 400;
-
-/// The seed of this run: `MADANG_TEST_SEED`, or the time.
-fn seed() -> u64 {
-    let given = std::env::var("MADANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.map_or(0, |now| now.as_nanos() as u64)
-    })
-}
 
 /// What one writer read in its room, in order, until its connection broke.
 struct Heard {
@@ -133,7 +124,6 @@ fn messages_seen_before_their_sync_survive_the_end_of_the_process() {
 
 fn what_was_heard_survives_kill_nine(rounds: usize, settings: &[&str]) {
     let seed = seed();
-    println!("seed {seed}: repeat with MADANG_TEST_SEED={seed}");
     let mut dice = Dice(seed);
     let mut server = Server::start(2, settings);
     let mut heard = Vec::new();

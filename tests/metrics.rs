@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::http::{exchange, expect_status, expect_sum, get, metrics_address, samples};
-use harness::{Client, Server, SmallDisk};
+use harness::{Client, Server, SmallDisk, deaf_and_alice};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
@@ -85,14 +85,7 @@ fn ready_means_that_people_can_come_in() {
     assert_eq!(get(address, "/readyz").status, 200);
     assert_eq!(get(address, "/healthz").body, "ok\n");
     // Whoever does not read holds the drain up for as long as it may last.
-    let mut deaf = Client::connect_with_small_buffer(server.address);
-    deaf.expect("name: ");
-    deaf.name("deaf");
-    let mut alice = server.login("alice");
-    for number in 0..3_000 {
-        alice.send(&format!("{number} {}", "x".repeat(3_000)));
-        alice.read_line();
-    }
+    let _people = deaf_and_alice(&server);
     expect_sum(address, "madang_slow_connections{", |sum| sum == 1.0);
     expect_sum(address, "madang_outbox_bytes{", |sum| sum > 100_000.0);
     server.signal(rustix::process::Signal::TERM);

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{Client, Server, madang};
+use harness::{Client, Server, deaf_and_alice, madang};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -55,14 +55,7 @@ fn status_tells_how_the_server_is_with_its_largest_rooms() {
 #[test]
 fn a_slow_connection_is_named_with_what_waits_for_it() {
     let server = Server::start(1, &["limits.outbox_bytes_max=33554432"]);
-    let mut deaf = Client::connect_with_small_buffer(server.address);
-    deaf.expect("name: ");
-    deaf.name("deaf");
-    let mut alice = server.login("alice");
-    for number in 0..3_000 {
-        alice.send(&format!("{number} {}", "x".repeat(3_000)));
-        alice.read_line();
-    }
+    let _people = deaf_and_alice(&server);
     let status = server.status();
     assert_eq!(status["slow_connections"][0]["user"], "deaf");
     assert!(status["slow_connections"][0]["outbox_bytes"].as_u64().expect("bytes") > 100_000);

@@ -87,22 +87,14 @@ impl Connection {
     /// # Errors
     /// [`ClientError`], also when the answer is that it cannot be done.
     pub fn ask(&mut self, command: &Command) -> Result<Answer, ClientError> {
-        let silent = |source| ClientError::Silent { data: self.data.clone(), source };
-        let foreign = |source| ClientError::Foreign { data: self.data.clone(), source };
-        let mut line = serde_json::to_vec(command).map_err(foreign)?;
+        let mut line = serde_json::to_vec(command).map_err(|source| self.foreign(source))?;
         line.push(b'\n');
         // A server that refuses this user closes before it reads: its answer says so.
         let written = self.stream.get_mut().write_all(&line);
-        let mut answer = Vec::new();
-        let read = self.stream.by_ref().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer);
-        match (written, read) {
-            (Err(source), Ok(0)) | (_, Err(source)) => return Err(silent(source)),
-            (Ok(()), Ok(0)) => return Err(silent(io::ErrorKind::UnexpectedEof.into())),
-            _ => {}
-        }
-        match serde_json::from_slice(&answer).map_err(foreign)? {
-            Answer::Error(words) => Err(ClientError::Refused(words)),
-            answer => Ok(answer),
+        match (written, self.read_answer()) {
+            (Err(source), Ok(None)) | (_, Err(source)) => Err(self.silent(source)),
+            (Ok(()), Ok(None)) => Err(self.silent(io::ErrorKind::UnexpectedEof.into())),
+            (_, Ok(Some(line))) => self.parsed(&line),
         }
     }
 
@@ -111,20 +103,35 @@ impl Connection {
     /// # Errors
     /// [`ClientError`], also when the answer is that something could not be done.
     pub fn await_answer(&mut self, time_max: Duration) -> Result<Option<Answer>, ClientError> {
-        let silent = |source| ClientError::Silent { data: self.data.clone(), source };
-        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(silent)?;
-        let mut answer = Vec::new();
-        match self.stream.by_ref().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer) {
-            Ok(0) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-            Err(source) => return Err(silent(source)),
-            Ok(_) => {}
+        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.silent(source))?;
+        match self.read_answer() {
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            Err(source) => Err(self.silent(source)),
+            Ok(Some(line)) => self.parsed(&line).map(Some),
         }
-        match serde_json::from_slice(&answer) {
-            Ok(Answer::Error(words)) => Err(ClientError::Refused(words)),
-            Ok(answer) => Ok(Some(answer)),
-            Err(source) => Err(ClientError::Foreign { data: self.data.clone(), source }),
+    }
+
+    /// The next line, or `None` at the end of the stream.
+    fn read_answer(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let bytes = self.stream.by_ref().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut line)?;
+        Ok((bytes > 0).then_some(line))
+    }
+
+    fn parsed(&self, line: &[u8]) -> Result<Answer, ClientError> {
+        match serde_json::from_slice(line).map_err(|source| self.foreign(source))? {
+            Answer::Error(words) => Err(ClientError::Refused(words)),
+            answer => Ok(answer),
         }
+    }
+
+    fn silent(&self, source: io::Error) -> ClientError {
+        ClientError::Silent { data: self.data.clone(), source }
+    }
+
+    fn foreign(&self, source: serde_json::Error) -> ClientError {
+        ClientError::Foreign { data: self.data.clone(), source }
     }
 
     /// Waits until the server has ended. Returns whether it has in time.

@@ -5,10 +5,11 @@ pub mod metrics;
 mod repeats;
 
 use crate::config::{Format, Level, Telemetry};
+use crate::terminal::is_styled;
 use journal::Leveled;
 use repeats::{Limited, Repeats};
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -28,7 +29,7 @@ pub type LevelControl = Box<dyn Fn(Level) + Send>;
 pub fn start(telemetry: &Telemetry) -> LevelControl {
     panic::set_hook(Box::new(end_loudly));
     let (filter, handle) = reload::Layer::new(filter(telemetry.level));
-    let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured());
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_styled(&io::stderr()));
     // The journal has a time of its own.
     let layer = match (telemetry.format, is_journal()) {
         (Format::Json, false) => layer.json().flatten_event(true).boxed(),
@@ -62,13 +63,6 @@ fn filter(level: Level) -> LevelFilter {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     }
-}
-
-/// Escapes are for eyes, and only for those that want them (<https://no-color.org>).
-fn is_coloured() -> bool {
-    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    io::stderr().is_terminal() && !is_unwanted && !is_dumb
 }
 
 /// Whether standard error is the journal, which stamps each line with its own time. The variable

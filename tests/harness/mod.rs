@@ -21,7 +21,7 @@ pub use stuck::StuckThread;
 
 pub use tls::{Identity, TlsClient};
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long anything may take before a test gives up. Generous, as machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +39,31 @@ pub fn alice_and_bob(server: &Server) -> (Client, Client) {
     let bob = server.login("bob");
     alice.expect_next("bob has joined general");
     (alice, bob)
+}
+
+/// The seed of this run, which is printed: `MADANG_TEST_SEED`, or the time.
+pub fn seed() -> u64 {
+    let given = std::env::var("MADANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.map_or(0, |now| now.as_nanos() as u64)
+    });
+    println!("seed {seed}: repeat with MADANG_TEST_SEED={seed}");
+    seed
+}
+
+/// Someone in the lobby who never reads, and Alice, who has said so much there that it waits. The
+/// server's `limits.outbox_bytes_max` must be above 10 MB, or the deaf one is cut.
+pub fn deaf_and_alice(server: &Server) -> (Client, Client) {
+    let mut deaf = Client::connect_with_small_buffer(server.address);
+    deaf.expect("name: ");
+    deaf.name("deaf");
+    let mut alice = server.login("alice");
+    for number in 0..3_000 {
+        alice.send(&format!("{number} {}", "x".repeat(3_000)));
+        alice.read_line();
+    }
+    (deaf, alice)
 }
 
 /// A sequence of numbers that a seed decides (SplitMix64).

@@ -6,8 +6,41 @@ use super::{Part, export, metric, space};
 use crate::error::BenchError;
 use crate::machine::ProcessMemory;
 use crate::results::{Better, Measurement};
+use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Instant;
+
+/// A way in which the server's last run ended, and the keys of what is measured then.
+struct Way {
+    how: &'static str,
+    /// How much of the whole is done before it.
+    done: f64,
+    time: &'static str,
+    resident: &'static str,
+    per_room: Option<&'static str>,
+}
+
+const FROM_INDEXES: Way = Way {
+    how: "indexes only",
+    done: 0.5,
+    time: "start_indexes_ms",
+    resident: "start_indexes_resident_mib",
+    per_room: Some("start_indexes_bytes_per_room"),
+};
+const AFTER_KILL: Way = Way {
+    how: "after kill -9, with a snapshot",
+    done: 0.6,
+    time: "start_crash_ms",
+    resident: "start_crash_resident_mib",
+    per_room: None,
+};
+const AFTER_STOP: Way = Way {
+    how: "after a clean stop",
+    done: 0.6,
+    time: "start_clean_ms",
+    resident: "start_clean_resident_mib",
+    per_room: Some("start_clean_bytes_per_room"),
+};
 
 /// The large log: started from in every way, verified, exported and weighed.
 pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
@@ -29,56 +62,10 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     let empty = part.directory.join("empty");
     let nothing = resident_after(part, &empty)?;
 
-    part.show("starting from indexes only", 0.5);
-    let first = part.server(&data, None)?;
-    let memory = ProcessMemory::read(first.pid())?;
-    let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
-    start_metrics(
-        measurement,
-        ["start_indexes_ms", "start_indexes_resident_mib"],
-        "indexes only",
-        &first,
-        memory,
-    );
-    measurement.metrics.push(metric(
-        "start_indexes_bytes_per_room",
-        "the same for each room at rest, indexes only",
-        per_room,
-        "bytes",
-        Better::Lower,
-    ));
-    first.kill()?;
+    start(part, measurement, &data, &FROM_INDEXES, nothing)?.kill()?;
     part.go_on()?;
-    part.show("starting after kill -9", 0.6);
-    let crashed = part.server(&data, None)?;
-    let memory = ProcessMemory::read(crashed.pid())?;
-    start_metrics(
-        measurement,
-        ["start_crash_ms", "start_crash_resident_mib"],
-        "after kill -9, with a snapshot",
-        &crashed,
-        memory,
-    );
-    crashed.stop()?;
-    part.show("starting after a clean stop", 0.6);
-    let clean = part.server(&data, None)?;
-    let memory = ProcessMemory::read(clean.pid())?;
-    let per_room = (memory.resident_bytes as f64 - nothing as f64) / rooms as f64;
-    start_metrics(
-        measurement,
-        ["start_clean_ms", "start_clean_resident_mib"],
-        "after a clean stop",
-        &clean,
-        memory,
-    );
-    measurement.metrics.push(metric(
-        "start_clean_bytes_per_room",
-        "the same for each room at rest, after a clean stop",
-        per_room,
-        "bytes",
-        Better::Lower,
-    ));
-    clean.stop()?;
+    start(part, measurement, &data, &AFTER_KILL, nothing)?.stop()?;
+    start(part, measurement, &data, &AFTER_STOP, nothing)?.stop()?;
     part.go_on()?;
     export::measure(part, &data, measurement)?;
     space::weigh(&data, space::LARGE, "large log", measurement)?;
@@ -90,24 +77,35 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
 }
 
 /// What a server holds that has nothing in its log.
-fn resident_after(part: &Part<'_>, data: &std::path::Path) -> Result<u64, BenchError> {
+fn resident_after(part: &Part<'_>, data: &Path) -> Result<u64, BenchError> {
     let server = part.server(data, None)?;
     let memory = ProcessMemory::read(server.pid())?;
     server.stop()?;
     Ok(memory.resident_bytes)
 }
 
-fn start_metrics(
+/// Starts a server on the log, tells how long that took and what the server then holds.
+fn start(
+    part: &mut Part<'_>,
     measurement: &mut Measurement,
-    [time, resident]: [&'static str; 2],
-    how: &str,
-    server: &LogServer,
-    memory: ProcessMemory,
-) {
+    data: &Path,
+    way: &Way,
+    nothing: u64,
+) -> Result<LogServer, BenchError> {
+    part.show(&format!("starting: {}", way.how), way.done);
+    let server = part.server(data, None)?;
+    let resident = ProcessMemory::read(server.pid())?.resident_bytes as f64;
     let milliseconds = server.ready_after.as_secs_f64() * 1e3;
-    let mebibytes = memory.resident_bytes as f64 / f64::from(1 << 20);
+    let how = way.how;
     let label = format!("process start to ready, {how}");
-    measurement.metrics.push(metric(time, &label, milliseconds, "ms", Better::Lower));
+    measurement.metrics.push(metric(way.time, &label, milliseconds, "ms", Better::Lower));
     let label = format!("resident then, {how}");
-    measurement.metrics.push(metric(resident, &label, mebibytes, "MiB", Better::Lower));
+    let mebibytes = resident / f64::from(1 << 20);
+    measurement.metrics.push(metric(way.resident, &label, mebibytes, "MiB", Better::Lower));
+    if let Some(key) = way.per_room {
+        let label = format!("the same for each room at rest, {how}");
+        let bytes = (resident - nothing as f64) / part.options.rooms as f64;
+        measurement.metrics.push(metric(key, &label, bytes, "bytes", Better::Lower));
+    }
+    Ok(server)
 }

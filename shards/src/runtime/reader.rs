@@ -7,7 +7,7 @@ use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name}
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -29,11 +29,13 @@ type File = (ShardId, StoredFile);
 pub struct Reader {
     data: PathBuf,
     open: RefCell<HashMap<File, Rc<BufferedFile>>>,
+    /// Whether a query has ended since files were closed: it may have been the last with a file.
+    has_read: Cell<bool>,
 }
 
 impl Reader {
     pub fn new(data: PathBuf) -> Reader {
-        Reader { data, open: RefCell::default() }
+        Reader { data, open: RefCell::default(), has_read: Cell::default() }
     }
 
     /// Carries out a query.
@@ -42,7 +44,10 @@ impl Reader {
         Box::pin(async move {
             loop {
                 let requests = match query.step() {
-                    Step::Done(found) => return (id, found),
+                    Step::Done(found) => {
+                        reader.has_read.set(true);
+                        return (id, found);
+                    }
                     Step::Read(requests) => requests,
                 };
                 let results = reader.read_all(&requests).await;
@@ -124,13 +129,13 @@ impl Reader {
         self.path((directory, StoredFile::Segment(SegmentNumber(number - 1)))).exists()
     }
 
-    /// Closes all files; queries under way keep theirs until they are done. Says whether there were
-    /// any: the executor closes them when it is let in.
+    /// Closes all files; queries under way keep theirs until they are done. Says whether any was
+    /// read since the last time: the executor closes them when it is let in.
     pub fn close_files(&self) -> bool {
         let mut open = self.open.borrow_mut();
         let has_any = !open.is_empty();
         open.clear();
-        has_any
+        self.has_read.take() || has_any
     }
 
     /// Forgets an open file: another has taken its place.

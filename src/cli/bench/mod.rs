@@ -10,7 +10,7 @@ mod servers;
 mod stopping;
 mod workloads;
 
-use crate::terminal::visible;
+use crate::terminal::{is_styled, visible};
 use clap::Args;
 use conduct::Conducted;
 use madang_bench::Stop;
@@ -19,7 +19,7 @@ use outputs::{OutputOptions, Outputs};
 use peer::Peer;
 use plan::Plan;
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use workloads::WorkloadCommand;
 
@@ -108,8 +108,9 @@ fn measure(command: &BenchCommand) -> Result<ExitCode, String> {
     let Conducted { error } = conduct::conduct(&plan, &servers, &mut run, &STOP);
     let mut failures: Vec<String> = error.into_iter().collect();
     if !run.is_empty() {
-        show(&screen(&run, is_bold()));
-        failures.extend(outputs.write(&run, is_bold()));
+        let is_bold = is_styled(&io::stdout());
+        show(&screen(&run, is_bold));
+        failures.extend(outputs.write(&run, is_bold));
     }
     for failure in &failures {
         complain(failure);
@@ -143,13 +144,6 @@ fn exit_code(run: &madang_bench::results::Run, failures: &[String]) -> ExitCode 
         return ExitCode::from(EXIT_NOT_MEASURED);
     }
     ExitCode::SUCCESS
-}
-
-/// Bold headings, for those who want them: <https://no-color.org>.
-fn is_bold() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// Prints to standard output. A reader that has left, as `head` does, is no error.

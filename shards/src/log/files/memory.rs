@@ -76,10 +76,6 @@ impl Files for MemoryFiles {
         Ok(self.lock().keys().filter(|(of, _)| *of == shard).map(|(_, segment)| *segment).collect())
     }
 
-    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError> {
-        self.read_start(shard, segment, usize::MAX, into)
-    }
-
     fn read_start(
         &self,
         shard: ShardId,

@@ -37,7 +37,9 @@ pub trait Files: Sync {
     ///
     /// # Errors
     /// When the file cannot be read.
-    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError>;
+    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError> {
+        self.read_start(shard, segment, usize::MAX, into)
+    }
 
     /// Reads at most `bytes_max` from the start of a segment in place of what `into` holds.
     ///

@@ -19,27 +19,6 @@ impl StdFiles {
     pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
         StdFiles { directory: directory.into() }
     }
-
-    fn read_up_to(&self, path: PathBuf, bytes_max: u64, into: &mut AlignedVec) -> Result<(), FilesError> {
-        let mut read = || -> io::Result<()> {
-            let mut file = File::open(&path)?;
-            // Only what the buffer never held is zeroed: the next segment has the same length.
-            let length = usize::try_from(file.metadata()?.len().min(bytes_max)).map_err(io::Error::other)?;
-            into.resize(length, 0);
-            let mut filled = 0;
-            while filled < length {
-                match file.read(&mut into[filled..]) {
-                    Ok(0) => break,
-                    Ok(bytes) => filled += bytes,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            into.resize(filled, 0);
-            Ok(())
-        };
-        read().map_err(|source| FilesError { path, operation: Operation::Read, source })
-    }
 }
 
 /// What `parse` makes of the names in a directory, in order. Other names are nobody's here.
@@ -68,10 +47,6 @@ impl Files for StdFiles {
         }
     }
 
-    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError> {
-        self.read_up_to(self.path(shard, segment), u64::MAX, into)
-    }
-
     fn read_start(
         &self,
         shard: ShardId,
@@ -79,7 +54,26 @@ impl Files for StdFiles {
         bytes_max: usize,
         into: &mut AlignedVec,
     ) -> Result<(), FilesError> {
-        self.read_up_to(self.path(shard, segment), bytes_max as u64, into)
+        let path = self.path(shard, segment);
+        let mut read = || -> io::Result<()> {
+            let mut file = File::open(&path)?;
+            // Only what the buffer never held is zeroed: the next segment has the same length.
+            let length = file.metadata()?.len().min(bytes_max as u64);
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            into.resize(length, 0);
+            let mut filled = 0;
+            while filled < length {
+                match file.read(&mut into[filled..]) {
+                    Ok(0) => break,
+                    Ok(bytes) => filled += bytes,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            into.resize(filled, 0);
+            Ok(())
+        };
+        read().map_err(|source| FilesError { path: path.clone(), operation: Operation::Read, source })
     }
 
     fn seal(

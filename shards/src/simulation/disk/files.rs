@@ -61,10 +61,6 @@ impl Files for Disk {
         Ok(self.names().into_iter().filter_map(segment).collect())
     }
 
-    fn read(&self, shard: ShardId, segment: SegmentNumber, into: &mut AlignedVec) -> Result<(), FilesError> {
-        self.read_start(shard, segment, usize::MAX, into)
-    }
-
     fn read_start(
         &self,
         shard: ShardId,
