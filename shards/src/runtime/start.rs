@@ -111,6 +111,8 @@ pub fn start<S: Surface>(
     if adoption.is_some() {
         lifecycle.enter(Phase::Still);
     }
+    let (beginning, adopting) =
+        adoption.as_ref().map(|adoption| Beginning::new(adoption.connections.len())).unzip();
     let mut given = adoption.map(|adoption| adoption.share_out(shard_count));
     let preparer = Preparer::start().map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
@@ -147,7 +149,6 @@ pub fn start<S: Surface>(
     let executors = spawn_all(seeds, &surface)?;
     let remote = Remote { wires: wires.into(), lifecycle: Arc::clone(&lifecycle), housekeeping };
     remote.retain(options.retention);
-    let (beginning, adopting) = given.map(|_| Beginning::new()).unzip();
     let mut supervisor = Supervisor { bells, lifecycle, stops, notices, beginning };
     std::thread::Builder::new()
         .name("madang-supervisor".into())
