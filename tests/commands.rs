@@ -9,7 +9,9 @@ fn who_rooms_and_whois_know_where_everyone_is() {
     on_one_shard_and_on_three(|server| {
         let mut carol = server.login_to("carol", "r1");
         // What she asks of the lobby's home comes behind her leaving it.
-        carol.ask("/who general");
+        assert_eq!(carol.ask("/who general"), ["* general: nobody is here"]);
+        carol.send("/who r2");
+        carol.expect_error(&["no such channel: r2"]);
         let (mut alice, mut bob) = alice_and_bob(server);
 
         let members = alice.ask("/who").join(" ");

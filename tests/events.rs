@@ -23,6 +23,7 @@ fn talkative(format: &str) -> Server {
 fn have_a_conversation(server: &Server) {
     let [said, whispered, away, unknown, endless, draft, korean] = SECRETS;
     let mut alice = server.login_to("alice", "r1");
+    alice.ask("/who nowhere");
     let mut bob = server.login_to("bob", "마당");
     alice.send(said);
     alice.expect(&format!("alice: {said}"));

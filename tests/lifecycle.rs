@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::{Client, Server, refused_start};
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::Output;
 use std::time::Duration;
@@ -42,6 +43,38 @@ fn sigterm_tells_everyone_and_keeps_what_was_said() {
         stranger.expect_closed();
         server.verify();
     }
+}
+
+#[test]
+fn neither_who_never_reads_nor_who_never_closes_holds_up_the_end() {
+    let mut server = Server::start(2, &["limits.outbox_bytes_max=67108864"]);
+    let mut deaf = Client::connect_with_small_buffer(server.address);
+    deaf.expect("name: ");
+    deaf.name("deaf");
+    let mut talker = server.login("talker");
+    let long = "x".repeat(4_000);
+    // More than the kernel holds for who does not read, and less than an outbox.
+    let is_waiting =
+        |server: &Server| !server.status()["slow_connections"].as_array().expect("a list").is_empty();
+    for round in 0.. {
+        assert!(round < 100, "nothing waits for who does not read");
+        for number in 0..100 {
+            talker.send(&format!("{number} {long}"));
+        }
+        talker.expect(&format!("talker: 99 {long}"));
+        if is_waiting(&server) {
+            break;
+        }
+    }
+    // One goes on writing to the end, and closes only after it.
+    let mut writer = talker.writer();
+    let (status, took) = std::thread::scope(|scope| {
+        scope.spawn(move || while writer.write_all(b"still here\n").is_ok() {});
+        server.terminate()
+    });
+    assert!(status.success() && took < DRAIN_MAX, "ended with {status} after {took:?}");
+    assert!(talker.expect_closed().iter().any(|line| line == "* server is going down"));
+    server.verify();
 }
 
 #[test]

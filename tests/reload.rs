@@ -2,11 +2,11 @@
 
 mod harness;
 
-use harness::{Client, Server};
+use harness::{Client, Identity, Server, TlsClient};
 use rustix::process::Signal;
 use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 
 /// A server that reads a file, which a test can write again.
 struct Reloadable {
@@ -142,12 +142,70 @@ fn a_new_address_is_listened_at_and_who_came_by_the_old_one_stays() {
     alice.expect_next("bob has joined general");
     bob.send("hello");
     alice.expect_next("bob: hello");
-    assert!(std::net::TcpStream::connect(old).is_err(), "nobody listens at the old address");
+    assert!(TcpStream::connect(old).is_err(), "nobody listens at the old address");
     assert_eq!(world.server.status()["addresses"][0], new.to_string());
     // The same port on every interface of the machine.
     world.reload(&format!("[listen]\nline = \"127.0.0.2:{}\"\n", new.port()), TAKEN);
     Client::login(format!("127.0.0.2:{}", new.port()).parse().expect("an address"), "carol");
-    assert!(std::net::TcpStream::connect(new).is_err());
+    assert!(TcpStream::connect(new).is_err());
+}
+
+#[test]
+fn tls_is_switched_on_moved_and_off_while_people_talk() {
+    let mut world = Reloadable::start("");
+    let mut alice = world.server.login("alice");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let identity = Identity::write(directory.path());
+    let free: [SocketAddr; 2] = {
+        // Both at once, as one that is free again may be given again.
+        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        ports.map(|port| port.local_addr().expect("its address"))
+    };
+    let with_tls = |address: SocketAddr, certificate: &Path| {
+        format!(
+            "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"{address}\"\n[tls]\ncertificate = {certificate:?}\nkey = \
+             {:?}\n[limits]\nlogin_seconds = 7\n",
+            identity.key
+        )
+    };
+    let is_closed = |address: SocketAddr| TcpStream::connect(address).is_err();
+    // Certificates that cannot be used: nothing changes, and the journal says why.
+    world.reload(&with_tls(free[0], Path::new("/nowhere/certificate.pem")), REFUSED);
+    world.server.expect_words(&["cannot read the certificate", "/nowhere/certificate.pem"]);
+    world.reload(&with_tls(free[0], &identity.key), REFUSED); // a key is none
+    world.reload(&format!("[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"{}\"\n", free[0]), REFUSED);
+    world.server.expect_words(&["tls.certificate is not set"]);
+    assert!(
+        is_closed(free[0]) && !world.server.words().contains("login_seconds"),
+        "{}",
+        world.server.words()
+    );
+    let old = world.server.address;
+    // On.
+    world.reload(&with_tls(free[0], &identity.certificate), TAKEN);
+    let trust = identity.trust();
+    let mut bob = TlsClient::login(free[0], &trust, "bob");
+    alice.expect_next("bob has joined general");
+    let addresses = world.server.status()["addresses"].to_string();
+    assert!(addresses.contains(&old.to_string()) && addresses.contains(&free[0].to_string()), "{addresses}");
+    // Moved: who is there stays.
+    world.reload(&with_tls(free[1], &identity.certificate), TAKEN);
+    let mut carol = TlsClient::login(free[1], &trust, "carol");
+    alice.expect_next("carol has joined general");
+    assert!(is_closed(free[0]), "it is listened at the old address");
+    // Off.
+    world.reload("[limits]\nlogin_seconds = 7\n", TAKEN);
+    assert!(is_closed(free[1]), "it is listened with TLS");
+    assert!(!world.server.status()["addresses"].to_string().contains(&free[1].to_string()));
+    bob.send("still here");
+    for reader in [&mut bob, &mut carol] {
+        reader.expect("bob: still here");
+    }
+    alice.expect_next("bob: still here");
+    world.server.login("dave");
+    // And on again.
+    world.reload(&with_tls(free[1], &identity.certificate), TAKEN);
+    TlsClient::login(free[1], &trust, "erin");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{Client, PATIENCE, Server, madang, words_of};
+use harness::{Client, PATIENCE, Server, StuckThread, http, madang, words_of};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -161,6 +161,58 @@ fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
     manager.expect("READY=1");
     manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
     assert!(manager.socket.recv(&mut last).is_err(), "nobody asked for the watchdog");
+}
+
+#[test]
+fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
+    let mut manager = Manager::new();
+    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    program.stdin(Stdio::null()).stdout(Stdio::null()).env("WATCHDOG_USEC", "20000000");
+    let settings = ["--listen", "127.0.0.1:0", "--set", "telemetry.metrics=127.0.0.1:0"];
+    let mut service = manager.serve(&mut program, &settings);
+    manager.expect("READY=1");
+    let words = words_of(manager.directory.path());
+    let metrics = words.split(" metrics address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let metrics: SocketAddr = metrics.expect("where metrics are").parse().expect("an address");
+    manager.expect("WATCHDOG=1");
+    assert_eq!(http::get(metrics, "/healthz").body, "ok\n");
+    let stuck = StuckThread::stop(service.0.id(), 1);
+    // What was on its way, then nothing for three seconds, though all else goes on.
+    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
+    let mut last = [0; 4096];
+    while manager.socket.recv(&mut last).is_ok() {}
+    let asked_at = Instant::now();
+    let sick = loop {
+        let answer = http::get(metrics, "/healthz");
+        if answer.status == 503 {
+            break answer.body;
+        }
+        assert!(asked_at.elapsed() < PATIENCE, "{answer:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(sick.starts_with("shard 1: ") && !sick.contains("shard 0"), "{sick}");
+    manager.socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
+    drop(stuck);
+    manager.expect("WATCHDOG=1");
+    assert_eq!(http::get(metrics, "/healthz").body, "ok\n");
+
+    // Told to stop, it ends in time with a shard that does not, too, and says so.
+    let stuck = StuckThread::stop(service.0.id(), 1);
+    let asked_at = Instant::now();
+    service.signal(Signal::TERM);
+    manager.expect("STOPPING=1");
+    let status = loop {
+        stuck.bury();
+        if let Some(status) = service.0.try_wait().expect("wait") {
+            break status;
+        }
+        assert!(asked_at.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let words = words_of(manager.directory.path());
+    assert_eq!(status.code(), Some(1), "{words}");
+    assert!(asked_at.elapsed() < Duration::from_secs(14), "before systemd would kill it");
+    assert!(words.contains("the drain has not come to its end"), "{words}");
 }
 
 #[test]

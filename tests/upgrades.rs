@@ -4,7 +4,7 @@ mod harness;
 
 use harness::{Client, Identity, PATIENCE, Server, TlsClient};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -326,6 +326,54 @@ fn a_server_that_is_to_stop_while_an_upgrade_fails_stops_in_order() {
     }
     let _ = next.kill();
     let _ = next.wait();
+}
+
+/// Lines that one sends without a pause around each attempt at an upgrade.
+const LINES: usize = 3_000;
+
+#[test]
+fn who_talks_on_while_processes_fail_and_take_over_is_heard_whole_once_and_in_order() {
+    let settings = ["limits.outbox_bytes_max=268435456"];
+    let mut server = Server::start(2, &settings);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let mut writer = alice.writer();
+    // Too many for the process that fails.
+    let _crowd: Vec<Client> = (0..200).map(|_| Client::connect(server.address)).collect();
+    let mut said = 0;
+    for upgrade in 0..4 {
+        let talking = {
+            let mut writer = writer.try_clone().expect("a descriptor");
+            let lines: String = (said..said + LINES).map(|number| format!("line {number}\n")).collect();
+            std::thread::spawn(move || {
+                for bytes in lines.as_bytes().chunks(13) {
+                    writer.write_all(bytes).expect("the line is open");
+                    sleep(Duration::from_micros(250));
+                }
+            })
+        };
+        said += LINES;
+        if upgrade % 2 == 0 {
+            // What it was given comes back.
+            let refused = server.refused_takeover(&[], Some(230));
+            assert!(
+                refused.words.contains("descriptors") || refused.words.contains("open"),
+                "{}",
+                refused.words
+            );
+        } else {
+            server.take_over(2);
+        }
+        talking.join().expect("it talked");
+    }
+    writer.write_all(b"the end\n").expect("the line is open");
+    for reader in [&mut alice, &mut bob] {
+        let heard = messages(reader.expect("alice: the end"));
+        let expected: Vec<String> = (0..said).map(|number| format!("alice: line {number}")).collect();
+        assert_eq!(heard, expected);
+    }
+    server.verify();
+    let stored: Vec<String> = server.export("general").iter().map(harness::Said::line).collect();
+    assert_eq!(stored.len(), said + 1);
 }
 
 /// Talks without reading until told to stop, then reads to the end. Returns what was read; the end must be

@@ -28,7 +28,7 @@ mod workload;
 pub use error::BenchError;
 pub use floor::measure_floor;
 pub use log::{LogOptions, LogPart};
-pub use machine::{DataPlace, MachineFacts, SyncTime};
+pub use machine::{DataPlace, MachineFacts, Stalls, SyncTime};
 pub use protocol::Protocol;
 pub use target::{OwnServer, Target};
 pub use watch::{NoProgress, Progress, Stop};

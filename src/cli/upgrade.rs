@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Longer than the running server waits for the new one.
-const UPGRADE_MAX: Duration = Duration::from_secs(60);
+const UPGRADE_MAX: Duration = Duration::from_secs(180);
 /// How long the new server may take to answer on the control socket, once it serves.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);

@@ -23,7 +23,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 const REQUESTS_MAX: usize = 100;
 /// A worker that cannot accept waits so long before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
-/// How long a new process may take to be ready, with all its checks.
+/// How long a new process may take to ask for everything, with all its checks.
 const UPGRADE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked whether it lives.
 const UPGRADE_LOOK: Duration = Duration::from_millis(20);
@@ -154,8 +154,9 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             tracing::error!("{words}");
             return send(stream, &Answer::Error(words));
         }
+        // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
-            successor.kill()?;
+            handover::unless_under_way(|| successor.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);
     }

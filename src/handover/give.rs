@@ -1,10 +1,10 @@
 //! The old process: it gives everything away, and takes it back when the new one fails.
 
 use super::frame::{self, Kind, Receiver};
-use super::{CONNECTIONS_PER_FRAME, READY_TIME_MAX, VERSION};
+use super::{CONNECTIONS_PER_FRAME, OPEN_TIME_MAX, SILENCE_MAX, VERSION};
 use crate::serve::{ServerState, notify};
 use madang_shards::connection::Encoder;
-use madang_shards::runtime::{Frozen, HandOver, Held, Part, Stop};
+use madang_shards::runtime::{Adopting, Frozen, HandOver, Held, Part, Stop};
 use madang_shards::shard::{Saved, ShardImage, write_carried};
 use madang_shards::types::ConnectionId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -50,6 +50,11 @@ pub fn give(stream: &UnixStream, version: u32, state: &ServerState, stop: &flume
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
         let _ = send_magic(stream).and_then(|()| frame::send(stream, Kind::Refused, reason.as_bytes(), &[]));
     }
+}
+
+/// Does something unless a handover is under way; and none begins meanwhile.
+pub fn unless_under_way<T>(act: impl FnOnce() -> T) -> Option<T> {
+    UNDER_WAY.try_lock().ok().map(|_idle| act())
 }
 
 fn send_magic(mut stream: &UnixStream) -> io::Result<()> {
@@ -124,8 +129,9 @@ impl Successor<'_> {
     }
 
     fn hand_over(&self, frozen: &Frozen, state: &ServerState) -> io::Result<()> {
-        let deadline = Instant::now() + READY_TIME_MAX;
-        self.stream.set_write_timeout(Some(READY_TIME_MAX))?;
+        let connections = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
+        let deadline = Instant::now() + OPEN_TIME_MAX + Adopting::time_max(connections);
+        self.stream.set_write_timeout(Some(SILENCE_MAX))?;
         send_magic(self.stream)?;
         self.send_beginning(frozen, state)?;
         let mut count = 0;

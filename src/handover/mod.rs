@@ -17,7 +17,7 @@ mod give;
 mod spawn;
 mod take;
 
-pub use give::give;
+pub use give::{give, unless_under_way};
 pub use spawn::{Launch, spawn_successor};
 pub use take::{Successor, TakeError, Taken, take};
 
@@ -25,7 +25,10 @@ use std::time::Duration;
 
 /// The version of all that is sent. A process that speaks another refuses, and the old one carries on.
 pub const VERSION: u32 = 1;
-/// How long the new process has, from the first frame to being ready.
-const READY_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the new process has to open the log, besides the time that connections may take to be in their
+/// places (`Adopting::time_max`); both from the first frame to being ready.
+const OPEN_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long either may be silent while everything is sent.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Connections of one frame: a message carries 253 descriptors at most (unix(7)).
 const CONNECTIONS_PER_FRAME: usize = 200;

@@ -1,7 +1,7 @@
 //! The new process: it asks, is given everything, and goes on with it.
 
 use super::frame::{self, Frame, Kind, Receiver};
-use super::{READY_TIME_MAX, VERSION};
+use super::{SILENCE_MAX, VERSION};
 use crate::control::{Command, socket_path};
 use crate::serve::Passed;
 use madang_shards::connection::{CodingError, Decoder};
@@ -109,7 +109,6 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Received, TakeError> 
     }
     receiver.skip(frame::MAGIC.len());
     let begin = expect(receiver.next(deadline)?, Kind::Begin)?;
-    let deadline = Instant::now() + READY_TIME_MAX;
     let mut from = Decoder(&begin.payload);
     let (process, version) = (from.number()?, from.text()?.to_owned());
     let shards_before = from.small()?;
@@ -131,7 +130,7 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Received, TakeError> 
         grace,
     };
     loop {
-        let frame = receiver.next(deadline)?;
+        let frame = receiver.next(Instant::now() + SILENCE_MAX)?;
         match frame.kind {
             Kind::Connections => connections(frame, &mut adoption)?,
             Kind::Homes => {

@@ -114,7 +114,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     state.serves(running.remote.clone(), entrances.clone());
     if let (Some(link), Some(adopting)) = (&link, running.adopting.take()) {
         if !adopting.is_done() {
-            return Err(EngineError::NotAdopted(Adopting::TIME_MAX));
+            return Err(EngineError::NotAdopted(Adopting::time_max(connections)));
         }
         link.ready()?;
         adopting.go();

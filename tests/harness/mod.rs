@@ -9,6 +9,7 @@ pub mod http;
 mod lobby;
 mod process;
 mod server;
+mod stuck;
 mod tls;
 
 pub use client::Client;
@@ -16,6 +17,7 @@ pub use disk::SmallDisk;
 pub use lobby::Lobby;
 pub use process::{Usage, raise_open_files};
 pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
+pub use stuck::StuckThread;
 
 pub use tls::{Identity, TlsClient};
 

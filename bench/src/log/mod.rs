@@ -1,7 +1,7 @@
 //! The log by itself: how fast it is opened, appended to, read and exported, and what it takes.
 //!
-//! The only workload that uses the engine: its appender writes the ten million messages that a server
-//! would take minutes for. All that is measured is measured on the real program.
+//! Only here the engine is used: its appender writes the millions of messages that a server would take
+//! minutes for. All that is measured is measured on the real program.
 
 mod append;
 mod client;

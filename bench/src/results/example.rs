@@ -3,7 +3,7 @@
 use super::{
     Better, Column, Entry, Faults, Latency, Measurement, Metric, Parameter, Run, Series, ServerFacts,
 };
-use crate::machine::{DataPlace, MachineFacts, SyncTime};
+use crate::machine::{DataPlace, MachineFacts, Stalls, SyncTime};
 use hdrhistogram::Histogram;
 
 /// A round of fan-out in which deliveries took `scale_us` to ten times as much, in ten equal steps,
@@ -132,5 +132,6 @@ fn machine() -> MachineFacts {
             p99_us: 400.0,
             max_us: 900.0,
         }),
+        stalls: Some(Stalls { looked_us: 2e6, count: 20, share: 0.019, max_us: 7_800.0 }),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Wakes one shard. Rings that come before the shard looks are one ring.
 ///
 /// Invariant: whoever rings after the shard said that it sleeps writes to the event descriptor,
-/// which is in the shard's readiness set; a shard that is awake costs its callers no system call.
+/// which the ring watches that the shard sleeps in; a shard that is awake costs its callers no system call.
 /// All accesses are in one total order: of a shard that falls asleep and one who rings, at least
 /// one sees the other.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Bell {
     }
 
     fn signal(&self) {
-        // The set reports every write, so nobody reads the counter: it is full after 2^64 rings.
+        // The ring reports every write, so nobody reads the counter: it is full after 2^64 rings.
         let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
     }
 

@@ -13,6 +13,8 @@ const TICK: Duration = Duration::from_secs(1);
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// How long what was read may take to be stored and sent.
 const DRAINING_TIME_MAX: Duration = Duration::from_millis(1500);
+/// How long a drain may take in all. Less than systemd waits (`TimeoutStopSec`) before it kills the process.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(12);
 /// A shard that has not turned for so many ticks ends the process; one line a tick warns before.
 const STUCK_TICKS_MAX: u64 = 30;
 
@@ -106,6 +108,7 @@ impl Supervisor {
     }
 
     fn drain(&mut self) {
+        let began = Instant::now();
         self.lifecycle.forget_idleness();
         self.lifecycle.enter(Phase::Draining);
         (self.notices)(Notice::Draining);
@@ -113,10 +116,17 @@ impl Supervisor {
         self.lifecycle.enter(Phase::Closing);
         self.ring_all();
         // Shards that wait for slow peers need their ticks; this thread ends with the process.
-        loop {
+        while began.elapsed() < DRAIN_TIME_MAX {
             std::thread::sleep(TICK);
             self.tick();
         }
+        // A disk that hangs, or a shard that does. Whoever told the server to stop must not wait for it:
+        // what was acknowledged is stored as its durability says, and the next start mends the rest.
+        tracing::error!(
+            seconds = DRAIN_TIME_MAX.as_secs(),
+            "the drain has not come to its end: the process ends as in a crash, and the next start takes longer"
+        );
+        std::process::exit(1);
     }
 
     /// Waits until all shards are idle and nothing is between them; false when they are not in time.

@@ -1,9 +1,9 @@
 //! What a shard waits for when it has nothing to do, and how it breathes when it has.
 //!
-//! A shard sleeps in its readiness set, not in its executor: everything that can wake it is in that
-//! set (sockets, and the bell that other threads ring), and glommio 0.9 takes five to seven system
-//! calls to park and three SQEs to arm timers, where one `epoll_wait` does. Only while stored
-//! messages are read, which goes through the executor's ring, does it wait there.
+//! A shard sleeps in the ring of its sockets, not in its executor: everything that can wake it is
+//! there (sockets, and the bell that other threads ring), and glommio 0.9 takes five to seven system
+//! calls to park and three SQEs to arm timers, where one call does. Only while stored messages are
+//! read, which goes through the executor's ring, does it wait there.
 
 use super::bell::Bell;
 use super::reader::Reading;
@@ -69,7 +69,7 @@ impl Rest {
     /// sync is due.
     ///
     /// # Errors
-    /// When the readiness set can no longer be waited for.
+    /// When the ring of the sockets can no longer be waited for.
     pub async fn until_woken(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<Vec<Found>> {
         if self.has_chores {
             self.breathe().await;

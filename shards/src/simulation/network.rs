@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// A connection of the session, never used again.
 pub type Line = usize;
 
-/// What a shard's readiness set reports.
+/// What a shard's sockets report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
     Read(Line),

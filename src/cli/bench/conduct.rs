@@ -5,7 +5,7 @@ use super::progress::RunProgress;
 use super::servers::Server;
 use crate::terminal::visible;
 use madang_bench::results::{Column, Entry, Measurement, Run};
-use madang_bench::{BenchError, MachineFacts, Stop, SyncTime, Workload, measure, measure_floor};
+use madang_bench::{BenchError, MachineFacts, Stalls, Stop, SyncTime, Workload, measure, measure_floor};
 use std::path::PathBuf;
 
 /// Bytes of a floor's messages: those of an echo's, unless it says otherwise.
@@ -71,12 +71,19 @@ pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, stop: &Stop) -> C
     Conducted { error: error.filter(|_| !run.is_cut_short) }
 }
 
-/// The device and the load's own floor: what no server can be faster than.
+/// The device, the processors and the load's own floor: what no server can be faster than.
 fn measure_machine(plan: &Plan, servers: &[Server], run: &mut Run, progress: &mut RunProgress, stop: &Stop) {
     if let Some(directory) = data(servers) {
         progress.begin("the device: synced writes".to_owned(), plan.sync.as_secs_f64());
         match SyncTime::measure(&directory, plan.sync, stop) {
             Ok(time) => run.machine.sync = time,
+            Err(error) => run.notes.push(error.to_string()),
+        }
+    }
+    if !stop.is_asked() {
+        progress.begin("the processors: how often they are away".to_owned(), plan.stalls.as_secs_f64());
+        match Stalls::measure(plan.stalls, stop) {
+            Ok(stalls) => run.machine.stalls = stalls,
             Err(error) => run.notes.push(error.to_string()),
         }
     }

@@ -11,6 +11,8 @@ use std::time::Duration;
 /// How long the floor and the device are measured at most.
 const FLOOR_MAX: Duration = Duration::from_secs(2);
 const SYNC_MAX: Duration = Duration::from_millis(1_500);
+/// How long the processors are looked at, at most.
+const STALLS_MAX: Duration = Duration::from_secs(1);
 /// Starting and stopping a server of our own, about.
 const START_S: f64 = 0.8;
 /// Connections a second that are brought in, about.
@@ -32,6 +34,8 @@ pub struct Plan {
     pub floor: Option<Duration>,
     /// For how long the device is measured at most.
     pub sync: Duration,
+    /// For how long the processors are looked at.
+    pub stalls: Duration,
 }
 
 /// One workload.
@@ -66,7 +70,8 @@ impl Plan {
         let has_echo = works.iter().any(|work| matches!(work.workload, Workload::Echo(_)));
         let at_most =
             |most: Duration| seconds.map_or(most, |seconds| most.min(Duration::from_secs_f64(seconds)));
-        Ok(Plan { works, rounds, floor: has_echo.then(|| at_most(FLOOR_MAX)), sync: at_most(SYNC_MAX) })
+        let floor = has_echo.then(|| at_most(FLOOR_MAX));
+        Ok(Plan { works, rounds, floor, sync: at_most(SYNC_MAX), stalls: at_most(STALLS_MAX) })
     }
 
     /// About how long all of it takes, in seconds.
@@ -76,7 +81,7 @@ impl Plan {
             expected_s(&work.workload) * servers as f64
         });
         let floor = self.floor.map_or(0.0, |floor| floor.as_secs_f64());
-        rounds.sum::<f64>() * self.rounds as f64 + floor + self.sync.as_secs_f64()
+        rounds.sum::<f64>() * self.rounds as f64 + floor + self.sync.as_secs_f64() + self.stalls.as_secs_f64()
     }
 }
 

@@ -61,6 +61,8 @@ fn who_shows_presence() {
         answered(asking("/who r1"), Reply::Who(page)),
         "* r1: 5 members\n*   alice, bob (away), carol (lost connection)\n*   and 2 more, who are not listed\n"
     );
+    let empty = WhoPage { room: room("general"), members: Vec::new(), total: 0 };
+    assert_eq!(answered(asking("/who general"), Reply::Who(empty)), "* general: nobody is here\n");
     let none = Reply::Refused(Refusal::NoSuchRoom { room: "r9".into() });
     assert_eq!(
         answered(asking("/who r9"), none),

@@ -10,6 +10,9 @@ const MEMBERS_A_LINE: usize = 10;
 /// Writes who is in a room, ten in a line.
 pub fn who(page: &WhoPage, style: Style, out: &mut Vec<u8>) {
     let (room, total) = (&page.room, page.total);
+    if total == 0 {
+        return line(out, style, format_args!("* {room}: nobody is here"));
+    }
     line(out, style, format_args!("* {room}: {total} {}", counted(total, "member", "members")));
     for members in page.members.chunks(MEMBERS_A_LINE) {
         let names: Vec<String> = members.iter().map(member).collect();

@@ -13,12 +13,13 @@ const DISABLED_FILE: &str = "/proc/sys/kernel/io_uring_disabled";
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Operations the executor uses, and since when the kernel has the youngest of them (5.6).
+/// Operations the executor and the sockets use; the kernel has the youngest of them since 5.6.
 const OPERATIONS: &[(u8, &str)] = &[
     (opcode::Write::CODE, "write"),
     (opcode::Read::CODE, "read"),
     (opcode::Fsync::CODE, "fsync"),
     (opcode::PollAdd::CODE, "poll"),
+    (opcode::AsyncCancel::CODE, "cancel"),
     (opcode::Timeout::CODE, "timeout"),
     (opcode::OpenAt::CODE, "openat"),
     (opcode::Close::CODE, "close"),
@@ -33,8 +34,8 @@ const OPERATIONS: &[(u8, &str)] = &[
 pub enum IoUringError {
     /// The kernel has no such system call.
     #[error(
-        "io_uring does not exist here: the kernel is older than 5.8 or built without it, or a sandbox \
-         (gVisor, some seccomp profiles) hides it; run on Linux 5.8 or newer, see `uname -r`"
+        "io_uring does not exist here: the kernel is older than 6.1 or built without it, or a sandbox \
+         (gVisor, some seccomp profiles) hides it; run on Linux 6.1 or newer, see `uname -r`"
     )]
     Missing,
     /// `io_uring_disabled` is 1 and we are not in the group.
@@ -62,8 +63,14 @@ pub enum IoUringError {
          processes of the user; raise it (systemd: LimitMEMLOCK=256M; shell: `ulimit -l`)"
     )]
     NoLockedMemory,
+    /// A ring, but not one that works only when its thread asks.
+    #[error(
+        "the kernel's io_uring is too old: rings whose work is deferred (IORING_SETUP_DEFER_TASKRUN) came \
+         with Linux 6.1; see `uname -r`"
+    )]
+    TooOld,
     /// A ring, but without an operation we need.
-    #[error("the kernel's io_uring cannot {0}; run on Linux 5.8 or newer, see `uname -r`")]
+    #[error("the kernel's io_uring cannot {0}; run on Linux 6.1 or newer, see `uname -r`")]
     OperationMissing(&'static str),
     /// Something else.
     #[error("cannot set up an io_uring: {0}; see `dmesg` and `uname -r`")]
@@ -90,7 +97,7 @@ pub fn probe() -> Result<(), IoUringError> {
 fn small_ring() -> io::Result<IoUring> {
     let give_up_at = Instant::now() + RELEASE_TIME_MAX;
     loop {
-        match IoUring::new(2) {
+        match IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(2) {
             Err(error) if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
                 if Instant::now() >= give_up_at {
                     return Err(error);
@@ -110,6 +117,7 @@ fn refusal(error: io::Error, disabled: &str) -> IoUringError {
         (Some(Errno::PERM), "2") => IoUringError::SwitchedOff,
         (Some(Errno::PERM | Errno::ACCESS), _) => IoUringError::Forbidden,
         (Some(Errno::NOMEM), _) => IoUringError::NoLockedMemory,
+        (Some(Errno::INVAL), _) => IoUringError::TooOld,
         _ => IoUringError::Other(error),
     }
 }
@@ -132,6 +140,7 @@ mod tests {
         assert!(matches!(of(Errno::PERM, "0"), IoUringError::Forbidden));
         assert!(matches!(of(Errno::PERM, ""), IoUringError::Forbidden));
         assert!(matches!(of(Errno::NOMEM, "0"), IoUringError::NoLockedMemory));
+        assert!(matches!(of(Errno::INVAL, "0"), IoUringError::TooOld));
         assert!(matches!(of(Errno::MFILE, "0"), IoUringError::Other(_)));
     }
 }

@@ -2,9 +2,11 @@
 
 mod data_place;
 mod processor;
+mod stalls;
 mod sync_time;
 
 pub use data_place::DataPlace;
+pub use stalls::Stalls;
 pub use sync_time::SyncTime;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,9 @@ pub struct MachineFacts {
     pub data: Option<DataPlace>,
     /// What the device takes for a synced write; `None` when it was not measured.
     pub sync: Option<SyncTime>,
+    /// How often the processors were away; `None` when it was not measured.
+    #[serde(default)]
+    pub stalls: Option<Stalls>,
 }
 
 impl MachineFacts {
@@ -48,6 +53,7 @@ impl MachineFacts {
             memory_bytes: super::memory::machine_bytes(),
             data: data.and_then(DataPlace::read),
             sync: None,
+            stalls: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::screen::changes_text;
 use super::screen::truth::limit_sentences;
 use super::words::{self, short_title};
 use crate::baseline::Comparison;
-use crate::machine::MachineFacts;
+use crate::machine::{MachineFacts, Stalls};
 use crate::results::{Entry, Run};
 
 const STYLE: &str = include_str!("style.css");
@@ -135,6 +135,7 @@ fn machine(facts: &MachineFacts) -> String {
             )
         },
     );
+    let stalls = facts.stalls.as_ref().map_or_else(|| "not measured".to_owned(), Stalls::described);
     let rows = [
         ("kernel", facts.kernel.clone()),
         ("processor", facts.processor.clone()),
@@ -143,6 +144,7 @@ fn machine(facts: &MachineFacts) -> String {
         ("memory", super::number::bytes(facts.memory_bytes as f64)),
         ("data", data),
         ("write + fdatasync", sync),
+        ("processors away", stalls),
     ];
     let rows: String =
         rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value))).collect();

@@ -39,6 +39,7 @@ fn the_schema_is_what_is_documented() {
     assert_eq!(value["program"]["name"], "madang");
     assert_eq!(value["machine"]["data"]["file_system"], "ext4");
     assert_eq!(value["machine"]["sync"]["p50_us"], 150.0);
+    assert_eq!(value["machine"]["stalls"]["count"], 20);
     assert_eq!(value["servers"][1]["name"], "레디스");
     let workload = &value["workloads"][0];
     assert_eq!((&workload["name"], &workload["parameters"]["rate"]), (&"fanout".into(), &"1000".into()));

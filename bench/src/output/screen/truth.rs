@@ -4,6 +4,8 @@ use super::grid::{bold, wrapped};
 use crate::output::words::{LOG, counted, short_title};
 use crate::results::{Faults, Run};
 
+/// Processors that are away for less of the time are not worth a word.
+const STALLED_SHARE_TOLD: f64 = 0.001;
 /// Examples of faults that are shown.
 const EXAMPLES_MAX: usize = 8;
 
@@ -66,6 +68,13 @@ pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
             sentences.push(sentence);
         }
     };
+    if let Some(stalls) = run.machine.stalls.as_ref().filter(|stalls| stalls.share >= STALLED_SHARE_TOLD) {
+        add(format!(
+            "threads that do nothing but look at the clock missed {}: the machine gives its processors to \
+             others, and the latencies of the slowest messages tell of that, not of a server",
+            stalls.described()
+        ));
+    }
     for entry in &run.entries {
         for column in &entry.columns {
             let place = format!("{} ({})", short_title(entry), column.server);

@@ -5,7 +5,7 @@ use crate::runtime::sockets::{Input, Socket, Written};
 use crate::types::ConnectionId;
 use hashbrown::HashMap;
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendFlags};
+use rustix::net::{self, SendFlags};
 
 /// Reads of connections whose handshake goes on, a turn: with a signature in one of them, all of them
 /// together take a shard a few milliseconds.
@@ -67,6 +67,11 @@ impl TlsTable {
         self.fault.take()
     }
 
+    /// Whether a connection's peer has said that it sends no more.
+    pub fn has_ended(&self, id: ConnectionId) -> bool {
+        self.sessions.get(&id.index).is_some_and(|session| session.has_ended())
+    }
+
     pub fn add(&mut self, id: ConnectionId, session: Box<TlsSession>) {
         self.wire.resize(WIRE_BYTES, 0);
         self.sessions.insert(id.index, session);
@@ -82,11 +87,16 @@ impl TlsTable {
         }
     }
 
-    /// Reads once, and puts what it means for the connection into `plain`.
-    pub fn read(&mut self, id: ConnectionId, socket: &mut Socket, plain: &mut [u8]) -> Input {
+    /// Reads once by `receive`, and puts what it means for the connection into `plain`.
+    pub fn read(
+        &mut self,
+        id: ConnectionId,
+        socket: &mut Socket,
+        plain: &mut [u8],
+        receive: impl FnOnce(&mut Socket, &mut [u8]) -> Input,
+    ) -> Input {
         let Some(session) = self.sessions.get_mut(&id.index) else { return Input::Broken };
         if session.has_ended() {
-            socket.is_readable = false;
             return Input::End;
         }
         let was_open = session.is_open();
@@ -95,20 +105,12 @@ impl TlsTable {
         }
         self.handshake_reads_left -= u32::from(!was_open);
         let start = session.begin(&mut self.wire);
-        let room = &mut self.wire[start..RECORD_BYTES_MAX];
-        let size = room.len();
-        let count = match net::recv(&socket.descriptor, room, RecvFlags::empty()) {
+        let (count, is_more) = match receive(socket, &mut self.wire[start..RECORD_BYTES_MAX]) {
+            Input::Bytes { count, is_more } => (count, is_more),
+            Input::Nothing => return Input::Nothing,
             // An end that the peer has not announced may be another's work: as if the network had failed.
-            Ok((_, 0)) => return Input::Broken,
-            Ok((_, count)) => count,
-            Err(Errno::AGAIN) => {
-                socket.is_readable = false;
-                return Input::Nothing;
-            }
-            Err(Errno::INTR) => return Input::Bytes { count: 0, is_more: true },
-            Err(_) => return Input::Broken,
+            Input::End | Input::Broken => return Input::Broken,
         };
-        socket.is_readable = count == size || socket.has_hung_up;
         let received = session.receive(&mut self.wire[..start + count], plain);
         let is_sent = flush(session, socket);
         match received {
@@ -118,8 +120,7 @@ impl TlsTable {
                     self.counters.handshakes += 1;
                 }
                 // The end is read after what came before it.
-                socket.is_readable |= session.has_ended();
-                Input::Bytes { count, is_more: socket.is_readable }
+                Input::Bytes { count, is_more: is_more || session.has_ended() }
             }
             Ok(_) => Input::Broken,
             Err(fault) => {

@@ -1,6 +1,6 @@
 //! A shard that gives everything away, and one that is given everything.
 
-use super::Turning;
+use super::{TurnError, Turning};
 use crate::connection::Surface;
 use crate::runtime::handover::{Given, Held, Part};
 use crate::runtime::lifecycle::Phase;
@@ -17,7 +17,7 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 impl<S: Surface> Turning<S> {
     /// Nobody is accepted or read from now on; who waits to be accepted goes on waiting.
     pub(super) fn stand_still(&mut self) {
-        self.sockets.pause_listening();
+        self.sockets.stand_still();
         self.inlet.has_waiting_connections = false;
         self.shard.stand_still();
     }
@@ -25,7 +25,7 @@ impl<S: Surface> Turning<S> {
     /// Everyone is read and accepted again.
     pub(super) fn go_on(&mut self) {
         self.shard.go_on();
-        if let Err(error) = self.sockets.listen() {
+        if let Err(error) = self.sockets.go_on() {
             tracing::warn!(shard = self.shard.id().0, %error, "cannot listen again yet");
         }
     }
@@ -54,7 +54,10 @@ impl<S: Surface> Turning<S> {
 
     /// Seals the log and gives everything away, until it comes back: then another process has not
     /// gone on with it. If one does, this one ends meanwhile.
-    pub(super) async fn freeze(&mut self) {
+    ///
+    /// # Errors
+    /// When the ring of the sockets fails: the process must end.
+    pub(super) async fn freeze(&mut self) -> Result<(), TurnError> {
         let lifecycle = Arc::clone(self.stage.lifecycle());
         if !self.shard.log.can_finish() {
             let reason = "the last sync of the log has failed".to_owned();
@@ -68,32 +71,33 @@ impl<S: Surface> Turning<S> {
             let _ = lifecycle.parts.0.send(Err(error.to_string()));
             return self.await_thaw(None);
         }
-        let image = self.shard.image(|id| self.sockets.is_carriable(id));
-        let (sockets, listeners) = self.sockets.give_away();
+        let (sockets, listeners) = self.sockets.give_away().map_err(TurnError::Sockets)?;
+        let mut image = self.shard.image(|id| sockets.is_carriable(id));
+        image.add_unread(|id| sockets.came(id));
         let held = Held { sockets, listeners, lingering: self.outlet.give_away() };
         let _ = lifecycle.parts.0.send(Ok(Part { image, held }));
         let held = lifecycle.returned_to(self.stage.shard()).1.clone();
-        self.await_thaw(Some(&held));
+        self.await_thaw(Some(&held))?;
         if let Some(mut writer) = self.commits.writer.take() {
             let capacity_bytes = FIRST_SEGMENT_BYTES.min(writer.segment_bytes());
             let number = self.shard.log.begin_again(capacity_bytes);
             writer.begin_again(number, capacity_bytes);
             self.commits.writer = Some(writer);
         }
+        Ok(())
     }
 
     /// Waits, and says so once in a while.
-    fn await_thaw(&mut self, returned: Option<&flume::Receiver<Held>>) {
+    fn await_thaw(&mut self, returned: Option<&flume::Receiver<Held>>) -> Result<(), TurnError> {
         loop {
             self.stage.status().turns.fetch_add(1, Ordering::AcqRel);
             match returned {
-                None if self.stage.lifecycle().phase() != Phase::Frozen => return,
+                None if self.stage.lifecycle().phase() != Phase::Frozen => return Ok(()),
                 None => std::thread::sleep(HEARTBEAT / 50),
                 Some(returned) => {
                     if let Ok(Held { sockets, listeners, lingering }) = returned.recv_timeout(HEARTBEAT) {
-                        self.sockets.take_back((sockets, listeners));
                         self.outlet.take_over(lingering);
-                        return;
+                        return self.sockets.take_back((sockets, listeners)).map_err(TurnError::Sockets);
                     }
                 }
             }

@@ -82,7 +82,7 @@ impl<S: Surface> Turning<S> {
                 Accepted::Connection(arrival) => {
                     let id = self.shard.accepted(arrival.address);
                     if self.sockets.add(id, arrival).is_err() {
-                        // The set has no room (fs.epoll.max_user_watches): as if the peer had gone.
+                        // The ring has failed, which the next turn meets: as if the peer had gone.
                         self.shard.lost(id);
                     }
                 }

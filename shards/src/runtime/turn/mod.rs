@@ -48,7 +48,7 @@ impl<S: Surface> Turning<S> {
     /// Turns until the server is drained.
     ///
     /// # Errors
-    /// When the log or the readiness set fails: the process must end.
+    /// When the log or the ring of the sockets fails: the process must end.
     pub async fn run(mut self) -> Result<(), TurnError> {
         loop {
             self.look_after_storage();
@@ -68,7 +68,7 @@ impl<S: Surface> Turning<S> {
                 return self.finish().await;
             }
             if self.is_to_freeze() {
-                self.freeze().await;
+                self.freeze().await?;
             }
             self.rest().await?;
         }
@@ -109,6 +109,6 @@ pub enum TurnError {
     #[error("the log cannot be written: {0}")]
     Commit(CommitError),
     /// Sockets cannot be waited for.
-    #[error("the readiness set failed: {0}")]
+    #[error("the ring of the sockets failed: {0}")]
     Sockets(std::io::Error),
 }

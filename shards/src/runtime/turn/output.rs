@@ -3,7 +3,7 @@
 
 use super::Turning;
 use crate::connection::Surface;
-use crate::runtime::sockets::Written;
+use crate::runtime::sockets::{self, Written};
 use crate::shard::Ended;
 use crate::types::ConnectionId;
 use rustix::fd::OwnedFd;
@@ -18,6 +18,8 @@ const LINGERING_MAX: usize = 4096;
 #[derive(Default)]
 pub struct Outlet {
     dirty: Vec<ConnectionId>,
+    /// What was written to those.
+    written: Vec<(ConnectionId, Written)>,
     ended: Vec<Ended>,
     /// Each with the seconds it has left.
     lingering: Vec<(OwnedFd, u8)>,
@@ -42,10 +44,13 @@ impl Outlet {
 
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
     pub fn tick(&mut self, buffer: &mut [u8]) {
-        self.lingering.retain_mut(|(descriptor, seconds_left)| {
+        let is_over = |(descriptor, seconds_left): &mut (OwnedFd, u8)| {
             *seconds_left = seconds_left.saturating_sub(1);
-            *seconds_left > 0 && !is_read_out(descriptor, buffer)
-        });
+            *seconds_left == 0 || is_read_out(descriptor, buffer)
+        };
+        for (descriptor, _) in self.lingering.extract_if(.., is_over) {
+            sockets::close(descriptor);
+        }
     }
 }
 
@@ -58,11 +63,12 @@ impl<S: Surface> Turning<S> {
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
     pub(super) fn flush_sockets(&mut self) {
-        let Outlet { dirty, ended, lingering } = &mut self.outlet;
+        let Outlet { dirty, written, ended, lingering } = &mut self.outlet;
         self.shard.take_dirty(dirty);
-        for id in dirty.drain(..) {
-            let Some(outbox) = self.shard.outbox(id) else { continue };
-            match self.sockets.write(id, outbox) {
+        self.sockets.write_each(dirty, |id| self.shard.outbox(id), written);
+        dirty.clear();
+        for (id, written) in written.drain(..) {
+            match written {
                 Written::Bytes { taken, held } => self.shard.sent(id, taken, held),
                 Written::Opening => self.shard.not_open_yet(id),
                 Written::Broken => self.shard.lost(id),
@@ -76,6 +82,8 @@ impl<S: Surface> Turning<S> {
                 // throw the last words away (RFC 1122, section 4.2.2.13): it is read out first.
                 let _ = net::shutdown(&descriptor, Shutdown::Write);
                 lingering.push((descriptor, LINGER_SECONDS));
+            } else {
+                sockets::close(descriptor);
             }
         }
     }

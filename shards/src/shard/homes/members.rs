@@ -1,11 +1,12 @@
 //! Who comes into rooms and who leaves them, and which rooms there are.
 
-use super::{Effects, Homes, send_or_hold};
+use super::{Effects, Homes, Resident, refuse, send_or_hold, tell};
 use crate::log::Appender;
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use crate::types::{
-    ClaimNumber, Now, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey, UserName,
+    ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey,
+    UserName, WhoPage,
 };
 
 impl Homes {
@@ -55,6 +56,22 @@ impl Homes {
         resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
         self.rest_if_deserted(room, now);
+    }
+
+    /// Answers who is in a room. A channel that nobody is in is none; the lobby is always there.
+    pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
+        let is_listed = |found: &Resident| found.room.summary().is_some();
+        if self.rooms.get(&room.key()).is_some_and(is_listed) {
+            self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
+                found.who(session, events);
+                Ok(())
+            });
+        } else if room.key() == self.settings.lobby.key() {
+            let nobody = WhoPage { room: self.settings.lobby.clone(), members: Vec::new(), total: 0 };
+            tell(session, Reply::Who(nobody), effects.outbound);
+        } else {
+            refuse(session, Refusal::NoSuchRoom { room: room.as_str().into() }, effects);
+        }
     }
 
     pub(super) fn rooms_like(&self, pattern: &str) -> RoomsPage {

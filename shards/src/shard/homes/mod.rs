@@ -177,18 +177,7 @@ impl Homes {
             Request::History { session, user, room, page } => {
                 self.history(session, user, room, page, effects);
             }
-            Request::Who { session, room } => {
-                let is_known =
-                    self.rooms.get(&room.key()).is_some_and(|found| found.room.summary().is_some());
-                if !is_known {
-                    let room = room.as_str().into();
-                    return refuse(session, Refusal::NoSuchRoom { room }, effects);
-                }
-                self.with_room(room.key(), session, Reply::Refused, effects, |r, e, _| {
-                    r.who(session, e);
-                    Ok(())
-                });
-            }
+            Request::Who { session, room } => self.who(session, &room, effects),
             Request::Rooms { session, pattern } => {
                 let page = self.rooms_like(&pattern);
                 tell(session, Reply::Rooms(page), effects.outbound);

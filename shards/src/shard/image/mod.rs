@@ -50,3 +50,14 @@ pub struct ShardImage {
     /// What homes there know. Sessions are named as that shard's process knew them.
     pub carried: Vec<Carried>,
 }
+
+impl ShardImage {
+    /// Adds what `came` from each connection after what it has read, and is not in its socket any more.
+    pub fn add_unread<'a>(&mut self, came: impl Fn(ConnectionId) -> &'a [u8]) {
+        for (id, saved) in &mut self.connections {
+            if let Saved::Image(image) = saved {
+                image.unread.extend_from_slice(came(*id));
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::world::{Client, World, settings};
 use crate::connection::Style;
 use crate::log::testing::Chance;
-use crate::shard::{ConnectionImage, Settings, share_out};
+use crate::shard::{ConnectionImage, Saved, Settings, share_out};
 use crate::types::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,6 +90,23 @@ fn a_lost_user_keeps_name_place_and_unread_whispers_for_what_is_left_of_the_grac
     assert_eq!(world.lines(clients[0]), [""; 0]);
     world.pass(3);
     assert_eq!(world.lines(clients[0]), ["bob left"]);
+}
+
+#[test]
+fn who_stays_behind_is_owed_what_waits_and_the_reason() {
+    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+    let [alice, bob] = [world.member(0, "alice", "r1"), world.member(0, "bob", "r1")];
+    [alice, bob].iter().for_each(|client| drop(world.lines(*client)));
+    world.blocked.push(bob);
+    world.send(alice, "say one\n");
+    world.shards[0].stand_still();
+    let image = world.shards[0].image(|id| id == alice.id);
+    let saved = |client: Client| {
+        let found = image.connections.into_iter().find(|(id, _)| *id == client.id);
+        found.map(|(_, saved)| saved)
+    };
+    let last_words = b"#1 alice: one\nclosed: NotCarried\n".to_vec();
+    assert_eq!(saved(bob), Some(Saved::LastWords(last_words)));
 }
 
 #[test]

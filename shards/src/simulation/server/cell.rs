@@ -45,7 +45,7 @@ pub struct Cell {
     is_sync_due: bool,
     /// Connections that wait to be accepted.
     pub backlog: VecDeque<Line>,
-    /// What the readiness set reports next.
+    /// What the sockets report next.
     pub ready: Vec<Readiness>,
     readable: VecDeque<ConnectionId>,
     pub lines: BTreeMap<ConnectionId, Line>,
@@ -407,18 +407,24 @@ impl Cell {
         let mut dirty = Vec::new();
         self.shard.take_dirty(&mut dirty);
         let mut has_done = false;
+        let mut written = Vec::with_capacity(dirty.len());
         for id in dirty {
             let (Some(line), Some(outbox)) = (self.lines.get(&id).copied(), self.shard.outbox(id)) else {
                 continue;
             };
             let socket = &mut world.sockets[line];
             let had_news = socket.has_news();
-            match socket.write(outbox, world.step, world.chance) {
+            let count = socket.write(outbox, world.step, world.chance);
+            if count.is_some() && socket.has_news() && !had_news {
+                world.news.push(socket.client);
+            }
+            written.push((id, count));
+        }
+        // As the runtime does: all are written before the shard hears of any.
+        for (id, count) in written {
+            match count {
                 Some(count) => {
                     has_done |= count > 0;
-                    if socket.has_news() && !had_news {
-                        world.news.push(socket.client);
-                    }
                     self.shard.sent(id, count, 0);
                     let left = self.shard.outbox(id).map_or(0, <[u8]>::len);
                     self.outbox_bytes_max = self.outbox_bytes_max.max(left);

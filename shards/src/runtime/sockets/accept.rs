@@ -1,0 +1,236 @@
+//! Accepting, as fast as a turn allows.
+
+use super::super::listener::Listener;
+use super::super::tls::TlsSession;
+use super::ring::POLL_IN;
+use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{self, SendFlags, Shutdown, SocketFlags};
+use rustix::process::{Resource, getrlimit};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
+/// process. Without them a shard could neither wait nor store.
+const SHARD_FILES_LEFT: u64 = 80;
+const PROCESS_FILES_LEFT: u64 = 16;
+
+/// A connection as it comes in.
+#[derive(Debug)]
+pub struct Arrival {
+    pub(super) descriptor: OwnedFd,
+    /// Where the peer is.
+    pub address: Option<IpAddr>,
+    pub(super) tls: Option<Box<TlsSession>>,
+}
+
+impl Arrival {
+    /// A connection that another process has handed over.
+    pub fn carried(descriptor: OwnedFd) -> Arrival {
+        Arrival { descriptor, address: None, tls: None }
+    }
+
+    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.
+    pub fn refuse(self, words: &[u8]) {
+        if self.tls.is_none() {
+            let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+        let _ = net::shutdown(&self.descriptor, Shutdown::Write);
+    }
+}
+
+/// What accepting gave.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection, to be named and added.
+    Connection(Arrival),
+    /// A connection for which there is no descriptor to spare.
+    TooMany(Arrival),
+    /// None is left for now.
+    Nothing,
+    /// No descriptor is left for one more.
+    NoDescriptor,
+}
+
+/// A socket at which connections wait.
+#[derive(Debug)]
+struct Door {
+    listener: Listener,
+    /// The kernel will tell when connections wait.
+    is_polled: bool,
+}
+
+/// Where a shard accepts.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    /// Usually one; several where systemd passed several, or none after a drain began.
+    doors: Vec<Door>,
+    /// Where accepting begins, so that a storm at one listener does not starve another.
+    first: usize,
+    is_listening: bool,
+    /// How often doors were closed: what the kernel tells of those before is of no interest.
+    generation: u32,
+    /// Of the doors that were given away, which are polled.
+    polled: Vec<bool>,
+}
+
+impl Listeners {
+    /// Connections wait there, too.
+    pub fn add(&mut self, listeners: Vec<Listener>) {
+        self.doors.extend(listeners.into_iter().map(|listener| Door { listener, is_polled: false }));
+    }
+
+    /// The kernel says that connections wait. Whether that is to be reported.
+    pub fn take_knock(&mut self, tag: u64) -> bool {
+        // The lower half is exactly 32 bits wide.
+        let index = tag as u32 as usize;
+        if tag != listener_tag(self.generation, index) {
+            return false;
+        }
+        if let Some(door) = self.doors.get_mut(index) {
+            door.is_polled = false;
+        }
+        self.is_listening
+    }
+
+    /// Gives the listeners away; the kernel goes on watching them.
+    pub fn give_away(&mut self) -> Vec<Listener> {
+        self.polled = self.doors.iter().map(|door| door.is_polled).collect();
+        self.doors.drain(..).map(|door| door.listener).collect()
+    }
+
+    /// They are back.
+    pub fn take_back(&mut self, listeners: Vec<Listener>) {
+        assert_eq!(listeners.len(), self.polled.len(), "what comes back is what was given away");
+        let polled = self.polled.drain(..);
+        self.doors = listeners
+            .into_iter()
+            .zip(polled)
+            .map(|(listener, is_polled)| Door { listener, is_polled })
+            .collect();
+    }
+}
+
+impl Sockets {
+    /// Starts to report connections that wait, after a pause.
+    pub fn listen(&mut self) -> io::Result<()> {
+        if self.reserve.is_none() {
+            self.reserve = open_reserve();
+        }
+        self.listeners.is_listening = true;
+        (0..self.listeners.doors.len()).try_for_each(|index| self.poll_door(index))
+    }
+
+    /// Listens there from now on, with TLS or without, and no more where it did so. What waited to be
+    /// accepted there is lost.
+    pub fn listen_at(&mut self, listeners: Vec<Listener>, has_tls: bool) -> io::Result<()> {
+        self.leave_doors();
+        self.listeners.doors.retain(|door| door.listener.tls.is_some() != has_tls);
+        self.listeners.add(listeners);
+        self.listen()
+    }
+
+    /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
+    /// neither the pace of a turn nor the peers' addresses.
+    fn poll_door(&mut self, index: usize) -> io::Result<()> {
+        let Listeners { doors, is_listening, generation, .. } = &mut self.listeners;
+        let door = &mut doors[index];
+        if *is_listening && !door.is_polled {
+            self.ring.poll(door.listener.socket.as_fd(), POLL_IN, listener_tag(*generation, index))?;
+            door.is_polled = true;
+        }
+        Ok(())
+    }
+
+    /// Stops reporting connections that wait.
+    pub fn pause_listening(&mut self) {
+        self.listeners.is_listening = false;
+    }
+
+    /// Stops listening for good.
+    pub fn close_listener(&mut self) {
+        self.pause_listening();
+        self.leave_doors();
+        self.listeners.doors.clear();
+    }
+
+    /// No door is watched any more, nor known by the number it had.
+    fn leave_doors(&mut self) {
+        let Listeners { doors, generation, .. } = &mut self.listeners;
+        for (index, door) in doors.iter_mut().enumerate().filter(|(_, door)| door.is_polled) {
+            // A request keeps its socket open: without this the port would stay taken. It fails only
+            // when the ring does, which the turn meets next.
+            let _ = self.ring.cancel(listener_tag(*generation, index), CANCEL);
+            door.is_polled = false;
+        }
+        let _ = self.ring.submit();
+        *generation = generation.wrapping_add(1);
+    }
+
+    /// Takes one waiting connection.
+    pub fn accept(&mut self) -> Accepted {
+        for _ in 0..self.listeners.doors.len() {
+            self.listeners.first = (self.listeners.first + 1) % self.listeners.doors.len();
+            let index = self.listeners.first;
+            let accepted = accept_from(&self.listeners.doors[index].listener, self.descriptors_max);
+            if !matches!(accepted, Accepted::Nothing) {
+                return accepted;
+            }
+            // Fails only when the ring does, which the turn meets next.
+            let _ = self.poll_door(index);
+        }
+        Accepted::Nothing
+    }
+
+    /// Turns one waiting connection away with a word, by the descriptor kept for that.
+    pub fn turn_away(&mut self, words: &[u8]) {
+        self.reserve = None;
+        if let Accepted::Connection(arrival) | Accepted::TooMany(arrival) = self.accept() {
+            arrival.refuse(words);
+        }
+        self.reserve = open_reserve();
+    }
+}
+
+fn listener_tag(generation: u32, index: usize) -> u64 {
+    LISTENER | u64::from(generation & GENERATION_MASK) << 32 | index as u64
+}
+
+/// Takes one connection that waits at a listener.
+fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
+    loop {
+        match net::acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((descriptor, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                let is_too_many = descriptor.as_raw_fd() as u64 >= descriptors_max;
+                let tls = match &listener.tls {
+                    None => None,
+                    Some(acceptor) => match acceptor.accept() {
+                        Ok(session) => Some(Box::new(session)),
+                        // Without randomness nobody can be let in.
+                        Err(_) => continue,
+                    },
+                };
+                let arrival = Arrival { descriptor, address, tls };
+                return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                return Accepted::NoDescriptor;
+            }
+            // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+            Err(_) => return Accepted::Nothing,
+        }
+    }
+}
+
+/// Descriptors below which connections have theirs, with so many shards.
+pub(super) fn descriptors_max(shard_count: u16) -> u64 {
+    let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    files_max.saturating_sub(PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT)
+}
+
+pub(super) fn open_reserve() -> Option<OwnedFd> {
+    rustix::fs::open("/dev/null", rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok()
+}

@@ -1,0 +1,87 @@
+//! Everything is given away to another process, and perhaps comes back.
+//!
+//! What was asked of the kernel stays with it: no receive moves a byte while the shard makes no call to
+//! its ring (`DEFER_TASKRUN`), and none could, as the kernel has no buffer then. So whoever reads the
+//! sockets meanwhile misses nothing, and the requests of an owner who ends come to nothing.
+
+use super::table::{Receipt, Table};
+use super::{Listener, Sockets, TlsTable};
+use crate::types::ConnectionId;
+use hashbrown::HashMap;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::net::{self, SendFlags, Shutdown};
+use std::io;
+
+/// The sockets of a shard that stands still, and stays their owner.
+#[derive(Debug)]
+pub struct HeldSockets {
+    table: Table,
+    copies: HashMap<u32, Box<[u8]>>,
+    tls: TlsTable,
+}
+
+impl HeldSockets {
+    /// The descriptor of a connection.
+    pub fn descriptor(&self, id: ConnectionId) -> Option<BorrowedFd<'_>> {
+        Some(self.table.find(id)?.descriptor.as_fd())
+    }
+
+    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
+    /// are here, and stay. Nor with one that is broken: who asks its socket again is told of an end.
+    pub fn is_carriable(&self, id: ConnectionId) -> bool {
+        self.table.find(id).is_some_and(|socket| !socket.has_tls && socket.receipt != Receipt::Broken)
+    }
+
+    /// Ends a connection with these words, as far as the kernel takes them at once.
+    pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
+        let Some(socket) = self.table.find_mut(id) else { return };
+        if socket.has_tls {
+            // What is broken hears nothing more.
+            let _ = self.tls.write(id, socket, words);
+            self.tls.remove(id, socket);
+        } else {
+            let _ = net::send(&socket.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+        let _ = net::shutdown(&socket.descriptor, Shutdown::Write);
+    }
+
+    /// What came from a connection and was not read, and so is no longer to be had from its socket.
+    pub fn came(&self, id: ConnectionId) -> &[u8] {
+        let copy = self.table.find(id).and_then(|_| self.copies.get(&id.index));
+        copy.map_or(&[], |copy| &copy[..])
+    }
+}
+
+impl Sockets {
+    /// Asks the kernel for nothing more that anybody says; what it was asked for may still come.
+    pub fn stand_still(&mut self) {
+        self.pause_listening();
+        self.inbox.set_closed(true);
+    }
+
+    /// Everyone is heard and accepted again.
+    pub fn go_on(&mut self) -> io::Result<()> {
+        self.inbox.set_closed(false);
+        self.listen()
+    }
+
+    /// Gives all away, connections and listeners, with what came and was not read. Until they are back,
+    /// this is not to be asked anything.
+    pub fn give_away(&mut self) -> io::Result<(HeldSockets, Vec<Listener>)> {
+        self.ring.withdraw_buffers()?;
+        let mut unreported = std::mem::take(&mut self.unreported);
+        self.take_completions(&mut unreported, usize::MAX)?;
+        self.unreported = unreported;
+        self.inbox.copy_all(&mut self.ring, &mut self.table);
+        let (table, copies) = (std::mem::take(&mut self.table), std::mem::take(&mut self.inbox.copies));
+        let tls = std::mem::replace(&mut self.tls, TlsTable::new());
+        Ok((HeldSockets { table, copies, tls }, self.listeners.give_away()))
+    }
+
+    /// They are back. What became ready meanwhile is reported.
+    pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) -> io::Result<()> {
+        (self.table, self.inbox.copies, self.tls) = (held.table, held.copies, held.tls);
+        self.listeners.take_back(listeners);
+        self.ring.offer_buffers()
+    }
+}
