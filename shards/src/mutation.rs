@@ -54,6 +54,8 @@ pub enum Mutation {
     ForgetCarriedOutbox,
     /// In an upgrade, what one connection said and nobody looked at yet is forgotten.
     ForgetCarriedInput,
+    /// In an upgrade, what came by itself and was not read is forgotten.
+    ForgetWhatCame,
     /// In an upgrade, the start of a line is forgotten.
     ForgetHalfLine,
     /// In an upgrade, a member of a room is forgotten.

@@ -108,6 +108,20 @@ impl Socket {
         self.is_readable
     }
 
+    /// A part of what is there, now and then, has come to the process by itself, as a ring receives it.
+    pub fn come(&mut self, chance: &mut Chance) -> Vec<u8> {
+        let there = self.to_server.len();
+        if !self.is_readable || there == 0 || self.is_reset || chance.one_in(2) {
+            return Vec::new();
+        }
+        self.to_server.drain(..chance.between(1, there)).collect()
+    }
+
+    /// What has come was not looked at: it is there again, before what came since.
+    pub fn come_again(&mut self, bytes: Vec<u8>) {
+        bytes.into_iter().rev().for_each(|byte| self.to_server.push_front(byte));
+    }
+
     /// Another process has it, too, and knows nothing of it yet. Whether there is something to read.
     pub fn lend(&mut self, shard: usize, id: ConnectionId) -> bool {
         self.lent = Some(Lent {

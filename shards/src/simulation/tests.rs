@@ -81,8 +81,12 @@ fn one_seed_is_one_run() {
 /// What a mutation is tried with. What shows only when a sync fails, the server is killed and the power is
 /// cut one after another is tried where that comes often.
 fn to_see(mutation: Mutation, seed: u64) -> Options {
-    let has_storms = matches!(mutation, Mutation::TrustPageCache | Mutation::TrustSeals);
-    Options { has_storms: has_storms || of(seed).has_storms, ..of(seed) }
+    match mutation {
+        Mutation::TrustPageCache | Mutation::TrustSeals => {
+            Options { has_storms: true, has_upgrades: true, ..of(seed) }
+        }
+        _ => of(seed),
+    }
 }
 
 /// The first seed that sees it.
@@ -131,6 +135,7 @@ every_mutation_is_seen! {
     leaving_later_segments_is_seen: LeaveLaterSegments,
     forgetting_a_carried_outbox_is_seen: ForgetCarriedOutbox,
     forgetting_carried_input_is_seen: ForgetCarriedInput,
+    forgetting_what_came_is_seen: ForgetWhatCame,
     forgetting_half_a_line_is_seen: ForgetHalfLine,
     forgetting_a_carried_member_is_seen: ForgetCarriedMember,
     freezing_too_soon_is_seen: FreezeTooSoon,

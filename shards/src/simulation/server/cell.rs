@@ -56,6 +56,8 @@ pub struct Cell {
     pub has_ticked: bool,
     pub(super) phase: Phase,
     pub(super) frost: Frost,
+    /// What came and was not read when everything was given away.
+    pub came: BTreeMap<ConnectionId, Vec<u8>>,
     /// What another process has given, until the first turn.
     pub(super) given: Option<Portion<Line>>,
     /// Whether nothing was left to do in the last turn, while standing still.
@@ -97,6 +99,7 @@ impl Cell {
             has_ticked: false,
             phase: Phase::Running,
             frost: Frost::None,
+            came: BTreeMap::new(),
             given: None,
             is_idle_seen: false,
             entries: (0, 0),

@@ -5,9 +5,11 @@ use super::cell::{Cell, Phase};
 use super::indexes::{Job, Jobs};
 use super::{Server, World};
 use madang_shards::shard::{Portion, ShardImage};
+use madang_shards::types::ConnectionId;
 
 use super::super::chance::Chance;
 use super::super::disk::Disk;
+use super::super::mutation::mutated;
 use super::super::network::{Line, Readiness};
 use super::super::writer::Committed;
 
@@ -167,7 +169,13 @@ impl Server {
                     return has_done;
                 }
                 let lines = &cell.lines;
-                let image = cell.shard.image(|id| lines.contains_key(&id));
+                let come =
+                    |(id, line): (&ConnectionId, &Line)| (*id, world.sockets[*line].come(world.chance));
+                cell.came = lines.iter().map(come).collect();
+                let mut image = cell.shard.image(|id| lines.contains_key(&id));
+                if !mutated!(ForgetWhatCame) {
+                    image.add_unread(|id| cell.came.get(&id).map_or(&[][..], Vec::as_slice));
+                }
                 cell.frost = Frost::Given;
                 self.parts.push(Ok(image));
             }

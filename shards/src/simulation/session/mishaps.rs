@@ -67,9 +67,13 @@ impl Session {
         let step = self.trace.step;
         match self.storm {
             None if self.chance.one_in(STEPS_BETWEEN_STORMS) => {
-                let killed_at = step + self.chance.between(20, 120) as u64;
+                let killed_at = step + self.chance.between(20, 200) as u64;
                 self.storm = Some((killed_at, killed_at + self.chance.between(10, 150) as u64));
                 self.weather(Weather { syncs_fail: true, ..Weather::default() }, killed_at);
+                // Which seals every log, or tries to.
+                if self.options.has_upgrades && self.upgrade.is_none() {
+                    self.begin_upgrade();
+                }
                 Ok(())
             }
             Some((killed_at, _)) if killed_at == step => self.kill(),

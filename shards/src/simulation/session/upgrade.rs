@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Somebody starts another process that is to take over.
-    fn begin_upgrade(&mut self) {
+    pub(super) fn begin_upgrade(&mut self) {
         let looks = self.chance.below(60) as u32;
         let fate = match self.chance.below(16) {
             0 => Fate::NeverComes,
@@ -217,12 +217,19 @@ impl Session {
 
     /// The old process takes everything back.
     fn upgrade_fails(&mut self, why: &str) -> Checked {
-        let Some(upgrade) = self.upgrade.take() else { return Ok(()) };
+        let Some(mut upgrade) = self.upgrade.take() else { return Ok(()) };
         self.trace.note(format_args!("nothing is handed over: {why}"));
         if upgrade.is_old_dead {
             return self.kill();
         }
         self.counts.failed_upgrades += 1;
+        if let Some(old) = upgrade.old.as_mut().or(self.server.as_mut()) {
+            for cell in &mut old.cells {
+                for (id, bytes) in std::mem::take(&mut cell.came) {
+                    self.sockets[cell.lines[&id]].come_again(bytes);
+                }
+            }
+        }
         if let Some(old) = upgrade.old
             && let Some(mut successor) = self.server.replace(old)
         {
