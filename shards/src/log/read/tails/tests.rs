@@ -465,3 +465,24 @@ fn behind_a_front_that_has_expired_every_other_loss_is_told_of() {
         }
     }
 }
+
+/// Every fourth entry of a room is led to from further away too: past a hole that has expired, and past an
+/// index that was made again behind it and knows of nothing earlier (simulator). That it is there is no sign
+/// that nothing has expired.
+#[test]
+fn a_page_across_an_expired_hole_begins_behind_it_though_later_entries_lead_past_it() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
+    let (hole, behind) = (segments[4], segments[5]);
+    let table = read_table(&files, ShardId(0), behind).expect("read").expect("an index");
+    let first = table.tails().flatten().find(|(name, _)| name.as_str() == "r2").expect("r2").1.last.first;
+    files.remove_finished(ShardId(0), hole).expect("it expires");
+    let directory = data.path().join(directory_name(ShardId(0)));
+    fs::remove_file(directory.join(index_file_name(behind))).expect("a loss");
+    rebuild_index(&files, ShardId(0), behind).expect("an index");
+    let left = page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 });
+    assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
+}
