@@ -1,4 +1,8 @@
-//! Carries out queries of stored messages: all reads of a step together, through io_uring.
+//! Carries out queries of stored messages. What the kernel has in memory is taken at once; all other reads
+//! of a step go together through io_uring.
+//!
+//! Taking a room up is one read a message, up to 256, where others talk between. Through the executor each
+//! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/performance.md).
 
 use crate::log::{
     Answer, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,
@@ -7,9 +11,12 @@ use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name}
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
+use rustix::io::{ReadWriteFlags, preadv2};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fs;
 use std::future::Future;
+use std::io::{self, IoSliceMut};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,10 +32,19 @@ pub type Reading = Pin<Box<dyn Future<Output = (LookupId, Result<QueryOutcome, Q
 
 type File = (ShardId, StoredFile);
 
+/// An open file.
+struct Open {
+    path: PathBuf,
+    /// For reads of what is in memory, which never wait.
+    here: fs::File,
+    /// For all others; opened when there is one.
+    ring: RefCell<Option<Rc<BufferedFile>>>,
+}
+
 /// Reads the segments and indexes of all directories.
 pub struct Reader {
     data: PathBuf,
-    open: RefCell<HashMap<File, Rc<BufferedFile>>>,
+    open: RefCell<HashMap<File, Rc<Open>>>,
     /// Whether a query has ended since files were closed: it may have been the last with a file.
     has_read: Cell<bool>,
 }
@@ -66,36 +82,53 @@ impl Reader {
         if request.file == StoredFile::SnapshotEnd {
             return self.read_snapshot_end(request).await;
         }
-        let file = match self.file((request.directory, request.file)).await {
+        let file = match self.file((request.directory, request.file)) {
             Ok(Some(file)) => file,
-            Ok(None) if self.is_lost(request.directory, request.file) => {
-                return self
-                    .failed(&request, &"it is missing, though the segment before it is there; put it back");
-            }
-            Ok(None) => return ReadOutcome::NoFile,
+            Ok(None) => return self.without_file(&request),
             Err(error) => return self.failed(&request, &error),
         };
-        match file.read_at(request.offset_bytes, request.bytes).await {
-            Ok(bytes) => ReadOutcome::Bytes(bytes),
-            Err(error) => self.failed(&request, &error),
-        }
+        self.read_of(&file, &request, request.offset_bytes).await
     }
 
     async fn read_snapshot_end(&self, request: ReadRequest) -> ReadOutcome {
         // The one that is there now: it may have been replaced since it was opened.
         self.forget(request.directory, StoredFile::Snapshot);
-        let file = match self.file((request.directory, StoredFile::Snapshot)).await {
+        let file = match self.file((request.directory, StoredFile::Snapshot)) {
             Ok(Some(file)) => file,
             Ok(None) => return ReadOutcome::NoFile,
             Err(error) => return self.failed(&request, &error),
         };
-        let end = match file.file_size().await {
-            Ok(file_bytes) => {
-                file.read_at(file_bytes.saturating_sub(request.bytes as u64), request.bytes).await
+        match file.here.metadata() {
+            Ok(facts) => {
+                let end_bytes = facts.len().saturating_sub(request.bytes as u64);
+                self.read_of(&file, &request, end_bytes).await
             }
-            Err(error) => Err(error),
+            Err(error) => self.failed(&request, &error),
+        }
+    }
+
+    async fn read_of(&self, file: &Open, request: &ReadRequest, offset_bytes: u64) -> ReadOutcome {
+        if let Some(bytes) = file.read_here(offset_bytes, request.bytes) {
+            return ReadOutcome::Here(bytes);
+        }
+        let ring = match file.ring().await {
+            Ok(ring) => ring,
+            // It was removed meanwhile.
+            Err(_) if !file.path.exists() => return self.without_file(request),
+            Err(error) => return self.failed(request, &error),
         };
-        end.map_or_else(|error| self.failed(&request, &error), ReadOutcome::Bytes)
+        match ring.read_at(offset_bytes, request.bytes).await {
+            Ok(bytes) => ReadOutcome::Bytes(bytes),
+            Err(error) => self.failed(request, &error),
+        }
+    }
+
+    fn without_file(&self, request: &ReadRequest) -> ReadOutcome {
+        if self.is_lost(request.directory, request.file) {
+            return self
+                .failed(request, &"it is missing, though the segment before it is there; put it back");
+        }
+        ReadOutcome::NoFile
     }
 
     /// A read that fails gives no bytes, which the query takes for damage: it never guesses.
@@ -105,16 +138,17 @@ impl Reader {
         ReadOutcome::Failed
     }
 
-    async fn file(&self, file: File) -> Result<Option<Rc<BufferedFile>>, String> {
+    /// Opens a file, which waits no longer than to see whether it is there.
+    fn file(&self, file: File) -> io::Result<Option<Rc<Open>>> {
         if let Some(open) = self.open.borrow().get(&file) {
             return Ok(Some(Rc::clone(open)));
         }
         let path = self.path(file);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let opened = OpenOptions::new().read(true).buffered_open(&path).await;
-        let opened = Rc::new(opened.map_err(|error| error.to_string())?);
+        let here = match fs::File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let opened = Rc::new(Open { path, here, ring: RefCell::default() });
         let mut open = self.open.borrow_mut();
         if open.len() >= OPEN_FILES_MAX {
             open.clear();
@@ -153,8 +187,29 @@ impl Reader {
     }
 }
 
+impl Open {
+    /// What the kernel has in memory; nothing when it lacks any of it, or cannot say so without waiting.
+    fn read_here(&self, offset_bytes: u64, bytes: usize) -> Option<Vec<u8>> {
+        let mut read = vec![0; bytes];
+        let slices = &mut [IoSliceMut::new(&mut read)];
+        let filled = preadv2(&self.here, slices, offset_bytes, ReadWriteFlags::NOWAIT).ok()?;
+        (filled == bytes).then_some(read)
+    }
+
+    async fn ring(&self) -> Result<Rc<BufferedFile>, String> {
+        if let Some(ring) = &*self.ring.borrow() {
+            return Ok(Rc::clone(ring));
+        }
+        let opened = OpenOptions::new().read(true).buffered_open(&self.path).await;
+        let opened = Rc::new(opened.map_err(|error| error.to_string())?);
+        *self.ring.borrow_mut() = Some(Rc::clone(&opened));
+        Ok(opened)
+    }
+}
+
 /// What one read gave.
 enum ReadOutcome {
+    Here(Vec<u8>),
     Bytes(ReadResult),
     NoFile,
     Failed,
@@ -163,6 +218,7 @@ enum ReadOutcome {
 impl ReadOutcome {
     fn answer(&self) -> Answer<'_> {
         match self {
+            ReadOutcome::Here(bytes) => Answer::Bytes(bytes),
             ReadOutcome::Bytes(bytes) => Answer::Bytes(bytes),
             ReadOutcome::NoFile => Answer::NoFile,
             ReadOutcome::Failed => Answer::Bytes(&[]),
@@ -189,4 +245,47 @@ async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     outputs.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glommio::LocalExecutor;
+    use rustix::fs::{Advice, fadvise};
+
+    #[test]
+    fn what_is_read_is_the_same_whether_the_kernel_has_it_in_memory_or_not() {
+        let data = tempfile::tempdir().expect("a directory");
+        let reader = Reader::new(data.path().to_owned());
+        let path = reader.path((ShardId(0), StoredFile::Segment(SegmentNumber::FIRST)));
+        fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        let stored: Vec<u8> = (0..1_000_000_u32).map(|number| (number * 7 % 251) as u8).collect();
+        fs::write(&path, &stored).expect("a segment");
+        fs::File::open(&path).and_then(|file| file.sync_all()).expect("synced");
+        let places = [(0, 64), (4_000, 200), (999_990, 10), (999_990, 20), (2_000_000, 20)];
+        let read_all = async || {
+            for (offset_bytes, bytes) in places {
+                let (directory, file) = (ShardId(0), StoredFile::Segment(SegmentNumber::FIRST));
+                let read = reader.read(ReadRequest { directory, file, offset_bytes, bytes }).await;
+                let from = stored.len().min(offset_bytes as usize);
+                let expected = &stored[from..stored.len().min(from + bytes)];
+                assert!(matches!(read.answer(), Answer::Bytes(found) if found == expected), "{offset_bytes}");
+            }
+        };
+        LocalExecutor::default().run(async {
+            read_all().await;
+            let file = fs::File::open(&path).expect("a segment");
+            fadvise(&file, 0, None, Advice::DontNeed).expect("out of memory, where there is a disk");
+            read_all().await;
+            fs::remove_file(&path).expect("it expires");
+            reader.close_files();
+            let request = ReadRequest {
+                directory: ShardId(0),
+                file: StoredFile::Segment(SegmentNumber::FIRST),
+                offset_bytes: 0,
+                bytes: 64,
+            };
+            assert!(matches!(reader.read(request).await, ReadOutcome::NoFile));
+        });
+    }
 }

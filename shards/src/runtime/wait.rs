@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 const BREATH: Duration = Duration::from_nanos(500);
 /// Work goes on so long before the executor is let in, while it has something to do.
 const BREATH_INTERVAL: Duration = Duration::from_micros(200);
+/// Queries are looked after so long in one turn, and until the one that is looked after waits or is done.
+const LOOK_MAX: Duration = Duration::from_micros(200);
 
 /// A query that is done.
 pub type Found = (LookupId, Result<QueryOutcome, QueryFault>);
@@ -142,13 +144,20 @@ async fn let_executor_in(mut breath: Duration) {
     .await;
 }
 
-fn look(queries: &mut Vec<Reading>, context: &mut Context<'_>) -> Vec<Found> {
-    let mut found = Vec::new();
-    queries.retain_mut(|query| match Pin::as_mut(query).poll(context) {
-        Poll::Pending => true,
-        Poll::Ready(answer) => {
-            found.push(answer);
-            false
+/// Looks after the queries, at most one of them past the time for it: what is in memory is found without
+/// waiting, and others want their turn. The rest are looked after in the next.
+fn look<T>(queries: &mut Vec<Pin<Box<dyn Future<Output = T>>>>, context: &mut Context<'_>) -> Vec<T> {
+    let (mut found, began) = (Vec::new(), Instant::now());
+    queries.retain_mut(|query| {
+        if !found.is_empty() && began.elapsed() > LOOK_MAX {
+            return true;
+        }
+        match Pin::as_mut(query).poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(answer) => {
+                found.push(answer);
+                false
+            }
         }
     });
     found
@@ -178,5 +187,21 @@ mod tests {
                 std::thread::yield_now();
             }
         });
+    }
+
+    #[test]
+    fn queries_that_are_answered_from_memory_leave_time_for_the_turn_between() {
+        let slow = |number: usize| -> Pin<Box<dyn Future<Output = usize>>> {
+            Box::pin(async move {
+                std::thread::sleep(2 * LOOK_MAX);
+                number
+            })
+        };
+        let mut queries: Vec<_> = (0..5).map(slow).collect();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        for number in 0..5 {
+            assert_eq!(look(&mut queries, &mut context), [number], "one past the time, and in order");
+        }
+        assert!(queries.is_empty());
     }
 }
