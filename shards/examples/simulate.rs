@@ -5,7 +5,8 @@
 //! [--storms] [--trace]`
 //!
 //! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
-//! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs, kills and power cuts follow one another; `--calm` leaves out crashes and faults; `--trace` prints every step.
+//! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
+//! kills and power cuts follow one another; `--calm` leaves out crashes and faults; `--trace` prints every step.
 
 #[path = "../src/simulation/mod.rs"]
 mod simulation;
