@@ -22,8 +22,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Files kept open for the next query. Past it all are closed, and opened again as they are needed.
-const OPEN_FILES_MAX: usize = 64;
+/// Descriptors kept open for the next query, one or two a file. Past it all are closed, and opened again as
+/// they are needed.
+const OPEN_DESCRIPTORS_MAX: usize = 64;
 /// Queries carried out at a time.
 pub const QUERIES_MAX: usize = 32;
 
@@ -111,6 +112,9 @@ impl Reader {
         if let Some(bytes) = file.read_here(offset_bytes, request.bytes) {
             return ReadOutcome::Here(bytes);
         }
+        if file.ring.borrow().is_none() {
+            self.make_room();
+        }
         let ring = match file.ring().await {
             Ok(ring) => ring,
             // It was removed meanwhile.
@@ -149,12 +153,17 @@ impl Reader {
             opened => opened?,
         };
         let opened = Rc::new(Open { path, here, ring: RefCell::default() });
+        self.make_room();
+        self.open.borrow_mut().insert(file, Rc::clone(&opened));
+        Ok(Some(opened))
+    }
+
+    /// Before one more descriptor is kept.
+    fn make_room(&self) {
         let mut open = self.open.borrow_mut();
-        if open.len() >= OPEN_FILES_MAX {
+        if open.values().map(|file| file.descriptors()).sum::<usize>() >= OPEN_DESCRIPTORS_MAX {
             open.clear();
         }
-        open.insert(file, Rc::clone(&opened));
-        Ok(Some(opened))
     }
 
     /// Whether a segment that is missing was not removed by retention, which begins with the oldest.
@@ -194,6 +203,10 @@ impl Open {
         let slices = &mut [IoSliceMut::new(&mut read)];
         let filled = preadv2(&self.here, slices, offset_bytes, ReadWriteFlags::NOWAIT).ok()?;
         (filled == bytes).then_some(read)
+    }
+
+    fn descriptors(&self) -> usize {
+        1 + usize::from(self.ring.borrow().is_some())
     }
 
     async fn ring(&self) -> Result<Rc<BufferedFile>, String> {
@@ -286,6 +299,26 @@ mod tests {
                 bytes: 64,
             };
             assert!(matches!(reader.read(request).await, ReadOutcome::NoFile));
+        });
+    }
+    #[test]
+    fn no_more_descriptors_are_kept_than_the_reader_is_left() {
+        let data = tempfile::tempdir().expect("a directory");
+        let reader = Reader::new(data.path().to_owned());
+        let directory = ShardId(0);
+        fs::create_dir_all(data.path().join(directory_name(directory))).expect("made");
+        LocalExecutor::default().run(async {
+            for number in 1..=OPEN_DESCRIPTORS_MAX as u64 {
+                let file = StoredFile::Segment(SegmentNumber(number));
+                fs::write(reader.path((directory, file)), b"hello").expect("a segment");
+                // What is short goes through the ring, too.
+                for bytes in [5, 8] {
+                    let request = ReadRequest { directory, file, offset_bytes: 0, bytes };
+                    assert!(matches!(reader.read(request).await.answer(), Answer::Bytes(b"hello")));
+                    let kept: usize = reader.open.borrow().values().map(|file| file.descriptors()).sum();
+                    assert!((1..=OPEN_DESCRIPTORS_MAX).contains(&kept), "{kept} after segment {number}");
+                }
+            }
         });
     }
 }

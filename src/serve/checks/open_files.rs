@@ -4,8 +4,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors the process needs whatever its shards are.
 const PROCESS_FILES: u64 = 32;
-/// Descriptors of one shard: rings, event descriptors, listeners, log segments, and
-/// 64 files that its readers keep open. The engine leaves most of them free, whoever connects.
+/// Descriptors of one shard: rings, event descriptors, listeners, log segments, and 64 that its
+/// reader keeps open. The engine leaves most of them free, whoever connects.
 const SHARD_FILES: u64 = 96;
 /// Fewer connections than this are no chat server.
 const CONNECTIONS_MIN: u64 = 16;
