@@ -112,6 +112,32 @@ pub(crate) async fn keep_rate(
     Ok(Kept { lag_ns: pacer.lag_ns, is_cut_short })
 }
 
+/// Goes on with a schedule for so long. `what` is shown meanwhile, and as done what `share` makes of the part of
+/// the time that is over. Returns whether somebody stopped it.
+pub(crate) async fn keep_rate_for(
+    duration: Duration,
+    load: &mut impl Load,
+    pacer: &mut Pacer,
+    crowd: &mut Crowd,
+    watch: &mut Watch<'_>,
+    (what, share): (&str, impl Fn(f64) -> f64),
+) -> Result<bool, BenchError> {
+    let start_ns = crowd.now_ns();
+    let end_ns = start_ns + duration.as_nanos() as u64;
+    loop {
+        let now_ns = crowd.now_ns();
+        if now_ns >= end_ns {
+            return Ok(false);
+        }
+        if watch.look(now_ns, what, share((now_ns - start_ns) as f64 / duration.as_nanos() as f64)) {
+            return Ok(true);
+        }
+        let next_ns = pacer.send_due(load, crowd)?;
+        let until_ns = next_ns.min(end_ns).min(now_ns + TURN_MAX_NS);
+        crowd.turn(until_ns, |arrived, outbox| load.take(arrived, outbox)).await?;
+    }
+}
+
 /// Waits until everything has come, for at most `longest`; after a stop, for a second.
 pub(crate) async fn drain(
     load: &mut impl Load,

@@ -9,7 +9,7 @@ use crate::crowd::{Arrived, Crowd, enter};
 use crate::error::BenchError;
 use crate::findings::Meter;
 use crate::log;
-use crate::pace::{Load, Pacer, Schedule, TURN_MAX_NS, drain};
+use crate::pace::{Load, Pacer, Schedule, drain, keep_rate_for};
 use crate::protocol::Guest;
 use crate::watch::Watch;
 use hdrhistogram::Histogram;
@@ -70,7 +70,9 @@ pub(super) async fn measure(
     let mut takeovers_ns = empty_histogram();
     crowd.begin("before an upgrade");
     measuring.watch.begin(0.3, 1.0);
-    let mut is_cut_short = load.talk_for(CALM, &mut pacer, &mut crowd, measuring, 0.0).await?;
+    let shown = ("upgrading", |_| 0.0);
+    let mut is_cut_short =
+        keep_rate_for(CALM, &mut load, &mut pacer, &mut crowd, measuring.watch, shown).await?;
     let mut done = 0;
     while done < upgrades && !is_cut_short {
         crowd.begin("during an upgrade");
@@ -85,7 +87,8 @@ pub(super) async fn measure(
         done += 1;
         crowd.begin("after an upgrade");
         let share = f64::from(done) / f64::from(upgrades);
-        is_cut_short = load.talk_for(CALM, &mut pacer, &mut crowd, measuring, share).await?;
+        let shown = ("upgrading", |_| share);
+        is_cut_short = keep_rate_for(CALM, &mut load, &mut pacer, &mut crowd, measuring.watch, shown).await?;
         load.take_pauses(&mut pauses_ns);
     }
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
@@ -158,26 +161,6 @@ impl Upgrading {
             crowd.turn(next_ns.min(until_ns), |arrived, outbox| self.take(arrived, outbox)).await?;
         }
         Ok(())
-    }
-
-    /// Returns whether somebody stopped it.
-    async fn talk_for(
-        &mut self,
-        duration: Duration,
-        pacer: &mut Pacer,
-        crowd: &mut Crowd,
-        measuring: &mut Measuring<'_, '_>,
-        share: f64,
-    ) -> Result<bool, BenchError> {
-        let end_ns = crowd.now_ns() + duration.as_nanos() as u64;
-        while crowd.now_ns() < end_ns {
-            let now_ns = crowd.now_ns();
-            self.talk_until(end_ns.min(now_ns + TURN_MAX_NS), pacer, crowd).await?;
-            if measuring.watch.look(now_ns, "upgrading", share) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Closes the window of one upgrade.

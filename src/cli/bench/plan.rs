@@ -19,7 +19,6 @@ const START_S: f64 = 0.8;
 const ENTRIES_PER_SECOND: f64 = 10_000.0;
 /// Messages a second that fill a room for its history, about.
 const FILL_PER_SECOND: f64 = 50_000.0;
-
 /// Messages a second that are written to a log without a server, about.
 const WRITTEN_PER_SECOND: f64 = 500_000.0;
 

@@ -11,7 +11,7 @@ use crate::account::{PayloadFormat, Record, empty_histogram};
 use crate::crowd::{Arrived, Crowd, enter};
 use crate::error::BenchError;
 use crate::findings::Meter;
-use crate::pace::{Load, Pacer, Schedule, TURN_MAX_NS, drain};
+use crate::pace::{Load, Pacer, Schedule, TURN_MAX_NS, drain, keep_rate_for};
 use crate::protocol::{Guest, Protocol};
 use crate::results::Better;
 use hdrhistogram::Histogram;
@@ -118,22 +118,10 @@ impl Storm {
         crowd: &mut Crowd,
         measuring: &mut Measuring<'_, '_>,
     ) -> Result<(), BenchError> {
-        let start_ns = crowd.now_ns();
-        let length_ns = duration.as_nanos() as u64;
-        loop {
-            let now_ns = crowd.now_ns();
-            let share = (now_ns - start_ns) as f64 / length_ns as f64;
-            if share >= 1.0 {
-                return Ok(());
-            }
-            if measuring.watch.look(now_ns, "calm talk", share) {
-                measuring.found.is_cut_short = true;
-                return Ok(());
-            }
-            let next_ns = pacer.send_due(self, crowd)?;
-            let until_ns = next_ns.min(start_ns + length_ns);
-            crowd.turn(until_ns, |arrived, outbox| self.take(arrived, outbox)).await?;
-        }
+        let shown = ("calm talk", |share| share);
+        let is_stopped = keep_rate_for(duration, self, pacer, crowd, measuring.watch, shown).await?;
+        measuring.found.is_cut_short |= is_stopped;
+        Ok(())
     }
 
     /// Returns how long it took from the first cut to the last one's having caught up.
