@@ -156,7 +156,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         }
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
-            handover::unless_under_way(|| successor.kill()).transpose()?;
+            handover::alone(|| successor.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);
     }

@@ -13,11 +13,16 @@
 //! is one lock that both hold, as its descriptor was sent: no third process can come between.
 
 mod frame;
+mod freeze;
 mod give;
+mod pack;
 mod spawn;
+mod stream;
 mod take;
+mod unpack;
 
-pub use give::{give, unless_under_way};
+pub use freeze::alone;
+pub use give::give;
 pub use spawn::{Launch, spawn_successor};
 pub use take::{Successor, TakeError, Taken, take};
 
@@ -30,5 +35,3 @@ pub const VERSION: u32 = 1;
 const OPEN_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long either may be silent while everything is sent.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// Connections of one frame: a message carries 253 descriptors at most (unix(7)).
-const CONNECTIONS_PER_FRAME: usize = 200;

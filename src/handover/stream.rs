@@ -1,0 +1,149 @@
+//! Frames over a local socket, to a process that is there.
+
+use super::SILENCE_MAX;
+use super::frame::{DESCRIPTORS_MAX, Frame, HEADER_BYTES, Header, Incoming, Kind, Outgoing, wrong};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Before the first frame: an older server that answers in JSON is told apart by it.
+pub const MAGIC: &[u8; 4] = b"MDHO";
+
+impl<'a> Outgoing<'a> for &UnixStream {
+    fn send(&mut self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'a>]) -> io::Result<()> {
+        send(self, kind, payload, descriptors)
+    }
+}
+
+impl Incoming for Receiver<'_> {
+    fn next(&mut self) -> io::Result<Frame> {
+        self.next_before(Instant::now() + SILENCE_MAX)
+    }
+}
+
+/// Sends a frame. The descriptors go with its first bytes.
+pub fn send(
+    mut stream: &UnixStream,
+    kind: Kind,
+    payload: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let header = Header { kind, descriptors: descriptors.len(), length: payload.len() }.write();
+    if descriptors.is_empty() {
+        stream.write_all(&header)?;
+        return stream.write_all(payload);
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "there is space for as many");
+    let sent = loop {
+        match sendmsg(stream, &[IoSlice::new(&header)], &mut ancillary, SendFlags::NOSIGNAL) {
+            Ok(sent) => break sent,
+            Err(Errno::INTR) => {}
+            // Too many are on their way at once (unix(7)): the peer takes them out.
+            Err(Errno::TOOMANYREFS) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    stream.write_all(&header[sent..])?;
+    stream.write_all(payload)
+}
+
+/// Receives frames.
+#[derive(Debug)]
+pub struct Receiver<'a> {
+    stream: &'a UnixStream,
+    bytes: Vec<u8>,
+    /// How much of `bytes` was taken.
+    taken: usize,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl<'a> Receiver<'a> {
+    pub fn new(stream: &'a UnixStream) -> Receiver<'a> {
+        Receiver { stream, bytes: Vec::new(), taken: 0, descriptors: VecDeque::new() }
+    }
+
+    /// The next bytes, however many there are, without taking them.
+    pub fn peek(&mut self, count: usize, deadline: Instant) -> io::Result<&[u8]> {
+        self.fill(count, deadline)?;
+        Ok(&self.bytes[self.taken..])
+    }
+
+    /// Passes over bytes that were seen.
+    pub fn skip(&mut self, count: usize) {
+        self.taken += count;
+    }
+
+    /// Waits for the next frame.
+    pub fn next_before(&mut self, deadline: Instant) -> io::Result<Frame> {
+        self.fill(HEADER_BYTES, deadline)?;
+        let mut bytes = [0; HEADER_BYTES];
+        bytes.copy_from_slice(&self.bytes[self.taken..self.taken + HEADER_BYTES]);
+        let Header { kind, descriptors, length } = Header::read(bytes)?;
+        self.taken += HEADER_BYTES;
+        self.fill(length, deadline)?;
+        let payload = self.bytes[self.taken..self.taken + length].to_vec();
+        self.taken += length;
+        if self.descriptors.len() < descriptors {
+            return Err(wrong(
+                "descriptors are missing: the new process may have fewer files open; raise its limit \
+                 (ulimit -n, LimitNOFILE)",
+            ));
+        }
+        let descriptors = self.descriptors.drain(..descriptors).collect();
+        Ok(Frame { kind, payload, descriptors })
+    }
+
+    /// Receives until so many bytes are there.
+    fn fill(&mut self, count: usize, deadline: Instant) -> io::Result<()> {
+        if self.bytes.len() - self.taken < count && self.taken > 0 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+        while self.bytes.len() - self.taken < count {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 64 * 1024];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let received =
+            match recvmsg(self.stream.as_fd(), &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
+                Err(Errno::INTR) => return Ok(()),
+                received => received?,
+            };
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(io::Error::other(
+                "not all descriptors can be taken: too many files are open; raise the limit (ulimit -n, LimitNOFILE)",
+            ));
+        }
+        if received.bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.bytes.extend_from_slice(&buffer[..received.bytes]);
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! All that a server had, out of frames.
+
+use super::frame::{Frame, Incoming, Kind};
+use super::take::TakeError;
+use crate::serve::Passed;
+use madang_shards::connection::{CodingError, Decoder};
+use madang_shards::runtime::Adoption;
+use madang_shards::shard::{ConnectionImage, read_carried};
+use madang_shards::types::{ConnectionId, SessionId, ShardId};
+use rustix::fd::OwnedFd;
+use std::time::Duration;
+
+/// What a server had, and who it was.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// The lock of the data directory.
+    pub lock: OwnedFd,
+    /// Where it listened, as far as that goes along.
+    pub listeners: Passed,
+    /// Whether systemd had opened its listeners, and any for TLS.
+    pub has_passed: (bool, bool),
+    /// Connections, names, members.
+    pub adoption: Adoption,
+    /// The process.
+    pub process: u64,
+    /// Its version.
+    pub version: String,
+    /// For how long people had waited when it began to send.
+    pub paused: Duration,
+}
+
+/// Reads everything, from its first frame on. Of the connections only so many are kept: the others end, and
+/// their names wait as those of any who were lost.
+///
+/// # Errors
+/// [`TakeError`] when that is not what a server sends.
+pub fn unpack(
+    begin: Frame,
+    incoming: &mut impl Incoming,
+    grace: Duration,
+    connections_max: usize,
+) -> Result<Unpacked, TakeError> {
+    let begin = expect(begin, Kind::Begin)?;
+    let mut from = Decoder(&begin.payload);
+    let (process, version) = (from.number()?, from.text()?.to_owned());
+    let shards_before = from.small()?;
+    let has_passed = (from.flag()?, from.flag()?);
+    let have_tls = from.list(Decoder::flag)?;
+    let paused = Duration::from_micros(from.number()?);
+    let mut descriptors = begin.descriptors.into_iter();
+    let lock = descriptors.next().ok_or(CodingError("the lock is missing"))?;
+    let mut listeners = Passed::default();
+    for (listener, has_tls) in descriptors.zip(have_tls) {
+        let sockets = if has_tls { &mut listeners.tls } else { &mut listeners.plain };
+        sockets.push(listener);
+    }
+    let mut adoption = Adoption {
+        shards_before,
+        connections: Vec::new(),
+        carried: Vec::new(),
+        lingering: Vec::new(),
+        grace,
+    };
+    let mut count = 0;
+    loop {
+        let frame = incoming.next()?;
+        match frame.kind {
+            Kind::Connections => {
+                count += frame.descriptors.len() as u64;
+                connections(frame, &mut adoption, connections_max)?;
+            }
+            Kind::Homes => {
+                let mut from = Decoder(&frame.payload);
+                while !from.0.is_empty() {
+                    adoption.carried.push(read_carried(&mut from)?);
+                }
+            }
+            Kind::Lingering => adoption.lingering.extend(frame.descriptors.into_iter().zip(frame.payload)),
+            _ => {
+                let end = expect(frame, Kind::End)?;
+                if Decoder(&end.payload).number()? != count {
+                    return Err(CodingError("connections are missing").into());
+                }
+                return Ok(Unpacked { lock, listeners, has_passed, adoption, process, version, paused });
+            }
+        }
+    }
+}
+
+/// The frame, where it is of this kind.
+pub fn expect(frame: Frame, kind: Kind) -> Result<Frame, TakeError> {
+    match frame.kind {
+        found if found == kind => Ok(frame),
+        Kind::Refused => Err(TakeError::Refused(String::from_utf8_lossy(&frame.payload).into_owned())),
+        _ => Err(CodingError("it says something else than is its turn").into()),
+    }
+}
+
+fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) -> Result<(), TakeError> {
+    let mut from = Decoder(&frame.payload);
+    let shard = ShardId(from.small()?);
+    for descriptor in frame.descriptors {
+        let connection = ConnectionId { index: from.small()?, generation: from.small()? };
+        let image = ConnectionImage::read(&mut from)?;
+        if adoption.connections.len() < connections_max {
+            adoption.connections.push((SessionId { shard, connection }, image, descriptor));
+        }
+    }
+    Ok(from.end()?)
+}
