@@ -44,6 +44,10 @@ pub struct ServeOptions {
     #[arg(long)]
     takeover: bool,
 
+    /// Only look whether a start would go on with what a server leaves that speaks this version of the handover
+    #[arg(long, hide = true, value_name = "VERSION")]
+    rehearse: Option<u32>,
+
     /// Say more: -v is telemetry.level=debug, -vv is trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -71,6 +75,9 @@ pub fn run(options: ServeOptions) -> ExitCode {
     let level = telemetry::start(&loaded.config.telemetry);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Some(version) = options.rehearse {
+        return serve::rehearse(&loaded, version);
     }
     serve::run(loaded, data::to_serve(options.data), level, options.takeover)
 }

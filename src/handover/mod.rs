@@ -11,12 +11,15 @@
 //! late, it is killed. After that word the old one only ends. If the old one dies before it, the new one
 //! finds the connection closed without a word and is the only one left. The lock of the data directory
 //! is one lock that both hold, as its descriptor was sent: no third process can come between.
+//!
+//! **A restart by systemd** is another way to the same end, without a process at the other end: [`store`].
 
 mod frame;
 mod freeze;
 mod give;
 mod pack;
 mod spawn;
+mod store;
 mod stream;
 mod take;
 mod unpack;
@@ -24,7 +27,9 @@ mod unpack;
 pub use freeze::alone;
 pub use give::give;
 pub use spawn::{Launch, spawn_successor};
+pub use store::{Stored, deposit};
 pub use take::{Successor, TakeError, Taken, take};
+pub use unpack::Unpacked;
 
 use std::time::Duration;
 

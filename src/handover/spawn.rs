@@ -35,13 +35,19 @@ impl Launch {
 /// # Errors
 /// What the system says.
 pub fn spawn_successor(launch: &Launch) -> io::Result<Child> {
-    let mut program = Command::new(&launch.program);
-    program.args(&launch.arguments);
+    let mut program = command(launch);
     if !launch.arguments.iter().any(|argument| argument == TAKEOVER) {
         program.arg(TAKEOVER);
     }
+    program.stdin(Stdio::null()).spawn()
+}
+
+/// The program as it was started, where this process is.
+pub(super) fn command(launch: &Launch) -> Command {
+    let mut program = Command::new(&launch.program);
+    program.args(&launch.arguments);
     for name in NOT_INHERITED {
         program.env_remove(name);
     }
-    program.stdin(Stdio::null()).spawn()
+    program
 }

@@ -1,5 +1,6 @@
-//! Listening sockets that systemd has opened for us (sd_listen_fds(3)).
+//! What systemd passes (sd_listen_fds(3)): listening sockets that it has opened for us, and what it has kept.
 
+use crate::handover::Stored;
 use rustix::fd::{FromRawFd, OwnedFd};
 use std::io;
 
@@ -29,22 +30,25 @@ impl Passed {
     }
 }
 
-/// The sockets that were passed to this process, if any. To be called once, before other
-/// descriptors are opened.
+/// The sockets that were passed to this process, if any, and what the process before it has left in
+/// systemd's store. To be called once, before other descriptors are opened.
 ///
 /// # Errors
 /// [`ActivationError`] when the variables name what is not there.
-pub fn passed() -> Result<Passed, ActivationError> {
+pub fn passed() -> Result<(Passed, Stored), ActivationError> {
     let descriptors = sd_notify::listen_fds()?;
     // SAFETY: `LISTEN_PID` names this process, so that by the protocol of sd_listen_fds(3) these
     // descriptors were opened for it alone and nothing else in it knows them; `listen_fds` has set
     // a flag on each and fails where one is not open. This is called once, so each has one owner.
     let descriptors = descriptors.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-    let mut passed = Passed::default();
-    for (descriptor, name) in descriptors.zip(names.split(':').map(Some).chain(std::iter::repeat(None))) {
-        let sockets = if name == Some(TLS_NAME) { &mut passed.tls } else { &mut passed.plain };
-        sockets.push(descriptor);
+    let (mut passed, mut stored) = (Passed::default(), Stored::default());
+    for (descriptor, name) in descriptors.zip(names.split(':').chain(std::iter::repeat(""))) {
+        match name {
+            TLS_NAME => passed.tls.push(descriptor),
+            name if Stored::is_name(name) => stored.add(name, descriptor),
+            _ => passed.plain.push(descriptor),
+        }
     }
-    Ok(passed)
+    Ok((passed, stored))
 }

@@ -5,12 +5,13 @@ use super::checks::listen_error;
 use super::invitation::invitation;
 use super::notify;
 use super::plan::Plan;
+use super::predecessor::Inheritance;
 use super::reload::Reloader;
 use super::signals;
 use super::state::ServerState;
 use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
-use crate::handover::{Successor, TakeError, Taken};
+use crate::handover::{Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
@@ -18,13 +19,12 @@ use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{
-    self, AdoptError, Adopting, Adoption, Entrance, Listeners, StartError, StartOptions, Stop, TlsAcceptor,
+    self, AdoptError, Adopting, Entrance, Listeners, StartError, StartOptions, Stop, TlsAcceptor,
 };
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use rustix::fd::OwnedFd;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,37 +96,33 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let opened = open_log(plan.data.path(), plan.shards)?;
     state.recovered(started.elapsed());
     drop(recovering);
-    let (passed, taken) = passed(plan);
-    let has_passed =
-        taken.as_ref().map_or((passed.count() > 0, !passed.tls.is_empty()), |taken| taken.has_passed);
-    state.set_passed(has_passed);
+    let mut inheritance = Inheritance::take(plan, &state);
+    state.set_passed(inheritance.has_passed);
     let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
-    let listeners = listeners(plan, passed, acceptor.as_ref())?;
+    let listeners = listeners(plan, std::mem::take(&mut inheritance.listeners), acceptor.as_ref())?;
     let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let (adoption, link) = taken.map(|handed| (handed.adoption, handed.link)).unzip();
+    let adoption = inheritance.adoption.take();
     let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
     let mut running =
         runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
     state.serves(running.remote.clone(), entrances.clone());
-    if let (Some(link), Some(adopting)) = (&link, running.adopting.take()) {
-        if !adopting.is_done() {
-            return Err(EngineError::NotAdopted(Adopting::time_max(connections)));
-        }
-        link.ready()?;
-        adopting.go();
-        took_over(link, connections);
+    if let Some(adopting) = running.adopting.take() {
+        settle(adopting, inheritance.link.as_ref(), connections)?;
+        inheritance.announce(connections);
+    }
+    if inheritance.link.is_some() {
         plan.data.name_holder();
     }
     let reloader = Reloader {
         sources,
-        config: reachable(plan.config.clone(), &entrances, link.is_some()),
+        config: inheritance.reachable(plan.config.clone(), &entrances),
         level,
         line_bytes_max,
-        has_passed,
+        has_passed: inheritance.has_passed,
         acceptor,
         state: Arc::clone(&state),
         remote: running.remote.clone(),
@@ -141,18 +137,33 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
         tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
     notify::ready(&status_line(&entrances));
-    if let Some(link) = link {
+    if let Some(link) = inheritance.link {
         // What only one process can have is free when the other has ended.
         link.await_end();
         control = face_the_operator(plan, &state, &stop)?;
-        if is_elsewhere {
-            // The configuration names another address: as if it had been changed just now.
-            let _ = reload.try_send(());
-        }
+    }
+    if is_elsewhere {
+        // The configuration names another address: as if it had been changed just now.
+        let _ = reload.try_send(());
     }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
     tracing::info!("drained");
+    Ok(())
+}
+
+/// Waits until everyone is in their place, and for the server before to let go, where it runs; then lets the
+/// shards go on.
+fn settle(adopting: Adopting, link: Option<&Successor>, connections: usize) -> Result<(), EngineError> {
+    let is_done = adopting.is_done();
+    match link {
+        Some(_) if !is_done => return Err(EngineError::NotAdopted(Adopting::time_max(connections))),
+        Some(link) => link.ready()?,
+        // There is nobody who could take it back.
+        None if !is_done => tracing::warn!("what the server before has left takes long to be in its place"),
+        None => {}
+    }
+    adopting.go();
     Ok(())
 }
 
@@ -172,63 +183,6 @@ fn face_the_operator(
         tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
     }
     Ok(control.ok())
-}
-
-fn took_over(link: &Successor, connections: usize) {
-    tracing::info!(
-        from = link.process,
-        version = link.version,
-        connections,
-        paused_ms = u64::try_from(link.paused_since.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "took over from a running server"
-    );
-}
-
-/// The sockets that were passed, by systemd or by the server before, and what else that has handed over.
-fn passed(plan: &mut Plan) -> (Passed, Option<Handed>) {
-    let passed = std::mem::take(&mut plan.passed);
-    match plan.taken.take() {
-        None => {
-            let sockets = passed.count();
-            if sockets > 0 {
-                tracing::info!(
-                    sockets,
-                    "listening where systemd does, and not at listen.line and listen.line_tls"
-                );
-            }
-            (passed, None)
-        }
-        Some(Taken { listeners, has_passed, adoption, link, .. }) => {
-            (listeners, Some(Handed { has_passed, adoption, link }))
-        }
-    }
-}
-
-/// What a server has handed over besides its sockets.
-struct Handed {
-    has_passed: (bool, bool),
-    adoption: Adoption,
-    link: Successor,
-}
-
-/// The configuration as it holds after a takeover, which goes on with the addresses of before. Port 0 is
-/// any port.
-fn reachable(mut config: Config, entrances: &[Entrance], is_taken_over: bool) -> Config {
-    if !is_taken_over {
-        return config;
-    }
-    let there = |has_tls: bool, wanted: Option<SocketAddr>| {
-        let is_it = |found: &SocketAddr, wanted: SocketAddr| {
-            found.ip() == wanted.ip() && [found.port(), 0].contains(&wanted.port())
-        };
-        let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
-        wanted.filter(|wanted| is_it(&found, *wanted)).or(Some(found))
-    };
-    if let Some(line) = there(false, Some(config.listen.line.0)) {
-        config.listen.line.0 = line;
-    }
-    config.listen.line_tls.0 = there(true, config.listen.line_tls.0);
-    config
 }
 
 /// The sockets that systemd passed, or our own.

@@ -6,7 +6,9 @@ mod engine;
 mod invitation;
 pub mod notify;
 mod plan;
+mod predecessor;
 mod reload;
+mod restart;
 mod signals;
 mod state;
 
@@ -35,6 +37,17 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, takes_over: bool)
                 }
             }
         }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Looks whether [`run`] would go on with what a running server leaves, and changes nothing.
+pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
+    match plan::rehearse(&loaded.config, version) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::from(EXIT_USAGE)

@@ -3,7 +3,7 @@
 use crate::telemetry;
 use madang_shards::runtime::Notice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sd_notify::NotifyState;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// While the log is opened, and while the server drains, systemd is asked for so much more time …
 const EXTENSION: Duration = Duration::from_secs(15);
-/// How long systemd may take to understand who serves from now on.
+/// How long systemd may take to understand what it was told.
 const BARRIER_TIME_MAX: Duration = Duration::from_secs(1);
 /// … so often.
 const EXTENSION_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub fn recovering() -> Recovering {
             }
         }
     };
-    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+    if !is_heard() {
         return Recovering { telling: None };
     }
     match std::thread::Builder::new().name("madang-notify".into()).spawn(tell) {
@@ -71,33 +71,73 @@ pub fn ready(status: &str) {
 }
 
 /// Another process of this service goes on. Returns when systemd has understood, so that it never sees the
-/// main process end without the next one: it answers by closing its end of a pipe (`BARRIER=1`).
+/// main process end without the next one.
 pub fn handed_over(process: i32) {
     let Ok(main) = u32::try_from(process) else { return };
     send(&[NotifyState::MainPid(main), NotifyState::Status("Handed over to a new process")]);
-    if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
-        && let Err(error) = await_understood(path.as_encoded_bytes())
+    if is_heard()
+        && let Err(error) = await_understood()
     {
         tracing::debug!(%error, "systemd cannot be waited for");
     }
 }
 
-fn await_understood(path: &[u8]) -> io::Result<()> {
+/// Whether a service manager listens.
+pub fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// The server is started again, and what it has is to wait for the next process.
+pub fn restarting() {
+    send(&[NotifyState::Status("Restarting: everyone waits for the next process"), extension()]);
+}
+
+/// Has systemd keep a descriptor for the next process of this service, also when its peer hangs up
+/// (`FDPOLL=0`). Whether it does is known after [`await_understood`].
+///
+/// # Errors
+/// When systemd cannot be told.
+pub fn keep(name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    send_with(format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0\n").as_bytes(), descriptor)
+}
+
+/// systemd lets go of the descriptors of these names.
+pub fn forget(names: &[String]) {
+    for name in names {
+        send(&[NotifyState::Custom("FDSTOREREMOVE=1"), NotifyState::Custom(&format!("FDNAME={name}"))]);
+    }
+}
+
+/// Returns when systemd has understood all that it was told so far: it answers by closing its end of a pipe
+/// (`BARRIER=1`).
+///
+/// # Errors
+/// When it cannot be told, or does not answer in time.
+pub fn await_understood() -> io::Result<()> {
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    send_with(b"BARRIER=1", theirs.as_fd())?;
+    drop(theirs);
+    let timeout = Timespec::try_from(BARRIER_TIME_MAX).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(&ours, PollFlags::IN)], Some(&timeout))? {
+        0 => Err(io::Error::new(io::ErrorKind::TimedOut, "systemd does not answer in time")),
+        _ => Ok(()),
+    }
+}
+
+fn send_with(message: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let path = std::env::var_os("NOTIFY_SOCKET").ok_or(io::ErrorKind::NotFound)?;
+    let path = path.as_encoded_bytes();
     let address = match path.split_first() {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
     };
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address)?;
-    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [theirs.as_fd()];
+    let descriptors = [descriptor];
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is space for one");
-    sendmsg(&socket, &[IoSlice::new(b"BARRIER=1")], &mut ancillary, SendFlags::NOSIGNAL)?;
-    drop(theirs);
-    let timeout = Timespec::try_from(BARRIER_TIME_MAX).map_err(io::Error::other)?;
-    poll(&mut [PollFd::new(&ours, PollFlags::IN)], Some(&timeout))?;
+    sendmsg(&socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 

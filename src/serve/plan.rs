@@ -7,7 +7,7 @@ use super::checks::{
 };
 use super::engine::GRACE;
 use crate::config::{Config, ShardCount};
-use crate::handover::{self, TakeError, Taken};
+use crate::handover::{self, Stored, TakeError, Taken, VERSION};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
 
@@ -28,6 +28,8 @@ pub struct Plan {
     pub identity: Option<TlsIdentity>,
     /// What the server before this one has handed over.
     pub taken: Option<Taken>,
+    /// What the one before has left in systemd's store; it waits there until it is taken out.
+    pub stored: Option<Stored>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -67,7 +69,48 @@ pub enum PlanError {
 /// # Errors
 /// The first check that failed.
 pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
-    let passed = activation::passed()?;
+    let (passed, stored) = activation::passed()?;
+    let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
+    let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
+    let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
+        (data, None, Some(stored))
+    } else if takes_over {
+        let taken = handover::take(data, GRACE)?;
+        let lock = taken.lock.try_clone().map_err(TakeError::Broken)?;
+        (DataDirectory::taken_over(data, lock), Some(taken), None)
+    } else {
+        if passed.count() == 0 {
+            port::probe(config.listen.line.0)?;
+            config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
+        }
+        (DataDirectory::take(data)?, None, None)
+    };
+    Ok(Plan { config, data, shards, processors, passed, identity, taken, stored, connections_max })
+}
+
+/// Looks whether a start with this configuration would find what it needs, and go on with what a server of
+/// this version of the handover leaves. Takes nothing: another server runs.
+///
+/// # Errors
+/// The first check that failed.
+pub fn rehearse(config: &Config, version: u32) -> Result<(), PlanError> {
+    if version != VERSION {
+        let reason = format!("this program takes version {VERSION} of the handover, not {version}");
+        return Err(TakeError::Refused(reason).into());
+    }
+    look_at_machine(config)?;
+    tls_files::identity(config, false)?;
+    Ok(())
+}
+
+/// What a server may use of the machine.
+struct Machine {
+    processors: Vec<usize>,
+    shards: u16,
+    connections_max: u64,
+}
+
+fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
     let memory = locked_memory::raise();
     let files = open_files::raise();
     io_uring::probe()?;
@@ -77,36 +120,25 @@ pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanE
         ShardCount::Auto => automatic(processors.usable, &memory),
     };
     memory.permit(shards)?;
-    let connections_max = files.connections(shards)?;
-    let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
-    if takes_over {
-        let taken = handover::take(data, GRACE)?;
-        return Ok(Plan {
-            config,
-            data: DataDirectory::taken_over(data, taken.lock.try_clone().map_err(TakeError::Broken)?),
-            shards,
-            processors: processors.list,
-            passed,
-            identity,
-            taken: Some(taken),
-            connections_max,
-        });
+    Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)? })
+}
+
+/// The data directory with what the server before has left for it, if it has.
+fn left_behind(data: &Path, mut stored: Stored) -> Option<(DataDirectory, Stored)> {
+    if stored.is_empty() {
+        return None;
     }
-    if passed.count() == 0 {
-        port::probe(config.listen.line.0)?;
-        config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
+    match stored.take_lock().and_then(|lock| DataDirectory::left(data, lock)) {
+        Some(data) => Some((data, stored)),
+        None => {
+            tracing::warn!(
+                "what systemd has kept is of no server on data directory '{}': its connections are closed",
+                data.display()
+            );
+            stored.discard();
+            None
+        }
     }
-    let data = DataDirectory::take(data)?;
-    Ok(Plan {
-        config,
-        data,
-        shards,
-        processors: processors.list,
-        passed,
-        identity,
-        taken: None,
-        connections_max,
-    })
 }
 
 /// A fresh installation on a machine of many cores starts, with fewer shards, where the

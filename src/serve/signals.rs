@@ -1,5 +1,6 @@
 //! Signals, heard on a thread of their own: glommio's executors must not be interrupted by work.
 
+use super::restart;
 use super::state::{Readiness, ServerState};
 use madang_shards::runtime::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -33,7 +34,7 @@ pub fn listen(
                 let _ = reload.try_send(());
                 continue;
             }
-            if state.readiness() == Readiness::Recovering {
+            if state.readiness() == Readiness::Recovering && !state.is_adopting() {
                 tracing::info!("stopped while the log was being opened; nothing has changed");
                 std::process::exit(0);
             }
@@ -45,9 +46,12 @@ pub fn listen(
                     std::process::exit(1);
                 }
             }
-            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            // Full only when a stop was asked for already.
-            let _ = stop.try_send(Stop::Signal(name));
+            if signal == SIGINT {
+                // Full only when a stop was asked for already.
+                let _ = stop.try_send(Stop::Signal("SIGINT"));
+            } else {
+                restart::end(&state, &stop);
+            }
         }
     })?;
     Ok(())

@@ -24,6 +24,7 @@ pub struct ServerState {
     lock: Option<OwnedFd>,
     has_passed: [AtomicBool; 2],
     launch: Option<Launch>,
+    is_adopting: AtomicBool,
 }
 
 /// Whether people can come in.
@@ -53,6 +54,7 @@ impl ServerState {
             lock: data.lock(),
             has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
             launch: Launch::of_this_process(),
+            is_adopting: AtomicBool::new(false),
         })
     }
 
@@ -70,6 +72,16 @@ impl ServerState {
     /// Whether systemd has opened the sockets, and any for TLS.
     pub fn has_passed(&self) -> (bool, bool) {
         (self.has_passed[0].load(Ordering::Relaxed), self.has_passed[1].load(Ordering::Relaxed))
+    }
+
+    /// From here on what the process before had is this one's alone: it may not end before it serves.
+    pub fn adopts(&self) {
+        self.is_adopting.store(true, Ordering::Release);
+    }
+
+    /// Whether there is more to lose than a start.
+    pub fn is_adopting(&self) -> bool {
+        self.is_adopting.load(Ordering::Acquire)
     }
 
     /// How another process is started like this one.

@@ -69,6 +69,15 @@ impl DataDirectory {
         DataDirectory { path: path.to_owned(), lock: File::from(lock) }
     }
 
+    /// Goes on with a directory whose lock a process has left that has ended; `None` where it is the lock of
+    /// another.
+    pub fn left(path: &Path, lock: OwnedFd) -> Option<DataDirectory> {
+        let lock = File::from(lock);
+        let (found, wanted) = (lock.metadata().ok()?, fs::metadata(path.join(LOCK_FILE)).ok()?);
+        let is_it = (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()) && lock.try_lock().is_ok();
+        is_it.then(|| DataDirectory { path: path.to_owned(), lock })
+    }
+
     /// Says in the lock file that this process has it.
     pub fn name_holder(&mut self) {
         // Only read by people.

@@ -1,0 +1,181 @@
+//! The old process: it puts everything into systemd's store, and ends.
+
+use super::queue::{BUFFER_BYTES, Queue, Sending};
+use super::{LOCK, MAGIC, QUEUES_MAX, STATE, queue_name, rehearse};
+use crate::handover::VERSION;
+use crate::handover::frame::{Header, Kind, Outgoing};
+use crate::handover::freeze::{alone, freeze};
+use crate::handover::pack::{pack, say_last_words};
+use crate::serve::{ServerState, notify};
+use madang_shards::runtime::{Frozen, Stop};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+/// When systemd has understood and does not keep a descriptor, it may close it a moment later.
+const REFUSAL_TIME_MAX: Duration = Duration::from_millis(30);
+/// Bytes of the state; they are memory, beside that of the images.
+const STATE_BYTES_MAX: u64 = 16 << 30;
+
+/// Leaves everything to the process that systemd starts next, and ends this one. Returns, with the reason,
+/// when that cannot be: then this process has everything still, and nobody was told anything.
+pub fn deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
+    alone(|| try_deposit(state, stop))
+        .unwrap_or_else(|| "another process takes over at this moment".to_owned())
+}
+
+fn try_deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
+    let Some(remote) = state.remote() else { return "the log is being opened".to_owned() };
+    let descriptors = remote.samples().iter().map(|shard| shard.connections + shard.lingering).sum::<u64>();
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    notify::restarting();
+    if let Err(reason) = rehearse(state.launch()) {
+        return reason;
+    }
+    let mut store = match Store::open(state, descriptors) {
+        Ok(store) => store,
+        Err(error) => return error.to_string(),
+    };
+    let (mut frozen, thaw) = match freeze(stop) {
+        Ok(frozen) => frozen,
+        Err(reason) => return reason,
+    };
+    match store.fill(&frozen, state) {
+        Ok(bytes) => {
+            let ended = say_last_words(&mut frozen);
+            let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
+            let paused_ms = frozen.since.elapsed().as_millis() as u64;
+            tracing::info!(connections, ended, bytes, paused_ms, "left to the process that is started next");
+            store.is_left = true;
+            std::process::exit(0);
+        }
+        Err(error) => {
+            drop(store);
+            // The shards wait for it.
+            let _ = thaw.send(frozen);
+            error.to_string()
+        }
+    }
+}
+
+/// What systemd keeps for the next process. It is taken back when this is dropped.
+#[derive(Debug)]
+struct Store {
+    names: Vec<String>,
+    state: File,
+    queues: Vec<OwnedFd>,
+    /// The next process gets it.
+    is_left: bool,
+}
+
+impl Store {
+    /// Has systemd keep the lock, an empty state and empty queues, and makes sure that it does.
+    fn open(state: &ServerState, descriptors: usize) -> io::Result<Store> {
+        let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be left"))?;
+        let file = memory()?;
+        let queues = Queue::enough_for(descriptors, BUFFER_BYTES, QUEUES_MAX)?;
+        let mut store = Store { names: Vec::new(), state: file, queues: Vec::new(), is_left: false };
+        store.keep(LOCK.to_owned(), lock)?;
+        let file = store.state.try_clone()?;
+        store.keep(STATE.to_owned(), file.as_fd())?;
+        for (number, queue) in queues.iter().enumerate() {
+            store.keep(queue_name(number), queue.receiver())?;
+        }
+        notify::await_understood()?;
+        let last = queues.len() - 1;
+        for (number, queue) in queues.into_iter().enumerate() {
+            // If anything was refused, the last was.
+            let kept = queue.part(if number == last { REFUSAL_TIME_MAX } else { Duration::ZERO })?;
+            store.queues.push(kept.ok_or_else(|| {
+                io::Error::other(format!(
+                    "systemd does not keep the {} descriptors that it was given; the unit needs \
+                     FileDescriptorStoreMax=64, and NotifyAccess=main",
+                    store.names.len()
+                ))
+            })?);
+        }
+        Ok(store)
+    }
+
+    fn keep(&mut self, name: String, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let kept = notify::keep(&name, descriptor);
+        self.names.push(name);
+        kept
+    }
+
+    /// Writes everything. Returns how many bytes that is.
+    fn fill(&mut self, frozen: &Frozen, state: &ServerState) -> io::Result<u64> {
+        let mut filling = Filling {
+            state: BufWriter::new(&self.state),
+            bytes: 0,
+            queues: Sending::new(self.queues.drain(..)),
+        };
+        let since_us = now_us().saturating_sub(frozen.since.elapsed().as_micros() as u64);
+        filling.write(MAGIC)?;
+        filling.write(&VERSION.to_le_bytes())?;
+        filling.write(&since_us.to_le_bytes())?;
+        // What systemd has opened it passes again by itself.
+        let has_listeners = !state.has_passed().0;
+        pack(frozen, state, has_listeners, &mut filling)?;
+        filling.queues.flush()?;
+        filling.state.flush()?;
+        let bytes = filling.bytes;
+        drop(filling);
+        // Whole, and nobody changes it any more.
+        fcntl_add_seals(
+            &self.state,
+            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+        )?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if !self.is_left {
+            notify::forget(&self.names);
+        }
+    }
+}
+
+/// Bytes go to the state, descriptors to the queues.
+struct Filling<'a, 's> {
+    state: BufWriter<&'s File>,
+    bytes: u64,
+    queues: Sending<'a>,
+}
+
+impl Filling<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > STATE_BYTES_MAX {
+            return Err(io::Error::other("there is more to be left than fits: too much waits to be sent"));
+        }
+        self.state.write_all(bytes)
+    }
+}
+
+impl<'a> Outgoing<'a> for Filling<'a, '_> {
+    fn send(&mut self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'a>]) -> io::Result<()> {
+        self.write(&Header { kind, descriptors: descriptors.len(), length: payload.len() }.write())?;
+        self.write(payload)?;
+        self.queues.push(descriptors)
+    }
+}
+
+/// A file that is nowhere, and can be sealed.
+fn memory() -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Kernels before 6.3 do not know the last, newer ones may want it (vm.memfd_noexec).
+    let memory =
+        memfd_create(STATE, flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create(STATE, flags))?;
+    Ok(File::from(memory))
+}
+
+/// The clock that all processes of a machine share.
+pub(super) fn now_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1_000).unwrap_or_default()
+}

@@ -1,0 +1,50 @@
+//! Restarts by systemd: what a server has waits in systemd's store of descriptors for the next one.
+//!
+//! ```text
+//! old process                                     systemd                  new process
+//! SIGTERM; the job of the unit is `restart`
+//! would the program on disk start? ── yes
+//! lock, state, ends of queues ── FDSTORE=1 ─────▶ keeps them
+//! Still, Frozen: logs sealed
+//! bytes ──▶ state        (a memfd, sealed when it is whole)
+//! descriptors ──▶ queues (socket pairs: in flight)
+//! ends with 0 ──────────────────────────────────▶ starts ── LISTEN_FDS ──▶ configuration, checks,
+//!                                                                          opens the log,
+//!                                                 lets go ◀─ REMOVE ────── takes everything out
+//!                                                                          and goes on
+//! ```
+//!
+//! The store holds a few descriptors however many connections there are: systemd copies, names and passes
+//! each of its own. The connections are *in flight* in the queues (unix(7)): sent by the old process, received
+//! by the new one, and open meanwhile, though no process has them.
+//!
+//! **Who owns the log and the connections** is the old process until it ends, and the new one from its start.
+//! There is no time with two, and no way back after it: so the old one looks before whether systemd keeps what
+//! it gave, and whether the program on disk would start with the configuration as it is now. The new one takes
+//! connections out only when its log is open: a start that fails before leaves them where they are, for the
+//! next one, as long as systemd keeps the store (while it tries to start the unit).
+
+mod collect;
+mod deposit;
+mod queue;
+mod rehearsal;
+
+use super::VERSION;
+pub use collect::Stored;
+pub use deposit::deposit;
+use rehearsal::rehearse;
+
+/// The lock of the data directory, by its name in the store.
+const LOCK: &str = "madang-lock";
+/// The frames, without their descriptors.
+const STATE: &str = "madang-state";
+/// Queues of descriptors, with a number behind, from 0.
+const QUEUE: &str = "madang-queue-";
+/// With the lock and the state, as many as the unit lets be stored (`FileDescriptorStoreMax=`).
+const QUEUES_MAX: usize = 62;
+/// The start of the state; a version follows it.
+const MAGIC: &[u8; 4] = b"MDST";
+
+fn queue_name(number: usize) -> String {
+    format!("{QUEUE}{number}")
+}

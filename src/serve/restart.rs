@@ -1,0 +1,164 @@
+//! Whether systemd, which ends this process, will start the next one: then everyone can wait for it.
+
+use super::notify;
+use super::state::{Readiness, ServerState};
+use crate::handover;
+use madang_shards::runtime::Stop;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long systemd may take to say what it is about to do.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a start that has taken everything over may take until it serves.
+const ADOPTION_TIME_MAX: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(1);
+/// Jobs are a line each, and there are few at a time.
+const JOBS_BYTES_MAX: u64 = 1 << 20;
+
+/// SIGTERM has come. Where systemd starts the service again, everything is left to the next process, and nobody
+/// is disconnected; else, or where that cannot be, the server drains.
+pub fn end(state: &Arc<ServerState>, stop: &flume::Sender<Stop>) {
+    let drain = |stop: &flume::Sender<Stop>| {
+        // Full only when a stop was asked for already.
+        let _ = stop.try_send(Stop::Signal("SIGTERM"));
+    };
+    if !notify::is_heard() {
+        return drain(stop);
+    }
+    let (state, their_stop) = (Arc::clone(state), stop.clone());
+    // On a thread of its own: a second signal still ends the process.
+    let work = move || {
+        await_adoption(&state);
+        if is_restart() {
+            let reason = handover::deposit(&state, &their_stop);
+            tracing::warn!(%reason, "nobody can wait for the next process: everyone is disconnected");
+        }
+        drain(&their_stop);
+    };
+    if std::thread::Builder::new().name("madang-restart".into()).spawn(work).is_err() {
+        drain(stop);
+    }
+}
+
+/// Whoever has just taken everything over first serves.
+fn await_adoption(state: &ServerState) {
+    let started = Instant::now();
+    while state.readiness() == Readiness::Recovering && started.elapsed() < ADOPTION_TIME_MAX {
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Whether systemd's job for this service is to restart it, which it is until the process has ended.
+fn is_restart() -> bool {
+    let Some(service) = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| Service::of(&text))
+    else {
+        return false;
+    };
+    match jobs(service.is_of_user) {
+        Ok(jobs) => service.is_restarted(&jobs),
+        Err(error) => {
+            tracing::warn!(%error, "systemd does not say whether this is a restart (systemctl list-jobs)");
+            false
+        }
+    }
+}
+
+/// The service that this process is part of.
+#[derive(PartialEq, Eq, Debug)]
+struct Service {
+    unit: String,
+    /// Whether the manager is one of a user.
+    is_of_user: bool,
+}
+
+impl Service {
+    /// From what the kernel says of the control groups.
+    fn of(groups: &str) -> Option<Service> {
+        let path = |line: &str| {
+            let mut fields = line.splitn(3, ':');
+            let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            let is_systemds = (number, controllers) == ("0", "") || controllers == "name=systemd";
+            is_systemds.then(|| path.to_owned())
+        };
+        let services = |path: String| {
+            let mut units = path.split('/').filter(|part| part.ends_with(".service")).map(str::to_owned);
+            let unit = units.next_back()?;
+            Some(Service { unit, is_of_user: units.any(|above| above.starts_with("user@")) })
+        };
+        groups.lines().filter_map(path).find_map(services)
+    }
+
+    /// From the lines of `systemctl list-jobs`: number, unit, type, state.
+    fn is_restarted(&self, jobs: &str) -> bool {
+        jobs.lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next() == Some(&self.unit) && matches!(fields.next(), Some("restart" | "try-restart"))
+        })
+    }
+}
+
+fn jobs(is_of_user: bool) -> std::io::Result<String> {
+    let mut systemctl = Command::new("systemctl");
+    systemctl.args(["list-jobs", "--plain", "--full", "--no-legend", "--no-pager"]);
+    if is_of_user {
+        systemctl.arg("--user");
+    }
+    let mut child = systemctl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+    let started = Instant::now();
+    // A few lines fit into the pipe: it is read when the other end is through.
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if started.elapsed() < ANSWER_TIME_MAX => std::thread::sleep(LOOK),
+            None => {
+                child.kill()?;
+                child.wait()?;
+                return Err(std::io::ErrorKind::TimedOut.into());
+            }
+        }
+    };
+    let mut text = String::new();
+    if let Some(output) = child.stdout.take() {
+        output.take(JOBS_BYTES_MAX).read_to_string(&mut text)?;
+    }
+    if status.success() { Ok(text) } else { Err(std::io::Error::other(format!("systemctl: {status}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(unit: &str, is_of_user: bool) -> Option<Service> {
+        Some(Service { unit: unit.to_owned(), is_of_user })
+    }
+
+    #[test]
+    fn the_unit_is_read_from_the_control_group() {
+        assert_eq!(Service::of("0::/system.slice/madang.service\n"), service("madang.service", false));
+        let hybrid =
+            "9:name=systemd:/system.slice/system-chat.slice/chat@a\\x2db.service\n8:pids:/x.service\n0::/\n";
+        assert_eq!(Service::of(hybrid), service("chat@a\\x2db.service", false));
+        let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/madang.service/inner\n";
+        assert_eq!(Service::of(user), service("madang.service", true));
+        assert_eq!(Service::of("0::/user.slice/user-0.slice/session-1.scope\n"), None);
+        assert_eq!(Service::of(""), None);
+    }
+
+    #[test]
+    fn only_a_restart_of_this_unit_is_one() {
+        let madang = service("madang.service", false).expect("a service");
+        assert!(madang.is_restarted("1 other.service stop running\n216 madang.service restart running\n"));
+        assert!(madang.is_restarted("216 madang.service try-restart waiting\n"));
+        for jobs in [
+            "",
+            "No jobs running.\n",
+            "397 madang.service stop running\n",
+            "1 other-madang.service restart running\n",
+            "1 madang.service.d restart running\n2 madang.service start waiting\n",
+        ] {
+            assert!(!madang.is_restarted(jobs), "{jobs}");
+        }
+    }
+}
