@@ -2,95 +2,12 @@
 
 mod harness;
 
-use harness::{Client, PATIENCE, Server, StuckThread, http, madang, words_of};
+use harness::{Client, Manager, PATIENCE, Server, Service, StuckThread, http, madang, words_of};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// The service manager's end of a service.
-struct Manager {
-    directory: TempDir,
-    socket: UnixDatagram,
-    heard: Vec<String>,
-}
-
-/// A service that is ended with its test.
-struct Service(Child);
-
-impl Manager {
-    fn new() -> Manager {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
-        // The path of a socket is bounded: it lies where paths are short.
-        let socket = UnixDatagram::bind(directory.path().join("notify")).expect("a notify socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
-        Manager { directory, socket, heard: Vec::new() }
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // As `harness::madang`, without this machine's configuration.
-        for (name, _) in madang().get_envs() {
-            command.env_remove(name);
-        }
-        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
-        command.stderr(File::create(self.directory.path().join("stderr")).expect("a file"));
-        command
-    }
-
-    fn serve(&self, program: &mut Command, settings: &[&str]) -> Service {
-        program.args(["serve", "--shards", "2", "--set", "log.segment_bytes=1048576", "--data"]);
-        program.arg(self.directory.path().join("data")).args(settings);
-        Service(program.spawn().expect("start the service"))
-    }
-
-    /// Reads up to a message that holds this line, and returns the whole message.
-    #[track_caller]
-    fn expect(&mut self, line: &str) -> String {
-        let mut buffer = [0; 4096];
-        loop {
-            let Ok(count) = self.socket.recv(&mut buffer) else {
-                panic!("no {line:?} in {:?}; it said:\n{}", self.heard, words_of(self.directory.path()));
-            };
-            let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
-            self.heard.push(message.clone());
-            if message.lines().any(|found| found.starts_with(line)) {
-                return message;
-            }
-        }
-    }
-}
-
-impl Service {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).expect("send a signal");
-    }
-
-    #[track_caller]
-    fn expect_success(&mut self) {
-        let asked_at = Instant::now();
-        while asked_at.elapsed() < PATIENCE {
-            if let Some(status) = self.0.try_wait().expect("wait") {
-                assert!(status.success(), "ended with {status}");
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the service did not end");
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Listens, and starts the service with these as descriptors 3 and 4, as systemd does.
 fn activate(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
@@ -146,11 +63,8 @@ fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
     assert!(fed_at[2] - fed_at[0] < Duration::from_secs(6), "fed too seldom");
     // A process that is stopped turns no shard.
     service.signal(Signal::STOP);
-    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
-    let mut last = [0; 4096];
-    while manager.socket.recv(&mut last).is_ok() {} // what was on its way, then nothing for 3 s
+    manager.await_silence(Duration::from_secs(3)); // what was on its way, then nothing
     service.signal(Signal::CONT);
-    manager.socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
     manager.expect("WATCHDOG=1");
     drop(service);
 
@@ -159,8 +73,7 @@ fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
     program.stdin(Stdio::null()).stdout(Stdio::null());
     let _service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
     manager.expect("READY=1");
-    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
-    assert!(manager.socket.recv(&mut last).is_err(), "nobody asked for the watchdog");
+    assert!(!manager.hears_anything(Duration::from_secs(3)), "nobody asked for the watchdog");
 }
 
 #[test]
@@ -178,9 +91,7 @@ fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
     assert_eq!(http::get(metrics, "/healthz").body, "ok\n");
     let stuck = StuckThread::stop(service.0.id(), 1);
     // What was on its way, then nothing for three seconds, though all else goes on.
-    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).expect("set a time-out");
-    let mut last = [0; 4096];
-    while manager.socket.recv(&mut last).is_ok() {}
+    manager.await_silence(Duration::from_secs(3));
     let asked_at = Instant::now();
     let sick = loop {
         let answer = http::get(metrics, "/healthz");
@@ -191,7 +102,6 @@ fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
         std::thread::sleep(Duration::from_millis(100));
     };
     assert!(sick.starts_with("shard 1: ") && !sick.contains("shard 0"), "{sick}");
-    manager.socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
     drop(stuck);
     manager.expect("WATCHDOG=1");
     assert_eq!(http::get(metrics, "/healthz").body, "ok\n");

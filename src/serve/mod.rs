@@ -3,6 +3,7 @@
 mod activation;
 pub mod checks;
 mod engine;
+pub mod errand;
 mod invitation;
 pub mod notify;
 mod plan;

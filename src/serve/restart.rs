@@ -1,21 +1,21 @@
 //! Whether systemd, which ends this process, will start the next one: then everyone can wait for it.
 
-use super::notify;
 use super::state::{Readiness, ServerState};
+use super::{errand, notify};
 use crate::handover;
 use madang_shards::runtime::Stop;
-use std::io::Read;
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Names the unit where the control group does not.
+const UNIT_VARIABLE: &str = "MADANG_UNIT";
 /// How long systemd may take to say what it is about to do.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long a start that has taken everything over may take until it serves.
 const ADOPTION_TIME_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(1);
-/// Jobs are a line each, and there are few at a time.
-const JOBS_BYTES_MAX: u64 = 1 << 20;
 
 /// SIGTERM has come. Where systemd starts the service again, everything is left to the next process, and nobody
 /// is disconnected; else, or where that cannot be, the server drains.
@@ -52,10 +52,9 @@ fn await_adoption(state: &ServerState) {
 
 /// Whether systemd's job for this service is to restart it, which it is until the process has ended.
 fn is_restart() -> bool {
-    let Some(service) = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| Service::of(&text))
-    else {
-        return false;
-    };
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let named = std::env::var(UNIT_VARIABLE).ok().map(|unit| Service { unit, is_of_user: false });
+    let Some(service) = named.or_else(|| Service::of(&groups)) else { return false };
     match jobs(service.is_of_user) {
         Ok(jobs) => service.is_restarted(&jobs),
         Err(error) => {
@@ -99,31 +98,15 @@ impl Service {
     }
 }
 
-fn jobs(is_of_user: bool) -> std::io::Result<String> {
+/// What systemd is about to do.
+fn jobs(is_of_user: bool) -> io::Result<String> {
     let mut systemctl = Command::new("systemctl");
     systemctl.args(["list-jobs", "--plain", "--full", "--no-legend", "--no-pager"]);
     if is_of_user {
         systemctl.arg("--user");
     }
-    let mut child = systemctl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
-    let started = Instant::now();
-    // A few lines fit into the pipe: it is read when the other end is through.
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if started.elapsed() < ANSWER_TIME_MAX => std::thread::sleep(LOOK),
-            None => {
-                child.kill()?;
-                child.wait()?;
-                return Err(std::io::ErrorKind::TimedOut.into());
-            }
-        }
-    };
-    let mut text = String::new();
-    if let Some(output) = child.stdout.take() {
-        output.take(JOBS_BYTES_MAX).read_to_string(&mut text)?;
-    }
-    if status.success() { Ok(text) } else { Err(std::io::Error::other(format!("systemctl: {status}"))) }
+    let (status, text) = errand::run(&mut systemctl, ANSWER_TIME_MAX)?;
+    if status.success() { Ok(text) } else { Err(io::Error::other(format!("systemctl: {status}"))) }
 }
 
 #[cfg(test)]

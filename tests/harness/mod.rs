@@ -6,7 +6,9 @@
 mod client;
 mod disk;
 pub mod http;
+mod load;
 mod lobby;
+mod manager;
 mod process;
 mod server;
 mod stuck;
@@ -14,7 +16,9 @@ mod tls;
 
 pub use client::Client;
 pub use disk::SmallDisk;
+pub use load::{LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
+pub use manager::{Manager, Service};
 pub use process::{Usage, raise_open_files};
 pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
 pub use stuck::StuckThread;

@@ -1,6 +1,6 @@
 //! A server process on a temporary directory, its end, and what its log holds afterwards.
 
-use super::{Client, PATIENCE};
+use super::{Client, Manager, PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -68,11 +68,42 @@ impl Server {
         Server::begin(directory, shards, settings, None)
     }
 
+    /// Starts a server as this manager does.
+    pub fn start_under(manager: &Manager, shards: u16, settings: &[&str]) -> Server {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let arguments = arguments(shards, settings);
+        let (child, address) = launch_program(manager.program(), directory.path(), &arguments);
+        Server { child, address, arguments, open_files_max: None, directory }
+    }
+
+    /// Starts a server as this manager does, with a configuration file.
+    pub fn start_under_with_file(manager: &Manager, shards: u16, file: &Path) -> Server {
+        let mut arguments = arguments(shards, &[]);
+        arguments.extend(["--config".to_owned(), file.display().to_string()]);
+        arguments.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let (child, address) = launch_program(manager.program(), directory.path(), &arguments);
+        Server { child, address, arguments, open_files_max: None, directory }
+    }
+
+    /// Its manager ends it to start it again: it must end well.
+    #[track_caller]
+    pub fn end_for_restart(&mut self, manager: &Manager) {
+        manager.begin_job("restart");
+        let (status, _) = self.terminate();
+        assert!(status.success(), "ended with {status}; it said:\n{}", self.words());
+    }
+
+    /// Starts it again as its manager does, with what is stored, after it has ended.
+    #[track_caller]
+    pub fn start_again_under(&mut self, manager: &Manager) {
+        self.put_words_aside();
+        (self.child, self.address) =
+            launch_program(manager.program(), self.directory.path(), &self.arguments);
+    }
+
     fn begin(directory: TempDir, shards: u16, settings: &[&str], open_files_max: Option<u64>) -> Server {
-        let mut arguments = vec!["--shards".to_owned(), shards.to_string()];
-        for setting in SETTINGS.iter().chain(settings) {
-            arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
-        }
+        let arguments = arguments(shards, settings);
         let (child, address) = launch(directory.path(), &arguments, open_files_max);
         Server { child, address, arguments, open_files_max, directory }
     }
@@ -107,11 +138,7 @@ impl Server {
         self.arguments[1] = shards.to_string();
         let mut arguments = self.arguments.clone();
         arguments.push("--takeover".to_owned());
-        // The one before goes on writing to its own files.
-        for name in ["stdout", "stderr"] {
-            let (now, before) = (self.directory.path().join(name), format!("{name}.before"));
-            fs::rename(now, self.directory.path().join(before)).expect("put its words aside");
-        }
+        self.put_words_aside();
         let (next, address) = launch(self.directory.path(), &arguments, self.open_files_max);
         let mut before = std::mem::replace(&mut self.child, next);
         assert_eq!(address, self.address, "people come in where they did");
@@ -127,6 +154,14 @@ impl Server {
             sleep(LOOK);
         };
         assert!(status.success(), "the one before ended with {status}");
+    }
+
+    /// The one before goes on writing to its own files.
+    fn put_words_aside(&self) {
+        for name in ["stdout", "stderr"] {
+            let (now, before) = (self.directory.path().join(name), format!("{name}.before"));
+            fs::rename(now, self.directory.path().join(before)).expect("put its words aside");
+        }
     }
 
     /// Begins to start a process that takes over; more arguments may follow. Its words are in `stderr.next`
@@ -309,6 +344,14 @@ impl Drop for Server {
     }
 }
 
+fn arguments(shards: u16, settings: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["--shards".to_owned(), shards.to_string()];
+    for setting in SETTINGS.iter().chain(settings) {
+        arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    arguments
+}
+
 /// Tries to start a server that must refuse, and returns what it said.
 #[track_caller]
 pub fn refused_start(data: &Path, listen: &str) -> Output {
@@ -341,7 +384,10 @@ pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Outpu
 }
 
 fn launch(directory: &Path, arguments: &[String], open_files_max: Option<u64>) -> (Child, SocketAddr) {
-    let mut program = open_files_max.map_or_else(madang, limited);
+    launch_program(open_files_max.map_or_else(madang, limited), directory, arguments)
+}
+
+fn launch_program(mut program: Command, directory: &Path, arguments: &[String]) -> (Child, SocketAddr) {
     program.args(["serve", "--data"]).arg(directory.join("data")).args(arguments);
     if !arguments.iter().any(|argument| argument == "--config") {
         program.args(["--listen", "127.0.0.1:0"]);
@@ -350,6 +396,8 @@ fn launch(directory: &Path, arguments: &[String], open_files_max: Option<u64>) -
     let file = |name: &str| File::create(directory.join(name)).expect("a file for the server's words");
     program.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
     let mut child = program.spawn().expect("run madang");
+    // It may hold what is passed to the child.
+    drop(program);
     let started_at = Instant::now();
     loop {
         let stdout = fs::read_to_string(directory.join("stdout")).expect("read the server's words");

@@ -63,9 +63,14 @@ impl Stored {
         collected
     }
 
-    /// Closes everything, and empties the store.
+    /// Closes everything, and empties the store. Returns when systemd has closed it, too: the lock of the data
+    /// directory may be among it.
     pub fn discard(self) {
-        notify::forget(&self.names);
+        let Stored { names, .. } = self;
+        notify::forget(&names);
+        if let Err(error) = notify::await_understood() {
+            tracing::debug!(%error, "systemd cannot be waited for");
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub fn deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
 }
 
 fn try_deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
-    let Some(remote) = state.remote() else { return "the log is being opened".to_owned() };
+    let Some(remote) = state.remote().filter(|remote| !remote.is_draining()) else {
+        return "the server does not serve".to_owned();
+    };
     let descriptors = remote.samples().iter().map(|shard| shard.connections + shard.lingering).sum::<u64>();
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     notify::restarting();

@@ -29,7 +29,6 @@ mod deposit;
 mod queue;
 mod rehearsal;
 
-use super::VERSION;
 pub use collect::Stored;
 pub use deposit::deposit;
 use rehearsal::rehearse;
