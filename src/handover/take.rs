@@ -85,7 +85,7 @@ pub fn take(data: &Path, grace: Duration) -> Result<Taken, TakeError> {
     let mut line = serde_json::to_vec(&Command::Takeover { version: VERSION }).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let Unpacked { lock, listeners, has_passed, adoption, process, version, paused } =
+    let Unpacked { lock, listeners, has_passed, adoption, process, version, paused, .. } =
         receive(&stream, grace)?;
     let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
     let link = Successor { stream, process, version, paused_since };

@@ -21,6 +21,8 @@ pub struct Unpacked {
     pub has_passed: (bool, bool),
     /// Connections, names, members.
     pub adoption: Adoption,
+    /// How many connections were closed, as they are too many for this process.
+    pub closed: u64,
     /// The process.
     pub process: u64,
     /// Its version.
@@ -81,7 +83,17 @@ pub fn unpack(
                 if Decoder(&end.payload).number()? != count {
                     return Err(CodingError("connections are missing").into());
                 }
-                return Ok(Unpacked { lock, listeners, has_passed, adoption, process, version, paused });
+                let closed = count - adoption.connections.len() as u64;
+                return Ok(Unpacked {
+                    lock,
+                    listeners,
+                    has_passed,
+                    adoption,
+                    closed,
+                    process,
+                    version,
+                    paused,
+                });
             }
         }
     }

@@ -78,7 +78,14 @@ impl Inheritance {
     fn with_stored(mut self, stored: Stored, plan: &mut Plan) -> Inheritance {
         let connections_max = usize::try_from(plan.connections_max).unwrap_or(usize::MAX);
         match stored.collect(GRACE, connections_max) {
-            Ok(Unpacked { listeners, adoption, process, version, paused, .. }) => {
+            Ok(Unpacked { listeners, adoption, process, version, paused, closed, .. }) => {
+                if closed > 0 {
+                    tracing::warn!(
+                        closed,
+                        kept = adoption.connections.len(),
+                        "connections are closed, as no more files may be open; raise LimitNOFILE="
+                    );
+                }
                 plan.data.name_holder();
                 if self.listeners.count() == 0 && listeners.count() > 0 {
                     self.listeners = listeners;

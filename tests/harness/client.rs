@@ -1,7 +1,7 @@
 //! A person at `nc`: types lines, and reads what comes.
 
 use super::PATIENCE;
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -32,7 +32,8 @@ impl Client {
 
     /// Connects with a receive buffer as small as the kernel allows.
     pub fn connect_with_small_buffer(address: SocketAddr) -> Client {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let socket = socket.expect("a socket");
         sockopt::set_socket_recv_buffer_size(&socket, 1).expect("set the receive buffer");
         rustix::net::connect(&socket, &address).expect("connect");
         Client::over(TcpStream::from(socket))
@@ -142,6 +143,12 @@ impl Client {
                 None => self.fail(&format!("closed before {line:?}")),
             }
         }
+    }
+
+    /// Reads up to exactly this line; false when the connection ends before it.
+    #[track_caller]
+    pub fn hears(&mut self, line: &str) -> bool {
+        std::iter::from_fn(|| self.next_line(PATIENCE)).any(|found| found == line)
     }
 
     /// Reads one line, which must be exactly this.

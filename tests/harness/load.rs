@@ -46,6 +46,15 @@ fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, 
     (read, longest)
 }
 
+/// Ends the talk when it goes, also where the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Comes and goes until told to stop. Returns how often.
 fn visit(address: SocketAddr, is_over: &AtomicBool) -> u64 {
     let mut visits = 0;
@@ -89,6 +98,7 @@ pub fn lose_nothing_while(server: &mut Server, times: usize, mut replace: impl F
             .collect();
         let visiting = scope.spawn(|| visit(address, &is_over));
         start.wait();
+        let end = End(&is_over);
         for time in 0..times {
             typing.send_bytes(HALF.as_bytes());
             sleep(Duration::from_millis(200));
@@ -96,7 +106,7 @@ pub fn lose_nothing_while(server: &mut Server, times: usize, mut replace: impl F
             typing.send(&format!("ne {time}"));
             typing.expect(&format!("typing: {HALF}ne {time}"));
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         let heard: Vec<_> = talking.into_iter().map(|talker| talker.join().expect("it talked")).collect();
         (heard, visiting.join().expect("they came and went"))
     });

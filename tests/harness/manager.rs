@@ -35,6 +35,8 @@ pub struct Manager {
     log: Vec<String>,
     store: Arc<Mutex<Store>>,
     is_over: Arc<AtomicBool>,
+    /// Files that what it starts may have open (`LimitNOFILE=`); `None` is as many as this process.
+    pub open_files_max: Option<u64>,
 }
 
 /// A service that is ended with its test.
@@ -56,7 +58,7 @@ impl Manager {
         let (store, is_over) = (Arc::<Mutex<Store>>::default(), Arc::new(AtomicBool::new(false)));
         let (their_store, their_end) = (Arc::clone(&store), Arc::clone(&is_over));
         std::thread::spawn(move || listen(&socket, store_max, &their_store, &hear, &their_end));
-        Manager { directory, heard, log: Vec::new(), store, is_over }
+        Manager { directory, heard, log: Vec::new(), store, is_over, open_files_max: None }
     }
 
     /// A program that talks to this manager, away from this machine's configuration.
@@ -76,7 +78,9 @@ impl Manager {
         let names: Vec<&str> = store.iter().map(|(name, _)| name.as_str()).collect();
         // LISTEN_PID must name the process that the shell becomes.
         let mut command = self.command("sh");
-        command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_madang")]);
+        let limit = self.open_files_max.map(|most| format!("ulimit -n {most} && ")).unwrap_or_default();
+        let script = format!("{limit}LISTEN_PID=$$ exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
         command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.directory.path().join("bin").display()));
@@ -155,6 +159,13 @@ impl Manager {
     /// Forgets what is stored by names of this beginning, as if it had been lost.
     pub fn lose(&self, beginning: &str) {
         self.store.lock().expect("not poisoned").retain(|(name, _)| !name.starts_with(beginning));
+    }
+
+    /// A copy of the descriptor of this name.
+    pub fn copy(&self, name: &str) -> OwnedFd {
+        let store = self.store.lock().expect("not poisoned");
+        let (_, stored) = store.iter().find(|(found, _)| found == name).expect("it is stored");
+        stored.try_clone().expect("a copy")
     }
 
     /// Waits until nothing is stored.
