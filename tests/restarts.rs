@@ -170,6 +170,7 @@ fn what_is_left_damaged_incomplete_or_for_another_is_closed_and_the_server_start
             }
             lost => manager.lose(lost),
         }
+        server.keep_address();
         server.start_again_under(&manager);
         manager.expect_empty_store();
         assert!(server.words().contains("its connections are closed"), "{damage}: {}", server.words());

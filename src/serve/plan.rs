@@ -10,6 +10,12 @@ use crate::config::{Config, ShardCount};
 use crate::handover::{self, Stored, TakeError, Taken, VERSION};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What systemd is told to let go of, it closes in its own time; the lock of the data directory and
+/// listeners may be among it.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A start that nothing known stands against.
 #[derive(Debug)]
@@ -72,6 +78,7 @@ pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanE
     let (passed, stored) = activation::passed()?;
     let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
     let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
+    let patience = if stored.is_empty() { Duration::ZERO } else { CLOSE_TIME_MAX };
     let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
         (data, None, Some(stored))
     } else if takes_over {
@@ -79,11 +86,14 @@ pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanE
         let lock = taken.lock.try_clone().map_err(TakeError::Broken)?;
         (DataDirectory::taken_over(data, lock), Some(taken), None)
     } else {
-        if passed.count() == 0 {
-            port::probe(config.listen.line.0)?;
-            config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
-        }
-        (DataDirectory::take(data)?, None, None)
+        let free = || {
+            if passed.count() == 0 {
+                port::probe(config.listen.line.0)?;
+                config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
+            }
+            Ok(DataDirectory::take(data)?)
+        };
+        (within(patience, free)?, None, None)
     };
     Ok(Plan { config, data, shards, processors, passed, identity, taken, stored, connections_max })
 }
@@ -121,6 +131,21 @@ fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
     };
     memory.permit(shards)?;
     Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)? })
+}
+
+/// Takes what may be in use for so long.
+fn within<T>(patience: Duration, take: impl Fn() -> Result<T, PlanError>) -> Result<T, PlanError> {
+    let started = Instant::now();
+    loop {
+        match take() {
+            Err(PlanError::Listen(_) | PlanError::DataDirectory(DataDirectoryError::InUse { .. }))
+                if started.elapsed() < patience =>
+            {
+                std::thread::sleep(LOOK);
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// The data directory with what the server before has left for it, if it has.

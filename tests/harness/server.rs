@@ -94,6 +94,11 @@ impl Server {
         assert!(status.success(), "ended with {status}; it said:\n{}", self.words());
     }
 
+    /// From the next start on it listens where it does now, as servers with a port of their own do.
+    pub fn keep_address(&mut self) {
+        self.arguments.extend(["--set".to_owned(), format!("listen.line={}", self.address)]);
+    }
+
     /// Starts it again as its manager does, with what is stored, after it has ended.
     #[track_caller]
     pub fn start_again_under(&mut self, manager: &Manager) {

@@ -60,17 +60,23 @@ impl Stored {
         queues.sort_unstable_by_key(|(number, _)| *number);
         let collected = collect(state, queues.into_iter().map(|(_, queue)| queue), grace, connections_max);
         notify::forget(&names);
+        if collected.is_err() {
+            await_closed();
+        }
         collected
     }
 
-    /// Closes everything, and empties the store. Returns when systemd has closed it, too: the lock of the data
-    /// directory may be among it.
+    /// Closes everything, and empties the store.
     pub fn discard(self) {
-        let Stored { names, .. } = self;
-        notify::forget(&names);
-        if let Err(error) = notify::await_understood() {
-            tracing::debug!(%error, "systemd cannot be waited for");
-        }
+        notify::forget(&self.names);
+        await_closed();
+    }
+}
+
+/// Returns when systemd has let go, too: the lock of the data directory and listeners may be among it.
+fn await_closed() {
+    if let Err(error) = notify::await_understood() {
+        tracing::debug!(%error, "systemd cannot be waited for");
     }
 }
 
