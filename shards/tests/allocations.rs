@@ -155,8 +155,11 @@ impl Room {
         if let Some(batch) = self.shard.log.take_batch() {
             self.shard.committed(batch);
         }
-        while self.shard.writes_due() > 0 {
+        loop {
             self.shard.take_dirty(&mut self.dirty);
+            if self.dirty.is_empty() {
+                return;
+            }
             for id in self.dirty.drain(..) {
                 let bytes = self.shard.outbox(id).map_or(0, <[u8]>::len);
                 self.shard.sent(id, bytes, 0);

@@ -12,10 +12,14 @@ pub struct Connection<T> {
     pub protocol: T,
     /// Bytes that were read but wait for a reply first. Empty, without capacity, when idle.
     pub unread: Vec<u8>,
+    /// So many of its reads are still those by which it comes in.
+    pub reads_coming_in: u8,
     /// Bytes taken out of the outbox, and encrypted, that the kernel did not take.
     pub held_bytes: u32,
-    /// It is in the shard's list of those with something to send.
-    pub is_dirty: bool,
+    /// It is in the shard's list of those who are written this turn.
+    pub is_due: bool,
+    /// It has a place in the shard's list of those who are written by and by.
+    pub has_place: bool,
     /// The kernel did not take all of its outbox: what is added waits for the peer. An outbox that
     /// is not blocked may pass its bound until it is written, at the end of the turn.
     pub is_blocked: bool,
@@ -33,6 +37,11 @@ impl<T> Connection<T> {
     /// Bytes that wait for the peer to read.
     pub fn waiting_bytes(&self) -> usize {
         self.core.outbox.len() + self.held_bytes as usize
+    }
+
+    /// Whether there is something to be written, or to be ended after it was.
+    pub fn has_output(&self) -> bool {
+        self.waiting_bytes() > 0 || self.is_ending
     }
 }
 

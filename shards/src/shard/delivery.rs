@@ -63,7 +63,8 @@ impl<S: Surface> Shard<S> {
         let mut cut_off = Vec::new();
         let mut added_bytes = 0;
         rendered.clear();
-        let is_crowd = room.members.len() > CROWD_MEMBERS;
+        let is_talk = matches!(event, RoomEvent::Message { .. });
+        let can_wait = !is_talk || room.members.len() > CROWD_MEMBERS;
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
             if author == Some(member.connection) {
@@ -100,13 +101,14 @@ impl<S: Surface> Shard<S> {
                 outbox.extend_from_slice(bytes);
                 added_bytes += bytes.len();
             }
-            if !connection.is_dirty {
-                connection.is_dirty = true;
-                if is_crowd {
-                    writes.add_of_crowd(member.connection);
-                } else {
-                    writes.add(member.connection);
+            if can_wait {
+                if !connection.is_due && !connection.has_place {
+                    connection.has_place = true;
+                    writes.add_by_and_by(member.connection);
                 }
+            } else if !connection.is_due {
+                connection.is_due = true;
+                writes.add(member.connection);
             }
         }
         outboxes.added(added_bytes);
@@ -216,7 +218,7 @@ impl<S: Surface> Shard<S> {
     /// held below until the peer reads. That counts towards the bounds of outboxes, too.
     pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.is_dirty = false;
+        connection.is_due = false;
         self.counters.sent_bytes += bytes as u64;
         self.outboxes.changed(connection.held_bytes as usize, held);
         connection.held_bytes = u32::try_from(held).expect("at most one record is held");
@@ -258,7 +260,7 @@ impl<S: Surface> Shard<S> {
     /// [`Shard::writable`] tells when it can.
     pub fn not_open_yet(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.is_dirty = false;
+        connection.is_due = false;
         if connection.is_ending {
             self.end(id, false);
         }
@@ -282,10 +284,8 @@ impl<S: Surface> Shard<S> {
         if is_over && connection.is_blocked && !connection.is_ending {
             return self.cut_off_slow_reader(id);
         }
-        let has_work =
-            !connection.core.outbox.is_empty() || connection.held_bytes > 0 || connection.is_ending;
-        if has_work && !connection.is_dirty {
-            connection.is_dirty = true;
+        if connection.has_output() && !connection.is_due {
+            connection.is_due = true;
             self.writes.add(id);
         }
     }

@@ -6,6 +6,9 @@ use crate::connection::{Core, Link, Surface};
 use crate::types::{ConnectionId, Request};
 use std::net::IpAddr;
 
+/// By its first reads a connection comes in: it says its name, and where it wants to be.
+const READS_COMING_IN: u8 = 3;
+
 impl<S: Surface> Shard<S> {
     /// A peer connected: it is greeted and gets a slot.
     pub fn accepted(&mut self, address: Option<IpAddr>) -> ConnectionId {
@@ -30,8 +33,10 @@ impl<S: Surface> Shard<S> {
             core,
             protocol,
             unread: Vec::new(),
+            reads_coming_in: READS_COMING_IN,
             held_bytes: 0,
-            is_dirty: false,
+            is_due: false,
+            has_place: false,
             is_blocked: false,
             is_listed_slow: false,
             is_parked: false,
@@ -61,8 +66,16 @@ impl<S: Surface> Shard<S> {
         })
     }
 
+    /// Whether a connection is new here, and what it asks for can wait for those already in.
+    pub fn is_coming_in(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.reads_coming_in > 0)
+    }
+
     /// Bytes came on a connection that wants input.
     pub fn received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.reads_coming_in = connection.reads_coming_in.saturating_sub(1);
+        }
         let consumed = self.with_link(id, |surface, protocol, link| surface.receive(protocol, bytes, link));
         if let Some(consumed) = consumed
             && consumed < bytes.len()

@@ -370,9 +370,17 @@ impl<S: Surface> Shard<S> {
         self.is_burst_over
     }
 
-    /// How many connections are to be written this turn.
+    /// How many connections are to be written this turn without fail.
     pub fn writes_due(&self) -> usize {
         if self.is_heir { 0 } else { self.writes.due() }
+    }
+
+    /// Of the connections that are to be written this turn, those that are not to wait; as
+    /// [`Shard::take_dirty`] in all else.
+    pub fn take_hurried(&mut self, into: &mut Vec<ConnectionId>) {
+        if !self.is_heir && self.writes.take_hurried(into) {
+            self.outboxes.begin_flush();
+        }
     }
 
     /// The connections that are to be written this turn; each is flushed once and then reported by
@@ -381,7 +389,16 @@ impl<S: Surface> Shard<S> {
         if self.is_heir {
             return self.outboxes.begin_flush();
         }
-        if self.writes.take(into) {
+        let Shard { writes, connections, .. } = self;
+        let is_everyone = writes.take(into, |id| {
+            connections.get_mut(id).is_some_and(|connection| {
+                connection.has_place = false;
+                let is_waiting = !connection.is_due && connection.has_output();
+                connection.is_due |= is_waiting;
+                is_waiting
+            })
+        });
+        if is_everyone {
             self.outboxes.begin_flush();
         }
     }

@@ -20,7 +20,7 @@ pub struct Outboxes {
     bytes_max: usize,
     /// Invariant: the sum of the lengths of all outboxes.
     waiting_bytes: usize,
-    /// What was added since connections were written last.
+    /// What was added since everyone was written last, less what was taken out since.
     turn_bytes: usize,
     /// The most that waited since the last tick.
     peak_bytes: usize,
@@ -77,6 +77,7 @@ impl Outboxes {
         }
         debug_assert!(bytes <= self.waiting_bytes, "what is taken out was put in");
         self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        self.turn_bytes = self.turn_bytes.saturating_sub(bytes);
     }
 
     /// The length of one outbox has changed.

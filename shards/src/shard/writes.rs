@@ -1,20 +1,22 @@
-//! Who is to be written to, and when: a crowd's turn comes bit by bit, so that no other room waits for it.
+//! Who is to be written to, and when. What many are told that is no hurry (a crowd's talk, who comes and
+//! goes) is written bit by bit, so that nobody's talk waits for it.
 
 use crate::types::ConnectionId;
 use std::collections::VecDeque;
 
 /// A room in which more than so many of the shard's connections hear a message is a crowd.
 pub const CROWD_MEMBERS: usize = 256;
-/// Of crowds, so many connections are written a turn: some 200 µs, as sockets that were not used lately
-/// take 6 µs each.
-const CROWD_WRITES_PER_TURN: usize = 32;
+/// Of those in no hurry, so many are written a turn: some 200 µs, as sockets that were not used lately take
+/// 6 µs each.
+const WAITING_WRITES_PER_TURN: usize = 32;
 
-/// Connections with something to send, each once.
+/// Connections with something to send, each at most once in either list.
 #[derive(Debug, Default)]
 pub struct Writes {
     now: Vec<ConnectionId>,
     /// In the order in which they got something. What they get while they wait goes out in the same
-    /// write, so that a crowd that is told much is written less often, not later and later.
+    /// write, so that a crowd that is told much is written less often, not later and later. Whoever is
+    /// written before, as talk came, keeps the place: it is passed over if there is nothing new.
     by_and_by: VecDeque<ConnectionId>,
 }
 
@@ -25,20 +27,38 @@ impl Writes {
     }
 
     /// One is to be written in this turn or one of the next.
-    pub fn add_of_crowd(&mut self, id: ConnectionId) {
+    pub fn add_by_and_by(&mut self, id: ConnectionId) {
         self.by_and_by.push_back(id);
     }
 
-    /// How many the next [`Writes::take`] gives.
+    /// How many are to be written at the end of this turn, whatever happens.
     pub fn due(&self) -> usize {
-        self.now.len() + self.by_and_by.len().min(CROWD_WRITES_PER_TURN)
+        self.now.len()
     }
 
-    /// Takes those who are to be written now, and says whether nobody is left.
-    pub fn take(&mut self, into: &mut Vec<ConnectionId>) -> bool {
+    /// Takes only those, and says whether nobody is left.
+    pub fn take_hurried(&mut self, into: &mut Vec<ConnectionId>) -> bool {
         into.append(&mut self.now);
-        let count = self.by_and_by.len().min(CROWD_WRITES_PER_TURN);
-        into.extend(self.by_and_by.drain(..count));
+        self.by_and_by.is_empty()
+    }
+
+    /// Takes those who are to be written now, and some of the others, and says whether nobody is left.
+    /// `is_waiting` is asked once of each whose place is reached: whether it still has something to send.
+    pub fn take(
+        &mut self,
+        into: &mut Vec<ConnectionId>,
+        mut is_waiting: impl FnMut(ConnectionId) -> bool,
+    ) -> bool {
+        into.append(&mut self.now);
+        let mut left = WAITING_WRITES_PER_TURN;
+        while left > 0
+            && let Some(id) = self.by_and_by.pop_front()
+        {
+            if is_waiting(id) {
+                into.push(id);
+                left -= 1;
+            }
+        }
         self.by_and_by.is_empty()
     }
 
@@ -65,14 +85,14 @@ mod tests {
     #[test]
     fn a_few_pass_a_crowd_and_the_crowd_keeps_its_order() {
         let mut writes = Writes::default();
-        (0..1_000).map(number).for_each(|id| writes.add_of_crowd(id));
+        (0..1_000).map(number).for_each(|id| writes.add_by_and_by(id));
         let mut crowd = Vec::new();
         let mut turns = 0;
         loop {
             writes.add(number(5_000));
             let mut written = Vec::new();
-            assert_eq!(writes.due(), 1 + CROWD_WRITES_PER_TURN.min(1_000 - crowd.len()));
-            let is_done = writes.take(&mut written);
+            assert_eq!(writes.due(), 1);
+            let is_done = writes.take(&mut written, |_| true);
             assert_eq!(written[0], number(5_000));
             crowd.extend_from_slice(&written[1..]);
             turns += 1;
@@ -81,9 +101,31 @@ mod tests {
             }
         }
         assert_eq!(crowd, (0..1_000).map(number).collect::<Vec<_>>());
-        assert_eq!(turns, 1_000_usize.div_ceil(CROWD_WRITES_PER_TURN));
+        assert_eq!(turns, 1_000_usize.div_ceil(WAITING_WRITES_PER_TURN));
         assert!(writes.is_empty());
         writes.tick();
         assert!(writes.by_and_by.capacity() <= 2 * CROWD_MEMBERS, "what it took is given back");
+    }
+
+    #[test]
+    fn those_in_a_hurry_can_be_taken_alone() {
+        let mut writes = Writes::default();
+        writes.add_by_and_by(number(1));
+        writes.add(number(2));
+        let mut written = Vec::new();
+        assert!(!writes.take_hurried(&mut written), "somebody is left");
+        assert_eq!(written, [number(2)]);
+        assert!(writes.take(&mut written, |_| true));
+        assert_eq!(written, [number(2), number(1)]);
+    }
+
+    #[test]
+    fn who_has_nothing_left_to_send_takes_nobodys_turn() {
+        let mut writes = Writes::default();
+        (0..1_000).map(number).for_each(|id| writes.add_by_and_by(id));
+        let mut written = Vec::new();
+        let is_done = writes.take(&mut written, |id| id.index % 100 == 99);
+        assert!(is_done && writes.is_empty());
+        assert_eq!(written, (0..10).map(|hundred| number(hundred * 100 + 99)).collect::<Vec<_>>());
     }
 }

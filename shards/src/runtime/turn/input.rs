@@ -7,16 +7,24 @@ use crate::runtime::tls::RECORD_BYTES_MAX;
 use crate::types::{ConnectionId, ShardId};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-/// Connections accepted a turn: a storm does not starve those already in.
-const ACCEPTS_PER_TURN: usize = 64;
+/// Connections accepted a turn, and newcomers read: each takes some 30 µs in all, so that a turn stays
+/// short for those already in, however many want to come in.
+const NEWCOMERS_PER_TURN: usize = 32;
 /// Sockets read a turn.
 const READS_PER_TURN: usize = 512;
+/// Reading ends after so long: what a crowd of newcomers asks for does not hold up what others said.
+const READING_TIME_MAX: Duration = Duration::from_millis(1);
+/// So many are read before the clock is looked at.
+const READS_PER_LOOK: usize = 16;
 
 /// What is to be taken in, and where it is read into.
 pub struct Inlet {
     /// Sockets that may be read, each once.
-    pub readable: VecDeque<ConnectionId>,
+    readable: VecDeque<ConnectionId>,
+    /// The same of those who are coming in.
+    newcomers: VecDeque<ConnectionId>,
     pub has_waiting_connections: bool,
     pub has_warned_of_descriptors: bool,
     pub buffer: Box<[u8; RECORD_BYTES_MAX]>,
@@ -28,6 +36,7 @@ impl Inlet {
     pub fn new() -> Inlet {
         Inlet {
             readable: VecDeque::new(),
+            newcomers: VecDeque::new(),
             has_waiting_connections: false,
             has_warned_of_descriptors: false,
             buffer: Box::new([0; RECORD_BYTES_MAX]),
@@ -35,12 +44,28 @@ impl Inlet {
             resumed: Vec::new(),
         }
     }
+
+    /// Nobody is read any more.
+    pub fn clear(&mut self) {
+        self.has_waiting_connections = false;
+        self.readable.clear();
+        self.newcomers.clear();
+    }
+
+    fn has_readable(&self) -> bool {
+        !self.readable.is_empty() || !self.newcomers.is_empty()
+    }
+
+    fn may_be_read(&mut self, id: ConnectionId, is_coming_in: bool) {
+        let sockets = if is_coming_in { &mut self.newcomers } else { &mut self.readable };
+        sockets.push_back(id);
+    }
 }
 
 impl<S: Surface> Turning<S> {
     /// Whether more could be taken in at once.
     pub(super) fn has_input(&self) -> bool {
-        let has_readable = !self.inlet.readable.is_empty() && self.stage.takes_input();
+        let has_readable = self.inlet.has_readable() && self.stage.takes_input();
         (has_readable || self.port.has_mail()) && self.shard.accepts_input()
             || self.inlet.has_waiting_connections
     }
@@ -48,36 +73,57 @@ impl<S: Surface> Turning<S> {
     /// Accepts and reads what is ready.
     pub(super) fn take_input(&mut self) -> Result<(), TurnError> {
         self.sockets.take_ready(&mut self.inlet.ready).map_err(TurnError::Sockets)?;
-        for readiness in self.inlet.ready.drain(..) {
+        let mut ready = std::mem::take(&mut self.inlet.ready);
+        for readiness in ready.drain(..) {
             match readiness {
                 Readiness::Accept => self.inlet.has_waiting_connections = self.stage.takes_input(),
-                Readiness::Read(id) => self.inlet.readable.push_back(id),
+                Readiness::Read(id) => self.inlet.may_be_read(id, self.shard.is_coming_in(id)),
                 Readiness::Write(id) => self.shard.writable(id),
             }
         }
+        self.inlet.ready = ready;
         if self.inlet.has_waiting_connections {
             self.accept();
         }
         self.shard.take_resumed(&mut self.inlet.resumed);
-        for id in self.inlet.resumed.drain(..) {
+        let mut resumed = std::mem::take(&mut self.inlet.resumed);
+        for id in resumed.drain(..) {
             if self.sockets.is_readable(id) {
-                self.inlet.readable.push_back(id);
+                self.inlet.may_be_read(id, self.shard.is_coming_in(id));
             }
         }
-        let is_reading = self.stage.takes_input();
-        for _ in 0..if is_reading { self.inlet.readable.len().min(READS_PER_TURN) } else { 0 } {
-            if !self.shard.accepts_input() {
-                break;
-            }
-            if let Some(id) = self.inlet.readable.pop_front() {
-                self.read(id);
-            }
+        self.inlet.resumed = resumed;
+        if self.stage.takes_input() {
+            self.read_some();
         }
         Ok(())
     }
 
+    fn read_some(&mut self) {
+        for _ in 0..self.inlet.newcomers.len().min(NEWCOMERS_PER_TURN) {
+            if !self.shard.accepts_input() {
+                return;
+            }
+            if let Some(id) = self.inlet.newcomers.pop_front() {
+                self.read(id);
+            }
+        }
+        let began = Instant::now();
+        for count in 1..=self.inlet.readable.len().min(READS_PER_TURN) {
+            if !self.shard.accepts_input() {
+                return;
+            }
+            if let Some(id) = self.inlet.readable.pop_front() {
+                self.read(id);
+            }
+            if count % READS_PER_LOOK == 0 && began.elapsed() > READING_TIME_MAX {
+                return;
+            }
+        }
+    }
+
     fn accept(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN {
+        for _ in 0..NEWCOMERS_PER_TURN {
             match self.sockets.accept() {
                 Accepted::Connection(arrival) => {
                     let id = self.shard.accepted(arrival.address);
@@ -125,7 +171,7 @@ impl<S: Surface> Turning<S> {
             Input::Bytes { count, is_more } => {
                 self.shard.received(id, &self.inlet.buffer[..count]);
                 if is_more {
-                    self.inlet.readable.push_back(id);
+                    self.inlet.may_be_read(id, self.shard.is_coming_in(id));
                 }
             }
             Input::Nothing => {}

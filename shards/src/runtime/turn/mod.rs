@@ -77,7 +77,7 @@ impl<S: Surface> Turning<S> {
     /// Writes before the next commit begins. Those who read answer meanwhile: what they say joins the
     /// open batch, and so is stored by one commit and shown by one write a reader.
     fn write_first(&mut self) -> Result<(), TurnError> {
-        self.flush_sockets();
+        self.flush_hurried();
         self.take_input()?;
         self.flush_mesh();
         Ok(())

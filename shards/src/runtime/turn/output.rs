@@ -63,8 +63,18 @@ impl<S: Surface> Turning<S> {
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
     pub(super) fn flush_sockets(&mut self) {
+        self.shard.take_dirty(&mut self.outlet.dirty);
+        self.write_dirty();
+    }
+
+    /// The same, but for those who can wait.
+    pub(super) fn flush_hurried(&mut self) {
+        self.shard.take_hurried(&mut self.outlet.dirty);
+        self.write_dirty();
+    }
+
+    fn write_dirty(&mut self) {
         let Outlet { dirty, written, ended, lingering } = &mut self.outlet;
-        self.shard.take_dirty(dirty);
         self.sockets.write_each(dirty, |id| self.shard.outbox(id), written);
         dirty.clear();
         for (id, written) in written.drain(..) {

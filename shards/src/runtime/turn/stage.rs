@@ -95,8 +95,7 @@ impl<S: Surface> Turning<S> {
         }
         if phase >= Phase::Draining && self.stage.phase == Phase::Running {
             self.sockets.close_listener();
-            self.inlet.has_waiting_connections = false;
-            self.inlet.readable.clear();
+            self.inlet.clear();
             self.shard.begin_drain();
             self.stage.phase = Phase::Draining;
         }

@@ -9,3 +9,4 @@ mod promises;
 mod residence;
 mod words;
 mod world;
+mod writes;

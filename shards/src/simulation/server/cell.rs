@@ -48,6 +48,8 @@ pub struct Cell {
     /// What the sockets report next.
     pub ready: Vec<Readiness>,
     readable: VecDeque<ConnectionId>,
+    /// The same of those who are coming in: some of them are read, then some of the others.
+    newcomers: VecDeque<ConnectionId>,
     pub lines: BTreeMap<ConnectionId, Line>,
     queries: Vec<(LookupId, StoredQuery)>,
     found: Vec<(LookupId, Result<QueryOutcome, QueryFault>)>,
@@ -91,6 +93,7 @@ impl Cell {
             backlog: VecDeque::new(),
             ready: Vec::new(),
             readable: VecDeque::new(),
+            newcomers: VecDeque::new(),
             lines: BTreeMap::new(),
             queries: Vec::new(),
             found: Vec::new(),
@@ -184,7 +187,9 @@ impl Cell {
         for readiness in std::mem::take(&mut self.ready) {
             has_done = true;
             match readiness {
-                Readiness::Read(line) => self.readable.extend(world.sockets[line].id),
+                Readiness::Read(line) => {
+                    world.sockets[line].id.into_iter().for_each(|id| self.may_be_read(id));
+                }
                 Readiness::Write(line) => {
                     if let Some(id) = world.sockets[line].id {
                         self.shard.writable(id);
@@ -200,21 +205,40 @@ impl Cell {
         for id in resumed {
             let line = self.lines.get(&id);
             if line.is_some_and(|line| world.sockets[*line].is_readable()) {
-                self.readable.push_back(id);
+                self.may_be_read(id);
             }
         }
-        let mut left = self.readable.len();
+        if self.phase == Phase::Running {
+            for are_coming_in in [true, false] {
+                has_done |= self.read_some(are_coming_in, haste, world);
+            }
+        }
+        has_done
+    }
+
+    fn read_some(&mut self, are_coming_in: bool, haste: Haste, world: &mut World<'_>) -> bool {
+        let mut left = self.queue(are_coming_in).len();
         if haste == Haste::Some && left > 1 {
             left = world.chance.between(1, left);
         }
-        for _ in 0..if self.phase == Phase::Running { left } else { 0 } {
+        let mut has_done = false;
+        for _ in 0..left {
             if !self.shard.accepts_input() {
                 break;
             }
-            let Some(id) = self.readable.pop_front() else { break };
+            let Some(id) = self.queue(are_coming_in).pop_front() else { break };
             has_done |= self.read(id, world);
         }
         has_done
+    }
+
+    fn may_be_read(&mut self, id: ConnectionId) {
+        let is_coming_in = self.shard.is_coming_in(id);
+        self.queue(is_coming_in).push_back(id);
+    }
+
+    fn queue(&mut self, is_coming_in: bool) -> &mut VecDeque<ConnectionId> {
+        if is_coming_in { &mut self.newcomers } else { &mut self.readable }
     }
 
     fn accept(&mut self, world: &mut World<'_>) -> bool {
@@ -224,7 +248,7 @@ impl Cell {
             let id = self.shard.accepted(None);
             self.lines.insert(id, line);
             if world.sockets[line].accept(self.shard.id().index(), id) {
-                self.readable.push_back(id);
+                self.may_be_read(id);
             }
             has_done = true;
         }
@@ -240,7 +264,7 @@ impl Cell {
             Input::Bytes { bytes, is_more } => {
                 self.shard.received(id, &bytes);
                 if is_more {
-                    self.readable.push_back(id);
+                    self.may_be_read(id);
                 }
             }
             Input::Nothing => {}
@@ -287,6 +311,7 @@ impl Cell {
         }
         if phase >= Phase::Draining && self.phase == Phase::Running {
             self.readable.clear();
+            self.newcomers.clear();
             self.shard.begin_drain();
             self.phase = Phase::Draining;
         }
@@ -409,6 +434,17 @@ impl Cell {
     pub fn flush_sockets(&mut self, world: &mut World<'_>) -> bool {
         let mut dirty = Vec::new();
         self.shard.take_dirty(&mut dirty);
+        self.write(dirty, world)
+    }
+
+    /// The same, but for those who can wait.
+    pub fn flush_hurried(&mut self, world: &mut World<'_>) -> bool {
+        let mut dirty = Vec::new();
+        self.shard.take_hurried(&mut dirty);
+        self.write(dirty, world)
+    }
+
+    fn write(&mut self, dirty: Vec<ConnectionId>, world: &mut World<'_>) -> bool {
         let mut has_done = false;
         let mut written = Vec::with_capacity(dirty.len());
         for id in dirty {

@@ -105,6 +105,10 @@ impl Server {
         let sent = cell.shard.flush_mesh(&mut port).entries;
         cell.entries.0 += sent as u64;
         has_done |= sent > 0;
+        if haste == Haste::Some && world.chance.one_in(4) {
+            has_done |= cell.flush_hurried(world);
+            has_done |= cell.take_input(haste, world);
+        }
         has_done |= cell.start_commit();
         has_done |= cell.start_queries(&mut self.jobs);
         has_done |= cell.flush_sockets(world);
