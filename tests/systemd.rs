@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Client, Manager, PATIENCE, Server, Service, StuckThread, http, madang, words_of};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
@@ -173,6 +173,8 @@ fn without_systemd_nothing_is_missed() {
 
 #[test]
 fn an_upgrade_names_the_next_main_process_before_this_one_ends() {
+    // As the service manager does: who has no parent any more is its child.
+    set_child_subreaper(Some(getpid())).expect("no right is needed");
     let mut manager = Manager::new();
     let (listener, address) = listener();
     let second = listener.try_clone().expect("a second handle");
@@ -187,6 +189,10 @@ fn an_upgrade_names_the_next_main_process_before_this_one_ends() {
     assert!(output.status.success(), "{output:?}; it said:\n{}", words_of(manager.directory.path()));
     let message = manager.expect("MAINPID=");
     let next = message.lines().find_map(|line| line.strip_prefix("MAINPID=")).expect("a process");
+    // systemd looks now, and waits at a stop only for a main process that is its own child.
+    let status = std::fs::read_to_string(format!("/proc/{next}/status")).expect("it runs");
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    assert!(status.contains(&parent), "{status}");
     let next = Pid::from_raw(next.parse().expect("a number")).expect("a process");
     manager.expect("BARRIER=1");
     manager.expect("READY=1");

@@ -143,14 +143,13 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             return send(stream, &Answer::Error(words));
         }
     };
-    tracing::info!(process = successor.id(), "a new process is started that shall take over");
+    tracing::info!(process = successor.pid, "a new process is started that shall take over");
     // Who asked may be gone; the upgrade goes on.
-    let _ = send(stream, &Answer::Upgrading(successor.id()));
+    let _ = send(stream, &Answer::Upgrading(successor.pid));
     let started = Instant::now();
     loop {
-        if let Some(status) = successor.try_wait()? {
-            let words =
-                format!("the new process has ended ({status}), and this one serves on; see its journal");
+        if let Some(how) = successor.end()? {
+            let words = format!("the new process has ended ({how}), and this one serves on; see its journal");
             tracing::error!("{words}");
             return send(stream, &Answer::Error(words));
         }

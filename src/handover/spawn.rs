@@ -1,8 +1,17 @@
-//! The old process starts the new one: as its child it is where systemd looks for it, with the same
-//! user, limits and sandbox.
+//! The old process starts the new one: so it is where systemd looks for it, with the same user, limits and
+//! sandbox.
+//!
+//! Under systemd it is not its child but that of the service manager, which else would not wait for it when it
+//! ends the service: it sends SIGTERM to a main process that is not its child, and SIGKILL at once (systemd 252,
+//! `service_enter_signal`). Whether it is, systemd looks when it is told of the main process, and never again.
 
+use crate::serve::notify;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -30,16 +39,106 @@ impl Launch {
     }
 }
 
+/// A process that was started to take over.
+#[derive(Debug)]
+pub struct Started {
+    /// Its number.
+    pub pid: u32,
+    handle: Handle,
+}
+
+#[derive(Debug)]
+enum Handle {
+    Child(Child),
+    /// A child of the service manager. None: it has ended before it could be looked at.
+    Orphan(Option<OwnedFd>),
+}
+
+impl Started {
+    /// How it has ended, if it has.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn end(&mut self) -> io::Result<Option<String>> {
+        match &mut self.handle {
+            Handle::Child(child) => Ok(child.try_wait()?.map(|status| status.to_string())),
+            Handle::Orphan(None) => Ok(Some("at once".to_owned())),
+            Handle::Orphan(Some(process)) => {
+                let mut waited = [PollFd::new(process, PollFlags::IN)];
+                let has_ended = poll(&mut waited, Some(&Timespec::default()))? > 0;
+                Ok(has_ended.then(|| format!("process {}", self.pid)))
+            }
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn kill(&mut self) -> io::Result<()> {
+        match &mut self.handle {
+            Handle::Child(child) => child.kill(),
+            Handle::Orphan(None) => Ok(()),
+            Handle::Orphan(Some(process)) => match pidfd_send_signal(process, Signal::KILL) {
+                Err(Errno::SRCH) => Ok(()),
+                done => Ok(done?),
+            },
+        }
+    }
+}
+
 /// Starts a process that takes over from this one.
 ///
 /// # Errors
 /// What the system says.
-pub fn spawn_successor(launch: &Launch) -> io::Result<Child> {
+pub fn spawn_successor(launch: &Launch) -> io::Result<Started> {
     let mut program = command(launch);
     if !launch.arguments.iter().any(|argument| argument == TAKEOVER) {
         program.arg(TAKEOVER);
     }
-    program.stdin(Stdio::null()).spawn()
+    if notify::is_heard() {
+        match spawn_orphan(&program) {
+            // Without a shell it is our child: systemd does not wait for it, and says so.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
+            started => return started,
+        }
+    }
+    let child = program.stdin(Stdio::null()).spawn()?;
+    Ok(Started { pid: child.id(), handle: Handle::Child(child) })
+}
+
+/// Has a shell start the program and end, so that the service manager becomes its parent.
+fn spawn_orphan(program: &Command) -> io::Result<Started> {
+    let mut shell = command_like(program, "/bin/sh");
+    // What the program says goes where this process complains, as standard output tells us its number.
+    shell.args(["-c", r#"exec 3>&1 1>&2; "$@" 3>&- & echo $! >&3"#, "sh"]);
+    shell.arg(program.get_program()).args(program.get_args());
+    let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut answer = String::new();
+    if let Some(mut output) = shell.stdout.take() {
+        output.read_to_string(&mut answer)?;
+    }
+    shell.wait()?;
+    let wrong = || io::Error::other("the shell does not say what it started");
+    let number: i32 = answer.trim().parse().map_err(|_| wrong())?;
+    let pid = Pid::from_raw(number).ok_or_else(wrong)?;
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => None,
+        process => Some(process?),
+    };
+    Ok(Started { pid: number.unsigned_abs(), handle: Handle::Orphan(process) })
+}
+
+/// Another program in the same surroundings.
+fn command_like(program: &Command, other: &str) -> Command {
+    let mut command = Command::new(other);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 /// The program as it was started, where this process is.
