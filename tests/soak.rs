@@ -31,7 +31,7 @@ fn a_long_mixed_run_stays_flat_in_order_and_quick() {
 
 fn soak(length: Duration) {
     let mut server = Server::start(2, &["limits.outbox_bytes_max=65536"]);
-    let at_rest = server.usage().open_files;
+    let at_rest = server.usage_with_segments().open_files;
     let (address, stop, started) = (server.address, AtomicBool::new(false), Instant::now());
     let mut samples: Vec<(f64, Usage)> = Vec::new();
     let latencies: Vec<Vec<(Duration, Duration)>> = thread::scope(|scope| {

@@ -30,7 +30,7 @@ fn twenty_seconds_of_churn_leak_neither_memory_nor_descriptors() {
 fn churn(duration: Duration) {
     let server = Server::start(2, &[]);
     let (mut alice, mut bob) = crate::harness::alice_and_bob(&server);
-    let quiet = server.usage();
+    let quiet = server.usage_with_segments();
     come_and_go(server.address, Duration::from_secs(2));
     server.expect_open_files_at_most(quiet.open_files + 2);
     let before = server.usage();

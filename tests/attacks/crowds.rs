@@ -50,7 +50,7 @@ fn ten_thousand_who_say_nothing_take_little_and_are_let_go_in_time() {
     let count = SILENT.min(files.saturating_sub(FILES_LEFT));
     let server = Server::start(2, &["limits.login_seconds=10"]);
     let (mut alice, mut bob) = crate::harness::alice_and_bob(&server);
-    let before = server.usage();
+    let before = server.usage_with_segments();
     let started = Instant::now();
     let crowd: Vec<Client> = (0..count).map(|_| Client::connect(server.address)).collect();
     // The last comers are greeted, so that all before them are in.

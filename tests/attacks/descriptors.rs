@@ -13,7 +13,7 @@ fn without_descriptors_newcomers_are_told_and_those_who_are_in_go_on() {
     let mut alice = server.login_to("alice", "r1");
     let mut bob = server.login_to("bob", "r1");
     alice.expect_next("bob has joined r1");
-    let quiet = server.usage();
+    let quiet = server.usage_with_segments();
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(server.address)).collect();
     // Segments of 1 MiB fill up meanwhile: the log needs new files, and so do readers of old ones.
     for number in 0..1_000 {

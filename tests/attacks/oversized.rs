@@ -41,7 +41,7 @@ fn what_is_too_long_is_refused_in_few_words_and_nobody_sees_it() {
 fn sixty_four_kib_without_an_end_close_the_connection_in_every_state() {
     let mut lobby = Lobby::open();
     let endless = [b"\xff\xfa".as_slice(), &vec![b'x'; 65 * 1024]].concat();
-    let quiet = lobby.server.usage().open_files;
+    let quiet = lobby.server.usage_with_segments().open_files;
     for is_named in [false, true] {
         for is_telnet in [false, true] {
             let mut mallory = if is_named { lobby.guest(&format!("m{is_telnet}")) } else { lobby.stranger() };

@@ -8,7 +8,7 @@ use std::time::Instant;
 fn a_reset_in_every_state_frees_what_the_connection_had_and_nobody_notices() {
     let mut lobby = Lobby::open();
     let address = lobby.server.address;
-    let quiet = lobby.server.usage().open_files;
+    let quiet = lobby.server.usage_with_segments().open_files;
     for round in 0..10 {
         Client::connect(address).reset();
         lobby.stranger().reset();
@@ -55,7 +55,7 @@ fn a_reset_in_every_state_frees_what_the_connection_had_and_nobody_notices() {
 fn a_reset_with_a_full_outbox_frees_it() {
     let server = Server::start(2, &["limits.outbox_bytes_max=67108864"]);
     let mut talker = server.login_to("talker", "r1");
-    let quiet = server.usage().open_files;
+    let quiet = server.usage_with_segments().open_files;
     let mut asleep = Client::connect_with_small_buffer(server.address);
     asleep.expect("name: ");
     asleep.name("asleep");

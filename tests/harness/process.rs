@@ -1,5 +1,6 @@
 //! What the kernel says that a server uses.
 
+use super::server::{LOOK, START_MAX};
 use super::{PATIENCE, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
@@ -24,6 +25,18 @@ impl Server {
         let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
         let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         Usage { open_files, memory_bytes: kib.expect("its anonymous memory") * 1024 }
+    }
+
+    /// What it holds once each shard has its first segment open and the next one ready: they are made
+    /// while people come already.
+    #[track_caller]
+    pub fn usage_with_segments(&self) -> Usage {
+        let asked_at = Instant::now();
+        while !self.has_segments_ready() {
+            assert!(asked_at.elapsed() < START_MAX, "no two segments a shard; it said:\n{}", self.words());
+            sleep(LOOK);
+        }
+        self.usage()
     }
 
     /// Waits until it holds no more descriptors than these.

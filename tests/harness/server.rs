@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a start may take: segments are filled with zeros, on a disk that others use too.
-const START_MAX: Duration = Duration::from_secs(30);
+pub(super) const START_MAX: Duration = Duration::from_secs(30);
 /// How often a process is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+pub(super) const LOOK: Duration = Duration::from_millis(5);
 /// What tests do not measure: the message rate. Segments are small, so that many are sealed.
 const SETTINGS: [&str; 2] = ["limits.messages_per_second=0", "log.segment_bytes=1048576"];
 
@@ -227,6 +227,13 @@ impl Server {
     /// What the process said from which this one has taken over.
     pub fn words_before(&self) -> String {
         fs::read_to_string(self.directory.path().join("stderr.before")).unwrap_or_default()
+    }
+
+    /// Whether each shard has a segment after the first, which is made once the first is open.
+    pub(super) fn has_segments_ready(&self) -> bool {
+        let shards: u16 = self.arguments[1].parse().expect("a number of shards");
+        let has_second = |shard| self.data().join(format!("shard-{shard:02}/{:020}.seg", 2)).exists();
+        (0..shards).all(has_second)
     }
 
     /// What it has said since it was started last.
