@@ -15,8 +15,6 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What systemd sets for one process only: its child is another.
-const NOT_INHERITED: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
 const TAKEOVER: &str = "--takeover";
 
 /// How this process was started, so that the next one is started alike.
@@ -92,27 +90,27 @@ impl Started {
 /// # Errors
 /// What the system says.
 pub fn spawn_successor(launch: &Launch) -> io::Result<Started> {
-    let mut program = command(launch);
-    if !launch.arguments.iter().any(|argument| argument == TAKEOVER) {
-        program.arg(TAKEOVER);
+    let mut arguments = launch.arguments.clone();
+    if !arguments.iter().any(|argument| argument == TAKEOVER) {
+        arguments.push(TAKEOVER.into());
     }
     if notify::is_heard() {
-        match spawn_orphan(&program) {
+        match spawn_orphan(&launch.program, &arguments) {
             // Without a shell it is our child: systemd does not wait for it, and says so.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
             started => return started,
         }
     }
-    let child = program.stdin(Stdio::null()).spawn()?;
+    let child = in_our_place(&launch.program).args(arguments).stdin(Stdio::null()).spawn()?;
     Ok(Started { pid: child.id(), handle: Handle::Child(child) })
 }
 
 /// Has a shell start the program and end, so that the service manager becomes its parent.
-fn spawn_orphan(program: &Command) -> io::Result<Started> {
-    let mut shell = command_like(program, "/bin/sh");
+fn spawn_orphan(program: &Path, arguments: &[OsString]) -> io::Result<Started> {
+    let mut shell = in_our_place(Path::new("/bin/sh"));
     // What the program says goes where this process complains, as standard output tells us its number.
     shell.args(["-c", r#"exec 3>&1 1>&2; "$@" 3>&- & echo $! >&3"#, "sh"]);
-    shell.arg(program.get_program()).args(program.get_args());
+    shell.arg(program).args(arguments);
     let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut answer = String::new();
     if let Some(mut output) = shell.stdout.take() {
@@ -129,24 +127,18 @@ fn spawn_orphan(program: &Command) -> io::Result<Started> {
     Ok(Started { pid: number.unsigned_abs(), handle: Handle::Orphan(process) })
 }
 
-/// Another program in the same surroundings.
-fn command_like(program: &Command, other: &str) -> Command {
-    let mut command = Command::new(other);
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+/// The program on disk with the arguments of this process.
+pub(super) fn command(launch: &Launch) -> Command {
+    let mut command = in_our_place(&launch.program);
+    command.args(&launch.arguments);
     command
 }
 
-/// The program as it was started, where this process is.
-pub(super) fn command(launch: &Launch) -> Command {
-    let mut program = Command::new(&launch.program);
-    program.args(&launch.arguments);
-    for name in NOT_INHERITED {
-        program.env_remove(name);
+/// A program that is not told what systemd tells one process only.
+fn in_our_place(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"] {
+        command.env_remove(name);
     }
-    program
+    command
 }

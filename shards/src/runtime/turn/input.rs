@@ -55,11 +55,6 @@ impl Inlet {
     fn has_readable(&self) -> bool {
         !self.readable.is_empty() || !self.newcomers.is_empty()
     }
-
-    fn may_be_read(&mut self, id: ConnectionId, is_coming_in: bool) {
-        let sockets = if is_coming_in { &mut self.newcomers } else { &mut self.readable };
-        sockets.push_back(id);
-    }
 }
 
 impl<S: Surface> Turning<S> {
@@ -77,7 +72,7 @@ impl<S: Surface> Turning<S> {
         for readiness in ready.drain(..) {
             match readiness {
                 Readiness::Accept => self.inlet.has_waiting_connections = self.stage.takes_input(),
-                Readiness::Read(id) => self.inlet.may_be_read(id, self.shard.is_coming_in(id)),
+                Readiness::Read(id) => self.may_be_read(id),
                 Readiness::Write(id) => self.shard.writable(id),
             }
         }
@@ -89,7 +84,7 @@ impl<S: Surface> Turning<S> {
         let mut resumed = std::mem::take(&mut self.inlet.resumed);
         for id in resumed.drain(..) {
             if self.sockets.is_readable(id) {
-                self.inlet.may_be_read(id, self.shard.is_coming_in(id));
+                self.may_be_read(id);
             }
         }
         self.inlet.resumed = resumed;
@@ -97,6 +92,12 @@ impl<S: Surface> Turning<S> {
             self.read_some();
         }
         Ok(())
+    }
+
+    fn may_be_read(&mut self, id: ConnectionId) {
+        let is_coming_in = self.shard.is_coming_in(id);
+        let sockets = if is_coming_in { &mut self.inlet.newcomers } else { &mut self.inlet.readable };
+        sockets.push_back(id);
     }
 
     fn read_some(&mut self) {
@@ -171,7 +172,7 @@ impl<S: Surface> Turning<S> {
             Input::Bytes { count, is_more } => {
                 self.shard.received(id, &self.inlet.buffer[..count]);
                 if is_more {
-                    self.inlet.may_be_read(id, self.shard.is_coming_in(id));
+                    self.may_be_read(id);
                 }
             }
             Input::Nothing => {}
