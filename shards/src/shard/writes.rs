@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 
 /// A room in which more than so many of the shard's connections hear a message is a crowd.
 pub const CROWD_MEMBERS: usize = 256;
-/// Of those in no hurry, so many are written a turn: some 50 µs, as sockets that were not used lately take
+/// Of those in no hurry, so many are written a turn: some 25 µs, as sockets that were not used lately take
 /// 6 µs each. What others say waits for that.
-const WAITING_WRITES_PER_TURN: usize = 8;
+const WAITING_WRITES_PER_TURN: usize = 4;
 
 /// Connections with something to send, each at most once in either list.
 #[derive(Debug, Default)]

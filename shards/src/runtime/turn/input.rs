@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Connections accepted a turn, and newcomers read: each takes some 30 µs in all, so that a turn stays
 /// short for those already in, however many want to come in.
-const NEWCOMERS_PER_TURN: usize = 32;
+const NEWCOMERS_PER_TURN: usize = 16;
 /// Sockets read a turn.
 const READS_PER_TURN: usize = 512;
 /// Reading ends after so long: what a crowd of newcomers asks for does not hold up what others said.
