@@ -67,14 +67,8 @@ pub fn index_scanned(
     scanned: Vec<(ShardId, SegmentNumber)>,
     tails: &mut Tails,
 ) -> Result<(), IndexError> {
-    let mut unindexed = Vec::new();
-    for (shard, segment) in scanned {
-        let created_us = start_of(files, shard, segment)?.map_or(0, |header| header.created_us);
-        unindexed.push((created_us, shard, segment));
-    }
-    // Earlier ones first, whichever directory they are in: an entry links to those before it.
-    unindexed.sort_unstable();
-    for (_, shard, segment) in unindexed {
+    // An entry links to those before it, whichever directory they are in.
+    for (shard, segment) in earliest_first(files, scanned)? {
         if let Some(table) = rebuild(files, shard, segment, tails, Earlier::MayLack)? {
             take_table(&table, tails);
             tails.rebuilt.push(files.path(shard, segment));
@@ -118,34 +112,47 @@ fn rebuild_earlier(
     target: ShardId,
     target_segment: SegmentNumber,
 ) -> Result<(), IndexError> {
-    let header = start_of(files, target, target_segment)?;
-    let target_created_us = header.map_or(i64::MAX, |header| header.created_us);
-    let mut unindexed = Vec::new();
+    let (mut all, mut plans) = (Vec::new(), HashMap::new());
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
-        for &segment in plan.segments.iter().filter(|segment| !plan.is_void(**segment)) {
-            let Some(header) = start_of(files, shard, segment)? else { continue };
-            let is_earlier = header.created_us <= target_created_us;
-            let is_target = (shard, segment) == (target, target_segment);
-            if !is_earlier || is_target || read_table(files, shard, segment)?.is_some() {
-                continue;
-            }
-            // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
-            // its seal is the last that fitted. One whose writing failed keeps its length, and a later
-            // one says where it ends.
-            let is_finished = plan.limit_bytes(segment).is_some()
-                || files.length_bytes(shard, segment)? < header.capacity_bytes
-                || ends_in_seal(files, shard, segment)?;
-            if is_finished {
-                unindexed.push((header.created_us, shard, segment));
-            }
+        let holding = plan.segments.iter().filter(|segment| !plan.is_void(**segment));
+        all.extend(holding.map(|segment| (shard, *segment)));
+        plans.insert(shard, plan);
+    }
+    let ordered = earliest_first(files, all)?;
+    for (shard, segment) in ordered.into_iter().take_while(|at| *at != (target, target_segment)) {
+        if read_table(files, shard, segment)?.is_some() {
+            continue;
+        }
+        // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
+        // its seal is the last that fitted. One whose writing failed keeps its length, and a later
+        // one says where it ends.
+        let Some(header) = start_of(files, shard, segment)? else { continue };
+        let is_finished = plans[&shard].limit_bytes(segment).is_some()
+            || files.length_bytes(shard, segment)? < header.capacity_bytes
+            || ends_in_seal(files, shard, segment)?;
+        if is_finished {
+            rebuild(files, shard, segment, &Tails::default(), Earlier::AllThere)?;
         }
     }
-    unindexed.sort_unstable();
-    for (_, shard, segment) in unindexed {
-        rebuild(files, shard, segment, &Tails::default(), Earlier::AllThere)?;
-    }
     Ok(())
+}
+
+/// Segments in the order in which they were filled: those of a directory by their numbers, whatever the
+/// clock was set to when they were made, and those of several directories by the time.
+fn earliest_first(
+    files: &dyn Files,
+    mut segments: Vec<(ShardId, SegmentNumber)>,
+) -> Result<Vec<(ShardId, SegmentNumber)>, FilesError> {
+    segments.sort_unstable();
+    let mut timed: Vec<(i64, (ShardId, SegmentNumber))> = Vec::with_capacity(segments.len());
+    for at in segments {
+        let created_us = start_of(files, at.0, at.1)?.map_or(i64::MIN, |header| header.created_us);
+        let before = timed.last().filter(|(_, before)| before.0 == at.0);
+        timed.push((before.map_or(created_us, |(before_us, _)| created_us.max(*before_us)), at));
+    }
+    timed.sort_unstable();
+    Ok(timed.into_iter().map(|(_, at)| at).collect())
 }
 
 /// Whether a segment is full to its last byte, and that belongs to its seal.

@@ -187,6 +187,40 @@ fn an_index_made_again_alone_links_to_earlier_ones_that_were_missing_too() {
     assert_eq!(all, (1..=500).collect::<Vec<_>>());
 }
 
+/// Segments are made ahead, two of them perhaps at one tick of a coarse clock; a clock is set back; a segment
+/// whose header was damaged is dated to its repair (simulator, seed 1795310922662469).
+#[test]
+fn an_index_made_again_links_to_earlier_segments_whenever_they_say_they_were_made() {
+    let shard = ShardId(0);
+    let times: [fn(i64) -> i64; 3] = [|_| 7, |number| -number, |number| if number == 2 { 9 } else { number }];
+    for created_us in times {
+        let data = tempfile::tempdir().expect("a directory");
+        let segments = write_log(data.path(), 1_500);
+        let files = StdFiles::new(data.path());
+        for segment in &segments {
+            let path = files.path(shard, *segment);
+            let mut bytes = fs::read(&path).expect("a segment");
+            let header = SegmentHeader::decode(&bytes, shard, *segment).expect("a header");
+            let dated = SegmentHeader { created_us: created_us(segment.0 as i64), ..header };
+            bytes[..HEADER_BYTES].copy_from_slice(&dated.encode());
+            fs::write(&path, bytes).expect("written");
+        }
+        // Once all are made by a start, and once two by a lookup that misses the earlier one.
+        open_log(&files, 1).expect("a log");
+        let tails = snapshot(&files);
+        let directory = data.path().join(directory_name(shard));
+        let everything = || page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 });
+        assert_eq!(everything(), (1..=500).collect::<Vec<_>>());
+        for segment in &segments[1..3] {
+            fs::remove_file(directory.join(index_file_name(*segment))).expect("a loss");
+        }
+        for segment in &segments[1..3] {
+            rebuild_index(&files, shard, *segment).expect("an index");
+        }
+        assert_eq!(everything(), (1..=500).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_snapshot_stands_for_its_indexes_and_is_made_again_when_it_is_damaged() {
     let data = tempfile::tempdir().expect("a directory");
