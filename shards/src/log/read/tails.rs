@@ -3,7 +3,7 @@
 use super::lost::{Gap, LostRange};
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
-use crate::log::format::{Place, SEAL_FRAME_BYTES, SegmentHeader, SegmentNumber, StoredRecord, read_frame};
+use crate::log::format::{Place, Scan, SegmentHeader, SegmentNumber, Verdict};
 use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
 use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
@@ -125,12 +125,12 @@ fn rebuild_earlier(
             continue;
         }
         // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
-        // its seal is the last that fitted. One whose writing failed keeps its length, and a later
-        // one says where it ends.
+        // its seal is the last that fitted, or a crash came before the cut. One whose writing failed
+        // keeps its length, and a later one says where it ends.
         let Some(header) = start_of(files, shard, segment)? else { continue };
         let is_finished = plans[&shard].limit_bytes(segment).is_some()
             || files.length_bytes(shard, segment)? < header.capacity_bytes
-            || ends_in_seal(files, shard, segment)?;
+            || is_sealed(files, shard, segment)?;
         if is_finished {
             rebuild(files, shard, segment, &Tails::default(), Earlier::AllThere)?;
         }
@@ -155,13 +155,13 @@ fn earliest_first(
     Ok(timed.into_iter().map(|(_, at)| at).collect())
 }
 
-/// Whether a segment is full to its last byte, and that belongs to its seal.
-fn ends_in_seal(files: &dyn Files, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+/// Whether the last frame of a segment is its seal.
+fn is_sealed(files: &dyn Files, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
     let mut bytes = AlignedVec::new();
     files.read(shard, segment, &mut bytes)?;
-    let Some(seal_at) = bytes.len().checked_sub(SEAL_FRAME_BYTES) else { return Ok(false) };
-    let frame = read_frame(&bytes, seal_at, Place { shard, segment });
-    Ok(frame.and_then(|frame| frame.record()).is_some_and(|record| matches!(record, StoredRecord::Seal(_))))
+    let mut scan = Scan::new(&bytes, Place { shard, segment }, None);
+    scan.by_ref().for_each(drop);
+    Ok(matches!(scan.verdict(), Some(Verdict::Sealed { .. })))
 }
 
 fn take_table(table: &SegmentTable, tails: &mut Tails) {

@@ -377,6 +377,27 @@ fn the_index_of_a_segment_that_its_seal_fills_to_the_last_byte_is_made_again() {
     }
 }
 
+/// A crash came after its seal was written and before what is behind it was cut off (simulator, seed
+/// 1795313444000354 with upgrades and interrupted starts).
+#[test]
+fn the_index_of_a_sealed_segment_that_was_not_cut_off_is_made_before_the_next_one() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    let shard = ShardId(0);
+    let sealed = fs::OpenOptions::new().write(true).open(files.path(shard, segments[0])).expect("a segment");
+    sealed.set_len(SEGMENT_BYTES_MIN).expect("zeros behind the seal");
+    open_log(&files, 1).expect("a log");
+    let tails = snapshot(&files);
+    let directory = data.path().join(directory_name(shard));
+    for segment in &segments[..2] {
+        fs::remove_file(directory.join(index_file_name(*segment))).expect("a loss");
+    }
+    rebuild_index(&files, shard, segments[1]).expect("an index");
+    let all = page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 });
+    assert_eq!(all, (1..=500).collect::<Vec<_>>());
+}
+
 /// A segment that was left behind after a failed write is read at every start until a snapshot covers
 /// it, and its index made again, while that of the one before it may be lost (simulator).
 #[test]
