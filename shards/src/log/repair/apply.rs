@@ -56,7 +56,8 @@ impl RepairPlan {
         let place = Place { shard, segment };
         match change {
             Change::Fill { shard_count } => {
-                keeper.replace(shard, segment, &Rewritten::new(place, *shard_count, now.0).finish(now))
+                let created_us = created_beside(files, place, now)?;
+                keeper.replace(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
             }
             Change::Remove { torn_offset_bytes, torn_bytes } => {
                 let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
@@ -91,7 +92,7 @@ fn rewritten(
     files.read(place.shard, place.segment, &mut bytes)?;
     let (shard_count, created_us) = match SegmentHeader::decode(&bytes, place.shard, place.segment) {
         Ok(header) => (header.shard_count, header.created_us),
-        Err(_) => (0, now.0),
+        Err(_) => (0, created_beside(files, place, now)?),
     };
     let mut segment = Rewritten::new(place, shard_count, created_us);
     for (frame, record) in intact_frames(&bytes, place, plan.limit_bytes(place.segment)) {
@@ -104,6 +105,22 @@ fn rewritten(
         segment.move_in(&bytes[frame.offset_bytes..frame.end_bytes], frame.batch);
     }
     Ok(segment.finish(now))
+}
+
+/// When a segment was made that does not say it itself: when the one before it was, or the one behind. By
+/// these times an index that is made again finds what a room has in earlier segments of other directories.
+fn created_beside(files: &dyn Files, place: Place, now: Timestamp) -> Result<i64, FilesError> {
+    let segments = files.segments(place.shard)?;
+    let before = segments.iter().rev().filter(|segment| **segment < place.segment);
+    let behind = segments.iter().filter(|segment| **segment > place.segment);
+    let mut start = AlignedVec::new();
+    for &segment in before.chain(behind) {
+        files.read_start(place.shard, segment, HEADER_BYTES, &mut start)?;
+        if let Ok(header) = SegmentHeader::decode(&start, place.shard, segment) {
+            return Ok(header.created_us);
+        }
+    }
+    Ok(now.0)
 }
 
 fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) -> Vec<u8> {

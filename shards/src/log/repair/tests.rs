@@ -252,6 +252,21 @@ fn a_missing_segment_is_replaced_and_its_messages_recorded() {
 }
 
 #[test]
+fn a_segment_made_anew_is_as_old_as_the_one_beside_it() {
+    for (segment, is_missing) in [(FIRST, false), (SECOND, false), (SECOND, true)] {
+        let files = small_log();
+        if is_missing {
+            files.remove(SHARD, segment).expect("it is there");
+        } else {
+            files.edit(SHARD, segment, |bytes| bytes[..64].fill(0x55));
+        }
+        repaired(&files);
+        let made = SegmentHeader::decode(&bytes_of(&files, SHARD, segment), SHARD, segment);
+        assert_eq!(made.expect("a header").created_us, 0, "segment {segment}");
+    }
+}
+
+#[test]
 fn a_segment_that_comes_back_fills_the_gap_again() {
     let files = small_log();
     let missing = bytes_of(&files, SHARD, SECOND);
