@@ -1,4 +1,5 @@
-//! What is true: the messages that the disk holds, synced, whatever anybody says of them.
+//! What is true: the messages that are stored, whatever anybody says of them. They are on the disk: synced
+//! where `durability` promises that, and written where it promises no more.
 
 use super::disk::Stored;
 use madang_shards::log::SegmentNumber;
@@ -27,10 +28,10 @@ struct Entry {
     author: Box<str>,
     draft: Box<str>,
     text: Box<str>,
-    /// When it was synced.
+    /// When it was stored.
     step: u64,
     /// Where it was stored last.
-    at: Option<At>,
+    at: At,
     has_expired: bool,
 }
 
@@ -41,16 +42,14 @@ type At = (ShardId, SegmentNumber);
 struct RoomTruth {
     name: String,
     /// Number `n` is at `n - 1`.
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Entry>,
     /// Numbers up to this one have expired.
     expired: u64,
 }
 
 /// Everything that was stored.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Truth {
-    /// Whether messages may be told only once they are synced.
-    needs_sync: bool,
     /// The disk failed in this life of the server: a room whose latest messages could not be read
     /// begins without knowing their drafts, as `docs/durability.md` says.
     pub may_forget_drafts: bool,
@@ -64,18 +63,6 @@ pub struct Truth {
 }
 
 impl Truth {
-    pub fn new(needs_sync: bool) -> Truth {
-        Truth {
-            needs_sync,
-            may_forget_drafts: false,
-            rooms: Vec::new(),
-            by_name: HashMap::new(),
-            texts: HashMap::new(),
-            segments: HashMap::new(),
-            messages: 0,
-        }
-    }
-
     /// The index of a room, by its name.
     pub fn room(&mut self, name: &str) -> RoomIndex {
         if let Some(index) = self.by_name.get(name) {
@@ -106,55 +93,42 @@ impl Truth {
         rooms.map(|(index, room)| (index, room.name.as_str()))
     }
 
-    /// A message was synced.
+    /// A message was stored.
     pub fn store(&mut self, stored: &Stored, step: u64) -> Checked {
         let room = self.room(&stored.room);
         self.segments.entry(stored.at).or_default().push((room, stored.seq));
         let told = Told { seq: stored.seq, author: &stored.author, draft: &stored.draft, text: &stored.text };
         if let Some(entry) = self.entry_mut(room, stored.seq) {
-            entry.at = Some(stored.at);
+            entry.at = stored.at;
             return self.compare(room, told, "is stored");
         }
-        if self.needs_sync && stored.seq != self.head(room) + 1 {
-            let head = self.head(room);
+        let head = self.head(room);
+        if stored.seq != head + 1 {
             return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
         }
-        let inserted = self.insert(room, told, step);
-        if let Some(entry) = self.entry_mut(room, stored.seq) {
-            entry.at = Some(stored.at);
-        }
-        inserted
-    }
-
-    fn insert(&mut self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
-        let Told { seq, author, draft, text } = told;
-        let (at, has_expired) = (None, false);
-        let entry =
-            Entry { author: author.into(), draft: draft.into(), text: text.into(), step, at, has_expired };
-        let entries = &mut self.rooms[room].entries;
-        while (entries.len() as u64) < seq {
-            entries.push(None);
-        }
-        entries[seq as usize - 1] = Some(entry);
+        let Stored { at, seq, author, draft, text, .. } = stored.clone();
+        let is_draft = !draft.is_empty();
+        let earlier = self.texts.insert(text.clone(), (room, seq));
+        self.rooms[room].entries.push(Entry { author, draft, text, step, at, has_expired: false });
         self.messages += 1;
-        let Some((known_room, known)) = self.texts.insert(text.into(), (room, seq)) else { return Ok(()) };
+        let Some((known_room, known)) = earlier else { return Ok(()) };
         let is_far = known_room == room && known + DRAFT_WINDOW < seq;
         let has_expired = known <= self.rooms[room].expired;
-        if !draft.is_empty() && known_room == room && (is_far || has_expired || self.may_forget_drafts) {
+        if is_draft && known_room == room && (is_far || has_expired || self.may_forget_drafts) {
             return Ok(());
         }
-        let name = &self.rooms[room].name;
-        Err(format!("{text:?} is stored twice in {name}, as #{known} and as #{seq} (draft {draft:?})"))
+        let Stored { room, draft, text, .. } = stored;
+        Err(format!("{text:?} is stored twice in {room}, as #{known} and as #{seq} (draft {draft:?})"))
     }
 
     fn entry(&self, room: RoomIndex, seq: u64) -> Option<&Entry> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
-        self.rooms[room].entries.get(index)?.as_ref()
+        self.rooms[room].entries.get(index)
     }
 
     fn entry_mut(&mut self, room: RoomIndex, seq: u64) -> Option<&mut Entry> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
-        self.rooms[room].entries.get_mut(index)?.as_mut()
+        self.rooms[room].entries.get_mut(index)
     }
 
     fn compare(&self, room: RoomIndex, told: Told<'_>, how: &str) -> Checked {
@@ -168,22 +142,14 @@ impl Truth {
     }
 
     /// Somebody was told a message, in bytes that the server wrote in `step`.
-    pub fn told(&mut self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
+    pub fn told(&self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
         let Some(entry) = self.entry(room, told.seq) else {
             let name = &self.rooms[room].name;
-            if self.needs_sync {
-                return Err(format!("#{} of {name} is told and not on disk: {told:?}", told.seq));
-            }
-            let draft = if told.draft == "-" { "" } else { told.draft };
-            return self.insert(room, Told { draft, ..told }, step);
+            return Err(format!("#{} of {name} is told and not on disk: {told:?}", told.seq));
         };
-        if entry.step > step && self.needs_sync {
-            let name = &self.rooms[room].name;
-            let synced = entry.step;
-            return Err(format!(
-                "#{} of {name} is told in step {step} and synced in step {synced}",
-                told.seq
-            ));
+        if entry.step > step {
+            let (name, seq, stored) = (&self.rooms[room].name, told.seq, entry.step);
+            return Err(format!("#{seq} of {name} is told in step {step} and stored in step {stored}"));
         }
         self.compare(room, told, "is told")
     }
@@ -191,39 +157,19 @@ impl Truth {
     /// An author was told that a draft is stored already.
     pub fn known_draft(&self, room: RoomIndex, seq: u64, author: &str, draft: &str, step: u64) -> Checked {
         match self.entry(room, seq) {
-            Some(entry)
-                if *entry.author == *author
-                    && *entry.draft == *draft
-                    && (entry.step <= step || !self.needs_sync) =>
-            {
-                Ok(())
-            }
-            None if !self.needs_sync => Ok(()),
+            Some(entry) if *entry.author == *author && *entry.draft == *draft && entry.step <= step => Ok(()),
             found => Err(format!("draft {draft} of {author} is said to be #{seq}, which is {found:?}")),
         }
     }
 
-    /// A segment has expired, whose reads showed this. Where messages may be told before they are
-    /// synced, some never are: those of a segment that was left behind after a failed write.
-    pub fn expire(&mut self, segment: At, shown: &[Stored]) {
+    /// A segment has expired.
+    pub fn expire(&mut self, segment: At) {
         for (room, seq) in self.segments.remove(&segment).into_iter().flatten() {
             // What a failed write left behind is in a later segment, too.
-            if self.entry(room, seq).is_some_and(|entry| entry.at == Some(segment)) {
-                self.expire_one(room, seq);
-            }
-        }
-        for stored in if self.needs_sync { &[] } else { shown } {
-            // Of a room, perhaps, of which nobody was told yet.
-            let room = self.room(&stored.room);
-            self.expire_one(room, stored.seq);
-        }
-    }
-
-    fn expire_one(&mut self, room: RoomIndex, seq: u64) {
-        let expired = &mut self.rooms[room].expired;
-        *expired = (*expired).max(seq);
-        if let Some(entry) = self.entry_mut(room, seq) {
+            let Some(entry) = self.entry_mut(room, seq).filter(|entry| entry.at == segment) else { continue };
             entry.has_expired = true;
+            let expired = &mut self.rooms[room].expired;
+            *expired = (*expired).max(seq);
         }
     }
 
@@ -232,14 +178,11 @@ impl Truth {
         let mut there: HashSet<(RoomIndex, u64)> = HashSet::new();
         for (name, seq, text) in found {
             let Some(room) = self.by_name.get(name).copied() else {
-                if self.needs_sync {
-                    return Err(format!("nobody spoke in {name}"));
-                }
-                continue;
+                return Err(format!("nobody spoke in {name}"));
             };
             there.insert((room, *seq));
             let is_it = self.entry(room, *seq).is_some_and(|entry| *entry.text == **text);
-            if !is_it && self.needs_sync {
+            if !is_it {
                 return Err(format!(
                     "the log says #{seq} of {name} is {text:?}: {:?}",
                     self.entry(room, *seq)
@@ -248,9 +191,7 @@ impl Truth {
         }
         for (room, name) in self.rooms() {
             let entries = self.rooms[room].entries.iter().zip(1..);
-            let is_lost = |(entry, seq): &(&Option<Entry>, u64)| {
-                entry.as_ref().is_some_and(|entry| !entry.has_expired) && !there.contains(&(room, *seq))
-            };
+            let is_lost = |(entry, seq): &(&Entry, u64)| !entry.has_expired && !there.contains(&(room, *seq));
             if let Some((entry, seq)) = entries.into_iter().find(is_lost) {
                 return Err(format!("the log has no #{seq} of {name}, which has not expired: {entry:?}"));
             }

@@ -314,6 +314,9 @@ impl Writer {
                 };
                 assert_eq!(segment, batch.segment, "a batch is written to the segment it was made for");
                 disk.write(handle, batch.offset_bytes, &batch.bytes).map_err(failed)?;
+                if self.durability.releases_before_sync() {
+                    disk.note_written(handle);
+                }
                 self.has_unsynced = true;
             }
         }

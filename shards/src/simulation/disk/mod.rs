@@ -13,7 +13,7 @@ pub use stored::Stored;
 
 use super::chance::Chance;
 use file::File;
-use madang_shards::log::{HEADER_BYTES, SegmentNumber, StoredFile};
+use madang_shards::log::{SegmentNumber, StoredFile};
 use madang_shards::types::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -53,7 +53,7 @@ struct Inner {
     weather: Weather,
     /// So many more changes, then the power is off.
     fuse: Option<u32>,
-    /// Messages that were synced, and nobody has taken note of yet.
+    /// Messages that were stored, and nobody has taken note of yet.
     stored: Vec<Stored>,
     now_us: i64,
 }
@@ -106,7 +106,7 @@ impl Disk {
         self.lock().fuse == Some(0)
     }
 
-    /// The messages that were synced since the last call.
+    /// The messages that were stored since the last call.
     pub fn take_stored(&self, into: &mut Vec<Stored>) {
         into.append(&mut self.lock().stored);
     }
@@ -199,13 +199,21 @@ impl Disk {
     /// Syncs a file, and takes note of the messages in it. When it fails, nobody knows what of it is on disk.
     pub fn sync(&self, handle: Handle) -> io::Result<()> {
         self.sync_unnoted(handle)?;
+        self.note(handle, File::synced_contents);
+        Ok(())
+    }
+
+    /// Takes note of the messages that were written: no power cut will take them, as there is none.
+    pub fn note_written(&self, handle: Handle) {
+        self.note(handle, File::contents);
+    }
+
+    fn note(&self, handle: Handle, contents: fn(&File) -> &[u8]) {
         let inner = &mut *self.lock();
         let name = inner.names.iter().find(|(_, known)| **known == handle).map(|(name, _)| *name);
         if let Some((shard, StoredFile::Segment(segment), false)) = name {
-            let file = &mut inner.files[handle];
-            stored::read_new(file, shard, segment, &mut inner.stored);
+            stored::read_new(&mut inner.files[handle], contents, (shard, segment), &mut inner.stored);
         }
-        Ok(())
     }
 
     /// Syncs a file whose end is a write that failed: nobody was told of what may be there.
@@ -269,20 +277,12 @@ impl Disk {
     }
 
     /// The segments that there are.
-    pub fn segment_handles(&self) -> Vec<((ShardId, SegmentNumber), Handle)> {
-        let segment = |(name, handle): (&Name, &Handle)| match *name {
-            (shard, StoredFile::Segment(segment), false) => Some(((shard, segment), *handle)),
+    pub fn all_segments(&self) -> BTreeSet<(ShardId, SegmentNumber)> {
+        let segment = |name: &Name| match *name {
+            (shard, StoredFile::Segment(segment), false) => Some((shard, segment)),
             _ => None,
         };
-        self.lock().names.iter().filter_map(segment).collect()
-    }
-
-    /// The messages that reads of a segment show or showed, whatever was synced, and whether or not
-    /// it still has its name.
-    pub fn shown_messages(&self, at: (ShardId, SegmentNumber), handle: Handle) -> Vec<Stored> {
-        let mut shown = Vec::new();
-        stored::read_from(self.lock().files[handle].contents(), at, HEADER_BYTES, &mut shown);
-        shown
+        self.lock().names.keys().filter_map(segment).collect()
     }
 
     /// Puts a file's contents in place whole: written beside it, synced, renamed, and that synced.

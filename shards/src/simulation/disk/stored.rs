@@ -1,10 +1,10 @@
-//! What is on disk, read from the bytes that were synced and from nothing else.
+//! What is on disk, read from the bytes that were synced, or written, and from nothing else.
 
 use super::file::File;
 use madang_shards::log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
 use madang_shards::types::ShardId;
 
-/// A message that a power cut cannot take any more.
+/// A message that what goes wrong in the session cannot take any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
     /// In which segment.
@@ -25,13 +25,18 @@ pub struct Stored {
 const ALIGN_BYTES: usize = 16;
 
 /// Reads the messages of a segment behind those that were read before.
-pub fn read_new(file: &mut File, shard: ShardId, segment: SegmentNumber, stored: &mut Vec<Stored>) {
+pub fn read_new(
+    file: &mut File,
+    contents: fn(&File) -> &[u8],
+    at: (ShardId, SegmentNumber),
+    stored: &mut Vec<Stored>,
+) {
     let from = file.read_bytes.max(HEADER_BYTES);
-    file.read_bytes = read_from(file.synced_contents(), (shard, segment), from, stored);
+    file.read_bytes = read_from(contents(file), at, from, stored);
 }
 
 /// Reads the messages of a segment from a place on, and says where they end.
-pub fn read_from(
+fn read_from(
     contents: &[u8],
     at: (ShardId, SegmentNumber),
     mut position: usize,

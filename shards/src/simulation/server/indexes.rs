@@ -1,6 +1,5 @@
 //! The thread that writes indexes and snapshots, makes lost ones again, and removes what expired.
 
-use super::super::disk::Stored;
 use super::World;
 use madang_shards::log::{
     IndexFiles, QueryFault, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, rebuild_index,
@@ -8,7 +7,7 @@ use madang_shards::log::{
 };
 use madang_shards::shard::LookupId;
 use madang_shards::types::ShardId;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 /// Work for the thread.
@@ -35,20 +34,12 @@ pub enum IndexDone {
     },
 }
 
-/// A segment that expired.
-#[derive(Clone, Debug)]
-pub struct Expired {
-    pub at: (ShardId, SegmentNumber),
-    /// What reads of it showed.
-    pub shown: Vec<Stored>,
-}
-
 /// Jobs in the order in which they came, for all shards.
 pub struct Jobs {
     queue: VecDeque<(ShardId, Job)>,
     retention: Retention,
     /// Segments that expired and nobody has taken note of yet.
-    pub expired: Vec<Expired>,
+    pub expired: Vec<(ShardId, SegmentNumber)>,
     /// What the operator would read.
     pub notes: Vec<String>,
 }
@@ -96,12 +87,9 @@ impl Jobs {
         if matches!(done, IndexDone::Written) {
             let now = SystemTime::UNIX_EPOCH + Duration::from_micros(world.now.wall.0.unsigned_abs());
             // By the names that are gone: the power may go off between the removal and its report.
-            let before = disk.segment_handles();
+            let before = disk.all_segments();
             let _ = retain(disk, &self.retention, now, &mut |_| {});
-            let after: BTreeSet<_> = disk.segment_handles().into_iter().map(|(at, _)| at).collect();
-            for (at, handle) in before.into_iter().filter(|(at, _)| !after.contains(at)) {
-                self.expired.push(Expired { at, shown: disk.shown_messages(at, handle) });
-            }
+            self.expired.extend(before.difference(&disk.all_segments()));
         }
         Some((shard.index(), done))
     }

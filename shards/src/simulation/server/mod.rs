@@ -10,7 +10,6 @@ mod start;
 
 pub use cell::{Cell, Phase};
 pub use handed::{Handed, Standing};
-pub use indexes::Expired;
 pub use start::StartOptions;
 
 use super::chance::Chance;

@@ -1,7 +1,7 @@
 //! A start: the log is opened, and every shard goes on from what it holds.
 
 use super::cell::{Cell, Phase};
-use super::indexes::{Expired, Jobs};
+use super::indexes::Jobs;
 use super::{CHANNEL_BATCHES_MAX, Server};
 use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// The segments that expired since the last call.
-    pub fn take_expired(&mut self) -> Vec<Expired> {
+    pub fn take_expired(&mut self) -> Vec<(ShardId, SegmentNumber)> {
         std::mem::take(&mut self.jobs.expired)
     }
 }

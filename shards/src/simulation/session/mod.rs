@@ -10,10 +10,9 @@ use super::client::{Client, Leniency};
 use super::disk::Disk;
 use super::network::Socket;
 use super::options::{Climate, Options};
-use super::server::{Expired, Haste, Server, World};
+use super::server::{Haste, Server, World};
 use super::trace::{Outcome, Trace};
 use super::truth::{Checked, Truth};
-use madang_shards::log::Durability;
 use madang_shards::types::{Moment, Now, Timestamp};
 use upgrade::Upgrade;
 
@@ -93,7 +92,7 @@ impl Session {
     fn new(options: Options) -> Session {
         let mut chance = Chance::new(options.seed);
         let mut climate = Climate::of(&options, &mut chance);
-        let mut truth = Truth::new(climate.start.durability == Durability::Commit);
+        let mut truth = Truth::default();
         let lobby = truth.room("general");
         let rooms: Vec<usize> = (0..options.rooms)
             .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
@@ -286,7 +285,7 @@ impl Session {
         Ok(has_done)
     }
 
-    /// Takes note of what the disk has synced.
+    /// Takes note of what was stored, and of what has expired.
     fn note_stored(&mut self) -> Checked {
         let mut stored = Vec::new();
         self.disk.take_stored(&mut stored);
@@ -294,10 +293,10 @@ impl Session {
             self.truth.store(message, self.trace.step)?;
         }
         let expired = self.server.as_mut().map(Server::take_expired).unwrap_or_default();
-        for Expired { at, shown } in expired {
+        for at in expired {
             self.trace.note(format_args!("segment {at:?} expires"));
             self.counts.expired_segments += 1;
-            self.truth.expire(at, &shown);
+            self.truth.expire(at);
         }
         Ok(())
     }
