@@ -105,7 +105,10 @@ impl Client {
     /// One that was said is stored.
     fn answered(&mut self, text: &str) {
         if let Some(place) = self.unanswered.iter().position(|said| said.text == text) {
-            self.unanswered.swap_remove(place);
+            let said = self.unanswered.swap_remove(place);
+            if said.is_of_before {
+                self.perhaps_known.push(said);
+            }
             self.settle_refused();
         } else {
             self.retry.retain(|said| said.text != text);
@@ -139,10 +142,12 @@ impl Client {
     fn known(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
         let is_it = |said: &Said| said.draft.as_deref() == Some(draft);
-        let Some(place) = self.unanswered.iter().position(is_it) else {
-            return Err("no such draft was said".to_owned());
+        let place = |all: &[Said]| all.iter().position(is_it);
+        let said = match (place(&self.unanswered), place(&self.perhaps_known)) {
+            (Some(place), _) => self.unanswered.swap_remove(place),
+            (None, Some(place)) => self.perhaps_known.swap_remove(place),
+            (None, None) => return Err("no such draft was said".to_owned()),
         };
-        let said = self.unanswered.swap_remove(place);
         self.settle_refused();
         // Whispers are repeated too seldom to be looked up here.
         let Some(room) = said.room else { return Ok(()) };

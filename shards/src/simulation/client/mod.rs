@@ -2,6 +2,8 @@
 
 mod hear;
 mod speak;
+#[cfg(test)]
+mod tests;
 
 pub use speak::Habits;
 
@@ -57,6 +59,8 @@ pub struct Said {
     author: String,
     draft: Option<String>,
     text: String,
+    /// A connection has ended since it was said first.
+    is_of_before: bool,
 }
 
 /// A room as one who is in it sees it.
@@ -94,6 +98,9 @@ pub struct Client {
     unanswered: Vec<Said>,
     refused: usize,
     retry: Vec<Said>,
+    /// What was said on an earlier connection, repeated on this one and then told: by what was said first, and
+    /// the repetition is answered as well, or by the repetition.
+    perhaps_known: Vec<Said>,
     /// Whispers heard, each once.
     heard: HashSet<(RoomIndex, u64)>,
     partial: Vec<u8>,
@@ -146,6 +153,7 @@ impl Client {
             unanswered: Vec::new(),
             refused: 0,
             retry: Vec::new(),
+            perhaps_known: Vec::new(),
             heard: HashSet::new(),
             partial: Vec::new(),
             partial_step: 0,
@@ -170,6 +178,8 @@ impl Client {
         let lost = std::mem::take(&mut self.unanswered).into_iter().filter(may_retry);
         self.retry.extend(lost.filter(|said| Some(&said.author) == name.as_ref()));
         self.retry.truncate(8);
+        self.retry.iter_mut().for_each(|said| said.is_of_before = true);
+        self.perhaps_known.clear();
         self.line = None;
         self.asked.clear();
         self.refused = 0;

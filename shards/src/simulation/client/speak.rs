@@ -115,7 +115,7 @@ impl Client {
         let (draft, text) = self.text(chance, habits);
         let author = self.name.clone().unwrap_or_default();
         push(lines, format_args!("say {} {} {text}", truth.name(room), draft.as_deref().unwrap_or("-")));
-        let said = Said { room: Some(room), author, draft, text };
+        let said = Said { room: Some(room), author, draft, text, is_of_before: false };
         // Now and then a client is unsure and repeats itself at once.
         if said.draft.is_some() && chance.one_in(8) {
             self.repeat(&said, truth, lines);
@@ -150,7 +150,7 @@ impl Client {
         let to = format!("u{}", chance.below(habits.users));
         push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
         let author = self.name.clone().unwrap_or_default();
-        self.unanswered.push(Said { room: None, author, draft, text });
+        self.unanswered.push(Said { room: None, author, draft, text, is_of_before: false });
     }
 
     /// Into another room, or from one into another.
