@@ -17,6 +17,8 @@ pub struct Plan {
     pub segments: Vec<SegmentNumber>,
     /// Whose header is damaged or of a later version: to be read, whatever an index says.
     unsound: Vec<SegmentNumber>,
+    /// The last that begins with a frame.
+    last_used: Option<SegmentNumber>,
     /// What segments say of earlier ones that failed.
     abandoned: Vec<Abandoned>,
     /// What repairs recorded as lost.
@@ -36,7 +38,7 @@ struct Abandoned {
 impl Plan {
     pub fn of(files: &dyn Files, shard: ShardId) -> Result<Plan, FilesError> {
         let mut segments = files.segments(shard)?;
-        let (mut gone, mut unsound) = (Vec::new(), Vec::new());
+        let (mut gone, mut unsound, mut last_used) = (Vec::new(), Vec::new(), None);
         let mut start = AlignedVec::new();
         let (mut abandoned, mut lost, mut shard_counts) = (Vec::new(), Vec::new(), Vec::new());
         for &by in &segments {
@@ -53,7 +55,9 @@ impl Plan {
                 unsound.push(by);
             }
             shard_counts.push(header.map(|header| header.shard_count));
-            match read_frame(&start, HEADER_BYTES, place).and_then(|frame| frame.record()) {
+            let first = read_frame(&start, HEADER_BYTES, place);
+            last_used = first.is_some().then_some(by).or(last_used);
+            match first.and_then(|frame| frame.record()) {
                 Some(StoredRecord::Abandoned(note)) => {
                     let left = SegmentNumber(note.segment.to_native());
                     let end_bytes = usize::try_from(note.end_offset_bytes.to_native()).unwrap_or(usize::MAX);
@@ -69,7 +73,7 @@ impl Plan {
         segments.retain(|segment| !gone.contains(segment));
         shard_counts.dedup();
         let shard_count = if let [one] = shard_counts[..] { one } else { None };
-        Ok(Plan { shard, segments, unsound, abandoned, lost, shard_count })
+        Ok(Plan { shard, segments, unsound, last_used, abandoned, lost, shard_count })
     }
 
     /// Where the committed part of a segment ends, if a later one says so.
@@ -81,6 +85,12 @@ impl Plan {
     /// Whether an index or a snapshot may speak for the segment: its header is as it must be.
     pub fn is_sound(&self, segment: SegmentNumber) -> bool {
         !self.unsound.contains(&segment)
+    }
+
+    /// Whether a later segment proves that this one is finished: one is begun behind a seal that is on disk, or
+    /// with a note that says where this one ends.
+    pub fn is_followed(&self, segment: SegmentNumber) -> bool {
+        self.last_used.is_some_and(|last| segment < last)
     }
 
     /// Whether nothing in the segment counts, or it need not even exist: every write to it failed.

@@ -220,6 +220,11 @@ fn rebuild(
     builder.excuse_gaps(|key| tails.get(&key));
     let index = builder.seal(end_bytes, |room| tails.get(&room.key()))?;
     let bytes = index.encode();
+    // An index proves the seal to the next start. That of a segment that nothing follows may be in memory
+    // only, after a sync of it that failed.
+    if plan.limit_bytes(segment).is_none() && !plan.is_followed(segment) {
+        files.make_sure(shard, segment, end_bytes)?;
+    }
     files.write_index(shard, segment, &bytes)?;
     let table = SegmentTable::decode(&bytes, shard, segment).expect("what was just encoded can be read");
     Ok(Some(table))

@@ -169,6 +169,36 @@ fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_t
     assert_eq!(left, [*segments.last().expect("a segment")]);
 }
 
+/// A start believes an index of its segment's seal. After a sync of it that failed reads show a seal that a power
+/// cut takes (simulator, seed 1400650 with retention and upgrades).
+#[test]
+fn an_index_is_made_again_behind_a_seal_that_is_on_disk() {
+    use std::time::SystemTime;
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 1_500);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    for segment in &segments {
+        let file =
+            fs::OpenOptions::new().write(true).open(files.path(ShardId(0), *segment)).expect("a segment");
+        file.set_modified(SystemTime::UNIX_EPOCH).expect("a time");
+    }
+    // What is made ready behind the last one proves nothing.
+    let directory = data.path().join(directory_name(ShardId(0)));
+    let last = *segments.last().expect("a segment");
+    start_segment(&directory, ShardId(0), last.next());
+    let is_written_again = |segment: SegmentNumber| {
+        let before = fs::read(files.path(ShardId(0), segment)).expect("a segment");
+        fs::remove_file(directory.join(index_file_name(segment))).expect("a loss");
+        rebuild_index(&files, ShardId(0), segment).expect("an index");
+        assert_eq!(fs::read(files.path(ShardId(0), segment)).expect("a segment"), before);
+        let (_, at) = files.finished(ShardId(0), segment).expect("a segment");
+        at > SystemTime::UNIX_EPOCH
+    };
+    assert!(is_written_again(last), "nothing but this proves that the seal of the last one is on disk");
+    assert!(!is_written_again(segments[0]), "it keeps its age, as it is followed");
+}
+
 #[test]
 fn an_index_made_again_alone_links_to_earlier_ones_that_were_missing_too() {
     let data = tempfile::tempdir().expect("a directory");
