@@ -39,4 +39,5 @@ pub(super) mod for_repair {
     pub use super::plan::Plan;
     pub use super::readable::Readable;
     pub use super::recovery::begin_late;
+    pub use super::tails::start_of;
 }

@@ -3,7 +3,7 @@
 use super::lost::{Gap, LostRange};
 use super::plan::Plan;
 use crate::log::files::{Files, FilesError, IndexFiles};
-use crate::log::format::{Place, Scan, SegmentHeader, SegmentNumber, Verdict};
+use crate::log::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
 use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
 use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
@@ -182,13 +182,13 @@ pub fn read_table(
 }
 
 /// The header of a segment, if it has one.
-fn start_of(
+pub fn start_of(
     files: &dyn Files,
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<Option<SegmentHeader>, FilesError> {
     let mut start = AlignedVec::new();
-    files.read_start(shard, segment, crate::log::format::HEADER_BYTES, &mut start)?;
+    files.read_start(shard, segment, HEADER_BYTES, &mut start)?;
     Ok(SegmentHeader::decode(&start, shard, segment).ok())
 }
 
@@ -222,7 +222,7 @@ fn rebuild(
     let bytes = index.encode();
     // An index proves the seal to the next start. That of a segment that nothing follows may be in memory
     // only, after a sync of it that failed.
-    if plan.limit_bytes(segment).is_none() && !plan.is_followed(segment) {
+    if !plan.is_followed(segment) {
         files.make_sure(shard, segment, end_bytes)?;
     }
     files.write_index(shard, segment, &bytes)?;

@@ -8,7 +8,7 @@ use crate::log::format::{
     FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
     StoredRecord, push_frame, stamp_frames,
 };
-use crate::log::read::for_repair::Plan;
+use crate::log::read::for_repair::{Plan, start_of};
 use crate::types::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -113,10 +113,8 @@ fn created_beside(files: &dyn Files, place: Place, now: Timestamp) -> Result<i64
     let segments = files.segments(place.shard)?;
     let before = segments.iter().rev().filter(|segment| **segment < place.segment);
     let behind = segments.iter().filter(|segment| **segment > place.segment);
-    let mut start = AlignedVec::new();
     for &segment in before.chain(behind) {
-        files.read_start(place.shard, segment, HEADER_BYTES, &mut start)?;
-        if let Ok(header) = SegmentHeader::decode(&start, place.shard, segment) {
+        if let Some(header) = start_of(files, place.shard, segment)? {
             return Ok(header.created_us);
         }
     }

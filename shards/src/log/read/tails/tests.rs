@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::log::append::{Appender, Durability};
-use crate::log::format::{HEADER_BYTES, SEGMENT_BYTES_MIN, directory_name, file_name};
+use crate::log::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
 use crate::log::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
 use crate::log::testing::message;
 use crate::log::{OpenedLog, SnapshotReader, SnapshotRoom, StdFiles, read::open_log, remake_snapshot};
@@ -39,6 +39,16 @@ fn write_log(data: &Path, count: u64) -> Vec<SegmentNumber> {
     file.extend_from_slice(&sealed.frame);
     fs::write(directory.join(file_name(sealed.number)), &file).expect("a segment");
     segments
+}
+
+/// Changes the header of a segment of shard 0; `edit` is told how long the segment is, too.
+fn edit_header(files: &StdFiles, segment: SegmentNumber, edit: impl FnOnce(&mut SegmentHeader, u64)) {
+    let path = files.path(ShardId(0), segment);
+    let mut bytes = fs::read(&path).expect("a segment");
+    let mut header = SegmentHeader::decode(&bytes, ShardId(0), segment).expect("a header");
+    edit(&mut header, bytes.len() as u64);
+    bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
+    fs::write(&path, bytes).expect("written");
 }
 
 fn start_segment(directory: &Path, shard: ShardId, segment: SegmentNumber) -> Vec<u8> {
@@ -228,12 +238,7 @@ fn an_index_made_again_links_to_earlier_segments_whenever_they_say_they_were_mad
         let segments = write_log(data.path(), 1_500);
         let files = StdFiles::new(data.path());
         for segment in &segments {
-            let path = files.path(shard, *segment);
-            let mut bytes = fs::read(&path).expect("a segment");
-            let header = SegmentHeader::decode(&bytes, shard, *segment).expect("a header");
-            let dated = SegmentHeader { created_us: created_us(segment.0 as i64), ..header };
-            bytes[..HEADER_BYTES].copy_from_slice(&dated.encode());
-            fs::write(&path, bytes).expect("written");
+            edit_header(&files, *segment, |header, _| header.created_us = created_us(segment.0 as i64));
         }
         // Once all are made by a start, and once two by a lookup that misses the earlier one.
         open_log(&files, 1).expect("a log");
@@ -393,12 +398,7 @@ fn the_index_of_a_segment_that_its_seal_fills_to_the_last_byte_is_made_again() {
     open_log(&files, 1).expect("a log");
     let (shard, directory) = (ShardId(0), data.path().join(directory_name(ShardId(0))));
     for segment in &segments[..2] {
-        let path = files.path(shard, *segment);
-        let mut bytes = fs::read(&path).expect("a segment");
-        let header = SegmentHeader::decode(&bytes, shard, *segment).expect("a header");
-        let full = SegmentHeader { capacity_bytes: bytes.len() as u64, ..header };
-        bytes[..HEADER_BYTES].copy_from_slice(&full.encode());
-        fs::write(&path, bytes).expect("written");
+        edit_header(&files, *segment, |header, length_bytes| header.capacity_bytes = length_bytes);
         fs::remove_file(directory.join(index_file_name(*segment))).expect("an index");
     }
     rebuild_index(&files, shard, segments[1]).expect("made again");
