@@ -1,6 +1,6 @@
 //! Who comes in, and how far it has come.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::hash::{BuildHasher, RandomState};
 
 /// Someone who comes in.
 #[derive(Clone, Debug)]
@@ -33,21 +33,19 @@ pub(crate) enum EntryFault {
     Other(String),
 }
 
-/// Names of one measurement, which no earlier one has left behind.
+/// Names of one measurement, which no other uses: not one before it, nor one at the same time.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     tag: String,
 }
 
 impl Names {
-    /// Names that are new in this half year.
+    /// Names that are another measurement's with a chance of one in four thousand million.
     pub(crate) fn fresh() -> Names {
         // Consonants of which none looks like another, so that no two tags are confusable.
         const LETTERS: &[u8; 16] = b"bcdfghjkmnpqrtwx";
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Eight letters of four bits count steps of 4 ms for half a year.
-        let step = since_epoch.as_micros() >> 12;
-        let letter = |place: u32| char::from(LETTERS[(step >> (4 * place)) as usize & 15]);
+        let number = RandomState::new().hash_one("tag");
+        let letter = |place: u32| char::from(LETTERS[(number >> (4 * place)) as usize & 15]);
         Names { tag: (0..8).map(letter).collect() }
     }
 
@@ -59,5 +57,17 @@ impl Names {
     /// The name of a room.
     pub(crate) fn room(&self, number: usize) -> String {
         format!("bench{}{number}", self.tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn measurements_begun_at_once_have_names_of_their_own() {
+        let tags: HashSet<String> = (0..100).map(|_| Names::fresh().tag).collect();
+        assert_eq!(tags.len(), 100);
     }
 }
