@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// What a server says when it wants a name. No line end follows it.
 pub const PROMPT: &str = "name: ";
 
+/// The receive buffer of [`Client::connect_with_small_buffer`], in bytes. The kernel doubles it.
+const SMALL_BUFFER_BYTES: usize = 16 * 1024;
+
 /// How much of what was read a failure shows: lines, and characters of each.
 const SHOWN_LINES: usize = 40;
 const SHOWN_CHARS: usize = 160;
@@ -30,11 +33,13 @@ impl Client {
         Client::over(TcpStream::connect(address).expect("connect"))
     }
 
-    /// Connects with a receive buffer as small as the kernel allows.
+    /// Connects with a receive buffer that is soon full, and still fit for reading on: below some
+    /// kilobytes each segment may overflow it and come again after a second, so that what the server's
+    /// kernel holds takes a quarter of an hour to read.
     pub fn connect_with_small_buffer(address: SocketAddr) -> Client {
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let socket = socket.expect("a socket");
-        sockopt::set_socket_recv_buffer_size(&socket, 1).expect("set the receive buffer");
+        sockopt::set_socket_recv_buffer_size(&socket, SMALL_BUFFER_BYTES).expect("set the receive buffer");
         rustix::net::connect(&socket, &address).expect("connect");
         Client::over(TcpStream::from(socket))
     }
@@ -199,11 +204,12 @@ impl Client {
         }
     }
 
-    /// Reads to the end of the connection, and returns the lines that came.
+    /// Reads to the end of the connection, and returns the lines that came. Gives up when the end has
+    /// not come after six times [`PATIENCE`], though something comes.
     #[track_caller]
     pub fn expect_closed(&mut self) -> Vec<String> {
-        let start = self.transcript.len();
-        while self.next_line(PATIENCE).is_some() {}
+        let (start, deadline) = (self.transcript.len(), Instant::now() + 6 * PATIENCE);
+        while self.next_line(PATIENCE.min(deadline.saturating_duration_since(Instant::now()))).is_some() {}
         if !self.pending.is_empty() {
             let rest = String::from_utf8_lossy(&self.pending).into_owned();
             self.transcript.push(rest);
