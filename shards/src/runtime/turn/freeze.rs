@@ -20,6 +20,7 @@ impl<S: Surface> Turning<S> {
         self.sockets.stand_still();
         self.inlet.has_waiting_connections = false;
         self.shard.stand_still();
+        self.stage.stand_still();
     }
 
     /// Everyone is read and accepted again.

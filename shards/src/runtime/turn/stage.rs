@@ -20,10 +20,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A shard begins in the phase in which the server is.
+    /// A shard begins running, whatever is asked of the server by the time its thread does: it enters each phase by
+    /// what it has to do for it.
     pub fn new(shard: ShardId, lifecycle: Arc<Lifecycle>) -> Stage {
-        let phase = lifecycle.phase();
-        Stage { lifecycle, shard, phase, closing_ticks: 0 }
+        Stage { lifecycle, shard, phase: Phase::Running, closing_ticks: 0 }
+    }
+
+    pub(super) fn stand_still(&mut self) {
+        self.phase = Phase::Still;
     }
 
     /// Whether connections are accepted and read.
@@ -86,7 +90,6 @@ impl<S: Surface> Turning<S> {
         let phase = self.stage.lifecycle.phase();
         if phase == Phase::Still && self.stage.phase == Phase::Running {
             self.stand_still();
-            self.stage.phase = Phase::Still;
         }
         // Whatever it goes on with: a drain may have been asked for meanwhile.
         if !matches!(phase, Phase::Still | Phase::Frozen) && self.stage.phase == Phase::Still {
@@ -127,5 +130,19 @@ impl<S: Surface> Turning<S> {
     /// Seals the log, and has the indexes and the snapshot written.
     pub(super) async fn finish(mut self) -> Result<(), TurnError> {
         self.seal().await.map_err(TurnError::Commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_whose_thread_begins_late_has_yet_to_enter_the_phase_that_the_server_is_in() {
+        for phase in [Phase::Running, Phase::Still, Phase::Draining] {
+            let lifecycle = Arc::new(Lifecycle::new(1));
+            lifecycle.enter(phase);
+            assert!(Stage::new(ShardId(0), lifecycle).takes_input(), "{phase:?}");
+        }
     }
 }
