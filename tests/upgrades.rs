@@ -6,7 +6,7 @@ use harness::{Client, Identity, PATIENCE, Server, TlsClient, messages};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,36 @@ fn the_number_of_shards_may_change() {
     late.send("/channel r1");
     late.expect("user3: round 3");
     server.verify();
+}
+
+#[test]
+fn whoever_asks_for_the_status_is_answered_at_every_moment_of_an_upgrade() {
+    let mut server = Server::start(2, &[]);
+    let data = server.data().to_owned();
+    let (answers, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    scope(|scope| {
+        let asking = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let output = harness::madang().args(["status", "--data"]).arg(&data).output();
+                let output = output.expect("run madang");
+                assert!(output.status.success(), "after {answers:?} answers: {output:?}");
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let end = harness::End(&is_over);
+        for upgrade in 0..UPGRADES {
+            let before = answers.load(Ordering::Relaxed);
+            server.take_over(2);
+            let deadline = Instant::now() + PATIENCE;
+            // Who asks has met no more than this upgrade, and the next finds it asking again.
+            while answers.load(Ordering::Relaxed) <= before + 1 && !asking.is_finished() {
+                assert!(Instant::now() < deadline, "{answers:?} answers after {upgrade} upgrades");
+                sleep(Duration::from_millis(1));
+            }
+        }
+        drop(end);
+        asking.join().expect("each was answered");
+    });
 }
 
 #[test]

@@ -73,14 +73,11 @@ pub struct BroadcastCommand {
 /// Answers `madang status`.
 pub fn status(command: StatusCommand) -> ExitCode {
     let data = command.data.to_running();
-    let ask = Command::Status { count: usize::from(command.count) };
     let is_screen = command.watch && !command.json && io::stdout().is_terminal();
     loop {
         // Anew each time: a server that was started again goes on being shown.
-        let answer = Connection::open(&data).and_then(|mut server| server.ask(&ask));
-        let status = match answer {
-            Ok(Answer::Status(status)) => status,
-            Ok(other) => return unexpected(&other),
+        let status = match crate::control::status(&data, usize::from(command.count)) {
+            Ok(status) => status,
             Err(error) => return fail(&error),
         };
         let text = if command.json {
@@ -169,8 +166,7 @@ fn reached(data: &DataOption, command: &Command) -> Result<u64, ExitCode> {
 }
 
 pub(super) fn unexpected(answer: &Answer) -> ExitCode {
-    eprintln!("the server answered something else than was asked ({answer:?}): is it another version?");
-    ExitCode::FAILURE
+    fail(&ClientError::Unexpected(format!("{answer:?}")))
 }
 
 pub(super) fn fail(error: &ClientError) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use super::control::{EXIT_CODES, fail, unexpected};
 use super::data::DataOption;
-use crate::control::{Answer, ClientError, Command, Connection, Status};
+use crate::control::{Answer, ClientError, Command, Connection, status};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ pub fn run(command: &UpgradeCommand) -> ExitCode {
 }
 
 fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
-    let before = status(data)?;
+    let before = status(data, 0)?;
     let mut server = Connection::open(data)?;
     match server.ask(&Command::Upgrade)? {
         Answer::Upgrading(_) => {}
@@ -48,7 +48,7 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
     }
     let ended = Instant::now();
     loop {
-        match status(data) {
+        match status(data, 0) {
             Ok(after) if after.pid != before.pid => {
                 println!(
                     "upgraded: {} (process {}) to {} (process {})",
@@ -59,12 +59,5 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
             Err(error) if ended.elapsed() > ANSWER_MAX => return Err(error),
             _ => std::thread::sleep(LOOK),
         }
-    }
-}
-
-fn status(data: &Path) -> Result<Box<Status>, ClientError> {
-    match Connection::open(data)?.ask(&Command::Status { count: 0 })? {
-        Answer::Status(status) => Ok(status),
-        other => Err(ClientError::Refused(format!("the server answered something else: {other:?}"))),
     }
 }

@@ -1,14 +1,19 @@
 //! The operator's end of the control socket.
 
-use super::protocol::{Answer, Command};
+use super::protocol::{Answer, Command, Status};
 use super::socket_path;
+use crate::serve::checks::holder_serves;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A server that says nothing for so long does not work.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a server may run without listening.
+const LISTEN_MAX: Duration = Duration::from_secs(2);
+/// How often it is tried meanwhile.
+const LISTEN_LOOK: Duration = Duration::from_millis(20);
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -21,6 +26,9 @@ pub enum ClientError {
         .0.display(), .0.display()
     )]
     NotRunning(PathBuf),
+    /// A server runs, and nobody listens.
+    #[error("the server on '{}' has no control socket; its journal says why", .0.display())]
+    Deaf(PathBuf),
     /// Not for this user.
     #[error("may not talk to the server on '{}': run this as the user that serves, or as root", .0.display())]
     NotPermitted(PathBuf),
@@ -43,9 +51,59 @@ pub enum ClientError {
         /// What is wrong with the answer.
         source: serde_json::Error,
     },
+    /// It answered another question.
+    #[error("the server answered something else than was asked ({0}): is it another version?")]
+    Unexpected(String),
     /// It refused.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Connects to the control socket of a data directory. A server that has taken over listens only when the one
+/// before has ended: while one runs, it is tried for 2 s.
+///
+/// # Errors
+/// What the system says; [`is_nobody`] says whether nobody listens.
+pub fn reach(data: &Path, path: &Path) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + LISTEN_MAX;
+    loop {
+        match UnixStream::connect(path) {
+            Err(error) if is_nobody(&error) && holder_serves(data) && Instant::now() < deadline => {
+                std::thread::sleep(LISTEN_LOOK);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether an error to connect means that nobody listens.
+pub fn is_nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
+}
+
+/// Asks the server of a data directory how it is, with so many entries of each list. Where it ends meanwhile,
+/// whoever has taken over from it is asked.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let deadline = Instant::now() + LISTEN_MAX;
+    loop {
+        let mut server = Connection::open(data)?;
+        match server.ask(&Command::Status { count }) {
+            Ok(Answer::Status(status)) => return Ok(status),
+            Ok(other) => return Err(ClientError::Unexpected(format!("{other:?}"))),
+            Err(ClientError::Silent { source, .. })
+                if matches!(source.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(LISTEN_LOOK);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A connection to the server of a data directory.
@@ -56,24 +114,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects. A server that runs and does not listen yet is waited for.
     ///
     /// # Errors
     /// [`ClientError`] when nobody listens, or not for this user.
     pub fn open(data: &Path) -> Result<Connection, ClientError> {
         let path = socket_path(data).map_err(ClientError::Path)?;
+        let reached = reach(data, &path);
         let data = data.to_owned();
-        let stream = match UnixStream::connect(path) {
+        let stream = match reached {
             Ok(stream) => stream,
-            Err(error) => {
-                return Err(match error.kind() {
-                    io::ErrorKind::NotFound
-                    | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::NotADirectory => ClientError::NotRunning(data),
-                    io::ErrorKind::PermissionDenied => ClientError::NotPermitted(data),
-                    _ => ClientError::Silent { data, source: error },
-                });
+            Err(error) if is_nobody(&error) && holder_serves(&data) => return Err(ClientError::Deaf(data)),
+            Err(error) if is_nobody(&error) => return Err(ClientError::NotRunning(data)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(ClientError::NotPermitted(data));
             }
+            Err(source) => return Err(ClientError::Silent { data, source }),
         };
         let bounded = stream.set_read_timeout(Some(SILENCE_MAX));
         match bounded.and_then(|()| stream.set_write_timeout(Some(SILENCE_MAX))) {

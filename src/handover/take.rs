@@ -4,7 +4,7 @@ use super::VERSION;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
-use crate::control::{Command, socket_path};
+use crate::control::{Command, is_nobody, reach, socket_path};
 use crate::serve::Passed;
 use madang_shards::connection::CodingError;
 use madang_shards::runtime::Adoption;
@@ -76,11 +76,8 @@ pub struct Successor {
 /// [`TakeError`]; the other process carries on.
 pub fn take(data: &Path, grace: Duration) -> Result<Taken, TakeError> {
     let path = socket_path(data).map_err(TakeError::Path)?;
-    let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-            TakeError::NotRunning(data.to_owned())
-        }
-        _ => TakeError::Broken(error),
+    let mut stream = reach(data, &path).map_err(|error| {
+        if is_nobody(&error) { TakeError::NotRunning(data.to_owned()) } else { TakeError::Broken(error) }
     })?;
     let mut line = serde_json::to_vec(&Command::Takeover { version: VERSION }).map_err(io::Error::from)?;
     line.push(b'\n');

@@ -47,7 +47,7 @@ fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, 
 }
 
 /// Ends the talk when it goes, also where the test fails.
-struct End<'a>(&'a AtomicBool);
+pub struct End<'a>(pub &'a AtomicBool);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {

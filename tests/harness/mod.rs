@@ -16,7 +16,7 @@ mod tls;
 
 pub use client::Client;
 pub use disk::SmallDisk;
-pub use load::{LOAD_SETTINGS, lose_nothing_while, messages};
+pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};
 pub use process::{Usage, raise_open_files};

@@ -457,10 +457,14 @@ fn ours(program: &str) -> Command {
     program
 }
 
-/// What a server on this directory has said.
+/// What a server on this directory has said, and the one that it took over from.
 pub fn words_of(directory: &Path) -> String {
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-    format!("{}{}", read("stdout"), read("stderr"))
+    let before = match read("stderr.before") {
+        words if words.is_empty() => words,
+        words => format!("\nthe one before it:\n{words}"),
+    };
+    format!("{}{}{before}", read("stdout"), read("stderr"))
 }
 
 fn said(line: &str) -> Said {

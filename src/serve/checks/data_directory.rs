@@ -123,6 +123,18 @@ impl DataDirectory {
     }
 }
 
+/// Whether the process that the lock file of this directory names still serves. Asks for no lock, which would
+/// keep a server that starts just now from it.
+pub fn holder_serves(path: &Path) -> bool {
+    let Ok(mut file) = File::open(path.join(LOCK_FILE)) else { return false };
+    let holder = holder(&mut file);
+    let process = holder.strip_prefix("process ").and_then(|words| words.split(' ').next());
+    let Some(process) = process.and_then(|digits| digits.parse::<u32>().ok()) else { return false };
+    // Its number may be another's by now, and of a zombie there are no words.
+    let words = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).any(|word| word == b"serve")
+}
+
 /// Only the last level is created: a whole new path is more often a typing error, or a disk that
 /// is not mounted.
 fn create(path: &Path) -> io::Result<()> {

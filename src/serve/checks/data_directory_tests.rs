@@ -30,6 +30,37 @@ fn a_second_taker_is_told_who_has_it_and_the_lock_ends_with_its_holder() {
 }
 
 #[test]
+fn a_holder_serves_until_it_ends_and_what_it_left_behind_deceives_nobody() {
+    use std::process::{Command, Stdio};
+    let directory = tempdir().unwrap();
+    let is_named = |process: &str| {
+        fs::write(
+            directory.path().join(LOCK_FILE),
+            format!("process {process} (madang serve), since then\n"),
+        )
+        .unwrap();
+        holder_serves(directory.path())
+    };
+    assert!(!holder_serves(directory.path()), "nobody was ever there");
+    let mut holder = Command::new("sh");
+    let mut holder = holder.args(["-c", "read line", "serve"]).stdin(Stdio::piped()).spawn().unwrap();
+    let number = holder.id().to_string();
+    // Until it runs the other program it has the words of this one.
+    while !is_named(&number) {
+        std::thread::yield_now();
+    }
+    drop(holder.stdin.take());
+    // A zombie until it is waited for.
+    while is_named(&number) {
+        std::thread::yield_now();
+    }
+    holder.wait().unwrap();
+    assert!(!is_named(&number));
+    assert!(!is_named(&std::process::id().to_string()), "a number that another program has by now");
+    assert!(!is_named("of some kind"));
+}
+
+#[test]
 fn what_a_lock_file_says_is_shown_only_if_we_wrote_it() {
     let directory = tempdir().unwrap();
     let mut file = File::create(directory.path().join(LOCK_FILE)).unwrap();

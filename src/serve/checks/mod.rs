@@ -8,7 +8,7 @@ pub mod port;
 pub mod processors;
 pub mod tls_files;
 
-pub use data_directory::{DataDirectory, DataDirectoryError};
+pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves};
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;
