@@ -9,11 +9,11 @@ check:
 
 # Run the tests (those whose name contains FILTER)
 test *FILTER:
-    cargo test --workspace --release --locked -- {{FILTER}}
+    cargo test --workspace --profile dev-fast --locked -- {{FILTER}}
 
-# Serve from ./madang-data, built for release
+# Serve from ./madang-data
 serve *ARGUMENTS:
-    cargo run --release --locked -- serve {{ARGUMENTS}}
+    cargo run --profile dev-fast --locked -- serve {{ARGUMENTS}}
 
 # Measure, built for release
 bench *ARGUMENTS:
