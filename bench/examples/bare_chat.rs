@@ -70,6 +70,8 @@ struct Room {
 struct Chat {
     me: usize,
     world: Arc<World>,
+    /// What this thread waits for.
+    set: OwnedFd,
     connections: Vec<Option<Connection>>,
     rooms: HashMap<usize, Room>,
     /// Rooms of this thread in which something was said in this turn.
@@ -120,63 +122,63 @@ fn pin(position: usize) {
 impl Chat {
     fn new(me: usize, world: Arc<World>) -> Chat {
         let notes = world.peers.iter().map(|_| Vec::new()).collect();
+        let set = epoll::create(CreateFlags::CLOEXEC).unwrap();
         let (connections, rooms) = (Vec::new(), HashMap::new());
-        Chat { me, world, connections, rooms, talking: Vec::new(), dirty: Vec::new(), notes }
+        Chat { me, world, set, connections, rooms, talking: Vec::new(), dirty: Vec::new(), notes }
     }
 
     fn run(mut self, inbox: Receiver<Vec<Note>>, listener: Option<TcpListener>, mut log: Option<Log>) {
         pin(self.me);
-        let set = epoll::create(CreateFlags::CLOEXEC).unwrap();
         let world = self.world.clone();
         let own = &world.peers[self.me];
-        epoll::add(&set, &own.bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET).unwrap();
+        epoll::add(&self.set, &own.bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET).unwrap();
         if let Some(listener) = &listener {
-            epoll::add(&set, listener, EventData::new_u64(LISTENER), EventFlags::IN).unwrap();
+            epoll::add(&self.set, listener, EventData::new_u64(LISTENER), EventFlags::IN).unwrap();
         }
         let mut events = Vec::with_capacity(1024);
         let mut buffer = vec![0; 16 * 1024];
-        let (mut accepted, mut early) = (0, None);
+        let mut accepted = 0;
         loop {
             events.clear();
             own.is_asleep.store(true, Ordering::SeqCst);
-            early = early.or_else(|| inbox.try_recv().ok());
+            let early = inbox.try_recv().ok();
             let patience = early.as_ref().map(|_| rustix::fs::Timespec::default());
-            epoll::wait(&set, rustix::buffer::spare_capacity(&mut events), patience.as_ref()).unwrap();
+            epoll::wait(&self.set, rustix::buffer::spare_capacity(&mut events), patience.as_ref()).unwrap();
             own.is_asleep.store(false, Ordering::SeqCst);
-            for note in early.take().into_iter().chain(inbox.try_iter()).flatten() {
-                self.hear(note, &set);
+            for note in early.into_iter().chain(inbox.try_iter()).flatten() {
+                self.hear(note);
             }
             for event in &events {
                 match event.data.u64() {
                     BELL => {}
                     LISTENER => {
                         let (stream, _) = listener.as_ref().unwrap().accept().unwrap();
-                        self.tell(accepted % world.peers.len(), Note::Newcomer(stream), &set);
+                        self.tell(accepted % world.peers.len(), Note::Newcomer(stream));
                         accepted += 1;
                     }
-                    number => self.read(number as usize, &mut buffer, &set),
+                    number => self.read(number as usize, &mut buffer),
                 }
             }
-            self.commit(log.as_mut(), &set);
+            self.commit(log.as_mut());
             self.flush();
         }
     }
 
     /// Another thread is told at the end of the turn.
-    fn tell(&mut self, thread: usize, note: Note, set: &OwnedFd) {
-        if thread == self.me { self.hear(note, set) } else { self.notes[thread].push(note) }
+    fn tell(&mut self, thread: usize, note: Note) {
+        if thread == self.me { self.hear(note) } else { self.notes[thread].push(note) }
     }
 
     fn home(&self, room: usize) -> usize {
         room % self.world.peers.len()
     }
 
-    fn hear(&mut self, note: Note, set: &OwnedFd) {
+    fn hear(&mut self, note: Note) {
         match note {
             Note::Newcomer(stream) => {
                 stream.set_nodelay(true).unwrap();
                 let data = EventData::new_u64(self.connections.len() as u64);
-                epoll::add(set, &stream, data, EventFlags::IN | EventFlags::ET).unwrap();
+                epoll::add(&self.set, &stream, data, EventFlags::IN | EventFlags::ET).unwrap();
                 (&stream).write_all(b"name: ").unwrap();
                 let outbox = Vec::new();
                 self.connections.push(Some(Connection { stream, name: None, room: None, outbox }));
@@ -186,7 +188,7 @@ impl Chat {
                 if !threads.contains(&thread) {
                     threads.push(thread);
                 }
-                self.tell(thread, Note::Joined { room, connection }, set);
+                self.tell(thread, Note::Joined { room, connection });
             }
             Note::Joined { room, connection: number } => {
                 let Some(connection) = &mut self.connections[number] else { return };
@@ -217,11 +219,11 @@ impl Chat {
         }
     }
 
-    fn read(&mut self, number: usize, buffer: &mut [u8], set: &OwnedFd) {
+    fn read(&mut self, number: usize, buffer: &mut [u8]) {
         let Some(connection) = &self.connections[number] else { return };
         match rustix::net::recv(&connection.stream, &mut *buffer, RecvFlags::DONTWAIT) {
             // The load writes whole lines.
-            Ok((_, count)) if count > 0 => self.take(number, &buffer[..count], set),
+            Ok((_, count)) if count > 0 => self.take(number, &buffer[..count]),
             Err(rustix::io::Errno::AGAIN) => {}
             _ => {
                 let room = self.connections[number].take().and_then(|gone| gone.room);
@@ -231,7 +233,7 @@ impl Chat {
         }
     }
 
-    fn take(&mut self, number: usize, bytes: &[u8], set: &OwnedFd) {
+    fn take(&mut self, number: usize, bytes: &[u8]) {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Some(connection) = &mut self.connections[number] else { return };
             let Some(name) = &connection.name else {
@@ -248,17 +250,17 @@ impl Chat {
                 let room = *rooms.entry(title).or_insert(next);
                 drop(rooms);
                 let join = Note::Join { room, thread: self.me, connection: number };
-                self.tell(self.home(room), join, set);
+                self.tell(self.home(room), join);
                 continue;
             }
             let Some(room) = connection.room else { continue };
             let line = [name.as_bytes(), b": ", line, b"\n"].concat();
-            self.tell(self.home(room), Note::Said { room, line }, set);
+            self.tell(self.home(room), Note::Said { room, line });
         }
     }
 
     /// What was said in this thread's rooms is on disk before anyone hears it.
-    fn commit(&mut self, log: Option<&mut Log>, set: &OwnedFd) {
+    fn commit(&mut self, log: Option<&mut Log>) {
         let talking = std::mem::take(&mut self.talking);
         let said: Vec<_> =
             talking.iter().map(|room| std::mem::take(&mut self.rooms.get_mut(room).unwrap().said)).collect();
@@ -267,7 +269,7 @@ impl Chat {
         }
         for (room, lines) in talking.into_iter().zip(said) {
             for thread in self.rooms[&room].threads.clone() {
-                self.tell(thread, Note::Heard { room, lines: lines.clone() }, set);
+                self.tell(thread, Note::Heard { room, lines: lines.clone() });
             }
         }
     }

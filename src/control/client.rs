@@ -82,23 +82,25 @@ pub fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
 }
 
+/// Whether an error says that the process at the other end has ended.
+pub fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+}
+
 /// Asks the server of a data directory how it is, with so many entries of each list. Where it ends meanwhile,
 /// whoever has taken over from it is asked.
 ///
 /// # Errors
 /// [`ClientError`].
 pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     let deadline = Instant::now() + LISTEN_MAX;
     loop {
         let mut server = Connection::open(data)?;
         match server.ask(&Command::Status { count }) {
             Ok(Answer::Status(status)) => return Ok(status),
             Ok(other) => return Err(ClientError::Unexpected(format!("{other:?}"))),
-            Err(ClientError::Silent { source, .. })
-                if matches!(source.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
-                    && Instant::now() < deadline =>
-            {
+            Err(ClientError::Silent { source, .. }) if is_end(&source) && Instant::now() < deadline => {
                 std::thread::sleep(LISTEN_LOOK);
             }
             Err(error) => return Err(error),

@@ -4,7 +4,7 @@ use super::VERSION;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
-use crate::control::{Command, is_nobody, reach, socket_path};
+use crate::control::{Command, is_end, is_nobody, reach, socket_path};
 use crate::serve::Passed;
 use madang_shards::connection::CodingError;
 use madang_shards::runtime::Adoption;
@@ -123,11 +123,4 @@ impl Successor {
     pub fn await_end(&self) {
         while Receiver::new(&self.stream).next_before(Instant::now() + GO_TIME_MAX).is_ok() {}
     }
-}
-
-fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-    )
 }

@@ -351,7 +351,8 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("the server's last words:\n{}", words_of(self.directory.path()));
+            eprintln!("the server's last words:\n{}", self.words());
+            eprintln!("of the one before it:\n{}", self.words_before());
         }
     }
 }
@@ -457,14 +458,10 @@ fn ours(program: &str) -> Command {
     program
 }
 
-/// What a server on this directory has said, and the one that it took over from.
+/// What a server on this directory has said.
 pub fn words_of(directory: &Path) -> String {
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-    let before = match read("stderr.before") {
-        words if words.is_empty() => words,
-        words => format!("\nthe one before it:\n{words}"),
-    };
-    format!("{}{}{before}", read("stdout"), read("stderr"))
+    format!("{}{}", read("stdout"), read("stderr"))
 }
 
 fn said(line: &str) -> Said {
