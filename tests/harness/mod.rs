@@ -10,6 +10,7 @@ mod load;
 mod lobby;
 mod manager;
 mod process;
+mod sandbox;
 mod server;
 mod stuck;
 mod tls;
@@ -20,6 +21,7 @@ pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};
 pub use process::{Usage, raise_open_files};
+pub use sandbox::{Refusal, inside_the_unit};
 pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
 pub use stuck::StuckThread;
 

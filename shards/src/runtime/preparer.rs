@@ -10,7 +10,7 @@ use crate::types::ShardId;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Zeros written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -91,8 +91,17 @@ impl Preparer {
 /// Lets the shards go first where they share a processor with the calling thread. It still gets a
 /// tenth of it, more than a shard that fills segments as fast as it can needs to have them made.
 pub fn step_back() {
-    // Refused or not, the work is the same.
-    let _ = rustix::process::setpriority_process(None, BESIDE_NICENESS);
+    /// Every thread would say the same.
+    static SAID: Once = Once::new();
+    // Refused or not, the work is the same; whoever refuses it should know what it costs.
+    if let Err(error) = rustix::process::setpriority_process(None, BESIDE_NICENESS) {
+        SAID.call_once(|| {
+            tracing::warn!(
+                "what works beside the shards has their priority, and delays them where they share a processor: \
+                 setpriority is refused ({error}); allow it, as SystemCallFilter= of madang.service does"
+            );
+        });
+    }
 }
 
 /// Makes a segment ready.

@@ -1,0 +1,98 @@
+//! The system calls that the unit allows, and no others.
+
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::str::FromStr;
+use syscalls::Sysno;
+
+/// What becomes of a call that the unit does not allow.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// As in the unit: the call fails with EPERM.
+    Fails,
+    /// The process is killed (SIGSYS), so that no refused call stays unseen.
+    Kills,
+}
+
+/// Makes a program run inside `SystemCallFilter=` of the unit, but for the calls in `without`.
+pub fn inside_the_unit(command: &mut Command, refusal: Refusal, without: &[&str]) {
+    let allowed = allowed().into_iter().filter(|name| !without.contains(&name.as_str()));
+    // Names of other architectures have no number here.
+    let rules = allowed.filter_map(|name| Some((i64::from(Sysno::from_str(&name).ok()?.id()), Vec::new())));
+    let refused = match refusal {
+        Refusal::Fails => SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error().unsigned_abs()),
+        Refusal::Kills => SeccompAction::KillProcess,
+    };
+    let architecture = std::env::consts::ARCH.try_into().expect("an architecture with filters");
+    let filter = SeccompFilter::new(rules.collect(), refused, SeccompAction::Allow, architecture);
+    let program: BpfProgram = filter.expect("a filter").try_into().expect("its program");
+    // SAFETY: between fork and exec only prctl and seccomp are called, with a program that was made before the
+    // fork; both are system calls that are safe there (signal-safety(7)).
+    unsafe {
+        command.pre_exec(move || apply_filter(&program).map_err(std::io::Error::other));
+    }
+}
+
+/// The calls that the unit allows: its lines in their order, as systemd.exec(5) says, and what is always allowed.
+fn allowed() -> BTreeSet<String> {
+    let sets = sets();
+    let mut allowed = members("@default", &sets);
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/madang.service");
+    let unit = fs::read_to_string(unit).expect("the unit");
+    for line in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let (is_taken_out, names) = match line.strip_prefix('~') {
+            Some(names) => (true, names),
+            None => (false, line),
+        };
+        for call in names.split(' ').flat_map(|name| members(name, &sets)) {
+            if is_taken_out {
+                allowed.remove(&call)
+            } else {
+                allowed.insert(call)
+            };
+        }
+    }
+    allowed
+}
+
+/// The calls of a set, or the call of this name.
+fn members(name: &str, sets: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    if !name.starts_with('@') {
+        return BTreeSet::from([name.to_owned()]);
+    }
+    let listed = sets.get(name).unwrap_or_else(|| panic!("systemd knows no set {name}"));
+    listed.iter().flat_map(|member| members(member, sets)).collect()
+}
+
+/// The sets of calls as systemd defines them.
+fn sets() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new("systemd-analyze").args(["syscall-filter", "--no-pager"]).output();
+    let output = output.expect("systemd-analyze, which .ci/run installs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut sets = BTreeMap::<String, Vec<String>>::new();
+    let mut name = None;
+    for line in text.lines() {
+        match line.strip_prefix("    ") {
+            Some(member) if !member.starts_with('#') => {
+                let set = name.as_ref().and_then(|name| sets.get_mut(name));
+                set.expect("a member of a set").push(member.to_owned());
+            }
+            Some(_) => {}
+            None if line.starts_with('@') => {
+                sets.insert(line.to_owned(), Vec::new());
+                name = Some(line.to_owned());
+            }
+            // What the kernel knows and no set holds comes last, and under a heading.
+            None => name = None,
+        }
+        if name.is_none() && !line.is_empty() {
+            break;
+        }
+    }
+    assert!(!sets.is_empty(), "systemd-analyze lists no sets: {text}");
+    sets
+}
