@@ -52,10 +52,17 @@ fn add(grid: &mut Grid, entry: &Entry, indent: &str) {
     for column in &entry.columns {
         let Some(first) = column.rounds.first() else { continue };
         let compared: Vec<&Latency> = first.latencies.iter().filter(|latency| latency.is_compared).collect();
-        for latency in &compared {
-            let title = short_title(entry);
-            let label = if compared.len() > 1 { format!("{title}: {}", latency.label) } else { title };
-            add_rows(grid, &format!("{indent}{label}"), column, latency.key);
+        let title = format!("{indent}{}", short_title(entry));
+        match compared[..] {
+            [] => {}
+            [latency] => add_rows(grid, &title, column, latency.key),
+            // Side by side with the title, what tells them apart would not fit.
+            _ => {
+                grid.title(title, false);
+                for latency in &compared {
+                    add_rows(grid, &format!("{indent}  {}", latency.label), column, latency.key);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The screen as it is seen.
 
 use super::screen;
-use crate::results::example;
+use crate::results::{Latency, Metric, Parameter, example};
 use unicode_width::UnicodeWidthStr;
 
 #[test]
@@ -76,4 +76,40 @@ fn faults_and_limits_of_the_load_are_said() {
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
+}
+
+#[test]
+fn no_label_is_cut_where_a_workload_has_several_latencies() {
+    let mut run = example::run(&[("madang", &[100, 120, 90])]);
+    let entry = &mut run.entries[0];
+    entry.workload = "storm".to_owned();
+    entry.parameters = vec![Parameter { name: "connections", value: "15000".to_owned() }];
+    let labels = [
+        ("delivery_before", "latency of those who stayed, before"),
+        ("delivery", "latency of those who stayed, meanwhile"),
+        ("delivery_after", "latency of those who stayed, after"),
+        ("return", "from being cut off to having caught up"),
+    ];
+    for round in &mut entry.columns[0].rounds {
+        let taken = round.latencies.remove(0);
+        round.latencies = labels
+            .map(|(key, label)| Latency { key, label: label.to_owned(), ..taken.clone() })
+            .into_iter()
+            .collect();
+        // What has no column of its own.
+        round.metrics.push(Metric {
+            key: "gaps",
+            label: "gaps between history and live talk".to_owned(),
+            ..round.metrics[2].clone()
+        });
+    }
+    let text = screen(&run, false);
+    for label in labels.map(|(_, label)| label).into_iter().chain(["gaps between history and live talk"]) {
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with(&format!("  {label} "))).count(),
+            1,
+            "{label} in\n{text}"
+        );
+    }
+    assert!(!text.contains('…') && text.lines().all(|line| line.width() <= 100), "{text}");
 }

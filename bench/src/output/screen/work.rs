@@ -60,9 +60,12 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
             let columns = Columns::of(column);
             add_row(&mut grid, &short_title(entry), &columns, column.rounds.len());
             let is_shown = |figure: &&Figure| is_everything_shown || figure.better != Better::Neither;
-            for figure in columns.others.iter().filter(is_shown) {
-                let label = format!("{}: {}", short_title(entry), figure.label);
-                let mut cells = vec![label, short::median(figure)];
+            let mut others = columns.others.iter().filter(is_shown).peekable();
+            if others.peek().is_some() {
+                also.title(short_title(entry), false);
+            }
+            for figure in others {
+                let mut cells = vec![format!("  {}", figure.label), short::median(figure)];
                 if column.rounds.len() > 1 {
                     cells.push(short::range(figure));
                 }
