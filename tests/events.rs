@@ -2,7 +2,11 @@
 
 mod harness;
 
+use harness::http::get;
 use harness::{Client, Server};
+use std::io::Read;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 /// What nobody but the readers of a room may read. Each is said in another way.
 const SECRETS: [&str; 7] = [
@@ -89,11 +93,7 @@ fn without_a_flag_connections_are_no_events_and_v_tells_of_them() {
     let mut told = Server::start(1, &["telemetry.level=debug"]);
     told.login("alice").finish_sending();
     assert!(told.terminate().0.success());
-    assert!(
-        told.words().contains("named shard=0") && told.words().contains("user=\"alice\""),
-        "{}",
-        told.words()
-    );
+    told.expect_words(&["named shard=0", "user=\"alice\""]);
     assert!(!told.words().contains(" said "), "single messages are for trace");
 }
 
@@ -106,4 +106,36 @@ fn a_storm_of_one_event_is_written_so_often_and_counted() {
     server.expect_words(&["more such events were left out: connected", "count="]);
     assert!(server.terminate().0.success());
     assert!(server.words().matches("connected shard=0").count() < 300, "{}", server.words());
+}
+
+#[test]
+fn talk_health_and_the_end_wait_for_nobody_who_reads_the_events() {
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let settings = ["telemetry.level=debug", &format!("telemetry.metrics={free}")];
+    let (mut server, mut pipe) = Server::start_unread(2, &settings);
+    // Their events are many times what the pipe takes.
+    for _ in 0..2 {
+        let mut crowd: Vec<Client> = (0..60).map(|number| server.login(&format!("user{number}"))).collect();
+        crowd[0].send("who hears me?");
+        crowd.iter_mut().for_each(|client| drop(client.expect("user0: who hears me?")));
+        crowd.iter_mut().for_each(|client| client.send("/quit"));
+        crowd.iter_mut().for_each(|client| drop(client.expect_closed()));
+    }
+    assert_eq!(get(free, "/healthz").status, 200);
+    // Whoever reads at last finds what waited.
+    let mut found = String::new();
+    let mut bytes = [0; 4096];
+    while found.matches("ended").count() < 120 && !found.contains("left out: ended") {
+        let count = pipe.read(&mut bytes).expect("read the pipe");
+        found.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    let alice = server.login("alice");
+    let mut crowd: Vec<Client> = (0..60).map(|number| server.login(&format!("user{number}"))).collect();
+    let asked_at = Instant::now();
+    let (status, _) = server.terminate();
+    assert!(status.success(), "{status}");
+    assert!(asked_at.elapsed() < Duration::from_secs(8), "{:?}", asked_at.elapsed());
+    crowd.iter_mut().for_each(|client| drop(client.expect_closed()));
+    drop(alice);
 }

@@ -72,7 +72,13 @@ pub fn run(options: ServeOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let level = telemetry::start(&loaded.config.telemetry);
+    let level = match telemetry::start(&loaded.config.telemetry) {
+        Ok(level) => level,
+        Err(error) => {
+            eprintln!("cannot start a thread: {error}; raise TasksMax= or `ulimit -u`");
+            return ExitCode::FAILURE;
+        }
+    };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -13,8 +13,8 @@ use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
 use crate::handover::{Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
-use crate::telemetry::LevelControl;
 use crate::telemetry::metrics::{self, MetricsError};
+use crate::telemetry::{self, LevelControl};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
@@ -24,7 +24,6 @@ use madang_shards::runtime::{
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use rustix::fd::OwnedFd;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,7 +132,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     reloader.start(reloads).map_err(StartError::Thread)?;
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     for entrance in &entrances {
-        let _ = writeln!(std::io::stdout(), "madang: talk to me with: {}", invitation(entrance));
+        telemetry::say(&format!("madang: talk to me with: {}", invitation(entrance)));
         tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
     notify::ready(&status_line(&entrances));

@@ -1,12 +1,15 @@
 //! What the operator is told: events on standard error, the last words of a panic, and metrics.
 
 mod journal;
+mod lines;
 pub mod metrics;
 mod repeats;
 
 use crate::config::{Format, Level, Telemetry};
 use crate::terminal::is_styled;
 use journal::Leveled;
+pub use lines::say;
+use lines::{Handle, Lines};
 use repeats::{Limited, Repeats};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
@@ -21,15 +24,27 @@ use tracing_subscriber::{Layer, fmt, reload};
 
 /// The repeats that were left out; set when events begin to be written.
 static REPEATS: OnceLock<Arc<Repeats>> = OnceLock::new();
+/// Where events are written; set then, too.
+static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 
 /// Changes the least important event that is written.
 pub type LevelControl = Box<dyn Fn(Level) + Send>;
 
-/// Starts writing events and reporting panics. Called once, before other threads start.
-pub fn start(telemetry: &Telemetry) -> LevelControl {
+/// Starts writing events and reporting panics. Called once, before other threads start. What is not written when the
+/// process ends, wherever it does, is written then, within a second.
+///
+/// # Errors
+/// When there can be no thread that writes.
+pub fn start(telemetry: &Telemetry) -> io::Result<LevelControl> {
+    let lines = Lines::start()?;
+    let lines = Arc::clone(LINES.get_or_init(|| lines));
+    // SAFETY: the handler is a function for the whole life of the process, and unwinds nowhere (atexit(3)).
+    unsafe {
+        libc::atexit(flush_at_exit);
+    }
     panic::set_hook(Box::new(end_loudly));
     let (filter, handle) = reload::Layer::new(filter(telemetry.level));
-    let layer = fmt::layer().with_writer(io::stderr).with_ansi(is_styled(&io::stderr()));
+    let layer = fmt::layer().with_writer(Handle(lines)).with_ansi(is_styled(&io::stderr()));
     // The journal has a time of its own.
     let layer = match (telemetry.format, is_journal()) {
         (Format::Json, false) => layer.json().flatten_event(true).boxed(),
@@ -44,7 +59,22 @@ pub fn start(telemetry: &Telemetry) -> LevelControl {
     let repeats = Arc::clone(REPEATS.get_or_init(Arc::default));
     tracing_subscriber::registry().with(filter).with(layer.with_filter(Limited(repeats))).init();
     // Fails only when the subscriber is gone, which lives as long as the process.
-    Box::new(move |level| drop(handle.reload(self::filter(level))))
+    Ok(Box::new(move |level| drop(handle.reload(self::filter(level)))))
+}
+
+/// Lines that were dropped so far, as nobody read or stored them.
+pub fn lines_dropped() -> u64 {
+    LINES.get().map_or(0, |lines| lines.dropped())
+}
+
+extern "C" fn flush_at_exit() {
+    flush();
+}
+
+fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush();
+    }
 }
 
 /// Says what was left out since the last time. To be called about once a second.
@@ -85,7 +115,9 @@ fn end_loudly(info: &PanicHookInfo<'_>) {
     );
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        eprintln!("{backtrace}");
+        let text = format!("{backtrace}\n");
+        LINES.get().into_iter().for_each(|lines| lines.push(text.as_bytes()));
     }
+    flush();
     std::process::abort();
 }

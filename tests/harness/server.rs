@@ -68,6 +68,23 @@ impl Server {
         Server::begin(directory, shards, settings, None)
     }
 
+    /// Starts a server whose standard error is a pipe of 4 KiB that is read only when the test does.
+    pub fn start_unread(shards: u16, settings: &[&str]) -> (Server, File) {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let path = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("a pipe");
+        // Open for both, so that nobody waits for the other end.
+        let pipe = File::options().read(true).write(true).open(&path).expect("open the pipe");
+        rustix::pipe::fcntl_setpipe_size(&pipe, 4096).expect("a small pipe");
+        let mut program = ours("sh");
+        let script = format!("exec \"$0\" \"$@\" 2> '{}'", path.display());
+        program.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
+        let arguments = arguments(shards, settings);
+        let (child, address) = launch_program(program, directory.path(), &arguments);
+        (Server { child, address, arguments, open_files_max: None, directory }, pipe)
+    }
+
     /// Starts a server as this manager does.
     pub fn start_under(manager: &Manager, shards: u16, settings: &[&str]) -> Server {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::table::{COUNTERS, GAUGES};
 use crate::serve::{Readiness, ServerState};
+use crate::telemetry;
 use madang_shards::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Sample, ShardHealth, StorageState,
 };
@@ -72,6 +73,12 @@ impl Snapshot {
                 "Bytes of the file system of the log.",
                 false,
                 usage.total_bytes as f64,
+            ),
+            (
+                "madang_log_lines_dropped",
+                "Lines for standard error that were dropped, as nobody read or stored them.",
+                true,
+                telemetry::lines_dropped() as f64,
             ),
             ("madang_reloads", "Reloads that were taken.", true, taken as f64),
             (

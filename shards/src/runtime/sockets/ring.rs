@@ -207,7 +207,7 @@ impl NetRing {
             if let Err(error) = self.enter((sent.len() - *finished) as u32) {
                 // The kernel may still have entries that point to what the caller owns.
                 tracing::error!(%error, "the net ring takes no submissions: ending the process");
-                std::process::abort();
+                std::process::exit(1);
             }
             for entry in self.ring.completion() {
                 let completion = completion(&entry);
