@@ -14,6 +14,7 @@ mod sandbox;
 mod server;
 mod stuck;
 mod tls;
+mod vanish;
 
 pub use client::Client;
 pub use disk::SmallDisk;
@@ -26,6 +27,7 @@ pub use server::{Refused, Said, Server, madang, refused_start, refused_start_wit
 pub use stuck::StuckThread;
 
 pub use tls::{Identity, TlsClient};
+pub use vanish::{come_back, vanish};
 
 use std::time::{Duration, SystemTime};
 

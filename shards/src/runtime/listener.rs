@@ -1,5 +1,6 @@
 //! The listening sockets: one a shard on the same address, so that the kernel spreads connections.
 
+use super::keep_alive;
 use super::tls::TlsAcceptor;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -7,16 +8,9 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Connections that wait to be accepted, a shard; the kernel bounds it by `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
-/// A silent peer is asked after so long, so often, so many times: gone is known within 30 s.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEP_ALIVE_PROBES: u32 = 3;
-/// Bytes that a peer does not acknowledge for so long mean that it is gone.
-const UNACKNOWLEDGED_MS_MAX: u32 = 30_000;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -182,8 +176,7 @@ fn open(address: SocketAddr) -> Result<OwnedFd, Errno> {
     net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
 }
 
-/// Opens one listening socket. Accepted connections inherit its options on Linux (tcp(7)), so that
-/// none needs a system call of its own.
+/// Opens one listening socket.
 fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let socket = open(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -194,16 +187,13 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// What every connection inherits.
-fn set_options(socket: &OwnedFd) -> Result<(), Errno> {
+/// What every connection inherits from its listener on Linux (tcp(7)). One that comes from another process may have
+/// inherited what another release thought right.
+pub fn set_options(socket: &OwnedFd) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, true)?;
     // Telnet sends the byte of its DATA MARK as urgent data (RFC 854): it stays in its place.
     sockopt::set_socket_oobinline(socket, true)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEP_ALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEP_ALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_MS_MAX)
+    keep_alive::set_for_all(socket)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod bell;
 mod clock;
 mod handover;
 mod indexer;
+mod keep_alive;
 mod lifecycle;
 mod listener;
 mod log_thread;

@@ -23,12 +23,14 @@ pub struct Arrival {
     /// Where the peer is.
     pub address: Option<IpAddr>,
     pub(super) tls: Option<Box<TlsSession>>,
+    /// Another process has accepted it.
+    pub(super) is_carried: bool,
 }
 
 impl Arrival {
     /// A connection that another process has handed over.
     pub fn carried(descriptor: OwnedFd) -> Arrival {
-        Arrival { descriptor, address: None, tls: None }
+        Arrival { descriptor, address: None, tls: None, is_carried: true }
     }
 
     /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.
@@ -212,7 +214,7 @@ fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
                         Err(_) => continue,
                     },
                 };
-                let arrival = Arrival { descriptor, address, tls };
+                let arrival = Arrival { descriptor, address, tls, is_carried: false };
                 return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
             }
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {

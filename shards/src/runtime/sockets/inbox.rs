@@ -9,6 +9,8 @@ use hashbrown::HashMap;
 use rustix::fd::AsFd;
 use std::io;
 
+const _: () = assert!(BUFFERS <= 256, "a socket names its buffer by one byte");
+
 /// What connections have not read yet, and who may ask for more.
 pub struct Inbox {
     /// Which connection holds each buffer that was taken and not read.
@@ -65,7 +67,8 @@ impl Inbox {
     pub fn hold(&mut self, id: ConnectionId, buffer: u16, count: usize) -> Receipt {
         assert!(count <= BUFFER_BYTES, "a buffer holds what came");
         self.holders[usize::from(buffer)] = Some(id);
-        Receipt::Holds { buffer, count: count as u16 }
+        // There are no more than 256.
+        Receipt::Holds { buffer: buffer as u8, count: count as u16 }
     }
 
     /// Moves what came into `into`, and asks for more when that was all.
@@ -81,9 +84,9 @@ impl Inbox {
             Receipt::Ended => return Input::End,
             Receipt::Broken => return Input::Broken,
             Receipt::Holds { buffer, count } => {
-                let moved = move_bytes(ring.received(buffer, usize::from(count)), into);
+                let moved = move_bytes(ring.received(buffer.into(), usize::from(count)), into);
                 self.holders[usize::from(buffer)] = None;
-                ring.release(buffer);
+                ring.release(buffer.into());
                 moved
             }
             Receipt::Copied => move_bytes(&self.copies.remove(&id.index).unwrap_or_default(), into),
@@ -105,7 +108,7 @@ impl Inbox {
         match receipt {
             Receipt::Holds { buffer, .. } => {
                 self.holders[usize::from(buffer)] = None;
-                ring.release(buffer);
+                ring.release(buffer.into());
             }
             Receipt::Copied => drop(self.copies.remove(&id.index)),
             Receipt::Awaited | Receipt::Starved | Receipt::Ended | Receipt::Broken => {}
@@ -139,9 +142,9 @@ impl Inbox {
                 && let Receipt::Holds { buffer, count } = socket.receipt
                 && buffer == number
             {
-                self.copies.insert(id.index, ring.received(buffer, usize::from(count)).into());
+                self.copies.insert(id.index, ring.received(buffer.into(), usize::from(count)).into());
                 socket.receipt = Receipt::Copied;
-                ring.release(buffer);
+                ring.release(buffer.into());
             }
         }
     }

@@ -10,6 +10,7 @@
 
 mod accept;
 mod buffers;
+mod doubts;
 mod freeze;
 mod inbox;
 mod ring;
@@ -23,10 +24,12 @@ pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
 pub use send::Written;
 pub use table::Socket;
 
-use super::listener::Listener;
+use super::keep_alive;
+use super::listener::{self, Listener};
 use super::tls::{TlsCounters, TlsFault, TlsTable};
 use crate::types::ConnectionId;
 use accept::Listeners;
+use doubts::WRITTEN;
 use inbox::Inbox;
 use ring::{Completion, NetRing};
 use rustix::fd::{AsFd, OwnedFd};
@@ -93,6 +96,10 @@ pub struct Sockets {
     unreported: Vec<Readiness>,
     sent: Vec<Result<usize, Errno>>,
     tries: Vec<u32>,
+    /// Connections that came in so far, modulo 2^32.
+    arrivals: u32,
+    /// Which connections are looked at in this second, whether their peers are there.
+    second: u32,
     /// Given up for a moment when no other descriptor is left, so that a peer can be told so.
     reserve: Option<OwnedFd>,
 }
@@ -114,6 +121,8 @@ impl Sockets {
             unreported: Vec::new(),
             sent: Vec::new(),
             tries: Vec::new(),
+            arrivals: 0,
+            second: 0,
             reserve: accept::open_reserve(),
         };
         sockets.listeners.add(listeners);
@@ -203,12 +212,22 @@ impl Sockets {
         Some(Readiness::Read(id))
     }
 
-    /// Adds an accepted connection.
+    /// Adds a connection.
     pub fn add(&mut self, id: ConnectionId, arrival: Arrival) -> io::Result<()> {
-        let Arrival { descriptor, tls, .. } = arrival;
+        let Arrival { descriptor, tls, is_carried, .. } = arrival;
+        // Where these fail the peer is gone already, and reading says so.
+        if is_carried {
+            let _ = listener::set_options(&descriptor);
+        }
+        let _ = keep_alive::set_for_one(&descriptor, self.arrivals);
+        self.arrivals = self.arrivals.wrapping_add(1);
         let socket = self.table.insert(id, descriptor, tls.is_some());
         if let Some(session) = tls {
             self.tls.add(id, session);
+        }
+        if is_carried {
+            // It may have been written to before.
+            socket.doubts = WRITTEN;
         }
         self.inbox.ask(&mut self.ring, socket, id, true)
     }
@@ -220,6 +239,7 @@ impl Sockets {
         if !socket.has_tls {
             return inbox.take(ring, socket, id, buffer);
         }
+        socket.doubts = socket.doubts.max(WRITTEN);
         let was_writable = socket.is_writable;
         let input = tls.read(id, socket, buffer, |socket, wire| inbox.take(ring, socket, id, wire));
         if send::await_room(ring, socket, id, was_writable).is_err() { Input::Broken } else { input }
@@ -265,6 +285,7 @@ impl Sockets {
 /// Closes a socket of which requests may be under way: as each of them keeps it open, they are ended
 /// first. Whoever shares the socket loses it, too.
 pub fn close(descriptor: OwnedFd) {
+    keep_alive::set_for_closed(&descriptor);
     // It fails where the peer is gone already, and then nothing is under way.
     let _ = net::shutdown(&descriptor, Shutdown::Both);
 }

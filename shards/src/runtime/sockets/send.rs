@@ -1,5 +1,6 @@
 //! What a turn has to send, in one call.
 
+use super::doubts::WRITTEN;
 use super::ring::{NetRing, POLL_OUT};
 use super::table::{Socket, Table};
 use super::{Sockets, WRITABLE, tag};
@@ -70,6 +71,7 @@ impl Sockets {
         if socket.has_tls {
             // It goes out record by record, each by a call of its own: what the kernel does not take of
             // one is to be known before the next is encrypted.
+            socket.doubts = socket.doubts.max(WRITTEN);
             let was_writable = socket.is_writable;
             let written = tls.write(id, socket, bytes);
             return Some(match await_room(ring, socket, id, was_writable) {
@@ -95,6 +97,7 @@ fn conclude(
         Err(Errno::AGAIN | Errno::INTR) => 0,
         Err(_) => return Written::Broken,
     };
+    socket.doubts = socket.doubts.max(WRITTEN);
     socket.is_writable = taken == length;
     match await_room(ring, socket, id, true) {
         Ok(()) => Written::Bytes { taken, held: 0 },

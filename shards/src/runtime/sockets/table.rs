@@ -11,7 +11,7 @@ pub enum Receipt {
     /// It found no buffer or was not asked for, and is asked for when that may be.
     Starved,
     /// Bytes came, into this buffer.
-    Holds { buffer: u16, count: u16 },
+    Holds { buffer: u8, count: u16 },
     /// Bytes came, and were copied elsewhere.
     Copied,
     /// The peer will send no more.
@@ -30,6 +30,9 @@ pub struct Socket {
     pub is_writable: bool,
     /// There is a TLS session for it.
     pub(super) has_tls: bool,
+    /// 0 while everything that was written is known to be acknowledged; from then on one more than the looks that
+    /// found its peer without an answer, one after another.
+    pub(super) doubts: u8,
 }
 
 /// All sockets, by the place of their connection.
@@ -53,6 +56,7 @@ impl Table {
             receipt: Receipt::Starved,
             is_writable: true,
             has_tls,
+            doubts: 0,
         })
     }
 
@@ -68,6 +72,16 @@ impl Table {
     /// Whoever has this place now.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut Socket> {
         self.sockets.get_mut(index as usize)?.as_mut()
+    }
+
+    /// Those at the places `first`, `first + n` and so on.
+    pub fn every_nth(&mut self, first: u32, n: u32) -> impl Iterator<Item = (ConnectionId, &mut Socket)> {
+        let places = (first..).step_by(n as usize);
+        let sockets = self.sockets.iter_mut().skip(first as usize).step_by(n as usize);
+        places.zip(sockets).filter_map(|(index, socket)| {
+            let socket = socket.as_mut()?;
+            Some((ConnectionId { index, generation: socket.generation }, socket))
+        })
     }
 
     pub fn remove(&mut self, id: ConnectionId) -> Option<Socket> {

@@ -6,6 +6,8 @@ use crate::runtime::bell::Bell;
 use crate::runtime::listener::Listener;
 use crate::types::ConnectionId;
 use glommio::{LocalExecutorBuilder, Placement};
+use rustix::net::sockopt;
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -330,5 +332,52 @@ fn no_request_keeps_a_closed_connection_open() {
             matches!(completions[..], [completion] if completion.tag == tag(RECEIVE, id)),
             "{completions:?}"
         );
+    });
+}
+
+#[test]
+fn silent_connections_are_asked_at_times_of_their_own() {
+    Stage::play(|stage| {
+        let joined: Vec<_> = (0..128).map(|index| stage.join(index, 1)).collect();
+        let times = |id| {
+            let socket = &stage.sockets.table.find(id).expect("it was added").descriptor;
+            let idle = sockopt::tcp_keepidle(socket).expect("a time");
+            (
+                idle,
+                sockopt::tcp_keepintvl(socket).expect("a time"),
+                sockopt::tcp_keepcnt(socket).expect("a count"),
+            )
+        };
+        let times: HashSet<_> = joined.iter().map(|(_, id)| times(*id)).collect();
+        assert_eq!(times.len(), joined.len(), "no two alike");
+        for (idle, interval, count) in times {
+            // Half a minute out of reach ends nobody; who is gone is known as the documents say.
+            assert!(
+                idle + interval * count > Duration::from_secs(45),
+                "{idle:?}, {count} times {interval:?}"
+            );
+            assert!(
+                idle + interval * count <= Duration::from_secs(95),
+                "{idle:?}, {count} times {interval:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_another_release_has_accepted_is_treated_as_our_own() {
+    Stage::play(|stage| {
+        let (_peer, arrival) = stage.connect();
+        sockopt::set_tcp_user_timeout(&arrival.descriptor, 30_000).expect("a time-out");
+        sockopt::set_tcp_keepcnt(&arrival.descriptor, 3).expect("a count");
+        let id = ConnectionId { index: 0, generation: 1 };
+        stage.sockets.add(id, Arrival::carried(arrival.descriptor)).expect("room for one more");
+        let socket = &stage.sockets.table.find(id).expect("it was added").descriptor;
+        assert_eq!(
+            sockopt::tcp_user_timeout(socket),
+            Ok(0),
+            "who does not read is not cut off by the kernel"
+        );
+        assert_eq!(sockopt::tcp_keepcnt(socket), Ok(6));
     });
 }

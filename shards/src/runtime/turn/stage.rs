@@ -65,11 +65,13 @@ impl<S: Surface> Turning<S> {
         // While the shard stands still, no time passes for those who are here, and nobody is read.
         if self.stage.phase != Phase::Still {
             self.outlet.tick(&mut self.inlet.buffer[..]);
+            self.let_go_of_gone();
             self.shard.tick();
             if self.shard.is_burst_over() {
                 memory::give_back();
             }
         }
+        let status = self.stage.status();
         let lingering = self.outlet.lingering_count();
         self.monitor.tick(&mut self.shard, &self.port, &self.sockets, status, lingering);
         // Not longer than this are files kept open that retention has removed.
@@ -83,6 +85,15 @@ impl<S: Surface> Turning<S> {
             && let Err(error) = self.sockets.listen()
         {
             tracing::warn!(shard = self.shard.id().0, %error, "cannot listen again yet");
+        }
+    }
+
+    /// Peers that do not answer what they were sent are gone.
+    fn let_go_of_gone(&mut self) {
+        let mut gone = Vec::new();
+        self.sockets.look_for_gone(&mut gone);
+        for id in gone {
+            self.shard.lost(id);
         }
     }
 
