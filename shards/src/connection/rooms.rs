@@ -115,6 +115,17 @@ impl LocalRooms {
         self.slots.iter().flatten()
     }
 
+    /// Gives back the memory of those that are gone, behind the last that is there.
+    pub fn shrink(&mut self) {
+        let count = self.slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.slots.truncate(count);
+        self.slots.shrink_to(2 * count);
+        self.free.retain(|slot| (*slot as usize) < count);
+        self.free.sort_unstable_by_key(|slot| std::cmp::Reverse(*slot));
+        self.free.shrink_to(2 * self.free.len());
+        self.by_key.shrink_to(2 * self.by_key.len());
+    }
+
     /// How many rooms there are.
     pub fn len(&self) -> usize {
         self.by_key.len()

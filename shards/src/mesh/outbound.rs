@@ -63,6 +63,14 @@ impl Outbound {
         }
     }
 
+    /// Gives back the memory of what was large once.
+    pub fn shrink(&mut self) {
+        for peer in &mut self.peers {
+            peer.batch.shrink_to(2 * peer.batch.len());
+            peer.overflow.shrink_to(2 * peer.overflow.len());
+        }
+    }
+
     /// Whether no entry for a shard was added since its batch was taken.
     pub fn is_quiet(&self, to: ShardId) -> bool {
         self.peers[to.index()].batch.is_empty()

@@ -56,17 +56,19 @@ struct Slot<T> {
 pub struct Connections<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    /// Of a new slot: above those of all that were here before.
+    first_generation: u32,
 }
 
 impl<T> Connections<T> {
     pub fn new() -> Connections<T> {
-        Connections { slots: Vec::new(), free: Vec::new() }
+        Connections { slots: Vec::new(), free: Vec::new(), first_generation: 0 }
     }
 
     /// The identity that the next connection gets.
     pub fn next_id(&mut self) -> ConnectionId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, connection: None });
+            self.slots.push(Slot { generation: self.first_generation, connection: None });
             u32::try_from(self.slots.len() - 1).expect("fewer connections a shard than 2^32")
         });
         ConnectionId { index, generation: self.slots[index as usize].generation }
@@ -105,6 +107,19 @@ impl<T> Connections<T> {
         self.slots.len() - self.free.len()
     }
 
+    /// Gives back the memory of the slots behind the last that is filled; of the others the first are filled first, so
+    /// that the last become free in time.
+    pub fn shrink(&mut self) {
+        let count = self.slots.iter().rposition(|slot| slot.connection.is_some()).map_or(0, |last| last + 1);
+        for slot in self.slots.drain(count..) {
+            self.first_generation = self.first_generation.max(slot.generation);
+        }
+        self.slots.shrink_to(2 * count);
+        self.free.retain(|index| (*index as usize) < count);
+        self.free.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
+        self.free.shrink_to(2 * self.free.len());
+    }
+
     /// The identities of all connections.
     pub fn ids(&self) -> Vec<ConnectionId> {
         let filled = self.slots.iter().enumerate().filter(|(_, slot)| slot.connection.is_some());
@@ -114,5 +129,57 @@ impl<T> Connections<T> {
                 generation: slot.generation,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{SessionId, ShardId};
+    use std::collections::HashSet;
+
+    fn come(connections: &mut Connections<()>) -> ConnectionId {
+        let id = connections.next_id();
+        let core = Core::new(SessionId { shard: ShardId(0), connection: id });
+        connections.insert(
+            id,
+            Connection {
+                core,
+                protocol: (),
+                unread: Vec::new(),
+                reads_coming_in: 0,
+                held_bytes: 0,
+                is_due: false,
+                has_place: false,
+                is_blocked: false,
+                is_listed_slow: false,
+                is_parked: false,
+                has_input_ended: false,
+                is_ending: false,
+            },
+        );
+        id
+    }
+
+    #[test]
+    fn memory_of_a_crowd_that_has_gone_is_given_back_and_no_identity_comes_twice() {
+        let mut connections = Connections::new();
+        let mut identities = HashSet::new();
+        for _ in 0..3 {
+            let crowd: Vec<_> = (0..1000).map(|_| come(&mut connections)).collect();
+            assert!(crowd.iter().all(|id| identities.insert(*id)), "an identity was had before");
+            let (stays, gone) = (crowd[10], crowd.into_iter().filter(|id| id.index != 10));
+            gone.for_each(|id| assert!(connections.remove(id).is_some()));
+            connections.shrink();
+            assert_eq!((connections.len(), connections.slots.len()), (1, 11));
+            assert!(connections.slots.capacity() <= 22 && connections.free.capacity() <= 20);
+            assert!(connections.get(stays).is_some());
+            let next = come(&mut connections);
+            assert_eq!(next.index, 0, "the first place is taken first");
+            assert!(identities.insert(next));
+            assert!(connections.remove(next).is_some() && connections.remove(stays).is_some());
+            connections.shrink();
+            assert_eq!(connections.slots.len(), 0);
+        }
     }
 }

@@ -11,6 +11,7 @@ mod closing;
 mod connections;
 mod counters;
 mod delivery;
+mod ebb;
 mod held;
 mod homes;
 mod image;
@@ -41,6 +42,7 @@ use crate::types::{
 };
 use connections::Connections;
 use delivery::Rendered;
+use ebb::Ebb;
 use homes::Homes;
 use outboxes::Outboxes;
 use spares::Spares;
@@ -109,6 +111,7 @@ pub struct Shard<S: Surface> {
     rendered: Rendered,
     spare_outboxes: Spares,
     outboxes: Outboxes,
+    ebb: Ebb,
     is_draining: bool,
     is_burst_over: bool,
     /// Nothing is read: connections stay as they are until this process or another goes on with them.
@@ -159,6 +162,7 @@ impl<S: Surface> Shard<S> {
             rendered: Rendered::default(),
             spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
+            ebb: Ebb::default(),
             is_draining: false,
             is_burst_over: false,
             is_still: false,
@@ -288,8 +292,23 @@ impl<S: Surface> Shard<S> {
         self.homes.leave_deserted(self.now, &self.log);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();
+        let count = self.connections.len() + self.homes.count() + self.wheel.len();
+        if self.ebb.tick(count) {
+            self.shrink();
+            self.is_burst_over = true;
+        }
         self.writes.tick();
         self.settle();
+    }
+
+    /// Gives back the memory of what is gone.
+    fn shrink(&mut self) {
+        self.connections.shrink();
+        self.rooms.shrink();
+        self.homes.shrink();
+        self.outbound.shrink();
+        self.requests.shrink_to(2 * self.requests.len());
+        self.deferred.shrink_to(2 * self.deferred.len());
     }
 
     /// Handles everything this shard has sent to itself, until nothing is left.
@@ -365,7 +384,8 @@ impl<S: Surface> Shard<S> {
         delivered
     }
 
-    /// Whether much waited for peers until the last tick and was let go of: the allocator has it.
+    /// Whether much was let go of in the last tick, of what waited for peers or of all that was here: the allocator has
+    /// it.
     pub fn is_burst_over(&self) -> bool {
         self.is_burst_over
     }

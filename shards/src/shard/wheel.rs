@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Wheel<T> {
     seconds: BTreeMap<u64, Vec<T>>,
+    len: usize,
 }
 
 impl<T> Default for Wheel<T> {
     fn default() -> Self {
-        Wheel { seconds: BTreeMap::new() }
+        Wheel { seconds: BTreeMap::new(), len: 0 }
     }
 }
 
@@ -20,6 +21,12 @@ impl<T> Wheel<T> {
     /// Adds an entry that falls due at `at` or up to a second later.
     pub fn add(&mut self, at: Moment, entry: T) {
         self.seconds.entry(at.0.div_ceil(1000)).or_default().push(entry);
+        self.len += 1;
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// Removes an entry that is due.
@@ -30,6 +37,7 @@ impl<T> Wheel<T> {
                 return None;
             }
             if let Some(entry) = first.get_mut().pop() {
+                self.len -= 1;
                 return Some(entry);
             }
             first.remove();

@@ -212,6 +212,11 @@ impl Users {
         self.online.values().map(move |user| (&user.name, holder(user)))
     }
 
+    /// Gives back the memory of those that are gone.
+    pub fn shrink(&mut self) {
+        self.online.shrink_to(2 * self.online.len());
+    }
+
     /// How many names are held.
     pub fn len(&self) -> usize {
         self.online.len()

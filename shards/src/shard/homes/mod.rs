@@ -115,6 +115,21 @@ impl Homes {
         self.users.len()
     }
 
+    /// How many rooms, names and addresses are in memory, rooms twice that nobody is in.
+    pub fn count(&self) -> usize {
+        self.rooms.len() + self.resting.len() + self.users.len() + self.connections_by_address.len()
+    }
+
+    /// Gives back the memory of what is gone.
+    pub fn shrink(&mut self) {
+        self.rooms.shrink_to(2 * self.rooms.len());
+        self.resting.shrink_to(2 * self.resting.len());
+        self.taking_up.shrink_to(2 * self.taking_up.len());
+        self.connections_by_address.shrink_to(2 * self.connections_by_address.len());
+        self.events.shrink_to(2 * self.events.len());
+        self.users.shrink();
+    }
+
     /// From now on these settings hold.
     pub fn reconfigure(&mut self, settings: Arc<Settings>) {
         self.archive.limit_pages(settings.page_bytes_max());
