@@ -3,7 +3,7 @@
 use super::buffers::BUFFER_BYTES;
 use super::{Accepted, Arrival, BUFFERS, Input, RECEIVE, Readiness, Sockets, Written, close, tag};
 use crate::runtime::bell::Bell;
-use crate::runtime::listener::Listener;
+use crate::runtime::listener::{Listener, set_options};
 use crate::types::ConnectionId;
 use glommio::{LocalExecutorBuilder, Placement};
 use rustix::net::sockopt;
@@ -31,6 +31,7 @@ impl Stage {
             executor.make().expect("an executor").run(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
                 listener.set_nonblocking(true).expect("a listener that does not block");
+                set_options(&listener.try_clone().expect("a second handle").into()).expect("options");
                 let address = listener.local_addr().expect("an address");
                 let bell = Bell::new().expect("a descriptor");
                 let listeners = vec![Listener { socket: listener.into(), tls: None }];
