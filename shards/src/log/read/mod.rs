@@ -5,6 +5,7 @@ mod export;
 mod fault;
 mod lost;
 mod opened;
+mod pass;
 mod plan;
 mod readable;
 mod recovered;

@@ -10,6 +10,10 @@ use crate::log::index::SnapshotScope;
 use crate::types::{RoomKey, RoomName, Seq};
 use hashbrown::HashMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// While many indexes are made again, it is told so often how far that has come.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +59,14 @@ pub struct OpenedLog {
 pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, OpenLogError> {
     let keeps = Keeps { messages_max: 0, drafts_max: 0 };
     let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, keeps)?;
-    index_scanned(files, scanned, &mut tails)?;
+    let mut told_at = Instant::now();
+    let mut progress = |made: usize, count: usize| {
+        if told_at.elapsed() >= PROGRESS_INTERVAL {
+            told_at = Instant::now();
+            tracing::info!(made, count, "segments had no index; they are made");
+        }
+    };
+    index_scanned(files, scanned, &mut tails, &mut progress)?;
     let mut opened = OpenedLog {
         next_segments: recovered.next_segments,
         summary: recovered.summary,

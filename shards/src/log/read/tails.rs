@@ -1,7 +1,6 @@
 //! Where every room's stored messages are: from the indexes, and from segments that have none.
 
-use super::lost::{Gap, LostRange};
-use super::plan::Plan;
+use super::pass::Pass;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
 use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
@@ -58,7 +57,8 @@ impl Tails {
     }
 }
 
-/// Makes the indexes of segments that have none, after they were read and sealed.
+/// Makes the indexes of segments that have none, after they were read and sealed. `progress` is told how many
+/// there are, and how many are made.
 ///
 /// # Errors
 /// [`IndexError`] when an index cannot be made.
@@ -66,13 +66,17 @@ pub fn index_scanned(
     files: &dyn IndexFiles,
     scanned: Vec<(ShardId, SegmentNumber)>,
     tails: &mut Tails,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(), IndexError> {
+    let mut pass = Pass::new(files);
+    let count = scanned.len();
     // An entry links to those before it, whichever directory they are in.
-    for (shard, segment) in earliest_first(files, scanned)? {
-        if let Some(table) = rebuild(files, shard, segment, tails, Earlier::MayLack)? {
+    for (made, at) in earliest_first(files, scanned)?.into_iter().enumerate() {
+        if let Some(table) = pass.make(at, tails)? {
             take_table(&table, tails);
-            tails.rebuilt.push(files.path(shard, segment));
+            tails.rebuilt.push(files.path(at.0, at.1));
         }
+        progress(made + 1, count);
     }
     Ok(())
 }
@@ -91,56 +95,15 @@ pub fn rebuild_index(
     if read_table(files, shard, segment)?.is_some() {
         return Ok(());
     }
-    match rebuild(files, shard, segment, &Tails::default(), Earlier::MayLack) {
+    match Pass::new(files).make((shard, segment), &Tails::default()) {
         Err(IndexError::Files(error)) if error.is_gone() => Ok(()),
         made => made.map(|_| ()),
     }
 }
 
-/// Whether segments before one whose index is made may lack theirs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Earlier {
-    /// They may: theirs are made first, or what they hold would pass for lost.
-    MayLack,
-    /// All that can have one do.
-    AllThere,
-}
-
-/// Makes the indexes that segments before this one lack.
-fn rebuild_earlier(
-    files: &dyn IndexFiles,
-    target: ShardId,
-    target_segment: SegmentNumber,
-) -> Result<(), IndexError> {
-    let (mut all, mut plans) = (Vec::new(), HashMap::new());
-    for shard in files.shards()? {
-        let plan = Plan::of(files, shard)?;
-        let holding = plan.segments.iter().filter(|segment| !plan.is_void(**segment));
-        all.extend(holding.map(|segment| (shard, *segment)));
-        plans.insert(shard, plan);
-    }
-    let ordered = earliest_first(files, all)?;
-    for (shard, segment) in ordered.into_iter().take_while(|at| *at != (target, target_segment)) {
-        if read_table(files, shard, segment)?.is_some() {
-            continue;
-        }
-        // Sealing cuts a segment off: one of full length is still appended to, or was not used, or
-        // its seal is the last that fitted, or a crash came before the cut. One whose writing failed
-        // keeps its length, and a later one says where it ends.
-        let Some(header) = start_of(files, shard, segment)? else { continue };
-        let is_finished = plans[&shard].limit_bytes(segment).is_some()
-            || files.length_bytes(shard, segment)? < header.capacity_bytes
-            || is_sealed(files, shard, segment)?;
-        if is_finished {
-            rebuild(files, shard, segment, &Tails::default(), Earlier::AllThere)?;
-        }
-    }
-    Ok(())
-}
-
 /// Segments in the order in which they were filled: those of a directory by their numbers, whatever the
 /// clock was set to when they were made, and those of several directories by the time.
-fn earliest_first(
+pub(super) fn earliest_first(
     files: &dyn Files,
     mut segments: Vec<(ShardId, SegmentNumber)>,
 ) -> Result<Vec<(ShardId, SegmentNumber)>, FilesError> {
@@ -156,7 +119,11 @@ fn earliest_first(
 }
 
 /// Whether the last frame of a segment is its seal.
-fn is_sealed(files: &dyn Files, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+pub(super) fn is_sealed(
+    files: &dyn Files,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<bool, FilesError> {
     let mut bytes = AlignedVec::new();
     files.read(shard, segment, &mut bytes)?;
     let mut scan = Scan::new(&bytes, Place { shard, segment }, None);
@@ -164,7 +131,7 @@ fn is_sealed(files: &dyn Files, shard: ShardId, segment: SegmentNumber) -> Resul
     Ok(matches!(scan.verdict(), Some(Verdict::Sealed { .. })))
 }
 
-fn take_table(table: &SegmentTable, tails: &mut Tails) {
+pub(super) fn take_table(table: &SegmentTable, tails: &mut Tails) {
     // A name that cannot be read back would have been refused by the recovery before.
     for (name, tail) in table.tails().flatten() {
         tails.take(name.key(), tail);
@@ -192,47 +159,9 @@ pub fn start_of(
     Ok(SegmentHeader::decode(&start, shard, segment).ok())
 }
 
-/// Makes and writes an index. `None` when the segment holds no message.
-fn rebuild(
-    files: &dyn IndexFiles,
-    shard: ShardId,
-    segment: SegmentNumber,
-    known: &Tails,
-    earlier: Earlier,
-) -> Result<Option<SegmentTable>, IndexError> {
-    let plan = Plan::of(files, shard)?;
-    let mut buffer = AlignedVec::new();
-    files.read(shard, segment, &mut buffer)?;
-    let scanned = IndexBuilder::scan(&buffer, shard, segment, plan.limit_bytes(segment));
-    let (mut builder, end_bytes) =
-        scanned.map_err(|source| IndexError::Rebuild { path: files.path(shard, segment), source })?;
-    if builder.rooms().len() == 0 {
-        return Ok(None);
-    }
-    let (mut tails, unsure) = known_before(&builder, known);
-    if !unsure.is_empty() {
-        if earlier == Earlier::MayLack {
-            rebuild_earlier(files, shard, segment)?;
-        }
-        tails.absorb(indexed_before(files, unsure)?);
-    }
-    let tails = tails.rooms;
-    builder.excuse_gaps(|key| tails.get(&key));
-    let index = builder.seal(end_bytes, |room| tails.get(&room.key()))?;
-    let bytes = index.encode();
-    // An index proves the seal to the next start. That of a segment that nothing follows may be in memory
-    // only, after a sync of it that failed.
-    if !plan.is_followed(segment) {
-        files.make_sure(shard, segment, end_bytes)?;
-    }
-    files.write_index(shard, segment, &bytes)?;
-    let table = SegmentTable::decode(&bytes, shard, segment).expect("what was just encoded can be read");
-    Ok(Some(table))
-}
-
 /// The tails of a segment's rooms before it, as far as they are known; and the rooms of which they are
 /// not, with the number of their first message in it.
-fn known_before(builder: &IndexBuilder, known: &Tails) -> (Tails, HashMap<RoomKey, Seq>) {
+pub(super) fn known_before(builder: &IndexBuilder, known: &Tails) -> (Tails, HashMap<RoomKey, Seq>) {
     let (mut before, mut unsure) = (Tails::default(), HashMap::new());
     for (name, first) in builder.rooms() {
         match known.rooms.get(&name.key()) {
@@ -244,33 +173,6 @@ fn known_before(builder: &IndexBuilder, known: &Tails) -> (Tails, HashMap<RoomKe
         }
     }
     (before, unsure)
-}
-
-/// The tails of rooms before the numbers given, as the indexes say.
-fn indexed_before(files: &dyn IndexFiles, firsts: HashMap<RoomKey, Seq>) -> Result<Tails, IndexError> {
-    let mut before = Tails::default();
-    let mut lost: HashMap<RoomKey, Vec<Gap>> = HashMap::new();
-    for shard in files.shards()? {
-        let plan = Plan::of(files, shard)?;
-        for LostRange { room, gap, .. } in plan.lost {
-            lost.entry(room.key()).or_default().push(gap);
-        }
-        for segment in plan.segments {
-            let Some(table) = read_table(files, shard, segment)? else { continue };
-            for (name, tail) in table.tails().flatten() {
-                if firsts.get(&name.key()).is_some_and(|first| tail.head < *first) {
-                    before.take(name.key(), tail);
-                }
-            }
-        }
-    }
-    // A hole that no repair recorded has expired, and what is before it is as good as gone: with
-    // another number of shards the room was stored elsewhere, where the newest segment is kept.
-    before.rooms.retain(|key, tail| {
-        let gap = Gap::between(tail.head, firsts.get(key).copied().unwrap_or_default());
-        gap.unknown(lost.entry(*key).or_default()).is_empty()
-    });
-    Ok(before)
 }
 
 #[cfg(test)]
