@@ -17,6 +17,14 @@ pub trait IndexFiles: Files {
     /// When the file is there and cannot be read.
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError>;
 
+    /// Whether a segment has an index, sound or not.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+        Ok(self.read_index(shard, segment)?.is_some())
+    }
+
     /// The snapshot of a directory, to be read from its start; `None` when there is none.
     ///
     /// # Errors
@@ -74,6 +82,10 @@ impl IndexFiles for StdFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
         }
+    }
+
+    fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+        Ok(self.path(shard, segment).with_file_name(index_file_name(segment)).exists())
     }
 
     fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {

@@ -1,11 +1,13 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
-use super::plan::Plan;
-use super::snapshots::renew_snapshot;
+use super::snapshots::{renew_snapshot, snapshot_info};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
 use std::time::{Duration, SystemTime};
+
+/// What is too old may wait so long for a snapshot that is due for other reasons.
+const RENEWAL_DELAY: Duration = Duration::from_secs(3600);
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,15 +62,14 @@ pub fn retain(
     if retention.keeps_all() {
         return Ok(());
     }
-    let mut directories = Vec::new();
-    for shard in files.shards()? {
-        let Some(snapshot) = renew_snapshot(files, shard, false)? else { continue };
-        // Newest first, so that the oldest can be taken from the end.
-        let mut finished = finished_segments(files, shard, snapshot.scope.covers)?;
-        finished.reverse();
-        directories.push((shard, finished));
+    let mut found = directories(files)?;
+    if renew_due(files, retention, now, &found)? {
+        found = directories(files)?;
     }
-    let mut kept_bytes: u64 = directories.iter().flat_map(|(_, all)| all).map(|one| one.bytes).sum();
+    let mut kept_bytes: u64 = found.iter().map(|one| bytes_of(&one.covered) + bytes_of(&one.behind)).sum();
+    // Newest first, so that the oldest can be taken from the end.
+    let newest_first = |one: Directory| (one.shard, one.covered.into_iter().rev().collect::<Vec<_>>());
+    let mut directories: Vec<_> = found.into_iter().map(newest_first).collect();
     loop {
         let oldest = directories
             .iter_mut()
@@ -89,18 +90,65 @@ pub fn retain(
     }
 }
 
-/// The segments of a directory up to the last that its snapshot covers, oldest first.
-fn finished_segments(
-    files: &dyn IndexFiles,
+/// The finished segments of a directory, oldest first.
+struct Directory {
     shard: ShardId,
-    covers: SegmentNumber,
-) -> Result<Vec<Finished>, FilesError> {
-    let segments = Plan::of(files, shard)?.segments;
-    let covered = segments.into_iter().filter(|segment| *segment <= covers);
-    covered
-        .map(|segment| {
-            let (bytes, at) = files.finished(shard, segment)?;
-            Ok(Finished { segment, bytes, at })
-        })
-        .collect()
+    /// Those that its snapshot covers.
+    covered: Vec<Finished>,
+    /// Those behind it.
+    behind: Vec<Finished>,
+    /// What the snapshot takes, about; 0 when there is none.
+    snapshot_bytes: u64,
+}
+
+fn bytes_of(segments: &[Finished]) -> u64 {
+    segments.iter().map(|one| one.bytes).sum()
+}
+
+fn directories(files: &dyn IndexFiles) -> Result<Vec<Directory>, FilesError> {
+    let mut directories = Vec::new();
+    for shard in files.shards()? {
+        let snapshot = snapshot_info(files, shard)?;
+        let covers = snapshot.map_or(SegmentNumber(0), |snapshot| snapshot.scope.covers);
+        let snapshot_bytes = snapshot.map_or(0, |snapshot| snapshot.bytes_about());
+        let (mut covered, mut behind) = (Vec::new(), Vec::new());
+        for segment in files.segments(shard)? {
+            if segment <= covers {
+                let (bytes, at) = files.finished(shard, segment)?;
+                covered.push(Finished { segment, bytes, at });
+            } else if files.has_index(shard, segment)? {
+                let (bytes, at) = files.finished(shard, segment)?;
+                behind.push(Finished { segment, bytes, at });
+            }
+        }
+        directories.push(Directory { shard, covered, behind, snapshot_bytes });
+    }
+    Ok(directories)
+}
+
+/// Has snapshots written anew, where what is behind them is to go: only what one covers may. It is done seldom, as
+/// it writes every room anew: when as much was said since as that writes, or when what is too old is so by an hour.
+/// Whether one was.
+fn renew_due(
+    files: &dyn IndexFiles,
+    retention: &Retention,
+    now: SystemTime,
+    directories: &[Directory],
+) -> Result<bool, FilesError> {
+    let kept = |one: &Directory| one.covered.last().map_or(0, |newest| newest.bytes) + bytes_of(&one.behind);
+    let kept_bytes: u64 = directories.iter().map(kept).sum();
+    let is_too_much = retention.bytes_max.is_some_and(|bytes_max| kept_bytes > bytes_max);
+    let mut has_renewed = false;
+    for one in directories {
+        let Some(oldest) = one.behind.first() else { continue };
+        let age = now.duration_since(oldest.at).unwrap_or_default();
+        let is_older =
+            |by: Duration| retention.age_max.is_some_and(|age_max| age > age_max.saturating_add(by));
+        let is_worth_it = bytes_of(&one.behind) >= one.snapshot_bytes;
+        if is_worth_it && (is_too_much || is_older(Duration::ZERO)) || is_older(RENEWAL_DELAY) {
+            renew_snapshot(files, one.shard, false)?;
+            has_renewed = true;
+        }
+    }
+    Ok(has_renewed)
 }

@@ -86,6 +86,11 @@ impl SnapshotScope {
 }
 
 impl SnapshotInfo {
+    /// How long its file is, but for its slots.
+    pub fn bytes_about(&self) -> u64 {
+        self.slots_at
+    }
+
     /// The read that [`decode`](Self::decode) needs, of a snapshot of `file_bytes`.
     pub fn request(directory: ShardId, file_bytes: u64) -> ReadRequest {
         let offset_bytes = file_bytes.saturating_sub(SNAPSHOT_BLOCK_BYTES as u64);

@@ -160,6 +160,162 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     assert_eq!(heads(&files), before);
 }
 
+/// Files whose reads are counted.
+struct Counting<'f>(&'f StdFiles, std::sync::atomic::AtomicUsize);
+
+impl Counting<'_> {
+    fn count(&self) -> &StdFiles {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0
+    }
+}
+
+impl Files for Counting<'_> {
+    fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
+        self.0.shards()
+    }
+
+    fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        self.0.segments(shard)
+    }
+
+    fn read_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        bytes_max: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        self.count().read_start(shard, segment, bytes_max, into)
+    }
+
+    fn seal(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        synced_bytes: u64,
+        end_bytes: u64,
+        frame: &[u8],
+    ) -> Result<(), FilesError> {
+        self.0.seal(shard, segment, synced_bytes, end_bytes, frame)
+    }
+
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
+        self.0.make_sure(shard, segment, from_bytes)
+    }
+
+    fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        self.0.remove(shard, segment)
+    }
+
+    fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
+        self.0.path(shard, segment)
+    }
+}
+
+impl IndexFiles for Counting<'_> {
+    fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
+        self.count().read_index(shard, segment)
+    }
+
+    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
+        self.count().open_snapshot(shard)
+    }
+
+    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
+        self.count().read_snapshot_end(shard)
+    }
+
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>,
+    ) -> Result<(), FilesError> {
+        self.0.write_snapshot(shard, write)
+    }
+
+    fn finished(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<(u64, std::time::SystemTime), FilesError> {
+        self.0.finished(shard, segment)
+    }
+
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        self.0.remove_finished(shard, segment)
+    }
+
+    fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
+        self.0.length_bytes(shard, segment)
+    }
+
+    fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
+        self.0.write_index(shard, segment, bytes)
+    }
+}
+
+/// Takes all indexes and the snapshot away, and the first segment, so that rooms begin late.
+fn lose_all_indexes(files: &StdFiles, first: SegmentNumber) {
+    let directory = files.path(ShardId(0), first).with_file_name("");
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "seg") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+    if first == SegmentNumber::FIRST {
+        fs::remove_file(files.path(ShardId(0), first)).expect("removed");
+    }
+}
+
+#[test]
+fn a_log_that_is_four_times_as_long_takes_about_four_times_the_reads_to_index_anew() {
+    let reads = |messages: u64| {
+        let data = tempfile::tempdir().expect("a directory");
+        let segments = write_log(data.path(), messages);
+        let files = StdFiles::new(data.path());
+        let counting = Counting(&files, std::sync::atomic::AtomicUsize::new(0));
+        let taken = || counting.1.swap(0, std::sync::atomic::Ordering::Relaxed);
+        lose_all_indexes(&files, segments[0]);
+        let opened = open_log(&counting, 1).expect("a log");
+        assert_eq!(opened.rebuilt.len(), segments.len() - 1);
+        let at_start = taken();
+        let tails = snapshot(&files);
+        lose_all_indexes(&files, segments[1]);
+        let last = *segments.last().expect("a segment");
+        rebuild_index(&counting, ShardId(0), last).expect("an index, and those before it");
+        let (lookup, newest) = (taken(), page(data.path(), &tails, "r1", Page::Last { count: 500 }));
+        assert_eq!(newest.len(), 500, "across segments, by links between them");
+        (at_start, lookup)
+    };
+    let (short, long) = (reads(6_000), reads(24_000));
+    assert!(long.0 < short.0 * 6, "a start: {} reads, then {}", short.0, long.0);
+    assert!(long.1 < short.1 * 6, "a lookup: {} reads, then {}", short.1, long.1);
+}
+
+#[test]
+fn what_expires_is_removed_by_the_snapshot_there_is() {
+    use super::super::{Retention, retain};
+    use std::time::SystemTime;
+    let data = tempfile::tempdir().expect("a directory");
+    write_log(data.path(), 3_000);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let path = files.path(ShardId(0), SegmentNumber::FIRST).with_file_name("rooms.snapshot");
+    let modified = || fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a snapshot");
+    let (written_at, all) = (modified(), files.segments(ShardId(0)).expect("a directory"));
+    let bytes_of = |segment: &SegmentNumber| files.finished(ShardId(0), *segment).expect("a segment").0;
+    let newest = bytes_of(all.last().expect("a segment"));
+    for kept in (1..all.len()).rev() {
+        let kept_bytes = all[all.len() - kept..].iter().map(bytes_of).sum();
+        let by_bytes = Retention { age_max: None, bytes_max: Some(kept_bytes) };
+        retain(&files, &by_bytes, SystemTime::now(), &mut |_| ()).expect("removed");
+        assert_eq!(files.segments(ShardId(0)).expect("a directory"), all[all.len() - kept..]);
+    }
+    assert!(newest > 0 && modified() == written_at, "retention works from the snapshot there is");
+}
+
 /// The age of a segment is what the wall clock makes of it.
 #[test]
 fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_the_newest() {
