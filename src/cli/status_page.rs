@@ -1,6 +1,7 @@
 //! The page of `madang status`.
 
 use crate::control::{ShardLine, Status, table};
+use madang_shards::runtime::StorageState;
 use std::fmt::Write;
 
 /// The whole page, each line with its end.
@@ -23,7 +24,7 @@ pub fn page(status: &Status) -> String {
         sum(status, |shard| shard.connections),
         status.connections_limit
     );
-    for fault in &status.faults {
+    for fault in status.faults.iter().chain(&status.warnings) {
         let _ = writeln!(page, "! {fault}");
     }
     page.push('\n');
@@ -86,7 +87,6 @@ fn shards(status: &Status) -> String {
     if rows.len() > 1 {
         let commits: u64 = sum(status, |shard| shard.commits);
         let spent: f64 = status.shards.iter().map(|s| s.commit_milliseconds * s.commits as f64).sum();
-        let ready = status.shards.iter().all(|shard| matches!(shard.log.as_str(), "ready" | "preparing"));
         let all = ShardLine {
             shard: 0,
             answers: status.shards.iter().all(|shard| shard.answers),
@@ -97,7 +97,7 @@ fn shards(status: &Status) -> String {
             deliveries_per_second: status.shards.iter().map(|shard| shard.deliveries_per_second).sum(),
             outbox_bytes: sum(status, |shard| shard.outbox_bytes),
             slow_connections: sum(status, |shard| shard.slow_connections),
-            log: if ready { "ready" } else { "failing" }.to_owned(),
+            log: worst_log(&status.shards).to_owned(),
             commit_milliseconds: spent / commits.max(1) as f64,
             commit_failures: sum(status, |shard| shard.commit_failures),
             ..ShardLine::default()
@@ -105,6 +105,12 @@ fn shards(status: &Status) -> String {
         rows.push(row("all".to_owned(), &all));
     }
     table(head, &rows)
+}
+
+/// The worst state of a log there is. A word that this program does not know comes from a newer server.
+fn worst_log(shards: &[ShardLine]) -> &str {
+    let badness = |log: &str| StorageState::NAMES.iter().position(|name| *name == log).unwrap_or(usize::MAX);
+    shards.iter().map(|shard| shard.log.as_str()).max_by_key(|log| badness(log)).unwrap_or_default()
 }
 
 fn sum(status: &Status, of: impl Fn(&ShardLine) -> u64) -> u64 {
@@ -133,6 +139,18 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_row_of_all_shards_shows_the_worst_state_that_one_of_them_has() {
+        let worst = |states: &[&str]| {
+            let shards =
+                states.iter().map(|log| ShardLine { log: (*log).to_owned(), ..ShardLine::default() });
+            worst_log(&shards.collect::<Vec<_>>()).to_owned()
+        };
+        assert_eq!(worst(&["last_segment", "last_segment"]), "last_segment");
+        assert_eq!(worst(&["ready", "failing", "last_segment"]), "failing");
+        assert_eq!(worst(&["ready", "preparing"]), "preparing");
+    }
 
     #[test]
     fn times_and_sizes_are_for_people() {
