@@ -4,6 +4,7 @@ mod harness;
 
 use harness::{Client, Server, SmallDisk};
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -64,6 +65,120 @@ fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
     let stored: Vec<String> = server.export("r1").iter().map(harness::Said::line).collect();
     assert_eq!(stored, acknowledged);
     server.verify();
+}
+
+/// Who is in, comes in, reads and whispers on a full disk is answered; who speaks is told what was not sent.
+fn expect_served_and_refused(server: &Server, alice: &mut Client, name: &str) {
+    const NOT_SENT: &str = "! not sent, because it could not be stored: the disk is full; try again later";
+    for _ in 0..3 {
+        alice.send("hello");
+        alice.expect_next(NOT_SENT);
+    }
+    assert!(alice.ask("/who").concat().contains("alice"));
+    assert!(!alice.ask("/history").is_empty());
+    let mut bob = server.login(name);
+    alice.expect_next(&format!("{name} has joined general"));
+    assert!(bob.ask("/who").concat().contains(name));
+    bob.send("/msg alice psst");
+    bob.expect_next(NOT_SENT);
+    bob.enter("r9", name);
+    alice.expect_next(&format!("{name} has left general"));
+    bob.send("hello");
+    bob.expect_next(NOT_SENT);
+}
+
+/// Says it again until there is space for it, as people do.
+fn say_until_stored(alice: &mut Client, text: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        alice.send(text);
+        match alice.read_line() {
+            answer if answer == format!("alice: {text}") => return,
+            answer => assert!(answer.contains("the disk is full"), "{answer}"),
+        }
+        assert!(Instant::now() < deadline, "talk goes on by itself");
+        alice.ask("/ping");
+    }
+}
+
+#[test]
+fn on_a_disk_that_is_full_from_the_start_people_are_let_in_and_refused_until_there_is_space() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let Some(disk) = SmallDisk::mount(directory.path().join("data"), "900k") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    let mut server = Server::start_on(directory, 1, &[]);
+    let mut alice = server.login("alice");
+    expect_served_and_refused(&server, &mut alice, "bob");
+    server.take_over(1);
+    expect_served_and_refused(&server, &mut alice, "carol");
+    let (status, _) = server.terminate();
+    assert!(status.success(), "it drains, too");
+    server.start_again();
+    let mut alice = server.login("alice");
+    expect_served_and_refused(&server, &mut alice, "dave");
+
+    disk.resize("9m");
+    say_until_stored(&mut alice, "at last");
+    server.expect_words(&["no segment: messages are refused until there is one", "No space left on device"]);
+    server.expect_words(&["there is a next segment again"]);
+    let reported = server.words().matches("No space left on device").count();
+    assert_eq!(reported, 1, "a fault that goes on is told once");
+    server.kill_nine();
+    assert_eq!(
+        server.export("general").iter().map(harness::Said::line).collect::<Vec<_>>(),
+        ["alice: at last"]
+    );
+    server.verify();
+}
+
+#[test]
+fn a_start_on_a_disk_that_has_filled_up_serves_readers_and_goes_on_where_it_stopped() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let Some(disk) = SmallDisk::mount(directory.path().join("data"), "5m") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    let mut server = Server::start_on(directory, 1, &[]);
+    let mut alice = server.login("alice");
+    let acknowledged = fill(&mut alice, 0, 5_000);
+    // Not a page is left: neither for an index nor for a snapshot.
+    let ballast = disk.path().join("ballast");
+    let mut file = fs::File::create(&ballast).expect("a ballast");
+    while file.write_all(&[1; 4096]).is_ok() {}
+    for ends in [Server::kill_nine, |server: &mut Server| assert!(server.terminate().0.success())] {
+        ends(&mut server);
+        while file.write_all(&[1; 4096]).is_ok() {}
+        server.start_again();
+        let mut alice = server.login("alice");
+        alice.send("/history 2");
+        let last = &acknowledged[acknowledged.len() - 1];
+        while !alice.read_line().ends_with(last) {}
+        expect_served_and_refused(&server, &mut alice, "bob");
+    }
+    fs::remove_file(&ballast).expect("space returns");
+    let mut alice = server.login("alice");
+    say_until_stored(&mut alice, "and on");
+    server.kill_nine();
+    server.verify();
+}
+
+#[test]
+fn a_disk_that_fills_up_is_told_of_long_before_it_is_full() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let Some(disk) = SmallDisk::mount(directory.path().join("data"), "60m") else {
+        eprintln!("not tried: this user may not mount a file system");
+        return;
+    };
+    fs::write(disk.path().join("ballast"), vec![1; 55 << 20]).expect("a ballast");
+    let server = Server::start_on(directory, 1, &[]);
+    server.expect_words(&["WARN", "free of 60 MiB, less than 10 %"]);
+    let page = String::from_utf8(server.ask(&["status"]).stdout).expect("UTF-8");
+    assert!(page.contains("! the disk of the log has ") && page.contains("log.retain_bytes"), "{page}");
+    let mut alice = server.login("alice");
+    alice.send("still room");
+    alice.expect_next("alice: still room");
 }
 
 /// Gives the space of a segment back to its disk, all but the first page: writing there may fail.

@@ -2,7 +2,7 @@
 
 use super::protocol::{RoomLine, ShardLine, SlowLine, Status};
 use crate::serve::{Readiness, ServerState};
-use madang_shards::runtime::{Sample, ShardReport};
+use madang_shards::runtime::{Sample, ShardReport, Space};
 use madang_shards::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
         }
         .to_owned(),
         faults: state.faults(),
+        warnings: Space::of(state.data()).filter(Space::is_low).iter().map(Space::words).collect(),
         uptime_seconds: state.uptime().as_secs(),
         recovery_seconds: state.recovery().as_secs_f64(),
         data: state.data().display().to_string(),

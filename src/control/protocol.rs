@@ -62,6 +62,9 @@ pub struct Status {
     pub state: String,
     /// What is wrong, a sentence each.
     pub faults: Vec<String>,
+    /// What will go wrong unless something is done, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// How long it runs.
     pub uptime_seconds: u64,
     /// How long opening the log took.

@@ -26,6 +26,15 @@ impl SmallDisk {
     }
 }
 
+impl SmallDisk {
+    /// From now on it has another size.
+    pub fn resize(&self, size: &str) {
+        let resized =
+            Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.at).status();
+        assert!(resized.expect("run mount").success());
+    }
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: the server may not have ended yet when a test fails.

@@ -2,7 +2,8 @@
 //! takes longer than a turn may.
 
 use super::bell::Bell;
-use super::operate::Housekeeping;
+use super::operate::{Housekeeping, Space};
+use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
     IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SnapshotScope, StdFiles, StoredFile,
@@ -11,10 +12,10 @@ use crate::log::{
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Work for the thread.
 pub enum IndexJob {
@@ -47,6 +48,10 @@ pub struct Indexer {
 
 /// How often what has grown too old is looked for, besides after each sealed segment.
 const RETENTION_LOOK: Duration = Duration::from_secs(600);
+/// How often the space of the disk is looked at, besides after each sealed segment.
+const SPACE_LOOK: Duration = Duration::from_secs(30);
+/// How often it is told that the disk fills up, while it does.
+const LOW_SPACE_SILENCE: Duration = Duration::from_secs(3600);
 
 impl Indexer {
     /// Starts the thread. It ends when the last `Indexer` is dropped.
@@ -55,9 +60,12 @@ impl Indexer {
         let (orders, receiver) = flume::unbounded::<Order>();
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
             step_back();
-            let files = StdFiles::new(data);
+            let files = StdFiles::new(data.clone());
+            let mut looked_at = Instant::now();
+            let mut low_space = Outage::told_every(LOW_SPACE_SILENCE);
+            look_at_space(&data, &mut low_space);
             loop {
-                let is_look_due = match receiver.recv_timeout(RETENTION_LOOK) {
+                let has_sealed = match receiver.recv_timeout(SPACE_LOOK) {
                     Ok((shard, job, reply, bell)) => {
                         let has_sealed = matches!(job, IndexJob::Write(_));
                         // A shard that no longer listens is ending.
@@ -65,12 +73,14 @@ impl Indexer {
                         bell.ring();
                         has_sealed
                     }
-                    Err(flume::RecvTimeoutError::Timeout) => true,
+                    Err(flume::RecvTimeoutError::Timeout) => false,
                     Err(flume::RecvTimeoutError::Disconnected) => return,
                 };
-                if is_look_due {
+                if has_sealed || looked_at.elapsed() >= RETENTION_LOOK {
                     remove_expired(&files, &housekeeping);
+                    looked_at = Instant::now();
                 }
+                look_at_space(&data, &mut low_space);
             }
         })?;
         Ok(Indexer { orders })
@@ -79,6 +89,18 @@ impl Indexer {
     /// Orders a job; `reply` gets word when it is done.
     pub fn order(&self, shard: ShardId, job: IndexJob, reply: flume::Sender<IndexDone>, bell: Arc<Bell>) {
         self.orders.send((shard, job, reply, bell)).expect("the index thread lives as long as its orders");
+    }
+}
+
+/// Tells the operator that the disk fills up, long before it is full.
+fn look_at_space(data: &Path, low: &mut Outage) {
+    let Some(space) = Space::of(data) else { return };
+    if !space.is_low() {
+        if low.is_over().is_some() {
+            tracing::info!(free_bytes = space.free_bytes, "the disk of the log has space again");
+        }
+    } else if low.met(Instant::now()).is_some() {
+        tracing::warn!(free_bytes = space.free_bytes, "{}", space.words());
     }
 }
 

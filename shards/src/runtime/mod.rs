@@ -15,6 +15,7 @@ mod listener;
 mod log_thread;
 mod memory;
 mod operate;
+mod outage;
 mod preparer;
 mod reader;
 mod sockets;
@@ -30,7 +31,7 @@ pub use lifecycle::Stop;
 pub use listener::{AdoptError, BindError, Entrance, Listeners};
 pub use operate::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
-    ShardReport, StorageState,
+    ShardReport, Space, StorageState,
 };
 pub use sockets::{BUFFERS as NET_BUFFERS, NET_COMPLETIONS, NET_SUBMISSIONS};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};

@@ -125,6 +125,11 @@ fn fill(path: &Path, unfinished: &Path, order: &Order) -> io::Result<()> {
         directory.parent().map_or(Ok(()), |data| File::open(data)?.sync_all())?;
     }
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(unfinished)?;
+    // Once a second a full disk is tried again: what is left of it is not filled with zeros each time.
+    let system = rustix::fs::fstatvfs(&file)?;
+    if system.f_blocks > 0 && system.f_bfree.saturating_mul(system.f_frsize) < order.capacity_bytes {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let header = SegmentHeader {
         shard: order.shard,
         shard_count: order.shard_count,

@@ -2,6 +2,7 @@
 //! log's own thread, and by a shard that ends.
 
 use super::bell::Bell;
+use super::outage::Outage;
 use super::preparer::{Order, PrepareError, Prepared, Preparer, reason_for_people};
 use crate::log::{Batch, Durability, Files, SealedSegment, SegmentNumber, StdFiles};
 use crate::shard::Storage;
@@ -11,6 +12,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Why a batch is not on disk.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,8 @@ pub struct Writer {
     next_number: SegmentNumber,
     next_capacity_bytes: u64,
     is_first_open: bool,
+    /// The time without a next segment, as the operator is told of it.
+    missing: Outage,
     preparer: Preparer,
     bell: Arc<Bell>,
     reply: flume::Sender<Prepared>,
@@ -95,9 +99,18 @@ pub struct Writer {
 enum Next {
     /// The files thread works on it.
     Ordered,
+    /// The same, after it could not be made ready, for this reason.
+    OrderedAgain(&'static str),
     Ready(PathBuf),
     /// It could not be made ready. It is ordered again when that is looked after.
     Failed(PrepareError),
+}
+
+impl Next {
+    /// Whether the files thread works on it.
+    fn is_ordered(&self) -> bool {
+        matches!(self, Next::Ordered | Next::OrderedAgain(_))
+    }
 }
 
 struct OpenSegment {
@@ -123,6 +136,7 @@ impl Writer {
             next_number: first,
             next_capacity_bytes: first_capacity_bytes,
             is_first_open: false,
+            missing: Outage::default(),
             preparer,
             bell,
             reply,
@@ -154,22 +168,43 @@ impl Writer {
         self.preparer.order(order, self.reply.clone(), Arc::clone(&self.bell));
     }
 
-    /// Whether there is a segment to go on with after the open one. Cheap while there is.
+    /// Whether there is a segment to go on with after the open one, and an open one. Cheap while there is.
     pub fn next_storage(&mut self) -> Storage {
-        if matches!(self.next, Next::Ordered)
+        if self.next.is_ordered()
             && let Ok(prepared) = self.prepared.try_recv()
         {
             self.take_prepared(prepared);
+            self.report_next();
             self.open_first();
-            if let Next::Failed(error) = &self.next {
-                let shard = self.options.shard.0;
-                tracing::error!(shard, %error, "no next segment: messages are refused once the open one is full");
-            }
         }
+        let missing = match &self.next {
+            Next::Ready(_) => return Storage::Ready,
+            Next::Ordered if self.is_first_open => return Storage::Preparing,
+            Next::Ordered => return Storage::Beginning,
+            // Still missing while it is tried again: who speaks meanwhile is refused, and waits for no disk.
+            Next::OrderedAgain(reason) => reason,
+            Next::Failed(error) => error.reason(),
+        };
+        if self.is_first_open { Storage::LastSegment(missing) } else { Storage::NoSegment(missing) }
+    }
+
+    /// Tells the operator that there is no next segment, or that there is one again.
+    fn report_next(&mut self) {
+        let shard = self.options.shard.0;
         match &self.next {
-            Next::Ready(_) => Storage::Ready,
-            Next::Ordered => Storage::Preparing,
-            Next::Failed(error) => Storage::LastSegment(error.reason()),
+            Next::Failed(error) => {
+                if let Some(attempts) = self.missing.met(Instant::now()) {
+                    tracing::error!(shard, attempts, %error, "{}", match self.is_first_open {
+                        true => "no next segment: messages are refused once the open one is full",
+                        false => "no segment: messages are refused until there is one",
+                    });
+                }
+            }
+            _ => {
+                if let Some(attempts) = self.missing.is_over() {
+                    tracing::info!(shard, attempts, "there is a next segment again");
+                }
+            }
         }
     }
 
@@ -197,8 +232,10 @@ impl Writer {
 
     /// Orders the next segment again when it could not be made. To be called about once a second.
     pub fn retry_next(&mut self) {
-        if matches!(self.next, Next::Failed(_)) {
+        if let Next::Failed(error) = &self.next {
+            let reason = error.reason();
             self.order();
+            self.next = Next::OrderedAgain(reason);
         }
     }
 
@@ -210,9 +247,7 @@ impl Writer {
     /// Waits until no segment is being made, and removes what was made and holds nothing: a start would read
     /// all its zeros to be sure of that. After this only [`Writer::begin_again`] is of use.
     pub fn leave_nothing_unused(&mut self) {
-        if matches!(self.next, Next::Ordered) {
-            self.await_next();
-        }
+        self.await_next();
         let unused_from = self.open.take().map_or(self.next_number, |segment| segment.number);
         let files = StdFiles::new(self.options.data.clone());
         // What is left behind by a failure costs time, and is removed by the start.
@@ -341,7 +376,7 @@ impl Writer {
                 self.order();
                 return Err(error.into());
             }
-            Next::Ordered => unreachable!("what was ordered has just been taken"),
+            Next::Ordered | Next::OrderedAgain(_) => unreachable!("what was ordered has just been taken"),
         };
         self.order_after(number);
         let failed = |source| CommitError::File { what: "open", path: path.clone(), source };
@@ -354,7 +389,7 @@ impl Writer {
     }
 
     fn await_next(&mut self) {
-        if matches!(self.next, Next::Ordered) {
+        if self.next.is_ordered() {
             let prepared = self.prepared.recv();
             self.take_prepared(prepared.expect("this writer keeps a sender of its own channel"));
         }

@@ -303,7 +303,7 @@ impl<S: Surface> Shard<S> {
 
     /// Whether something is to be flushed that is not waiting for others.
     pub fn has_work(&self) -> bool {
-        (!self.deferred.is_empty() && self.can_append())
+        self.deferred.front().is_some_and(|request| self.may_handle(request))
             || self.outbound.has_open_batch()
             || self.outboxes.is_pausing()
             || !self.resumed.is_empty()

@@ -60,8 +60,12 @@ pub enum Storage {
     Ready,
     /// As long as the open segment has room; the next one is being made. Past that, input waits.
     Preparing,
+    /// Not yet: the first segment is being made. Input waits.
+    Beginning,
     /// Only as long as the open segment has room: no next one can be had.
     LastSegment(&'static str),
+    /// They cannot, and none waits: there is no segment at all, and none can be had.
+    NoSegment(&'static str),
     /// They cannot. What was accepted before waits.
     Failing(&'static str),
 }
@@ -196,9 +200,27 @@ impl<S: Surface> Shard<S> {
         self.can_append() && self.deferred.is_empty() && !self.outboxes.is_pausing()
     }
 
+    /// Whether batches of other shards may be taken in: as input, and while the first segment is being made also
+    /// what another process gave away, which stores nothing and is waited for.
+    pub fn accepts_mesh(&self) -> bool {
+        let is_adopting = self.is_still && self.storage() == Storage::Beginning;
+        self.accepts_input() || is_adopting && self.deferred.is_empty()
+    }
+
     /// Whether one more message has a sure place: in the open batch, and in a segment.
     fn can_append(&self) -> bool {
-        !self.log.is_full() && (self.storage() != Storage::Preparing || self.log.has_room())
+        let has_place = match self.storage() {
+            Storage::Preparing => self.log.has_room(),
+            Storage::Beginning => false,
+            // Where there is none, authors are refused.
+            Storage::Ready | Storage::LastSegment(_) | Storage::NoSegment(_) | Storage::Failing(_) => true,
+        };
+        has_place && !self.log.is_full()
+    }
+
+    /// Whether a request may be handled now: what another process gave away stores nothing.
+    fn may_handle(&self, request: &Request) -> bool {
+        self.can_append() || matches!(request, Request::Carry(_))
     }
 
     /// Takes up what waited for room in the log, in the order in which it came.
@@ -206,7 +228,7 @@ impl<S: Surface> Shard<S> {
         if self.deferred.is_empty() {
             return;
         }
-        while self.can_append()
+        while self.deferred.front().is_some_and(|request| self.may_handle(request))
             && let Some(request) = self.deferred.pop_front()
         {
             self.handle_request(request);
@@ -230,6 +252,14 @@ impl<S: Surface> Shard<S> {
     /// From now on messages are accepted, or refused, accordingly.
     pub fn set_storage(&mut self, storage: Storage) {
         self.homes.storage = storage;
+    }
+
+    /// A batch goes to the segment that was ready: from now on messages are accepted as far as that has room, until
+    /// there is word of the one after it.
+    pub fn next_segment_used(&mut self) {
+        if self.storage() == Storage::Ready {
+            self.set_storage(Storage::Preparing);
+        }
     }
 
     /// A batch is on disk: what waited for it goes out.
@@ -333,7 +363,8 @@ impl<S: Surface> Shard<S> {
     fn handle(&mut self, envelope: Envelope) {
         match envelope {
             Envelope::Request(request) => {
-                if !self.accepts_input() {
+                let is_carried = matches!(request, Request::Carry(_)) && self.deferred.is_empty();
+                if !is_carried && !self.accepts_input() {
                     self.deferred.push_back(request);
                 } else {
                     self.handle_request(request);

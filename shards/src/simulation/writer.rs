@@ -49,8 +49,15 @@ struct Commit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Next {
     Ordered,
+    OrderedAgain,
     Ready,
     Failed,
+}
+
+impl Next {
+    fn is_ordered(self) -> bool {
+        matches!(self, Next::Ordered | Next::OrderedAgain)
+    }
 }
 
 /// The writer, and the thread that makes segments ready.
@@ -96,8 +103,10 @@ impl Writer {
         self.open_first(disk);
         match self.next {
             Next::Ready => Storage::Ready,
-            Next::Ordered => Storage::Preparing,
-            Next::Failed => Storage::LastSegment("the disk is full"),
+            Next::Ordered if self.is_first_open => Storage::Preparing,
+            Next::Ordered => Storage::Beginning,
+            _ if self.is_first_open => Storage::LastSegment("the disk is full"),
+            _ => Storage::NoSegment("the disk is full"),
         }
     }
 
@@ -121,7 +130,7 @@ impl Writer {
 
     pub fn retry_next(&mut self) {
         if self.next == Next::Failed {
-            self.next = Next::Ordered;
+            self.next = Next::OrderedAgain;
         }
     }
 
@@ -157,7 +166,7 @@ impl Writer {
 
     /// Removes what was made and holds nothing, unless a segment is being made: then it is to be waited for.
     pub fn leave_nothing_unused(&mut self, disk: &Disk) -> bool {
-        if self.next == Next::Ordered {
+        if self.next.is_ordered() {
             return false;
         }
         let unused_from = self.open.take().map_or(self.next_number, |(number, _)| number);
@@ -181,7 +190,7 @@ impl Writer {
 
     /// Makes the next segment ready, if that is ordered. Whether it was.
     pub fn prepare(&mut self, disk: &Disk, now_us: i64) -> bool {
-        if self.next != Next::Ordered {
+        if !self.next.is_ordered() {
             return false;
         }
         self.next = if self.fill(disk, now_us).is_ok() { Next::Ready } else { Next::Failed };
@@ -343,7 +352,7 @@ impl Writer {
         if self.open.is_some() {
             return Ok(true);
         }
-        if self.next == Next::Ordered {
+        if self.next.is_ordered() {
             // It is waited for; the same action is tried again.
             if let Some(commit) = &mut self.commit {
                 commit.actions.push_front(Action::Open);

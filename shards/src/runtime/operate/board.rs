@@ -200,9 +200,9 @@ impl StorageState {
     pub fn of(storage: Storage) -> (StorageState, &'static str) {
         match storage {
             Storage::Ready => (StorageState::Ready, ""),
-            Storage::Preparing => (StorageState::Preparing, ""),
+            Storage::Preparing | Storage::Beginning => (StorageState::Preparing, ""),
             Storage::LastSegment(reason) => (StorageState::LastSegment, reason),
-            Storage::Failing(reason) => (StorageState::Failing, reason),
+            Storage::NoSegment(reason) | Storage::Failing(reason) => (StorageState::Failing, reason),
         }
     }
 

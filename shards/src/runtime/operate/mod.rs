@@ -9,6 +9,7 @@ mod histogram;
 mod inquiry;
 mod monitor;
 mod remote;
+mod space;
 
 pub use board::{Sample, StorageState};
 pub use histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
@@ -16,3 +17,4 @@ pub use inquiry::Mailbox;
 pub use monitor::Monitor;
 pub(super) use remote::Wire;
 pub use remote::{Housekeeping, Remote, ShardHealth, ShardReport};
+pub use space::Space;

@@ -58,6 +58,9 @@ impl<S: Surface> Turning<S> {
             return;
         }
         let Some(writer) = commits.writer.take() else { return };
+        if batch.as_ref().is_some_and(|batch| batch.seals.is_some()) {
+            self.shard.next_segment_used();
+        }
         if let Some(batch) = &batch {
             self.monitor.commit_begins(batch.bytes.len(), self.shard.counters.messages);
         }

@@ -61,7 +61,8 @@ impl<S: Surface> Turning<S> {
     /// Whether more could be taken in at once.
     pub(super) fn has_input(&self) -> bool {
         let has_readable = self.inlet.has_readable() && self.stage.takes_input();
-        (has_readable || self.port.has_mail()) && self.shard.accepts_input()
+        has_readable && self.shard.accepts_input()
+            || self.port.has_mail() && self.shard.accepts_mesh()
             || self.inlet.has_waiting_connections
     }
 
@@ -194,7 +195,7 @@ impl<S: Surface> Turning<S> {
     pub(super) fn take_mesh(&mut self) {
         let status = self.stage.status();
         for from in (0..self.port.shard_count()).map(ShardId) {
-            while self.shard.accepts_input() {
+            while self.shard.accepts_mesh() {
                 let Some(mut batch) = self.port.receive(from) else { break };
                 status.is_idle.store(false, Ordering::Release);
                 let entries = batch.len() as u64;

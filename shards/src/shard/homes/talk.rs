@@ -98,9 +98,9 @@ impl Homes {
     /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
     pub(super) fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
         let reason = match self.storage {
-            Storage::Ready | Storage::Preparing => return false,
+            Storage::Ready | Storage::Preparing | Storage::Beginning => return false,
             Storage::LastSegment(_) if effects.log.has_room() => return false,
-            Storage::LastSegment(reason) | Storage::Failing(reason) => reason,
+            Storage::LastSegment(reason) | Storage::NoSegment(reason) | Storage::Failing(reason) => reason,
         };
         effects.counters.refusals += 1;
         let refusal = Refusal::NotStored { reason: reason.into() };

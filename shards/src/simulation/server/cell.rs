@@ -330,6 +330,9 @@ impl Cell {
         if batch.is_none() && !self.is_sync_due {
             return false;
         }
+        if batch.as_ref().is_some_and(|batch| batch.seals.is_some()) {
+            self.shard.next_segment_used();
+        }
         let synced = std::mem::take(&mut self.is_sync_due).then(|| self.shard.log.written());
         self.writer.begin(batch, synced);
         true
@@ -513,7 +516,7 @@ impl Cell {
             && self.finished.is_none()
             && !self.has_failed
             && !self.shard.log.is_idle();
-        has_mail && self.shard.accepts_input() || self.shard.has_work() || can_commit
+        has_mail && self.shard.accepts_mesh() || self.shard.has_work() || can_commit
     }
 
     /// Whether nothing waits for the disk.

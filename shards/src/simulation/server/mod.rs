@@ -126,7 +126,7 @@ impl Server {
                 Haste::Some => world.chance.between(1, 8),
             };
             while left > 0
-                && self.cells[index].shard.accepts_input()
+                && self.cells[index].shard.accepts_mesh()
                 && let Some(mut batch) = self.channels[from][index].pop_front()
             {
                 left -= 1;

@@ -209,6 +209,11 @@ impl Session {
         self.truth.may_forget_drafts = false;
         self.trace.note(format_args!("{} shards start", server.shard_count()));
         self.server = Some(server);
+        // A disk that is full from the start has no segment for anyone.
+        if self.storm.is_none() && self.chance.one_in(10) {
+            let steps = self.chance.between(50, 400) as u64;
+            self.weather(Weather { is_full: true, ..Weather::default() }, self.trace.step + steps);
+        }
         Ok(())
     }
 

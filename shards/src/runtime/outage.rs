@@ -1,0 +1,63 @@
+//! A fault that goes on is told when it begins, then once a minute with how often it was met, and when it is over:
+//! a disk that is full for a night fills no journal.
+
+use std::time::{Duration, Instant};
+
+/// How long that is, unless said otherwise.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// One fault, and when it was told of last.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// How long it is not told of again.
+    silence: Duration,
+    told_at: Option<Instant>,
+    /// How often it was met since it began.
+    met: u64,
+}
+
+impl Default for Outage {
+    fn default() -> Outage {
+        Outage::told_every(SILENCE)
+    }
+}
+
+impl Outage {
+    /// A fault that is told of so often while it goes on. It has not begun.
+    pub fn told_every(silence: Duration) -> Outage {
+        Outage { silence, told_at: None, met: 0 }
+    }
+
+    /// It was met, once more. How often so far, where that is to be told now.
+    pub fn met(&mut self, now: Instant) -> Option<u64> {
+        self.met += 1;
+        if self.told_at.is_some_and(|told_at| now.duration_since(told_at) < self.silence) {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(self.met)
+    }
+
+    /// It is not met any more. How often it was, where it had begun.
+    pub fn is_over(&mut self) -> Option<u64> {
+        let Outage { silence, told_at, met } = *self;
+        *self = Outage::told_every(silence);
+        told_at.map(|_| met)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_when_it_begins_then_once_a_minute_with_a_count_and_when_it_is_over() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let second = |second| start + Duration::from_secs(second);
+        let told: Vec<_> =
+            (0..150).filter_map(|at| outage.met(second(at)).map(|count| (at, count))).collect();
+        assert_eq!(told, [(0, 1), (60, 61), (120, 121)]);
+        assert_eq!((outage.is_over(), outage.is_over()), (Some(150), None));
+        assert_eq!(outage.met(second(151)), Some(1), "the next one is told at once");
+    }
+}
