@@ -128,7 +128,7 @@ fn fill(path: &Path, unfinished: &Path, order: &Order) -> io::Result<()> {
     // Once a second a full disk is tried again: what is left of it is not filled with zeros each time.
     let system = rustix::fs::fstatvfs(&file)?;
     if system.f_blocks > 0 && system.f_bfree.saturating_mul(system.f_frsize) < order.capacity_bytes {
-        return Err(io::ErrorKind::StorageFull.into());
+        return Err(rustix::io::Errno::NOSPC.into());
     }
     let header = SegmentHeader {
         shard: order.shard,
