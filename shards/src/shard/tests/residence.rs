@@ -228,3 +228,27 @@ fn whatever_leaves_memory_and_comes_back_nobody_can_tell() {
         assert_eq!(rooms_in_memory(&model.world), 0, "seed {seed}");
     }
 }
+
+#[test]
+fn memory_is_given_back_when_a_crowd_with_rooms_of_its_own_has_gone() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let crowd: Vec<Client> = (0..2100)
+        .map(|number| {
+            let client = world.member(0, &format!("user{number}"), &format!("room{number}"));
+            world.send(client, "say hi\n");
+            client
+        })
+        .collect();
+    world.pass(1);
+    assert!(!world.shards[0].is_burst_over(), "everyone is there");
+    for client in crowd {
+        world.send(client, "bye\n");
+    }
+    let mut is_given_back = false;
+    for _ in 0..REST_SECONDS {
+        world.pass(1);
+        is_given_back |= world.shards[0].is_burst_over();
+    }
+    assert!(is_given_back && rooms_in_memory(&world) == 0);
+}
