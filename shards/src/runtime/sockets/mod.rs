@@ -9,6 +9,7 @@
 //! into a buffer: who makes no call, and has taken the buffers back, can give a connection away.
 
 mod accept;
+mod arrived;
 mod buffers;
 mod doubts;
 mod freeze;
@@ -18,6 +19,7 @@ mod send;
 mod table;
 
 pub use accept::{Accepted, Arrival};
+pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
 pub use freeze::HeldSockets;
 pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};

@@ -7,12 +7,15 @@ use crate::runtime::sockets::{self, Written};
 use crate::shard::Ended;
 use crate::types::ConnectionId;
 use rustix::fd::OwnedFd;
-use rustix::net::{self, RecvFlags, Shutdown};
+use rustix::net::{self, RecvFlags, Shutdown, sockopt};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// A closed connection's peer gets so many seconds to read the last words.
 const LINGER_SECONDS: u8 = 3;
 const LINGERING_MAX: usize = 4096;
+/// With so many seconds left it has had at least one since everything arrived at its machine.
+const ARRIVED_SECONDS: u8 = 1;
 
 /// What goes out, and the connections that are closed but still read out.
 #[derive(Default)]
@@ -43,10 +46,21 @@ impl Outlet {
     }
 
     /// A second has passed: lets go of those whose time is over, or whose peer has closed its side.
+    ///
+    /// Some clients read the end of what we say and still wait for what is typed, as OpenBSD's `nc` does: a
+    /// connection that is broken ends it, so that the shell is back without another key.
     pub fn tick(&mut self, buffer: &mut [u8]) {
         let is_over = |(descriptor, seconds_left): &mut (OwnedFd, u8)| {
             *seconds_left = seconds_left.saturating_sub(1);
-            *seconds_left == 0 || is_read_out(descriptor, buffer)
+            if is_read_out(descriptor, buffer) {
+                return true;
+            }
+            let has_arrived = *seconds_left <= ARRIVED_SECONDS && sockets::has_arrived(descriptor);
+            if has_arrived {
+                // Closed with a reset, which takes nothing back that its machine has.
+                let _ = sockopt::set_socket_linger(&*descriptor, Some(Duration::ZERO));
+            }
+            has_arrived || *seconds_left == 0
         };
         for (descriptor, _) in self.lingering.extract_if(.., is_over) {
             sockets::close(descriptor);
