@@ -6,7 +6,7 @@ use super::ring::POLL_IN;
 use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{self, SendFlags, Shutdown, SocketFlags};
+use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +31,15 @@ impl Arrival {
     /// A connection that another process has handed over.
     pub fn carried(descriptor: OwnedFd) -> Arrival {
         Arrival { descriptor, address: None, tls: None, is_carried: true }
+    }
+
+    /// Takes what has come with the connection, if that can be read as it is. Says how many bytes that is.
+    pub fn take_first(&self, buffer: &mut [u8]) -> usize {
+        if self.tls.is_some() {
+            return 0;
+        }
+        // An end or a failure is met again by those who read next.
+        net::recv(&self.descriptor, buffer, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
     }
 
     /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.

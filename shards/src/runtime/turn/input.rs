@@ -2,7 +2,7 @@
 
 use super::{TurnError, Turning};
 use crate::connection::Surface;
-use crate::runtime::sockets::{Accepted, Input, Readiness};
+use crate::runtime::sockets::{Accepted, Arrival, Input, Readiness};
 use crate::runtime::tls::RECORD_BYTES_MAX;
 use crate::types::{ConnectionId, ShardId};
 use std::collections::VecDeque;
@@ -127,13 +127,7 @@ impl<S: Surface> Turning<S> {
     fn accept(&mut self) {
         for _ in 0..NEWCOMERS_PER_TURN {
             match self.sockets.accept() {
-                Accepted::Connection(arrival) => {
-                    let id = self.shard.accepted(arrival.address);
-                    if self.sockets.add(id, arrival).is_err() {
-                        // The ring has failed, which the next turn meets: as if the peer had gone.
-                        self.shard.lost(id);
-                    }
-                }
+                Accepted::Connection(arrival) => self.take_arrival(arrival),
                 Accepted::Nothing => {
                     self.inlet.has_waiting_connections = false;
                     return;
@@ -151,6 +145,20 @@ impl<S: Surface> Turning<S> {
                     return;
                 }
             }
+        }
+    }
+
+    /// A peer that has spoken already is heard before its greeting is sent: a script is served at once, and
+    /// HTTP finds its answer at the beginning.
+    fn take_arrival(&mut self, arrival: Arrival) {
+        let count =
+            if self.shard.accepts_input() { arrival.take_first(&mut self.inlet.buffer[..]) } else { 0 };
+        let id = self.shard.accepted(arrival.address);
+        if self.sockets.add(id, arrival).is_err() {
+            // The ring has failed, which the next turn meets: as if the peer had gone.
+            self.shard.lost(id);
+        } else if count > 0 && self.shard.wants_input(id) {
+            self.shard.received(id, &self.inlet.buffer[..count]);
         }
     }
 
