@@ -111,6 +111,13 @@ fn a_broadcast_reaches_everyone_who_has_a_name() {
     for client in [&mut alice, &mut bob] {
         client.expect_next("* the operator says: 점심에 다시 시작합니다");
     }
+    // What ends a line keeps words apart, and no word of the operator begins a line of its own.
+    server.ask(&["broadcast", "점심에\n다시\r\n\n시작합니다\u{2028}곧"]);
+    for client in [&mut alice, &mut bob] {
+        client.expect_next("* the operator says: 점심에 다시 시작합니다 곧");
+    }
+    server.ask(&["kick", "bob", "--reason", "too\nloud"]);
+    bob.expect_next("! closed by the operator: too loud");
     stranger.name("carol"); // nothing came before
 }
 

@@ -67,5 +67,13 @@ fn text(words: &str, bytes_max: usize) -> Result<Text, String> {
     if bytes > bytes_max {
         return Err(format!("the text has {bytes} bytes, {bytes_max} are allowed; shorten it"));
     }
-    Text::sanitise(words).ok_or_else(|| "the text holds nothing that can be seen; say something".to_owned())
+    // One line is shown: what ends a line keeps words apart.
+    let lines: Vec<&str> = words.split(ends_line).map(str::trim).filter(|line| !line.is_empty()).collect();
+    Text::sanitise(&lines.join(" "))
+        .ok_or_else(|| "the text holds nothing that can be seen; say something".to_owned())
+}
+
+/// Unicode's mandatory breaks (UAX 14, LB4 and LB5).
+fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
