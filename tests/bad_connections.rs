@@ -118,23 +118,6 @@ fn a_reader_that_never_reads_is_cut_off_and_the_others_keep_their_pace() {
 }
 
 #[test]
-fn http_on_this_port_is_answered_in_one_line_and_closed() {
-    let mut lobby = Lobby::open();
-    for request in [
-        "GET / HTTP/1.1\r\nHost: madang\r\n\r\n",
-        "POST /login HTTP/1.1\r\nHost: madang\r\nContent-Length: 6\r\n\r\na=b\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ] {
-        let mut browser = lobby.stranger();
-        browser.send_bytes(request.as_bytes());
-        let answer = browser.expect_closed();
-        let lines: Vec<&String> = answer.iter().filter(|line| !line.trim().is_empty()).collect();
-        assert_eq!(lines.len(), 1, "{request:?}: {answer:?}");
-    }
-    lobby.saw(&[]);
-}
-
-#[test]
 fn noise_does_no_harm() {
     let mut lobby = Lobby::open();
     for seed in 0..32 {

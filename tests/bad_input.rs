@@ -136,7 +136,11 @@ fn telnet_negotiation_is_taken_out_and_its_interrupt_leaves() {
     lobby.saw(&["trudy: hello"]);
     telnet.send_bytes(b"half a line");
     telnet.send_bytes(&[IAC, ip]);
+    telnet.send_bytes(b", of which telnet took a byte for a key\r\n");
+    lobby.saw(&[]);
+    telnet.send_bytes(&[IAC, ip]);
     lobby.saw(&["trudy has left the channel(general)"]);
     let read = telnet.expect_closed_raw();
-    assert!(read.ends_with(b"bye\r\n"), "{:?}", String::from_utf8_lossy(&read));
+    let read = String::from_utf8_lossy(&read);
+    assert!(read.contains("! mangled: telnet took a byte") && read.ends_with("bye\r\n"), "{read:?}");
 }

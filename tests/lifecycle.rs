@@ -40,7 +40,8 @@ fn sigterm_tells_everyone_and_keeps_what_was_said() {
             let stored: Vec<String> = server.export(room).iter().map(harness::Said::line).collect();
             assert_eq!(stored, *lines, "{room}");
         }
-        stranger.expect_closed();
+        // The prompt stood in the last line.
+        assert_eq!(stranger.expect_closed(), ["", "* server is going down"]);
         server.verify();
     }
 }
@@ -139,7 +140,9 @@ fn who_says_no_name_in_time_is_let_go() {
     let mut alice = server.login("alice");
     slow.send_bytes(b"half a na");
     for late in [&mut silent, &mut slow] {
+        late.expect("name: ");
         let read = late.expect_closed();
+        assert_eq!(read[0], "", "the prompt stood in the last line: {read:?}");
         assert!(read.last().is_some_and(|line| line.starts_with("! ") && line.contains('1')), "{read:?}");
     }
     alice.send("I have a name");

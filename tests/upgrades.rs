@@ -26,8 +26,8 @@ fn what_a_person_has_set_typed_and_not_seen_goes_along() {
     let mut teller = server.login("telnet");
     alice.expect_next("telnet has joined general");
     bob.expect_next("telnet has joined general");
-    // IAC WILL ECHO is answered with IAC DONT ECHO, once.
-    teller.send_bytes(b"\xff\xfb\x01");
+    // IAC WILL ECHO is answered with IAC DONT ECHO, once; BINARY is asked for, and on from then on.
+    teller.send_bytes(b"\xff\xfb\x01\xff\xfb\0");
     bob.ask("/away at lunch");
     bob.settle("bob");
     alice.ask("/echo off");
@@ -42,6 +42,9 @@ fn what_a_person_has_set_typed_and_not_seen_goes_along() {
     server.take_over(2);
     bob.send_bytes("줄\n".as_bytes());
     teller.send_bytes(b"\xf6"); // the rest of ARE YOU THERE
+    teller.send_bytes(b"\xff\xfb\x01\xff\xfb\0");
+    teller.send_bytes(b"in BINARY this is a line\r");
+    bob.expect("telnet: in BINARY this is a line");
     let said = "bob: 한글 반 줄";
     let heard = std::iter::repeat_with(|| alice.read_line()).find(|line| line.ends_with(said));
     assert!(heard.is_some_and(|line| line.len() > said.len()), "it is shown with its time");
@@ -57,7 +60,10 @@ fn what_a_person_has_set_typed_and_not_seen_goes_along() {
     let bytes = teller.expect_closed_raw();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     assert!(text.contains("madang is here\r\n"), "{text:?}");
-    assert!(!bytes.windows(3).skip(3).any(|window| window == b"\xff\xfe\x01"), "answered once: {bytes:?}");
+    for answer in [b"\xff\xfe\x01", b"\xff\xfd\0"] {
+        let count = bytes.windows(3).filter(|window| window == answer).count();
+        assert_eq!(count, 1, "answered once: {bytes:?}");
+    }
 }
 
 #[test]

@@ -89,6 +89,9 @@ fn texts() {
     write("line", "talk", talk.as_bytes());
     write("line", "telnet", b"\x08\x03\xff\xfb\x1f\xff\xfd\x06he\xff\xfa\x18\0xt\xff\xf0llo\r\0\xff\xf4");
     write("telnet", "negotiation", b"\xff\xfb\x1f\xff\xfd\x06\xff\xfa\x18\0xt\xff\xf0\xff\xff\xff\xf6\xff\xf4");
+    write("line", "binary", b"\x00\x04\xff\xfb\x00a\rb\r\nc\r\0\xff\xf3d\xff\xf4e\n\xff\xfc\x00f\r\n");
+    write("line", "http", b"\x01\x05POST /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nmallory\r\n");
+    write("telnet", "binary", b"\xff\xfb\x00\xff\xfd\x00\xff\xfc\x00\xff\xfe\x00\xff\xf3\xff\xed");
     for (name, text) in [
         ("latin", "alice\nAlice"),
         ("look-alike", "раypal\npaypal"),
@@ -114,6 +117,11 @@ fn texts() {
     say(&mut script, 0, "not stored\n");
     script.extend([6, 3 | 1 << 3, 4, 5, 7 | 1 << 3]);
     say(&mut script, 2, "\u{1}\u{2}");
+    for first in ["\u{16}\u{3}\u{1}", "get /\r\n"] {
+        script.push(7 | 2 << 3);
+        say(&mut script, 2, first);
+        say(&mut script, 2, "\nmallory\nhello\n");
+    }
     write("conversation", "talk", &script);
     let mut help = Vec::new();
     (0..4).for_each(|_| say(&mut help, 2, &"/help\n".repeat(40)));

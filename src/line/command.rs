@@ -98,7 +98,7 @@ impl Command {
             b"echo" => Command::Echo(switch(rest, "/echo off")?),
             b"time" => Command::Time(switch(rest, "/time on")?),
             b"ping" => Command::Ping,
-            _ => return Err(Mistake::UnknownCommand { word: Shown::of(word) }),
+            _ => return Err(Mistake::unknown(word)),
         }))
     }
 }

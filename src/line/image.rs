@@ -5,8 +5,10 @@ use super::session::{Session, State};
 use madang_shards::connection::{CodingError, Decoder, Encoder};
 use madang_shards::types::RoomName;
 
-/// Which form of image this is. Another is not understood, and its connection not gone on with.
-const VERSION: u8 = 1;
+/// Which form of image this is. One that is not known is not understood, and its connection not gone on with.
+const VERSION: u8 = 2;
+/// The form before: it knows no option of telnet that is on, nor what becomes of a line that is refused.
+const VERSION_BEFORE: u8 = 1;
 
 impl Session {
     /// The session, unless it waits for an answer, which would come to nobody.
@@ -21,6 +23,7 @@ impl Session {
         out.option(self.room.as_ref(), |out, room| out.text(room.as_str()));
         out.option(self.absence.as_deref(), |out, absence| absence.write(out));
         self.decoder.write(&mut out);
+        self.decoder.write_more(&mut out);
         Some(out.0)
     }
 
@@ -30,7 +33,8 @@ impl Session {
     /// [`CodingError`] when it is none.
     pub fn restore(bytes: &[u8]) -> Result<Session, CodingError> {
         let mut from = Decoder(bytes);
-        if from.byte()? != VERSION {
+        let version = from.byte()?;
+        if ![VERSION_BEFORE, VERSION].contains(&version) {
             return Err(CodingError("the session is of another version"));
         }
         let state = if from.flag()? { State::Naming } else { State::Present };
@@ -39,9 +43,13 @@ impl Session {
             RoomName::parse(from.text()?).map_err(|_| CodingError("the name of its room is none"))
         })?;
         let absence = from.option(Absence::read_from)?.map(Box::new);
-        let decoder = super::decode::Decoder::read(&mut from)?;
+        let mut decoder = super::decode::Decoder::read(&mut from)?;
+        if version == VERSION {
+            decoder.read_more(&mut from)?;
+        }
         from.end()?;
-        Ok(Session { decoder, room, absence, state, has_ended })
+        let is_prompting = matches!(state, State::Naming);
+        Ok(Session { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
     }
 }
 
@@ -56,8 +64,8 @@ mod tests {
         absence.leave(Away { text: Text::sanitise("점심") }, Seq(7));
         absence.whispered(&UserName::parse("bob").unwrap(), 3);
         let mut decoder = super::super::decode::Decoder::default();
-        // An offer that is refused, half a line, and half a command.
-        let mut bytes: &[u8] = b"\xff\xfb\x01half a li\xff\xfb";
+        // An offer that is refused, one that is agreed to, half a line that is mangled, and half a command.
+        let mut bytes: &[u8] = b"\xff\xfb\x01\xff\xfb\x00half a li\xff\xf3\xff\xfb";
         while !bytes.is_empty() {
             let (taken, _) = decoder.next(bytes, 4096);
             bytes = &bytes[taken..];
@@ -68,7 +76,30 @@ mod tests {
             absence: Some(Box::new(absence)),
             state: State::Present,
             has_ended: false,
+            is_prompting: false,
+            has_typed: true,
         }
+    }
+
+    /// What a session like this was saved as by the form before.
+    const BEFORE: &[u8] = &[
+        1, 0, 0, // of version 1, named, not ended
+        1, 2, 0, 0, 0, 0, 0, 0, 0, b'r', b'1', // in r1
+        0,    // not away
+        9, 0, 0, 0, 0, 0, 0, 0, b'h', b'a', b'l', b'f', b' ', b'a', b' ', b'l', b'i', // its line so far
+        9, 0, 0, 0, 0, 0, 0, 0, 0, // as long as that, without a carriage return
+        1, 2, 251, 0, 0, 0, 0, 0, 0, 0, 0, 0, // behind IAC WILL, and nothing was refused
+    ];
+
+    #[test]
+    fn a_session_that_was_saved_by_the_release_before_goes_on() {
+        let mut session = Session::restore(BEFORE).unwrap();
+        assert!(session.room.as_ref().is_some_and(|room| room.as_str() == "r1"));
+        let (taken, answer) = session.decoder.next(b"\x01ne\n", 4096);
+        assert_eq!((taken, answer), (1, Some(crate::line::decode::Token::Answer([255, 254, 1]))));
+        let (_, line) = session.decoder.next(b"ne\n", 4096);
+        assert_eq!(line, Some(crate::line::decode::Token::Line(b"half a line".into())));
+        assert!(Session::restore(&[&[0], &BEFORE[1..]].concat()).is_err() && Session::restore(&[3]).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod absence;
 mod answer;
 pub(crate) mod command;
 pub(crate) mod decode;
+mod foreign;
 mod image;
 mod perform;
 mod session;
@@ -102,14 +103,19 @@ impl Surface for LineSurface {
     }
 
     fn farewell(&self, session: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+        if words::has_farewell(reason) {
+            session.begin_line(out);
+        }
         words::farewell(reason, session.line_ends(), out);
     }
 
     fn going_down(&self, session: &Session, out: &mut Vec<u8>) {
+        session.begin_line(out);
         words::line(out, session.line_ends(), format_args!("{}", words::GOING_DOWN));
     }
 
-    fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
+    fn announce(&self, session: &Session, text: &Text, core: &mut Core) {
+        session.begin_line(&mut core.outbox);
         words::line(&mut core.outbox, core.style, format_args!("* the operator says: {text}"));
     }
 

@@ -4,6 +4,7 @@ use super::LineSettings;
 use super::absence::Absence;
 use super::command::Command;
 use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
+use super::foreign;
 use super::words;
 use madang_shards::connection::{CloseReason, Link, Style};
 use madang_shards::types::{Page, Request, RoomName, RoomSummary, UserName};
@@ -13,6 +14,9 @@ use std::fmt;
 const PROMPT: &[u8] = b"name: ";
 /// What telnet is told when it asks whether anyone is there (RFC 854).
 const HERE: &str = "* yes, madang is here";
+/// For one whose telnet takes bytes of Korean for keys: Ctrl-\\ is 0x1C, and 0x9C without its highest bit.
+const MANGLED: &str = "mangled: telnet took a byte of the line for a key such as Ctrl-\\; nothing of it was sent, \
+                       send it again, or use nc";
 
 /// What the protocol remembers of one connection. A million of them are idle at once, so that
 /// what few need is behind a pointer.
@@ -26,6 +30,10 @@ pub struct Session {
     pub(super) state: State,
     /// The peer will send no more.
     pub(super) has_ended: bool,
+    /// The prompt stands in the last line of the peer's terminal.
+    pub(super) is_prompting: bool,
+    /// Something was typed since a name was had.
+    pub(super) has_typed: bool,
 }
 
 /// What comes next.
@@ -68,14 +76,15 @@ pub(super) struct Gathering {
 impl Session {
     /// Greets a new connection and asks for a name.
     pub fn open(settings: &LineSettings, link: &mut Link<'_>) -> Session {
-        say(link, format_args!("{}", settings.greeting));
-        link.output().extend_from_slice(PROMPT);
+        greet(settings, link.core.style, &mut link.core.outbox);
         Session {
             decoder: Decoder::default(),
             room: None,
             absence: None,
             state: State::Naming,
             has_ended: false,
+            is_prompting: true,
+            has_typed: false,
         }
     }
 
@@ -83,6 +92,10 @@ impl Session {
     pub fn receive(&mut self, settings: &LineSettings, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while consumed < bytes.len() && !self.is_waiting() && link.core.closing.is_none() {
+            if self.is_prompting && foreign::is_tls(self.decoder.line_start(&bytes[consumed..])) {
+                self.turn_away(settings, words::NO_TLS, link);
+                break;
+            }
             let (taken, token) = self.decoder.next(&bytes[consumed..], settings.line_bytes_max.bytes());
             consumed += taken;
             if self.decoder.is_telnet() && !words::is_crlf(link.core.style) {
@@ -129,22 +142,38 @@ impl Session {
     }
 
     fn take(&mut self, settings: &LineSettings, token: Token<'_>, link: &mut Link<'_>) {
+        let was_prompting = self.is_prompting;
+        // Whoever has ended a line is at the start of the next.
+        self.is_prompting &= !token.ends_line();
         match token {
+            Token::Line(line) if was_prompting && foreign::is_http(&line) => {
+                self.turn_away(settings, words::NO_HTTP, link);
+            }
+            Token::TooLong { is_http: true, .. } if was_prompting => {
+                self.turn_away(settings, words::NO_HTTP, link);
+            }
             Token::Line(line) => match std::str::from_utf8(&line) {
                 Ok(line) => self.line(settings, line, link),
                 Err(error) => {
                     let (at, byte) = (error.valid_up_to() + 1, line[error.valid_up_to()]);
                     self.refuse_line(link, format_args!("not UTF-8: 0x{byte:02X} is byte {at} of the line; nothing of it was sent, set your terminal to UTF-8"));
+                    if let Some(offer) = self.decoder.offer_for_broken_line() {
+                        link.output().extend_from_slice(&offer);
+                    }
                 }
             },
-            Token::TooLong { bytes } => {
+            Token::Mangled => self.refuse_line(link, format_args!("{MANGLED}")),
+            Token::TooLong { bytes, .. } => {
                 let bytes_max = settings.line_bytes_max.bytes();
                 self.refuse_line(link, format_args!("too long: the line has {bytes} bytes, {bytes_max} are allowed; nothing of it was sent, send it in pieces"));
             }
             Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),
             Token::Leave => link.close(CloseReason::Quit),
             // Past the allowance it is not even refused: the refusal would be longer than the answer.
-            Token::AreYouThere if link.spend().is_ok() => say(link, format_args!("{HERE}")),
+            Token::AreYouThere if link.spend().is_ok() => {
+                self.begin_line(link.output());
+                self.complain(link, format_args!("{HERE}"));
+            }
             Token::AreYouThere => {}
             Token::Answer(answer) => link.output().extend_from_slice(&answer),
         }
@@ -155,6 +184,14 @@ impl Session {
             return self.name(line, link);
         }
         if line.is_empty() {
+            return;
+        }
+        let is_first = !std::mem::replace(&mut self.has_typed, true);
+        if is_first && asks_for_help(line) {
+            if self.spend(link) {
+                let line = line.trim();
+                say(link, format_args!("* /help lists what you can type (to say {line}, type it again)"));
+            }
             return;
         }
         let command = Command::parse(line);
@@ -172,9 +209,6 @@ impl Session {
 
     /// A line before there is a name: it should be one.
     fn name(&mut self, line: &str, link: &mut Link<'_>) {
-        if is_http_request(line) {
-            return link.close(CloseReason::WrongProtocol(words::WRONG_PROTOCOL));
-        }
         // Trying names or asking for help costs as much as talking. Whoever wants to go may always go.
         let is_free = line.starts_with('/') && matches!(Command::parse(line), Ok(Some(Command::Quit)));
         if !is_free && !self.spend(link) {
@@ -188,7 +222,10 @@ impl Session {
                     say(link, format_args!("! a name comes first (try alice; /help and /quit work here too)"))
                 }
             }
-            return link.output().extend_from_slice(PROMPT);
+            return self.prompt(link);
+        }
+        if asks_for_help(line) {
+            return self.complain(link, format_args!("* /help lists what you can type; a name comes first"));
         }
         match UserName::parse(line) {
             Ok(name) => {
@@ -200,15 +237,35 @@ impl Session {
     }
 
     /// Says a line, and asks for the name again while there is none.
-    pub(super) fn complain(&self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
+    pub(super) fn complain(&mut self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
         say(link, words);
         self.prompt(link);
     }
 
-    pub(super) fn prompt(&self, link: &mut Link<'_>) {
+    pub(super) fn prompt(&mut self, link: &mut Link<'_>) {
         if matches!(self.state, State::Naming) {
             link.output().extend_from_slice(PROMPT);
+            self.is_prompting = true;
         }
+    }
+
+    /// What is said without being asked for begins a line, also where the prompt stands.
+    pub(super) fn begin_line(&self, out: &mut Vec<u8>) {
+        if self.is_prompting {
+            words::end(out, self.line_ends());
+        }
+    }
+
+    /// The peer speaks another protocol. Where that came before the greeting was sent, nothing is said
+    /// before the answer, which is no answer to clients of HTTP otherwise.
+    fn turn_away(&mut self, settings: &LineSettings, words: &'static str, link: &mut Link<'_>) {
+        self.is_prompting = false;
+        let mut greeting = Vec::new();
+        greet(settings, link.core.style, &mut greeting);
+        if link.core.outbox == greeting {
+            link.core.outbox.clear();
+        }
+        link.close(CloseReason::WrongProtocol(words));
     }
 
     /// A line that cannot be read costs as much as one that can.
@@ -247,13 +304,13 @@ pub(super) fn help(link: &mut Link<'_>) {
     }
 }
 
-/// A request line (RFC 9112, section 3), or the preface of HTTP/2 (RFC 9113, section 3.4). No name
-/// can look like one.
-fn is_http_request(line: &str) -> bool {
-    let mut words = line.split(' ');
-    let (method, target, version) = (words.next(), words.next(), words.next());
-    words.next().is_none()
-        && method.is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()))
-        && target.is_some_and(|word| !word.is_empty())
-        && version.is_some_and(|word| word.starts_with("HTTP/"))
+fn greet(settings: &LineSettings, style: Style, out: &mut Vec<u8>) {
+    words::line(out, style, format_args!("{}", settings.greeting));
+    out.extend_from_slice(PROMPT);
+}
+
+/// Whether somebody who knows no command yet looks for one.
+fn asks_for_help(line: &str) -> bool {
+    let line = line.trim();
+    line == "?" || line.eq_ignore_ascii_case("help")
 }

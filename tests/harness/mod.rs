@@ -13,6 +13,7 @@ mod process;
 mod sandbox;
 mod server;
 mod stuck;
+mod terminal;
 mod tls;
 mod vanish;
 
@@ -25,7 +26,7 @@ pub use process::{Usage, raise_open_files};
 pub use sandbox::{Refusal, inside_the_unit};
 pub use server::{Refused, Said, Server, madang, refused_start, refused_start_with, words_of};
 pub use stuck::StuckThread;
-
+pub use terminal::{CTRL_D, Terminal, needs};
 pub use tls::{Identity, TlsClient};
 pub use vanish::{come_back, vanish};
 

@@ -91,6 +91,12 @@ impl TlsClient {
         stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush())
     }
 
+    /// Sends bytes as they are to a server that may have ended the connection.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes).and_then(|()| stream.flush())
+    }
+
     /// Reads up to this line.
     #[track_caller]
     pub fn expect(&mut self, wanted: &str) {

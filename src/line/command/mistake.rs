@@ -41,6 +41,14 @@ pub enum Mistake {
         /// What was typed.
         word: Shown,
     },
+    /// Elsewhere it is called that.
+    #[error("unknown command: /{word}; {instead}")]
+    OtherWord {
+        /// What was typed.
+        word: Shown,
+        /// What to type here.
+        instead: &'static str,
+    },
     /// The command needs more than was typed.
     #[error("{question} (try {example})")]
     Missing {
@@ -100,4 +108,32 @@ pub enum Mistake {
         /// What was typed.
         found: Shown,
     },
+}
+
+/// What is typed on other servers, and what does the same here.
+const OTHER_WORDS: [(&[&str], &str); 11] = [
+    (&["join", "j", "room"], "here it is /channel (try /channel r1)"),
+    (&["part", "leave"], "here it is /quit (from a channel to the lobby, from there out)"),
+    (&["names", "users"], "here it is /who"),
+    (&["list", "channels"], "here it is /rooms"),
+    (&["me", "action"], "there is no command for it, just say it (try I wave)"),
+    (&["w", "m", "whisper", "tell", "pm", "dm", "query"], "here it is /msg (try /msg bob hi there)"),
+    (&["exit", "bye", "q", "logout", "disconnect"], "here it is /quit"),
+    (&["name"], "here it is /nick (try /nick bob)"),
+    (&["afk"], "here it is /away (try /away at lunch)"),
+    (&["whowas", "seen"], "here it is /whois (try /whois bob)"),
+    (&["?", "h", "commands"], "here it is /help"),
+];
+
+impl Mistake {
+    /// No command is called so.
+    pub fn unknown(word: &str) -> Mistake {
+        let is_it = |other: &&str| other.eq_ignore_ascii_case(word);
+        let known = OTHER_WORDS.iter().find(|(others, _)| others.iter().any(is_it));
+        let word = Shown::of(word);
+        match known {
+            Some((_, instead)) => Mistake::OtherWord { word, instead },
+            None => Mistake::UnknownCommand { word },
+        }
+    }
 }

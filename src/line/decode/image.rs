@@ -1,6 +1,7 @@
 //! The line so far as bytes, and where in a telnet command it stands.
 
 use super::{Decoder, ENDLESS_LINE_BYTES};
+use crate::line::foreign::VersionAtEnd;
 use madang_shards::connection::{CodingError, Decoder as Reader, Encoder};
 
 impl Decoder {
@@ -25,6 +26,28 @@ impl Decoder {
             return Err(CodingError("the line so far is not as long as it says"));
         }
         let ends_in_return = from.flag()? && line_bytes > 0;
-        Ok(Decoder { partial, line_bytes, ends_in_return, telnet: super::telnet::Telnet::read(from)? })
+        let telnet = super::telnet::Telnet::read(from)?;
+        Ok(Decoder { partial, line_bytes, ends_in_return, telnet, ..Decoder::default() })
+    }
+
+    /// Writes what images did not hold at first.
+    pub fn write_more(&self, out: &mut Encoder) {
+        out.flag(self.follows_return);
+        out.flag(self.is_mangled);
+        out.flag(self.begins_as_http);
+        out.byte(self.version_at_end.0);
+        self.telnet.write_options(out);
+    }
+
+    /// Reads that.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it is none.
+    pub fn read_more(&mut self, from: &mut Reader<'_>) -> Result<(), CodingError> {
+        self.follows_return = from.flag()?;
+        self.is_mangled = from.flag()?;
+        self.begins_as_http = from.flag()?;
+        self.version_at_end = VersionAtEnd(from.byte()?);
+        self.telnet.read_options(from)
     }
 }

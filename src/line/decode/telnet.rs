@@ -1,23 +1,22 @@
 //! The telnet commands among the bytes of a line (RFC 854): understood, answered and taken out.
 
+use super::options::{DO, DONT, IAC, Options, WILL, WONT};
 use madang_shards::connection::{CodingError, Decoder, Encoder};
 
-const IAC: u8 = 255;
-const DONT: u8 = 254;
-const DO: u8 = 253;
-const WONT: u8 = 252;
-const WILL: u8 = 251;
 const SUBNEGOTIATION: u8 = 250;
+const ERASE_LINE: u8 = 248;
+const ERASE_CHARACTER: u8 = 247;
 const ARE_YOU_THERE: u8 = 246;
+const ABORT_OUTPUT: u8 = 245;
 const INTERRUPT_PROCESS: u8 = 244;
 const BREAK: u8 = 243;
 const SUBNEGOTIATION_END: u8 = 240;
 /// From linemode (RFC 1184, section 2.5).
 const ABORT: u8 = 238;
+/// From linemode: what Ctrl-Z becomes.
+const SUSPEND: u8 = 237;
 /// From linemode: what Ctrl-D becomes.
 const END_OF_FILE: u8 = 236;
-/// RFC 860: the one option that is agreed to, each time, because the peer waits for the answer.
-const TIMING_MARK: u8 = 6;
 
 /// What one byte turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +29,9 @@ pub enum Filtered {
     Answer([u8; 3]),
     /// The peer asks whether anyone is there.
     AreYouThere,
-    /// The peer wants to go.
+    /// A key was pressed that means nothing here; or telnet took a byte of the text for it.
+    Key,
+    /// The same, and by the key the peer wants to go.
     Leave,
     /// A subnegotiation went on for as long as no line may.
     Endless,
@@ -49,9 +50,7 @@ enum State {
 /// Takes telnet commands out of a stream, one byte at a time. Nothing of them is stored.
 #[derive(Default, Debug)]
 pub struct Telnet {
-    /// Options that were refused already, so that no two ends can answer each other for ever
-    /// (RFC 1143): one bit each for the peer's offers, then for its demands.
-    refused: Option<Box<[u8; 64]>>,
+    options: Options,
     /// Bytes of the subnegotiation that is being skipped.
     skipped_bytes: u32,
     state: State,
@@ -72,7 +71,20 @@ impl Telnet {
         out.byte(state);
         out.byte(verb);
         out.number(u64::from(self.skipped_bytes));
-        out.option(self.refused.as_deref(), |out, refused| out.bytes(refused));
+        self.options.write_refused(out);
+    }
+
+    /// Writes which options are on.
+    pub fn write_options(&self, out: &mut Encoder) {
+        self.options.write_binary(out);
+    }
+
+    /// Reads which options are on.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it says nothing of the kind.
+    pub fn read_options(&mut self, from: &mut Decoder<'_>) -> Result<(), CodingError> {
+        self.options.read_binary(from)
     }
 
     /// Reads it.
@@ -90,11 +102,18 @@ impl Telnet {
             _ => return Err(CodingError("there is no such place in a telnet command")),
         };
         let skipped_bytes = from.small()?;
-        let refused = from.option(|from| {
-            let refused = <[u8; 64]>::try_from(from.bytes()?);
-            refused.map(Box::new).map_err(|_| CodingError("refused options are 512 bits"))
-        })?;
-        Ok(Telnet { refused, skipped_bytes, state, is_seen })
+        let options = Options::read_refused(from)?;
+        Ok(Telnet { options, skipped_bytes, state, is_seen })
+    }
+
+    /// Whether what the peer sends is BINARY: its telnet leaves every byte as it is.
+    pub fn is_binary(&self) -> bool {
+        self.options.is_peer_binary()
+    }
+
+    /// Asks a peer that may speak telnet to send BINARY, once.
+    pub fn offer(&mut self) -> Option<[u8; 3]> {
+        self.options.offer()
     }
 
     /// Whether the peer has shown that it speaks telnet.
@@ -109,15 +128,16 @@ impl Telnet {
     pub fn filter(&mut self, byte: u8, bytes_max: u32) -> Filtered {
         match self.state {
             State::Text if byte == IAC => {
-                self.is_seen = true;
                 self.state = State::Command;
-                Filtered::Nothing
+                // The first time, the peer has shown that it can be asked.
+                let offer = if std::mem::replace(&mut self.is_seen, true) { None } else { self.offer() };
+                offer.map_or(Filtered::Nothing, Filtered::Answer)
             }
             State::Text => Filtered::Byte(byte),
             State::Command => self.command(byte),
             State::Option(verb) => {
                 self.state = State::Text;
-                self.negotiate(verb, byte)
+                self.options.negotiate(verb, byte).map_or(Filtered::Nothing, Filtered::Answer)
             }
             State::Subnegotiation | State::SubnegotiationCommand => self.skip(byte, bytes_max),
         }
@@ -137,27 +157,10 @@ impl Telnet {
                 Filtered::Nothing
             }
             ARE_YOU_THERE => Filtered::AreYouThere,
-            INTERRUPT_PROCESS | BREAK | ABORT | END_OF_FILE => Filtered::Leave,
+            INTERRUPT_PROCESS | ABORT | END_OF_FILE => Filtered::Leave,
+            BREAK | SUSPEND | ABORT_OUTPUT | ERASE_CHARACTER | ERASE_LINE => Filtered::Key,
             _ => Filtered::Nothing,
         }
-    }
-
-    /// Refuses every option but the timing mark. Refusals by the peer are never answered: nothing
-    /// is on that could be turned off (RFC 854, "General Considerations").
-    fn negotiate(&mut self, verb: u8, option: u8) -> Filtered {
-        let (answer, half) = match verb {
-            DO if option == TIMING_MARK => return Filtered::Answer([IAC, WILL, TIMING_MARK]),
-            WILL => (DONT, 0),
-            DO => (WONT, 32),
-            _ => return Filtered::Nothing,
-        };
-        let refused = self.refused.get_or_insert_with(|| Box::new([0; 64]));
-        let (place, bit) = (half + usize::from(option / 8), 1 << (option % 8));
-        if refused[place] & bit != 0 {
-            return Filtered::Nothing;
-        }
-        refused[place] |= bit;
-        Filtered::Answer([IAC, answer, option])
     }
 
     fn skip(&mut self, byte: u8, bytes_max: u32) -> Filtered {

@@ -32,7 +32,8 @@ fn tokens(input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
 fn owned(token: Token<'_>) -> Token<'static> {
     match token {
         Token::Line(line) => Token::Line(Cow::Owned(line.into_owned())),
-        Token::TooLong { bytes } => Token::TooLong { bytes },
+        Token::TooLong { bytes, is_http } => Token::TooLong { bytes, is_http },
+        Token::Mangled => Token::Mangled,
         Token::Endless => Token::Endless,
         Token::Leave => Token::Leave,
         Token::AreYouThere => Token::AreYouThere,
@@ -42,6 +43,15 @@ fn owned(token: Token<'_>) -> Token<'static> {
 
 fn whole(input: &[u8]) -> Vec<Token<'static>> {
     tokens(input, || usize::MAX)
+}
+
+fn too_long(bytes: usize) -> Token<'static> {
+    Token::TooLong { bytes, is_http: false }
+}
+
+/// What a peer is asked once it has shown that it speaks telnet.
+fn offer() -> Token<'static> {
+    Token::Answer([255, 253, 0])
 }
 
 fn line(text: &[u8]) -> Token<'static> {
@@ -77,35 +87,95 @@ fn a_whole_line_is_lent_and_a_broken_one_is_kept() {
 
 #[test]
 fn carriage_return_nul_ends_a_line_once_telnet_was_seen() {
-    assert_eq!(whole(b"\xff\xf1a\r\0b\r\nc\n"), [line(b"a"), line(b"b"), line(b"c")]);
+    assert_eq!(whole(b"\xff\xf1a\r\0b\r\nc\n"), [offer(), line(b"a"), line(b"b"), line(b"c")]);
 }
 
 #[test]
 fn each_option_is_refused_once() {
     let input = b"\xff\xfb\x01\xff\xfd\x01\xff\xfb\x01\xff\xfd\x01\xff\xfc\x01\xff\xfe\x01hi\n";
-    assert_eq!(whole(input), [Token::Answer([255, 254, 1]), Token::Answer([255, 252, 1]), line(b"hi")]);
+    let refusals = [offer(), Token::Answer([255, 254, 1]), Token::Answer([255, 252, 1]), line(b"hi")];
+    assert_eq!(whole(input), refusals);
 }
 
 #[test]
 fn a_timing_mark_is_always_given() {
-    let mark = Token::Answer([255, 251, 6]);
-    assert_eq!(whole(b"\xff\xfd\x06\xff\xfd\x06"), [owned(mark), Token::Answer([255, 251, 6])]);
+    let mark = || Token::Answer([255, 251, 6]);
+    assert_eq!(whole(b"\xff\xfd\x06\xff\xfd\x06"), [offer(), mark(), mark()]);
 }
 
 #[test]
 fn telnet_commands_are_taken_out_of_a_line() {
-    assert_eq!(whole(b"he\xff\xf1l\xff\xfa\x1f\0\x50\xff\xff\n\xff\xf0lo\xff\xf9\n"), [line(b"hello")]);
-    assert_eq!(whole(b"a\xff\xffb\n"), [line(b"a\xffb")]);
-    assert_eq!(whole(b"a\xff\xf6b\n"), [Token::AreYouThere, line(b"ab")]);
+    let input = b"he\xff\xf1l\xff\xfa\x1f\0\x50\xff\xff\n\xff\xf0lo\xff\xf9\n";
+    assert_eq!(whole(input), [offer(), line(b"hello")]);
+    assert_eq!(whole(b"a\xff\xffb\n"), [offer(), line(b"a\xffb")]);
+    assert_eq!(whole(b"a\xff\xf6b\n"), [offer(), Token::AreYouThere, line(b"ab")]);
 }
 
 #[test]
 fn interrupts_and_control_characters_at_the_start_leave() {
-    for input in [&b"\xff\xf4"[..], b"\xff\xf3", b"\xff\xee", b"\xff\xec", b"\x03", b"\x04", b"abc\xff\xf4"] {
+    for input in [&b"\xff\xf4"[..], b"\xff\xee", b"\xff\xec", b"a\n\xff\xf4"] {
+        assert_eq!(whole(input).last(), Some(&Token::Leave), "{input:?}");
+    }
+    for input in [&b"\x03"[..], b"\x04"] {
         assert_eq!(whole(input), [Token::Leave], "{input:?}");
     }
     assert_eq!(whole(b"a\x04b\n"), [line(b"a\x04b")]);
     assert_eq!(whole(b"a\n\x04"), [line(b"a"), Token::Leave]);
+}
+
+#[test]
+fn a_break_alone_is_nothing() {
+    for key in [0xf3, 0xed, 0xf5, 0xf7, 0xf8] {
+        assert_eq!(whole(&[255, key, b'a', b'\n', 255, key]), [offer(), line(b"a")], "{key}");
+    }
+}
+
+#[test]
+fn a_line_in_which_telnet_took_a_byte_for_a_key_is_mangled_to_its_end() {
+    for key in [0xf3, 0xf4, 0xed, 0xf5, 0xf7, 0xf8, 0xee, 0xec] {
+        let input = [b"\xed\x98\xff", &[key][..], b"\xff\xfd\x06 rest\xff", &[key], b"!\r\nhi\r\n"].concat();
+        let expected = [offer(), Token::Answer([255, 251, 6]), Token::Mangled, line(b"hi")];
+        assert_eq!(whole(&input), expected, "{key}");
+    }
+}
+
+#[test]
+fn in_binary_a_line_ends_in_lf_crlf_cr_nul_or_cr() {
+    let input = b"\xff\xfb\0a\nb\r\nc\r\0d\re\r\r\n\xed\x98\x9c\n";
+    let lines = [&b"a"[..], b"b", b"c", b"d", b"e", b"", "혜".as_bytes()];
+    let expected: Vec<_> = [offer()].into_iter().chain(lines.map(line)).collect();
+    assert_eq!(whole(input), expected);
+}
+
+#[test]
+fn a_request_of_any_length_is_known_as_one() {
+    let path = "a".repeat(5_000);
+    let requests = [
+        format!("POST /{path} HTTP/1.1\r\n"),
+        format!("GET /{path}\n"),
+        format!("{path} / http/1.1\r\n"),
+        format!("get http://{path}\n"),
+    ];
+    for request in requests {
+        let bytes = request.trim_end().len();
+        let cut = [usize::MAX, 1, 1000, 4096, 4097, 4098];
+        for cut in cut {
+            assert_eq!(
+                tokens(request.as_bytes(), || cut),
+                [Token::TooLong { bytes, is_http: true }],
+                "{cut}"
+            );
+        }
+    }
+    assert_eq!(whole(format!("{path} HTTP/1.1 is old\nhi\n").as_bytes())[1], line(b"hi"));
+    assert_eq!(whole(format!("POST {path}\n").as_bytes()), [too_long(5_005)]);
+}
+
+#[test]
+fn a_limit_that_is_raised_within_a_line_lets_no_part_of_it_through() {
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.next(&[b'x'; 200], 128), (200, None));
+    assert_eq!(decoder.next(b"tail\n", MAX), (5, Some(too_long(204))));
 }
 
 #[test]
@@ -114,7 +184,7 @@ fn an_over_long_line_is_told_its_length_and_the_next_is_fine() {
         [(4096, "\n"), (4096, "\r\n"), (4097, "\n"), (4097, "\r\n"), (16_384, "\n"), (65_534, "\r\n")]
     {
         let input = format!("{}{end}hi\n", "x".repeat(bytes));
-        let first = if bytes > MAX { Token::TooLong { bytes } } else { line("x".repeat(bytes).as_bytes()) };
+        let first = if bytes > MAX { too_long(bytes) } else { line("x".repeat(bytes).as_bytes()) };
         assert_eq!(whole(input.as_bytes()), [owned(first), line(b"hi")], "{bytes}");
     }
 }
@@ -127,7 +197,7 @@ fn a_line_of_64_kib_without_an_end_is_endless() {
         assert_eq!(tokens(&input, || 1000), [Token::Endless]);
     }
     let subnegotiation = [&b"\xff\xfa"[..], &[b'x'; 70_000]].concat();
-    assert_eq!(tokens(&subnegotiation, || 1000), [Token::Endless]);
+    assert_eq!(tokens(&subnegotiation, || 1000), [offer(), Token::Endless]);
 }
 
 #[test]
@@ -141,7 +211,8 @@ fn the_rest_is_what_was_begun() {
 #[test]
 fn cuts_change_nothing() {
     let long = [&[b'y'; 4097][..], b"\r\n", &[b'z'; 5000], b"\n"].concat();
-    let inputs: [&[u8]; 5] = [
+    let inputs: [&[u8]; 6] = [
+        b"\xff\xfb\0a\rb\r\nc\r\0\xff\xf3d\xff\xf3e\n\xff\xfc\0f\r\n",
         b"alice\nhello\r\n\xed\x95\x9c\xea\xb8\x80\n\r\r\n\0\x1b[2J\n",
         b"a\xff\xfb\x01b\r\0c\xff\xfa\x01\xff\xf0d\xff\xf6\n\xff\xff\n\xff\xfd\x06",
         b"plain\n\x03",

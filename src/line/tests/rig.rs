@@ -53,6 +53,13 @@ pub fn message(room_name: &str, seq: u64, author: &str, text: &str) -> Arc<Messa
 impl Rig {
     /// A connection that was greeted; the greeting is taken.
     pub fn new() -> Rig {
+        let mut rig = Rig::ungreeted();
+        assert_eq!(rig.output(), "* welcome to madang; /help lists what you can type\nname: ");
+        rig
+    }
+
+    /// A connection whose greeting waits to be sent.
+    pub fn ungreeted() -> Rig {
         let connection = ConnectionId { index: 0, generation: 0 };
         let settings = LineSettings {
             line_bytes_max: LineLimit::new(4096),
@@ -76,7 +83,6 @@ impl Rig {
         };
         let session = rig.call(|surface, _, link| surface.open(link)).0;
         rig.session = Some(session);
-        assert_eq!(rig.output(), "* welcome to madang; /help lists what you can type\nname: ");
         rig
     }
 

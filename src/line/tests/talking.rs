@@ -285,6 +285,53 @@ fn everyone_is_told_that_the_server_stops() {
     assert_eq!(rig.output(), "* server is going down\n");
 }
 
+#[test]
+fn what_is_said_at_the_prompt_without_being_asked_for_begins_a_line() {
+    let reasons = [
+        CloseReason::LoginTimeout { login_seconds: 60 },
+        CloseReason::TooManyFromAddress { connections_max: 3 },
+        CloseReason::Kicked { reason: "".into() },
+        CloseReason::NotCarried,
+        CloseReason::SlowReader { outbox_bytes_max: 1 },
+        CloseReason::EndlessLine { bytes_max: 65_536 },
+    ];
+    for reason in reasons {
+        for half_a_name in ["", "half a na"] {
+            let mut rig = Rig::new();
+            rig.send(half_a_name);
+            rig.core.closing = Some(reason.clone());
+            let said = rig.output();
+            assert!(said.starts_with("\n! closed") && said.lines().count() == 2, "{said:?}");
+        }
+    }
+    let mut rig = Rig::new();
+    rig.going_down();
+    assert_eq!(rig.output(), "\n* server is going down\n");
+    // What answers a line begins where the line ended.
+    let mut rig = Rig::new();
+    assert_eq!(saying(&mut rig, "/quit"), "bye\n");
+    let mut rig = Rig::new();
+    rig.core.closing = Some(CloseReason::Lost);
+    assert_eq!(rig.output(), "");
+}
+
+#[test]
+fn whoever_looks_for_help_finds_it_and_talk_stays_talk() {
+    for word in ["help", "?", "HELP", " ? "] {
+        let mut rig = Rig::new();
+        let told = "* /help lists what you can type; a name comes first\nname: ";
+        assert_eq!(saying(&mut rig, word), told);
+        assert_eq!(saying(&mut rig, "alice"), "alice has joined general\n");
+        let shown = word.trim();
+        let told = format!("* /help lists what you can type (to say {shown}, type it again)\n");
+        assert_eq!(saying(&mut rig, word), told);
+        assert_eq!(saying(&mut rig, shown), format!("alice: {shown}\n"));
+    }
+    let mut rig = Rig::named("alice");
+    assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
+    assert_eq!(saying(&mut rig, "?"), "alice: ?\n");
+}
+
 fn joined(name: &str, resumed_from: Option<Seq>) -> Reply {
     let (room, user) = (room(name), user("alice"));
     Reply::Joined(Box::new(Joined {

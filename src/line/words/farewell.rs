@@ -10,12 +10,23 @@ pub const GOING_DOWN: &str = "* server is going down";
 pub const SERVER_FULL: &[u8] =
     b"! the server is full: it has all the connections it can have; try again later\n";
 
-/// For a peer that speaks HTTP: a status line that a person can read as well (RFC 9112, section 4).
-/// The greeting was sent before it, so that no client takes it for more than it is.
-pub const WRONG_PROTOCOL: &str =
-    "HTTP/1.1 400 this port is for chat in plain lines: connect with nc or telnet, not with HTTP";
+/// For a peer that speaks HTTP: an answer that it shows, and that a person can read as well (RFC 9112, section 4).
+pub const NO_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Connection: close\r\n\
+    Content-Length: 86\r\n\
+    \r\n\
+    ! this port is for chat in plain lines: connect with nc or telnet, not with a browser\n";
 
-/// Writes why a connection ends. Nothing for one that is gone, or was told before.
+/// For a peer that speaks TLS where nobody does.
+pub const NO_TLS: &str = "! this port is for chat in plain lines: connect with nc or telnet, without TLS\n";
+
+/// Whether there is anything to say: not to one that is gone, or was told before.
+pub fn has_farewell(reason: &CloseReason) -> bool {
+    !matches!(reason, CloseReason::GoingDown | CloseReason::Lost)
+}
+
+/// Writes why a connection ends, if anything is to be said.
 pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
     match reason {
         CloseReason::Quit => line(out, style, format_args!("bye")),
@@ -39,11 +50,7 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
                 "! closed: {bytes_max} bytes came without the end of a line; end lines with Enter (LF)"
             ),
         ),
-        // An empty line ends the head of an HTTP response (RFC 9112, section 2.1), always in CRLF.
-        CloseReason::WrongProtocol(words) => {
-            out.extend_from_slice(words.as_bytes());
-            out.extend_from_slice(b"\r\n\r\n");
-        }
+        CloseReason::WrongProtocol(words) => out.extend_from_slice(words.as_bytes()),
         CloseReason::TooManyFromAddress { connections_max } => line(
             out,
             style,

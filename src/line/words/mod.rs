@@ -9,7 +9,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub use farewell::{GOING_DOWN, SERVER_FULL, WRONG_PROTOCOL, farewell};
+pub use farewell::{GOING_DOWN, NO_HTTP, NO_TLS, SERVER_FULL, farewell, has_farewell};
 pub use help::HELP;
 pub use history::history_page;
 pub use list::{rooms, user_summary, who};
@@ -49,7 +49,8 @@ pub fn line(out: &mut Vec<u8>, style: Style, words: fmt::Arguments<'_>) {
     end(out, style);
 }
 
-fn end(out: &mut Vec<u8>, style: Style) {
+/// Ends a line.
+pub fn end(out: &mut Vec<u8>, style: Style) {
     out.extend_from_slice(if is_crlf(style) { b"\r\n" } else { b"\n" });
 }
 
