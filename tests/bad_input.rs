@@ -92,7 +92,7 @@ fn commands_are_no_way_around_the_cleaning() {
     let told = [lobby.alice.read_line(), lobby.alice.read_line()];
     assert!(told.iter().any(|line| line.contains("lunch[31m")), "{told:?}");
     mallory.expect_next("alice -> mallory : hi");
-    for line in ["/nick mal\x1bory", "/channel r\x1b1", "/whois a\u{202e}b", "/f\x1boo", "/history \x1b[2J"] {
+    for line in ["/nick bo\x1bb", "/channel r\x1b[1", "/whois a\u{202e}b", "/f\x1boo", "/history \x1b[2J"] {
         let answers = mallory.ask(line);
         assert!(answers.iter().any(|answer| answer.starts_with("! ")), "{line:?}: {answers:?}");
         let is_clean = |line: &String| !line.chars().any(|c| c.is_control() || c == '\u{202e}');

@@ -49,7 +49,7 @@ impl Absence {
     /// [`CodingError`] when it is none.
     pub fn read_from(from: &mut Decoder<'_>) -> Result<Absence, CodingError> {
         let text = |from: &mut Decoder<'_>| {
-            Text::sanitise(from.text()?).ok_or(CodingError("what was said on going away is empty"))
+            Text::restore(from.text()?).ok_or(CodingError("what was said on going away is empty"))
         };
         let away = from.option(|from| Ok(Away { text: from.option(text)? }))?;
         let unseen = from.option(|from| {

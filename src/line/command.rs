@@ -5,8 +5,9 @@ mod mistake;
 #[cfg(test)]
 mod tests;
 
-use madang_shards::types::{DraftId, NameError, Page, RoomName, Text, UserName};
+use madang_shards::types::{DraftId, NameError, Page, RoomName, Text, UserName, from_first_seen};
 pub use mistake::{Mistake, Shown};
+use std::borrow::Cow;
 
 /// One line, understood. What it names is checked; whether it exists is for its home to say.
 #[derive(Debug)]
@@ -58,14 +59,30 @@ pub enum Command {
 }
 
 impl Command {
-    /// Understands a line; `None` when there is nothing in it that anyone could see.
+    /// Understands a line as others would see it: what nobody sees is no part of it, so that no
+    /// unseen character before a command turns it into talk. `None` when there is nothing in it
+    /// that anyone could see.
     ///
     /// # Errors
     /// [`Mistake`] names the value and the remedy.
     pub fn parse(line: &str) -> Result<Option<Command>, Mistake> {
-        let Some(command) = line.strip_prefix('/') else {
-            return Ok(talk(line));
-        };
+        match line.strip_prefix('/') {
+            Some(command) if Text::is_plain(command) => Command::of_clean(command),
+            // Most lines: what begins so is talk still when it is clean.
+            None if line.starts_with(|c| matches!(c, ' '..='~')) => Ok(talk(line)),
+            _ => match Text::sanitise(line) {
+                None => Ok(None),
+                Some(text) => match from_first_seen(&text).strip_prefix('/') {
+                    Some(command) => Command::of_clean(command),
+                    None => Ok(Some(Command::Talk { draft: None, text })),
+                },
+            },
+        }
+    }
+
+    /// Understands what follows a slash.
+    fn of_clean(command: &str) -> Result<Option<Command>, Mistake> {
+        let command = from_first_seen(command);
         if command.starts_with('/') {
             return Ok(talk(command));
         }
@@ -100,6 +117,15 @@ impl Command {
             b"ping" => Command::Ping,
             _ => return Err(Mistake::unknown(word)),
         }))
+    }
+}
+
+/// A line before there is a name, as others would see it.
+pub fn cleaned(line: &str) -> Cow<'_, str> {
+    match Text::sanitise(line) {
+        Some(text) if text.as_str() == line => Cow::Borrowed(from_first_seen(line)),
+        Some(text) => Cow::Owned(from_first_seen(&text).to_owned()),
+        None => Cow::Borrowed(""),
     }
 }
 

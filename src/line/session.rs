@@ -2,7 +2,7 @@
 
 use super::LineSettings;
 use super::absence::Absence;
-use super::command::Command;
+use super::command::{Command, cleaned};
 use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
 use super::foreign;
 use super::words;
@@ -209,6 +209,7 @@ impl Session {
 
     /// A line before there is a name: it should be one.
     fn name(&mut self, line: &str, link: &mut Link<'_>) {
+        let line = &*cleaned(line);
         // Trying names or asking for help costs as much as talking. Whoever wants to go may always go.
         let is_free = line.starts_with('/') && matches!(Command::parse(line), Ok(Some(Command::Quit)));
         if !is_free && !self.spend(link) {

@@ -66,6 +66,28 @@ fn no_way_in_leads_an_escape_to_a_terminal() {
     }
 }
 
+/// Nobody sees why it would be talk, so that it is none.
+#[test]
+fn an_unseen_character_before_a_command_does_not_say_it_to_the_room() {
+    let mut lobby = Lobby::open();
+    let mut mallory = lobby.mallory();
+    for unseen in ["\u{feff}", "\u{200b}", "\0", "\x7f", "\u{ad}", "\u{200d}", "\u{200e}", "\u{1d173}"] {
+        for line in [format!("{unseen}/msg alice secret"), format!("/{unseen}msg alice secret")] {
+            mallory.send(&line);
+            mallory.expect_next("mallory -> alice : secret");
+            lobby.alice.expect_next("mallory -> alice : secret");
+        }
+    }
+    for nothing in ["\u{1d173}", "\u{1bca0}", "\u{fff0}", "\u{ad}", "\u{fdd0}", "\u{ffff}", "\u{e0041}"] {
+        mallory.send(nothing);
+    }
+    lobby.saw(&[]);
+    let mut stranger = lobby.stranger();
+    stranger.send("\u{feff}trudy");
+    stranger.expect_next("trudy has joined general");
+    lobby.saw(&["trudy has joined general"]);
+}
+
 /// Who speaks is visible at the start of a line: nobody can speak as the server or as another.
 #[test]
 fn no_name_or_text_looks_like_the_server_or_somebody_else() {

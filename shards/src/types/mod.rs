@@ -7,7 +7,7 @@ mod message;
 mod name;
 mod reply;
 mod request;
-mod text;
+pub(crate) mod text;
 mod time;
 
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
@@ -20,5 +20,5 @@ pub use reply::{
     WhoMember, WhoPage,
 };
 pub use request::{Away, Destination, Page, Request};
-pub use text::Text;
+pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -1,35 +1,77 @@
 //! What a person wrote, made safe to show to another.
 
+mod unseen;
+
 use std::fmt;
 use std::ops::Deref;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+pub(super) use unseen::is_unseen;
+use unseen::{is_direction_mark, is_noncharacter, keep_what_is_needed, may_be_needed};
 
 /// A line of talk: not empty, NFC, and free of anything that could steer a reader's terminal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Text(Box<str>);
 
+/// What becomes of a character.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lot {
+    /// It stays, and leaves a mark on the screen.
+    Seen,
+    /// It stays, as space or direction.
+    Blank,
+    /// It stays where its neighbours need it.
+    Conditional,
+    /// It goes.
+    Removed,
+}
+
 impl Text {
-    /// Removes control characters (C0, DEL, C1), line and paragraph separators, bidirectional
-    /// overrides, embeddings and isolates (the characters of CVE-2021-42574), and invisible
-    /// format characters; `None` when nothing visible is left. A tab becomes a space. Joiners
-    /// and direction marks stay: emoji and several scripts need them. The rest is composed
-    /// (NFC, UAX 15), which makes it at most three times as long.
+    /// What stands for a stored text of which nothing would be seen.
+    const UNSEEN: &str = "\u{fffd}";
+
+    /// Removes control characters (C0, DEL, C1), line and paragraph separators, noncharacters,
+    /// interlinear annotations and all that Unicode draws as nothing, among it bidirectional
+    /// overrides, embeddings and isolates (the characters of CVE-2021-42574); `None` when nothing
+    /// visible is left. A tab becomes a space. Joiners, selectors, tags of a flag and fillers of a
+    /// Korean syllable stay between neighbours that need them, direction marks everywhere. The rest
+    /// is composed (NFC, UAX 15), which makes it at most three times as long.
     pub fn sanitise(raw: &str) -> Option<Text> {
         // Printable ASCII is the common case and needs no second look.
-        if is_printable_ascii(raw.as_bytes()) {
+        if Text::is_plain(raw) {
             return (!raw.trim().is_empty()).then(|| Text(raw.into()));
         }
-        let clean: String =
-            raw.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| is_harmless(*c)).collect();
-        if !clean.chars().any(is_visible) {
+        let mut clean = String::with_capacity(raw.len());
+        let (mut is_any_seen, mut is_any_conditional) = (false, false);
+        for c in raw.chars().map(|c| if c == '\t' { ' ' } else { c }) {
+            let lot = lot_of(c);
+            is_any_seen |= lot == Lot::Seen;
+            is_any_conditional |= lot == Lot::Conditional;
+            if lot != Lot::Removed {
+                clean.push(c);
+            }
+        }
+        if !is_any_seen {
             return None;
         }
-        // Composing comes last: it joins what a removed character stood between.
-        let composed = match is_nfc_quick(clean.chars()) {
-            IsNormalized::Yes => clean,
-            IsNormalized::No | IsNormalized::Maybe => clean.nfc().collect(),
-        };
+        // Composing comes after: it joins what a removed character stood between.
+        let mut composed = composed(clean);
+        if is_any_conditional {
+            composed = self::composed(keep_what_is_needed(&composed));
+        }
         Some(Text(composed.into_boxed_str()))
+    }
+
+    /// A text that was stored or carried over: cleaned again, as what is harmless may have been
+    /// decided otherwise then. `None` when it never was one.
+    pub fn restore(stored: &str) -> Option<Text> {
+        let was_text = |c: char| !c.is_control() && !c.is_whitespace();
+        Text::sanitise(stored).or_else(|| stored.chars().any(was_text).then(|| Text(Text::UNSEEN.into())))
+    }
+
+    /// Whether cleaning would change nothing, as there are only spaces and visible ASCII. Looks at all
+    /// bytes whatever the first are, so that the compiler can look at many at once.
+    pub fn is_plain(raw: &str) -> bool {
+        raw.bytes().fold(true, |is_so_far, byte| is_so_far & (0x20..0x7f).contains(&byte))
     }
 
     /// The text as a plain string slice.
@@ -38,26 +80,35 @@ impl Text {
     }
 }
 
-/// Looks at all bytes whatever the first are, so that the compiler can look at many at once.
-fn is_printable_ascii(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |is_so_far, byte| is_so_far & (0x20..0x7f).contains(byte))
+/// A piece of a text from its first character that is no direction mark: nobody sees what stands before.
+pub fn from_first_seen(piece: &str) -> &str {
+    piece.trim_start_matches(is_direction_mark)
 }
 
-fn is_harmless(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c,
-            '\u{180e}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'))
+fn composed(text: String) -> String {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text,
+        IsNormalized::No | IsNormalized::Maybe => text.nfc().collect(),
+    }
 }
 
-/// Whether a harmless character leaves a mark on the screen by itself: not white space, a joiner,
-/// a direction mark, a selector, a tag, or one of the letters that are drawn as nothing.
-fn is_visible(c: char) -> bool {
-    !(c.is_whitespace()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200c}'..='\u{200f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'))
+fn lot_of(c: char) -> Lot {
+    match c {
+        ' ' | '\u{2800}' => Lot::Blank,
+        '!'..='~' => Lot::Seen,
+        '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' => Lot::Removed,
+        _ if c.is_control() || is_noncharacter(c) => Lot::Removed,
+        _ if is_direction_mark(c) => Lot::Blank,
+        _ if is_unseen(c) => {
+            if may_be_needed(c) {
+                Lot::Conditional
+            } else {
+                Lot::Removed
+            }
+        }
+        _ if c.is_whitespace() => Lot::Blank,
+        _ => Lot::Seen,
+    }
 }
 
 impl Deref for Text {
@@ -75,5 +126,4 @@ impl fmt::Display for Text {
 }
 
 #[cfg(test)]
-#[path = "text_tests.rs"]
 mod tests;

@@ -32,6 +32,59 @@ fn what_does_not_begin_with_a_slash_is_talk() {
     assert_eq!(talk_of("  \x07 "), None);
 }
 
+/// A byte order mark, zero width space, NUL, DEL, soft hyphen, joiners, marks of direction, fillers,
+/// selectors, an override, a tag and characters that nobody has drawn.
+const UNSEEN: [&str; 17] = [
+    "\u{feff}",
+    "\u{200b}",
+    "\0",
+    "\x7f",
+    "\u{ad}",
+    "\u{200d}",
+    "\u{200c}",
+    "\u{200e}",
+    "\u{200f}",
+    "\u{61c}",
+    "\u{3164}",
+    "\u{115f}",
+    "\u{fe0f}",
+    "\u{202e}",
+    "\u{e0067}",
+    "\u{1d173}",
+    "\u{fff0}",
+];
+
+#[test]
+fn no_unseen_character_turns_a_command_into_talk() {
+    for unseen in UNSEEN {
+        for line in [
+            format!("{unseen}/msg bob secret"),
+            format!("/{unseen}msg bob secret"),
+            format!("/m{unseen}sg bob secret"),
+        ] {
+            match Command::parse(&line) {
+                Ok(Some(Command::Whisper { to, text })) => {
+                    assert_eq!((to.as_str(), text.as_str()), ("bob", "secret"), "{line:?}");
+                }
+                // Marks of direction stay inside a word, and make it another.
+                Err(Mistake::UnknownCommand { .. }) if line.starts_with("/m") => {}
+                other => panic!("{line:?}: {other:?}"),
+            }
+        }
+        let twice = format!("{unseen}/{unseen}/quit");
+        assert!(talk_of(&twice).is_some_and(|text| text.ends_with("/quit")), "{twice:?}");
+    }
+    for unseen in ["\u{feff}", "\0", "\u{ad}", "\u{200d}"] {
+        let line = format!("/send {unseen}x{unseen}1 {unseen}hi");
+        assert!(
+            matches!(command(&line), Command::Talk { draft: Some(id), text } if id.as_str() == "x1" && text.as_str() == "hi"),
+            "{line:?}"
+        );
+        let line = format!("{unseen}/channel {unseen}r{unseen}1");
+        assert!(matches!(command(&line), Command::Channel(room) if room.as_str() == "r1"), "{line:?}");
+    }
+}
+
 #[test]
 fn command_words_are_read_without_case() {
     assert!(matches!(command("/QUIT"), Command::Quit));

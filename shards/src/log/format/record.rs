@@ -190,7 +190,7 @@ impl StoredMessage {
             time: Timestamp(self.time_us.to_native()),
             author,
             draft: self.draft_id()?,
-            text: Text::sanitise(&self.text).ok_or(RecordError::Text { seq: self.number() })?,
+            text: Text::restore(&self.text).ok_or(RecordError::Text { seq: self.number() })?,
         })
     }
 

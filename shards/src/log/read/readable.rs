@@ -29,7 +29,7 @@ impl Readable {
         // Visible ASCII needs no copy to be known as good.
         let is_plain =
             message.text.bytes().all(|b| b.is_ascii()) && message.text.bytes().any(|b| b.is_ascii_graphic());
-        if is_plain || Text::sanitise(&message.text).is_some() {
+        if is_plain || Text::restore(&message.text).is_some() {
             return Ok(());
         }
         Err(RecordError::Text { seq })

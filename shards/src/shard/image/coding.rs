@@ -164,5 +164,5 @@ fn read_user_name(from: &mut Decoder<'_>) -> Result<UserName, CodingError> {
 }
 
 fn read_text(from: &mut Decoder<'_>) -> Result<Text, CodingError> {
-    Text::sanitise(from.text()?).ok_or(CodingError("a text is empty"))
+    Text::restore(from.text()?).ok_or(CodingError("a text is empty"))
 }
