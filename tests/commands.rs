@@ -86,6 +86,34 @@ fn a_new_nick_is_seen_by_the_room_and_frees_the_old_name() {
 }
 
 #[test]
+fn a_nick_that_changes_only_case_is_a_new_name_everywhere() {
+    on_one_shard_and_on_three(|server| {
+        let (mut alice, mut bob) = alice_and_bob(server);
+        alice.ask("/away lunch");
+        alice.send("/nick Alice");
+        alice.expect_next("* alice is now Alice");
+        bob.expect_next("* alice is now Alice");
+        alice.send("it is me");
+        bob.expect_next("Alice: it is me");
+        alice.settle("alice");
+        assert_eq!(bob.ask("/who"), ["* general: 2 members", "*   Alice (away), bob"]);
+        bob.send("/msg alice hello");
+        bob.expect("bob -> Alice : hello");
+        alice.expect("bob -> Alice : hello");
+        alice.send("/nick Alice");
+        alice.expect("* your name is Alice already");
+        bob.send("/nick aLICE");
+        bob.expect_error(&["taken"]);
+        alice.send("/quit");
+        bob.expect("Alice has left the channel(general)");
+        bob.settle("alice");
+        let seen = bob.ask("/whois alice");
+        assert!(seen[0].starts_with("* Alice is not here"), "{seen:?}");
+        server.login("ALICE");
+    });
+}
+
+#[test]
 fn who_whispers_to_one_that_is_away_is_told() {
     on_one_shard_and_on_three(|server| {
         let (mut alice, mut bob) = alice_and_bob(server);

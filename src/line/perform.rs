@@ -52,8 +52,8 @@ impl Session {
                     self.ask(request, Question::History(page), link);
                 }
             }
-            Command::Nick(name) if name == user => {
-                say(link, format_args!("* your name is {user} already; case and width make no difference"));
+            Command::Nick(name) if name.as_str() == user.as_str() => {
+                say(link, format_args!("* your name is {user} already"));
             }
             Command::Nick(name) => {
                 link.request(Request::Claim { session, name });

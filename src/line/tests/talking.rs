@@ -116,10 +116,8 @@ fn a_new_name_is_shown_by_the_room() {
     assert_eq!(saying(&mut rig, "hello"), "bob: hello\n");
     rig.refused.insert("carol".into(), Refusal::NameTaken { name: user("carol") });
     assert_eq!(saying(&mut rig, "/nick carol"), "! the name carol is taken; choose another\n");
-    assert_eq!(
-        saying(&mut rig, "/nick BOB"),
-        "* your name is bob already; case and width make no difference\n"
-    );
+    assert_eq!(saying(&mut rig, "/nick bob"), "* your name is bob already\n");
+    assert_eq!(saying(&mut rig, "/nick Bob"), "* bob is now Bob\n");
 }
 
 #[test]
