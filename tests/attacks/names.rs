@@ -109,3 +109,48 @@ fn a_name_that_looks_like_one_in_use_is_refused_and_says_why() {
     }
     lobby.saw(&[]);
 }
+
+#[test]
+fn a_look_alike_is_refused_as_either_name_is_shown_and_on_any_shard() {
+    let server = Server::start(3, &[]);
+    for (held, look_alikes) in [
+        ("alice", &["aIice", "AIice", "a1ice"][..]),
+        ("PayPaI", &["paypal", "PayPal", "PAYPAL"]),
+        ("larry", &["Iarry", "IARRY"]),
+        ("сосо", &["coco", "COCO", "cосо"]),
+        ("b0b", &["bob", "BOB"]),
+    ] {
+        let mut holder = server.login(held);
+        let mut stranger = Client::connect(server.address);
+        stranger.expect("name: ");
+        for name in look_alikes {
+            stranger.send(name);
+            stranger.expect_error(&[name, "looks like", held, "taken"]);
+            stranger.expect_next("name: ");
+        }
+        holder.send("/quit");
+        holder.expect_closed();
+    }
+    let _ian = server.login("ian");
+    let mut lan = server.login("lan");
+    lan.ask("/who");
+    lan.send("/nick Ian");
+    lan.expect_error(&["taken"]);
+}
+
+#[test]
+fn korean_is_counted_in_syllables_and_may_be_letters_alone() {
+    let mut lobby = Lobby::open();
+    let mut stranger = lobby.stranger();
+    stranger.send("\u{110f}\u{110f}");
+    stranger.expect_error(&["part of a syllable", "ㅋㅋ"]);
+    stranger.expect_next("name: ");
+    stranger.send("ﬁn");
+    stranger.expect_error(&["another form of fi", "use fi"]);
+    stranger.expect_next("name: ");
+    let name = "한".repeat(11);
+    stranger.send(&"\u{1112}\u{1161}\u{11ab}".repeat(11));
+    stranger.expect(&format!("{name} has joined general"));
+    lobby.saw(&[&format!("{name} has joined general")]);
+    lobby.guest("ㅇㅇ");
+}

@@ -123,11 +123,23 @@ name_key!(
     b'u'
 );
 name_key!(
-    /// A user name's confusable skeleton (UTS 39, section 4), by its keyed hash. It decides the
-    /// user's home shard, so that look-alikes meet on one shard and exactly one wins.
+    /// A name's confusable skeleton (UTS 39, section 4), by its keyed hash.
     SkeletonKey,
     b's'
 );
+name_key!(
+    /// What all names share that look alike, by its keyed hash. It decides a user's home shard, so
+    /// that look-alikes meet on one shard and exactly one wins.
+    HomeKey,
+    b'h'
+);
+
+impl SkeletonKey {
+    /// No key is lower.
+    pub const MIN: SkeletonKey = SkeletonKey(0);
+    /// No key is higher.
+    pub const MAX: SkeletonKey = SkeletonKey(u64::MAX);
+}
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use event::{Envelope, Event, RoomEvent};
 pub use id::{ClaimNumber, ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};
-pub use name::{NameError, RoomName, UserName};
+pub use name::{Looks, NameError, RoomName, UserName};
 pub use reply::{
     Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
     WhoMember, WhoPage,

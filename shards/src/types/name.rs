@@ -1,8 +1,10 @@
 //! Names of users and rooms, checked once, where they come in.
 
+mod looks;
 mod rules;
 
-use super::id::{RoomKey, SkeletonKey, UserKey};
+use super::id::{RoomKey, ShardId, SkeletonKey, UserKey};
+pub use looks::Looks;
 use rules::{canonical_of_checked, checked};
 use std::fmt;
 use std::sync::Arc;
@@ -40,9 +42,48 @@ pub enum NameError {
         /// The name.
         found: String,
     },
-    /// Refused by PRECIS (RFC 8265, section 3.3), for example mixed writing directions, or made of
-    /// marks without a letter to stand on.
-    #[error("the characters of this name cannot stand together; use the letters of one script (RFC 8265)")]
+    /// A mark has no letter to stand on.
+    #[error("a name begins with a letter or digit, not with a mark that belongs over or under one")]
+    MarkFirst,
+    /// Marks that are piled up.
+    #[error("a letter of a name has at most {marks_max} marks")]
+    TooManyMarks {
+        /// How many it may have.
+        marks_max: usize,
+    },
+    /// A ligature, a small or circled one, or another form of characters that names may have.
+    #[error("{found} is another form of {instead}: use {instead} in a name")]
+    OtherForm {
+        /// The character.
+        found: String,
+        /// What names have in its place.
+        instead: String,
+    },
+    /// A consonant or vowel of Korean that is coded to be composed, or of the Korean of old.
+    #[error(
+        "{found} is a part of a syllable: use whole syllables in a name, or letters of today's Korean (ㅋㅋ)"
+    )]
+    SyllablePart {
+        /// The character.
+        found: String,
+    },
+    /// A letter that came to Unicode after the version that PRECIS goes by.
+    #[error("{found} is newer than the letters that names are made of (Unicode 6.3, RFC 8264): use another")]
+    TooNew {
+        /// The character.
+        found: String,
+    },
+    /// Refused by the Bidi Rule (RFC 5893, section 2).
+    #[error(
+        "a name with a letter that is written from right to left begins with such a letter, ends with one or a digit, \
+         and has no letter that is written from left to right"
+    )]
+    MixedDirections,
+    /// Refused by PRECIS (RFC 8265, section 3.3) for what stands beside what, for example digits of
+    /// two kinds.
+    #[error(
+        "the characters of this name cannot stand together (RFC 8265); use letters and digits of one script"
+    )]
     NotAllowed,
 }
 
@@ -54,7 +95,7 @@ pub struct UserName(Arc<UserNameInner>);
 
 struct UserNameInner {
     key: UserKey,
-    skeleton: SkeletonKey,
+    looks: Looks,
     shown: Box<str>,
 }
 
@@ -65,12 +106,8 @@ impl UserName {
     /// [`NameError`] says what is wrong with it.
     pub fn parse(raw: &str) -> Result<UserName, NameError> {
         let (shown, canonical) = checked(raw, USER_NAME_CHARS_MAX)?;
-        let skeleton: String = unicode_security::skeleton(&canonical).collect();
-        Ok(UserName(Arc::new(UserNameInner {
-            key: UserKey::of(&canonical),
-            skeleton: SkeletonKey::of(&skeleton),
-            shown,
-        })))
+        let looks = Looks::of(&shown, &canonical);
+        Ok(UserName(Arc::new(UserNameInner { key: UserKey::of(&canonical), looks, shown })))
     }
 
     /// The name as its owner writes it.
@@ -83,9 +120,19 @@ impl UserName {
         self.0.key
     }
 
-    /// Equal for names that look alike.
+    /// Equal for names that look alike in lower case.
     pub fn skeleton(&self) -> SkeletonKey {
-        self.0.skeleton
+        self.0.looks.lower_case
+    }
+
+    /// What it looks like, as it is shown and in lower case.
+    pub fn looks(&self) -> Looks {
+        self.0.looks
+    }
+
+    /// The shard that decides who has this name: the same for all names that look alike.
+    pub fn home(&self, shard_count: u16) -> ShardId {
+        self.0.looks.home.home(shard_count)
     }
 }
 

@@ -243,11 +243,9 @@ impl Request {
     pub fn destination(&self, shard_count: u16) -> Destination {
         use Request as R;
         Destination::Home(match self {
-            R::Claim { name, .. } | R::Release { name, .. } | R::Whois { name, .. } => {
-                name.skeleton().home(shard_count)
-            }
-            R::Whisper { to, .. } | R::WhisperMissed { to, .. } => to.skeleton().home(shard_count),
-            R::SetAway { user, room: None, .. } => user.skeleton().home(shard_count),
+            R::Claim { name, .. } | R::Release { name, .. } | R::Whois { name, .. } => name.home(shard_count),
+            R::Whisper { to, .. } | R::WhisperMissed { to, .. } => to.home(shard_count),
+            R::SetAway { user, room: None, .. } => user.home(shard_count),
             R::SetAway { room: Some(room), .. }
             | R::Leave { room, .. }
             | R::Rename { room, .. }
@@ -259,8 +257,8 @@ impl Request {
             R::Rooms { .. } => return Destination::Every,
             R::Admit { address, .. } | R::Discharge { address } => home_of(address, shard_count),
             R::Carry(carried) => match &**carried {
-                Carried::User(user) => user.name.skeleton().home(shard_count),
-                Carried::Seen(seen) => seen.name.skeleton().home(shard_count),
+                Carried::User(user) => user.name.home(shard_count),
+                Carried::Seen(seen) => seen.name.home(shard_count),
                 Carried::Members { room, .. } => room.key().home(shard_count),
                 Carried::Address(address) => home_of(address, shard_count),
             },

@@ -1,6 +1,6 @@
 //! Who holds which name, whether they can be reached, and since when. Pure, like [`crate::room`].
 //!
-//! **Invariant:** all names of one confusable skeleton are owned by one table, so that of two
+//! **Invariant:** all names that look alike are owned by one table, so that of two
 //! look-alikes exactly one is held.
 
 mod offline;

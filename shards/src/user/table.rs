@@ -6,10 +6,11 @@ pub use carry::NameHeld;
 
 use super::offline::Offline;
 use crate::types::{
-    Away, ClaimNumber, Moment, Now, Presence, Refusal, SessionId, SkeletonKey, Timestamp, UserName,
+    Away, ClaimNumber, Looks, Moment, Now, Presence, Refusal, SessionId, SkeletonKey, Timestamp, UserName,
     UserSummary,
 };
 use hashbrown::HashMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The bounds all users of a server share.
@@ -60,6 +61,8 @@ struct Absence {
 #[derive(Debug, Default)]
 pub struct Users {
     online: HashMap<SkeletonKey, User>,
+    /// The names above that look otherwise as they are shown: that look, and the key above. Few do.
+    shown: BTreeSet<(SkeletonKey, SkeletonKey)>,
     offline: Offline,
     /// Of all names whose home this is, so that the grants of one name rise.
     last_claim: ClaimNumber,
@@ -75,31 +78,59 @@ impl Users {
     /// [`Refusal`] when the name, or one that looks like it, is in use.
     pub fn claim(&mut self, session: SessionId, name: &UserName, now: Now) -> Result<Claimed, Refusal> {
         let key = name.skeleton();
+        if let Some(with) = self.look_alike(session, name) {
+            return Err(Refusal::NameConfusable { name: name.clone(), with: with.clone() });
+        }
         let mut missed_whispers = Vec::new();
         if let Some(user) = self.online.get_mut(&key) {
             let is_own = user.session == session && user.lost_until.is_none();
-            if !is_own && user.name != *name {
-                return Err(Refusal::NameConfusable { name: name.clone(), with: user.name.clone() });
-            }
             #[cfg(test)]
             let is_own = is_own || crate::mutation::is_on(crate::mutation::Mutation::GrantTakenName);
             if !is_own && user.lost_until.is_none() {
                 return Err(Refusal::NameTaken { name: user.name.clone() });
             }
-            user.name = name.clone();
+            let old = std::mem::replace(&mut user.name, name.clone());
             user.session = session;
             user.lost_until = None;
             if let Some(absence) = user.absence.take() {
                 missed_whispers = absence.missed_whispers;
             }
+            self.unlist(&old);
         } else {
             self.offline.forget(key);
             let user =
                 User { name: name.clone(), session, lost_until: None, online_since: now.wall, absence: None };
             self.online.insert(key, user);
         }
+        self.list(name);
         self.last_claim.0 += 1;
         Ok(Claimed { claim: self.last_claim, missed_whispers })
+    }
+
+    /// Another's name that this one could be taken for. A session's own old name is none.
+    fn look_alike(&self, session: SessionId, name: &UserName) -> Option<&UserName> {
+        let looks = name.looks();
+        let so_shown = |look| self.shown.range((look, SkeletonKey::MIN)..=(look, SkeletonKey::MAX));
+        let alike = |look| std::iter::once(look).chain(so_shown(look).map(|(_, key)| *key));
+        let mut alike = alike(looks.lower_case).chain(alike(looks.shown));
+        alike.find_map(|key| {
+            let user = self.online.get(&key)?;
+            let is_own = user.session == session && user.lost_until.is_none();
+            (!is_own && user.name != *name).then_some(&user.name)
+        })
+    }
+
+    /// Notes what a name that is held looks like as it is shown.
+    fn list(&mut self, name: &UserName) {
+        let Looks { shown, lower_case, .. } = name.looks();
+        if shown != lower_case {
+            self.shown.insert((shown, lower_case));
+        }
+    }
+
+    fn unlist(&mut self, name: &UserName) {
+        let Looks { shown, lower_case, .. } = name.looks();
+        self.shown.remove(&(shown, lower_case));
     }
 
     /// Takes a name back: at once when its holder left on purpose, else after the grace time,
@@ -135,6 +166,7 @@ impl Users {
 
     fn go_offline(&mut self, key: SkeletonKey, now: Now) {
         if let Some(user) = self.online.remove(&key) {
+            self.unlist(&user.name);
             self.offline.remember(user.name, user.online_since, now.wall);
         }
     }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::types::{
-    Away, ConnectionId, Moment, Now, Presence, Refusal, SessionId, ShardId, Text, Timestamp, UserName,
+    Away, CarriedUser, ConnectionId, Holder, Moment, Now, Presence, Refusal, SessionId, ShardId, Text,
+    Timestamp, UserName,
 };
 use std::time::Duration;
 
@@ -123,4 +124,55 @@ fn the_next_holder_of_a_name_learns_nothing_of_the_last() {
     users.route_whisper(&alice, &bob).unwrap();
     users.expire(bob.skeleton(), at(60));
     assert_eq!(users.claim(session(3), &bob, at(61)).unwrap().missed_whispers, []);
+}
+
+#[test]
+fn a_name_is_refused_that_looks_like_another_as_either_is_shown() {
+    for (held, wanted) in [
+        ("alice", "aIice"),
+        ("aIice", "alice"),
+        ("Alice", "AIice"),
+        ("PayPal", "PayPaI"),
+        ("larry", "Iarry"),
+        ("Iarry", "Larry"),
+        ("coco", "сосо"),
+        ("сосо", "coco"),
+        ("Νan", "nan"),
+    ] {
+        let mut users = Users::default();
+        users.claim(session(1), &name(held), at(0)).unwrap();
+        let refused = users.claim(session(2), &name(wanted), at(0));
+        assert!(matches!(refused, Err(Refusal::NameConfusable { .. })), "{held} {wanted}: {refused:?}");
+        users.release(session(1), &name(held), true, at(1), &LIMITS);
+        users.claim(session(2), &name(wanted), at(1)).unwrap();
+    }
+    let mut users = Users::default();
+    users.claim(session(1), &name("ian"), at(0)).unwrap();
+    users.claim(session(2), &name("lan"), at(0)).unwrap();
+    let refused = users.claim(session(1), &name("Ian"), at(0));
+    assert!(matches!(refused, Err(Refusal::NameConfusable { with, .. }) if with == name("lan")));
+    // One's own name is no other's.
+    users.claim(session(2), &name("Lan"), at(0)).unwrap();
+    users.claim(session(2), &name("LAN"), at(0)).unwrap();
+    users.release(session(2), &name("LAN"), true, at(1), &LIMITS);
+    users.claim(session(1), &name("Ian"), at(1)).unwrap();
+}
+
+#[test]
+fn look_alikes_that_an_earlier_release_let_in_both_go_on() {
+    let mut users = Users::default();
+    for (index, held) in ["alice", "aIice", "b0b", "bob"].into_iter().enumerate() {
+        let carried = CarriedUser {
+            name: name(held),
+            online_since: Timestamp(0),
+            away: None,
+            missed_whispers: Vec::new(),
+            holder: Holder::Session(session(index as u32)),
+        };
+        assert_eq!(users.take_over(carried, at(0)), Ok(None), "{held}");
+    }
+    users.release(session(1), &name("aIice"), true, at(1), &LIMITS);
+    let refused = users.claim(session(9), &name("aIice"), at(1));
+    assert!(matches!(refused, Err(Refusal::NameConfusable { .. })));
+    assert_eq!(users.len(), 3);
 }

@@ -139,14 +139,16 @@ fn characters_that_hide_or_steer_are_refused() {
 
 #[test]
 fn marks_need_a_letter_and_there_are_few_of_them() {
-    assert_eq!(UserName::parse("\u{301}bob"), Err(NameError::NotAllowed));
+    assert_eq!(UserName::parse("\u{301}bob"), Err(NameError::MarkFirst));
     let zalgo = format!("q{}", "\u{322}\u{301}\u{31b}\u{316}\u{302}");
-    assert_eq!(UserName::parse(&zalgo), Err(NameError::NotAllowed));
+    assert_eq!(UserName::parse(&zalgo), Err(NameError::TooManyMarks { marks_max: 4 }));
 }
 
 #[test]
 fn writing_directions_do_not_mix() {
-    assert_eq!(UserName::parse("aliceعلي"), Err(NameError::NotAllowed));
+    for name in ["aliceعلي", "1علي", "علي-"] {
+        assert_eq!(UserName::parse(name), Err(NameError::MixedDirections), "{name}");
+    }
 }
 
 #[test]
@@ -171,6 +173,61 @@ fn a_name_that_is_too_long_is_told_both_numbers() {
 }
 
 #[test]
+fn characters_are_counted_as_they_are_shown() {
+    // As a Mac types Korean: three code points a syllable.
+    let decomposed = "\u{1112}\u{1161}\u{11ab}".repeat(11);
+    assert_eq!(user(&decomposed).as_str(), "한".repeat(11));
+    assert_eq!(user(&"\u{1112}\u{1161}\u{11ab}".repeat(32)), user(&"한".repeat(32)));
+    assert_eq!(room(&"e\u{301}".repeat(64)).as_str(), "é".repeat(64));
+    // Half-width letters and their marks are one character each when they are wide.
+    assert_eq!(user(&"ｶﾞ".repeat(32)).as_str(), "ガ".repeat(32));
+    let refused = UserName::parse(&"\u{1112}\u{1161}\u{11ab}".repeat(33));
+    assert_eq!(refused, Err(NameError::TooLong { chars: 33, chars_max: 32 }));
+    let refused = UserName::parse(&"한".repeat(1000));
+    assert_eq!(refused, Err(NameError::TooLong { chars: 1000, chars_max: 32 }));
+}
+
+#[test]
+fn korean_letters_by_themselves_are_a_name() {
+    for name in ["ㅋㅋ", "ㅇㅇ", "ㅇㅅㅇ", "홍ㄱ동", "kㅋ1", "ㅠㅠ각갂갃", "ㅣ_ㅡ"] {
+        assert_eq!(user(name).as_str(), name);
+        assert_eq!(room(name).as_str(), name);
+        let direct = RoomName::direct(&user(name), &user("bob"));
+        assert_eq!(RoomName::from_log(direct.as_str()).map(|read| read.key()), Ok(direct.key()), "{name}");
+    }
+    assert_eq!(user("ㅋㅋA"), user("ㅋㅋa"));
+    assert_eq!(user("ㄱㅏ").skeleton(), user("가").skeleton());
+}
+
+#[test]
+fn a_refusal_says_the_real_reason_and_what_to_write_instead() {
+    let cases = [
+        ("ﬁn", "'ﬁ' is another form of fi: use fi in a name"),
+        ("x²", "'²' is another form of 2: use 2 in a name"),
+        ("ﾡ", "'ﾡ' is another form of ㄱ: use ㄱ in a name"),
+        ("ſam", "'ſ' is another form of s: use s in a name"),
+        (
+            "\u{110f}\u{110f}",
+            "'\u{110f}' is a part of a syllable: use whole syllables in a name, or letters of today's Korean (ㅋㅋ)",
+        ),
+        (
+            "ㆍ",
+            "'ㆍ' is a part of a syllable: use whole syllables in a name, or letters of today's Korean (ㅋㅋ)",
+        ),
+        ("𞤀", "'𞤀' is newer than the letters that names are made of (Unicode 6.3, RFC 8264): use another"),
+        (
+            "٣۴",
+            "the characters of this name cannot stand together (RFC 8265); use letters and digits of one script",
+        ),
+        ("\u{301}a", "a name begins with a letter or digit, not with a mark that belongs over or under one"),
+        ("☃", "a name is made of letters and digits of any script and - _ . ('☃' is not one)"),
+    ];
+    for (name, words) in cases {
+        assert_eq!(UserName::parse(name).expect_err(name).to_string(), words);
+    }
+}
+
+#[test]
 fn a_direct_room_is_the_same_from_both_sides_and_after_storage() {
     let names = ["Alice", "علي", "דוד", "한글", "İstanbul"];
     for a in names {
@@ -189,4 +246,82 @@ fn direct_rooms_of_mixed_directions_are_told_apart() {
     let second = RoomName::direct(&user("bob"), &user("דוד"));
     assert!(first.is_same_as(&first.clone()));
     assert!(!first.is_same_as(&second));
+}
+
+/// Each look of a name leads to one home, whatever characters it is made of.
+#[test]
+fn names_that_look_alike_have_one_home() {
+    let mut parts: Vec<String> = Vec::new();
+    for c in (0..=0x0010_ffff).filter_map(char::from_u32).filter(|c| c.is_alphanumeric()) {
+        // Ideographs and Hangul syllables have no case, and their looks none.
+        if matches!(c, '\u{3400}'..='\u{4dff}' | '\u{4e2c}'..='\u{9fff}' | '가'..='힣' | '\u{20000}'..) {
+            continue;
+        }
+        let Ok((shown, canonical)) = rules::checked(&c.to_string(), USER_NAME_CHARS_MAX) else { continue };
+        let [lower_case, seen] = looks::homes_of_looks(&shown, &canonical);
+        assert_eq!(lower_case, seen, "the fold of U+{:04X} {c} is missing in FOLDS", u32::from(c));
+        if shown.as_ref() != canonical {
+            parts.push(c.into());
+        }
+    }
+    parts.extend(["\u{301}", "\u{328}", "-", ".", "0", "1", "I", "O", "rn", "vv", "ㅇ"].map(str::to_owned));
+    let mut chosen = 1_u64;
+    for _ in 0..100_000 {
+        let mut raw = "a".to_owned();
+        for _ in 0..4 {
+            chosen = chosen.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            raw.push_str(&parts[(chosen >> 33) as usize % parts.len()]);
+        }
+        let Ok((shown, canonical)) = rules::checked(&raw, USER_NAME_CHARS_MAX) else { continue };
+        let [lower_case, seen] = looks::homes_of_looks(&shown, &canonical);
+        assert_eq!(lower_case, seen, "{raw:?}");
+    }
+}
+
+#[test]
+fn what_can_be_taken_for_another_is_alike_and_has_its_home() {
+    let alike = [
+        ("aIice", "alice"),
+        ("aIice", "Alice"),
+        ("AIice", "alice"),
+        ("ALICE", "allce"),
+        ("PayPaI", "paypal"),
+        ("PAYPAI", "PayPal"),
+        ("Iarry", "larry"),
+        ("Ian", "lan"),
+        ("a1ice", "alice"),
+        ("b0b", "BOB"),
+        ("b0b", "bob"),
+        // Whole-script and mixed-script, Cyrillic and Greek.
+        ("сосо", "coco"),
+        ("СОСО", "coco"),
+        ("раypal", "paypal"),
+        ("ΝΑΝ", "nan"),
+        ("Νan", "nan"),
+        ("νan", "van"),
+        ("Г0", "ГО"),
+        ("ㅇㅇ", "oo"),
+        ("ㄱㅏ", "가"),
+    ];
+    for (a, b) in alike {
+        let (a, b) = (user(a), user(b));
+        assert!(a.looks().are_alike(b.looks()) && b.looks().are_alike(a.looks()), "{a} {b}");
+        for shards in [2, 3, 7, 64] {
+            assert_eq!(a.home(shards), b.home(shards), "{a} {b}");
+        }
+    }
+    for (a, b) in
+        [("ian", "lan"), ("mail", "mall"), ("nan", "van"), ("sun", "syn"), ("lee", "iee"), ("마당", "미당")]
+    {
+        assert!(!user(a).looks().are_alike(user(b).looks()), "{a} {b}");
+    }
+}
+
+#[test]
+fn homes_are_spread_over_shards() {
+    let mut homes = [0_u32; 8];
+    for n in 0..8000 {
+        homes[user(&format!("user{n}")).home(8).index()] += 1;
+    }
+    assert!(homes.iter().all(|count| (500..2000).contains(count)), "{homes:?}");
 }

@@ -24,7 +24,7 @@ impl Users {
     /// Goes on with a name. Returns when its grace time ends, if it runs.
     ///
     /// # Errors
-    /// [`NameHeld`] when the name, or one that looks like it, is held already: the images of a server
+    /// [`NameHeld`] when the name, or one that looks like it in lower case, is held already: the images of a server
     /// that keeps its promises never lead here.
     pub fn take_over(&mut self, carried: CarriedUser, now: Now) -> Result<Option<Moment>, NameHeld> {
         let CarriedUser { name, online_since, away, missed_whispers, holder } = carried;
@@ -42,6 +42,8 @@ impl Users {
         let is_plain = away.is_none() && missed_whispers.is_empty();
         let absence = (!is_plain).then(|| Box::new(Absence { away, missed_whispers }));
         self.offline.forget(key);
+        // A server of before may have let two in that look alike: both go on.
+        self.list(&name);
         self.online.insert(key, User { name, session, lost_until, online_since, absence });
         Ok(lost_until)
     }

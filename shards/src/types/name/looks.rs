@@ -1,0 +1,131 @@
+//! What a name looks like (UTS 39, section 4), and the home where all that look alike meet.
+//!
+//! A name looks like what it is: `aIice` like `alice`. And like what it is in lower case, as that is
+//! the same name: `ALICE` like `alice`. One of another's looks is enough to be taken for it.
+//!
+//! **Invariant:** names that share a look share a home, so that one shard decides. Looks do not go
+//! over into each other: `Ν` (Greek) looks like n and is ν, which looks like v. So a home is chosen by
+//! less than a look, with n and v as one letter, and only looks decide what is refused.
+
+use crate::types::id::{HomeKey, SkeletonKey};
+use hashbrown::HashMap;
+use std::sync::LazyLock;
+use unicode_normalization::char::is_combining_mark;
+
+/// The looks of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Looks {
+    /// Of the form to compare. No two names that are in use have the same.
+    pub lower_case: SkeletonKey,
+    /// Of the form that is shown.
+    pub shown: SkeletonKey,
+    /// The same for all names that share one of these.
+    pub home: HomeKey,
+}
+
+impl Looks {
+    /// Of the two forms of a name.
+    pub fn of(shown: &str, canonical: &str) -> Looks {
+        let lower_case = skeleton(canonical);
+        let seen =
+            if shown == canonical { in_lower_case(&lower_case) } else { in_lower_case(&skeleton(shown)) };
+        Looks {
+            lower_case: SkeletonKey::of(&lower_case),
+            shown: SkeletonKey::of(&seen),
+            home: HomeKey::of(&folded(&lower_case)),
+        }
+    }
+
+    /// Whether a reader could take the one for the other.
+    pub fn are_alike(self, other: Looks) -> bool {
+        let is_one_of = |look| look == other.lower_case || look == other.shown;
+        is_one_of(self.lower_case) || is_one_of(self.shown)
+    }
+}
+
+fn skeleton(name: &str) -> String {
+    unicode_security::skeleton(name).collect()
+}
+
+/// Case makes no other name, so that it makes no other look: `AIice` looks like `Alice`.
+fn in_lower_case(look: &str) -> String {
+    // Letter by letter: the whole word would give a last sigma another form.
+    let lower: String = look.chars().flat_map(char::to_lowercase).collect();
+    if lower == look { lower } else { skeleton(&lower) }
+}
+
+/// A look with every letter that some name's looks differ in as one of them, and without marks and
+/// punctuation, which they differ in, too.
+fn folded(look: &str) -> String {
+    static FOLDED: LazyLock<HashMap<char, &'static str>> = LazyLock::new(|| {
+        FOLDS.iter().flat_map(|(letters, fold)| letters.chars().map(move |letter| (letter, *fold))).collect()
+    });
+    let mut all = String::with_capacity(look.len());
+    for c in look.chars() {
+        match FOLDED.get(&c) {
+            Some(fold) => all.push_str(fold),
+            None if c.is_alphanumeric() && !is_combining_mark(c) => all.push(c),
+            None => {}
+        }
+    }
+    all
+}
+
+/// Letters and what stands for each of them. A test looks at every character that can be in a name,
+/// and says which line is missing.
+const FOLDS: [(&str, &str); 48] = [
+    ("ƨⴧꝛ", "2"),
+    ("Aᴀ", "a"),
+    ("6BOoßƅƩʃʙΔᏸẟⲇ", "b"),
+    ("Cƈ", "c"),
+    ("Dᴅ∂ꮷ", "d"),
+    ("EƐᴇꜫꞓ", "e"),
+    ("Fϝϼ", "f"),
+    ("Gɢ", "g"),
+    ("HNVnvɴʜՈቡᏺⱨⴙꮒ", "h"),
+    ("Llʟ", "i"),
+    ("3Jȝɜʓᴊ", "j"),
+    ("Kĸⱪꝁ", "k"),
+    ("PÞᴘ", "p"),
+    ("Q", "q"),
+    ("RUYuyʀʉΓꭹꮍ", "r"),
+    ("5Sտⴝꮥ", "s"),
+    ("Tʈᴛⱦꮏ", "t"),
+    ("WѠꮗ", "w"),
+    ("Xχҳ", "x"),
+    ("Zζ", "z"),
+    ("ɔ", "Ɔ"),
+    ("ǝ", "Ǝ"),
+    ("ԋ", "ƕ"),
+    ("ʊ", "Ʊ"),
+    ("ʌλл", "Ʌ"),
+    ("Ɐ", "ɐ"),
+    ("𐑇", "ɒ"),
+    ("ጣ", "ɰ"),
+    ("Φփ", "ɸ"),
+    ("ꙩ", "ʘ"),
+    ("Ⱶⱶꭸ", "ͱ"),
+    ("π", "Π"),
+    ("ψ", "Ψ"),
+    ("ω", "Ω"),
+    ("≡", "ξ"),
+    ("ϙ", "Ϙ"),
+    ("ᴎ", "И"),
+    ("ᴙ", "Я"),
+    ("ኮ", "ի"),
+    ("ሆ", "մ"),
+    ("ⅎ", "Ⅎ"),
+    ("ꞇ", "ⴀ"),
+    ("𐐹", "ꓶ"),
+    ("ꙙ", "Ꙙ"),
+    ("Mʍμϻ", "rh"),
+    ("ю", "ib"),
+    ("ỻ", "ii"),
+    ("ɂ", ""),
+];
+
+/// Where each of the two looks alone would lead.
+#[cfg(test)]
+pub fn homes_of_looks(shown: &str, canonical: &str) -> [String; 2] {
+    [folded(&skeleton(canonical)), folded(&in_lower_case(&skeleton(shown)))]
+}
