@@ -26,7 +26,7 @@ pub struct Plan {
     pub data: DataDirectory,
     /// How many shards there are.
     pub shards: u16,
-    /// The processors to put them on, in turn; at least one.
+    /// The processors to put them on, in turn; none where the kernel decides.
     pub processors: Vec<usize>,
     /// Listening sockets that systemd has opened; they stand in for `listen.line` and `listen.line_tls`.
     pub passed: Passed,

@@ -1,5 +1,6 @@
-//! The system calls that the unit allows, and no others.
+//! The system calls that the unit allows, and no others; or all but one.
 
+use rustix::io::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +25,7 @@ pub fn inside_the_unit(command: &mut Command, refusal: Refusal, without: &[&str]
     // Names of other architectures have no number here.
     let rules = allowed.filter_map(|name| Some((i64::from(Sysno::from_str(&name).ok()?.id()), Vec::new())));
     let refused = match refusal {
-        Refusal::Fails => SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error().unsigned_abs()),
+        Refusal::Fails => SeccompAction::Errno(Errno::PERM.raw_os_error().unsigned_abs()),
         Refusal::Kills => SeccompAction::KillProcess,
     };
     let architecture = std::env::consts::ARCH.try_into().expect("an architecture with filters");
@@ -32,6 +33,19 @@ pub fn inside_the_unit(command: &mut Command, refusal: Refusal, without: &[&str]
     let program: BpfProgram = filter.expect("a filter").try_into().expect("its program");
     // SAFETY: between fork and exec only prctl and seccomp are called, with a program that was made before the
     // fork; both are system calls that are safe there (signal-safety(7)).
+    unsafe {
+        command.pre_exec(move || apply_filter(&program).map_err(std::io::Error::other));
+    }
+}
+
+/// Has a program refused one system call with this error, as containers do.
+pub fn forbid(command: &mut Command, call: Sysno, error: Errno) {
+    let refused = SeccompAction::Errno(error.raw_os_error().unsigned_abs());
+    let rules = BTreeMap::from([(i64::from(call.id()), Vec::new())]);
+    let architecture = std::env::consts::ARCH.try_into().expect("an architecture with filters");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, architecture);
+    let program: BpfProgram = filter.expect("a filter").try_into().expect("its program");
+    // SAFETY: as above.
     unsafe {
         command.pre_exec(move || apply_filter(&program).map_err(std::io::Error::other));
     }

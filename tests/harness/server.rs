@@ -85,6 +85,19 @@ impl Server {
         (Server { child, address, arguments, open_files_max: None, directory }, pipe)
     }
 
+    /// Starts a server by this command, which runs madang with what is added to it.
+    pub fn start_by(program: Command, shards: u16, settings: &[&str]) -> Server {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        let arguments = arguments(shards, settings);
+        let (child, address) = launch_program(program, directory.path(), &arguments);
+        Server { child, address, arguments, open_files_max: None, directory }
+    }
+
+    /// Starts the server again by this command, after it has ended.
+    pub fn start_again_by(&mut self, program: Command) {
+        (self.child, self.address) = launch_program(program, self.directory.path(), &self.arguments);
+    }
+
     /// Starts a server as this manager does.
     pub fn start_under(manager: &Manager, shards: u16, settings: &[&str]) -> Server {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
@@ -396,6 +409,12 @@ pub fn refused_start_with(data: &Path, listen: &str, settings: &[&str]) -> Outpu
     for setting in settings {
         program.args(["--set", setting]);
     }
+    refused(program)
+}
+
+/// Runs what must end by itself, and returns what it said.
+#[track_caller]
+pub fn refused(mut program: Command) -> Output {
     let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

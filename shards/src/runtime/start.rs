@@ -21,6 +21,7 @@ use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct StartOptions {
     pub data: PathBuf,
     /// What the operator decided.
     pub settings: Settings,
-    /// The processors to pin shards to; with fewer than shards they are shared.
+    /// The processors to pin shards to; with fewer than shards they are shared, and with none the kernel decides.
     pub processors: Vec<usize>,
     /// When a message counts as stored.
     pub durability: Durability,
@@ -87,7 +88,7 @@ pub struct Running {
     executors: Vec<Executor>,
 }
 
-/// Starts one pinned executor a shard, and the supervisor, which tells `notices` what it sees.
+/// Starts one executor a shard, and the supervisor, which tells `notices` what it sees.
 /// `surface` makes each shard's protocol. What another process has given away is adopted first: then the
 /// shards stand still until [`Adopting::go`].
 ///
@@ -175,8 +176,7 @@ struct Seed {
     given: Option<Given>,
 }
 
-/// Starts all at once: for each executor glommio reads what /sys says of every processor, 0.15 ms each, which
-/// one after the other would be half a second with 64; and when a server takes over, people wait for it.
+/// Starts all at once: when a server takes over, people wait for it.
 fn spawn_all<S: Surface>(
     seeds: Vec<Seed>,
     surface: &(impl Fn() -> S + Clone + Send + 'static),
@@ -194,15 +194,31 @@ fn spawn_all<S: Surface>(
 
 fn spawn<S: Surface>(seed: Seed, surface: impl Fn() -> S + Send + 'static) -> Result<Executor, StartError> {
     let processors = &seed.options.processors;
-    let processor = processors[seed.id.index() % processors.len()];
+    let processor = seed.id.index().checked_rem(processors.len()).map(|turn| processors[turn]);
     let shard = seed.id;
-    let builder = LocalExecutorBuilder::new(Placement::Fixed(processor))
+    // The executor would look into /sys for the processor, which a container may not show, and spin before it
+    // parks, which a shard does itself: so the shard's thread is pinned here.
+    let builder = LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("madang-{shard}"))
         .ring_depth(RING_DEPTH)
         .io_memory(IO_MEMORY_BYTES);
     builder
-        .spawn(move || turn(seed, surface()))
+        .spawn(move || {
+            processor.into_iter().for_each(|processor| pin(shard, processor));
+            turn(seed, surface())
+        })
         .map_err(|error: GlommioError<()>| StartError::Executor { shard, reason: error.to_string() })
+}
+
+/// Keeps the calling thread, that of a shard, on one processor. It serves as well without, only slower.
+fn pin(shard: ShardId, processor: usize) {
+    let mut set = CpuSet::new();
+    if processor < CpuSet::MAX_CPU {
+        set.set(processor);
+    }
+    if let Err(error) = sched_setaffinity(None, &set) {
+        tracing::warn!(shard = shard.0, processor, %error, "the shard cannot be pinned to its processor, and runs on any");
+    }
 }
 
 async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {

@@ -52,11 +52,11 @@ pub enum IoUringError {
     SwitchedOff,
     /// Refused, and not by the sysctl: a seccomp filter or a security module.
     #[error(
-        "io_uring is forbidden to this process, most likely by the seccomp profile of its container; allow \
+        "{0} is forbidden to this process, most likely by the seccomp profile of its container or unit; allow \
          io_uring_setup, io_uring_enter and io_uring_register (Docker: --security-opt \
          seccomp=PROFILE.json; systemd: SystemCallFilter=@system-service)"
     )]
-    Forbidden,
+    Forbidden(&'static str),
     /// No memory for the smallest ring.
     #[error(
         "the kernel has no memory for an io_uring: this user's locked-memory limit is used up, also by other \
@@ -82,12 +82,16 @@ pub enum IoUringError {
 /// # Errors
 /// [`IoUringError`] says why the server could not run.
 pub fn probe() -> Result<(), IoUringError> {
-    let ring = small_ring().map_err(|error| {
-        let disabled = std::fs::read_to_string(DISABLED_FILE).unwrap_or_default();
-        refusal(error, disabled.trim())
-    })?;
+    let disabled = std::fs::read_to_string(DISABLED_FILE).unwrap_or_default();
+    let refused = |call| {
+        let disabled = disabled.trim();
+        move |error| refusal(call, error, disabled)
+    };
+    let ring = small_ring().map_err(refused("io_uring_setup"))?;
     let mut known = Probe::new();
-    ring.submitter().register_probe(&mut known).map_err(|_| IoUringError::Missing)?;
+    ring.submitter().register_probe(&mut known).map_err(refused("io_uring_register"))?;
+    // There is nothing to submit: only whether it may be asked.
+    ring.submitter().submit().map_err(refused("io_uring_enter"))?;
     match OPERATIONS.iter().find(|(code, _)| !known.is_supported(*code)) {
         Some((_, name)) => Err(IoUringError::OperationMissing(name)),
         None => Ok(()),
@@ -109,13 +113,15 @@ fn small_ring() -> io::Result<IoUring> {
     }
 }
 
-/// Reads a refusal; `disabled` is what [`DISABLED_FILE`] says, or nothing.
-fn refusal(error: io::Error, disabled: &str) -> IoUringError {
+/// Reads a refusal of a system call; `disabled` is what [`DISABLED_FILE`] says, or nothing.
+fn refusal(call: &'static str, error: io::Error, disabled: &str) -> IoUringError {
+    let is_setup = call == "io_uring_setup";
     match (Errno::from_io_error(&error), disabled) {
-        (Some(Errno::NOSYS), _) => IoUringError::Missing,
-        (Some(Errno::PERM), "1") => IoUringError::OneGroupOnly,
-        (Some(Errno::PERM), "2") => IoUringError::SwitchedOff,
-        (Some(Errno::PERM | Errno::ACCESS), _) => IoUringError::Forbidden,
+        // Where there is a switch, or a ring, the kernel knows the call.
+        (Some(Errno::NOSYS), "") if is_setup => IoUringError::Missing,
+        (Some(Errno::PERM), "1") if is_setup => IoUringError::OneGroupOnly,
+        (Some(Errno::PERM), "2") if is_setup => IoUringError::SwitchedOff,
+        (Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS), _) => IoUringError::Forbidden(call),
         (Some(Errno::NOMEM), _) => IoUringError::NoLockedMemory,
         (Some(Errno::INVAL), _) => IoUringError::TooOld,
         _ => IoUringError::Other(error),
@@ -133,12 +139,16 @@ mod tests {
 
     #[test]
     fn each_refusal_is_told_apart() {
-        let of = |errno: Errno, disabled| refusal(errno.into(), disabled);
+        let of = |errno: Errno, disabled| refusal("io_uring_setup", errno.into(), disabled);
         assert!(matches!(of(Errno::NOSYS, ""), IoUringError::Missing));
+        assert!(matches!(of(Errno::NOSYS, "0"), IoUringError::Forbidden("io_uring_setup")));
         assert!(matches!(of(Errno::PERM, "1"), IoUringError::OneGroupOnly));
         assert!(matches!(of(Errno::PERM, "2"), IoUringError::SwitchedOff));
-        assert!(matches!(of(Errno::PERM, "0"), IoUringError::Forbidden));
-        assert!(matches!(of(Errno::PERM, ""), IoUringError::Forbidden));
+        assert!(matches!(of(Errno::PERM, "0"), IoUringError::Forbidden("io_uring_setup")));
+        assert!(matches!(of(Errno::PERM, ""), IoUringError::Forbidden("io_uring_setup")));
+        let later = |errno: Errno| refusal("io_uring_enter", errno.into(), "");
+        assert!(matches!(later(Errno::NOSYS), IoUringError::Forbidden("io_uring_enter")));
+        assert!(matches!(later(Errno::PERM), IoUringError::Forbidden("io_uring_enter")));
         assert!(matches!(of(Errno::NOMEM, "0"), IoUringError::NoLockedMemory));
         assert!(matches!(of(Errno::INVAL, "0"), IoUringError::TooOld));
         assert!(matches!(of(Errno::MFILE, "0"), IoUringError::Other(_)));

@@ -1,28 +1,54 @@
 //! Which processors this process may use.
 
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::thread::available_parallelism;
 
 /// What the affinity mask and the control group leave us.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Processors {
-    /// Numbers of the processors in the affinity mask; at least one.
+    /// Numbers of the processors in the affinity mask, to pin shards to; none where that is forbidden.
     pub list: Vec<usize>,
-    /// How many of them the control group's quota is worth; at least 1.
+    /// How many of those in the mask the control group's quota is worth; at least 1.
     pub usable: u16,
 }
 
-/// Reads the affinity mask (which `taskset` and cpusets set) and the quota.
+/// Reads the affinity mask (which `taskset` and cpusets set) and the quota, and tries to pin.
 pub fn available() -> Processors {
     let usable = available_parallelism().map_or(1, |count| u16::try_from(count.get()).unwrap_or(u16::MAX));
-    let mut list: Vec<usize> = match rustix::thread::sched_getaffinity(None) {
-        Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect(),
+    let mut list: Vec<usize> = match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect(),
         // More than 1,024 processors do not fit the mask we read with.
         Err(_) => (0..usize::from(usable)).collect(),
     };
     if list.is_empty() {
         list.push(0);
     }
+    if let Err(error) = try_to_pin(list[0]) {
+        tracing::warn!(
+            "shards cannot be pinned to processors ({error}): they serve without, only slower under load. A \
+             seccomp filter forbids sched_setaffinity; allow it (Docker: --security-opt seccomp=PROFILE.json; \
+             systemd: SystemCallFilter=@system-service sched_setaffinity)"
+        );
+        list.clear();
+    }
     Processors { list, usable }
+}
+
+/// On a thread that ends: the mask of this one would be inherited by all.
+fn try_to_pin(processor: usize) -> Result<(), Errno> {
+    let work = move || {
+        let mut set = CpuSet::new();
+        if processor < CpuSet::MAX_CPU {
+            set.set(processor);
+        }
+        match sched_setaffinity(None, &set) {
+            // No filter says so: the processor has just gone, or is not in the mask.
+            Err(Errno::INVAL) => Ok(()),
+            answer => answer,
+        }
+    };
+    std::thread::Builder::new().spawn(work).map_or(Ok(()), |tried| tried.join().unwrap_or(Ok(())))
 }
 
 #[cfg(test)]
