@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod harness;
+
+use harness::Identity;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -165,4 +169,177 @@ fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
          `madang config default`, or pass another --config\n"
     );
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// What is wrong with each of these, though every value in it is valid. `DIR` is where the files are.
+const CONTRADICTIONS: &[(&str, &str)] = &[
+    (
+        "[listen]\nline = \"127.0.0.1:7001\"\nline_tls = \"127.0.0.1:7001\"\nCERTIFIED",
+        "madang.toml:3: listen.line_tls = \"127.0.0.1:7001\" overlaps listen.line = \"127.0.0.1:7001\" \
+         (madang.toml:2); give each an address or a port of its own",
+    ),
+    (
+        "[telemetry]\nmetrics = \"127.0.0.1:7001\"\n[listen]\nline = \"[::]:7001\"",
+        "madang.toml:2: telemetry.metrics = \"127.0.0.1:7001\" overlaps listen.line = \"[::]:7001\" (madang.toml:4)",
+    ),
+    (
+        "[listen]\nline_tls = \"[::ffff:127.0.0.1]:8080\"\nCERTIFIED",
+        "madang.toml:2: listen.line_tls = \"[::ffff:127.0.0.1]:8080\" overlaps listen.line = \
+         \"127.0.0.1:8080\" (default)",
+    ),
+    (
+        "[telemetry]\nmetrics = \"0.0.0.0:7001\"\n[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.2:7001\"\n\
+         CERTIFIED",
+        "madang.toml:2: telemetry.metrics = \"0.0.0.0:7001\" overlaps listen.line_tls = \"127.0.0.2:7001\" \
+         (madang.toml:5)",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"",
+        "madang.toml:3: listen.line_tls needs tls.certificate and tls.key, and tls.certificate is not set; name two \
+         PEM files, or leave out listen.line_tls",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"\n[tls]\ncertificate = \"DIR/certificate.pem\"",
+        "madang.toml:3: listen.line_tls needs tls.certificate and tls.key, and tls.key is not set",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"\n[tls]\ncertificate = \"DIR/none.pem\"\nkey = \
+         \"DIR/key.pem\"",
+        "madang.toml:5: cannot read the certificate 'DIR/none.pem': No such file or directory",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"\n[tls]\ncertificate = \"DIR/certificate.pem\"\n\
+         key = \"DIR/broken.pem\"",
+        "madang.toml:6: cannot read the key 'DIR/broken.pem': ",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"\n[tls]\ncertificate = \"DIR/broken.pem\"\n\
+         key = \"DIR/key.pem\"",
+        "madang.toml:5: cannot read the certificate 'DIR/broken.pem': ",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\nline_tls = \"127.0.0.1:0\"\n[tls]\ncertificate = \"DIR/certificate.pem\"\n\
+         key = \"DIR/other/key.pem\"",
+        "madang.toml:5: the certificate 'DIR/certificate.pem' and the key 'DIR/other/key.pem' cannot be used together",
+    ),
+    ("[listen]\nline = \"192.0.2.1:7001\"", "cannot listen on 192.0.2.1:7001: "),
+    (
+        "[listen]\nline = \"127.0.0.1:0\"\n[telemetry]\nmetrics = \"192.0.2.1:7001\"",
+        "192.0.2.1:7001: Cannot assign requested address",
+    ),
+];
+
+#[test]
+fn what_serve_refuses_by_configuration_check_refuses_in_the_same_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    fs::create_dir(path.join("other")).unwrap();
+    Identity::write(path);
+    Identity::write(&path.join("other"));
+    fs::write(path.join("broken.pem"), "-----BEGIN CERTIFICATE-----\nno base64!\n").unwrap();
+    let named = |text: &str| text.replace("DIR", path.to_str().unwrap());
+    for (file, expected) in CONTRADICTIONS {
+        let certified = "[tls]\ncertificate = \"DIR/certificate.pem\"\nkey = \"DIR/key.pem\"";
+        let (file, expected) = (named(&file.replace("CERTIFIED", certified)), named(expected));
+        fs::write(path.join("madang.toml"), &file).unwrap();
+        let checked = config(path, &["check", "--config", "madang.toml"], &[]);
+        let mut serve = harness::madang();
+        serve.args(["serve", "--config", "madang.toml", "--data", "data", "--shards", "1"]).current_dir(path);
+        let served = harness::refused(serve);
+        for output in [checked, served] {
+            assert_eq!(output.status.code(), Some(2), "{output:?}\n{file}");
+            assert!(text(&output.stderr).contains(&expected), "{expected}\nin\n{}", text(&output.stderr));
+            assert!(!text(&output.stderr).contains("the configuration is good"));
+        }
+    }
+}
+
+#[test]
+fn every_overlap_is_told_at_once() {
+    let file = "[listen]\nline = \"127.0.0.1:7001\"\nline_tls = \"0.0.0.0:7001\"\n[telemetry]\nmetrics = \
+                \"127.0.0.1:7001\"\n";
+    let output = check(file, &[], &[]);
+    // Three pairs, and no certificate.
+    assert_eq!(text(&output.stderr).lines().count(), 4, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_that_runs_there_does_not_make_its_own_configuration_wrong() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = format!("[listen]\nline = \"{}\"\n", taken.local_addr().unwrap());
+    assert_eq!(check(&file, &[], &[]).status.code(), Some(0));
+}
+
+/// A key of 1,024 bits, made for this test.
+const WEAK_KEY: &str = include_str!("weak_key.pem");
+
+#[test]
+fn files_of_tls_that_cannot_be_used_are_told_with_the_real_cause() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let identity = Identity::write(path);
+    let refusal = |certificate: &str, key: &str| {
+        let file = format!(
+            "listen.line_tls = \"127.0.0.1:0\"\ntls.certificate = \"{0}/{certificate}\"\ntls.key = \"{0}/{key}\"\n",
+            path.display()
+        );
+        let output = check(&file, &[], &[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        text(&output.stderr).to_owned()
+    };
+    let words = refusal("none.pem", "key.pem");
+    assert!(
+        words.contains("none.pem': No such file") && words.contains("put it there, or name the file"),
+        "{words}"
+    );
+    assert!(!words.contains("PEM file"), "{words}");
+    let words = refusal("certificate.pem", "none.pem");
+    assert!(
+        words.contains("none.pem': No such file") && words.contains("put it there, or name the file"),
+        "{words}"
+    );
+    fs::write(path.join("weak.pem"), WEAK_KEY).unwrap();
+    let words = refusal("certificate.pem", "weak.pem");
+    assert!(words.contains("too weak: an RSA key of 1024 bits, 2048 are the least"), "{words}");
+    assert!(words.contains("openssl genpkey") && words.starts_with("madang.toml:3: "), "{words}");
+    fs::write(path.join("empty.pem"), "").unwrap();
+    let words = refusal("empty.pem", "key.pem");
+    assert!(words.contains("it must be a PEM file, the server's certificate first"), "{words}");
+    let words = refusal("certificate.pem", "certificate.pem");
+    assert!(words.contains("without a passphrase"), "{words}");
+    drop(identity);
+}
+
+#[test]
+fn a_key_that_others_can_read_and_a_certificate_that_expired_are_warnings() {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = Identity::write(directory.path());
+    let file = format!(
+        "listen.line_tls = \"127.0.0.1:0\"\ntls.certificate = {:?}\ntls.key = {:?}\n",
+        identity.certificate, identity.key
+    );
+    let warnings = |mode: u32| {
+        fs::set_permissions(&identity.key, PermissionsExt::from_mode(mode)).unwrap();
+        let output = check(&file, &[], &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stderr)
+            .lines()
+            .filter(|line| line.starts_with("warning: "))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let words = warnings(0o644);
+    assert!(words.contains("key.pem' is open to every user of this machine (mode 0644)"), "{words}");
+    assert!(words.contains("chmod o= "), "{words}");
+    for private in [0o600, 0o640] {
+        assert_eq!(warnings(private), "");
+    }
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 2, 3));
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(&identity.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&identity.key, key.serialize_pem()).unwrap();
+    let words = warnings(0o600);
+    assert!(words.contains("certificate.pem' expired on 2021-02-03, and clients refuse it"), "{words}");
 }

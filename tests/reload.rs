@@ -151,6 +151,60 @@ fn a_new_address_is_listened_at_and_who_came_by_the_old_one_stays() {
 }
 
 #[test]
+fn a_reload_never_shares_a_port_with_another_server() {
+    let mut other = Server::start(1, &[]);
+    let port = other.address.port();
+    let mut world = Reloadable::start(&format!("[listen]\nline = \"127.0.0.2:{port}\"\n"));
+    world.server.expect_words(&["address=127.0.0.2"]);
+    // Beside it at the same port is room, and nowhere else.
+    for taken in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"), format!("[::]:{port}")] {
+        world.reload(&format!("[listen]\nline = \"{taken}\"\n"), REFUSED);
+        world.server.expect_words(&[&format!("cannot listen on {taken}: "), "Address already in use"]);
+    }
+    for number in 0..20 {
+        other.login(&format!("visitor{number}"));
+        world.server.login(&format!("guest{number}"));
+    }
+    // Its own port in another way is its own.
+    other.terminate();
+    let ended_at = std::time::Instant::now();
+    while TcpListener::bind(("127.0.0.1", port)).is_err() {
+        assert!(ended_at.elapsed() < harness::PATIENCE, "its port is not free");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    world.reload(&format!("[listen]\nline = \"127.0.0.3:{port}\"\n"), TAKEN);
+    world.reload(&format!("[listen]\nline = \"127.0.0.1:{port}\"\n"), TAKEN);
+    Client::login(format!("127.0.0.1:{port}").parse().expect("an address"), "alice");
+}
+
+#[test]
+fn a_reload_never_lets_two_of_our_listeners_overlap() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let identity = Identity::write(directory.path());
+    let mut world = Reloadable::start("");
+    let file = |line: SocketAddr, more: &str| {
+        format!(
+            "[listen]\nline = \"{line}\"\n{more}\n[tls]\ncertificate = {:?}\nkey = {:?}\n",
+            identity.certificate, identity.key
+        )
+    };
+    let line = world.server.address;
+    world.reload(&file(line, &format!("line_tls = \"{line}\"")), REFUSED);
+    world.server.expect_words(&[
+        &format!("madang.toml:3: listen.line_tls = \"{line}\" overlaps listen.line = \"{line}\""),
+        "madang.toml:2",
+    ]);
+    world.reload(&file(line, &format!("[telemetry]\nmetrics = \"0.0.0.0:{}\"", line.port())), REFUSED);
+    // Not for a moment either: the one is still there when the other comes.
+    let any = "127.0.0.1:0".parse().expect("an address");
+    world.reload(&file(any, &format!("line_tls = \"{line}\"")), REFUSED);
+    world.server.expect_words(&[&format!("listen.line listens at {line} until a reload has moved it")]);
+    for number in 0..20 {
+        world.server.login(&format!("guest{number}"));
+    }
+}
+
+#[test]
 fn tls_is_switched_on_moved_and_off_while_people_talk() {
     let mut world = Reloadable::start("");
     let mut alice = world.server.login("alice");

@@ -1,7 +1,8 @@
 //! `madang config`: look at the configuration without serving.
 
+use super::EXIT_USAGE;
 use super::options::ConfigOptions;
-use crate::config;
+use crate::{config, serve};
 use clap::Subcommand;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,8 +30,13 @@ fn check(options: ConfigOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    for warning in &loaded.warnings {
+    let found = serve::check(&loaded);
+    for warning in loaded.warnings.iter().chain(found.iter().flatten()) {
         eprintln!("warning: {warning}");
+    }
+    if let Err(error) = found {
+        eprintln!("{error}");
+        return ExitCode::from(EXIT_USAGE);
     }
     match &loaded.file {
         Some(path) => eprintln!("{}: the configuration is good", path.display()),

@@ -8,6 +8,7 @@ use super::file::{self, Assignment};
 use super::keys::{KEYS, Key};
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Read when no file is named and it exists.
@@ -54,7 +55,28 @@ pub struct Loaded {
     origins: HashMap<&'static str, Origin>,
 }
 
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where.
+    pub origin: Origin,
+    key: &'static str,
+    value: String,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.key, self.value)
+    }
+}
+
 impl Loaded {
+    /// The value of a key that there is, with its place.
+    pub fn written(&self, name: &str) -> Written {
+        let Some(key) = Key::named(name) else { unreachable!("{name} is a key") };
+        Written { origin: self.origin(key).clone(), key: key.name, value: (key.show)(&self.config) }
+    }
+
     /// Where the value of a key was written.
     pub fn origin(&self, key: &Key) -> &Origin {
         self.origins.get(key.name).unwrap_or(&Origin::Default)

@@ -53,6 +53,25 @@ impl Setting for OptionalAddress {
     }
 }
 
+/// Whether one connection could come in at both. Port 0 becomes a port that is free; `[::]` hears IPv4, too.
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    if one.port() == 0 || one.port() != other.port() {
+        return false;
+    }
+    let scope = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    };
+    let covers = |wide: IpAddr, narrow: IpAddr| match wide {
+        IpAddr::V4(wide) => wide.is_unspecified() && narrow.is_ipv4(),
+        IpAddr::V6(wide) => wide.is_unspecified(),
+    };
+    // An IPv4-mapped address is the IPv4 address.
+    let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let is_same_link = scope(one) == 0 || scope(other) == 0 || scope(one) == scope(other);
+    (one_ip == other_ip && is_same_link) || covers(one_ip, other_ip) || covers(other_ip, one_ip)
+}
+
 fn what_is_wrong(text: &str) -> String {
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return match address {
@@ -75,6 +94,29 @@ fn what_is_wrong(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_overlap_where_one_connection_could_come_in_at_both() {
+        for (one, other, is_so) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:1", "127.0.0.1:1", true),
+            ("0.0.0.0:1", "[::1]:1", false),
+            ("0.0.0.0:1", "[::]:1", true),
+            ("[::]:1", "127.0.0.1:1", true),
+            ("[::]:1", "[fe80::1%2]:1", true),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
+            ("[::ffff:0.0.0.0]:1", "10.0.0.1:1", true),
+            ("[::ffff:0.0.0.0]:1", "[::1]:1", false),
+            ("[fe80::1%2]:1", "[fe80::1%3]:1", false),
+            ("[fe80::1%2]:1", "[fe80::1%2]:1", true),
+        ] {
+            let [a, b] = [one, other].map(|text| text.parse().unwrap());
+            assert_eq!((overlap(a, b), overlap(b, a)), (is_so, is_so), "{one} and {other}");
+        }
+    }
 
     #[test]
     fn both_families_and_port_zero_are_addresses() {

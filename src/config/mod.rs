@@ -18,13 +18,14 @@ mod tests;
 
 pub use bounded::Bounded;
 pub use keys::{KEYS, Key};
-pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, load};
-pub use listen::{ListenAddress, OptionalAddress};
+pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
+pub use listen::{ListenAddress, OptionalAddress, overlap};
 pub use print::{default_file, effective};
 pub use values::{Format, Level, OptionalFile, ShardCount};
 
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
+use std::net::SocketAddr;
 
 /// Everything an operator can decide, except where the data lies (`--data`).
 #[derive(Clone, Debug)]
@@ -43,6 +44,18 @@ pub struct Config {
     pub limits: Limits,
     /// What the operator is told.
     pub telemetry: Telemetry,
+}
+
+impl Config {
+    /// Every address that is listened at, with its key.
+    pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let all = [
+            ("listen.line", Some(self.listen.line.0)),
+            ("listen.line_tls", self.listen.line_tls.0),
+            ("telemetry.metrics", self.telemetry.metrics.0),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+    }
 }
 
 /// Where people come in.

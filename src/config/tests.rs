@@ -65,6 +65,15 @@ fn each_later_layer_wins() {
 }
 
 #[test]
+fn every_address_that_is_listened_at_is_looked_at_for_overlaps() {
+    let mut config = Config::default();
+    for key in KEYS.iter().filter(|key| (key.allowed)().starts_with("an IP address and a port")) {
+        (key.set)(&mut config, "127.0.0.1:1").unwrap();
+        assert!(config.listeners().iter().any(|(listener, _)| *listener == key.name), "{}", key.name);
+    }
+}
+
+#[test]
 fn values_outside_files_are_toml_or_bare_words() {
     for (text, expected) in [
         ("rooms.lobby=2024", "\"2024\""),

@@ -20,17 +20,17 @@ use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;
 use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
-use plan::Plan;
+pub use plan::check;
+use plan::{Plan, PlanError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
 pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, takes_over: bool) -> ExitCode {
-    let Loaded { config, sources, .. } = loaded;
-    match plan::plan(config, &data, takes_over) {
+    match plan::plan(&loaded, &data, takes_over) {
         Ok(mut plan) => {
             announce(&plan, &data);
-            match engine::run(&mut plan, sources, level) {
+            match engine::run(&mut plan, loaded.sources, level) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");
@@ -38,22 +38,24 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, takes_over: bool)
                 }
             }
         }
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::from(EXIT_USAGE)
-        }
+        Err(error) => refuse(&error),
     }
 }
 
 /// Looks whether [`run`] would go on with what a running server leaves, and changes nothing.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
-    match plan::rehearse(&loaded.config, version) {
+    match plan::rehearse(loaded, version) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::from(EXIT_USAGE)
-        }
+        Err(error) => refuse(&error),
     }
+}
+
+fn refuse(error: &PlanError) -> ExitCode {
+    // A line a mistake, as each is an event of its own.
+    for line in error.to_string().lines() {
+        tracing::error!("{line}");
+    }
+    ExitCode::from(EXIT_USAGE)
 }
 
 fn announce(plan: &Plan, data: &Path) {

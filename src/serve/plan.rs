@@ -2,11 +2,11 @@
 
 use super::activation::{self, ActivationError, Passed};
 use super::checks::{
-    DataDirectory, DataDirectoryError, IoUringError, ListenError, LockedMemoryError, OpenFilesError,
-    TlsFilesError, io_uring, locked_memory, open_files, port, processors, tls_files,
+    Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, IoUringError, ListenError,
+    LockedMemoryError, OpenFilesError, configuration, io_uring, locked_memory, open_files, port, processors,
 };
 use super::engine::GRACE;
-use crate::config::{Config, ShardCount};
+use crate::config::{Config, Loaded, ShardCount};
 use crate::handover::{self, Stored, TakeError, Taken, VERSION};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
@@ -58,9 +58,9 @@ pub enum PlanError {
     /// The address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// There is no certificate that could be shown.
+    /// Nobody could serve with this configuration.
     #[error(transparent)]
-    TlsFiles(#[from] TlsFilesError),
+    Configuration(#[from] ConfigurationFaults),
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
@@ -74,10 +74,15 @@ pub enum PlanError {
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
+pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
     let (passed, stored) = activation::passed()?;
+    let has_passed = (passed.count() > 0, !passed.tls.is_empty());
+    let Approved { identity, warnings } = configuration::approve(loaded, has_passed)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let config = loaded.config.clone();
     let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
-    let identity = tls_files::identity(&config, !passed.tls.is_empty())?;
     let patience = if stored.is_empty() { Duration::ZERO } else { CLOSE_TIME_MAX };
     let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
         (data, None, Some(stored))
@@ -103,14 +108,31 @@ pub fn plan(config: Config, data: &Path, takes_over: bool) -> Result<Plan, PlanE
 ///
 /// # Errors
 /// The first check that failed.
-pub fn rehearse(config: &Config, version: u32) -> Result<(), PlanError> {
+pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
     if version != VERSION {
         let reason = format!("this program takes version {VERSION} of the handover, not {version}");
         return Err(TakeError::Refused(reason).into());
     }
-    look_at_machine(config)?;
-    tls_files::identity(config, false)?;
+    configuration::approve(loaded, (false, false))?;
+    look_at_machine(&loaded.config)?;
     Ok(())
+}
+
+/// Looks whether anything would be served with this configuration, and returns what is suspicious in it, a
+/// sentence each. Where a server runs already does not matter.
+///
+/// # Errors
+/// What stands against it.
+pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
+    let Approved { mut warnings, .. } = configuration::approve(loaded, (false, false))?;
+    for (_, address) in loaded.config.listeners() {
+        port::probe_interface(address)?;
+    }
+    // What this shell may is not what the service may.
+    if let Err(error) = look_at_machine(&loaded.config) {
+        warnings.push(format!("serve would be refused here, as this user and with these limits: {error}"));
+    }
+    Ok(warnings)
 }
 
 /// What a server may use of the machine.

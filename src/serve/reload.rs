@@ -1,12 +1,13 @@
 //! Reading the configuration again (SIGHUP): what can change changes, or nothing does.
 
-use super::checks::{listen_error, tls_files};
+use super::checks::{Approved, configuration, listen_error, strangers};
 use super::state::{Readiness, ServerState};
 use super::{engine, notify};
-use crate::config::{self, Config, KEYS, Key, Sources};
+use crate::config::{self, Config, KEYS, Key, Sources, overlap};
 use crate::line::LineLimit;
 use crate::telemetry::LevelControl;
 use madang_shards::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
+use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,17 +75,17 @@ impl Reloader {
     fn try_reload(&mut self) -> Result<(), Vec<String>> {
         let loaded = config::load(&self.sources)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        // Before anything changes: a certificate or an address that cannot be had refuses the whole.
+        let Approved { identity, warnings } = configuration::approve(&loaded, self.has_passed)
+            .map_err(|faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let mut new = loaded.config;
         let changed: Vec<&Key> =
             KEYS.iter().filter(|key| (key.show)(&self.config) != (key.show)(&new)).collect();
-        // Before anything changes: a certificate or an address that cannot be had refuses the whole.
-        let identity = tls_files::identity(&new, self.has_passed.1);
-        let identity = identity.map_err(|error| vec![error.to_string()])?;
-        let plain = self.new_listeners(Some(self.config.listen.line.0), Some(new.listen.line.0));
+        let plain = self.new_listeners(Some(self.config.listen.line.0), Some(new.listen.line.0), false);
         let plain = plain.map_err(|error| vec![error])?;
-        let tls = self.new_listeners(self.config.listen.line_tls.0, new.listen.line_tls.0);
+        let tls = self.new_listeners(self.config.listen.line_tls.0, new.listen.line_tls.0, true);
         let tls = tls.map_err(|error| vec![error])?;
-        for warning in &loaded.warnings {
+        for warning in loaded.warnings.iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
         for key in &changed {
@@ -123,17 +124,43 @@ impl Reloader {
         &self,
         old: Option<SocketAddr>,
         wanted: Option<SocketAddr>,
+        has_tls: bool,
     ) -> Result<Option<Listeners>, String> {
         let Some(wanted) = wanted.filter(|wanted| !self.has_passed.0 && old != Some(*wanted)) else {
             return Ok(None);
         };
-        // Our own sockets hold the port: only beside them can it be had on another interface.
-        let is_ours = |entrance: &Entrance| entrance.address.port() == wanted.port();
-        let is_own_port = self.state.entrances().iter().any(is_ours);
-        let bind = if is_own_port { Listeners::bind_beside } else { Listeners::bind };
-        bind(wanted, self.shards)
-            .map(Some)
-            .map_err(|error| listen_error(error.address, error.source).to_string())
+        let key = if has_tls { "listen.line_tls" } else { "listen.line" };
+        if let Some(occupant) = self.occupant(wanted, has_tls) {
+            return Err(format!("{key} = \"{wanted}\": {occupant}"));
+        }
+        let is_ours = |entrance: &Entrance| overlap(entrance.address, wanted);
+        let bound = if self.state.entrances().iter().any(is_ours) {
+            // Our own sockets hold the port: only beside them can it be had in another way. What the kernel
+            // allows beside us is nobody else's then.
+            if strangers::listens(wanted).unwrap_or(true) {
+                return Err(listen_error(wanted, Errno::ADDRINUSE.into()).to_string());
+            }
+            Listeners::bind_beside(wanted, self.shards)
+        } else {
+            Listeners::bind(wanted, self.shards)
+        };
+        bound.map(Some).map_err(|error| listen_error(error.address, error.source).to_string())
+    }
+
+    /// What of ours listens there now, but for what would move.
+    fn occupant(&self, wanted: SocketAddr, has_tls: bool) -> Option<String> {
+        if let Some(address) = self.config.telemetry.metrics.0.filter(|address| overlap(*address, wanted)) {
+            return Some(format!(
+                "telemetry.metrics listens at {address} until a restart; restart the server"
+            ));
+        }
+        let mut others = self.state.entrances().into_iter().filter(|entrance| entrance.has_tls != has_tls);
+        let other = others.find(|entrance| overlap(entrance.address, wanted))?;
+        let key = if other.has_tls { "listen.line_tls" } else { "listen.line" };
+        Some(format!(
+            "{key} listens at {} until a reload has moved it; take its place with the reload after that",
+            other.address
+        ))
     }
 
     fn apply(&self) {

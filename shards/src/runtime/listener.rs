@@ -79,34 +79,36 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds `count` sockets to one address.
+    /// Binds `count` sockets to one address where nobody else listens.
     ///
     /// # Errors
     /// [`BindError`] when the address is taken or not this machine's.
     pub fn bind(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
         let failed = |source: Errno| BindError { address, source: source.into() };
-        // `SO_REUSEPORT` would share the port with another server of this user without a word:
-        // a socket without it finds out.
-        let probe = open(address).map_err(failed)?;
-        sockopt::set_socket_reuseaddr(&probe, true).map_err(failed)?;
-        net::bind(&probe, &address).map_err(failed)?;
-        let bound: SocketAddr = net::getsockname(&probe).and_then(SocketAddr::try_from).map_err(failed)?;
-        drop(probe);
-        Listeners::bind_beside(bound, count)
+        let first = listen_alone(address).map_err(failed)?;
+        let bound: SocketAddr = net::getsockname(&first).and_then(SocketAddr::try_from).map_err(failed)?;
+        let others = (1..count).map(|_| listen(bound));
+        Listeners::of(bound, std::iter::once(Ok(first)).chain(others)).map_err(failed)
     }
 
-    /// Binds `count` sockets to one address, also when this user listens at its port already.
+    /// Binds `count` sockets to one address, also when this user listens at its port already. Whether that is
+    /// this process and nobody else, the caller has to know.
     ///
     /// # Errors
     /// [`BindError`] when the address is another's or not this machine's.
     pub fn bind_beside(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
         let failed = |source: Errno| BindError { address, source: source.into() };
-        let listener = || listen(address).map(|socket| vec![Listener { socket, tls: None }]);
-        let sockets: Result<_, _> = (0..count).map(|_| listener()).collect();
-        Ok(Listeners {
-            entrances: vec![Entrance { address, has_tls: false }],
-            sockets: sockets.map_err(failed)?,
-        })
+        Listeners::of(address, (0..count).map(|_| listen(address))).map_err(failed)
+    }
+
+    /// One socket a shard.
+    fn of(
+        address: SocketAddr,
+        sockets: impl Iterator<Item = Result<OwnedFd, Errno>>,
+    ) -> Result<Listeners, Errno> {
+        let sockets = sockets.map(|socket| socket.map(|socket| vec![Listener { socket, tls: None }]));
+        let entrances = vec![Entrance { address, has_tls: false }];
+        Ok(Listeners { entrances, sockets: sockets.collect::<Result<_, _>>()? })
     }
 
     /// Takes over sockets that listen already, as the service manager passes them, and shares them
@@ -176,14 +178,31 @@ fn open(address: SocketAddr) -> Result<OwnedFd, Errno> {
     net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
 }
 
-/// Opens one listening socket.
+/// Opens one listening socket beside others of this user.
 fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
-    let socket = open(address)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
+    let socket = prepared(address)?;
     sockopt::set_socket_reuseport(&socket, true)?;
-    set_options(&socket)?;
     net::bind(&socket, &address)?;
     net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// Opens the first listening socket. `SO_REUSEPORT` would share the port with another server of this user
+/// without a word, so it comes last: the kernel lets only one socket without it listen, and never
+/// beside one that listens already. Of two servers that start at the same time, one is refused.
+fn listen_alone(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let socket = prepared(address)?;
+    net::bind(&socket, &address)?;
+    net::listen(&socket, BACKLOG)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    Ok(socket)
+}
+
+/// A socket with all options but `SO_REUSEPORT`.
+fn prepared(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let socket = open(address)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    set_options(&socket)?;
     Ok(socket)
 }
 
@@ -208,6 +227,23 @@ mod tests {
 
     fn shares(passed: Vec<OwnedFd>, count: u16) -> Vec<usize> {
         Listeners::adopt(passed, count).expect("listeners").sockets.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn of_those_who_ask_for_one_address_at_once_no_two_get_it() {
+        let mut got = 0;
+        for _ in 0..20 {
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let address = free.local_addr().expect("its address");
+            drop(free);
+            let asked = [(); 4].map(|()| std::thread::spawn(move || Listeners::bind(address, 3)));
+            // All are kept until everyone has asked.
+            let answers = asked.map(|asked| asked.join().expect("an answer"));
+            let there = answers.iter().filter(|answer| answer.is_ok()).count();
+            assert!(there <= 1, "{answers:?}");
+            got += there;
+        }
+        assert!(got > 0, "nobody ever got one");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use operate::{
 pub use sockets::{BUFFERS as NET_BUFFERS, NET_COMPLETIONS, NET_SUBMISSIONS};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
 pub use supervisor::{Notice, Notices};
-pub use tls::{TlsAcceptor, TlsError, TlsIdentity};
+pub use tls::{TlsAcceptor, TlsError, TlsIdentity, Validity};
 
 #[cfg(test)]
 mod tests;

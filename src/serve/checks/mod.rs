@@ -1,16 +1,18 @@
 //! What must be so before the shards start. Each check names the remedy when it is not.
 
+pub mod configuration;
 mod data_directory;
 pub mod io_uring;
 pub mod locked_memory;
 pub mod open_files;
 pub mod port;
 pub mod processors;
+pub mod strangers;
 pub mod tls_files;
 
+pub use configuration::{Approved, ConfigurationFaults};
 pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves};
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;
 pub use port::{ListenError, listen_error};
-pub use tls_files::TlsFilesError;

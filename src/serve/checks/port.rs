@@ -26,6 +26,16 @@ pub fn probe(address: SocketAddr) -> Result<(), ListenError> {
     }
 }
 
+/// Looks whether this machine has the address, whoever listens there.
+///
+/// # Errors
+/// [`ListenError`] names the address and the remedy.
+pub fn probe_interface(address: SocketAddr) -> Result<(), ListenError> {
+    let mut any_port = address;
+    any_port.set_port(0);
+    TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(address, error))
+}
+
 /// Adds to a failed `bind` or `listen` what the operator can do about it.
 pub fn listen_error(address: SocketAddr, source: io::Error) -> ListenError {
     let port = address.port();

@@ -1,7 +1,12 @@
 //! Whether there is a certificate to show to those who speak TLS.
 
 use crate::config::Config;
-use madang_shards::runtime::{TlsError, TlsIdentity};
+use madang_shards::runtime::{TlsError, TlsIdentity, Validity};
+use std::os::unix::fs::MetadataExt;
+
+const LINE_TLS: &str = "listen.line_tls";
+/// The bits of a file's mode that let every user of the machine read or write it.
+const OTHERS: u32 = 0o006;
 
 /// Why nobody can come in by TLS.
 #[derive(thiserror::Error, Debug)]
@@ -22,6 +27,17 @@ pub enum TlsFilesError {
     Unusable(#[from] TlsError),
 }
 
+impl TlsFilesError {
+    /// The key of the configuration that it is about, where it is about one.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            TlsFilesError::Missing { wanted, .. } => (*wanted == LINE_TLS).then_some(LINE_TLS),
+            TlsFilesError::Unusable(TlsError::Key { .. } | TlsError::UnusableKey { .. }) => Some("tls.key"),
+            TlsFilesError::Unusable(_) => Some("tls.certificate"),
+        }
+    }
+}
+
 /// Reads the certificate and its key, where anyone can come in by TLS.
 ///
 /// # Errors
@@ -30,10 +46,49 @@ pub fn identity(config: &Config, is_socket_passed: bool) -> Result<Option<TlsIde
     let wanted = match (config.listen.line_tls.0, is_socket_passed) {
         (None, false) => return Ok(None),
         (_, true) => "the socket line_tls",
-        (Some(_), false) => "listen.line_tls",
+        (Some(_), false) => LINE_TLS,
     };
     let missing = |missing| TlsFilesError::Missing { wanted, missing };
     let certificate = config.tls.certificate.0.as_ref().ok_or_else(|| missing("tls.certificate"))?;
     let key = config.tls.key.0.as_ref().ok_or_else(|| missing("tls.key"))?;
     Ok(Some(TlsIdentity::load(certificate, key)?))
+}
+
+/// What the operator should see to, a sentence each.
+pub fn warnings(config: &Config, identity: &TlsIdentity) -> Vec<String> {
+    let (Some(certificate), Some(key)) = (&config.tls.certificate.0, &config.tls.key.0) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    let mode = std::fs::metadata(key).map_or(0, |metadata| metadata.mode() & 0o7777);
+    if mode & OTHERS != 0 {
+        let key = key.display();
+        warnings.push(format!(
+            "the key '{key}' is open to every user of this machine (mode {mode:04o}), who can pass for this server \
+             with it; close it with `chmod o= {key}`, so that only the user who runs madang, or its group, reads it"
+        ));
+    }
+    if let Some(validity) = &identity.validity {
+        warnings.extend(dated(&certificate.display().to_string(), validity, jiff::Timestamp::now()));
+    }
+    warnings
+}
+
+/// What is wrong with the time of a certificate.
+fn dated(certificate: &str, validity: &Validity, now: jiff::Timestamp) -> Option<String> {
+    let now = now.strftime("%Y%m%d%H%M%S").to_string();
+    let day = |digits: &str| format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..8]);
+    if now > validity.until {
+        Some(format!(
+            "the certificate '{certificate}' expired on {}, and clients refuse it; renew it and reload",
+            day(&validity.until)
+        ))
+    } else if now < validity.from {
+        Some(format!(
+            "the certificate '{certificate}' is not valid before {}, and clients refuse it; is the clock right?",
+            day(&validity.from)
+        ))
+    } else {
+        None
+    }
 }

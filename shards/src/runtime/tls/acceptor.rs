@@ -1,11 +1,13 @@
 //! Who we are towards TLS peers: a certificate chain and its key, which can be replaced while
 //! connections go on.
 
+use super::der::{self, Validity};
 use super::session::TlsSession;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,19 +15,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The chain cannot be read.
-    #[error("cannot read the certificate '{}': {why}; it is a PEM file, the server's certificate first", path.display())]
+    #[error("cannot read the certificate '{}': {why}", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, and what to do.
         why: String,
     },
     /// The key cannot be read.
-    #[error("cannot read the key '{}': {why}; it is a PEM file (PKCS#8, SEC1 or PKCS#1) without a passphrase", path.display())]
+    #[error("cannot read the key '{}': {why}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// The key can be read, and nothing can be signed with it.
+    #[error("cannot use the key '{}': {why}", path.display())]
+    UnusableKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
         why: String,
     },
     /// They do not belong together, or cannot be used.
@@ -42,7 +52,14 @@ pub enum TlsError {
 
 /// A certificate chain with its key, checked.
 #[derive(Clone, Debug)]
-pub struct TlsIdentity(Arc<ServerConfig>);
+pub struct TlsIdentity {
+    config: Arc<ServerConfig>,
+    /// When the server's certificate is valid, where it says so in a form that we can read.
+    pub validity: Option<Validity>,
+}
+
+const CERTIFICATE_FORM: &str = "it must be a PEM file, the server's certificate first";
+const KEY_FORM: &str = "it must be a PEM file (PKCS#8, SEC1 or PKCS#1) without a passphrase";
 
 impl TlsIdentity {
     /// Reads two PEM files.
@@ -53,18 +70,27 @@ impl TlsIdentity {
         let bad_certificate = |why: String| TlsError::Certificate { path: certificate.to_owned(), why };
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect)
-            .map_err(|error| bad_certificate(describe(&error)))?;
-        if chain.is_empty() {
-            return Err(bad_certificate("there is no certificate in it".to_owned()));
-        }
+            .map_err(|error| bad_certificate(describe(&error, CERTIFICATE_FORM)))?;
+        let Some(first) = chain.first() else {
+            return Err(bad_certificate(format!("there is no certificate in it; {CERTIFICATE_FORM}")));
+        };
+        let validity = Validity::of(first);
         let secret = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| TlsError::Key { path: key.to_owned(), why: describe(&error) })?;
+            .map_err(|error| TlsError::Key { path: key.to_owned(), why: describe(&error, KEY_FORM) })?;
         let unusable = |error: rustls::Error| TlsError::Mismatch {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            why: error.to_string(),
+            why: match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    "the key is that of another certificate; name the two that were made together".to_owned()
+                }
+                other => other.to_string(),
+            },
         };
         let provider = provider();
+        if provider.key_provider.load_private_key(secret.clone_key()).is_err() {
+            return Err(TlsError::UnusableKey { path: key.to_owned(), why: weakness(&secret) });
+        }
         // TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only: rustls has no other.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -73,7 +99,20 @@ impl TlsIdentity {
         // Who comes back resumes without a signature of ours, and we remember nothing of who left.
         config.ticketer = ring::Ticketer::new().map_err(unusable)?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        Ok(TlsIdentity(Arc::new(config)))
+        Ok(TlsIdentity { config: Arc::new(config), validity })
+    }
+}
+
+/// Why nothing can be signed with a key that could be read.
+fn weakness(key: &PrivateKeyDer<'_>) -> String {
+    let remedy = "make a new key and have a certificate made for it (`openssl genpkey -algorithm EC -pkeyopt \
+                  ec_paramgen_curve:P-256`)";
+    match der::rsa_bits(key) {
+        Some(bits) if bits < 2048 => {
+            format!("it is too weak: an RSA key of {bits} bits, 2048 are the least; {remedy}")
+        }
+        Some(bits) => format!("an RSA key of {bits} bits is not supported, only 2048 to 4096; {remedy}"),
+        None => format!("it is none of RSA, ECDSA on P-256 or P-384, and Ed25519; {remedy}"),
     }
 }
 
@@ -81,11 +120,22 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn describe(error: &pem::Error) -> String {
+/// What is wrong with a file, and what to do; `form` is what it must be.
+fn describe(error: &pem::Error, form: &str) -> String {
     match error {
-        pem::Error::NoItemsFound => "there is none in it".to_owned(),
-        pem::Error::Io(error) => error.to_string(),
-        other => other.to_string(),
+        pem::Error::NoItemsFound => format!("there is none in it; {form}"),
+        pem::Error::Io(error) => {
+            let remedy = match error.kind() {
+                io::ErrorKind::NotFound => "put it there, or name the file where it is",
+                io::ErrorKind::PermissionDenied => {
+                    "let the user who runs madang read it, and look into its directories (`namei -l FILE` shows all)"
+                }
+                io::ErrorKind::IsADirectory => "name a file in it",
+                _ => form,
+            };
+            format!("{error}; {remedy}")
+        }
+        other => format!("{other}; {form}"),
     }
 }
 
@@ -112,7 +162,7 @@ impl TlsAcceptor {
     /// # Errors
     /// When there is no randomness to be had.
     pub(in crate::runtime) fn accept(&self) -> Result<TlsSession, rustls::Error> {
-        let TlsIdentity(config) = self.identity.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let TlsIdentity { config, .. } = self.identity.read().unwrap_or_else(PoisonError::into_inner).clone();
         TlsSession::new(config)
     }
 }

@@ -6,11 +6,13 @@
 //! counts towards the bounds of outboxes (`shard/outboxes.rs`).
 
 mod acceptor;
+mod der;
 mod session;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use acceptor::{TlsAcceptor, TlsError, TlsIdentity};
+pub use der::Validity;
 pub use session::{RECORD_BYTES_MAX, TlsFault, TlsSession};
 pub use table::{TlsCounters, TlsTable};

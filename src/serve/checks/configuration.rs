@@ -1,0 +1,91 @@
+//! What can be wrong with a configuration whose every value is valid: values that do not go together, and files
+//! that cannot be used. The one list for a start, a rehearsal, a reload and `madang config check`.
+
+use super::tls_files::{self, TlsFilesError};
+use crate::config::{Loaded, Written, overlap};
+use madang_shards::runtime::TlsIdentity;
+use std::fmt;
+
+/// What a configuration that can be served needs besides.
+#[derive(Debug)]
+pub struct Approved {
+    /// Who we are to those who speak TLS, where anyone can.
+    pub identity: Option<TlsIdentity>,
+    /// What is suspicious, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One thing that nobody could serve with, and where it was written.
+#[derive(thiserror::Error, Debug)]
+pub enum ConfigurationFault {
+    /// A connection to the one could come in at the other.
+    #[error(
+        "{}: {later} overlaps {earlier} ({}); give each an address or a port of its own",
+        later.origin, earlier.origin
+    )]
+    Overlap {
+        /// The one that is listed later.
+        later: Written,
+        /// The one that was there.
+        earlier: Written,
+    },
+    /// There is no certificate to show.
+    #[error("{}{source}", at(written))]
+    TlsFiles {
+        /// What asks for it; `None` is a socket that systemd has passed.
+        written: Option<Written>,
+        /// Why not.
+        source: TlsFilesError,
+    },
+}
+
+/// Every fault that was found, at least one.
+#[derive(Debug)]
+pub struct ConfigurationFaults(pub Vec<ConfigurationFault>);
+
+impl fmt::Display for ConfigurationFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&faults.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigurationFaults {}
+
+/// Goes through the list. `has_passed` says whether systemd has opened the sockets, so that `listen` is not
+/// looked at, and any for TLS.
+///
+/// # Errors
+/// All that stands against serving so.
+pub fn approve(loaded: &Loaded, has_passed: (bool, bool)) -> Result<Approved, ConfigurationFaults> {
+    let mut faults = overlaps(loaded, has_passed.0);
+    let identity = tls_files::identity(&loaded.config, has_passed.1).unwrap_or_else(|source| {
+        let written = source.key().map(|key| loaded.written(key));
+        faults.push(ConfigurationFault::TlsFiles { written, source });
+        None
+    });
+    if faults.is_empty() {
+        let about = |identity| tls_files::warnings(&loaded.config, identity);
+        let warnings = identity.as_ref().map(about).unwrap_or_default();
+        Ok(Approved { identity, warnings })
+    } else {
+        Err(ConfigurationFaults(faults))
+    }
+}
+
+fn overlaps(loaded: &Loaded, has_passed: bool) -> Vec<ConfigurationFault> {
+    let mut listeners = loaded.config.listeners();
+    listeners.retain(|(key, _)| !(has_passed && key.starts_with("listen.")));
+    let mut faults = Vec::new();
+    for (index, (later, address)) in listeners.iter().enumerate() {
+        for (earlier, _) in listeners[..index].iter().filter(|(_, other)| overlap(*address, *other)) {
+            let (later, earlier) = (loaded.written(later), loaded.written(earlier));
+            faults.push(ConfigurationFault::Overlap { later, earlier });
+        }
+    }
+    faults
+}
+
+fn at(written: &Option<Written>) -> String {
+    written.as_ref().map(|written| format!("{}: ", written.origin)).unwrap_or_default()
+}
