@@ -70,8 +70,18 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "[log]\nsegment_bytes = 0xFFFF_FFFF_FFFF_FFFF_FFFF",
-            "madang.toml:2: log.segment_bytes = 0xFFFF_FFFF_FFFF_FFFF_FFFF: too large; allowed is 1048576 to \
-             1073741824\n",
+            "madang.toml:2: log.segment_bytes = 0xFFFF_FFFF_FFFF_FFFF_FFFF: too large; allowed is \"1 MiB\" to \
+             \"1 GiB\", or a number of bytes\n",
+        ),
+        (
+            "[log]\nsegment_bytes = \"64 MB\"",
+            "madang.toml:2: log.segment_bytes = \"64 MB\": there is no unit 'MB'; the units are KiB, MiB, GiB and \
+             TiB; allowed is \"1 MiB\" to \"1 GiB\", or a number of bytes\n",
+        ),
+        (
+            "[log]\nsegment_bytes = 1.5",
+            "madang.toml:2: log.segment_bytes = 1.5: neither a string nor a whole number; allowed is \"1 MiB\" to \
+             \"1 GiB\", or a number of bytes\n",
         ),
         (
             "[log]\ndurability = \"interval:0ms\"",
@@ -268,6 +278,28 @@ fn a_server_that_runs_there_does_not_make_its_own_configuration_wrong() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let file = format!("[listen]\nline = \"{}\"\n", taken.local_addr().unwrap());
     assert_eq!(check(&file, &[], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn sizes_are_written_with_units_or_in_bytes_in_every_place() {
+    let file = "[log]\nsegment_bytes = \"8 MiB\"\nretain_bytes = 123\n[limits]\nline_bytes_max = \"2KiB\"\n";
+    let variables = [("MADANG_LIMITS_OUTBOX_BYTES_MAX", "2 MiB")];
+    let output = check(file, &["--set", "limits.outbox_total_bytes_max=1GiB"], &variables);
+    for (key, expected) in [
+        ("log.segment_bytes", "log.segment_bytes = \"8 MiB\" # madang.toml:2"),
+        ("log.retain_bytes", "log.retain_bytes = 123 # madang.toml:3"),
+        ("limits.line_bytes_max", "limits.line_bytes_max = \"2 KiB\" # madang.toml:5"),
+        ("limits.outbox_bytes_max", "limits.outbox_bytes_max = \"2 MiB\" # MADANG_LIMITS_OUTBOX_BYTES_MAX"),
+        ("limits.outbox_total_bytes_max", "limits.outbox_total_bytes_max = \"1 GiB\" # --set"),
+    ] {
+        assert_eq!(line(&output, key), expected);
+    }
+    // What is shown can be written.
+    let shown = text(&output.stdout).to_owned();
+    let values =
+        |text: &str| text.lines().map(|line| line.rsplit_once("  # ").unwrap().0.to_owned()).collect();
+    let (once, again): (Vec<_>, Vec<_>) = (values(&shown), values(text(&check(&shown, &[], &[]).stdout)));
+    assert_eq!(once, again);
 }
 
 /// A key of 1,024 bits, made for this test.

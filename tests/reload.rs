@@ -68,7 +68,7 @@ fn limits_change_for_those_who_are_connected() {
     alice.send(&long);
     alice.expect_next(&format!("alice: {long}"));
     world.reload("[limits]\nmessages_per_second = 1\nburst = 2\nline_bytes_max = 128\n", TAKEN);
-    world.server.expect_words(&["limits.line_bytes_max = 128 (was 4096)"]);
+    world.server.expect_words(&["limits.line_bytes_max = 128 (was \"4 KiB\")"]);
     alice.send(&long);
     alice.expect_error(&["128 are allowed"]);
     alice.send_bytes(b"1\n2\n3\n4\n");

@@ -3,7 +3,7 @@
 use super::values::{Form, Setting};
 use super::{
     Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile, Rooms,
-    ShardCount, Shards, Telemetry, Tls,
+    ShardCount, Shards, Size, Telemetry, Tls,
 };
 use madang_shards::log::Durability;
 use madang_shards::types::RoomName;
@@ -120,9 +120,9 @@ pub static KEYS: &[Key] = &[
         "When a message may be seen: after it is synced (\"commit\"), or before, with a sync every N \
          milliseconds or when the kernel likes; then a power cut loses the newest messages."
     ),
-    key!(log.segment_bytes, "The size of a log file, in bytes."),
+    key!(log.segment_bytes, "The size of a log file."),
     key!(log.retain_days, "For how many days messages are kept, by whole log files; 0 is for ever."),
-    key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest; 0 is all."),
+    key!(log.retain_bytes, "How much of finished log files is kept, the newest; 0 is all."),
     key!(rooms.lobby, "The room everyone lands in."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
@@ -130,7 +130,7 @@ pub static KEYS: &[Key] = &[
         "Joins and leaves are announced while a room has at most so many members."
     ),
     key!(rooms.history_on_join, "How many stored messages are shown to one who joins a room."),
-    key!(limits.line_bytes_max, "The longest line, in bytes; a longer one is refused whole."),
+    key!(limits.line_bytes_max, "The longest line; a longer one is refused whole."),
     key!(
         limits.messages_per_second,
         "Messages a connection may send in the long run, a second; 0 is no limit."
@@ -140,13 +140,10 @@ pub static KEYS: &[Key] = &[
         limits.connections_per_address,
         "Connections from one IP address; 0 is no limit. Loopback is exempt."
     ),
-    key!(
-        limits.outbox_bytes_max,
-        "Bytes that may wait for one connection; past it, the slow reader is closed."
-    ),
+    key!(limits.outbox_bytes_max, "What may wait for one connection; past it, the slow reader is closed."),
     key!(
         limits.outbox_total_bytes_max,
-        "Bytes that may wait for all connections of a shard; past it, those with the most are closed as slow \
+        "What may wait for all connections of a shard; past it, those with the most are closed as slow \
          readers."
     ),
     key!(limits.login_seconds, "Seconds a connection has to say its name."),
@@ -169,9 +166,9 @@ impl Default for Config {
             shards: Shards { count: ShardCount::Auto, spin_us: Bounded::constant::<0>() },
             log: Log {
                 durability: Durability::Commit,
-                segment_bytes: Bounded::constant::<67_108_864>(),
+                segment_bytes: Size::constant::<67_108_864>(),
                 retain_days: Bounded::constant::<0>(),
-                retain_bytes: Bounded::constant::<0>(),
+                retain_bytes: Size::constant::<0>(),
             },
             rooms: Rooms {
                 lobby: lobby_default(),
@@ -180,13 +177,13 @@ impl Default for Config {
                 history_on_join: Bounded::constant::<15>(),
             },
             limits: Limits {
-                line_bytes_max: Bounded::constant::<4_096>(),
+                line_bytes_max: Size::constant::<4_096>(),
                 messages_per_second: Bounded::constant::<20>(),
                 burst: Bounded::constant::<40>(),
                 // A school or an office behind one address still fits.
                 connections_per_address: Bounded::constant::<256>(),
-                outbox_bytes_max: Bounded::constant::<1_048_576>(),
-                outbox_total_bytes_max: Bounded::constant::<268_435_456>(),
+                outbox_bytes_max: Size::constant::<1_048_576>(),
+                outbox_total_bytes_max: Size::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
             telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },

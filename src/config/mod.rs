@@ -11,6 +11,7 @@ pub(crate) mod keys;
 mod layers;
 mod listen;
 mod print;
+mod size;
 mod values;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use keys::{KEYS, Key};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, overlap};
 pub use print::{default_file, effective};
+pub use size::Size;
 pub use values::{Format, Level, OptionalFile, ShardCount};
 
 use madang_shards::log::Durability;
@@ -90,12 +92,12 @@ pub struct Shards {
 pub struct Log {
     /// What must have happened to a message before anyone sees it.
     pub durability: Durability,
-    /// The size of a log segment, in bytes.
-    pub segment_bytes: Bounded<1_048_576, 1_073_741_824>,
+    /// The size of a log segment.
+    pub segment_bytes: Size<1_048_576, 1_073_741_824>,
     /// For how many days finished segments are kept; 0 is for ever.
     pub retain_days: Bounded<0, 36_500>,
     /// How many bytes of finished segments are kept; 0 is all.
-    pub retain_bytes: Bounded<0, 9_007_199_254_740_992>,
+    pub retain_bytes: Size<0, 9_007_199_254_740_992>,
 }
 
 /// What rooms are like.
@@ -115,7 +117,7 @@ pub struct Rooms {
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest line, in bytes.
-    pub line_bytes_max: Bounded<128, 16_384>,
+    pub line_bytes_max: Size<128, 16_384>,
     /// Messages a connection may send in the long run, a second; 0 is no limit.
     pub messages_per_second: Bounded<0, 1_000_000>,
     /// Messages a connection may send at once after silence.
@@ -123,9 +125,9 @@ pub struct Limits {
     /// Connections from one address; 0 is no limit. Loopback is exempt.
     pub connections_per_address: Bounded<0, 1_000_000>,
     /// Bytes that may wait for one connection before it is closed as a slow reader.
-    pub outbox_bytes_max: Bounded<65_536, 1_073_741_824>,
+    pub outbox_bytes_max: Size<65_536, 1_073_741_824>,
     /// Bytes that may wait for all connections of a shard before the fullest are closed.
-    pub outbox_total_bytes_max: Bounded<1_048_576, 1_099_511_627_776>,
+    pub outbox_total_bytes_max: Size<1_048_576, 1_099_511_627_776>,
     /// Seconds a connection has to say its name.
     pub login_seconds: Bounded<1, 3_600>,
 }
