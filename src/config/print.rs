@@ -8,13 +8,15 @@ use std::fmt::Write;
 /// The width of a comment in the default file, in characters.
 const COMMENT_CHARS_MAX: usize = 96;
 
-/// A whole configuration file with a comment for each key, which parses back to the defaults.
+/// A whole configuration file with a comment for each key. The keys are commented out: a file that sets them to
+/// what they are anyway would keep the better defaults of a later version away.
 pub fn default_file() -> String {
     let defaults = Config::default();
     let mut text = String::from(
-        "# Madang's configuration: every key with its default.\n\
-         # A key left out has its default. Environment variables (MADANG_LISTEN_LINE …), flags and\n\
-         # --set win over this file, in that order. `madang config check` says what holds.\n",
+        "# Madang's configuration: every key with its default, commented out. Take away the # in front of a\n\
+         # key and change its value. Sizes are \"64 MiB\" (KiB, MiB, GiB, TiB) or bytes.\n\
+         # Environment variables (MADANG_LISTEN_LINE …), flags and --set win over this file, in that order.\n\
+         # `madang config check` says what holds.\n",
     );
     let mut section = "";
     for key in KEYS {
@@ -25,7 +27,7 @@ pub fn default_file() -> String {
         for line in wrapped(&format!("{} Allowed: {}.", key.about, (key.allowed)())) {
             let _ = writeln!(text, "# {line}");
         }
-        let _ = writeln!(text, "{} = {}", key.short_name(), (key.show)(&defaults));
+        let _ = writeln!(text, "#{} = {}", key.short_name(), (key.show)(&defaults));
     }
     text
 }

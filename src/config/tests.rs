@@ -20,13 +20,26 @@ fn assignments_of(text: &str) -> (usize, Config, Vec<String>) {
     (count, config, errors.iter().map(ToString::to_string).collect())
 }
 
+/// The default file with the keys whose lines begin so.
+fn uncommented(beginning: &str) -> String {
+    let key =
+        |line: &str| line.strip_prefix('#').filter(|rest| rest.starts_with(beginning)).map(str::to_owned);
+    let lines = default_file();
+    let lines =
+        lines.lines().map(|line| key(line).filter(|key| !key.starts_with(' ')).unwrap_or(line.to_owned()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
-fn the_default_file_sets_every_key_to_its_default() {
-    let (count, config, errors) = assignments_of(&default_file());
-    assert_eq!(errors, Vec::<String>::new());
-    assert_eq!(count, KEYS.len());
+fn the_default_file_sets_nothing_and_each_key_in_it_is_right_when_uncommented() {
+    let (count, _, errors) = assignments_of(&default_file());
+    assert_eq!((count, errors), (0, Vec::new()));
+    let (count, config, errors) = assignments_of(&uncommented(""));
+    assert_eq!((count, errors), (KEYS.len(), Vec::new()));
     for key in KEYS {
         assert_eq!((key.show)(&config), (key.show)(&Config::default()), "{}", key.name);
+        let (count, _, errors) = assignments_of(&uncommented(&format!("{} = ", key.short_name())));
+        assert_eq!((count, errors), (1, Vec::new()), "{} alone", key.name);
     }
 }
 
@@ -52,6 +65,15 @@ fn the_documentation_names_the_keys_that_need_a_restart() {
 }
 
 #[test]
+fn every_address_that_is_listened_at_is_looked_at_for_overlaps() {
+    let mut config = Config::default();
+    for key in KEYS.iter().filter(|key| (key.allowed)().starts_with("an IP address and a port")) {
+        (key.set)(&mut config, "127.0.0.1:1").unwrap();
+        assert!(config.listeners().iter().any(|(listener, _)| *listener == key.name), "{}", key.name);
+    }
+}
+
+#[test]
 fn each_later_layer_wins() {
     let mut sources = sources();
     let set = |text: &str| text.to_owned();
@@ -62,15 +84,6 @@ fn each_later_layer_wins() {
     assert_eq!(burst(&sources), 3);
     sources.overrides = vec![set("limits.burst=4"), set("limits.burst = 5")];
     assert_eq!(burst(&sources), 5);
-}
-
-#[test]
-fn every_address_that_is_listened_at_is_looked_at_for_overlaps() {
-    let mut config = Config::default();
-    for key in KEYS.iter().filter(|key| (key.allowed)().starts_with("an IP address and a port")) {
-        (key.set)(&mut config, "127.0.0.1:1").unwrap();
-        assert!(config.listeners().iter().any(|(listener, _)| *listener == key.name), "{}", key.name);
-    }
 }
 
 #[test]
