@@ -8,6 +8,7 @@ mod corpora;
 mod handover;
 mod line;
 mod log_command;
+mod privacy;
 mod serve;
 mod telemetry;
 mod terminal;

@@ -11,6 +11,7 @@ mod status_page;
 mod upgrade;
 
 use crate::log_command::{self, LogCommand};
+use crate::privacy;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -60,7 +61,11 @@ is not as needed (the message says what to do), 3 no server runs there.";
 
 /// Runs what was typed.
 pub fn run() -> ExitCode {
-    match CommandLine::parse().command {
+    let command = CommandLine::parse().command;
+    if matches!(command, Command::Serve(_) | Command::Log(_)) {
+        privacy::keep_to_ourselves();
+    }
+    match command {
         Command::Serve(options) => serve::run(options),
         Command::Status(command) => control::status(command),
         Command::Upgrade(command) => upgrade::run(&command),

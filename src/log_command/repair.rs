@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::record::numbers;
 use super::verify::summary;
 use super::{LogPlace, Outcome};
+use crate::privacy;
 use crate::serve::checks::DataDirectory;
 use clap::Args;
 use madang_shards::log::{
@@ -49,6 +50,9 @@ pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
         return Err(format!("'{}' is not a directory; pass the server's with --data", data.display()));
     }
     let _taken = DataDirectory::take(data).map_err(|error| error.to_string())?;
+    if let Some(words) = privacy::close(data) {
+        eprintln!("madang: {}", visible(&words));
+    }
     let files = StdFiles::new(data);
     let mut progress = Progress::begin(&files, 2);
     let planned = plan_repair(&files, &mut |bytes| progress.read(bytes));

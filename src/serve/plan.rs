@@ -8,6 +8,7 @@ use super::checks::{
 use super::engine::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
 use crate::handover::{self, Stored, TakeError, Taken, VERSION};
+use crate::privacy;
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -85,8 +86,11 @@ pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, Plan
     let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
     let patience = if stored.is_empty() { Duration::ZERO } else { CLOSE_TIME_MAX };
     let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
+        close(data.path());
         (data, None, Some(stored))
     } else if takes_over {
+        // People wait as soon as the running server lets go.
+        close(data);
         let taken = handover::take(data, GRACE)?;
         let lock = taken.lock.try_clone().map_err(TakeError::Broken)?;
         (DataDirectory::taken_over(data, lock), Some(taken), None)
@@ -98,7 +102,9 @@ pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, Plan
             }
             Ok(DataDirectory::take(data)?)
         };
-        (within(patience, free)?, None, None)
+        let taken = within(patience, free)?;
+        close(data);
+        (taken, None, None)
     };
     Ok(Plan { config, data, shards, processors, passed, identity, taken, stored, connections_max })
 }
@@ -153,6 +159,13 @@ fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
     };
     memory.permit(shards)?;
     Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)? })
+}
+
+/// Closes the data directory to other users, and says so where it was open.
+fn close(data: &Path) {
+    if let Some(words) = privacy::close(data) {
+        tracing::warn!("{words}");
+    }
 }
 
 /// Takes what may be in use for so long.

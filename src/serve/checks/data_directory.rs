@@ -103,7 +103,8 @@ impl DataDirectory {
         if geteuid().is_root() && owner != 0 {
             return Err(DataDirectoryError::OwnedByAnother { path: path.to_owned(), owner, group });
         }
-        if metadata.mode() & 0o007 != 0 {
+        // What is ours is closed once it is taken.
+        if metadata.mode() & 0o007 != 0 && owner != geteuid().as_raw() {
             tracing::warn!(
                 "data directory '{}' is open to every user of this machine (mode {:04o}), and it holds what \
                  people write; close it with `chmod o= {}`",
