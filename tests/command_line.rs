@@ -42,6 +42,42 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn what_is_a_command_elsewhere_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = madang(directory.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", errors(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(said(&["version"]), said(&["--version"]));
+    assert_eq!(said(&["help"]), said(&["--help"]));
+    assert_eq!(said(&["help", "serve"]), said(&["serve", "--help"]));
+    assert_eq!(said(&["help", "log", "verify"]), said(&["log", "verify", "--help"]));
+    for (arguments, hint) in [
+        (&["serve", "--port", "9000"][..], "madang serve --listen 127.0.0.1:9000"),
+        (&["serve", "-p", "9000"], "madang serve --listen 127.0.0.1:9000"),
+        (&["serve", "9000"], "madang serve --listen 127.0.0.1:9000"),
+        (&["serve", "help"], "madang COMMAND --help"),
+        (&["-v"], "madang --version"),
+    ] {
+        let output = madang(directory.path(), arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(errors(&output).contains(hint), "{arguments:?}: {}", errors(&output));
+    }
+}
+
+#[test]
+fn a_server_that_says_more_begins_with_what_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    File::create(directory.path().join("file")).unwrap();
+    let serve = ["serve", "-v", "--data", "file", "--listen", "127.0.0.1:0", "--set", "limits.burst=7"];
+    let output = madang(directory.path(), &serve);
+    let words = errors(&output);
+    let line = words.lines().find(|line| line.contains("limits.burst = 7")).unwrap();
+    assert!(line.contains("DEBUG") && line.contains("# --set"), "{line}");
+}
+
+#[test]
 fn help_of_serve_tells_flags_examples_and_precedence() {
     let directory = tempfile::tempdir().unwrap();
     let output = madang(directory.path(), &["serve", "--help"]);

@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod control;
 mod data;
+mod hints;
 mod options;
 mod packaging;
 mod serve;
@@ -61,7 +62,9 @@ is not as needed (the message says what to do), 3 no server runs there.";
 
 /// Runs what was typed.
 pub fn run() -> ExitCode {
-    let command = CommandLine::parse().command;
+    let words = hints::meant(std::env::args_os().collect());
+    let command =
+        CommandLine::try_parse_from(words).unwrap_or_else(|error| hints::hinted(error).exit()).command;
     if matches!(command, Command::Serve(_) | Command::Log(_)) {
         privacy::keep_to_ourselves();
     }

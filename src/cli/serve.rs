@@ -3,7 +3,7 @@
 
 use super::data;
 use super::options::ConfigOptions;
-use crate::config::Flag;
+use crate::config::{self, Flag};
 use crate::{serve, telemetry};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub struct ServeOptions {
     #[arg(long, hide = true, value_name = "VERSION")]
     rehearse: Option<u32>,
 
-    /// Say more: -v is telemetry.level=debug, -vv is trace
+    /// Say more, what holds of the configuration first: -v is telemetry.level=debug, -vv is trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -81,6 +81,10 @@ pub fn run(options: ServeOptions) -> ExitCode {
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    // Whoever asks for more first wants to know what holds.
+    for line in config::effective(&loaded).lines() {
+        tracing::debug!("{line}");
     }
     if let Some(version) = options.rehearse {
         return serve::rehearse(&loaded, version);

@@ -1,0 +1,61 @@
+//! What people type who know other programs.
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue};
+use std::ffi::OsString;
+
+const LISTEN: &str = "where to listen is one address: `madang serve --listen 127.0.0.1:9000`, or 0.0.0.0:9000 to \
+                      let other machines in";
+
+/// `help` and `version` are commands elsewhere, and flags here.
+pub fn meant(mut words: Vec<OsString>) -> Vec<OsString> {
+    match words.get(1).and_then(|word| word.to_str()) {
+        Some("help") => {
+            words.remove(1);
+            words.push("--help".into());
+        }
+        Some("version") if words.len() == 2 => words[1] = "--version".into(),
+        _ => {}
+    }
+    words
+}
+
+/// Adds to a refusal what was probably meant.
+pub fn hinted(mut error: Error) -> Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return error };
+    if let Some(hint) = hint(word) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
+    error
+}
+
+fn hint(word: &str) -> Option<&'static str> {
+    match word {
+        "--port" | "-p" | "--bind" | "--address" | "--host" => Some(LISTEN),
+        port if port.parse::<u16>().is_ok() => Some(LISTEN),
+        "help" => Some("help on a command is `madang help COMMAND`, or `madang COMMAND --help`"),
+        "-v" => Some("the version is `madang --version`; `madang serve -v` says more while it serves"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_programs_are_understood() {
+        for (typed, expected) in [
+            ("madang help", "madang --help"),
+            ("madang help serve", "madang serve --help"),
+            ("madang help log verify", "madang log verify --help"),
+            ("madang version", "madang --version"),
+            ("madang serve", "madang serve"),
+            ("madang broadcast help", "madang broadcast help"),
+        ] {
+            let words = typed.split(' ').map(OsString::from).collect();
+            let meant: Vec<_> = meant(words).into_iter().map(|word| word.into_string().unwrap()).collect();
+            assert_eq!(meant.join(" "), expected);
+        }
+    }
+}
