@@ -7,7 +7,7 @@
 use crate::log::{
     Answer, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,
 };
-use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name};
+use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use crate::shard::LookupId;
 use crate::types::ShardId;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
@@ -148,7 +148,7 @@ impl Reader {
             return Ok(Some(Rc::clone(open)));
         }
         let path = self.path(file);
-        let here = match fs::File::open(&path) {
+        let here = match open_regular(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };

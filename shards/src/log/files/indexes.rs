@@ -1,8 +1,11 @@
 //! The indexes beside the segments.
 
+use super::standard::open_regular;
 use super::{Files, FilesError, Operation, StdFiles};
 use crate::log::format::SegmentNumber;
-use crate::log::index::{SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, index_file_name};
+use crate::log::index::{
+    INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, index_file_name, index_file_segment,
+};
 use crate::types::ShardId;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -11,6 +14,25 @@ use std::time::SystemTime;
 
 /// Reads and writes index files and snapshots. It blocks, as [`Files`] does.
 pub trait IndexFiles: Files {
+    /// The segments of a shard that have an index, in order.
+    ///
+    /// # Errors
+    /// When its directory cannot be listed.
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError>;
+
+    /// The first bytes of a segment's index, [`INDEX_HEADER_BYTES`] at least where it is whole; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    fn read_index_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<Option<Vec<u8>>, FilesError> {
+        self.read_index(shard, segment)
+    }
+
     /// The bytes of a segment's index; `None` when there is none.
     ///
     /// # Errors
@@ -75,9 +97,36 @@ pub trait IndexFiles: Files {
 }
 
 impl IndexFiles for StdFiles {
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        self.listed_of(shard, index_file_segment)
+    }
+
+    fn read_index_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let read = || -> io::Result<Vec<u8>> {
+            let mut start = Vec::with_capacity(INDEX_HEADER_BYTES);
+            open_regular(&path)?.take(INDEX_HEADER_BYTES as u64).read_to_end(&mut start)?;
+            Ok(start)
+        };
+        match read() {
+            Ok(start) => Ok(Some(start)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
         let path = self.path(shard, segment).with_file_name(index_file_name(segment));
-        match fs::read(&path) {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            open_regular(&path)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
@@ -90,7 +139,7 @@ impl IndexFiles for StdFiles {
 
     fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {
         let path = self.snapshot_path(shard);
-        match File::open(&path) {
+        match open_regular(&path) {
             Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
@@ -100,7 +149,7 @@ impl IndexFiles for StdFiles {
     fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
         let path = self.snapshot_path(shard);
         let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(&path)?;
+            let mut file = open_regular(&path)?;
             let file_bytes = file.metadata()?.len();
             file.seek(SeekFrom::Start(file_bytes.saturating_sub(SNAPSHOT_BLOCK_BYTES as u64)))?;
             let mut end = Vec::new();

@@ -9,7 +9,7 @@ mod standard;
 
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
-pub use standard::StdFiles;
+pub use standard::{StdFiles, open_regular};
 
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
@@ -93,6 +93,14 @@ pub trait Files: Sync {
 
     /// Where a segment lies, for people to read.
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf;
+
+    /// Keeps these segments readable from now on, as far as that can be done, should they be removed.
+    fn hold(&self, _shard: ShardId, _segments: &[SegmentNumber]) {}
+
+    /// The indexes and snapshots beside the segments, where there can be any.
+    fn beside(&self) -> Option<&dyn IndexFiles> {
+        None
+    }
 }
 
 /// What was tried.
@@ -147,6 +155,7 @@ impl fmt::Display for FilesError {
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",
             io::ErrorKind::StorageFull => "free some space on its file system",
+            io::ErrorKind::InvalidInput => "move it away, and put the log's own file there from a copy",
             io::ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
             _ => remedy,
         };

@@ -1,24 +1,66 @@
 //! Files of the operating system, through calls that block.
 
-use super::{Files, FilesError, Operation};
+use super::{Files, FilesError, IndexFiles, Operation};
 use crate::log::format::{SegmentNumber, directory_name, directory_shard, file_name, file_segment};
 use crate::types::ShardId;
+use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
+use rustix::fs::OFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The segments under a directory on disk.
 #[derive(Clone, Debug)]
 pub struct StdFiles {
     directory: PathBuf,
+    /// Open files, so that what is in them stays though they are removed.
+    held: Arc<Mutex<HashMap<(ShardId, SegmentNumber), File>>>,
 }
+
+/// Descriptors that are left for everything else.
+const DESCRIPTORS_LEFT: u64 = 64;
 
 impl StdFiles {
     /// The log that lies in this directory of data. Nothing is opened yet.
     pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
-        StdFiles { directory: directory.into() }
+        StdFiles { directory: directory.into(), held: Arc::default() }
     }
+
+    /// What `parse` makes of the names in the directory of a shard, in order; nothing when there is none.
+    pub(super) fn listed_of<T: Ord>(
+        &self,
+        shard: ShardId,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, FilesError> {
+        match listed(&self.directory.join(directory_name(shard)), parse) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            result => result,
+        }
+    }
+}
+
+/// Opens a file to read, unless it is something else: a pipe of its name would never give an end, and to open
+/// one may wait for ever.
+///
+/// # Errors
+/// What the system says; of the kind `InvalidInput` when it is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_by(OpenOptions::new().read(true), path)
+}
+
+fn open_regular_by(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let opened = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    let file = opened.map_err(|error| match error.kind() {
+        // A socket cannot be opened at all, nor a directory to be written.
+        _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) => not_regular(),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 /// What `parse` makes of the names in a directory, in order. Other names are nobody's here.
@@ -50,11 +92,7 @@ impl Files for StdFiles {
     }
 
     fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
-        let directory = self.directory.join(directory_name(shard));
-        match listed(&directory, file_segment) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            result => result,
-        }
+        self.listed_of(shard, file_segment)
     }
 
     fn read_start(
@@ -66,7 +104,13 @@ impl Files for StdFiles {
     ) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
         let mut read = || -> io::Result<()> {
-            let mut file = File::open(&path)?;
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = match held.get(&(shard, segment)) {
+                Some(file) => file.try_clone()?,
+                None => open_regular(&path)?,
+            };
+            drop(held);
+            file.rewind()?;
             // Only what the buffer never held is zeroed: the next segment has the same length.
             let length = file.metadata()?.len().min(bytes_max as u64);
             let length = usize::try_from(length).map_err(io::Error::other)?;
@@ -96,7 +140,7 @@ impl Files for StdFiles {
     ) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
         let seal = || -> io::Result<()> {
-            let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
+            let mut file = open_regular_by(OpenOptions::new().read(true).write(true), &path)?;
             file.set_len(end_bytes)?;
             write_again(&mut file, synced_bytes)?;
             file.seek(SeekFrom::Start(end_bytes))?;
@@ -108,7 +152,7 @@ impl Files for StdFiles {
 
     fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
-        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = open_regular_by(OpenOptions::new().read(true).write(true), &path);
         let made_sure = file.and_then(|mut file| write_again(&mut file, from_bytes));
         made_sure.map_err(|source| FilesError { path, operation: Operation::Seal, source })
     }
@@ -124,5 +168,27 @@ impl Files for StdFiles {
 
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
         self.directory.join(directory_name(shard)).join(file_name(segment))
+    }
+
+    fn hold(&self, shard: ShardId, segments: &[SegmentNumber]) {
+        let limit = getrlimit(Resource::Nofile);
+        // Where that is refused, fewer are held.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        let held_max =
+            getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_LEFT);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // The oldest expire first.
+        for &segment in segments {
+            if held.len() as u64 >= held_max {
+                return;
+            }
+            if let Ok(file) = open_regular(&self.path(shard, segment)) {
+                held.insert((shard, segment), file);
+            }
+        }
+    }
+
+    fn beside(&self) -> Option<&dyn IndexFiles> {
+        Some(self)
     }
 }

@@ -21,8 +21,8 @@ pub use link::{Link, RoomTail};
 pub use query::{FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
 pub use reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
 pub use segment::{
-    FramePosition, IndexBuilder, IndexFault, RebuildFault, RoomEntry, SealFault, SegmentIndex, SegmentTable,
-    index_file_name, index_file_segment,
+    FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader, RebuildFault, RoomEntry,
+    SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,
 };
 pub use snapshot::{
     SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader,

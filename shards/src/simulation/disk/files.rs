@@ -109,9 +109,21 @@ impl Files for Disk {
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
         path(segment_name(shard, segment))
     }
+
+    fn beside(&self) -> Option<&dyn IndexFiles> {
+        Some(self)
+    }
 }
 
 impl IndexFiles for Disk {
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        let index = |name: Name| match name {
+            (of, StoredFile::Index(segment), false) if of == shard => Some(segment),
+            _ => None,
+        };
+        Ok(self.names().into_iter().filter_map(index).collect())
+    }
+
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
         Ok(Disk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
     }
