@@ -10,7 +10,8 @@ use crate::privacy;
 use crate::serve::checks::DataDirectory;
 use clap::Args;
 use madang_shards::log::{
-    Change, FaultKind, HeaderFault, RepairPlan, SegmentChange, StdFiles, StdKeeper, plan_repair, verify,
+    Change, FaultKind, HeaderFault, Keeper, RepairPlan, SegmentChange, StdFiles, StdKeeper, plan_repair,
+    verify,
 };
 use madang_shards::types::Timestamp;
 use std::fmt::Write as _;
@@ -45,15 +46,11 @@ pub struct RepairArguments {
 
 /// Says what is wrong and what would be done, and does it when told to.
 pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
-    let data = &arguments.place.data;
-    if !data.is_dir() {
-        return Err(format!("'{}' is not a directory; pass the server's with --data", data.display()));
-    }
-    let _taken = DataDirectory::take(data).map_err(|error| error.to_string())?;
-    if let Some(words) = privacy::close(data) {
+    let (data, files) = arguments.place.open()?;
+    let _taken = DataDirectory::take(&data).map_err(|error| error.to_string())?;
+    if let Some(words) = privacy::close(&data) {
         eprintln!("madang: {}", visible(&words));
     }
-    let files = StdFiles::new(data);
     let mut progress = Progress::begin(&files, 2);
     let planned = plan_repair(&files, &mut |bytes| progress.read(bytes));
     progress.clear();
@@ -68,7 +65,7 @@ pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
         return Ok(Outcome::Faulty);
     }
     say(&report)?;
-    let outcome = apply(&files, &plan, data, &mut report)?;
+    let outcome = apply(&files, &plan, &data, &mut report)?;
     Ok(outcome)
 }
 
@@ -76,26 +73,37 @@ fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) 
     let now = now();
     let keeper = StdKeeper::new(data, &free_name(data, now));
     let mut done = String::new();
-    let applied = plan.apply(files, &keeper, now, &mut |path| {
+    let staged = plan.stage(files, &keeper, now, &mut |path| {
         let _ = writeln!(done, "set aside: {}", path.display());
     });
-    applied.map_err(|error| format!("{error} (what was set aside is in '{}')", keeper.path().display()))?;
+    staged.map_err(|error| format!("{error}; nothing was changed"))?;
+    report.push_str(&done);
+    write_report(keeper.path(), report).map_err(|error| {
+        keeper.give_up();
+        format!("{error}; free some space, and repair again; nothing was changed")
+    })?;
+    let placed = plan.put_in_place(files, &keeper);
+    placed.map_err(|error| format!("{error} (what was set aside is in '{}')", keeper.path().display()))?;
     let mut progress = Progress::begin(files, 1);
     let verified = verify(files, &mut |segment| progress.read(segment.file_bytes));
     progress.clear();
     let verification = verified.map_err(|error| error.to_string())?;
     let _ = writeln!(done, "afterwards: {}", summary(&verification));
-    report.push_str(&done);
-    if keeper.path().is_dir() {
-        let path = keeper.path().join(REPORT_FILE);
-        let written = File::create_new(&path).and_then(|mut file| {
-            file.write_all(report.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|error| format!("repaired, but cannot write '{}': {error}", path.display()))?;
-    }
     say(&done)?;
     Ok(Outcome::of_faults(verification.all_faults().count()))
+}
+
+/// Says beside what is set aside why it is.
+fn write_report(aside: &Path, report: &str) -> Result<(), String> {
+    if !aside.is_dir() {
+        return Ok(());
+    }
+    let path = aside.join(REPORT_FILE);
+    let written = File::create_new(&path).and_then(|mut file| {
+        file.write_all(report.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| format!("cannot write '{}': {error}", path.display()))
 }
 
 /// What is wrong, what is to be done, and what is lost.
@@ -117,8 +125,8 @@ pub fn described(plan: &RepairPlan) -> String {
     let is_missing = |change: &SegmentChange| matches!(change.change, Change::Fill { .. });
     if plan.changes.iter().any(is_missing) {
         text.push_str(
-            "the newest messages of a room may have been in a missing segment: nothing tells, and their \
-             numbers will be given again\n",
+            "of a missing segment without index or snapshot nothing tells what was in it: should it have held \
+             the newest messages of a room, their numbers will be given again\n",
         );
     }
     text

@@ -4,12 +4,12 @@ use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::record::numbers;
 use super::{LogPlace, Outcome};
-use madang_shards::log::{Role, SegmentReport, StdFiles, Verification, verify};
+use madang_shards::log::{Fault, FaultKind, Role, SegmentReport, Verification, verify};
 use std::io::{self, Write};
 
 /// Checks a log: a line for each segment, each fault, and a summary.
 pub fn run(place: &LogPlace) -> Result<Outcome, String> {
-    let files = StdFiles::new(&place.data);
+    let (_, files) = place.open()?;
     let mut progress = Progress::begin(&files, 1);
     let verified = verify(&files, &mut |report| progress.read(report.file_bytes));
     progress.clear();
@@ -61,6 +61,13 @@ pub fn summary(verification: &Verification) -> String {
 }
 
 fn state(report: &SegmentReport) -> String {
+    let is_cut = |fault: &Fault| matches!(fault.kind, FaultKind::Cut { .. } | FaultKind::CutOff);
+    if report.faults.iter().any(is_cut) {
+        return format!("cut off at byte {}", report.verdict.end_bytes());
+    }
+    if report.lacks_seal {
+        return "whole; note: only its seal is missing (it is sealed again at the next start)".to_owned();
+    }
     match (report.role, report.torn()) {
         (_, Some((offset, bytes))) => {
             format!(

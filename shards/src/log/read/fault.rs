@@ -41,8 +41,24 @@ pub enum FaultKind {
         bytes: u64,
     },
     /// A later segment was begun, so that this one must have been sealed.
-    #[error("it ends without a seal although a later segment holds messages: its end is lost")]
+    #[error(
+        "it ends without a seal although a later segment holds messages or the snapshot covers it: its end is lost"
+    )]
     Unsealed,
+    /// Its index tells of more.
+    #[error(
+        "it was cut off here: its index proves that it was whole up to byte {proven_bytes}, {messages} messages \
+         are missing; put the file back from a copy"
+    )]
+    Cut {
+        /// Where it ended, without its seal.
+        proven_bytes: u64,
+        /// How many messages are gone.
+        messages: u64,
+    },
+    /// The snapshot covers it, so that it had a seal.
+    #[error("it was cut off here: the snapshot proves that it was sealed; put the file back from a copy")]
+    CutOff,
     /// The seal counts other than what is there.
     #[error("its seal counts {sealed} messages, {found} are there")]
     Miscounted {
@@ -58,6 +74,20 @@ pub enum FaultKind {
         first: SegmentNumber,
         /// The last.
         last: SegmentNumber,
+    },
+    /// Segments behind all others that have an index, or that the snapshot covers, and no file.
+    #[error(
+        "segments {first} to {last} are missing: their indexes or the snapshot prove that they were there; put \
+         the files back"
+    )]
+    MissingNewest {
+        /// The first that is missing.
+        first: SegmentNumber,
+        /// The last.
+        last: SegmentNumber,
+        /// Whether one of them has an index: it was there when its directory was listed, so that no copy that
+        /// was taken of it lacks it.
+        is_indexed: bool,
     },
     /// A checksum is right, and yet the message cannot be one.
     #[error("{0}")]

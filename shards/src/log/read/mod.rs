@@ -1,6 +1,7 @@
 //! Reading logs back: at start, and by tools.
 
 mod dump;
+mod evidence;
 mod export;
 mod fault;
 mod lost;
@@ -37,8 +38,10 @@ pub use walk::{Role, SegmentReport};
 
 /// What a repair reads with.
 pub(super) mod for_repair {
+    pub use super::evidence::Proven;
     pub use super::plan::Plan;
     pub use super::readable::Readable;
     pub use super::recovery::begin_late;
+    pub use super::snapshots::snapshot_of_expired;
     pub use super::tails::start_of;
 }

@@ -7,7 +7,7 @@ use crate::types::ShardId;
 use rkyv::util::AlignedVec;
 
 /// Enough for the header and the longest note that can be a segment's first frame.
-const START_BYTES: usize = 4096;
+pub const START_BYTES: usize = 4096;
 
 /// The segments of one shard's directory.
 #[derive(Debug)]

@@ -1,11 +1,13 @@
 //! What a start learns from the log, and what it mends: torn tails, and nothing else.
 
+use super::evidence::Evidence;
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
+use super::segment::{SegmentContents, with_segment};
 use super::snapshots::{snapshot_info, vouch};
-use super::tails::{Tails, read_table};
+use super::tails::{Tails, indexed_end_bytes, read_table, start_of};
 use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError, IndexFiles};
@@ -249,6 +251,7 @@ fn read_all(
     shard: ShardId,
     keeps: Keeps,
 ) -> Result<Directory, FilesError> {
+    let beside = indexes.map(|beside| Ok((beside, Evidence::of(beside, shard)?))).transpose()?;
     let plan = Plan::of(files, shard)?;
     let mut directory = Directory {
         shard,
@@ -275,6 +278,13 @@ fn read_all(
     let mut known = |segment| known.remove(&segment);
     let mut report = |report| reports.push(report);
     walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, &mut keep, &mut report)?;
+    if let Some((beside, evidence)) = beside {
+        evidence.check(beside, &plan, reports, faults, &mut Vec::new())?;
+    }
+    // An index that is right stays.
+    let covers = snapshot.map(|snapshot| snapshot.scope.covers);
+    let is_indexed = |report: &&SegmentReport| report.lacks_seal && Some(report.segment) <= covers;
+    known_segments.extend(reports.iter().filter(is_indexed).map(|report| report.segment));
     Ok(directory)
 }
 
@@ -297,10 +307,24 @@ fn known_reports(
             let (path, faults) = (files.path(shard, segment), Vec::new());
             let synced_bytes = file_bytes;
             let role = Role::Sealed;
-            SegmentReport { shard, segment, path, role, file_bytes, synced_bytes, counts, verdict, faults }
+            SegmentReport {
+                shard,
+                segment,
+                path,
+                role,
+                file_bytes,
+                is_short: true,
+                lacks_seal: false,
+                synced_bytes,
+                counts,
+                verdict,
+                faults,
+            }
         };
         if covers.is_some_and(|covers| segment <= covers) {
-            known.insert(segment, report(0));
+            if is_as_told(files, plan, segment, file_bytes, covers == Some(segment))? {
+                known.insert(segment, report(0));
+            }
             continue;
         }
         let Some(table) = read_table(files, shard, segment)? else { continue };
@@ -313,6 +337,33 @@ fn known_reports(
         }
     }
     Ok(known)
+}
+
+/// Whether a segment that a snapshot covers is as long as its index says. Where that tells nothing, the
+/// newest is looked at: it is the one that a crash or a hand is the likeliest to have cut.
+fn is_as_told(
+    files: &dyn IndexFiles,
+    plan: &Plan,
+    segment: SegmentNumber,
+    file_bytes: u64,
+    is_newest: bool,
+) -> Result<bool, FilesError> {
+    if plan.limit_bytes(segment).is_some() {
+        return Ok(true);
+    }
+    if let Some(end_bytes) = indexed_end_bytes(files, plan.shard, segment)? {
+        // One of full length was left so by a failure, and the note that says it is gone with what expired.
+        let sealed_bytes = end_bytes + SEAL_FRAME_BYTES as u64;
+        return Ok(file_bytes >= sealed_bytes);
+    }
+    // One that has the length it was made with was perhaps copied before it was sealed.
+    let header = start_of(files, plan.shard, segment)?;
+    if !is_newest && header.is_none_or(|header| file_bytes < header.capacity_bytes) {
+        return Ok(true);
+    }
+    let is_sealed = |contents: &SegmentContents<'_>| matches!(contents.verdict, Verdict::Sealed { .. });
+    let mut buffer = AlignedVec::new();
+    Ok(with_segment(files, plan, segment, &mut buffer, 1, is_sealed)?)
 }
 
 /// Counts the rooms of an index as if its segment had been read. Whether it did: not when a name

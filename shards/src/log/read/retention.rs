@@ -1,6 +1,6 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
-use super::snapshots::{renew_snapshot, snapshot_info};
+use super::snapshots::{keep_lost_heads, renew_snapshot, snapshot_info};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
@@ -83,6 +83,7 @@ pub fn retain(
         if !is_too_old && !is_too_much {
             return Ok(());
         }
+        keep_lost_heads(files, *shard, segment)?;
         files.remove_finished(*shard, segment)?;
         finished.pop();
         kept_bytes -= bytes;

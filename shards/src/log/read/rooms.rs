@@ -1,5 +1,6 @@
 //! Whether the numbers of every room are all there.
 
+use super::evidence::Proven;
 use super::fault::{Fault, FaultKind, Location};
 use super::lost::{Gap, LostRange};
 use crate::log::files::Files;
@@ -25,6 +26,8 @@ pub struct Room<T> {
     runs: SmallVec<[Run; 1]>,
     /// What repairs recorded as lost, in no order.
     lost: Vec<Gap>,
+    /// What indexes and snapshots prove to have been stored in segments that lack something.
+    proven: Vec<(Gap, Location)>,
     /// Up to this number a snapshot vouches for all.
     vouched: Seq,
     /// The directories whose snapshots tell of it: nothing of theirs that is behind has expired.
@@ -87,6 +90,15 @@ impl<T> Room<T> {
             }
             last = last.max(Some(run.last));
         }
+        for (gap, at) in std::mem::take(&mut self.proven) {
+            // What is missing between two messages was told of above.
+            let behind = Gap { first: gap.first.max(last.unwrap_or_default().next()), ..gap };
+            for Gap { first, last } in behind.unknown(&mut self.lost) {
+                let room = self.name.as_str().to_owned();
+                faults.push(Fault::new(files, at, FaultKind::Lost { room, first, last }));
+                self.lost.push(Gap { first, last });
+            }
+        }
     }
 }
 
@@ -138,6 +150,12 @@ impl<T: Default> Rooms<T> {
         self.rooms[index].runs.push(Run { first, last, at });
     }
 
+    /// Takes note of messages that must have been stored.
+    pub fn prove(&mut self, proven: &Proven) {
+        let index = self.index_of(&proven.room);
+        self.rooms[index].proven.push((proven.gap, proven.at));
+    }
+
     /// Takes note of messages that are known to be lost.
     pub fn excuse(&mut self, lost: &LostRange) {
         let index = self.index_of(&lost.room);
@@ -146,8 +164,9 @@ impl<T: Default> Rooms<T> {
 
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            let (runs, vouchers, lost, vouched) = (SmallVec::new(), SmallVec::new(), Vec::new(), Seq::ZERO);
-            self.rooms.push(Room { name: name.clone(), runs, lost, vouched, vouchers, kept: T::default() });
+            let (runs, vouchers, vouched) = (SmallVec::new(), SmallVec::new(), Seq::ZERO);
+            let (name, lost, proven, kept) = (name.clone(), Vec::new(), Vec::new(), T::default());
+            self.rooms.push(Room { name, runs, lost, proven, vouched, vouchers, kept });
             self.rooms.len() - 1
         })
     }
@@ -158,6 +177,7 @@ impl<T: Default> Rooms<T> {
             let index = self.index_of(&room.name);
             self.rooms[index].runs.extend(room.runs);
             self.rooms[index].lost.extend(room.lost);
+            self.rooms[index].proven.extend(room.proven);
             self.rooms[index].vouched = room.vouched.max(self.rooms[index].vouched);
             self.rooms[index].vouchers.extend(room.vouchers);
             merge(&mut self.rooms[index].kept, room.kept);

@@ -1,17 +1,19 @@
 //! The snapshot of a directory, as a start and its shard use it. It is read from start to end and
 //! never held: memory is in proportion to the rooms that messages came to since it was written.
 
-use super::plan::Plan;
+use super::lost::LostRange;
+use super::plan::{Plan, START_BYTES};
 use super::rooms::Rooms;
 use super::tails::{Tails, read_table};
 use crate::log::files::{FilesError, IndexFiles};
-use crate::log::format::SegmentNumber;
+use crate::log::format::{HEADER_BYTES, Place, SegmentNumber, StoredRecord, read_frame};
 use crate::log::index::{
-    RoomTail, SnapshotFault, SnapshotInfo, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
+    Link, RoomTail, SnapshotFault, SnapshotInfo, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
     merge_snapshots,
 };
 use crate::types::{RoomKey, RoomName, ShardId};
 use hashbrown::{HashMap, HashSet};
+use rkyv::util::AlignedVec;
 use std::io::{self, Read};
 
 /// Rooms that segments tell of, with their tails.
@@ -47,6 +49,15 @@ pub fn vouch<T: Default>(
     Ok(true)
 }
 
+/// The rooms of a snapshot, as far as it is whole.
+pub fn rooms_of_snapshot(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+) -> Result<impl Iterator<Item = (RoomName, RoomTail)>, FilesError> {
+    let rooms = open(files, shard)?.into_iter().flatten().map_while(Result::ok);
+    Ok(rooms.filter_map(|room| Some((room.room_name().ok()?, room.tail))))
+}
+
 type Opened = SnapshotReader<Box<dyn Read>>;
 
 fn open(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<Opened>, FilesError> {
@@ -80,6 +91,42 @@ pub fn renew_snapshot(
         }
         result => result,
     }
+}
+
+/// Puts the numbers of lost messages that this segment records, if it does, into the snapshot: it is about to
+/// expire, and a room goes on behind them for ever.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn keep_lost_heads(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<(), FilesError> {
+    let mut start = AlignedVec::new();
+    match files.read_start(shard, segment, START_BYTES, &mut start) {
+        Err(error) if error.is_gone() => return Ok(()),
+        read => read?,
+    }
+    let first = read_frame(&start, HEADER_BYTES, Place { shard, segment });
+    if !matches!(first.and_then(|frame| frame.record()), Some(StoredRecord::Lost(_))) {
+        return Ok(());
+    }
+    let plan = Plan::of(files, shard)?;
+    let mut changed = Changed::new();
+    for LostRange { room, gap, .. } in plan.lost.iter().filter(|lost| lost.at.segment == segment) {
+        // As of a room of which all has expired: what it links to is gone.
+        let last = Link { directory: shard, segment, first: gap.first, bucket_bits: 0 };
+        let tail = RoomTail::advanced(None, last, gap.last);
+        match changed.get(&room.key()) {
+            Some((_, known)) if known.head > tail.head => {}
+            _ => drop(changed.insert(room.key(), (room.clone(), tail))),
+        }
+    }
+    if let Some(old) = snapshot_info(files, shard)?.filter(|_| !changed.is_empty()) {
+        write(files, &plan, Some(&old), old.scope.covers, changed)?;
+    }
+    Ok(())
 }
 
 /// Writes the snapshot of a directory anew from the indexes alone: the last one is damaged.
@@ -156,6 +203,32 @@ fn write(
         Ok(())
     })?;
     Ok(written)
+}
+
+/// What a snapshot of the segments before `first` would be, which have expired: of the rooms that the
+/// directory holds nothing of any more it alone knows the numbers. `None` when there are no such rooms.
+pub fn snapshot_of_expired(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    first: SegmentNumber,
+) -> Result<Option<Vec<u8>>, FilesError> {
+    let Some(reader) = open(files, shard)? else { return Ok(None) };
+    let shard_count = reader.scope().shard_count;
+    let rooms: Vec<SnapshotRoom> = reader
+        .map_while(Result::ok)
+        .filter(|room| room.tail.last.directory != shard || room.tail.last.segment < first)
+        .collect();
+    if rooms.is_empty() {
+        return Ok(None);
+    }
+    let scope = SnapshotScope { directory: shard, shard_count, covers: SegmentNumber(first.0 - 1) };
+    let write = || -> io::Result<Vec<u8>> {
+        let mut writer = SnapshotWriter::new(Vec::new(), scope, rooms.len() as u64)?;
+        rooms.iter().try_for_each(|room| writer.push(room))?;
+        Ok(writer.finish()?.0)
+    };
+    // Memory takes everything.
+    Ok(write().ok())
 }
 
 fn damaged() -> io::Error {

@@ -3,7 +3,7 @@
 use super::pass::Pass;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
-use crate::log::index::{IndexBuilder, RebuildFault, RoomTail, SealFault, SegmentTable};
+use crate::log::index::{IndexBuilder, IndexHeader, RebuildFault, RoomTail, SealFault, SegmentTable};
 use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
@@ -146,6 +146,17 @@ pub fn read_table(
 ) -> Result<Option<SegmentTable>, FilesError> {
     let bytes = files.read_index(shard, segment)?;
     Ok(bytes.and_then(|bytes| SegmentTable::decode(&bytes, shard, segment).ok()))
+}
+
+/// Where the committed part of a segment ends, if it has an index that says so.
+pub fn indexed_end_bytes(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<u64>, FilesError> {
+    let start = files.read_index_start(shard, segment)?;
+    let header = start.and_then(|start| IndexHeader::decode(&start, shard, segment).ok());
+    Ok(header.map(|header| header.end_offset_bytes))
 }
 
 /// The header of a segment, if it has one.

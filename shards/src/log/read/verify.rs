@@ -1,5 +1,6 @@
 //! Checking a whole log without changing it, also one that is being written.
 
+use super::evidence::{Evidence, Proven};
 use super::fault::{Fault, FaultKind, Location};
 use super::lost::LostRange;
 use super::plan::Plan;
@@ -21,6 +22,8 @@ pub struct Verification {
     pub rooms: u64,
     /// What is wrong with the numbers of messages.
     pub faults: Vec<Fault>,
+    /// What must have been stored in segments that lack something.
+    pub(in crate::log) proven: Vec<Proven>,
     /// What repairs recorded as lost: no fault any more.
     pub lost: Vec<LostRange>,
 }
@@ -45,6 +48,7 @@ pub fn verify(
     let mut verification = Verification::default();
     let mut buffer = AlignedVec::new();
     for shard in files.shards()? {
+        let beside = files.beside().map(|beside| Ok((beside, Evidence::of(beside, shard)?))).transpose()?;
         let plan = Plan::of(files, shard)?;
         let mut of_directory: Rooms<()> = Rooms::new();
         plan.lost.iter().for_each(|lost| of_directory.excuse(lost));
@@ -57,10 +61,18 @@ pub fn verify(
                 faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
             }
         };
+        let mut reports = Vec::new();
         walk(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut count, &mut |report| {
             progress(&report);
-            verification.segments.push(report);
+            reports.push(report);
         })?;
+        if let Some((beside, evidence)) = beside {
+            let mut proven = Vec::new();
+            evidence.check(beside, &plan, &mut reports, &mut verification.faults, &mut proven)?;
+            proven.iter().for_each(|proven| of_directory.prove(proven));
+            verification.proven.extend(proven);
+        }
+        verification.segments.extend(reports);
         rooms.absorb(of_directory, |(), ()| ());
     }
     let late = begin_late(&verification.segments);

@@ -38,6 +38,10 @@ pub struct SegmentReport {
     pub role: Role,
     /// Its length.
     pub file_bytes: u64,
+    /// Whether it is shorter than it was made: sealing cuts it, and so does damage.
+    pub is_short: bool,
+    /// Whether nothing of it is missing but its seal, as its index proves.
+    pub lacks_seal: bool,
     /// What is before this offset was known to be on disk when the last frame was written.
     pub synced_bytes: u64,
     /// The messages in it.
@@ -148,6 +152,8 @@ fn report_of(
         path: files.path(plan.shard, segment),
         role,
         file_bytes: contents.file_bytes,
+        is_short: contents.header.as_ref().map_or(true, |header| contents.file_bytes < header.capacity_bytes),
+        lacks_seal: false,
         synced_bytes: contents.synced_bytes as u64,
         counts,
         verdict: contents.verdict,

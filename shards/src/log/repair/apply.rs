@@ -1,6 +1,6 @@
 //! Doing it.
 
-use super::survey::intact_frames;
+use super::survey::{intact_frames, is_end_lost};
 use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
 use crate::log::append::seal_frame;
 use crate::log::files::{Files, FilesError};
@@ -8,7 +8,7 @@ use crate::log::format::{
     FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
     StoredRecord, push_frame, stamp_frames,
 };
-use crate::log::read::for_repair::{Plan, start_of};
+use crate::log::read::for_repair::{Plan, snapshot_of_expired, start_of};
 use crate::types::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ impl RepairPlan {
     /// Does what was planned, and tells `kept` of each file that holds what was cut or replaced.
     ///
     /// # Errors
-    /// [`FilesError`] when a file cannot be used. What was done until then holds; the rest can be
-    /// planned and done again.
+    /// [`FilesError`] when a file cannot be used. Then nothing was changed, or, where names could not be
+    /// changed at last, the rest can be planned and done again.
     pub fn apply(
         &self,
         files: &dyn Files,
@@ -26,57 +26,129 @@ impl RepairPlan {
         now: Timestamp,
         kept: &mut dyn FnMut(PathBuf),
     ) -> Result<(), FilesError> {
-        let is_removal = |change: &&SegmentChange| matches!(change.change, Change::Remove { .. });
-        // These make room: the record of losses takes the next free number.
-        for change in self.changes.iter().filter(is_removal) {
-            self.apply_change(files, keeper, change, now, kept)?;
+        self.stage(files, keeper, now, kept)?;
+        self.put_in_place(files, keeper)
+    }
+
+    /// Writes everything new beside what there is. After an error nothing of it is left.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a file cannot be read or written. Nothing was changed.
+    pub fn stage(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        self.try_stage(files, keeper, now, kept).inspect_err(|_| keeper.give_up())
+    }
+
+    fn try_stage(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        for change in &self.changes {
+            stage_change(files, keeper, change, now, kept)?;
         }
-        // Before the rest, because what damaged bytes tell of losses is gone once they are replaced.
         for next in &self.next_segments {
-            let lost: Vec<_> = self.lost.iter().filter(|lost| lost.shard == next.shard).collect();
+            let lost = self.lost_of(next);
             if !lost.is_empty() {
-                keeper.replace(next.shard, next.segment, &record_of_losses(next, &lost, now))?;
+                keeper.stage(next.shard, next.segment, &record_of_losses(next, &lost, now))?;
             }
-        }
-        for change in self.changes.iter().filter(|change| !is_removal(change)) {
-            self.apply_change(files, keeper, change, now, kept)?;
+            if self.is_indexed_anew(next) {
+                let first = files.segments(next.shard)?.first().copied();
+                let filled = self.changes.iter().filter(|change| change.shard == next.shard);
+                let first = first.into_iter().chain(filled.map(|change| change.segment)).min();
+                let expired = match (files.beside(), first) {
+                    (Some(beside), Some(first)) => snapshot_of_expired(beside, next.shard, first)?,
+                    _ => None,
+                };
+                keeper.stage_indexes(next.shard, expired.as_deref())?;
+            }
         }
         Ok(())
     }
 
-    fn apply_change(
-        &self,
-        files: &dyn Files,
-        keeper: &dyn Keeper,
-        segment_change: &SegmentChange,
-        now: Timestamp,
-        kept: &mut dyn FnMut(PathBuf),
-    ) -> Result<(), FilesError> {
-        let SegmentChange { shard, segment, ref change, .. } = *segment_change;
-        let place = Place { shard, segment };
-        match change {
-            Change::Fill { shard_count } => {
-                let created_us = created_beside(files, place, now)?;
-                keeper.replace(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
+    /// Puts in place what was staged.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a name cannot be changed. What was done until then holds; the rest can be planned
+    /// and done again.
+    pub fn put_in_place(&self, files: &dyn Files, keeper: &dyn Keeper) -> Result<(), FilesError> {
+        // These make room: the record of losses takes the next free number.
+        for SegmentChange { shard, segment, change, .. } in &self.changes {
+            if matches!(change, Change::Remove { .. }) {
+                files.remove(*shard, *segment)?;
             }
-            Change::Remove { torn_offset_bytes, torn_bytes } => {
-                let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
-                kept(keeper.keep(shard, segment, range_bytes)?);
-                files.remove(shard, segment)
+        }
+        // Before the rest, because what indexes and damaged bytes tell of losses is gone afterwards.
+        for next in self.next_segments.iter().filter(|next| !self.lost_of(next).is_empty()) {
+            keeper.put_in_place(next.shard, next.segment)?;
+        }
+        for next in self.next_segments.iter().filter(|next| self.is_indexed_anew(next)) {
+            keeper.take_indexes_away(next.shard)?;
+        }
+        for SegmentChange { shard, segment, change, .. } in &self.changes {
+            if !matches!(change, Change::Remove { .. }) {
+                keeper.put_in_place(*shard, *segment)?;
             }
-            Change::Cut { report, torn_bytes } => {
-                let end_bytes = report.verdict.end_bytes() as u64;
-                if *torn_bytes > 0 {
-                    kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
-                }
-                let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
-                files.seal(shard, segment, report.synced_bytes, end_bytes, &frame)
+        }
+        Ok(())
+    }
+
+    fn lost_of(&self, next: &NextSegment) -> Vec<&LostMessages> {
+        self.lost.iter().filter(|lost| lost.shard == next.shard).collect()
+    }
+
+    /// Whether messages of a directory are moved or missing, so that its indexes must be made again.
+    fn is_indexed_anew(&self, next: &NextSegment) -> bool {
+        let moves = |change: &SegmentChange| match &change.change {
+            Change::Rewrite { .. } | Change::Fill { .. } => true,
+            Change::Cut { report, .. } => !report.lacks_seal && report.faults.iter().any(is_end_lost),
+            Change::Remove { .. } => false,
+        };
+        let mut own = self.changes.iter().filter(|change| change.shard == next.shard);
+        own.any(moves) || !self.lost_of(next).is_empty()
+    }
+}
+
+fn stage_change(
+    files: &dyn Files,
+    keeper: &dyn Keeper,
+    segment_change: &SegmentChange,
+    now: Timestamp,
+    kept: &mut dyn FnMut(PathBuf),
+) -> Result<(), FilesError> {
+    let SegmentChange { shard, segment, ref change, .. } = *segment_change;
+    let place = Place { shard, segment };
+    match change {
+        Change::Fill { shard_count } => {
+            let created_us = created_beside(files, place, now)?;
+            keeper.stage(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
+        }
+        Change::Remove { torn_offset_bytes, torn_bytes } => {
+            let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
+            kept(keeper.keep(shard, segment, range_bytes)?);
+            Ok(())
+        }
+        Change::Cut { report, torn_bytes } => {
+            let end_bytes = report.verdict.end_bytes() as u64;
+            if *torn_bytes > 0 {
+                kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
             }
-            Change::Rewrite { file_bytes, dropped, .. } => {
-                let bytes = rewritten(files, place, dropped, now)?;
-                kept(keeper.keep(shard, segment, 0..*file_bytes)?);
-                keeper.replace(shard, segment, &bytes)
-            }
+            let mut bytes = AlignedVec::new();
+            files.read_start(shard, segment, report.verdict.end_bytes(), &mut bytes)?;
+            bytes.extend_from_slice(&seal_frame(place, end_bytes, u32::MAX, report.counts));
+            keeper.stage(shard, segment, &bytes)
+        }
+        Change::Rewrite { file_bytes, dropped, .. } => {
+            let bytes = rewritten(files, place, dropped, now)?;
+            kept(keeper.keep(shard, segment, 0..*file_bytes)?);
+            keeper.stage(shard, segment, &bytes)
         }
     }
 }

@@ -4,13 +4,19 @@ use crate::log::files::{FilesError, Operation};
 use crate::log::format::{SegmentNumber, directory_name, file_name};
 use crate::log::index::{SNAPSHOT_FILE_NAME, index_file_segment};
 use crate::types::ShardId;
+use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Keeps and replaces segments.
+/// Of files that are not in their place yet.
+const STAGED_EXTENSION: &str = "repair";
+
+/// Keeps and replaces segments. First everything new is written beside what there is; only then it is put in
+/// place, by changes of names alone. So a repair that cannot be done, as on a full disk, changes nothing.
 pub trait Keeper {
     /// Copies bytes of a segment to a file that is synced when this returns, and says which.
     ///
@@ -23,30 +29,59 @@ pub trait Keeper {
         range_bytes: Range<u64>,
     ) -> Result<PathBuf, FilesError>;
 
-    /// Makes this the content of a segment, at once and for good, whether it was there or not.
+    /// Writes what is to become the content of a segment, whether that is there or not, and syncs it.
     ///
     /// # Errors
     /// When that fails; the segment is as it was.
-    fn replace(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError>;
+    fn stage(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError>;
+
+    /// Keeps the indexes and the snapshot of a directory, and writes what is to become its snapshot.
+    ///
+    /// # Errors
+    /// When that fails; all are as they were.
+    fn stage_indexes(&self, shard: ShardId, snapshot: Option<&[u8]>) -> Result<(), FilesError>;
+
+    /// Puts what was staged in the place of a segment, at once and for good.
+    ///
+    /// # Errors
+    /// When that fails; the segment is as it was.
+    fn put_in_place(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError>;
+
+    /// Takes the indexes of a directory away, and puts the staged snapshot in place. They point into the
+    /// segments that they and earlier ones describe: where one is replaced, all are wrong, and they are made
+    /// again from the segments. Whatever of this is done, the rest can be done later.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn take_indexes_away(&self, shard: ShardId) -> Result<(), FilesError>;
+
+    /// Removes what was kept and staged: nothing of it was put in place.
+    fn give_up(&self);
 }
 
 /// Keeps in a directory on disk, which is made when it is needed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct StdKeeper {
     data: PathBuf,
     aside: PathBuf,
+    /// What was written beside its place.
+    staged: RefCell<Vec<PathBuf>>,
 }
 
 impl StdKeeper {
     /// For the log in `data`; what is taken away goes to the directory `aside` of it.
     pub fn new(data: impl Into<PathBuf>, aside: &str) -> StdKeeper {
         let data = data.into();
-        StdKeeper { aside: data.join(aside), data }
+        StdKeeper { aside: data.join(aside), data, staged: RefCell::default() }
     }
 
     /// Where it keeps.
     pub fn path(&self) -> &Path {
         &self.aside
+    }
+
+    fn directory(&self, shard: ShardId) -> PathBuf {
+        self.data.join(directory_name(shard))
     }
 
     /// The directory of a shard's segments that were set aside, synced with those above it.
@@ -61,20 +96,37 @@ impl StdKeeper {
         Ok(shelf)
     }
 
-    /// Indexes and snapshots of a directory point into the segments that they and earlier ones
-    /// describe: where one is replaced, all are wrong. They are made again from the segments.
-    fn put_away_indexes(&self, shard: ShardId) -> io::Result<()> {
-        for entry in fs::read_dir(self.data.join(directory_name(shard)))? {
-            let entry = entry?;
-            let name = entry.file_name();
+    /// The names of the indexes and of the snapshot of a directory.
+    fn index_names(&self, shard: ShardId) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.directory(shard))? {
+            let name = entry?.file_name();
             let is_index = |name: &str| index_file_segment(name).is_some() || name == SNAPSHOT_FILE_NAME;
-            if name.to_str().is_some_and(is_index) {
-                let shelf = self.shelf(shard)?;
-                fs::rename(entry.path(), shelf.join(name))?;
-                sync_directory(&shelf)?;
-            }
+            names.extend(name.to_str().is_some_and(is_index).then_some(name));
         }
-        Ok(())
+        Ok(names)
+    }
+
+    fn write_beside(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = path.with_extension(STAGED_EXTENSION);
+        self.staged.borrow_mut().push(unfinished.clone());
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn keep_indexes(&self, shard: ShardId) -> io::Result<()> {
+        let directory = self.directory(shard);
+        for name in self.index_names(shard)? {
+            let (from, to) = (directory.join(&name), self.shelf(shard)?.join(&name));
+            // A second name takes no space; not every file system has them.
+            fs::hard_link(&from, &to).or_else(|_| {
+                fs::copy(&from, &to)?;
+                File::open(&to)?.sync_all()
+            })?;
+        }
+        if self.aside.is_dir() { sync_directory(&self.shelf(shard)?) } else { Ok(()) }
     }
 }
 
@@ -89,7 +141,7 @@ impl Keeper for StdKeeper {
         let keep = || -> io::Result<PathBuf> {
             let shelf = self.shelf(shard)?;
             let path = shelf.join(&name);
-            let mut from = File::open(self.data.join(directory_name(shard)).join(file_name(segment)))?;
+            let mut from = File::open(self.directory(shard).join(file_name(segment)))?;
             from.seek(SeekFrom::Start(range_bytes.start))?;
             let mut kept = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             let wanted_bytes = range_bytes.end - range_bytes.start;
@@ -105,21 +157,56 @@ impl Keeper for StdKeeper {
         keep().map_err(|source| FilesError { path, operation: Operation::Keep, source })
     }
 
-    fn replace(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
-        let directory = self.data.join(directory_name(shard));
+    fn stage(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
+        let path = self.directory(shard).join(file_name(segment));
+        self.write_beside(&path, bytes).map_err(failed(path, Operation::Replace))
+    }
+
+    fn stage_indexes(&self, shard: ShardId, snapshot: Option<&[u8]>) -> Result<(), FilesError> {
+        let kept = self.keep_indexes(shard);
+        kept.map_err(failed(self.aside.join(directory_name(shard)), Operation::Keep))?;
+        let path = self.directory(shard).join(SNAPSHOT_FILE_NAME);
+        let staged = snapshot.map_or(Ok(()), |bytes| self.write_beside(&path, bytes));
+        staged.map_err(failed(path, Operation::Index))
+    }
+
+    fn put_in_place(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        let directory = self.directory(shard);
         let path = directory.join(file_name(segment));
-        let replace = || -> io::Result<()> {
-            self.put_away_indexes(shard)?;
-            let unfinished = path.with_extension("repair");
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
+        let put = fs::rename(path.with_extension(STAGED_EXTENSION), &path);
+        put.and_then(|()| sync_directory(&directory)).map_err(failed(path, Operation::Replace))
+    }
+
+    fn take_indexes_away(&self, shard: ShardId) -> Result<(), FilesError> {
+        let directory = self.directory(shard);
+        let take = || -> io::Result<()> {
+            let snapshot = directory.join(SNAPSHOT_FILE_NAME);
+            let staged = snapshot.with_extension(STAGED_EXTENSION);
+            let is_staged = staged.exists();
+            if is_staged {
+                fs::rename(&staged, &snapshot)?;
+            }
+            for name in self.index_names(shard)? {
+                if !(is_staged && name == SNAPSHOT_FILE_NAME) {
+                    fs::remove_file(directory.join(name))?;
+                }
+            }
             sync_directory(&directory)
         };
-        replace().map_err(|source| FilesError { path: path.clone(), operation: Operation::Replace, source })
+        take().map_err(failed(directory.clone(), Operation::Replace))
     }
+
+    fn give_up(&self) {
+        // Whatever stays takes space, and nothing else.
+        for path in self.staged.take() {
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_dir_all(&self.aside);
+    }
+}
+
+fn failed(path: PathBuf, operation: Operation) -> impl FnOnce(io::Error) -> FilesError {
+    move |source| FilesError { path, operation, source }
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -30,6 +30,8 @@ pub struct RepairPlan {
     pub changes: Vec<SegmentChange>,
     /// What would be recorded as lost.
     pub lost: Vec<LostMessages>,
+    /// Whether all that is wrong is what a copy shows that was taken while a server wrote.
+    pub is_of_a_copy: bool,
     /// The records of losses go to these: each directory's next segment.
     next_segments: Vec<NextSegment>,
 }

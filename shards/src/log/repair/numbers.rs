@@ -2,6 +2,7 @@
 
 use super::LostMessages;
 use crate::log::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
+use crate::log::read::for_repair::Proven;
 use crate::log::read::{Gap, LostRange};
 use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::{HashMap, HashSet};
@@ -29,6 +30,8 @@ struct RoomNumbers {
     lost: Vec<Gap>,
     /// What damaged frames seem to have held.
     hints: Vec<(Seq, ShardId)>,
+    /// What indexes and snapshots prove to have been stored in segments that lack something.
+    proven: Vec<(Gap, ShardId)>,
 }
 
 /// The numbers of every room.
@@ -54,6 +57,12 @@ impl Numbers {
         if let Ok(room) = self.room(message) {
             room.hints.push((seq, shard));
         }
+    }
+
+    /// Takes note of messages that must have been stored.
+    pub fn prove(&mut self, proven: &Proven) {
+        let index = self.index_of(&proven.room);
+        self.rooms[index].proven.push((proven.gap, proven.at.shard));
     }
 
     /// Takes note of what was lost before.
@@ -84,8 +93,9 @@ impl Numbers {
 
     fn index_of(&mut self, name: &RoomName) -> usize {
         *self.by_key.entry(name.key()).or_insert_with(|| {
-            let (runs, firsts, lost, hints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            self.rooms.push(RoomNumbers { name: name.clone(), runs, firsts, lost, hints });
+            let (runs, firsts, lost) = (Vec::new(), Vec::new(), Vec::new());
+            let (name, hints, proven) = (name.clone(), Vec::new(), Vec::new());
+            self.rooms.push(RoomNumbers { name, runs, firsts, lost, hints, proven });
             self.rooms.len() - 1
         })
     }
@@ -143,9 +153,17 @@ impl RoomNumbers {
         let hinted = |hint: &&(Seq, ShardId)| {
             last.is_none_or(|last| hint.0 > last && hint.0.0 - last.0 <= damaged_frames)
         };
+        let mut behind = last.unwrap_or_default();
         if let Some(&(seq, shard)) = self.hints.iter().filter(hinted).max() {
             let first = last.map_or(seq, Seq::next);
             add(Gap { first, last: seq }, shard);
+            behind = seq;
+        }
+        // What was indexed is known, not guessed.
+        self.proven.sort_unstable();
+        for &(gap, shard) in &self.proven {
+            add(Gap { first: gap.first.max(behind.next()), last: gap.last }, shard);
+            behind = behind.max(gap.last);
         }
         found
     }

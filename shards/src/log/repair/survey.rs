@@ -9,6 +9,7 @@ use crate::log::format::{
 };
 use crate::log::read::for_repair::{Plan, Readable, begin_late};
 use crate::log::read::{Fault, FaultKind, Role, SegmentReport, verify};
+use crate::types::ShardId;
 use rkyv::util::AlignedVec;
 
 /// More missing segments than this in a row are a wrong name rather than a loss.
@@ -24,17 +25,20 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     let faults: Vec<Fault> = verification.all_faults().cloned().collect();
     refuse_future_versions(&faults)?;
     let mut reports = verification.segments;
-    if faults.is_empty() && reports.iter().all(|report| report.torn().is_none()) {
+    let is_whole = |report: &SegmentReport| report.torn().is_none() && !report.lacks_seal;
+    if faults.is_empty() && reports.iter().all(is_whole) {
         return Ok(RepairPlan::default());
     }
+    let is_of_a_copy = is_of_a_copy(&faults, &reports);
     reports.sort_unstable_by_key(|report| (report.shard, report.segment));
     let late = begin_late(&reports);
     let mut survey = Survey::default();
+    verification.proven.iter().for_each(|proven| survey.numbers.prove(proven));
     for shard in files.shards()? {
         let plan = Plan::of(files, shard)?;
         plan.lost.iter().for_each(|lost| survey.numbers.excuse(lost));
         let of_shard = reports.iter().filter(|report| report.shard == shard);
-        survey.directory(files, &plan, of_shard, progress)?;
+        survey.directory(files, &plan, of_shard, &verification.faults, progress)?;
     }
     let lost = survey.numbers.lost(&late);
     // What is followed by the record of a loss must be finished.
@@ -47,7 +51,23 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         }
     }
     survey.changes.sort_unstable_by_key(|change| (change.shard, change.segment));
-    Ok(RepairPlan { faults, changes: survey.changes, lost, next_segments: survey.next_segments })
+    let (changes, next_segments) = (survey.changes, survey.next_segments);
+    Ok(RepairPlan { faults, changes, lost, next_segments, is_of_a_copy })
+}
+
+/// Whether a copy that was taken while a server wrote looks so, and nothing else is wrong: its files are of
+/// different times. A segment that was copied before it was sealed has the length it was made with, and
+/// later ones hold messages; a snapshot that was copied late covers segments that were not yet listed.
+fn is_of_a_copy(faults: &[Fault], reports: &[SegmentReport]) -> bool {
+    let is_full = |fault: &Fault| reports.iter().any(|report| report.path == fault.path && !report.is_short);
+    let is_cause = |fault: &&Fault| match fault.kind {
+        FaultKind::Unsealed => is_full(fault),
+        FaultKind::MissingNewest { is_indexed, .. } => !is_indexed,
+        _ => false,
+    };
+    let is_consequence = |fault: &Fault| matches!(fault.kind, FaultKind::Lost { .. });
+    faults.iter().any(|fault| is_cause(&fault))
+        && faults.iter().all(|fault| is_cause(&fault) || is_consequence(fault))
 }
 
 fn refuse_future_versions(faults: &[Fault]) -> Result<(), RepairError> {
@@ -73,12 +93,17 @@ impl Survey {
         files: &dyn Files,
         plan: &Plan,
         reports: impl Iterator<Item = &'a SegmentReport>,
+        faults: &[Fault],
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), RepairError> {
         let shard_count = plan.shard_count.unwrap_or_default();
         let mut next = SegmentNumber::FIRST;
         for report in reports {
-            self.fill_missing(files, report, shard_count)?;
+            for fault in &report.faults {
+                if let FaultKind::MissingSegments { first, last } = fault.kind {
+                    self.fill_missing(files, fault, plan.shard, (first, last), shard_count)?;
+                }
+            }
             if plan.is_void(report.segment) {
                 continue;
             }
@@ -93,6 +118,14 @@ impl Survey {
                 self.unfinished.push(report.clone());
             }
         }
+        for fault in faults {
+            let FaultKind::MissingNewest { first, last, .. } = fault.kind else { continue };
+            if fault.path != files.path(plan.shard, last) {
+                continue;
+            }
+            self.fill_missing(files, fault, plan.shard, (first, last), shard_count)?;
+            next = last.next();
+        }
         self.next_segments.push(NextSegment { shard: plan.shard, segment: next, shard_count });
         Ok(())
     }
@@ -100,23 +133,17 @@ impl Survey {
     fn fill_missing(
         &mut self,
         files: &dyn Files,
-        report: &SegmentReport,
+        fault: &Fault,
+        shard: ShardId,
+        (first, last): (SegmentNumber, SegmentNumber),
         shard_count: u16,
     ) -> Result<(), RepairError> {
-        for fault in &report.faults {
-            let FaultKind::MissingSegments { first, last } = fault.kind else { continue };
-            if last.0 - first.0 >= MISSING_SEGMENTS_MAX || report.segment.0 == u64::MAX {
-                return Err(RepairError::TooManyMissing { fault: fault.clone() });
-            }
-            for segment in (first.0..=last.0).map(SegmentNumber) {
-                let (shard, path) = (report.shard, files.path(report.shard, segment));
-                self.changes.push(SegmentChange {
-                    shard,
-                    segment,
-                    path,
-                    change: Change::Fill { shard_count },
-                });
-            }
+        if last.0 - first.0 >= MISSING_SEGMENTS_MAX || last.0 >= u64::MAX - 1 {
+            return Err(RepairError::TooManyMissing { fault: fault.clone() });
+        }
+        for segment in (first.0..=last.0).map(SegmentNumber) {
+            let (path, change) = (files.path(shard, segment), Change::Fill { shard_count });
+            self.changes.push(SegmentChange { shard, segment, path, change });
         }
         Ok(())
     }
@@ -153,14 +180,16 @@ impl Survey {
             }
         }
         self.read_damage(report);
-        let must_rewrite =
-            |fault: &Fault| !matches!(fault.kind, FaultKind::Unsealed | FaultKind::MissingSegments { .. });
+        let must_rewrite = |fault: &Fault| {
+            use FaultKind::{Cut, CutOff, MissingSegments, Unsealed};
+            !matches!(fault.kind, Unsealed | MissingSegments { .. } | Cut { .. } | CutOff)
+        };
         let has_loose = matches!(report.verdict, Verdict::Torn { frames: 1.., .. }) && limit_bytes.is_none();
         if has_loose || !dropped.is_empty() || report.faults.iter().any(must_rewrite) {
             return Ok(Some(Change::Rewrite { file_bytes: report.file_bytes, messages, dropped }));
         }
         let torn_bytes = report.torn().map_or(0, |(_, bytes)| bytes);
-        let is_unsealed = report.faults.iter().any(|fault| fault.kind == FaultKind::Unsealed);
+        let is_unsealed = report.lacks_seal || report.faults.iter().any(is_end_lost);
         let cut = || Change::Cut { report: Box::new(report.clone()), torn_bytes };
         Ok((torn_bytes > 0 || is_unsealed).then(cut))
     }
@@ -178,6 +207,11 @@ impl Survey {
             }
         }
     }
+}
+
+/// Whether it says that a segment ends too early.
+pub fn is_end_lost(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Unsealed | FaultKind::Cut { .. } | FaultKind::CutOff)
 }
 
 /// Every intact frame that may count, with its record, but for the seal: also those behind damage

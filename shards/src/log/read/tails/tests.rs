@@ -457,11 +457,13 @@ fn a_start_with_segments_behind_a_damaged_snapshot_reads_the_indexes_instead() {
     let path = directory.join(crate::log::SNAPSHOT_FILE_NAME);
     // One that covers all but the last segment: the last is put aside while it is written.
     let last = segments[segments.len() - 1];
-    let aside = directory.join("aside");
-    fs::rename(files.path(ShardId(0), last), &aside).expect("put aside");
+    let last = files.path(ShardId(0), last);
+    let both =
+        [(last.clone(), directory.join("aside")), (last.with_extension("idx"), directory.join("beside"))];
+    both.iter().for_each(|(place, aside)| fs::rename(place, aside).expect("put aside"));
     fs::remove_file(&path).expect("a loss");
     open_log(&files, 1).expect("a log");
-    fs::rename(&aside, files.path(ShardId(0), last)).expect("put back");
+    both.iter().for_each(|(place, aside)| fs::rename(aside, place).expect("put back"));
     let short = fs::read(&path).expect("a snapshot");
     for place in (0..short.len()).step_by(7) {
         let mut damaged = short.clone();
