@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
-use madang_shards::log::{Export, ExportError, Exported, Selection, StdFiles, StoredMessage, export};
+use madang_shards::log::{Export, ExportError, Exported, Selection, StoredMessage, export};
 use madang_shards::types::RoomName;
 use std::io::{self, Write};
 
@@ -22,7 +22,8 @@ come in the order of their numbers; rooms are mixed as the log holds them. Messa
 recorded as lost are shown in their place, whatever the time range.
 
 Exit codes: 0 all was printed, 1 the log has faults (named on standard error; the rest was
-printed), 2 it could not be read or printed, or the command line is wrong.";
+printed), 2 it could not be read or printed, the log knows no such room, or the command line is
+wrong.";
 
 /// Of `madang log export`.
 #[derive(Debug, Args)]
@@ -104,7 +105,7 @@ impl<W: Write> Printer<W> {
 /// Prints the rooms. What is damaged is named on standard error; the rest is printed.
 pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let selection = arguments.rooms.selection()?;
-    let files = StdFiles::new(&arguments.place.data);
+    let (_, files) = arguments.place.open()?;
     let names_rooms = arguments.rooms.all || arguments.rooms.room.len() > 1;
     let mut printer = Printer {
         output: standard_output(),
@@ -129,22 +130,30 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         }
     };
     finish(output, Ok(()))?;
-    if printed == 0 {
-        eprintln!("madang: {}", nothing_printed(arguments, &export));
+    if printed == 0 && export.unknown.is_empty() {
+        eprintln!("madang: {}", nothing_printed(&export));
     }
     for fault in &export.faults {
         eprintln!("madang: {}", visible(&fault.to_string()));
     }
-    Ok(Outcome::of_faults(export.faults.len()))
+    for (shard, segments) in &export.expired {
+        eprintln!(
+            "madang: {segments} segments of shard {shard} have expired while this was read; their messages are \
+             left out"
+        );
+    }
+    match &export.unknown[..] {
+        [] => Ok(Outcome::of_faults(export.faults.len())),
+        rooms => {
+            let rooms: Vec<String> = rooms.iter().map(|room| format!("'{}'", room.as_str())).collect();
+            Err(format!("the log knows no room {}; see all with export --all", rooms.join(", ")))
+        }
+    }
 }
 
-fn nothing_printed(arguments: &ExportArguments, export: &Export) -> String {
-    match &arguments.rooms.room[..] {
-        _ if export.records > 0 => {
-            format!("none of {} messages is of that time; widen --since and --until", export.records)
-        }
-        [] => "the log holds no message".to_owned(),
-        [room] => format!("the log holds no message of room '{room}'"),
-        _ => "the log holds no message of these rooms".to_owned(),
+fn nothing_printed(export: &Export) -> String {
+    match export.records {
+        0 => "the log holds no message of that any more".to_owned(),
+        records => format!("none of {records} messages is of that time; widen --since and --until"),
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that stands in a segment, in place.
 
 use super::plan::Plan;
+use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{
     Found, Frame, HeaderFault, Place, Scan, SegmentHeader, SegmentNumber, StoredRecord,
@@ -64,7 +65,9 @@ pub fn dump(
         let plan = Plan::of(files, of)?;
         let wanted = plan.segments.iter().filter(|number| segment.is_none_or(|one| one == **number));
         for &number in wanted {
-            match files.read(of, number, &mut buffer) {
+            // It may be written at this moment.
+            let read = with_segment(files, &plan, number, &mut buffer, READS_OF_A_RUNNING_LOG, |_| ());
+            match read {
                 Err(error) if error.is_gone() => continue,
                 result => result?,
             }

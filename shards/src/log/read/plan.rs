@@ -1,9 +1,13 @@
 //! Which segments of a directory there are, and where those end that failed.
 
 use super::lost::{LostRange, lost_ranges};
+use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::log::files::{Files, FilesError};
-use crate::log::format::{HEADER_BYTES, Place, SegmentHeader, SegmentNumber, StoredRecord, read_frame};
+use crate::log::format::{
+    HEADER_BYTES, Place, SegmentHeader, SegmentNumber, StoredRecord, Verdict, read_frame,
+};
 use crate::types::ShardId;
+use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
 
 /// Enough for the header and the longest note that can be a segment's first frame.
@@ -25,6 +29,8 @@ pub struct Plan {
     pub lost: Vec<LostRange>,
     /// How many shards there were, when all headers agree on it.
     pub shard_count: Option<u16>,
+    /// How much of segments is read that a server went on with since it was planned.
+    ends_bytes: HashMap<SegmentNumber, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +79,50 @@ impl Plan {
         segments.retain(|segment| !gone.contains(segment));
         shard_counts.dedup();
         let shard_count = if let [one] = shard_counts[..] { one } else { None };
-        Ok(Plan { shard, segments, unsound, last_used, abandoned, lost, shard_count })
+        let ends_bytes = HashMap::new();
+        Ok(Plan { shard, segments, unsound, last_used, abandoned, lost, shard_count, ends_bytes })
+    }
+
+    /// What there is at this moment, though it is read later and a server goes on writing: what is finished
+    /// by then, and of the rest as much as is there now. The newest is looked at first, so that whatever is in
+    /// it, all before it is read, too.
+    pub fn as_it_stands(
+        files: &dyn Files,
+        shard: ShardId,
+        buffer: &mut AlignedVec,
+    ) -> Result<Plan, FilesError> {
+        let mut plan = Plan::of(files, shard)?;
+        let mut is_used = false;
+        for segment in plan.segments.clone().into_iter().rev() {
+            if plan.limit_bytes(segment).is_some() {
+                is_used = true;
+                continue;
+            }
+            let look = |contents: &SegmentContents<'_>| (contents.verdict, contents.is_empty());
+            let found = with_segment(files, &plan, segment, buffer, READS_OF_A_RUNNING_LOG, look);
+            match found {
+                Err(error) if error.is_gone() => continue,
+                Ok((Verdict::Sealed { .. }, _)) => break,
+                Ok((_, true)) if !is_used => plan.segments.retain(|listed| *listed != segment),
+                Ok((verdict, _)) => {
+                    is_used = true;
+                    plan.ends_bytes.insert(segment, verdict.end_bytes());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Reads what is to be read of a segment.
+    pub fn read(
+        &self,
+        files: &dyn Files,
+        segment: SegmentNumber,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let bytes_max = self.ends_bytes.get(&segment).copied().unwrap_or(usize::MAX);
+        files.read_start(self.shard, segment, bytes_max, into)
     }
 
     /// Where the committed part of a segment ends, if a later one says so.

@@ -95,7 +95,7 @@ pub fn with_segment<R>(
 ) -> Result<R, FilesError> {
     let mut reads_left = reads;
     loop {
-        files.read(plan.shard, segment, buffer)?;
+        plan.read(files, segment, buffer)?;
         reads_left = reads_left.saturating_sub(1);
         let contents = SegmentContents::of(buffer, plan, segment);
         if reads_left == 0 || contents.is_sound() {

@@ -12,9 +12,10 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::Gap;
 use super::plan::Plan;
 use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
+use super::snapshots::rooms_of_snapshot;
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{SegmentNumber, StoredMessage};
-use crate::types::Seq;
+use crate::types::{RoomName, Seq, ShardId};
 use order::reading_order;
 use rkyv::util::AlignedVec;
 use selection::RoomTable;
@@ -41,6 +42,10 @@ pub struct Export {
     pub records: u64,
     /// What was in the way. The export went on behind it.
     pub faults: Vec<Fault>,
+    /// Selected rooms that the log knows nothing of.
+    pub unknown: Vec<RoomName>,
+    /// How many segments of which shards have expired before they were read.
+    pub expired: Vec<(ShardId, u64)>,
 }
 
 /// Why an export ended early.
@@ -65,8 +70,14 @@ pub fn export(
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Export, ExportError> {
-    let plans = files.shards()?.into_iter().map(|shard| Plan::of(files, shard));
-    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let mut buffer = AlignedVec::new();
+    let mut plans = Vec::new();
+    for shard in files.shards()? {
+        let plan = Plan::as_it_stands(files, shard, &mut buffer)?;
+        // What reads this may be slow, and old segments may expire meanwhile.
+        files.hold(shard, &plan.segments);
+        plans.push(plan);
+    }
     let mut rooms: RoomTable<History> = RoomTable::new(selection);
     for lost in plans.iter().flat_map(|plan| &plan.lost) {
         if let Some(room) = rooms.find(lost.room.as_str()) {
@@ -74,18 +85,49 @@ pub fn export(
             room.losses.get_or_insert_with(name).gaps.push(lost.gap);
         }
     }
-    let mut buffer = AlignedVec::new();
     let mut export = Export::default();
     let begins_late = |plan: &&Plan| plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
     let late = plans.iter().filter(begins_late).fold(0, |late, plan| late | bit_of(plan));
+    let mut expiry = Expiry { late, expired: 0 };
     for at in reading_order(files, &plans, selection, &mut buffer, progress)? {
-        export_segment(files, at, late, &mut buffer, &mut rooms, &mut export, sink)?;
+        export_segment(files, at, &mut expiry, &mut buffer, &mut rooms, &mut export, sink)?;
         progress(buffer.len() as u64);
+    }
+    if let Selection::Rooms(names) = selection {
+        export.unknown = unknown(files, names, &mut rooms)?;
     }
     for room in rooms.into_states() {
         give_end(room, sink).map_err(ExportError::Sink)?;
     }
     Ok(export)
+}
+
+/// Which of these rooms the log knows nothing of: no message, no loss, and none that has expired.
+fn unknown(
+    files: &dyn Files,
+    names: &[RoomName],
+    rooms: &mut RoomTable<'_, History>,
+) -> Result<Vec<RoomName>, FilesError> {
+    let mut is_unknown = |name: &&RoomName| {
+        rooms.find(name.as_str()).is_none_or(|room| room.last.is_none() && room.losses.is_none())
+    };
+    let mut unknown: Vec<RoomName> = names.iter().filter(&mut is_unknown).cloned().collect();
+    if let Some(beside) = files.beside().filter(|_| !unknown.is_empty()) {
+        for shard in files.shards()? {
+            for (room, _) in rooms_of_snapshot(beside, shard)? {
+                unknown.retain(|name| name.key() != room.key());
+            }
+        }
+    }
+    Ok(unknown)
+}
+
+/// Directories that lack old segments, a bit for each number modulo 64.
+struct Expiry {
+    /// Before this began.
+    late: u64,
+    /// Since.
+    expired: u64,
 }
 
 /// What is remembered of a room between its messages: little, as there may be many rooms.
@@ -129,7 +171,7 @@ const FOUND_TOGETHER: usize = 64;
 fn export_segment(
     files: &dyn Files,
     (plan, segment): (&Plan, SegmentNumber),
-    late: u64,
+    expiry: &mut Expiry,
     buffer: &mut AlignedVec,
     rooms: &mut RoomTable<History>,
     export: &mut Export,
@@ -150,7 +192,7 @@ fn export_segment(
                 if room.last.is_none_or(|last| last.next() != seq) {
                     let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
                     let fault = |kind| Fault::new(files, at, kind);
-                    let may_have_expired = late & !room.seen != 0;
+                    let may_have_expired = expiry.late & !room.seen | expiry.expired & directory != 0;
                     let mut report = |kind| export.faults.push(fault(kind));
                     give_gap(room, message, may_have_expired, sink, &mut report)?;
                 }
@@ -164,7 +206,14 @@ fn export_segment(
     });
     match given {
         Ok(result) => result.map_err(ExportError::Sink),
-        Err(error) if error.is_gone() => Ok(()),
+        Err(error) if error.is_gone() => {
+            expiry.expired |= directory;
+            match export.expired.iter_mut().find(|(shard, _)| *shard == plan.shard) {
+                Some((_, segments)) => *segments += 1,
+                None => export.expired.push((plan.shard, 1)),
+            }
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -59,7 +59,7 @@ fn stays(
     let mut rooms: RoomTable<Vec<Stay>> = RoomTable::new(selection);
     for (directory, plan) in plans.iter().enumerate() {
         for (index, &segment) in plan.segments.iter().enumerate() {
-            match files.read(plan.shard, segment, buffer) {
+            match plan.read(files, segment, buffer) {
                 Err(error) if error.is_gone() => continue,
                 result => result?,
             }
