@@ -10,7 +10,7 @@ const DATA_DEFAULT: &str = "madang-data";
 /// Where the unit of systemd keeps it.
 const DATA_INSTALLED: &str = "/var/lib/madang";
 
-/// The data directory of a server that runs.
+/// The data directory of a server that runs, or has run.
 #[derive(Args, Debug)]
 pub struct DataOption {
     /// The server's data directory [default: $MADANG_DATA, ./madang-data, or /var/lib/madang]
@@ -19,6 +19,12 @@ pub struct DataOption {
 }
 
 impl DataOption {
+    /// As if this had been passed.
+    #[cfg(test)]
+    pub fn of(data: PathBuf) -> DataOption {
+        DataOption { data: Some(data) }
+    }
+
     /// The directory whose server is meant.
     pub fn to_running(&self) -> PathBuf {
         let named = named(self.data.clone());

@@ -11,6 +11,8 @@ mod serve;
 mod status_page;
 mod upgrade;
 
+pub use data::DataOption;
+
 use crate::log_command::{self, LogCommand};
 use crate::privacy;
 use clap::{Parser, Subcommand};
@@ -54,7 +56,7 @@ Examples:
   madang upgrade                           replace the running server, disconnecting nobody
   madang config default > madang.toml      a commented file to start from
   madang config check --config madang.toml
-  madang log export --data madang-data --room general
+  madang log export --room general         print what was said there
   madang bench                             measure a server of its own
 
 Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine

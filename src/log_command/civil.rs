@@ -4,11 +4,18 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
 
+/// Ends the seconds since 1970 where no calendar has them.
+const NO_DATE: &str = " s";
 const SECOND_US: i64 = 1_000_000;
 
 /// Reads a date (its start, UTC) or a time of RFC 3339, as microseconds since the Unix epoch.
 pub fn parse(given: &str) -> Result<i64, String> {
     if let Ok(time) = given.parse::<jiff::Timestamp>() {
+        if !is_offset_possible(given) {
+            return Err(
+                "no clock is a day or more from UTC; write 2026-11-20T12:03:11+09:00, or a Z".to_owned()
+            );
+        }
         return Ok(time.as_microsecond());
     }
     let date = given.parse::<Date>().ok().filter(|_| given.len() == "2026-11-20".len());
@@ -16,6 +23,14 @@ pub fn parse(given: &str) -> Result<i64, String> {
     start.map(|start| start.timestamp().as_microsecond()).ok_or_else(|| {
         "not a date or a time of RFC 3339; write 2026-11-20 or 2026-11-20T12:03:11Z".to_owned()
     })
+}
+
+/// Whether the hours of an offset are those of RFC 3339: 00 to 23.
+fn is_offset_possible(time: &str) -> bool {
+    let clock = time.find(['T', 't', ' ']).map_or("", |at| &time[at..]);
+    let offset = clock.find(['+', '-']).map(|at| &clock[at + 1..]);
+    let hours = offset.and_then(|offset| offset.get(..2)).and_then(|hours| hours.parse::<u8>().ok());
+    hours.is_none_or(|hours| hours < 24)
 }
 
 /// Writes times; most messages share their second with the one before.
@@ -26,6 +41,9 @@ pub struct Clock {
     text: String,
     /// `2026-11-20T12:03:11.`, then the rest of the time that was written last.
     precise: String,
+    /// How long the part of it is that stays the same within a second, and what ends it.
+    second_bytes: usize,
+    end: &'static str,
 }
 
 impl Clock {
@@ -43,29 +61,32 @@ impl Clock {
                     write!(self.text, "{date} {hour:02}:{minute:02}:{second:02}")
                 }
                 // No calendar has it: a log that someone else wrote.
-                Err(_) => write!(self.text, "{second} s"),
+                Err(_) => write!(self.text, "{second}{NO_DATE}"),
             };
             written.expect("a string can be written");
             self.precise.clear();
-            self.precise.push_str(&self.text);
+            let seconds = self.text.strip_suffix(NO_DATE);
+            self.end = if seconds.is_some() { NO_DATE } else { "Z" };
+            self.precise.push_str(seconds.unwrap_or(&self.text));
             if let Some(between) = self.precise.find(' ') {
                 self.precise.replace_range(between..=between, "T");
             }
             self.precise.push('.');
+            self.second_bytes = self.precise.len();
         }
         &self.text
     }
 
     /// `2026-11-20T12:03:11.000250Z`
     pub fn microsecond(&mut self, time_us: i64) -> &str {
-        let second_bytes = self.second(time_us).len() + ".".len();
-        self.precise.truncate(second_bytes);
+        self.second(time_us);
+        self.precise.truncate(self.second_bytes);
         let fraction = time_us.rem_euclid(SECOND_US);
         for digit_us in [100_000, 10_000, 1_000, 100, 10, 1] {
             // From 0 to 9.
             self.precise.push(char::from(b'0' + (fraction / digit_us % 10) as u8));
         }
-        self.precise.push('Z');
+        self.precise.push_str(self.end);
         &self.precise
     }
 }
@@ -78,6 +99,9 @@ mod tests {
     fn dates_and_times_are_read_and_all_else_is_refused_with_a_remedy() {
         assert_eq!(parse("1970-01-02"), Ok(86_400 * SECOND_US));
         assert_eq!(parse("1970-01-01T09:00:00.000001+09:00"), Ok(1));
+        for wrong in ["2026-11-20T12:03:11+25:00", "2026-11-20T12:03:11-24:00", "2026-11-20 12:03:11+25"] {
+            assert!(parse(wrong).expect_err(wrong).contains("+09:00"), "{wrong}");
+        }
         for wrong in ["", "yesterday", "2026-13-01", "2026-11-20T12:00:00", "12:00", "20261120"] {
             assert!(parse(wrong).expect_err(wrong).contains("RFC 3339"), "{wrong}");
         }
@@ -90,5 +114,7 @@ mod tests {
         assert_eq!(clock.microsecond(1_795_176_191_000_250), "2026-11-20T12:03:11.000250Z");
         assert_eq!(clock.microsecond(-1), "1969-12-31T23:59:59.999999Z");
         assert!(clock.second(i64::MAX).ends_with(" s"));
+        assert_eq!(clock.microsecond(253_402_300_800_000_001), "253402300800.000001 s");
+        assert!(clock.second(i64::MIN).ends_with(" s"));
     }
 }

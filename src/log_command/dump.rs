@@ -6,7 +6,7 @@ use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_shards::log::{
-    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StdFiles, StoredRecord, Verdict, dump,
+    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump,
 };
 use madang_shards::types::ShardId;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ pub struct DumpArguments {
 
 /// Prints every frame.
 pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
-    let files = StdFiles::new(&arguments.place.data);
+    let (data, files) = arguments.place.open()?;
     let mut printer = Printer::new(standard_output(), arguments.format);
     let shard = arguments.shard.map(ShardId);
     let dumped = dump(&files, shard, arguments.segment.map(SegmentNumber), &mut |segment, entry| {
@@ -43,9 +43,7 @@ pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
             Err(error.to_string())
         }
         Ok(Err(error)) => finish(output, Err(error)).map(|()| Outcome::Sound),
-        Ok(Ok(0)) => {
-            Err(format!("no such segment in '{}'; see all with stats", arguments.place.data.display()))
-        }
+        Ok(Ok(0)) => Err(format!("no such segment in '{}'; see all with stats", data.display())),
         Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::of_faults(faults)),
     }
 }

@@ -13,8 +13,11 @@ mod stats;
 mod tests;
 mod verify;
 
+use crate::cli::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use madang_shards::log::{Files, StdFiles};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 the log has faults (named), 2 it could not be read or \
@@ -43,9 +46,32 @@ pub enum LogCommand {
 /// Which log.
 #[derive(Debug, Args)]
 pub struct LogPlace {
-    /// The directory of data
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    data: DataOption,
+}
+
+impl LogPlace {
+    /// The directory of data, and the log in it.
+    ///
+    /// # Errors
+    /// When there is none: nothing would be found wrong with it.
+    fn open(&self) -> Result<(PathBuf, StdFiles), String> {
+        let data = self.data.to_running();
+        let shown = data.display();
+        let remedy = "pass the server's data directory with --data or MADANG_DATA";
+        let names = fs::read_dir(&data).map_err(|error| format!("no log in '{shown}': {error}; {remedy}"))?;
+        let is_segment = |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|is| is == "seg");
+        let is_shard = names.flatten().any(|entry| is_segment(&entry.file_name()));
+        let files = StdFiles::new(&data);
+        match files.shards() {
+            Ok(shards) if !shards.is_empty() => Ok((data, files)),
+            Err(error) => Err(error.to_string()),
+            Ok(_) if is_shard => Err(format!(
+                "no log in '{shown}': it is one shard's part of one; pass the directory above it"
+            )),
+            Ok(_) => Err(format!("no log in '{shown}': it has no directory shard-00 or the like; {remedy}")),
+        }
+    }
 }
 
 /// How what a log holds is printed.

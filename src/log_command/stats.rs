@@ -5,7 +5,7 @@ use super::output::{finish, standard_output};
 use super::progress::Progress;
 use super::{LogPlace, Outcome};
 use clap::{Args, ValueEnum};
-use madang_shards::log::{Statistics, StdFiles, statistics};
+use madang_shards::log::{Statistics, statistics};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -29,7 +29,7 @@ pub enum Format {
 
 /// Prints what the log consists of.
 pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
-    let files = StdFiles::new(&arguments.place.data);
+    let (_, files) = arguments.place.open()?;
     let mut progress = Progress::begin(&files, 1);
     let counted = statistics(&files, &mut |bytes| progress.read(bytes));
     progress.clear();

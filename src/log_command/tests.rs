@@ -2,6 +2,7 @@ use super::export::Printer;
 use super::output::visible;
 use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome, dump, repair, stats, verify};
+use crate::cli::DataOption;
 use crate::serve::checks::DataDirectory;
 use madang_shards::log::{
     self, Appender, Durability, Exported, SegmentHeader, SegmentNumber, Selection, StdFiles, export,
@@ -195,8 +196,8 @@ fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
     let (directory, path) = written();
     damage(&path, "안녕");
     let damaged = fs::read(&path).expect("it is there");
-    let arguments =
-        |yes| repair::RepairArguments { place: LogPlace { data: directory.path().to_owned() }, yes };
+    let place = || LogPlace { data: DataOption::of(directory.path().to_owned()) };
+    let arguments = |yes| repair::RepairArguments { place: place(), yes };
     assert_eq!(repair::run(&arguments(false)), Ok(Outcome::Faulty));
     let server = DataDirectory::take(directory.path()).expect("nobody has it");
     let refused = repair::run(&arguments(true)).expect_err("a server has it");

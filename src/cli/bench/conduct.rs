@@ -7,6 +7,7 @@ use crate::terminal::visible;
 use madang_bench::results::{Column, Entry, Measurement, Run};
 use madang_bench::{BenchError, MachineFacts, Stalls, Stop, SyncTime, Workload, measure, measure_floor};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Bytes of a floor's messages: those of an echo's, unless it says otherwise.
 const FLOOR_SIZE_BYTES: usize = 64;
@@ -36,7 +37,8 @@ pub fn empty_run(plan: &Plan, servers: &[Server]) -> Run {
     };
     Run {
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: format!("{:.0}", jiff::Timestamp::now()),
+        started_at: jiff::Timestamp::try_from(SystemTime::now())
+            .map_or_else(|_| "beyond the year 9999".to_owned(), |time| format!("{time:.0}")),
         command: command(),
         rounds: plan.rounds,
         machine: MachineFacts::read(data(servers).as_deref()),

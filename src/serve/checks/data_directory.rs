@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Locked while a process uses the directory; what it holds only tells who that is. It outlives
 /// its process, which is fine: the lock decides, not the file.
@@ -169,8 +170,14 @@ fn lock(path: &Path) -> Result<File, DataDirectoryError> {
     Ok(file)
 }
 
+/// A time as people read it. A clock may say what no calendar has.
+fn told(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
+        .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
+}
+
 fn write_holder(file: &mut File) -> io::Result<()> {
-    let line = format!("process {} (madang serve), since {}\n", std::process::id(), jiff::Timestamp::now());
+    let line = format!("process {} (madang serve), since {}\n", std::process::id(), told(SystemTime::now()));
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(line.as_bytes())
