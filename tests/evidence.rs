@@ -244,8 +244,8 @@ fn a_repair_on_a_full_disk_changes_nothing() {
         words
     };
     let before = contents(&shard);
-    // It needs a copy of the damaged segment and a new one, 1 MiB each.
-    for left_bytes in [50_000, 500_000, 1_200_000, 1_900_000] {
+    // It needs a copy of the damaged segment and a new one, more than 900,000 bytes each.
+    for left_bytes in [50_000, 500_000, 1_100_000, 1_600_000] {
         let _ = fs::remove_file(&filler);
         let free = rustix::fs::statvfs(disk.path()).expect("a file system");
         let free_bytes = (free.f_bavail * free.f_frsize) as usize;

@@ -13,6 +13,8 @@ mod stats;
 mod tests;
 mod verify;
 
+pub use repair::mend_copy;
+
 use crate::cli::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
 use madang_shards::log::{Files, StdFiles};

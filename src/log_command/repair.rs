@@ -70,6 +70,18 @@ pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
 }
 
 fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) -> Result<Outcome, String> {
+    let mut done = replace(files, plan, data, report)?;
+    let mut progress = Progress::begin(files, 1);
+    let verified = verify(files, &mut |segment| progress.read(segment.file_bytes));
+    progress.clear();
+    let verification = verified.map_err(|error| error.to_string())?;
+    let _ = writeln!(done, "afterwards: {}", summary(&verification));
+    say(&done)?;
+    Ok(Outcome::of_faults(verification.all_faults().count()))
+}
+
+/// Does what is planned, and returns what was set aside, a line each.
+fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) -> Result<String, String> {
     let now = now();
     let keeper = StdKeeper::new(data, &free_name(data, now));
     let mut done = String::new();
@@ -84,13 +96,35 @@ fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) 
     })?;
     let placed = plan.put_in_place(files, &keeper);
     placed.map_err(|error| format!("{error} (what was set aside is in '{}')", keeper.path().display()))?;
-    let mut progress = Progress::begin(files, 1);
-    let verified = verify(files, &mut |segment| progress.read(segment.file_bytes));
-    progress.clear();
-    let verification = verified.map_err(|error| error.to_string())?;
-    let _ = writeln!(done, "afterwards: {}", summary(&verification));
-    say(&done)?;
-    Ok(Outcome::of_faults(verification.all_faults().count()))
+    Ok(done)
+}
+
+/// Makes a copy that was taken while a server wrote one that can be started from: its files are of different
+/// times, so that the newest messages may be missing. Where anything else is wrong nothing is done.
+pub fn mend_copy(files: &StdFiles, data: &Path) -> bool {
+    let plan = match plan_repair(files, &mut |_| ()) {
+        Ok(plan) if plan.is_of_a_copy => plan,
+        _ => return false,
+    };
+    let mut report = described(&plan);
+    for lost in &plan.lost {
+        tracing::warn!(
+            room = lost.room.as_str(),
+            first = lost.gap.first.0,
+            last = lost.gap.last.0,
+            "messages are not in this copy; their numbers stay taken"
+        );
+    }
+    match replace(files, &plan, data, &mut report) {
+        Ok(_) => {
+            tracing::warn!("this data directory was copied while a server wrote it, and is mended");
+            true
+        }
+        Err(error) => {
+            tracing::error!("a copy that was taken while a server wrote it cannot be mended: {error}");
+            false
+        }
+    }
 }
 
 /// Says beside what is set aside why it is.

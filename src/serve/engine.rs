@@ -1,7 +1,7 @@
 //! From a plan to running shards, and back to an exit code.
 
 use super::activation::Passed;
-use super::checks::listen_error;
+use super::checks::{DataDirectory, listen_error};
 use super::invitation::invitation;
 use super::notify;
 use super::plan::Plan;
@@ -13,6 +13,7 @@ use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
 use crate::handover::{Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
+use crate::log_command::mend_copy;
 use crate::telemetry::metrics::{self, MetricsError};
 use crate::telemetry::{self, LevelControl};
 use madang_shards::connection::FloodLimit;
@@ -24,7 +25,6 @@ use madang_shards::runtime::{
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
 use rustix::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,10 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     let started = Instant::now();
     let recovering = notify::recovering();
-    let opened = open_log(plan.data.path(), plan.shards)?;
+    let opened = open_log(&plan.data, plan.shards)?;
+    if plan.data.is_copy() {
+        plan.data.name_holder();
+    }
     state.recovered(started.elapsed());
     drop(recovering);
     let mut inheritance = Inheritance::take(plan, &state);
@@ -214,9 +217,18 @@ pub fn status_line(entrances: &[Entrance]) -> String {
     format!("Serving at {}", entrances.join(", "))
 }
 
-fn open_log(data: &Path, shards: u16) -> Result<OpenedLog, OpenLogError> {
+fn open_log(data: &DataDirectory, shards: u16) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
-    let opened = log::open_log(&StdFiles::new(data), shards)?;
+    let files = StdFiles::new(data.path());
+    let opened = match log::open_log(&files, shards) {
+        Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
+            if !mend_copy(&files, data.path()) {
+                return Err(RecoveryError::Faults(faults).into());
+            }
+            log::open_log(&files, shards)?
+        }
+        opened => opened?,
+    };
     for segment in &opened.rebuilt {
         tracing::info!(segment = %segment.display(), "had no index; it is made");
     }

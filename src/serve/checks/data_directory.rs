@@ -13,6 +13,8 @@ use std::time::SystemTime;
 const LOCK_FILE: &str = "madang.lock";
 /// Bytes of the lock file that are read.
 const HOLDER_BYTES_MAX: u64 = 256;
+/// Before the number of the lock file itself, by which a copy is known as one.
+const FILE_WORDS: &str = "file ";
 const PROBE_FILE: &str = "madang.probe";
 
 /// A data directory that is ours as long as this lives.
@@ -20,6 +22,7 @@ const PROBE_FILE: &str = "madang.probe";
 pub struct DataDirectory {
     path: PathBuf,
     lock: File,
+    is_copy: bool,
 }
 
 /// Why the data directory cannot be used.
@@ -67,7 +70,7 @@ pub enum DataDirectoryError {
 impl DataDirectory {
     /// Goes on with a directory whose lock another process has handed over: it was never free.
     pub fn taken_over(path: &Path, lock: OwnedFd) -> DataDirectory {
-        DataDirectory { path: path.to_owned(), lock: File::from(lock) }
+        DataDirectory { path: path.to_owned(), lock: File::from(lock), is_copy: false }
     }
 
     /// Goes on with a directory whose lock a process has left that has ended; `None` where it is the lock of
@@ -76,13 +79,14 @@ impl DataDirectory {
         let lock = File::from(lock);
         let (found, wanted) = (lock.metadata().ok()?, fs::metadata(path.join(LOCK_FILE)).ok()?);
         let is_it = (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()) && lock.try_lock().is_ok();
-        is_it.then(|| DataDirectory { path: path.to_owned(), lock })
+        is_it.then(|| DataDirectory { path: path.to_owned(), lock, is_copy: false })
     }
 
     /// Says in the lock file that this process has it.
     pub fn name_holder(&mut self) {
         // Only read by people.
-        let _ = write_holder(&mut self.lock);
+        let own = self.lock.metadata().map(|metadata| metadata.ino()).unwrap_or_default();
+        let _ = write_holder(&mut self.lock, own);
     }
 
     /// The lock, to be handed over.
@@ -114,9 +118,14 @@ impl DataDirectory {
                 path.display()
             );
         }
-        let lock = lock(path)?;
+        let (lock, is_copy) = lock(path)?;
         try_to_write(path).map_err(|source| refused("write to", path, source))?;
-        Ok(DataDirectory { path: path.to_owned(), lock })
+        Ok(DataDirectory { path: path.to_owned(), lock, is_copy })
+    }
+
+    /// Whether it was copied here from where it was served the last time: its lock file is another.
+    pub fn is_copy(&self) -> bool {
+        self.is_copy
     }
 
     /// Where it is.
@@ -150,7 +159,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-fn lock(path: &Path) -> Result<File, DataDirectoryError> {
+fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -166,8 +175,19 @@ fn lock(path: &Path) -> Result<File, DataDirectoryError> {
         }
         Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
     }
-    write_holder(&mut file).map_err(|source| refused("write to", path, source))?;
-    Ok(file)
+    let own = file.metadata().map(|metadata| metadata.ino()).unwrap_or_default();
+    let written = written_file(&mut file).unwrap_or(own);
+    // A copy stays known as one until it is served.
+    write_holder(&mut file, written).map_err(|source| refused("write to", path, source))?;
+    Ok((file, written != own))
+}
+
+/// The number that the lock file says it had when it was written; nothing when an earlier version wrote it.
+fn written_file(file: &mut File) -> Option<u64> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(FILE_WORDS)?.parse().ok())
 }
 
 /// A time as people read it. A clock may say what no calendar has.
@@ -176,8 +196,9 @@ fn told(time: SystemTime) -> String {
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
-fn write_holder(file: &mut File) -> io::Result<()> {
-    let line = format!("process {} (madang serve), since {}\n", std::process::id(), told(SystemTime::now()));
+fn write_holder(file: &mut File, number: u64) -> io::Result<()> {
+    let (process, since) = (std::process::id(), told(SystemTime::now()));
+    let line = format!("process {process} (madang serve), since {since}\n{FILE_WORDS}{number}\n");
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(line.as_bytes())
@@ -187,8 +208,10 @@ fn write_holder(file: &mut File) -> io::Result<()> {
 fn holder(file: &mut File) -> String {
     let mut line = String::new();
     let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
-    let line = line.trim();
-    let is_plain = line.starts_with("process ") && !line.contains(char::is_control);
+    let (line, rest) = line.trim().split_once('\n').unwrap_or((line.trim(), ""));
+    let is_ours =
+        rest.is_empty() || rest.strip_prefix(FILE_WORDS).is_some_and(|number| number.parse::<u64>().is_ok());
+    let is_plain = line.starts_with("process ") && !line.contains(char::is_control) && is_ours;
     if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
 }
 

@@ -8,10 +8,10 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::Gap;
 use super::plan::Plan;
 use super::snapshots::{rooms_of_snapshot, snapshot_info};
-use super::tails::read_table;
+use super::tails::{read_table, start_of};
 use super::walk::{Role, SegmentReport};
 use crate::log::files::{Files, FilesError, IndexFiles};
-use crate::log::format::{SEAL_FRAME_BYTES, SegmentNumber};
+use crate::log::format::{HeaderFault, SEAL_FRAME_BYTES, SegmentNumber};
 use crate::log::index::SegmentTable;
 use crate::types::{RoomName, Seq, ShardId};
 use hashbrown::HashSet;
@@ -70,8 +70,14 @@ impl Evidence {
         for report in reports.iter_mut() {
             if matches!(report.role, Role::Open | Role::Unused) && !plan.is_void(report.segment) {
                 let table = read_table(files, self.shard, report.segment)?;
+                let was_unused = report.role == Role::Unused;
                 if self.check_segment(files, report, table.as_ref()) {
                     lacking.insert(report.segment);
+                    // Of one that was not used that would be no fault.
+                    if was_unused && start_of(files, self.shard, report.segment)?.is_none() {
+                        let at = Location { shard: self.shard, segment: report.segment, offset_bytes: 0 };
+                        report.faults.push(Fault::new(files, at, FaultKind::Header(HeaderFault::Blank)));
+                    }
                 }
             }
             for fault in &report.faults {
