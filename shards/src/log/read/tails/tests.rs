@@ -214,6 +214,10 @@ impl Files for Counting<'_> {
 }
 
 impl IndexFiles for Counting<'_> {
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        self.0.indexes(shard)
+    }
+
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
         self.count().read_index(shard, segment)
     }
