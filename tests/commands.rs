@@ -105,6 +105,7 @@ fn a_nick_that_changes_only_case_is_a_new_name_everywhere() {
         bob.send("/nick aLICE");
         bob.expect_error(&["taken"]);
         alice.send("/quit");
+        alice.expect_closed();
         bob.expect("Alice has left the channel(general)");
         bob.settle("alice");
         let seen = bob.ask("/whois alice");
