@@ -68,7 +68,8 @@ fn a_copy_of_a_busy_directory_starts() {
         });
         // From when there are several segments on.
         let asked_at = Instant::now();
-        while server.files(0, "seg").len() < 4 {
+        let shard = server.data().join("shard-00");
+        while !shard.is_dir() || server.files(0, "seg").len() < 4 {
             assert!(asked_at.elapsed() < PATIENCE, "it talks");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -106,6 +106,7 @@ fn an_export_gives_what_expires_while_its_reader_is_slow() {
 fn what_is_no_log_is_not_taken_for_one_without_faults() {
     let empty = tempfile::tempdir().expect("a directory");
     let server = Server::start(1, &[]);
+    talk(&mut server.login_to("alice", ROOM), 1, 1);
     for tool in TOOLS {
         let missing = empty.path().join("missing");
         for (place, why) in [

@@ -100,10 +100,11 @@ fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String
 }
 
 /// Makes a copy that was taken while a server wrote one that can be started from: its files are of different
-/// times, so that the newest messages may be missing. Where anything else is wrong nothing is done.
-pub fn mend_copy(files: &StdFiles, data: &Path) -> bool {
+/// times, so that the newest messages may be missing. Where anything else is wrong nothing is done;
+/// `can_expire` says whether segments may have been removed meanwhile.
+pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     let plan = match plan_repair(files, &mut |_| ()) {
-        Ok(plan) if plan.is_of_a_copy => plan,
+        Ok(plan) if plan.is_of_a_copy && (can_expire || !plan.has_holes) => plan,
         _ => return false,
     };
     let mut report = described(&plan);

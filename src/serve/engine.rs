@@ -92,7 +92,8 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     let started = Instant::now();
     let recovering = notify::recovering();
-    let opened = open_log(&plan.data, plan.shards)?;
+    let can_expire = !retention(&plan.config.log).keeps_all();
+    let opened = open_log(&plan.data, plan.shards, can_expire)?;
     if plan.data.is_copy() {
         plan.data.name_holder();
     }
@@ -217,12 +218,12 @@ pub fn status_line(entrances: &[Entrance]) -> String {
     format!("Serving at {}", entrances.join(", "))
 }
 
-fn open_log(data: &DataDirectory, shards: u16) -> Result<OpenedLog, OpenLogError> {
+fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
     let files = StdFiles::new(data.path());
     let opened = match log::open_log(&files, shards) {
         Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
-            if !mend_copy(&files, data.path()) {
+            if !mend_copy(&files, data.path(), can_expire) {
                 return Err(RecoveryError::Faults(faults).into());
             }
             log::open_log(&files, shards)?

@@ -32,6 +32,8 @@ pub struct RepairPlan {
     pub lost: Vec<LostMessages>,
     /// Whether all that is wrong is what a copy shows that was taken while a server wrote.
     pub is_of_a_copy: bool,
+    /// Whether segments are missing between others: a copy lacks such only where some expired meanwhile.
+    pub has_holes: bool,
     /// The records of losses go to these: each directory's next segment.
     next_segments: Vec<NextSegment>,
 }

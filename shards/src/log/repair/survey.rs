@@ -52,17 +52,20 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     }
     survey.changes.sort_unstable_by_key(|change| (change.shard, change.segment));
     let (changes, next_segments) = (survey.changes, survey.next_segments);
-    Ok(RepairPlan { faults, changes, lost, next_segments, is_of_a_copy })
+    let has_holes = faults.iter().any(|fault| matches!(fault.kind, FaultKind::MissingSegments { .. }));
+    Ok(RepairPlan { faults, changes, lost, next_segments, is_of_a_copy, has_holes })
 }
 
 /// Whether a copy that was taken while a server wrote looks so, and nothing else is wrong: its files are of
 /// different times. A segment that was copied before it was sealed has the length it was made with, and
-/// later ones hold messages; a snapshot that was copied late covers segments that were not yet listed.
+/// later ones hold messages; a snapshot that was copied late covers segments that were not yet listed; some expired
+/// before they were copied, though not those before them.
 fn is_of_a_copy(faults: &[Fault], reports: &[SegmentReport]) -> bool {
     let is_full = |fault: &Fault| reports.iter().any(|report| report.path == fault.path && !report.is_short);
     let is_cause = |fault: &&Fault| match fault.kind {
         FaultKind::Unsealed => is_full(fault),
         FaultKind::MissingNewest { is_indexed, .. } => !is_indexed,
+        FaultKind::MissingSegments { .. } => true,
         _ => false,
     };
     let is_consequence = |fault: &Fault| matches!(fault.kind, FaultKind::Lost { .. });
