@@ -146,6 +146,33 @@ fn what_has_expired_is_said_to_be_and_numbers_go_on() {
 }
 
 #[test]
+fn who_joins_and_who_reads_is_answered_while_a_snapshot_is_being_written() {
+    let mut server = Server::start(1, &["log.retain_bytes=1000000"]);
+    let mut alice = server.login_to("alice", "elsewhere");
+    talk(&mut alice, "alice", 1, 300);
+    server.kill_nine();
+    server.start_again();
+    // Whoever writes a pipe waits until someone reads it: the next snapshot, which retention needs.
+    let unfinished = server.data().join("shard-00/rooms.unfinished");
+    let (directory, kind) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
+    rustix::fs::mknodat(directory, &unfinished, kind, 0o600.into(), 0).expect("a pipe");
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, "alice", 1, 2 * MESSAGES);
+    assert_eq!(page(&mut alice, "/history 100 after 4000"), numbered(4_001, 4_100));
+    let mut bob = server.login_to("bob", "elsewhere");
+    assert_eq!(page(&mut bob, "/history 20 before 100"), numbered(80, 99));
+    // It was being written, and is whole.
+    let written = fs::read(&unfinished).expect("a snapshot");
+    assert!(written.len() > 64, "{} bytes", written.len());
+    talk(&mut alice, "alice", 2 * MESSAGES + 1, 3 * MESSAGES);
+    server.kill_nine();
+    server.start_again();
+    let mut carol = server.login_to("carol", ROOM);
+    assert_eq!(page(&mut carol, "/history 50"), numbered(3 * MESSAGES - 49, 3 * MESSAGES));
+    server.verify();
+}
+
+#[test]
 fn a_damaged_message_is_told_repaired_and_its_loss_named() {
     let mut server = Server::start(1, &[]);
     let mut alice = server.login_to("alice", ROOM);

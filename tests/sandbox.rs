@@ -30,7 +30,7 @@ fn start(refusal: Refusal, without: &[&str]) -> (Manager, Service, SocketAddr) {
 #[track_caller]
 fn expect_niceness(pid: u32, niceness: i32) {
     let asked_at = Instant::now();
-    for thread in ["madang-files", "madang-index"] {
+    for thread in ["madang-files", "madang-index", "madang-snapshot"] {
         while niceness_of(pid, thread) != Some(niceness) {
             assert!(asked_at.elapsed() < PATIENCE, "{thread} is {:?}", niceness_of(pid, thread));
             std::thread::sleep(Duration::from_millis(5));

@@ -32,8 +32,8 @@ pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
     LostRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom,
     RecoveryError, Removed, Retention, Role, SegmentReport, Selection, Statistics, Summary, Verification,
-    dump, export, open_log, rebuild_index, recover, remake_snapshot, renew_snapshot, retain, statistics,
-    verify,
+    dump, export, mend_snapshot, open_log, rebuild_index, recover, remake_snapshot, renew_snapshot, retain,
+    statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

@@ -1,29 +1,43 @@
-//! Writes indexes, and makes lost ones again, on a thread of its own: encoding and syncing one
-//! takes longer than a turn may.
+//! Writes indexes and snapshots, makes lost ones again and removes what has expired, on two threads of their
+//! own: encoding and syncing takes longer than a turn may.
+//!
+//! **Invariant:** lookups wait until the indexes of finished segments are on disk, so that nothing else is done
+//! on the thread that writes these. What goes through a whole directory is done by the other, one at a time.
 
 use super::bell::Bell;
 use super::operate::{Housekeeping, Space};
 use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
-    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SnapshotScope, StdFiles, StoredFile,
-    rebuild_index, remake_snapshot, renew_snapshot, retain,
+    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope, StdFiles,
+    StoredFile, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
-use crate::shard::LookupId;
+use crate::shard::{Archive, LookupId};
 use crate::types::ShardId;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Work for the thread.
+/// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.
+pub const REBUILDS_MAX: usize = 32;
+
+/// Work for the threads.
 pub enum IndexJob {
-    /// Write the index of a segment that was just finished.
+    /// Write the index of a segment that was just finished. Of a shard at most [`Archive::INDEXES_MAX`] are under way.
     Write(SegmentIndex),
-    /// Write the snapshot of the directory anew: a start need not read the indexes before it.
-    Snapshot,
-    /// Make the index or the snapshot again that a lookup has missed.
+    /// For the other thread.
+    Chore(Chore),
+}
+
+/// What may take long.
+pub enum Chore {
+    /// Make the indexes of these segments, which never had one, then write the snapshot of the directory anew:
+    /// a start need not read the indexes before it. Of a shard one is under way.
+    Snapshot { unindexed: Vec<SegmentNumber> },
+    /// Make the index or the snapshot again that a lookup has missed. Of a shard at most [`REBUILDS_MAX`] are
+    /// under way.
     Rebuild { fault: QueryFault, lookup: LookupId },
 }
 
@@ -38,13 +52,22 @@ pub enum IndexDone {
     Rebuilt { fault: QueryFault, lookup: LookupId, is_there: bool },
 }
 
-type Order = (ShardId, IndexJob, flume::Sender<IndexDone>, Arc<Bell>);
+/// Who asks for something, and how to give word of it.
+struct Asker {
+    shard: ShardId,
+    reply: flume::Sender<IndexDone>,
+    bell: Arc<Bell>,
+}
 
 /// Takes jobs, for all shards.
 #[derive(Clone)]
 pub struct Indexer {
-    orders: flume::Sender<Order>,
+    indexes: flume::Sender<(Asker, SegmentIndex)>,
+    chores: flume::Sender<Next>,
 }
+
+/// What the thread of snapshots does next. Without a chore: a segment is finished, and another may have expired.
+type Next = Option<(Asker, Chore)>;
 
 /// How often what has grown too old is looked for, besides after each sealed segment.
 const RETENTION_LOOK: Duration = Duration::from_secs(600);
@@ -54,41 +77,116 @@ const SPACE_LOOK: Duration = Duration::from_secs(30);
 const LOW_SPACE_SILENCE: Duration = Duration::from_secs(3600);
 
 impl Indexer {
-    /// Starts the thread. It ends when the last `Indexer` is dropped.
-    pub fn start(data: PathBuf, housekeeping: Arc<Housekeeping>) -> io::Result<Indexer> {
-        // A shard has few jobs under way: a segment takes longer to fill than its index to write.
-        let (orders, receiver) = flume::unbounded::<Order>();
+    /// Starts the threads. They end when the last `Indexer` is dropped.
+    pub fn start(data: PathBuf, shards: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
+        let shards = usize::from(shards);
+        let (indexes, written) = flume::bounded(shards * Archive::INDEXES_MAX);
+        // Of each shard a snapshot and what its lookups miss, and one look.
+        let (chores, chore) = flume::bounded(shards * (1 + REBUILDS_MAX) + 1);
+        let look = Look { is_due: Arc::default(), chores: chores.clone() };
+        // The same files: of two threads that are to write the same index, one waits for the other.
+        let files = StdFiles::new(data.clone());
+        let (is_due, its_files, its_housekeeping) =
+            (Arc::clone(&look.is_due), files.clone(), Arc::clone(housekeeping));
+        std::thread::Builder::new().name("madang-snapshot".into()).spawn(move || {
+            step_back();
+            do_chores(&its_files, &chore, &is_due, &its_housekeeping);
+        })?;
+        let housekeeping = Arc::clone(housekeeping);
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
             step_back();
-            let files = StdFiles::new(data.clone());
-            let mut looked_at = Instant::now();
-            let mut low_space = Outage::told_every(LOW_SPACE_SILENCE);
-            look_at_space(&data, &mut low_space);
-            loop {
-                let has_sealed = match receiver.recv_timeout(SPACE_LOOK) {
-                    Ok((shard, job, reply, bell)) => {
-                        let has_sealed = matches!(job, IndexJob::Write(_));
-                        // A shard that no longer listens is ending.
-                        let _ = reply.send(carry_out(&files, shard, job, &housekeeping));
-                        bell.ring();
-                        has_sealed
-                    }
-                    Err(flume::RecvTimeoutError::Timeout) => false,
-                    Err(flume::RecvTimeoutError::Disconnected) => return,
-                };
-                if has_sealed || looked_at.elapsed() >= RETENTION_LOOK {
-                    remove_expired(&files, &housekeeping);
-                    looked_at = Instant::now();
-                }
-                look_at_space(&data, &mut low_space);
-            }
+            write_indexes(&files, &data, &written, &look, &housekeeping);
         })?;
-        Ok(Indexer { orders })
+        Ok(Indexer { indexes, chores })
     }
 
-    /// Orders a job; `reply` gets word when it is done.
+    /// Orders a job; `reply` gets word when it is done. Never waits: both queues hold what the shards may have
+    /// under way.
     pub fn order(&self, shard: ShardId, job: IndexJob, reply: flume::Sender<IndexDone>, bell: Arc<Bell>) {
-        self.orders.send((shard, job, reply, bell)).expect("the index thread lives as long as its orders");
+        let asker = Asker { shard, reply, bell };
+        let is_taken = match job {
+            IndexJob::Write(index) => self.indexes.try_send((asker, index)).is_ok(),
+            IndexJob::Chore(chore) => self.chores.try_send(Some((asker, chore))).is_ok(),
+        };
+        assert!(is_taken, "the threads of indexes live as long as their orders, of which a shard has few");
+    }
+}
+
+impl Asker {
+    fn answer(self, done: IndexDone) {
+        // A shard that no longer listens is ending.
+        let _ = self.reply.send(done);
+        self.bell.ring();
+    }
+}
+
+/// Has the other thread look for what has expired: one look is due at most.
+struct Look {
+    is_due: Arc<AtomicBool>,
+    chores: flume::Sender<Next>,
+}
+
+impl Look {
+    fn order(&self) {
+        if !self.is_due.swap(true, Ordering::AcqRel) {
+            // Otherwise its thread has ended, and with it the process.
+            let _ = self.chores.try_send(None);
+        }
+    }
+}
+
+fn write_indexes(
+    files: &StdFiles,
+    data: &Path,
+    indexes: &flume::Receiver<(Asker, SegmentIndex)>,
+    look: &Look,
+    housekeeping: &Housekeeping,
+) {
+    let mut low_space = Outage::told_every(LOW_SPACE_SILENCE);
+    loop {
+        look_at_space(data, &mut low_space);
+        match indexes.recv_timeout(SPACE_LOOK) {
+            Ok((asker, index)) => {
+                if let Err(error) = files.write_index(asker.shard, index.segment(), &index.encode()) {
+                    housekeeping.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "an index is not written; it is made again when it is needed");
+                }
+                // Before the answer: what a shard orders then is done after the look.
+                look.order();
+                asker.answer(IndexDone::Written);
+            }
+            Err(flume::RecvTimeoutError::Timeout) => {}
+            Err(flume::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn do_chores(
+    files: &StdFiles,
+    chores: &flume::Receiver<Next>,
+    is_look_due: &AtomicBool,
+    housekeeping: &Housekeeping,
+) {
+    let mut looked_at = Instant::now();
+    loop {
+        let is_look = match chores.recv_timeout(RETENTION_LOOK) {
+            Ok(Some((asker, chore))) => {
+                let done = carry_out(files, asker.shard, chore, housekeeping);
+                asker.answer(done);
+                false
+            }
+            Ok(None) => {
+                // Before the look: what is finished meanwhile asks for another.
+                is_look_due.store(false, Ordering::Release);
+                true
+            }
+            Err(flume::RecvTimeoutError::Timeout) => true,
+            Err(flume::RecvTimeoutError::Disconnected) => return,
+        };
+        if is_look || looked_at.elapsed() >= RETENTION_LOOK {
+            remove_expired(files, housekeeping);
+            looked_at = Instant::now();
+        }
     }
 }
 
@@ -122,17 +220,16 @@ fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     }
 }
 
-fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob, housekeeping: &Housekeeping) -> IndexDone {
+fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
     let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-    match job {
-        IndexJob::Write(index) => {
-            if let Err(error) = files.write_index(shard, index.segment(), &index.encode()) {
-                failed();
-                tracing::error!(%error, "an index is not written; it is made again when it is needed");
+    match chore {
+        Chore::Snapshot { unindexed } => {
+            for segment in unindexed {
+                if let Err(error) = rebuild_index(files, shard, segment) {
+                    failed();
+                    tracing::error!(%error, "an index is not made; it is made when it is needed");
+                }
             }
-            IndexDone::Written
-        }
-        IndexJob::Snapshot => {
             let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
                 failed();
                 tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
@@ -140,7 +237,7 @@ fn carry_out(files: &StdFiles, shard: ShardId, job: IndexJob, housekeeping: &Hou
             });
             IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
         }
-        IndexJob::Rebuild { fault, lookup } => {
+        Chore::Rebuild { fault, lookup } => {
             let made = rebuild(files, &fault);
             match &made {
                 Ok(()) => drop(housekeeping.indexes_rebuilt.fetch_add(1, Ordering::Relaxed)),
@@ -165,7 +262,7 @@ fn rebuild(files: &StdFiles, fault: &QueryFault) -> Result<(), IndexError> {
             );
         }
         Some((directory, _)) => {
-            remake_snapshot(files, directory, false)?;
+            mend_snapshot(files, directory)?;
             tracing::warn!(shard = directory.0, "a snapshot was missing or damaged and is made again");
         }
         None => {}

@@ -118,7 +118,7 @@ pub fn start<S: Surface>(
     let preparer = Preparer::start().map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
     let indexer =
-        Indexer::start(options.data.clone(), Arc::clone(&housekeeping)).map_err(StartError::Thread)?;
+        Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;
     let mut wires = Vec::new();
     let clock = Clock::start();
     let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };

@@ -36,6 +36,8 @@ pub struct Fill {
     pub deferred_requests: u64,
     /// Lookups of stored messages that wait or are under way.
     pub lookups: u64,
+    /// Indexes of finished segments that are not on disk yet.
+    pub index_jobs: u64,
     /// Bytes in the log that are not synced.
     pub unsynced_bytes: u64,
 }
@@ -97,6 +99,7 @@ impl<S: Surface> Shard<S> {
         fill.parked_connections = self.parked.len() as u64;
         fill.deferred_requests = self.deferred.len() as u64;
         fill.lookups = self.homes.archive.lookup_count() as u64;
+        fill.index_jobs = self.homes.archive.index_jobs() as u64;
         fill.unsynced_bytes = self.log.unsynced_bytes();
         fill
     }

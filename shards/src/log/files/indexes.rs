@@ -10,6 +10,7 @@ use crate::types::ShardId;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::SystemTime;
 
 /// Reads and writes index files and snapshots. It blocks, as [`Files`] does.
@@ -205,6 +206,7 @@ impl IndexFiles for StdFiles {
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
         let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let _alone = self.writes_index.lock().unwrap_or_else(PoisonError::into_inner);
         replace(&path, |file| file.write_all(bytes)).map_err(|source| FilesError {
             path: path.clone(),
             operation: Operation::Index,

@@ -19,6 +19,8 @@ pub struct StdFiles {
     directory: PathBuf,
     /// Open files, so that what is in them stays though they are removed.
     held: Arc<Mutex<HashMap<(ShardId, SegmentNumber), File>>>,
+    /// One index is written at a time: two threads may be about to write the same.
+    pub(super) writes_index: Arc<Mutex<()>>,
 }
 
 /// Descriptors that are left for everything else.
@@ -27,7 +29,7 @@ const DESCRIPTORS_LEFT: u64 = 64;
 impl StdFiles {
     /// The log that lies in this directory of data. Nothing is opened yet.
     pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
-        StdFiles { directory: directory.into(), held: Arc::default() }
+        StdFiles { directory: directory.into(), held: Arc::default(), writes_index: Arc::default() }
     }
 
     /// What `parse` makes of the names in the directory of a shard, in order; nothing when there is none.

@@ -30,7 +30,7 @@ pub use opened::{OpenLogError, OpenedLog, open_log};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 pub use recovery::{RecoveryError, recover};
 pub use retention::{Removed, Retention, retain};
-pub use snapshots::{remake_snapshot, renew_snapshot};
+pub use snapshots::{mend_snapshot, remake_snapshot, renew_snapshot};
 pub use stats::{Statistics, statistics};
 pub use tails::{IndexError, rebuild_index};
 pub use verify::{Verification, verify};

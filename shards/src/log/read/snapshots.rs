@@ -129,6 +129,24 @@ pub fn keep_lost_heads(
     Ok(())
 }
 
+/// Writes the snapshot of a directory anew, as a lookup takes it for damaged: from the last one as far as that can
+/// be read through, since it alone knows the numbers of rooms of which all has expired. A lookup that met several
+/// snapshots, one after the other, is mistaken.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn mend_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    let plan = Plan::of(files, shard)?;
+    if let Some(old) = snapshot_info(files, shard)? {
+        let (covers, changed) = changed_since(files, &plan, old.scope.covers, false)?;
+        match write(files, &plan, Some(&old), covers, changed) {
+            Err(error) if error.source.kind() == io::ErrorKind::InvalidData => {}
+            result => return result.map(drop),
+        }
+    }
+    remake_snapshot(files, shard, false).map(drop)
+}
+
 /// Writes the snapshot of a directory anew from the indexes alone: the last one is damaged.
 ///
 /// # Errors

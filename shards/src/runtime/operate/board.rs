@@ -145,6 +145,8 @@ board! {
     deferred_requests: u64,
     /// Lookups of stored messages that wait or are under way.
     lookups: u64,
+    /// Indexes of finished segments that are not on disk yet.
+    index_jobs: u64,
     /// Batches in the channels towards the shard.
     mesh_batches: u64,
     /// Entries that wait because other shards' channels are full.

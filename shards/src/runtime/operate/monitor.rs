@@ -139,6 +139,7 @@ impl Monitor {
             parked_connections: fill.parked_connections,
             deferred_requests: fill.deferred_requests,
             lookups: fill.lookups,
+            index_jobs: fill.index_jobs,
             mesh_batches: port.waiting_batches() as u64,
             mesh_overflow_entries: counters.mesh_overflow_entries,
             mesh_sent: status.entries_sent.load(Ordering::Relaxed),

@@ -147,7 +147,7 @@ impl Archive {
     /// The next query to carry out, if one may begin. While an index is on its way to the disk its
     /// segment can be found in neither place, so that queries wait.
     pub fn next_query(&mut self, committed: BatchId) -> Option<(LookupId, StoredQuery)> {
-        if self.indexes_under_way > 0 || !self.indexes.is_empty() {
+        if self.index_jobs() > 0 {
             return None;
         }
         let id = *self.queue.front()?;

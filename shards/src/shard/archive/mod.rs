@@ -53,6 +53,8 @@ pub struct Archive {
     /// Indexes to be written, and how many are being written.
     indexes: Vec<SegmentIndex>,
     indexes_under_way: usize,
+    /// Segments whose indexes were too many: they are made again from the segments.
+    unindexed: Vec<SegmentNumber>,
     waiting: HashMap<LookupId, Waiting>,
     queue: VecDeque<LookupId>,
     next_id: u64,
@@ -63,6 +65,11 @@ pub struct Archive {
 impl Archive {
     /// The most lookups that wait at once; past it they are answered with what is in memory.
     pub const LOOKUPS_MAX: usize = 4096;
+    /// The most indexes of finished segments that are in memory because they are not on disk yet. Past it a
+    /// segment stays without one, which is made again from the segment when there is time, or when it is missed.
+    pub const INDEXES_MAX: usize = 16;
+    /// The most segments that are remembered to be without one; others are met when they are missed, or at a start.
+    const UNINDEXED_MAX: usize = 1024;
 
     /// For a shard that goes on with segment `first`.
     pub fn new(directory: ShardId, first: SegmentNumber, stored: Stored, page_bytes_max: usize) -> Archive {
@@ -76,6 +83,7 @@ impl Archive {
             lost_heads: stored.lost_heads,
             indexes: Vec::new(),
             indexes_under_way: 0,
+            unindexed: Vec::new(),
             waiting: HashMap::new(),
             queue: VecDeque::new(),
             next_id: 0,
@@ -133,7 +141,34 @@ impl Archive {
         for (room, tail) in index.tails() {
             self.tails.insert(room.key(), Known { name: room.clone(), tail });
         }
-        self.indexes.push(index);
+        if self.index_jobs() < Self::INDEXES_MAX {
+            return self.indexes.push(index);
+        }
+        let segment = index.segment();
+        tracing::warn!(
+            shard = self.directory.0,
+            segment = segment.0,
+            "too many indexes wait for the disk: this segment's is made again later"
+        );
+        if self.unindexed.len() < Self::UNINDEXED_MAX {
+            self.unindexed.push(segment);
+        }
+    }
+
+    /// How many indexes of finished segments are not on disk yet: at most [`Archive::INDEXES_MAX`]. Until
+    /// there are none, nothing is looked up and no snapshot is begun.
+    pub fn index_jobs(&self) -> usize {
+        self.indexes.len() + self.indexes_under_way
+    }
+
+    /// Whether segments stayed without an index.
+    pub fn has_unindexed(&self) -> bool {
+        !self.unindexed.is_empty()
+    }
+
+    /// The segments that stayed without an index: it is to be made again.
+    pub fn take_unindexed(&mut self) -> Vec<SegmentNumber> {
+        std::mem::take(&mut self.unindexed)
     }
 
     /// The indexes to be written beside their segments. Each is reported by

@@ -2,9 +2,9 @@
 
 use super::words::Words;
 use crate::log::{
-    Answer, Batch, IndexFiles, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentNumber,
-    StdFiles, Step, StoredFile, StoredQuery, directory_name, file_name, index_file_name, open_log,
-    renew_snapshot,
+    Answer, Batch, IndexFiles, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex,
+    SegmentNumber, StdFiles, Step, StoredFile, StoredQuery, directory_name, file_name, index_file_name,
+    open_log, rebuild_index, renew_snapshot,
 };
 use crate::shard::Shard;
 use crate::types::ShardId;
@@ -22,6 +22,9 @@ pub struct Disk {
     shard_count: u16,
     /// Whether queries are answered.
     pub answers: bool,
+    /// Whether indexes are written; until then they wait.
+    pub writes_indexes: bool,
+    indexes: Vec<SegmentIndex>,
     pub queries: usize,
 }
 
@@ -29,7 +32,15 @@ impl Disk {
     pub fn new(shard_count: u16) -> Disk {
         let directory = tempfile::tempdir().expect("a directory");
         let files = StdFiles::new(directory.path());
-        Disk { directory, files, shard_count, answers: true, queries: 0 }
+        Disk {
+            directory,
+            files,
+            shard_count,
+            answers: true,
+            writes_indexes: true,
+            indexes: Vec::new(),
+            queries: 0,
+        }
     }
 
     /// The same files, for so many shards.
@@ -50,7 +61,9 @@ impl Disk {
             shard.committed(batch);
             has_moved = true;
         }
-        for index in shard.archive().take_indexes() {
+        self.indexes.append(&mut shard.archive().take_indexes());
+        let indexes_count = if self.writes_indexes { self.indexes.len() } else { 0 };
+        for index in self.indexes.drain(..indexes_count) {
             self.files.write_index(shard.id(), index.segment(), &index.encode()).expect("an index");
             shard.archive().index_written();
             has_moved = true;
@@ -67,6 +80,9 @@ impl Disk {
     }
 
     pub fn renew_snapshot(&self, shard: &mut Shard<Words>) {
+        for segment in shard.archive().take_unindexed() {
+            rebuild_index(&self.files, shard.id(), segment).expect("an index");
+        }
         if let Some(snapshot) = renew_snapshot(&self.files, shard.id(), false).expect("a snapshot") {
             shard.snapshot_renewed(snapshot.scope);
         }

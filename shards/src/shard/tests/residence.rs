@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::world::{Client, World, settings};
 use crate::log::testing::Chance;
-use crate::shard::Settings;
+use crate::shard::{Archive, Settings};
 use crate::types::ShardId;
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,6 +126,47 @@ fn who_wants_into_a_room_that_cannot_be_read_is_refused_and_it_never_begins_anew
     let bob = world.connect(0);
     world.send(bob, "name bob\njoin r1\nsay two\n");
     assert_eq!(world.lines(bob)[2..], ["you joined r1 [#1 alice: one]", "#2 bob: two"]);
+}
+
+#[test]
+fn indexes_that_are_too_many_for_the_disk_are_let_go_of_and_made_again_from_their_segments() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    world.disk.as_mut().expect("a disk").writes_indexes = false;
+    // Each room's messages fill a segment and begin the next.
+    let (rooms, said) = (Archive::INDEXES_MAX + 4, format!("say {}\n", "x".repeat(1000)).repeat(50));
+    for room in 0..rooms {
+        let alice = world.member(0, &format!("a{room}"), &format!("r{room}"));
+        for _ in 0..6 {
+            world.send(alice, &said);
+        }
+        world.send(alice, "bye\n");
+    }
+    assert_eq!(world.shards[0].archive().index_jobs(), Archive::INDEXES_MAX, "no more are in memory");
+    assert!(world.shards[0].archive().has_unindexed());
+    world.pass(2 * REST_SECONDS);
+    let [bob, carol] = ["bob", "carol"].map(|user| (user, world.connect(0))).map(|(user, client)| {
+        let room = if user == "bob" { 1 } else { rooms - 2 };
+        world.send(client, &format!("name {user}\njoin r{room}\n"));
+        assert_eq!(world.lines(client), ["hello".to_owned(), format!("you are {user}")], "indexes go first");
+        client
+    });
+    // The snapshot tells of all segments, those too that had no index.
+    let mut disk = world.disk.take().expect("a disk");
+    disk.writes_indexes = true;
+    disk.answers = false;
+    disk.serve(&mut world.shards[0], true);
+    assert_eq!(world.shards[0].archive().index_jobs(), 0);
+    disk.renew_snapshot(&mut world.shards[0]);
+    disk.answers = true;
+    world.disk = Some(disk);
+    world.run();
+    for client in [bob, carol] {
+        let lines = world.lines(client);
+        assert!(lines.last().is_some_and(|joined| joined.contains("#300 a")), "{lines:?}");
+    }
+    assert!(!world.shards[0].archive().has_unindexed());
+    assert!(rooms_known(&mut world) <= 3, "of rooms that people are in, or that the open segment holds");
 }
 
 /// What was said in a room: author, draft and text, by number from 1.

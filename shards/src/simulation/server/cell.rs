@@ -1,7 +1,7 @@
 //! One shard with its sockets, its writer and its reader: a turn, as the runtime takes it.
 
 use super::freeze::Frost;
-use super::indexes::{IndexDone, Job, Jobs};
+use super::indexes::{Chore, IndexDone, Job, Jobs};
 use super::{Haste, World};
 
 use madang_shards::log::{
@@ -69,7 +69,8 @@ pub struct Cell {
     closing_ticks: u8,
     is_sealing: bool,
     pub(super) last_sealed: Option<SealedSegment>,
-    is_snapshot_due: bool,
+    pub(super) is_snapshot_due: bool,
+    is_snapshot_under_way: bool,
     is_finished: bool,
     /// What the operator would read.
     pub notes: Vec<String>,
@@ -110,6 +111,7 @@ impl Cell {
             is_sealing: false,
             last_sealed: None,
             is_snapshot_due: false,
+            is_snapshot_under_way: false,
             is_finished: false,
             notes: Vec::new(),
             outbox_bytes_max: 0,
@@ -344,18 +346,8 @@ impl Cell {
             has_done = true;
             self.index_done(done, jobs);
         }
-        for index in self.shard.archive().take_indexes() {
-            let is_snapshot_due = index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
-            self.order(Job::Write(index), jobs);
-            if is_snapshot_due {
-                self.order(Job::Snapshot, jobs);
-            }
-            has_done = true;
-        }
-        if std::mem::take(&mut self.is_snapshot_due) {
-            self.order(Job::Snapshot, jobs);
-            has_done = true;
-        }
+        has_done |= self.write_indexes(jobs);
+        has_done |= self.start_snapshot(jobs);
         while self.queries.len() < QUERIES_MAX
             && let Some(query) = self.shard.next_query()
         {
@@ -366,6 +358,28 @@ impl Cell {
         has_done
     }
 
+    pub(super) fn write_indexes(&mut self, jobs: &mut Jobs) -> bool {
+        let indexes = self.shard.archive().take_indexes();
+        let has_any = !indexes.is_empty();
+        for index in indexes {
+            self.is_snapshot_due |= index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
+            self.order(Job::Write(index), jobs);
+        }
+        has_any
+    }
+
+    pub(super) fn start_snapshot(&mut self, jobs: &mut Jobs) -> bool {
+        let archive = self.shard.archive();
+        self.is_snapshot_due |= archive.has_unindexed();
+        if !self.is_snapshot_due || self.is_snapshot_under_way || archive.index_jobs() > 0 {
+            return false;
+        }
+        (self.is_snapshot_due, self.is_snapshot_under_way) = (false, true);
+        let unindexed = archive.take_unindexed();
+        self.order(Job::Chore(Chore::Snapshot { unindexed }), jobs);
+        true
+    }
+
     pub(super) fn order(&mut self, job: Job, jobs: &mut Jobs) {
         self.jobs_under_way += 1;
         jobs.order(self.shard.id(), job);
@@ -373,12 +387,13 @@ impl Cell {
 
     pub(super) fn index_done(&mut self, done: IndexDone, jobs: &mut Jobs) {
         if let IndexDone::Wanted { fault, lookup } = done {
-            return self.order(Job::Rebuild { fault, lookup }, jobs);
+            return self.order(Job::Chore(Chore::Rebuild { fault, lookup }), jobs);
         }
         self.jobs_under_way -= 1;
         match done {
             IndexDone::Written => self.shard.archive().index_written(),
             IndexDone::Snapshot(scope) => {
+                self.is_snapshot_under_way = false;
                 scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
             }
             IndexDone::Wanted { .. } => {}

@@ -2,7 +2,7 @@
 //! around an upgrade in place, in the same order.
 
 use super::cell::{Cell, Phase};
-use super::indexes::{Job, Jobs};
+use super::indexes::Jobs;
 use super::{Server, World};
 use madang_shards::shard::{Portion, ShardImage};
 use madang_shards::types::ConnectionId;
@@ -66,10 +66,9 @@ impl Cell {
     }
 
     fn order_indexes(&mut self, jobs: &mut Jobs) {
-        for index in self.shard.archive().take_indexes() {
-            self.order(Job::Write(index), jobs);
-        }
-        self.order(Job::Snapshot, jobs);
+        self.write_indexes(jobs);
+        self.is_snapshot_due = true;
+        self.start_snapshot(jobs);
     }
 
     /// The log goes on after it was finished.
@@ -165,6 +164,7 @@ impl Server {
                 let done = cell.index_done.pop_front();
                 let has_done = done.is_some();
                 done.into_iter().for_each(|done| cell.index_done(done, &mut self.jobs));
+                cell.start_snapshot(&mut self.jobs);
                 if cell.jobs_under_way > 0 || has_done {
                     return has_done;
                 }

@@ -161,9 +161,11 @@ impl Server {
     }
 
     fn job_step(&mut self, world: &mut World<'_>) -> bool {
-        let Some((index, done)) = self.jobs.step(world) else { return false };
-        self.cells[index].index_done.push_back(done);
-        true
+        let (has_done, word) = self.jobs.step(world);
+        if let Some((index, done)) = word {
+            self.cells[index].index_done.push_back(done);
+        }
+        has_done
     }
 
     /// What the operator would read, since the last call.
