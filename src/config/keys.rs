@@ -133,7 +133,7 @@ pub static KEYS: &[Key] = &[
     key!(limits.line_bytes_max, "The longest line; a longer one is refused whole."),
     key!(
         limits.messages_per_second,
-        "Messages a connection may send in the long run, a second; 0 is no limit."
+        "Messages a connection may send in the long run, a second; 0 is no limit. Some commands count as several."
     ),
     key!(limits.burst, "Messages a connection may send at once after silence."),
     key!(

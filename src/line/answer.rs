@@ -1,7 +1,7 @@
 //! What a reply does: words for the peer, and the end of a wait.
 
 use super::LineSettings;
-use super::session::{Question, Session, State, say};
+use super::session::{Gathering, Question, Session, State, say};
 use super::words;
 use madang_shards::connection::{Flood, Link};
 use madang_shards::types::{
@@ -147,19 +147,15 @@ impl Session {
         let State::Asking(Question::Rooms(gathering)) = &mut self.state else { return };
         gathering.shards_left = gathering.shards_left.saturating_sub(1);
         gathering.more += u64::from(page.more);
+        gathering.is_busy |= page.is_busy;
         gathering.rooms.extend(page.rooms.iter().filter(|room| !room.room.is_direct()).cloned());
         gathering.rooms.sort_by(fullest_first);
         let cut = gathering.rooms.len().saturating_sub(ROOMS_LISTED_MAX);
         gathering.rooms.truncate(ROOMS_LISTED_MAX);
         gathering.more += cut as u64;
         if gathering.shards_left == 0 {
-            words::rooms(
-                &gathering.rooms,
-                gathering.more,
-                &gathering.pattern,
-                link.core.style,
-                &mut link.core.outbox,
-            );
+            let Gathering { rooms, more, is_busy, pattern, .. } = &**gathering;
+            words::rooms(rooms, *more, *is_busy, pattern, link.core.style, &mut link.core.outbox);
             self.state = State::Present;
         }
     }

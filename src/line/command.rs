@@ -1,5 +1,6 @@
 //! What a person typed, as something that can be done.
 
+mod cost;
 mod history;
 mod mistake;
 #[cfg(test)]

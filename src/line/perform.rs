@@ -41,6 +41,7 @@ impl Session {
                     shards_left: link.shard_count,
                     rooms: Vec::new(),
                     more: 0,
+                    is_busy: false,
                     pattern: pattern.clone(),
                 };
                 self.ask(Request::Rooms { session, pattern }, Question::Rooms(Box::new(gathering)), link);

@@ -70,6 +70,7 @@ pub(super) struct Gathering {
     pub(super) shards_left: u16,
     pub(super) rooms: Vec<RoomSummary>,
     pub(super) more: u64,
+    pub(super) is_busy: bool,
     pub(super) pattern: Box<str>,
 }
 
@@ -170,7 +171,7 @@ impl Session {
             Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),
             Token::Leave => link.close(CloseReason::Quit),
             // Past the allowance it is not even refused: the refusal would be longer than the answer.
-            Token::AreYouThere if link.spend().is_ok() => {
+            Token::AreYouThere if link.spend(1).is_ok() => {
                 self.begin_line(link.output());
                 self.complain(link, format_args!("{HERE}"));
             }
@@ -188,7 +189,7 @@ impl Session {
         }
         let is_first = !std::mem::replace(&mut self.has_typed, true);
         if is_first && asks_for_help(line) {
-            if self.spend(link) {
+            if self.spend(1, link) {
                 let line = line.trim();
                 say(link, format_args!("* /help lists what you can type (to say {line}, type it again)"));
             }
@@ -196,8 +197,8 @@ impl Session {
         }
         let command = Command::parse(line);
         // Whoever wants to go may always go.
-        let is_free = matches!(command, Ok(Some(Command::Quit)));
-        if !is_free && !self.spend(link) {
+        let cost = command.as_ref().map_or(1, |command| command.as_ref().map_or(1, Command::cost));
+        if cost > 0 && !self.spend(cost, link) {
             return;
         }
         match command {
@@ -212,7 +213,7 @@ impl Session {
         let line = &*cleaned(line);
         // Trying names or asking for help costs as much as talking. Whoever wants to go may always go.
         let is_free = line.starts_with('/') && matches!(Command::parse(line), Ok(Some(Command::Quit)));
-        if !is_free && !self.spend(link) {
+        if !is_free && !self.spend(1, link) {
             return self.prompt(link);
         }
         if line.starts_with('/') {
@@ -271,24 +272,26 @@ impl Session {
 
     /// A line that cannot be read costs as much as one that can.
     fn refuse_line(&mut self, link: &mut Link<'_>, words: fmt::Arguments<'_>) {
-        if self.spend(link) {
+        if self.spend(1, link) {
             self.complain(link, format_args!("! {words}"));
         } else {
             self.prompt(link);
         }
     }
 
-    /// Takes one line from the allowance, or says that there is none left.
-    fn spend(&self, link: &mut Link<'_>) -> bool {
-        let Err(wait) = link.spend() else { return true };
+    /// Takes what a line costs from the allowance, or says that there is not enough left.
+    fn spend(&self, cost: u32, link: &mut Link<'_>) -> bool {
+        let Err(wait) = link.spend(cost) else { return true };
         let wait_ms = wait.as_micros().div_ceil(1000);
         let (rate, burst) = (link.flood.messages_per_second, link.flood.burst.max(1));
-        say(
-            link,
-            format_args!(
-                "! too fast: {rate} messages a second, {burst} at once; wait {wait_ms} ms and send it again"
+        let limit = format_args!("! too fast: {rate} messages a second, {burst} at once");
+        match cost {
+            1 => say(link, format_args!("{limit}; wait {wait_ms} ms and send it again")),
+            _ => say(
+                link,
+                format_args!("{limit}, and this counts as {cost}; wait {wait_ms} ms and send it again"),
             ),
-        );
+        }
         false
     }
 }

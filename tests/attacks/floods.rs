@@ -35,6 +35,27 @@ fn a_flood_of_lines_is_refused_past_the_rate_and_the_others_see_only_what_was_al
 }
 
 #[test]
+fn what_is_more_work_than_a_message_counts_as_several() {
+    let server = Server::start(2, &["limits.messages_per_second=1", "limits.burst=40"]);
+    let mut mallory = server.login("mallory");
+    for (command, answers) in
+        [("/who", 10), ("/rooms", 10), ("/rooms e", 4), ("/history 500", 6), ("/nick x", 20)]
+    {
+        // A connection of its own has its whole allowance.
+        let mut client = server.login("client");
+        client.send_bytes(format!("{command}\n").repeat(answers + 3).as_bytes());
+        let mut lines = std::iter::repeat_with(|| client.read_line());
+        let refused = lines.find(|line| line.starts_with("! ")).expect("as many lines as come");
+        let words = "! too fast: 1 messages a second, 40 at once, and this counts as ";
+        assert!(refused.starts_with(words) && refused.ends_with(" ms and send it again"), "{refused}");
+        client.send("/quit");
+        client.expect_closed();
+    }
+    mallory.send("still heard");
+    mallory.expect("mallory: still heard");
+}
+
+#[test]
 fn a_flood_whose_answers_are_not_read_ends_its_own_connection() {
     let server = Server::start(2, &["limits.messages_per_second=20", "limits.outbox_bytes_max=65536"]);
     let (mut alice, mut bob) = alice_and_bob(&server);

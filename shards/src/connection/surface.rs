@@ -115,12 +115,12 @@ impl Link<'_> {
         self.requests.push(request);
     }
 
-    /// Takes one message from the connection's allowance.
+    /// Takes what costs as much as `count` messages from the connection's allowance.
     ///
     /// # Errors
-    /// How long to wait when the allowance is used up.
-    pub fn spend(&mut self) -> Result<(), Duration> {
-        let spent = self.core.flood.spend(self.flood, self.now.monotonic);
+    /// How long to wait when not enough of it is left.
+    pub fn spend(&mut self, count: u32) -> Result<(), Duration> {
+        let spent = self.core.flood.spend(count, self.flood, self.now.monotonic);
         *self.refused_too_fast += u64::from(spent.is_err());
         spent
     }

@@ -4,12 +4,12 @@ mod carry;
 
 use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
+use super::members::Members;
 use super::recent::Recent;
 use crate::types::{
     ClaimNumber, DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
     RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
 };
-use hashbrown::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub struct Room {
     name: RoomName,
     kind: Kind,
     head: Seq,
-    members: HashMap<UserKey, Member>,
+    members: Members,
     /// Members whose name another has been granted since: their leave or their new name is on its
     /// way. Until it comes they hear and may speak, as they do not know yet.
     departing: Vec<Member>,
@@ -69,7 +69,7 @@ impl Room {
     /// A room as the log knows it: its newest number, and its latest messages, oldest first.
     pub fn restore(name: RoomName, kind: Kind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
         let recent = Recent::restore(stored, head);
-        let (members, departing) = (HashMap::new(), Vec::new());
+        let (members, departing) = (Members::default(), Vec::new());
         Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent }
     }
 
@@ -379,17 +379,19 @@ impl Room {
         Ok(RecentPage { messages, gap })
     }
 
-    /// Answers who is here.
-    pub fn who(&self, session: SessionId, events: &mut Vec<ShardEvent>) {
-        let mut members: Vec<WhoMember> = self
-            .members
-            .values()
+    /// Answers who is here: the first by name.
+    pub fn who(&mut self, session: SessionId, events: &mut Vec<ShardEvent>) {
+        let total = self.member_count();
+        let listed = self.members.listed().into_iter();
+        let members = listed
             .map(|m| WhoMember { name: m.user.clone(), is_away: m.is_away, is_lost: m.lost.is_some() })
             .collect();
-        members.sort_unstable_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
-        members.truncate(WhoPage::MEMBERS_MAX);
-        let page = WhoPage { room: self.name.clone(), members, total: self.member_count() };
-        tell(session, Reply::Who(page), events);
+        tell(session, Reply::Who(WhoPage { room: self.name.clone(), members, total }), events);
+    }
+
+    /// Its members, when it is in lists: direct rooms are not.
+    pub fn listed_members(&self) -> u32 {
+        if self.kind == Kind::Direct { 0 } else { self.member_count() }
     }
 
     /// The room in a list; `None` when nobody is in it or it is a direct room.

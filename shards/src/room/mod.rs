@@ -7,6 +7,7 @@
 mod fan_out;
 mod machine;
 mod member;
+mod members;
 mod recent;
 
 pub use fan_out::{FanOut, ShardEvent};

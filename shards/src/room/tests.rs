@@ -229,11 +229,44 @@ fn a_renamed_member_keeps_its_place() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
     scene.told();
-    scene.room.rename(session(0, 1), &name("alice"), (&name("지수"), ClaimNumber(1)), &mut scene.events);
+    scene.room.rename(
+        session(0, 1),
+        &name("alice"),
+        (&name("지수"), ClaimNumber(1)),
+        &LIMITS,
+        &mut scene.events,
+    );
     assert_eq!(scene.told(), told(&[(0, "alice is now 지수")]));
     scene.say("지수", session(0, 1), "안녕").unwrap();
     assert_eq!(scene.told(), told(&[(0, "#1 지수: 안녕")]));
     assert!(scene.say("alice", session(0, 1), "hi").is_err());
+}
+
+#[test]
+fn a_new_name_in_a_crowd_is_told_to_its_owner_alone_and_shown_from_then_on() {
+    let limits = RoomLimits { announce_members_max: 2, ..LIMITS };
+    let mut scene = Scene::new();
+    for (index, who) in ["alice", "bob", "carol"].iter().enumerate() {
+        scene.join(who, session(0, index as u32)).unwrap();
+    }
+    scene.told();
+    let (old, new) = (name("alice"), name("지수"));
+    scene.room.rename(session(0, 0), &old, (&new, ClaimNumber(1)), &limits, &mut scene.events);
+    let [(ShardId(0), Event::Reply { to, reply: Reply::Renamed { old: before, new: after } })] =
+        &scene.events[..]
+    else {
+        panic!("{:?}", scene.events)
+    };
+    assert_eq!((to.index, before, after), (0, &old, &new));
+    scene.told();
+    scene.say("지수", session(0, 0), "안녕").unwrap();
+    assert_eq!(scene.told(), told(&[(0, "#1 지수: 안녕")]));
+    scene.room.who(session(0, 0), &mut scene.events);
+    let Some((_, Event::Reply { reply: Reply::Who(page), .. })) = scene.events.pop() else {
+        panic!("no list")
+    };
+    let listed: Vec<_> = page.members.iter().map(|member| member.name.as_str().to_owned()).collect();
+    assert_eq!(listed, ["bob", "carol", "지수"]);
 }
 
 #[test]
@@ -343,7 +376,7 @@ fn one_whose_name_is_taken_before_word_of_its_new_one_has_come_stays_in_the_room
     scene.join_by("bob", session(1, 2), 2).unwrap();
     assert_eq!(scene.say("bob", session(0, 1), "not renamed here yet").unwrap(), Seq(1));
     let new = name("rob");
-    scene.room.rename(session(0, 1), &name("bob"), (&new, ClaimNumber(3)), &mut scene.events);
+    scene.room.rename(session(0, 1), &name("bob"), (&new, ClaimNumber(3)), &LIMITS, &mut scene.events);
     assert_eq!(scene.room.departing(), 0);
     for (who, session) in [("rob", session(0, 1)), ("bob", session(1, 2))] {
         scene.say(who, session, "here").unwrap();
@@ -355,7 +388,13 @@ fn one_whose_new_name_has_gone_to_another_too_hears_the_room_until_it_leaves() {
     let mut scene = Scene::new();
     scene.join_by("alice", session(0, 1), 1).unwrap();
     scene.join_by("bob", session(0, 2), 5).unwrap();
-    scene.room.rename(session(0, 1), &name("alice"), (&name("bob"), ClaimNumber(4)), &mut scene.events);
+    scene.room.rename(
+        session(0, 1),
+        &name("alice"),
+        (&name("bob"), ClaimNumber(4)),
+        &LIMITS,
+        &mut scene.events,
+    );
     assert_eq!(scene.say("bob", session(0, 2), "mine").unwrap(), Seq(1));
     scene.leave("bob", session(0, 1), true, at(0));
     assert_eq!(scene.room.departing(), 0);

@@ -147,7 +147,12 @@ impl<S: Surface> Shard<S> {
                 self.closable.push(id);
             }
         }
-        self.with_link(id, |surface, protocol, link| surface.reply(protocol, &reply, link));
+        self.answer(id, &reply);
+    }
+
+    /// Has its protocol tell a connection an answer, and goes on with what it had sent.
+    pub(super) fn answer(&mut self, id: ConnectionId, reply: &Reply) {
+        self.with_link(id, |surface, protocol, link| surface.reply(protocol, reply, link));
         self.continue_input(id);
     }
 
@@ -305,6 +310,7 @@ impl<S: Surface> Shard<S> {
     pub fn has_work(&self) -> bool {
         self.deferred.front().is_some_and(|request| self.may_handle(request))
             || self.outbound.has_open_batch()
+            || self.homes.is_searching()
             || self.outboxes.is_pausing()
             || !self.resumed.is_empty()
             || !(self.is_heir || self.writes.is_empty() && self.ended.is_empty())

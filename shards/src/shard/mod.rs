@@ -38,11 +38,13 @@ use crate::connection::{LocalRooms, Surface};
 use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
-    ConnectionId, Destination, Envelope, Now, Request, RoomKey, SessionId, ShardId, SkeletonKey, UserKey,
+    ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
+    UserKey,
 };
 use connections::Connections;
 use delivery::Rendered;
 use ebb::Ebb;
+use hashbrown::HashMap;
 use homes::Homes;
 use outboxes::Outboxes;
 use spares::Spares;
@@ -191,6 +193,10 @@ impl<S: Surface> Shard<S> {
         self.now = now;
         self.look_after_outboxes();
         self.resume_deferred();
+        if self.homes.is_searching() {
+            self.homes.search_on(&mut self.outbound);
+            self.settle();
+        }
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit

@@ -5,6 +5,7 @@
 use super::Shard;
 use super::settings::Settings;
 use crate::connection::{CloseReason, Surface};
+use crate::room::Room;
 use crate::types::{ConnectionId, Moment, Now, RoomName, Text, Timestamp, UserName};
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub struct Fill {
     pub parked_connections: u64,
     /// Requests that wait for room in the log.
     pub deferred_requests: u64,
-    /// Lookups of stored messages that wait or are under way.
+    /// Lookups of stored messages and searches for rooms that wait or are under way.
     pub lookups: u64,
     /// Indexes of finished segments that are not on disk yet.
     pub index_jobs: u64,
@@ -98,7 +99,7 @@ impl<S: Surface> Shard<S> {
         fill.users = self.homes.user_count() as u64;
         fill.parked_connections = self.parked.len() as u64;
         fill.deferred_requests = self.deferred.len() as u64;
-        fill.lookups = self.homes.archive.lookup_count() as u64;
+        fill.lookups = (self.homes.archive.lookup_count() + self.homes.search_count()) as u64;
         fill.index_jobs = self.homes.archive.index_jobs() as u64;
         fill.unsynced_bytes = self.log.unsynced_bytes();
         fill
@@ -107,13 +108,31 @@ impl<S: Surface> Shard<S> {
     /// The largest rooms and outboxes, at most `count` each.
     pub fn leaders(&self, count: usize) -> Leaders {
         let now = self.now.wall;
-        let mut by_members: Vec<_> = self.homes.rooms().filter_map(|room| report(room, now)).collect();
-        let mut by_rate: Vec<_> =
-            by_members.iter().filter(|room| room.messages_per_second > 0.0).cloned().collect();
-        by_members.sort_unstable_by(fullest_first);
-        by_members.truncate(count);
-        by_rate.sort_unstable_by(liveliest_first);
-        by_rate.truncate(count);
+        let report = |room: &Room, rate| {
+            let summary = room.summary()?;
+            Some(RoomReport {
+                room: summary.room,
+                members: summary.members,
+                messages: summary.head.0,
+                messages_per_second: rate,
+            })
+        };
+        let rate_of = |room: &Room| rate(room.recent_times(), now);
+        let by_members =
+            self.homes.fullest().take(count).filter_map(|room| report(room, rate_of(room))).collect();
+        // Only these are cut down before anything of them is copied: there may be very many.
+        let rated = self.homes.fullest().map(|room| (rate_of(room), room));
+        let mut liveliest: Vec<(f64, &Room)> = rated.filter(|(rate, _)| *rate > 0.0).collect();
+        let in_order = |a: &(f64, &Room), b: &(f64, &Room)| {
+            let by_name = || a.1.name().as_str().cmp(b.1.name().as_str());
+            b.0.total_cmp(&a.0).then_with(by_name)
+        };
+        if liveliest.len() > count && count > 0 {
+            liveliest.select_nth_unstable_by(count - 1, in_order);
+        }
+        liveliest.truncate(count);
+        liveliest.sort_unstable_by(in_order);
+        let by_rate = liveliest.into_iter().filter_map(|(rate, room)| report(room, rate)).collect();
         let slow = self.slow.iter().filter_map(|id| self.connections.get(*id)).filter(|c| c.is_blocked);
         let mut slow: Vec<_> = slow
             .map(|connection| SlowReport {
@@ -175,16 +194,6 @@ impl<S: Surface> Shard<S> {
         let Now { monotonic, .. } = self.now;
         monotonic
     }
-}
-
-fn report(room: &crate::room::Room, now: Timestamp) -> Option<RoomReport> {
-    let summary = room.summary()?;
-    Some(RoomReport {
-        room: summary.room,
-        members: summary.members,
-        messages: summary.head.0,
-        messages_per_second: rate(room.recent_times(), now),
-    })
 }
 
 /// Messages a second, of the times of a room's latest messages, newest first.

@@ -140,12 +140,14 @@ pub struct RoomSummary {
 }
 
 /// The rooms of one shard, at most [`RoomsPage::ROOMS_MAX`], fullest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RoomsPage {
     /// Some or all of them.
     pub rooms: Vec<RoomSummary>,
     /// How many more match.
     pub more: u32,
+    /// Too many ask at this moment: this shard has not looked.
+    pub is_busy: bool,
 }
 
 impl RoomsPage {

@@ -74,17 +74,25 @@ fn who_shows_presence() {
 fn rooms_of_all_shards_are_one_list() {
     let mut rig = asking("/rooms");
     let summary = |name, members, head| RoomSummary { room: room(name), members, head: Seq(head) };
-    rig.reply(Reply::Rooms(RoomsPage { rooms: vec![summary("b", 2, 5), summary("z", 1, 1)], more: 3 }));
+    rig.reply(Reply::Rooms(RoomsPage {
+        rooms: vec![summary("b", 2, 5), summary("z", 1, 1)],
+        more: 3,
+        is_busy: false,
+    }));
     assert_eq!(rig.output(), "");
-    let second = Reply::Rooms(RoomsPage { rooms: vec![summary("c", 7, 0), summary("a", 2, 5)], more: 0 });
+    let second = Reply::Rooms(RoomsPage {
+        rooms: vec![summary("c", 7, 0), summary("a", 2, 5)],
+        more: 0,
+        is_busy: false,
+    });
     assert_eq!(
         answered(rig, second),
         "* c: 7 members, 0 messages\n* a: 2 members, 5 messages\n* b: 2 members, 5 messages\n\
          * z: 1 member, 1 message\n* and 3 more (name a part: /rooms PART)\n"
     );
     let mut rig = asking("/rooms xyz");
-    rig.reply(Reply::Rooms(RoomsPage { rooms: vec![], more: 0 }));
-    let none = Reply::Rooms(RoomsPage { rooms: vec![], more: 0 });
+    rig.reply(Reply::Rooms(RoomsPage { rooms: vec![], more: 0, is_busy: false }));
+    let none = Reply::Rooms(RoomsPage { rooms: vec![], more: 0, is_busy: false });
     assert_eq!(answered(rig, none), "* no channel with xyz in its name (try /rooms)\n");
 }
 

@@ -3,6 +3,7 @@
 use super::{Civil, line};
 use madang_shards::connection::Style;
 use madang_shards::types::{Presence, RoomSummary, UserSummary, WhoMember, WhoPage};
+use std::fmt;
 
 /// How many members share a line.
 const MEMBERS_A_LINE: usize = 10;
@@ -15,8 +16,7 @@ pub fn who(page: &WhoPage, style: Style, out: &mut Vec<u8>) {
     }
     line(out, style, format_args!("* {room}: {total} {}", counted(total, "member", "members")));
     for members in page.members.chunks(MEMBERS_A_LINE) {
-        let names: Vec<String> = members.iter().map(member).collect();
-        line(out, style, format_args!("*   {}", names.join(", ")));
+        line(out, style, format_args!("*   {}", Names(members)));
     }
     let more = (total as usize).saturating_sub(page.members.len());
     if more > 0 {
@@ -24,17 +24,33 @@ pub fn who(page: &WhoPage, style: Style, out: &mut Vec<u8>) {
     }
 }
 
-fn member(member: &WhoMember) -> String {
-    let presence = match (member.is_lost, member.is_away) {
-        (true, _) => " (lost connection)",
-        (false, true) => " (away)",
-        (false, false) => "",
-    };
-    format!("{}{presence}", member.name)
+/// Names in a line, each with what keeps it from answering.
+struct Names<'a>(&'a [WhoMember]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, member) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            let presence = match (member.is_lost, member.is_away) {
+                (true, _) => " (lost connection)",
+                (false, true) => " (away)",
+                (false, false) => "",
+            };
+            write!(f, "{comma}{}{presence}", member.name)?;
+        }
+        Ok(())
+    }
 }
 
-/// Writes rooms in the order given, and how many more there are.
-pub fn rooms(rooms: &[RoomSummary], more: u64, pattern: &str, style: Style, out: &mut Vec<u8>) {
+/// Writes rooms in the order given, how many more there are, and whether some were not looked at.
+pub fn rooms(
+    rooms: &[RoomSummary],
+    more: u64,
+    is_busy: bool,
+    pattern: &str,
+    style: Style,
+    out: &mut Vec<u8>,
+) {
     for RoomSummary { room, members, head } in rooms {
         let (member_word, message_word) =
             (counted(*members, "member", "members"), counted(head.0, "message", "messages"));
@@ -43,7 +59,10 @@ pub fn rooms(rooms: &[RoomSummary], more: u64, pattern: &str, style: Style, out:
     if more > 0 {
         line(out, style, format_args!("* and {more} more (name a part: /rooms PART)"));
     }
-    if rooms.is_empty() && pattern.is_empty() {
+    if is_busy {
+        let words = "! not all channels were looked at: too many ask at this moment; ask again";
+        line(out, style, format_args!("{words}"));
+    } else if rooms.is_empty() && pattern.is_empty() {
         line(out, style, format_args!("* no channels yet"));
     } else if rooms.is_empty() {
         line(out, style, format_args!("* no channel with {pattern} in its name (try /rooms)"));

@@ -67,7 +67,11 @@ pub static GAUGES: &[Metric] = &[
         s.parked_connections
     }),
     metric("madang_deferred_requests", "Requests that wait for room in the log.", |s| s.deferred_requests),
-    metric("madang_lookups", "Lookups of stored messages that wait or are under way.", |s| s.lookups),
+    metric(
+        "madang_lookups",
+        "Lookups of stored messages and searches for rooms that wait or are under way.",
+        |s| s.lookups,
+    ),
     metric("madang_index_jobs", "Indexes of finished segments that are not on disk yet.", |s| s.index_jobs),
     metric("madang_mesh_batches", "Batches in the channels towards the shard.", |s| s.mesh_batches),
     metric(

@@ -16,8 +16,8 @@ const NEWCOMERS_PER_TURN: usize = 16;
 const READS_PER_TURN: usize = 512;
 /// Reading ends after so long: what a crowd of newcomers asks for does not hold up what others said.
 const READING_TIME_MAX: Duration = Duration::from_millis(1);
-/// So many are read before the clock is looked at.
-const READS_PER_LOOK: usize = 16;
+/// So many are read before the clock is looked at: what one read may ask for takes up to some 0.2 ms.
+const READS_PER_LOOK: usize = 4;
 
 /// What is to be taken in, and where it is read into.
 pub struct Inlet {

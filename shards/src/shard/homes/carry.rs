@@ -18,7 +18,7 @@ impl Homes {
 
     /// Whether nobody waits for the log here.
     pub fn is_at_rest(&self) -> bool {
-        self.taking_up.is_empty() && self.archive.lookup_count() == 0
+        self.taking_up.is_empty() && self.archive.lookup_count() == 0 && !self.is_searching()
     }
 
     pub(super) fn take_over(&mut self, carried: Carried, effects: &mut Effects<'_>) {
@@ -52,6 +52,7 @@ impl Homes {
         for (user, grace_ends) in resident.room.take_over(members, effects.now, &mut self.events) {
             effects.wheel.add(grace_ends, Deadline::Member(key, user));
         }
+        self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
         self.rest_if_deserted(key, effects.now);
     }

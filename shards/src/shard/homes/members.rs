@@ -1,12 +1,11 @@
-//! Who comes into rooms and who leaves them, and which rooms there are.
+//! Who comes into rooms and who leaves them.
 
 use super::{Effects, Homes, Resident, refuse, send_or_hold, tell};
 use crate::log::Appender;
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use crate::types::{
-    ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, RoomSummary, RoomsPage, SessionId, UserKey,
-    UserName, WhoPage,
+    ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
 };
 
 impl Homes {
@@ -54,13 +53,14 @@ impl Homes {
     ) {
         let Some(resident) = self.rooms.get_mut(&room) else { return };
         resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
+        self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
         self.rest_if_deserted(room, now);
     }
 
     /// Answers who is in a room. A channel that nobody is in is none; the lobby is always there.
     pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
-        let is_listed = |found: &Resident| found.room.summary().is_some();
+        let is_listed = |found: &Resident| found.room.listed_members() > 0;
         if self.rooms.get(&room.key()).is_some_and(is_listed) {
             self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
                 found.who(session, events);
@@ -72,18 +72,5 @@ impl Homes {
         } else {
             refuse(session, Refusal::NoSuchRoom { room: room.as_str().into() }, effects);
         }
-    }
-
-    pub(super) fn rooms_like(&self, pattern: &str) -> RoomsPage {
-        let pattern = pattern.to_lowercase();
-        let is_like = |room: &RoomSummary| room.room.as_str().to_lowercase().contains(&pattern);
-        let mut rooms: Vec<RoomSummary> =
-            self.rooms.values().filter_map(|resident| resident.room.summary()).filter(is_like).collect();
-        rooms.sort_unstable_by(|a, b| {
-            b.members.cmp(&a.members).then_with(|| a.room.as_str().cmp(b.room.as_str()))
-        });
-        let more = rooms.len().saturating_sub(RoomsPage::ROOMS_MAX);
-        rooms.truncate(RoomsPage::ROOMS_MAX);
-        RoomsPage { rooms, more: u32::try_from(more).unwrap_or(u32::MAX) }
     }
 }

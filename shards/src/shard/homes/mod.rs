@@ -6,6 +6,7 @@
 
 mod carry;
 mod members;
+mod ranking;
 mod residence;
 mod talk;
 mod users;
@@ -22,6 +23,7 @@ use crate::room::{Room, ShardEvent};
 use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use crate::user::Users;
 use hashbrown::HashMap;
+use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ struct Resident {
     deserted_at: Moment,
     /// Whether its turn to be let go of is noted.
     is_resting: bool,
+    /// With so many members it has its place in [`Ranking`]; 0 is none.
+    ranked_members: u32,
 }
 
 /// What this shard is home to.
@@ -44,6 +48,8 @@ pub struct Homes {
     settings: Arc<Settings>,
     /// Those in memory: with members, or until lately.
     rooms: HashMap<RoomKey, Resident>,
+    /// The same, as far as people are in them, in the order of lists.
+    ranking: Ranking,
     /// What waits for a room to be taken up, in order; of each at most [`residence::WAITING_MAX`]
     /// joins and whispers.
     taking_up: HashMap<RoomKey, VecDeque<Request>>,
@@ -74,6 +80,7 @@ impl Homes {
             id,
             settings,
             rooms: HashMap::new(),
+            ranking: Ranking::default(),
             taking_up: HashMap::new(),
             resting: VecDeque::new(),
             users: Users::default(),
@@ -194,8 +201,7 @@ impl Homes {
             }
             Request::Who { session, room } => self.who(session, &room, effects),
             Request::Rooms { session, pattern } => {
-                let page = self.rooms_like(&pattern);
-                tell(session, Reply::Rooms(page), effects.outbound);
+                self.list_rooms(session, &pattern, effects.outbound);
             }
             Request::SetAway { user, room: Some(room), away } => {
                 if let Some(resident) = self.rooms.get_mut(&room) {
@@ -240,6 +246,7 @@ impl Homes {
             let reply = Event::Reply { to: session.connection, reply: no(refusal) };
             self.events.push((session.shard, reply));
         }
+        self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
         if resident.room.is_deserted() {
             self.rest_if_deserted(key, effects.now);

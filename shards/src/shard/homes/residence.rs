@@ -71,8 +71,14 @@ impl Homes {
         };
         let room = Room::restore(name, kind, head, messages);
         let last_batch = BatchId::default();
-        self.rooms
-            .insert(key, Resident { room, last_batch, deserted_at: Moment::default(), is_resting: false });
+        let resident = Resident {
+            room,
+            last_batch,
+            deserted_at: Moment::default(),
+            is_resting: false,
+            ranked_members: 0,
+        };
+        self.rooms.insert(key, resident);
     }
 
     /// Nobody knows how a room goes on: who wanted to be in it is refused.
@@ -118,7 +124,9 @@ impl Homes {
             let is_stored = resident.last_batch <= log.last_committed();
             let due = resident.deserted_at.after(REST);
             if is_stored && due <= now.monotonic {
-                self.rooms.remove(&key);
+                if let Some(resident) = self.rooms.remove(&key) {
+                    self.ranking.forget(&resident);
+                }
                 self.archive.left(key);
             } else {
                 let due = if is_stored { due } else { now.monotonic.after(REST) };

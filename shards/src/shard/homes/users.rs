@@ -3,8 +3,8 @@
 use super::{Effects, Homes, refuse, tell};
 use crate::shard::Deadline;
 use crate::types::{
-    Destination, DraftId, Envelope, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey, Text,
-    UserName,
+    Destination, DraftId, Envelope, Event, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey,
+    Text, UserName,
 };
 use crate::user::Claimed;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `times`, `bye`, one a line. Everything told comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything told comes back as a line.
 
 use crate::connection::{CloseReason, Core, Link, Style, Surface};
 use crate::types::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
@@ -53,6 +53,11 @@ impl Surface for Words {
             Reply::Joined(joined) => {
                 let history: Vec<String> = joined.history.iter().map(|m| said(m)).collect();
                 format!("you joined {} [{}]", joined.room, history.join(", "))
+            }
+            Reply::Rooms(page) => {
+                let rooms: Vec<&str> = page.rooms.iter().map(|room| room.room.as_str()).collect();
+                let busy = if page.is_busy { ", busy" } else { "" };
+                format!("rooms [{}] and {}{busy}", rooms.join(", "), page.more)
             }
             Reply::Whisper { from, to, message, is_receipt } => {
                 let mark = if *is_receipt { " (receipt)" } else { "" };
@@ -136,6 +141,7 @@ impl Words {
                 let to = UserName::parse(to).expect("tests send names");
                 link.request(Request::Whisper { session: sender, from, to, draft: None, text: text(said) });
             }
+            ("rooms", Some(_)) => link.request(Request::Rooms { session: sender, pattern: rest.into() }),
             ("times", Some(_)) => session.shows_times = true,
             ("bye", _) => link.close(CloseReason::Quit),
             other => panic!("tests send words that are known: {other:?}"),

@@ -190,7 +190,8 @@ impl World {
         panic!("the world does not come to rest");
     }
 
-    fn step(&mut self) -> bool {
+    /// One turn of each shard. Whether anything moved.
+    pub fn step(&mut self) -> bool {
         let mut has_moved = false;
         for index in 0..self.shards.len() {
             self.shards[index].begin_turn(self.now);
@@ -214,7 +215,7 @@ impl World {
                 shard.committed(batch);
                 has_moved = true;
             }
-            has_moved |= self.flush(index);
+            has_moved |= self.flush(index) | self.shards[index].homes.is_searching();
         }
         has_moved
     }

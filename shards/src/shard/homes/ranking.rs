@@ -1,0 +1,184 @@
+//! The rooms in the order of lists, and the searches among them.
+//!
+//! A list without a pattern is the front of that order. A pattern is looked for in every name, which takes
+//! its time where rooms are many: searches wait in a queue of their own, and each turn looks at a bounded
+//! number of rooms. So nobody waits for them but those who asked.
+
+use super::{Homes, Resident, tell};
+use crate::mesh::Outbound;
+use crate::room::Room;
+use crate::types::{Reply, RoomKey, RoomName, RoomsPage, SessionId};
+use hashbrown::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+
+/// Searches that wait; whoever asks for more is told to ask again.
+const SEARCHES_MAX: usize = 4096;
+/// Rooms that are looked at in a turn: some 0.3 ms.
+const VISITS_PER_TURN: usize = 2048;
+
+/// The rooms that people are in, fullest first.
+#[derive(Debug, Default)]
+pub struct Ranking {
+    rooms: BTreeSet<Ranked>,
+    searches: VecDeque<Search>,
+    /// A name in lower case, for as long as it is looked at.
+    lower_case: String,
+}
+
+/// A room at its place.
+#[derive(Clone, Debug)]
+struct Ranked {
+    members: u32,
+    room: RoomName,
+}
+
+/// Who looks for which rooms, and how far that is.
+#[derive(Debug)]
+struct Search {
+    session: SessionId,
+    /// In lower case.
+    pattern: String,
+    /// The last room that was looked at.
+    after: Option<Ranked>,
+    page: RoomsPage,
+}
+
+impl Ranking {
+    /// A room may have another number of members than when it was ranked last: then it has another place.
+    pub fn rank(&mut self, resident: &mut Resident) {
+        let members = resident.room.listed_members();
+        if members == resident.ranked_members {
+            return;
+        }
+        self.forget(resident);
+        resident.ranked_members = members;
+        if members > 0 {
+            self.rooms.insert(Ranked { members, room: resident.room.name().clone() });
+        }
+    }
+
+    /// A room is let go of.
+    pub fn forget(&mut self, resident: &Resident) {
+        let members = resident.ranked_members;
+        if members > 0 {
+            self.rooms.remove(&Ranked { members, room: resident.room.name().clone() });
+        }
+    }
+
+    fn fullest(&self, rooms: &HashMap<RoomKey, Resident>) -> RoomsPage {
+        let summary = |ranked: &Ranked| rooms.get(&ranked.room.key())?.room.summary();
+        let found: Vec<_> = self.rooms.iter().take(RoomsPage::ROOMS_MAX).filter_map(summary).collect();
+        let more = u32::try_from(self.rooms.len() - found.len()).unwrap_or(u32::MAX);
+        RoomsPage { rooms: found, more, is_busy: false }
+    }
+
+    /// Looks at a turn's share of rooms, for whoever has waited longest.
+    fn search_on(&mut self, rooms: &HashMap<RoomKey, Resident>, outbound: &mut Outbound) {
+        let Ranking { rooms: ranking, searches, lower_case } = self;
+        let mut visits_left = VISITS_PER_TURN;
+        while visits_left > 0
+            && let Some(search) = searches.front_mut()
+        {
+            let from = search.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let mut rest = ranking.range::<Ranked, _>((from, Bound::Unbounded));
+            let mut last = None;
+            while visits_left > 0
+                && let Some(ranked) = rest.next()
+            {
+                visits_left -= 1;
+                last = Some(ranked);
+                write_lower_case(ranked.room.as_str(), lower_case);
+                if lower_case.contains(&search.pattern) {
+                    search.page.add(rooms.get(&ranked.room.key()).map(|resident| &resident.room));
+                }
+            }
+            if visits_left == 0
+                && let Some(last) = last
+            {
+                search.after = Some(last.clone());
+                return;
+            }
+            if let Some(Search { session, page, .. }) = searches.pop_front() {
+                tell(session, Reply::Rooms(page), outbound);
+            }
+        }
+    }
+}
+
+impl Homes {
+    /// Answers which rooms there are, now or when they were looked through.
+    pub(super) fn list_rooms(&mut self, session: SessionId, pattern: &str, outbound: &mut Outbound) {
+        if pattern.is_empty() {
+            return tell(session, Reply::Rooms(self.ranking.fullest(&self.rooms)), outbound);
+        }
+        let page = RoomsPage { is_busy: self.ranking.searches.len() >= SEARCHES_MAX, ..RoomsPage::default() };
+        if page.is_busy {
+            return tell(session, Reply::Rooms(page), outbound);
+        }
+        let mut lower_case = String::new();
+        write_lower_case(pattern, &mut lower_case);
+        self.ranking.searches.push_back(Search { session, pattern: lower_case, after: None, page });
+    }
+
+    /// Looks through rooms for those who asked: a bounded part.
+    pub fn search_on(&mut self, outbound: &mut Outbound) {
+        self.ranking.search_on(&self.rooms, outbound);
+    }
+
+    /// Searches that wait or are under way.
+    pub fn search_count(&self) -> usize {
+        self.ranking.searches.len()
+    }
+
+    /// Whether somebody waits until rooms were looked through.
+    pub fn is_searching(&self) -> bool {
+        !self.ranking.searches.is_empty()
+    }
+
+    /// The fullest rooms that are listed, in their order.
+    pub fn fullest(&self) -> impl Iterator<Item = &Room> {
+        let room = |ranked: &Ranked| self.rooms.get(&ranked.room.key()).map(|resident| &resident.room);
+        self.ranking.rooms.iter().filter_map(room)
+    }
+}
+
+impl RoomsPage {
+    /// A room that was found. One that moved while others were looked at may be met twice.
+    fn add(&mut self, room: Option<&Room>) {
+        let Some(summary) = room.and_then(Room::summary) else { return };
+        if self.rooms.len() == RoomsPage::ROOMS_MAX {
+            self.more = self.more.saturating_add(1);
+        } else if self.rooms.iter().all(|known| known.room.key() != summary.room.key()) {
+            self.rooms.push(summary);
+        }
+    }
+}
+
+/// Letter by letter, so that a part of a name is the same there and alone.
+fn write_lower_case(name: &str, out: &mut String) {
+    out.clear();
+    out.extend(name.chars().flat_map(char::to_lowercase));
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_name = || self.room.as_str().cmp(other.room.as_str());
+        other.members.cmp(&self.members).then_with(by_name)
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked {}
