@@ -127,7 +127,7 @@ pub static KEYS: &[Key] = &[
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
         rooms.announce_members_max,
-        "Joins and leaves are announced while a room has at most so many members."
+        "Joins, leaves and new names are announced while a room has at most so many members."
     ),
     key!(rooms.history_on_join, "How many stored messages are shown to one who joins a room."),
     key!(limits.line_bytes_max, "The longest line; a longer one is refused whole."),

@@ -20,6 +20,9 @@ impl Session {
             }
             Reply::Joined(joined) => self.joined(joined, link),
             Reply::Left { room } => self.left(settings, room, link),
+            Reply::Renamed { old, new } => {
+                words::renamed(old, new, link.core.style, &mut link.core.outbox);
+            }
             Reply::Whisper { from, to, message, is_receipt } => {
                 self.whispered(from, to, message, *is_receipt, link);
             }

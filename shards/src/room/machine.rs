@@ -29,7 +29,7 @@ pub enum Kind {
 pub struct RoomLimits {
     /// Members of a channel.
     pub members_max: u32,
-    /// Up to so many members, joins and leaves are announced.
+    /// Up to so many members, joins, leaves and new names are announced.
     pub announce_members_max: u32,
     /// Messages shown on joining.
     pub history_on_join: usize,
@@ -234,8 +234,10 @@ impl Room {
         session: SessionId,
         old: &UserName,
         (new, claim): (&UserName, ClaimNumber),
+        limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
     ) {
+        let announces = self.announces(limits);
         let departing = self.take_departing(session);
         // Who had to give its old name up is not known to the others under any name.
         let is_unknown = departing.is_some();
@@ -245,13 +247,17 @@ impl Room {
         let Some(own) = own else { return };
         let member = Member { user: new.clone(), claim, ..own };
         let room = self.name.key();
+        if !announces {
+            // The others see the new name in lists, and before what it says.
+            tell(session, Reply::Renamed { old: old.clone(), new: new.clone() }, events);
+        }
         let mut is_taken = false;
         if let Some(other) = self.members.get(&new.key()) {
             is_taken = true;
             if other.claim > claim {
                 // The new name has gone to another as well.
                 self.departing.push(member);
-                if !is_unknown {
+                if !is_unknown && announces {
                     self.fan_out.emit(room, &RoomEvent::Left { user: old.clone() }, events);
                 }
                 return;
@@ -261,6 +267,9 @@ impl Room {
             }
         }
         self.members.insert(new.key(), member);
+        if !announces {
+            return;
+        }
         if !is_unknown {
             let renamed = RoomEvent::Renamed { old: old.clone(), new: new.clone() };
             self.fan_out.emit(room, &renamed, events);

@@ -187,10 +187,6 @@ impl<S: Surface> Shard<S> {
             let room = self.rooms.room_of(subscription).name.key();
             self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone(), claim });
         }
-        // Of two names that look alike one entry was renamed; otherwise the old one is free now.
-        if old.skeleton() != new.skeleton() {
-            self.requests.push(Request::Release { session, name: old, is_clean: true });
-        }
         self.route_requests();
     }
 

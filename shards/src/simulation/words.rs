@@ -239,7 +239,8 @@ fn tell(reply: &Reply, out: &mut Vec<u8>) {
             line(out, format_args!("known {seq} {draft}"))
         }
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
-        Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}
+        // It has heard `you`.
+        Reply::Renamed { .. } | Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}
     }
 }
 

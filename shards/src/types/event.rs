@@ -57,7 +57,8 @@ pub enum RoomEvent {
         /// Who.
         user: UserName,
     },
-    /// A member has a new name. The renamed one sees this too.
+    /// A member has a new name. The renamed one sees this too; in a crowd it alone learns it, from
+    /// `Reply::Renamed`.
     Renamed {
         /// The name given up.
         old: UserName,

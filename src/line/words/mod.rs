@@ -14,7 +14,7 @@ pub use help::HELP;
 pub use history::history_page;
 pub use list::{rooms, user_summary, who};
 pub use refusal::refusal;
-pub use render::{joined, left, message, room_event, whisper};
+pub use render::{joined, left, message, renamed, room_event, whisper};
 
 use madang_shards::connection::Style;
 use madang_shards::types::Timestamp;

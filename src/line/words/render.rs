@@ -14,9 +14,7 @@ pub fn room_event(room: &RoomName, event: &RoomEvent, style: Style, out: &mut Ve
         RoomEvent::Message { message: said, .. } => message(said, style, out),
         RoomEvent::Joined { user, .. } => joined(user, room, style, out),
         RoomEvent::Left { user, .. } => left(user, room, style, out),
-        RoomEvent::Renamed { old, new } => {
-            pieces(&[b"* ", old.as_str().as_bytes(), b" is now ", new.as_str().as_bytes()], style, out);
-        }
+        RoomEvent::Renamed { old, new } => renamed(old, new, style, out),
     }
 }
 
@@ -36,6 +34,11 @@ pub fn whisper(from: &UserName, to: &UserName, message: &Message, style: Style, 
 /// `alice has joined general`.
 pub fn joined(user: &UserName, room: &RoomName, style: Style, out: &mut Vec<u8>) {
     pieces(&[user.as_str().as_bytes(), b" has joined ", room.as_str().as_bytes()], style, out);
+}
+
+/// `* alice is now bob`.
+pub fn renamed(old: &UserName, new: &UserName, style: Style, out: &mut Vec<u8>) {
+    pieces(&[b"* ", old.as_str().as_bytes(), b" is now ", new.as_str().as_bytes()], style, out);
 }
 
 /// `alice has left the channel(r1)`.

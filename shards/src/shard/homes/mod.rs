@@ -191,8 +191,9 @@ impl Homes {
                 self.leave(session, user, room, is_clean, effects);
             }
             Request::Rename { session, room, old, new, claim } => {
+                let limits = self.settings.rooms;
                 self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
-                    r.rename(session, &old, (&new, claim), e);
+                    r.rename(session, &old, (&new, claim), &limits, e);
                     Ok(())
                 })
             }
