@@ -156,6 +156,16 @@ impl Users {
         Some(until)
     }
 
+    /// Takes a name back whose holder goes by another.
+    pub fn give_up(&mut self, session: SessionId, name: &UserName, now: Now) {
+        let key = name.skeleton();
+        if self.online.get(&key).is_some_and(|user| user.session == session && user.lost_until.is_none())
+            && let Some(user) = self.online.remove(&key)
+        {
+            self.offline.remember_renamed(user.name, user.online_since, now.wall);
+        }
+    }
+
     /// Takes a name back whose grace time has passed.
     pub fn expire(&mut self, key: SkeletonKey, now: Now) {
         let is_over = |user: &User| user.lost_until.is_some_and(|until| until <= now.monotonic);
