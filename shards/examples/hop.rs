@@ -152,6 +152,7 @@ fn settings() -> Settings {
         users: UserLimits { grace },
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
+        ipv6_prefix: 64,
         outbox_bytes_max: 1 << 20,
         outbox_total_bytes_max: 1 << 28,
         login: Duration::from_secs(60),

@@ -140,6 +140,10 @@ pub static KEYS: &[Key] = &[
         limits.connections_per_address,
         "Connections from one IP address; 0 is no limit. Loopback is exempt."
     ),
+    key!(
+        limits.ipv6_prefix,
+        "IPv6 addresses that agree in so many leading bits are one address to that limit."
+    ),
     key!(limits.outbox_bytes_max, "What may wait for one connection; past it, the slow reader is closed."),
     key!(
         limits.outbox_total_bytes_max,
@@ -182,6 +186,8 @@ impl Default for Config {
                 burst: Bounded::constant::<40>(),
                 // A school or an office behind one address still fits.
                 connections_per_address: Bounded::constant::<256>(),
+                // A household or a rented machine has a /64 at least (RFC 6177).
+                ipv6_prefix: Bounded::constant::<64>(),
                 outbox_bytes_max: Size::constant::<1_048_576>(),
                 outbox_total_bytes_max: Size::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),

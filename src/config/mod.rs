@@ -124,6 +124,8 @@ pub struct Limits {
     pub burst: Bounded<1, 1_000_000>,
     /// Connections from one address; 0 is no limit. Loopback is exempt.
     pub connections_per_address: Bounded<0, 1_000_000>,
+    /// The leading bits of an IPv6 address that make it one address there.
+    pub ipv6_prefix: Bounded<1, 128>,
     /// Bytes that may wait for one connection before it is closed as a slow reader.
     pub outbox_bytes_max: Size<65_536, 1_073_741_824>,
     /// Bytes that may wait for all connections of a shard before the fullest are closed.

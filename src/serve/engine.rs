@@ -287,6 +287,7 @@ pub fn settings(config: &Config, shards: u16) -> Settings {
             burst: config.limits.burst.u32(),
         },
         connections_per_address: config.limits.connections_per_address.u32(),
+        ipv6_prefix: u8::try_from(config.limits.ipv6_prefix.u32()).unwrap_or(128),
         outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
         outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
             .unwrap_or(usize::MAX),

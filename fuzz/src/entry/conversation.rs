@@ -81,6 +81,7 @@ impl World {
             users: UserLimits { grace: Duration::from_secs(30) },
             flood: FloodLimit { messages_per_second: 20, burst: 40 },
             connections_per_address: 0,
+            ipv6_prefix: 64,
             outbox_bytes_max: OUTBOX_BYTES_MAX,
             outbox_total_bytes_max: OUTBOX_TOTAL_BYTES_MAX,
             login: Duration::from_secs(60),

@@ -98,7 +98,7 @@ impl<S: Surface> Shard<S> {
         let session = self.session(id);
         let ConnectionImage { user, address, outbox, unread, style, is_echoed, used, .. } = image;
         let mut core = Core::new(session);
-        core.counted_address = address.filter(|address| self.counts_address(*address));
+        core.counted_address = address.and_then(|address| self.settings.counted(address));
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Carry(Box::new(Carried::Address(address))));
         }
@@ -125,7 +125,10 @@ impl<S: Surface> Shard<S> {
             is_listed_slow: false,
             is_parked: false,
             has_input_ended: image.has_input_ended,
+            is_leaving: false,
+            returns: 0,
             is_ending,
+            awaits_keys: false,
         };
         self.connections.insert(id, connection);
         if is_ending {

@@ -29,8 +29,14 @@ pub struct Connection<T> {
     pub is_parked: bool,
     /// The peer will send no more.
     pub has_input_ended: bool,
+    /// It has given everything back, and says farewell once the homes have it.
+    pub is_leaving: bool,
+    /// What it gave back and no home has said yet that it has it.
+    pub returns: u8,
     /// It has left everything; only its outbox is still to be sent.
     pub is_ending: bool,
+    /// It is ending, and still read until it can be told why: without keys it cannot.
+    pub awaits_keys: bool,
 }
 
 impl<T> Connection<T> {

@@ -262,8 +262,16 @@ impl<S: Surface> Shard<S> {
     pub fn not_open_yet(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_due = false;
-        if connection.is_ending {
+        if !connection.is_ending {
+            return;
+        }
+        let is_refused = matches!(connection.core.closing, Some(CloseReason::TooManyFromAddress { .. }));
+        if !is_refused || self.is_draining {
             self.end(id, false);
+        } else if !connection.awaits_keys {
+            // It has until its deadline for the handshake, to learn why. What was not read of it is read now.
+            connection.awaits_keys = true;
+            self.resumed.push(id);
         }
     }
 

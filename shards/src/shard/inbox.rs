@@ -15,7 +15,7 @@ impl<S: Surface> Shard<S> {
         let id = self.connections.next_id();
         let session = self.session(id);
         let mut core = Core::new(session);
-        core.counted_address = address.filter(|address| self.counts_address(*address));
+        core.counted_address = address.and_then(|address| self.settings.counted(address));
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Admit { session, address });
         }
@@ -41,7 +41,10 @@ impl<S: Surface> Shard<S> {
             is_listed_slow: false,
             is_parked: false,
             has_input_ended: false,
+            is_leaving: false,
+            returns: 0,
             is_ending: false,
+            awaits_keys: false,
         };
         tracing::debug!(shard = self.id.0, connection = %id, address = ?address, "connected");
         self.outboxes.added(connection.core.outbox.len());
@@ -60,7 +63,7 @@ impl<S: Surface> Shard<S> {
         self.connections.get(id).is_some_and(|connection| {
             connection.unread.is_empty()
                 && !connection.is_parked
-                && connection.core.closing.is_none()
+                && (connection.core.closing.is_none() || connection.awaits_keys)
                 && !self.is_draining
                 && !self.is_still
         })

@@ -49,7 +49,6 @@ use homes::Homes;
 use outboxes::Outboxes;
 use spares::Spares;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use wheel::Wheel;
 use writes::Writes;
@@ -479,10 +478,6 @@ impl<S: Surface> Shard<S> {
 
     fn session(&self, id: ConnectionId) -> SessionId {
         SessionId { shard: self.id, connection: id }
-    }
-
-    fn counts_address(&self, address: IpAddr) -> bool {
-        self.settings.connections_per_address > 0 && !address.to_canonical().is_loopback()
     }
 }
 

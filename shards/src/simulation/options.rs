@@ -107,6 +107,7 @@ impl Climate {
             users: UserLimits { grace: Duration::from_secs(3) },
             flood: FloodLimit { messages_per_second: 0, burst: 0 },
             connections_per_address: 0,
+            ipv6_prefix: 64,
             outbox_bytes_max,
             outbox_total_bytes_max: outbox_bytes_max * if chance.one_in(3) { 2 } else { 64 },
             login: Duration::from_secs(60),

@@ -16,6 +16,9 @@ use std::net::{IpAddr, SocketAddr};
 const SHARD_FILES_LEFT: u64 = 80;
 const PROCESS_FILES_LEFT: u64 = 16;
 
+/// A fatal alert, `internal_error` (RFC 8446, sections 5.1 and 6.2), as it may be sent before anything else.
+const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
 /// A connection as it comes in.
 #[derive(Debug)]
 pub struct Arrival {
@@ -42,11 +45,11 @@ impl Arrival {
         net::recv(&self.descriptor, buffer, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
     }
 
-    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS it would be noise.
+    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS words before a handshake would
+    /// be noise: it gets an alert, which its program shows as an error of ours.
     pub fn refuse(self, words: &[u8]) {
-        if self.tls.is_none() {
-            let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-        }
+        let words = if self.tls.is_none() { words } else { &TLS_ALERT };
+        let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
         let _ = net::shutdown(&self.descriptor, Shutdown::Write);
     }
 }
@@ -213,7 +216,8 @@ fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
     loop {
         match net::acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((descriptor, address)) => {
-                let address = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip());
+                let address =
+                    address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip().to_canonical());
                 let is_too_many = descriptor.as_raw_fd() as u64 >= descriptors_max;
                 let tls = match &listener.tls {
                     None => None,

@@ -271,6 +271,25 @@ fn connections_from_one_address_are_bounded_and_loopback_is_exempt() {
 }
 
 #[test]
+fn an_address_of_ipv6_counts_with_its_prefix_and_a_mapped_one_as_what_it_is() {
+    let mut settings = settings(3);
+    settings.connections_per_address = 2;
+    let mut world = World::new(&settings);
+    let mut connect = |address: &str| {
+        let before = world.ended.len();
+        world.connect_from(before % 3, Some(address.parse().expect("an address")));
+        world.ended.len() - before
+    };
+    let alike = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:1:1:2:3:4", "2001:db8:0:1::1"];
+    assert_eq!(alike.map(&mut connect), [0, 0, 1, 1], "a /64 is one address");
+    assert_eq!(connect("2001:db8:0:2::1"), 0, "and the next one another");
+    assert_eq!(["192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207"].map(&mut connect), [0, 0, 1]);
+    for loopback in ["::1", "::ffff:127.0.0.1", "127.0.0.2"] {
+        assert_eq!([loopback; 4].map(&mut connect), [0; 4], "{loopback} is exempt");
+    }
+}
+
+#[test]
 fn a_drain_tells_everyone_and_ends_all_connections() {
     let mut world = World::new(&settings(2));
     let alice = world.member(0, "alice", "r1");
