@@ -5,6 +5,39 @@ mod harness;
 use harness::{Client, Server, alice_and_bob, on_one_shard_and_on_three};
 
 #[test]
+fn whoever_has_read_bye_may_come_again_under_the_same_name_at_once() {
+    let server = Server::start(4, &[]);
+    let address = server.address;
+    let comer = |number: usize| {
+        move || {
+            for _ in 0..150 {
+                // Refused as taken, it would not be in the lobby.
+                let mut client = Client::login(address, &format!("comer{number}"));
+                client.send("/quit");
+                assert_eq!(client.expect_closed().last().map(String::as_str), Some("bye"));
+            }
+        }
+    };
+    let comers: Vec<_> = (0..8).map(|number| std::thread::spawn(comer(number))).collect();
+    comers.into_iter().for_each(|comer| comer.join().expect("nobody is refused"));
+}
+
+#[test]
+fn whoever_sees_a_name_given_up_may_take_it_at_once() {
+    let server = Server::start(4, &[]);
+    let mut alice = server.login("name0");
+    let mut bob = server.login("bob");
+    for round in 0..100 {
+        let (old, new) = (format!("name{round}"), format!("name{}", round + 1));
+        alice.send(&format!("/nick {new}"));
+        bob.expect(&format!("* {old} is now {new}"));
+        let mut taker = server.login(&old);
+        taker.send("/quit");
+        taker.expect_closed();
+    }
+}
+
+#[test]
 fn a_name_leads_into_the_lobby() {
     on_one_shard_and_on_three(|server| {
         let mut alice = Client::connect(server.address);

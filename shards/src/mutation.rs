@@ -72,6 +72,8 @@ pub enum Mutation {
     TrustSeals,
     /// Who wants to close is not let go of by the answer to a whisper.
     ForgetClosable,
+    /// Farewells are said before the homes have what was given back.
+    SayFarewellEarly,
     /// The new process sends before the old one has let go.
     SendBeforeGo,
     /// The old process goes on, and the new one, too.

@@ -167,7 +167,7 @@ impl<S: Surface> Shard<S> {
         room: &RoomName,
         head: Option<Seq>,
     ) {
-        let is_there = self.connections.get(id).is_some_and(|connection| !connection.is_ending);
+        let is_there = self.connections.get(id).is_some_and(|connection| !connection.has_left());
         match head {
             Some(head) if is_there => self.subscribe(id, room, head),
             Some(_) => {

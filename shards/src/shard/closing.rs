@@ -1,11 +1,12 @@
 //! How connections end: in order, in time, or at once.
 //!
-//! A connection that wants to close first gets the answers to what it sent, then its last words;
-//! it leaves its rooms and its name, and its slot is free when the outbox is empty.
+//! A connection that wants to close first gets the answers to what it sent. Then it leaves its rooms and gives
+//! its name back, and once the name's home has it, so that whoever comes next may have it, it gets its last
+//! words. Its slot is free when the outbox is empty.
 
 use super::{CloseKind, Deadline, Ended, Shard};
 use crate::connection::{CloseReason, Surface};
-use crate::types::{ConnectionId, Request};
+use crate::types::{ConnectionId, Reply, Request};
 use std::time::Duration;
 
 /// How long answers and the outbox may take once a connection wants to close.
@@ -30,14 +31,54 @@ impl<S: Surface> Shard<S> {
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
     }
 
-    /// Says farewell to those whose answers have all come.
+    /// Lets those go whose answers have all come.
     pub(super) fn close_closable(&mut self) {
         while let Some(id) = self.closable.pop() {
             let Some(connection) = self.connections.get(id) else { continue };
-            if connection.core.outstanding == 0 && !connection.is_ending {
-                self.say_farewell(id);
+            if connection.core.outstanding == 0 && !connection.has_left() {
+                self.leave(id);
             }
         }
+    }
+
+    /// Leaves everything, and says farewell when the homes know.
+    fn leave(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let is_clean = connection.core.closing.as_ref().is_some_and(CloseReason::is_clean);
+        self.leave_everything(id, is_clean);
+        self.say_farewell_if_left(id);
+    }
+
+    /// A home has what a connection gave back.
+    pub(super) fn given_back(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.returns = connection.returns.saturating_sub(1);
+        if let Some(Reply::Claimed { user, claim, .. }) = self.renames.get(&id) {
+            let (user, claim) = (user.clone(), *claim);
+            self.take_name(id, user, claim);
+            if let Some(reply) = self.renames.remove(&id) {
+                self.answer(id, &reply);
+            }
+        }
+        self.say_farewell_if_left(id);
+    }
+
+    fn say_farewell_if_left(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let is_returned = connection.returns == 0;
+        #[cfg(test)]
+        let is_returned = is_returned || crate::mutation::is_on(crate::mutation::Mutation::SayFarewellEarly);
+        if connection.is_leaving && is_returned && !connection.is_ending {
+            self.say_farewell(id);
+        }
+    }
+
+    /// Gives something back to its home, which says when it has it.
+    pub(super) fn give_back(&mut self, id: ConnectionId, request: Request) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.returns = connection.returns.saturating_add(1);
+        }
+        self.ask(request);
     }
 
     fn say_farewell(&mut self, id: ConnectionId) {
@@ -48,7 +89,9 @@ impl<S: Surface> Shard<S> {
         surface.farewell(&connection.protocol, &reason, &mut connection.core.outbox);
         self.outboxes.changed(before, connection.core.outbox.len());
         connection.is_ending = true;
-        self.leave_everything(id, reason.is_clean());
+        if !connection.is_leaving {
+            self.leave_everything(id, reason.is_clean());
+        }
         self.mark_dirty(id);
     }
 
@@ -60,7 +103,7 @@ impl<S: Surface> Shard<S> {
 
     pub(super) fn cut_off(&mut self, id: ConnectionId, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.is_ending {
+        if connection.has_left() {
             return;
         }
         // The front may be the rest of a line whose start is sent: it is kept to its end.
@@ -79,13 +122,13 @@ impl<S: Surface> Shard<S> {
             "a slow reader is cut off"
         );
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
-        self.say_farewell(id);
+        self.leave(id);
     }
 
     /// Ends a slow reader at once.
     pub(super) fn drop_slow_reader(&mut self, id: ConnectionId, outbox_bytes_max: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if !connection.is_ending {
+        if !connection.has_left() {
             self.counters.slow_readers += 1;
             connection.core.closing = Some(CloseReason::SlowReader { outbox_bytes_max });
         }
@@ -96,8 +139,7 @@ impl<S: Surface> Shard<S> {
     pub fn lost(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let reason = connection.core.closing.get_or_insert(CloseReason::Lost).clone();
-        let has_left = connection.is_ending;
-        if !has_left {
+        if !connection.has_left() {
             self.leave_everything(id, reason.is_clean());
         }
         self.end(id, false);
@@ -108,6 +150,7 @@ impl<S: Surface> Shard<S> {
     fn leave_everything(&mut self, id: ConnectionId, is_clean: bool) {
         let session = self.session(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_leaving = true;
         let address = connection.core.counted_address.take();
         let user = connection.core.user.take();
         self.counters.sessions -= u64::from(user.is_some());
@@ -128,10 +171,13 @@ impl<S: Surface> Shard<S> {
             }
         }
         if let Some(name) = user {
-            self.ask(Request::Release { session, name, is_clean });
+            self.give_back(id, Request::Release { session, name, is_clean });
+        }
+        if let Some(Reply::Claimed { user: name, .. }) = self.renames.remove(&id) {
+            self.give_back(id, Request::Release { session, name, is_clean: true });
         }
         if let Some(address) = address {
-            self.ask(Request::Discharge { address });
+            self.give_back(id, Request::Discharge { session, address });
         }
     }
 
@@ -160,7 +206,8 @@ impl<S: Surface> Shard<S> {
         if connection.is_ending {
             self.end(id, false);
         } else {
-            // The answers did not come in time; it may still have its last words.
+            // The answers did not come in time, or a home did not; it may still have its last words.
+            self.counters.hasty_farewells += 1;
             self.say_farewell(id);
             self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         }

@@ -45,6 +45,11 @@ impl<T> Connection<T> {
         self.core.outbox.len() + self.held_bytes as usize
     }
 
+    /// Whether it is no more in any room nor known by any name.
+    pub fn has_left(&self) -> bool {
+        self.is_leaving || self.is_ending
+    }
+
     /// Whether there is something to be written, or to be ended after it was.
     pub fn has_output(&self) -> bool {
         self.waiting_bytes() > 0 || self.is_ending
@@ -161,7 +166,10 @@ mod tests {
                 is_listed_slow: false,
                 is_parked: false,
                 has_input_ended: false,
+                is_leaving: false,
+                returns: 0,
                 is_ending: false,
+                awaits_keys: false,
             },
         );
         id

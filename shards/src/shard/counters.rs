@@ -22,6 +22,8 @@ pub struct Counters {
     pub slow_readers: u64,
     /// Connections cut off because all outboxes together were full.
     pub outbox_budget_cuts: u64,
+    /// Farewells that were said before the homes had taken everything back, as the time was over.
+    pub hasty_farewells: u64,
     /// Requests that homes here refused, of any kind.
     pub refusals: u64,
     /// What connections here were refused, by [`RefusalKind`].

@@ -119,8 +119,14 @@ impl<S: Surface> Shard<S> {
 
     /// Tells one connection an answer, after noting what it means for the engine.
     pub(super) fn deliver_reply(&mut self, id: ConnectionId, reply: Reply) {
-        if self.connections.get(id).is_none_or(|connection| connection.is_ending) {
+        if self.connections.get(id).is_none_or(Connection::has_left) {
             return self.undo_for_the_gone(id, reply);
+        }
+        if let Reply::Claimed { user, .. } = &reply
+            && self.gives_old_name_back(id, user)
+        {
+            self.renames.insert(id, reply);
+            return;
         }
         if let Reply::Refused(refusal) | Reply::NotSaid(refusal) = &reply {
             let kind = RefusalKind::from(refusal);
@@ -169,12 +175,25 @@ impl<S: Surface> Shard<S> {
             }
             _ => return,
         };
-        self.requests.push(request);
-        self.route_requests();
+        match request {
+            Request::Release { .. } => self.give_back(id, request),
+            request => self.ask(request),
+        }
     }
 
-    /// A name is the connection's: it goes by it everywhere, and gives its old one back.
-    fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
+    /// Whether a connection has another name that it gives back now. Only when the old name's home has it, others
+    /// hear of the new one: so they can have the old one from then on.
+    fn gives_old_name_back(&mut self, id: ConnectionId, new: &UserName) -> bool {
+        let user = self.connections.get(id).and_then(|connection| connection.core.user.as_ref());
+        // Of two names that look alike one entry was renamed.
+        let Some(name) = user.filter(|old| old.skeleton() != new.skeleton()).cloned() else { return false };
+        let session = self.session(id);
+        self.give_back(id, Request::GiveUp { session, name });
+        true
+    }
+
+    /// A name is the connection's: it goes by it everywhere.
+    pub(super) fn take_name(&mut self, id: ConnectionId, new: UserName, claim: ClaimNumber) {
         let session = self.session(id);
         tracing::debug!(shard = self.id.0, connection = %id, user = new.as_str(), "named");
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -240,7 +259,7 @@ impl<S: Surface> Shard<S> {
             #[cfg(test)]
             let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             let waiting_bytes = outbox.len() + held;
-            if is_over && !connection.is_ending {
+            if is_over && !connection.has_left() {
                 self.cut_off_slow_reader(id);
                 self.settle();
             } else if is_over && waiting_bytes > self.settings.outbox_bytes_max + LAST_WORDS_BYTES_MAX {
@@ -290,7 +309,7 @@ impl<S: Surface> Shard<S> {
         let is_over = connection.waiting_bytes() > self.settings.outbox_bytes_max;
         #[cfg(test)]
         let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
-        if is_over && connection.is_blocked && !connection.is_ending {
+        if is_over && connection.is_blocked && !connection.has_left() {
             return self.cut_off_slow_reader(id);
         }
         if connection.has_output() && !connection.is_due {

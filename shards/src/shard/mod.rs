@@ -113,6 +113,8 @@ pub struct Shard<S: Surface> {
     /// Connections whose slot is free again; their sockets are to be let go.
     ended: Vec<Ended>,
     requests: Vec<Request>,
+    /// Names that were granted to those who still give their old one back: each is told of when that is done.
+    renames: HashMap<ConnectionId, Reply>,
     rendered: Rendered,
     spare_outboxes: Spares,
     outboxes: Outboxes,
@@ -164,6 +166,7 @@ impl<S: Surface> Shard<S> {
             closable: Vec::new(),
             ended: Vec::new(),
             requests: Vec::new(),
+            renames: HashMap::new(),
             rendered: Rendered::default(),
             spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),

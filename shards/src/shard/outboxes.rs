@@ -131,6 +131,7 @@ impl<S: Surface> Shard<S> {
         match event {
             Event::Reply { to, reply } => self.deliver_reply(to, reply),
             Event::Room { room, event } => self.deliver_to_room(room, event),
+            Event::GivenBack { to } => self.given_back(to),
             Event::Carried { to, user, room, head } => self.carried_into(to, user, &room, head),
         }
     }
@@ -169,7 +170,7 @@ impl<S: Surface> Shard<S> {
             }
             self.counters.outbox_budget_cuts += 1;
             let has_no_use_for_words =
-                |one: &super::Connection<S::Session>| one.is_ending || one.held_bytes > 0;
+                |one: &super::Connection<S::Session>| one.has_left() || one.held_bytes > 0;
             if self.connections.get(id).is_some_and(has_no_use_for_words) {
                 // It has its last words already, and does not take them; or a record before them, which
                 // cannot give way to them.

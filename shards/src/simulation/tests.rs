@@ -144,4 +144,5 @@ every_mutation_is_seen! {
     serving_twice_is_seen: ServeTwice,
     staying_still_in_a_drain_is_seen: StayStill,
     forgetting_who_can_close_is_seen: ForgetClosable,
+    saying_farewell_early_is_seen: SayFarewellEarly,
 }

@@ -24,6 +24,12 @@ pub enum Event {
         /// What happened in it.
         event: RoomEvent,
     },
+    /// For one connection: a home has taken back what it gave back, its name or its place among the connections
+    /// of its address.
+    GivenBack {
+        /// Which.
+        to: ConnectionId,
+    },
     /// For one connection that came from the server before this one: it is in the room, or cannot be.
     Carried {
         /// Which.

@@ -26,6 +26,13 @@ pub enum Reply {
         /// Which.
         room: RoomName,
     },
+    /// The session's new name is known in a room that is too large for everyone to be told.
+    Renamed {
+        /// The name given up.
+        old: UserName,
+        /// The name taken.
+        new: UserName,
+    },
     /// A whisper, to its reader and as the receipt to its author.
     Whisper {
         /// Who said it.

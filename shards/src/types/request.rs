@@ -48,7 +48,7 @@ pub enum Request {
         /// The name wanted.
         name: UserName,
     },
-    /// Give a name back. Not answered.
+    /// Give a name back. Answered by `Event::GivenBack`.
     Release {
         /// Who held it.
         session: SessionId,
@@ -56,6 +56,13 @@ pub enum Request {
         name: UserName,
         /// Whether the user left on purpose; otherwise the name is kept for the grace time.
         is_clean: bool,
+    },
+    /// Give a name back for another that is had. Answered by `Event::GivenBack`.
+    GiveUp {
+        /// Who held it.
+        session: SessionId,
+        /// The name.
+        name: UserName,
     },
     /// Become away, with a text for those who whisper, or be back. Sent to the user's home and
     /// to the homes of its rooms. Not answered.
@@ -195,8 +202,10 @@ pub enum Request {
         /// From where.
         address: IpAddr,
     },
-    /// The admitted connection is gone. Not answered.
+    /// The admitted connection is gone, or about to go. Answered by `Event::GivenBack`.
     Discharge {
+        /// Which.
+        session: SessionId,
         /// From where it came.
         address: IpAddr,
     },
@@ -243,7 +252,10 @@ impl Request {
     pub fn destination(&self, shard_count: u16) -> Destination {
         use Request as R;
         Destination::Home(match self {
-            R::Claim { name, .. } | R::Release { name, .. } | R::Whois { name, .. } => name.home(shard_count),
+            R::Claim { name, .. }
+            | R::Release { name, .. }
+            | R::GiveUp { name, .. }
+            | R::Whois { name, .. } => name.home(shard_count),
             R::Whisper { to, .. } | R::WhisperMissed { to, .. } => to.home(shard_count),
             R::SetAway { user, room: None, .. } => user.home(shard_count),
             R::SetAway { room: Some(room), .. }
@@ -255,7 +267,7 @@ impl Request {
                 room.key().home(shard_count)
             }
             R::Rooms { .. } => return Destination::Every,
-            R::Admit { address, .. } | R::Discharge { address } => home_of(address, shard_count),
+            R::Admit { address, .. } | R::Discharge { address, .. } => home_of(address, shard_count),
             R::Carry(carried) => match &**carried {
                 Carried::User(user) => user.name.home(shard_count),
                 Carried::Seen(seen) => seen.name.home(shard_count),

@@ -162,6 +162,7 @@ impl Users {
         if self.online.get(&key).is_some_and(|user| user.session == session && user.lost_until.is_none())
             && let Some(user) = self.online.remove(&key)
         {
+            self.unlist(&user.name);
             self.offline.remember_renamed(user.name, user.online_since, now.wall);
         }
     }

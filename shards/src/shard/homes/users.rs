@@ -24,6 +24,11 @@ impl Homes {
                 if let Some(end) = self.users.release(session, &name, is_clean, effects.now, limits) {
                     effects.wheel.add(end, Deadline::Name(name.skeleton()));
                 }
+                given_back(session, effects);
+            }
+            Request::GiveUp { session, name } => {
+                self.users.give_up(session, &name, effects.now);
+                given_back(session, effects);
             }
             Request::SetAway { user, room: None, away } => self.users.set_away(&user, away),
             Request::Whois { session, name } => match self.users.whois(&name) {
@@ -39,13 +44,14 @@ impl Homes {
                 }
             }
             Request::Admit { session, address } => self.admit(session, address, effects),
-            Request::Discharge { address } => {
+            Request::Discharge { session, address } => {
                 if let Some(count) = self.connections_by_address.get_mut(&address) {
                     *count -= 1;
                     if *count == 0 {
                         self.connections_by_address.remove(&address);
                     }
                 }
+                given_back(session, effects);
             }
             other => unreachable!("a request about a room is handled with its room: {other:?}"),
         }
@@ -99,4 +105,9 @@ impl Homes {
             refuse(session, Refusal::TooManyFromAddress { connections_max }, effects);
         }
     }
+}
+
+/// Whoever asks next gets what was given back: its giver may say so now.
+fn given_back(session: SessionId, effects: &mut Effects<'_>) {
+    effects.outbound.push(session.shard, Envelope::Event(Event::GivenBack { to: session.connection }));
 }

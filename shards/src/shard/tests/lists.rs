@@ -86,8 +86,7 @@ fn everyone_in_a_crowd_may_ask_who_is_here() {
     let lobby_name = RoomName::parse("general").expect("a room name");
     let mut lobby = Room::new(lobby_name.clone(), Kind::Lobby);
     let mut events = Vec::new();
-    let session =
-        |index| SessionId { shard: ShardId(0), connection: ConnectionId { index, generation: 0 } };
+    let session = |index| SessionId { shard: ShardId(0), connection: ConnectionId { index, generation: 0 } };
     for index in 0..5_000 {
         let user = UserName::parse(&format!("user{index}")).expect("a user name");
         let joined =

@@ -4,6 +4,8 @@ mod carry;
 mod clocks;
 mod disk;
 mod failing;
+mod leaving;
+mod lists;
 mod outboxes;
 mod promises;
 mod residence;

@@ -206,6 +206,12 @@ impl Client {
         format!("{:?}, {} refused of {:?}", self.asked, self.refused, self.unanswered)
     }
 
+    /// Whether it was told that this is its name, and has not asked for it again.
+    pub fn goes_by(&self, name: &str) -> bool {
+        let asked = |asked: &Asked| matches!(asked, Asked::Name(wanted) if wanted == name);
+        self.name.as_deref() == Some(name) && !self.asked.iter().any(asked)
+    }
+
     /// Whether it heard the last words, or ends by itself.
     pub fn is_parting(&self) -> bool {
         self.is_farewell_said || self.has_ended

@@ -43,6 +43,8 @@ pub struct Cell {
     stalled: Option<madang_shards::log::Batch>,
     has_failed: bool,
     is_sync_due: bool,
+    /// Connections that were told farewell and closed since this was looked at, and whose they were.
+    pub parted: Vec<(ConnectionId, usize)>,
     /// Connections that wait to be accepted.
     pub backlog: VecDeque<Line>,
     /// What the sockets report next.
@@ -91,6 +93,7 @@ impl Cell {
             stalled: None,
             has_failed: false,
             is_sync_due: false,
+            parted: Vec::new(),
             backlog: VecDeque::new(),
             ready: Vec::new(),
             readable: VecDeque::new(),
@@ -494,6 +497,9 @@ impl Cell {
         for Ended { connection, is_orderly } in ended {
             let Some(line) = self.lines.remove(&connection) else { continue };
             let socket = &mut world.sockets[line];
+            if is_orderly {
+                self.parted.push((connection, socket.client));
+            }
             let had_news = socket.has_news();
             socket.close(is_orderly);
             if !is_orderly && world.chance.one_in(2) {

@@ -19,7 +19,7 @@ use super::network::Socket;
 use indexes::Jobs;
 use madang_shards::mesh::Transport;
 use madang_shards::shard::ShardImage;
-use madang_shards::types::{Envelope, Now, ShardId};
+use madang_shards::types::{Envelope, Now, SessionId, ShardId};
 use std::collections::VecDeque;
 
 /// Batches that a channel holds, as in the runtime.
@@ -114,6 +114,22 @@ impl Server {
         has_done |= cell.finish();
         self.report_idleness(index);
         has_done | self.begin_freeze(index)
+    }
+
+    /// Clients who were told farewell by a shard, each with a name that its ended connection still holds: there is
+    /// none, unless a home did not answer in time, nobody can come in any more, or it was not told of the name.
+    pub fn names_of_parted(&mut self, index: usize) -> Vec<(usize, String)> {
+        let parted = std::mem::take(&mut self.cells[index].parted);
+        let cell = &self.cells[index];
+        if parted.is_empty() || cell.shard.counters.hasty_farewells > 0 || cell.phase != Phase::Running {
+            return Vec::new();
+        }
+        let client_of = |holder: Option<SessionId>| {
+            let session = holder.filter(|session| session.shard.index() == index)?;
+            parted.iter().find(|(connection, _)| *connection == session.connection).map(|(_, client)| *client)
+        };
+        let names = self.cells.iter().flat_map(|cell| cell.shard.names());
+        names.filter_map(|(name, holder)| Some((client_of(holder)?, name.as_str().to_owned()))).collect()
     }
 
     fn take_mesh(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {

@@ -258,11 +258,19 @@ impl Session {
         let outbox = std::mem::take(&mut server.cells[index].outbox_bytes_max);
         let waiting_bytes = server.cells[index].shard.waiting_bytes();
         let (channel, channel_max) = server.fullest_channel();
+        let kept = server.names_of_parted(index);
         if has_done {
             trace.note(format_args!("shard {index} turns: {queues:?}"));
         }
         for note in notes {
             self.trace.note(format_args!("shard {index}: {note}"));
+        }
+        if let Some((number, name)) =
+            kept.into_iter().find(|(number, name)| self.clients[*number].goes_by(name))
+        {
+            return Err(format!(
+                "client {number} was told farewell, and {name} is held by its connection still"
+            ));
         }
         self.counts.overflow_entries_max = self.counts.overflow_entries_max.max(queues.overflow);
         // One more line and the last words may pass the bound.
