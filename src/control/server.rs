@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What the socket is called until it is ready; no longer than its name, as paths of sockets are bounded.
+const NEW_SOCKET_FILE: &str = "control.new";
 /// Connections served at once; more wait in the listener's backlog.
 const WORKERS: usize = 3;
 /// A peer that says nothing, or reads nothing, for so long is let go.
@@ -68,13 +70,16 @@ pub fn start(
 ) -> Result<ControlSocket, ControlError> {
     let path = socket_path(data).map_err(ControlError::Path)?;
     let failed = |source: io::Error| ControlError::Listen { path: path.clone(), source };
-    match fs::remove_file(&path) {
+    // Beside it first: whoever asks finds the socket of the process before, or this one, and never none.
+    let beside = path.with_file_name(NEW_SOCKET_FILE);
+    match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
+    let listener = UnixListener::bind(&beside).map_err(failed)?;
     // The directory lets nobody else in meanwhile.
-    rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
+    rustix::fs::chmod(&beside, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
+    fs::rename(&beside, &path).map_err(failed)?;
     for _ in 0..WORKERS {
         let listener = listener.try_clone().map_err(failed)?;
         let (state, stop) = (Arc::clone(state), stop.clone());

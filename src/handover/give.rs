@@ -5,6 +5,7 @@ use super::freeze::{alone, freeze};
 use super::pack::{pack, say_last_words};
 use super::stream::{self, Receiver};
 use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
+use crate::control::is_end;
 use crate::serve::{ServerState, notify};
 use madang_shards::runtime::{Adopting, Frozen, Stop};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// A process that was killed is gone within this, or the machine does not work.
 const DEATH_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long one that has given up may take to say why.
+const LAST_WORDS_TIME_MAX: Duration = Duration::from_millis(500);
+
 /// The process at the other end.
 struct Successor<'a> {
     stream: &'a UnixStream,
@@ -68,10 +72,15 @@ fn try_give(
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
             // Not before: whoever comes back at once is served, and nobody is sent away in vain.
             let ended = say_last_words(&mut frozen);
+            state.leave_doors();
             tracing::info!(process = successor.pid, paused_ms, ended, is_told = told.is_ok(), "handed over");
             std::process::exit(0);
         }
         Err(error) => {
+            if is_end(&error) {
+                // It gives up by itself, and is saying why.
+                successor.ends_within(LAST_WORDS_TIME_MAX);
+            }
             successor.kill();
             // The shards wait for it.
             let _ = thaw.send(frozen);
@@ -116,19 +125,22 @@ impl Successor<'_> {
     fn kill(&self) {
         // It may be dead already.
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
-        let deadline = Instant::now() + DEATH_TIME_MAX;
+        assert!(
+            self.ends_within(DEATH_TIME_MAX),
+            "process {} cannot be killed: with two owners of one log nobody may go on",
+            self.pid
+        );
+    }
+
+    fn ends_within(&self, time_max: Duration) -> bool {
+        let deadline = Instant::now() + time_max;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut waited = [PollFd::new(&self.process, PollFlags::IN)];
             let timeout = Timespec::try_from(left).ok();
             match poll(&mut waited, timeout.as_ref()) {
-                Ok(1..) => return,
-                Ok(0) if left.is_zero() => {
-                    panic!(
-                        "process {} cannot be killed: with two owners of one log nobody may go on",
-                        self.pid
-                    )
-                }
+                Ok(1..) => return true,
+                Ok(0) if left.is_zero() => return false,
                 _ => {}
             }
         }

@@ -63,8 +63,10 @@ fn send_beginning<'a>(
     let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
     let listeners = frozen.parts.iter().flat_map(|part| part.held.listeners());
     let listeners: Vec<_> = listeners.filter(|_| has_listeners).collect();
+    let doors = state.doors();
     let mut descriptors = vec![lock];
     descriptors.extend(listeners.iter().map(|(listener, _)| *listener));
+    descriptors.extend(doors.iter().map(|door| door.listener()));
     if descriptors.len() > frame::DESCRIPTORS_MAX {
         return Err(io::Error::other("there are more listeners than can be handed over at once"));
     }
@@ -77,6 +79,8 @@ fn send_beginning<'a>(
     begin.flag(has_passed_tls);
     begin.list(listeners.iter(), |begin, (_, has_tls)| begin.flag(*has_tls));
     begin.number(frozen.since.elapsed().as_micros() as u64);
+    // Programs from before these went along read no further, and close what they do not know.
+    begin.list(doors.iter(), |begin, door| begin.text(door.name()));
     out.send(Kind::Begin, &begin.0, &descriptors)
 }
 

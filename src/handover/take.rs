@@ -8,7 +8,10 @@ use crate::control::{Command, is_end, is_nobody, reach, socket_path};
 use crate::serve::Passed;
 use madang_shards::connection::CodingError;
 use madang_shards::runtime::Adoption;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
+use rustix::net::sockopt;
+use rustix::process::{PidfdFlags, pidfd_open};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,8 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How long the old process may take until it has frozen.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long the old process may take to let go, and to end.
-const GO_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether the old process has let go.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Why nothing could be taken over. The old process carries on.
 #[derive(thiserror::Error, Debug)]
@@ -62,7 +65,9 @@ pub struct Taken {
 #[derive(Debug)]
 pub struct Successor {
     stream: UnixStream,
-    /// The old process.
+    /// The old process, where it can be watched: not from another process namespace.
+    old_process: Option<OwnedFd>,
+    /// Its number.
     pub process: u64,
     /// Its version.
     pub version: String,
@@ -79,13 +84,15 @@ pub fn take(data: &Path, grace: Duration) -> Result<Taken, TakeError> {
     let mut stream = reach(data, &path).map_err(|error| {
         if is_nobody(&error) { TakeError::NotRunning(data.to_owned()) } else { TakeError::Broken(error) }
     })?;
+    let peer = sockopt::socket_peercred(&stream).map_err(io::Error::from)?;
+    let old_process = pidfd_open(peer.pid, PidfdFlags::empty()).ok();
     let mut line = serde_json::to_vec(&Command::Takeover { version: VERSION }).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let Unpacked { lock, listeners, has_passed, adoption, process, version, paused, .. } =
         receive(&stream, grace)?;
     let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
-    let link = Successor { stream, process, version, paused_since };
+    let link = Successor { stream, old_process, process, version, paused_since };
     Ok(Taken { lock, listeners, has_passed, adoption, link })
 }
 
@@ -102,25 +109,37 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> 
 }
 
 impl Successor {
-    /// Says that this process can go on, and waits until it is to: from then on it is the owner.
+    /// Says that this process can go on, and waits until it is to: from then on it is the owner. The old process
+    /// decides, however long that takes; so this one gives up only when it is told to.
     ///
     /// # Errors
     /// When the old process takes everything back: this one must end.
     pub fn ready(&self) -> Result<(), TakeError> {
         if stream::send(&self.stream, Kind::Ready, &[], &[]).is_err() {
             // The old process is dead: whoever goes on kills this one first.
+            self.await_end();
             return Ok(());
         }
-        match Receiver::new(&self.stream).next_before(Instant::now() + GO_TIME_MAX) {
-            Ok(frame) => expect(frame, Kind::Go).map(drop),
-            // It ended without a word: nobody else has the lock and the connections.
-            Err(error) if is_end(&error) => Ok(()),
-            Err(error) => Err(error.into()),
+        let mut receiver = Receiver::new(&self.stream);
+        loop {
+            match receiver.next_before(Instant::now() + LOOK) {
+                Ok(frame) => return expect(frame, Kind::Go).map(drop),
+                // It ends without a word: then nobody else has the lock and the connections.
+                Err(error) if is_end(&error) => {
+                    self.await_end();
+                    return Ok(());
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    /// Waits until the old process has ended, for what only one process can have.
-    pub fn await_end(&self) {
-        while Receiver::new(&self.stream).next_before(Instant::now() + GO_TIME_MAX).is_ok() {}
+    /// Waits until the old process has ended: the end of the stream alone may be that of a thread.
+    fn await_end(&self) {
+        let Some(old_process) = &self.old_process else { return };
+        // It is interrupted at worst.
+        while poll(&mut [PollFd::new(old_process, PollFlags::IN)], None).is_err() {}
     }
 }

@@ -49,13 +49,18 @@ pub fn unpack(
     let has_passed = (from.flag()?, from.flag()?);
     let have_tls = from.list(Decoder::flag)?;
     let paused = Duration::from_micros(from.number()?);
+    // A program from before these went along says nothing of them.
+    let read_name = |from: &mut Decoder<'_>| from.text().map(str::to_owned);
+    let doors = if from.0.is_empty() { Vec::new() } else { from.list(read_name)? };
     let mut descriptors = begin.descriptors.into_iter();
     let lock = descriptors.next().ok_or(CodingError("the lock is missing"))?;
     let mut listeners = Passed::default();
-    for (listener, has_tls) in descriptors.zip(have_tls) {
+    for has_tls in have_tls {
+        let listener = descriptors.next().ok_or(CodingError("listeners are missing"))?;
         let sockets = if has_tls { &mut listeners.tls } else { &mut listeners.plain };
         sockets.push(listener);
     }
+    listeners.doors = doors.into_iter().zip(descriptors).collect();
     let mut adoption = Adoption {
         shards_before,
         connections: Vec::new(),

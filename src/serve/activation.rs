@@ -21,10 +21,12 @@ pub struct Passed {
     pub plain: Vec<OwnedFd>,
     /// For who speaks TLS.
     pub tls: Vec<OwnedFd>,
+    /// For the operator, by their names: those of the process before.
+    pub doors: Vec<(String, OwnedFd)>,
 }
 
 impl Passed {
-    /// How many there are.
+    /// How many there are for people.
     pub fn count(&self) -> usize {
         self.plain.len() + self.tls.len()
     }

@@ -4,23 +4,23 @@ use super::activation::Passed;
 use super::checks::{DataDirectory, listen_error};
 use super::invitation::invitation;
 use super::notify;
+use super::operator::{self, Opening};
 use super::plan::Plan;
 use super::predecessor::Inheritance;
 use super::reload::Reloader;
 use super::signals;
 use super::state::ServerState;
 use crate::config::{Config, Sources};
-use crate::control::{self, ControlSocket};
 use crate::handover::{Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::log_command::mend_copy;
-use crate::telemetry::metrics::{self, MetricsError};
+use crate::telemetry::metrics::MetricsError;
 use crate::telemetry::{self, LevelControl};
 use madang_shards::connection::FloodLimit;
 use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
 use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{
-    self, AdoptError, Adopting, Entrance, Listeners, StartError, StartOptions, Stop, TlsAcceptor,
+    self, AdoptError, Adopting, Entrance, Listeners, StartError, StartOptions, TlsAcceptor,
 };
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;
@@ -88,7 +88,10 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     // Before the log is opened: whoever looks meanwhile is told that it is.
     let mut control = None;
     if plan.taken.is_none() {
-        control = face_the_operator(plan, &state, &stop)?;
+        if plan.stored.is_none() {
+            operator::start_metrics(plan, &state)?;
+        }
+        control = operator::start_control(plan, &state, &stop);
     }
     let started = Instant::now();
     let recovering = notify::recovering();
@@ -102,7 +105,15 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let mut inheritance = Inheritance::take(plan, &state);
     state.set_passed(inheritance.has_passed);
     let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
-    let listeners = listeners(plan, std::mem::take(&mut inheritance.listeners), acceptor.as_ref())?;
+    let mut passed = std::mem::take(&mut inheritance.listeners);
+    let has_predecessor = inheritance.has_predecessor();
+    let metrics = if has_predecessor {
+        inheritance
+            .permit(Opening::of_metrics(plan.config.telemetry.metrics.0, std::mem::take(&mut passed.doors)))?
+    } else {
+        Opening::Closed
+    };
+    let listeners = listeners(plan, passed, acceptor.as_ref())?;
     let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
     let settings = line_settings(plan, &line_bytes_max);
@@ -113,13 +124,6 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     let mut running =
         runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
     state.serves(running.remote.clone(), entrances.clone());
-    if let Some(adopting) = running.adopting.take() {
-        settle(adopting, inheritance.link.as_ref(), connections)?;
-        inheritance.announce(connections);
-    }
-    if inheritance.link.is_some() {
-        plan.data.name_holder();
-    }
     let reloader = Reloader {
         sources,
         config: inheritance.reachable(plan.config.clone(), &entrances),
@@ -133,18 +137,25 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     };
     let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
     let is_elsewhere = listen(&reloader.config) != listen(&plan.config);
-    reloader.start(reloads).map_err(StartError::Thread)?;
+    let begin_reloads = reloader.start(reloads).map_err(StartError::Thread)?;
+    if let Some(adopting) = running.adopting.take() {
+        settle(adopting, inheritance.link.as_ref(), connections)?;
+        // From here on nothing ends this process that would not have ended the one before.
+        inheritance.announce(connections);
+    }
+    if inheritance.link.is_some() {
+        plan.data.name_holder();
+        control = operator::start_control(plan, &state, &stop);
+    }
+    // The thread lives as long as the process.
+    let _ = begin_reloads.send(());
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     for entrance in &entrances {
         telemetry::say(&format!("madang: talk to me with: {}", invitation(entrance)));
         tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
     notify::ready(&status_line(&entrances));
-    if let Some(link) = inheritance.link {
-        // What only one process can have is free when the other has ended.
-        link.await_end();
-        control = face_the_operator(plan, &state, &stop)?;
-    }
+    metrics.open_or_retry(&state);
     if is_elsewhere {
         // The configuration names another address: as if it had been changed just now.
         let _ = reload.try_send(());
@@ -168,24 +179,6 @@ fn settle(adopting: Adopting, link: Option<&Successor>, connections: usize) -> R
     }
     adopting.go();
     Ok(())
-}
-
-/// Metrics and the control socket.
-fn face_the_operator(
-    plan: &Plan,
-    state: &Arc<ServerState>,
-    stop: &flume::Sender<Stop>,
-) -> Result<Option<ControlSocket>, EngineError> {
-    if let Some(address) = plan.config.telemetry.metrics.0 {
-        let address = metrics::start(address, state)?;
-        tracing::info!(%address, "metrics");
-    }
-    // The server can do without: those who serve cannot be kept waiting for who looks at them.
-    let control = control::start(plan.data.path(), state, stop);
-    if let Err(error) = &control {
-        tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
-    }
-    Ok(control.ok())
 }
 
 /// The sockets that systemd passed, or our own.

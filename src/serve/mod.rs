@@ -2,10 +2,12 @@
 
 mod activation;
 pub mod checks;
+mod door;
 mod engine;
 pub mod errand;
 mod invitation;
 pub mod notify;
+mod operator;
 mod plan;
 mod predecessor;
 mod reload;
@@ -14,6 +16,7 @@ mod signals;
 mod state;
 
 pub use activation::Passed;
+pub use door::Door;
 pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;

@@ -3,10 +3,12 @@
 
 use super::activation::Passed;
 use super::engine::GRACE;
+use super::operator::Opening;
 use super::plan::Plan;
 use super::state::ServerState;
 use crate::config::Config;
 use crate::handover::{Stored, Successor, Taken, Unpacked};
+use crate::telemetry::metrics::MetricsError;
 use madang_shards::runtime::{Adoption, Entrance};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -24,6 +26,8 @@ pub struct Inheritance {
     pub adoption: Option<Adoption>,
     /// The server that waits until this one is ready.
     pub link: Option<Successor>,
+    /// A server that has ended has left something, whether or not that can be gone on with.
+    was_left: bool,
     before: Option<Before>,
 }
 
@@ -52,6 +56,7 @@ impl Inheritance {
                     paused_since: link.paused_since,
                 }),
                 link: Some(link),
+                was_left: false,
             };
         }
         let sockets = passed.count();
@@ -76,9 +81,10 @@ impl Inheritance {
     }
 
     fn with_stored(mut self, stored: Stored, plan: &mut Plan) -> Inheritance {
+        self.was_left = true;
         let connections_max = usize::try_from(plan.connections_max).unwrap_or(usize::MAX);
         match stored.collect(GRACE, connections_max) {
-            Ok(Unpacked { listeners, adoption, process, version, paused, closed, .. }) => {
+            Ok(Unpacked { mut listeners, adoption, process, version, paused, closed, .. }) => {
                 if closed > 0 {
                     tracing::warn!(
                         closed,
@@ -87,8 +93,9 @@ impl Inheritance {
                     );
                 }
                 plan.data.name_holder();
+                self.listeners.doors = std::mem::take(&mut listeners.doors);
                 if self.listeners.count() == 0 && listeners.count() > 0 {
-                    self.listeners = listeners;
+                    (self.listeners.plain, self.listeners.tls) = (listeners.plain, listeners.tls);
                     self.has_moved_in = true;
                 }
                 let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
@@ -100,6 +107,26 @@ impl Inheritance {
             }
         }
         self
+    }
+
+    /// Whether there was a process before, whose people and listeners this one has.
+    pub fn has_predecessor(&self) -> bool {
+        self.link.is_some() || self.was_left
+    }
+
+    /// What stands against an opening refuses an upgrade, as the process before serves on. Where that has ended,
+    /// people are served without.
+    ///
+    /// # Errors
+    /// What stood against it, where the process before serves on.
+    pub fn permit(&self, opening: Result<Opening, MetricsError>) -> Result<Opening, MetricsError> {
+        match opening {
+            Err(error) if self.link.is_none() => {
+                tracing::error!("{error}");
+                Ok(Opening::Closed)
+            }
+            opening => opening,
+        }
     }
 
     /// Says how it went.

@@ -38,17 +38,23 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Reloads each time `asked` says so, on a thread of its own that ends with the process.
+    /// Reloads each time `asked` says so, on a thread of its own that ends with the process. It begins with a word
+    /// to what is returned, when the server is the owner of all it has.
     ///
     /// # Errors
     /// When the thread cannot be had.
-    pub fn start(mut self, asked: flume::Receiver<()>) -> std::io::Result<()> {
+    pub fn start(mut self, asked: flume::Receiver<()>) -> std::io::Result<flume::Sender<()>> {
+        let (begin, begun) = flume::bounded(1);
         let work = move || {
+            if begun.recv().is_err() {
+                return;
+            }
             while asked.recv().is_ok() {
                 self.reload();
             }
         };
-        std::thread::Builder::new().name("madang-reload".into()).spawn(work).map(drop)
+        std::thread::Builder::new().name("madang-reload".into()).spawn(work)?;
+        Ok(begin)
     }
 
     /// Reads everything again and tells how that went, to the journal and to systemd.

@@ -1,6 +1,7 @@
 //! What the threads beside the shards know of the server as a whole.
 
 use super::checks::DataDirectory;
+use super::door::Door;
 use crate::handover::Launch;
 use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+/// How long who looks at the server may keep it from ending.
+const LEAVE_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// Where the server is in its life. One instance, shared by all who tell others of it.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct ServerState {
     has_passed: [AtomicBool; 2],
     launch: Option<Launch>,
     is_adopting: AtomicBool,
+    /// They live as long as the process, so that they can be lent to whoever hands them over.
+    doors: Mutex<Vec<&'static Door>>,
 }
 
 /// Whether people can come in.
@@ -55,6 +61,7 @@ impl ServerState {
             has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
             launch: Launch::of_this_process(),
             is_adopting: AtomicBool::new(false),
+            doors: Mutex::default(),
         })
     }
 
@@ -82,6 +89,23 @@ impl ServerState {
     /// Whether there is more to lose than a start.
     pub fn is_adopting(&self) -> bool {
         self.is_adopting.load(Ordering::Acquire)
+    }
+
+    /// The operator comes in there, too.
+    pub fn opens(&self, door: Door) {
+        let door: &'static Door = Box::leak(Box::new(door));
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(door);
+    }
+
+    /// Where the operator comes in.
+    pub fn doors(&self) -> Vec<&'static Door> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another process serves the operator from now on: whoever came in here is served before this one ends.
+    pub fn leave_doors(&self) {
+        let deadline = Instant::now() + LEAVE_TIME_MAX;
+        self.doors().iter().for_each(|door| door.leave(deadline));
     }
 
     /// How another process is started like this one.

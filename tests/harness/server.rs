@@ -126,7 +126,12 @@ impl Server {
 
     /// From the next start on it listens where it does now, as servers with a port of their own do.
     pub fn keep_address(&mut self) {
-        self.arguments.extend(["--set".to_owned(), format!("listen.line={}", self.address)]);
+        self.change(&format!("listen.line={}", self.address));
+    }
+
+    /// From the next start on this `KEY=VALUE` holds.
+    pub fn change(&mut self, setting: &str) {
+        self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
     }
 
     /// Starts it again as its manager does, with what is stored, after it has ended.

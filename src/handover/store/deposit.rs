@@ -47,6 +47,7 @@ fn try_deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
     match store.fill(&frozen, state) {
         Ok(bytes) => {
             let ended = say_last_words(&mut frozen);
+            state.leave_doors();
             let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
             tracing::info!(connections, ended, bytes, paused_ms, "left to the process that is started next");

@@ -3,16 +3,15 @@
 use super::disk::Disk;
 use super::http::{Answer, serve_connection};
 use super::text;
-use crate::serve::{Readiness, ServerState};
+use crate::serve::{Door, Readiness, ServerState};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Requests served at once; more wait in the listener's backlog.
 const WORKERS: usize = 3;
-/// A worker that cannot accept (no descriptor left) waits so long before it tries again.
-const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// By what the next process knows the listener.
+pub const NAME: &str = "metrics";
 
 /// Why there is no endpoint.
 #[derive(thiserror::Error, Debug)]
@@ -33,33 +32,30 @@ pub enum MetricsError {
     Thread(io::Error),
 }
 
-/// Serves from now on, on threads of its own that end with the process. Returns the address, with
-/// the port that port 0 became.
+impl MetricsError {
+    /// Whether somebody else has the address, who may go.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, MetricsError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+/// Listens there.
 ///
 /// # Errors
-/// [`MetricsError`] when the address or a thread cannot be had.
-pub fn start(address: SocketAddr, state: &Arc<ServerState>) -> Result<SocketAddr, MetricsError> {
-    let failed = |source| MetricsError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    let disk = Arc::new(Disk::new(state.data()));
-    for _ in 0..WORKERS {
-        let listener = listener.try_clone().map_err(failed)?;
-        let (state, disk) = (Arc::clone(state), Arc::clone(&disk));
-        let work = move || {
-            loop {
-                match listener.accept() {
-                    Ok((stream, _)) => serve_connection(stream, |path| answer(path, &state, &disk)),
-                    Err(_) => std::thread::sleep(ACCEPT_RETRY),
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .name("madang-metrics".into())
-            .spawn(work)
-            .map_err(MetricsError::Thread)?;
-    }
-    Ok(bound)
+/// [`MetricsError::Listen`].
+pub fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
+    TcpListener::bind(address).map_err(|source| MetricsError::Listen { address, source })
+}
+
+/// Serves who comes there from now on, on threads of its own.
+///
+/// # Errors
+/// [`MetricsError::Thread`] when one cannot be had.
+pub fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<Door, MetricsError> {
+    let disk = Disk::new(state.data());
+    let state = Arc::clone(state);
+    let work = move |stream| serve_connection(stream, |path| answer(path, &state, &disk));
+    Door::open(NAME, listener, (WORKERS, "madang-metrics"), work).map_err(MetricsError::Thread)
 }
 
 fn answer(path: &str, state: &ServerState, disk: &Disk) -> Option<Answer> {

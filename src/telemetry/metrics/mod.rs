@@ -6,4 +6,4 @@ mod http;
 mod table;
 mod text;
 
-pub use endpoint::{MetricsError, start};
+pub use endpoint::{MetricsError, NAME, bind, serve};
