@@ -178,3 +178,42 @@ fn what_is_no_command_is_answered_and_bounded() {
         (0..2).map(|_| UnixStream::connect(server.data().join("control.sock")).expect("connect")).collect();
     assert_eq!(server.status()["state"], "ready");
 }
+
+/// The copy names the process that serves, and nobody has its lock.
+#[test]
+fn a_copy_of_a_running_servers_directory_is_one_where_no_server_runs() {
+    let server = Server::start(1, &[]);
+    let copies = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let copy = copies.path().join("copy");
+    std::fs::create_dir(&copy).expect("a directory");
+    std::fs::copy(server.data().join("madang.lock"), copy.join("madang.lock")).expect("a copy");
+    for command in ["status", "drain", "upgrade"] {
+        let output = harness::madang().args([command, "--data"]).arg(&copy).output().expect("run madang");
+        assert_eq!(output.status.code(), Some(3), "{command}: {output:?}");
+    }
+    assert_eq!(server.ask(&["status"]).status.code(), Some(0));
+}
+
+/// Who asks whether a server runs keeps none from starting.
+#[test]
+fn a_server_starts_while_others_ask_whether_one_runs() {
+    let mut server = Server::start(1, &[]);
+    let lock = server.data().join("madang.lock");
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let file = std::fs::File::open(&lock).expect("the lock file");
+                let _ = file.try_lock_shared();
+                drop(file);
+                std::thread::sleep(std::time::Duration::from_micros(200));
+            }
+        });
+        let end = harness::End(&is_over);
+        for _ in 0..10 {
+            server.kill_nine();
+            server.start_again();
+        }
+        drop(end);
+    });
+}

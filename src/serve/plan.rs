@@ -4,11 +4,13 @@ use super::activation::{self, ActivationError, Passed};
 use super::checks::{
     Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, IoUringError, ListenError,
     LockedMemoryError, OpenFilesError, configuration, io_uring, locked_memory, open_files, port, processors,
+    was_served,
 };
 use super::engine::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
 use crate::handover::{self, Stored, TakeError, Taken, VERSION};
 use crate::privacy;
+use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,6 +18,10 @@ use std::time::{Duration, Instant};
 /// What systemd is told to let go of, it closes in its own time; the lock of the data directory and
 /// listeners may be among it.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a process that was killed may keep its addresses: some milliseconds, and more on a busy machine.
+const ADDRESS_TIME_MAX: Duration = Duration::from_secs(5);
+/// A wait as short as this is not told.
+const UNTOLD_TIME_MAX: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A start that nothing known stands against.
@@ -68,6 +74,20 @@ pub enum PlanError {
     /// The running server hands nothing over.
     #[error(transparent)]
     TakeOver(#[from] TakeError),
+    /// The address of metrics cannot be listened at.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+impl PlanError {
+    /// Whether an address is another's, who may go.
+    fn is_address_in_use(&self) -> bool {
+        match self {
+            PlanError::Listen(error) => error.is_in_use(),
+            PlanError::Metrics(error) => error.is_in_use(),
+            _ => false,
+        }
+    }
 }
 
 /// Checks everything and takes the data directory; or takes it over, with all that the server which has it
@@ -84,7 +104,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, Plan
     }
     let config = loaded.config.clone();
     let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
-    let patience = if stored.is_empty() { Duration::ZERO } else { CLOSE_TIME_MAX };
+    let is_left = !stored.is_empty();
     let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
         close(data.path());
         (data, None, Some(stored))
@@ -100,9 +120,10 @@ pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, Plan
                 port::probe(config.listen.line.0)?;
                 config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
             }
+            config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
         };
-        let taken = within(patience, free)?;
+        let taken = patiently(data, is_left, free)?;
         close(data);
         (taken, None, None)
     };
@@ -168,18 +189,34 @@ fn close(data: &Path) {
     }
 }
 
-/// Takes what may be in use for so long.
-fn within<T>(patience: Duration, take: impl Fn() -> Result<T, PlanError>) -> Result<T, PlanError> {
+/// Takes what may be in use for a moment yet: what systemd lets go of, where something `is_left`; and addresses
+/// that a process of this data directory listened at which was killed, as the kernel tears its rings down after it.
+fn patiently<T>(data: &Path, is_left: bool, take: impl Fn() -> Result<T, PlanError>) -> Result<T, PlanError> {
     let started = Instant::now();
+    let mut is_told = false;
     loop {
-        match take() {
-            Err(PlanError::Listen(_) | PlanError::DataDirectory(DataDirectoryError::InUse { .. }))
-                if started.elapsed() < patience =>
-            {
-                std::thread::sleep(LOOK);
-            }
-            taken => return taken,
+        let error = match take() {
+            Ok(taken) => return Ok(taken),
+            Err(error) => error,
+        };
+        let in_use = matches!(error, PlanError::DataDirectory(DataDirectoryError::InUse { .. }));
+        let time_max = match &error {
+            // Only a server before explains it.
+            _ if error.is_address_in_use() && was_served(data) => ADDRESS_TIME_MAX,
+            _ if is_left && (in_use || error.is_address_in_use()) => CLOSE_TIME_MAX,
+            _ => Duration::ZERO,
+        };
+        if started.elapsed() >= time_max {
+            return Err(error);
         }
+        if !is_told && started.elapsed() >= UNTOLD_TIME_MAX {
+            tracing::warn!(
+                "waiting up to {} s, as a server that was killed keeps its addresses for a moment: {error}",
+                time_max.as_secs()
+            );
+            is_told = true;
+        }
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Locked while a process uses the directory; what it holds only tells who that is. It outlives
 /// its process, which is fine: the lock decides, not the file.
@@ -15,6 +15,8 @@ const LOCK_FILE: &str = "madang.lock";
 const HOLDER_BYTES_MAX: u64 = 256;
 /// Before the number of the lock file itself, by which a copy is known as one.
 const FILE_WORDS: &str = "file ";
+/// How long those who only ask whether it is locked may have the lock.
+const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
 
 /// A data directory that is ours as long as this lives.
@@ -134,16 +136,38 @@ impl DataDirectory {
     }
 }
 
-/// Whether the process that the lock file of this directory names still serves. Asks for no lock, which would
-/// keep a server that starts just now from it.
+/// Whether a process has this directory, and the one that its lock file names serves. A copy of a directory names a
+/// process that has another one: the lock decides.
 pub fn holder_serves(path: &Path) -> bool {
     let Ok(mut file) = File::open(path.join(LOCK_FILE)) else { return false };
+    if !is_locked(&file) {
+        return false;
+    }
     let holder = holder(&mut file);
     let process = holder.strip_prefix("process ").and_then(|words| words.split(' ').next());
     let Some(process) = process.and_then(|digits| digits.parse::<u32>().ok()) else { return false };
     // Its number may be another's by now, and of a zombie there are no words.
     let words = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     words.split(|byte| *byte == 0).any(|word| word == b"serve")
+}
+
+/// Whether a server has had this directory, and none has it now.
+pub fn was_served(path: &Path) -> bool {
+    File::open(path.join(LOCK_FILE)).is_ok_and(|file| !is_locked(&file))
+}
+
+/// Whether another process has the lock. Asked for by a lock that is shared with those who ask as well, and that a
+/// server which starts just now waits for.
+fn is_locked(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Ok(()) => {
+            // Closing it does the same.
+            let _ = file.unlock();
+            false
+        }
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => false,
+    }
 }
 
 /// Only the last level is created: a whole new path is more often a typing error, or a disk that
@@ -168,7 +192,13 @@ fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
         .mode(0o600)
         .open(path.join(LOCK_FILE))
         .map_err(|source| refused("write to", path, source))?;
-    match file.try_lock() {
+    let asked_at = Instant::now();
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && asked_at.elapsed() < LOOK_TIME_MAX {
+        std::thread::sleep(Duration::from_millis(1));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(DataDirectoryError::InUse { path: path.to_owned(), holder: holder(&mut file) });

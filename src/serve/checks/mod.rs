@@ -11,7 +11,7 @@ pub mod strangers;
 pub mod tls_files;
 
 pub use configuration::{Approved, ConfigurationFaults};
-pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves};
+pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;

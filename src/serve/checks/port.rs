@@ -12,6 +12,13 @@ pub struct ListenError {
     remedy: String,
 }
 
+impl ListenError {
+    /// Whether somebody else has the address, who may go.
+    pub fn is_in_use(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// Looks whether the address is free.
 ///
 /// Shards listen with `SO_REUSEPORT`, which lets a second server of the same user in silently and
