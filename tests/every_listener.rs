@@ -156,7 +156,7 @@ fn five_upgrades_in_a_row_disconnect_nobody_and_leave_no_listener_behind() {
 }
 
 #[test]
-#[ignore = "takes minutes: just long"]
+#[ignore = "a long run: just long"]
 fn a_hundred_upgrades_in_a_row_disconnect_none_of_a_thousand_people() {
     harness::raise_open_files();
     let place = Place::find();
