@@ -7,6 +7,7 @@
 
 mod account;
 pub mod baseline;
+mod child;
 mod crowd;
 mod error;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A server of our own: a child process on a temporary directory, gone when the measurement ends.
 
+use crate::child;
 use crate::error::BenchError;
 use crate::target::OwnServer;
 use rustix::process::{Pid, Signal, kill_process};
@@ -203,7 +204,7 @@ fn run(
         .stdin(Stdio::null())
         .stdout(written(directory, &format!("stdout{which}"))?)
         .stderr(written(directory, &format!("stderr{which}"))?);
-    command.spawn().map_err(BenchError::system(format!("run '{}'", program.display())))
+    child::spawn(command).map_err(BenchError::system(format!("run '{}'", program.display())))
 }
 
 /// The end of what a server wrote.

@@ -1,5 +1,6 @@
 //! A server on a directory that is there already, timed from the start of its process.
 
+use crate::child;
 use crate::error::BenchError;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -54,7 +55,8 @@ impl LogServer {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let started = Instant::now();
-        let child = command.spawn().map_err(BenchError::system(format!("run '{}'", program.display())))?;
+        let child =
+            child::spawn(command).map_err(BenchError::system(format!("run '{}'", program.display())))?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = LogServer { child, address, ready_after: Duration::ZERO };
         let failed = |what: &str| BenchError::OwnServer {
