@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 const UPGRADES: usize = 10;
 /// What one says before an upgrade, and goes on with after it.
 const HALF: &str = "half a li";
+
 #[test]
 fn ten_upgrades_under_load_disconnect_nobody_and_lose_repeat_or_reorder_nothing() {
     let mut server = Server::start(2, &harness::LOAD_SETTINGS);
@@ -368,37 +369,5 @@ fn who_came_by_tls_is_told_to_reconnect_once_another_serves_and_finds_her_room_a
     assert!(seqs.iter().copied().eq(1..=stored.len() as u64 + 2), "{seqs:?}");
     server.expect_words(&["took over from a running server"]);
     assert!(server.words_before().contains("ended=3"), "{}", server.words_before());
-    server.verify();
-}
-
-/// A process that is no child of this test.
-struct Stranger(i32);
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.0) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
-}
-
-#[test]
-fn madang_upgrade_has_the_running_server_start_the_next_one() {
-    let mut server = Server::start(2, &[]);
-    let (mut alice, mut bob) = harness::alice_and_bob(&server);
-    let before = server.pid();
-    let output = server.ask(&["upgrade"]);
-    let words = String::from_utf8_lossy(&output.stdout).into_owned();
-    let next = server.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
-    let _next = Stranger(next);
-    assert!(output.status.success() && words.starts_with("upgraded: "), "{output:?}");
-    assert!(words.contains(&before.to_string()) && words.contains(&next.to_string()), "{words}");
-    assert!(server.wait().success());
-    alice.send("hello from the other side");
-    alice.expect_next("alice: hello from the other side");
-    bob.expect_next("alice: hello from the other side");
-    let output = server.ask(&["drain"]);
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(bob.expect_closed(), ["* server is going down"]);
     server.verify();
 }

@@ -4,6 +4,7 @@
 use super::data;
 use super::options::ConfigOptions;
 use crate::config::{self, Flag};
+use crate::handover::Taking;
 use crate::{serve, telemetry};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ pub struct ServeOptions {
     /// Nobody is disconnected. If this one cannot, that one carries on
     #[arg(long)]
     takeover: bool,
+
+    /// Only show that this program can take over: it ends when it could
+    #[arg(long, hide = true, requires = "takeover")]
+    trial: bool,
 
     /// Only look whether a start would go on with what a server leaves that speaks this version of the handover
     #[arg(long, hide = true, value_name = "VERSION")]
@@ -89,5 +94,10 @@ pub fn run(options: ServeOptions) -> ExitCode {
     if let Some(version) = options.rehearse {
         return serve::rehearse(&loaded, version);
     }
-    serve::run(loaded, data::to_serve(options.data), level, options.takeover)
+    let taking = match (options.takeover, options.trial) {
+        (false, _) => Taking::Nothing,
+        (true, false) => Taking::Everything,
+        (true, true) => Taking::Trial,
+    };
+    serve::run(loaded, data::to_serve(options.data), level, taking)
 }

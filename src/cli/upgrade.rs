@@ -2,7 +2,7 @@
 
 use super::control::{EXIT_CODES, fail, unexpected};
 use super::data::DataOption;
-use crate::control::{Answer, ClientError, Command, Connection, status};
+use crate::control::{Answer, ClientError, Command, Connection, Status, status};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,14 +47,19 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
         return Ok(unexpected(&answer));
     }
     let ended = Instant::now();
+    let is_another = |after: &Status| (after.pid, after.started_us) != (before.pid, before.started_us);
     loop {
         match status(data, 0) {
-            Ok(after) if after.pid != before.pid => {
+            Ok(after) if is_another(&after) && after.state != "recovering" => {
                 println!(
                     "upgraded: {} (process {}) to {} (process {})",
                     before.version, before.pid, after.version, after.pid
                 );
                 return Ok(ExitCode::SUCCESS);
+            }
+            Ok(after) if !is_another(&after) && ended.elapsed() > ANSWER_MAX => {
+                eprintln!("the server goes on as it is; its journal says why");
+                return Ok(ExitCode::FAILURE);
             }
             Err(error) if ended.elapsed() > ANSWER_MAX => return Err(error),
             _ => std::thread::sleep(LOOK),

@@ -16,7 +16,7 @@ pub const DEFAULT_FILE: &str = "/etc/madang/madang.toml";
 /// What our environment variables begin with.
 const VARIABLE_PREFIX: &str = "MADANG_";
 /// Variables with that prefix that are not keys.
-const OTHER_VARIABLES: &[&str] = &["MADANG_DATA", "MADANG_UNIT"];
+const OTHER_VARIABLES: &[&str] = &["MADANG_DATA", "MADANG_LEFT", "MADANG_UNIT"];
 
 /// A flag that stands for a key.
 #[derive(Clone)]

@@ -26,6 +26,7 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
+        started_us: state.started_us(),
         state: match state.readiness() {
             Readiness::Recovering => "recovering",
             Readiness::Ready => "ready",

@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod describe;
+mod peer;
 mod protocol;
 mod server;
 mod table;

@@ -19,6 +19,9 @@ pub enum Command {
     Takeover {
         /// The version of the handover that it understands.
         version: u32,
+        /// Whether it only shows that it can. Servers from before there were trials are not told of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_trial: bool,
     },
     /// End the connections of a user.
     Kick {
@@ -58,6 +61,9 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// When it began, by the clock of its machine, in microseconds: a process may go on as another program.
+    #[serde(default)]
+    pub started_us: u64,
     /// `recovering`, `ready` or `draining`.
     pub state: String,
     /// What is wrong, a sentence each.

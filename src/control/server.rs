@@ -1,13 +1,13 @@
 //! The server's end of the control socket, on threads of its own that end with the process.
 
 use super::answer::answer;
+use super::peer::user_of;
 use super::protocol::{Answer, Command};
 use super::{REQUEST_BYTES_MAX, socket_path};
 use crate::handover;
 use crate::serve::ServerState;
 use madang_shards::runtime::Stop;
 use rustix::fs::Mode;
-use rustix::net::sockopt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -115,8 +115,8 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
             return send(stream, &Answer::Error(words));
         }
         match serde_json::from_slice(&line) {
-            Ok(Command::Takeover { version }) => {
-                handover::give(stream, version, state, stop);
+            Ok(Command::Takeover { version, is_trial }) => {
+                handover::give(stream, (version, is_trial), state, stop);
                 return Ok(());
             }
             Ok(Command::Upgrade) => return upgrade(stream, state),
@@ -139,7 +139,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let Some(launch) = state.launch() else {
         return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
     };
-    let mut successor = match handover::spawn_successor(launch) {
+    let mut successor = match handover::spawn_successor(launch, handover::keeps_process()) {
         Ok(successor) => successor,
         Err(error) => {
             let program = launch.program().display();
@@ -153,6 +153,11 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let _ = send(stream, &Answer::Upgrading(successor.pid));
     let started = Instant::now();
     loop {
+        // A trial ends in the middle of it, and this process with this loop becomes another program.
+        if handover::is_under_way() {
+            std::thread::sleep(UPGRADE_LOOK);
+            continue;
+        }
         if let Some(how) = successor.end()? {
             let words = format!("the new process has ended ({how}), and this one serves on; see its journal");
             tracing::error!("{words}");
@@ -174,6 +179,6 @@ fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
 
 /// The mode of the socket says the same; a file system may not keep it.
 fn is_permitted(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid();
-    sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+    let own = rustix::process::geteuid().as_raw();
+    user_of(stream).is_some_and(|user| user == own || user == 0)
 }

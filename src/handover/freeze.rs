@@ -14,6 +14,11 @@ pub fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
     UNDER_WAY.try_lock().ok().map(|_alone| act())
 }
 
+/// Whether a handover is under way.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.try_lock().is_err()
+}
+
 /// Freezes the shards: all that they have, and the way back for it.
 ///
 /// # Errors

@@ -3,15 +3,18 @@
 use super::frame::Kind;
 use super::freeze::{alone, freeze};
 use super::pack::{pack, say_last_words};
+use super::store::{become_next, is_first};
 use super::stream::{self, Receiver};
 use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
 use crate::control::is_end;
 use crate::serve::{ServerState, notify};
 use madang_shards::runtime::{Adopting, Frozen, Stop};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::sockopt;
-use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, geteuid, pidfd_open, pidfd_send_signal, waitid,
+};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -29,9 +32,10 @@ struct Successor<'a> {
 }
 
 /// Hands the server over to the process at the other end of `stream`. Returns when that has failed, and
-/// this process serves on. If it succeeds, this process ends.
-pub fn give(stream: &UnixStream, version: u32, state: &ServerState, stop: &flume::Sender<Stop>) {
-    let outcome = alone(|| try_give(stream, version, state, stop))
+/// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program. What is
+/// asked is the version of the handover, and whether it is a trial.
+pub fn give(stream: &UnixStream, asked: (u32, bool), state: &ServerState, stop: &flume::Sender<Stop>) {
+    let outcome = alone(|| try_give(stream, asked, state, stop))
         .unwrap_or_else(|| Err("another process takes over already".to_owned()));
     if let Err(reason) = outcome {
         tracing::error!(%reason, "nothing is handed over: this process carries on");
@@ -47,7 +51,7 @@ fn send_magic(mut stream: &UnixStream) -> io::Result<()> {
 
 fn try_give(
     stream: &UnixStream,
-    version: u32,
+    (version, is_trial): (u32, bool),
     state: &ServerState,
     stop: &flume::Sender<Stop>,
 ) -> Result<(), String> {
@@ -58,6 +62,13 @@ fn try_give(
             env!("CARGO_PKG_VERSION")
         ));
     }
+    if is_first() && !is_trial {
+        return Err(
+            "the running server is the first process of its container, which would end with it: use \
+                    `madang upgrade`, and it goes on as the new program"
+                .to_owned(),
+        );
+    }
     let successor = Successor::identify(stream)?;
     if state.remote().is_none() {
         return Err("the running server is still opening its log; try again when it is ready".to_owned());
@@ -65,6 +76,13 @@ fn try_give(
     tracing::info!(process = successor.pid, "handing over to a new process");
     let (mut frozen, thaw) = freeze(stop)?;
     match successor.hand_over(&frozen, state) {
+        Ok(()) if is_trial => {
+            successor.kill();
+            successor.reap();
+            let Err(error) = become_next(&mut frozen, state);
+            let _ = thaw.send(frozen);
+            Err(format!("the next program can take over, but this process cannot become it: {error}"))
+        }
         Ok(()) => {
             notify::handed_over(successor.pid);
             // From here on the other process is the owner, whether it hears it or not.
@@ -91,7 +109,8 @@ fn try_give(
 
 impl Successor<'_> {
     fn identify(stream: &UnixStream) -> Result<Successor<'_>, String> {
-        let peer = sockopt::socket_peercred(stream).map_err(|error| error.to_string())?;
+        let elsewhere = "the new process cannot be watched: both must be in one process namespace";
+        let peer = sockopt::socket_peercred(stream).map_err(|_| elsewhere.to_owned())?;
         if peer.uid != geteuid() {
             return Err(
                 "only a process of the same user can take over: run it as the user that serves".into()
@@ -130,6 +149,12 @@ impl Successor<'_> {
             "process {} cannot be killed: with two owners of one log nobody may go on",
             self.pid
         );
+    }
+
+    /// A trial is a child of this process, which goes on: nobody else would wait for it.
+    fn reap(&self) {
+        // It may be reaped already.
+        let _ = waitid(WaitId::PidFd(self.process.as_fd()), WaitIdOptions::EXITED);
     }
 
     fn ends_within(&self, time_max: Duration) -> bool {

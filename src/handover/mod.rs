@@ -12,6 +12,9 @@
 //! finds the connection closed without a word and is the only one left. The lock of the data directory
 //! is one lock that both hold, as its descriptor was sent: no third process can come between.
 //!
+//! **A process that must stay**, as a container or a supervisor waits for it, becomes the next program itself: the
+//! new process is a *trial*, which ends when it has said that it is ready, and what there is waits behind `execve`.
+//!
 //! **A restart by systemd** is another way to the same end, without a process at the other end: [`store`].
 
 mod frame;
@@ -24,11 +27,11 @@ mod stream;
 mod take;
 mod unpack;
 
-pub use freeze::alone;
+pub use freeze::{alone, is_under_way};
 pub use give::give;
 pub use spawn::{Launch, spawn_successor};
-pub use store::{Stored, deposit};
-pub use take::{Successor, TakeError, Taken, take};
+pub use store::{Stored, deposit, keeps_process, left_here, now_us};
+pub use take::{Successor, TakeError, Taken, Taking, take};
 pub use unpack::Unpacked;
 
 use std::time::Duration;

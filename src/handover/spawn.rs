@@ -10,12 +10,20 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const TAKEOVER: &str = "--takeover";
+/// The new process only shows that it can.
+const TRIAL: &str = "--trial";
+/// Variables of the environment that speak to one process only.
+pub(super) const TOLD_ONE_PROCESS: [&str; 5] =
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "MADANG_LEFT"];
+/// What holds for one process, and not for the next.
+const ONCE: [&str; 2] = [TAKEOVER, TRIAL];
 
 /// How this process was started, so that the next one is started alike.
 #[derive(Debug)]
@@ -27,14 +35,42 @@ pub struct Launch {
 impl Launch {
     /// To be asked early: the program may be replaced by a newer one, which is what the path then names.
     pub fn of_this_process() -> Option<Launch> {
-        let program = std::env::current_exe().ok()?;
-        Some(Launch { program, arguments: std::env::args_os().skip(1).collect() })
+        let mut arguments = std::env::args_os();
+        let program = named(&arguments.next()?).or_else(|| std::env::current_exe().ok())?;
+        Some(Launch {
+            program,
+            arguments: arguments.filter(|argument| !ONCE.iter().any(|once| argument == once)).collect(),
+        })
     }
 
     /// What is started.
     pub fn program(&self) -> &Path {
         &self.program
     }
+
+    /// With what.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+}
+
+/// The path by which this program was started, symbolic links and all: what it names may change. None where it
+/// was started by another name than its path.
+fn named(first_argument: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(first_argument);
+    if path.components().count() > 1 {
+        return std::path::absolute(path).ok().filter(|path| path.is_file());
+    }
+    // As the shell found it; where it is that program still.
+    let is_this = |path: &PathBuf| {
+        let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        identity(path).is_some_and(|found| Some(found) == identity(Path::new("/proc/self/exe")))
+    };
+    let directories = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&directories)
+        .map(|directory| directory.join(path))
+        .find(|path| path.is_file())?;
+    std::path::absolute(found).ok().filter(is_this)
 }
 
 /// A process that was started to take over.
@@ -85,16 +121,16 @@ impl Started {
     }
 }
 
-/// Starts a process that takes over from this one.
+/// Starts a process that takes over from this one, or only shows that it can.
 ///
 /// # Errors
 /// What the system says.
-pub fn spawn_successor(launch: &Launch) -> io::Result<Started> {
+pub fn spawn_successor(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     let mut arguments = launch.arguments.clone();
-    if !arguments.iter().any(|argument| argument == TAKEOVER) {
-        arguments.push(TAKEOVER.into());
-    }
-    if notify::is_heard() {
+    arguments.push(TAKEOVER.into());
+    if is_trial {
+        arguments.push(TRIAL.into());
+    } else if notify::is_heard() {
         match spawn_orphan(&launch.program, &arguments) {
             // Without a shell it is our child: systemd does not wait for it, and says so.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
@@ -134,10 +170,10 @@ pub(super) fn command(launch: &Launch) -> Command {
     command
 }
 
-/// A program that is not told what systemd tells one process only.
+/// A program that is not told what one process only is told.
 fn in_our_place(program: &Path) -> Command {
     let mut command = Command::new(program);
-    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"] {
+    for name in TOLD_ONE_PROCESS {
         command.env_remove(name);
     }
     command

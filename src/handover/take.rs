@@ -46,6 +46,17 @@ pub enum TakeError {
     Coding(#[from] CodingError),
 }
 
+/// Whether a process takes over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taking {
+    /// It starts by itself.
+    Nothing,
+    /// From the one that runs.
+    Everything,
+    /// It only shows that it can; then it is killed.
+    Trial,
+}
+
 /// Everything that the old process had.
 #[derive(Debug)]
 pub struct Taken {
@@ -79,14 +90,15 @@ pub struct Successor {
 ///
 /// # Errors
 /// [`TakeError`]; the other process carries on.
-pub fn take(data: &Path, grace: Duration) -> Result<Taken, TakeError> {
+pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<Taken, TakeError> {
     let path = socket_path(data).map_err(TakeError::Path)?;
     let mut stream = reach(data, &path).map_err(|error| {
         if is_nobody(&error) { TakeError::NotRunning(data.to_owned()) } else { TakeError::Broken(error) }
     })?;
-    let peer = sockopt::socket_peercred(&stream).map_err(io::Error::from)?;
-    let old_process = pidfd_open(peer.pid, PidfdFlags::empty()).ok();
-    let mut line = serde_json::to_vec(&Command::Takeover { version: VERSION }).map_err(io::Error::from)?;
+    let peer = sockopt::socket_peercred(&stream).ok();
+    let old_process = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
+    let mut line =
+        serde_json::to_vec(&Command::Takeover { version: VERSION, is_trial }).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let Unpacked { lock, listeners, has_passed, adoption, process, version, paused, .. } =

@@ -1,7 +1,8 @@
 //! What systemd passes (sd_listen_fds(3)): listening sockets that it has opened for us, and what it has kept.
 
-use crate::handover::Stored;
-use rustix::fd::{FromRawFd, OwnedFd};
+use crate::handover::{self, Stored};
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::io::{FdFlags, fcntl_setfd};
 use std::io;
 
 /// Why sockets that were passed cannot be taken.
@@ -38,6 +39,10 @@ impl Passed {
 /// # Errors
 /// [`ActivationError`] when the variables name what is not there.
 pub fn passed() -> Result<(Passed, Stored), ActivationError> {
+    if let Some(numbers) = handover::left_here() {
+        let left: io::Result<Vec<OwnedFd>> = numbers.into_iter().map(left).collect();
+        return Ok((Passed::default(), Stored::in_place(left?)));
+    }
     let descriptors = sd_notify::listen_fds()?;
     // SAFETY: `LISTEN_PID` names this process, so that by the protocol of sd_listen_fds(3) these
     // descriptors were opened for it alone and nothing else in it knows them; `listen_fds` has set
@@ -53,4 +58,18 @@ pub fn passed() -> Result<(Passed, Stored), ActivationError> {
         }
     }
     Ok((passed, stored))
+}
+
+/// A descriptor that the program before has left open in this process.
+fn left(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it is only borrowed for a call which fails where it is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    // SAFETY: the program that this process was before has left it open for this one alone, by a variable that
+    // names this process, and nothing else in it knows the number; this is called once for each, before other
+    // descriptors are opened, so each has one owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

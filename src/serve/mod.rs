@@ -21,6 +21,7 @@ pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;
+use crate::handover::Taking;
 use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 pub use plan::check;
@@ -29,8 +30,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, takes_over: bool) -> ExitCode {
-    match plan::plan(&loaded, &data, takes_over) {
+pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking) -> ExitCode {
+    match plan::plan(&loaded, &data, taking) {
         Ok(mut plan) => {
             announce(&plan, &data);
             match engine::run(&mut plan, loaded.sources, level) {

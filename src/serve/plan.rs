@@ -8,7 +8,7 @@ use super::checks::{
 };
 use super::engine::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
-use crate::handover::{self, Stored, TakeError, Taken, VERSION};
+use crate::handover::{self, Stored, TakeError, Taken, Taking, VERSION};
 use crate::privacy;
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::runtime::TlsIdentity;
@@ -95,7 +95,7 @@ impl PlanError {
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, PlanError> {
+pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanError> {
     let (passed, stored) = activation::passed()?;
     let has_passed = (passed.count() > 0, !passed.tls.is_empty());
     let Approved { identity, warnings } = configuration::approve(loaded, has_passed)?;
@@ -103,15 +103,18 @@ pub fn plan(loaded: &Loaded, data: &Path, takes_over: bool) -> Result<Plan, Plan
         tracing::warn!("{warning}");
     }
     let config = loaded.config.clone();
-    let Machine { processors, shards, connections_max } = look_at_machine(&config)?;
+    let Machine { processors, shards, connections_max, memory } = look_at_machine(&config)?;
+    if stored.is_in_place() {
+        memory.await_given_back(shards);
+    }
     let is_left = !stored.is_empty();
     let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
         close(data.path());
         (data, None, Some(stored))
-    } else if takes_over {
+    } else if taking != Taking::Nothing {
         // People wait as soon as the running server lets go.
         close(data);
-        let taken = handover::take(data, GRACE)?;
+        let taken = handover::take(data, GRACE, taking == Taking::Trial)?;
         let lock = taken.lock.try_clone().map_err(TakeError::Broken)?;
         (DataDirectory::taken_over(data, lock), Some(taken), None)
     } else {
@@ -167,6 +170,7 @@ struct Machine {
     processors: Vec<usize>,
     shards: u16,
     connections_max: u64,
+    memory: locked_memory::LockedMemory,
 }
 
 fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
@@ -179,7 +183,7 @@ fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
         ShardCount::Auto => automatic(processors.usable, &memory),
     };
     memory.permit(shards)?;
-    Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)? })
+    Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)?, memory })
 }
 
 /// Closes the data directory to other users, and says so where it was open.

@@ -37,6 +37,8 @@ struct Before {
     process: u64,
     version: String,
     paused_since: Instant,
+    /// It was this process, as another program.
+    is_in_place: bool,
 }
 
 impl Inheritance {
@@ -54,6 +56,7 @@ impl Inheritance {
                     process: link.process,
                     version: link.version.clone(),
                     paused_since: link.paused_since,
+                    is_in_place: false,
                 }),
                 link: Some(link),
                 was_left: false,
@@ -82,9 +85,12 @@ impl Inheritance {
 
     fn with_stored(mut self, stored: Stored, plan: &mut Plan) -> Inheritance {
         self.was_left = true;
+        let is_in_place = stored.is_in_place();
         let connections_max = usize::try_from(plan.connections_max).unwrap_or(usize::MAX);
         match stored.collect(GRACE, connections_max) {
-            Ok(Unpacked { mut listeners, adoption, process, version, paused, closed, .. }) => {
+            Ok(Unpacked {
+                mut listeners, has_passed, adoption, process, version, paused, closed, ..
+            }) => {
                 if closed > 0 {
                     tracing::warn!(
                         closed,
@@ -98,9 +104,12 @@ impl Inheritance {
                     (self.listeners.plain, self.listeners.tls) = (listeners.plain, listeners.tls);
                     self.has_moved_in = true;
                 }
+                if is_in_place {
+                    self.has_passed = has_passed;
+                }
                 let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
                 self.adoption = Some(adoption);
-                self.before = Some(Before { process, version, paused_since });
+                self.before = Some(Before { process, version, paused_since, is_in_place });
             }
             Err(error) => {
                 tracing::warn!(%error, "what the server before has left cannot be gone on with: its connections are closed");
@@ -131,10 +140,11 @@ impl Inheritance {
 
     /// Says how it went.
     pub fn announce(&self, connections: usize) {
-        let Some(Before { process, version, paused_since }) = &self.before else { return };
+        let Some(Before { process, version, paused_since, is_in_place }) = &self.before else { return };
         let paused_ms = u64::try_from(paused_since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let words = match self.link {
             Some(_) => "took over from a running server",
+            None if *is_in_place => "goes on in the same process",
             None => "goes on where the server before was restarted",
         };
         tracing::info!(from = process, version, connections, paused_ms, "{words}");

@@ -2,7 +2,7 @@
 
 use super::checks::DataDirectory;
 use super::door::Door;
-use crate::handover::Launch;
+use crate::handover::{Launch, now_us};
 use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ pub struct ServerState {
     connections_max: u64,
     started: Instant,
     started_at: SystemTime,
+    started_us: u64,
     recovery_us: AtomicU64,
     entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
@@ -53,6 +54,7 @@ impl ServerState {
             connections_max,
             started: Instant::now(),
             started_at: SystemTime::now(),
+            started_us: now_us(),
             recovery_us: AtomicU64::new(0),
             entrances: Mutex::default(),
             remote: OnceLock::new(),
@@ -186,6 +188,11 @@ impl ServerState {
     /// How long the process runs.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// When it began, by the clock that all processes of a machine share.
+    pub fn started_us(&self) -> u64 {
+        self.started_us
     }
 
     /// When it began.

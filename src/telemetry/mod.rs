@@ -71,7 +71,8 @@ extern "C" fn flush_at_exit() {
     flush();
 }
 
-fn flush() {
+/// Waits a moment for what is not written yet: also where the process goes on, but not this program.
+pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush();
     }

@@ -490,7 +490,8 @@ pub fn madang() -> Command {
     ours(env!("CARGO_BIN_EXE_madang"))
 }
 
-fn ours(program: &str) -> Command {
+/// Another program, away from the same.
+pub fn ours(program: &str) -> Command {
     let mut program = Command::new(program);
     let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("MADANG_");
     std::env::vars_os().map(|(name, _)| name).filter(ours).for_each(|name| {

@@ -17,10 +17,13 @@ use std::time::Duration;
 /// Descriptors of the store that are ours, as they were passed.
 #[derive(Debug, Default)]
 pub struct Stored {
-    lock: Option<OwnedFd>,
-    state: Option<OwnedFd>,
-    queues: Vec<(usize, OwnedFd)>,
-    names: Vec<String>,
+    pub(super) lock: Option<OwnedFd>,
+    pub(super) state: Option<OwnedFd>,
+    pub(super) queues: Vec<(usize, OwnedFd)>,
+    /// By these systemd knows them.
+    pub(super) names: Vec<String>,
+    /// The program before has left it in this process, and not with systemd.
+    pub(super) is_in_place: bool,
 }
 
 impl Stored {
@@ -42,7 +45,12 @@ impl Stored {
 
     /// Whether anything was passed.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.is_empty() && !self.is_in_place
+    }
+
+    /// Whether the program before has left it in this process.
+    pub fn is_in_place(&self) -> bool {
+        self.is_in_place
     }
 
     /// The lock of the data directory, once.
@@ -56,11 +64,11 @@ impl Stored {
     /// # Errors
     /// [`TakeError`]; everything that waited is closed.
     pub fn collect(self, grace: Duration, connections_max: usize) -> Result<Unpacked, TakeError> {
-        let Stored { state, mut queues, names, lock: _ } = self;
+        let Stored { state, mut queues, names, is_in_place, lock: _ } = self;
         queues.sort_unstable_by_key(|(number, _)| *number);
         let collected = collect(state, queues.into_iter().map(|(_, queue)| queue), grace, connections_max);
         notify::forget(&names);
-        if collected.is_err() {
+        if collected.is_err() && !is_in_place {
             await_closed();
         }
         collected
@@ -69,7 +77,9 @@ impl Stored {
     /// Closes everything, and empties the store.
     pub fn discard(self) {
         notify::forget(&self.names);
-        await_closed();
+        if !self.is_in_place {
+            await_closed();
+        }
     }
 }
 

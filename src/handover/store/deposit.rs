@@ -1,23 +1,19 @@
 //! The old process: it puts everything into systemd's store, and ends.
 
-use super::queue::{BUFFER_BYTES, Queue, Sending};
-use super::{LOCK, MAGIC, QUEUES_MAX, STATE, queue_name, rehearse};
-use crate::handover::VERSION;
-use crate::handover::frame::{Header, Kind, Outgoing};
+use super::fill::{fill, memory};
+use super::queue::{BUFFER_BYTES, Queue};
+use super::{LOCK, QUEUES_MAX, STATE, queue_name, rehearse};
 use crate::handover::freeze::{alone, freeze};
-use crate::handover::pack::{pack, say_last_words};
+use crate::handover::pack::say_last_words;
 use crate::serve::{ServerState, notify};
 use madang_shards::runtime::{Frozen, Stop};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::time::Duration;
 
 /// When systemd has understood and does not keep a descriptor, it may close it a moment later.
 const REFUSAL_TIME_MAX: Duration = Duration::from_millis(30);
-/// Bytes of the state; they are memory, beside that of the images.
-const STATE_BYTES_MAX: u64 = 16 << 30;
 
 /// Leaves everything to the process that systemd starts next, and ends this one. Returns, with the reason,
 /// when that cannot be: then this process has everything still, and nobody was told anything.
@@ -110,28 +106,9 @@ impl Store {
 
     /// Writes everything. Returns how many bytes that is.
     fn fill(&mut self, frozen: &Frozen, state: &ServerState) -> io::Result<u64> {
-        let mut filling = Filling {
-            state: BufWriter::new(&self.state),
-            bytes: 0,
-            queues: Sending::new(self.queues.drain(..)),
-        };
-        let since_us = now_us().saturating_sub(frozen.since.elapsed().as_micros() as u64);
-        filling.write(MAGIC)?;
-        filling.write(&VERSION.to_le_bytes())?;
-        filling.write(&since_us.to_le_bytes())?;
         // What systemd has opened it passes again by itself.
         let has_listeners = !state.has_passed().0;
-        pack(frozen, state, has_listeners, &mut filling)?;
-        filling.queues.flush()?;
-        filling.state.flush()?;
-        let bytes = filling.bytes;
-        drop(filling);
-        // Whole, and nobody changes it any more.
-        fcntl_add_seals(
-            &self.state,
-            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-        )?;
-        Ok(bytes)
+        fill(&self.state, self.queues.drain(..), frozen, state, has_listeners)
     }
 }
 
@@ -143,42 +120,8 @@ impl Drop for Store {
     }
 }
 
-/// Bytes go to the state, descriptors to the queues.
-struct Filling<'a, 's> {
-    state: BufWriter<&'s File>,
-    bytes: u64,
-    queues: Sending<'a>,
-}
-
-impl Filling<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes += bytes.len() as u64;
-        if self.bytes > STATE_BYTES_MAX {
-            return Err(io::Error::other("there is more to be left than fits: too much waits to be sent"));
-        }
-        self.state.write_all(bytes)
-    }
-}
-
-impl<'a> Outgoing<'a> for Filling<'a, '_> {
-    fn send(&mut self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'a>]) -> io::Result<()> {
-        self.write(&Header { kind, descriptors: descriptors.len(), length: payload.len() }.write())?;
-        self.write(payload)?;
-        self.queues.push(descriptors)
-    }
-}
-
-/// A file that is nowhere, and can be sealed.
-fn memory() -> io::Result<File> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know the last, newer ones may want it (vm.memfd_noexec).
-    let memory =
-        memfd_create(STATE, flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create(STATE, flags))?;
-    Ok(File::from(memory))
-}
-
 /// The clock that all processes of a machine share.
-pub(super) fn now_us() -> u64 {
+pub fn now_us() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1_000).unwrap_or_default()
 }

@@ -26,11 +26,14 @@
 
 mod collect;
 mod deposit;
+mod fill;
+mod in_place;
 mod queue;
 mod rehearsal;
 
 pub use collect::Stored;
-pub use deposit::deposit;
+pub use deposit::{deposit, now_us};
+pub use in_place::{become_next, is_first, keeps_process, left_here};
 use rehearsal::rehearse;
 
 /// The lock of the data directory, by its name in the store.

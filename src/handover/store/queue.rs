@@ -67,6 +67,11 @@ impl Queue {
         self.receiver.as_fd()
     }
 
+    /// Both ends: the sending one, and the one that waits.
+    pub fn split(self) -> (OwnedFd, OwnedFd) {
+        (self.sender, self.receiver)
+    }
+
     /// Lets go of the receiving end. None where nobody else has it within this time: it was not kept.
     pub fn part(self, time_max: Duration) -> io::Result<Option<OwnedFd>> {
         drop(self.receiver);

@@ -9,11 +9,14 @@
 use madang_shards::runtime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
+use std::time::Duration;
 
 /// What glommio 0.9.0 asks for before it tries anything, in bytes.
 const EXECUTOR_LIMIT_BYTES_MIN: u64 = 512 * 1024;
 /// Rings an executor opens: the main one, one for latency, one to poll.
 const RINGS: u64 = 3;
+/// How late the kernel gives back what an ended process had, and as much again.
+const GIVEN_BACK: Duration = Duration::from_millis(100);
 const PAGE_BYTES: u64 = 4096;
 
 /// What this process may lock.
@@ -71,6 +74,14 @@ impl LockedMemory {
             limit_kib: self.limit_bytes / 1024,
             remedy: self.remedy(shards),
         })
+    }
+
+    /// Waits until what the program before and its trial had is given back, where it does not fit beside what so many
+    /// shards need.
+    pub fn await_given_back(self, shards: u16) {
+        if self.is_charged && self.limit_bytes < 3 * self.needed_bytes(shards) {
+            std::thread::sleep(GIVEN_BACK);
+        }
     }
 
     /// How to have so many shards. Twice what is needed lets a restart overlap the end of the

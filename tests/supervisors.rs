@@ -1,0 +1,319 @@
+//! Upgrades where somebody waits for the process and must not see it end: the first process of a container, a
+//! loop in a shell, a terminal; and where the program lies behind a link.
+
+mod harness;
+
+use harness::{
+    Client, Identity, LOAD_SETTINGS, Manager, PATIENCE, Server, TlsClient, lose_nothing_while, ours,
+};
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const MADANG: &str = env!("CARGO_BIN_EXE_madang");
+/// As the unit says.
+const STORE_MAX: usize = 64;
+
+/// Has the server become another program, which must work.
+#[track_caller]
+fn upgrade(server: &Server) {
+    let output = server.ask(&["upgrade"]);
+    assert!(output.status.success(), "{output:?}; it said:\n{}", server.words());
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("upgraded: "), "{output:?}");
+}
+
+#[track_caller]
+fn still_talk(alice: &mut Client, bob: &mut Client, words: &str) {
+    alice.send(words);
+    alice.expect(&format!("alice: {words}"));
+    bob.expect(&format!("alice: {words}"));
+}
+
+/// The program under test as the first process of a namespace; `None` where this user may make none, as in most
+/// containers.
+fn in_a_namespace() -> Option<Command> {
+    let unshare = || {
+        let mut unshare = ours("unshare");
+        unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        unshare
+    };
+    let made = unshare().arg("true").status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("left out: no namespace of processes can be made here");
+        return None;
+    }
+    let mut program = unshare();
+    program.arg(MADANG);
+    Some(program)
+}
+
+#[test]
+fn ten_upgrades_within_one_process_under_load_disconnect_nobody_and_lose_repeat_or_reorder_nothing() {
+    let mut server = Server::start(2, &LOAD_SETTINGS);
+    let pid = server.pid();
+    lose_nothing_while(&mut server, 10, |server| upgrade(server));
+    assert!(server.is_running());
+    assert_eq!(server.status()["pid"], pid);
+}
+
+#[test]
+fn a_process_that_goes_on_as_another_program_keeps_its_number_and_piles_nothing_up() {
+    let mut server = Server::start(2, &["telemetry.metrics=127.0.0.1:0"]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    bob.send_bytes("한글 반 ".as_bytes());
+    let mut open_files = Vec::new();
+    for round in 0..4 {
+        upgrade(&server);
+        server.expect_words(&["goes on in the same process"]);
+        still_talk(&mut alice, &mut bob, &format!("round {round}"));
+        server.login("carol").send("/quit");
+        bob.expect("carol has left the channel(general)");
+        alice.expect("carol has left the channel(general)");
+        open_files.push(server.usage_with_segments().open_files);
+    }
+    bob.send_bytes("줄\n".as_bytes());
+    alice.expect("bob: 한글 반 줄");
+    assert!(server.is_running());
+    let (first, last) = (open_files[1], open_files[3]);
+    assert!(last <= first + 2, "{open_files:?}");
+    // No trial is left: not even as a zombie.
+    let children =
+        fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid())).expect("children");
+    assert_eq!(children.trim(), "");
+    let (status, _) = server.terminate();
+    assert!(status.success(), "{status}");
+    server.verify();
+}
+
+#[test]
+fn a_program_that_cannot_go_on_leaves_the_process_as_it_is() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let file = directory.path().join("madang.toml");
+    let text = "[listen]\nline = \"127.0.0.1:0\"\n";
+    fs::write(&file, text).expect("a file");
+    let mut server = Server::start_with_file(directory, 2, &file);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    fs::write(&file, format!("{text}[limits]\nburst = \"many\"\n")).expect("a file");
+    let output = server.ask(&["upgrade"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this one serves on"), "{output:?}");
+    still_talk(&mut alice, &mut bob, "after a mistake in the configuration");
+    fs::write(&file, text).expect("a file");
+    upgrade(&server);
+    still_talk(&mut alice, &mut bob, "after it was mended");
+    assert!(server.is_running());
+}
+
+#[test]
+fn who_came_by_tls_is_told_to_reconnect_and_the_process_stays() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let identity = Identity::write(directory.path());
+    let settings = identity.settings();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let mut server = Server::start(2, &settings);
+    let (tls, trust) = (server.tls_address(), identity.trust());
+    let mut alice = TlsClient::login(tls, &trust, "alice");
+    let mut bob = server.login("bob");
+    alice.expect("bob has joined general");
+    upgrade(&server);
+    let notice = alice.read_line().expect("she is told");
+    assert!(notice.starts_with("! closed: ") && notice.ends_with("; reconnect"), "{notice}");
+    assert_eq!(alice.read_line().expect("an announced end"), "");
+    let mut alice = TlsClient::login(tls, &trust, "alice");
+    alice.send("back");
+    bob.expect_next("alice: back");
+    assert!(server.is_running());
+}
+
+#[test]
+fn the_first_process_of_a_namespace_goes_on_as_the_next_program() {
+    let Some(program) = in_a_namespace() else { return };
+    let mut server = Server::start_by(program, 2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    assert_eq!(server.status()["pid"], 1);
+    for round in 0..3 {
+        upgrade(&server);
+        assert_eq!(server.status()["pid"], 1);
+        still_talk(&mut alice, &mut bob, &format!("round {round}"));
+    }
+    assert!(server.is_running());
+    assert!(server.ask(&["drain"]).status.success());
+    assert!(server.wait().success());
+    server.verify();
+}
+
+#[test]
+fn a_loop_in_a_shell_does_not_see_an_upgrade() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let ends = directory.path().join("ends");
+    let mut program = ours("sh");
+    let script = "while \"$0\" \"$@\"; echo $? >> ENDS; [ $(wc -l < ENDS) -lt 3 ]; do :; done";
+    program.args(["-c", &script.replace("ENDS", &ends.display().to_string()), MADANG]);
+    let server = Server::start_by(program, 2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let pid = server.status()["pid"].clone();
+    upgrade(&server);
+    still_talk(&mut alice, &mut bob, "still here");
+    assert_eq!(server.status()["pid"], pid);
+    assert!(!ends.exists(), "the loop has started it again");
+    // The loop would go on: it ends first.
+    server.signal(Signal::KILL);
+    assert!(server.ask(&["drain"]).status.success());
+}
+
+/// Two versions side by side, as deployments keep them, and a link to the current one.
+struct Versions(TempDir);
+
+impl Versions {
+    fn new() -> Versions {
+        let versions = Versions(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory"));
+        for version in ["v1", "v2"] {
+            fs::create_dir(versions.path(version)).expect("a directory");
+            let program = versions.path(version).join("madang");
+            fs::hard_link(MADANG, &program)
+                .or_else(|_| fs::copy(MADANG, &program).map(drop))
+                .expect("a copy");
+        }
+        symlink("v1", versions.path("current")).expect("a link");
+        versions
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The link leads to the second, and the first is gone.
+    fn move_on(&self) {
+        symlink("v2", self.path("next")).expect("a link");
+        fs::rename(self.path("next"), self.path("current")).expect("put it in its place");
+        fs::remove_dir_all(self.path("v1")).expect("remove the first");
+    }
+
+    #[track_caller]
+    fn expect_second(&self, pid: &serde_json::Value) {
+        let program = fs::read_link(format!("/proc/{pid}/exe")).expect("its program");
+        let second = self.path("v2").join("madang").canonicalize().expect("its path");
+        assert_eq!(program, second);
+    }
+}
+
+#[test]
+fn an_upgrade_starts_what_the_path_names_now_also_when_the_old_program_is_gone() {
+    // By its path, and by its name alone.
+    for is_by_path in [true, false] {
+        let versions = Versions::new();
+        let current = versions.path("current");
+        let mut program = ours(&if is_by_path {
+            current.join("madang").display().to_string()
+        } else {
+            "madang".to_owned()
+        });
+        let path = std::env::var("PATH").unwrap_or_default();
+        program.env("PATH", format!("{}:{path}", current.display()));
+        let server = Server::start_by(program, 2, &[]);
+        let (mut alice, mut bob) = harness::alice_and_bob(&server);
+        versions.move_on();
+        for round in 0..2 {
+            upgrade(&server);
+            versions.expect_second(&server.status()["pid"]);
+            still_talk(&mut alice, &mut bob, &format!("round {round}"));
+        }
+    }
+}
+
+/// A process that is no child of this test.
+struct Stranger(i32);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if let Some(pid) = Pid::from_raw(self.0) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+#[test]
+fn a_manager_that_is_told_sees_another_process_of_what_the_path_names_now() {
+    set_child_subreaper(Some(getpid())).expect("no right is needed");
+    let versions = Versions::new();
+    let manager = Manager::with_store(STORE_MAX);
+    let program = manager.command(&versions.path("current").join("madang").display().to_string());
+    let mut server = Server::start_by(program, 2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    let before = server.status()["pid"].clone();
+    versions.move_on();
+    upgrade(&server);
+    let next = server.status()["pid"].clone();
+    let _next = next.as_i64().and_then(|pid| i32::try_from(pid).ok()).map(Stranger);
+    assert_ne!(next, before);
+    versions.expect_second(&next);
+    still_talk(&mut alice, &mut bob, "still here");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_restart_asks_the_program_that_the_path_names_now() {
+    let versions = Versions::new();
+    let manager = Manager::with_store(STORE_MAX);
+    let mut program = manager.program();
+    // The program is an argument of the shell that starts it.
+    let current = versions.path("current").join("madang");
+    let arguments: Vec<_> = program.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let environment: Vec<_> =
+        program.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+    program = Command::new("sh");
+    for argument in arguments {
+        program.arg(if argument == *MADANG { current.as_os_str() } else { &argument });
+    }
+    for (name, value) in environment {
+        match value {
+            Some(value) => program.env(name, value),
+            None => program.env_remove(name),
+        };
+    }
+    let mut server = Server::start_by(program, 2, &[]);
+    let mut alice = server.login("alice");
+    versions.move_on();
+    server.end_for_restart(&manager);
+    server.start_again_under(&manager);
+    alice.send("still here");
+    alice.expect("alice: still here");
+}
+
+/// The program by hand is another process: the first of a container does not give itself away to it.
+#[test]
+fn a_process_that_must_stay_refuses_another_that_is_started_by_hand() {
+    let Some(program) = in_a_namespace() else { return };
+    let server = Server::start_by(program, 1, &[]);
+    let mut alice = server.login("alice");
+    let inner = inner_process(server.pid());
+    let mut by_hand = ours("nsenter");
+    by_hand.args(["--target", &inner, "--pid", "--mount", MADANG, "serve", "--takeover", "--shards", "1"]);
+    by_hand.args(["--listen", "127.0.0.1:0", "--data"]).arg(server.data());
+    let output = by_hand.output().expect("run nsenter");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("first process of its container") && words.contains("madang upgrade"), "{words}");
+    alice.send("still here");
+    alice.expect("alice: still here");
+}
+
+/// The child of this process.
+#[track_caller]
+fn inner_process(pid: u32) -> String {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let asked_at = Instant::now();
+    loop {
+        let children = fs::read_to_string(Path::new(&path)).expect("its children");
+        if let Some(first) = children.split_whitespace().next() {
+            return first.to_owned();
+        }
+        assert!(asked_at.elapsed() < PATIENCE, "it has no child");
+        sleep(Duration::from_millis(5));
+    }
+}
