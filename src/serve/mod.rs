@@ -17,6 +17,7 @@ mod state;
 
 pub use activation::Passed;
 pub use door::Door;
+pub use signals::survive_large_files;
 pub use state::{Readiness, ServerState};
 
 use crate::cli::EXIT_USAGE;

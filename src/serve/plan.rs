@@ -2,9 +2,9 @@
 
 use super::activation::{self, ActivationError, Passed};
 use super::checks::{
-    Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, IoUringError, ListenError,
-    LockedMemoryError, OpenFilesError, configuration, io_uring, locked_memory, open_files, port, processors,
-    was_served,
+    Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, FileSizeError, IoUringError,
+    ListenError, LockedMemoryError, OpenFilesError, configuration, file_size, io_uring, locked_memory,
+    open_files, port, processors, was_served,
 };
 use super::engine::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
@@ -59,6 +59,9 @@ pub enum PlanError {
     /// Too few files may be open.
     #[error(transparent)]
     OpenFiles(#[from] OpenFilesError),
+    /// Files may not be large enough.
+    #[error(transparent)]
+    FileSize(#[from] FileSizeError),
     /// Sockets were passed, or are said to be.
     #[error(transparent)]
     Activation(#[from] ActivationError),
@@ -176,6 +179,7 @@ struct Machine {
 fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
     let memory = locked_memory::raise();
     let files = open_files::raise();
+    file_size::permit(config.log.segment_bytes.number())?;
     io_uring::probe()?;
     let processors = processors::available();
     let shards = match config.shards.count {

@@ -2,6 +2,7 @@
 
 pub mod configuration;
 mod data_directory;
+pub mod file_size;
 pub mod io_uring;
 pub mod locked_memory;
 pub mod open_files;
@@ -12,6 +13,7 @@ pub mod tls_files;
 
 pub use configuration::{Approved, ConfigurationFaults};
 pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
+pub use file_size::FileSizeError;
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;
 pub use open_files::OpenFilesError;
