@@ -187,3 +187,50 @@ fn the_dashboard_and_the_alerts_name_only_metrics_that_there_are() {
         assert!(operations.contains(&format!("`{name}`")), "docs/operations.md explains {name}");
     }
 }
+
+/// The metrics of a running server as rows of the table in docs/metrics.md.
+fn table(text: &str) -> String {
+    let names = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
+    let kinds: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect();
+    let row = |(name, kind): &(String, String)| {
+        let prefix = format!("# HELP {name} ");
+        let help = text.lines().find_map(|line| line.strip_prefix(prefix.as_str()));
+        // prometheus-client ends each text with a stop of its own.
+        let help = help.expect("a text").trim_end_matches('.').to_owned() + ".";
+        let suffix = match kind.as_str() {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let shown = format!("{name}{suffix}");
+        let is_of_it = |line: &&str| names(line) == shown || names(line) == format!("{name}_bucket");
+        let labels: BTreeSet<String> = text
+            .lines()
+            .filter(is_of_it)
+            .filter_map(|line| line.split_once('{')?.1.split_once('}'))
+            .flat_map(|(labels, _)| labels.split(','))
+            .filter_map(|label| label.split_once('='))
+            .map(|(label, _)| format!("`{label}`"))
+            .filter(|label| label != "`le`")
+            .collect();
+        let labels = labels.into_iter().collect::<Vec<_>>().join(", ");
+        format!("| `{shown}` | {kind} | {labels} | {help} |\n")
+    };
+    let mut rows: Vec<String> = kinds.iter().map(row).collect();
+    rows.sort();
+    rows.concat()
+}
+
+#[test]
+fn every_metric_is_in_the_table_of_the_documents() {
+    let server = Server::start(1, &["telemetry.metrics=127.0.0.1:0"]);
+    let expected = table(&get(metrics_address(&server), "/metrics").body);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, found) = page.split_once("|---|---|---|---|\n").expect("a table");
+    assert!(found == expected, "the table in docs/metrics.md should be:\n{expected}");
+}

@@ -34,6 +34,13 @@ fn completions_of_each_shell_know_every_command() {
             assert!(script.contains(&command), "{shell} does not know {command}");
         }
     }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&run(&["completions", shell]));
+        assert!(!script.contains("rehearse"), "{shell} shows what is hidden");
+        for value in ["limits.burst=", "interval", "auto"] {
+            assert!(script.contains(value), "{shell} does not know the value {value}");
+        }
+    }
     let refused = run(&["completions", "dos"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("possible values"), "{refused:?}");
@@ -57,6 +64,20 @@ fn there_is_a_manual_page_of_every_command() {
     assert!(run(&["man", "--to", man.to_str().expect("UTF-8")]).status.success());
     for command in commands() {
         assert!(man.join(format!("madang-{command}.1")).exists(), "no page of {command}");
+    }
+    for page in fs::read_dir(&man).expect("pages") {
+        let page = page.expect("a page").path();
+        let text = fs::read_to_string(&page).expect("a page");
+        // Commands that only lead to others have the examples there.
+        let leads = ["madang-config.1", "madang-log.1"].iter().any(|name| page.ends_with(name));
+        let sections = ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"];
+        for section in sections.iter().filter(|section| !leads || **section != "EXAMPLES") {
+            assert!(
+                text.contains(&format!(".SH \"{section}\"")) || text.contains(&format!(".SH {section}")),
+                "{section} of {}",
+                page.display()
+            );
+        }
     }
     let file = directory.path().join("file");
     fs::write(&file, "").expect("a file in the way");

@@ -11,9 +11,13 @@ use std::process::ExitCode;
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
     /// Read the configuration as `serve` would, and print what holds and where it was written
-    #[command(after_help = "Exit codes: 0 the configuration is good, 2 it is not.")]
+    #[command(after_help = "\
+Example: madang config check --config /etc/madang/madang.toml
+
+Exit codes: 0 the configuration is good, 2 it is not.")]
     Check(ConfigOptions),
     /// Print a commented configuration file with every key and its default
+    #[command(after_help = "Example: madang config default > madang.toml")]
     Default,
 }
 

@@ -13,11 +13,18 @@ const EXIT_NOT_RUNNING: u8 = 3;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Longer than a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
-pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 it cannot be done, 3 no server runs there.";
+
+/// Examples, and how it ends.
+macro_rules! help {
+    ($examples:literal) => {
+        concat!($examples, "\n\nExit codes: 0 done, 1 it cannot be done, 3 no server runs there.")
+    };
+}
+pub(super) use help;
 
 /// Show how the running server is: shards, rates, the largest rooms, slow connections, the log
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = help!("Examples:\n  madang status --watch\n  madang status --json --data /var/lib/madang"))]
 pub struct StatusCommand {
     #[command(flatten)]
     data: DataOption,
@@ -37,7 +44,7 @@ pub struct StatusCommand {
 
 /// Stop the running server: nobody comes in, what was said is finished, everyone is told
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = help!("Example: madang drain --data /var/lib/madang"))]
 pub struct DrainCommand {
     #[command(flatten)]
     data: DataOption,
@@ -45,7 +52,7 @@ pub struct DrainCommand {
 
 /// End all connections of a user; the name is free for others then
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = help!("Example: madang kick mallory --reason 'no advertising here'"))]
 pub struct KickCommand {
     /// Who
     name: String,
@@ -60,7 +67,7 @@ pub struct KickCommand {
 
 /// Tell everyone who is connected: `* the operator says: TEXT`
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = help!("Example: madang broadcast 'the server is moved at noon; you will be back within a second'"))]
 pub struct BroadcastCommand {
     /// What; several words are one text
     #[arg(required = true)]

@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod data;
 mod hints;
+mod manual;
 mod options;
 mod packaging;
 mod serve;

@@ -1,7 +1,10 @@
 //! What packages bring beside the binary: completions and the manual, from the same description as
 //! the help.
 
-use clap::{Args, CommandFactory};
+use super::manual;
+use crate::config::key_names;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -31,22 +34,59 @@ pub struct ManCommand {
 /// Answers `madang completions`.
 pub fn completions(command: &CompletionsCommand) -> ExitCode {
     let mut text = Vec::new();
-    clap_complete::generate(command.shell, &mut super::CommandLine::command(), "madang", &mut text);
+    let mut description = completed(&super::CommandLine::command());
+    clap_complete::generate(command.shell, &mut description, "madang", &mut text);
     print(&text)
+}
+
+/// A command as completions are to know it: without what is hidden, and with the values that can be listed.
+fn completed(command: &Command) -> Command {
+    let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let about = command.get_about().cloned().unwrap_or_default();
+    let described = Command::new(command.get_name().to_owned())
+        .about(about)
+        .disable_help_subcommand(true)
+        .args(shown.map(|argument| with_values(argument.clone())));
+    let described = match command.get_version() {
+        Some(version) => described.version(version.to_owned()),
+        None => described,
+    };
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    described.subcommands(below.map(completed))
+}
+
+fn with_values(argument: Arg) -> Arg {
+    if !matches!(argument.get_action(), ArgAction::Set | ArgAction::Append) {
+        return argument;
+    }
+    let listed =
+        |argument: Arg, values: Vec<String>| argument.value_parser(PossibleValuesParser::new(values));
+    let of = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+    match argument.get_id().as_str() {
+        "set" => listed(argument, key_names().map(|key| format!("{key}=")).collect()),
+        "durability" => listed(argument, of(&["commit", "interval:50ms", "none"])),
+        "shards" => listed(argument, of(&["auto", "1", "2", "4", "8"])),
+        "listen" => listed(argument, of(&["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"])),
+        _ => match argument.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
+            Some("DIR") => argument.value_hint(ValueHint::DirPath),
+            Some("FILE") => argument.value_hint(ValueHint::FilePath),
+            _ => argument,
+        },
+    }
 }
 
 /// Answers `madang man`.
 pub fn man(command: &ManCommand) -> ExitCode {
-    let description = super::CommandLine::command();
+    let mut description = super::CommandLine::command();
+    description.build();
     let Some(directory) = &command.to else {
         let mut text = Vec::new();
-        return match clap_mangen::Man::new(description).render(&mut text) {
+        return match manual::page(&description, &mut text) {
             Ok(()) => print(&text),
             Err(error) => fail(&format!("cannot make the manual page: {error}")),
         };
     };
-    let written =
-        std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(description, directory));
+    let written = std::fs::create_dir_all(directory).and_then(|()| manual::pages(&description, directory));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!(

@@ -1,6 +1,6 @@
 //! `madang upgrade`: another process, perhaps of another version, takes over from the running one.
 
-use super::control::{EXIT_CODES, fail, unexpected};
+use super::control::{fail, help, unexpected};
 use super::data::DataOption;
 use crate::control::{Answer, ClientError, Command, Connection, Status, status};
 use clap::Args;
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Replace the running server by the program that is installed now, disconnecting nobody
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES, long_about = "\
+#[command(after_help = help!("Example: madang upgrade --data /var/lib/madang"), long_about = "\
 Replace the running server by the program that is installed now, disconnecting nobody.
 
 The running server starts the program by the path and with the arguments by which it was started \

@@ -54,6 +54,11 @@ impl Key {
     }
 }
 
+/// The names of all keys.
+pub fn key_names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
 macro_rules! key {
     ($section:ident.$field:ident, $about:literal) => {
         key_of(

@@ -18,7 +18,7 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
-pub use keys::{KEYS, Key};
+pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, overlap};
 pub use print::{default_file, effective};

@@ -22,8 +22,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 the log has faults (named), 2 it could not be read or \
-                          printed, or the command line is wrong.";
+/// Examples, and how it ends.
+macro_rules! help {
+    ($examples:literal) => {
+        concat!(
+            $examples,
+            "\n\nExit codes: 0 all is well, 1 the log has faults (named), 2 it could not be read or printed, or \
+             the command line is wrong."
+        )
+    };
+}
 
 /// Look into a log, or repair one. All but repair only read, also while a server writes.
 #[derive(Debug, Subcommand)]
@@ -32,13 +40,13 @@ pub enum LogCommand {
     #[command(after_help = export::EXAMPLES, after_long_help = export::EXAMPLES)]
     Export(export::ExportArguments),
     /// Check every segment and the numbers of every room's messages
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = help!("Example: madang log verify --data /var/lib/madang"))]
     Verify(LogPlace),
     /// Print every frame with its place; damaged stretches are shown where they are
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = help!("Example: madang log dump --data /var/lib/madang | less"))]
     Dump(dump::DumpArguments),
     /// Count segments, rooms, messages and bytes, of each shard and of all
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = help!("Example: madang log stats --data /var/lib/madang"))]
     Stats(stats::StatsArguments),
     /// Make a damaged log one that a server starts from; keeps all it takes away
     #[command(after_help = repair::NOTES, after_long_help = repair::NOTES)]

@@ -21,6 +21,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 pub const NOTES: &str = "\
+Examples:
+  madang log repair --data /var/lib/madang         what is wrong, and what would be done
+  madang log repair --data /var/lib/madang --yes   do it
+
 Without --yes nothing is changed: it says what is wrong and what it would do. If a copy of the
 damaged files exists, put that back instead: repair keeps what is intact, it cannot bring back
 what is not. Stop the server first.
