@@ -45,6 +45,7 @@ deb:
     cargo build --release --locked
     just package-files
     cargo deb --no-build
+    for package in target/debian/madang_*.deb; do systemd/debian/add-md5sums "$package"; done
 
 # What we depend on, advisories too
 deny:

@@ -166,3 +166,23 @@ fn systemd_rates_the_unit_one_and_a_half_or_better() {
         None => eprintln!("not tried: there is no systemd-analyze here"),
     }
 }
+
+#[test]
+fn a_package_has_the_checksums_of_its_files() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let (tree, package) = (directory.path().join("tree"), directory.path().join("한글.deb"));
+    fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
+    fs::create_dir_all(tree.join("usr/share/doc")).expect("a directory");
+    let control = "Package: madang-example\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: none\n";
+    fs::write(tree.join("DEBIAN/control"), control).expect("a file");
+    fs::write(tree.join("usr/share/doc/a b"), "hello\n").expect("a file");
+    let ran = |command: &mut Command| {
+        let output = command.output().expect("run it");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    ran(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&package));
+    ran(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/debian/add-md5sums")).arg(&package));
+    let sums = ran(Command::new("dpkg-deb").arg("--info").arg(&package).arg("md5sums"));
+    assert_eq!(sums, "b1946ac92492d2347c6235b4d2611184  usr/share/doc/a b\n");
+}
