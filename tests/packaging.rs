@@ -173,7 +173,8 @@ fn a_package_has_the_checksums_of_its_files() {
     let (tree, package) = (directory.path().join("tree"), directory.path().join("한글.deb"));
     fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
     fs::create_dir_all(tree.join("usr/share/doc")).expect("a directory");
-    let control = "Package: madang-example\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: none\n";
+    let control =
+        "Package: madang-example\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: none\n";
     fs::write(tree.join("DEBIAN/control"), control).expect("a file");
     fs::write(tree.join("usr/share/doc/a b"), "hello\n").expect("a file");
     let ran = |command: &mut Command| {

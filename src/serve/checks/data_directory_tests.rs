@@ -33,7 +33,7 @@ fn a_second_taker_is_told_who_has_it_and_the_lock_ends_with_its_holder() {
 fn a_holder_serves_until_it_ends_and_what_it_left_behind_deceives_nobody() {
     use std::process::{Command, Stdio};
     let directory = tempdir().unwrap();
-    let lock = DataDirectory::take(directory.path()).unwrap();
+    let _lock = DataDirectory::take(directory.path()).unwrap();
     let is_named = |process: &str| {
         fs::write(
             directory.path().join(LOCK_FILE),
