@@ -23,7 +23,8 @@ fn names_that_cannot_be_are_refused_and_asked_again() {
     refused(&mut stranger, &"마".repeat(33), &["32", "33"]);
     refused(&mut stranger, "two words", &[]);
     refused(&mut stranger, "a&b", &["&"]);
-    refused(&mut stranger, "a\u{202e}b", &[]);
+    // What is unseen is taken out first.
+    refused(&mut stranger, "a\u{202e}lice", &["alice", "taken"]);
     // The first letter is Cyrillic.
     refused(&mut stranger, "\u{430}lice", &["alice"]);
     let longest = "마".repeat(32);

@@ -78,6 +78,8 @@ fn https_is_turned_away_as_http_is() {
 fn http_that_came_with_the_connection_gets_its_answer_alone() {
     needs("curl", "curl");
     let server = Server::start(1, &[]);
+    // Until the log has its first segment nothing is read, and newcomers are greeted meanwhile.
+    let _ = server.usage_with_segments();
     // Nothing is accepted until the request is there.
     server.signal(Signal::STOP);
     let curl = Command::new("curl")

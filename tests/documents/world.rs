@@ -157,7 +157,8 @@ impl World {
 
     /// Runs a line that shows something until Ctrl-C ends it.
     pub fn run_until_ctrl_c(&self, line: &str) {
-        let mut program = self.shell(&format!("exec {line}"), "line");
+        // Whoever runs the tests may have them ignore it.
+        let mut program = self.shell(&format!("exec env --default-signal=INT {line}"), "line");
         let started_at = Instant::now();
         while self.words("line").matches("listens at").count() < 2 {
             assert!(started_at.elapsed() < PATIENCE, "shows nothing: {line}\n{}", self.words("line"));
@@ -172,6 +173,7 @@ impl World {
     }
 
     /// Runs a line that serves, and goes on when it does.
+    #[allow(clippy::zombie_processes, reason = "whoever asked for it ends it, or the end of the world does")]
     pub fn serve(&mut self, line: &str) -> Child {
         let mut server = self.shell(&format!("exec {line}"), "server");
         let started_at = Instant::now();
