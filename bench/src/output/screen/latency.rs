@@ -43,7 +43,7 @@ fn add_floor(grid: &mut Grid, floor: Option<&Entry>, sync: Option<&SyncTime>) {
     if let Some(sync) = sync {
         let blank = String::new;
         let at = |us| time_us(us, 1);
-        let label = "  the device: 4 KB write + fdatasync".to_owned();
+        let label = "  device: 4 KB + fdatasync".to_owned();
         grid.row(vec![label, at(sync.p50_us), blank(), at(sync.p99_us), blank(), at(sync.max_us)]);
     }
 }

@@ -14,9 +14,9 @@ madang bench 0.1.0 · 2026-11-21T15:00:00Z · 1 round
 PROMISES
   madang: in memory, at most once
 
-LATENCY                                  p50     p90      p99    p99.9      max
-fan-out 2 × 5, 1,000 messages/s       500 µs  900 µs  1.00 ms  1.00 ms  1.00 ms
-  the device: 4 KB write + fdatasync  150 µs           400 µs            900 µs
+LATENCY                             p50     p90      p99    p99.9      max
+fan-out 2 × 5, 1,000 messages/s  500 µs  900 µs  1.00 ms  1.00 ms  1.00 ms
+  device: 4 KB + fdatasync       150 µs           400 µs            900 µs
 
 WORK                                      a second  CPU each  srv CPU  load CPU  memory
 fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs        –    58.1 %       –
@@ -85,10 +85,10 @@ fn no_label_is_cut_where_a_workload_has_several_latencies() {
     entry.workload = "storm".to_owned();
     entry.parameters = vec![Parameter { name: "connections", value: "15000".to_owned() }];
     let labels = [
-        ("delivery_before", "latency of those who stayed, before"),
-        ("delivery", "latency of those who stayed, meanwhile"),
-        ("delivery_after", "latency of those who stayed, after"),
-        ("return", "from being cut off to having caught up"),
+        ("delivery_before", "those who stayed, before"),
+        ("delivery", "those who stayed, meanwhile"),
+        ("delivery_after", "those who stayed, after"),
+        ("return", "cut off until caught up"),
     ];
     for round in &mut entry.columns[0].rounds {
         let taken = round.latencies.remove(0);

@@ -187,11 +187,11 @@ impl Storm {
             "names said again, as the old connection still had them",
             crowding.retries(),
         );
-        found.latency("delivery_before", "latency of those who stayed, before", before_ns);
-        found.latency("delivery", "latency of those who stayed, meanwhile", during_ns);
+        found.latency("delivery_before", "those who stayed, before", before_ns);
+        found.latency("delivery", "those who stayed, meanwhile", during_ns);
         let (after_ns, series) = talk.talk.record.finish();
-        found.latency("delivery_after", "latency of those who stayed, after", after_ns);
-        found.latency("return", "from being cut off to having caught up", crowding.returns_ns());
+        found.latency("delivery_after", "those who stayed, after", after_ns);
+        found.latency("return", "cut off until caught up", crowding.returns_ns());
         found.series = series;
         found.add_faults(talk.talk.ledger.close().into_faults());
         found.add_faults(crowding.close().into_faults());
