@@ -3,6 +3,8 @@
 //! Each test that runs lines does so in a world of its own (`world`), so that ports, `/usr/bin`, `/etc` and
 //! `/var/lib` are free for them; what cannot be run there stands in one table (`not_run`).
 
+#![allow(clippy::zombie_processes, reason = "servers end with the namespace that they run in")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

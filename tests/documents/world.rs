@@ -173,7 +173,6 @@ impl World {
     }
 
     /// Runs a line that serves, and goes on when it does.
-    #[allow(clippy::zombie_processes, reason = "whoever asked for it ends it, or the end of the world does")]
     pub fn serve(&mut self, line: &str) -> Child {
         let mut server = self.shell(&format!("exec {line}"), "server");
         let started_at = Instant::now();
