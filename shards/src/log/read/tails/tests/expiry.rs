@@ -1,10 +1,10 @@
 //! What has expired: heads, links and pages beyond it.
 
 use super::*;
+use crate::log::read::{Retention, retain};
 
 #[test]
 fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
-    use super::super::{Retention, retain};
     use std::time::{Duration, SystemTime};
     const DAY: Duration = Duration::from_secs(86_400);
     let data = tempfile::tempdir().expect("a directory");
@@ -39,7 +39,6 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
 
 #[test]
 fn what_expires_is_removed_by_the_snapshot_there_is() {
-    use super::super::{Retention, retain};
     use std::time::SystemTime;
     let data = tempfile::tempdir().expect("a directory");
     write_log(data.path(), 3_000);
@@ -62,7 +61,6 @@ fn what_expires_is_removed_by_the_snapshot_there_is() {
 /// The age of a segment is what the wall clock makes of it.
 #[test]
 fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_the_newest() {
-    use super::super::{Retention, retain};
     use std::time::{Duration, SystemTime};
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     let data = tempfile::tempdir().expect("a directory");
