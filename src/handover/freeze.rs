@@ -1,22 +1,27 @@
 //! The old process stands still. One handover at a time.
 
 use madang_shards::runtime::{Frozen, HandOver, Stop};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long the shards may take to freeze.
 const FREEZE_TIME_MAX: Duration = Duration::from_secs(8);
 
-static UNDER_WAY: Mutex<()> = Mutex::new(());
+static UNDER_WAY: AtomicBool = AtomicBool::new(false);
 
 /// Does something unless a handover is under way; and none begins meanwhile.
 pub fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
-    UNDER_WAY.try_lock().ok().map(|_alone| act())
+    if UNDER_WAY.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    let done = act();
+    UNDER_WAY.store(false, Ordering::SeqCst);
+    Some(done)
 }
 
 /// Whether a handover is under way.
 pub fn is_under_way() -> bool {
-    UNDER_WAY.try_lock().is_err()
+    UNDER_WAY.load(Ordering::SeqCst)
 }
 
 /// Freezes the shards: all that they have, and the way back for it.

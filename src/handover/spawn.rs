@@ -95,7 +95,13 @@ impl Started {
     /// When it cannot be looked at.
     pub fn end(&mut self) -> io::Result<Option<String>> {
         match &mut self.handle {
-            Handle::Child(child) => Ok(child.try_wait()?.map(|status| status.to_string())),
+            Handle::Child(child) => match child.try_wait() {
+                // Whoever gave everything to it has waited for its end.
+                Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
+                    Ok(Some("before it was asked".to_owned()))
+                }
+                status => Ok(status?.map(|status| status.to_string())),
+            },
             Handle::Orphan(None) => Ok(Some("at once".to_owned())),
             Handle::Orphan(Some(process)) => {
                 let mut waited = [PollFd::new(process, PollFlags::IN)];

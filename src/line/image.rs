@@ -16,14 +16,19 @@ impl Session {
         if self.is_waiting() {
             return None;
         }
+        // Who uses nothing new is understood by the release before, too: nobody is lost on the way back.
+        let more = more_of(&self.decoder);
+        let is_plain = more == more_of(&super::decode::Decoder::default());
         let mut out = Encoder::default();
-        out.byte(VERSION);
+        out.byte(if is_plain { VERSION_BEFORE } else { VERSION });
         out.flag(matches!(self.state, State::Naming));
         out.flag(self.has_ended);
         out.option(self.room.as_ref(), |out, room| out.text(room.as_str()));
         out.option(self.absence.as_deref(), |out, absence| absence.write(out));
         self.decoder.write(&mut out);
-        self.decoder.write_more(&mut out);
+        if !is_plain {
+            out.0.extend(more);
+        }
         Some(out.0)
     }
 
@@ -51,6 +56,13 @@ impl Session {
         let is_prompting = matches!(state, State::Naming);
         Ok(Session { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
     }
+}
+
+/// What the form before does not hold of a decoder.
+fn more_of(decoder: &super::decode::Decoder) -> Vec<u8> {
+    let mut out = Encoder::default();
+    decoder.write_more(&mut out);
+    out.0
 }
 
 #[cfg(test)]
@@ -100,6 +112,16 @@ mod tests {
         let (_, line) = session.decoder.next(b"ne\n", 4096);
         assert_eq!(line, Some(crate::line::decode::Token::Line(b"half a line".into())));
         assert!(Session::restore(&[&[0], &BEFORE[1..]].concat()).is_err() && Session::restore(&[3]).is_err());
+    }
+
+    #[test]
+    fn a_session_that_uses_nothing_new_is_understood_by_the_release_before() {
+        let saved =
+            Session { decoder: super::super::decode::Decoder::default(), ..busy_session() }.save().unwrap();
+        assert_eq!(saved[0], VERSION_BEFORE);
+        assert_eq!(busy_session().save().unwrap()[0], VERSION);
+        let restored = Session::restore(&saved).unwrap();
+        assert_eq!(restored.save().unwrap(), saved);
     }
 
     #[test]

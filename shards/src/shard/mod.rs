@@ -196,7 +196,11 @@ impl<S: Surface> Shard<S> {
         self.look_after_outboxes();
         self.resume_deferred();
         if self.homes.is_searching() {
-            self.homes.search_on(&mut self.outbound);
+            if self.is_still {
+                self.homes.end_searches(&mut self.outbound);
+            } else {
+                self.homes.search_on(&mut self.outbound);
+            }
             self.settle();
         }
     }

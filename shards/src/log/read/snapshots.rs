@@ -129,7 +129,7 @@ pub fn keep_lost_heads(
     Ok(())
 }
 
-/// Writes the snapshot of a directory anew, as a lookup takes it for damaged: from the last one as far as that can
+/// Writes the snapshot of a directory anew, as a lookup takes it for damaged: from the last one where that can
 /// be read through, since it alone knows the numbers of rooms of which all has expired. A lookup that met several
 /// snapshots, one after the other, is mistaken.
 ///
@@ -147,7 +147,9 @@ pub fn mend_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Files
     remake_snapshot(files, shard, false).map(drop)
 }
 
-/// Writes the snapshot of a directory anew from the indexes alone: the last one is damaged.
+/// Writes the snapshot of a directory anew from the indexes, as the last one is damaged. What that says of rooms up
+/// to the damage is kept where no index tells of them: of rooms whose messages have all expired nothing else knows
+/// the numbers.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -157,9 +159,12 @@ pub fn remake_snapshot(
     is_at_rest: bool,
 ) -> Result<Option<SnapshotInfo>, FilesError> {
     let plan = Plan::of(files, shard)?;
-    let (covers, changed) = changed_since(files, &plan, SegmentNumber(0), is_at_rest)?;
+    let (covers, mut changed) = changed_since(files, &plan, SegmentNumber(0), is_at_rest)?;
     if covers == SegmentNumber(0) {
         return Ok(None);
+    }
+    for (name, tail) in rooms_of_snapshot(files, shard)? {
+        changed.entry(name.key()).or_insert((name, tail));
     }
     write(files, &plan, None, covers, changed)
 }

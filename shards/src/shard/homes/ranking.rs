@@ -127,6 +127,13 @@ impl Homes {
         self.ranking.search_on(&self.rooms, outbound);
     }
 
+    /// Has everyone who waits ask again: a handover waits for no search.
+    pub fn end_searches(&mut self, outbound: &mut Outbound) {
+        for Search { session, .. } in self.ranking.searches.drain(..) {
+            tell(session, Reply::Rooms(RoomsPage { is_busy: true, ..RoomsPage::default() }), outbound);
+        }
+    }
+
     /// Searches that wait or are under way.
     pub fn search_count(&self) -> usize {
         self.ranking.searches.len()

@@ -73,6 +73,20 @@ fn whoever_asks_when_too_many_do_is_told_so() {
     assert_eq!(lines.iter().filter(|line| *line == "rooms [] and 0, busy").count(), 1);
 }
 
+#[test]
+fn a_handover_waits_for_no_search() {
+    let (mut world, alice) = world_of(3000);
+    for _ in 0..50 {
+        world.shards[0].received(alice.id, b"rooms room2\n");
+    }
+    world.shards[0].stand_still();
+    world.step();
+    world.step();
+    assert_eq!(world.shards[0].homes.search_count(), 0);
+    let lines = world.lines(alice);
+    assert!(lines.iter().any(|line| line == "rooms [] and 0, busy"), "{lines:?}");
+}
+
 /// Processor time of this thread.
 fn cpu_ms() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
