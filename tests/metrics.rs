@@ -228,7 +228,12 @@ fn table(text: &str) -> String {
 #[test]
 fn every_metric_is_in_the_table_of_the_documents() {
     let server = Server::start(1, &["telemetry.metrics=127.0.0.1:0"]);
-    let expected = table(&get(metrics_address(&server), "/metrics").body);
+    let address = metrics_address(&server);
+    // From then on all of them are there.
+    expect_status(address, "/readyz", 200);
+    expect_sum(address, "madang_turns_total", |turns| turns > 0.0);
+    expect_sum(address, "madang_log_segments", |segments| segments > 0.0);
+    let expected = table(&get(address, "/metrics").body);
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let (_, found) = page.split_once("|---|---|---|---|\n").expect("a table");

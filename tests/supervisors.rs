@@ -123,6 +123,37 @@ fn a_program_that_cannot_go_on_leaves_the_process_as_it_is() {
 }
 
 #[test]
+fn a_stop_that_comes_during_an_upgrade_is_not_lost() {
+    let mut server = Server::start(2, &[]);
+    let _alice = server.login("alice");
+    std::thread::scope(|scope| {
+        let asker = scope.spawn(|| server.ask(&["upgrade"]));
+        server.expect_words(&["handing over to a new process"]);
+        server.signal(Signal::TERM);
+        // It is refused, or the next program has begun and is stopped.
+        asker.join().expect("it asks");
+    });
+    let asked_at = Instant::now();
+    while server.is_running() {
+        assert!(asked_at.elapsed() < PATIENCE, "it serves on; it said:\n{}", server.words());
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn of_upgrades_asked_for_at_once_one_is_carried_out_and_nobody_is_disconnected() {
+    let server = Server::start(2, &[]);
+    let mut alice = server.login("alice");
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4).map(|_| scope.spawn(|| server.ask(&["upgrade"]))).collect();
+        askers.into_iter().map(|asker| asker.join().expect("it asks")).collect()
+    });
+    assert!(outputs.iter().any(|output| output.status.success()), "{outputs:?}; {}", server.words());
+    alice.send("still here");
+    alice.expect("alice: still here");
+}
+
+#[test]
 fn who_came_by_tls_is_told_to_reconnect_and_the_process_stays() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let identity = Identity::write(directory.path());

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the socket is called until it is ready; no longer than its name, as paths of sockets are bounded.
@@ -119,7 +120,7 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
                 handover::give(stream, (version, is_trial), state, stop);
                 return Ok(());
             }
-            Ok(Command::Upgrade) => return upgrade(stream, state),
+            Ok(Command::Upgrade) => return upgrade_alone(stream, state),
             _ => {}
         }
         let answer = answer(&line, state, stop);
@@ -132,6 +133,19 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
         }
     }
     Ok(())
+}
+
+/// Whether somebody's upgrade is under way.
+static IS_UPGRADING: AtomicBool = AtomicBool::new(false);
+
+/// Carries out an upgrade unless one is under way: each waits in a worker, and the new process needs one, too.
+fn upgrade_alone(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
+    if IS_UPGRADING.swap(true, Ordering::SeqCst) {
+        return send(stream, &Answer::Error("an upgrade is under way already; wait for its end".to_owned()));
+    }
+    let done = upgrade(stream, state);
+    IS_UPGRADING.store(false, Ordering::SeqCst);
+    done
 }
 
 /// Starts a process that takes over, and waits until this one ends by that, or the other by a failure.

@@ -76,6 +76,12 @@ fn try_give(
     tracing::info!(process = successor.pid, "handing over to a new process");
     let (mut frozen, thaw) = freeze(stop)?;
     match successor.hand_over(&frozen, state) {
+        // It waits for the shards to go on, and would be lost with this program.
+        Ok(()) if !stop.is_empty() => {
+            successor.kill();
+            let _ = thaw.send(frozen);
+            Err("the running server was told to stop meanwhile, and does".to_owned())
+        }
         Ok(()) if is_trial => {
             successor.kill();
             successor.reap();
