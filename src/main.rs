@@ -16,6 +16,6 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    serve::survive_large_files();
+    serve::signals::survive_large_files();
     cli::run()
 }

@@ -244,6 +244,21 @@ impl Versions {
         let second = self.path("v2").join("madang").canonicalize().expect("its path");
         assert_eq!(program, second);
     }
+
+    /// The link leads to a script that stands in for the program; `REAL` in it is the program.
+    #[track_caller]
+    fn move_on_to(&self, script: &str) {
+        let program = self.path("v2").join("madang");
+        fs::remove_file(&program).expect("remove the program");
+        // Written by a child: no file is open for writing when another is started.
+        let written = ours("sh")
+            .args(["-c", "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\""])
+            .arg(&program)
+            .arg(format!("#!/bin/sh\n{}\n", script.replace("REAL", MADANG)))
+            .status();
+        assert!(written.is_ok_and(|status| status.success()));
+        self.move_on();
+    }
 }
 
 #[test]
@@ -268,6 +283,106 @@ fn an_upgrade_starts_what_the_path_names_now_also_when_the_old_program_is_gone()
             still_talk(&mut alice, &mut bob, &format!("round {round}"));
         }
     }
+}
+
+/// A server that was started as the first of two versions.
+fn started_as(versions: &Versions, settings: &[&str]) -> Server {
+    let program = ours(&versions.path("current").join("madang").display().to_string());
+    Server::start_by(program, 2, settings)
+}
+
+#[test]
+fn a_stop_that_comes_between_two_programs_is_heard_by_the_next() {
+    let versions = Versions::new();
+    let mut server = started_as(&versions, &[]);
+    let mut alice = server.login("alice");
+    // The trial goes on at once. The process waits on the way to the next program until a signal waits for it; without
+    // children, as a shell that waits for one lets signals through.
+    versions.move_on_to(
+        "case \"$*\" in *--trial*) ;; *) : > \"$0.begun\"; while [ ! -e \"$0.go\" ]; do :; done ;; esac
+        exec \"REAL\" \"$@\"",
+    );
+    let (begun, go) = (versions.path("v2").join("madang.begun"), versions.path("v2").join("madang.go"));
+    std::thread::scope(|scope| {
+        let asker = scope.spawn(|| server.ask(&["upgrade"]));
+        let asked_at = Instant::now();
+        while !begun.exists() {
+            assert!(asked_at.elapsed() < PATIENCE, "it does not go on; it said:\n{}", server.words());
+            sleep(Duration::from_millis(5));
+        }
+        server.signal(Signal::TERM);
+        fs::write(&go, "").expect("a file");
+        asker.join().expect("it asks");
+    });
+    assert!(server.wait().success());
+    let words = server.words();
+    assert!(words.contains("goes on in the same process") && words.contains("drained"), "{words}");
+    assert_eq!(alice.expect_closed(), ["* server is going down"]);
+    server.verify();
+}
+
+#[test]
+fn a_program_that_is_gone_after_its_trial_leaves_people_and_metrics_served() {
+    let versions = Versions::new();
+    let mut server = started_as(&versions, &["telemetry.metrics=127.0.0.1:0"]);
+    let metrics = harness::http::metrics_address(&server);
+    let mut alice = server.login("alice");
+    versions.move_on_to("case \"$*\" in *--trial*) chmod a-x \"$0\" ;; esac; exec \"REAL\" \"$@\"");
+    let output = server.ask(&["upgrade"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    server.expect_words(&["this process cannot become it"]);
+    for _ in 0..3 {
+        harness::http::expect_status(metrics, "/metrics", 200);
+    }
+    alice.send("still here");
+    alice.expect("alice: still here");
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_new_program_that_hangs_is_killed_and_the_asker_is_told_so() {
+    let versions = Versions::new();
+    let server = started_as(&versions, &[]);
+    let mut alice = server.login("alice");
+    versions.move_on_to("echo $$ > \"$0.pid\"; exec sleep 1000");
+    let output = server.ask(&["upgrade"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("has not asked for anything within 15 s and was killed"), "{words}");
+    assert!(!is_alive(&versions), "it lives on");
+    alice.send("still here");
+    alice.expect("alice: still here");
+}
+
+#[test]
+fn a_new_program_that_hangs_ends_with_the_server() {
+    let versions = Versions::new();
+    let mut server = started_as(&versions, &[]);
+    versions.move_on_to("echo $$ > \"$0.pid\"; exec sleep 1000");
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.ask(&["upgrade"]));
+        let asked_at = Instant::now();
+        while !is_alive(&versions) {
+            assert!(asked_at.elapsed() < PATIENCE, "it does not begin; it said:\n{}", server.words());
+            sleep(Duration::from_millis(5));
+        }
+        server.signal(Signal::TERM);
+    });
+    assert!(server.wait().success());
+    let ended_at = Instant::now();
+    while is_alive(&versions) {
+        assert!(ended_at.elapsed() < PATIENCE, "it lives on");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the stand-in that wrote down its number runs.
+fn is_alive(versions: &Versions) -> bool {
+    let number = fs::read_to_string(versions.path("v2").join("madang.pid")).unwrap_or_default();
+    let Some(number) = number.strip_suffix('\n') else { return false };
+    let state = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+    // A zombie has ended.
+    state.split_whitespace().nth(2).is_some_and(|state| state != "Z")
 }
 
 /// A process that is no child of this test.

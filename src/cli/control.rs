@@ -1,7 +1,7 @@
 //! `madang status`, `drain`, `kick` and `broadcast`: what the operator asks of a running server.
 
 use super::data::DataOption;
-use crate::control::{Answer, ClientError, Command, Connection, Status};
+use crate::control::{Answer, ClientError, Command, Connection, Status, ask_whoever_serves};
 use clap::Args;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -115,23 +115,19 @@ fn is_well(status: &Status) -> bool {
 /// Answers `madang drain`.
 pub fn drain(command: DrainCommand) -> ExitCode {
     let data = command.data.to_running();
-    let mut server = match Connection::open(&data) {
-        Ok(server) => server,
-        Err(error) => return fail(&error),
-    };
-    match server.ask(&Command::Drain) {
-        Ok(Answer::Draining) if server.await_end(DRAIN_MAX) => {
+    match ask_whoever_serves(&data, &Command::Drain) {
+        Ok((Answer::Draining, server)) if server.await_end(DRAIN_MAX) => {
             println!("the server has ended");
             ExitCode::SUCCESS
         }
-        Ok(Answer::Draining) => {
+        Ok((Answer::Draining, _)) => {
             eprintln!(
                 "the server drains, and has not ended after {} s; see its journal",
                 DRAIN_MAX.as_secs()
             );
             ExitCode::FAILURE
         }
-        Ok(other) => unexpected(&other),
+        Ok((other, _)) => unexpected(&other),
         Err(error) => fail(&error),
     }
 }

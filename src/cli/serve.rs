@@ -4,9 +4,11 @@
 use super::data;
 use super::options::ConfigOptions;
 use crate::config::{self, Flag};
-use crate::handover::Taking;
+use crate::handover::{self, Taking};
+use crate::serve::signals::Signals;
 use crate::{serve, telemetry};
 use clap::{ArgAction, Args};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,8 +79,14 @@ pub fn run(options: ServeOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let level = match telemetry::start(&loaded.config.telemetry) {
-        Ok(level) => level,
+    if options.trial {
+        // Whatever becomes of who tries it.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+    let started = Signals::take(handover::left_here().is_some())
+        .and_then(|signals| Ok((signals, telemetry::start(&loaded.config.telemetry)?)));
+    let (signals, level) = match started {
+        Ok(started) => started,
         Err(error) => {
             eprintln!("cannot start a thread: {error}; raise TasksMax= or `ulimit -u`");
             return ExitCode::FAILURE;
@@ -99,5 +107,5 @@ pub fn run(options: ServeOptions) -> ExitCode {
         (true, false) => Taking::Everything,
         (true, true) => Taking::Trial,
     };
-    serve::run(loaded, data::to_serve(options.data), level, taking)
+    serve::run(loaded, data::to_serve(options.data), level, taking, signals)
 }

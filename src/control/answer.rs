@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::protocol::{Answer, Command};
-use crate::serve::ServerState;
+use crate::serve::{ServerState, Stops};
 use madang_shards::runtime::{Remote, Stop};
 use madang_shards::types::{Text, UserName};
 use std::time::Duration;
@@ -16,23 +16,22 @@ const TEXT_BYTES_MAX: usize = 4096;
 const REASON_BYTES_MAX: usize = 512;
 
 /// Does what one line asks.
-pub fn answer(line: &[u8], state: &ServerState, stop: &flume::Sender<Stop>) -> Answer {
+pub fn answer(line: &[u8], state: &ServerState, stops: &Stops) -> Answer {
     let command = match serde_json::from_slice(line) {
         Ok(command) => command,
         Err(error) => return Answer::Error(format!("not a command: {error}")),
     };
-    carry_out(command, state, stop).unwrap_or_else(Answer::Error)
+    carry_out(command, state, stops).unwrap_or_else(Answer::Error)
 }
 
-fn carry_out(command: Command, state: &ServerState, stop: &flume::Sender<Stop>) -> Result<Answer, String> {
+fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Answer, String> {
     match command {
         Command::Status { count } => {
             Ok(Answer::Status(Box::new(describe(state, count.min(COUNT_MAX), ANSWER_TIME_MAX))))
         }
         Command::Drain => {
             shards(state)?;
-            // Full only when it was told already.
-            let _ = stop.try_send(Stop::Asked);
+            stops.ask(Stop::Asked);
             Ok(Answer::Draining)
         }
         Command::Upgrade | Command::Takeover { .. } => Err("that takes a connection of its own".to_owned()),

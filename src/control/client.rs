@@ -88,18 +88,28 @@ pub fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
-/// Asks the server of a data directory how it is, with so many entries of each list. Where it ends meanwhile,
-/// whoever has taken over from it is asked.
+/// Asks the server of a data directory how it is, with so many entries of each list.
 ///
 /// # Errors
 /// [`ClientError`].
 pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
+    match ask_whoever_serves(data, &Command::Status { count })? {
+        (Answer::Status(status), _) => Ok(status),
+        (other, _) => Err(ClientError::Unexpected(format!("{other:?}"))),
+    }
+}
+
+/// Asks what may be asked twice, and returns the connection with the answer. Where the server ends before it answers,
+/// whoever has taken over from it is asked.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn ask_whoever_serves(data: &Path, command: &Command) -> Result<(Answer, Connection), ClientError> {
     let deadline = Instant::now() + LISTEN_MAX;
     loop {
         let mut server = Connection::open(data)?;
-        match server.ask(&Command::Status { count }) {
-            Ok(Answer::Status(status)) => return Ok(status),
-            Ok(other) => return Err(ClientError::Unexpected(format!("{other:?}"))),
+        match server.ask(command) {
+            Ok(answer) => return Ok((answer, server)),
             Err(ClientError::Silent { source, .. }) if is_end(&source) && Instant::now() < deadline => {
                 std::thread::sleep(LISTEN_LOOK);
             }
@@ -193,8 +203,9 @@ impl Connection {
     }
 
     /// Waits until the server has ended. Returns whether it has in time.
-    pub fn await_end(mut self, time_max: Duration) -> bool {
-        let bounded = self.stream.get_mut().set_read_timeout(Some(time_max));
-        bounded.is_ok() && matches!(self.stream.read(&mut [0]), Ok(0))
+    pub fn await_end(&self, time_max: Duration) -> bool {
+        let mut stream = self.stream.get_ref();
+        let bounded = stream.set_read_timeout(Some(time_max));
+        bounded.is_ok() && matches!(stream.read(&mut [0]), Ok(0))
     }
 }

@@ -11,7 +11,7 @@ mod protocol;
 mod server;
 mod table;
 
-pub use client::{ClientError, Connection, is_end, is_nobody, reach, status};
+pub use client::{ClientError, Connection, ask_whoever_serves, is_end, is_nobody, reach, status};
 pub use protocol::{Answer, Command, ShardLine, Status};
 pub use server::{ControlSocket, start};
 pub use table::table;

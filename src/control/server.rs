@@ -5,8 +5,7 @@ use super::peer::user_of;
 use super::protocol::{Answer, Command};
 use super::{REQUEST_BYTES_MAX, socket_path};
 use crate::handover;
-use crate::serve::ServerState;
-use madang_shards::runtime::Stop;
+use crate::serve::{ServerState, Stops};
 use rustix::fs::Mode;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -27,7 +26,7 @@ const REQUESTS_MAX: usize = 100;
 /// A worker that cannot accept waits so long before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// How long a new process may take to ask for everything, with all its checks.
-const UPGRADE_TIME_MAX: Duration = Duration::from_secs(30);
+const UPGRADE_TIME_MAX: Duration = Duration::from_secs(15);
 /// How often it is looked whether it lives.
 const UPGRADE_LOOK: Duration = Duration::from_millis(20);
 /// Longer than a drain takes: its asker learns of the end by the end of the connection.
@@ -64,11 +63,7 @@ impl Drop for ControlSocket {
 ///
 /// # Errors
 /// [`ControlError`]; the server can do without.
-pub fn start(
-    data: &Path,
-    state: &Arc<ServerState>,
-    stop: &flume::Sender<Stop>,
-) -> Result<ControlSocket, ControlError> {
+pub fn start(data: &Path, state: &Arc<ServerState>, stops: &Stops) -> Result<ControlSocket, ControlError> {
     let path = socket_path(data).map_err(ControlError::Path)?;
     let failed = |source: io::Error| ControlError::Listen { path: path.clone(), source };
     // Beside it first: whoever asks finds the socket of the process before, or this one, and never none.
@@ -83,12 +78,12 @@ pub fn start(
     fs::rename(&beside, &path).map_err(failed)?;
     for _ in 0..WORKERS {
         let listener = listener.try_clone().map_err(failed)?;
-        let (state, stop) = (Arc::clone(state), stop.clone());
+        let (state, stops) = (Arc::clone(state), stops.clone());
         let work = move || {
             loop {
                 match listener.accept() {
                     // What goes wrong with a connection is its peer's business.
-                    Ok((stream, _)) => drop(serve(&stream, &state, &stop)),
+                    Ok((stream, _)) => drop(serve(&stream, &state, &stops)),
                     Err(_) => std::thread::sleep(ACCEPT_RETRY),
                 }
             }
@@ -98,7 +93,7 @@ pub fn start(
     Ok(ControlSocket(path))
 }
 
-fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -> io::Result<()> {
+fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<()> {
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
     if !is_permitted(stream) {
@@ -117,13 +112,13 @@ fn serve(stream: &UnixStream, state: &ServerState, stop: &flume::Sender<Stop>) -
         }
         match serde_json::from_slice(&line) {
             Ok(Command::Takeover { version, is_trial }) => {
-                handover::give(stream, (version, is_trial), state, stop);
+                handover::give(stream, (version, is_trial), state, stops);
                 return Ok(());
             }
             Ok(Command::Upgrade) => return upgrade_alone(stream, state),
             _ => {}
         }
-        let answer = answer(&line, state, stop);
+        let answer = answer(&line, state, stops);
         send(stream, &answer)?;
         if matches!(answer, Answer::Draining) {
             stream.set_read_timeout(Some(DRAIN_MAX))?;
@@ -166,6 +161,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     // Who asked may be gone; the upgrade goes on.
     let _ = send(stream, &Answer::Upgrading(successor.pid));
     let started = Instant::now();
+    let mut is_late = false;
     loop {
         // A trial ends in the middle of it, and this process with this loop becomes another program.
         if handover::is_under_way() {
@@ -173,12 +169,19 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             continue;
         }
         if let Some(how) = successor.end()? {
-            let words = format!("the new process has ended ({how}), and this one serves on; see its journal");
+            let end = if is_late {
+                let seconds = UPGRADE_TIME_MAX.as_secs();
+                format!("has not asked for anything within {seconds} s and was killed")
+            } else {
+                format!("has ended ({how})")
+            };
+            let words = format!("the new process {end}, and this one serves on; see its journal");
             tracing::error!("{words}");
             return send(stream, &Answer::Error(words));
         }
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
+            is_late = true;
             handover::alone(|| successor.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);

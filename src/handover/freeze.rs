@@ -1,5 +1,6 @@
 //! The old process stands still. One handover at a time.
 
+use crate::serve::Stops;
 use madang_shards::runtime::{Frozen, HandOver, Stop};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,11 +29,12 @@ pub fn is_under_way() -> bool {
 ///
 /// # Errors
 /// Why they go on as they are.
-pub fn freeze(stop: &flume::Sender<Stop>) -> Result<(Frozen, flume::Sender<Frozen>), String> {
+pub fn freeze(stops: &Stops) -> Result<(Frozen, flume::Sender<Frozen>), String> {
     let (frozen, is_frozen) = flume::bounded(1);
     let (thaw, is_thawed) = flume::bounded(1);
-    stop.try_send(Stop::HandOver(HandOver { frozen, thaw: is_thawed }))
-        .map_err(|_| "the running server is being stopped".to_owned())?;
+    if !stops.ask_to_hand_over(Stop::HandOver(HandOver { frozen, thaw: is_thawed })) {
+        return Err("the running server is being stopped".to_owned());
+    }
     match is_frozen.recv_timeout(FREEZE_TIME_MAX) {
         Ok(frozen) => Ok((frozen?, thaw)),
         Err(_) => Err("the running server stops, or does not come to rest".to_owned()),

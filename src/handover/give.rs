@@ -7,8 +7,8 @@ use super::store::{become_next, is_first};
 use super::stream::{self, Receiver};
 use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
 use crate::control::is_end;
-use crate::serve::{ServerState, notify};
-use madang_shards::runtime::{Adopting, Frozen, Stop};
+use crate::serve::{ServerState, Stops, notify, signals};
+use madang_shards::runtime::{Adopting, Frozen};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::sockopt;
@@ -34,8 +34,8 @@ struct Successor<'a> {
 /// Hands the server over to the process at the other end of `stream`. Returns when that has failed, and
 /// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program. What is
 /// asked is the version of the handover, and whether it is a trial.
-pub fn give(stream: &UnixStream, asked: (u32, bool), state: &ServerState, stop: &flume::Sender<Stop>) {
-    let outcome = alone(|| try_give(stream, asked, state, stop))
+pub fn give(stream: &UnixStream, asked: (u32, bool), state: &ServerState, stops: &Stops) {
+    let outcome = alone(|| try_give(stream, asked, state, stops))
         .unwrap_or_else(|| Err("another process takes over already".to_owned()));
     if let Err(reason) = outcome {
         tracing::error!(%reason, "nothing is handed over: this process carries on");
@@ -53,7 +53,7 @@ fn try_give(
     stream: &UnixStream,
     (version, is_trial): (u32, bool),
     state: &ServerState,
-    stop: &flume::Sender<Stop>,
+    stops: &Stops,
 ) -> Result<(), String> {
     if version != VERSION {
         return Err(format!(
@@ -74,10 +74,13 @@ fn try_give(
         return Err("the running server is still opening its log; try again when it is ready".to_owned());
     }
     tracing::info!(process = successor.pid, "handing over to a new process");
-    let (mut frozen, thaw) = freeze(stop)?;
-    match successor.hand_over(&frozen, state) {
+    let (mut frozen, thaw) = freeze(stops)?;
+    let given = successor.hand_over(&frozen, state);
+    // Until this program ends, or goes on: signals that come now are for the next.
+    let held = stops.hold();
+    match given {
         // It waits for the shards to go on, and would be lost with this program.
-        Ok(()) if !stop.is_empty() => {
+        Ok(()) if held.is_coming() => {
             successor.kill();
             let _ = thaw.send(frozen);
             Err("the running server was told to stop meanwhile, and does".to_owned())
@@ -98,6 +101,7 @@ fn try_give(
             let ended = say_last_words(&mut frozen);
             state.leave_doors();
             tracing::info!(process = successor.pid, paused_ms, ended, is_told = told.is_ok(), "handed over");
+            successor.tell(&signals::waiting());
             std::process::exit(0);
         }
         Err(error) => {
@@ -155,6 +159,16 @@ impl Successor<'_> {
             "process {} cannot be killed: with two owners of one log nobody may go on",
             self.pid
         );
+    }
+
+    /// Passes on what this process was told, and has not heard.
+    fn tell(&self, signals: &[nix::sys::signal::Signal]) {
+        for signal in signals {
+            if let Some(signal) = Signal::from_named_raw(*signal as i32) {
+                // It is the server now, or nobody is.
+                let _ = pidfd_send_signal(&self.process, signal);
+            }
+        }
     }
 
     /// A trial is a child of this process, which goes on: nobody else would wait for it.

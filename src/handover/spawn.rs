@@ -15,6 +15,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 const TAKEOVER: &str = "--takeover";
 /// The new process only shows that it can.
@@ -127,11 +128,31 @@ impl Started {
     }
 }
 
+/// The process that was started last.
+static LAST: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Ends a process that was started to take over, and has not: to be called where the server ends.
+pub fn end_successor() {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(process) = last.as_ref() {
+        // It has ended, as a rule.
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+}
+
 /// Starts a process that takes over from this one, or only shows that it can.
 ///
 /// # Errors
 /// What the system says.
 pub fn spawn_successor(launch: &Launch, is_trial: bool) -> io::Result<Started> {
+    let started = start(launch, is_trial)?;
+    let process = i32::try_from(started.pid).ok().and_then(Pid::from_raw);
+    let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    Ok(started)
+}
+
+fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     let mut arguments = launch.arguments.clone();
     arguments.push(TAKEOVER.into());
     if is_trial {

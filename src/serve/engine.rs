@@ -8,10 +8,11 @@ use super::operator::{self, Opening};
 use super::plan::Plan;
 use super::predecessor::Inheritance;
 use super::reload::Reloader;
-use super::signals;
+use super::signals::Signals;
 use super::state::ServerState;
+use super::stop::Stops;
 use crate::config::{Config, Sources};
-use crate::handover::{Successor, TakeError};
+use crate::handover::{self, Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::log_command::mend_copy;
 use crate::telemetry::metrics::MetricsError;
@@ -49,9 +50,6 @@ pub enum EngineError {
     /// Threads or rings cannot be had.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Signals cannot be heard.
-    #[error("cannot install signal handlers: {0}")]
-    Signals(std::io::Error),
     /// The running server takes everything back.
     #[error(transparent)]
     TakeOver(#[from] TakeError),
@@ -79,12 +77,20 @@ impl EngineError {
 ///
 /// # Errors
 /// [`EngineError`] says what stood against it.
-pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(), EngineError> {
+pub fn run(
+    plan: &mut Plan,
+    sources: Sources,
+    level: LevelControl,
+    signals: Signals,
+) -> Result<(), EngineError> {
     let durability = plan.config.log.durability.to_string();
     let state = ServerState::new(&plan.data, durability, plan.connections_max);
-    let (stop, stops) = flume::bounded(4);
+    let (stop, stops) = Stops::new();
     let (reload, reloads) = flume::bounded(1);
-    signals::listen(stop.clone(), reload.clone(), &state).map_err(EngineError::Signals)?;
+    if plan.stored.is_some() {
+        state.adopts();
+    }
+    signals.act(stop.clone(), reload.clone(), &state);
     // Before the log is opened: whoever looks meanwhile is told that it is.
     let mut control = None;
     if plan.taken.is_none() {
@@ -102,7 +108,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     state.recovered(started.elapsed());
     drop(recovering);
-    let mut inheritance = Inheritance::take(plan, &state);
+    let mut inheritance = Inheritance::take(plan);
     state.set_passed(inheritance.has_passed);
     let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
     let mut passed = std::mem::take(&mut inheritance.listeners);
@@ -162,6 +168,7 @@ pub fn run(plan: &mut Plan, sources: Sources, level: LevelControl) -> Result<(),
     }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
+    handover::end_successor();
     tracing::info!("drained");
     Ok(())
 }

@@ -12,13 +12,14 @@ mod plan;
 mod predecessor;
 mod reload;
 mod restart;
-mod signals;
+pub mod signals;
 mod state;
+mod stop;
 
 pub use activation::Passed;
 pub use door::Door;
-pub use signals::survive_large_files;
 pub use state::{Readiness, ServerState};
+pub use stop::Stops;
 
 use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;
@@ -27,15 +28,16 @@ use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 pub use plan::check;
 use plan::{Plan, PlanError};
+use signals::Signals;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking) -> ExitCode {
+pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, signals: Signals) -> ExitCode {
     match plan::plan(&loaded, &data, taking) {
         Ok(mut plan) => {
             announce(&plan, &data);
-            match engine::run(&mut plan, loaded.sources, level) {
+            match engine::run(&mut plan, loaded.sources, level, signals) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error}");

@@ -5,7 +5,6 @@ use super::activation::Passed;
 use super::engine::GRACE;
 use super::operator::Opening;
 use super::plan::Plan;
-use super::state::ServerState;
 use crate::config::Config;
 use crate::handover::{Stored, Successor, Taken, Unpacked};
 use crate::telemetry::metrics::MetricsError;
@@ -44,7 +43,7 @@ struct Before {
 impl Inheritance {
     /// Takes out of the plan what others have left. From here on it is this process's alone, but for what is
     /// [linked](Inheritance::link).
-    pub fn take(plan: &mut Plan, state: &ServerState) -> Inheritance {
+    pub fn take(plan: &mut Plan) -> Inheritance {
         let passed = std::mem::take(&mut plan.passed);
         if let Some(Taken { listeners, has_passed, adoption, link, .. }) = plan.taken.take() {
             return Inheritance {
@@ -75,10 +74,7 @@ impl Inheritance {
             ..Inheritance::default()
         };
         match plan.stored.take() {
-            Some(stored) => {
-                state.adopts();
-                inheritance.with_stored(stored, plan)
-            }
+            Some(stored) => inheritance.with_stored(stored, plan),
             None => inheritance,
         }
     }

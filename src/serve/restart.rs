@@ -1,6 +1,7 @@
 //! Whether systemd, which ends this process, will start the next one: then everyone can wait for it.
 
 use super::state::{Readiness, ServerState};
+use super::stop::{Held, Stops};
 use super::{errand, notify};
 use crate::handover;
 use madang_shards::runtime::Stop;
@@ -19,26 +20,23 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// SIGTERM has come. Where systemd starts the service again, everything is left to the next process, and nobody
 /// is disconnected; else, or where that cannot be, the server drains.
-pub fn end(state: &Arc<ServerState>, stop: &flume::Sender<Stop>) {
-    let drain = |stop: &flume::Sender<Stop>| {
-        // Full only when a stop was asked for already.
-        let _ = stop.try_send(Stop::Signal("SIGTERM"));
-    };
+pub fn end(state: &Arc<ServerState>, stops: &Stops, held: &mut Held<'_>) {
     if !notify::is_heard() {
-        return drain(stop);
+        return held.ask(Stop::Signal("SIGTERM"));
     }
-    let (state, their_stop) = (Arc::clone(state), stop.clone());
+    held.announce();
+    let (state, their_stops) = (Arc::clone(state), stops.clone());
     // On a thread of its own: a second signal still ends the process.
     let work = move || {
         await_adoption(&state);
         if is_restart() {
-            let reason = handover::deposit(&state, &their_stop);
+            let reason = handover::deposit(&state, &their_stops);
             tracing::warn!(%reason, "nobody can wait for the next process: everyone is disconnected");
         }
-        drain(&their_stop);
+        their_stops.ask(Stop::Signal("SIGTERM"));
     };
     if std::thread::Builder::new().name("madang-restart".into()).spawn(work).is_err() {
-        drain(stop);
+        held.ask(Stop::Signal("SIGTERM"));
     }
 }
 

@@ -1,15 +1,23 @@
-//! Signals, heard on a thread of their own: glommio's executors must not be interrupted by work.
+//! Signals, taken by a thread of its own: all others block them, as glommio's executors must not be interrupted by
+//! work. A blocked signal waits also where the process becomes another program (execve(2)), so that none is lost to
+//! an upgrade.
 
 use super::restart;
 use super::state::{Readiness, ServerState};
+use super::stop::{Held, Stops};
 use madang_shards::runtime::Stop;
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGXFSZ;
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What a server is told by.
+const SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
 /// A signal this soon after the first is the same one: `timeout` and terminals send it to the
 /// process and to its group.
@@ -25,65 +33,135 @@ pub fn survive_large_files() {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Reports the first SIGTERM or SIGINT as a stop. One that comes later ends the process at once,
-/// for an operator who will not wait: what was acknowledged is on disk. While the log is being
-/// opened there is nobody to tell: the first ends the process. SIGHUP asks for a reload; but where the server was
-/// started in a terminal, and that is gone, it ends the server.
-///
-/// # Errors
-/// When handlers or the thread cannot be had.
-pub fn listen(
-    stop: flume::Sender<Stop>,
+/// Where signals wait until somebody can act on them.
+#[derive(Debug)]
+pub struct Signals {
+    ready: flume::Sender<Desk>,
+}
+
+/// Who acts on signals.
+struct Desk {
+    stops: Stops,
     reload: flume::Sender<()>,
-    state: &Arc<ServerState>,
-) -> io::Result<()> {
-    let state = Arc::clone(state);
-    // nohup(1) says so: it outlives its terminal.
-    let ends_with_terminal = has_terminal() && !is_ignored(SIGHUP);
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    std::thread::Builder::new().name("madang-signals".into()).spawn(move || {
-        let mut stopped: Option<Instant> = None;
-        for signal in signals.forever() {
-            let is_hang_up = signal == SIGHUP && ends_with_terminal && !has_terminal();
-            if signal == SIGHUP && !is_hang_up {
-                // One that waits reads what is there when its turn comes.
-                let _ = reload.try_send(());
-                if ends_with_terminal {
-                    await_hang_up(&stop);
-                }
-                continue;
+    state: Arc<ServerState>,
+}
+
+impl Signals {
+    /// Takes signals from now on. To be called before any other thread starts, as they inherit what is blocked. Until
+    /// somebody [acts](Signals::act) on them they end the process as ever; but where it `has_people` from before, they
+    /// wait.
+    ///
+    /// # Errors
+    /// When they cannot be taken, or the thread cannot be had.
+    pub fn take(has_people: bool) -> io::Result<Signals> {
+        // nohup(1) says so: it outlives its terminal.
+        let ends_with_terminal = has_terminal() && !is_ignored(Signal::SIGHUP);
+        let signals = SIGNALS.into_iter().collect::<SigSet>();
+        signals.thread_block()?;
+        let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let (ready, desks) = flume::bounded(1);
+        let work = move || listen(waiting, &desks, has_people, ends_with_terminal);
+        std::thread::Builder::new().name("madang-signals".into()).spawn(work)?;
+        Ok(Signals { ready })
+    }
+
+    /// Reports the first SIGTERM or SIGINT as a stop. One that comes later ends the process at once,
+    /// for an operator who will not wait: what was acknowledged is on disk. While the log is being
+    /// opened there is nobody to tell: the first ends the process. SIGHUP asks for a reload; but where the server was
+    /// started in a terminal, and that is gone, it ends the server.
+    pub fn act(self, stops: Stops, reload: flume::Sender<()>, state: &Arc<ServerState>) {
+        // The thread lives as long as the process.
+        let _ = self.ready.send(Desk { stops, reload, state: Arc::clone(state) });
+    }
+}
+
+fn listen(mut waiting: SignalFd, desks: &flume::Receiver<Desk>, has_people: bool, ends_with_terminal: bool) {
+    let mut desk = None;
+    let mut stopped = None;
+    loop {
+        // It is interrupted at worst.
+        let _ = poll(&mut [PollFd::new(&waiting, PollFlags::IN)], None);
+        if desk.is_none() {
+            desk = if has_people { desks.recv().ok() } else { desks.try_recv().ok() };
+        }
+        // While the server is given away signals wait for whoever has it then.
+        let mut held = desk.as_ref().map(|desk| desk.stops.hold());
+        let Some(signal) = next(&mut waiting) else { continue };
+        match (&desk, &mut held) {
+            (Some(desk), Some(held)) => desk.hear(signal, held, ends_with_terminal, &mut stopped),
+            _ => end_as_ever(signal),
+        }
+    }
+}
+
+impl Desk {
+    fn hear(
+        &self,
+        signal: Signal,
+        held: &mut Held<'_>,
+        ends_with_terminal: bool,
+        stopped: &mut Option<Instant>,
+    ) {
+        let is_hang_up = signal == Signal::SIGHUP && ends_with_terminal && !has_terminal();
+        if signal == Signal::SIGHUP && !is_hang_up {
+            // One that waits reads what is there when its turn comes.
+            let _ = self.reload.try_send(());
+            if ends_with_terminal {
+                await_hang_up(&self.stops);
             }
-            if state.readiness() == Readiness::Recovering && !state.is_adopting() {
-                tracing::info!("stopped while the log was being opened; nothing has changed");
-                std::process::exit(0);
-            }
-            match stopped {
-                None => stopped = Some(Instant::now()),
-                Some(first) if first.elapsed() < SAME_SIGNAL => continue,
-                Some(_) => {
-                    tracing::warn!("second signal: ending at once");
-                    std::process::exit(1);
-                }
-            }
-            // Full only when a stop was asked for already.
-            match signal {
-                SIGINT => drop(stop.try_send(Stop::Signal("SIGINT"))),
-                SIGHUP => drop(stop.try_send(Stop::Signal("SIGHUP, as the terminal is closed"))),
-                _ => restart::end(&state, &stop),
+            return;
+        }
+        if self.state.readiness() == Readiness::Recovering && !self.state.is_adopting() {
+            tracing::info!("stopped while the log was being opened; nothing has changed");
+            std::process::exit(0);
+        }
+        match *stopped {
+            None => *stopped = Some(Instant::now()),
+            Some(first) if first.elapsed() < SAME_SIGNAL => return,
+            Some(_) => {
+                tracing::warn!("second signal: ending at once");
+                std::process::exit(1);
             }
         }
-    })?;
-    Ok(())
+        match signal {
+            Signal::SIGINT => held.ask(Stop::Signal("SIGINT")),
+            Signal::SIGHUP => held.ask(Stop::Signal("SIGHUP, as the terminal is closed")),
+            _ => restart::end(&self.state, &self.stops, held),
+        }
+    }
+}
+
+fn next(waiting: &mut SignalFd) -> Option<Signal> {
+    let signal = waiting.read_signal().ok().flatten()?;
+    Signal::try_from(i32::try_from(signal.ssi_signo).ok()?).ok()
+}
+
+/// Takes what waits to be heard, as this process will not hear it any more.
+pub fn waiting() -> Vec<Signal> {
+    let signals = SIGNALS.into_iter().collect::<SigSet>();
+    let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+    waiting.map_or_else(|_| Vec::new(), |mut waiting| std::iter::from_fn(|| next(&mut waiting)).collect())
+}
+
+/// As it would without this thread.
+fn end_as_ever(signal: Signal) {
+    let alone = SigSet::from_iter([signal]);
+    let _ = alone.thread_unblock();
+    let _ = raise(signal);
+    // It is ignored, as whoever started this process wants, or as the first process of a namespace does.
+    if !is_ignored(signal) {
+        std::process::exit(128 + signal as i32);
+    }
+    let _ = alone.thread_block();
 }
 
 /// A shell may send the signal before it ends, and its terminal is gone a moment later.
-fn await_hang_up(stop: &flume::Sender<Stop>) {
-    let stop = stop.clone();
+fn await_hang_up(stops: &Stops) {
+    let stops = stops.clone();
     let work = move || {
         std::thread::sleep(CLOSE_TIME_MAX);
         if !has_terminal() {
-            // Full only when a stop was asked for already.
-            let _ = stop.try_send(Stop::Signal("SIGHUP, as the terminal is closed"));
+            stops.ask(Stop::Signal("SIGHUP, as the terminal is closed"));
         }
     };
     // Without the thread it goes on without a terminal, as with nohup.
@@ -100,9 +178,9 @@ fn has_terminal() -> bool {
 }
 
 /// Whether whoever started this process had it ignore the signal (proc(5), `SigIgn`).
-fn is_ignored(signal: i32) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+    mask.is_some_and(|mask| mask & (1 << (signal as i32 - 1)) != 0)
 }

@@ -110,6 +110,16 @@ impl ServerState {
         self.doors().iter().for_each(|door| door.leave(deadline));
     }
 
+    /// There is no such process: the operator is served as before.
+    pub fn come_back_to_doors(&self) {
+        for door in self.doors() {
+            if let Err(error) = door.come_back() {
+                let name = door.name();
+                tracing::error!(%error, "nobody can ask for {name} until the server is started again");
+            }
+        }
+    }
+
     /// How another process is started like this one.
     pub fn launch(&self) -> Option<&Launch> {
         self.launch.as_ref()

@@ -5,8 +5,8 @@ use super::queue::{BUFFER_BYTES, Queue};
 use super::{LOCK, QUEUES_MAX, STATE, queue_name, rehearse};
 use crate::handover::freeze::{alone, freeze};
 use crate::handover::pack::say_last_words;
-use crate::serve::{ServerState, notify};
-use madang_shards::runtime::{Frozen, Stop};
+use crate::serve::{ServerState, Stops, notify};
+use madang_shards::runtime::Frozen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::fs::File;
 use std::io;
@@ -17,12 +17,12 @@ const REFUSAL_TIME_MAX: Duration = Duration::from_millis(30);
 
 /// Leaves everything to the process that systemd starts next, and ends this one. Returns, with the reason,
 /// when that cannot be: then this process has everything still, and nobody was told anything.
-pub fn deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
-    alone(|| try_deposit(state, stop))
+pub fn deposit(state: &ServerState, stops: &Stops) -> String {
+    alone(|| try_deposit(state, stops))
         .unwrap_or_else(|| "another process takes over at this moment".to_owned())
 }
 
-fn try_deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
+fn try_deposit(state: &ServerState, stops: &Stops) -> String {
     let Some(remote) = state.remote().filter(|remote| !remote.is_draining()) else {
         return "the server does not serve".to_owned();
     };
@@ -36,12 +36,19 @@ fn try_deposit(state: &ServerState, stop: &flume::Sender<Stop>) -> String {
         Ok(store) => store,
         Err(error) => return error.to_string(),
     };
-    let (mut frozen, thaw) = match freeze(stop) {
+    let (mut frozen, thaw) = match freeze(stops) {
         Ok(frozen) => frozen,
         Err(reason) => return reason,
     };
     match store.fill(&frozen, state) {
         Ok(bytes) => {
+            let held = stops.hold();
+            if held.is_asked() {
+                drop(held);
+                drop(store);
+                let _ = thaw.send(frozen);
+                return "it was told to end meanwhile".to_owned();
+            }
             let ended = say_last_words(&mut frozen);
             state.leave_doors();
             let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();

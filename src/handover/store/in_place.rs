@@ -60,6 +60,7 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
     telemetry::flush();
     set_flags(&left, FdFlags::empty())?;
     let Err(error) = execve(&next.program, &next.arguments, &next.environment);
+    state.come_back_to_doors();
     // Nothing else may have them.
     set_flags(&left, FdFlags::CLOEXEC)?;
     Err(error.into())
