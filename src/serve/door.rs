@@ -2,23 +2,28 @@
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 /// A worker that cannot accept (no descriptor left) waits so long before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(1);
 
+/// Serves who has come.
+type Serve = dyn Fn(TcpStream) + Send + Sync;
+
 /// A listener, and the threads that serve who comes.
-#[derive(Debug)]
 pub struct Door {
     name: &'static str,
     listener: TcpListener,
     /// Readable once the threads are to end.
     leave: OwnedFd,
+    /// So many, of this name.
+    threads: (usize, &'static str),
+    serve: Arc<Serve>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -30,21 +35,28 @@ impl Door {
     pub fn open(
         name: &'static str,
         listener: TcpListener,
-        (threads, thread_name): (usize, &str),
+        threads: (usize, &'static str),
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> io::Result<Door> {
         // One that wakes for a connection which another has taken must not wait for the next in `accept`.
         listener.set_nonblocking(true)?;
         let leave = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let serve = Arc::new(serve);
-        let mut workers = Vec::new();
-        for _ in 0..threads {
-            let (listener, leave) = (listener.try_clone()?, leave.try_clone()?);
-            let serve = Arc::clone(&serve);
+        let door = Door { name, listener, leave, threads, serve: Arc::new(serve), workers: Mutex::default() };
+        door.start_workers()?;
+        Ok(door)
+    }
+
+    fn start_workers(&self) -> io::Result<()> {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.clear();
+        let (count, name) = self.threads;
+        for _ in 0..count {
+            let (listener, leave) = (self.listener.try_clone()?, self.leave.try_clone()?);
+            let serve = Arc::clone(&self.serve);
             let work = move || accept(&listener, &leave, &*serve);
-            workers.push(std::thread::Builder::new().name(thread_name.to_owned()).spawn(work)?);
+            workers.push(std::thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
-        Ok(Door { name, listener, leave, workers: Mutex::new(workers) })
+        Ok(())
     }
 
     /// By what the next process knows it.
@@ -75,9 +87,25 @@ impl Door {
             std::thread::sleep(LOOK);
         }
     }
+
+    /// Serves who comes again, after [leaving](Door::leave): there was no next process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn come_back(&self) -> io::Result<()> {
+        // Else the threads end at once. It can only be empty.
+        let _ = rustix::io::read(&self.leave, &mut [0_u8; 8]);
+        self.start_workers()
+    }
 }
 
-fn accept(listener: &TcpListener, leave: &OwnedFd, serve: &impl Fn(TcpStream)) {
+impl fmt::Debug for Door {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Door").field("name", &self.name).field("listener", &self.listener).finish()
+    }
+}
+
+fn accept(listener: &TcpListener, leave: &OwnedFd, serve: &Serve) {
     loop {
         let mut waited = [PollFd::new(leave, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
         // It is interrupted at worst.

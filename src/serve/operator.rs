@@ -5,9 +5,9 @@
 
 use super::plan::Plan;
 use super::state::ServerState;
+use super::stop::Stops;
 use crate::control::{self, ControlSocket};
 use crate::telemetry::metrics::{self, MetricsError};
-use madang_shards::runtime::Stop;
 use rustix::fd::OwnedFd;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -76,8 +76,10 @@ impl Opening {
             let listener = loop {
                 match metrics::bind(address) {
                     Ok(listener) => break listener,
-                    Err(_) => std::thread::sleep(pause),
+                    Err(error) if error.is_in_use() => {}
+                    Err(error) => tracing::error!("{error}; it is tried again"),
                 }
+                std::thread::sleep(pause);
                 pause = (2 * pause).min(RETRY_MAX);
             };
             Opening::At(listener).open_or_retry(&state);
@@ -109,12 +111,8 @@ fn serve_metrics(listener: TcpListener, state: &Arc<ServerState>) -> Result<(), 
 }
 
 /// The control socket. The server can do without: those who serve cannot be kept waiting for who looks at them.
-pub fn start_control(
-    plan: &Plan,
-    state: &Arc<ServerState>,
-    stop: &flume::Sender<Stop>,
-) -> Option<ControlSocket> {
-    let control = control::start(plan.data.path(), state, stop);
+pub fn start_control(plan: &Plan, state: &Arc<ServerState>, stops: &Stops) -> Option<ControlSocket> {
+    let control = control::start(plan.data.path(), state, stops);
     if let Err(error) = &control {
         tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
     }
