@@ -140,6 +140,13 @@ fn what_has_expired_is_said_to_be_and_numbers_go_on() {
     server.start_again();
     let mut bob = server.login_to("bob", ROOM);
     assert!(is_told(&mut bob));
+    // Whoever follows the hint finds the oldest that is kept.
+    let told = bob.ask("/history 10 after 0");
+    let oldest = server.export(ROOM).first().map_or(0, |oldest| oldest.seq);
+    let last = oldest - 1;
+    assert_eq!(told, [format!("* messages #1 to #{last} have expired (try /history after {last})")]);
+    let found = bob.ask(&format!("/history 10 after {last}"));
+    assert!(found[0].starts_with(&format!("#{oldest} ")), "{found:?}");
     talk(&mut bob, "bob", head + 1, head + 10);
     assert_eq!(page(&mut bob, "/history 20"), numbered(head - 9, head + 10));
     server.verify();

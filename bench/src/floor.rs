@@ -49,7 +49,7 @@ pub fn measure_floor(
         duration.as_secs_f64()
     );
     found.notes = vec![
-        "what the load, the kernel's loopback and two context switches cost: no server's latency is below it"
+        "the floor is what the load, the kernel's loopback and two context switches cost: no server's latency can be below it"
             .into(),
     ];
     Ok(found)

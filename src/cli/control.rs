@@ -137,7 +137,9 @@ pub fn kick(command: KickCommand) -> ExitCode {
     let KickCommand { name, reason, data } = command;
     match reached(&data, &Command::Kick { name: name.clone(), reason }) {
         Ok(0) => {
-            eprintln!("nobody of the name {name} is connected; `/who` and `/whois {name}` say who is");
+            eprintln!(
+                "nobody of the name {name} is connected; `/whois {name}`, said in a chat, shows how the name is written and whether somebody has it"
+            );
             ExitCode::FAILURE
         }
         Ok(count) => {

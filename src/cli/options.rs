@@ -1,7 +1,7 @@
 //! Options of every command that reads the configuration.
 
 use super::EXIT_USAGE;
-use crate::config::{self, Flag, Loaded, Sources};
+use crate::config::{self, ConfigErrors, Flag, Loaded, Sources};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,15 +24,23 @@ impl ConfigOptions {
     /// # Errors
     /// The code to end with. What is wrong was written to standard error.
     pub fn load(self, flags: Vec<Flag>) -> Result<Loaded, ExitCode> {
+        self.try_load(flags).map_err(|errors| {
+            eprintln!("{errors}");
+            ExitCode::from(EXIT_USAGE)
+        })
+    }
+
+    /// Reads the configuration; `flags` are those that stand for keys.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn try_load(self, flags: Vec<Flag>) -> Result<Loaded, ConfigErrors> {
         let sources = Sources {
             file: self.config,
             environment: std::env::vars_os().collect(),
             flags,
             overrides: self.set,
         };
-        config::load(&sources).map_err(|errors| {
-            eprintln!("{errors}");
-            ExitCode::from(EXIT_USAGE)
-        })
+        config::load(&sources)
     }
 }

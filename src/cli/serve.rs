@@ -1,8 +1,8 @@
 //! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
 //! directory.
 
-use super::data;
 use super::options::ConfigOptions;
+use super::{EXIT_USAGE, data};
 use crate::config::{self, Flag};
 use crate::handover::{self, Taking};
 use crate::serve::signals::Signals;
@@ -75,9 +75,15 @@ pub fn run(options: ServeOptions) -> ExitCode {
     ];
     let given =
         flags.into_iter().filter_map(|(flag, key, value)| value.map(|value| Flag { flag, key, value }));
-    let loaded = match options.config.load(given.collect()) {
+    let loaded = match options.config.try_load(given.collect()) {
         Ok(loaded) => loaded,
-        Err(code) => return code,
+        Err(errors) => {
+            eprintln!("{errors}");
+            if options.rehearse.is_some() {
+                println!("{errors}");
+            }
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
     if options.trial {
         // Whatever becomes of who tries it.

@@ -93,6 +93,30 @@ pub enum ConfigError {
 #[derive(Debug)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
+impl ConfigErrors {
+    /// All of these, those of a file in the order of its lines.
+    pub fn in_order(mut errors: Vec<ConfigError>) -> ConfigErrors {
+        errors.sort_by_key(|error| error.line().unwrap_or(usize::MAX));
+        ConfigErrors(errors)
+    }
+}
+
+impl ConfigError {
+    /// The line of the file, if it is in one. What is wrong with the file as a whole comes first.
+    fn line(&self) -> Option<usize> {
+        match self {
+            ConfigError::Unreadable { .. } => Some(0),
+            ConfigError::Syntax { origin, .. }
+            | ConfigError::UnknownKey { origin, .. }
+            | ConfigError::BadValue { origin, .. } => match origin {
+                Origin::File { line, .. } => Some(*line),
+                _ => None,
+            },
+            ConfigError::NotAnAssignment(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.0.iter().enumerate() {

@@ -125,7 +125,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             }
         }
     }
-    if errors.is_empty() { Ok(loaded) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() { Ok(loaded) } else { Err(ConfigErrors::in_order(errors)) }
 }
 
 fn from_file(path: &Path, errors: &mut Vec<ConfigError>) -> Vec<Assignment> {

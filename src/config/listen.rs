@@ -45,7 +45,7 @@ impl Setting for OptionalAddress {
     }
 
     fn allowed() -> String {
-        "an IP address and a port, for example \"127.0.0.1:9464\", or \"\"".to_owned()
+        "an IP address and a port, for example \"127.0.0.1:9000\", or \"\"".to_owned()
     }
 
     fn to_toml(&self) -> String {

@@ -18,6 +18,7 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
+pub use error::ConfigErrors;
 pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, overlap};

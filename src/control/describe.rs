@@ -4,6 +4,7 @@ use super::protocol::{RoomLine, ShardLine, SlowLine, Status};
 use crate::serve::{Readiness, ServerState};
 use madang_shards::runtime::{Sample, ShardReport, Space};
 use madang_shards::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
+use std::path::absolute;
 use std::time::Duration;
 
 /// How the server is, with lists of at most `count`. Shards that do not answer within `time_max`
@@ -37,7 +38,7 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
         warnings: Space::of(state.data()).filter(Space::is_low).iter().map(Space::words).collect(),
         uptime_seconds: state.uptime().as_secs(),
         recovery_seconds: state.recovery().as_secs_f64(),
-        data: state.data().display().to_string(),
+        data: absolute(state.data()).unwrap_or_else(|_| state.data().to_owned()).display().to_string(),
         addresses: state.entrances().iter().map(ToString::to_string).collect(),
         durability: state.durability().to_owned(),
         connections_limit: state.connections_max(),

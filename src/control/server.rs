@@ -148,6 +148,12 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let Some(launch) = state.launch() else {
         return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
     };
+    // Before anything begins, so that whoever asks hears what is wrong.
+    if let Err(reason) = handover::rehearse(Some(launch)) {
+        let words = format!("{reason}. Nothing has changed, and this server serves on");
+        tracing::error!("{words}");
+        return send(stream, &Answer::Error(words));
+    }
     let mut successor = match handover::spawn_successor(launch, handover::keeps_process()) {
         Ok(successor) => successor,
         Err(error) => {

@@ -49,11 +49,15 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, s
     }
 }
 
-/// Looks whether [`run`] would go on with what a running server leaves, and changes nothing.
+/// Looks whether [`run`] would go on with what a running server leaves, and changes nothing. What stands against it
+/// is said to whoever asks, on standard output, too.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
     match plan::rehearse(loaded, version) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
+        Err(error) => {
+            println!("{error}");
+            refuse(&error)
+        }
     }
 }
 

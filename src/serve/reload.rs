@@ -94,11 +94,13 @@ impl Reloader {
         for warning in loaded.warnings.iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
+        let mut waiting = 0;
         for key in &changed {
             let (old, wanted) = ((key.show)(&self.config), (key.show)(&new));
             if self.needs_restart(key) {
                 tracing::warn!("reload: {} = {wanted} needs a restart; until then {old} holds", key.name);
                 (key.copy)(&self.config, &mut new);
+                waiting += 1;
             } else {
                 tracing::info!("reload: {} = {wanted} (was {old})", key.name);
             }
@@ -117,7 +119,7 @@ impl Reloader {
         } else if is_tls_over {
             self.listen(None, true);
         }
-        tracing::info!(changes = changed.len(), "reloaded");
+        tracing::info!(changes = changed.len() - waiting, waiting, "reloaded");
         Ok(())
     }
 

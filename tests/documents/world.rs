@@ -33,10 +33,14 @@ const PREPARE: &str = r#"
     done
     rm -rf /etc/madang /etc/systemd /etc/passwd /usr/bin/madang
     { cat /mnt/etc/passwd; echo 'madang:x:0:0::/var/lib/madang:/bin/false'; } > /etc/passwd
-    mkdir -p /etc/systemd/system /usr/lib/sysusers.d /var/backups target/release stand-ins
-    for place in /usr/lib/sysusers.d /var/lib /var/backups; do
+    rm -f /etc/group
+    { cat /mnt/etc/group; echo 'madang:x:0:'; } > /etc/group
+    written='/usr/lib/sysusers.d /var/lib /var/backups /usr/share/man /usr/share/bash-completion'
+    mkdir -p /etc/systemd/system target/release stand-ins $written
+    for place in $written; do
         mount -t tmpfs none $place
     done
+    mkdir -p /usr/share/bash-completion/completions
     cp "$MADANG" /usr/bin/madang
     ln -s "$MADANG" target/release/madang
     ln -s "$ROOT/systemd" systemd

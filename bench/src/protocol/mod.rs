@@ -84,7 +84,7 @@ impl Protocol {
     pub(crate) fn remedy(self) -> &'static str {
         match self {
             Protocol::Line => {
-                "run it with --set limits.messages_per_second=0 and limits that fit the load, and look into its log"
+                "start it with --set limits.messages_per_second=0 and with limits that fit the load; its journal says more"
             }
             Protocol::Irc => "lift its flood, throttle and connection limits: bench/peers has configurations",
             Protocol::Redis => "give it no password, maxclients and output buffers that fit: see bench/peers",

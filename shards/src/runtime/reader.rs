@@ -2,7 +2,7 @@
 //! of a step go together through io_uring.
 //!
 //! Taking a room up is one read a message, up to 256, where others talk between. Through the executor each
-//! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/performance.md).
+//! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/measurements/upgrades.md).
 
 use crate::log::{
     Answer, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,

@@ -46,7 +46,7 @@ impl<S: Surface> Shard<S> {
             is_ending: false,
             awaits_keys: false,
         };
-        tracing::debug!(shard = self.id.0, connection = %id, address = ?address, "connected");
+        tracing::debug!(shard = self.id.0, connection = %id, address = address.map(tracing::field::display), "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;

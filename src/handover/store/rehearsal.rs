@@ -20,9 +20,11 @@ pub fn rehearse(launch: Option<&Launch>) -> Result<(), String> {
     rehearsal.args(["--rehearse", &VERSION.to_string()]);
     match errand::run(&mut rehearsal, REHEARSAL_TIME_MAX) {
         Ok((status, _)) if status.success() => Ok(()),
-        Ok((status, _)) => Err(format!(
-            "'{program}' would not start, or not go on with the connections ({status}); see above"
-        )),
+        Ok((status, words)) => {
+            let words = words.lines().collect::<Vec<_>>().join("; ");
+            let words = if words.is_empty() { status.to_string() } else { words };
+            Err(format!("'{program}' would not start, or not go on with the connections: {words}"))
+        }
         Err(error) => Err(format!("'{program}' does not say whether it would start: {error}")),
     }
 }

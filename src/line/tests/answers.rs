@@ -45,10 +45,12 @@ fn history_tells_when_there_is_nothing_and_when_there_is_more() {
 
 #[test]
 fn a_gap_is_told_where_it_is() {
-    let gap = "* messages #3 to #40 have expired: the server keeps no older ones\n";
+    let gap = "* messages #3 to #40 have expired\n";
     let found = answered(asking("/history after 2"), page(&[41], 41, Some((Seq(3), Seq(40)))));
     assert_eq!(found, format!("{gap}#41 2026-11-20 12:03:11 bob: hi\n"));
     assert_eq!(answered(asking("/history after 2"), page(&[], 40, Some((Seq(3), Seq(40))))), gap);
+    let gap_and_more = "* messages #3 to #40 have expired (try /history after 40)\n";
+    assert_eq!(answered(asking("/history after 2"), page(&[], 41, Some((Seq(3), Seq(40))))), gap_and_more);
 }
 
 #[test]

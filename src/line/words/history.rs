@@ -3,6 +3,7 @@
 use super::{Civil, line};
 use madang_shards::connection::Style;
 use madang_shards::types::{Gap, GapReason, HistoryPage, Page, Seq};
+use std::fmt;
 
 /// Writes a page as it was asked for: what is missing is told where it is missing.
 pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec<u8>) {
@@ -48,7 +49,7 @@ fn gap(page: &HistoryPage, style: Style, out: &mut Vec<u8>) {
             line(
                 out,
                 style,
-                format_args!("* messages #{first} to #{last} have expired: the server keeps no older ones"),
+                format_args!("* messages #{first} to #{last} have expired{}", Onwards(page, last)),
             );
         }
         GapReason::TooMuch => line(
@@ -70,6 +71,19 @@ fn gap(page: &HistoryPage, style: Style, out: &mut Vec<u8>) {
                 "! messages #{first} to #{last} cannot be read: the disk reports errors; ask the operator"
             ),
         ),
+    }
+}
+
+/// Where to read on, behind a page that holds nothing though there is more.
+struct Onwards<'a>(&'a HistoryPage, Seq);
+
+impl fmt::Display for Onwards<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Onwards(page, last) = self;
+        if page.messages.is_empty() && *last < page.head {
+            return write!(formatter, " (try /history after {last})");
+        }
+        Ok(())
     }
 }
 

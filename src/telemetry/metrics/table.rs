@@ -59,7 +59,7 @@ pub static GAUGES: &[Metric] = &[
     metric("madang_users", "Names held whose home is the shard, those in their grace time too.", |s| s.users),
     metric("madang_tls_connections", "Connections with TLS.", |s| s.tls_connections),
     metric("madang_outbox_bytes", "Bytes that wait for connections.", |s| s.outbox_bytes),
-    metric("madang_outbox_largest_bytes", "The largest outbox of such a connection.", |s| {
+    metric("madang_outbox_largest_bytes", "Bytes that wait for the connection with the most.", |s| {
         s.outbox_bytes_largest
     }),
     metric("madang_slow_connections", "Connections whose kernel buffer is full.", |s| s.slow_connections),

@@ -97,7 +97,12 @@ impl Snapshot {
                     true,
                     read(&work.segments_removed),
                 ),
-                ("madang_retention_bytes_removed", "Bytes of them.", true, read(&work.bytes_removed)),
+                (
+                    "madang_retention_bytes_removed",
+                    "Bytes of segments that expired and were removed.",
+                    true,
+                    read(&work.bytes_removed),
+                ),
                 (
                     "madang_indexes_rebuilt",
                     "Indexes that were missing or damaged and were made again.",
@@ -245,7 +250,13 @@ impl prometheus_client::collector::Collector for Snapshot {
             segments,
         )?;
         let bytes = self.log_bytes.iter().cloned();
-        write(encoder, "madang_log_bytes", "Bytes of the files in it.", MetricType::Gauge, bytes)?;
+        write(
+            encoder,
+            "madang_log_bytes",
+            "Bytes of the files in a directory of the log.",
+            MetricType::Gauge,
+            bytes,
+        )?;
         self.encode_shards(encoder)?;
         self.encode_histograms(encoder)
     }

@@ -24,9 +24,9 @@ fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs        –    58.
 FAULTS  lost 0 · repeated 0 · disordered 0 · damaged 0  (as promised)
 
 WHAT LIMITS THIS
-  - threads that do nothing but look at the clock missed 1.9 % of the time in 20 stalls, at most 7.8
-    ms at once: the machine gives its processors to others, and the latencies of the slowest
-    messages tell of that, not of a server
+  - threads that only read the clock did not run for 1.9 % of the time in 20 stalls, at most 7.8 ms
+    at once: the host gives this machine's processors to others, and the latencies of the slowest
+    messages show that, not a server
   - server on processor 0, load on processor 1
   - one round: how much is noise is not known; --rounds 5 gives medians with least and most
 ";

@@ -70,8 +70,8 @@ pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
     };
     if let Some(stalls) = run.machine.stalls.as_ref().filter(|stalls| stalls.share >= STALLED_SHARE_TOLD) {
         add(format!(
-            "threads that do nothing but look at the clock missed {}: the machine gives its processors to \
-             others, and the latencies of the slowest messages tell of that, not of a server",
+            "threads that only read the clock did not run for {}: the host gives this machine's processors to \
+             others, and the latencies of the slowest messages show that, not a server",
             stalls.described()
         ));
     }

@@ -215,7 +215,14 @@ impl Archive {
         let (mut messages, mut gap) = match page {
             Some(page) => {
                 let reason = GapReason::Expired;
-                (page.messages, page.expired.map(|(first, last)| Gap { first, last, reason }))
+                let mut gap = page.expired.map(|(first, last)| Gap { first, last, reason });
+                if let (Some(gap), Some(oldest), true) =
+                    (&mut gap, page.oldest, page.messages.is_empty() && recent.is_empty())
+                {
+                    // All that was asked for has expired: it is told where the others begin.
+                    gap.last = gap.last.max(Seq(oldest.0.saturating_sub(1)).min(head));
+                }
+                (page.messages, gap)
             }
             None => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
         };
