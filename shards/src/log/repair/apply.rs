@@ -104,7 +104,8 @@ impl RepairPlan {
         self.lost.iter().filter(|lost| lost.shard == next.shard).collect()
     }
 
-    /// Whether messages of a directory are moved or missing, so that its indexes must be made again.
+    /// Whether messages of a directory are moved or missing, or its snapshot is, so that its indexes must be made
+    /// again.
     fn is_indexed_anew(&self, next: &NextSegment) -> bool {
         let moves = |change: &SegmentChange| match &change.change {
             Change::Rewrite { .. } | Change::Fill { .. } => true,
@@ -112,7 +113,7 @@ impl RepairPlan {
             Change::Remove { .. } => false,
         };
         let mut own = self.changes.iter().filter(|change| change.shard == next.shard);
-        own.any(moves) || !self.lost_of(next).is_empty()
+        own.any(moves) || !self.lost_of(next).is_empty() || self.unknown_heads.contains(&next.shard)
     }
 }
 
@@ -126,7 +127,7 @@ fn stage_change(
     let SegmentChange { shard, segment, ref change, .. } = *segment_change;
     let place = Place { shard, segment };
     match change {
-        Change::Fill { shard_count } => {
+        Change::Fill { shard_count, .. } => {
             let created_us = created_beside(files, place, now)?;
             keeper.stage(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
         }
