@@ -11,24 +11,25 @@ const SECOND_US: i64 = 1_000_000;
 
 /// Reads a date (its start, UTC) or a time of RFC 3339, as microseconds since the Unix epoch.
 pub fn parse(given: &str) -> Result<i64, String> {
-    if let Ok(time) = given.parse::<jiff::Timestamp>() {
+    let time = given.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond());
+    if let Some(time_us) = time.or_else(|| time_at_an_end(given)) {
         if !is_offset_possible(given) {
             return Err(
                 "no clock is a day or more from UTC; write 2026-11-20T12:03:11+09:00, or a Z".to_owned()
             );
         }
-        return Ok(time.as_microsecond());
+        return Ok(time_us);
     }
     let date = given.parse::<Date>().ok().filter(|_| given.len() == "2026-11-20".len());
-    date.map(|date| microseconds(date.into(), Offset::UTC)).or_else(|| time_at_an_end(given)).ok_or_else(
-        || "not a date or a time of RFC 3339; write 2026-11-20 or 2026-11-20T12:03:11Z".to_owned(),
-    )
+    date.map(|date| microseconds(date.into(), Offset::UTC)).ok_or_else(|| {
+        "not a date or a time of RFC 3339; write 2026-11-20 or 2026-11-20T12:03:11Z".to_owned()
+    })
 }
 
 /// A time within the last or the first day of the calendar, which the type for instants leaves out so that it has
 /// a date at every offset.
 fn time_at_an_end(given: &str) -> Option<i64> {
-    let pieces = Pieces::parse(given).ok().filter(|_| is_offset_possible(given))?;
+    let pieces = Pieces::parse(given).ok()?;
     let (date, time, offset) = (pieces.date(), pieces.time()?, pieces.to_numeric_offset()?);
     Some(microseconds(date.to_datetime(time), offset))
 }

@@ -319,11 +319,12 @@ fn write(
 
 /// What a snapshot of the segments before `first` would be, which have expired: of the rooms that the
 /// directory holds nothing of any more it alone knows the numbers. It says what both files say that there are, as
-/// far as they can be read. `None` when nothing has expired.
+/// far as they can be read, but for rooms that have messages in it. `None` when nothing has expired.
 pub fn snapshot_of_expired(
     files: &dyn IndexFiles,
     shard: ShardId,
     first: SegmentNumber,
+    has_messages: &dyn Fn(u64) -> bool,
 ) -> Result<Option<Vec<u8>>, FilesError> {
     let mut rooms: BTreeMap<u64, SnapshotRoom> = BTreeMap::new();
     let mut shard_counts = Vec::new();
@@ -331,13 +332,13 @@ pub fn snapshot_of_expired(
         let Some(reader) = open(files, shard, file)? else { continue };
         shard_counts.push(reader.scope().shard_count);
         for room in reader.map_while(Result::ok) {
-            let has_expired = room.tail.last.directory != shard || room.tail.last.segment < first;
             let is_newer = rooms.get(&room.key_bits()).is_none_or(|known| known.tail.head < room.tail.head);
-            if has_expired && is_newer {
+            if is_newer && !has_messages(room.key_bits()) {
                 rooms.insert(room.key_bits(), room);
             }
         }
     }
+    rooms.retain(|_, room| room.tail.last.directory != shard || room.tail.last.segment < first);
     if rooms.is_empty() && first == SegmentNumber::FIRST {
         return Ok(None);
     }

@@ -64,7 +64,10 @@ impl RepairPlan {
                 let filled = self.changes.iter().filter(|change| change.shard == next.shard);
                 let first = first.into_iter().chain(filled.map(|change| change.segment)).min();
                 let expired = match (files.beside(), first) {
-                    (Some(beside), Some(first)) => snapshot_of_expired(beside, next.shard, first)?,
+                    (Some(beside), Some(first)) => {
+                        let has_messages = |room| self.living.contains(&(next.shard, room));
+                        snapshot_of_expired(beside, next.shard, first, &has_messages)?
+                    }
                     _ => None,
                 };
                 keeper.stage_indexes(next.shard, expired.as_deref())?;

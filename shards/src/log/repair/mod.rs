@@ -19,6 +19,7 @@ use crate::log::files::FilesError;
 use crate::log::format::SegmentNumber;
 use crate::log::read::{Fault, Gap, SegmentReport};
 use crate::types::{RoomName, ShardId};
+use hashbrown::HashSet;
 use std::path::PathBuf;
 
 /// What a repair would do.
@@ -37,6 +38,8 @@ pub struct RepairPlan {
     /// The directories of which nobody knows any more what numbers the rooms had whose messages have all expired.
     /// Once it is done, nothing says that they are unknown.
     pub unknown_heads: Vec<ShardId>,
+    /// The rooms that have messages in each directory, by the number of their key.
+    living: HashSet<(ShardId, u64)>,
     /// The records of losses go to these: each directory's next segment.
     next_segments: Vec<NextSegment>,
 }

@@ -64,7 +64,8 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         _ => None,
     };
     let unknown_heads = faults.iter().filter_map(unknown).collect();
-    Ok(RepairPlan { faults, changes, lost, next_segments, is_of_a_copy, needs_expiry, unknown_heads })
+    let living = survey.numbers.living().collect();
+    Ok(RepairPlan { faults, changes, lost, living, next_segments, is_of_a_copy, needs_expiry, unknown_heads })
 }
 
 /// Whether a copy that was taken while a server wrote looks so, and nothing else is wrong: its files are of
