@@ -40,8 +40,8 @@ fn copy(data: &Path, to: &Path) {
 
 /// Starts on a copy, and checks that a room goes on behind what is there.
 #[track_caller]
-fn check_starts(directory: TempDir, room: &str) -> (Server, Vec<u64>) {
-    let server = Server::start_on(directory, 1, &[]);
+fn check_starts(directory: TempDir, room: &str, settings: &[&str]) -> (Server, Vec<u64>) {
+    let server = Server::start_on(directory, 1, settings);
     let before: Vec<u64> = server.export(room).iter().map(|said| said.seq).collect();
     assert!(before.is_sorted_by(|a, b| a < b), "{before:?}");
     let mut bob = server.login_to("bob", room);
@@ -55,7 +55,17 @@ fn check_starts(directory: TempDir, room: &str) -> (Server, Vec<u64>) {
 
 #[test]
 fn a_copy_of_a_busy_directory_starts() {
-    let server = Server::start(1, &[]);
+    check_copies(&[]);
+}
+
+/// While it is copied segments vanish.
+#[test]
+fn a_copy_of_a_busy_directory_that_lets_messages_expire_starts() {
+    check_copies(&["log.retain_bytes=3000000"]);
+}
+
+fn check_copies(settings: &[&str]) {
+    let server = Server::start(1, settings);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let talking = scope.spawn(|| {
@@ -69,14 +79,14 @@ fn a_copy_of_a_busy_directory_starts() {
         // From when there are several segments on.
         let asked_at = Instant::now();
         let shard = server.data().join("shard-00");
-        while !shard.is_dir() || server.files(0, "seg").len() < 4 {
+        while !shard.is_dir() || server.files(0, "idx").len() < 2 {
             assert!(asked_at.elapsed() < PATIENCE, "it talks");
             std::thread::sleep(Duration::from_millis(5));
         }
         for _ in 0..4 {
             let directory = new_directory();
             copy(&server.data(), directory.path());
-            check_starts(directory, "r1");
+            check_starts(directory, "r1", settings);
         }
         is_over.store(true, Ordering::Relaxed);
         talking.join().expect("it talks");
@@ -115,7 +125,7 @@ fn a_segment_that_was_copied_before_it_was_sealed_costs_its_end_in_the_copy_and_
     // The refused start has named itself in the lock file; the copy is another file all the same.
     let directory = new_directory();
     copy(&server.data(), directory.path());
-    let (copied, numbers) = check_starts(directory, "r1");
+    let (copied, numbers) = check_starts(directory, "r1", &[]);
     assert_eq!(numbers.last(), Some(&901), "numbers go on behind what is there");
     assert!(numbers.len() < 901 && numbers.starts_with(&[1, 2, 3]), "the end of one segment is missing");
     copied.expect_words(&[

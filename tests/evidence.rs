@@ -129,7 +129,8 @@ fn a_segment_that_was_cut_or_taken_away_is_told_and_its_numbers_are_never_given_
         expect_words(&tool(&server, &["repair"], 1), &["nothing was changed"]);
         assert!(before == contents(&server.data()), "{what}: neither start nor tool changes anything");
 
-        tool(&server, &["repair", "--yes"], 0);
+        let repaired = tool(&server, &["repair", "--yes"], 0);
+        assert!(!repaired.contains("given again"), "{what}: {repaired}");
         tool(&server, &["verify"], 0);
         server.start_again();
         assert_eq!(next_number(&server, ROOM), 401, "{what}");
@@ -168,6 +169,20 @@ fn a_segment_without_its_seal_lost_nothing_and_is_sealed_again() {
 
 #[test]
 fn numbers_of_a_room_whose_messages_have_all_expired_go_on_after_a_repair() {
+    let (mut server, said) = expired();
+    let damaged = server.files(0, "seg").swap_remove(0);
+    let mut bytes = fs::read(&damaged).expect("a segment");
+    bytes[HEADER_BYTES + 200] ^= 1;
+    fs::write(&damaged, bytes).expect("write");
+    tool(&server, &["repair", "--yes"], 0);
+    server.start_again();
+    assert_eq!(next_number(&server, "old"), 6);
+    assert_eq!(next_number(&server, ROOM), said + 1);
+}
+
+/// A stopped server on a log of which the front has expired, with all that room `old` ever said; and the number
+/// of the newest message in the other.
+fn expired() -> (Server, u64) {
     let mut server = Server::start(1, &["log.retain_bytes=2000000"]);
     let mut bob = server.login_to("bob", "old");
     for number in 1..=5 {
@@ -184,14 +199,113 @@ fn numbers_of_a_room_whose_messages_have_all_expired_go_on_after_a_repair() {
         assert!(said < 10_000, "the oldest segment expires");
     }
     assert!(server.terminate().0.success());
-    let damaged = server.files(0, "seg").swap_remove(0);
-    let mut bytes = fs::read(&damaged).expect("a segment");
-    bytes[HEADER_BYTES + 200] ^= 1;
-    fs::write(&damaged, bytes).expect("write");
-    tool(&server, &["repair", "--yes"], 0);
+    (server, said)
+}
+
+/// The ways in which a file can be lost.
+const HARMS: [fn(&Path); 4] = [
+    |path| fs::remove_file(path).expect("remove"),
+    |path| fs::write(path, "").expect("write"),
+    |path| {
+        let bytes = fs::read(path).expect("a file");
+        fs::write(path, &bytes[..bytes.len() - 1]).expect("write");
+    },
+    // A room, and nothing that a start would look at.
+    |path| {
+        let mut bytes = fs::read(path).expect("a file");
+        bytes[100] ^= 1;
+        fs::write(path, bytes).expect("write");
+    },
+];
+
+#[test]
+fn a_snapshot_that_is_lost_costs_no_number_as_its_copy_tells_them() {
+    let (mut server, said) = expired();
+    let snapshot = server.files(0, "seg").swap_remove(0).with_file_name("rooms.snapshot");
+    let sound = contents(&server.data());
+    for harm in HARMS {
+        restore(&server, &sound);
+        harm(&snapshot);
+        let words = tool(&server, &["verify"], 0);
+        expect_words(
+            &words,
+            &["note: ", &snapshot.display().to_string(), "nothing is lost, and it is made again"],
+        );
+        server.start_again();
+        assert_eq!(next_number(&server, "old"), 6);
+        assert_eq!(next_number(&server, ROOM), said + 1);
+        assert!(server.terminate().0.success());
+    }
+}
+
+#[test]
+fn where_numbers_of_expired_rooms_are_lost_nothing_starts_until_somebody_says_that_they_may_be_given_again() {
+    let (mut server, said) = expired();
+    let segments = server.files(0, "seg");
+    let snapshot = segments[0].with_file_name("rooms.snapshot");
+    let copy = segments[0].with_file_name("rooms.snapshot.copy");
+    let sound = contents(&server.data());
+    for (way, harm) in HARMS.into_iter().enumerate() {
+        restore(&server, &sound);
+        harm(&snapshot);
+        harm(&copy);
+        // With the segment damaged, too, a start that would look no further refuses all the same.
+        if way % 2 == 1 && way < HARMS.len() - 1 {
+            let mut bytes = sound[&segments[0]].clone();
+            bytes[HEADER_BYTES + 200] ^= 1;
+            fs::write(&segments[0], bytes).expect("write");
+        }
+        let told = "nothing else knows the numbers of rooms whose messages have all expired";
+        expect_words(&tool(&server, &["verify"], 1), &[told, &snapshot.display().to_string()]);
+        let before = contents(&server.data());
+        for arguments in [&["repair"][..], &["repair", "--yes"]] {
+            let words = tool(&server, arguments, 1);
+            expect_words(
+                &words,
+                &["nothing was changed", "begin again at #1", "numbers will be given again"],
+            );
+            assert!(before == contents(&server.data()), "it is as it was");
+        }
+        if way == HARMS.len() - 1 {
+            // A start looks at its ends only; the room that cannot be read does not begin again.
+            server.start_again();
+            let mut carol = Client::connect(server.address);
+            carol.expect("name: ");
+            carol.send("carol");
+            carol.expect_error(&["the disk reports errors"]);
+            assert!(server.terminate().0.success());
+        } else {
+            let Refused { code, words } = server.refused_start_again();
+            assert_eq!(code, Some(2), "{words}");
+            expect_words(&words, &[told, "put the file back from a copy", "madang log repair"]);
+        }
+        let words = tool(&server, &["repair", "--yes", "--forget-expired-rooms"], 0);
+        expect_words(&words, &["begin again at #1"]);
+        tool(&server, &["verify"], 0);
+        server.start_again();
+        assert_eq!(next_number(&server, ROOM), said + 1, "what is there is known");
+        assert!(server.terminate().0.success());
+    }
+}
+
+#[test]
+fn an_oldest_segment_that_was_taken_away_without_its_index_is_told() {
+    let mut server = stopped();
+    let oldest = server.files(0, "seg").swap_remove(0);
+    let aside = server.data().join("aside");
+    fs::rename(&oldest, &aside).expect("put aside");
+    let Refused { code, words } = server.refused_start_again();
+    assert_eq!(code, Some(2), "{words}");
+    expect_words(&words, &["before it, segments 1 to 1 are missing", "put the files back"]);
+    expect_words(&tool(&server, &["verify"], 1), &["messages #1 to #"]);
+    fs::rename(&aside, &oldest).expect("put back");
+    tool(&server, &["verify"], 0);
+    fs::remove_file(&oldest).expect("remove");
+    let words = tool(&server, &["repair", "--yes"], 0);
+    assert!(!words.contains("given again"), "its index tells what was in it: {words}");
+    tool(&server, &["verify"], 0);
     server.start_again();
-    assert_eq!(next_number(&server, "old"), 6);
-    assert_eq!(next_number(&server, ROOM), said + 1);
+    assert_eq!(next_number(&server, ROOM), 401);
 }
 
 #[test]

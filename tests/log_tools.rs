@@ -164,26 +164,30 @@ fn only_regular_files_are_taken_for_parts_of_a_log() {
     let index = newest.with_extension("idx");
     let snapshot = newest.with_file_name("rooms.snapshot");
     type Make = fn(&Path);
-    let kinds: [(&str, Make); 4] = [
+    let kinds: [(&str, Make); 5] = [
         ("a pipe", make_pipe),
         ("a directory", |path| fs::create_dir(path).expect("a directory")),
         ("a socket", |path| drop(UnixListener::bind(path).expect("a socket"))),
+        ("a symbolic link to nothing", |path| {
+            std::os::unix::fs::symlink("nowhere", path).expect("a link");
+        }),
         ("a device", |path| std::os::unix::fs::symlink("/dev/zero", path).expect("a link")),
     ];
-    for place in [&newest, &index, &snapshot] {
+    for (place, part) in [(&newest, "segment"), (&index, "index"), (&snapshot, "snapshot")] {
         let aside = server.data().join("aside");
         fs::rename(place, &aside).expect("put aside");
         for (kind, make) in kinds {
             make(place);
             let named = place.display().to_string();
             let output = server.log_tool(&["verify"]);
-            // It needs no index of a segment that is whole.
-            if *place != index {
-                expect_refused(&output, &[&named, "it is not a regular file; move it away"]);
-            }
+            let told = format!("it is {kind}, not a regular file; move it away");
+            let read = format!("cannot read {part} '{named}'");
+            expect_refused(&output, &[&read, &told]);
             let refused = server.refused_start_again();
-            assert!(refused.code.is_some_and(|code| code != 0), "{kind}: {}", refused.words);
-            assert!(refused.words.contains(&named), "{kind}: {}", refused.words);
+            assert_eq!(refused.code, Some(2), "{kind}: {}", refused.words);
+            for words in [&read, &told] {
+                assert!(refused.words.contains(words), "{kind}: {}", refused.words);
+            }
             fs::remove_file(place).or_else(|_| fs::remove_dir(place)).expect("remove");
         }
         fs::rename(&aside, place).expect("put back");

@@ -1,7 +1,8 @@
 //! Times as people write and read them, UTC.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime, date};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::{Offset, TimeZone};
 use std::fmt::Write;
 
 /// Ends the seconds since 1970 where no calendar has them.
@@ -10,19 +11,35 @@ const SECOND_US: i64 = 1_000_000;
 
 /// Reads a date (its start, UTC) or a time of RFC 3339, as microseconds since the Unix epoch.
 pub fn parse(given: &str) -> Result<i64, String> {
-    if let Ok(time) = given.parse::<jiff::Timestamp>() {
+    let time = given.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond());
+    if let Some(time_us) = time.or_else(|| time_at_an_end(given)) {
         if !is_offset_possible(given) {
             return Err(
                 "no clock is a day or more from UTC; write 2026-11-20T12:03:11+09:00, or a Z".to_owned()
             );
         }
-        return Ok(time.as_microsecond());
+        return Ok(time_us);
     }
     let date = given.parse::<Date>().ok().filter(|_| given.len() == "2026-11-20".len());
-    let start = date.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
-    start.map(|start| start.timestamp().as_microsecond()).ok_or_else(|| {
+    date.map(|date| microseconds(date.into(), Offset::UTC)).ok_or_else(|| {
         "not a date or a time of RFC 3339; write 2026-11-20 or 2026-11-20T12:03:11Z".to_owned()
     })
+}
+
+/// A time within the last or the first day of the calendar, which the type for instants leaves out so that it has
+/// a date at every offset.
+fn time_at_an_end(given: &str) -> Option<i64> {
+    let pieces = Pieces::parse(given).ok()?;
+    let (date, time, offset) = (pieces.date(), pieces.time()?, pieces.to_numeric_offset()?);
+    Some(microseconds(date.to_datetime(time), offset))
+}
+
+/// Since the Unix epoch.
+fn microseconds(time: DateTime, offset: Offset) -> i64 {
+    let since = time.duration_since(date(1970, 1, 1).at(0, 0, 0, 0));
+    let since_us = since.as_micros() - i128::from(offset.seconds()) * i128::from(SECOND_US);
+    // Years have four digits.
+    i64::try_from(since_us).unwrap_or(i64::MAX)
 }
 
 /// Whether the hours of an offset are those of RFC 3339: 00 to 23.
@@ -98,8 +115,17 @@ mod tests {
     #[test]
     fn dates_and_times_are_read_and_all_else_is_refused_with_a_remedy() {
         assert_eq!(parse("1970-01-02"), Ok(86_400 * SECOND_US));
+        let last_day = 253_402_214_400;
+        assert_eq!(parse("9999-12-31"), Ok(last_day * SECOND_US));
+        assert_eq!(parse("9999-12-31T23:59:59Z"), Ok((last_day + 86_399) * SECOND_US));
+        assert_eq!(parse("9999-12-31T23:59:59-01:00"), Ok((last_day + 89_999) * SECOND_US));
         assert_eq!(parse("1970-01-01T09:00:00.000001+09:00"), Ok(1));
-        for wrong in ["2026-11-20T12:03:11+25:00", "2026-11-20T12:03:11-24:00", "2026-11-20 12:03:11+25"] {
+        for wrong in [
+            "2026-11-20T12:03:11+25:00",
+            "2026-11-20T12:03:11-24:00",
+            "2026-11-20 12:03:11+25",
+            "9999-12-31T23:59:59-24:00",
+        ] {
             assert!(parse(wrong).expect_err(wrong).contains("+09:00"), "{wrong}");
         }
         for wrong in ["", "yesterday", "2026-13-01", "2026-11-20T12:00:00", "12:00", "20261120"] {

@@ -10,8 +10,8 @@ use crate::privacy;
 use crate::serve::checks::DataDirectory;
 use clap::Args;
 use madang_shards::log::{
-    Change, FaultKind, HeaderFault, Keeper, RepairPlan, SegmentChange, StdFiles, StdKeeper, plan_repair,
-    verify,
+    Change, FaultKind, HeaderFault, Keeper, RepairPlan, SNAPSHOT_FILE_NAME, SegmentChange, StdFiles,
+    StdKeeper, plan_repair, verify,
 };
 use madang_shards::types::Timestamp;
 use std::fmt::Write as _;
@@ -28,6 +28,10 @@ Examples:
 Without --yes nothing is changed: it says what is wrong and what it would do. If a copy of the
 damaged files exists, put that back instead: repair keeps what is intact, it cannot bring back
 what is not. Stop the server first.
+
+Where the snapshot of a shard and its copy are lost, nobody knows the numbers of rooms whose messages
+have all expired. To go on all the same, so that such rooms begin again at #1, give
+--forget-expired-rooms as well.
 
 With --yes, everything that is cut or replaced is first copied into DIR/set-aside-<time, UTC>,
 named by file and byte range, with a REPORT.txt of what was done. Messages that are lost are
@@ -46,6 +50,9 @@ pub struct RepairArguments {
     /// Do it
     #[arg(long)]
     pub yes: bool,
+    /// Go on though the numbers of rooms whose messages have all expired are lost: they begin again at 1
+    #[arg(long)]
+    pub forget_expired_rooms: bool,
 }
 
 /// Says what is wrong and what would be done, and does it when told to.
@@ -66,6 +73,13 @@ pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
     let mut report = described(&plan);
     if !arguments.yes {
         say(&format!("{report}nothing was changed; to do this, repeat with --yes\n"))?;
+        return Ok(Outcome::Faulty);
+    }
+    if !plan.unknown_heads.is_empty() && !arguments.forget_expired_rooms {
+        say(&format!(
+            "{report}nothing was changed: numbers would be given again; put '{SNAPSHOT_FILE_NAME}' back from a \
+             copy, or repeat with --yes --forget-expired-rooms\n"
+        ))?;
         return Ok(Outcome::Faulty);
     }
     say(&report)?;
@@ -108,7 +122,7 @@ fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String
 /// `can_expire` says whether segments may have been removed meanwhile.
 pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     let plan = match plan_repair(files, &mut |_| ()) {
-        Ok(plan) if plan.is_of_a_copy && (can_expire || !plan.has_holes) => plan,
+        Ok(plan) if plan.is_of_a_copy && (can_expire || !plan.needs_expiry) => plan,
         _ => return false,
     };
     let mut report = described(&plan);
@@ -161,11 +175,21 @@ pub fn described(plan: &RepairPlan) -> String {
         let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
         let _ = writeln!(text, "record as lost: {numbers} gone from room '{room}'");
     }
-    let is_missing = |change: &SegmentChange| matches!(change.change, Change::Fill { .. });
-    if plan.changes.iter().any(is_missing) {
-        text.push_str(
-            "of a missing segment without index or snapshot nothing tells what was in it: should it have held \
-             the newest messages of a room, their numbers will be given again\n",
+    let is_unproven =
+        |change: &&SegmentChange| matches!(change.change, Change::Fill { is_proven: false, .. });
+    for change in plan.changes.iter().filter(is_unproven) {
+        let _ = writeln!(
+            text,
+            "{}: neither an index nor a snapshot tells what was in it: should it have held the newest messages of \
+             a room, their numbers will be given again",
+            change.path.display()
+        );
+    }
+    for shard in &plan.unknown_heads {
+        let _ = writeln!(
+            text,
+            "shard {shard}: the snapshot is made again from what is left; rooms whose messages have all expired \
+             and that are not in it begin again at #1: their numbers will be given again"
         );
     }
     text

@@ -197,7 +197,7 @@ fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
     damage(&path, "안녕");
     let damaged = fs::read(&path).expect("it is there");
     let place = || LogPlace { data: DataOption::of(directory.path().to_owned()) };
-    let arguments = |yes| repair::RepairArguments { place: place(), yes };
+    let arguments = |yes| repair::RepairArguments { place: place(), yes, forget_expired_rooms: false };
     assert_eq!(repair::run(&arguments(false)), Ok(Outcome::Faulty));
     let server = DataDirectory::take(directory.path()).expect("nobody has it");
     let refused = repair::run(&arguments(true)).expect_err("a server has it");

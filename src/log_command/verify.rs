@@ -40,6 +40,9 @@ pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result
     for fault in &verification.faults {
         writeln!(output, "fault: {}", visible(&fault.to_string()))?;
     }
+    for note in &verification.notes {
+        writeln!(output, "note: {}", visible(&note.to_string()))?;
+    }
     for lost in &verification.lost {
         let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
         writeln!(output, "known loss: {numbers} lost in room '{room}', and recorded so by a repair")?;

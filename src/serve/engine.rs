@@ -64,12 +64,11 @@ pub enum EngineError {
 impl EngineError {
     /// Whether another start would fail alike: somebody has to see to it first.
     pub fn is_lasting(&self) -> bool {
-        matches!(
-            self,
-            EngineError::Log(OpenLogError::Recovery(RecoveryError::Faults(_)))
-                | EngineError::Metrics(MetricsError::Listen { .. })
-                | EngineError::Adopt(_)
-        )
+        match self {
+            EngineError::Log(error) => error.is_lasting(),
+            EngineError::Metrics(MetricsError::Listen { .. }) | EngineError::Adopt(_) => true,
+            _ => false,
+        }
     }
 }
 

@@ -14,7 +14,9 @@ pub(crate) mod testing;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
-pub use files::{Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles, open_regular};
+pub use files::{
+    Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles, open_regular, open_regular_by,
+};
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
     HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
@@ -24,15 +26,15 @@ pub use format::{
 pub use index::{
     Answer, FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault,
     QueryOutcome, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail, SNAPSHOT_BLOCK_BYTES,
-    SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault, SnapshotInfo, SnapshotLookup,
-    SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, Step, StoredFile, StoredQuery,
-    index_file_name, index_file_segment, merge_snapshots,
+    SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo,
+    SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, Step, StoredFile,
+    StoredQuery, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
     LostRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom,
-    RecoveryError, Removed, Retention, Role, SegmentReport, Selection, Statistics, Summary, Verification,
-    dump, export, mend_snapshot, open_log, rebuild_index, recover, remake_snapshot, renew_snapshot, retain,
+    RecoveryError, Removed, Retention, Role, SegmentReport, Selection, SnapshotLack, Statistics, Summary,
+    Verification, dump, export, mend_snapshot, open_log, rebuild_index, recover, renew_snapshot, retain,
     statistics, verify,
 };
 pub use repair::{

@@ -1,7 +1,9 @@
 //! The data directory, owned by one process at a time.
 
+use madang_shards::log::{open_regular, open_regular_by};
 use rustix::fd::OwnedFd;
 use rustix::process::geteuid;
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -15,6 +17,8 @@ const LOCK_FILE: &str = "madang.lock";
 const HOLDER_BYTES_MAX: u64 = 256;
 /// Before the number of the lock file itself, by which a copy is known as one.
 const FILE_WORDS: &str = "file ";
+/// Before the nanoseconds since 1970 when it was made.
+const BORN_WORDS: &str = " born ";
 /// How long those who only ask whether it is locked may have the lock.
 const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
@@ -25,6 +29,44 @@ pub struct DataDirectory {
     path: PathBuf,
     lock: File,
     is_copy: bool,
+}
+
+/// Which file the lock file is. A copy of it is another: it has another number, and was made later, which no
+/// program can set. Some file systems give files other numbers each time they are mounted, but no other birth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Identity {
+    number: u64,
+    /// In nanoseconds since 1970; `None` where the file system does not know it.
+    born_ns: Option<u128>,
+}
+
+impl Identity {
+    fn of(file: &File) -> Option<Identity> {
+        let found = file.metadata().ok()?;
+        let born = found.created().ok().and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Some(Identity { number: found.ino(), born_ns: born.map(|born| born.as_nanos()) })
+    }
+
+    fn parse(text: &str) -> Option<Identity> {
+        let words = text.strip_prefix(FILE_WORDS)?;
+        let (number, born) = words.split_once(BORN_WORDS).map_or((words, None), |(n, b)| (n, Some(b)));
+        let born_ns = born.map(str::parse).transpose().ok()?;
+        Some(Identity { number: number.parse().ok()?, born_ns })
+    }
+
+    /// Whether a file that says that it was this one is a copy of it. Where that is not sure it is none: in a
+    /// copy losses are mended that are refused elsewhere.
+    fn is_another(self, own: Identity) -> bool {
+        let has_other_birth = self.born_ns.zip(own.born_ns).is_some_and(|(born, own)| born != own);
+        has_other_birth && self.number != own.number
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{FILE_WORDS}{}", self.number)?;
+        self.born_ns.map_or(Ok(()), |born_ns| write!(f, "{BORN_WORDS}{born_ns}"))
+    }
 }
 
 /// Why the data directory cannot be used.
@@ -41,6 +83,14 @@ pub enum DataDirectoryError {
     /// There is something else by that name.
     #[error("data directory '{}' is not a directory; pass another --data", .0.display())]
     NotADirectory(PathBuf),
+    /// Something else has the name of one of our files.
+    #[error("cannot use '{}': {source}; move it away: madang makes it again", file.display())]
+    NotAFile {
+        /// The file.
+        file: PathBuf,
+        /// What it is.
+        source: io::Error,
+    },
     /// We would leave files in it that its owner cannot use.
     #[error(
         "data directory '{}' belongs to user {owner}, and root would leave files in it that this user cannot \
@@ -87,7 +137,7 @@ impl DataDirectory {
     /// Says in the lock file that this process has it.
     pub fn name_holder(&mut self) {
         // Only read by people.
-        let own = self.lock.metadata().map(|metadata| metadata.ino()).unwrap_or_default();
+        let own = Identity::of(&self.lock);
         let _ = write_holder(&mut self.lock, own);
     }
 
@@ -121,11 +171,11 @@ impl DataDirectory {
             );
         }
         let (lock, is_copy) = lock(path)?;
-        try_to_write(path).map_err(|source| refused("write to", path, source))?;
+        try_to_write(path)?;
         Ok(DataDirectory { path: path.to_owned(), lock, is_copy })
     }
 
-    /// Whether it was copied here from where it was served the last time: its lock file is another.
+    /// Whether it was copied here from where it was served the last time: its lock file is another, as is sure.
     pub fn is_copy(&self) -> bool {
         self.is_copy
     }
@@ -139,7 +189,7 @@ impl DataDirectory {
 /// Whether a process has this directory, and the one that its lock file names serves. A copy of a directory names a
 /// process that has another one: the lock decides.
 pub fn holder_serves(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path.join(LOCK_FILE)) else { return false };
+    let Ok(mut file) = open_regular(&path.join(LOCK_FILE)) else { return false };
     if !is_locked(&file) {
         return false;
     }
@@ -153,7 +203,7 @@ pub fn holder_serves(path: &Path) -> bool {
 
 /// Whether a server has had this directory, and none has it now.
 pub fn was_served(path: &Path) -> bool {
-    File::open(path.join(LOCK_FILE)).is_ok_and(|file| !is_locked(&file))
+    open_regular(&path.join(LOCK_FILE)).is_ok_and(|file| !is_locked(&file))
 }
 
 /// Whether another process has the lock. Asked for by a lock that is shared with those who ask as well, and that a
@@ -184,14 +234,8 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path.join(LOCK_FILE))
-        .map_err(|source| refused("write to", path, source))?;
+    let mut file =
+        open_own(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, LOCK_FILE)?;
     let asked_at = Instant::now();
     let mut locked = file.try_lock();
     while matches!(locked, Err(TryLockError::WouldBlock)) && asked_at.elapsed() < LOOK_TIME_MAX {
@@ -205,19 +249,28 @@ fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
         }
         Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
     }
-    let own = file.metadata().map(|metadata| metadata.ino()).unwrap_or_default();
-    let written = written_file(&mut file).unwrap_or(own);
+    let own = Identity::of(&file);
+    let copied = written_file(&mut file).filter(|written| own.is_some_and(|own| written.is_another(own)));
     // A copy stays known as one until it is served.
-    write_holder(&mut file, written).map_err(|source| refused("write to", path, source))?;
-    Ok((file, written != own))
+    write_holder(&mut file, copied.or(own)).map_err(|source| refused("write to", path, source))?;
+    Ok((file, copied.is_some()))
 }
 
-/// The number that the lock file says it had when it was written; nothing when an earlier version wrote it.
-fn written_file(file: &mut File) -> Option<u64> {
+/// Opens one of the files that are only ours; nothing else by that name is opened.
+fn open_own(options: &mut OpenOptions, path: &Path, name: &str) -> Result<File, DataDirectoryError> {
+    let file = path.join(name);
+    open_regular_by(options.mode(0o600), &file).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidInput => DataDirectoryError::NotAFile { file, source },
+        _ => refused("write to", path, source),
+    })
+}
+
+/// Which file the lock file says it was when it was written; nothing when an earlier version wrote it.
+fn written_file(file: &mut File) -> Option<Identity> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
-    text.lines().find_map(|line| line.strip_prefix(FILE_WORDS)?.parse().ok())
+    text.lines().find_map(Identity::parse)
 }
 
 /// A time as people read it. A clock may say what no calendar has.
@@ -226,9 +279,10 @@ fn told(time: SystemTime) -> String {
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
-fn write_holder(file: &mut File, number: u64) -> io::Result<()> {
+fn write_holder(file: &mut File, identity: Option<Identity>) -> io::Result<()> {
     let (process, since) = (std::process::id(), told(SystemTime::now()));
-    let line = format!("process {process} (madang serve), since {since}\n{FILE_WORDS}{number}\n");
+    let identity = identity.map_or_else(String::new, |identity| format!("{identity}\n"));
+    let line = format!("process {process} (madang serve), since {since}\n{identity}");
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(line.as_bytes())
@@ -239,17 +293,15 @@ fn holder(file: &mut File) -> String {
     let mut line = String::new();
     let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
     let (line, rest) = line.trim().split_once('\n').unwrap_or((line.trim(), ""));
-    let is_ours =
-        rest.is_empty() || rest.strip_prefix(FILE_WORDS).is_some_and(|number| number.parse::<u64>().is_ok());
+    let is_ours = rest.is_empty() || Identity::parse(rest).is_some();
     let is_plain = line.starts_with("process ") && !line.contains(char::is_control) && is_ours;
     if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
 }
 
 /// An existing lock file can be opened in a directory in which nothing new can be made.
-fn try_to_write(path: &Path) -> io::Result<()> {
-    let probe = path.join(PROBE_FILE);
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&probe)?;
-    fs::remove_file(probe)
+fn try_to_write(path: &Path) -> Result<(), DataDirectoryError> {
+    open_own(OpenOptions::new().write(true).create(true).truncate(true), path, PROBE_FILE)?;
+    fs::remove_file(path.join(PROBE_FILE)).map_err(|source| refused("write to", path, source))
 }
 
 fn refused(doing: &'static str, path: &Path, source: io::Error) -> DataDirectoryError {

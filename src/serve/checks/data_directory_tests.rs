@@ -92,3 +92,58 @@ fn root_does_not_spoil_the_directory_of_another() {
     let refused = DataDirectory::take(directory.path());
     assert!(matches!(refused, Err(DataDirectoryError::OwnedByAnother { owner: 65_534, .. })));
 }
+
+/// Some file systems number their files anew each time they are mounted.
+#[test]
+fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
+    let directory = tempdir().unwrap();
+    drop(DataDirectory::take(directory.path()).unwrap());
+    let path = directory.path().join(LOCK_FILE);
+    let own = Identity::of(&File::open(&path).unwrap()).unwrap();
+    let Some(born_ns) = own.born_ns else {
+        eprintln!("not tried: this file system does not know when a file was made");
+        return;
+    };
+    let is_copy = |number, born_ns| {
+        let identity = Identity { number, born_ns };
+        fs::write(&path, format!("process 1 (madang serve), since then\n{identity}\n")).unwrap();
+        DataDirectory::take(directory.path()).unwrap().is_copy()
+    };
+    assert!(!is_copy(own.number, Some(born_ns)), "where it was served");
+    assert!(!is_copy(own.number + 1, Some(born_ns)), "numbered anew");
+    assert!(!is_copy(own.number + 1, None), "an earlier version wrote it, so that nobody knows");
+    assert!(is_copy(own.number + 1, Some(born_ns - 1)));
+    assert!(DataDirectory::take(directory.path()).unwrap().is_copy(), "until it is served");
+    let mut served = DataDirectory::take(directory.path()).unwrap();
+    served.name_holder();
+    drop(served);
+    assert!(!DataDirectory::take(directory.path()).unwrap().is_copy());
+}
+
+#[test]
+fn nothing_but_a_file_is_taken_for_the_lock_and_what_it_is_is_said() {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 4] = [
+        ("it is a pipe,", |path| {
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        }),
+        ("it is a directory,", |path| fs::create_dir(path).unwrap()),
+        ("it is a socket,", |path| drop(UnixListener::bind(path).unwrap())),
+        ("it is a symbolic link to nothing,", |path| symlink("nowhere", path).unwrap()),
+    ];
+    for name in [LOCK_FILE, PROBE_FILE] {
+        for (kind, make) in kinds {
+            let directory = tempdir().unwrap();
+            let path = directory.path().join(name);
+            make(&path);
+            let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+            for part in [kind, "not a regular file; move it away", &path.display().to_string()] {
+                assert!(message.contains(part), "{name}, {kind}: {message}");
+            }
+            assert!(!directory.path().join("nowhere").exists(), "a link is not followed to make a file");
+            assert!(!holder_serves(directory.path()) && (name != LOCK_FILE || !was_served(directory.path())));
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::standard::open_regular;
 use super::{Files, FilesError, Operation, StdFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::{
-    INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, index_file_name, index_file_segment,
+    INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
 };
 use crate::types::ShardId;
 use std::fs::{self, File};
@@ -52,14 +52,14 @@ pub trait IndexFiles: Files {
     ///
     /// # Errors
     /// When the file is there and cannot be opened.
-    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError>;
+    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError>;
 
     /// The last bytes of the snapshot of a directory, [`SNAPSHOT_BLOCK_BYTES`] at most; `None` when
     /// there is none.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError>;
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError>;
 
     /// Puts the snapshot that `write` makes in the place of the last one, whole or not at all.
     ///
@@ -68,6 +68,7 @@ pub trait IndexFiles: Files {
     fn write_snapshot(
         &self,
         shard: ShardId,
+        file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FilesError>;
 
@@ -77,8 +78,8 @@ pub trait IndexFiles: Files {
     /// When that cannot be told.
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError>;
 
-    /// Removes a finished segment, then its index, so that an index never outlives its segment for
-    /// long and a reader that misses either knows that it has expired.
+    /// Removes the index of a finished segment, then the segment, each for good: so an index without its
+    /// segment was never left over from this, whenever the power was cut.
     ///
     /// # Errors
     /// When that fails.
@@ -138,8 +139,8 @@ impl IndexFiles for StdFiles {
         Ok(self.path(shard, segment).with_file_name(index_file_name(segment)).exists())
     }
 
-    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {
-        let path = self.snapshot_path(shard);
+    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let path = self.snapshot_path(shard, file);
         match open_regular(&path) {
             Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -147,8 +148,8 @@ impl IndexFiles for StdFiles {
         }
     }
 
-    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
-        let path = self.snapshot_path(shard);
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.snapshot_path(shard, file);
         let read = || -> io::Result<Vec<u8>> {
             let mut file = open_regular(&path)?;
             let file_bytes = file.metadata()?.len();
@@ -167,9 +168,10 @@ impl IndexFiles for StdFiles {
     fn write_snapshot(
         &self,
         shard: ShardId,
+        file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FilesError> {
-        let path = self.snapshot_path(shard);
+        let path = self.snapshot_path(shard, file);
         replace(&path, |file| {
             let mut file = BufWriter::new(file);
             write(&mut file)?;
@@ -188,14 +190,14 @@ impl IndexFiles for StdFiles {
     }
 
     fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
-        self.remove(shard, segment)?;
         let path = self.path(shard, segment).with_file_name(index_file_name(segment));
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(FilesError { path, operation: Operation::Remove, source })
-            }
-            _ => Ok(()),
-        }
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()),
+        };
+        removed.map_err(|source| FilesError { path, operation: Operation::Remove, source })?;
+        self.remove(shard, segment)
     }
 
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
@@ -216,8 +218,8 @@ impl IndexFiles for StdFiles {
 }
 
 impl StdFiles {
-    fn snapshot_path(&self, shard: ShardId) -> PathBuf {
-        self.path(shard, SegmentNumber::FIRST).with_file_name(SNAPSHOT_FILE_NAME)
+    fn snapshot_path(&self, shard: ShardId, file: SnapshotFile) -> PathBuf {
+        self.path(shard, SegmentNumber::FIRST).with_file_name(file.name())
     }
 }
 

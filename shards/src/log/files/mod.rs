@@ -9,11 +9,12 @@ mod standard;
 
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
-pub use standard::{StdFiles, open_regular};
+pub use standard::{StdFiles, open_regular, open_regular_by};
 
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
 use rkyv::util::AlignedVec;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -139,13 +140,27 @@ impl FilesError {
     pub fn is_gone(&self) -> bool {
         self.operation == Operation::Read && self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether something that is no regular file has the name of a part of the log: it does not go away by
+    /// itself.
+    pub fn is_no_file(&self) -> bool {
+        self.source.kind() == io::ErrorKind::InvalidInput
+    }
+
+    fn read_what(&self) -> &'static str {
+        match self.path.extension().and_then(OsStr::to_str) {
+            Some("seg") => "read segment",
+            Some("idx") => "read index",
+            _ => "read snapshot",
+        }
+    }
 }
 
 impl fmt::Display for FilesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tried, remedy) = match self.operation {
             Operation::List => ("list log directory", "check that it exists, or pass another with --data"),
-            Operation::Read => ("read segment", "check the disk with dmesg and smartctl"),
+            Operation::Read => (self.read_what(), "check the disk with dmesg and smartctl"),
             Operation::Seal => ("finish segment", "make the directory writable and free some space"),
             Operation::Remove => ("remove empty segment", "make its directory writable"),
             Operation::Index => ("write index", "make its directory writable and free some space"),
@@ -156,6 +171,7 @@ impl fmt::Display for FilesError {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",
             io::ErrorKind::StorageFull => "free some space on its file system",
             io::ErrorKind::InvalidInput => "move it away, and put the log's own file there from a copy",
+            io::ErrorKind::InvalidData => "see `madang log verify`, and put the file back from a copy",
             io::ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
             _ => remedy,
         };

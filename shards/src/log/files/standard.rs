@@ -7,9 +7,9 @@ use hashbrown::HashMap;
 use rkyv::util::AlignedVec;
 use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,15 +54,38 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     open_regular_by(OpenOptions::new().read(true), path)
 }
 
-fn open_regular_by(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+/// The same, by other options.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_regular_by(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    // To be created, it would be what a link to nothing leads to.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+        && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
+        return Err(not_regular("a symbolic link to nothing"));
+    }
     let opened = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
-    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-    let file = opened.map_err(|error| match error.kind() {
+    let file = opened.map_err(|error| match fs::metadata(path) {
         // A socket cannot be opened at all, nor a directory to be written.
-        _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) => not_regular(),
+        Ok(found) if !found.is_file() => not_regular(kind_of(found.file_type())),
         _ => error,
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+    let found = file.metadata()?;
+    if found.is_file() { Ok(file) } else { Err(not_regular(kind_of(found.file_type()))) }
+}
+
+fn not_regular(kind: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file"))
+}
+
+fn kind_of(found: FileType) -> &'static str {
+    match found {
+        _ if found.is_dir() => "a directory",
+        _ if found.is_fifo() => "a pipe",
+        _ if found.is_socket() => "a socket",
+        _ => "a device",
+    }
 }
 
 /// What `parse` makes of the names in a directory, in order. Other names are nobody's here.

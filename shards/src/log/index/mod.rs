@@ -25,6 +25,6 @@ pub use segment::{
     SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,
 };
 pub use snapshot::{
-    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotLookup, SnapshotReader,
-    SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots,
+    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotLookup,
+    SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, merge_snapshots,
 };

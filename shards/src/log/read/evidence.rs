@@ -7,12 +7,12 @@
 use super::fault::{Fault, FaultKind, Location};
 use super::lost::Gap;
 use super::plan::Plan;
-use super::snapshots::{rooms_of_snapshot, snapshot_info};
+use super::snapshots::{info_of, rooms_of_snapshot};
 use super::tails::{read_table, start_of};
 use super::walk::{Role, SegmentReport};
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HeaderFault, SEAL_FRAME_BYTES, SegmentNumber};
-use crate::log::index::SegmentTable;
+use crate::log::index::{SegmentTable, SnapshotFile};
 use crate::types::{RoomName, Seq, ShardId};
 use hashbrown::HashSet;
 
@@ -30,20 +30,22 @@ pub struct Proven {
 #[derive(Debug)]
 pub struct Evidence {
     shard: ShardId,
-    /// The oldest segment that has an index.
-    oldest: Option<SegmentNumber>,
+    /// The segments that have an index.
+    indexes: Vec<SegmentNumber>,
     /// The newest segment that has an index or that the snapshot covers.
     newest: Option<SegmentNumber>,
-    /// The last segment that the snapshot covers.
+    /// The last segment that the snapshot or its copy covers.
     covers: Option<SegmentNumber>,
 }
 
 impl Evidence {
     pub fn of(files: &dyn IndexFiles, shard: ShardId) -> Result<Evidence, FilesError> {
-        let covers = snapshot_info(files, shard)?.map(|snapshot| snapshot.scope.covers);
+        let mut covers = None;
+        for file in SnapshotFile::ALL {
+            covers = covers.max(info_of(files, shard, file)?.map(|snapshot| snapshot.scope.covers));
+        }
         let indexes = files.indexes(shard)?;
-        let oldest = indexes.first().copied();
-        let indexed = indexes.into_iter().rev();
+        let indexed = indexes.iter().rev().copied();
         // One that is not whole proves nothing.
         let mut newest = covers;
         for segment in indexed.take_while(|segment| covers.is_none_or(|covers| *segment > covers)) {
@@ -52,7 +54,23 @@ impl Evidence {
                 break;
             }
         }
-        Ok(Evidence { shard, oldest, newest, covers })
+        Ok(Evidence { shard, indexes, newest, covers })
+    }
+
+    /// The oldest segment that there must be, those that only their index tells of included; all before it have
+    /// expired. `None` where nothing tells of any.
+    pub fn oldest(&self, files: &dyn IndexFiles, plan: &Plan) -> Result<Option<SegmentNumber>, FilesError> {
+        let Some(mut oldest) = plan.segments.first().copied() else {
+            return Ok(self.indexes.first().copied());
+        };
+        // Retention removes the index first: only what it did not remove leaves one. Versions that removed the
+        // segment first may have left some that no other stands behind.
+        for &segment in self.indexes.iter().rev() {
+            if segment.next() == oldest && files.has_index(self.shard, segment)? {
+                oldest = segment;
+            }
+        }
+        Ok(Some(oldest))
     }
 
     /// Looks for what is missing of the segments that `reports` tell of, which are those of one directory in
@@ -67,6 +85,15 @@ impl Evidence {
         proven: &mut Vec<Proven>,
     ) -> Result<(), FilesError> {
         let mut lacking = HashSet::new();
+        let first = reports.iter_mut().min_by_key(|report| report.segment);
+        if let (Some(first), Some(oldest)) = (first, self.oldest(files, plan)?)
+            && plan.segments.first() == Some(&first.segment)
+            && oldest < first.segment
+        {
+            let at = Location { shard: self.shard, segment: first.segment, offset_bytes: 0 };
+            let kind = FaultKind::MissingSegments { first: oldest, last: SegmentNumber(first.segment.0 - 1) };
+            first.faults.push(Fault::new(files, at, kind));
+        }
         for report in reports.iter_mut() {
             if matches!(report.role, Role::Open | Role::Unused) && !plan.is_void(report.segment) {
                 let table = read_table(files, self.shard, report.segment)?;
@@ -95,7 +122,11 @@ impl Evidence {
         if let Some(newest) = self.newest.filter(|newest| *newest > last_used && !lacking.contains(newest)) {
             // Where all are gone nobody knows which had expired before.
             let is_first_known = last_used > SegmentNumber(0);
-            let first = if is_first_known { last_used.next() } else { self.oldest.unwrap_or(newest) };
+            let first = if is_first_known {
+                last_used.next()
+            } else {
+                self.indexes.first().copied().unwrap_or(newest)
+            };
             let first = first.min(newest);
             let at = Location { shard: self.shard, segment: newest, offset_bytes: 0 };
             let is_indexed = files.indexes(self.shard)?.iter().any(|indexed| *indexed >= first);
@@ -172,9 +203,11 @@ impl Evidence {
                 add(room, segment, tail.last.first, tail.head);
             }
         }
-        for (room, tail) in rooms_of_snapshot(files, shard)? {
-            if tail.last.directory == shard && segments.contains(&tail.last.segment) {
-                add(room, tail.last.segment, tail.last.first, tail.head);
+        for file in SnapshotFile::ALL {
+            for (room, tail) in rooms_of_snapshot(files, shard, file)? {
+                if tail.last.directory == shard && segments.contains(&tail.last.segment) {
+                    add(room, tail.last.segment, tail.last.first, tail.head);
+                }
             }
         }
         Ok(())

@@ -102,6 +102,26 @@ pub enum FaultKind {
         /// The last.
         last: Seq,
     },
+    /// The snapshot is not as it must be, nor is its copy, and something has expired.
+    #[error(
+        "{lack}, and so is its copy, though the segments before {first} have expired: nothing else knows the \
+         numbers of rooms whose messages have all expired, and they would be given again; put the file back from \
+         a copy"
+    )]
+    HeadsUnknown {
+        /// Whose.
+        shard: ShardId,
+        /// The oldest segment that is there.
+        first: SegmentNumber,
+        /// What is wrong with it.
+        lack: SnapshotLack,
+    },
+    /// The same, with nothing lost.
+    #[error("{lack}; nothing is lost, and it is made again")]
+    SnapshotLacking {
+        /// What is wrong with it.
+        lack: SnapshotLack,
+    },
     /// A message number that was given twice.
     #[error("message #{seq} of room '{room}' is there twice")]
     Repeated {
@@ -109,6 +129,23 @@ pub enum FaultKind {
         room: String,
         /// The number.
         seq: Seq,
+    },
+}
+
+/// What can be wrong with a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SnapshotLack {
+    /// There is none.
+    #[error("it is missing")]
+    Missing,
+    /// It is not whole, or another program's.
+    #[error("it is damaged")]
+    Damaged,
+    /// It is older than what has expired.
+    #[error("it tells of segments up to {covers} only")]
+    Behind {
+        /// The last segment that it tells of.
+        covers: SegmentNumber,
     },
 }
 

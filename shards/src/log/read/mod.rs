@@ -4,6 +4,7 @@ mod dump;
 mod evidence;
 mod export;
 mod fault;
+mod heads;
 mod lost;
 mod opened;
 mod pass;
@@ -24,13 +25,13 @@ mod walk;
 
 pub use dump::{Dumped, DumpedSegment, dump};
 pub use export::{Export, ExportError, Exported, Selection, export};
-pub use fault::{Fault, FaultKind, Location};
+pub use fault::{Fault, FaultKind, Location, SnapshotLack};
 pub use lost::{Gap, LostRange};
 pub use opened::{OpenLogError, OpenedLog, open_log};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 pub use recovery::{RecoveryError, recover};
 pub use retention::{Removed, Retention, retain};
-pub use snapshots::{mend_snapshot, remake_snapshot, renew_snapshot};
+pub use snapshots::{mend_snapshot, renew_snapshot};
 pub use stats::{Statistics, statistics};
 pub use tails::{IndexError, rebuild_index};
 pub use verify::{Verification, verify};
@@ -39,9 +40,10 @@ pub use walk::{Role, SegmentReport};
 /// What a repair reads with.
 pub(super) mod for_repair {
     pub use super::evidence::Proven;
+    pub use super::heads::covered;
     pub use super::plan::Plan;
     pub use super::readable::Readable;
     pub use super::recovery::begin_late;
     pub use super::snapshots::snapshot_of_expired;
-    pub use super::tails::start_of;
+    pub use super::tails::{read_table, start_of};
 }

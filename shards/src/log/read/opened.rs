@@ -1,14 +1,16 @@
 //! Opening a log to go on with it.
 
+use super::heads::{Reading, check_heads};
 use super::recovered::Summary;
 use super::recovery::{Keeps, RecoveryError, recover_by};
-use super::snapshots::renew_snapshot;
+use super::snapshots::{keep_copy, renew_snapshot};
 use super::tails::{IndexError, index_scanned};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::SnapshotScope;
-use crate::types::{RoomKey, RoomName, Seq};
+use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,20 @@ pub enum OpenLogError {
     Files(#[from] FilesError),
 }
 
+impl OpenLogError {
+    /// Whether it stays so until somebody sees to it: the log is damaged, or something else has the name of a part
+    /// of it.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            OpenLogError::Recovery(RecoveryError::Faults(_)) => true,
+            OpenLogError::Recovery(RecoveryError::Files(error))
+            | OpenLogError::Index(IndexError::Files(error))
+            | OpenLogError::Files(error) => error.is_no_file(),
+            OpenLogError::Index(_) => false,
+        }
+    }
+}
+
 /// A log that can be gone on with. Rooms are not in it: the snapshots tell where each is.
 #[derive(Debug, Default)]
 pub struct OpenedLog {
@@ -46,6 +62,21 @@ pub struct OpenedLog {
     pub summary: Summary,
     /// The segments whose index was missing or damaged and was made again.
     pub rebuilt: Vec<PathBuf>,
+}
+
+/// Versions that let segments expire before there was a copy left none. A full disk is no reason not to start.
+fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    let oldest = files.segments(shard)?.first().copied().unwrap_or(SegmentNumber::FIRST);
+    if oldest == SegmentNumber::FIRST {
+        return Ok(());
+    }
+    match keep_copy(files, shard, SegmentNumber(oldest.0 - 1), false) {
+        Err(error) if error.source.kind() != io::ErrorKind::InvalidData => {
+            tracing::warn!(%error, "the snapshot is not copied; it is tried again before anything expires");
+            Ok(())
+        }
+        kept => kept,
+    }
 }
 
 /// Opens a log to go on with it. As [`recover`](super::recover), but what snapshots and indexes say
@@ -81,7 +112,21 @@ pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, O
     }
     drop(tails.rooms);
     for shard in files.shards()? {
-        if let Some(snapshot) = renew_snapshot(files, shard, true)? {
+        let renewed = renew_snapshot(files, shard, true).and_then(|snapshot| {
+            keep_copy_of_expired(files, shard)?;
+            Ok(snapshot)
+        });
+        let snapshot = match renewed {
+            Err(error) if error.source.kind() == io::ErrorKind::InvalidData => {
+                let oldest = files.segments(shard)?.first().copied().unwrap_or(SegmentNumber::FIRST);
+                let heads = check_heads(files, shard, oldest, Reading::Whole)?;
+                return Err(heads
+                    .fault
+                    .map_or(error.into(), |fault| RecoveryError::Faults(vec![fault]).into()));
+            }
+            renewed => renewed?,
+        };
+        if let Some(snapshot) = snapshot {
             opened.rooms += snapshot.rooms;
             opened.snapshots.push(snapshot.scope);
         }

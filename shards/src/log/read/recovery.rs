@@ -2,6 +2,7 @@
 
 use super::evidence::Evidence;
 use super::fault::{Fault, FaultKind, Location};
+use super::heads::{Reading, check_heads};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
@@ -177,7 +178,11 @@ pub fn begin_late(reports: &[SegmentReport]) -> HashSet<ShardId> {
     let mut firsts = hashbrown::HashMap::new();
     for report in reports {
         let first = firsts.entry(report.shard).or_insert(report.segment);
-        *first = report.segment.min(*first);
+        let missing = report.faults.iter().filter_map(|fault| match fault.kind {
+            FaultKind::MissingSegments { first, .. } => Some(first),
+            _ => None,
+        });
+        *first = missing.chain([report.segment]).fold(*first, SegmentNumber::min);
     }
     let late = firsts.into_iter().filter(|(_, first)| *first > SegmentNumber::FIRST);
     late.map(|(shard, _)| shard).collect()
@@ -280,6 +285,9 @@ fn read_all(
     walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, &mut keep, &mut report)?;
     if let Some((beside, evidence)) = beside {
         evidence.check(beside, &plan, reports, faults, &mut Vec::new())?;
+        if let Some(oldest) = evidence.oldest(beside, &plan)? {
+            faults.extend(check_heads(beside, shard, oldest, Reading::End)?.fault);
+        }
     }
     // An index that is right stays.
     let covers = snapshot.map(|snapshot| snapshot.scope.covers);

@@ -1,6 +1,6 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
-use super::snapshots::{keep_lost_heads, renew_snapshot, snapshot_info};
+use super::snapshots::{keep_copy, keep_lost_heads, renew_snapshot, snapshot_info};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;
@@ -46,8 +46,8 @@ impl Retention {
     }
 }
 
-/// Removes what has expired. Only segments that their directory's snapshot covers may go, and
-/// never the newest of those: so the heads of rooms outlive their messages, and the numbers of
+/// Removes what has expired. Only segments that their directory's snapshot covers may go, once a copy of it
+/// tells of them, too, and never the newest of those: so the heads of rooms outlive their messages, and the numbers of
 /// segments go on. In each directory the oldest goes first, and of the directories the one whose
 /// oldest was finished first.
 ///
@@ -83,7 +83,8 @@ pub fn retain(
         if !is_too_old && !is_too_much {
             return Ok(());
         }
-        keep_lost_heads(files, *shard, segment)?;
+        let is_changed = keep_lost_heads(files, *shard, segment)?;
+        keep_copy(files, *shard, segment, is_changed)?;
         files.remove_finished(*shard, segment)?;
         finished.pop();
         kept_bytes -= bytes;

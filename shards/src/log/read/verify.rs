@@ -2,6 +2,7 @@
 
 use super::evidence::{Evidence, Proven};
 use super::fault::{Fault, FaultKind, Location};
+use super::heads::{Reading, check_heads};
 use super::lost::LostRange;
 use super::plan::Plan;
 use super::readable::Readable;
@@ -24,6 +25,8 @@ pub struct Verification {
     pub faults: Vec<Fault>,
     /// What must have been stored in segments that lack something.
     pub(in crate::log) proven: Vec<Proven>,
+    /// What is not as it must be, and is made again without any loss: no fault.
+    pub notes: Vec<Fault>,
     /// What repairs recorded as lost: no fault any more.
     pub lost: Vec<LostRange>,
 }
@@ -68,7 +71,16 @@ pub fn verify(
         })?;
         if let Some((beside, evidence)) = beside {
             let mut proven = Vec::new();
+            // One that is no file stops a start, whatever the segments are.
+            for segment in beside.indexes(shard)? {
+                beside.read_index_start(shard, segment)?;
+            }
             evidence.check(beside, &plan, &mut reports, &mut verification.faults, &mut proven)?;
+            if let Some(oldest) = evidence.oldest(beside, &plan)? {
+                let heads = check_heads(beside, shard, oldest, Reading::Whole)?;
+                verification.faults.extend(heads.fault);
+                verification.notes.extend(heads.notes);
+            }
             proven.iter().for_each(|proven| of_directory.prove(proven));
             verification.proven.extend(proven);
         }

@@ -64,7 +64,10 @@ impl RepairPlan {
                 let filled = self.changes.iter().filter(|change| change.shard == next.shard);
                 let first = first.into_iter().chain(filled.map(|change| change.segment)).min();
                 let expired = match (files.beside(), first) {
-                    (Some(beside), Some(first)) => snapshot_of_expired(beside, next.shard, first)?,
+                    (Some(beside), Some(first)) => {
+                        let has_messages = |room| self.living.contains(&(next.shard, room));
+                        snapshot_of_expired(beside, next.shard, first, &has_messages)?
+                    }
                     _ => None,
                 };
                 keeper.stage_indexes(next.shard, expired.as_deref())?;
@@ -104,7 +107,8 @@ impl RepairPlan {
         self.lost.iter().filter(|lost| lost.shard == next.shard).collect()
     }
 
-    /// Whether messages of a directory are moved or missing, so that its indexes must be made again.
+    /// Whether messages of a directory are moved or missing, or its snapshot is, so that its indexes must be made
+    /// again.
     fn is_indexed_anew(&self, next: &NextSegment) -> bool {
         let moves = |change: &SegmentChange| match &change.change {
             Change::Rewrite { .. } | Change::Fill { .. } => true,
@@ -112,7 +116,7 @@ impl RepairPlan {
             Change::Remove { .. } => false,
         };
         let mut own = self.changes.iter().filter(|change| change.shard == next.shard);
-        own.any(moves) || !self.lost_of(next).is_empty()
+        own.any(moves) || !self.lost_of(next).is_empty() || self.unknown_heads.contains(&next.shard)
     }
 }
 
@@ -126,7 +130,7 @@ fn stage_change(
     let SegmentChange { shard, segment, ref change, .. } = *segment_change;
     let place = Place { shard, segment };
     match change {
-        Change::Fill { shard_count } => {
+        Change::Fill { shard_count, .. } => {
             let created_us = created_beside(files, place, now)?;
             keeper.stage(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
         }

@@ -2,7 +2,7 @@
 
 use crate::log::files::{FilesError, Operation};
 use crate::log::format::{SegmentNumber, directory_name, file_name};
-use crate::log::index::{SNAPSHOT_FILE_NAME, index_file_segment};
+use crate::log::index::{SnapshotFile, index_file_segment};
 use crate::types::ShardId;
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -35,7 +35,8 @@ pub trait Keeper {
     /// When that fails; the segment is as it was.
     fn stage(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError>;
 
-    /// Keeps the indexes and the snapshot of a directory, and writes what is to become its snapshot.
+    /// Keeps the indexes and the snapshots of a directory, and writes what is to become its snapshot and the copy
+    /// of that.
     ///
     /// # Errors
     /// When that fails; all are as they were.
@@ -96,12 +97,13 @@ impl StdKeeper {
         Ok(shelf)
     }
 
-    /// The names of the indexes and of the snapshot of a directory.
+    /// The names of the indexes and of the snapshots of a directory.
     fn index_names(&self, shard: ShardId) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.directory(shard))? {
             let name = entry?.file_name();
-            let is_index = |name: &str| index_file_segment(name).is_some() || name == SNAPSHOT_FILE_NAME;
+            let is_snapshot = |name: &str| SnapshotFile::ALL.iter().any(|file| file.name() == name);
+            let is_index = |name: &str| index_file_segment(name).is_some() || is_snapshot(name);
             names.extend(name.to_str().is_some_and(is_index).then_some(name));
         }
         Ok(names)
@@ -165,9 +167,12 @@ impl Keeper for StdKeeper {
     fn stage_indexes(&self, shard: ShardId, snapshot: Option<&[u8]>) -> Result<(), FilesError> {
         let kept = self.keep_indexes(shard);
         kept.map_err(failed(self.aside.join(directory_name(shard)), Operation::Keep))?;
-        let path = self.directory(shard).join(SNAPSHOT_FILE_NAME);
-        let staged = snapshot.map_or(Ok(()), |bytes| self.write_beside(&path, bytes));
-        staged.map_err(failed(path, Operation::Index))
+        let Some(bytes) = snapshot else { return Ok(()) };
+        for file in SnapshotFile::ALL {
+            let path = self.directory(shard).join(file.name());
+            self.write_beside(&path, bytes).map_err(failed(path, Operation::Index))?;
+        }
+        Ok(())
     }
 
     fn put_in_place(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
@@ -180,14 +185,17 @@ impl Keeper for StdKeeper {
     fn take_indexes_away(&self, shard: ShardId) -> Result<(), FilesError> {
         let directory = self.directory(shard);
         let take = || -> io::Result<()> {
-            let snapshot = directory.join(SNAPSHOT_FILE_NAME);
-            let staged = snapshot.with_extension(STAGED_EXTENSION);
-            let is_staged = staged.exists();
-            if is_staged {
-                fs::rename(&staged, &snapshot)?;
+            let mut placed = Vec::new();
+            for file in SnapshotFile::ALL {
+                let snapshot = directory.join(file.name());
+                let staged = snapshot.with_extension(STAGED_EXTENSION);
+                if staged.exists() {
+                    fs::rename(&staged, &snapshot)?;
+                    placed.push(file.name());
+                }
             }
             for name in self.index_names(shard)? {
-                if !(is_staged && name == SNAPSHOT_FILE_NAME) {
+                if !placed.iter().any(|placed| name == **placed) {
                     fs::remove_file(directory.join(name))?;
                 }
             }

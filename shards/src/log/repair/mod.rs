@@ -19,6 +19,7 @@ use crate::log::files::FilesError;
 use crate::log::format::SegmentNumber;
 use crate::log::read::{Fault, Gap, SegmentReport};
 use crate::types::{RoomName, ShardId};
+use hashbrown::HashSet;
 use std::path::PathBuf;
 
 /// What a repair would do.
@@ -32,8 +33,13 @@ pub struct RepairPlan {
     pub lost: Vec<LostMessages>,
     /// Whether all that is wrong is what a copy shows that was taken while a server wrote.
     pub is_of_a_copy: bool,
-    /// Whether segments are missing between others: a copy lacks such only where some expired meanwhile.
-    pub has_holes: bool,
+    /// Whether a copy looks so only where segments have expired while it was taken.
+    pub needs_expiry: bool,
+    /// The directories of which nobody knows any more what numbers the rooms had whose messages have all expired.
+    /// Once it is done, nothing says that they are unknown.
+    pub unknown_heads: Vec<ShardId>,
+    /// The rooms that have messages in each directory, by the number of their key.
+    living: HashSet<(ShardId, u64)>,
     /// The records of losses go to these: each directory's next segment.
     next_segments: Vec<NextSegment>,
 }
@@ -100,13 +106,15 @@ pub enum Change {
     Fill {
         /// How many shards there were.
         shard_count: u16,
+        /// Whether its index, or a snapshot, tells which numbers were in it.
+        is_proven: bool,
     },
 }
 
 impl RepairPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.lost.is_empty()
+        self.changes.is_empty() && self.lost.is_empty() && self.unknown_heads.is_empty()
     }
 }
 

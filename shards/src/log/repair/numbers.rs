@@ -2,6 +2,7 @@
 
 use super::LostMessages;
 use crate::log::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
+use crate::log::index::key_bits;
 use crate::log::read::for_repair::Proven;
 use crate::log::read::{Gap, LostRange};
 use crate::types::{RoomKey, RoomName, Seq, ShardId};
@@ -69,6 +70,15 @@ impl Numbers {
     pub fn excuse(&mut self, lost: &LostRange) {
         let index = self.index_of(&lost.room);
         self.rooms[index].lost.push(lost.gap);
+    }
+
+    /// The rooms that have messages in each directory, by the number of their key.
+    pub fn living(&self) -> impl Iterator<Item = (ShardId, u64)> {
+        let of_room = |room: &RoomNumbers| {
+            let key = key_bits(room.name.key());
+            room.firsts.iter().map(move |(shard, _)| (*shard, key)).collect::<Vec<_>>()
+        };
+        self.rooms.iter().flat_map(of_room)
     }
 
     /// What is lost and not recorded yet. A room may begin late only when old segments are gone.

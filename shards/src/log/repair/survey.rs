@@ -7,8 +7,8 @@ use crate::log::format::{
     Frame, HEADER_BYTES, HeaderFault, Place, SegmentNumber, StoredRecord, Verdict, next_frame,
     unchecked_record,
 };
-use crate::log::read::for_repair::{Plan, Readable, begin_late};
-use crate::log::read::{Fault, FaultKind, Role, SegmentReport, verify};
+use crate::log::read::for_repair::{Plan, Readable, begin_late, covered, read_table};
+use crate::log::read::{Fault, FaultKind, Role, SegmentReport, SnapshotLack, verify};
 use crate::types::ShardId;
 use rkyv::util::AlignedVec;
 
@@ -52,20 +52,33 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     }
     survey.changes.sort_unstable_by_key(|change| (change.shard, change.segment));
     let (changes, next_segments) = (survey.changes, survey.next_segments);
-    let has_holes = faults.iter().any(|fault| matches!(fault.kind, FaultKind::MissingSegments { .. }));
-    Ok(RepairPlan { faults, changes, lost, next_segments, is_of_a_copy, has_holes })
+    let needs_expiry = faults.iter().any(|fault| {
+        use FaultKind::{HeadsUnknown, MissingNewest, MissingSegments};
+        matches!(
+            fault.kind,
+            MissingSegments { .. } | HeadsUnknown { .. } | MissingNewest { is_indexed: true, .. }
+        )
+    });
+    let unknown = |fault: &Fault| match fault.kind {
+        FaultKind::HeadsUnknown { shard, .. } => Some(shard),
+        _ => None,
+    };
+    let unknown_heads = faults.iter().filter_map(unknown).collect();
+    let living = survey.numbers.living().collect();
+    Ok(RepairPlan { faults, changes, lost, living, next_segments, is_of_a_copy, needs_expiry, unknown_heads })
 }
 
 /// Whether a copy that was taken while a server wrote looks so, and nothing else is wrong: its files are of
 /// different times. A segment that was copied before it was sealed has the length it was made with, and
 /// later ones hold messages; a snapshot that was copied late covers segments that were not yet listed; some expired
-/// before they were copied, though not those before them.
+/// before they were copied, though not those before them, or not their indexes; and a snapshot that was copied
+/// early tells less than what has expired since.
 fn is_of_a_copy(faults: &[Fault], reports: &[SegmentReport]) -> bool {
     let is_full = |fault: &Fault| reports.iter().any(|report| report.path == fault.path && !report.is_short);
     let is_cause = |fault: &&Fault| match fault.kind {
         FaultKind::Unsealed => is_full(fault),
-        FaultKind::MissingNewest { is_indexed, .. } => !is_indexed,
-        FaultKind::MissingSegments { .. } => true,
+        FaultKind::MissingNewest { .. } | FaultKind::MissingSegments { .. } => true,
+        FaultKind::HeadsUnknown { lack: SnapshotLack::Behind { .. }, .. } => true,
         _ => false,
     };
     let is_consequence = |fault: &Fault| matches!(fault.kind, FaultKind::Lost { .. });
@@ -144,8 +157,15 @@ impl Survey {
         if last.0 - first.0 >= MISSING_SEGMENTS_MAX || last.0 >= u64::MAX - 1 {
             return Err(RepairError::TooManyMissing { fault: fault.clone() });
         }
+        let beside = files.beside();
+        let covers = beside.map(|beside| covered(beside, shard)).transpose()?.flatten();
         for segment in (first.0..=last.0).map(SegmentNumber) {
-            let (path, change) = (files.path(shard, segment), Change::Fill { shard_count });
+            let is_indexed = match beside {
+                Some(beside) => read_table(beside, shard, segment)?.is_some(),
+                None => false,
+            };
+            let is_proven = is_indexed || covers.is_some_and(|covers| segment <= covers);
+            let (path, change) = (files.path(shard, segment), Change::Fill { shard_count, is_proven });
             self.changes.push(SegmentChange { shard, segment, path, change });
         }
         Ok(())

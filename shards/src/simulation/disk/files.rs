@@ -3,8 +3,8 @@
 use super::super::mutation::{end_of_recovered, mutated};
 use super::{Disk, Handle, Name};
 use madang_shards::log::{
-    Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SegmentNumber,
-    StoredFile, directory_name, file_name, index_file_name,
+    Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile, StoredFile,
+    directory_name, file_name, index_file_name,
 };
 use madang_shards::types::ShardId;
 use rkyv::util::AlignedVec;
@@ -16,11 +16,20 @@ fn segment_name(shard: ShardId, segment: SegmentNumber) -> Name {
     (shard, StoredFile::Segment(segment), false)
 }
 
+/// The end of a snapshot is no file of its own: by its name the copy lies on this disk.
+fn snapshot_name(shard: ShardId, file: SnapshotFile) -> Name {
+    match file {
+        SnapshotFile::Newest => (shard, StoredFile::Snapshot, false),
+        SnapshotFile::Copy => (shard, StoredFile::SnapshotEnd, false),
+    }
+}
+
 fn path((shard, file, _): Name) -> PathBuf {
     let name = match file {
         StoredFile::Segment(segment) => file_name(segment),
         StoredFile::Index(segment) => index_file_name(segment),
-        StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
+        StoredFile::Snapshot => SnapshotFile::Newest.name().to_owned(),
+        StoredFile::SnapshotEnd => SnapshotFile::Copy.name().to_owned(),
     };
     Path::new("disk").join(directory_name(shard)).join(name)
 }
@@ -128,21 +137,22 @@ impl IndexFiles for Disk {
         Ok(Disk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
     }
 
-    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn Read>>, FilesError> {
-        let bytes = Disk::read(self, (shard, StoredFile::Snapshot, false), 0, usize::MAX);
+    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let bytes = Disk::read(self, snapshot_name(shard, file), 0, usize::MAX);
         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
     }
 
-    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
-        Ok(self.read_end((shard, StoredFile::Snapshot, false), SNAPSHOT_BLOCK_BYTES))
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
+        Ok(self.read_end(snapshot_name(shard, file), SNAPSHOT_BLOCK_BYTES))
     }
 
     fn write_snapshot(
         &self,
         shard: ShardId,
+        file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FilesError> {
-        let name = (shard, StoredFile::Snapshot, false);
+        let name = snapshot_name(shard, file);
         let mut bytes = Vec::new();
         let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
         written.map_err(failed(name, Operation::Index))
@@ -163,14 +173,14 @@ impl IndexFiles for Disk {
     }
 
     fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
-        Files::remove(self, shard, segment)?;
         let name = (shard, StoredFile::Index(segment), false);
-        match self.unlink(name) {
+        match self.unlink(name).and_then(|()| self.sync_directory(shard)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(name, Operation::Remove)(error))
+                return Err(failed(name, Operation::Remove)(error));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Files::remove(self, shard, segment)
     }
 
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {

@@ -9,10 +9,35 @@ use std::io;
 
 /// The file of a snapshot, in its directory.
 pub const SNAPSHOT_FILE_NAME: &str = "rooms.snapshot";
+/// The file of its copy, in the same directory.
+pub const SNAPSHOT_COPY_FILE_NAME: &str = "rooms.snapshot.copy";
 /// The bytes at the start of a snapshot, and those at its end.
 pub const SNAPSHOT_BLOCK_BYTES: usize = 64;
 
 const CHECKSUM_AT: usize = SNAPSHOT_BLOCK_BYTES - 4;
+
+/// Which of the two files of a directory that have the format of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SnapshotFile {
+    /// The snapshot.
+    Newest,
+    /// What it said when something was about to expire: of rooms whose messages have all expired no segment
+    /// tells the numbers any more, so that they are kept twice.
+    Copy,
+}
+
+impl SnapshotFile {
+    /// Both.
+    pub const ALL: [SnapshotFile; 2] = [SnapshotFile::Newest, SnapshotFile::Copy];
+
+    /// Its name in the directory.
+    pub fn name(self) -> &'static str {
+        match self {
+            SnapshotFile::Newest => SNAPSHOT_FILE_NAME,
+            SnapshotFile::Copy => SNAPSHOT_COPY_FILE_NAME,
+        }
+    }
+}
 
 /// What a snapshot is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,7 +8,9 @@ mod reader;
 mod room;
 mod writer;
 
-pub use block::{SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotInfo, SnapshotScope};
+pub use block::{
+    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotScope,
+};
 pub use lookup::SnapshotLookup;
 pub use merge::merge_snapshots;
 pub use reader::SnapshotReader;

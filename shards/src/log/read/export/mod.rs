@@ -15,6 +15,7 @@ use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use super::snapshots::rooms_of_snapshot;
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{SegmentNumber, StoredMessage};
+use crate::log::index::SnapshotFile;
 use crate::types::{RoomName, Seq, ShardId};
 use order::reading_order;
 use rkyv::util::AlignedVec;
@@ -114,7 +115,7 @@ fn unknown(
     let mut unknown: Vec<RoomName> = names.iter().filter(&mut is_unknown).cloned().collect();
     if let Some(beside) = files.beside().filter(|_| !unknown.is_empty()) {
         for shard in files.shards()? {
-            for (room, _) in rooms_of_snapshot(beside, shard)? {
+            for (room, _) in rooms_of_snapshot(beside, shard, SnapshotFile::Newest)? {
                 unknown.retain(|name| name.key() != room.key());
             }
         }

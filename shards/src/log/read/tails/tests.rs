@@ -7,7 +7,9 @@ use crate::log::append::{Appender, Durability};
 use crate::log::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
 use crate::log::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
 use crate::log::testing::message;
-use crate::log::{OpenedLog, SnapshotReader, SnapshotRoom, StdFiles, read::open_log, remake_snapshot};
+use crate::log::{
+    OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log,
+};
 use crate::types::{Page, RoomName};
 use std::fs;
 use std::path::Path;
@@ -68,7 +70,7 @@ fn start_segment(directory: &Path, shard: ShardId, segment: SegmentNumber) -> Ve
 
 /// What the snapshot of the directory says of all rooms.
 fn snapshot(files: &StdFiles) -> HashMap<RoomKey, RoomTail> {
-    let source = files.open_snapshot(ShardId(0)).expect("a file").expect("a snapshot");
+    let source = files.open_snapshot(ShardId(0), SnapshotFile::Newest).expect("a file").expect("a snapshot");
     let rooms = SnapshotReader::new(source, ShardId(0)).expect("a snapshot");
     let room = |room: SnapshotRoom| (room.room_name().expect("a name").key(), room.tail);
     rooms.map(|found| room(found.expect("a whole snapshot"))).collect()
@@ -189,20 +191,25 @@ impl IndexFiles for Counting<'_> {
         self.count().read_index(shard, segment)
     }
 
-    fn open_snapshot(&self, shard: ShardId) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
-        self.count().open_snapshot(shard)
+    fn open_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+    ) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
+        self.count().open_snapshot(shard, file)
     }
 
-    fn read_snapshot_end(&self, shard: ShardId) -> Result<Option<Vec<u8>>, FilesError> {
-        self.count().read_snapshot_end(shard)
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
+        self.count().read_snapshot_end(shard, file)
     }
 
     fn write_snapshot(
         &self,
         shard: ShardId,
+        file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>,
     ) -> Result<(), FilesError> {
-        self.0.write_snapshot(shard, write)
+        self.0.write_snapshot(shard, file, write)
     }
 
     fn finished(
@@ -226,12 +233,15 @@ impl IndexFiles for Counting<'_> {
     }
 }
 
-/// Takes all indexes and the snapshot away, and the first segment, so that rooms begin late.
+/// Takes all indexes and the snapshot away, and the first segment, so that rooms begin late: the copy of the
+/// snapshot says what has expired.
 fn lose_all_indexes(files: &StdFiles, first: SegmentNumber) {
     let directory = files.path(ShardId(0), first).with_file_name("");
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "seg") {
+        if path.ends_with(SnapshotFile::Newest.name()) {
+            fs::rename(&path, path.with_file_name(SnapshotFile::Copy.name())).expect("moved");
+        } else if path.extension().is_none_or(|extension| extension == "idx") {
             fs::remove_file(path).expect("removed");
         }
     }
@@ -247,6 +257,7 @@ fn a_log_that_is_four_times_as_long_takes_about_four_times_the_reads_to_index_an
         let segments = write_log(data.path(), messages);
         let files = StdFiles::new(data.path());
         let counting = Counting(&files, std::sync::atomic::AtomicUsize::new(0));
+        open_log(&files, 1).expect("a log with indexes");
         let taken = || counting.1.swap(0, std::sync::atomic::Ordering::Relaxed);
         lose_all_indexes(&files, segments[0]);
         let opened = open_log(&counting, 1).expect("a log");
@@ -371,7 +382,7 @@ fn a_snapshot_stands_for_its_indexes_and_is_made_again_when_it_is_damaged() {
         // A start that needs nothing of it looks at its end only; who asks for a room looks further.
         let opened = open_log(&files, 1).expect("a log");
         assert_eq!(opened.snapshots, first.snapshots, "byte {place}");
-        remake_snapshot(&files, ShardId(0), false).expect("a snapshot");
+        mend_snapshot(&files, ShardId(0)).expect("a snapshot");
         assert_eq!(snapshot(&files), tails, "byte {place}");
     }
 }
@@ -430,7 +441,7 @@ fn a_room_that_moved_goes_on_from_what_the_snapshot_of_another_directory_says() 
     write_what_follows(data.path(), 1_001..=1_003);
     let opened = open_log(&files, 2).expect("a log in which nothing is missing");
     assert_eq!(opened.snapshots.len(), 2);
-    let source = files.open_snapshot(ShardId(1)).expect("a file").expect("a snapshot");
+    let source = files.open_snapshot(ShardId(1), SnapshotFile::Newest).expect("a file").expect("a snapshot");
     let mut rooms = SnapshotReader::new(source, ShardId(1)).expect("a snapshot");
     let room = rooms.next().expect("a room").expect("a whole snapshot");
     let tails = HashMap::from([(room.room_name().expect("a name").key(), room.tail)]);

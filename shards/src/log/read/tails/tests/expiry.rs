@@ -94,14 +94,15 @@ fn an_index_made_again_behind_what_expired_is_found_by_the_links_to_it() {
     assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
 }
 
-/// A front that is gone is taken for one that has expired. Everything else that is lost is told of,
+/// A front that is gone with its indexes is taken for one that has expired. Everything else that is lost is told of,
 /// though numbers alone would no longer show it.
 #[test]
 fn behind_a_front_that_has_expired_every_other_loss_is_told_of() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 3_000);
     let (files, shard) = (StdFiles::new(data.path()), ShardId(0));
-    segments[..2].iter().for_each(|gone| fs::remove_file(files.path(shard, *gone)).expect("a segment"));
+    open_log(&files, 1).expect("a log");
+    segments[..2].iter().for_each(|gone| files.remove_finished(shard, *gone).expect("a segment"));
     let faults = || -> Vec<String> {
         let verified = crate::log::verify(&files, &mut |_| {}).expect("files can be read");
         verified.all_faults().map(ToString::to_string).collect()
@@ -147,4 +148,124 @@ fn a_page_across_an_expired_hole_begins_behind_it_though_later_entries_lead_past
     rebuild_index(&files, ShardId(0), behind).expect("an index");
     let left = page(data.path(), &tails, "r2", Page::After { seq: Seq(0), count: 500 });
     assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
+}
+
+/// The files of a directory by which numbers of rooms whose messages have all expired are known.
+fn snapshot_paths(files: &StdFiles) -> [PathBuf; 2] {
+    let path = files.path(ShardId(0), SegmentNumber::FIRST);
+    SnapshotFile::ALL.map(|file| path.with_file_name(file.name()))
+}
+
+/// A log of which all but the newest segment has expired.
+fn expired_log(data: &Path) -> StdFiles {
+    use std::time::SystemTime;
+    write_log(data, 3_000);
+    let files = StdFiles::new(data);
+    open_log(&files, 1).expect("a log");
+    let all = Retention { age_max: None, bytes_max: Some(0) };
+    retain(&files, &all, SystemTime::now(), &mut |_| ()).expect("removed");
+    files
+}
+
+fn harm(path: &Path, bytes: &[u8], way: usize) {
+    match way {
+        0 => fs::remove_file(path).expect("a file"),
+        1 => fs::write(path, []).expect("cut"),
+        way => {
+            let mut damaged = bytes.to_vec();
+            damaged[way] ^= 1;
+            fs::write(path, damaged).expect("damage");
+        }
+    }
+}
+
+#[test]
+fn of_a_snapshot_and_its_copy_one_is_enough_and_without_both_numbers_are_unknown() {
+    let data = tempfile::tempdir().expect("a directory");
+    let files = expired_log(data.path());
+    let before = heads(&files);
+    let [snapshot, copy] = snapshot_paths(&files);
+    let bytes = fs::read(&snapshot).expect("a snapshot");
+    let faults = || crate::log::verify(&files, &mut |_| {}).expect("it can be read").all_faults().count();
+    let ways: Vec<usize> = [0, 1].into_iter().chain((2..bytes.len()).step_by(11)).collect();
+    for &way in &ways {
+        harm(&snapshot, &bytes, way);
+        assert_eq!(faults(), 0, "way {way}: the copy tells all");
+        open_log(&files, 1).expect("a log");
+        mend_snapshot(&files, ShardId(0)).expect("made from the copy");
+        assert_eq!(heads(&files), before, "way {way}");
+        // Both.
+        harm(&snapshot, &bytes, way);
+        let whole = fs::read(&copy).expect("a copy");
+        harm(&copy, &whole, way);
+        assert_eq!(faults(), 1, "way {way}");
+        assert!(mend_snapshot(&files, ShardId(0)).is_err(), "way {way}: nothing is begun anew");
+        if way < 2 {
+            let refused = open_log(&files, 1).expect_err("numbers would be given again");
+            assert!(refused.is_lasting(), "{refused}");
+            assert!(refused.to_string().contains("put the file back from a copy"), "{refused}");
+        }
+        fs::write(&snapshot, &bytes).expect("put back");
+        fs::write(&copy, &whole).expect("put back");
+    }
+}
+
+/// As versions left it that made no copy.
+#[test]
+fn a_start_copies_the_snapshot_of_a_log_that_began_to_expire_without_a_copy() {
+    let data = tempfile::tempdir().expect("a directory");
+    let files = expired_log(data.path());
+    let (before, [snapshot, copy]) = (heads(&files), snapshot_paths(&files));
+    fs::remove_file(&copy).expect("a copy");
+    open_log(&files, 1).expect("a log");
+    fs::remove_file(&snapshot).expect("a snapshot");
+    open_log(&files, 1).expect("a log");
+    assert_eq!(heads(&files), before);
+}
+
+/// The index of a segment that a damaged snapshot covers may be lost, too.
+#[test]
+fn a_snapshot_made_again_tells_of_segments_whose_index_was_lost() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let files = StdFiles::new(data.path());
+    open_log(&files, 1).expect("a log");
+    let before = heads(&files);
+    let [snapshot, _] = snapshot_paths(&files);
+    let mut bytes = fs::read(&snapshot).expect("a snapshot");
+    bytes[100] ^= 1;
+    fs::write(&snapshot, bytes).expect("damage");
+    for segment in &segments {
+        let index = files.path(ShardId(0), *segment).with_file_name(index_file_name(*segment));
+        fs::remove_file(index).expect("a loss");
+    }
+    mend_snapshot(&files, ShardId(0)).expect("a snapshot");
+    assert_eq!(heads(&files), before);
+}
+
+#[test]
+fn a_missing_front_whose_index_is_there_is_told_and_a_removal_that_was_cut_short_is_not() {
+    let data = tempfile::tempdir().expect("a directory");
+    let segments = write_log(data.path(), 3_000);
+    let (files, shard) = (StdFiles::new(data.path()), ShardId(0));
+    open_log(&files, 1).expect("a log");
+    let faults = || -> Vec<String> {
+        let verified = crate::log::verify(&files, &mut |_| {}).expect("files can be read");
+        verified.all_faults().map(ToString::to_string).collect()
+    };
+    // Retention takes the index first.
+    let first = files.path(shard, segments[0]);
+    let (index, bytes) = (first.with_file_name(index_file_name(segments[0])), fs::read(&first).expect("it"));
+    let indexed = fs::read(&index).expect("an index");
+    fs::remove_file(&index).expect("an index");
+    assert_eq!(faults(), [""; 0]);
+    open_log(&files, 1).expect("a log");
+    fs::write(&index, indexed).expect("the index");
+    fs::remove_file(&first).expect("a segment");
+    assert!(faults().iter().any(|fault| fault.contains("before it, segments 1 to 1 are missing")));
+    let refused = open_log(&files, 1).expect_err("damage").to_string();
+    assert!(refused.contains("segments 1 to 1 are missing"), "{refused}");
+    fs::write(&first, bytes).expect("put back");
+    assert_eq!(faults(), [""; 0]);
+    open_log(&files, 1).expect("a log");
 }

@@ -1,0 +1,117 @@
+//! Whether the numbers of rooms whose messages have all expired are known. No segment tells them any more: the
+//! snapshot of their directory does, and its copy. Where neither can, such a room would begin again at 1.
+
+use super::fault::{Fault, FaultKind, SnapshotLack};
+use super::snapshots::{info_of, path_of, tells_of_all_before};
+use crate::log::files::{FilesError, IndexFiles};
+use crate::log::format::SegmentNumber;
+use crate::log::index::{SnapshotFault, SnapshotFile, SnapshotReader};
+use crate::types::ShardId;
+
+/// How much of a snapshot is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// Its end, which tells whether it was finished: what a start has time for.
+    End,
+    /// All, with every checksum.
+    Whole,
+}
+
+/// What is wrong with the snapshots of a directory.
+#[derive(Debug, Default)]
+pub struct HeadFaults {
+    /// Numbers are unknown.
+    pub fault: Option<Fault>,
+    /// What is made again without any loss.
+    pub notes: Vec<Fault>,
+}
+
+/// Looks at the snapshot of a directory and at its copy. All segments before `first` have expired.
+///
+/// # Errors
+/// When a file is there and cannot be read.
+pub fn check_heads(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    first: SegmentNumber,
+    reading: Reading,
+) -> Result<HeadFaults, FilesError> {
+    let newest = look(files, shard, SnapshotFile::Newest, first, reading)?;
+    let copy = look(files, shard, SnapshotFile::Copy, first, reading)?;
+    let has_expired = first > SegmentNumber::FIRST;
+    let fault = |file, offset_bytes, kind| Fault { path: path_of(files, shard, file), offset_bytes, kind };
+    let mut found = HeadFaults::default();
+    match (newest, copy) {
+        (Some((offset_bytes, lack)), Some(_)) if has_expired => {
+            let kind = FaultKind::HeadsUnknown { shard, first, lack };
+            found.fault = Some(fault(SnapshotFile::Newest, offset_bytes, kind));
+        }
+        (newest, copy) => {
+            // Before anything is finished there is none, and no copy before anything expires.
+            let is_told = |lack: &SnapshotLack| has_expired || *lack != SnapshotLack::Missing;
+            if let Some((offset_bytes, lack)) = newest.filter(|(_, lack)| is_told(lack)) {
+                let kind = FaultKind::SnapshotLacking { lack };
+                found.notes.push(fault(SnapshotFile::Newest, offset_bytes, kind));
+            }
+            let is_damaged = |lack: &SnapshotLack| *lack == SnapshotLack::Damaged;
+            if let Some((offset_bytes, lack)) = copy.filter(|(_, lack)| is_damaged(lack)) {
+                let kind = FaultKind::SnapshotLacking { lack };
+                found.notes.push(fault(SnapshotFile::Copy, offset_bytes, kind));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The last segment that a snapshot covers which can be read whole: it tells up to which number each room has got
+/// there.
+///
+/// # Errors
+/// When a file is there and cannot be read.
+pub fn covered(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SegmentNumber>, FilesError> {
+    let mut covers = None;
+    for file in SnapshotFile::ALL {
+        if damage_of(files, shard, file)?.is_none() {
+            covers = covers.max(info_of(files, shard, file)?.map(|info| info.scope.covers));
+        }
+    }
+    Ok(covers)
+}
+
+/// Where a snapshot is not as it must be, and how; `None` when it is.
+fn look(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    file: SnapshotFile,
+    first: SegmentNumber,
+    reading: Reading,
+) -> Result<Option<(u64, SnapshotLack)>, FilesError> {
+    let Some(info) = info_of(files, shard, file)? else {
+        let is_there = files.read_snapshot_end(shard, file)?.is_some();
+        let lack = if is_there { SnapshotLack::Damaged } else { SnapshotLack::Missing };
+        return Ok(Some((0, lack)));
+    };
+    if !tells_of_all_before(&info, first) {
+        return Ok(Some((0, SnapshotLack::Behind { covers: info.scope.covers })));
+    }
+    match reading {
+        Reading::End => Ok(None),
+        Reading::Whole => Ok(damage_of(files, shard, file)?.map(|offset| (offset, SnapshotLack::Damaged))),
+    }
+}
+
+fn damage_of(files: &dyn IndexFiles, shard: ShardId, file: SnapshotFile) -> Result<Option<u64>, FilesError> {
+    let Some(source) = files.open_snapshot(shard, file)? else { return Ok(Some(0)) };
+    let rooms = SnapshotReader::new(source, shard);
+    let fault = rooms.map_or_else(Some, |rooms| {
+        rooms.filter_map(|room| room.and_then(|room| room.room_name().map_err(|_| damaged())).err()).next()
+    });
+    Ok(fault.map(|fault| match fault {
+        SnapshotFault::Damaged { offset_bytes } => offset_bytes,
+        SnapshotFault::NotOurs { .. } | SnapshotFault::Io(_) => 0,
+    }))
+}
+
+fn damaged() -> SnapshotFault {
+    SnapshotFault::Damaged { offset_bytes: 0 }
+}
