@@ -73,6 +73,44 @@ fn https_is_turned_away_as_http_is() {
     alice.expect_next("alice: nobody else is here");
 }
 
+/// As often as anybody tries: the greeting waits for them.
+#[test]
+fn curl_shows_the_answer_and_nothing_else_with_tls_and_without() {
+    needs("curl", "curl");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let settings = Identity::write(directory.path()).settings();
+    let server = Server::start(1, &settings.each_ref().map(String::as_str));
+    let _ = server.usage_with_segments();
+    let addresses = [format!("http://{}/", server.address), format!("https://{}/", server.tls_address())];
+    for address in addresses {
+        // One is late now and then, on a machine that has much to do.
+        let shown = (0..20).filter(|_| {
+            let curl = ["--silent", "--insecure", "--max-time", "10", &address];
+            let output = Command::new("curl").args(curl).output().expect("run curl");
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            shown == "! this port is for chat in plain lines: connect with nc or telnet, not with a browser\n"
+        });
+        let count = shown.count();
+        assert!(count >= 18, "{address}: {count} of 20");
+    }
+}
+
+/// A person is greeted though nothing is said, at once as far as anybody sees, and the shard is awake for it.
+#[test]
+fn whoever_says_nothing_is_greeted_at_once() {
+    let server = Server::start(1, &[]);
+    let mut waits: Vec<_> = (0..20)
+        .map(|_| {
+            let connected_at = Instant::now();
+            let mut person = Client::connect(server.address);
+            person.expect("name: ");
+            connected_at.elapsed()
+        })
+        .collect();
+    waits.sort();
+    assert!(waits[10] < std::time::Duration::from_millis(50), "{waits:?}");
+}
+
 /// Whoever speaks before being accepted is read before being greeted.
 #[test]
 fn http_that_came_with_the_connection_gets_its_answer_alone() {
