@@ -29,6 +29,7 @@ fn without_a_command_help_is_shown_and_it_counts_as_a_mistake() {
     let output = madang(directory.path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).contains("madang serve --listen 0.0.0.0:8080"));
+    assert!(errors(&output).contains("choose another port with --listen"), "{}", errors(&output));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
@@ -59,6 +60,10 @@ fn what_is_a_command_elsewhere_is_answered() {
         (&["serve", "9000"], "madang serve --listen 127.0.0.1:9000"),
         (&["serve", "help"], "madang COMMAND --help"),
         (&["-v"], "madang --version"),
+        (&["start"], "`madang serve`"),
+        (&["stop"], "`madang drain`"),
+        (&["restart"], "`madang upgrade`"),
+        (&["reload"], "`systemctl reload madang`"),
     ] {
         let output = madang(directory.path(), arguments);
         assert_eq!(output.status.code(), Some(2));
