@@ -359,7 +359,8 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
         expect_refusals(&server, true, reason);
         server.expect_words(&["cannot write to segment", told]);
         server.kill_nine();
-        assert!(server.export(ROOM).is_empty(), "what nobody was shown is not there");
+        let stored = server.log_tool(&["export", "--all"]);
+        assert!(stored.stdout.is_empty(), "what nobody was shown is not there: {stored:?}");
         server.verify();
 
         let mut segment = ours(MADANG);
