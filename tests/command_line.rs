@@ -59,6 +59,10 @@ fn what_is_a_command_elsewhere_is_answered() {
         (&["serve", "9000"], "madang serve --listen 127.0.0.1:9000"),
         (&["serve", "help"], "madang COMMAND --help"),
         (&["-v"], "madang --version"),
+        (&["start"], "`madang serve`"),
+        (&["stop"], "`madang drain`"),
+        (&["restart"], "`madang upgrade`"),
+        (&["reload"], "`systemctl reload madang`"),
     ] {
         let output = madang(directory.path(), arguments);
         assert_eq!(output.status.code(), Some(2));
@@ -132,6 +136,7 @@ fn a_taken_port_is_refused_before_any_data_is_touched() {
     let address = taken.local_addr().unwrap().to_string();
     let output = madang(directory.path(), &["serve", "--listen", &address]);
     assert!(errors(&output).contains(&format!("cannot listen on {address}: ")), "{}", errors(&output));
+    assert!(errors(&output).contains("choose another port with --listen"), "{}", errors(&output));
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -4,13 +4,15 @@
 
 mod harness;
 
-use harness::{Client, PATIENCE, Refused, Server};
+use harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use syscalls::Sysno;
 
+const MADANG: &str = env!("CARGO_BIN_EXE_madang");
 const ROOM: &str = "r1";
 /// Long texts, so that a segment of 1 MiB is full after some 330 of them.
 const TEXT_BYTES: usize = 3_000;
@@ -322,4 +324,54 @@ fn a_directory_that_is_read_only_at_the_start_is_named_and_nothing_is_lost() {
     }
     server.start_again();
     check_stored(&server, 10);
+}
+
+/// A room in which one message is on its way for ever, and what is said of all others.
+#[track_caller]
+fn expect_refusals(server: &Server, is_first_on_its_way: bool, reason: &str) {
+    // What is on its way holds up who enters its room: nobody else does.
+    let mut alice = server.login_to("alice", ROOM);
+    if is_first_on_its_way {
+        alice.send("on its way");
+        server.expect_words(&["the log cannot be written: messages are refused until it can"]);
+    } else {
+        server.expect_words(&["no segment: messages are refused until there is one"]);
+    }
+    for _ in 0..3 {
+        alice.send("hello");
+        alice.expect_error(&["not sent, because it could not be stored", reason]);
+    }
+    let mut bob = server.login("bob");
+    assert!(bob.ask("/whois alice").concat().contains("alice"), "who asks is answered");
+}
+
+/// The errors are the kernel's own, in the calls that meet them in life: the batch of the log's thread, its sync, and
+/// the segment that is made ready.
+#[test]
+fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_them() {
+    use rustix::io::Errno;
+    const QUOTA: (Errno, &str, &str) = (Errno::DQUOT, "the disk is full", "Disk quota exceeded");
+    const DISK: (Errno, &str, &str) = (Errno::IO, "the disk reports errors", "Input/output error");
+    for (errno, reason, told) in [QUOTA, DISK] {
+        let mut batch = ours(MADANG);
+        forbid(&mut batch, Sysno::pwrite64, errno);
+        let mut server = Server::start_by(batch, 1, &[]);
+        expect_refusals(&server, true, reason);
+        server.expect_words(&["cannot write to segment", told]);
+        server.kill_nine();
+        let stored = server.log_tool(&["export", "--all"]);
+        assert!(stored.stdout.is_empty(), "what nobody was shown is not there: {stored:?}");
+        server.verify();
+
+        let mut segment = ours(MADANG);
+        forbid_writes(&mut segment, 64 << 10, errno);
+        let server = Server::start_by(segment, 1, &[]);
+        expect_refusals(&server, false, reason);
+        server.expect_words(&["cannot prepare segment", told]);
+    }
+    let mut sync = ours(MADANG);
+    forbid(&mut sync, Sysno::fdatasync, DISK.0);
+    let server = Server::start_by(sync, 1, &[]);
+    expect_refusals(&server, false, DISK.1);
+    server.expect_words(&["cannot prepare segment", DISK.2]);
 }

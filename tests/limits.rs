@@ -34,12 +34,17 @@ fn a_server_that_meets_the_limit_of_the_size_of_files_refuses_as_on_a_full_disk_
     let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a number")).expect("a process");
     let limit = |bytes| Rlimit { current: bytes, maximum: None };
     let _ = server.usage_with_segments();
-    prlimit(Some(pid), Resource::Fsize, limit(Some(4096))).expect("set a limit");
+    // Below what the segment holds already.
+    prlimit(Some(pid), Resource::Fsize, limit(Some(64))).expect("set a limit");
     let asked_at = Instant::now();
-    while !server.words().contains("the log cannot be written") {
-        alice.send(&"x".repeat(500));
-        assert!(asked_at.elapsed() < PATIENCE, "{}", server.words());
-        std::thread::sleep(Duration::from_millis(20));
+    alice.send("on its way");
+    for text in ["first", "second", "third"] {
+        // Nothing but what is on its way already is without an answer.
+        while alice.ask(&format!("/msg bob {text}")).is_empty() {
+            assert!(asked_at.elapsed() < PATIENCE, "{text} is neither said nor refused");
+        }
+        alice.send(text);
+        alice.expect_error(&["not sent", "the disk is full"]);
     }
     assert!(server.is_running(), "{}", server.words());
     // A shard puts its state up once a second.
@@ -54,7 +59,9 @@ fn a_server_that_meets_the_limit_of_the_size_of_files_refuses_as_on_a_full_disk_
     }
     alice.send("after");
     alice.expect("alice: after");
-    bob.expect("alice: after");
+    let heard = bob.expect("alice: after");
+    let said: Vec<_> = heard.iter().filter(|line| line.starts_with("alice: ")).collect();
+    assert_eq!(said, ["alice: before", "alice: on its way"], "and nothing that was refused");
     server.verify();
 }
 

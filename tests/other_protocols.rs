@@ -6,7 +6,7 @@ use harness::{Client, Identity, Lobby, PATIENCE, Server, TlsClient, needs};
 use rustix::process::Signal;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What comes with a request, and would be a name and talk.
 const PAGE: &str = "\r\nHost: localhost\r\nAccept: */*\r\n\r\nmallory\r\nhello from a page\r\n";
@@ -73,6 +73,66 @@ fn https_is_turned_away_as_http_is() {
     alice.expect_next("alice: nobody else is here");
 }
 
+/// A request that follows its connection within this time finds no greeting before its answer.
+const QUICK: Duration = Duration::from_millis(4);
+
+/// Tries until this many were quick, on a machine that has whatever else to do. `ask` connects, sends a request, says
+/// when it was sent, and returns how the answer begins.
+#[track_caller]
+fn expect_answer_alone(mut ask: impl FnMut() -> (Instant, String)) {
+    let (began_at, mut quick) = (Instant::now(), 0);
+    while quick < 20 && began_at.elapsed() < PATIENCE {
+        let connecting_at = Instant::now();
+        let (sent_at, answer) = ask();
+        if sent_at.duration_since(connecting_at) < QUICK {
+            quick += 1;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "try {quick}: {answer}");
+        }
+    }
+    assert!(quick > 0, "this machine connects and sends in 4 ms once in a while");
+}
+
+/// Otherwise curl and browsers take the greeting for an answer of HTTP/0.9, and show nothing.
+#[test]
+fn a_request_right_behind_its_connection_gets_its_answer_alone_with_tls_and_without() {
+    let request = ["GET / HTTP/1.1", PAGE].concat();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let identity = Identity::write(directory.path());
+    let settings = identity.settings();
+    let server = Server::start(1, &settings.each_ref().map(String::as_str));
+    // Until the log has its first segment nothing is read.
+    let _ = server.usage_with_segments();
+    expect_answer_alone(|| {
+        let mut browser = Client::connect(server.address);
+        browser.send_bytes(request.as_bytes());
+        let sent_at = Instant::now();
+        (sent_at, String::from_utf8_lossy(&browser.expect_closed_raw()).into_owned())
+    });
+    let (address, trust) = (server.tls_address(), identity.trust());
+    expect_answer_alone(|| {
+        let mut browser = TlsClient::connect(address, &trust);
+        let _ = browser.try_send_bytes(request.as_bytes());
+        let sent_at = Instant::now();
+        (sent_at, browser.read_line().unwrap_or_default())
+    });
+}
+
+/// A person is greeted though nothing is said, at once as far as anybody sees, and the shard is awake for it.
+#[test]
+fn whoever_says_nothing_is_greeted_at_once() {
+    let server = Server::start(1, &[]);
+    let mut waits: Vec<_> = (0..20)
+        .map(|_| {
+            let connected_at = Instant::now();
+            let mut person = Client::connect(server.address);
+            person.expect("name: ");
+            connected_at.elapsed()
+        })
+        .collect();
+    waits.sort();
+    assert!(waits[10] < Duration::from_millis(100), "{waits:?}");
+}
+
 /// Whoever speaks before being accepted is read before being greeted.
 #[test]
 fn http_that_came_with_the_connection_gets_its_answer_alone() {
@@ -81,7 +141,7 @@ fn http_that_came_with_the_connection_gets_its_answer_alone() {
     // Until the log has its first segment nothing is read, and newcomers are greeted meanwhile.
     let _ = server.usage_with_segments();
     // Nothing is accepted until the request is there.
-    server.signal(Signal::STOP);
+    stop(&server);
     let curl = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "10"])
         .arg(format!("http://{}/", server.address))
@@ -96,7 +156,7 @@ fn http_that_came_with_the_connection_gets_its_answer_alone() {
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && shown.contains("this port is for chat"), "{output:?}");
     // Who says a name so early is greeted as others are.
-    server.signal(Signal::STOP);
+    stop(&server);
     let mut early = Client::connect(server.address);
     early.writer().write_all(b"early\n").expect("send");
     expect_unread(server.address.port());
@@ -104,6 +164,23 @@ fn http_that_came_with_the_connection_gets_its_answer_alone() {
     early.expect("* welcome to madang; /help lists what you can type");
     early.expect("name: ");
     early.expect("early has joined general");
+}
+
+/// Stops a server, and returns when each of its threads has: one of them is told, and tells the others.
+#[track_caller]
+fn stop(server: &Server) {
+    server.signal(Signal::STOP);
+    let threads = format!("/proc/{}/task", server.pid());
+    let is_stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+        let stat = thread.and_then(|thread| std::fs::read_to_string(thread.path().join("stat")));
+        // proc_pid_stat(5): the state follows the name, which is in brackets.
+        stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    };
+    let asked_at = Instant::now();
+    while !std::fs::read_dir(&threads).expect("its threads").all(is_stopped) {
+        assert!(asked_at.elapsed() < PATIENCE, "it does not stop");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Waits until bytes wait at a connection to this port (proc(5), `/proc/net/tcp`: the second half of the
@@ -123,6 +200,6 @@ fn expect_unread(port: u16) {
     let asked_at = Instant::now();
     while !has_unread() {
         assert!(asked_at.elapsed() < PATIENCE, "no request comes");
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

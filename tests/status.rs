@@ -99,6 +99,26 @@ fn who_is_kicked_is_told_why_and_the_name_is_free() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
+/// The name's home is another shard than the connection's as often as not.
+#[test]
+fn when_a_kick_is_answered_the_name_is_free() {
+    let server = Server::start(3, &[]);
+    for round in 0..200 {
+        let name = format!("mallory-{round}");
+        let mut mallory = server.login(&name);
+        let mut next = Client::connect(server.address);
+        next.expect("name: ");
+        let kick = format!("{{\"command\":\"kick\",\"name\":\"{name}\",\"reason\":\"\"}}\n");
+        let mut operator = UnixStream::connect(server.data().join("control.sock")).expect("connect");
+        operator.write_all(kick.as_bytes()).expect("ask");
+        let mut answer = String::new();
+        BufReader::new(operator).read_line(&mut answer).expect("an answer");
+        assert!(answer.contains('1'), "{answer}");
+        next.name(&name);
+        mallory.expect_closed();
+    }
+}
+
 #[test]
 fn a_broadcast_reaches_everyone_who_has_a_name() {
     let server = Server::start(2, &[]);

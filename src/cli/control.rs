@@ -65,7 +65,7 @@ pub struct KickCommand {
     data: DataOption,
 }
 
-/// Tell everyone who is connected: `* the operator says: TEXT`
+/// Tell everyone who has a name: `* the operator says: TEXT`
 #[derive(Args, Debug)]
 #[command(after_help = help!("Example: madang broadcast 'the server is moved at noon; you will be back within a second'"))]
 pub struct BroadcastCommand {

@@ -22,8 +22,14 @@ pub fn meant(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// Adds to a refusal what was probably meant.
 pub fn hinted(mut error: Error) -> Error {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return error };
-    if let Some(hint) = hint(word) {
+    let word = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    let argument = word(ContextKind::InvalidArg).and_then(hint);
+    if let Some(hint) = argument.or_else(|| word(ContextKind::InvalidSubcommand).and_then(command_hint)) {
+        // What is only spelt like it would lead elsewhere.
+        error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     }
     error
@@ -35,6 +41,27 @@ fn hint(word: &str) -> Option<&'static str> {
         port if port.parse::<u16>().is_ok() => Some(LISTEN),
         "help" => Some("help on a command is `madang help COMMAND`, or `madang COMMAND --help`"),
         "-v" => Some("the version is `madang --version`; `madang serve -v` says more while it serves"),
+        _ => None,
+    }
+}
+
+/// What programs that steer services call what has another name here.
+fn command_hint(word: &str) -> Option<&'static str> {
+    match word {
+        "start" | "run" => {
+            Some("a server starts with `madang serve`; as a service with `systemctl start madang`")
+        }
+        "stop" => {
+            Some("the running server stops with `madang drain`; as a service with `systemctl stop madang`")
+        }
+        "restart" => Some(
+            "the running server is replaced by `madang upgrade`, which disconnects nobody; as a service it starts \
+             again with `systemctl restart madang`",
+        ),
+        "reload" => Some(
+            "the configuration is read again by `systemctl reload madang`, or when the server gets SIGHUP: \
+             `kill -HUP` and its process, which `madang status` shows",
+        ),
         _ => None,
     }
 }

@@ -1,14 +1,56 @@
-//! Other protocols on this port: what browsers and clients with TLS send where a name is due.
+//! Other protocols on this port: what browsers, clients with TLS, proxies and mail programs send where a name is due.
 //!
 //! Any web page can have a browser send an HTTP request to any address, with a body of its choice:
 //! none of it may become a name, or be said.
+
+/// A protocol that is not spoken here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Foreign {
+    /// HTTP, or RTSP, which has its form.
+    Http,
+    Tls,
+    /// The header by which a proxy says whose connection it passes on, of either version.
+    Proxy,
+    /// SSH or SMTP: a client that begins.
+    Other,
+}
+
+/// Which protocol a line is of, if it is of one of these. Nothing that it is told by can be a name, but for that of
+/// SSH (RFC 4253, section 4.2), which nobody has.
+pub fn of_line(line: &[u8]) -> Option<Foreign> {
+    if is_http(line) {
+        Some(Foreign::Http)
+    } else if line.starts_with(b"PROXY TCP") || line.starts_with(b"PROXY UNKNOWN") {
+        Some(Foreign::Proxy)
+    } else if OTHERS.iter().any(|start| line.starts_with(start)) {
+        Some(Foreign::Other)
+    } else {
+        None
+    }
+}
+
+/// The same of bytes that are no line.
+pub fn of_bytes(start: impl Iterator<Item = u8> + Clone) -> Option<Foreign> {
+    if is_tls(start.clone()) {
+        Some(Foreign::Tls)
+    } else if start.take(PROXY_SIGNATURE.len()).eq(PROXY_SIGNATURE) {
+        Some(Foreign::Proxy)
+    } else {
+        None
+    }
+}
+
+/// As they are sent; in small letters people may type the first two.
+const OTHERS: [&[u8]; 6] = [b"EHLO ", b"HELO ", b"LHLO ", b"SSH-2.0-", b"SSH-1.99-", b"SSH-1.5-"];
+/// Of version 2 (`proxy-protocol.txt` of HAProxy, section 2.2). Made of ends of lines, so that it is no line.
+const PROXY_SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// The first letters of a request or answer (RFC 9112, sections 3 and 4; RFC 9113, section 3.4), whose
 /// first space is followed by what [`is_target`] knows. HTTP/0.9 has nothing else.
 const FIRST_WORDS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI"];
-/// What the end of a request line begins with.
-const VERSION: [u8; 6] = *b" HTTP/";
+/// What the end of a request line begins with, letter by letter: ` HTTP/`, or ` RTSP/` (RFC 7826, section 20).
+const VERSION: [&[u8]; 6] = [b" ", b"HR", b"T", b"TS", b"P", b"/"];
 /// So many bytes of a line are looked at for how it begins: `OPTIONS https://`.
 pub const START_BYTES: usize = 16;
 
@@ -25,7 +67,12 @@ pub fn begins_as_http(start: &[u8]) -> bool {
         let (word, target) = (&start[..at], start[at..].trim_ascii_start());
         FIRST_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)) && is_target(target)
     });
-    is_request || start.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(&VERSION[1..]))
+    is_request || start.get(..5).is_some_and(begins_version)
+}
+
+/// Whether it is `HTTP/` or `RTSP/`, in any case.
+fn begins_version(word: &[u8]) -> bool {
+    word.iter().zip(&VERSION[1..]).all(|(byte, known)| known.contains(&byte.to_ascii_uppercase()))
 }
 
 fn is_target(start: &[u8]) -> bool {
@@ -34,7 +81,7 @@ fn is_target(start: &[u8]) -> bool {
 
 /// Whether this is how TLS begins: the header of a record of any kind (RFC 8446, section 5.1), or the hello
 /// of SSL 2 that old clients begin with (RFC 5246, appendix E.2).
-pub fn is_tls(mut start: impl Iterator<Item = u8>) -> bool {
+fn is_tls(mut start: impl Iterator<Item = u8>) -> bool {
     matches!(
         (start.next(), start.next(), start.next()),
         (Some(0x14..=0x17), Some(3), _) | (Some(0x80), Some(_), Some(1))
@@ -57,8 +104,10 @@ impl VersionAtEnd {
                 (VersionAtEnd::NUMBER.., b' ' | b'\t' | b'\r') => VersionAtEnd::BEHIND,
                 (_, b' ') => 1,
                 // What is behind the number begins with a space, too.
-                (VersionAtEnd::BEHIND, b'H') => 2,
-                (at, byte) if VERSION.get(usize::from(at)) == Some(&byte) => at + 1,
+                (VersionAtEnd::BEHIND, b'H' | b'R') => 2,
+                (at, byte) if VERSION.get(usize::from(at)).is_some_and(|known| known.contains(&byte)) => {
+                    at + 1
+                }
                 (at @ 6..=VersionAtEnd::NUMBER, b'0'..=b'9' | b'.') => at.max(VersionAtEnd::NUMBER),
                 _ => 0,
             };
@@ -92,6 +141,10 @@ mod tests {
             b"a HTTP/1.1\r",
             b"a HTTP/1.1 HTTP/2",
             b"HTTP/1.1 200 OK",
+            b"OPTIONS rtsp://camera/1 RTSP/1.0",
+            b"DESCRIBE rtsp://camera/1 RTSP/1.0",
+            b"describe * rtsp/2.0",
+            b"RTSP/1.0 200 OK",
         ] {
             assert!(is_http(line), "{}", line.escape_ascii());
         }
@@ -115,8 +168,13 @@ mod tests {
             "see HTTP/1.1 for it",
             "지혜",
             "put * in",
+            "EHLO",
+            "helo there",
+            "PROXY",
+            "ssh-2.0-x",
+            "SSH-2.0",
         ] {
-            assert!(!is_http(line.as_bytes()), "{line}");
+            assert_eq!(of_line(line.as_bytes()), None, "{line}");
         }
     }
 
@@ -134,11 +192,31 @@ mod tests {
     #[test]
     fn hellos_of_tls_are_known_by_their_first_bytes() {
         for start in [&[0x16, 3, 1, 2][..], &[0x16, 3], &[0x80, 0x2e, 1, 3, 1]] {
-            assert!(is_tls(start.iter().copied()), "{start:?}");
+            assert_eq!(of_bytes(start.iter().copied()), Some(Foreign::Tls), "{start:?}");
         }
         // The last two are Korean in EUC-KR and in UTF-8.
         for start in [&[0x16][..], b"alice", &[0xc1, 0xf6], &[0xec, 0xa7, 0x80], &[]] {
-            assert!(!is_tls(start.iter().copied()), "{start:?}");
+            assert_eq!(of_bytes(start.iter().copied()), None, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_known_by_their_first_line() {
+        for (line, protocol) in [
+            (&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8080"[..], Foreign::Proxy),
+            (b"PROXY TCP6 ::1 ::1 1 2", Foreign::Proxy),
+            (b"PROXY UNKNOWN", Foreign::Proxy),
+            (b"EHLO mail.example", Foreign::Other),
+            (b"HELO localhost", Foreign::Other),
+            (b"SSH-2.0-OpenSSH_9.6", Foreign::Other),
+            (b"SSH-1.99-x y", Foreign::Other),
+        ] {
+            assert_eq!(of_line(line), Some(protocol), "{}", line.escape_ascii());
+        }
+        let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+        assert_eq!(of_bytes(header.iter().copied()), Some(Foreign::Proxy));
+        for part in 0..PROXY_SIGNATURE.len() {
+            assert_eq!(of_bytes(header[..part].iter().copied()), None, "{part} bytes of it");
         }
     }
 }

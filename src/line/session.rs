@@ -4,7 +4,7 @@ use super::LineSettings;
 use super::absence::Absence;
 use super::command::{Command, cleaned};
 use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
-use super::foreign;
+use super::foreign::{self, Foreign};
 use super::words;
 use madang_shards::connection::{CloseReason, Link, Style};
 use madang_shards::types::{Page, Request, RoomName, RoomSummary, UserName};
@@ -93,8 +93,10 @@ impl Session {
     pub fn receive(&mut self, settings: &LineSettings, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while consumed < bytes.len() && !self.is_waiting() && link.core.closing.is_none() {
-            if self.is_prompting && foreign::is_tls(self.decoder.line_start(&bytes[consumed..])) {
-                self.turn_away(settings, words::NO_TLS, link);
+            if self.is_prompting
+                && let Some(protocol) = foreign::of_bytes(self.decoder.line_start(&bytes[consumed..]))
+            {
+                self.turn_away(settings, protocol, link);
                 break;
             }
             let (taken, token) = self.decoder.next(&bytes[consumed..], settings.line_bytes_max.bytes());
@@ -146,13 +148,15 @@ impl Session {
         let was_prompting = self.is_prompting;
         // Whoever has ended a line is at the start of the next.
         self.is_prompting &= !token.ends_line();
+        let foreign = match &token {
+            Token::Line(line) if was_prompting => foreign::of_line(line),
+            Token::TooLong { is_http: true, .. } if was_prompting => Some(Foreign::Http),
+            _ => None,
+        };
+        if let Some(protocol) = foreign {
+            return self.turn_away(settings, protocol, link);
+        }
         match token {
-            Token::Line(line) if was_prompting && foreign::is_http(&line) => {
-                self.turn_away(settings, words::NO_HTTP, link);
-            }
-            Token::TooLong { is_http: true, .. } if was_prompting => {
-                self.turn_away(settings, words::NO_HTTP, link);
-            }
             Token::Line(line) => match std::str::from_utf8(&line) {
                 Ok(line) => self.line(settings, line, link),
                 Err(error) => {
@@ -260,14 +264,14 @@ impl Session {
 
     /// The peer speaks another protocol. Where that came before the greeting was sent, nothing is said
     /// before the answer, which is no answer to clients of HTTP otherwise.
-    fn turn_away(&mut self, settings: &LineSettings, words: &'static str, link: &mut Link<'_>) {
+    fn turn_away(&mut self, settings: &LineSettings, protocol: Foreign, link: &mut Link<'_>) {
         self.is_prompting = false;
         let mut greeting = Vec::new();
         greet(settings, link.core.style, &mut greeting);
         if link.core.outbox == greeting {
             link.core.outbox.clear();
         }
-        link.close(CloseReason::WrongProtocol(words));
+        link.close(CloseReason::WrongProtocol(words::not_spoken(protocol)));
     }
 
     /// A line that cannot be read costs as much as one that can.

@@ -123,8 +123,9 @@ pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanEr
     } else {
         let free = || {
             if passed.count() == 0 {
-                port::probe(config.listen.line.0)?;
-                config.listen.line_tls.0.map_or(Ok(()), port::probe)?;
+                port::probe("listen.line", config.listen.line.0)?;
+                let tls = config.listen.line_tls.0;
+                tls.map_or(Ok(()), |address| port::probe("listen.line_tls", address))?;
             }
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
@@ -158,8 +159,8 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
 /// What stands against it.
 pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
     let Approved { mut warnings, .. } = configuration::approve(loaded, (false, false))?;
-    for (_, address) in loaded.config.listeners() {
-        port::probe_interface(address)?;
+    for (key, address) in loaded.config.listeners() {
+        port::probe_interface(key, address)?;
     }
     // What this shell may is not what the service may.
     if let Err(error) = look_at_machine(&loaded.config) {

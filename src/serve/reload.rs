@@ -146,13 +146,13 @@ impl Reloader {
             // Our own sockets hold the port: only beside them can it be had in another way. What the kernel
             // allows beside us is nobody else's then.
             if strangers::listens(wanted).unwrap_or(true) {
-                return Err(listen_error(wanted, Errno::ADDRINUSE.into()).to_string());
+                return Err(listen_error(wanted, Errno::ADDRINUSE.into()).of(key).to_string());
             }
             Listeners::bind_beside(wanted, self.shards)
         } else {
             Listeners::bind(wanted, self.shards)
         };
-        bound.map(Some).map_err(|error| listen_error(error.address, error.source).to_string())
+        bound.map(Some).map_err(|error| listen_error(error.address, error.source).of(key).to_string())
     }
 
     /// What of ours listens there now, but for what would move.

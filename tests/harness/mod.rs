@@ -23,7 +23,7 @@ pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};
 pub use process::{Usage, raise_open_files};
-pub use sandbox::{Refusal, forbid, inside_the_unit};
+pub use sandbox::{Refusal, forbid, forbid_writes, inside_the_unit};
 pub use server::{Refused, Said, Server, madang, ours, refused, refused_start, refused_start_with, words_of};
 pub use stuck::StuckThread;
 pub use terminal::{CTRL_D, Terminal, needs};

@@ -1,7 +1,10 @@
 //! The system calls that the unit allows, and no others; or all but one.
 
 use rustix::io::Errno;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -40,8 +43,20 @@ pub fn inside_the_unit(command: &mut Command, refusal: Refusal, without: &[&str]
 
 /// Has a program refused one system call with this error, as containers do.
 pub fn forbid(command: &mut Command, call: Sysno, error: Errno) {
+    refuse(command, (call, Vec::new()), error);
+}
+
+/// Has a program refused to write so many bytes at a time or more with this error, as a disk does.
+pub fn forbid_writes(command: &mut Command, bytes_min: u64, error: Errno) {
+    // write(2): how many is its third argument.
+    let many = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ge, bytes_min);
+    let rule = SeccompRule::new(vec![many.expect("a condition")]).expect("a rule");
+    refuse(command, (Sysno::write, vec![rule]), error);
+}
+
+fn refuse(command: &mut Command, (call, rules): (Sysno, Vec<SeccompRule>), error: Errno) {
     let refused = SeccompAction::Errno(error.raw_os_error().unsigned_abs());
-    let rules = BTreeMap::from([(i64::from(call.id()), Vec::new())]);
+    let rules = BTreeMap::from([(i64::from(call.id()), rules)]);
     let architecture = std::env::consts::ARCH.try_into().expect("an architecture with filters");
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, architecture);
     let program: BpfProgram = filter.expect("a filter").try_into().expect("its program");

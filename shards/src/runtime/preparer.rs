@@ -53,7 +53,10 @@ impl PrepareError {
 /// What a person who wanted to say something may be told of an error of the disk.
 pub fn reason_for_people(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
+        // The last: a limit of the size of files, which is the operator's to raise as space is.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "the disk is full"
+        }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "the disk cannot be written",
         _ => "the disk reports errors",
     }

@@ -67,25 +67,36 @@ impl Rest {
         std::future::poll_fn(|context| Poll::Ready(look(queries, context))).await
     }
 
-    /// With nothing to do: waits until a socket is ready, the bell rings, a query is done or the
-    /// sync is due.
+    /// With nothing to do: waits until a socket is ready, the bell rings, a query is done, the sync is due, or it is
+    /// `wake_at`.
     ///
     /// # Errors
     /// When the ring of the sockets can no longer be waited for.
-    pub async fn until_woken(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<Vec<Found>> {
+    pub async fn until_woken(
+        &mut self,
+        sockets: &mut Sockets,
+        bell: &Bell,
+        wake_at: Option<Instant>,
+    ) -> io::Result<Vec<Found>> {
         if self.has_chores {
             self.breathe().await;
         }
         let found = if self.queries.is_empty() {
-            self.sleep(sockets, bell).map(|()| Vec::new())
+            self.sleep(sockets, bell, wake_at).map(|()| Vec::new())
         } else {
-            self.sleep_in_executor(sockets, bell).await
+            self.sleep_in_executor(sockets, bell, wake_at).await
         };
         bell.answer();
         found
     }
 
-    fn sleep(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<()> {
+    /// How long to sleep at most.
+    fn time_max(&self, wake_at: Option<Instant>) -> Option<Duration> {
+        let earliest = self.sync_at.into_iter().chain(wake_at).min();
+        earliest.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn sleep(&mut self, sockets: &mut Sockets, bell: &Bell, wake_at: Option<Instant>) -> io::Result<()> {
         if let Some(spin) = self.spin {
             let started = Instant::now();
             while started.elapsed() < spin {
@@ -95,12 +106,17 @@ impl Rest {
                 std::hint::spin_loop();
             }
         }
-        let time_max = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let time_max = self.time_max(wake_at);
         if bell.may_sleep() { sockets.sleep(time_max) } else { Ok(()) }
     }
 
-    async fn sleep_in_executor(&mut self, sockets: &mut Sockets, bell: &Bell) -> io::Result<Vec<Found>> {
-        let time_max = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+    async fn sleep_in_executor(
+        &mut self,
+        sockets: &mut Sockets,
+        bell: &Bell,
+        wake_at: Option<Instant>,
+    ) -> io::Result<Vec<Found>> {
+        let time_max = self.time_max(wake_at);
         let mut timer = pin!(time_max.map(Timer::new));
         let queries = &mut self.queries;
         if !bell.may_sleep() {

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 const READS_COMING_IN: u8 = 3;
 
 impl<S: Surface> Shard<S> {
-    /// A peer connected: it is greeted and gets a slot.
+    /// A peer connected: it gets a slot, and a greeting that goes out with the answer to its first bytes or by
+    /// [`Shard::greet`].
     pub fn accepted(&mut self, address: Option<IpAddr>) -> ConnectionId {
         let id = self.connections.next_id();
         let session = self.session(id);
@@ -52,9 +53,18 @@ impl<S: Surface> Shard<S> {
         self.counters.accepted += 1;
         self.remind(Deadline::Login(id), self.settings.login);
         self.route_requests();
-        self.mark_dirty(id);
         self.settle();
         id
+    }
+
+    /// Sends a new connection its greeting, if that has not gone out.
+    pub fn greet(&mut self, id: ConnectionId) {
+        self.mark_dirty(id);
+    }
+
+    /// Whether something waits in the outbox of a connection.
+    pub fn has_unsent(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.waiting_bytes() > 0)
     }
 
     /// Whether a connection's socket is to be read. When it is not, [`Shard::take_resumed`] names

@@ -145,8 +145,8 @@ impl<S: Surface> Shard<S> {
         Leaders { by_members, by_rate, slow }
     }
 
-    /// Ends the connections of a user with a reason. Returns how many there were here.
-    pub fn kick(&mut self, name: &UserName, reason: &str) -> u64 {
+    /// Ends the connections of a user with a reason. Returns which there were here.
+    pub fn kick(&mut self, name: &UserName, reason: &str) -> Vec<ConnectionId> {
         let is_theirs = |id: &ConnectionId| {
             self.connections.get(*id).is_some_and(|connection| {
                 let user = connection.core.user.as_ref();
@@ -158,7 +158,12 @@ impl<S: Surface> Shard<S> {
             self.close(*id, CloseReason::Kicked { reason: reason.into() });
         }
         self.settle();
-        found.len() as u64
+        found
+    }
+
+    /// Whether a connection has given its name back and said farewell, or is not here any more.
+    pub fn has_parted(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_none_or(|connection| connection.is_ending)
     }
 
     /// Tells everyone who has a name. Returns how many that were here.

@@ -79,7 +79,7 @@ impl Decoder {
     }
 
     /// The first bytes of the line that goes on with `input`; none where they were not kept.
-    pub fn line_start<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = u8> + 'a {
+    pub fn line_start<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = u8> + Clone + 'a {
         let input = if self.is_kept() { input } else { &[] };
         self.partial.iter().chain(input).copied()
     }

@@ -201,6 +201,24 @@ fn what_begins_like_tls_is_answered_once_and_closed() {
 }
 
 #[test]
+fn what_begins_like_another_protocol_is_answered_once_and_closed() {
+    for (start, told) in [
+        (&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8080\r\n"[..], "PROXY header"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x1f\x90", "PROXY header"),
+        (b"EHLO mail.example\r\nMAIL FROM:<a@mail.example>\r\n", "mail"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+        (b"DESCRIBE rtsp://camera/1 RTSP/1.0\r\nCSeq: 2\r\n\r\n", "HTTP/1.1 400 "),
+    ] {
+        let mut rig = Rig::new();
+        rig.send([start, b"alice\nhello\n"].concat());
+        assert!(rig.requests.is_empty(), "{}: {:?}", start.escape_ascii(), rig.requests);
+        assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))), "{:?}", rig.core.closing);
+        let answer = rig.output();
+        assert!(answer.contains(told) && answer.matches("this port is for chat").count() == 1, "{answer}");
+    }
+}
+
+#[test]
 fn whoever_speaks_http_before_the_greeting_is_sent_gets_the_answer_alone() {
     let mut rig = Rig::ungreeted();
     rig.send("GET / HTTP/1.1\r\n\r\n");

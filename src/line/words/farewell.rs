@@ -1,6 +1,7 @@
 //! The last words of a connection.
 
 use super::line;
+use crate::line::foreign::Foreign;
 use madang_shards::connection::{CloseReason, Style};
 
 /// What everyone is told when the server is about to stop.
@@ -10,16 +11,28 @@ pub const GOING_DOWN: &str = "* server is going down";
 pub const SERVER_FULL: &[u8] =
     b"! the server is full: it has all the connections it can have; try again later\n";
 
-/// For a peer that speaks HTTP: an answer that it shows, and that a person can read as well (RFC 9112, section 4).
-pub const NO_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
+/// An answer that clients of HTTP show, and that a person can read as well (RFC 9112, section 4).
+const NO_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Connection: close\r\n\
     Content-Length: 86\r\n\
     \r\n\
     ! this port is for chat in plain lines: connect with nc or telnet, not with a browser\n";
+const NO_TLS: &str = "! this port is for chat in plain lines: connect with nc or telnet, without TLS\n";
+const NO_PROXY: &str = "! this port is for chat in plain lines and reads no PROXY header: have the proxy send none \
+    (HAProxy: no send-proxy)\n";
+const NO_OTHER: &str =
+    "! this port is for chat in plain lines, not for SSH or mail: connect with nc or telnet\n";
 
-/// For a peer that speaks TLS where nobody does.
-pub const NO_TLS: &str = "! this port is for chat in plain lines: connect with nc or telnet, without TLS\n";
+/// What a peer is told that speaks another protocol.
+pub fn not_spoken(protocol: Foreign) -> &'static str {
+    match protocol {
+        Foreign::Http => NO_HTTP,
+        Foreign::Tls => NO_TLS,
+        Foreign::Proxy => NO_PROXY,
+        Foreign::Other => NO_OTHER,
+    }
+}
 
 /// Whether there is anything to say: not to one that is gone, or was told before.
 pub fn has_farewell(reason: &CloseReason) -> bool {

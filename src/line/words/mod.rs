@@ -9,7 +9,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub use farewell::{GOING_DOWN, NO_HTTP, NO_TLS, SERVER_FULL, farewell, has_farewell};
+pub use farewell::{GOING_DOWN, SERVER_FULL, farewell, has_farewell, not_spoken};
 pub use help::HELP;
 pub use history::history_page;
 pub use list::{rooms, user_summary, who};

@@ -5,66 +5,82 @@ use std::net::{SocketAddr, TcpListener};
 
 /// An address that cannot be listened at.
 #[derive(thiserror::Error, Debug)]
-#[error("cannot listen on {address}: {source}; {remedy}")]
+#[error("cannot listen on {address}: {source}; {}", self.remedy())]
 pub struct ListenError {
     address: SocketAddr,
     source: io::Error,
-    remedy: String,
+    /// The setting that names the address, where that is known.
+    key: Option<&'static str>,
 }
 
 impl ListenError {
+    /// The address is that of this setting.
+    #[must_use]
+    pub fn of(self, key: &'static str) -> ListenError {
+        ListenError { key: Some(key), ..self }
+    }
+
     /// Whether somebody else has the address, who may go.
     pub fn is_in_use(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
     }
+
+    /// What the operator can do about it.
+    fn remedy(&self) -> String {
+        let port = self.address.port();
+        let how = match self.key {
+            Some("listen.line") => "--listen".to_owned(),
+            Some(key) => format!("{key}, in the configuration or by --set {key}=ADDRESS"),
+            None => "--listen, or listen.line_tls where that is its address".to_owned(),
+        };
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program is there, perhaps another madang: see `ss -ltnp 'sport = :{port}'`; stop it, or \
+                 choose another port with {how}"
+            ),
+            io::ErrorKind::PermissionDenied if port < 1024 => format!(
+                "ports below 1024 need a privilege: choose one above with {how}, or give it (systemd: \
+                 AmbientCapabilities=CAP_NET_BIND_SERVICE; or `sysctl -w \
+                 net.ipv4.ip_unprivileged_port_start={port}`)"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                "no interface of this machine has that address: see `ip address`; listen on 0.0.0.0 or [::] for \
+                 every interface"
+                    .to_owned()
+            }
+            io::ErrorKind::Unsupported => "this machine has no IPv6: listen on an IPv4 address".to_owned(),
+            _ => format!("choose another address with {how}"),
+        }
+    }
 }
 
-/// Looks whether the address is free.
+/// Looks whether the address of this setting is free.
 ///
 /// Shards listen with `SO_REUSEPORT`, which lets a second server of the same user in silently and
 /// splits the connections between the two. Asking once without it finds the first.
 ///
 /// # Errors
 /// [`ListenError`] names the address and the remedy.
-pub fn probe(address: SocketAddr) -> Result<(), ListenError> {
+pub fn probe(key: &'static str, address: SocketAddr) -> Result<(), ListenError> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
-        Err(error) => Err(listen_error(address, error)),
+        Err(error) => Err(listen_error(address, error).of(key)),
     }
 }
 
-/// Looks whether this machine has the address, whoever listens there.
+/// Looks whether this machine has the address of this setting, whoever listens there.
 ///
 /// # Errors
 /// [`ListenError`] names the address and the remedy.
-pub fn probe_interface(address: SocketAddr) -> Result<(), ListenError> {
+pub fn probe_interface(key: &'static str, address: SocketAddr) -> Result<(), ListenError> {
     let mut any_port = address;
     any_port.set_port(0);
-    TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(address, error))
+    TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(address, error).of(key))
 }
 
 /// Adds to a failed `bind` or `listen` what the operator can do about it.
 pub fn listen_error(address: SocketAddr, source: io::Error) -> ListenError {
-    let port = address.port();
-    let remedy = match source.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "another program is there, perhaps another madang: see `ss -ltnp 'sport = :{port}'`; stop it, or \
-             choose another port with --listen"
-        ),
-        io::ErrorKind::PermissionDenied if port < 1024 => format!(
-            "ports below 1024 need a privilege: choose one above with --listen, or give it (systemd: \
-             AmbientCapabilities=CAP_NET_BIND_SERVICE; or `sysctl -w \
-             net.ipv4.ip_unprivileged_port_start={port}`)"
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            "no interface of this machine has that address: see `ip address`; listen on 0.0.0.0 or [::] for \
-             every interface"
-                .to_owned()
-        }
-        io::ErrorKind::Unsupported => "this machine has no IPv6: listen on an IPv4 address".to_owned(),
-        _ => "choose another address with --listen".to_owned(),
-    };
-    ListenError { address, source, remedy }
+    ListenError { address, source, key: None }
 }
 
 #[cfg(test)]
@@ -75,14 +91,20 @@ mod tests {
     fn a_taken_port_is_named_with_the_way_to_find_who_has_it() {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = taken.local_addr().unwrap();
-        let message = probe(address).unwrap_err().to_string();
+        let message = probe("listen.line", address).unwrap_err().to_string();
         assert!(message.starts_with(&format!("cannot listen on {address}: ")), "{message}");
         assert!(message.contains(&format!("ss -ltnp 'sport = :{}'", address.port())), "{message}");
+        assert!(message.ends_with("choose another port with --listen"), "{message}");
+        let message = probe("listen.line_tls", address).unwrap_err().to_string();
+        assert!(
+            message.contains("another port with listen.line_tls") && !message.contains("--listen"),
+            "{message}"
+        );
     }
 
     #[test]
     fn an_address_of_another_machine_is_refused_with_a_remedy() {
-        let message = probe("192.0.2.1:8080".parse().unwrap()).unwrap_err().to_string();
+        let message = probe("listen.line", "192.0.2.1:8080".parse().unwrap()).unwrap_err().to_string();
         assert!(message.contains("no interface of this machine has that address"), "{message}");
     }
 }

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Inquiries that wait for one shard at most; more are not taken.
 pub const INQUIRIES_MAX: usize = 16;
 
-/// Something asked of one shard. It answers within a turn, into a channel with room for it.
+/// Something asked of one shard. It answers within a turn, but where that is said, into a channel with room for it.
 #[derive(Debug)]
 pub enum Inquiry {
     /// How it is, with at most `count` of each list.
     Report { count: usize, reply: flume::Sender<ShardReport> },
-    /// End the connections of a user. The answer counts them.
+    /// End the connections of a user. The answer counts them, and comes when they have given back what they had.
     Kick { name: UserName, reason: Arc<str>, reply: flume::Sender<u64> },
     /// Tell everyone. The answer counts them.
     Broadcast { text: Text, reply: flume::Sender<u64> },

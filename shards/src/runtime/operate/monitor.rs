@@ -9,9 +9,9 @@ use crate::mesh::MeshPort;
 use crate::runtime::lifecycle::ShardStatus;
 use crate::runtime::sockets::Sockets;
 use crate::shard::{Shard, Storage};
-use crate::types::Moment;
+use crate::types::{ConnectionId, Moment};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A commit under way.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,17 @@ struct Before {
     at: Moment,
     messages: u64,
     deliveries: u64,
+}
+
+/// So long a kick waits for what its connections had to be given back. Less than an operator waits for the answer.
+const KICK_WAIT: Duration = Duration::from_millis(500);
+
+/// Connections that were told to go, and who waits for that.
+#[derive(Debug)]
+struct Kick {
+    connections: Vec<ConnectionId>,
+    asked_at: Instant,
+    reply: flume::Sender<u64>,
 }
 
 /// The part of a shard that faces the operator.
@@ -46,6 +57,7 @@ pub struct Monitor {
     before: Before,
     rates: (u64, u64),
     storage: StorageState,
+    kicks: Vec<Kick>,
 }
 
 impl Monitor {
@@ -65,6 +77,7 @@ impl Monitor {
             before: Before::default(),
             rates: (0, 0),
             storage: StorageState::Ready,
+            kicks: Vec::new(),
         }
     }
 
@@ -169,9 +182,26 @@ impl Monitor {
 
     /// Answers what was asked since the last turn, if anything.
     pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, is_running: bool) {
-        if !self.mailbox.has_mail() {
-            return;
+        if self.mailbox.has_mail() {
+            self.take_mail(shard, sockets, is_running);
         }
+        if !self.kicks.is_empty() {
+            self.answer_kicks(shard);
+        }
+    }
+
+    fn answer_kicks<S: Surface>(&mut self, shard: &Shard<S>) {
+        self.kicks.retain(|Kick { connections, asked_at, reply }| {
+            let is_done =
+                connections.iter().all(|id| shard.has_parted(*id)) || asked_at.elapsed() > KICK_WAIT;
+            if is_done {
+                let _ = reply.try_send(connections.len() as u64);
+            }
+            !is_done
+        });
+    }
+
+    fn take_mail<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, is_running: bool) {
         while let Some(inquiry) = self.mailbox.take() {
             // Whoever asked may have stopped waiting.
             match inquiry {
@@ -180,7 +210,8 @@ impl Monitor {
                     let _ = reply.try_send(ShardReport { shard: shard.id(), fill, leaders });
                 }
                 Inquiry::Kick { name, reason, reply } => {
-                    let _ = reply.try_send(shard.kick(&name, &reason));
+                    let connections = shard.kick(&name, &reason);
+                    self.kicks.push(Kick { connections, asked_at: Instant::now(), reply });
                 }
                 Inquiry::Broadcast { text, reply } => {
                     let _ = reply.try_send(shard.broadcast(&text));

@@ -112,7 +112,8 @@ impl Remote {
         self.ask_all(time_max, |reply| Inquiry::Report { count, reply })
     }
 
-    /// Ends all connections of a user. Returns how many there were.
+    /// Ends all connections of a user. Returns how many there were, once their name is free; where its home does not
+    /// answer, sooner.
     pub fn kick(&self, name: &UserName, reason: &str, time_max: Duration) -> u64 {
         let reason: Arc<str> = reason.into();
         let ask = |reply| Inquiry::Kick { name: name.clone(), reason: Arc::clone(&reason), reply };

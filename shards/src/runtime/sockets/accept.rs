@@ -36,6 +36,11 @@ impl Arrival {
         Arrival { descriptor, address: None, tls: None, is_carried: true }
     }
 
+    /// Whether nothing can be written or read before the peers have agreed on keys.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Takes what has come with the connection, if that can be read as it is. Says how many bytes that is.
     pub fn take_first(&self, buffer: &mut [u8]) -> usize {
         if self.tls.is_some() {

@@ -19,12 +19,21 @@ const READING_TIME_MAX: Duration = Duration::from_millis(1);
 /// So many are read before the clock is looked at: what one read may ask for takes up to some 0.2 ms.
 const READS_PER_LOOK: usize = 4;
 
+/// A greeting waits so long for the peer to speak first, as clients of HTTP do, which take no answer that does not
+/// begin as one. What a client sends at once follows the end of the handshake directly; nobody sees the wait.
+const GREETING_WAIT: Duration = Duration::from_millis(5);
+
+/// Memory for so many silent ones is kept when a crowd was greeted.
+const SILENT_KEPT: usize = 64;
+
 /// What is to be taken in, and where it is read into.
 pub struct Inlet {
     /// Sockets that may be read, each once.
     readable: VecDeque<ConnectionId>,
     /// The same of those who are coming in.
     newcomers: VecDeque<ConnectionId>,
+    /// Those who were silent when they came, each with the time when it is greeted whatever comes.
+    silent: VecDeque<(Instant, ConnectionId)>,
     pub has_waiting_connections: bool,
     pub has_warned_of_descriptors: bool,
     pub buffer: Box<[u8; RECORD_BYTES_MAX]>,
@@ -37,6 +46,7 @@ impl Inlet {
         Inlet {
             readable: VecDeque::new(),
             newcomers: VecDeque::new(),
+            silent: VecDeque::new(),
             has_waiting_connections: false,
             has_warned_of_descriptors: false,
             buffer: Box::new([0; RECORD_BYTES_MAX]),
@@ -92,7 +102,30 @@ impl<S: Surface> Turning<S> {
         if self.stage.takes_input() {
             self.read_some();
         }
+        // Now, as some of them may just have been read.
+        self.greet_silent();
         Ok(())
+    }
+
+    fn greet_silent(&mut self) {
+        let silent = &mut self.inlet.silent;
+        if silent.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some((_, id)) = silent.pop_front_if(|(greeted_at, _)| *greeted_at <= now) {
+            self.shard.greet(id);
+        }
+        if silent.is_empty() {
+            silent.shrink_to(SILENT_KEPT);
+        }
+    }
+
+    /// When the next of those who are silent is to be greeted. Whoever has spoken meanwhile is nobody to wake up for.
+    pub(super) fn next_greeting(&mut self) -> Option<Instant> {
+        let Turning { inlet, shard, .. } = self;
+        while inlet.silent.pop_front_if(|(_, id)| !shard.has_unsent(*id)).is_some() {}
+        inlet.silent.front().map(|(greeted_at, _)| *greeted_at)
     }
 
     fn may_be_read(&mut self, id: ConnectionId) {
@@ -148,18 +181,25 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    /// A peer that has spoken already is heard before its greeting is sent: a script is served at once, and
-    /// HTTP finds its answer at the beginning.
+    /// A peer that has spoken already, or does so soon, is heard before its greeting is sent: a script is served at
+    /// once, and HTTP finds its answer at the beginning.
     fn take_arrival(&mut self, arrival: Arrival) {
         let count =
             if self.shard.accepts_input() { arrival.take_first(&mut self.inlet.buffer[..]) } else { 0 };
         let id = self.shard.accepted(arrival.address);
+        let has_tls = arrival.has_tls();
         if self.sockets.add(id, arrival).is_err() {
             // The ring has failed, which the next turn meets: as if the peer had gone.
             self.shard.lost(id);
         } else if count > 0 && self.shard.wants_input(id) {
             self.shard.received(id, &self.inlet.buffer[..count]);
+        } else if !has_tls {
+            self.await_first_words(id);
         }
+    }
+
+    fn await_first_words(&mut self, id: ConnectionId) {
+        self.inlet.silent.push_back((Instant::now() + GREETING_WAIT, id));
     }
 
     /// Once a tick, as a crowd would fill the operator's disk with it.
@@ -179,7 +219,10 @@ impl<S: Surface> Turning<S> {
         }
         match self.sockets.read(id, &mut self.inlet.buffer[..]) {
             Input::Bytes { count, is_more } => {
-                self.shard.received(id, &self.inlet.buffer[..count]);
+                // A part of a handshake is nothing to answer.
+                if count > 0 {
+                    self.shard.received(id, &self.inlet.buffer[..count]);
+                }
                 if is_more {
                     self.may_be_read(id);
                 }
@@ -195,7 +238,7 @@ impl<S: Surface> Turning<S> {
             }
         }
         if self.sockets.take_opened() {
-            self.shard.writable(id);
+            self.await_first_words(id);
         }
     }
 

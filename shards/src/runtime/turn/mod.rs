@@ -87,11 +87,12 @@ impl<S: Surface> Turning<S> {
     async fn rest(&mut self) -> Result<(), TurnError> {
         let is_busy = self.has_input() || self.shard.has_work() || self.can_commit();
         self.report_idleness(is_busy);
+        let greeting_at = self.next_greeting();
         let Turning { rest, sockets, bell, .. } = self;
         let found = if is_busy {
             rest.between_turns(bell).await
         } else {
-            rest.until_woken(sockets, bell).await.map_err(TurnError::Sockets)?
+            rest.until_woken(sockets, bell, greeting_at).await.map_err(TurnError::Sockets)?
         };
         self.commits.is_sync_due |= self.rest.take_sync_due();
         for (id, found) in found {

@@ -43,9 +43,11 @@ fn whoever_is_sent_away_has_no_name_any_more_when_it_reads_why() {
     let mut world = World::new(&settings(3));
     let (name, alice) = far_from_home(&mut world);
     let user = UserName::parse(&name).expect("a name");
-    assert_eq!(world.shards[2].kick(&user, "enough"), 1);
+    let kicked = world.shards[2].kick(&user, "enough");
+    assert_eq!(kicked, [alice.id]);
+    assert!(!world.shards[2].has_parted(alice.id), "its home does not know yet");
     step_until_told(&mut world, alice, "closed: Kicked");
-    assert!(!is_held(&world, &name));
+    assert!(world.shards[2].has_parted(alice.id) && !is_held(&world, &name));
 }
 
 #[test]

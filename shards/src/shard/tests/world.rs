@@ -117,6 +117,7 @@ impl World {
 
     pub fn connect_from(&mut self, shard: usize, address: Option<IpAddr>) -> Client {
         let id = self.shards[shard].accepted(address);
+        self.shards[shard].greet(id);
         let client = Client { shard, id };
         self.received.insert(client, String::new());
         self.run();

@@ -52,6 +52,8 @@ pub struct Cell {
     readable: VecDeque<ConnectionId>,
     /// The same of those who are coming in: some of them are read, then some of the others.
     newcomers: VecDeque<ConnectionId>,
+    /// Those who came in the last turn: they are greeted in the next, unless they spoke.
+    silent: Vec<ConnectionId>,
     pub lines: BTreeMap<ConnectionId, Line>,
     queries: Vec<(LookupId, StoredQuery)>,
     found: Vec<(LookupId, Result<QueryOutcome, QueryFault>)>,
@@ -98,6 +100,7 @@ impl Cell {
             ready: Vec::new(),
             readable: VecDeque::new(),
             newcomers: VecDeque::new(),
+            silent: Vec::new(),
             lines: BTreeMap::new(),
             queries: Vec::new(),
             found: Vec::new(),
@@ -188,7 +191,10 @@ impl Cell {
 
     /// Accepts and reads what is ready.
     pub fn take_input(&mut self, haste: Haste, world: &mut World<'_>) -> bool {
-        let mut has_done = false;
+        let mut has_done = !self.silent.is_empty();
+        for id in std::mem::take(&mut self.silent) {
+            self.shard.greet(id);
+        }
         for readiness in std::mem::take(&mut self.ready) {
             has_done = true;
             match readiness {
@@ -251,6 +257,7 @@ impl Cell {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(line) = self.backlog.pop_front() else { break };
             let id = self.shard.accepted(None);
+            self.silent.push(id);
             self.lines.insert(id, line);
             if world.sockets[line].accept(self.shard.id().index(), id) {
                 self.may_be_read(id);
