@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::{Client, Server, deaf_and_alice, madang};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -139,6 +140,17 @@ fn a_broadcast_reaches_everyone_who_has_a_name() {
     server.ask(&["kick", "bob", "--reason", "too\nloud"]);
     bob.expect_next("! closed by the operator: too loud");
     stranger.name("carol"); // nothing came before
+}
+
+#[test]
+fn a_server_that_is_stopped_is_said_to_answer_late_and_what_to_do() {
+    let server = Server::start(1, &[]);
+    server.signal(Signal::STOP);
+    let output = server.ask(&["status"]);
+    server.signal(Signal::CONT);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("does not answer within 10 s") && words.contains("kill -CONT"), "{words}");
 }
 
 #[test]

@@ -35,6 +35,18 @@ pub enum ClientError {
     /// The path.
     #[error("{0}")]
     Path(String),
+    /// It listens and has not answered in time.
+    #[error(
+        "the server on '{}' does not answer within {} s: it is stopped (`kill -CONT` its process) or has too much to do; \
+         see its journal",
+        data.display(), waited.as_secs()
+    )]
+    Late {
+        /// Its directory.
+        data: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// It listens and does not answer.
     #[error("the server on '{}' does not answer: {source}; see its journal", data.display())]
     Silent {
@@ -195,7 +207,12 @@ impl Connection {
     }
 
     fn silent(&self, source: io::Error) -> ClientError {
-        ClientError::Silent { data: self.data.clone(), source }
+        let data = self.data.clone();
+        if matches!(source.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+            let waited = self.stream.get_ref().read_timeout().ok().flatten().unwrap_or(SILENCE_MAX);
+            return ClientError::Late { data, waited };
+        }
+        ClientError::Silent { data, source }
     }
 
     fn foreign(&self, source: serde_json::Error) -> ClientError {
