@@ -9,8 +9,8 @@ use super::operate::{Housekeeping, Space};
 use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
-    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope, StdFiles,
-    StoredFile, StoredLooks, load_looks, mend_snapshot, rebuild_index, renew_snapshot, retain,
+    FilesError, IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope,
+    StdFiles, StoredFile, StoredLooks, load_looks, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
 use crate::shard::{Archive, LookupId};
 use crate::types::ShardId;
@@ -172,16 +172,12 @@ fn do_chores(
     housekeeping: &Housekeeping,
 ) {
     let mut looked_at = Instant::now();
-    let mut looks = Vec::new();
+    let mut looks =
+        LooksRead { shard_count, kept: Vec::new(), has_given: vec![false; usize::from(shard_count)] };
     loop {
         let is_look = match chores.recv_timeout(RETENTION_LOOK) {
-            Ok(Some((asker, Chore::Looks))) => {
-                let read = looks_of(files, shard_count, asker.shard, &mut looks, housekeeping);
-                asker.answer(IndexDone::Looks(read));
-                false
-            }
             Ok(Some((asker, chore))) => {
-                let done = carry_out(files, asker.shard, chore, housekeeping);
+                let done = carry_out(files, asker.shard, chore, &mut looks, housekeeping);
                 asker.answer(done);
                 false
             }
@@ -230,34 +226,43 @@ fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     }
 }
 
-/// What the rooms look like whose looks are at home on a shard. All snapshots are read for the first shard that asks;
-/// the others find theirs in `kept`.
-fn looks_of(
-    files: &StdFiles,
+/// What stored rooms look like. All snapshots are read for the first shard that asks; the others find theirs here.
+struct LooksRead {
     shard_count: u16,
-    shard: ShardId,
-    kept: &mut Vec<Option<StoredLooks>>,
-    housekeeping: &Housekeeping,
-) -> Option<StoredLooks> {
-    if let Some(found) = kept.get_mut(shard.index()).and_then(Option::take) {
-        return Some(found);
+    kept: Vec<Option<StoredLooks>>,
+    /// The shards that have theirs: should another one's fail, theirs is not kept again.
+    has_given: Vec<bool>,
+}
+
+impl LooksRead {
+    fn of(&mut self, files: &StdFiles, shard: ShardId) -> Result<StoredLooks, FilesError> {
+        if let Some(found) = self.take(shard) {
+            return Ok(found);
+        }
+        let begun = Instant::now();
+        let read = load_looks(files, self.shard_count)?;
+        let bytes: usize = read.iter().map(StoredLooks::bytes).sum();
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(bytes, milliseconds, "the looks of stored rooms are read");
+        let is_wanted = |(looks, has_given): (StoredLooks, &bool)| (!has_given).then_some(looks);
+        self.kept = read.into_iter().zip(&self.has_given).map(is_wanted).collect();
+        Ok(self.take(shard).unwrap_or_default())
     }
-    match load_looks(files, shard_count) {
-        Ok(read) => {
-            let bytes: usize = read.iter().map(StoredLooks::bytes).sum();
-            tracing::debug!(bytes, "the looks of stored rooms are read");
-            *kept = read.into_iter().map(Some).collect();
-            kept.get_mut(shard.index()).and_then(Option::take)
-        }
-        Err(error) => {
-            housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
-            None
-        }
+
+    fn take(&mut self, shard: ShardId) -> Option<StoredLooks> {
+        let found = self.kept.get_mut(shard.index())?.take()?;
+        self.has_given[shard.index()] = true;
+        Some(found)
     }
 }
 
-fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
+fn carry_out(
+    files: &StdFiles,
+    shard: ShardId,
+    chore: Chore,
+    looks: &mut LooksRead,
+    housekeeping: &Housekeeping,
+) -> IndexDone {
     let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
     match chore {
         Chore::Snapshot { unindexed } => {
@@ -285,7 +290,14 @@ fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Hous
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
         }
-        Chore::Looks => unreachable!("what is kept for the other shards is not here"),
+        Chore::Looks => {
+            let read = looks.of(files, shard);
+            let read = read.inspect_err(|error| {
+                failed();
+                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
+            });
+            IndexDone::Looks(read.ok())
+        }
     }
 }
 

@@ -131,3 +131,6 @@ fn mend(
     // Where nothing is finished there is none.
     for_each_room(files, directory, add).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

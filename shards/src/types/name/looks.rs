@@ -45,7 +45,8 @@ impl Looks {
 }
 
 fn skeleton(name: &str) -> String {
-    if name.is_ascii() {
+    // A mark that is a part of its letter is seen.
+    if !name.chars().any(is_combining_mark) {
         return unicode_security::skeleton(name).collect();
     }
     // A skeleton has other marks for some, so that what covers the same is left out before.
