@@ -2,6 +2,12 @@
 
 use super::harness::{Client, Server};
 
+/// From a room to the lobby, and from there out.
+fn leave(mut client: Client) {
+    client.send_bytes(b"/quit\n/quit\n");
+    client.expect_closed();
+}
+
 /// Whoever wants into `alike` is told that it looks like `room`.
 #[track_caller]
 fn refuses(server: &Server, alike: &str, room: &str) {
@@ -14,8 +20,7 @@ fn refuses(server: &Server, alike: &str, room: &str) {
     mallory.expect(&said);
     mallory.expect("mallory has joined apart");
     mallory.expect("pong");
-    mallory.send("/quit");
-    mallory.expect_closed();
+    leave(mallory);
 }
 
 #[test]
@@ -31,8 +36,7 @@ fn a_room_that_looks_like_another_is_refused_whatever_becomes_of_the_process() {
         bob.expect("bob: hello");
         carol.send("hello");
         carol.expect("carol: hello");
-        carol.send("/quit");
-        carol.expect_closed();
+        leave(carol);
         let all = |server: &Server| {
             refuses(server, "generaI", "general");
             refuses(server, "lan", "Ian");
@@ -85,9 +89,6 @@ fn of_many_who_make_rooms_that_look_alike_at_once_those_of_one_name_have_it() {
         let come_in: Vec<bool> = people.iter_mut().enumerate().map(has_come_in).collect();
         let of = |first: usize| come_in[first..].iter().step_by(2).filter(|is_in| **is_in).count();
         assert!(matches!((of(0), of(1)), (6, 0) | (0, 6)), "{come_in:?}");
-        for mut person in people {
-            person.send("/quit");
-            person.expect_closed();
-        }
+        people.into_iter().for_each(leave);
     }
 }
