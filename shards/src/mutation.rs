@@ -48,6 +48,12 @@ pub enum Mutation {
     TrustPageCache,
     /// A room is let go of though somebody came back.
     LetGoOfUsedRoom,
+    /// A room is made though it could be taken for another.
+    MakeLookAlike,
+    /// After an upgrade, rooms without messages have lost their looks.
+    ForgetCarriedLooks,
+    /// A start does not read what stored rooms look like.
+    ForgetStoredLooks,
     /// What is sent is not always taken off the sum of all outboxes.
     MiscountOutboxes,
     /// In an upgrade, what waits to be sent to one connection is forgotten.

@@ -13,5 +13,6 @@ mod numbers;
 mod outboxes;
 mod oversized;
 mod resets;
+mod rooms;
 mod storms;
 mod terminals;

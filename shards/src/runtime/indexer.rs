@@ -9,8 +9,8 @@ use super::operate::{Housekeeping, Space};
 use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
-    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope, StdFiles,
-    StoredFile, mend_snapshot, rebuild_index, renew_snapshot, retain,
+    FilesError, IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope,
+    StdFiles, StoredFile, StoredLooks, load_looks, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
 use crate::shard::{Archive, LookupId};
 use crate::types::ShardId;
@@ -39,10 +39,12 @@ pub enum Chore {
     /// Make the index or the snapshot again that a lookup has missed. Of a shard at most [`REBUILDS_MAX`] are
     /// under way.
     Rebuild { fault: QueryFault, lookup: LookupId },
+    /// Read what stored rooms look like, of all directories. Of a shard one is under way.
+    Looks,
 }
 
 /// A job that is done. What went wrong is in the log of the server.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
@@ -50,6 +52,8 @@ pub enum IndexDone {
     Snapshot(Option<SnapshotScope>),
     /// Whether it is there again, and who waits for it.
     Rebuilt { fault: QueryFault, lookup: LookupId, is_there: bool },
+    /// What the rooms look like whose looks are at home on the shard, if it could be read.
+    Looks(Option<StoredLooks>),
 }
 
 /// Who asks for something, and how to give word of it.
@@ -78,11 +82,10 @@ const LOW_SPACE_SILENCE: Duration = Duration::from_secs(3600);
 
 impl Indexer {
     /// Starts the threads. They end when the last `Indexer` is dropped.
-    pub fn start(data: PathBuf, shards: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
-        let shards = usize::from(shards);
-        let (indexes, written) = flume::bounded(shards * Archive::INDEXES_MAX);
-        // Of each shard a snapshot and what its lookups miss, and one look.
-        let (chores, chore) = flume::bounded(shards * (1 + REBUILDS_MAX) + 1);
+    pub fn start(data: PathBuf, shard_count: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
+        let (indexes, written) = flume::bounded(usize::from(shard_count) * Archive::INDEXES_MAX);
+        // Of each shard a snapshot, what stored rooms look like and what its lookups miss, and one look.
+        let (chores, chore) = flume::bounded(usize::from(shard_count) * (2 + REBUILDS_MAX) + 1);
         let look = Look { is_due: Arc::default(), chores: chores.clone() };
         // The same files: of two threads that are to write the same index, one waits for the other.
         let files = StdFiles::new(data.clone());
@@ -90,7 +93,7 @@ impl Indexer {
             (Arc::clone(&look.is_due), files.clone(), Arc::clone(housekeeping));
         std::thread::Builder::new().name("madang-snapshot".into()).spawn(move || {
             step_back();
-            do_chores(&its_files, &chore, &is_due, &its_housekeeping);
+            do_chores(&its_files, shard_count, &chore, &is_due, &its_housekeeping);
         })?;
         let housekeeping = Arc::clone(housekeeping);
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
@@ -163,15 +166,18 @@ fn write_indexes(
 
 fn do_chores(
     files: &StdFiles,
+    shard_count: u16,
     chores: &flume::Receiver<Next>,
     is_look_due: &AtomicBool,
     housekeeping: &Housekeeping,
 ) {
     let mut looked_at = Instant::now();
+    let mut looks =
+        LooksRead { shard_count, kept: Vec::new(), has_given: vec![false; usize::from(shard_count)] };
     loop {
         let is_look = match chores.recv_timeout(RETENTION_LOOK) {
             Ok(Some((asker, chore))) => {
-                let done = carry_out(files, asker.shard, chore, housekeeping);
+                let done = carry_out(files, asker.shard, chore, &mut looks, housekeeping);
                 asker.answer(done);
                 false
             }
@@ -220,7 +226,43 @@ fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     }
 }
 
-fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
+/// What stored rooms look like. All snapshots are read for the first shard that asks; the others find theirs here.
+struct LooksRead {
+    shard_count: u16,
+    kept: Vec<Option<StoredLooks>>,
+    /// The shards that have theirs: should another one's fail, theirs is not kept again.
+    has_given: Vec<bool>,
+}
+
+impl LooksRead {
+    fn of(&mut self, files: &StdFiles, shard: ShardId) -> Result<StoredLooks, FilesError> {
+        if let Some(found) = self.take(shard) {
+            return Ok(found);
+        }
+        let begun = Instant::now();
+        let read = load_looks(files, self.shard_count)?;
+        let bytes: usize = read.iter().map(StoredLooks::bytes).sum();
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(bytes, milliseconds, "the looks of stored rooms are read");
+        let is_wanted = |(looks, has_given): (StoredLooks, &bool)| (!has_given).then_some(looks);
+        self.kept = read.into_iter().zip(&self.has_given).map(is_wanted).collect();
+        Ok(self.take(shard).unwrap_or_default())
+    }
+
+    fn take(&mut self, shard: ShardId) -> Option<StoredLooks> {
+        let found = self.kept.get_mut(shard.index())?.take()?;
+        self.has_given[shard.index()] = true;
+        Some(found)
+    }
+}
+
+fn carry_out(
+    files: &StdFiles,
+    shard: ShardId,
+    chore: Chore,
+    looks: &mut LooksRead,
+    housekeeping: &Housekeeping,
+) -> IndexDone {
     let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
     match chore {
         Chore::Snapshot { unindexed } => {
@@ -247,6 +289,14 @@ fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Hous
                 }
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
+        }
+        Chore::Looks => {
+            let read = looks.of(files, shard);
+            let read = read.inspect_err(|error| {
+                failed();
+                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
+            });
+            IndexDone::Looks(read.ok())
         }
     }
 }

@@ -62,6 +62,8 @@ kinds! {
         NameTaken = "name_taken",
         /// The name looks like one in use.
         NameConfusable = "name_confusable",
+        /// The name of a room to be made looks like another's.
+        RoomConfusable = "room_confusable",
         /// Nobody of that name is or was here.
         NoSuchUser = "no_such_user",
         /// The user is not here now.
@@ -116,6 +118,7 @@ impl From<&Refusal> for RefusalKind {
         match refusal {
             Refusal::NameTaken { .. } => RefusalKind::NameTaken,
             Refusal::NameConfusable { .. } => RefusalKind::NameConfusable,
+            Refusal::RoomConfusable { .. } => RefusalKind::RoomConfusable,
             Refusal::NoSuchUser { .. } => RefusalKind::NoSuchUser,
             Refusal::UserOffline { .. } => RefusalKind::UserOffline,
             Refusal::NoSuchRoom { .. } => RefusalKind::NoSuchRoom,

@@ -40,6 +40,8 @@ pub struct Queues {
     pub taking_up: usize,
     /// Requests that wait for one of them, at most.
     pub waiting_for_room: usize,
+    /// Rooms that are to be made and wait until the looks of stored ones are read.
+    pub waiting_for_looks: usize,
     /// Events that wait until connections were written.
     pub delayed: usize,
     /// Entries that wait because a channel was full, at the last flush.
@@ -76,6 +78,18 @@ impl<S: Surface> Shard<S> {
         self.homes.room_count()
     }
 
+    /// The names of those that people are in or that something was said in, in no order; lobby and direct rooms are
+    /// among them.
+    pub fn used_rooms(&self) -> impl Iterator<Item = &RoomName> {
+        let is_used = |room: &&Room| !room.is_forgettable();
+        self.homes.rooms().filter(is_used).map(Room::name)
+    }
+
+    /// How many shards there are.
+    pub fn shard_count(&self) -> u16 {
+        self.settings.shard_count
+    }
+
     /// Bytes that wait in all outboxes here, as they are counted.
     pub fn waiting_bytes(&self) -> usize {
         self.outboxes.waiting_bytes()
@@ -106,6 +120,7 @@ impl<S: Surface> Shard<S> {
             lookups: self.homes.archive.waiting(),
             taking_up,
             waiting_for_room,
+            waiting_for_looks: self.homes.looks.waiting(),
             delayed: self.outboxes.delayed.len(),
             overflow: self.counters.mesh_overflow_entries,
             parked: self.parked.len(),

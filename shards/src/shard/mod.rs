@@ -35,7 +35,7 @@ pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, livelie
 pub use settings::Settings;
 
 use crate::connection::{LocalRooms, Surface};
-use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredQuery};
+use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use crate::types::{
     ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
@@ -230,22 +230,25 @@ impl<S: Surface> Shard<S> {
         has_place && !self.log.is_full()
     }
 
-    /// Whether a request may be handled now: what another process gave away stores nothing.
+    /// Whether a request may be handled now.
     fn may_handle(&self, request: &Request) -> bool {
-        self.can_append() || matches!(request, Request::Carry(_))
+        self.can_append() || request.stores_nothing()
     }
 
     /// Takes up what waited for room in the log, in the order in which it came.
     fn resume_deferred(&mut self) {
-        if self.deferred.is_empty() {
-            return;
+        if !self.deferred.is_empty() {
+            self.handle_deferred();
+            self.settle();
         }
+    }
+
+    fn handle_deferred(&mut self) {
         while self.deferred.front().is_some_and(|request| self.may_handle(request))
             && let Some(request) = self.deferred.pop_front()
         {
             self.handle_request(request);
         }
-        self.settle();
     }
 
     /// A batch came from another shard.
@@ -298,10 +301,9 @@ impl<S: Surface> Shard<S> {
         match self.homes.archive.answer(id, found) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
             Some(Answered::Room(room)) => {
-                // Before what came later, and only as far as the log has room.
-                for request in self.homes.taken_up(room).into_iter().rev() {
-                    self.deferred.push_front(request);
-                }
+                let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+                let waiting = homes.taken_up(room, *now, log, outbound, wheel, counters);
+                self.defer_first(waiting);
                 self.resume_deferred();
             }
             Some(Answered::Unknown(room)) => {
@@ -310,6 +312,17 @@ impl<S: Surface> Shard<S> {
             }
             None => {}
         }
+        self.settle();
+    }
+
+    /// Whether what stored rooms look like is to be read now. [`Shard::looks_read`] hears what came of it.
+    pub fn begin_reading_looks(&mut self) -> bool {
+        self.homes.looks.begin_reading()
+    }
+
+    /// What the stored rooms look like whose looks have their home here; `None` when it could not be read.
+    pub fn looks_read(&mut self, read: Option<StoredLooks>) {
+        self.homes.looks_read(read, &mut self.outbound);
         self.settle();
     }
 
@@ -331,7 +344,7 @@ impl<S: Surface> Shard<S> {
                 Deadline::Name(key) => self.homes.expire_name(key, self.now),
             }
         }
-        self.homes.leave_deserted(self.now, &self.log);
+        self.homes.leave_deserted(self.now, &self.log, &mut self.outbound);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();
         let count = self.connections.len() + self.homes.count() + self.wheel.len();
@@ -375,11 +388,12 @@ impl<S: Surface> Shard<S> {
     fn handle(&mut self, envelope: Envelope) {
         match envelope {
             Envelope::Request(request) => {
-                let is_carried = matches!(request, Request::Carry(_)) && self.deferred.is_empty();
-                if !is_carried && !self.accepts_input() {
+                let is_free = request.stores_nothing() && self.deferred.is_empty();
+                if !is_free && !self.accepts_input() {
                     self.deferred.push_back(request);
                 } else {
                     self.handle_request(request);
+                    self.handle_deferred();
                 }
             }
             Envelope::Event(event) => self.deliver(event),
@@ -388,7 +402,18 @@ impl<S: Surface> Shard<S> {
 
     fn handle_request(&mut self, request: Request) {
         let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+        if let Request::LooksAnswered { room, answer } = request {
+            let waiting = homes.told_of_looks(room, answer, *now, log, outbound, wheel, counters);
+            return self.defer_first(waiting);
+        }
         homes.handle(request, *now, log, outbound, wheel, counters);
+    }
+
+    /// What waited for a room is handled before what came later, and only as far as the log has room.
+    fn defer_first(&mut self, waiting: VecDeque<Request>) {
+        for request in waiting.into_iter().rev() {
+            self.deferred.push_front(request);
+        }
     }
 
     /// Sends what a connection asked for on its way. Returns whether a peer it asked is backed up.

@@ -248,6 +248,7 @@ fn word_of(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::NameTaken { .. } => "taken",
         Refusal::NameConfusable { .. } => "confusable",
+        Refusal::RoomConfusable { .. } => "roomconfusable",
         Refusal::NoSuchUser { .. } => "nobody",
         Refusal::UserOffline { .. } => "offline",
         Refusal::NoSuchRoom { .. } => "noroom",

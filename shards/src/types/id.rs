@@ -139,6 +139,12 @@ impl SkeletonKey {
     pub const MIN: SkeletonKey = SkeletonKey(0);
     /// No key is higher.
     pub const MAX: SkeletonKey = SkeletonKey(u64::MAX);
+
+    /// Half of it, for a table of so many that its bytes count.
+    pub fn low_half(self) -> u32 {
+        // The lower 32 bits, on purpose.
+        (self.0 & u64::from(u32::MAX)) as u32
+    }
 }
 
 #[cfg(test)]

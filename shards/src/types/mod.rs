@@ -12,13 +12,13 @@ mod time;
 
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use event::{Envelope, Event, RoomEvent};
-pub use id::{ClaimNumber, ConnectionId, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
+pub use id::{ClaimNumber, ConnectionId, HomeKey, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};
 pub use reply::{
     Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
     WhoMember, WhoPage,
 };
-pub use request::{Away, Destination, Page, Request};
+pub use request::{Away, Destination, LooksAnswer, Page, Request};
 pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -204,6 +204,11 @@ impl RoomName {
         self.0.key
     }
 
+    /// What it looks like, as it is shown and in lower case. Computed anew: only who makes a room needs it.
+    pub fn looks(&self) -> Looks {
+        Looks::of(self.as_str(), &canonical_of_checked(self.as_str()))
+    }
+
     /// Whether this names the direct room of two users.
     pub fn is_direct(&self) -> bool {
         self.0.shown.contains(DIRECT_SEPARATOR)

@@ -214,6 +214,13 @@ pub enum Refusal {
         /// The name in use.
         with: UserName,
     },
+    /// The name of the room to be made looks like another's.
+    RoomConfusable {
+        /// The room wanted.
+        room: Box<str>,
+        /// The room that is there.
+        with: Box<str>,
+    },
     /// Nobody of that name is or was here.
     NoSuchUser {
         /// Which.

@@ -1,7 +1,7 @@
 //! What connections ask of a home shard.
 
 use super::carried::Carried;
-use super::id::{ClaimNumber, RoomKey, Seq, SessionId, ShardId, UserKey};
+use super::id::{ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
@@ -209,8 +209,45 @@ pub enum Request {
         /// From where it came.
         address: IpAddr,
     },
+    /// A room that nothing was said in yet takes its looks, at the home of those. Answered by `LooksAnswered`,
+    /// unless it is there already.
+    TakeLooks {
+        /// The room.
+        room: RoomName,
+        /// Where its looks are at home.
+        home: HomeKey,
+        /// Whether people are in it already: then it is not asked whether it may be.
+        is_there: bool,
+    },
+    /// Whether a room may have its looks. To the room's home.
+    LooksAnswered {
+        /// The room.
+        room: RoomName,
+        /// Whether it may.
+        answer: LooksAnswer,
+    },
+    /// A room that had taken its looks is no longer in memory. Not answered.
+    GiveLooks {
+        /// The room.
+        room: RoomName,
+        /// Where its looks are at home.
+        home: HomeKey,
+        /// Whether something was said in it: then it has its looks for ever.
+        is_stored: bool,
+    },
     /// What the server before this one knew. Members of a room are answered by `Event::Carried`.
     Carry(Box<Carried>),
+}
+
+/// Whether a room may have its looks.
+#[derive(Clone, Debug)]
+pub enum LooksAnswer {
+    /// They are its own now.
+    Taken,
+    /// It could be taken for this room.
+    LooksLike(RoomName),
+    /// What stored rooms look like could not be read, or too many ask.
+    Unknown(&'static str),
 }
 
 /// What an absent user leaves for those who whisper.
@@ -248,6 +285,13 @@ impl Request {
         }
     }
 
+    /// Whether it needs no place in the log, whatever follows from it.
+    pub fn stores_nothing(&self) -> bool {
+        use Request as R;
+        let is_of_looks = matches!(self, R::TakeLooks { .. } | R::LooksAnswered { .. } | R::GiveLooks { .. });
+        is_of_looks || matches!(self, R::Carry(_))
+    }
+
     /// The shard that owns what this request is about.
     pub fn destination(&self, shard_count: u16) -> Destination {
         use Request as R;
@@ -267,6 +311,8 @@ impl Request {
                 room.key().home(shard_count)
             }
             R::Rooms { .. } => return Destination::Every,
+            R::TakeLooks { home, .. } | R::GiveLooks { home, .. } => home.home(shard_count),
+            R::LooksAnswered { room, .. } => room.key().home(shard_count),
             R::Admit { address, .. } | R::Discharge { address, .. } => home_of(address, shard_count),
             R::Carry(carried) => match &**carried {
                 Carried::User(user) => user.name.home(shard_count),

@@ -3,7 +3,7 @@
 /// What `/help` answers, line by line.
 pub const HELP: [&str; 19] = [
     "* /help                  this list",
-    "* /channel NAME          go to a channel, made if it is new",
+    "* /channel NAME          go to a channel, made if it is new and looks like no other",
     "* /quit                  leave the channel; from the lobby, leave the server",
     "* /msg NAME TEXT         whisper to one user",
     "* /send ID TEXT          say TEXT; repeated with the same ID it is stored once",

@@ -17,6 +17,13 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
                 format_args!("! the name {name} looks like {with}, which is taken; choose another"),
             );
         }
+        Refusal::RoomConfusable { room, with } => {
+            line(
+                out,
+                style,
+                format_args!("! the name {room} looks like {with}, which is taken; choose another"),
+            );
+        }
         Refusal::NoSuchUser { name } => {
             line(out, style, format_args!("! no such user: {name} (try /who)"));
         }

@@ -81,6 +81,9 @@ impl<S: Surface> Turning<S> {
         }
         self.write_indexes();
         self.start_snapshot();
+        if self.shard.begin_reading_looks() {
+            self.lookups.order(IndexJob::Chore(Chore::Looks));
+        }
         while self.rest.queries.len() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
         {
@@ -118,6 +121,7 @@ impl<S: Surface> Turning<S> {
                 self.lookups.reader.forget(self.shard.id(), StoredFile::Snapshot);
                 scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
             }
+            IndexDone::Looks(read) => self.shard.looks_read(read),
             IndexDone::Rebuilt { fault, lookup, is_there } => {
                 self.lookups.rebuilds_under_way -= 1;
                 self.lookups.start_rebuilds();

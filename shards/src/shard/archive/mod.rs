@@ -91,6 +91,16 @@ impl Archive {
         }
     }
 
+    /// Whether a start has found anything stored.
+    pub fn has_stored(&self) -> bool {
+        !self.snapshots.is_empty()
+    }
+
+    /// Rooms that no segment need hold a message of, and whose numbers stay taken.
+    pub fn lost_rooms(&self) -> impl Iterator<Item = &RoomName> {
+        self.lost_heads.values().map(|(name, _)| name)
+    }
+
     /// From now on one page may weigh so much.
     pub fn limit_pages(&mut self, page_bytes_max: usize) {
         self.page_bytes_max = page_bytes_max;

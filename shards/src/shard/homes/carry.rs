@@ -54,7 +54,7 @@ impl Homes {
         }
         self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
-        self.rest_if_deserted(key, effects.now);
+        self.rest_if_deserted(key, effects.now, effects.outbound);
     }
 }
 

@@ -55,7 +55,7 @@ impl Homes {
         resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
         self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
-        self.rest_if_deserted(room, now);
+        self.rest_if_deserted(room, now, outbound);
     }
 
     /// Answers who is in a room. A channel that nobody is in is none; the lobby is always there.

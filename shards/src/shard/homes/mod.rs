@@ -5,13 +5,14 @@
 //! in the room's order.
 
 mod carry;
+mod looks;
 mod members;
 mod ranking;
 mod residence;
 mod talk;
 mod users;
 
-use super::archive::Archive;
+use super::archive::{Archive, TakenUp};
 use super::counters::Counters;
 use super::held::Held;
 use super::settings::Settings;
@@ -20,9 +21,13 @@ use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId, SnapshotScope};
 use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
-use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
+use crate::types::{
+    Envelope, Event, LooksAnswer, Moment, Now, Refusal, Reply, RoomKey, RoomName, SessionId, ShardId,
+    UserName,
+};
 use crate::user::Users;
 use hashbrown::HashMap;
+use looks::{RoomLooks, lost_at_home};
 use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -35,6 +40,8 @@ struct Resident {
     last_batch: BatchId,
     /// When it was left by the last of its members, or last whispered in.
     deserted_at: Moment,
+    /// Whether nothing was said in it when it came into memory: then it had to take its looks.
+    is_made: bool,
     /// Whether its turn to be let go of is noted.
     is_resting: bool,
     /// With so many members it has its place in [`Ranking`]; 0 is none.
@@ -56,6 +63,7 @@ pub struct Homes {
     /// Rooms that nobody is in, by when they may be let go of; each once.
     resting: VecDeque<(Moment, RoomKey)>,
     users: Users,
+    pub looks: RoomLooks,
     /// Whether messages can be stored.
     pub storage: Storage,
     /// What is stored.
@@ -76,6 +84,8 @@ struct Effects<'a> {
 
 impl Homes {
     pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
+        let mut looks = RoomLooks::new(archive.has_stored());
+        lost_at_home(archive.lost_rooms(), id, settings.shard_count).for_each(|room| looks.add_lost(room));
         Homes {
             id,
             settings,
@@ -84,6 +94,7 @@ impl Homes {
             taking_up: HashMap::new(),
             resting: VecDeque::new(),
             users: Users::default(),
+            looks,
             storage: Storage::default(),
             archive,
             held: Held::default(),
@@ -135,6 +146,7 @@ impl Homes {
         self.connections_by_address.shrink_to(2 * self.connections_by_address.len());
         self.events.shrink_to(2 * self.events.len());
         self.users.shrink();
+        self.looks.shrink();
     }
 
     /// From now on these settings hold.
@@ -169,7 +181,36 @@ impl Homes {
         wheel: &mut Wheel<Deadline>,
         counters: &mut Counters,
     ) {
-        self.refuse_waiting(key, &mut Effects { now, log, outbound, wheel, counters });
+        let mut effects = Effects { now, log, outbound, wheel, counters };
+        self.refuse_waiting(key, "the disk reports errors", &mut effects);
+    }
+
+    /// A room may be made, or not. Returns what waited for it, in order, if it may.
+    #[allow(clippy::too_many_arguments)]
+    pub fn told_of_looks(
+        &mut self,
+        room: RoomName,
+        answer: LooksAnswer,
+        now: Now,
+        log: &mut Appender,
+        outbound: &mut Outbound,
+        wheel: &mut Wheel<Deadline>,
+        counters: &mut Counters,
+    ) -> VecDeque<Request> {
+        self.looks_answered(room, answer, &mut Effects { now, log, outbound, wheel, counters })
+    }
+
+    /// A room was read. Returns what waited for it, in order; nothing when it is asked first whether it may be made.
+    pub fn taken_up(
+        &mut self,
+        room: TakenUp,
+        now: Now,
+        log: &mut Appender,
+        outbound: &mut Outbound,
+        wheel: &mut Wheel<Deadline>,
+        counters: &mut Counters,
+    ) -> VecDeque<Request> {
+        self.room_read(room, &mut Effects { now, log, outbound, wheel, counters })
     }
 
     /// The snapshot of this directory is written anew.
@@ -212,6 +253,8 @@ impl Homes {
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
                 self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
             }
+            Request::TakeLooks { room, is_there, .. } => self.take_looks(room, is_there, effects.outbound),
+            Request::GiveLooks { room, is_stored, .. } => self.give_looks(&room, is_stored),
             Request::Carry(carried) => self.take_over(*carried, effects),
             request => self.handle_user(request, effects),
         }
@@ -250,7 +293,7 @@ impl Homes {
         self.ranking.rank(resident);
         send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
         if resident.room.is_deserted() {
-            self.rest_if_deserted(key, effects.now);
+            self.rest_if_deserted(key, effects.now, effects.outbound);
         }
     }
 }

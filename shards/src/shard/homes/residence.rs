@@ -4,6 +4,7 @@
 
 use super::{Effects, Homes, Resident, refuse, tell};
 use crate::log::{Appender, BatchId};
+use crate::mesh::Outbound;
 use crate::room::{Kind, Room};
 use crate::shard::archive::TakenUp;
 use crate::types::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
@@ -39,13 +40,30 @@ impl Homes {
             self.taking_up.insert(key, VecDeque::from([request]));
             return None;
         };
+        if self.is_made(&taken_up) {
+            if is_carried(&request) {
+                self.keep_looks(&taken_up.name, effects.outbound);
+            } else {
+                self.taking_up.insert(key, VecDeque::from([request]));
+                self.make(key, &taken_up.name, effects);
+                return None;
+            }
+        }
         self.enter(key, taken_up);
         Some(request)
     }
 
     /// A room was read. Returns what waited for it, in order.
-    pub fn taken_up(&mut self, taken_up: TakenUp) -> VecDeque<Request> {
+    pub(super) fn room_read(&mut self, taken_up: TakenUp, effects: &mut Effects<'_>) -> VecDeque<Request> {
         let key = taken_up.name.key();
+        if self.is_made(&taken_up) {
+            if self.taking_up.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
+                self.keep_looks(&taken_up.name, effects.outbound);
+            } else {
+                self.make(key, &taken_up.name, effects);
+                return VecDeque::new();
+            }
+        }
         let waiting = self.taking_up.remove(&key).unwrap_or_default();
         #[cfg(test)]
         let taken_up = {
@@ -59,7 +77,15 @@ impl Homes {
         waiting
     }
 
-    fn enter(&mut self, key: RoomKey, taken_up: TakenUp) {
+    /// Has a room made if nothing looks like it. Those who want to be in it wait for the answer.
+    fn make(&mut self, key: RoomKey, name: &RoomName, effects: &mut Effects<'_>) {
+        if let Err(refusal) = self.ask_for_looks(name, effects.outbound) {
+            self.refuse_to_make(key, &refusal, effects);
+        }
+    }
+
+    pub(super) fn enter(&mut self, key: RoomKey, taken_up: TakenUp) {
+        let is_made = self.is_made(&taken_up);
         let TakenUp { name, head, messages } = taken_up;
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
@@ -75,6 +101,7 @@ impl Homes {
             room,
             last_batch,
             deserted_at: Moment::default(),
+            is_made,
             is_resting: false,
             ranked_members: 0,
         };
@@ -82,10 +109,10 @@ impl Homes {
     }
 
     /// Nobody knows how a room goes on: who wanted to be in it is refused.
-    pub(super) fn refuse_waiting(&mut self, key: RoomKey, effects: &mut Effects<'_>) {
+    pub(super) fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
         for request in self.taking_up.remove(&key).unwrap_or_default() {
             if wanted(&request).is_some() {
-                refuse_to_take_up(request, "the disk reports errors", effects);
+                refuse_to_take_up(request, reason, effects);
             } else {
                 self.act(request, effects);
             }
@@ -93,12 +120,14 @@ impl Homes {
     }
 
     /// Notes when a room may be let go of, if nobody is in it; at once, when nothing was ever said.
-    pub(super) fn rest_if_deserted(&mut self, key: RoomKey, now: Now) {
+    pub(super) fn rest_if_deserted(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
         let Some(resident) = self.rooms.get_mut(&key).filter(|resident| resident.room.is_deserted()) else {
             return;
         };
         if resident.room.is_forgettable() {
-            self.rooms.remove(&key);
+            if let Some(Resident { room, is_made: true, .. }) = self.rooms.remove(&key) {
+                self.send_give(room.name(), false, outbound);
+            }
             return;
         }
         resident.deserted_at = now.monotonic;
@@ -108,7 +137,7 @@ impl Homes {
     }
 
     /// Lets go of rooms that have been deserted for a while.
-    pub fn leave_deserted(&mut self, now: Now, log: &Appender) {
+    pub fn leave_deserted(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
         for _ in 0..LEFT_PER_TICK {
             let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
             let Some(resident) = self.rooms.get_mut(&key) else { continue };
@@ -126,6 +155,9 @@ impl Homes {
             if is_stored && due <= now.monotonic {
                 if let Some(resident) = self.rooms.remove(&key) {
                     self.ranking.forget(&resident);
+                    if resident.is_made {
+                        self.send_give(resident.room.name(), true, outbound);
+                    }
                 }
                 self.archive.left(key);
             } else {
@@ -164,7 +196,11 @@ fn wanted(request: &Request) -> Option<&RoomName> {
     }
 }
 
-fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
+fn is_carried(request: &Request) -> bool {
+    matches!(request, Request::Carry(_))
+}
+
+pub(super) fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
     let refusal = Refusal::NotStored { reason: reason.into() };
     match request {
         Request::Join { session, .. } => refuse(session, refusal, effects),

@@ -3,8 +3,8 @@
 use super::words::Words;
 use crate::log::{
     Answer, Batch, IndexFiles, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex,
-    SegmentNumber, StdFiles, Step, StoredFile, StoredQuery, directory_name, file_name, index_file_name,
-    open_log, rebuild_index, renew_snapshot,
+    SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name, file_name,
+    index_file_name, load_looks, open_log, rebuild_index, renew_snapshot,
 };
 use crate::shard::Shard;
 use crate::types::ShardId;
@@ -22,6 +22,8 @@ pub struct Disk {
     shard_count: u16,
     /// Whether queries are answered.
     pub answers: bool,
+    /// Whether the looks of stored rooms are read.
+    pub reads_looks: bool,
     /// Whether indexes are written; until then they wait.
     pub writes_indexes: bool,
     indexes: Vec<SegmentIndex>,
@@ -37,6 +39,7 @@ impl Disk {
             files,
             shard_count,
             answers: true,
+            reads_looks: true,
             writes_indexes: true,
             indexes: Vec::new(),
             queries: 0,
@@ -68,6 +71,10 @@ impl Disk {
             shard.archive().index_written();
             has_moved = true;
         }
+        if self.reads_looks && shard.begin_reading_looks() {
+            shard.looks_read(self.looks_of(shard.id()));
+            has_moved = true;
+        }
         while self.answers
             && let Some((lookup, query)) = shard.next_query()
         {
@@ -77,6 +84,11 @@ impl Disk {
             has_moved = true;
         }
         has_moved
+    }
+
+    fn looks_of(&self, shard: ShardId) -> Option<StoredLooks> {
+        let mut read = load_looks(&self.files, self.shard_count).ok()?;
+        Some(read.swap_remove(shard.index()))
     }
 
     pub fn renew_snapshot(&self, shard: &mut Shard<Words>) {

@@ -6,6 +6,7 @@ mod disk;
 mod failing;
 mod leaving;
 mod lists;
+mod looks;
 mod outboxes;
 mod promises;
 mod residence;

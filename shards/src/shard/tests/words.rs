@@ -65,7 +65,7 @@ impl Surface for Words {
             }
             other => format!("{other:?}"),
         };
-        if matches!(reply, Reply::Claimed { .. } | Reply::Joined(_)) {
+        if matches!(reply, Reply::Claimed { .. } | Reply::Joined(_) | Reply::Refused(_)) {
             session.is_waiting = false;
         }
         link.output().extend_from_slice(line.as_bytes());

@@ -1,6 +1,7 @@
 //! What a client does.
 
 use super::super::chance::Chance;
+use super::super::session::twins;
 use super::super::truth::{RoomIndex, Truth};
 use super::{Asked, AskedPage, Client, Said};
 use std::fmt::Write;
@@ -108,8 +109,8 @@ impl Client {
 
     fn say(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
         let Some(room) = self.any_room(chance) else { return self.go(chance, habits, truth, lines) };
-        // A crowd hears everything: nobody says much there.
-        if truth.name(room) == "general" && !chance.one_in(20) {
+        // A crowd hears everything: nobody says much there. Nor where rooms are to stay without messages.
+        if (truth.name(room) == "general" || twins::is_one(truth.name(room))) && !chance.one_in(20) {
             return;
         }
         let (draft, text) = self.text(chance, habits);

@@ -358,6 +358,11 @@ impl Cell {
         }
         has_done |= self.write_indexes(jobs);
         has_done |= self.start_snapshot(jobs);
+        if self.shard.begin_reading_looks() {
+            let shard_count = self.shard.shard_count();
+            self.order(Job::Chore(Chore::Looks { shard_count }), jobs);
+            has_done = true;
+        }
         while self.queries.len() < QUERIES_MAX
             && let Some(query) = self.shard.next_query()
         {
@@ -407,6 +412,7 @@ impl Cell {
                 scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
             }
             IndexDone::Wanted { .. } => {}
+            IndexDone::Looks(read) => self.shard.looks_read(read),
             IndexDone::Rebuilt { lookup, is_there: true, .. } => self.shard.archive().ask_again(lookup),
             IndexDone::Rebuilt { fault, lookup, is_there: false } => {
                 self.shard.query_done(lookup, Err(fault));

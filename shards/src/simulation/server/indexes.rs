@@ -1,10 +1,11 @@
 //! The thread that writes indexes, and the one that writes snapshots, makes lost ones again, and removes
 //! what expired.
 
+use super::super::mutation::mutated;
 use super::World;
 use madang_shards::log::{
-    IndexFiles, QueryFault, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, mend_snapshot,
-    rebuild_index, renew_snapshot, retain,
+    IndexFiles, QueryFault, Retention, SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, StoredLooks,
+    load_looks, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
 use madang_shards::shard::LookupId;
 use madang_shards::types::ShardId;
@@ -21,10 +22,11 @@ pub enum Job {
 pub enum Chore {
     Snapshot { unindexed: Vec<SegmentNumber> },
     Rebuild { fault: QueryFault, lookup: LookupId },
+    Looks { shard_count: u16 },
 }
 
 /// What a shard hears of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum IndexDone {
     Written,
     Snapshot(Option<SnapshotScope>),
@@ -38,6 +40,7 @@ pub enum IndexDone {
         lookup: LookupId,
         is_there: bool,
     },
+    Looks(Option<StoredLooks>),
 }
 
 /// Jobs in the order in which they came, for all shards.
@@ -110,6 +113,7 @@ impl Jobs {
                 let renewed = renew_snapshot(disk, shard, false).ok().flatten();
                 IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
             }
+            Chore::Looks { shard_count } => self.looks_of(shard, shard_count, world),
             Chore::Rebuild { fault, lookup } => {
                 let made = match fault.mendable() {
                     Some((directory, StoredFile::Index(segment))) => rebuild_index(disk, directory, segment),
@@ -119,6 +123,19 @@ impl Jobs {
                 self.notes.push(format!("what a lookup misses is made again: {fault}: {made:?}"));
                 let is_there = made.is_ok();
                 IndexDone::Rebuilt { fault, lookup, is_there }
+            }
+        }
+    }
+
+    fn looks_of(&mut self, shard: ShardId, shard_count: u16, world: &World<'_>) -> IndexDone {
+        if mutated!(ForgetStoredLooks) {
+            return IndexDone::Looks(Some(StoredLooks::default()));
+        }
+        match load_looks(world.disk, shard_count) {
+            Ok(mut read) => IndexDone::Looks(Some(read.swap_remove(shard.index()))),
+            Err(error) => {
+                self.notes.push(format!("what stored rooms look like cannot be read: {error}"));
+                IndexDone::Looks(None)
             }
         }
     }

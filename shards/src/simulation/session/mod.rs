@@ -3,6 +3,7 @@
 mod calm;
 mod mishaps;
 mod people;
+pub mod twins;
 mod upgrade;
 
 use super::chance::Chance;
@@ -98,6 +99,8 @@ impl Session {
             .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
             .collect();
         let favoured = rooms.len().div_ceil(2);
+        let twins = twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
+        let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
         climate.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
             let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
@@ -265,6 +268,9 @@ impl Session {
         for note in notes {
             self.trace.note(format_args!("shard {index}: {note}"));
         }
+        if has_done {
+            self.check_twins()?;
+        }
         if let Some((number, name)) =
             kept.into_iter().find(|(number, name)| self.clients[*number].goes_by(name))
         {
@@ -287,6 +293,7 @@ impl Session {
             || queues.lookups > 4096 + 4096
             || queues.deferred > 16_384
             || queues.waiting_for_room > 16_384
+            || queues.waiting_for_looks > 65_536
         {
             return Err(format!("a queue is past its bound: {queues:?}, a channel holds {channel}"));
         }

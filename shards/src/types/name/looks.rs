@@ -10,7 +10,8 @@
 use crate::types::id::{HomeKey, SkeletonKey};
 use hashbrown::HashMap;
 use std::sync::LazyLock;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
 /// The looks of a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +45,59 @@ impl Looks {
 }
 
 fn skeleton(name: &str) -> String {
-    unicode_security::skeleton(name).collect()
+    // A mark that is a part of its letter is seen.
+    if !name.chars().any(is_combining_mark) {
+        return unicode_security::skeleton(name).collect();
+    }
+    // A skeleton has other marks for some, so that what covers the same is left out before.
+    let name = without_marks(name.nfd(), |_, before, mark| {
+        JOINED.contains(&canonical_combining_class(mark)) && before.contains(&mark)
+    });
+    without_marks(unicode_security::skeleton(&name), is_hidden)
+}
+
+/// Letters, and marks that nobody sees on them. UTS 39 keeps these: it compares what is coded.
+const HIDDEN: [(&str, &str); 3] = [
+    // Their dot gives way to marks above (they are Soft_Dotted), so that this one is drawn in its place.
+    ("ijɉɨʝϳᶖ", "\u{307}"),
+    // A stroke that runs along the letter's own.
+    ("e", "\u{335}\u{336}"),
+    ("il", "\u{20d2}\u{20d3}"),
+];
+/// The combining class of marks above a letter: of several each is drawn over the one before.
+const ABOVE: u8 = 230;
+/// The classes of marks that are drawn into a letter or join it: a second one covers the first.
+const JOINED: [u8; 3] = [1, 202, 216];
+
+/// Whether a letter hides a mark. Above other marks it is seen.
+fn is_hidden(letter: char, before: &[char], mark: char) -> bool {
+    let hides = |(letters, marks): &(&str, &str)| letters.contains(letter) && marks.contains(mark);
+    let is_above = |mark: &char| canonical_combining_class(*mark) == ABOVE;
+    HIDDEN.iter().any(hides) && !(is_above(&mark) && before.iter().any(is_above))
+}
+
+/// A name in the decomposed form, without some marks: `leaves_out` says of each, with its letter and all marks
+/// between them, whether it is one.
+fn without_marks(
+    name: impl Iterator<Item = char>,
+    leaves_out: impl Fn(char, &[char], char) -> bool,
+) -> String {
+    let mut all = String::new();
+    let mut letter = None;
+    let mut before: Vec<char> = Vec::new();
+    for c in name {
+        if !is_combining_mark(c) {
+            letter = Some(c);
+            before.clear();
+            all.push(c);
+            continue;
+        }
+        if !letter.is_some_and(|letter| leaves_out(letter, &before, c)) {
+            all.push(c);
+        }
+        before.push(c);
+    }
+    all
 }
 
 /// Case makes no other name, so that it makes no other look: `AIice` looks like `Alice`.

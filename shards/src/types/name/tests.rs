@@ -142,6 +142,14 @@ fn marks_need_a_letter_and_there_are_few_of_them() {
     assert_eq!(UserName::parse("\u{301}bob"), Err(NameError::MarkFirst));
     let zalgo = format!("q{}", "\u{322}\u{301}\u{31b}\u{316}\u{302}");
     assert_eq!(UserName::parse(&zalgo), Err(NameError::TooManyMarks { marks_max: 4 }));
+    // They are counted as the name is kept: a letter that has its mark has one less, in whatever form it was typed.
+    let four = "\u{323}\u{316}\u{33b}\u{30b}";
+    for letter in ["é", "e\u{301}"] {
+        assert!(UserName::parse(&format!("{letter}\u{316}\u{33b}\u{30b}\u{30f}")).is_ok(), "{letter:?}");
+        let five = UserName::parse(&format!("{letter}\u{316}\u{33b}\u{30b}\u{30f}\u{30d}"));
+        assert_eq!(five, Err(NameError::TooManyMarks { marks_max: 4 }), "{letter:?}");
+    }
+    assert!(UserName::parse(&format!("q{four}")).is_ok());
 }
 
 #[test]
@@ -302,8 +310,22 @@ fn what_can_be_taken_for_another_is_alike_and_has_its_home() {
         ("Г0", "ГО"),
         ("ㅇㅇ", "oo"),
         ("ㄱㅏ", "가"),
+        // Marks that nobody sees on their letter, or on their like.
+        ("ali\u{307}ce", "alice"),
+        ("alıce", "alice"),
+        ("alı\u{307}ce", "alice"),
+        ("i\u{328}\u{307}", "į"),
+        ("\u{456}\u{307}van", "ivan"),
+        ("j\u{307}an", "jan"),
+        ("İan", "ian"),
+        ("alice\u{335}", "alice"),
+        ("al\u{20d2}ice", "alice"),
+        ("a1\u{20d3}ice", "alice"),
+        ("c\u{327}\u{327}a", "ça"),
+        ("o\u{338}\u{338}", "ø"),
     ];
     for (a, b) in alike {
+        assert!(room(a).looks().are_alike(room(b).looks()), "{a} {b}");
         let (a, b) = (user(a), user(b));
         assert!(a.looks().are_alike(b.looks()) && b.looks().are_alike(a.looks()), "{a} {b}");
         for shards in [2, 3, 7, 64] {
@@ -312,6 +334,15 @@ fn what_can_be_taken_for_another_is_alike_and_has_its_home() {
     }
     for (a, b) in
         [("ian", "lan"), ("mail", "mall"), ("nan", "van"), ("sun", "syn"), ("lee", "iee"), ("마당", "미당")]
+            .into_iter()
+            // Marks that are seen.
+            .chain([
+                ("ali\u{308}ce", "alice"),
+                ("i\u{307}\u{307}", "i"),
+                ("o\u{307}", "o"),
+                ("ŧ", "t"),
+                ("á", "a"),
+            ])
     {
         assert!(!user(a).looks().are_alike(user(b).looks()), "{a} {b}");
     }
