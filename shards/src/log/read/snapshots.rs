@@ -81,7 +81,7 @@ pub fn for_each_room(
     shard: ShardId,
     act: &mut dyn FnMut(&RoomName),
 ) -> Result<bool, FilesError> {
-    let Some(snapshot) = open(files, shard)? else { return Ok(false) };
+    let Some(snapshot) = open(files, shard, SnapshotFile::Newest)? else { return Ok(false) };
     for room in snapshot {
         let Some(name) = room.ok().and_then(|room| room.room_name().ok()) else { return Ok(false) };
         act(&name);
