@@ -25,7 +25,7 @@ fmt:
 
 # Run what is too long for every change: fifty crashes, a hundred upgrades, twenty seconds of churn, the soak
 long *FILTER:
-    cargo test --release --locked --test crashes --test attacks --test every_listener --test soak -- --ignored --nocapture {{FILTER}}
+    cargo test --release --locked --test program -- --ignored --nocapture {{FILTER}}
 
 # Look for inputs that break a parser's promise (config, conversation, frame, index, line, names, record, segment, snapshot, telnet)
 fuzz TARGET SECONDS="60":

@@ -1,0 +1,153 @@
+//! What is sent under an id of one's own can be sent again by whoever saw no answer: it is stored
+//! once, whatever happened in between.
+
+use crate::harness::{Client, Server, on_one_shard_and_on_three};
+
+const ROOM: &str = "r1";
+/// Drafts that a room remembers.
+const WINDOW: u64 = 256;
+
+fn repeated(id: &str, number: u64) -> String {
+    format!("* draft {id} was stored before, as #{number}")
+}
+
+/// Logs in under a name that another connection has just lost.
+fn back(server: &Server, name: &str) -> Client {
+    let mut client = Client::login_when_free(server.address, name);
+    client.enter(ROOM, name);
+    client.ask("/who");
+    client
+}
+
+fn texts(server: &Server) -> Vec<String> {
+    server.export(ROOM).into_iter().map(|said| said.line()).collect()
+}
+
+#[test]
+fn a_draft_repeated_is_stored_once_shown_once_and_answered_with_its_number() {
+    on_one_shard_and_on_three(|server| {
+        let mut alice = server.login_to("alice", ROOM);
+        let mut bob = server.login_to("bob", ROOM);
+        alice.expect_next("bob has joined r1");
+        alice.send("before");
+        alice.expect_next("alice: before");
+        // All on their way at once: the repeats overtake the commit of the first.
+        alice.send_bytes(b"/send 7f3a hi\n/send 7f3a hi\n/send 7f3a hi\n");
+        alice.expect_all(["alice: hi".to_owned(), repeated("7f3a", 2), repeated("7f3a", 2)]);
+        alice.send("/send 7f3a another text");
+        alice.expect_next(&repeated("7f3a", 2));
+        alice.send("/send 7f3b hi");
+        alice.expect_next("alice: hi");
+        bob.expect("alice: before");
+        bob.expect_all(["alice: hi", "alice: hi"]);
+        assert_eq!(texts(server), ["alice: before", "alice: hi", "alice: hi"]);
+    });
+}
+
+#[test]
+fn a_draft_repeated_after_a_reconnect_is_stored_once() {
+    on_one_shard_and_on_three(|server| {
+        let mut alice = server.login_to("alice", ROOM);
+        alice.send("/send 7f3a hi");
+        alice.expect_next("alice: hi");
+        alice.reset();
+        let mut alice = back(server, "alice");
+        alice.send("/send 7f3a hi");
+        alice.expect_next(&repeated("7f3a", 1));
+        assert_eq!(texts(server), ["alice: hi"]);
+    });
+}
+
+#[test]
+fn a_draft_repeated_after_kill_nine_is_stored_once() {
+    let mut server = Server::start(2, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    alice.send("before");
+    alice.send("/send 7f3a hi");
+    alice.expect("alice: hi");
+    for shards in [2, 3, 1] {
+        server.kill_nine();
+        server.start_again_with(shards);
+        let mut alice = back(&server, "alice");
+        alice.send("/send 7f3a hi");
+        alice.expect_next(&repeated("7f3a", 2));
+    }
+    assert_eq!(texts(&server), ["alice: before", "alice: hi"]);
+    server.verify();
+}
+
+/// The author does not know whether the message was stored before the end; nor does this test.
+#[test]
+fn a_draft_whose_answer_was_lost_in_the_crash_is_stored_once_when_it_is_repeated() {
+    let mut server = Server::start(1, &[]);
+    for life in 0..5_usize {
+        let id = format!("life-{life}");
+        let mut alice = back(&server, "alice");
+        alice.send(&format!("/send {id} {id}"));
+        server.kill_nine();
+        server.start_again();
+        let mut alice = back(&server, "alice");
+        alice.send(&format!("/send {id} {id}"));
+        let number = life as u64 + 1;
+        let answer = alice.read_line();
+        assert!(answer == format!("alice: {id}") || answer == repeated(&id, number), "{answer}");
+        assert_eq!(texts(&server).len(), life + 1);
+    }
+}
+
+#[test]
+fn the_same_id_of_another_author_or_in_another_room_is_another_draft() {
+    on_one_shard_and_on_three(|server| {
+        let mut alice = server.login_to("alice", ROOM);
+        let mut bob = server.login_to("bob", ROOM);
+        alice.expect_next("bob has joined r1");
+        alice.send("/send 7f3a hi");
+        alice.expect_next("alice: hi");
+        bob.expect("alice: hi");
+        bob.send("/send 7f3a hi");
+        bob.expect_next("bob: hi");
+        alice.expect_next("bob: hi");
+        for (client, number) in [(&mut alice, 1), (&mut bob, 2)] {
+            client.send("/send 7f3a hi");
+            client.expect_next(&repeated("7f3a", number));
+        }
+        assert_eq!(texts(server), ["alice: hi", "bob: hi"]);
+        alice.enter("r2", "alice");
+        alice.send("/send 7f3a hi");
+        alice.expect_next("alice: hi");
+    });
+}
+
+#[test]
+fn a_room_remembers_its_latest_drafts_and_stores_older_ones_again() {
+    let mut server = Server::start(1, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    let send = |alice: &mut Client, number: u64| alice.send(&format!("/send id-{number} text {number}"));
+    for number in 1..=WINDOW {
+        send(&mut alice, number);
+        alice.expect_next(&format!("alice: text {number}"));
+    }
+    for is_killed in [true, false] {
+        send(&mut alice, 1);
+        alice.expect_next(&repeated("id-1", 1));
+        if is_killed {
+            server.kill_nine();
+        } else {
+            assert!(server.terminate().0.success());
+        }
+        server.start_again();
+        alice = back(&server, "alice");
+        send(&mut alice, 1);
+        alice.expect_next(&repeated("id-1", 1));
+    }
+    alice.send("/send one-more one more");
+    alice.expect_next("alice: one more");
+    send(&mut alice, 2);
+    alice.expect_next(&repeated("id-2", 2));
+    send(&mut alice, 1);
+    alice.expect_next("alice: text 1");
+    send(&mut alice, 1);
+    alice.expect_next(&repeated("id-1", WINDOW + 2));
+    send(&mut alice, 2);
+    alice.expect_next("alice: text 2");
+}

@@ -1,0 +1,48 @@
+//! The program as people and operators meet it: the real binary, over real sockets. A file a subject; `attacks` are those
+//! of docs/security.md, `documents` types what the documents say one can type.
+//!
+//! One binary, as each would hold all of the harness and be linked anew.
+
+mod harness;
+
+mod architecture;
+mod attacks;
+mod bad_connections;
+mod bad_input;
+mod bench;
+mod bench_log;
+mod clients;
+mod command_line;
+mod commands;
+mod config;
+mod containers;
+mod copies;
+mod crashes;
+mod disk;
+mod documents;
+mod drafts;
+mod durability;
+mod events;
+mod every_listener;
+mod evidence;
+mod faults;
+mod history;
+mod lifecycle;
+mod limits;
+mod load;
+mod log_tools;
+mod metrics;
+mod other_protocols;
+mod packaging;
+mod privacy;
+mod reload;
+mod restarts;
+mod sandbox;
+mod silence;
+mod soak;
+mod status;
+mod supervisors;
+mod systemd;
+mod talk;
+mod tls;
+mod upgrades;

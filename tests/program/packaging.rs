@@ -1,0 +1,187 @@
+//! What packages are made of: completions, the manual, units, and what Cargo.toml says of them.
+
+use crate::harness::madang;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    madang().args(arguments).output().expect("run madang")
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+/// The commands that `madang --help` lists.
+fn commands() -> BTreeSet<String> {
+    let help = text(&run(&["--help"]));
+    let (_, list) = help.split_once("Commands:\n").expect("commands");
+    // What a command does may go on in lines that are set in further.
+    let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn completions_of_each_shell_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&run(&["completions", shell]));
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} does not know {command}");
+        }
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&run(&["completions", shell]));
+        assert!(!script.contains("rehearse"), "{shell} shows what is hidden");
+        for value in ["limits.burst=", "interval", "auto"] {
+            assert!(script.contains(value), "{shell} does not know the value {value}");
+        }
+    }
+    let refused = run(&["completions", "dos"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("possible values"), "{refused:?}");
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let script = text(&run(&["completions", "bash"]));
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output();
+    if let Ok(checked) = checked {
+        assert!(checked.status.success(), "{checked:?}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_of_every_command() {
+    let page = text(&run(&["man"]));
+    assert!(page.contains(".TH madang 1") && page.contains("on disk"), "{page}");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let man = directory.path().join("man");
+    assert!(run(&["man", "--to", man.to_str().expect("UTF-8")]).status.success());
+    for command in commands() {
+        assert!(man.join(format!("madang-{command}.1")).exists(), "no page of {command}");
+    }
+    for page in fs::read_dir(&man).expect("pages") {
+        let page = page.expect("a page").path();
+        let text = fs::read_to_string(&page).expect("a page");
+        // Commands that only lead to others have the examples there.
+        let leads = ["madang-config.1", "madang-log.1"].iter().any(|name| page.ends_with(name));
+        let sections = ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"];
+        for section in sections.iter().filter(|section| !leads || **section != "EXAMPLES") {
+            assert!(
+                text.contains(&format!(".SH \"{section}\"")) || text.contains(&format!(".SH {section}")),
+                "{section} of {}",
+                page.display()
+            );
+        }
+    }
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("a file in the way");
+    let refused = run(&["man", "--to", file.to_str().expect("UTF-8")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("choose a directory"), "{refused:?}");
+}
+
+#[test]
+fn what_the_package_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("the manifest");
+    let (_, section) = manifest.split_once("[package.metadata.deb]").expect("the section");
+    let (_, assets) = section.split_once("assets = [\n").expect("assets");
+    let (assets, _) = assets.split_once("\n]").expect("their end");
+    let justfile = fs::read_to_string(root.join("justfile")).expect("the justfile");
+    for asset in assets.lines() {
+        let source = asset.split('"').nth(1).expect("a source");
+        match source.strip_prefix("target/package/") {
+            Some(made) => {
+                let made = made.split('/').next().expect("a name");
+                assert!(justfile.contains(&format!("target/package/{made}")), "just makes no {source}");
+            }
+            None if source.starts_with("target/release/") => {}
+            None => {
+                let folder = source.split('*').next().expect("a path");
+                assert!(root.join(folder).exists(), "{source} is not there");
+            }
+        }
+    }
+    for script in ["postinst", "postrm"] {
+        let script = root.join("systemd/debian").join(script);
+        let checked = Command::new("sh").arg("-n").arg(&script).status().expect("run sh");
+        assert!(checked.success() && fs::read_to_string(script).expect("a script").contains("#DEBHELPER#"));
+    }
+}
+
+/// The settings of a unit, comments apart.
+fn unit(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
+    let text = fs::read_to_string(path).expect("a unit");
+    text.lines().filter(|line| line.contains('=') && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_unit_says_what_the_server_keeps() {
+    let service = unit("madang.service");
+    let lines = ["Type=notify", "WatchdogSec=20", "NoNewPrivileges=yes", "StateDirectory=madang"];
+    // As many as the server may give, or a restart of a large one says farewell.
+    for line in lines.into_iter().chain(["FileDescriptorStoreMax=64", "NotifyAccess=main"]) {
+        assert!(service.iter().any(|found| found == line), "{line}");
+    }
+    assert!(unit("madang.socket").contains(&"ReusePort=yes".to_owned()));
+}
+
+#[test]
+fn a_newer_package_upgrades_in_place_and_the_sandbox_lets_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
+    assert!(read("Cargo.toml").contains("restart-after-upgrade = false"));
+    assert!(read("systemd/debian/postinst").contains("madang upgrade --data /var/lib/madang"));
+    // A mount over the program itself would be gone when it is replaced, and the next one not executable.
+    let service = unit("madang.service");
+    let allowed = service.iter().find_map(|line| line.strip_prefix("ExecPaths=")).expect("what may be run");
+    assert!(allowed.split(' ').any(|path| path == "/usr/bin") && !allowed.contains("madang"), "{allowed}");
+}
+
+/// The exposure that systemd gives the unit; `None` where systemd cannot say.
+fn exposure() -> Option<f64> {
+    let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/madang.service");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--no-pager", "--offline=true"])
+        .arg(service)
+        .env("SYSTEMD_COLORS", "0")
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (_, rest) = text.split_once("Overall exposure level for madang.service: ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn systemd_rates_the_unit_one_and_a_half_or_better() {
+    match exposure() {
+        Some(exposure) => assert!(exposure <= 1.5, "{exposure}"),
+        None => eprintln!("not tried: there is no systemd-analyze here"),
+    }
+}
+
+#[test]
+fn a_package_has_the_checksums_of_its_files() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let (tree, package) = (directory.path().join("tree"), directory.path().join("한글.deb"));
+    fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
+    fs::create_dir_all(tree.join("usr/share/doc")).expect("a directory");
+    let control =
+        "Package: madang-example\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: none\n";
+    fs::write(tree.join("DEBIAN/control"), control).expect("a file");
+    fs::write(tree.join("usr/share/doc/a b"), "hello\n").expect("a file");
+    let ran = |command: &mut Command| {
+        let output = command.output().expect("run it");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    ran(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&package));
+    ran(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/debian/add-md5sums")).arg(&package));
+    let sums = ran(Command::new("dpkg-deb").arg("--info").arg(&package).arg("md5sums"));
+    assert_eq!(sums, "b1946ac92492d2347c6235b4d2611184  usr/share/doc/a b\n");
+}
