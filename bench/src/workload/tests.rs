@@ -127,7 +127,7 @@ fn a_stall_shows_in_the_open_loop_where_a_closed_loop_hides_it() {
 fn what_stops_a_measurement_is_said_with_its_remedy() {
     let cases = [
         (Conduct::Refuses(AT), "sends too fast", "limits.messages_per_second=0"),
-        (Conduct::Closes(AT), "slow reader", "log"),
+        (Conduct::Closes(AT), "slow reader", "journal"),
         (Conduct::RefusesNames, "is taken", "limits"),
         (Conduct::SpeaksHttp, "HTTP/1.1 400", "name the address of a server that does"),
     ];
