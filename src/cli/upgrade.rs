@@ -39,7 +39,8 @@ pub fn run(command: &UpgradeCommand) -> ExitCode {
 fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
     let before = status(data, 0)?;
     let mut server = Connection::open(data)?;
-    match server.ask(&Command::Upgrade)? {
+    // The new program looks first whether it would start.
+    match server.ask_within(&Command::Upgrade, UPGRADE_MAX)? {
         Answer::Upgrading(_) => {}
         other => return Ok(unexpected(&other)),
     }

@@ -44,7 +44,10 @@ fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Ans
                 reason => Some(text(reason, REASON_BYTES_MAX)?),
             };
             let reason = reason.as_ref().map_or("", Text::as_str);
-            let count = remote.kick(&user, reason, ANSWER_TIME_MAX);
+            let count = remote.kick(&user, reason, ANSWER_TIME_MAX).ok_or_else(|| {
+                "a shard does not answer, so it is not known whether everyone of that name is gone; see `madang status`"
+                    .to_owned()
+            })?;
             tracing::info!(user = user.as_str(), connections = count, "the operator has ended connections");
             Ok(Answer::Reached(count))
         }

@@ -178,6 +178,15 @@ impl Connection {
         }
     }
 
+    /// The same, of what may take so long.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub fn ask_within(&mut self, command: &Command, time_max: Duration) -> Result<Answer, ClientError> {
+        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.silent(source))?;
+        self.ask(command)
+    }
+
     /// Waits for one more answer. `None` when the server has ended.
     ///
     /// # Errors

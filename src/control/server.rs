@@ -149,9 +149,10 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
     };
     // Before anything begins, so that whoever asks hears what is wrong.
-    if let Err(reason) = handover::rehearse(Some(launch)) {
+    if let Err(reason) = handover::rehearse(Some(launch), UPGRADE_TIME_MAX) {
         let words = format!("{reason}. Nothing has changed, and this server serves on");
-        tracing::error!("{words}");
+        // What stands against it is in the journal already, by the program itself.
+        tracing::error!("no upgrade: the new program would not start; this server serves on");
         return send(stream, &Answer::Error(words));
     }
     let mut successor = match handover::spawn_successor(launch, handover::keeps_process()) {

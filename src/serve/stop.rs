@@ -4,7 +4,7 @@
 use madang_shards::runtime::Stop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Stops that are waited for: one, and a handover that the shards have not begun yet.
+/// What may wait to be heard: handovers and stops, of which more are the same.
 const WAITING_MAX: usize = 4;
 
 /// Asks the server to stop.

@@ -9,8 +9,8 @@ use super::operate::{Housekeeping, Space};
 use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
-    FilesError, IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope,
-    StdFiles, StoredFile, StoredLooks, load_looks, mend_snapshot, rebuild_index, renew_snapshot, retain,
+    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, SegmentIndex, SegmentNumber,
+    SnapshotScope, StdFiles, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
 use crate::shard::{Archive, LookupId};
 use crate::types::ShardId;
@@ -29,6 +29,9 @@ pub enum IndexJob {
     Write(SegmentIndex),
     /// For the other thread.
     Chore(Chore),
+    /// For that, too, when it has nothing else to do: read what stored rooms look like, of all directories. Of a shard
+    /// one is under way.
+    Looks,
 }
 
 /// What may take long.
@@ -39,8 +42,6 @@ pub enum Chore {
     /// Make the index or the snapshot again that a lookup has missed. Of a shard at most [`REBUILDS_MAX`] are
     /// under way.
     Rebuild { fault: QueryFault, lookup: LookupId },
-    /// Read what stored rooms look like, of all directories. Of a shard one is under way.
-    Looks,
 }
 
 /// A job that is done. What went wrong is in the log of the server.
@@ -70,8 +71,16 @@ pub struct Indexer {
     chores: flume::Sender<Next>,
 }
 
-/// What the thread of snapshots does next. Without a chore: a segment is finished, and another may have expired.
-type Next = Option<(Asker, Chore)>;
+/// What the thread of snapshots does next.
+enum Next {
+    Chore(Asker, Chore),
+    Looks(Asker),
+    /// A segment is finished, and another may have expired.
+    Expiry,
+}
+
+/// Rooms whose looks are read before it is asked whether there is something else to do: some 5 ms.
+const LOOKS_PER_STEP: usize = 1_000;
 
 /// How often what has grown too old is looked for, besides after each sealed segment.
 const RETENTION_LOOK: Duration = Duration::from_secs(600);
@@ -109,7 +118,8 @@ impl Indexer {
         let asker = Asker { shard, reply, bell };
         let is_taken = match job {
             IndexJob::Write(index) => self.indexes.try_send((asker, index)).is_ok(),
-            IndexJob::Chore(chore) => self.chores.try_send(Some((asker, chore))).is_ok(),
+            IndexJob::Chore(chore) => self.chores.try_send(Next::Chore(asker, chore)).is_ok(),
+            IndexJob::Looks => self.chores.try_send(Next::Looks(asker)).is_ok(),
         };
         assert!(is_taken, "the threads of indexes live as long as their orders, of which a shard has few");
     }
@@ -133,7 +143,7 @@ impl Look {
     fn order(&self) {
         if !self.is_due.swap(true, Ordering::AcqRel) {
             // Otherwise its thread has ended, and with it the process.
-            let _ = self.chores.try_send(None);
+            let _ = self.chores.try_send(Next::Expiry);
         }
     }
 }
@@ -172,16 +182,30 @@ fn do_chores(
     housekeeping: &Housekeeping,
 ) {
     let mut looked_at = Instant::now();
-    let mut looks =
-        LooksRead { shard_count, kept: Vec::new(), has_given: vec![false; usize::from(shard_count)] };
+    let mut looks = LooksReader::default();
     loop {
-        let is_look = match chores.recv_timeout(RETENTION_LOOK) {
-            Ok(Some((asker, chore))) => {
-                let done = carry_out(files, asker.shard, chore, &mut looks, housekeeping);
+        let next = if looks.has_work() {
+            match chores.try_recv() {
+                Err(flume::TryRecvError::Empty) => {
+                    looks.step(files, shard_count, housekeeping);
+                    continue;
+                }
+                next => next.map_err(|_| flume::RecvTimeoutError::Disconnected),
+            }
+        } else {
+            chores.recv_timeout(RETENTION_LOOK)
+        };
+        let is_look = match next {
+            Ok(Next::Chore(asker, chore)) => {
+                let done = carry_out(files, asker.shard, chore, housekeeping);
                 asker.answer(done);
                 false
             }
-            Ok(None) => {
+            Ok(Next::Looks(asker)) => {
+                looks.ask(asker);
+                false
+            }
+            Ok(Next::Expiry) => {
                 // Before the look: what is finished meanwhile asks for another.
                 is_look_due.store(false, Ordering::Release);
                 true
@@ -226,43 +250,63 @@ fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
     }
 }
 
-/// What stored rooms look like. All snapshots are read for the first shard that asks; the others find theirs here.
-struct LooksRead {
-    shard_count: u16,
-    kept: Vec<Option<StoredLooks>>,
-    /// The shards that have theirs: should another one's fail, theirs is not kept again.
-    has_given: Vec<bool>,
+/// What stored rooms look like, read for all shards that ask, a part at a time while there is nothing else to do.
+#[derive(Default)]
+struct LooksReader {
+    reading: Option<(LooksReading, Instant)>,
+    /// Who is to hear of it.
+    askers: Vec<Asker>,
 }
 
-impl LooksRead {
-    fn of(&mut self, files: &StdFiles, shard: ShardId) -> Result<StoredLooks, FilesError> {
-        if let Some(found) = self.take(shard) {
-            return Ok(found);
+impl LooksReader {
+    fn has_work(&self) -> bool {
+        !self.askers.is_empty()
+    }
+
+    fn ask(&mut self, asker: Asker) {
+        self.askers.push(asker);
+    }
+
+    fn step(&mut self, files: &StdFiles, shard_count: u16, housekeeping: &Housekeeping) {
+        match self.try_step(files, shard_count) {
+            Ok(None) => {}
+            Ok(Some(mut all)) => {
+                for asker in self.askers.drain(..) {
+                    // Each has its own, and asks once.
+                    let looks = all.get_mut(asker.shard.index()).map(std::mem::take);
+                    asker.answer(IndexDone::Looks(looks));
+                }
+            }
+            Err(error) => {
+                housekeeping.errors.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
+                self.reading = None;
+                self.askers.drain(..).for_each(|asker| asker.answer(IndexDone::Looks(None)));
+            }
         }
-        let begun = Instant::now();
-        let read = load_looks(files, self.shard_count)?;
-        let bytes: usize = read.iter().map(StoredLooks::bytes).sum();
+    }
+
+    fn try_step(
+        &mut self,
+        files: &StdFiles,
+        shard_count: u16,
+    ) -> Result<Option<Vec<StoredLooks>>, FilesError> {
+        let (mut reading, begun) = match self.reading.take() {
+            Some(under_way) => under_way,
+            None => (LooksReading::begin(files, shard_count)?, Instant::now()),
+        };
+        let Some(all) = reading.step(files, LOOKS_PER_STEP)? else {
+            self.reading = Some((reading, begun));
+            return Ok(None);
+        };
+        let bytes: usize = all.iter().map(StoredLooks::bytes).sum();
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(bytes, milliseconds, "the looks of stored rooms are read");
-        let is_wanted = |(looks, has_given): (StoredLooks, &bool)| (!has_given).then_some(looks);
-        self.kept = read.into_iter().zip(&self.has_given).map(is_wanted).collect();
-        Ok(self.take(shard).unwrap_or_default())
-    }
-
-    fn take(&mut self, shard: ShardId) -> Option<StoredLooks> {
-        let found = self.kept.get_mut(shard.index())?.take()?;
-        self.has_given[shard.index()] = true;
-        Some(found)
+        Ok(Some(all))
     }
 }
 
-fn carry_out(
-    files: &StdFiles,
-    shard: ShardId,
-    chore: Chore,
-    looks: &mut LooksRead,
-    housekeeping: &Housekeeping,
-) -> IndexDone {
+fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
     let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
     match chore {
         Chore::Snapshot { unindexed } => {
@@ -289,14 +333,6 @@ fn carry_out(
                 }
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
-        }
-        Chore::Looks => {
-            let read = looks.of(files, shard);
-            let read = read.inspect_err(|error| {
-                failed();
-                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
-            });
-            IndexDone::Looks(read.ok())
         }
     }
 }

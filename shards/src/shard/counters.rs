@@ -64,6 +64,8 @@ kinds! {
         NameConfusable = "name_confusable",
         /// The name of a room to be made looks like another's.
         RoomConfusable = "room_confusable",
+        /// Whether a room may be made is not known at this moment.
+        RoomNotMade = "room_not_made",
         /// Nobody of that name is or was here.
         NoSuchUser = "no_such_user",
         /// The user is not here now.
@@ -119,6 +121,7 @@ impl From<&Refusal> for RefusalKind {
             Refusal::NameTaken { .. } => RefusalKind::NameTaken,
             Refusal::NameConfusable { .. } => RefusalKind::NameConfusable,
             Refusal::RoomConfusable { .. } => RefusalKind::RoomConfusable,
+            Refusal::RoomNotMade { .. } => RefusalKind::RoomNotMade,
             Refusal::NoSuchUser { .. } => RefusalKind::NoSuchUser,
             Refusal::UserOffline { .. } => RefusalKind::UserOffline,
             Refusal::NoSuchRoom { .. } => RefusalKind::NoSuchRoom,

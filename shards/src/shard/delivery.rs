@@ -334,6 +334,7 @@ impl<S: Surface> Shard<S> {
         self.deferred.front().is_some_and(|request| self.may_handle(request))
             || self.outbound.has_open_batch()
             || self.homes.is_searching()
+            || self.homes.looks.may_answer(self.is_still || self.is_draining)
             || self.outboxes.is_pausing()
             || !self.resumed.is_empty()
             || !(self.is_heir || self.writes.is_empty() && self.ended.is_empty())

@@ -195,6 +195,11 @@ impl<S: Surface> Shard<S> {
         self.now = now;
         self.look_after_outboxes();
         self.resume_deferred();
+        let ends = self.is_still || self.is_draining;
+        if self.homes.looks.may_answer(ends) {
+            self.homes.answer_looks(ends, &mut self.outbound);
+            self.settle();
+        }
         if self.homes.is_searching() {
             if self.is_still {
                 self.homes.end_searches(&mut self.outbound);
@@ -344,6 +349,7 @@ impl<S: Surface> Shard<S> {
                 Deadline::Name(key) => self.homes.expire_name(key, self.now),
             }
         }
+        self.homes.looks.tick();
         self.homes.leave_deserted(self.now, &self.log, &mut self.outbound);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();

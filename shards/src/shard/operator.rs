@@ -37,6 +37,10 @@ pub struct Fill {
     pub deferred_requests: u64,
     /// Lookups of stored messages and searches for rooms that wait or are under way.
     pub lookups: u64,
+    /// Bytes that hold what stored rooms look like.
+    pub looks_bytes: u64,
+    /// Rooms that are to be made and wait until the looks of stored ones are read.
+    pub waiting_rooms: u64,
     /// Indexes of finished segments that are not on disk yet.
     pub index_jobs: u64,
     /// Bytes in the log that are not synced.
@@ -100,6 +104,8 @@ impl<S: Surface> Shard<S> {
         fill.parked_connections = self.parked.len() as u64;
         fill.deferred_requests = self.deferred.len() as u64;
         fill.lookups = (self.homes.archive.lookup_count() + self.homes.search_count()) as u64;
+        fill.looks_bytes = self.homes.looks.stored_bytes() as u64;
+        fill.waiting_rooms = self.homes.looks.waiting() as u64;
         fill.index_jobs = self.homes.archive.index_jobs() as u64;
         fill.unsynced_bytes = self.log.unsynced_bytes();
         fill

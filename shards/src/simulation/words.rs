@@ -249,6 +249,7 @@ fn word_of(refusal: &Refusal) -> &'static str {
         Refusal::NameTaken { .. } => "taken",
         Refusal::NameConfusable { .. } => "confusable",
         Refusal::RoomConfusable { .. } => "roomconfusable",
+        Refusal::RoomNotMade { .. } => "roomnotmade",
         Refusal::NoSuchUser { .. } => "nobody",
         Refusal::UserOffline { .. } => "offline",
         Refusal::NoSuchRoom { .. } => "noroom",

@@ -221,6 +221,13 @@ pub enum Refusal {
         /// The room that is there.
         with: Box<str>,
     },
+    /// Whether a room may be made is not known at this moment.
+    RoomNotMade {
+        /// The room wanted.
+        room: Box<str>,
+        /// Why not.
+        reason: Box<str>,
+    },
     /// Nobody of that name is or was here.
     NoSuchUser {
         /// Which.

@@ -2,7 +2,7 @@
 
 use super::fill::{fill, memory};
 use super::queue::{BUFFER_BYTES, Queue};
-use super::{LOCK, QUEUES_MAX, STATE, queue_name, rehearse};
+use super::{LOCK, QUEUES_MAX, REHEARSAL_TIME_MAX, STATE, queue_name, rehearse};
 use crate::handover::freeze::{alone, freeze};
 use crate::handover::pack::say_last_words;
 use crate::serve::{ServerState, Stops, notify};
@@ -29,7 +29,7 @@ fn try_deposit(state: &ServerState, stops: &Stops) -> String {
     let descriptors = remote.samples().iter().map(|shard| shard.connections + shard.lingering).sum::<u64>();
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     notify::restarting();
-    if let Err(reason) = rehearse(state.launch()) {
+    if let Err(reason) = rehearse(state.launch(), REHEARSAL_TIME_MAX) {
         return reason;
     }
     let mut store = match Store::open(state, descriptors) {

@@ -58,12 +58,17 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
     let paused_ms = frozen.since.elapsed().as_millis() as u64;
     tracing::info!(connections, ended, bytes, paused_ms, "this process goes on as the next program");
     telemetry::flush();
-    set_flags(&left, FdFlags::empty())?;
-    let Err(error) = execve(&next.program, &next.arguments, &next.environment);
+    let error = match set_flags(&left, FdFlags::empty()) {
+        Ok(()) => {
+            let Err(error) = execve(&next.program, &next.arguments, &next.environment);
+            error.into()
+        }
+        Err(error) => error,
+    };
     state.come_back_to_doors();
     // Nothing else may have them.
     set_flags(&left, FdFlags::CLOEXEC)?;
-    Err(error.into())
+    Err(error)
 }
 
 fn set_flags(descriptors: &[BorrowedFd<'_>], flags: FdFlags) -> io::Result<()> {

@@ -34,6 +34,7 @@ mod rehearsal;
 pub use collect::Stored;
 pub use deposit::{deposit, now_us};
 pub use in_place::{become_next, is_first, keeps_process, left_here};
+use rehearsal::REHEARSAL_TIME_MAX;
 pub use rehearsal::rehearse;
 
 /// The lock of the data directory, by its name in the store.

@@ -5,20 +5,20 @@ use crate::handover::spawn::{Launch, command};
 use crate::serve::errand;
 use std::time::Duration;
 
-/// How long the program may take to read its configuration and to look at the machine.
-const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
+/// How long the program may take to read its configuration and to look at the machine: while systemd ends this one.
+pub const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// Has the program on disk look whether it would start, with the configuration as it is now, and go on with what
 /// this process leaves. It says itself what stands against it, where this process does.
 ///
 /// # Errors
 /// Why it would not.
-pub fn rehearse(launch: Option<&Launch>) -> Result<(), String> {
+pub fn rehearse(launch: Option<&Launch>, time_max: Duration) -> Result<(), String> {
     let launch = launch.ok_or("it is not known how this server was started")?;
     let program = launch.program().display();
     let mut rehearsal = command(launch);
     rehearsal.args(["--rehearse", &VERSION.to_string()]);
-    match errand::run(&mut rehearsal, REHEARSAL_TIME_MAX) {
+    match errand::run(&mut rehearsal, time_max) {
         Ok((status, _)) if status.success() => Ok(()),
         Ok((status, words)) => {
             let words = words.lines().collect::<Vec<_>>().join("; ");

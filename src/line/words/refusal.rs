@@ -24,6 +24,13 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
                 format_args!("! the name {room} looks like {with}, which is taken; choose another"),
             );
         }
+        Refusal::RoomNotMade { room, reason } => {
+            line(
+                out,
+                style,
+                format_args!("! {room} cannot be made at this moment: {reason}; try again a little later"),
+            );
+        }
         Refusal::NoSuchUser { name } => {
             line(out, style, format_args!("! no such user: {name} (try /who)"));
         }

@@ -72,6 +72,16 @@ pub static GAUGES: &[Metric] = &[
         "Lookups of stored messages and searches for rooms that wait or are under way.",
         |s| s.lookups,
     ),
+    metric(
+        "madang_room_looks_bytes",
+        "Bytes that hold what stored rooms look like, so that none is made that could be taken for one.",
+        |s| s.looks_bytes,
+    ),
+    metric(
+        "madang_waiting_rooms",
+        "Rooms to be made that wait until what stored rooms look like is read.",
+        |s| s.waiting_rooms,
+    ),
     metric("madang_index_jobs", "Indexes of finished segments that are not on disk yet.", |s| s.index_jobs),
     metric("madang_mesh_batches", "Batches in the channels towards the shard.", |s| s.mesh_batches),
     metric(

@@ -1,9 +1,11 @@
 //! What stored rooms look like: so that none is made beside one of them that could be taken for it.
 
-use super::snapshots::{for_each_room, mend_snapshot};
-use crate::log::files::{FilesError, IndexFiles};
+use super::snapshots::{Opened, mend_snapshot, open, path_of};
+use crate::log::files::{FilesError, IndexFiles, Operation};
+use crate::log::index::SnapshotFile;
 use crate::types::{Looks, RoomKey, RoomName, ShardId, SkeletonKey};
 use hashbrown::HashTable;
+use std::io;
 
 /// The looks of stored rooms, of which there may be millions: 8 bytes a look, and the name. None is taken out,
 /// as a room that messages are stored of is never forgotten.
@@ -35,6 +37,10 @@ impl StoredLooks {
         }
         // Both hold for the names of 400 million rooms.
         let (Ok(length), Ok(name_at)) = (u16::try_from(name.len()), u32::try_from(self.names.len())) else {
+            tracing::error!(
+                room = room.as_str(),
+                "there are too many rooms to keep what this one looks like"
+            );
             return;
         };
         self.names.extend_from_slice(&length.to_le_bytes());
@@ -100,36 +106,106 @@ fn hash(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The looks of all rooms that the snapshots tell of, by the shard that is home to each. It goes through all
-/// snapshots, a bucket at a time; one that is missing or damaged is made again first.
+/// The looks of all rooms that the snapshots tell of, by the shard that is home to each, read a part at a time: there
+/// may be millions, and whoever reads them has other things to do.
+pub struct LooksReading {
+    /// Directories that are not read through.
+    left: Vec<ShardId>,
+    /// The snapshot of the last of them, where it is begun, and whether it was made again.
+    current: Option<(Opened, bool)>,
+    all: Vec<StoredLooks>,
+}
+
+impl LooksReading {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When directories cannot be listed.
+    pub fn begin(files: &dyn IndexFiles, shard_count: u16) -> Result<LooksReading, FilesError> {
+        let all = (0..shard_count).map(|_| StoredLooks::default()).collect();
+        Ok(LooksReading { left: files.shards()?, current: None, all })
+    }
+
+    /// Reads so many rooms at most. Returns all looks once all are read. A snapshot that is missing or damaged is made
+    /// again first.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn step(
+        &mut self,
+        files: &dyn IndexFiles,
+        rooms_max: usize,
+    ) -> Result<Option<Vec<StoredLooks>>, FilesError> {
+        let mut rooms_left = rooms_max;
+        while let Some(directory) = self.left.last().copied() {
+            let (mut snapshot, is_made_again) = match self.current.take() {
+                Some(current) => current,
+                None => match open(files, directory, SnapshotFile::Newest)? {
+                    Some(snapshot) => (snapshot, false),
+                    None => {
+                        mend_snapshot(files, directory)?;
+                        let Some(snapshot) = open(files, directory, SnapshotFile::Newest)? else {
+                            // Nothing is finished there.
+                            self.left.pop();
+                            continue;
+                        };
+                        (snapshot, true)
+                    }
+                },
+            };
+            loop {
+                if rooms_left == 0 {
+                    self.current = Some((snapshot, is_made_again));
+                    return Ok(None);
+                }
+                rooms_left -= 1;
+                match snapshot.next().map(|room| room.ok().and_then(|room| room.room_name().ok())) {
+                    Some(Some(room)) => self.add(&room),
+                    None => {
+                        self.left.pop();
+                        break;
+                    }
+                    Some(None) if is_made_again => {
+                        let source = io::Error::new(io::ErrorKind::InvalidData, "it is damaged again");
+                        let path = path_of(files, directory, SnapshotFile::Newest);
+                        return Err(FilesError { path, operation: Operation::Index, source });
+                    }
+                    Some(None) => {
+                        // From its beginning: a room that is noted already is not noted again.
+                        mend_snapshot(files, directory)?;
+                        self.current =
+                            open(files, directory, SnapshotFile::Newest)?.map(|snapshot| (snapshot, true));
+                        break;
+                    }
+                }
+            }
+        }
+        let mut all = std::mem::take(&mut self.all);
+        all.iter_mut().for_each(StoredLooks::shrink);
+        Ok(Some(all))
+    }
+
+    fn add(&mut self, room: &RoomName) {
+        if room.is_direct() || self.all.is_empty() {
+            return;
+        }
+        let looks = room.looks();
+        let shard_count = u16::try_from(self.all.len()).unwrap_or(u16::MAX);
+        self.all[looks.home.home(shard_count).index()].add(room, looks);
+    }
+}
+
+/// The same, in one go.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn load_looks(files: &dyn IndexFiles, shard_count: u16) -> Result<Vec<StoredLooks>, FilesError> {
-    let mut all: Vec<StoredLooks> = (0..shard_count).map(|_| StoredLooks::default()).collect();
-    let mut add = |room: &RoomName| {
-        if !room.is_direct() {
-            let looks = room.looks();
-            all[looks.home.home(shard_count).index()].add(room, looks);
-        }
-    };
-    for directory in files.shards()? {
-        if !for_each_room(files, directory, &mut add)? {
-            mend(files, directory, &mut add)?;
+    let mut reading = LooksReading::begin(files, shard_count)?;
+    loop {
+        if let Some(all) = reading.step(files, usize::MAX)? {
+            return Ok(all);
         }
     }
-    all.iter_mut().for_each(StoredLooks::shrink);
-    Ok(all)
-}
-
-fn mend(
-    files: &dyn IndexFiles,
-    directory: ShardId,
-    add: &mut dyn FnMut(&RoomName),
-) -> Result<(), FilesError> {
-    mend_snapshot(files, directory)?;
-    // Where nothing is finished there is none.
-    for_each_room(files, directory, add).map(drop)
 }
 
 #[cfg(test)]

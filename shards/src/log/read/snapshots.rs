@@ -75,23 +75,15 @@ pub fn rooms_of_snapshot(
     Ok(rooms.filter_map(|room| Some((room.room_name().ok()?, room.tail))))
 }
 
-/// Names the rooms of a snapshot, one after another. `false` when there is none that is whole.
-pub fn for_each_room(
+/// A snapshot that is read from start to end.
+pub type Opened = SnapshotReader<Box<dyn Read>>;
+
+/// Opens a snapshot; `None` when there is none, or it is damaged at its ends.
+pub fn open(
     files: &dyn IndexFiles,
     shard: ShardId,
-    act: &mut dyn FnMut(&RoomName),
-) -> Result<bool, FilesError> {
-    let Some(snapshot) = open(files, shard, SnapshotFile::Newest)? else { return Ok(false) };
-    for room in snapshot {
-        let Some(name) = room.ok().and_then(|room| room.room_name().ok()) else { return Ok(false) };
-        act(&name);
-    }
-    Ok(true)
-}
-
-type Opened = SnapshotReader<Box<dyn Read>>;
-
-fn open(files: &dyn IndexFiles, shard: ShardId, file: SnapshotFile) -> Result<Option<Opened>, FilesError> {
+    file: SnapshotFile,
+) -> Result<Option<Opened>, FilesError> {
     let source = files.open_snapshot(shard, file)?;
     Ok(source.and_then(|source| SnapshotReader::new(source, shard).ok()))
 }

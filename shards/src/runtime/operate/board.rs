@@ -145,6 +145,10 @@ board! {
     deferred_requests: u64,
     /// Lookups of stored messages that wait or are under way.
     lookups: u64,
+    /// Bytes that hold what stored rooms look like.
+    looks_bytes: u64,
+    /// Rooms that are to be made and wait until the looks of stored ones are read.
+    waiting_rooms: u64,
     /// Indexes of finished segments that are not on disk yet.
     index_jobs: u64,
     /// Batches in the channels towards the shard.

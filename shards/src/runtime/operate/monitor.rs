@@ -152,6 +152,8 @@ impl Monitor {
             parked_connections: fill.parked_connections,
             deferred_requests: fill.deferred_requests,
             lookups: fill.lookups,
+            looks_bytes: fill.looks_bytes,
+            waiting_rooms: fill.waiting_rooms,
             index_jobs: fill.index_jobs,
             mesh_batches: port.waiting_batches() as u64,
             mesh_overflow_entries: counters.mesh_overflow_entries,
@@ -211,6 +213,8 @@ impl Monitor {
                 }
                 Inquiry::Kick { name, reason, reply } => {
                     let connections = shard.kick(&name, &reason);
+                    // How many are ended is known; that they are is said by another word.
+                    let _ = reply.try_send(connections.len() as u64);
                     self.kicks.push(Kick { connections, asked_at: Instant::now(), reply });
                 }
                 Inquiry::Broadcast { text, reply } => {

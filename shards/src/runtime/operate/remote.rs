@@ -113,11 +113,24 @@ impl Remote {
     }
 
     /// Ends all connections of a user. Returns how many there were, once their name is free; where its home does not
-    /// answer, sooner.
-    pub fn kick(&self, name: &UserName, reason: &str, time_max: Duration) -> u64 {
+    /// answer, sooner. `None` when a shard does not answer in time.
+    pub fn kick(&self, name: &UserName, reason: &str, time_max: Duration) -> Option<u64> {
+        let deadline = Instant::now() + time_max;
         let reason: Arc<str> = reason.into();
         let ask = |reply| Inquiry::Kick { name: name.clone(), reason: Arc::clone(&reason), reply };
-        self.ask_all(time_max, ask).into_iter().flatten().sum()
+        let replies = self.send_all(ask);
+        let counts: Option<Vec<(u64, flume::Receiver<u64>)>> = replies
+            .into_iter()
+            .map(|answer| answer.and_then(|it| Some((it.recv_deadline(deadline).ok()?, it))))
+            .collect();
+        counts.map(|counts| {
+            let count = |(count, is_done): (u64, flume::Receiver<u64>)| {
+                // A second word says that it is done.
+                let _ = is_done.recv_deadline(deadline);
+                count
+            };
+            counts.into_iter().map(count).sum()
+        })
     }
 
     /// Tells everyone who has a name. Returns how many that were.
@@ -147,24 +160,27 @@ impl Remote {
     }
 
     /// Asks every shard at once, and waits for all answers together.
-    fn ask_all<T>(
-        &self,
-        time_max: Duration,
-        mut ask: impl FnMut(flume::Sender<T>) -> Inquiry,
-    ) -> Vec<Option<T>> {
+    fn ask_all<T>(&self, time_max: Duration, ask: impl FnMut(flume::Sender<T>) -> Inquiry) -> Vec<Option<T>> {
         let deadline = Instant::now() + time_max;
-        let replies: Vec<_> = self
-            .wires
+        let replies = self.send_all(ask);
+        replies.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
+    }
+
+    /// Asks every shard at once. `None` for one that does not turn.
+    fn send_all<T>(
+        &self,
+        mut ask: impl FnMut(flume::Sender<T>) -> Inquiry,
+    ) -> Vec<Option<flume::Receiver<T>>> {
+        self.wires
             .iter()
             .map(|wire| {
-                let (reply, answer) = flume::bounded(1);
+                let (reply, answer) = flume::bounded(2);
                 // A shard whose box is full does not turn: no answer will come.
                 wire.inquiries.try_send(ask(reply)).ok()?;
                 wire.common.has_inquiry.store(true, Ordering::Release);
                 wire.bell.ring_loudly();
                 Some(answer)
             })
-            .collect();
-        replies.into_iter().map(|answer| answer?.recv_deadline(deadline).ok()).collect()
+            .collect()
     }
 }

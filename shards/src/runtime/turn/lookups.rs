@@ -69,6 +69,10 @@ impl Lookups {
 
     fn order(&mut self, job: IndexJob) {
         self.under_way += 1;
+        self.hand_over(job);
+    }
+
+    fn hand_over(&self, job: IndexJob) {
         self.indexer.order(self.shard, job, self.reply.clone(), Arc::clone(&self.bell));
     }
 }
@@ -82,7 +86,8 @@ impl<S: Surface> Turning<S> {
         self.write_indexes();
         self.start_snapshot();
         if self.shard.begin_reading_looks() {
-            self.lookups.order(IndexJob::Chore(Chore::Looks));
+            // Nothing waits for it: not a freeze, and not the end.
+            self.lookups.hand_over(IndexJob::Looks);
         }
         while self.rest.queries.len() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
@@ -113,7 +118,9 @@ impl<S: Surface> Turning<S> {
     }
 
     fn index_done(&mut self, done: IndexDone) {
-        self.lookups.under_way -= 1;
+        if !matches!(done, IndexDone::Looks(_)) {
+            self.lookups.under_way -= 1;
+        }
         match done {
             IndexDone::Written => self.shard.archive().index_written(),
             IndexDone::Snapshot(scope) => {

@@ -21,9 +21,13 @@ use std::collections::VecDeque;
 
 /// Rooms that are to be made and wait until the looks of stored rooms are read; more are refused.
 const WAITING_MAX: usize = 65_536;
+/// So many of them are decided in a turn, at some 3 µs each.
+const DECIDED_PER_TURN: usize = 64;
+/// Looks that could not be read are read again after so many seconds; until then no room is made.
+const RETRY_SECONDS: u8 = 30;
 
 /// The rooms whose looks have their home here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RoomLooks {
     /// Those that are in memory at their homes and were made in this life of the server, by each of their looks.
     made: HashMap<SkeletonKey, SmallVec<[RoomName; 1]>>,
@@ -32,26 +36,34 @@ pub struct RoomLooks {
     reading: Reading,
     /// Rooms that are to be made, until the looks of stored ones are read.
     waiting: VecDeque<RoomName>,
+    /// The looks of the lobby.
+    lobby: Looks,
 }
 
 /// How far the looks of stored rooms are known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reading {
     /// All of them.
-    #[default]
     Done,
     /// They are to be read.
     Due,
     UnderWay,
-    /// They could not be read: it is tried again when a room is to be made.
-    Failed,
+    /// They could not be read, and are to be read again in so many seconds.
+    Failed {
+        seconds_left: u8,
+    },
 }
 
 impl RoomLooks {
     /// Where something is stored, its looks are to be read.
-    pub fn new(has_stored: bool) -> RoomLooks {
-        let reading = if has_stored { Reading::Due } else { Reading::Done };
-        RoomLooks { reading, ..RoomLooks::default() }
+    pub fn new(has_stored: bool, lobby: Looks) -> RoomLooks {
+        RoomLooks {
+            made: HashMap::new(),
+            stored: StoredLooks::default(),
+            reading: if has_stored { Reading::Due } else { Reading::Done },
+            waiting: VecDeque::new(),
+            lobby,
+        }
     }
 
     /// A room whose messages are lost and whose numbers stay taken: no snapshot tells of it.
@@ -73,17 +85,36 @@ impl RoomLooks {
             self.note(room.looks(), &room);
             return None;
         }
-        if self.reading == Reading::Done {
-            return Some(self.decide(&room));
+        match self.reading {
+            Reading::Done => return Some(self.decide(&room)),
+            Reading::Failed { .. } => return Some(LooksAnswer::Unknown(UNREADABLE)),
+            Reading::Due | Reading::UnderWay if self.waiting.len() >= WAITING_MAX => {
+                return Some(LooksAnswer::Unknown("too many wait for the disk"));
+            }
+            Reading::Due | Reading::UnderWay => self.waiting.push_back(room),
         }
-        if self.waiting.len() >= WAITING_MAX {
-            return Some(LooksAnswer::Unknown("too many wait for the disk"));
-        }
-        if self.reading == Reading::Failed {
-            self.reading = Reading::Due;
-        }
-        self.waiting.push_back(room);
         None
+    }
+
+    /// Whether rooms wait that can be decided now. Where the shard `ends`, they are refused: nothing waits for
+    /// what is read beside.
+    pub fn may_answer(&self, ends: bool) -> bool {
+        !self.waiting.is_empty() && (ends || self.reading == Reading::Done)
+    }
+
+    /// A second has passed.
+    pub fn tick(&mut self) {
+        if let Reading::Failed { seconds_left } = &mut self.reading {
+            *seconds_left = seconds_left.saturating_sub(1);
+            if *seconds_left == 0 {
+                self.reading = Reading::Due;
+            }
+        }
+    }
+
+    /// What it holds of stored rooms, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.stored.bytes()
     }
 
     fn decide(&mut self, room: &RoomName) -> LooksAnswer {
@@ -148,6 +179,8 @@ impl RoomLooks {
     }
 }
 
+const UNREADABLE: &str = "the names of the rooms that are there cannot be read";
+
 fn confusable(room: &RoomName, with: &RoomName) -> Refusal {
     Refusal::RoomConfusable { room: room.as_str().into(), with: with.as_str().into() }
 }
@@ -159,21 +192,32 @@ fn each(looks: Looks) -> impl Iterator<Item = SkeletonKey> {
 }
 
 impl Homes {
-    /// The looks of stored rooms are read, or could not be: rooms that wait for it are made, or not.
+    /// The looks of stored rooms are read, or could not be: rooms that wait for it are made in the next turns, or not.
     pub fn looks_read(&mut self, read: Option<StoredLooks>, outbound: &mut Outbound) {
-        let is_read = read.is_some();
-        if let Some(mut read) = read {
-            read.absorb(&self.looks.stored);
-            self.looks.stored = read;
+        let Some(mut read) = read else {
+            self.looks.reading = Reading::Failed { seconds_left: RETRY_SECONDS };
+            return self.refuse_undecided(UNREADABLE, outbound);
+        };
+        read.absorb(&self.looks.stored);
+        self.looks.stored = read;
+        self.looks.reading = Reading::Done;
+    }
+
+    /// Decides some of the rooms that wait; or refuses them all, where the shard `ends`.
+    pub fn answer_looks(&mut self, ends: bool, outbound: &mut Outbound) {
+        if ends {
+            return self.refuse_undecided("the server is about to stop or to be replaced", outbound);
         }
-        self.looks.reading = if is_read { Reading::Done } else { Reading::Failed };
-        for room in std::mem::take(&mut self.looks.waiting) {
-            let answer = if is_read {
-                self.looks.decide(&room)
-            } else {
-                LooksAnswer::Unknown("the disk reports errors")
-            };
+        let count = self.looks.waiting.len().min(DECIDED_PER_TURN);
+        for room in self.looks.waiting.drain(..count).collect::<Vec<_>>() {
+            let answer = self.looks.decide(&room);
             self.send(Request::LooksAnswered { room, answer }, outbound);
+        }
+    }
+
+    fn refuse_undecided(&mut self, reason: &'static str, outbound: &mut Outbound) {
+        for room in std::mem::take(&mut self.looks.waiting) {
+            self.send(Request::LooksAnswered { room, answer: LooksAnswer::Unknown(reason) }, outbound);
         }
     }
 
@@ -195,9 +239,9 @@ impl Homes {
 
     /// Asks for the looks of a room that is to be made. At once comes what forbids it: the lobby.
     pub(super) fn ask_for_looks(&self, room: &RoomName, outbound: &mut Outbound) -> Result<(), Refusal> {
-        let (looks, lobby) = (room.looks(), &self.settings.lobby);
-        if looks.are_alike(lobby.looks()) {
-            return Err(confusable(room, lobby));
+        let looks = room.looks();
+        if looks.are_alike(self.looks.lobby) {
+            return Err(confusable(room, &self.settings.lobby));
         }
         self.send_take(room, looks.home, false, outbound);
         Ok(())
@@ -245,7 +289,10 @@ impl Homes {
             LooksAnswer::LooksLike(with) => {
                 self.refuse_to_make(key, &confusable(&room, &with), effects);
             }
-            LooksAnswer::Unknown(reason) => self.refuse_waiting(key, reason, effects),
+            LooksAnswer::Unknown(reason) => {
+                let refusal = Refusal::RoomNotMade { room: room.as_str().into(), reason: reason.into() };
+                self.refuse_to_make(key, &refusal, effects);
+            }
         }
         VecDeque::new()
     }
@@ -257,7 +304,11 @@ impl Homes {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
                 // Nobody whispers into a channel, and no process before this one has people in it.
                 Request::PublishDirect { .. } | Request::Carry(_) => {
-                    refuse_to_take_up(request, "its name looks like another's", effects);
+                    refuse_to_take_up(
+                        request,
+                        "its name looks like another's, or that is not known",
+                        effects,
+                    );
                 }
                 other => self.act(other, effects),
             }

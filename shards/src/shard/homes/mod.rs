@@ -84,7 +84,7 @@ struct Effects<'a> {
 
 impl Homes {
     pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
-        let mut looks = RoomLooks::new(archive.has_stored());
+        let mut looks = RoomLooks::new(archive.has_stored(), settings.lobby.looks());
         lost_at_home(archive.lost_rooms(), id, settings.shard_count).for_each(|room| looks.add_lost(room));
         Homes {
             id,

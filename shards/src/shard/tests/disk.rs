@@ -2,9 +2,9 @@
 
 use super::words::Words;
 use crate::log::{
-    Answer, Batch, IndexFiles, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex,
-    SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name, file_name,
-    index_file_name, load_looks, open_log, rebuild_index, renew_snapshot,
+    Answer, Batch, IndexFiles, LooksReading, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
+    SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name,
+    file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
 };
 use crate::shard::Shard;
 use crate::types::ShardId;
@@ -24,6 +24,8 @@ pub struct Disk {
     pub answers: bool,
     /// Whether the looks of stored rooms are read.
     pub reads_looks: bool,
+    /// How often they were.
+    pub looks_reads: usize,
     /// Whether indexes are written; until then they wait.
     pub writes_indexes: bool,
     indexes: Vec<SegmentIndex>,
@@ -40,6 +42,7 @@ impl Disk {
             shard_count,
             answers: true,
             reads_looks: true,
+            looks_reads: 0,
             writes_indexes: true,
             indexes: Vec::new(),
             queries: 0,
@@ -72,6 +75,7 @@ impl Disk {
             has_moved = true;
         }
         if self.reads_looks && shard.begin_reading_looks() {
+            self.looks_reads += 1;
             shard.looks_read(self.looks_of(shard.id()));
             has_moved = true;
         }
@@ -87,8 +91,13 @@ impl Disk {
     }
 
     fn looks_of(&self, shard: ShardId) -> Option<StoredLooks> {
-        let mut read = load_looks(&self.files, self.shard_count).ok()?;
-        Some(read.swap_remove(shard.index()))
+        let mut reading = LooksReading::begin(&self.files, self.shard_count).ok()?;
+        loop {
+            // As little at a time as can be.
+            if let Some(mut read) = reading.step(&self.files, 1).ok()? {
+                return Some(read.swap_remove(shard.index()));
+            }
+        }
     }
 
     pub fn renew_snapshot(&self, shard: &mut Shard<Words>) {
