@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the engine from the bottom up. Each may use those before it.
-const ORDER: [&str; 8] = ["types", "log", "room", "user", "mesh", "connection", "shard", "runtime"];
+const ORDER: [&str; 10] =
+    ["types", "log", "room", "user", "mesh", "connection", "shard", "store", "turn", "runtime"];
 /// Compiled into tests only: the simulator, and the faults that it must see.
 const FOR_TESTS: [&str; 2] = ["mutation", "simulation"];
 /// What a module may not use although it is below.

@@ -14,6 +14,8 @@ pub mod connection;
 
 pub mod shard;
 
+pub mod store;
+
 pub mod runtime;
 
 // The simulator's sources name this crate as an example does, which includes them too.

@@ -14,7 +14,9 @@ pub(crate) mod testing;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
-pub use files::{Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles, open_regular};
+pub use files::{
+    Files, FilesError, IndexFiles, MemoryFiles, Operation, SegmentFiles, StdFiles, open_regular,
+};
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
     HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,

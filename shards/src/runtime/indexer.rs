@@ -5,15 +5,16 @@
 //! on the thread that writes these. What goes through a whole directory is done by the other, one at a time.
 
 use super::bell::Bell;
+use super::clock::Clock;
 use super::operate::{Housekeeping, Space};
-use super::outage::Outage;
 use super::preparer::step_back;
 use crate::log::{
     IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope, StdFiles,
     StoredFile, mend_snapshot, rebuild_index, renew_snapshot, retain,
 };
 use crate::shard::{Archive, LookupId};
-use crate::types::ShardId;
+use crate::store::Outage;
+use crate::types::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,9 +143,9 @@ fn write_indexes(
     look: &Look,
     housekeeping: &Housekeeping,
 ) {
-    let mut low_space = Outage::told_every(LOW_SPACE_SILENCE);
+    let (clock, mut low_space) = (Clock::start(), Outage::told_every(LOW_SPACE_SILENCE));
     loop {
-        look_at_space(data, &mut low_space);
+        look_at_space(data, &mut low_space, clock.now().monotonic);
         match indexes.recv_timeout(SPACE_LOOK) {
             Ok((asker, index)) => {
                 if let Err(error) = files.write_index(asker.shard, index.segment(), &index.encode()) {
@@ -191,13 +192,13 @@ fn do_chores(
 }
 
 /// Tells the operator that the disk fills up, long before it is full.
-fn look_at_space(data: &Path, low: &mut Outage) {
+fn look_at_space(data: &Path, low: &mut Outage, now: Moment) {
     let Some(space) = Space::of(data) else { return };
     if !space.is_low() {
         if low.is_over().is_some() {
             tracing::info!(free_bytes = space.free_bytes, "the disk of the log has space again");
         }
-    } else if low.met(Instant::now()).is_some() {
+    } else if low.met(now).is_some() {
         tracing::warn!(free_bytes = space.free_bytes, "{}", space.words());
     }
 }

@@ -15,7 +15,6 @@ mod listener;
 mod log_thread;
 mod memory;
 mod operate;
-mod outage;
 mod preparer;
 mod reader;
 mod sockets;

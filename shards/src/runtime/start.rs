@@ -14,11 +14,12 @@ use super::sockets::Sockets;
 use super::supervisor::{Notices, Supervisor};
 use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
 use super::wait::Rest;
-use super::writer::{Writer, WriterOptions};
+use super::writer::LogWriter;
 use crate::connection::Surface;
 use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
 use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
+use crate::store::{Writer, WriterOptions};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -115,7 +116,7 @@ pub fn start<S: Surface>(
     let (beginning, adopting) =
         adoption.as_ref().map(|adoption| Beginning::new(adoption.connections.len())).unzip();
     let mut given = adoption.map(|adoption| adoption.share_out(shard_count));
-    let preparer = Preparer::start().map_err(StartError::Thread)?;
+    let preparer = Preparer::start(options.data.clone()).map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
     let indexer =
         Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;
@@ -230,13 +231,13 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
     let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
-        data: options.data.clone(),
         shard: id,
         shard_count,
         segment_bytes: options.segment_bytes,
         durability: options.durability,
     };
-    let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
+    let writer = Writer::new(writer_options, first_segment, first_bytes);
+    let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
     let mut turning = Turning {
         shard,
         sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,

@@ -3,9 +3,10 @@
 use super::Turning;
 use crate::connection::Surface;
 use crate::log::{Batch, Durability};
-use crate::runtime::log_thread::{Done, Job, LogThread};
-use crate::runtime::writer::{CommitError, Writer};
+use crate::runtime::log_thread::{Job, LogThread};
+use crate::runtime::writer::LogWriter;
 use crate::shard::Storage;
+use crate::store::{CommitError, Done, Work};
 use std::time::Instant;
 
 /// The writer, and what it is to do next.
@@ -13,7 +14,7 @@ pub struct Commits {
     durability: Durability,
     thread: LogThread,
     /// The writer, while no commit is under way.
-    pub writer: Option<Box<Writer>>,
+    pub writer: Option<Box<LogWriter>>,
     /// A batch whose segment could not be had: it is tried again at the next tick.
     stalled: Option<Batch>,
     /// A failed commit is tried again at the next tick, not at once.
@@ -22,7 +23,7 @@ pub struct Commits {
 }
 
 impl Commits {
-    pub fn new(thread: LogThread, writer: Writer, durability: Durability) -> Commits {
+    pub fn new(thread: LogThread, writer: LogWriter, durability: Durability) -> Commits {
         let writer = Some(Box::new(writer));
         Commits { durability, thread, writer, stalled: None, has_failed: false, is_sync_due: false }
     }
@@ -66,7 +67,7 @@ impl<S: Surface> Turning<S> {
         }
         // Only what was written before this batch: the batch may go to another segment.
         let sync_to = std::mem::take(&mut commits.is_sync_due).then(|| self.shard.log.written());
-        commits.thread.order(Job { writer, batch, sync_to });
+        commits.thread.order(Job { writer, work: Work::Commit { sync_to, batch } });
     }
 
     /// Takes the commit that is done, if it is.
@@ -74,7 +75,8 @@ impl<S: Surface> Turning<S> {
         if !self.commits.is_under_way() {
             return;
         }
-        let Some(Done { writer, batch, synced, result }) = self.commits.thread.take_done() else { return };
+        let Some((writer, Done { work, result })) = self.commits.thread.take_done() else { return };
+        let Work::Commit { sync_to, batch } = work else { unreachable!("a shard that turns only commits") };
         self.monitor.commit_ended(result.is_ok());
         if let Durability::Interval(interval) = self.commits.durability
             && writer.has_unsynced()
@@ -85,7 +87,7 @@ impl<S: Surface> Turning<S> {
         if let Err(error) = result {
             return self.commit_failed(batch, &error);
         }
-        if let Some(position) = synced {
+        if let Some(position) = sync_to {
             self.shard.log.synced(position);
         }
         if let Some(batch) = batch {
@@ -124,7 +126,7 @@ impl<S: Surface> Turning<S> {
         if let Some(writer) = &mut self.commits.writer
             && !matches!(self.shard.storage(), Storage::Failing(_))
         {
-            self.shard.set_storage(writer.next_storage());
+            self.shard.set_storage(writer.next_storage(self.clock.now().monotonic));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::handover::{Given, Held, Part};
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::sockets::Arrival;
 use crate::runtime::start::FIRST_SEGMENT_BYTES;
-use crate::runtime::writer::CommitError;
+use crate::store::{CommitError, Work};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -48,9 +48,11 @@ impl<S: Surface> Turning<S> {
         self.outlet.take_over(given.lingering);
     }
 
-    /// Whether all shards are idle, and this one has not given away what it has.
+    /// Whether all shards are idle, and this one has not given away what it has. A sync under `interval` may have
+    /// begun since it was idle: then the writer comes back first.
     pub(super) fn is_to_freeze(&self) -> bool {
-        self.stage.phase() == Phase::Still && self.stage.lifecycle().phase() == Phase::Frozen
+        let is_asked = self.stage.phase() == Phase::Still && self.stage.lifecycle().phase() == Phase::Frozen;
+        is_asked && !self.commits.is_under_way()
     }
 
     /// Seals the log and gives everything away, until it comes back: then another process has not
@@ -109,19 +111,14 @@ impl<S: Surface> Turning<S> {
     /// mend, and nothing to read.
     pub(super) async fn seal(&mut self) -> Result<(), CommitError> {
         let Some(mut writer) = self.commits.writer.take() else { return Ok(()) };
-        let is_whole = self.shard.log.can_finish();
-        let sealed = writer.sync().and_then(|()| {
-            let Some(sealed) = self.shard.log.finish() else { return Ok(()) };
-            writer.seal(&sealed)?;
-            self.shard.archive().leave(&sealed, sealed.number.next());
-            Ok(())
-        });
-        if sealed.is_ok() && is_whole {
-            // Sealing has closed the segment, if it holds anything.
-            writer.leave_nothing_unused();
-        }
+        let leaves_nothing_unused = self.shard.log.can_finish();
+        let sealed = self.shard.log.finish();
+        let done = writer.carry_out(Work::Finish { sealed: sealed.clone(), leaves_nothing_unused });
         self.commits.writer = Some(writer);
-        sealed?;
+        done.result?;
+        if let Some(sealed) = sealed {
+            self.shard.archive().leave(&sealed, sealed.number.next());
+        }
         self.finish_indexes().await;
         Ok(())
     }

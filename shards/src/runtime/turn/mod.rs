@@ -18,10 +18,10 @@ use super::clock::Clock;
 use super::operate::Monitor;
 use super::sockets::Sockets;
 use super::wait::Rest;
-use super::writer::CommitError;
 use crate::connection::Surface;
 use crate::mesh::MeshPort;
 use crate::shard::Shard;
+use crate::store::CommitError;
 use std::sync::Arc;
 
 /// So many writes take about as long as a commit, some 200 µs. Fewer are done while one is under way.

@@ -1,14 +1,15 @@
 //! One shard with its sockets, its writer and its reader: a turn, as the runtime takes it.
 
+use super::desk::Desk;
 use super::freeze::Frost;
 use super::indexes::{Chore, IndexDone, Job, Jobs};
 use super::{Haste, World};
 
 use madang_shards::log::{
-    Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SealedSegment, SegmentNumber, Step,
-    StoredFile, StoredQuery,
+    Answer, Durability, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,
 };
 use madang_shards::shard::{Ended, LookupId, Portion, Shard, Storage};
+use madang_shards::store::{CommitError, Done, Work};
 use madang_shards::types::ConnectionId;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,7 +17,6 @@ use super::super::disk::Disk;
 use super::super::mutation::mutated;
 use super::super::network::{Input, Line, Readiness};
 use super::super::words::Words;
-use super::super::writer::{CommitError, Committed, Writer};
 
 /// As in the runtime.
 const QUERIES_MAX: usize = 32;
@@ -37,9 +37,8 @@ pub enum Phase {
 /// One shard and what is around it.
 pub struct Cell {
     pub shard: Shard<Words>,
-    pub writer: Writer,
+    pub(super) desk: Desk,
     durability: Durability,
-    pub(super) finished: Option<Committed>,
     stalled: Option<madang_shards::log::Batch>,
     has_failed: bool,
     is_sync_due: bool,
@@ -70,7 +69,6 @@ pub struct Cell {
     pub(super) entries: (u64, u64),
     closing_ticks: u8,
     is_sealing: bool,
-    pub(super) last_sealed: Option<SealedSegment>,
     pub(super) is_snapshot_due: bool,
     is_snapshot_under_way: bool,
     is_finished: bool,
@@ -84,12 +82,11 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub fn new(shard: Shard<Words>, writer: Writer, durability: Durability) -> Cell {
+    pub fn new(shard: Shard<Words>, desk: Desk, durability: Durability) -> Cell {
         Cell {
             shard,
-            writer,
+            desk,
             durability,
-            finished: None,
             stalled: None,
             has_failed: false,
             is_sync_due: false,
@@ -112,7 +109,6 @@ impl Cell {
             entries: (0, 0),
             closing_ticks: 0,
             is_sealing: false,
-            last_sealed: None,
             is_snapshot_due: false,
             is_snapshot_under_way: false,
             is_finished: false,
@@ -139,16 +135,19 @@ impl Cell {
                 }
             }
         }
-        let Some(Committed { batch, synced, result }) = self.finished.take() else { return has_done };
+        let Some(Done { work, result }) = self.desk.take_done() else { return has_done };
         has_done = true;
-        if self.is_sealing {
-            if let Some(sealed) = self.last_sealed.take() {
-                self.shard.archive().leave(&sealed, sealed.number.next());
+        let (batch, synced) = match work {
+            Work::Commit { batch, sync_to } => (batch, sync_to),
+            Work::Finish { sealed, .. } => {
+                if let Some(sealed) = sealed {
+                    self.shard.archive().leave(&sealed, sealed.number.next());
+                }
+                self.is_snapshot_due = true;
+                self.is_finished = true;
+                return has_done;
             }
-            self.is_snapshot_due = true;
-            self.is_finished = true;
-            return has_done;
-        }
+        };
         if let Err(error) = result {
             match (batch, error) {
                 (None, _) => self.shard.log.sync_failed(),
@@ -156,8 +155,8 @@ impl Cell {
                     self.has_failed = true;
                     self.shard.set_storage(Storage::Failing("the disk reports errors"));
                     match error {
-                        CommitError::Prepare => self.stalled = Some(batch),
-                        CommitError::File => self.shard.log.failed(batch),
+                        CommitError::Prepare(_) => self.stalled = Some(batch),
+                        CommitError::File { .. } => self.shard.log.failed(batch),
                     }
                 }
             }
@@ -175,13 +174,10 @@ impl Cell {
         has_done
     }
 
-    pub fn look_after_storage(&mut self, disk: &Disk) {
-        // While a commit is under way the runtime has no writer to ask.
-        if !self.writer.is_committing()
-            && self.finished.is_none()
-            && !matches!(self.shard.storage(), Storage::Failing(_))
+    pub fn look_after_storage(&mut self, world: &World<'_>) {
+        if !matches!(self.shard.storage(), Storage::Failing(_))
+            && let Some(storage) = self.desk.next_storage(world.disk, world.now.monotonic)
         {
-            let storage = self.writer.next_storage(disk);
             self.shard.set_storage(storage);
         }
     }
@@ -290,11 +286,11 @@ impl Cell {
             self.rooms_left += rooms.saturating_sub(self.shard.room_count()) as u64;
         }
         self.has_failed = false;
-        if !self.writer.is_committing() {
-            self.writer.retry_next();
+        if !self.is_sealing {
+            self.desk.tick();
         }
         if matches!(self.durability, Durability::Interval(_)) {
-            self.is_sync_due = self.writer.has_unsynced();
+            self.is_sync_due = self.desk.has_unsynced();
         }
         if self.phase == Phase::Closing {
             self.closing_ticks += 1;
@@ -328,7 +324,7 @@ impl Cell {
     }
 
     pub fn start_commit(&mut self) -> bool {
-        if self.writer.is_committing() || self.finished.is_some() || self.has_failed || self.is_sealing {
+        if self.desk.is_busy() || self.has_failed || self.is_sealing {
             return false;
         }
         let batch = self.stalled.take().or_else(|| self.shard.log.take_batch());
@@ -339,7 +335,7 @@ impl Cell {
             self.shard.next_segment_used();
         }
         let synced = std::mem::take(&mut self.is_sync_due).then(|| self.shard.log.written());
-        self.writer.begin(batch, synced);
+        self.desk.begin(Work::Commit { sync_to: synced, batch });
         true
     }
 
@@ -440,15 +436,11 @@ impl Cell {
     }
 
     pub fn prepare(&mut self, world: &mut World<'_>) -> bool {
-        self.writer.prepare(world.disk, world.now.wall.0)
+        self.desk.prepare(world.disk, world.now.wall)
     }
 
     pub fn commit_step(&mut self, world: &mut World<'_>) -> bool {
-        let (has_done, committed) = self.writer.step(world.disk);
-        if committed.is_some() {
-            self.finished = committed;
-        }
-        has_done
+        self.desk.step(world.disk)
     }
 
     /// Writes each connection that has something to send, once, and lets go of those that ended.
@@ -517,13 +509,12 @@ impl Cell {
     pub fn finish(&mut self) -> bool {
         let has_said_all = self.shard.connection_count() == 0 || self.closing_ticks > CLOSING_TICKS_MAX;
         let may_end = self.phase == Phase::Closing && has_said_all && !self.is_sealing;
-        if !may_end || self.writer.is_committing() || self.finished.is_some() {
+        if !may_end || self.desk.is_busy() {
             return false;
         }
         self.is_sealing = true;
         let sealed = self.shard.log.finish();
-        self.last_sealed.clone_from(&sealed);
-        self.writer.begin_finish(sealed);
+        self.desk.begin(Work::Finish { sealed, leaves_nothing_unused: self.shard.log.can_finish() });
         true
     }
 
@@ -533,24 +524,17 @@ impl Cell {
 
     /// Whether something could be done at once, as the runtime asks before it rests.
     pub(super) fn is_busy(&self, has_mail: bool) -> bool {
-        let can_commit = !self.writer.is_committing()
-            && self.finished.is_none()
-            && !self.has_failed
-            && !self.shard.log.is_idle();
+        let can_commit = !self.desk.is_busy() && !self.has_failed && !self.shard.log.is_idle();
         has_mail && self.shard.accepts_mesh() || self.shard.has_work() || can_commit
     }
 
     /// Whether nothing waits for the disk.
     pub(super) fn awaits_nothing(&self) -> bool {
-        !self.writer.is_committing()
-            && self.finished.is_none()
-            && self.queries.is_empty()
-            && self.found.is_empty()
+        !self.desk.is_busy() && self.queries.is_empty() && self.found.is_empty()
     }
 
     pub fn is_idle(&self) -> bool {
-        !self.writer.is_committing()
-            && self.finished.is_none()
+        !self.desk.is_busy()
             && self.queries.is_empty()
             && self.found.is_empty()
             && self.index_done.is_empty()

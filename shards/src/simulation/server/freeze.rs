@@ -5,13 +5,13 @@ use super::cell::{Cell, Phase};
 use super::indexes::Jobs;
 use super::{Server, World};
 use madang_shards::shard::{Portion, ShardImage};
+use madang_shards::store::{Done, Work};
 use madang_shards::types::ConnectionId;
 
 use super::super::chance::Chance;
 use super::super::disk::Disk;
 use super::super::mutation::mutated;
 use super::super::network::{Line, Readiness};
-use super::super::writer::Committed;
 
 /// How far a shard has come in giving everything away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,8 +20,6 @@ pub enum Frost {
     None,
     /// Its log is being sealed.
     Sealing,
-    /// What is left is the segments that were made and not used.
-    Clearing,
     /// Its indexes and its snapshot are being written.
     Indexing,
     /// It has given everything away, and does nothing until it is back.
@@ -53,13 +51,12 @@ impl Cell {
 
     /// The log is sealed, or not.
     fn sealed(&mut self) -> Option<Result<(), String>> {
-        let Committed { result, .. } = self.finished.take()?;
+        let Done { work, result } = self.desk.take_done()?;
         if let Err(error) = result {
-            self.last_sealed = None;
             self.shard.log.sync_failed();
-            return Some(Err(format!("the log cannot be sealed: {error:?}")));
+            return Some(Err(format!("the log cannot be sealed: {error}")));
         }
-        if let Some(sealed) = self.last_sealed.take() {
+        if let Work::Finish { sealed: Some(sealed), .. } = work {
             self.shard.archive().leave(&sealed, sealed.number.next());
         }
         Some(Ok(()))
@@ -72,9 +69,10 @@ impl Cell {
     }
 
     /// The log goes on after it was finished.
-    fn begin_log_again(&mut self, capacity_bytes: u64) {
+    fn begin_log_again(&mut self, disk: &Disk) {
+        let capacity_bytes = self.desk.segment_bytes();
         let number = self.shard.log.begin_again(capacity_bytes);
-        self.writer.begin_again(number);
+        self.desk.begin_again(disk, number, capacity_bytes);
     }
 }
 
@@ -87,13 +85,12 @@ impl Server {
     }
 
     /// Everyone is read and accepted from now on. What was given away is back.
-    pub fn go_on(&mut self) {
+    pub fn go_on(&mut self, disk: &Disk) {
         self.phase = Phase::Running;
         self.parts.clear();
-        let capacity_bytes = self.segment_bytes;
         for cell in &mut self.cells {
             if cell.frost == Frost::Given {
-                cell.begin_log_again(capacity_bytes);
+                cell.begin_log_again(disk);
                 cell.frost = Frost::None;
             }
         }
@@ -128,7 +125,7 @@ impl Server {
     /// At the end of a turn: a shard that stands still gives everything away once all are to.
     pub(super) fn begin_freeze(&mut self, index: usize) -> bool {
         let cell = &mut self.cells[index];
-        if self.phase != Phase::Frozen || cell.phase != Phase::Still {
+        if self.phase != Phase::Frozen || cell.phase != Phase::Still || cell.desk.is_busy() {
             return false;
         }
         if !cell.shard.log.can_finish() {
@@ -137,8 +134,7 @@ impl Server {
             return true;
         }
         let sealed = cell.shard.log.finish();
-        cell.last_sealed.clone_from(&sealed);
-        cell.writer.begin_finish(sealed);
+        cell.desk.begin(Work::Finish { sealed, leaves_nothing_unused: true });
         cell.frost = Frost::Sealing;
         true
     }
@@ -150,16 +146,15 @@ impl Server {
         match cell.frost {
             Frost::Sealing => match cell.sealed() {
                 None => return false,
-                Some(Ok(())) => cell.frost = Frost::Clearing,
+                Some(Ok(())) => {
+                    cell.order_indexes(&mut self.jobs);
+                    cell.frost = Frost::Indexing;
+                }
                 Some(Err(reason)) => {
                     cell.frost = Frost::Refused;
                     self.parts.push(Err(reason));
                 }
             },
-            Frost::Clearing if cell.writer.leave_nothing_unused(world.disk) => {
-                cell.order_indexes(&mut self.jobs);
-                cell.frost = Frost::Indexing;
-            }
             Frost::Indexing => {
                 let done = cell.index_done.pop_front();
                 let has_done = done.is_some();
@@ -180,7 +175,7 @@ impl Server {
                 self.parts.push(Ok(image));
             }
             Frost::Refused if is_over => cell.frost = Frost::None,
-            Frost::None | Frost::Clearing | Frost::Given | Frost::Refused => return false,
+            Frost::None | Frost::Given | Frost::Refused => return false,
         }
         true
     }
@@ -225,6 +220,6 @@ impl Server {
 
     /// A write that was under way may be done in part: the process is killed.
     pub fn tear(&mut self, disk: &Disk, chance: &mut Chance) {
-        self.cells.iter_mut().for_each(|cell| cell.writer.tear(disk, chance));
+        self.cells.iter_mut().for_each(|cell| cell.desk.tear(disk, chance));
     }
 }

@@ -3,6 +3,7 @@
 //! It does what the runtime does around a shard, in the same order, and nothing else.
 
 mod cell;
+mod desk;
 mod freeze;
 mod handed;
 mod indexes;
@@ -48,8 +49,6 @@ pub struct Server {
     pub phase: Phase,
     /// What frozen shards give away, or why one cannot.
     parts: Vec<Result<ShardImage, String>>,
-    /// The capacity of a segment.
-    segment_bytes: u64,
     /// What the supervisor saw when it looked last.
     quiet_seen: Option<u64>,
 }
@@ -89,7 +88,7 @@ impl Server {
         }
         cell.adopt(world);
         let mut has_done = cell.take_finished();
-        cell.look_after_storage(world.disk);
+        cell.look_after_storage(world);
         cell.shard.begin_turn(world.now);
         has_done |= cell.take_input(haste, world);
         has_done |= self.take_mesh(index, haste, world);

@@ -1,17 +1,18 @@
 //! A start: the log is opened, and every shard goes on from what it holds.
 
 use super::cell::{Cell, Phase};
+use super::desk::Desk;
 use super::indexes::Jobs;
 use super::{CHANNEL_BATCHES_MAX, Server};
 use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
+use madang_shards::store::{Writer, WriterOptions};
 use madang_shards::types::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::disk::Disk;
 use super::super::words::Words;
-use super::super::writer::Writer;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -38,8 +39,10 @@ impl Server {
             let page_bytes_max = options.settings.outbox_bytes_max / 2;
             let archive = Archive::new(id, first, stored.clone(), page_bytes_max);
             let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
-            let writer = Writer::new(id, count, segment_bytes, options.durability, first);
-            cells.push(Cell::new(shard, writer, options.durability));
+            let durability = options.durability;
+            let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
+            let desk = Desk::new(Writer::new(writer, first, segment_bytes));
+            cells.push(Cell::new(shard, desk, options.durability));
         }
         let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
         Ok(Server {
@@ -49,7 +52,6 @@ impl Server {
             jobs: Jobs::new(options.retention),
             phase: Phase::Running,
             parts: Vec::new(),
-            segment_bytes: options.segment_bytes,
             quiet_seen: None,
         })
     }

@@ -109,7 +109,7 @@ impl Session {
             Client::new(number, favourites)
         };
         let clients = (0..options.users).map(&mut client).collect();
-        let disk = Disk::new(chance.fork());
+        let disk = Disk::new(chance.fork(), climate.start.durability.releases_before_sync());
         let leniency = Leniency { may_expire: !climate.start.retention.keeps_all(), ..Leniency::default() };
         Session {
             options,

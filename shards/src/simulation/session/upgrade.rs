@@ -238,7 +238,7 @@ impl Session {
             self.take_back(waiting);
         }
         if let Some(server) = &mut self.server {
-            server.go_on();
+            server.go_on(&self.disk);
         }
         Ok(())
     }
@@ -264,7 +264,7 @@ impl Session {
         let Some(mut old) = upgrade.old else { return Ok(()) };
         upgrade.before.check(&server.standing())?;
         server.give_backlogs(old.take_backlogs());
-        server.go_on();
+        server.go_on(&self.disk);
         self.sockets.iter_mut().for_each(super::super::network::Socket::give);
         self.climate.start.settings.shard_count = upgrade.shard_count;
         self.counts.upgrades += 1;
@@ -272,7 +272,7 @@ impl Session {
         self.trace.note(format_args!("the new process goes on, after {paused_ms} ms"));
         self.count(&old);
         if mutated!(ServeTwice) {
-            old.go_on();
+            old.go_on(&self.disk);
             self.ghost = Some(old);
         }
         match self.chance.below(16) {
