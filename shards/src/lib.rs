@@ -16,6 +16,8 @@ pub mod shard;
 
 pub mod store;
 
+pub mod turn;
+
 pub mod runtime;
 
 // The simulator's sources name this crate as an example does, which includes them too.

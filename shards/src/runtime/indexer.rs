@@ -8,50 +8,17 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::operate::{Housekeeping, Space};
 use super::preparer::step_back;
-use crate::log::{
-    IndexError, IndexFiles, QueryFault, Removed, SegmentIndex, SegmentNumber, SnapshotScope, StdFiles,
-    StoredFile, mend_snapshot, rebuild_index, renew_snapshot, retain,
+use crate::log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
+use crate::shard::Archive;
+use crate::store::{
+    Account, Chore, IndexDone, IndexJob, Outage, REBUILDS_MAX, do_chore, remove_expired, write_index,
 };
-use crate::shard::{Archive, LookupId};
-use crate::store::Outage;
 use crate::types::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-
-/// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.
-pub const REBUILDS_MAX: usize = 32;
-
-/// Work for the threads.
-pub enum IndexJob {
-    /// Write the index of a segment that was just finished. Of a shard at most [`Archive::INDEXES_MAX`] are under way.
-    Write(SegmentIndex),
-    /// For the other thread.
-    Chore(Chore),
-}
-
-/// What may take long.
-pub enum Chore {
-    /// Make the indexes of these segments, which never had one, then write the snapshot of the directory anew:
-    /// a start need not read the indexes before it. Of a shard one is under way.
-    Snapshot { unindexed: Vec<SegmentNumber> },
-    /// Make the index or the snapshot again that a lookup has missed. Of a shard at most [`REBUILDS_MAX`] are
-    /// under way.
-    Rebuild { fault: QueryFault, lookup: LookupId },
-}
-
-/// A job that is done. What went wrong is in the log of the server.
-#[derive(Clone, Debug)]
-pub enum IndexDone {
-    /// Written, or to be made again when it is missed.
-    Written,
-    /// Written, and what it tells of; or the old one stays.
-    Snapshot(Option<SnapshotScope>),
-    /// Whether it is there again, and who waits for it.
-    Rebuilt { fault: QueryFault, lookup: LookupId, is_there: bool },
-}
 
 /// Who asks for something, and how to give word of it.
 struct Asker {
@@ -148,10 +115,7 @@ fn write_indexes(
         look_at_space(data, &mut low_space, clock.now().monotonic);
         match indexes.recv_timeout(SPACE_LOOK) {
             Ok((asker, index)) => {
-                if let Err(error) = files.write_index(asker.shard, index.segment(), &index.encode()) {
-                    housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, "an index is not written; it is made again when it is needed");
-                }
+                write_index(files, asker.shard, &index, housekeeping);
                 // Before the answer: what a shard orders then is done after the look.
                 look.order();
                 asker.answer(IndexDone::Written);
@@ -172,7 +136,7 @@ fn do_chores(
     loop {
         let is_look = match chores.recv_timeout(RETENTION_LOOK) {
             Ok(Some((asker, chore))) => {
-                let done = carry_out(files, asker.shard, chore, housekeeping);
+                let done = do_chore(files, asker.shard, chore, housekeeping);
                 asker.answer(done);
                 false
             }
@@ -185,7 +149,7 @@ fn do_chores(
             Err(flume::RecvTimeoutError::Disconnected) => return,
         };
         if is_look || looked_at.elapsed() >= RETENTION_LOOK {
-            remove_expired(files, housekeeping);
+            remove_expired(files, &housekeeping.retention(), SystemTime::now(), housekeeping);
             looked_at = Instant::now();
         }
     }
@@ -203,70 +167,17 @@ fn look_at_space(data: &Path, low: &mut Outage, now: Moment) {
     }
 }
 
-fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
-    let mut removed = |removed: Removed| {
-        housekeeping.segments_removed.fetch_add(1, Ordering::Relaxed);
-        housekeeping.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
-        tracing::info!(
-            shard = removed.shard.0,
-            segment = removed.segment.0,
-            bytes = removed.bytes,
-            age_hours = removed.age.as_secs() / 3600,
-            "a segment has expired and is removed"
-        );
-    };
-    if let Err(error) = retain(files, &housekeeping.retention(), SystemTime::now(), &mut removed) {
-        housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%error, "what has expired is not removed; it is tried again");
+impl Account for Housekeeping {
+    fn failed(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
-    let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-    match chore {
-        Chore::Snapshot { unindexed } => {
-            for segment in unindexed {
-                if let Err(error) = rebuild_index(files, shard, segment) {
-                    failed();
-                    tracing::error!(%error, "an index is not made; it is made when it is needed");
-                }
-            }
-            let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
-                failed();
-                tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
-                None
-            });
-            IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
-        }
-        Chore::Rebuild { fault, lookup } => {
-            let made = rebuild(files, &fault);
-            match &made {
-                Ok(()) => drop(housekeeping.indexes_rebuilt.fetch_add(1, Ordering::Relaxed)),
-                Err(error) => {
-                    failed();
-                    tracing::error!(%error, "an index or a snapshot cannot be made again");
-                }
-            }
-            IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
-        }
+    fn rebuilt(&self, _: &QueryFault, made: &Result<(), IndexError>) {
+        self.indexes_rebuilt.fetch_add(u64::from(made.is_ok()), Ordering::Relaxed);
     }
-}
 
-fn rebuild(files: &StdFiles, fault: &QueryFault) -> Result<(), IndexError> {
-    match fault.mendable() {
-        Some((directory, StoredFile::Index(segment))) => {
-            rebuild_index(files, directory, segment)?;
-            tracing::warn!(
-                shard = directory.0,
-                segment = segment.0,
-                "an index was missing or damaged and is made again"
-            );
-        }
-        Some((directory, _)) => {
-            mend_snapshot(files, directory)?;
-            tracing::warn!(shard = directory.0, "a snapshot was missing or damaged and is made again");
-        }
-        None => {}
+    fn removed(&self, removed: &Removed) {
+        self.segments_removed.fetch_add(1, Ordering::Relaxed);
+        self.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
     }
-    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::store::{Done, Work};
 use crate::types::ShardId;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be done with the writer, which travels along: so there is never a second commit.
 pub struct Job {
@@ -50,5 +51,10 @@ impl LogThread {
     /// Takes the job that is done, if it is.
     pub fn take_done(&self) -> Option<(Box<LogWriter>, Done)> {
         self.done.try_recv().ok()
+    }
+
+    /// The same, and waits for it no longer than this.
+    pub fn wait_done(&self, time_max: Duration) -> Option<(Box<LogWriter>, Done)> {
+        self.done.recv_timeout(time_max).ok()
     }
 }

@@ -13,6 +13,7 @@ mod keep_alive;
 mod lifecycle;
 mod listener;
 mod log_thread;
+mod machine;
 mod memory;
 mod operate;
 mod preparer;
@@ -21,7 +22,7 @@ mod sockets;
 mod start;
 mod supervisor;
 mod tls;
-mod turn;
+mod turning;
 mod wait;
 mod writer;
 

@@ -4,15 +4,17 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::handover::{Adopting, Adoption, Beginning, Given};
 use super::indexer::Indexer;
-use super::lifecycle::{Lifecycle, Phase, Stop};
+use super::lifecycle::{Lifecycle, Stop};
 use super::listener::{Listener, Listeners};
 use super::log_thread::LogThread;
+use super::machine::{LogDisk, Machine, Network, Reports};
 use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::{Notices, Supervisor};
-use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
+use super::tls::RECORD_BYTES_MAX;
+use super::turning::Turning;
 use super::wait::Rest;
 use super::writer::LogWriter;
 use crate::connection::Surface;
@@ -20,6 +22,7 @@ use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
 use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
 use crate::store::{Writer, WriterOptions};
+use crate::turn::{LogOptions, Phase, Turn, TurnError};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -34,7 +37,7 @@ pub const RING_DEPTH: usize = 512;
 /// Bytes registered for direct I/O, which the shards do not use; locked three times over.
 pub const IO_MEMORY_BYTES: usize = 65_536;
 /// The first segment after a start is small, so that the start need not wait for zeros.
-pub(super) const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// What the shards are started with.
 #[derive(Clone, Debug)]
@@ -238,20 +241,25 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     };
     let writer = Writer::new(writer_options, first_segment, first_bytes);
     let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
-    let mut turning = Turning {
-        shard,
-        sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,
+    let sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
+    let disk = LogDisk::new(
+        id,
+        (writer, seed.log_thread),
+        Reader::new(options.data),
+        seed.indexer,
+        Arc::clone(&bell),
+        Rest::new(options.spin),
+    );
+    let machine = Machine::new(
+        Network::new(id, sockets),
         port,
-        clock: seed.clock,
-        stage: Stage::new(id, lifecycle),
-        inlet: Inlet::new(),
-        outlet: Outlet::default(),
-        commits: Commits::new(seed.log_thread, writer, options.durability),
-        lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
-        rest: Rest::new(options.spin),
-        bell,
-        monitor: Monitor::new(seed.mailbox),
-    };
+        disk,
+        Reports::new(id, lifecycle),
+        seed.clock,
+        Monitor::new(seed.mailbox),
+    );
+    let log = LogOptions { durability: options.durability, first_segment_bytes: first_bytes };
+    let mut turning = Turning { turn: Turn::new(shard, log, RECORD_BYTES_MAX), machine, bell };
     if let Some(given) = seed.given {
         turning.adopt(given);
     }

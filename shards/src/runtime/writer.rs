@@ -67,11 +67,6 @@ impl LogWriter {
         }
     }
 
-    /// The size of a full segment.
-    pub fn segment_bytes(&self) -> u64 {
-        self.writer.segment_bytes()
-    }
-
     /// Whether something written waits to be synced.
     pub fn has_unsynced(&self) -> bool {
         self.writer.has_unsynced()

@@ -5,11 +5,15 @@
 //! carries the steps out on threads of its own, the simulator one by one with crashes between them.
 
 mod error;
+mod index_work;
 mod outage;
 mod prepare;
 mod writer;
 
 pub use error::{CommitError, PrepareError};
+pub use index_work::{
+    Account, Chore, IndexDone, IndexJob, REBUILDS_MAX, do_chore, remove_expired, write_index,
+};
 pub use outage::Outage;
 pub use prepare::{Order, Prepared, prepare};
 pub use writer::{Done, Progress, Work, Writer, WriterOptions};

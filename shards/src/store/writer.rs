@@ -153,11 +153,6 @@ impl<F: SegmentFiles> Writer<F> {
         self
     }
 
-    /// The size of a full segment.
-    pub fn segment_bytes(&self) -> u64 {
-        self.options.segment_bytes
-    }
-
     /// Whether something written waits to be synced.
     pub fn has_unsynced(&self) -> bool {
         self.has_unsynced

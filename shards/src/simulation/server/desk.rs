@@ -85,10 +85,6 @@ impl Desk {
         self.writer.has_unsynced()
     }
 
-    pub fn segment_bytes(&self) -> u64 {
-        self.writer.segment_bytes()
-    }
-
     pub fn begin_again(&mut self, disk: &Disk, number: SegmentNumber, capacity_bytes: u64) {
         self.writer.begin_again(disk, number, capacity_bytes);
     }

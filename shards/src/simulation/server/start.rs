@@ -1,18 +1,22 @@
 //! A start: the log is opened, and every shard goes on from what it holds.
 
-use super::cell::{Cell, Phase};
+use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
-use super::{CHANNEL_BATCHES_MAX, Server};
+use super::{CHANNEL_BATCHES_MAX, Phase, Server};
 use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
 use madang_shards::store::{Writer, WriterOptions};
+use madang_shards::turn::{LogOptions, Turn};
 use madang_shards::types::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::disk::Disk;
 use super::super::words::Words;
+
+/// Bytes that a shard reads at a time, as in the runtime.
+const READ_BYTES_MAX: usize = 16 << 10;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -42,7 +46,8 @@ impl Server {
             let durability = options.durability;
             let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
             let desk = Desk::new(Writer::new(writer, first, segment_bytes));
-            cells.push(Cell::new(shard, desk, options.durability));
+            let log = LogOptions { durability, first_segment_bytes: segment_bytes };
+            cells.push(Cell::new(Turn::new(shard, log, READ_BYTES_MAX), desk));
         }
         let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
         Ok(Server {

@@ -213,7 +213,8 @@ impl Session {
         };
         let mut world = World { disk, sockets, news, chance, now: *now, step: trace.step };
         let index = world.chance.below(ghost.shard_count());
-        ghost.turn(index, Haste::Some, &mut world);
+        // Whatever becomes of it is seen by what it does.
+        let _ = ghost.turn(index, Haste::Some, &mut world);
         ghost.disk_step(index, &mut world);
     }
 
@@ -252,11 +253,11 @@ impl Session {
     /// One turn of one shard. Whether it did anything.
     fn turn(&mut self, index: usize, haste: Haste) -> Result<bool, String> {
         let (server, mut world, trace) = self.parts();
-        let has_done = server.turn(index, haste, &mut world);
+        let has_done = server.turn(index, haste, &mut world)?;
         let notes = server.take_notes();
-        let queues = server.cells[index].shard.queues();
-        let outbox = std::mem::take(&mut server.cells[index].outbox_bytes_max);
-        let waiting_bytes = server.cells[index].shard.waiting_bytes();
+        let queues = server.cells[index].turn.shard.queues();
+        let outbox = std::mem::take(&mut server.cells[index].around.outbox_bytes_max);
+        let waiting_bytes = server.cells[index].turn.shard.waiting_bytes();
         let (channel, channel_max) = server.fullest_channel();
         let kept = server.names_of_parted(index);
         if has_done {
