@@ -19,6 +19,9 @@ use upgrade::Upgrade;
 /// Steps between two checks at rest, at least.
 const STEPS_BETWEEN_CALMS: u64 = 2_000;
 
+/// The longest line that a client hears.
+const EVENT_BYTES_MAX: usize = 8192;
+
 /// Everything there is.
 pub struct Session {
     options: Options,
@@ -257,7 +260,8 @@ impl Session {
         let notes = server.take_notes();
         let queues = server.cells[index].turn.shard.queues();
         let outbox = std::mem::take(&mut server.cells[index].around.outbox_bytes_max);
-        let waiting_bytes = server.cells[index].turn.shard.waiting_bytes();
+        let shard = &server.cells[index].turn.shard;
+        let (waiting_bytes, connections) = (shard.waiting_bytes(), shard.connection_count());
         let (channel, channel_max) = server.fullest_channel();
         let kept = server.names_of_parted(index);
         if has_done {
@@ -280,7 +284,9 @@ impl Session {
             return Err(format!("an outbox holds {outbox} bytes, more than {outbox_bytes_max}"));
         }
         let total_bytes_max = self.climate.start.settings.outbox_total_bytes_max;
-        let slack_bytes = total_bytes_max / 4 + 4 * outbox_bytes_max;
+        // One event more, which everyone may hear who is on the shard.
+        let event_bytes_max = connections * EVENT_BYTES_MAX;
+        let slack_bytes = total_bytes_max / 4 + event_bytes_max.max(4 * outbox_bytes_max);
         if waiting_bytes > total_bytes_max + slack_bytes {
             return Err(format!("{waiting_bytes} bytes wait in all outboxes, of {total_bytes_max}"));
         }
