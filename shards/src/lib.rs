@@ -14,6 +14,10 @@ pub mod connection;
 
 pub mod shard;
 
+pub mod store;
+
+pub mod turn;
+
 pub mod runtime;
 
 // The simulator's sources name this crate as an example does, which includes them too.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A fault of the engine, or of the simulator's shell around it.
+/// A fault of the engine, or of the world that the simulator has around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutation {
     /// Events go out while the messages they tell of are not on disk.
@@ -72,6 +72,8 @@ pub enum Mutation {
     ResumeEarly,
     /// A shard that stands still does not hear of a drain.
     StayStill,
+    /// A shard that goes on behind an upgrade that failed does not ask to be told what can be read.
+    StayDeaf,
     /// Of the segments that hold nothing only the one that is next is removed.
     LeaveLaterSegments,
     /// A start believes that a seal which it reads is on disk.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the engine from the bottom up. Each may use those before it.
-const ORDER: [&str; 8] = ["types", "log", "room", "user", "mesh", "connection", "shard", "runtime"];
+const ORDER: [&str; 10] =
+    ["types", "log", "room", "user", "mesh", "connection", "shard", "store", "turn", "runtime"];
 /// Compiled into tests only: the simulator, and the faults that it must see.
 const FOR_TESTS: [&str; 2] = ["mutation", "simulation"];
 /// What a module may not use although it is below.
@@ -12,6 +13,9 @@ const APART: [(&str, &[&str]); 3] = [("log", &["room", "user"]), ("room", &["log
 /// What the state machines know nothing of: files, sockets, channels, clocks.
 const FOREIGN_TO_MACHINES: [&str; 9] =
     ["std::fs", "std::net", "std::io", "Instant", "SystemTime", "flume", "rustix", "glommio", "std::thread"];
+/// What a turn knows of only by its shell.
+const FOREIGN_TO_TURNS: [&str; 7] =
+    ["std::fs", "Instant", "SystemTime", "flume", "rustix", "glommio", "std::thread"];
 const FILE_LINES_MAX: usize = 600;
 
 struct Source {
@@ -171,6 +175,20 @@ fn rooms_and_users_are_machines_without_a_world() {
         let foreign =
             foreign.filter(|word| **word != "std::net" || named_behind(&code, "std::net::") != ["IpAddr"]);
         broken.extend(foreign.map(|word| format!("{} names {word}", source.path.display())));
+    }
+    fail_if_any(broken);
+}
+
+#[test]
+fn a_turn_knows_the_world_by_its_shell_alone() {
+    let mut broken = Vec::new();
+    for source in sources(&["shards/src/turn"]) {
+        let code = source.code();
+        let foreign = FOREIGN_TO_TURNS.iter().filter(|word| names(&code, word));
+        broken.extend(foreign.map(|word| format!("{} names {word}", source.path.display())));
+        if code.contains("async ") || code.contains(".await") {
+            broken.push(format!("{} waits", source.path.display()));
+        }
     }
     fail_if_any(broken);
 }

@@ -15,7 +15,8 @@ pub(crate) mod testing;
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use files::{
-    Files, FilesError, IndexFiles, MemoryFiles, Operation, StdFiles, open_regular, open_regular_by,
+    Files, FilesError, IndexFiles, MemoryFiles, Operation, SegmentFiles, StdFiles, open_regular,
+    open_regular_by,
 };
 pub use format::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,

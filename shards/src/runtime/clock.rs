@@ -1,7 +1,7 @@
 //! The only place that asks what time it is.
 
 use crate::types::{Moment, Now, Timestamp};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Both clocks of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,11 @@ impl Clock {
     pub fn now(&self) -> Now {
         let monotonic_ms = self.started.elapsed().as_millis();
         Now { wall: wall_clock(), monotonic: Moment(u64::try_from(monotonic_ms).unwrap_or(u64::MAX)) }
+    }
+
+    /// When this clock's monotonic side says so.
+    pub fn instant_of(&self, moment: Moment) -> Instant {
+        self.started + Duration::from_millis(moment.0)
     }
 }
 

@@ -4,11 +4,11 @@
 //! it lets go for good by ending; it takes everything back only when the new one is dead. How the two
 //! agree on that is the caller's business; here shards are frozen, thawed and begun.
 
-use super::lifecycle::Phase;
 use super::listener::Listener;
 use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
 use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
+use crate::turn::Phase;
 use crate::types::{Carried, ConnectionId, SessionId};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;

@@ -5,57 +5,21 @@
 //! on the thread that writes these. What goes through a whole directory is done by the other, one at a time.
 
 use super::bell::Bell;
+use super::clock::Clock;
 use super::operate::{Housekeeping, Space};
-use super::outage::Outage;
 use super::preparer::step_back;
-use crate::log::{
-    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, SegmentIndex, SegmentNumber,
-    SnapshotScope, StdFiles, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot, retain,
+use crate::log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
+use crate::shard::Archive;
+use crate::store::{
+    Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, do_chore, remove_expired,
+    write_index,
 };
-use crate::shard::{Archive, LookupId};
-use crate::types::ShardId;
+use crate::types::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-
-/// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.
-pub const REBUILDS_MAX: usize = 32;
-
-/// Work for the threads.
-pub enum IndexJob {
-    /// Write the index of a segment that was just finished. Of a shard at most [`Archive::INDEXES_MAX`] are under way.
-    Write(SegmentIndex),
-    /// For the other thread.
-    Chore(Chore),
-    /// For that, too, when it has nothing else to do: read what stored rooms look like, of all directories. Of a shard
-    /// one is under way.
-    Looks,
-}
-
-/// What may take long.
-pub enum Chore {
-    /// Make the indexes of these segments, which never had one, then write the snapshot of the directory anew:
-    /// a start need not read the indexes before it. Of a shard one is under way.
-    Snapshot { unindexed: Vec<SegmentNumber> },
-    /// Make the index or the snapshot again that a lookup has missed. Of a shard at most [`REBUILDS_MAX`] are
-    /// under way.
-    Rebuild { fault: QueryFault, lookup: LookupId },
-}
-
-/// A job that is done. What went wrong is in the log of the server.
-#[derive(Debug)]
-pub enum IndexDone {
-    /// Written, or to be made again when it is missed.
-    Written,
-    /// Written, and what it tells of; or the old one stays.
-    Snapshot(Option<SnapshotScope>),
-    /// Whether it is there again, and who waits for it.
-    Rebuilt { fault: QueryFault, lookup: LookupId, is_there: bool },
-    /// What the rooms look like whose looks are at home on the shard, if it could be read.
-    Looks(Option<StoredLooks>),
-}
 
 /// Who asks for something, and how to give word of it.
 struct Asker {
@@ -92,9 +56,10 @@ const LOW_SPACE_SILENCE: Duration = Duration::from_secs(3600);
 impl Indexer {
     /// Starts the threads. They end when the last `Indexer` is dropped.
     pub fn start(data: PathBuf, shard_count: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
-        let (indexes, written) = flume::bounded(usize::from(shard_count) * Archive::INDEXES_MAX);
+        let shards = usize::from(shard_count);
+        let (indexes, written) = flume::bounded(shards * Archive::INDEXES_MAX);
         // Of each shard a snapshot, what stored rooms look like and what its lookups miss, and one look.
-        let (chores, chore) = flume::bounded(usize::from(shard_count) * (2 + REBUILDS_MAX) + 1);
+        let (chores, chore) = flume::bounded(shards * (2 + REBUILDS_MAX) + 1);
         let look = Look { is_due: Arc::default(), chores: chores.clone() };
         // The same files: of two threads that are to write the same index, one waits for the other.
         let files = StdFiles::new(data.clone());
@@ -102,7 +67,7 @@ impl Indexer {
             (Arc::clone(&look.is_due), files.clone(), Arc::clone(housekeeping));
         std::thread::Builder::new().name("madang-snapshot".into()).spawn(move || {
             step_back();
-            do_chores(&its_files, shard_count, &chore, &is_due, &its_housekeeping);
+            do_chores((&its_files, shard_count), &chore, &is_due, &its_housekeeping);
         })?;
         let housekeeping = Arc::clone(housekeeping);
         std::thread::Builder::new().name("madang-index".into()).spawn(move || {
@@ -155,15 +120,12 @@ fn write_indexes(
     look: &Look,
     housekeeping: &Housekeeping,
 ) {
-    let mut low_space = Outage::told_every(LOW_SPACE_SILENCE);
+    let (clock, mut low_space) = (Clock::start(), Outage::told_every(LOW_SPACE_SILENCE));
     loop {
-        look_at_space(data, &mut low_space);
+        look_at_space(data, &mut low_space, clock.now().monotonic);
         match indexes.recv_timeout(SPACE_LOOK) {
             Ok((asker, index)) => {
-                if let Err(error) = files.write_index(asker.shard, index.segment(), &index.encode()) {
-                    housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, "an index is not written; it is made again when it is needed");
-                }
+                write_index(files, asker.shard, &index, housekeeping);
                 // Before the answer: what a shard orders then is done after the look.
                 look.order();
                 asker.answer(IndexDone::Written);
@@ -175,19 +137,22 @@ fn write_indexes(
 }
 
 fn do_chores(
-    files: &StdFiles,
-    shard_count: u16,
+    (files, shard_count): (&StdFiles, u16),
     chores: &flume::Receiver<Next>,
     is_look_due: &AtomicBool,
     housekeeping: &Housekeeping,
 ) {
     let mut looked_at = Instant::now();
-    let mut looks = LooksReader::default();
+    let (mut looks, mut askers) = (LooksReader::default(), Vec::<Asker>::new());
     loop {
         let next = if looks.has_work() {
             match chores.try_recv() {
                 Err(flume::TryRecvError::Empty) => {
-                    looks.step(files, shard_count, housekeeping);
+                    for (shard, done) in looks.step(files, (shard_count, LOOKS_PER_STEP), housekeeping) {
+                        if let Some(at) = askers.iter().position(|asker| asker.shard == shard) {
+                            askers.swap_remove(at).answer(done);
+                        }
+                    }
                     continue;
                 }
                 next => next.map_err(|_| flume::RecvTimeoutError::Disconnected),
@@ -197,12 +162,13 @@ fn do_chores(
         };
         let is_look = match next {
             Ok(Next::Chore(asker, chore)) => {
-                let done = carry_out(files, asker.shard, chore, housekeeping);
+                let done = do_chore(files, asker.shard, chore, housekeeping);
                 asker.answer(done);
                 false
             }
             Ok(Next::Looks(asker)) => {
-                looks.ask(asker);
+                looks.ask(asker.shard);
+                askers.push(asker);
                 false
             }
             Ok(Next::Expiry) => {
@@ -214,144 +180,35 @@ fn do_chores(
             Err(flume::RecvTimeoutError::Disconnected) => return,
         };
         if is_look || looked_at.elapsed() >= RETENTION_LOOK {
-            remove_expired(files, housekeeping);
+            remove_expired(files, &housekeeping.retention(), SystemTime::now(), housekeeping);
             looked_at = Instant::now();
         }
     }
 }
 
 /// Tells the operator that the disk fills up, long before it is full.
-fn look_at_space(data: &Path, low: &mut Outage) {
+fn look_at_space(data: &Path, low: &mut Outage, now: Moment) {
     let Some(space) = Space::of(data) else { return };
     if !space.is_low() {
         if low.is_over().is_some() {
             tracing::info!(free_bytes = space.free_bytes, "the disk of the log has space again");
         }
-    } else if low.met(Instant::now()).is_some() {
+    } else if low.met(now).is_some() {
         tracing::warn!(free_bytes = space.free_bytes, "{}", space.words());
     }
 }
 
-fn remove_expired(files: &StdFiles, housekeeping: &Housekeeping) {
-    let mut removed = |removed: Removed| {
-        housekeeping.segments_removed.fetch_add(1, Ordering::Relaxed);
-        housekeeping.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
-        tracing::info!(
-            shard = removed.shard.0,
-            segment = removed.segment.0,
-            bytes = removed.bytes,
-            age_hours = removed.age.as_secs() / 3600,
-            "a segment has expired and is removed"
-        );
-    };
-    if let Err(error) = retain(files, &housekeeping.retention(), SystemTime::now(), &mut removed) {
-        housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%error, "what has expired is not removed; it is tried again");
-    }
-}
-
-/// What stored rooms look like, read for all shards that ask, a part at a time while there is nothing else to do.
-#[derive(Default)]
-struct LooksReader {
-    reading: Option<(LooksReading, Instant)>,
-    /// Who is to hear of it.
-    askers: Vec<Asker>,
-}
-
-impl LooksReader {
-    fn has_work(&self) -> bool {
-        !self.askers.is_empty()
+impl Account for Housekeeping {
+    fn failed(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn ask(&mut self, asker: Asker) {
-        self.askers.push(asker);
+    fn rebuilt(&self, _: &QueryFault, made: &Result<(), IndexError>) {
+        self.indexes_rebuilt.fetch_add(u64::from(made.is_ok()), Ordering::Relaxed);
     }
 
-    fn step(&mut self, files: &StdFiles, shard_count: u16, housekeeping: &Housekeeping) {
-        match self.try_step(files, shard_count) {
-            Ok(None) => {}
-            Ok(Some(mut all)) => {
-                for asker in self.askers.drain(..) {
-                    // Each has its own, and asks once.
-                    let looks = all.get_mut(asker.shard.index()).map(std::mem::take);
-                    asker.answer(IndexDone::Looks(looks));
-                }
-            }
-            Err(error) => {
-                housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
-                self.reading = None;
-                self.askers.drain(..).for_each(|asker| asker.answer(IndexDone::Looks(None)));
-            }
-        }
+    fn removed(&self, removed: &Removed) {
+        self.segments_removed.fetch_add(1, Ordering::Relaxed);
+        self.bytes_removed.fetch_add(removed.bytes, Ordering::Relaxed);
     }
-
-    fn try_step(
-        &mut self,
-        files: &StdFiles,
-        shard_count: u16,
-    ) -> Result<Option<Vec<StoredLooks>>, FilesError> {
-        let (mut reading, begun) = match self.reading.take() {
-            Some(under_way) => under_way,
-            None => (LooksReading::begin(files, shard_count)?, Instant::now()),
-        };
-        let Some(all) = reading.step(files, LOOKS_PER_STEP)? else {
-            self.reading = Some((reading, begun));
-            return Ok(None);
-        };
-        let bytes: usize = all.iter().map(StoredLooks::bytes).sum();
-        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(bytes, milliseconds, "the looks of stored rooms are read");
-        Ok(Some(all))
-    }
-}
-
-fn carry_out(files: &StdFiles, shard: ShardId, chore: Chore, housekeeping: &Housekeeping) -> IndexDone {
-    let failed = || housekeeping.errors.fetch_add(1, Ordering::Relaxed);
-    match chore {
-        Chore::Snapshot { unindexed } => {
-            for segment in unindexed {
-                if let Err(error) = rebuild_index(files, shard, segment) {
-                    failed();
-                    tracing::error!(%error, "an index is not made; it is made when it is needed");
-                }
-            }
-            let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
-                failed();
-                tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
-                None
-            });
-            IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
-        }
-        Chore::Rebuild { fault, lookup } => {
-            let made = rebuild(files, &fault);
-            match &made {
-                Ok(()) => drop(housekeeping.indexes_rebuilt.fetch_add(1, Ordering::Relaxed)),
-                Err(error) => {
-                    failed();
-                    tracing::error!(%error, "an index or a snapshot cannot be made again");
-                }
-            }
-            IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
-        }
-    }
-}
-
-fn rebuild(files: &StdFiles, fault: &QueryFault) -> Result<(), IndexError> {
-    match fault.mendable() {
-        Some((directory, StoredFile::Index(segment))) => {
-            rebuild_index(files, directory, segment)?;
-            tracing::warn!(
-                shard = directory.0,
-                segment = segment.0,
-                "an index was missing or damaged and is made again"
-            );
-        }
-        Some((directory, _)) => {
-            mend_snapshot(files, directory)?;
-            tracing::warn!(shard = directory.0, "a snapshot was missing or damaged and is made again");
-        }
-        None => {}
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@
 //! and every batch sent was received: outboxes are emptied, logs sealed. *Ended*.
 
 use super::handover::{HandOver, Held, Part};
+use crate::turn::Phase;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Why the server ends.
@@ -20,17 +21,6 @@ pub enum Stop {
     Asked,
     /// Another process shall go on with everything.
     HandOver(HandOver),
-}
-
-/// A step in the life of the server.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Phase {
-    Running = 0,
-    Still = 1,
-    Frozen = 2,
-    Draining = 3,
-    Closing = 4,
 }
 
 /// Both ends of a channel.

@@ -4,34 +4,23 @@
 //! worker thread of the kernel: two wakes there and two back a commit. Here it is one of each.
 
 use super::bell::Bell;
-use super::writer::{CommitError, Writer};
-use crate::log::{Batch, Position};
+use super::writer::LogWriter;
+use crate::store::{Done, Work};
 use crate::types::ShardId;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be done with the writer, which travels along: so there is never a second commit.
 pub struct Job {
-    pub writer: Box<Writer>,
-    /// To be written and, where the durability asks for it, synced.
-    pub batch: Option<Batch>,
-    /// Before the batch, what was written so far is synced: up to this place.
-    pub sync_to: Option<Position>,
-}
-
-/// A job that is done, or failed.
-pub struct Done {
-    pub writer: Box<Writer>,
-    pub batch: Option<Batch>,
-    /// What is on disk, when a sync was part of it that the log does not know of.
-    pub synced: Option<Position>,
-    pub result: Result<(), CommitError>,
+    pub writer: Box<LogWriter>,
+    pub work: Work,
 }
 
 /// A shard's end of the thread.
 pub struct LogThread {
     jobs: flume::Sender<Job>,
-    done: flume::Receiver<Done>,
+    done: flume::Receiver<(Box<LogWriter>, Done)>,
 }
 
 impl LogThread {
@@ -44,9 +33,10 @@ impl LogThread {
         let (jobs, receiver) = flume::bounded::<Job>(1);
         let (sender, done) = flume::bounded(1);
         std::thread::Builder::new().name(format!("madang-log-{shard}")).spawn(move || {
-            for job in receiver {
+            for Job { mut writer, work } in receiver {
+                let done = writer.carry_out(work);
                 // A shard that no longer listens is ending.
-                let _ = sender.send(carry_out(job));
+                let _ = sender.send((writer, done));
                 bell.ring();
             }
         })?;
@@ -59,18 +49,12 @@ impl LogThread {
     }
 
     /// Takes the job that is done, if it is.
-    pub fn take_done(&self) -> Option<Done> {
+    pub fn take_done(&self) -> Option<(Box<LogWriter>, Done)> {
         self.done.try_recv().ok()
     }
-}
 
-fn carry_out(job: Job) -> Done {
-    let Job { mut writer, batch, sync_to } = job;
-    let mut result = if sync_to.is_some() { writer.sync() } else { Ok(()) };
-    if result.is_ok()
-        && let Some(batch) = &batch
-    {
-        result = writer.commit(batch);
+    /// The same, and waits for it no longer than this.
+    pub fn wait_done(&self, time_max: Duration) -> Option<(Box<LogWriter>, Done)> {
+        self.done.recv_timeout(time_max).ok()
     }
-    Done { writer, batch, synced: sync_to, result }
 }

@@ -13,16 +13,16 @@ mod keep_alive;
 mod lifecycle;
 mod listener;
 mod log_thread;
+mod machine;
 mod memory;
 mod operate;
-mod outage;
 mod preparer;
 mod reader;
 mod sockets;
 mod start;
 mod supervisor;
 mod tls;
-mod turn;
+mod turning;
 mod wait;
 mod writer;
 

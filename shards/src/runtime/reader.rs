@@ -4,11 +4,10 @@
 //! Taking a room up is one read a message, up to 256, where others talk between. Through the executor each
 //! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/measurements/upgrades.md).
 
-use crate::log::{
-    Answer, QueryFault, QueryOutcome, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery,
-};
+use crate::log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use crate::shard::LookupId;
+use crate::turn::Found;
 use crate::types::ShardId;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
 use rustix::io::{ReadWriteFlags, preadv2};
@@ -25,11 +24,9 @@ use std::task::Poll;
 /// Descriptors kept open for the next query, one or two a file. Past it all are closed, and opened again as
 /// they are needed.
 const OPEN_DESCRIPTORS_MAX: usize = 64;
-/// Queries carried out at a time.
-pub const QUERIES_MAX: usize = 32;
 
 /// A query under way.
-pub type Reading = Pin<Box<dyn Future<Output = (LookupId, Result<QueryOutcome, QueryFault>)>>>;
+pub type Reading = Pin<Box<dyn Future<Output = Found>>>;
 
 type File = (ShardId, StoredFile);
 

@@ -4,21 +4,25 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::handover::{Adopting, Adoption, Beginning, Given};
 use super::indexer::Indexer;
-use super::lifecycle::{Lifecycle, Phase, Stop};
+use super::lifecycle::{Lifecycle, Stop};
 use super::listener::{Listener, Listeners};
 use super::log_thread::LogThread;
+use super::machine::{LogDisk, Machine, Network, Reports};
 use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
 use super::reader::Reader;
 use super::sockets::Sockets;
 use super::supervisor::{Notices, Supervisor};
-use super::turn::{Commits, Inlet, Lookups, Outlet, Stage, TurnError, Turning};
+use super::tls::RECORD_BYTES_MAX;
+use super::turning::Turning;
 use super::wait::Rest;
-use super::writer::{Writer, WriterOptions};
+use super::writer::LogWriter;
 use crate::connection::Surface;
 use crate::log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
 use crate::mesh::{self, MeshPort};
 use crate::shard::{Archive, Settings, Shard, Stored};
+use crate::store::{Writer, WriterOptions};
+use crate::turn::{LogOptions, Phase, Turn, TurnError};
 use crate::types::ShardId;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -33,7 +37,7 @@ pub const RING_DEPTH: usize = 512;
 /// Bytes registered for direct I/O, which the shards do not use; locked three times over.
 pub const IO_MEMORY_BYTES: usize = 65_536;
 /// The first segment after a start is small, so that the start need not wait for zeros.
-pub(super) const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
+const FIRST_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// What the shards are started with.
 #[derive(Clone, Debug)]
@@ -115,7 +119,7 @@ pub fn start<S: Surface>(
     let (beginning, adopting) =
         adoption.as_ref().map(|adoption| Beginning::new(adoption.connections.len())).unzip();
     let mut given = adoption.map(|adoption| adoption.share_out(shard_count));
-    let preparer = Preparer::start().map_err(StartError::Thread)?;
+    let preparer = Preparer::start(options.data.clone()).map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
     let indexer =
         Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;
@@ -230,27 +234,32 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
     let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
-        data: options.data.clone(),
         shard: id,
         shard_count,
         segment_bytes: options.segment_bytes,
         durability: options.durability,
     };
-    let writer = Writer::new(writer_options, seed.preparer, Arc::clone(&bell), first_segment, first_bytes);
-    let mut turning = Turning {
-        shard,
-        sockets: Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?,
+    let writer = Writer::new(writer_options, first_segment, first_bytes);
+    let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
+    let sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
+    let disk = LogDisk::new(
+        id,
+        (writer, seed.log_thread),
+        Reader::new(options.data),
+        seed.indexer,
+        Arc::clone(&bell),
+        Rest::new(options.spin),
+    );
+    let machine = Machine::new(
+        Network::new(id, sockets),
         port,
-        clock: seed.clock,
-        stage: Stage::new(id, lifecycle),
-        inlet: Inlet::new(),
-        outlet: Outlet::default(),
-        commits: Commits::new(seed.log_thread, writer, options.durability),
-        lookups: Lookups::new(id, Reader::new(options.data), seed.indexer, Arc::clone(&bell)),
-        rest: Rest::new(options.spin),
-        bell,
-        monitor: Monitor::new(seed.mailbox),
-    };
+        disk,
+        Reports::new(id, lifecycle),
+        seed.clock,
+        Monitor::new(seed.mailbox),
+    );
+    let log = LogOptions { durability: options.durability, first_segment_bytes: first_bytes };
+    let mut turning = Turning { turn: Turn::new(shard, log, RECORD_BYTES_MAX), machine, bell };
     if let Some(given) = seed.given {
         turning.adopt(given);
     }

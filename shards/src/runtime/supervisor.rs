@@ -3,7 +3,8 @@
 
 use super::bell::Bell;
 use super::handover::Beginning;
-use super::lifecycle::{Lifecycle, Phase, Stop};
+use super::lifecycle::{Lifecycle, Stop};
+use crate::turn::Phase;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -2,8 +2,9 @@
 
 use super::bell::Bell;
 use super::preparer::Preparer;
-use super::writer::{CommitError, Operation, Writer, WriterOptions};
-use crate::log::{Appender, Durability, Recovered, SegmentNumber, StdFiles, recover};
+use super::writer::LogWriter;
+use crate::log::{Appender, Batch, Durability, Recovered, SegmentNumber, StdFiles, recover};
+use crate::store::{CommitError, Faults, Operation, Work, Writer, WriterOptions};
 use crate::types::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::io;
 use std::path::Path;
@@ -24,22 +25,35 @@ fn message(seq: u64) -> Message {
     }
 }
 
-fn writer(data: &Path, appender: &Appender) -> Writer {
+fn writer(data: &Path, appender: &Appender) -> LogWriter {
+    on_disk(data, new_writer(appender))
+}
+
+/// A writer whose operations fail as `faults` says.
+fn failing_writer(data: &Path, appender: &Appender, faults: Faults) -> LogWriter {
+    on_disk(data, new_writer(appender).with_faults(faults))
+}
+
+fn new_writer(appender: &Appender) -> Writer<StdFiles> {
     let options = WriterOptions {
-        data: data.to_owned(),
         shard: ShardId(0),
         shard_count: 1,
         segment_bytes: SEGMENT_BYTES,
         durability: appender.durability(),
     };
-    let preparer = Preparer::start().expect("a thread");
-    Writer::new(
-        options,
-        preparer,
-        Arc::new(Bell::new().expect("a descriptor")),
-        SegmentNumber::FIRST,
-        SEGMENT_BYTES,
-    )
+    Writer::new(options, SegmentNumber::FIRST, SEGMENT_BYTES)
+}
+
+fn on_disk(data: &Path, writer: Writer<StdFiles>) -> LogWriter {
+    let preparer = Preparer::start(data.to_owned()).expect("a thread");
+    LogWriter::new(data.to_owned(), writer, preparer, Arc::new(Bell::new().expect("a descriptor")))
+}
+
+/// Commits a batch, which comes back with how that ended.
+fn commit(writer: &mut LogWriter, batch: Batch) -> (Batch, Result<(), CommitError>) {
+    let done = writer.carry_out(Work::Commit { sync_to: None, batch: Some(batch) });
+    let Work::Commit { batch: Some(batch), .. } = done.work else { panic!("the batch comes back") };
+    (batch, done.result)
 }
 
 fn log(durability: Durability) -> Appender {
@@ -48,17 +62,17 @@ fn log(durability: Durability) -> Appender {
 
 /// Commits messages one by one as a shard does, and retries after failures. Returns how often it
 /// failed.
-fn commit_all(appender: &mut Appender, writer: &mut Writer, count: u64) -> usize {
+fn commit_all(appender: &mut Appender, writer: &mut LogWriter, count: u64) -> usize {
     let mut failures = 0;
     for seq in 1..=count {
         let batch = appender.append(&message(seq));
         let mut stalled = None;
         while appender.last_committed() < batch {
             let batch = stalled.take().or_else(|| appender.take_batch()).expect("a batch waits");
-            match writer.commit(&batch) {
-                Ok(()) => appender.committed(batch),
-                Err(CommitError::Prepare(_)) => stalled = Some(batch),
-                Err(CommitError::File { .. }) => {
+            match commit(writer, batch) {
+                (batch, Ok(())) => appender.committed(batch),
+                (batch, Err(CommitError::Prepare(_))) => stalled = Some(batch),
+                (batch, Err(CommitError::File { .. })) => {
                     failures += 1;
                     appender.failed(batch);
                 }
@@ -82,7 +96,7 @@ fn eio() -> io::Error {
 }
 
 /// Fails the operation each time `period` others of its kind are done.
-fn failing(operation: Operation, period: usize, at: usize) -> super::writer::Faults {
+fn failing(operation: Operation, period: usize, at: usize) -> Faults {
     let mut done = 0;
     Box::new(move |asked| {
         if asked != operation {
@@ -108,7 +122,7 @@ fn what_is_committed_is_there_whatever_fails_and_whenever() {
         let path = data.path().to_owned();
         let failures = {
             let mut appender = log(Durability::Commit);
-            let mut writer = writer(&path, &appender).with_faults(failing(operation, period, at));
+            let mut writer = failing_writer(&path, &appender, failing(operation, period, at));
             commit_all(&mut appender, &mut writer, 400)
         };
         assert!(failures > 0, "{operation:?} {period}: the fault was met");
@@ -125,9 +139,10 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
         let mut appender = log(Durability::Commit);
         let has_failed = Arc::new(AtomicBool::new(false));
         let fails_once = Arc::clone(&has_failed);
-        let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
+        let faults = Box::new(move |operation| {
             (operation == Operation::Sync && !fails_once.swap(true, Ordering::SeqCst)).then(eio)
-        }));
+        });
+        let mut writer = failing_writer(&path, &appender, faults);
         assert_eq!(commit_all(&mut appender, &mut writer, 3), 1);
         assert!(has_failed.load(Ordering::SeqCst));
         assert_eq!(appender.written().segment, SegmentNumber(2));
@@ -149,12 +164,12 @@ fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full()
         let path = data.path().to_owned();
         let error = {
             let mut appender = log(Durability::Commit);
-            let mut writer = writer(&path, &appender).with_faults(Box::new(move |asked| {
-                (asked == operation).then(|| io::Error::from_raw_os_error(errno))
-            }));
+            let faults =
+                Box::new(move |asked| (asked == operation).then(|| io::Error::from_raw_os_error(errno)));
+            let mut writer = failing_writer(&path, &appender, faults);
             appender.append(&message(1));
             let batch = appender.take_batch().expect("a batch");
-            writer.commit(&batch).expect_err("the disk fails")
+            commit(&mut writer, batch).1.expect_err("the disk fails")
         };
         assert_eq!(error.reason(), reason, "{operation:?}");
         let told = error.to_string();
@@ -170,15 +185,16 @@ fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown
     {
         let mut appender = log(Durability::Interval(Duration::from_millis(50)));
         let fails = failing(Operation::Sync, 3, 1);
-        let mut writer = writer(&path, &appender).with_faults(fails);
+        let mut writer = failing_writer(&path, &appender, fails);
         let mut failures = 0;
         for seq in 1..=9 {
             appender.append(&message(seq));
             let batch = appender.take_batch().expect("a batch");
-            writer.commit(&batch).expect("only syncs fail");
+            let (batch, written) = commit(&mut writer, batch);
+            written.expect("only syncs fail");
             appender.committed(batch);
             let written = appender.written();
-            match writer.sync() {
+            match writer.carry_out(Work::Commit { sync_to: Some(written), batch: None }).result {
                 Ok(()) => appender.synced(written),
                 Err(_) => {
                     failures += 1;
@@ -201,15 +217,16 @@ fn what_was_shown_before_it_was_synced_is_synced_before_its_segment_is_left() {
         let mut appender = log(durability);
         let syncs = Arc::new(AtomicUsize::new(0));
         let (counted, mut writes) = (Arc::clone(&syncs), 0);
-        let mut writer = writer(&path, &appender).with_faults(Box::new(move |operation| {
+        let faults = Box::new(move |operation| {
             writes += usize::from(operation == Operation::Write);
             counted.fetch_add(usize::from(operation == Operation::Sync), Ordering::SeqCst);
             (operation == Operation::Write && writes == 2).then(eio)
-        }));
+        });
+        let mut writer = failing_writer(&path, &appender, faults);
         for seq in 1..=2 {
             appender.append(&message(seq));
             let batch = appender.take_batch().expect("a batch");
-            let written = writer.commit(&batch);
+            let (batch, written) = commit(&mut writer, batch);
             assert_eq!(written.is_ok(), seq == 1, "the second write fails");
             if written.is_ok() {
                 appender.committed(batch);
@@ -231,9 +248,10 @@ fn every_segment_that_holds_nothing_is_removed_whoever_made_it() {
     // Another process was to take over, and has died: the segment after the next one is its work.
     let directory = path.join("shard-00");
     std::fs::write(directory.join(crate::log::file_name(SegmentNumber(3))), b"").expect("a segment");
-    let sealed = appender.finish().expect("three messages");
-    writer.seal(&sealed).expect("the disk is well");
-    writer.leave_nothing_unused();
+    let sealed = appender.finish();
+    assert!(sealed.is_some(), "three messages");
+    let done = writer.carry_out(Work::Finish { sealed, leaves_nothing_unused: true });
+    done.result.expect("the disk is well");
     let left = crate::log::Files::segments(&StdFiles::new(&path), ShardId(0)).expect("a directory");
     assert_eq!(left, [SegmentNumber(1)]);
 }
@@ -251,16 +269,23 @@ fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
         let mut appender = log(Durability::Commit);
         let mut writer = writer(&path, &appender);
         appender.append(&message(1));
-        let batch = appender.take_batch().expect("a batch");
+        let mut batch = appender.take_batch().expect("a batch");
         for _ in 0..3 {
-            assert!(matches!(writer.commit(&batch), Err(CommitError::Prepare(_))));
+            let refused = commit(&mut writer, batch);
+            assert!(matches!(refused.1, Err(CommitError::Prepare(_))));
+            batch = refused.0;
             counted.fetch_add(1, Ordering::SeqCst);
         }
         std::fs::remove_file(&obstacle).expect("the obstacle goes");
-        while writer.commit(&batch).is_err() {
+        let batch = loop {
+            let (tried, committed) = commit(&mut writer, batch);
+            if committed.is_ok() {
+                break tried;
+            }
+            batch = tried;
             counted.fetch_add(1, Ordering::SeqCst);
             assert!(counted.load(Ordering::SeqCst) < 10, "the next order succeeds");
-        }
+        };
         appender.committed(batch);
     }
     assert_eq!(numbers(&recovered(data.path())), [1]);

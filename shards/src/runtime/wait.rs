@@ -8,8 +8,7 @@
 use super::bell::Bell;
 use super::reader::Reading;
 use super::sockets::Sockets;
-use crate::log::{QueryFault, QueryOutcome};
-use crate::shard::LookupId;
+use crate::turn::Found;
 use glommio::timer::Timer;
 use std::future::Future;
 use std::io;
@@ -24,9 +23,6 @@ const BREATH: Duration = Duration::from_nanos(500);
 const BREATH_INTERVAL: Duration = Duration::from_micros(200);
 /// Queries are looked after so long in one turn, and until the one that is looked after waits or is done.
 const LOOK_MAX: Duration = Duration::from_micros(200);
-
-/// A query that is done.
-pub type Found = (LookupId, Result<QueryOutcome, QueryFault>);
 
 /// What a shard waits for besides its sockets and its bell, and how.
 pub struct Rest {

@@ -18,7 +18,6 @@ mod session;
 mod trace;
 mod truth;
 mod words;
-mod writer;
 
 pub use options::Options;
 pub use session::run;

@@ -1,6 +1,7 @@
 //! Connections as both ends see them: bytes on their way, ends, and resets.
 
 use super::chance::Chance;
+use madang_shards::turn::Input;
 use madang_shards::types::ConnectionId;
 use std::collections::VecDeque;
 
@@ -12,15 +13,6 @@ pub type Line = usize;
 pub enum Readiness {
     Read(Line),
     Write(Line),
-}
-
-/// What a read gives.
-#[derive(Debug)]
-pub enum Input {
-    Bytes { bytes: Vec<u8>, is_more: bool },
-    Nothing,
-    End,
-    Broken,
 }
 
 /// One connection.
@@ -42,6 +34,10 @@ pub struct Socket {
     is_reset: bool,
     is_readable: bool,
     is_writable: bool,
+    /// Nothing can be written before the client is heard, as under TLS.
+    pub needs_keys: bool,
+    /// Since it was heard first nobody has asked.
+    has_opened: bool,
     /// What the process before knows of it, while another may go on with it.
     lent: Option<Lent>,
 }
@@ -161,8 +157,17 @@ impl Socket {
         self.is_readable
     }
 
+    /// A connection that comes in is read at once, before it has a number: part of what is there, now and then.
+    pub fn take_first(&mut self, buffer: &mut [u8], chance: &mut Chance) -> usize {
+        if self.is_reset || self.needs_keys || self.to_server.is_empty() {
+            0
+        } else {
+            self.take_bytes(buffer, chance)
+        }
+    }
+
     /// The server reads: part of what is there, now and then.
-    pub fn read(&mut self, chance: &mut Chance) -> Input {
+    pub fn read(&mut self, buffer: &mut [u8], chance: &mut Chance) -> Input {
         if self.is_reset {
             return Input::Broken;
         }
@@ -170,11 +175,24 @@ impl Socket {
             self.is_readable = false;
             return if self.has_client_ended { Input::End } else { Input::Nothing };
         }
-        let there = self.to_server.len();
+        self.has_opened = std::mem::take(&mut self.needs_keys);
+        let count = self.take_bytes(buffer, chance);
+        self.is_readable = !self.to_server.is_empty() || self.has_client_ended;
+        Input::Bytes { count, is_more: self.is_readable }
+    }
+
+    fn take_bytes(&mut self, buffer: &mut [u8], chance: &mut Chance) -> usize {
+        let there = self.to_server.len().min(buffer.len());
         let count = if chance.one_in(4) { chance.between(1, there) } else { there };
-        let bytes = self.to_server.drain(..count).collect();
-        self.is_readable = count < there || self.has_client_ended;
-        Input::Bytes { bytes, is_more: self.is_readable }
+        for (place, byte) in buffer.iter_mut().zip(self.to_server.drain(..count)) {
+            *place = byte;
+        }
+        count
+    }
+
+    /// Whether it can be written since it was read last.
+    pub fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.has_opened)
     }
 
     /// The server writes: as much as fits, and now and then less. `None` when the peer is gone.

@@ -146,6 +146,7 @@ every_mutation_is_seen! {
     sending_before_the_word_is_seen: SendBeforeGo,
     serving_twice_is_seen: ServeTwice,
     staying_still_in_a_drain_is_seen: StayStill,
+    staying_deaf_behind_an_upgrade_is_seen: StayDeaf,
     forgetting_who_can_close_is_seen: ForgetClosable,
     saying_farewell_early_is_seen: SayFarewellEarly,
 }

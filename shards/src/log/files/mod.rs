@@ -1,14 +1,16 @@
 //! The seam between the log and the files it lies in.
 //!
-//! Only for starting and for tools: it blocks. Appending goes through the runtime, which writes
-//! what [`Appender`](super::Appender) gives it.
+//! It blocks. [`Files`] is for starting and for tools, [`IndexFiles`] for the threads beside the shards, and
+//! [`SegmentFiles`] for the writer, which carries to the disk what [`Appender`](super::Appender) gives it.
 
 mod indexes;
 mod memory;
+mod segments;
 mod standard;
 
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
+pub use segments::SegmentFiles;
 pub use standard::{StdFiles, open_regular, open_regular_by};
 
 use crate::log::format::SegmentNumber;

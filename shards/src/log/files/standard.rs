@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The segments under a directory on disk.
 #[derive(Clone, Debug)]
 pub struct StdFiles {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// Open files, so that what is in them stays though they are removed.
     held: Arc<Mutex<HashMap<(ShardId, SegmentNumber), File>>>,
     /// One index is written at a time: two threads may be about to write the same.

@@ -60,17 +60,7 @@ impl Arrival {
 }
 
 /// What accepting gave.
-#[derive(Debug)]
-pub enum Accepted {
-    /// A connection, to be named and added.
-    Connection(Arrival),
-    /// A connection for which there is no descriptor to spare.
-    TooMany(Arrival),
-    /// None is left for now.
-    Nothing,
-    /// No descriptor is left for one more.
-    NoDescriptor,
-}
+pub type Accepted = crate::turn::Accepted<Arrival>;
 
 /// A socket at which connections wait.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 use super::buffers::{BUFFER_BYTES, BUFFERS};
 use super::ring::NetRing;
 use super::table::{Receipt, Socket, Table};
-use super::{Input, RECEIVE, tag};
+use super::{RECEIVE, tag};
+use crate::turn::Input;
 use crate::types::ConnectionId;
 use hashbrown::HashMap;
 use rustix::fd::AsFd;

@@ -23,12 +23,12 @@ pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
 pub use freeze::HeldSockets;
 pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
-pub use send::Written;
 pub use table::Socket;
 
 use super::keep_alive;
 use super::listener::{self, Listener};
 use super::tls::{TlsCounters, TlsFault, TlsTable};
+use crate::turn::{Input, Readiness};
 use crate::types::ConnectionId;
 use accept::Listeners;
 use doubts::WRITTEN;
@@ -56,30 +56,6 @@ const CANCEL: u64 = 4 << 60;
 const BELL: u64 = 5 << 60;
 const SEND: u64 = 8 << 60;
 const GENERATION_MASK: u32 = (1 << 28) - 1;
-
-/// What the kernel reported.
-#[derive(Clone, Copy, Debug)]
-pub enum Readiness {
-    /// Connections wait to be accepted.
-    Accept,
-    /// A socket can be read.
-    Read(ConnectionId),
-    /// A socket takes bytes again.
-    Write(ConnectionId),
-}
-
-/// What reading gave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Input {
-    /// So many bytes, and perhaps more to come at once.
-    Bytes { count: usize, is_more: bool },
-    /// Nothing now; readiness will be reported.
-    Nothing,
-    /// The peer will send no more.
-    End,
-    /// The connection is broken.
-    Broken,
-}
 
 /// All sockets of a shard.
 pub struct Sockets {

@@ -4,22 +4,12 @@ use super::doubts::WRITTEN;
 use super::ring::{NetRing, POLL_OUT};
 use super::table::{Socket, Table};
 use super::{Sockets, WRITABLE, tag};
+use crate::turn::Written;
 use crate::types::ConnectionId;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags};
 use std::io;
-
-/// What writing gave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Written {
-    /// So many bytes are taken; of what they became, so many are held here until the peer reads.
-    Bytes { taken: usize, held: usize },
-    /// Nothing can be written before the peers have agreed on keys.
-    Opening,
-    /// The connection is broken.
-    Broken,
-}
 
 impl Sockets {
     /// Writes to each connection what the kernel takes of its outbox. `written` gets every one that

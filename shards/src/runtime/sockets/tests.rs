@@ -1,9 +1,10 @@
 //! The promises of the seam, on real sockets of loopback.
 
 use super::buffers::BUFFER_BYTES;
-use super::{Accepted, Arrival, BUFFERS, Input, RECEIVE, Readiness, Sockets, Written, close, tag};
+use super::{Accepted, Arrival, BUFFERS, RECEIVE, Sockets, close, tag};
 use crate::runtime::bell::Bell;
 use crate::runtime::listener::{Listener, set_options};
+use crate::turn::{Input, Readiness, Written};
 use crate::types::ConnectionId;
 use glommio::{LocalExecutorBuilder, Placement};
 use rustix::net::sockopt;

@@ -1,7 +1,8 @@
 //! The TLS sessions of a shard, between its sockets and its connections.
 
 use super::session::{RECORD_BYTES_MAX, TlsFault, TlsSession};
-use crate::runtime::sockets::{Input, Socket, Written};
+use crate::runtime::sockets::Socket;
+use crate::turn::{Input, Written};
 use crate::types::ConnectionId;
 use hashbrown::HashMap;
 use rustix::io::Errno;

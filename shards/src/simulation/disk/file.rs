@@ -19,6 +19,8 @@ pub struct File {
     pub changed_us: i64,
     /// How far the messages in it were read.
     pub read_bytes: usize,
+    /// The last write to it failed.
+    pub is_torn: bool,
 }
 
 impl File {
@@ -31,6 +33,7 @@ impl File {
             is_length_dirty: true,
             changed_us: now_us,
             read_bytes: 0,
+            is_torn: false,
         }
     }
 

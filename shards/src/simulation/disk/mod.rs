@@ -7,6 +7,7 @@
 
 mod file;
 mod files;
+mod segments;
 mod stored;
 
 pub use stored::Stored;
@@ -53,14 +54,16 @@ struct Inner {
     weather: Weather,
     /// So many more changes, then the power is off.
     fuse: Option<u32>,
+    /// Whether a message counts as stored when it is written, though it is not synced.
+    notes_writes: bool,
     /// Messages that were stored, and nobody has taken note of yet.
     stored: Vec<Stored>,
     now_us: i64,
 }
 
 impl Disk {
-    /// An empty disk.
-    pub fn new(chance: Chance) -> Disk {
+    /// An empty disk. With `notes_writes` a message counts as stored when it is written, else when it is synced.
+    pub fn new(chance: Chance, notes_writes: bool) -> Disk {
         Disk {
             inner: Mutex::new(Inner {
                 files: Vec::new(),
@@ -71,6 +74,7 @@ impl Disk {
                 chance,
                 weather: Weather::default(),
                 fuse: None,
+                notes_writes,
                 stored: Vec::new(),
                 now_us: 0,
             }),
@@ -183,7 +187,9 @@ impl Disk {
         inner.spend()?;
         let now_us = inner.now_us;
         let written = if fails || is_last { inner.chance.below(bytes.len() + 1) } else { bytes.len() };
-        inner.files[handle].write(offset_bytes as usize, &bytes[..written], now_us);
+        let file = &mut inner.files[handle];
+        file.write(offset_bytes as usize, &bytes[..written], now_us);
+        file.is_torn = fails;
         if fails { Err(io::Error::other("injected: a write failed")) } else { Ok(()) }
     }
 
@@ -198,13 +204,16 @@ impl Disk {
 
     /// Syncs a file, and takes note of the messages in it. When it fails, nobody knows what of it is on disk.
     pub fn sync(&self, handle: Handle) -> io::Result<()> {
-        self.sync_unnoted(handle)?;
-        self.note(handle, File::synced_contents);
+        self.sync_file(handle)?;
+        // Of what a write that failed has left at the end nobody was told.
+        if !self.lock().files[handle].is_torn {
+            self.note(handle, File::synced_contents);
+        }
         Ok(())
     }
 
     /// Takes note of the messages that were written: no power cut will take them, as there is none.
-    pub fn note_written(&self, handle: Handle) {
+    fn note_written(&self, handle: Handle) {
         self.note(handle, File::contents);
     }
 
@@ -216,8 +225,7 @@ impl Disk {
         }
     }
 
-    /// Syncs a file whose end is a write that failed: nobody was told of what may be there.
-    pub fn sync_unnoted(&self, handle: Handle) -> io::Result<()> {
+    fn sync_file(&self, handle: Handle) -> io::Result<()> {
         let inner = &mut *self.lock();
         inner.spend()?;
         if inner.weather.syncs_fail && inner.chance.one_in(2) {

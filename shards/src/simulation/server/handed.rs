@@ -104,9 +104,11 @@ pub struct Standing {
 impl Server {
     /// What it has now.
     pub fn standing(&self) -> Standing {
-        let line = |at: SessionId| self.cells.get(at.shard.index())?.lines.get(&at.connection).copied();
+        let line =
+            |at: SessionId| self.cells.get(at.shard.index())?.around.lines.get(&at.connection).copied();
         let mut standing = Standing::default();
-        for Cell { shard, lines, .. } in &self.cells {
+        for Cell { turn, around } in &self.cells {
+            let (shard, lines) = (&turn.shard, &around.lines);
             for (id, line) in lines {
                 standing.outboxes.insert(*line, shard.outbox(*id).unwrap_or_default().to_vec());
             }

@@ -1,26 +1,32 @@
 //! One life of the server: shards between two crashes, and what carries things between them.
 //!
-//! It does what the runtime does around a shard, in the same order, and nothing else.
+//! The turn is the real one; its shell is a [`View`] of the world, for one turn.
 
 mod cell;
-mod freeze;
+mod desk;
 mod handed;
+mod handover;
 mod indexes;
 mod start;
+#[cfg(test)]
+mod tests;
+mod view;
 
-pub use cell::{Cell, Phase};
+pub use cell::Cell;
 pub use handed::{Handed, Standing};
+pub use madang_shards::turn::Phase;
 pub use start::StartOptions;
+pub use view::Haste;
 
 use super::chance::Chance;
 use super::disk::Disk;
-use super::mutation::mutated;
 use super::network::Socket;
 use indexes::Jobs;
-use madang_shards::mesh::Transport;
 use madang_shards::shard::ShardImage;
-use madang_shards::types::{Envelope, Now, SessionId, ShardId};
+use madang_shards::turn::Outcome;
+use madang_shards::types::{Envelope, Now, SessionId};
 use std::collections::VecDeque;
+use view::View;
 
 /// Batches that a channel holds, as in the runtime.
 const CHANNEL_BATCHES_MAX: usize = 64;
@@ -48,31 +54,8 @@ pub struct Server {
     pub phase: Phase,
     /// What frozen shards give away, or why one cannot.
     parts: Vec<Result<ShardImage, String>>,
-    /// The capacity of a segment.
-    segment_bytes: u64,
     /// What the supervisor saw when it looked last.
     quiet_seen: Option<u64>,
-}
-
-struct Port<'a> {
-    to: &'a mut Vec<VecDeque<Vec<Envelope>>>,
-    batches_max: usize,
-    chance: &'a mut Chance,
-}
-
-impl Transport for Port<'_> {
-    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
-        let channel = &mut self.to[to.index()];
-        if channel.len() >= self.batches_max {
-            return Err(batch);
-        }
-        channel.push_back(batch);
-        let count = channel.len();
-        if count > 1 && mutated!(SwapBatches) && self.chance.one_in(20) {
-            channel.swap(count - 1, count - 2);
-        }
-        Ok(())
-    }
 }
 
 impl Server {
@@ -82,86 +65,68 @@ impl Server {
     }
 
     /// One turn of a shard. Whether it did anything.
-    pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {
-        let cell = &mut self.cells[index];
-        if cell.is_frozen() {
-            return self.freeze_step(index, world);
-        }
-        cell.adopt(world);
-        let mut has_done = cell.take_finished();
-        cell.look_after_storage(world.disk);
-        cell.shard.begin_turn(world.now);
-        has_done |= cell.take_input(haste, world);
-        has_done |= self.take_mesh(index, haste, world);
-        let cell = &mut self.cells[index];
-        has_done |= cell.take_tick();
-        has_done |= cell.enter_phase(self.phase);
-        let mut port = Port {
-            to: &mut self.channels[index],
-            batches_max: self.channel_batches_max,
-            chance: world.chance,
+    ///
+    /// # Errors
+    /// When it ends its process.
+    pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> Result<bool, String> {
+        let Server { cells, channels, channel_batches_max, jobs, phase, parts, .. } = self;
+        let (channel_batches_max, phase) = (*channel_batches_max, *phase);
+        let Cell { turn, around } = &mut cells[index];
+        turn.pace = haste.pace(world.chance);
+        let batches_left = haste.batches(channels.len(), world.chance);
+        let given = around.given.take();
+        let mut view = View {
+            index,
+            around,
+            world,
+            channels,
+            channel_batches_max,
+            jobs,
+            parts,
+            phase,
+            haste,
+            batches_left,
+            has_opened: false,
+            written: Vec::new(),
+            has_done: false,
         };
-        let sent = cell.shard.flush_mesh(&mut port).entries;
-        cell.entries.0 += sent as u64;
-        has_done |= sent > 0;
-        if haste == Haste::Some && world.chance.one_in(4) {
-            has_done |= cell.flush_hurried(world);
-            has_done |= cell.take_input(haste, world);
+        if let Some(portion) = given {
+            turn.adopt(portion, &mut view);
         }
-        has_done |= cell.start_commit();
-        has_done |= cell.start_queries(&mut self.jobs);
-        has_done |= cell.flush_sockets(world);
-        has_done |= cell.finish();
-        self.report_idleness(index);
-        has_done | self.begin_freeze(index)
+        let outcome = turn.turn(&mut view).map_err(|error| error.to_string())?;
+        let View { around, written, has_done, .. } = view;
+        around.has_ended = outcome == Outcome::Ended;
+        let left = written.iter().filter_map(|id| Some(turn.shard.outbox(*id)?.len()));
+        around.outbox_bytes_max = around.outbox_bytes_max.max(left.max().unwrap_or(0));
+        Ok(has_done || outcome == Outcome::Busy)
     }
 
     /// Clients who were told farewell by a shard, each with a name that its ended connection still holds: there is
     /// none, unless a home did not answer in time, nobody can come in any more, or it was not told of the name.
     pub fn names_of_parted(&mut self, index: usize) -> Vec<(usize, String)> {
-        let parted = std::mem::take(&mut self.cells[index].parted);
+        let parted = std::mem::take(&mut self.cells[index].around.parted);
         let cell = &self.cells[index];
-        if parted.is_empty() || cell.shard.counters.hasty_farewells > 0 || cell.phase != Phase::Running {
+        if parted.is_empty()
+            || cell.turn.shard.counters.hasty_farewells > 0
+            || cell.turn.phase() != Phase::Running
+        {
             return Vec::new();
         }
         let client_of = |holder: Option<SessionId>| {
             let session = holder.filter(|session| session.shard.index() == index)?;
             parted.iter().find(|(connection, _)| *connection == session.connection).map(|(_, client)| *client)
         };
-        let names = self.cells.iter().flat_map(|cell| cell.shard.names());
+        let names = self.cells.iter().flat_map(|cell| cell.turn.shard.names());
         names.filter_map(|(name, holder)| Some((client_of(holder)?, name.as_str().to_owned()))).collect()
-    }
-
-    fn take_mesh(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> bool {
-        let mut has_done = false;
-        for from in 0..self.cells.len() {
-            let mut left = match haste {
-                Haste::Full => usize::MAX,
-                // Some channels are late, each by its own measure.
-                Haste::Some if world.chance.one_in(3) => 0,
-                Haste::Some => world.chance.between(1, 8),
-            };
-            while left > 0
-                && self.cells[index].shard.accepts_mesh()
-                && let Some(mut batch) = self.channels[from][index].pop_front()
-            {
-                left -= 1;
-                self.cells[index].is_idle_seen = false;
-                self.cells[index].entries.1 += batch.len() as u64;
-                self.cells[index].shard.mesh_received(&mut batch);
-                has_done = true;
-            }
-        }
-        has_done
     }
 
     /// One thing that the disk does for a shard, or for the thread of indexes. Whether it did any.
     pub fn disk_step(&mut self, index: usize, world: &mut World<'_>) -> bool {
         match world.chance.below(8) {
-            0 => self.cells[index].prepare(world),
+            0 => self.cells[index].around.prepare(world),
             1 => self.job_step(world),
-            2 | 3 => self.cells[index].query_step(world),
-            _ => self.cells[index].commit_step(world),
+            2 | 3 => self.cells[index].around.query_step(world),
+            _ => self.cells[index].around.write_step(world),
         }
     }
 
@@ -169,32 +134,32 @@ impl Server {
     pub fn disk_round(&mut self, world: &mut World<'_>) -> bool {
         let mut has_done = self.job_step(world);
         for cell in &mut self.cells {
-            has_done |= cell.prepare(world);
-            has_done |= cell.query_step(world);
-            has_done |= cell.commit_step(world);
+            has_done |= cell.around.prepare(world);
+            has_done |= cell.around.query_step(world);
+            has_done |= cell.around.write_step(world);
         }
         has_done
     }
 
     fn job_step(&mut self, world: &mut World<'_>) -> bool {
-        let (has_done, word) = self.jobs.step(world);
-        if let Some((index, done)) = word {
-            self.cells[index].index_done.push_back(done);
+        let (has_done, words) = self.jobs.step(world);
+        for (index, done) in words {
+            self.cells[index].around.jobs_done.push_back(done);
         }
         has_done
     }
 
     /// What the operator would read, since the last call.
     pub fn take_notes(&mut self) -> Vec<String> {
-        let mut notes = std::mem::take(&mut self.jobs.notes);
-        self.cells.iter_mut().for_each(|cell| notes.append(&mut cell.notes));
+        let mut notes = self.jobs.take_notes();
+        self.cells.iter_mut().for_each(|cell| notes.append(&mut cell.around.notes));
         notes
     }
 
     /// A second has passed.
     pub fn tick(&mut self) {
         for cell in &mut self.cells {
-            cell.has_ticked = true;
+            cell.around.has_ticked = true;
         }
     }
 
@@ -217,15 +182,6 @@ impl Server {
 
     /// Whether all shards have drained and sealed their logs.
     pub fn is_finished(&self) -> bool {
-        self.jobs.is_empty() && self.cells.iter().all(Cell::is_finished)
+        self.jobs.is_empty() && self.cells.iter().all(|cell| cell.around.has_ended)
     }
-}
-
-/// How much a shard takes in one turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Haste {
-    /// A part, by chance: channels and sockets are late.
-    Some,
-    /// All there is.
-    Full,
 }

@@ -1,17 +1,22 @@
 //! A start: the log is opened, and every shard goes on from what it holds.
 
-use super::cell::{Cell, Phase};
+use super::cell::Cell;
+use super::desk::Desk;
 use super::indexes::Jobs;
-use super::{CHANNEL_BATCHES_MAX, Server};
+use super::{CHANNEL_BATCHES_MAX, Phase, Server};
 use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
+use madang_shards::store::{Writer, WriterOptions};
+use madang_shards::turn::{LogOptions, Turn};
 use madang_shards::types::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::disk::Disk;
 use super::super::words::Words;
-use super::super::writer::Writer;
+
+/// Bytes that a shard reads at a time, as in the runtime.
+const READ_BYTES_MAX: usize = 16 << 10;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -38,18 +43,20 @@ impl Server {
             let page_bytes_max = options.settings.outbox_bytes_max / 2;
             let archive = Archive::new(id, first, stored.clone(), page_bytes_max);
             let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
-            let writer = Writer::new(id, count, segment_bytes, options.durability, first);
-            cells.push(Cell::new(shard, writer, options.durability));
+            let durability = options.durability;
+            let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
+            let desk = Desk::new(Writer::new(writer, first, segment_bytes));
+            let log = LogOptions { durability, first_segment_bytes: segment_bytes };
+            cells.push(Cell::new(Turn::new(shard, log, READ_BYTES_MAX), desk));
         }
         let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
         Ok(Server {
             cells,
             channels,
             channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
-            jobs: Jobs::new(options.retention),
+            jobs: Jobs::new(options.retention, count),
             phase: Phase::Running,
             parts: Vec::new(),
-            segment_bytes: options.segment_bytes,
             quiet_seen: None,
         })
     }

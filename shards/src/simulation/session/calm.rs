@@ -68,13 +68,13 @@ impl Session {
             return Err("the server is not idle at rest".to_owned());
         }
         for cell in &server.cells {
-            let queues = cell.shard.queues();
-            if queues != madang_shards::shard::Queues::default() || !cell.shard.log.is_idle() {
+            let queues = cell.turn.shard.queues();
+            if queues != madang_shards::shard::Queues::default() || !cell.turn.shard.log.is_idle() {
                 return Err(format!("something waits at rest: {queues:?}"));
             }
         }
         for cell in &server.cells {
-            let (counted, there) = (cell.shard.waiting_bytes(), cell.shard.outbox_bytes());
+            let (counted, there) = (cell.turn.shard.waiting_bytes(), cell.turn.shard.outbox_bytes());
             if counted != there {
                 return Err(format!("{counted} bytes are said to wait in outboxes, and {there} do"));
             }
@@ -115,8 +115,8 @@ impl Session {
             return Err("two clients have one name".to_owned());
         }
         let server = self.server.as_ref().expect("a server runs");
-        let held: usize = server.cells.iter().map(|cell| cell.shard.user_count()).sum();
-        let connections: usize = server.cells.iter().map(|cell| cell.shard.connection_count()).sum();
+        let held: usize = server.cells.iter().map(|cell| cell.turn.shard.user_count()).sum();
+        let connections: usize = server.cells.iter().map(|cell| cell.turn.shard.connection_count()).sum();
         let connected = self.clients.iter().filter(|client| client.line.is_some()).count();
         if held != names.len() || connections != connected {
             let named = names.len();
@@ -133,17 +133,18 @@ impl Session {
         let (mut at_home, mut listening, mut believed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut views: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (index, cell) in server.cells.iter().enumerate() {
-            for member in cell.shard.memberships() {
+            for member in cell.turn.shard.memberships() {
                 let room = member.room.as_str().to_owned();
                 if member.is_lost {
                     return Err(format!("{} is still lost in {room} after the grace time", member.user));
                 }
-                let line = server.cells[member.session.shard.index()].lines.get(&member.session.connection);
+                let line =
+                    server.cells[member.session.shard.index()].around.lines.get(&member.session.connection);
                 at_home.insert((room.clone(), line.copied()));
                 views.entry(room).or_default().insert(member.user.as_str().to_owned());
             }
-            for listener in cell.shard.listeners() {
-                let line = server.cells[index].lines.get(&listener.connection);
+            for listener in cell.turn.shard.listeners() {
+                let line = server.cells[index].around.lines.get(&listener.connection);
                 listening.insert((listener.room.as_str().to_owned(), line.copied()));
             }
         }

@@ -172,10 +172,10 @@ impl Session {
     /// What a process has done, at its end.
     pub(super) fn count(&mut self, server: &Server) {
         for cell in &server.cells {
-            self.counts.slow_readers += cell.shard.counters.slow_readers;
-            self.counts.budget_cuts += cell.shard.counters.outbox_budget_cuts;
-            self.counts.rooms_left += cell.rooms_left;
-            self.counts.lookups += cell.lookups;
+            self.counts.slow_readers += cell.turn.shard.counters.slow_readers;
+            self.counts.budget_cuts += cell.turn.shard.counters.outbox_budget_cuts;
+            self.counts.rooms_left += cell.around.rooms_left;
+            self.counts.lookups += cell.around.lookups;
         }
     }
 

@@ -20,6 +20,9 @@ use upgrade::Upgrade;
 /// Steps between two checks at rest, at least.
 const STEPS_BETWEEN_CALMS: u64 = 2_000;
 
+/// The longest line that a client hears.
+const EVENT_BYTES_MAX: usize = 8192;
+
 /// Everything there is.
 pub struct Session {
     options: Options,
@@ -112,7 +115,7 @@ impl Session {
             Client::new(number, favourites)
         };
         let clients = (0..options.users).map(&mut client).collect();
-        let disk = Disk::new(chance.fork());
+        let disk = Disk::new(chance.fork(), climate.start.durability.releases_before_sync());
         let leniency = Leniency { may_expire: !climate.start.retention.keeps_all(), ..Leniency::default() };
         Session {
             options,
@@ -216,7 +219,8 @@ impl Session {
         };
         let mut world = World { disk, sockets, news, chance, now: *now, step: trace.step };
         let index = world.chance.below(ghost.shard_count());
-        ghost.turn(index, Haste::Some, &mut world);
+        // Whatever becomes of it is seen by what it does.
+        let _ = ghost.turn(index, Haste::Some, &mut world);
         ghost.disk_step(index, &mut world);
     }
 
@@ -255,11 +259,12 @@ impl Session {
     /// One turn of one shard. Whether it did anything.
     fn turn(&mut self, index: usize, haste: Haste) -> Result<bool, String> {
         let (server, mut world, trace) = self.parts();
-        let has_done = server.turn(index, haste, &mut world);
+        let has_done = server.turn(index, haste, &mut world)?;
         let notes = server.take_notes();
-        let queues = server.cells[index].shard.queues();
-        let outbox = std::mem::take(&mut server.cells[index].outbox_bytes_max);
-        let waiting_bytes = server.cells[index].shard.waiting_bytes();
+        let queues = server.cells[index].turn.shard.queues();
+        let outbox = std::mem::take(&mut server.cells[index].around.outbox_bytes_max);
+        let shard = &server.cells[index].turn.shard;
+        let (waiting_bytes, connections) = (shard.waiting_bytes(), shard.connection_count());
         let (channel, channel_max) = server.fullest_channel();
         let kept = server.names_of_parted(index);
         if has_done {
@@ -285,7 +290,9 @@ impl Session {
             return Err(format!("an outbox holds {outbox} bytes, more than {outbox_bytes_max}"));
         }
         let total_bytes_max = self.climate.start.settings.outbox_total_bytes_max;
-        let slack_bytes = total_bytes_max / 4 + 4 * outbox_bytes_max;
+        // One event more, which everyone may hear who is on the shard.
+        let event_bytes_max = connections * EVENT_BYTES_MAX;
+        let slack_bytes = total_bytes_max / 4 + event_bytes_max.max(4 * outbox_bytes_max);
         if waiting_bytes > total_bytes_max + slack_bytes {
             return Err(format!("{waiting_bytes} bytes wait in all outboxes, of {total_bytes_max}"));
         }

@@ -34,13 +34,15 @@ impl Session {
         let shard = self.any_shard();
         let line = self.sockets.len();
         let mut socket = Socket::new(number, shard, self.climate.socket_bytes);
+        // No connection with keys goes along in an upgrade.
+        socket.needs_keys = !self.options.has_upgrades && self.chance.one_in(8);
         let client = &mut self.clients[number];
         client.line = Some(line);
         let greeting = client.greet(&mut self.chance, &self.truth);
         socket.send(greeting.as_bytes());
         self.sockets.push(socket);
         if let Some(server) = &mut self.server {
-            server.cells[shard].backlog.push_back(line);
+            server.cells[shard].around.backlog.push_back(line);
         }
         self.trace.note(format_args!("client {number} connects to shard {shard}: {:?}", greeting));
     }
@@ -77,7 +79,7 @@ impl Session {
         // Before a new process has it, the old one hears.
         let Some(server) = old.filter(|_| !socket.is_lent()).or(self.server.as_mut()) else { return };
         if socket.id.is_some() {
-            server.cells[socket.shard].ready.push(readiness);
+            server.cells[socket.shard].around.ready.push(readiness);
         }
     }
 

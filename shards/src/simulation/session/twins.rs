@@ -21,7 +21,7 @@ impl Session {
     /// No two rooms of one pair are there at a time: in memory with people or messages, or on the disk.
     pub(super) fn check_twins(&self) -> Checked {
         let cells = self.server.iter().flat_map(|server| &server.cells);
-        let used = cells.flat_map(|cell| cell.shard.used_rooms()).map(|room| room.as_str());
+        let used = cells.flat_map(|cell| cell.turn.shard.used_rooms()).map(|room| room.as_str());
         let there: BTreeSet<&str> =
             used.chain(self.truth.rooms().map(|(_, name)| name)).filter(|name| is_one(name)).collect();
         let twin = |name: &&&str| {

@@ -187,7 +187,7 @@ impl Session {
             return self.upgrade_fails("the new process says no");
         }
         upgrade.before = server.standing();
-        let lines = |shard: ShardId, id| server.cells[shard.index()].lines.get(&id).copied();
+        let lines = |shard: ShardId, id| server.cells[shard.index()].around.lines.get(&id).copied();
         let handed = Handed::through_bytes(images, lines)?;
         let mut options = self.climate.start.clone();
         options.settings.shard_count = upgrade.shard_count;
@@ -225,8 +225,8 @@ impl Session {
         self.counts.failed_upgrades += 1;
         if let Some(old) = upgrade.old.as_mut().or(self.server.as_mut()) {
             for cell in &mut old.cells {
-                for (id, bytes) in std::mem::take(&mut cell.came) {
-                    self.sockets[cell.lines[&id]].come_again(bytes);
+                for (id, bytes) in std::mem::take(&mut cell.around.came) {
+                    self.sockets[cell.around.lines[&id]].come_again(bytes);
                 }
             }
         }
@@ -246,7 +246,8 @@ impl Session {
     fn take_back(&mut self, waiting: Vec<Line>) {
         let Some(server) = &mut self.server else { return };
         server.give_backlogs(waiting);
-        let lines: Vec<Line> = server.cells.iter().flat_map(|cell| cell.lines.values().copied()).collect();
+        let lines: Vec<Line> =
+            server.cells.iter().flat_map(|cell| cell.around.lines.values().copied()).collect();
         for line in lines {
             let (is_readable, is_writable) = self.sockets[line].take_back();
             if is_readable {

@@ -1,28 +1,22 @@
 //! What is read of the log, and the indexes by which it is found: work beside the turn.
 
-use super::Turning;
+use super::Turn;
+use super::shell::{Disk, Shell};
 use crate::connection::Surface;
 use crate::log::{QueryFault, QueryOutcome, StoredFile};
-use crate::runtime::bell::Bell;
-use crate::runtime::indexer::{Chore, IndexDone, IndexJob, Indexer, REBUILDS_MAX};
-use crate::runtime::reader::{QUERIES_MAX, Reader};
 use crate::shard::LookupId;
-use crate::types::ShardId;
+use crate::store::{Chore, IndexDone, IndexJob, REBUILDS_MAX};
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
+
+/// Queries carried out at a time.
+pub const QUERIES_MAX: usize = 32;
 
 /// A start after a crash reads the indexes of so many segments at most.
 const SEGMENTS_PER_SNAPSHOT: u64 = 16;
 
-/// Who reads, the threads that write this shard's indexes and snapshot, and what they have done.
+/// What is ordered for this shard's indexes and snapshot.
+#[derive(Default)]
 pub struct Lookups {
-    pub reader: Rc<Reader>,
-    shard: ShardId,
-    bell: Arc<Bell>,
-    indexer: Indexer,
-    reply: flume::Sender<IndexDone>,
-    pub done: flume::Receiver<IndexDone>,
     /// Jobs that are ordered and not done.
     under_way: usize,
     snapshot: SnapshotState,
@@ -40,72 +34,55 @@ struct SnapshotState {
 }
 
 impl Lookups {
-    pub fn new(shard: ShardId, reader: Reader, indexer: Indexer, bell: Arc<Bell>) -> Lookups {
-        // One answer a job, and those are bounded.
-        let (reply, done) = flume::unbounded();
-        let snapshot = SnapshotState::default();
-        Lookups {
-            reader: Rc::new(reader),
-            shard,
-            bell,
-            indexer,
-            reply,
-            done,
-            under_way: 0,
-            snapshot,
-            missed: VecDeque::new(),
-            rebuilds_under_way: 0,
-        }
-    }
-
-    fn start_rebuilds(&mut self) {
+    fn start_rebuilds(&mut self, disk: &mut impl Disk) {
         while self.rebuilds_under_way < REBUILDS_MAX
             && let Some((fault, lookup)) = self.missed.pop_front()
         {
             self.rebuilds_under_way += 1;
-            self.order(IndexJob::Chore(Chore::Rebuild { fault, lookup }));
+            self.order(IndexJob::Chore(Chore::Rebuild { fault, lookup }), disk);
         }
     }
 
-    fn order(&mut self, job: IndexJob) {
+    fn order(&mut self, job: IndexJob, disk: &mut impl Disk) {
         self.under_way += 1;
-        self.hand_over(job);
-    }
-
-    fn hand_over(&self, job: IndexJob) {
-        self.indexer.order(self.shard, job, self.reply.clone(), Arc::clone(&self.bell));
+        disk.order(job);
     }
 }
 
-impl<S: Surface> Turning<S> {
-    /// Hands finished segments to the index thread, takes what is done, and begins queries.
-    pub(super) fn start_queries(&mut self) {
-        while let Ok(done) = self.lookups.done.try_recv() {
-            self.index_done(done);
-        }
-        self.write_indexes();
-        self.start_snapshot();
+impl<S: Surface> Turn<S> {
+    /// Orders indexes of finished segments, takes what is done, and begins queries.
+    pub(super) fn start_queries<W: Shell>(&mut self, shell: &mut W) {
+        let disk = shell.disk();
+        self.take_index_jobs(disk);
         if self.shard.begin_reading_looks() {
             // Nothing waits for it: not a freeze, and not the end.
-            self.lookups.hand_over(IndexJob::Looks);
+            disk.order(IndexJob::Looks);
         }
-        while self.rest.queries.len() < QUERIES_MAX
+        while disk.queries_under_way() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
         {
-            self.rest.queries.push(self.lookups.reader.carry_out(id, query));
+            disk.begin_query(id, query);
         }
     }
 
-    fn write_indexes(&mut self) {
+    fn take_index_jobs(&mut self, disk: &mut impl Disk) {
+        while let Some(done) = disk.take_index_done() {
+            self.index_done(done, disk);
+        }
+        self.write_indexes(disk);
+        self.start_snapshot(disk);
+    }
+
+    fn write_indexes(&mut self, disk: &mut impl Disk) {
         for index in self.shard.archive().take_indexes() {
             self.lookups.snapshot.is_due |= index.segment().0.is_multiple_of(SEGMENTS_PER_SNAPSHOT);
-            self.lookups.order(IndexJob::Write(index));
+            self.lookups.order(IndexJob::Write(index), disk);
         }
     }
 
-    /// Has the snapshot written that is due. Another thread does that: not before the indexes are on disk,
-    /// or it would not tell of their segments.
-    fn start_snapshot(&mut self) {
+    /// Has the snapshot written that is due: not before the indexes are on disk, or it would not tell of
+    /// their segments.
+    fn start_snapshot(&mut self, disk: &mut impl Disk) {
         let archive = self.shard.archive();
         let snapshot = &mut self.lookups.snapshot;
         snapshot.is_due |= archive.has_unindexed();
@@ -114,10 +91,10 @@ impl<S: Surface> Turning<S> {
         }
         *snapshot = SnapshotState { is_due: false, is_under_way: true };
         let unindexed = archive.take_unindexed();
-        self.lookups.order(IndexJob::Chore(Chore::Snapshot { unindexed }));
+        self.lookups.order(IndexJob::Chore(Chore::Snapshot { unindexed }), disk);
     }
 
-    fn index_done(&mut self, done: IndexDone) {
+    fn index_done(&mut self, done: IndexDone, disk: &mut impl Disk) {
         if !matches!(done, IndexDone::Looks(_)) {
             self.lookups.under_way -= 1;
         }
@@ -125,15 +102,15 @@ impl<S: Surface> Turning<S> {
             IndexDone::Written => self.shard.archive().index_written(),
             IndexDone::Snapshot(scope) => {
                 self.lookups.snapshot.is_under_way = false;
-                self.lookups.reader.forget(self.shard.id(), StoredFile::Snapshot);
+                disk.forget(self.shard.id(), StoredFile::Snapshot);
                 scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
             }
             IndexDone::Looks(read) => self.shard.looks_read(read),
             IndexDone::Rebuilt { fault, lookup, is_there } => {
                 self.lookups.rebuilds_under_way -= 1;
-                self.lookups.start_rebuilds();
+                self.lookups.start_rebuilds(disk);
                 if let Some((directory, file)) = fault.mendable() {
-                    self.lookups.reader.forget(directory, file);
+                    disk.forget(directory, file);
                 }
                 if is_there {
                     self.shard.archive().ask_again(lookup);
@@ -144,24 +121,35 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    /// Has the indexes of finished segments written, then the snapshot, and waits for both.
-    pub(super) async fn finish_indexes(&mut self) {
-        self.write_indexes();
+    /// Has the indexes of finished segments written, then the snapshot.
+    pub(super) fn begin_last_indexes(&mut self, disk: &mut impl Disk) {
         self.lookups.snapshot.is_due = true;
-        self.start_snapshot();
-        while self.lookups.under_way > 0
-            && let Ok(done) = self.lookups.done.recv_async().await
-        {
-            self.index_done(done);
-            self.start_snapshot();
+        self.take_index_jobs(disk);
+    }
+
+    /// Whether all of that is done.
+    pub(super) fn are_indexes_done(&mut self, disk: &mut impl Disk) -> bool {
+        self.take_index_jobs(disk);
+        self.lookups.under_way == 0
+    }
+
+    /// Takes what queries have found.
+    pub(super) fn take_found<W: Shell>(&mut self, shell: &mut W) {
+        while let Some((lookup, found)) = shell.disk().take_found() {
+            self.finish_query(lookup, found, shell.disk());
         }
     }
 
-    pub(super) fn finish_query(&mut self, lookup: LookupId, found: Result<QueryOutcome, QueryFault>) {
+    fn finish_query(
+        &mut self,
+        lookup: LookupId,
+        found: Result<QueryOutcome, QueryFault>,
+        disk: &mut impl Disk,
+    ) {
         match found {
             Err(fault) if self.shard.archive().may_mend(lookup, &fault) => {
                 self.lookups.missed.push_back((fault, lookup));
-                self.lookups.start_rebuilds();
+                self.lookups.start_rebuilds(disk);
             }
             found => self.shard.query_done(lookup, found),
         }

@@ -1,23 +1,47 @@
 //! The first half of a turn: connections, bytes and mesh batches that are there are taken in.
 
-use super::{TurnError, Turning};
+use super::shell::{Accepted, Input, Mesh, Readiness, Server, Shell, Sockets};
+use super::{Turn, TurnError};
 use crate::connection::Surface;
-use crate::runtime::sockets::{Accepted, Arrival, Input, Readiness};
-use crate::runtime::tls::RECORD_BYTES_MAX;
-use crate::types::{ConnectionId, ShardId};
+use crate::types::{ConnectionId, Moment, ShardId};
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Connections accepted a turn, and newcomers read: each takes some 30 µs in all, so that a turn stays
 /// short for those already in, however many want to come in.
 const NEWCOMERS_PER_TURN: usize = 16;
 /// Sockets read a turn.
 const READS_PER_TURN: usize = 512;
+/// So many writes take about as long as a commit, some 200 µs. Fewer are done while one is under way.
+const WRITES_FIRST: usize = 50;
 /// Reading ends after so long: what a crowd of newcomers asks for does not hold up what others said.
-const READING_TIME_MAX: Duration = Duration::from_millis(1);
+pub const READING_TIME_MAX: Duration = Duration::from_millis(1);
 /// So many are read before the clock is looked at: what one read may ask for takes up to some 0.2 ms.
-const READS_PER_LOOK: usize = 4;
+pub const READS_PER_LOOK: usize = 4;
+
+/// How much of what waits is taken in one turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// New connections accepted, and as many read.
+    pub newcomers: usize,
+    /// Other connections read.
+    pub reads: usize,
+    /// With so many connections to be written, that is done before the next commit.
+    pub writes_first: usize,
+    /// A greeting waits so long for the peer to speak first.
+    pub greeting_wait: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            newcomers: NEWCOMERS_PER_TURN,
+            reads: READS_PER_TURN,
+            writes_first: WRITES_FIRST,
+            greeting_wait: GREETING_WAIT,
+        }
+    }
+}
 
 /// A greeting waits so long for the peer to speak first, as clients of HTTP do, which take no answer that does not
 /// begin as one. What a client sends at once follows the end of the handshake directly; nobody sees the wait.
@@ -30,26 +54,26 @@ const SILENT_KEPT: usize = 64;
 pub struct Inlet {
     /// Sockets that may be read, each once.
     readable: VecDeque<ConnectionId>,
-    /// The same of those who are coming in.
+    /// The same of new connections.
     newcomers: VecDeque<ConnectionId>,
     /// Those who were silent when they came, each with the time when it is greeted whatever comes.
-    silent: VecDeque<(Instant, ConnectionId)>,
-    pub has_waiting_connections: bool,
-    pub has_warned_of_descriptors: bool,
-    pub buffer: Box<[u8; RECORD_BYTES_MAX]>,
+    silent: VecDeque<(Moment, ConnectionId)>,
+    has_waiting_connections: bool,
+    has_warned_of_descriptors: bool,
+    pub buffer: Box<[u8]>,
     ready: Vec<Readiness>,
     resumed: Vec<ConnectionId>,
 }
 
 impl Inlet {
-    pub fn new() -> Inlet {
+    pub fn new(read_bytes_max: usize) -> Inlet {
         Inlet {
             readable: VecDeque::new(),
             newcomers: VecDeque::new(),
             silent: VecDeque::new(),
             has_waiting_connections: false,
             has_warned_of_descriptors: false,
-            buffer: Box::new([0; RECORD_BYTES_MAX]),
+            buffer: vec![0; read_bytes_max].into(),
             ready: Vec::new(),
             resumed: Vec::new(),
         }
@@ -57,9 +81,19 @@ impl Inlet {
 
     /// Nobody is read any more.
     pub fn clear(&mut self) {
-        self.has_waiting_connections = false;
+        self.stop_accepting();
         self.readable.clear();
         self.newcomers.clear();
+    }
+
+    /// Nobody is accepted before it is reported again that somebody waits.
+    pub fn stop_accepting(&mut self) {
+        self.has_waiting_connections = false;
+    }
+
+    /// A second has passed.
+    pub fn tick(&mut self) {
+        self.has_warned_of_descriptors = false;
     }
 
     fn has_readable(&self) -> bool {
@@ -67,19 +101,19 @@ impl Inlet {
     }
 }
 
-impl<S: Surface> Turning<S> {
+impl<S: Surface> Turn<S> {
     /// Whether more could be taken in at once.
-    pub(super) fn has_input(&self) -> bool {
+    pub(super) fn has_input<W: Shell>(&self, shell: &mut W) -> bool {
         let has_readable = self.inlet.has_readable() && self.stage.takes_input();
         has_readable && self.shard.accepts_input()
-            || self.port.has_mail() && self.shard.accepts_mesh()
+            || shell.mesh().has_mail() && self.shard.accepts_mesh()
             || self.inlet.has_waiting_connections
     }
 
     /// Accepts and reads what is ready.
-    pub(super) fn take_input(&mut self) -> Result<(), TurnError> {
-        self.sockets.take_ready(&mut self.inlet.ready).map_err(TurnError::Sockets)?;
+    pub(super) fn take_input<W: Shell>(&mut self, shell: &mut W) -> Result<(), TurnError> {
         let mut ready = std::mem::take(&mut self.inlet.ready);
+        shell.sockets().take_ready(&mut ready).map_err(TurnError::Sockets)?;
         for readiness in ready.drain(..) {
             match readiness {
                 Readiness::Accept => self.inlet.has_waiting_connections = self.stage.takes_input(),
@@ -89,30 +123,28 @@ impl<S: Surface> Turning<S> {
         }
         self.inlet.ready = ready;
         if self.inlet.has_waiting_connections {
-            self.accept();
+            self.accept(shell);
         }
-        self.shard.take_resumed(&mut self.inlet.resumed);
         let mut resumed = std::mem::take(&mut self.inlet.resumed);
+        self.shard.take_resumed(&mut resumed);
         for id in resumed.drain(..) {
-            if self.sockets.is_readable(id) {
+            if shell.sockets().is_readable(id) {
                 self.may_be_read(id);
             }
         }
         self.inlet.resumed = resumed;
         if self.stage.takes_input() {
-            self.read_some();
+            self.read_some(shell);
         }
         // Now, as some of them may just have been read.
-        self.greet_silent();
+        if !self.inlet.silent.is_empty() {
+            self.greet_silent(shell.now().monotonic);
+        }
         Ok(())
     }
 
-    fn greet_silent(&mut self) {
+    fn greet_silent(&mut self, now: Moment) {
         let silent = &mut self.inlet.silent;
-        if silent.is_empty() {
-            return;
-        }
-        let now = Instant::now();
         while let Some((_, id)) = silent.pop_front_if(|(greeted_at, _)| *greeted_at <= now) {
             self.shard.greet(id);
         }
@@ -121,9 +153,9 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    /// When the next of those who are silent is to be greeted. Whoever has spoken meanwhile is nobody to wake up for.
-    pub(super) fn next_greeting(&mut self) -> Option<Instant> {
-        let Turning { inlet, shard, .. } = self;
+    /// When the next silent connection is to be greeted. Those that have spoken meanwhile need no greeting any more.
+    pub fn next_greeting(&mut self) -> Option<Moment> {
+        let Turn { inlet, shard, .. } = self;
         while inlet.silent.pop_front_if(|(_, id)| !shard.has_unsent(*id)).is_some() {}
         inlet.silent.front().map(|(greeted_at, _)| *greeted_at)
     }
@@ -134,47 +166,49 @@ impl<S: Surface> Turning<S> {
         sockets.push_back(id);
     }
 
-    fn read_some(&mut self) {
-        for _ in 0..self.inlet.newcomers.len().min(NEWCOMERS_PER_TURN) {
+    fn read_some<W: Shell>(&mut self, shell: &mut W) {
+        for _ in 0..self.inlet.newcomers.len().min(self.pace.newcomers) {
             if !self.shard.accepts_input() {
                 return;
             }
             if let Some(id) = self.inlet.newcomers.pop_front() {
-                self.read(id);
+                self.read(id, shell);
             }
         }
-        let began = Instant::now();
-        for count in 1..=self.inlet.readable.len().min(READS_PER_TURN) {
+        shell.begin_reading();
+        for count in 1..=self.inlet.readable.len().min(self.pace.reads) {
             if !self.shard.accepts_input() {
                 return;
             }
             if let Some(id) = self.inlet.readable.pop_front() {
-                self.read(id);
+                self.read(id, shell);
             }
-            if count % READS_PER_LOOK == 0 && began.elapsed() > READING_TIME_MAX {
+            if shell.is_reading_over(count) {
                 return;
             }
         }
     }
 
-    fn accept(&mut self) {
-        for _ in 0..NEWCOMERS_PER_TURN {
-            match self.sockets.accept() {
-                Accepted::Connection(arrival) => self.take_arrival(arrival),
+    fn accept<W: Shell>(&mut self, shell: &mut W) {
+        for _ in 0..self.pace.newcomers {
+            match shell.sockets().accept() {
+                Accepted::Connection(arrival) => {
+                    let now = shell.now().monotonic;
+                    self.take_arrival(arrival, now, shell.sockets());
+                }
                 Accepted::Nothing => {
-                    self.inlet.has_waiting_connections = false;
+                    self.inlet.stop_accepting();
                     return;
                 }
                 Accepted::TooMany(arrival) => {
                     self.warn_of_descriptors();
-                    arrival.refuse(self.shard.server_full());
+                    shell.sockets().refuse(arrival, self.shard.server_full());
                 }
                 Accepted::NoDescriptor => {
                     self.warn_of_descriptors();
-                    let words = self.shard.server_full();
-                    self.sockets.turn_away(words);
-                    self.sockets.pause_listening();
-                    self.inlet.has_waiting_connections = false;
+                    shell.sockets().turn_away(self.shard.server_full());
+                    shell.sockets().pause_listening();
+                    self.inlet.stop_accepting();
                     return;
                 }
             }
@@ -183,23 +217,23 @@ impl<S: Surface> Turning<S> {
 
     /// A peer that has spoken already, or does so soon, is heard before its greeting is sent: a script is served at
     /// once, and HTTP finds its answer at the beginning.
-    fn take_arrival(&mut self, arrival: Arrival) {
-        let count =
-            if self.shard.accepts_input() { arrival.take_first(&mut self.inlet.buffer[..]) } else { 0 };
-        let id = self.shard.accepted(arrival.address);
-        let has_tls = arrival.has_tls();
-        if self.sockets.add(id, arrival).is_err() {
+    fn take_arrival<N: Sockets>(&mut self, arrival: N::Arrival, now: Moment, sockets: &mut N) {
+        let buffer = &mut self.inlet.buffer[..];
+        let count = if self.shard.accepts_input() { sockets.take_first(&arrival, buffer) } else { 0 };
+        let id = self.shard.accepted(sockets.address(&arrival));
+        let is_open = sockets.is_open(&arrival);
+        if sockets.add(id, arrival).is_err() {
             // The ring has failed, which the next turn meets: as if the peer had gone.
             self.shard.lost(id);
         } else if count > 0 && self.shard.wants_input(id) {
             self.shard.received(id, &self.inlet.buffer[..count]);
-        } else if !has_tls {
-            self.await_first_words(id);
+        } else if is_open {
+            self.await_first_words(id, now);
         }
     }
 
-    fn await_first_words(&mut self, id: ConnectionId) {
-        self.inlet.silent.push_back((Instant::now() + GREETING_WAIT, id));
+    fn await_first_words(&mut self, id: ConnectionId, now: Moment) {
+        self.inlet.silent.push_back((now.after(self.pace.greeting_wait), id));
     }
 
     /// Once a tick, as a crowd would fill the operator's disk with it.
@@ -213,11 +247,11 @@ impl<S: Surface> Turning<S> {
         }
     }
 
-    fn read(&mut self, id: ConnectionId) {
+    fn read<W: Shell>(&mut self, id: ConnectionId, shell: &mut W) {
         if !self.shard.wants_input(id) {
             return;
         }
-        match self.sockets.read(id, &mut self.inlet.buffer[..]) {
+        match shell.sockets().read(id, &mut self.inlet.buffer[..]) {
             Input::Bytes { count, is_more } => {
                 // A part of a handshake is nothing to answer.
                 if count > 0 {
@@ -229,29 +263,22 @@ impl<S: Surface> Turning<S> {
             }
             Input::Nothing => {}
             Input::End => self.shard.input_ended(id),
-            Input::Broken => {
-                if let Some(fault) = self.sockets.take_tls_fault() {
-                    let shard = self.shard.id().0;
-                    tracing::debug!(shard, connection = %id, %fault, "TLS has failed");
-                }
-                self.shard.lost(id);
-            }
+            Input::Broken => self.shard.lost(id),
         }
-        if self.sockets.take_opened() {
-            self.await_first_words(id);
+        if shell.sockets().take_opened() {
+            self.await_first_words(id, shell.now().monotonic);
         }
     }
 
     /// Takes what other shards sent, as long as the log can hold what follows from it.
-    pub(super) fn take_mesh(&mut self) {
-        let status = self.stage.status();
-        for from in (0..self.port.shard_count()).map(ShardId) {
+    pub(super) fn take_mesh<W: Shell>(&mut self, shell: &mut W) {
+        for from in (0..shell.mesh().shard_count()).map(ShardId) {
             while self.shard.accepts_mesh() {
-                let Some(mut batch) = self.port.receive(from) else { break };
-                status.is_idle.store(false, Ordering::Release);
+                let Some(mut batch) = shell.mesh().receive(from) else { break };
+                shell.server().set_idle(false);
                 let entries = batch.len() as u64;
                 self.shard.mesh_received(&mut batch);
-                status.entries_received.fetch_add(entries, Ordering::AcqRel);
+                shell.server().received(entries);
             }
         }
     }

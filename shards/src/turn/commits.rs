@@ -1,91 +1,87 @@
 //! From the open batch to the disk and back: one commit at a time, while the turns go on.
 
-use super::Turning;
+use super::Turn;
+use super::shell::{Disk, Shell};
 use crate::connection::Surface;
 use crate::log::{Batch, Durability};
-use crate::runtime::log_thread::{Done, Job, LogThread};
-use crate::runtime::writer::{CommitError, Writer};
 use crate::shard::Storage;
-use std::time::Instant;
+use crate::store::{CommitError, Done, Work};
 
-/// The writer, and what it is to do next.
+/// What is decided of a shard's log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOptions {
+    /// When a message counts as stored.
+    pub durability: Durability,
+    /// The size of the first segment after a start.
+    pub first_segment_bytes: u64,
+}
+
+/// What the writer is to do next.
 pub struct Commits {
-    durability: Durability,
-    thread: LogThread,
-    /// The writer, while no commit is under way.
-    pub writer: Option<Box<Writer>>,
+    pub options: LogOptions,
     /// A batch whose segment could not be had: it is tried again at the next tick.
     stalled: Option<Batch>,
     /// A failed commit is tried again at the next tick, not at once.
     has_failed: bool,
-    pub is_sync_due: bool,
+    is_sync_due: bool,
 }
 
 impl Commits {
-    pub fn new(thread: LogThread, writer: Writer, durability: Durability) -> Commits {
-        let writer = Some(Box::new(writer));
-        Commits { durability, thread, writer, stalled: None, has_failed: false, is_sync_due: false }
-    }
-
-    /// Whether the log thread has the writer.
-    pub fn is_under_way(&self) -> bool {
-        self.writer.is_none()
+    pub fn new(options: LogOptions) -> Commits {
+        Commits { options, stalled: None, has_failed: false, is_sync_due: false }
     }
 
     /// A second has passed: what failed may be tried again.
     pub fn tick(&mut self) {
         self.has_failed = false;
-        if let Some(writer) = &mut self.writer {
-            writer.retry_next();
-        }
     }
 }
 
-impl<S: Surface> Turning<S> {
+impl<S: Surface> Turn<S> {
     /// Whether there is something to commit that could be begun at once.
-    pub(super) fn can_commit(&self) -> bool {
-        !self.commits.is_under_way() && !self.commits.has_failed && !self.shard.log.is_idle()
+    pub(super) fn can_commit<W: Shell>(&self, shell: &mut W) -> bool {
+        !shell.disk().is_writing() && !self.commits.has_failed && !self.shard.log.is_idle()
     }
 
     /// Hands the open batch to the disk, unless a commit is under way: then it goes on filling.
-    pub(super) fn start_commit(&mut self) {
+    pub(super) fn start_commit<W: Shell>(&mut self, shell: &mut W) {
         let commits = &mut self.commits;
-        if commits.is_under_way() || commits.has_failed {
+        if shell.disk().is_writing() || commits.has_failed {
             return;
         }
         let batch = commits.stalled.take().or_else(|| self.shard.log.take_batch());
         if batch.is_none() && !commits.is_sync_due {
             return;
         }
-        let Some(writer) = commits.writer.take() else { return };
         if batch.as_ref().is_some_and(|batch| batch.seals.is_some()) {
             self.shard.next_segment_used();
         }
         if let Some(batch) = &batch {
-            self.monitor.commit_begins(batch.bytes.len(), self.shard.counters.messages);
+            shell.commit_begins(batch.bytes.len(), self.shard.counters.messages);
         }
         // Only what was written before this batch: the batch may go to another segment.
         let sync_to = std::mem::take(&mut commits.is_sync_due).then(|| self.shard.log.written());
-        commits.thread.order(Job { writer, batch, sync_to });
+        shell.disk().begin(Work::Commit { sync_to, batch });
     }
 
     /// Takes the commit that is done, if it is.
-    pub(super) fn finish_commit(&mut self) {
-        if !self.commits.is_under_way() {
+    pub(super) fn finish_commit<W: Shell>(&mut self, shell: &mut W) {
+        self.commits.is_sync_due |= shell.disk().take_sync_due();
+        if !shell.disk().is_writing() {
             return;
         }
-        let Some(Done { writer, batch, synced, result }) = self.commits.thread.take_done() else { return };
-        self.monitor.commit_ended(result.is_ok());
-        if let Durability::Interval(interval) = self.commits.durability
-            && writer.has_unsynced()
+        let Some(Done { work, result }) = shell.disk().take_done() else { return };
+        let Work::Commit { sync_to, batch } = work else { unreachable!("a shard that turns only commits") };
+        shell.commit_ended(result.is_ok());
+        if let Durability::Interval(interval) = self.commits.options.durability
+            && shell.disk().has_unsynced()
         {
-            self.rest.sync_at.get_or_insert_with(|| Instant::now() + interval);
+            shell.disk().remind_of_sync(interval);
         }
-        self.commits.writer = Some(writer);
         if let Err(error) = result {
             return self.commit_failed(batch, &error);
         }
-        if let Some(position) = synced {
+        if let Some(position) = sync_to {
             self.shard.log.synced(position);
         }
         if let Some(batch) = batch {
@@ -119,12 +115,12 @@ impl<S: Surface> Turning<S> {
     }
 
     /// Whether there will be a segment after the open one. While a commit is under way the writer
-    /// is out; what it left behind has room.
-    pub(super) fn look_after_storage(&mut self) {
-        if let Some(writer) = &mut self.commits.writer
-            && !matches!(self.shard.storage(), Storage::Failing(_))
+    /// cannot be asked; what it left behind has room.
+    pub(super) fn look_after_storage<W: Shell>(&mut self, shell: &mut W) {
+        if !matches!(self.shard.storage(), Storage::Failing(_))
+            && let Some(storage) = shell.disk().next_storage(self.shard.moment())
         {
-            self.shard.set_storage(writer.next_storage());
+            self.shard.set_storage(storage);
         }
     }
 }

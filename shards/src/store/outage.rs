@@ -1,7 +1,8 @@
 //! A fault that goes on is told when it begins, then once a minute with how often it was met, and when it is over:
 //! a disk that is full for a night fills no journal.
 
-use std::time::{Duration, Instant};
+use crate::types::Moment;
+use std::time::Duration;
 
 /// How long that is, unless said otherwise.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -11,7 +12,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Outage {
     /// How long it is not told of again.
     silence: Duration,
-    told_at: Option<Instant>,
+    told_at: Option<Moment>,
     /// How often it was met since it began.
     met: u64,
 }
@@ -29,9 +30,9 @@ impl Outage {
     }
 
     /// It was met, once more. How often so far, where that is to be told now.
-    pub fn met(&mut self, now: Instant) -> Option<u64> {
+    pub fn met(&mut self, now: Moment) -> Option<u64> {
         self.met += 1;
-        if self.told_at.is_some_and(|told_at| now.duration_since(told_at) < self.silence) {
+        if self.told_at.is_some_and(|told_at| now < told_at.after(self.silence)) {
             return None;
         }
         self.told_at = Some(now);
@@ -52,8 +53,8 @@ mod tests {
 
     #[test]
     fn a_fault_is_told_when_it_begins_then_once_a_minute_with_a_count_and_when_it_is_over() {
-        let (mut outage, start) = (Outage::default(), Instant::now());
-        let second = |second| start + Duration::from_secs(second);
+        let mut outage = Outage::default();
+        let second = |second: u64| Moment(1000 * second);
         let told: Vec<_> =
             (0..150).filter_map(|at| outage.met(second(at)).map(|count| (at, count))).collect();
         assert_eq!(told, [(0, 1), (60, 61), (120, 121)]);

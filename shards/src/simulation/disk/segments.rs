@@ -1,0 +1,62 @@
+//! Segments as the writer uses them, on the virtual disk.
+
+use super::{Disk, Handle, Name};
+use madang_shards::log::{SegmentFiles, SegmentNumber, StoredFile};
+use madang_shards::types::ShardId;
+use std::io;
+
+fn name(shard: ShardId, number: SegmentNumber, is_unfinished: bool) -> Name {
+    (shard, StoredFile::Segment(number), is_unfinished)
+}
+
+impl SegmentFiles for Disk {
+    type Segment = Handle;
+
+    fn open(&self, shard: ShardId, number: SegmentNumber) -> io::Result<Handle> {
+        Disk::open(self, name(shard, number, false))
+    }
+
+    fn write_at(&self, segment: &Handle, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write(*segment, offset_bytes, bytes)?;
+        if self.lock().notes_writes {
+            self.note_written(*segment);
+        }
+        Ok(())
+    }
+
+    fn truncate(&self, segment: &Handle, length_bytes: u64) -> io::Result<()> {
+        Disk::truncate(self, *segment, length_bytes)
+    }
+
+    fn sync_contents(&self, segment: &Handle) -> io::Result<()> {
+        Disk::sync(self, *segment)
+    }
+
+    fn sync(&self, segment: &Handle) -> io::Result<()> {
+        Disk::sync(self, *segment)
+    }
+
+    fn make_directory(&self, shard: ShardId) -> io::Result<()> {
+        if self.has_directory(shard) { Ok(()) } else { self.create_directory(shard, true) }
+    }
+
+    fn create(&self, shard: ShardId, number: SegmentNumber) -> io::Result<Handle> {
+        Disk::create(self, name(shard, number, true))
+    }
+
+    fn free_bytes(&self, _: &Handle) -> io::Result<Option<u64>> {
+        Ok(self.lock().weather.is_full.then_some(0))
+    }
+
+    fn put_in_place(&self, shard: ShardId, number: SegmentNumber) -> io::Result<()> {
+        self.rename(name(shard, number, true), name(shard, number, false))
+    }
+
+    fn discard(&self, shard: ShardId, number: SegmentNumber) {
+        let _ = self.unlink(name(shard, number, true));
+    }
+
+    fn sync_directory(&self, shard: ShardId) -> io::Result<()> {
+        Disk::sync_directory(self, shard)
+    }
+}

@@ -1,0 +1,182 @@
+//! The segment after the open one: it is ordered, made ready elsewhere, and opened when the open one is full.
+
+use super::{OpenSegment, Operation, Work, Writer, WriterOptions};
+use crate::log::{SegmentFiles, SegmentNumber};
+use crate::shard::Storage;
+use crate::store::error::{CommitError, PrepareError};
+use crate::store::outage::Outage;
+use crate::store::prepare::{Order, Prepared};
+use crate::types::{Moment, ShardId};
+
+/// The next segment.
+pub(super) struct Next {
+    order: Order,
+    /// The order was not handed out yet.
+    is_order_new: bool,
+    state: State,
+    /// Whether a segment was opened: the next one is not the first.
+    is_first_open: bool,
+    /// The time without a next segment, as the operator is told of it.
+    missing: Outage,
+}
+
+enum State {
+    /// It is being made.
+    Ordered,
+    /// The same, after it could not be made ready, for this reason.
+    OrderedAgain(&'static str),
+    Ready,
+    /// It could not be made ready. It is ordered again when that is looked after.
+    Failed(PrepareError),
+}
+
+impl Next {
+    /// Orders the first.
+    pub fn new(options: &WriterOptions, number: SegmentNumber, capacity_bytes: u64) -> Next {
+        let WriterOptions { shard, shard_count, .. } = *options;
+        Next {
+            order: Order { shard, shard_count, number, capacity_bytes },
+            is_order_new: true,
+            state: State::Ordered,
+            is_first_open: false,
+            missing: Outage::default(),
+        }
+    }
+
+    pub fn number(&self) -> SegmentNumber {
+        self.order.number
+    }
+
+    /// Whether it is being made.
+    pub fn is_ordered(&self) -> bool {
+        matches!(self.state, State::Ordered | State::OrderedAgain(_))
+    }
+
+    fn order(&mut self) {
+        self.state = State::Ordered;
+        self.is_order_new = true;
+    }
+
+    /// Orders the segment after the one that was ready, which is in use now.
+    fn used(&mut self, segment_bytes: u64) {
+        self.is_first_open = true;
+        self.order.number = self.order.number.next();
+        self.order.capacity_bytes = segment_bytes;
+        self.order();
+    }
+
+    pub fn take_prepared(&mut self, prepared: Prepared) {
+        assert_eq!(prepared.number, self.order.number, "segments are prepared in the order of their use");
+        self.state = prepared.result.map_or_else(State::Failed, |()| State::Ready);
+    }
+
+    /// Tells the operator that there is no next segment, or that there is one again.
+    fn report(&mut self, shard: ShardId, now: Moment) {
+        let shard = shard.0;
+        match &self.state {
+            State::Failed(error) => {
+                if let Some(attempts) = self.missing.met(now) {
+                    tracing::error!(shard, attempts, %error, "{}", match self.is_first_open {
+                        true => "no next segment: messages are refused once the open one is full",
+                        false => "no segment: messages are refused until there is one",
+                    });
+                }
+            }
+            _ => {
+                if let Some(attempts) = self.missing.is_over() {
+                    tracing::info!(shard, attempts, "there is a next segment again");
+                }
+            }
+        }
+    }
+
+    fn storage(&self) -> Storage {
+        let missing = match &self.state {
+            State::Ready => return Storage::Ready,
+            State::Ordered if self.is_first_open => return Storage::Preparing,
+            State::Ordered => return Storage::Beginning,
+            // Still missing while it is tried again: who speaks meanwhile is refused, and waits for no disk.
+            State::OrderedAgain(reason) => reason,
+            State::Failed(error) => error.reason(),
+        };
+        if self.is_first_open { Storage::LastSegment(missing) } else { Storage::NoSegment(missing) }
+    }
+}
+
+impl<F: SegmentFiles> Writer<F> {
+    /// A segment that is to be made ready, once. What became of it is told by [`Writer::take_prepared`] or
+    /// [`Writer::next_storage`].
+    pub fn take_order(&mut self) -> Option<Order> {
+        std::mem::take(&mut self.next.is_order_new).then_some(self.next.order)
+    }
+
+    /// Whether a segment is being made.
+    pub fn awaits_segment(&self) -> bool {
+        self.next.is_ordered()
+    }
+
+    /// Whether there is a segment to go on with after the open one, and an open one. Cheap while there is.
+    pub fn next_storage(&mut self, files: &F, prepared: Option<Prepared>, now: Moment) -> Storage {
+        if let Some(prepared) = prepared {
+            self.next.take_prepared(prepared);
+            self.next.report(self.options.shard, now);
+            self.open_first(files);
+        }
+        self.next.storage()
+    }
+
+    /// Orders the next segment again when it could not be made. To be called about once a second.
+    pub fn retry_next(&mut self) {
+        if let State::Failed(error) = &self.next.state {
+            let reason = error.reason();
+            self.next.order();
+            self.next.state = State::OrderedAgain(reason);
+        }
+    }
+
+    /// Opens the first segment before there is a batch for it, so that the one after it is made ready
+    /// before people talk. Should it fail, the first batch finds out.
+    fn open_first(&mut self, files: &F) {
+        let number = self.next.number();
+        if !self.next.is_first_open
+            && matches!(self.next.state, State::Ready)
+            && let Ok(file) = files.open(self.options.shard, number)
+        {
+            self.open = Some(OpenSegment { number, file });
+            self.next.used(self.options.segment_bytes);
+        }
+    }
+
+    /// Opens the segment that a batch goes to, unless it is open. False when that is to be tried again.
+    pub(super) fn open_next(&mut self, work: &Work, files: &F) -> Result<bool, CommitError> {
+        let batch = work.batch().expect("a segment is opened for a batch");
+        if self.open.is_some() {
+            return Ok(true);
+        }
+        if self.next.is_ordered() {
+            return Ok(false);
+        }
+        if self.next.number() < batch.segment {
+            // Where sealing failed, the segment after it was never opened: recovery removes it.
+            self.next.order.number = self.next.number().next();
+            self.next.order();
+            return Ok(false);
+        }
+        assert_eq!(batch.segment, self.next.number(), "segments are used in the order of their numbers");
+        if let State::Failed(error) = std::mem::replace(&mut self.next.state, State::Ordered) {
+            self.next.order();
+            return Err(error.into());
+        }
+        let path = |writer: &Writer<F>| files.path(writer.options.shard, batch.segment);
+        self.next.used(self.options.segment_bytes);
+        let failed =
+            |writer: &Writer<F>, source| CommitError::File { what: "open", path: path(writer), source };
+        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
+            return Err(failed(self, error));
+        }
+        let opened = files.open(self.options.shard, batch.segment);
+        let file = opened.map_err(|error| failed(self, error))?;
+        self.open = Some(OpenSegment { number: batch.segment, file });
+        Ok(true)
+    }
+}
