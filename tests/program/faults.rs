@@ -5,6 +5,7 @@
 use crate::harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -343,6 +344,22 @@ fn expect_refusals(server: &Server, is_first_on_its_way: bool, reason: &str) {
     assert!(bob.ask("/whois alice").concat().contains("alice"), "who asks is answered");
 }
 
+/// A batch that fails goes to a fresh segment, once a second: those that it leaves give their space back.
+#[track_caller]
+fn expect_failures_to_take_no_space(server: &Server) {
+    const FAILURES: usize = 4;
+    let asked_at = Instant::now();
+    while server.files(0, "seg").len() < FAILURES {
+        assert!(asked_at.elapsed() < 2 * PATIENCE, "it is not tried again: {:?}", server.files(0, "seg"));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let held = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512);
+    let held_bytes: Vec<u64> = server.files(0, "seg").iter().map(held).collect();
+    // Of the last a write may be under way, and the one after it is made ready.
+    let left_bytes: u64 = held_bytes.iter().rev().skip(2).sum();
+    assert!(left_bytes < 64 << 10, "segments that hold nothing keep {held_bytes:?}");
+}
+
 /// The errors are the kernel's own, in the calls that meet them in life: the batch of the log's thread, its sync, and
 /// the segment that is made ready.
 #[test]
@@ -356,6 +373,7 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
         let mut server = Server::start_by(batch, 1, &[]);
         expect_refusals(&server, true, reason);
         server.expect_words(&["cannot write to segment", told]);
+        expect_failures_to_take_no_space(&server);
         server.kill_nine();
         let stored = server.log_tool(&["export", "--all"]);
         assert!(stored.stdout.is_empty(), "what nobody was shown is not there: {stored:?}");

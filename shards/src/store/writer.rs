@@ -204,6 +204,12 @@ impl<F: SegmentFiles> Writer<F> {
             }
             Err(error) => {
                 use Action::{Cut, Seal, SyncLeft, SyncSealed, SyncWritten, Write};
+                if matches!(action, Write | SyncWritten)
+                    && let (Some(batch), Some(segment)) = (work.batch(), &self.open)
+                {
+                    // The batch goes to a fresh segment, again and again while the disk fails.
+                    files.give_back(&segment.file, batch.offset_bytes);
+                }
                 if matches!(action, Write | SyncWritten | SyncLeft | Seal | Cut | SyncSealed) {
                     self.abandon(files);
                 }

@@ -9,6 +9,7 @@ use crate::log::index::{
 use crate::types::ShardId;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::SystemTime;
@@ -98,6 +99,9 @@ pub trait IndexFiles: Files {
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError>;
 }
 
+/// What `st_blocks` counts in (stat(2)).
+const BLOCK_BYTES: u64 = 512;
+
 impl IndexFiles for StdFiles {
     fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
         self.listed_of(shard, index_file_segment)
@@ -184,7 +188,11 @@ impl IndexFiles for StdFiles {
         let path = self.path(shard, segment);
         let index = path.with_file_name(index_file_name(segment));
         let index_bytes = fs::metadata(index).map_or(0, |metadata| metadata.len());
-        let found = fs::metadata(&path).and_then(|metadata| Ok((metadata.len(), metadata.modified()?)));
+        let found = fs::metadata(&path).and_then(|metadata| {
+            // What a failure left behind holds no space any more, whatever its length.
+            let held_bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
+            Ok((metadata.len().min(held_bytes), metadata.modified()?))
+        });
         let (bytes, at) = found.map_err(|source| FilesError { path, operation: Operation::Read, source })?;
         Ok((bytes + index_bytes, at))
     }

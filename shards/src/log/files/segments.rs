@@ -3,6 +3,7 @@
 use super::{Files, StdFiles};
 use crate::log::format::{SegmentNumber, directory_name};
 use crate::types::ShardId;
+use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -32,6 +33,10 @@ pub trait SegmentFiles: Files {
     /// # Errors
     /// What the system says.
     fn truncate(&self, segment: &Self::Segment, length_bytes: u64) -> io::Result<()>;
+
+    /// Gives the disk back what lies from this place on, as far as the file system can: the length stays, and zeros are
+    /// read. For a segment that is left behind by a failure.
+    fn give_back(&self, segment: &Self::Segment, from_bytes: u64);
 
     /// Makes sure that what was written is on disk, with the length as far as reading needs it (`fdatasync`).
     ///
@@ -98,6 +103,15 @@ impl SegmentFiles for StdFiles {
 
     fn truncate(&self, segment: &File, length_bytes: u64) -> io::Result<()> {
         segment.set_len(length_bytes)
+    }
+
+    fn give_back(&self, segment: &File, from_bytes: u64) {
+        let length_bytes = segment.metadata().map_or(0, |metadata| metadata.len());
+        if let Some(bytes @ 1..) = length_bytes.checked_sub(from_bytes) {
+            // Where it cannot be done the space stays taken until the segment expires.
+            let _ =
+                fallocate(segment, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from_bytes, bytes);
+        }
     }
 
     fn sync_contents(&self, segment: &File) -> io::Result<()> {

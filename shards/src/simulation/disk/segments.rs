@@ -28,6 +28,10 @@ impl SegmentFiles for Disk {
         Disk::truncate(self, *segment, length_bytes)
     }
 
+    fn give_back(&self, _: &Handle, _: u64) {
+        // There is no end of this disk, and nobody may rely on it.
+    }
+
     fn sync_contents(&self, segment: &Handle) -> io::Result<()> {
         Disk::sync(self, *segment)
     }
