@@ -149,7 +149,9 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
     };
     // Before anything begins, so that whoever asks hears what is wrong.
-    if let Err(reason) = handover::rehearse(Some(launch), UPGRADE_TIME_MAX) {
+    let rehearsed = handover::rehearse(Some(launch), UPGRADE_TIME_MAX);
+    state.set_next_takes_signals(rehearsed == Ok(true));
+    if let Err(reason) = rehearsed {
         let words = format!("{reason}. Nothing has changed, and this server serves on");
         // What stands against it is in the journal already, by the program itself.
         tracing::error!("no upgrade: the new program would not start; this server serves on");
@@ -167,6 +169,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     tracing::info!(process = successor.pid, "a new process is started that shall take over");
     // Who asked may be gone; the upgrade goes on.
     let _ = send(stream, &Answer::Upgrading(successor.pid));
+    let _ = handover::take_refusal();
     let started = Instant::now();
     let mut is_late = false;
     loop {
@@ -182,8 +185,11 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             } else {
                 format!("has ended ({how})")
             };
-            let words = format!("the new process {end}, and this one serves on; see its journal");
-            tracing::error!("{words}");
+            let words = match handover::take_refusal() {
+                Some(reason) => format!("nothing is handed over: {reason}"),
+                None => format!("the new process {end}, and this one serves on; see its journal"),
+            };
+            tracing::error!("no upgrade: {words}");
             return send(stream, &Answer::Error(words));
         }
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.

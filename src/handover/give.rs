@@ -17,6 +17,7 @@ use rustix::process::{
 };
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A process that was killed is gone within this, or the machine does not work.
@@ -31,6 +32,14 @@ struct Successor<'a> {
     pid: i32,
 }
 
+/// Why nothing was handed over the last time.
+static REFUSAL: Mutex<Option<String>> = Mutex::new(None);
+
+/// Takes why nothing was handed over the last time, if that was asked for since this was asked.
+pub fn take_refusal() -> Option<String> {
+    REFUSAL.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 /// Hands the server over to the process at the other end of `stream`. Returns when that has failed, and
 /// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program. What is
 /// asked is the version of the handover, and whether it is a trial.
@@ -38,6 +47,7 @@ pub fn give(stream: &UnixStream, asked: (u32, bool), state: &ServerState, stops:
     let outcome = alone(|| try_give(stream, asked, state, stops))
         .unwrap_or_else(|| Err("another process takes over already".to_owned()));
     if let Err(reason) = outcome {
+        *REFUSAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
         tracing::error!(%reason, "nothing is handed over: this process carries on");
         // Whoever was killed hears no more.
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));

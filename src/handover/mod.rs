@@ -28,8 +28,8 @@ mod take;
 mod unpack;
 
 pub use freeze::{alone, is_under_way};
-pub use give::give;
-pub use spawn::{Launch, end_successor, spawn_successor};
+pub use give::{give, take_refusal};
+pub use spawn::{Launch, end_started, note_started, spawn_successor};
 pub use store::{Stored, deposit, keeps_process, left_here, now_us, rehearse};
 pub use take::{Successor, TakeError, Taken, Taking, take};
 pub use unpack::Unpacked;

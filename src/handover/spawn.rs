@@ -5,7 +5,7 @@
 //! ends the service: it sends SIGTERM to a main process that is not its child, and SIGKILL at once (systemd 252,
 //! `service_enter_signal`). Whether it is, systemd looks when it is told of the main process, and never again.
 
-use crate::serve::notify;
+use crate::serve::{notify, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -131,8 +131,15 @@ impl Started {
 /// The process that was started last.
 static LAST: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
-/// Ends a process that was started to take over, and has not: to be called where the server ends.
-pub fn end_successor() {
+/// Notes a process that must not outlive this one: [`end_started`].
+pub fn note_started(pid: u32) {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = process;
+}
+
+/// Ends what was started for an upgrade and has not taken over: to be called where the server ends.
+pub fn end_started() {
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(process) = last.as_ref() {
         // It has ended, as a rule.
@@ -146,9 +153,7 @@ pub fn end_successor() {
 /// What the system says.
 pub fn spawn_successor(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     let started = start(launch, is_trial)?;
-    let process = i32::try_from(started.pid).ok().and_then(Pid::from_raw);
-    let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    note_started(started.pid);
     Ok(started)
 }
 
@@ -164,7 +169,9 @@ fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
             started => return started,
         }
     }
-    let child = in_our_place(&launch.program).args(arguments).stdin(Stdio::null()).spawn()?;
+    let mut next = in_our_place(&launch.program);
+    next.args(arguments).stdin(Stdio::null());
+    let child = signals::unblocked(|| next.spawn())?;
     Ok(Started { pid: child.id(), handle: Handle::Child(child) })
 }
 
@@ -174,7 +181,8 @@ fn spawn_orphan(program: &Path, arguments: &[OsString]) -> io::Result<Started> {
     // What the program says goes where this process complains, as standard output tells us its number.
     shell.args(["-c", r#"exec 3>&1 1>&2; "$@" 3>&- & echo $! >&3"#, "sh"]);
     shell.arg(program).args(arguments);
-    let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    shell.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut shell = signals::unblocked(|| shell.spawn())?;
     let mut answer = String::new();
     if let Some(mut output) = shell.stdout.take() {
         output.read_to_string(&mut answer)?;

@@ -167,7 +167,7 @@ pub fn run(
     }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
-    handover::end_successor();
+    handover::end_started();
     tracing::info!("drained");
     Ok(())
 }

@@ -3,14 +3,19 @@
 //! systemd signals what it finds in the control group until it finds nothing new, so that also a program that
 //! this process has started since may get the SIGTERM that was meant for us. Then it is run again.
 
-use std::io::{self, Read};
+use super::signals;
+use crate::handover;
+use rustix::fd::AsFd;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(1);
 /// Answers are a few lines. A longer one waits in the pipe, and is late.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Runs the program, and returns how it ended and what it wrote to its standard output. What it says on standard
 /// error is said where this process says it.
@@ -21,7 +26,8 @@ pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus,
     program.stdin(Stdio::null()).stdout(Stdio::piped());
     let started = Instant::now();
     loop {
-        let mut child = program.spawn()?;
+        let mut child = signals::unblocked(|| program.spawn())?;
+        handover::note_started(child.id());
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,
@@ -36,12 +42,24 @@ pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus,
         if status.signal() == Some(signal_hook::consts::SIGTERM) && started.elapsed() < time_max {
             continue;
         }
-        let mut text = String::new();
-        if let Some(output) = child.stdout.take() {
-            output.take(ANSWER_BYTES_MAX).read_to_string(&mut text)?;
-        }
-        return Ok((status, text));
+        let answer = child.stdout.take().map_or(Ok(Vec::new()), |output| read_what_is_there(&output))?;
+        return Ok((status, String::from_utf8_lossy(&answer).into_owned()));
     }
+}
+
+/// What is in a pipe: whoever wrote to it has ended, and another process that has it may write for ever.
+fn read_what_is_there(output: &impl AsFd) -> io::Result<Vec<u8>> {
+    fcntl_setfl(output, fcntl_getfl(output)? | OFlags::NONBLOCK)?;
+    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+    while answer.len() < ANSWER_BYTES_MAX {
+        match rustix::io::read(output, &mut chunk) {
+            Ok(0) | Err(Errno::AGAIN) => break,
+            Ok(count) => answer.extend_from_slice(&chunk[..count]),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -61,6 +79,14 @@ mod tests {
         let script = format!("[ -e {mark} ] || {{ : > {mark}; kill -TERM $$; }}; echo answer; exit 3");
         let (status, text) = run(&mut shell(&script), Duration::from_secs(10)).expect("it ends");
         assert_eq!((status.code(), text.as_str()), (Some(3), "answer\n"));
+    }
+
+    #[test]
+    fn who_has_the_pipe_still_is_not_waited_for() {
+        let begun = Instant::now();
+        let (status, text) =
+            run(&mut shell("sleep 30 & echo answer"), Duration::from_secs(10)).expect("it ends");
+        assert!(status.success() && text == "answer\n" && begun.elapsed() < Duration::from_secs(9), "{text}");
     }
 
     #[test]

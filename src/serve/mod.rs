@@ -53,7 +53,10 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, s
 /// is said to whoever asks, on standard output, too.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
     match plan::rehearse(loaded, version) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            println!("{}", signals::WAITS);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             println!("{error}");
             refuse(&error)

@@ -1,23 +1,55 @@
 //! Signals, taken by a thread of its own: all others block them, as glommio's executors must not be interrupted by
 //! work. A blocked signal waits also where the process becomes another program (execve(2)), so that none is lost to
-//! an upgrade.
+//! an upgrade; where that program knows of it ([`WAITS`]), as it inherits what is blocked and would be deaf otherwise.
+//! All other programs that are started have nothing blocked ([`unblocked`]).
 
 use super::restart;
 use super::state::{Readiness, ServerState};
 use super::stop::{Held, Stops};
 use madang_shards::runtime::Stop;
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::getpid;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 use std::fs::{self, File};
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What a server is told by.
 const SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// What a program says in a rehearsal that takes signals which were blocked before it began.
+pub const WAITS: &str = "takes signals that wait";
+
+/// Signals that came to a thread while it did not block them.
+static CAUGHT: [LazyLock<Arc<AtomicBool>>; SIGNALS.len()] =
+    [const { LazyLock::new(Arc::default) }; SIGNALS.len()];
+
+/// Does something, which starts a program, with nothing blocked in this thread: the program inherits that. A signal that
+/// comes meanwhile is taken as any other.
+pub fn unblocked<T>(start: impl FnOnce() -> T) -> T {
+    let signals = SIGNALS.into_iter().collect::<SigSet>();
+    let is_blocked =
+        SigSet::thread_get_mask().is_ok_and(|mask| SIGNALS.iter().any(|one| mask.contains(*one)));
+    if !is_blocked {
+        return start();
+    }
+    // It fails for what is no signal.
+    let _ = signals.thread_unblock();
+    let started = start();
+    let _ = signals.thread_block();
+    for (signal, caught) in SIGNALS.into_iter().zip(&CAUGHT) {
+        if caught.swap(false, Ordering::SeqCst) {
+            // To this process, where it waits for the thread that takes them.
+            let _ = kill(getpid(), signal);
+        }
+    }
+    started
+}
 
 /// A signal this soon after the first is the same one: `timeout` and terminals send it to the
 /// process and to its group.
@@ -54,10 +86,14 @@ impl Signals {
     /// # Errors
     /// When they cannot be taken, or the thread cannot be had.
     pub fn take(has_people: bool) -> io::Result<Signals> {
+        let _ = IGNORED.set(SIGNALS.map(is_ignored));
         // nohup(1) says so: it outlives its terminal.
-        let ends_with_terminal = has_terminal() && !is_ignored(Signal::SIGHUP);
+        let ends_with_terminal = has_terminal() && !was_ignored(Signal::SIGHUP);
         let signals = SIGNALS.into_iter().collect::<SigSet>();
         signals.thread_block()?;
+        for (signal, caught) in SIGNALS.into_iter().zip(&CAUGHT) {
+            signal_hook::flag::register(signal as i32, Arc::clone(caught))?;
+        }
         let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let (ready, desks) = flume::bounded(1);
         let work = move || listen(waiting, &desks, has_people, ends_with_terminal);
@@ -145,14 +181,14 @@ pub fn waiting() -> Vec<Signal> {
 
 /// As it would without this thread.
 fn end_as_ever(signal: Signal) {
-    let alone = SigSet::from_iter([signal]);
-    let _ = alone.thread_unblock();
-    let _ = raise(signal);
-    // It is ignored, as whoever started this process wants, or as the first process of a namespace does.
-    if !is_ignored(signal) {
-        std::process::exit(128 + signal as i32);
+    // It was ignored, as whoever started this process wants, and is taken only from now on.
+    if was_ignored(signal) {
+        return;
     }
-    let _ = alone.thread_block();
+    let _ = SigSet::from_iter([signal]).thread_unblock();
+    let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
+    // The first process of a namespace is not ended by it.
+    std::process::exit(128 + signal as i32);
 }
 
 /// A shell may send the signal before it ends, and its terminal is gone a moment later.
@@ -175,6 +211,14 @@ fn has_terminal() -> bool {
         Err(error) => ![Some(Errno::NXIO.raw_os_error()), Some(Errno::NOENT.raw_os_error())]
             .contains(&error.raw_os_error()),
     }
+}
+
+/// Which signals were ignored when this program began: handlers take their place.
+static IGNORED: OnceLock<[bool; SIGNALS.len()]> = OnceLock::new();
+
+fn was_ignored(signal: Signal) -> bool {
+    let ignored = IGNORED.get().copied().unwrap_or_default();
+    SIGNALS.into_iter().zip(ignored).any(|(one, is_ignored)| one == signal && is_ignored)
 }
 
 /// Whether whoever started this process had it ignore the signal (proc(5), `SigIgn`).

@@ -30,6 +30,8 @@ pub struct ServerState {
     has_passed: [AtomicBool; 2],
     launch: Option<Launch>,
     is_adopting: AtomicBool,
+    /// Whether the next program takes signals that wait for it.
+    next_takes_signals: AtomicBool,
     /// They live as long as the process, so that they can be lent to whoever hands them over.
     doors: Mutex<Vec<&'static Door>>,
 }
@@ -63,6 +65,7 @@ impl ServerState {
             has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
             launch: Launch::of_this_process(),
             is_adopting: AtomicBool::new(false),
+            next_takes_signals: AtomicBool::new(false),
             doors: Mutex::default(),
         })
     }
@@ -86,6 +89,16 @@ impl ServerState {
     /// From here on what the process before had is this one's alone: it may not end before it serves.
     pub fn adopts(&self) {
         self.is_adopting.store(true, Ordering::Release);
+    }
+
+    /// What the next program has said of signals that wait for it.
+    pub fn set_next_takes_signals(&self, does: bool) {
+        self.next_takes_signals.store(does, Ordering::Release);
+    }
+
+    /// Whether the next program takes signals that wait for it.
+    pub fn next_takes_signals(&self) -> bool {
+        self.next_takes_signals.load(Ordering::Acquire)
     }
 
     /// Whether there is more to lose than a start.

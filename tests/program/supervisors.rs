@@ -333,13 +333,50 @@ fn a_program_that_is_gone_after_its_trial_leaves_people_and_metrics_served() {
     versions.move_on_to("case \"$*\" in *--trial*) chmod a-x \"$0\" ;; esac; exec \"REAL\" \"$@\"");
     let output = server.ask(&["upgrade"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    server.expect_words(&["this process cannot become it"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("this process cannot become it: EACCES"), "{words}");
     for _ in 0..3 {
         harness::http::expect_status(metrics, "/metrics", 200);
     }
     alice.send("still here");
     alice.expect("alice: still here");
     assert!(server.is_running());
+}
+
+/// Notes which signals are blocked where it is started.
+fn noting_what_is_blocked(name: &str, then: &str) -> String {
+    format!("grep SigBlk /proc/$$/status > \"$0.{name}\"; {then}")
+}
+
+/// None of them would end by a signal, and a program of before would be deaf: it takes signals by handlers.
+#[test]
+fn programs_that_are_started_have_nothing_blocked_unless_they_say_that_they_take_it() {
+    for (rehearses, is_blocked) in
+        [("exec \"REAL\" \"$@\"", true), ("exec \"REAL\" \"$@\" >/dev/null", false)]
+    {
+        let versions = Versions::new();
+        let mut server = started_as(&versions, &[]);
+        let mut alice = server.login("alice");
+        let run = "exec \"REAL\" \"$@\"";
+        versions.move_on_to(&format!(
+            "case \"$*\" in *--rehearse*) {} ;; *--trial*) {} ;; *) {} ;; esac",
+            noting_what_is_blocked("rehearsal", rehearses),
+            noting_what_is_blocked("trial", run),
+            noting_what_is_blocked("next", run),
+        ));
+        upgrade(&server);
+        let blocked = |name: &str| {
+            let text = fs::read_to_string(versions.path("v2").join(format!("madang.{name}")));
+            let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let digits = text.split_whitespace().nth(1).expect("a mask").to_owned();
+            u64::from_str_radix(&digits, 16).expect("a number") & 0x4003 != 0
+        };
+        assert_eq!([blocked("rehearsal"), blocked("trial"), blocked("next")], [false, false, is_blocked]);
+        alice.send("after it");
+        alice.expect("alice: after it");
+        server.signal(Signal::TERM);
+        assert!(server.wait().success());
+    }
 }
 
 /// It looks well, and then asks for nothing.

@@ -10,7 +10,7 @@ use super::queue::{BUFFER_BYTES, Queue};
 use super::{QUEUES_MAX, Stored};
 use crate::handover::pack::say_last_words;
 use crate::handover::spawn::{Launch, TOLD_ONE_PROCESS};
-use crate::serve::{ServerState, notify};
+use crate::serve::{ServerState, notify, signals};
 use crate::telemetry;
 use madang_shards::runtime::Frozen;
 use nix::unistd::execve;
@@ -60,7 +60,9 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
     telemetry::flush();
     let error = match set_flags(&left, FdFlags::empty()) {
         Ok(()) => {
-            let Err(error) = execve(&next.program, &next.arguments, &next.environment);
+            let become_it = || execve(&next.program, &next.arguments, &next.environment);
+            let Err(error) =
+                if state.next_takes_signals() { become_it() } else { signals::unblocked(become_it) };
             error.into()
         }
         Err(error) => error,

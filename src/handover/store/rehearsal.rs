@@ -2,7 +2,7 @@
 
 use crate::handover::VERSION;
 use crate::handover::spawn::{Launch, command};
-use crate::serve::errand;
+use crate::serve::{errand, signals};
 use std::time::Duration;
 
 /// How long the program may take to read its configuration and to look at the machine: while systemd ends this one.
@@ -11,15 +11,17 @@ pub const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
 /// Has the program on disk look whether it would start, with the configuration as it is now, and go on with what
 /// this process leaves. It says itself what stands against it, where this process does.
 ///
+/// Returns whether it takes signals that wait.
+///
 /// # Errors
 /// Why it would not.
-pub fn rehearse(launch: Option<&Launch>, time_max: Duration) -> Result<(), String> {
+pub fn rehearse(launch: Option<&Launch>, time_max: Duration) -> Result<bool, String> {
     let launch = launch.ok_or("it is not known how this server was started")?;
     let program = launch.program().display();
     let mut rehearsal = command(launch);
     rehearsal.args(["--rehearse", &VERSION.to_string()]);
     match errand::run(&mut rehearsal, time_max) {
-        Ok((status, _)) if status.success() => Ok(()),
+        Ok((status, words)) if status.success() => Ok(words.lines().any(|line| line == signals::WAITS)),
         Ok((status, words)) => {
             let words = words.lines().collect::<Vec<_>>().join("; ");
             let words = if words.is_empty() { status.to_string() } else { words };
