@@ -4,7 +4,7 @@
 //! calls waits, but for a disk that is to be asked something short.
 
 use crate::connection::Surface;
-use crate::log::{QueryFault, QueryOutcome, StoredFile, StoredQuery};
+use crate::log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
 use crate::mesh::Transport;
 use crate::shard::{LookupId, Shard, ShardImage, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
@@ -228,7 +228,7 @@ pub trait Disk {
     /// Whether there is a segment to go on with; nothing while the writer is at work.
     fn next_storage(&mut self, now: Moment) -> Option<Storage>;
     /// The log goes on after it was finished.
-    fn begin_again(&mut self, first: crate::log::SegmentNumber, capacity_bytes: u64);
+    fn begin_again(&mut self, first: SegmentNumber, capacity_bytes: u64);
     /// Whether something written waits to be synced.
     fn has_unsynced(&self) -> bool;
     /// A sync is due after this time, unless one is due before.
