@@ -119,12 +119,22 @@ fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String
 
 /// Makes a copy that was taken while a server wrote one that can be started from: its files are of different
 /// times, so that the newest messages may be missing. Where anything else is wrong nothing is done;
-/// `can_expire` says whether segments may have been removed meanwhile.
+/// `can_expire` says whether segments may have been removed meanwhile. Nor is anything done where numbers may be
+/// given again: that is for somebody to decide, and `log repair` asks for it.
 pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     let plan = match plan_repair(files, &mut |_| ()) {
         Ok(plan) if plan.is_of_a_copy && (can_expire || !plan.needs_expiry) => plan,
         _ => return false,
     };
+    let given_again = given_again(&plan);
+    if !given_again.is_empty() {
+        given_again.iter().for_each(|words| {
+            tracing::error!(
+                "this copy was taken while a server wrote it, and is not mended by itself: {words}"
+            );
+        });
+        return false;
+    }
     let mut report = described(&plan);
     for lost in &plan.lost {
         tracing::warn!(
@@ -175,24 +185,30 @@ pub fn described(plan: &RepairPlan) -> String {
         let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
         let _ = writeln!(text, "record as lost: {numbers} gone from room '{room}'");
     }
+    for words in given_again(plan) {
+        let _ = writeln!(text, "{words}");
+    }
+    text
+}
+
+/// Where numbers may be given again, once it is done.
+fn given_again(plan: &RepairPlan) -> Vec<String> {
     let is_unproven =
         |change: &&SegmentChange| matches!(change.change, Change::Fill { is_proven: false, .. });
-    for change in plan.changes.iter().filter(is_unproven) {
-        let _ = writeln!(
-            text,
+    let unproven = plan.changes.iter().filter(is_unproven).map(|change| {
+        format!(
             "{}: neither an index nor a snapshot tells what was in it: should it have held the newest messages of \
              a room, their numbers will be given again",
             change.path.display()
-        );
-    }
-    for shard in &plan.unknown_heads {
-        let _ = writeln!(
-            text,
+        )
+    });
+    let unknown = plan.unknown_heads.iter().map(|shard| {
+        format!(
             "shard {shard}: the snapshot is made again from what is left; rooms whose messages have all expired \
              and that are not in it begin again at #1: their numbers will be given again"
-        );
-    }
-    text
+        )
+    });
+    unproven.chain(unknown).collect()
 }
 
 fn action(change: &SegmentChange) -> String {

@@ -40,7 +40,7 @@ pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result
     for fault in &verification.faults {
         writeln!(output, "fault: {}", visible(&fault.to_string()))?;
     }
-    for note in &verification.notes {
+    for note in &verification.snapshot_notes {
         writeln!(output, "note: {}", visible(&note.to_string()))?;
     }
     for lost in &verification.lost {

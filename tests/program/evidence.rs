@@ -219,15 +219,17 @@ const HARMS: [fn(&Path); 4] = [
 #[test]
 fn a_snapshot_that_is_lost_costs_no_number_as_its_copy_tells_them() {
     let (mut server, said) = expired();
-    let snapshot = server.files(0, "seg").swap_remove(0).with_file_name("rooms.snapshot");
+    let segment = server.files(0, "seg").swap_remove(0);
+    let files = ["rooms.snapshot", "rooms.snapshot.copy"].map(|name| segment.with_file_name(name));
     let sound = contents(&server.data());
-    for harm in HARMS {
+    // Nor does its copy alone.
+    for (file, harm) in files.iter().flat_map(|file| HARMS.map(|harm| (file, harm))) {
         restore(&server, &sound);
-        harm(&snapshot);
+        harm(file);
         let words = tool(&server, &["verify"], 0);
         expect_words(
             &words,
-            &["note: ", &snapshot.display().to_string(), "nothing is lost, and it is made again"],
+            &[&format!("note: {} at byte", file.display()), "nothing is lost, and it is made again"],
         );
         server.start_again();
         assert_eq!(next_number(&server, "old"), 6);

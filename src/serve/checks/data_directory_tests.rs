@@ -121,6 +121,16 @@ fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
 }
 
 #[test]
+fn where_nobody_knows_when_a_lock_file_was_made_it_makes_no_copy() {
+    let identity = |number, born_ns| Identity { number, born_ns };
+    let was = identity(1, Some(7));
+    assert!(was.is_another(identity(2, Some(8))));
+    assert!(!was.is_another(identity(2, None)), "the file system does not tell");
+    assert!(!identity(1, None).is_another(identity(2, Some(8))), "it did not");
+    assert!(!identity(1, None).is_another(identity(2, None)));
+}
+
+#[test]
 fn nothing_but_a_file_is_taken_for_the_lock_and_what_it_is_is_said() {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;

@@ -1,4 +1,4 @@
-//! A disk that is soon full.
+//! A disk that is soon full, and what tests ask of the one they are on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,4 +40,17 @@ impl Drop for SmallDisk {
         // Lazily: the server may not have ended yet when a test fails.
         let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
     }
+}
+
+/// Says what is missing where a file system does not tell when a file was made: by that a copy of a data
+/// directory is known as one.
+#[track_caller]
+pub fn needs_birth_times() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let born = fs::metadata(directory).and_then(|metadata| metadata.created());
+    let place = directory.display();
+    assert!(
+        born.is_ok(),
+        "the file system of '{place}' does not know when a file was made: use ext4, xfs or btrfs"
+    );
 }

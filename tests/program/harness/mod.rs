@@ -15,7 +15,7 @@ mod tls;
 mod vanish;
 
 pub use client::Client;
-pub use disk::SmallDisk;
+pub use disk::{SmallDisk, needs_birth_times};
 pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};

@@ -36,6 +36,8 @@ pub struct Evidence {
     newest: Option<SegmentNumber>,
     /// The last segment that the snapshot or its copy covers.
     covers: Option<SegmentNumber>,
+    /// Whether a copy of the snapshot was ever written.
+    has_copy: bool,
 }
 
 impl Evidence {
@@ -54,7 +56,8 @@ impl Evidence {
                 break;
             }
         }
-        Ok(Evidence { shard, indexes, newest, covers })
+        let has_copy = files.read_snapshot_end(shard, SnapshotFile::Copy)?.is_some();
+        Ok(Evidence { shard, indexes, newest, covers, has_copy })
     }
 
     /// The oldest segment that there must be, those that only their index tells of included; all before it have
@@ -63,14 +66,27 @@ impl Evidence {
         let Some(mut oldest) = plan.segments.first().copied() else {
             return Ok(self.indexes.first().copied());
         };
-        // Retention removes the index first: only what it did not remove leaves one. Versions that removed the
-        // segment first may have left some that no other stands behind.
+        if self.leftover(oldest).is_some() {
+            return Ok(Some(oldest));
+        }
+        // Retention removes the index first: only what it did not remove leaves one.
         for &segment in self.indexes.iter().rev() {
             if segment.next() == oldest && files.has_index(self.shard, segment)? {
                 oldest = segment;
             }
         }
         Ok(Some(oldest))
+    }
+
+    /// The index of the segment before the first one, where it is left over from a removal: versions that made no
+    /// copy of the snapshot removed the segment first, one after the other, and a power cut may have come in
+    /// between. Of the first segment of all nobody knows that anything had expired.
+    pub fn leftover(&self, first: SegmentNumber) -> Option<SegmentNumber> {
+        let left = SegmentNumber(first.0.checked_sub(1)?);
+        let mut before = self.indexes.iter().filter(|segment| **segment < first);
+        let is_alone = before.next() == Some(&left) && before.next().is_none();
+        let is_told = self.covers.is_some_and(|covers| left <= covers);
+        (is_alone && is_told && !self.has_copy && left > SegmentNumber::FIRST).then_some(left)
     }
 
     /// Looks for what is missing of the segments that `reports` tell of, which are those of one directory in

@@ -116,12 +116,6 @@ pub enum FaultKind {
         /// What is wrong with it.
         lack: SnapshotLack,
     },
-    /// The same, with nothing lost.
-    #[error("{lack}; nothing is lost, and it is made again")]
-    SnapshotLacking {
-        /// What is wrong with it.
-        lack: SnapshotLack,
-    },
     /// A message number that was given twice.
     #[error("message #{seq} of room '{room}' is there twice")]
     Repeated {
@@ -130,6 +124,17 @@ pub enum FaultKind {
         /// The number.
         seq: Seq,
     },
+}
+
+/// A snapshot, or its copy, that is not as it must be, with nothing lost: it is made again. No fault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SnapshotNote {
+    /// Its file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub offset_bytes: u64,
+    /// What it lacks.
+    pub lack: SnapshotLack,
 }
 
 /// What can be wrong with a snapshot.
@@ -158,5 +163,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}: {}", self.path.display(), self.offset_bytes, self.kind)
+    }
+}
+
+impl fmt::Display for SnapshotNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SnapshotNote { path, offset_bytes, lack } = self;
+        write!(f, "{} at byte {offset_bytes}: {lack}; nothing is lost, and it is made again", path.display())
     }
 }

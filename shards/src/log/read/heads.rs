@@ -1,16 +1,16 @@
 //! Whether the numbers of rooms whose messages have all expired are known. No segment tells them any more: the
 //! snapshot of their directory does, and its copy. Where neither can, such a room would begin again at 1.
 
-use super::fault::{Fault, FaultKind, SnapshotLack};
+use super::fault::{Fault, FaultKind, SnapshotLack, SnapshotNote};
 use super::snapshots::{info_of, path_of, tells_of_all_before};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::{SnapshotFault, SnapshotFile, SnapshotReader};
 use crate::types::ShardId;
 
-/// How much of a snapshot is read.
+/// How far a snapshot is looked into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reading {
+pub enum Depth {
     /// Its end, which tells whether it was finished: what a start has time for.
     End,
     /// All, with every checksum.
@@ -23,7 +23,7 @@ pub struct HeadFaults {
     /// Numbers are unknown.
     pub fault: Option<Fault>,
     /// What is made again without any loss.
-    pub notes: Vec<Fault>,
+    pub notes: Vec<SnapshotNote>,
 }
 
 /// Looks at the snapshot of a directory and at its copy. All segments before `first` have expired.
@@ -34,29 +34,25 @@ pub fn check_heads(
     files: &dyn IndexFiles,
     shard: ShardId,
     first: SegmentNumber,
-    reading: Reading,
+    depth: Depth,
 ) -> Result<HeadFaults, FilesError> {
-    let newest = look(files, shard, SnapshotFile::Newest, first, reading)?;
-    let copy = look(files, shard, SnapshotFile::Copy, first, reading)?;
+    let newest = look(files, shard, SnapshotFile::Newest, first, depth)?;
+    let copy = look(files, shard, SnapshotFile::Copy, first, depth)?;
     let has_expired = first > SegmentNumber::FIRST;
-    let fault = |file, offset_bytes, kind| Fault { path: path_of(files, shard, file), offset_bytes, kind };
     let mut found = HeadFaults::default();
     match (newest, copy) {
         (Some((offset_bytes, lack)), Some(_)) if has_expired => {
             let kind = FaultKind::HeadsUnknown { shard, first, lack };
-            found.fault = Some(fault(SnapshotFile::Newest, offset_bytes, kind));
+            let path = path_of(files, shard, SnapshotFile::Newest);
+            found.fault = Some(Fault { path, offset_bytes, kind });
         }
         (newest, copy) => {
             // Before anything is finished there is none, and no copy before anything expires.
-            let is_told = |lack: &SnapshotLack| has_expired || *lack != SnapshotLack::Missing;
-            if let Some((offset_bytes, lack)) = newest.filter(|(_, lack)| is_told(lack)) {
-                let kind = FaultKind::SnapshotLacking { lack };
-                found.notes.push(fault(SnapshotFile::Newest, offset_bytes, kind));
-            }
-            let is_damaged = |lack: &SnapshotLack| *lack == SnapshotLack::Damaged;
-            if let Some((offset_bytes, lack)) = copy.filter(|(_, lack)| is_damaged(lack)) {
-                let kind = FaultKind::SnapshotLacking { lack };
-                found.notes.push(fault(SnapshotFile::Copy, offset_bytes, kind));
+            let is_told = |lack: SnapshotLack| has_expired || lack != SnapshotLack::Missing;
+            for (file, lacking) in [(SnapshotFile::Newest, newest), (SnapshotFile::Copy, copy)] {
+                if let Some((offset_bytes, lack)) = lacking.filter(|(_, lack)| is_told(*lack)) {
+                    found.notes.push(SnapshotNote { path: path_of(files, shard, file), offset_bytes, lack });
+                }
             }
         }
     }
@@ -84,7 +80,7 @@ fn look(
     shard: ShardId,
     file: SnapshotFile,
     first: SegmentNumber,
-    reading: Reading,
+    depth: Depth,
 ) -> Result<Option<(u64, SnapshotLack)>, FilesError> {
     let Some(info) = info_of(files, shard, file)? else {
         let is_there = files.read_snapshot_end(shard, file)?.is_some();
@@ -94,9 +90,9 @@ fn look(
     if !tells_of_all_before(&info, first) {
         return Ok(Some((0, SnapshotLack::Behind { covers: info.scope.covers })));
     }
-    match reading {
-        Reading::End => Ok(None),
-        Reading::Whole => Ok(damage_of(files, shard, file)?.map(|offset| (offset, SnapshotLack::Damaged))),
+    match depth {
+        Depth::End => Ok(None),
+        Depth::Whole => Ok(damage_of(files, shard, file)?.map(|offset| (offset, SnapshotLack::Damaged))),
     }
 }
 
@@ -104,7 +100,7 @@ fn damage_of(files: &dyn IndexFiles, shard: ShardId, file: SnapshotFile) -> Resu
     let Some(source) = files.open_snapshot(shard, file)? else { return Ok(Some(0)) };
     let rooms = SnapshotReader::new(source, shard);
     let fault = rooms.map_or_else(Some, |rooms| {
-        rooms.filter_map(|room| room.and_then(|room| room.room_name().map_err(|_| damaged())).err()).next()
+        rooms.filter_map(|room| room.and_then(|room| room.room_name().map_err(|_| wrong_name())).err()).next()
     });
     Ok(fault.map(|fault| match fault {
         SnapshotFault::Damaged { offset_bytes } => offset_bytes,
@@ -112,6 +108,7 @@ fn damage_of(files: &dyn IndexFiles, shard: ShardId, file: SnapshotFile) -> Resu
     }))
 }
 
-fn damaged() -> SnapshotFault {
+/// A checksum is right, and yet nobody can have written it.
+fn wrong_name() -> SnapshotFault {
     SnapshotFault::Damaged { offset_bytes: 0 }
 }

@@ -2,6 +2,7 @@
 
 mod dump;
 mod evidence;
+mod expired;
 mod export;
 mod fault;
 mod heads;
@@ -26,7 +27,7 @@ mod walk;
 
 pub use dump::{Dumped, DumpedSegment, dump};
 pub use export::{Export, ExportError, Exported, Selection, export};
-pub use fault::{Fault, FaultKind, Location, SnapshotLack};
+pub use fault::{Fault, FaultKind, Location, SnapshotLack, SnapshotNote};
 pub use looks::{LooksReading, StoredLooks, load_looks};
 pub use lost::{Gap, LostRange};
 pub use opened::{OpenLogError, OpenedLog, open_log};
@@ -42,10 +43,10 @@ pub use walk::{Role, SegmentReport};
 /// What a repair reads with.
 pub(super) mod for_repair {
     pub use super::evidence::Proven;
+    pub use super::expired::snapshot_of_expired;
     pub use super::heads::covered;
     pub use super::plan::Plan;
     pub use super::readable::Readable;
     pub use super::recovery::begin_late;
-    pub use super::snapshots::snapshot_of_expired;
     pub use super::tails::{read_table, start_of};
 }

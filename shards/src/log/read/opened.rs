@@ -1,9 +1,11 @@
 //! Opening a log to go on with it.
 
-use super::heads::{Reading, check_heads};
+use super::evidence::Evidence;
+use super::expired::keep_copy;
+use super::heads::{Depth, check_heads};
 use super::recovered::Summary;
 use super::recovery::{Keeps, RecoveryError, recover_by};
-use super::snapshots::{keep_copy, renew_snapshot};
+use super::snapshots::renew_snapshot;
 use super::tails::{IndexError, index_scanned};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
@@ -64,6 +66,19 @@ pub struct OpenedLog {
     pub rebuilt: Vec<PathBuf>,
 }
 
+/// Removes the index that a removal of earlier versions may have left, while there is no copy yet: beside one it
+/// would prove a loss.
+fn remove_leftover(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    let evidence = Evidence::of(files, shard)?;
+    let first = files.segments(shard)?.first().copied();
+    let Some(left) = first.and_then(|first| evidence.leftover(first)) else { return Ok(()) };
+    match files.remove_finished(shard, left) {
+        // Its segment is gone already.
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Versions that let segments expire before there was a copy left none. A full disk is no reason not to start.
 fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
     let oldest = files.segments(shard)?.first().copied().unwrap_or(SegmentNumber::FIRST);
@@ -112,6 +127,7 @@ pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, O
     }
     drop(tails.rooms);
     for shard in files.shards()? {
+        remove_leftover(files, shard)?;
         let renewed = renew_snapshot(files, shard, true).and_then(|snapshot| {
             keep_copy_of_expired(files, shard)?;
             Ok(snapshot)
@@ -119,7 +135,7 @@ pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, O
         let snapshot = match renewed {
             Err(error) if error.source.kind() == io::ErrorKind::InvalidData => {
                 let oldest = files.segments(shard)?.first().copied().unwrap_or(SegmentNumber::FIRST);
-                let heads = check_heads(files, shard, oldest, Reading::Whole)?;
+                let heads = check_heads(files, shard, oldest, Depth::Whole)?;
                 return Err(heads
                     .fault
                     .map_or(error.into(), |fault| RecoveryError::Faults(vec![fault]).into()));

@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::fault::{Fault, FaultKind, Location};
-use super::heads::{Reading, check_heads};
+use super::heads::{Depth, check_heads};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 use super::rooms::{Room, Rooms};
@@ -286,7 +286,7 @@ fn read_all(
     if let Some((beside, evidence)) = beside {
         evidence.check(beside, &plan, reports, faults, &mut Vec::new())?;
         if let Some(oldest) = evidence.oldest(beside, &plan)? {
-            faults.extend(check_heads(beside, shard, oldest, Reading::End)?.fault);
+            faults.extend(check_heads(beside, shard, oldest, Depth::End)?.fault);
         }
     }
     // An index that is right stays.

@@ -1,6 +1,7 @@
 //! What is not kept for ever: whole segments, the oldest first.
 
-use super::snapshots::{keep_copy, keep_lost_heads, renew_snapshot, snapshot_info};
+use super::expired::{keep_copy, keep_lost_heads};
+use super::snapshots::{renew_snapshot, snapshot_info};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::types::ShardId;

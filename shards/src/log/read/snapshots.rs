@@ -1,25 +1,23 @@
 //! The snapshot of a directory, as a start and its shard use it. It is read from start to end and
 //! never held: memory is in proportion to the rooms that messages came to since it was written.
 
-use super::lost::LostRange;
-use super::plan::{Plan, START_BYTES};
+use super::pass::Pass;
+use super::plan::Plan;
 use super::rooms::Rooms;
-use super::tails::{IndexError, Tails, read_table, rebuild_index};
+use super::tails::{IndexError, Tails, is_sealed, read_table};
 use crate::log::files::{Files, FilesError, IndexFiles, Operation};
-use crate::log::format::{HEADER_BYTES, Place, SegmentNumber, StoredRecord, read_frame};
+use crate::log::format::SegmentNumber;
 use crate::log::index::{
-    Link, RoomTail, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom, SnapshotScope,
-    SnapshotWriter, merge_snapshots,
+    RoomTail, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom,
+    SnapshotScope, SnapshotWriter, merge_snapshots,
 };
 use crate::types::{RoomKey, RoomName, ShardId};
 use hashbrown::{HashMap, HashSet};
-use rkyv::util::AlignedVec;
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// Rooms that segments tell of, with their tails.
-type Changed = HashMap<RoomKey, (RoomName, RoomTail)>;
+pub type Changed = HashMap<RoomKey, (RoomName, RoomTail)>;
 
 /// What the snapshot of a directory says of itself; `None` when there is none that was finished.
 pub fn snapshot_info(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SnapshotInfo>, FilesError> {
@@ -88,6 +86,27 @@ pub fn open(
     Ok(source.and_then(|source| SnapshotReader::new(source, shard).ok()))
 }
 
+/// Which segments behind the last snapshot a new one tells of, from the first on until one does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reach {
+    /// All: nothing is appended to the directory. Indexes that are missing are made.
+    AtRest,
+    /// Those that have an index.
+    Indexed,
+    /// Those that are finished; indexes that are missing are made. A shard may know of as many from the snapshot
+    /// that is lost.
+    Finished,
+}
+
+/// What segments behind a snapshot tell of.
+struct Since {
+    /// The last of them that counts.
+    covers: SegmentNumber,
+    changed: Changed,
+    /// Segments that are missing: nothing behind them counts, as rooms may have their newest messages in them.
+    missing: Option<(SegmentNumber, SegmentNumber)>,
+}
+
 /// Writes the snapshot of a directory anew, if segments were finished since: what the last one says, and what
 /// the indexes of later segments say. It tells of the messages in this directory only, whoever their room's home
 /// is, so that it stays true when the number of shards changes. Returns what it says of itself; `None`
@@ -96,196 +115,174 @@ pub fn open(
 ///
 /// # Errors
 /// When a file cannot be read or written. Of the kind `InvalidData` when neither the last snapshot nor its copy
-/// tells of what has expired: then nothing is written, as numbers would be given again.
+/// tells of what has expired, or when segments are missing that only they told of: then nothing is written, as
+/// numbers would be given again.
 pub fn renew_snapshot(
     files: &dyn IndexFiles,
     shard: ShardId,
     is_at_rest: bool,
 ) -> Result<Option<SnapshotInfo>, FilesError> {
     let plan = Plan::of(files, shard)?;
-    if let Some(old) = snapshot_info(files, shard)? {
-        let (covers, _) = changed_since(files, &plan, old.scope.covers, is_at_rest)?;
-        if covers == old.scope.covers {
+    let reach = if is_at_rest { Reach::AtRest } else { Reach::Indexed };
+    let old = snapshot_info(files, shard)?;
+    if let Some(old) = old.filter(|old| tells_of_all_before(old, first_of(&plan))) {
+        let since = changed_since(files, &plan, old.scope.covers, reach)?;
+        if let Some((first, last)) = since.missing {
+            tracing::warn!(
+                shard = shard.0,
+                first = first.0,
+                last = last.0,
+                "segments are missing: until they are put back the snapshot tells of those before them only"
+            );
+        }
+        if since.covers == old.scope.covers {
             return Ok(Some(old));
         }
     }
-    write_anew(files, &plan, is_at_rest)
+    write_anew(files, &plan, reach)
 }
 
 /// Writes the snapshot of a directory anew, as a lookup takes it for damaged. A lookup that met several
-/// snapshots, one after the other, is mistaken.
+/// snapshots, one after the other, is mistaken. The new one tells of every finished segment, so of all that a
+/// shard knows from the old one.
 ///
 /// # Errors
 /// As [`renew_snapshot`].
 pub fn mend_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
-    write_anew(files, &Plan::of(files, shard)?, false).map(drop)
+    write_anew(files, &Plan::of(files, shard)?, Reach::Finished).map(drop)
 }
 
 /// Writes the snapshot of a directory anew: from the last one where that can be read through, else from its copy,
 /// else, where nothing has expired, from the indexes alone. What all have expired of is in those two only.
-fn write_anew(
-    files: &dyn IndexFiles,
-    plan: &Plan,
-    is_at_rest: bool,
-) -> Result<Option<SnapshotInfo>, FilesError> {
+fn write_anew(files: &dyn IndexFiles, plan: &Plan, reach: Reach) -> Result<Option<SnapshotInfo>, FilesError> {
     let shard = plan.shard;
-    let first = plan.segments.first().copied().unwrap_or(SegmentNumber::FIRST);
-    let newest = snapshot_info(files, shard)?;
-    let is_damaged = |error: &FilesError| error.source.kind() == io::ErrorKind::InvalidData;
+    let first = first_of(plan);
     for file in SnapshotFile::ALL {
         let Some(old) = info_of(files, shard, file)?.filter(|old| tells_of_all_before(old, first)) else {
             continue;
         };
-        if file == SnapshotFile::Copy {
-            make_indexes(files, plan, newest.as_ref(), old.scope.covers, is_at_rest)?;
-        }
-        let (covers, changed) = changed_since(files, plan, old.scope.covers, is_at_rest)?;
-        match write(files, plan, SnapshotFile::Newest, Some((file, &old)), covers, changed) {
+        let since = match file {
+            SnapshotFile::Newest => changed_since(files, plan, old.scope.covers, reach)?,
+            SnapshotFile::Copy => all_since(files, plan, old.scope.covers, reach)?,
+        };
+        match write(files, plan, SnapshotFile::Newest, Some((file, &old)), since.covers, since.changed) {
             Err(error) if is_damaged(&error) => {}
             written => return written,
         }
     }
     if first > SegmentNumber::FIRST {
-        let source = io::Error::new(io::ErrorKind::InvalidData, HEADS_UNKNOWN);
-        return Err(FilesError {
-            path: path_of(files, shard, SnapshotFile::Newest),
-            operation: Operation::Index,
-            source,
-        });
+        return Err(unknown_numbers(path_of(files, shard, SnapshotFile::Newest), HEADS_UNKNOWN.to_owned()));
     }
-    make_indexes(files, plan, newest.as_ref(), SegmentNumber(0), is_at_rest)?;
-    let (covers, changed) = changed_since(files, plan, SegmentNumber(0), is_at_rest)?;
-    if covers == SegmentNumber(0) {
+    let since = all_since(files, plan, SegmentNumber(0), reach)?;
+    if since.covers == SegmentNumber(0) {
         return Ok(None);
     }
-    write(files, plan, SnapshotFile::Newest, None, covers, changed)
+    write(files, plan, SnapshotFile::Newest, None, since.covers, since.changed)
 }
 
 const HEADS_UNKNOWN: &str = "it is missing or damaged, as is its copy, and nothing else knows the numbers of rooms whose messages have expired";
+
+/// What segments behind `before` tell of, where the snapshot is lost that told of more than `before`: nothing may
+/// be left out that it told of.
+fn all_since(
+    files: &dyn IndexFiles,
+    plan: &Plan,
+    before: SegmentNumber,
+    reach: Reach,
+) -> Result<Since, FilesError> {
+    let reach = if reach == Reach::Indexed { Reach::Finished } else { reach };
+    let since = changed_since(files, plan, before, reach)?;
+    if let Some((first, last)) = since.missing {
+        let words = format!("segments {first} to {last} are missing");
+        return Err(unknown_numbers(files.path(plan.shard, first), words));
+    }
+    let newest = snapshot_info(files, plan.shard)?;
+    if let Some(newest) = newest.filter(|newest| newest.scope.covers > since.covers) {
+        let segment = since.covers.next();
+        let words = format!(
+            "the snapshot tells of segments up to {}, and this one is missing or not finished",
+            newest.scope.covers
+        );
+        return Err(unknown_numbers(files.path(plan.shard, segment), words));
+    }
+    Ok(since)
+}
+
+fn unknown_numbers(path: PathBuf, words: String) -> FilesError {
+    let source = io::Error::new(io::ErrorKind::InvalidData, words);
+    FilesError { path, operation: Operation::Index, source }
+}
+
+/// Whether a file was not what was written. An error of the disk is something else.
+pub fn is_damaged(error: &FilesError) -> bool {
+    error.source.kind() == io::ErrorKind::InvalidData
+}
+
+fn first_of(plan: &Plan) -> SegmentNumber {
+    plan.segments.first().copied().unwrap_or(SegmentNumber::FIRST)
+}
 
 /// Whether a snapshot tells of everything in segments before this one.
 pub fn tells_of_all_before(snapshot: &SnapshotInfo, first: SegmentNumber) -> bool {
     snapshot.scope.covers.next() >= first
 }
 
-/// Makes the indexes that segments behind `before` lack. While it runs, only of those that the damaged snapshot
-/// covers: others may still be appended to.
-fn make_indexes(
-    files: &dyn IndexFiles,
-    plan: &Plan,
-    newest: Option<&SnapshotInfo>,
-    before: SegmentNumber,
-    is_at_rest: bool,
-) -> Result<(), FilesError> {
-    let last = match newest {
-        _ if is_at_rest => SegmentNumber(u64::MAX),
-        Some(newest) => newest.scope.covers,
-        None => return Ok(()),
-    };
-    let behind = plan.segments.iter().filter(|segment| before < **segment && **segment <= last);
-    for &segment in behind.filter(|segment| !plan.is_empty(**segment)) {
-        rebuild_index(files, plan.shard, segment).map_err(|error| match error {
-            IndexError::Files(error) => error,
-            error => FilesError {
-                path: files.path(plan.shard, segment),
-                operation: Operation::Index,
-                source: io::Error::other(error.to_string()),
-            },
-        })?;
-    }
-    Ok(())
-}
-
-/// Makes sure that what is said of segments up to this one, which are to expire or have, is there twice: no
-/// segment tells the numbers of rooms whose messages have all expired. With `is_changed` the snapshot was written
-/// anew without covering more.
-///
-/// # Errors
-/// As [`renew_snapshot`].
-pub fn keep_copy(
-    files: &dyn IndexFiles,
-    shard: ShardId,
-    last: SegmentNumber,
-    is_changed: bool,
-) -> Result<(), FilesError> {
-    let copied = info_of(files, shard, SnapshotFile::Copy)?;
-    if !is_changed && copied.is_some_and(|copied| copied.scope.covers >= last) {
-        return Ok(());
-    }
-    let plan = Plan::of(files, shard)?;
-    let copy = || {
-        let Some(newest) = snapshot_info(files, shard)? else { return Ok(false) };
-        let source = Some((SnapshotFile::Newest, &newest));
-        match write(files, &plan, SnapshotFile::Copy, source, newest.scope.covers, Changed::new()) {
-            Err(error) if error.source.kind() == io::ErrorKind::InvalidData => Ok(false),
-            written => written.map(|_| true),
-        }
-    };
-    if copy()? {
-        return Ok(());
-    }
-    write_anew(files, &plan, false)?;
-    copy().map(drop)
-}
-
-/// Puts the numbers of lost messages that this segment records, if it does, into the snapshot: it is about to
-/// expire, and a room goes on behind them for ever. Returns whether it did.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn keep_lost_heads(
-    files: &dyn IndexFiles,
-    shard: ShardId,
-    segment: SegmentNumber,
-) -> Result<bool, FilesError> {
-    let mut start = AlignedVec::new();
-    match files.read_start(shard, segment, START_BYTES, &mut start) {
-        Err(error) if error.is_gone() => return Ok(false),
-        read => read?,
-    }
-    let first = read_frame(&start, HEADER_BYTES, Place { shard, segment });
-    if !matches!(first.and_then(|frame| frame.record()), Some(StoredRecord::Lost(_))) {
-        return Ok(false);
-    }
-    let plan = Plan::of(files, shard)?;
-    let mut changed = Changed::new();
-    for LostRange { room, gap, .. } in plan.lost.iter().filter(|lost| lost.at.segment == segment) {
-        // As of a room of which all has expired: what it links to is gone.
-        let last = Link { directory: shard, segment, first: gap.first, bucket_bits: 0 };
-        let tail = RoomTail::advanced(None, last, gap.last);
-        match changed.get(&room.key()) {
-            Some((_, known)) if known.head > tail.head => {}
-            _ => drop(changed.insert(room.key(), (room.clone(), tail))),
-        }
-    }
-    let Some(old) = snapshot_info(files, shard)?.filter(|_| !changed.is_empty()) else { return Ok(false) };
-    let source = Some((SnapshotFile::Newest, &old));
-    write(files, &plan, SnapshotFile::Newest, source, old.scope.covers, changed).map(|_| true)
-}
-
-/// The last finished segment, and the rooms that those behind `before` tell of.
+/// What the segments behind `before` tell of.
 fn changed_since(
     files: &dyn IndexFiles,
     plan: &Plan,
     before: SegmentNumber,
-    is_at_rest: bool,
-) -> Result<(SegmentNumber, Changed), FilesError> {
-    let (mut covers, mut changed) = (before, HashMap::new());
+    reach: Reach,
+) -> Result<Since, FilesError> {
+    let mut since = Since { covers: before, changed: Changed::new(), missing: None };
+    let mut pass = Pass::new(files);
     for &segment in plan.segments.iter().filter(|segment| **segment > before) {
-        match read_table(files, plan.shard, segment)? {
-            Some(table) => {
-                changed.extend(table.tails().flatten().map(|(name, tail)| (name.key(), (name, tail))));
-            }
-            None if is_at_rest || plan.is_empty(segment) => {}
-            // The open one and those after it have none, and end what the snapshot tells of.
-            None => break,
+        since.missing = plan.missing_between(since.covers, segment);
+        if since.missing.is_some() {
+            break;
         }
-        covers = segment;
+        let mut table = read_table(files, plan.shard, segment)?;
+        if table.is_none() && !plan.is_empty(segment) {
+            let is_finished = match reach {
+                Reach::AtRest => true,
+                // The open one and those after it have none, and end what the snapshot tells of.
+                Reach::Indexed => false,
+                // One that was cut has no seal, and would tell of less than was in it.
+                Reach::Finished => {
+                    plan.limit_bytes(segment).is_some() || is_sealed(files, plan.shard, segment)?
+                }
+            };
+            if !is_finished {
+                break;
+            }
+            table = make_index(&mut pass, files, plan.shard, segment)?;
+        }
+        let tails = table.iter().flat_map(|table| table.tails().flatten());
+        since.changed.extend(tails.map(|(name, tail)| (name.key(), (name, tail))));
+        since.covers = segment;
     }
-    Ok((covers, changed))
+    Ok(since)
 }
 
-fn write(
+/// The index of a finished segment, made now; `None` where no message is in it.
+fn make_index(
+    pass: &mut Pass<'_>,
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<SegmentTable>, FilesError> {
+    pass.make((shard, segment), &Tails::default()).map_err(|error| match error {
+        IndexError::Files(error) => error,
+        error => FilesError {
+            path: files.path(shard, segment),
+            operation: Operation::Index,
+            source: io::Error::other(error.to_string()),
+        },
+    })
+}
+
+/// Writes `target` from an old one and the rooms that have changed since.
+pub fn write(
     files: &dyn IndexFiles,
     plan: &Plan,
     target: SnapshotFile,
@@ -308,14 +305,15 @@ fn write(
     files.write_snapshot(shard, target, &mut |sink| {
         let mut source = None;
         if let Some((file, _)) = old {
-            source = Some(open(files, shard, file).map_err(|error| error.source)?.ok_or_else(damaged)?);
+            source =
+                Some(open(files, shard, file).map_err(|error| error.source)?.ok_or_else(not_as_written)?);
         }
         let writer = SnapshotWriter::new(sink, scope, rooms_expected)?;
         let changed = changed.take().unwrap_or_default().into_iter();
         let merged = merge_snapshots(source.into_iter().flatten(), changed, writer);
         let (_, info) = merged.map_err(|fault| match fault {
             SnapshotFault::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => error,
-            _ => damaged(),
+            _ => not_as_written(),
         })?;
         written = Some(info);
         Ok(())
@@ -323,43 +321,6 @@ fn write(
     Ok(written)
 }
 
-/// What a snapshot of the segments before `first` would be, which have expired: of the rooms that the
-/// directory holds nothing of any more it alone knows the numbers. It says what both files say that there are, as
-/// far as they can be read, but for rooms that have messages in it. `None` when nothing has expired.
-pub fn snapshot_of_expired(
-    files: &dyn IndexFiles,
-    shard: ShardId,
-    first: SegmentNumber,
-    has_messages: &dyn Fn(u64) -> bool,
-) -> Result<Option<Vec<u8>>, FilesError> {
-    let mut rooms: BTreeMap<u64, SnapshotRoom> = BTreeMap::new();
-    let mut shard_counts = Vec::new();
-    for file in SnapshotFile::ALL {
-        let Some(reader) = open(files, shard, file)? else { continue };
-        shard_counts.push(reader.scope().shard_count);
-        for room in reader.map_while(Result::ok) {
-            let is_newer = rooms.get(&room.key_bits()).is_none_or(|known| known.tail.head < room.tail.head);
-            if is_newer && !has_messages(room.key_bits()) {
-                rooms.insert(room.key_bits(), room);
-            }
-        }
-    }
-    rooms.retain(|_, room| room.tail.last.directory != shard || room.tail.last.segment < first);
-    if rooms.is_empty() && first == SegmentNumber::FIRST {
-        return Ok(None);
-    }
-    shard_counts.dedup();
-    let shard_count = if let [one] = shard_counts[..] { one } else { 0 };
-    let scope = SnapshotScope { directory: shard, shard_count, covers: SegmentNumber(first.0 - 1) };
-    let write = || -> io::Result<Vec<u8>> {
-        let mut writer = SnapshotWriter::new(Vec::new(), scope, rooms.len() as u64)?;
-        rooms.values().try_for_each(|room| writer.push(room))?;
-        Ok(writer.finish()?.0)
-    };
-    // Memory takes everything.
-    Ok(write().ok())
-}
-
-fn damaged() -> io::Error {
+fn not_as_written() -> io::Error {
     io::Error::from(io::ErrorKind::InvalidData)
 }

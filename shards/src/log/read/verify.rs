@@ -1,8 +1,8 @@
 //! Checking a whole log without changing it, also one that is being written.
 
 use super::evidence::{Evidence, Proven};
-use super::fault::{Fault, FaultKind, Location};
-use super::heads::{Reading, check_heads};
+use super::fault::{Fault, FaultKind, Location, SnapshotNote};
+use super::heads::{Depth, check_heads};
 use super::lost::LostRange;
 use super::plan::Plan;
 use super::readable::Readable;
@@ -25,8 +25,8 @@ pub struct Verification {
     pub faults: Vec<Fault>,
     /// What must have been stored in segments that lack something.
     pub(in crate::log) proven: Vec<Proven>,
-    /// What is not as it must be, and is made again without any loss: no fault.
-    pub notes: Vec<Fault>,
+    /// Snapshots that are made again without any loss.
+    pub snapshot_notes: Vec<SnapshotNote>,
     /// What repairs recorded as lost: no fault any more.
     pub lost: Vec<LostRange>,
 }
@@ -77,9 +77,9 @@ pub fn verify(
             }
             evidence.check(beside, &plan, &mut reports, &mut verification.faults, &mut proven)?;
             if let Some(oldest) = evidence.oldest(beside, &plan)? {
-                let heads = check_heads(beside, shard, oldest, Reading::Whole)?;
+                let heads = check_heads(beside, shard, oldest, Depth::Whole)?;
                 verification.faults.extend(heads.fault);
-                verification.notes.extend(heads.notes);
+                verification.snapshot_notes.extend(heads.notes);
             }
             proven.iter().for_each(|proven| of_directory.prove(proven));
             verification.proven.extend(proven);

@@ -220,8 +220,18 @@ impl Archive {
     }
 
     /// The snapshot of this directory is written anew. Lets go of the rooms that it tells of, as far
-    /// as they are not in memory.
+    /// as they are not in memory. One that tells of less than the last did is not believed: a room that is
+    /// not in it may have been in that one, and its lookups find a snapshot that is to be mended.
     pub fn snapshot_renewed(&mut self, scope: SnapshotScope, is_in_memory: impl Fn(RoomKey) -> bool) {
+        let last = self.snapshots.iter().find(|known| known.directory == scope.directory);
+        if let Some(last) = last.filter(|last| last.covers > scope.covers) {
+            return tracing::error!(
+                shard = scope.directory.0,
+                covers = scope.covers.0,
+                last_covered = last.covers.0,
+                "the snapshot tells of fewer segments than the last one did, and is not used"
+            );
+        }
         self.snapshots.retain(|known| known.directory != scope.directory);
         self.snapshots.push(scope);
         let mut tails = std::mem::take(&mut self.tails);

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::world::{Client, World, settings};
 use crate::log::testing::Chance;
+use crate::log::{SNAPSHOT_BLOCK_BYTES, SnapshotInfo};
 use crate::shard::{Archive, Settings};
 use crate::types::ShardId;
 use std::collections::BTreeMap;
@@ -128,6 +129,34 @@ fn who_wants_into_a_room_that_cannot_be_read_is_refused_and_it_never_begins_anew
     let bob = world.connect(0);
     world.send(bob, "name bob\njoin r1\nsay two\n");
     assert_eq!(world.lines(bob)[2..], ["you joined r1 [#1 alice: one]", "#2 bob: two"]);
+}
+
+#[test]
+fn a_snapshot_that_tells_of_less_than_the_last_one_lets_no_room_begin_anew() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "say one\n");
+    let mut world = restarted(world, &settings);
+    let path = world.disk.as_ref().expect("a disk").snapshot_path(ShardId(0));
+    let early = fs::read(&path).expect("a snapshot");
+    let alice = world.member(0, "alice", "r2");
+    world.send(alice, "say one\n");
+    let mut world = restarted(world, &settings);
+    world.run();
+    let late = fs::read(&path).expect("a snapshot");
+    fs::write(&path, &early).expect("an old one");
+    let scope =
+        SnapshotInfo::decode(&early[early.len() - SNAPSHOT_BLOCK_BYTES..], ShardId(0)).expect("an end").scope;
+    world.shards[0].snapshot_renewed(scope);
+    let alice = world.connect(0);
+    world.send(alice, "name alice\njoin r2\n");
+    let said = world.lines(alice);
+    assert!(said.last().is_some_and(|line| line.contains("the disk reports errors")), "{said:?}");
+    fs::write(&path, late).expect("it is mended");
+    let bob = world.connect(0);
+    world.send(bob, "name bob\njoin r2\nsay two\n");
+    assert_eq!(world.lines(bob)[2..], ["you joined r2 [#1 alice: one]", "#2 bob: two"]);
 }
 
 #[test]

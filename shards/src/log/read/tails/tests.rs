@@ -1,6 +1,7 @@
 //! Indexes, snapshots and retention on a log in real files.
 
 mod expiry;
+mod snapshots;
 
 use super::*;
 use crate::log::append::{Appender, Durability};
