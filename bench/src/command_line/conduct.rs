@@ -1,11 +1,15 @@
 //! Carrying out a plan: round by round, and in each round every workload with every server in turn.
 
-use super::plan::{Plan, expected_s};
+use super::plan::{Plan, Work, expected_s};
+use super::program::Program;
 use super::progress::RunProgress;
 use super::servers::Server;
-use crate::terminal::visible;
-use madang_bench::results::{Column, Entry, Measurement, Run};
-use madang_bench::{BenchError, MachineFacts, Stalls, Stop, SyncTime, Workload, measure, measure_floor};
+use crate::error::BenchError;
+use crate::floor::measure_floor;
+use crate::machine::{MachineFacts, Stalls, SyncTime};
+use crate::results::{Column, Entry, Measurement, Run};
+use crate::watch::Stop;
+use crate::workload::{Workload, measure};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -21,7 +25,7 @@ pub struct Conducted {
 
 /// A run of which nothing is measured yet, but everything is known that does not need it.
 pub fn empty_run(plan: &Plan, servers: &[Server]) -> Run {
-    let entry = |work: &super::plan::Work| {
+    let entry = |work: &Work| {
         let column = |(server, reason): (&Server, &Option<String>)| Column {
             server: server.facts.name.clone(),
             rounds: Vec::new(),
@@ -60,10 +64,11 @@ fn data(servers: &[Server]) -> Option<PathBuf> {
 }
 
 /// Measures everything until it is done, the first server fails, or somebody asks to stop.
-pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, stop: &Stop) -> Conducted {
-    let mut progress = RunProgress::new(plan.expected_s());
-    measure_machine(plan, servers, run, &mut progress, stop);
-    let error = measure_rounds(plan, servers, run, &mut progress, stop).err();
+pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, program: &Program, stop: &Stop) -> Conducted {
+    let mut progress = RunProgress::new(plan.expected_s(), program);
+    let mut work = Conduct { plan, servers, program, progress: &mut progress, stop };
+    work.measure_machine(run);
+    let error = work.measure_rounds(run).err();
     progress.end();
     run.is_cut_short = stop.is_asked();
     if run.is_cut_short {
@@ -73,113 +78,115 @@ pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, stop: &Stop) -> C
     Conducted { error: error.filter(|_| !run.is_cut_short) }
 }
 
-/// The device, the processors and the load's own floor: what no server can be faster than.
-fn measure_machine(plan: &Plan, servers: &[Server], run: &mut Run, progress: &mut RunProgress, stop: &Stop) {
-    if let Some(directory) = data(servers) {
-        progress.begin("the device: synced writes".to_owned(), plan.sync.as_secs_f64());
-        match SyncTime::measure(&directory, plan.sync, stop) {
-            Ok(time) => run.machine.sync = time,
-            Err(error) => run.notes.push(error.to_string()),
-        }
-    }
-    if !stop.is_asked() {
-        progress.begin("the processors: how often they are away".to_owned(), plan.stalls.as_secs_f64());
-        match Stalls::measure(plan.stalls, stop) {
-            Ok(stalls) => run.machine.stalls = stalls,
-            Err(error) => run.notes.push(error.to_string()),
-        }
-    }
-    let Some(duration) = plan.floor.filter(|_| !stop.is_asked()) else { return };
-    progress.begin("the floor: bare sockets".to_owned(), duration.as_secs_f64());
-    match measure_floor(duration, FLOOR_SIZE_BYTES, progress, stop) {
-        Ok(floor) => run.add(cleaned(floor)),
-        Err(error) if !stop.is_asked() => run.notes.push(format!("the floor was not measured: {error}")),
-        Err(_) => {}
-    }
+/// A run under way.
+struct Conduct<'a> {
+    plan: &'a Plan,
+    servers: &'a [Server],
+    program: &'a Program,
+    progress: &'a mut RunProgress,
+    stop: &'a Stop,
 }
 
-fn measure_rounds(
-    plan: &Plan,
-    servers: &[Server],
-    run: &mut Run,
-    progress: &mut RunProgress,
-    stop: &Stop,
-) -> Result<(), String> {
-    for round in 0..plan.rounds {
-        for (work_number, work) in plan.works.iter().enumerate() {
-            for turn in 0..servers.len() {
-                // Each round begins with another server, so that none always has the quieter moment.
-                let number = (turn + round) % servers.len();
-                let column = &run.entries[work_number].columns[number];
-                if column.failure.is_some() {
-                    continue;
-                }
-                if stop.is_asked() {
-                    return Ok(());
-                }
-                let server = &servers[number];
-                progress
-                    .begin(title(plan, &work.workload, round, server, servers), expected_s(&work.workload));
-                let found = measure(&work.workload, &server.target, progress, stop);
-                settle(run, work_number, number, found, stop)?;
+impl Conduct<'_> {
+    /// The device, the processors and the load's own floor: what no server can be faster than.
+    fn measure_machine(&mut self, run: &mut Run) {
+        let (plan, stop) = (self.plan, self.stop);
+        if let Some(directory) = data(self.servers) {
+            self.progress.begin("the device: synced writes".to_owned(), plan.sync.as_secs_f64());
+            match SyncTime::measure(&directory, plan.sync, stop) {
+                Ok(time) => run.machine.sync = time,
+                Err(error) => run.notes.push(error.to_string()),
             }
         }
-    }
-    Ok(())
-}
-
-/// Keeps what was found. A failure ends the run when it is the first server's; another is left out
-/// of this workload from now on.
-fn settle(
-    run: &mut Run,
-    work_number: usize,
-    number: usize,
-    found: Result<Measurement, BenchError>,
-    stop: &Stop,
-) -> Result<(), String> {
-    let column = &mut run.entries[work_number].columns[number];
-    match found {
-        Ok(measurement) => column.rounds.push(cleaned(measurement)),
-        Err(_) if stop.is_asked() => {}
-        Err(error) => {
-            let words = visible_words(&error.to_string());
-            column.failure = Some(words.clone());
-            if number == 0 {
-                return Err(words);
+        if !stop.is_asked() {
+            self.progress
+                .begin("the processors: how often they are away".to_owned(), plan.stalls.as_secs_f64());
+            match Stalls::measure(plan.stalls, stop) {
+                Ok(stalls) => run.machine.stalls = stalls,
+                Err(error) => run.notes.push(error.to_string()),
             }
         }
+        let Some(duration) = plan.floor.filter(|_| !stop.is_asked()) else { return };
+        self.progress.begin("the floor: bare sockets".to_owned(), duration.as_secs_f64());
+        match measure_floor(duration, FLOOR_SIZE_BYTES, self.progress, stop) {
+            Ok(floor) => run.add(self.cleaned(floor)),
+            Err(error) if !stop.is_asked() => run.notes.push(format!("the floor was not measured: {error}")),
+            Err(_) => {}
+        }
     }
-    Ok(())
-}
 
-fn title(plan: &Plan, workload: &Workload, round: usize, server: &Server, servers: &[Server]) -> String {
-    let mut title = workload.name().to_owned();
-    if let Workload::Log(log) = workload {
-        title += &format!(", {}", log.part.name());
+    fn measure_rounds(&mut self, run: &mut Run) -> Result<(), String> {
+        let (plan, servers) = (self.plan, self.servers);
+        for round in 0..plan.rounds {
+            for (work_number, work) in plan.works.iter().enumerate() {
+                for turn in 0..servers.len() {
+                    // Each round begins with another server, so that none always has the quieter moment.
+                    let number = (turn + round) % servers.len();
+                    let column = &mut run.entries[work_number].columns[number];
+                    if column.failure.is_some() {
+                        continue;
+                    }
+                    if self.stop.is_asked() {
+                        return Ok(());
+                    }
+                    let server = &servers[number];
+                    let title = self.title(&work.workload, round, server);
+                    self.progress.begin(title, expected_s(&work.workload));
+                    let found = measure(&work.workload, &server.target, self.progress, self.stop);
+                    self.settle(column, number == 0, found)?;
+                }
+            }
+        }
+        Ok(())
     }
-    if servers.len() > 1 {
-        title += &format!(" with {}", server.facts.name);
-    }
-    if plan.rounds > 1 {
-        title += &format!(", round {} of {}", round + 1, plan.rounds);
-    }
-    title
-}
 
-/// What a server said may stand in examples and notes; nothing it says shall steer a terminal.
-fn cleaned(mut measurement: Measurement) -> Measurement {
-    let words = measurement
-        .faults
-        .examples
-        .iter_mut()
-        .chain(&mut measurement.notes)
-        .chain(&mut measurement.load_limit);
-    for text in words {
-        *text = visible_words(text);
+    /// Keeps what was found. A failure ends the run when it is the first server's; another is left out
+    /// of this workload from now on.
+    fn settle(
+        &self,
+        column: &mut Column,
+        is_first: bool,
+        found: Result<Measurement, BenchError>,
+    ) -> Result<(), String> {
+        match found {
+            Ok(measurement) => column.rounds.push(self.cleaned(measurement)),
+            Err(_) if self.stop.is_asked() => {}
+            Err(error) => {
+                let words = self.program.visible_lines(&error.to_string(), " ");
+                column.failure = Some(words.clone());
+                if is_first {
+                    return Err(words);
+                }
+            }
+        }
+        Ok(())
     }
-    measurement
-}
 
-fn visible_words(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join(" ")
+    fn title(&self, workload: &Workload, round: usize, server: &Server) -> String {
+        let mut title = workload.name().to_owned();
+        if let Workload::Log(log) = workload {
+            title += &format!(", {}", log.part.name());
+        }
+        if self.servers.len() > 1 {
+            title += &format!(" with {}", server.facts.name);
+        }
+        if self.plan.rounds > 1 {
+            title += &format!(", round {} of {}", round + 1, self.plan.rounds);
+        }
+        title
+    }
+
+    /// What a server said may stand in examples and notes; nothing it says shall steer a terminal.
+    fn cleaned(&self, mut measurement: Measurement) -> Measurement {
+        let words = measurement
+            .faults
+            .examples
+            .iter_mut()
+            .chain(&mut measurement.notes)
+            .chain(&mut measurement.load_limit);
+        for text in words {
+            *text = self.program.visible_lines(text, " ");
+        }
+        measurement
+    }
 }

@@ -1,20 +1,23 @@
-//! `madang bench`: options in, figures out.
+//! `madang bench`: options in, figures out, for the program that has this command.
 
 mod conduct;
 mod outputs;
 mod peer;
 mod plan;
 mod process;
+mod program;
 mod progress;
 mod servers;
 mod stopping;
 mod workloads;
 
-use crate::terminal::{is_styled, visible};
+pub use program::{Program, StatusLine};
+
+use crate::output::screen;
+use crate::results::Run;
+use crate::watch::Stop;
 use clap::Args;
 use conduct::Conducted;
-use madang_bench::Stop;
-use madang_bench::output::screen;
 use outputs::{OutputOptions, Outputs};
 use peer::Peer;
 use plan::Plan;
@@ -86,18 +89,18 @@ pub struct BenchCommand {
 }
 
 /// Measures and shows what was found.
-pub fn run(command: &BenchCommand) -> ExitCode {
-    match measure(command) {
+pub fn run(command: &BenchCommand, program: &Program) -> ExitCode {
+    match measure(command, program) {
         Ok(code) => code,
         Err(message) => {
-            complain(&message);
+            program.complain(&message);
             ExitCode::from(EXIT_NOT_MEASURED)
         }
     }
 }
 
-fn measure(command: &BenchCommand) -> Result<ExitCode, String> {
-    let servers = servers::servers(command)?;
+fn measure(command: &BenchCommand, program: &Program) -> Result<ExitCode, String> {
+    let servers = servers::servers(command, program)?;
     let rounds = command.rounds.unwrap_or(if servers.len() > 1 { ROUNDS_OF_COMPARISON } else { 1 });
     let plan = Plan::make(command.workload.as_ref(), command.seconds, &servers, rounds as usize)?;
     let mut run = conduct::empty_run(&plan, &servers);
@@ -105,31 +108,31 @@ fn measure(command: &BenchCommand) -> Result<ExitCode, String> {
     let outputs = Outputs::prepare(&command.outputs, &run)?;
     stopping::listen(&STOP).map_err(|error| format!("cannot listen for signals: {error}"))?;
 
-    let Conducted { error } = conduct::conduct(&plan, &servers, &mut run, &STOP);
+    let Conducted { error } = conduct::conduct(&plan, &servers, &mut run, program, &STOP);
     let mut failures: Vec<String> = error.into_iter().collect();
     if !run.is_empty() {
-        let is_bold = is_styled(&io::stdout());
+        let is_bold = (program.is_output_styled)();
         show(&screen(&run, is_bold));
         failures.extend(outputs.write(&run, is_bold));
     }
     for failure in &failures {
-        complain(failure);
+        program.complain(failure);
     }
-    Ok(exit_code(&run, &failures))
+    Ok(exit_code(&run, &failures, program))
 }
 
-fn exit_code(run: &madang_bench::results::Run, failures: &[String]) -> ExitCode {
+fn exit_code(run: &Run, failures: &[String], program: &Program) -> ExitCode {
     if let Some(code) = stopping::exit_code() {
         let kept = if run.is_empty() {
             "nothing was measured yet"
         } else {
             "the figures hold what was measured until then"
         };
-        complain(&format!("stopped: {kept}"));
+        program.complain(&format!("stopped: {kept}"));
         return ExitCode::from(code);
     }
     if !run.is_faultless() {
-        complain("promises were broken: see the faults above");
+        program.complain("promises were broken: see the faults above");
         return ExitCode::from(EXIT_FAULTS);
     }
     let columns = run.entries.iter().flat_map(|entry| &entry.columns);
@@ -138,7 +141,7 @@ fn exit_code(run: &madang_bench::results::Run, failures: &[String]) -> ExitCode 
     let failed: BTreeSet<&str> = failed.map(|column| column.server.as_str()).collect();
     if !failed.is_empty() && failures.is_empty() {
         let names: Vec<&str> = failed.iter().copied().collect();
-        complain(&format!("not measured to the end: {}: see above", names.join(", ")));
+        program.complain(&format!("not measured to the end: {}: see above", names.join(", ")));
     }
     if !failures.is_empty() || run.is_empty() || !failed.is_empty() {
         return ExitCode::from(EXIT_NOT_MEASURED);
@@ -152,13 +155,9 @@ fn show(text: &str) {
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
-/// Prints to standard error; what a server said is in it.
-fn complain(message: &str) {
-    let _ = writeln!(
-        io::stderr(),
-        "madang bench: {}",
-        message.lines().map(visible).collect::<Vec<_>>().join("\n")
-    );
+/// Prints a line to standard error, if that is still there.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl BenchCommand {

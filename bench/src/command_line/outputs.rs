@@ -1,10 +1,10 @@
 //! Files of results: known to be writable before the run, written after it.
 
+use crate::baseline::{Comparison, check, compare};
+use crate::output::json::{self, Document};
+use crate::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
+use crate::results::Run;
 use clap::Args;
-use madang_bench::baseline::{Comparison, check, compare};
-use madang_bench::output::json::{self, Document};
-use madang_bench::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
-use madang_bench::results::Run;
 use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug)]

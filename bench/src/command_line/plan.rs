@@ -2,9 +2,10 @@
 
 use super::servers::Server;
 use super::workloads::{WorkloadCommand, duration};
-use madang_bench::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, Pace, Target,
-    WhisperOptions, Workload,
+use crate::log::{LogOptions, LogPart};
+use crate::target::Target;
+use crate::workload::{
+    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, Pace, WhisperOptions, Workload,
 };
 use std::time::Duration;
 
@@ -200,8 +201,9 @@ fn log_s(log: &LogOptions) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use madang_bench::results::ServerFacts;
-    use madang_bench::{OwnServer, Protocol};
+    use crate::protocol::Protocol;
+    use crate::results::ServerFacts;
+    use crate::target::OwnServer;
 
     fn server(protocol: Protocol) -> Server {
         let target = match protocol {

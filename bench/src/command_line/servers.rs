@@ -2,9 +2,10 @@
 
 use super::peer::Peer;
 use super::workloads::WorkloadCommand;
-use super::{BenchCommand, process};
-use madang_bench::results::ServerFacts;
-use madang_bench::{OwnServer, Protocol, Target};
+use super::{BenchCommand, Program, process};
+use crate::protocol::Protocol;
+use crate::results::ServerFacts;
+use crate::target::{OwnServer, Target};
 use std::path::{Path, PathBuf};
 
 /// One server and what is said of it.
@@ -19,7 +20,7 @@ pub struct Server {
 }
 
 /// The measured server first, then those that it is compared with.
-pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
+pub fn servers(command: &BenchCommand, program: &Program) -> Result<Vec<Server>, String> {
     if command.compare_pid.len() > command.compare.len() {
         return Err(
             "there are more --compare-pid than --compare; give each server its own, in order".to_owned()
@@ -27,7 +28,7 @@ pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
     }
     let first = match command.running() {
         Some((peer, pid)) => running(peer, pid),
-        None => own(command)?,
+        None => own(command, program)?,
     };
     let others = command
         .compare
@@ -39,12 +40,12 @@ pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
     Ok(servers)
 }
 
-fn own(command: &BenchCommand) -> Result<Server, String> {
+fn own(command: &BenchCommand, program: &Program) -> Result<Server, String> {
     let is_log = matches!(command.workload, Some(WorkloadCommand::Log(_)));
     if is_log && (command.durability.is_some() || !command.settings.is_empty()) {
         return Err("log measures a server as it is by default; leave out --durability and --set".to_owned());
     }
-    let program = std::env::current_exe().map_err(|error| {
+    let program = (program.path)().map_err(|error| {
         format!("cannot find this program to run it: {error}; measure one that runs with --target")
     })?;
     let (durability, settings) = (command.durability.clone(), command.settings.clone());

@@ -1,10 +1,11 @@
 //! Workloads as they are typed. Defaults are the workloads' own.
 
-use clap::{Args, Subcommand};
-use madang_bench::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, MixedOptions, Pace,
-    SlowReadersOptions, StormOptions, UpgradeOptions, WhisperOptions, Workload,
+use crate::log::{LogOptions, LogPart};
+use crate::workload::{
+    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
+    StormOptions, UpgradeOptions, WhisperOptions, Workload,
 };
+use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
