@@ -35,6 +35,7 @@ pub fn empty_run(plan: &Plan, servers: &[Server]) -> Run {
         Entry {
             workload: work.workload.name().to_owned(),
             title: work.workload.title(),
+            label: work.workload.label(),
             parameters: work.workload.parameters(),
             columns: servers.iter().zip(&work.left_out).map(column).collect(),
         }
@@ -106,9 +107,9 @@ impl Conduct<'_> {
                 Err(error) => run.notes.push(error.to_string()),
             }
         }
-        let Some(duration) = plan.floor.filter(|_| !stop.is_asked()) else { return };
-        self.progress.begin("the floor: bare sockets".to_owned(), duration.as_secs_f64());
-        match measure_floor(duration, FLOOR_SIZE_BYTES, self.progress, stop) {
+        let Some(seconds) = plan.floor_s.filter(|_| !stop.is_asked()) else { return };
+        self.progress.begin("the floor: bare sockets".to_owned(), seconds);
+        match measure_floor(seconds, FLOOR_SIZE_BYTES, self.progress, stop) {
             Ok(floor) => run.add(self.cleaned(floor)),
             Err(error) if !stop.is_asked() => run.notes.push(format!("the floor was not measured: {error}")),
             Err(_) => {}

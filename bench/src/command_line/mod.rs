@@ -9,13 +9,13 @@ mod program;
 mod progress;
 mod servers;
 mod stopping;
-mod workloads;
 
 pub use program::{Program, StatusLine};
 
 use crate::output::screen;
 use crate::results::Run;
 use crate::watch::Stop;
+use crate::workload::Workload;
 use clap::Args;
 use conduct::Conducted;
 use outputs::{OutputOptions, Outputs};
@@ -24,7 +24,7 @@ use plan::Plan;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use workloads::WorkloadCommand;
+use std::time::Duration;
 
 /// Deliveries were lost, repeated, out of order or damaged.
 const EXIT_FAULTS: u8 = 1;
@@ -79,13 +79,13 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
     /// Send for so long, in each measurement that sends for a time
-    #[arg(long, value_name = "N", global = true, value_parser = workloads::seconds)]
+    #[arg(long, value_name = "N", global = true, value_parser = seconds)]
     seconds: Option<f64>,
     #[command(flatten)]
     outputs: OutputOptions,
     /// The workload; the standard set when none is given
     #[command(subcommand)]
-    workload: Option<WorkloadCommand>,
+    workload: Option<Workload>,
 }
 
 /// Measures and shows what was found.
@@ -165,4 +165,10 @@ impl BenchCommand {
     fn running(&self) -> Option<(&Peer, Option<u32>)> {
         self.target.as_ref().map(|peer| (peer, self.pid.or(peer.pid)))
     }
+}
+
+/// A time that [`Duration`] can hold; how much of it makes sense is the workload's to say.
+fn seconds(given: &str) -> Result<f64, String> {
+    let seconds: f64 = given.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map(|_| seconds).map_err(|error| error.to_string())
 }

@@ -1,12 +1,12 @@
 //! The servers of one run: what is measured, and what each promises.
 
 use super::peer::Peer;
-use super::workloads::WorkloadCommand;
 use super::{BenchCommand, Program, process};
 use crate::protocol::Protocol;
 use crate::results::ServerFacts;
 use crate::target::{OwnServer, Target};
-use std::path::{Path, PathBuf};
+use crate::workload::Workload;
+use std::path::PathBuf;
 
 /// One server and what is said of it.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub fn servers(command: &BenchCommand, program: &Program) -> Result<Vec<Server>,
 }
 
 fn own(command: &BenchCommand, program: &Program) -> Result<Server, String> {
-    let is_log = matches!(command.workload, Some(WorkloadCommand::Log(_)));
+    let is_log = matches!(command.workload, Some(Workload::Log(_)));
     if is_log && (command.durability.is_some() || !command.settings.is_empty()) {
         return Err("log measures a server as it is by default; leave out --durability and --set".to_owned());
     }
@@ -59,8 +59,11 @@ fn own(command: &BenchCommand, program: &Program) -> Result<Server, String> {
         durability: Some(durability.clone().unwrap_or_else(|| "commit".to_owned())),
         settings: settings.clone(),
     };
-    let data = command.workload.as_ref().and_then(WorkloadCommand::data);
-    let data = data.map_or_else(std::env::temp_dir, Path::to_owned);
+    let data = match &command.workload {
+        Some(Workload::Log(log)) => log.dir.clone(),
+        _ => None,
+    };
+    let data = data.unwrap_or_else(std::env::temp_dir);
     let target = Target::Own(OwnServer { program, durability, settings });
     Ok(Server { target, facts, data: Some(data) })
 }

@@ -30,8 +30,8 @@ pub(super) async fn measure(
     measuring.watch.begin(0.0, 0.05);
     enter(&mut crowd, &guests, measuring.watch).await?;
     measuring.watch.begin(0.05, 0.5);
-    let half = options.duration / 2;
-    let circle = measuring.circle(rooms, members, options.size_bytes);
+    let half = Duration::from_secs_f64(options.seconds) / 2;
+    let circle = measuring.circle(rooms, members, options.size);
     let talk = Talk::in_rooms(&circle, Record::new(crowd.now_ns(), half));
     let mut load = RoomTalk { talk, rooms, members };
     let (kept_before, _) = talk_for(half, options, &mut load, measuring, &mut crowd).await?;
@@ -83,7 +83,7 @@ async fn talk_for(
 ) -> Result<(Kept, Usage), BenchError> {
     let meter = Meter::start(measuring.site, crowd)?;
     crowd.begin("while messages were on their way");
-    let schedule = Schedule::new(crowd.now_ns(), options.messages_per_second, duration);
+    let schedule = Schedule::new(crowd.now_ns(), options.rate, duration);
     let kept = keep_rate(load, crowd, schedule, measuring.watch).await?;
     drain(load, crowd, DRAIN_MAX, measuring.watch).await?;
     Ok((kept, meter.read(measuring.site, crowd)?))

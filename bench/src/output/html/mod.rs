@@ -6,7 +6,7 @@ mod tables;
 
 use super::screen::changes_text;
 use super::screen::truth::limit_sentences;
-use super::words::{self, short_title};
+use super::words;
 use crate::baseline::Comparison;
 use crate::machine::{MachineFacts, Stalls};
 use crate::results::{Entry, Run};
@@ -94,7 +94,7 @@ fn limits(run: &Run) -> String {
 fn section(entry: &Entry) -> Result<String, String> {
     let mut html = format!(
         "<h2>{}</h2>\n<p class=\"soft\">{}</p>\n",
-        escaped(&short_title(entry)),
+        escaped(&entry.label),
         escaped(&entry.title)
     );
     for column in &entry.columns {

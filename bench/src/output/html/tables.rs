@@ -4,7 +4,6 @@ use super::escaped;
 use super::figures::percentile_names;
 use crate::output::number;
 use crate::output::screen::short;
-use crate::output::words::short_title;
 use crate::results::{Better, Column, Entry, Figure, Run};
 
 /// Every workload and server in a line.
@@ -41,7 +40,7 @@ fn overview_row(entry: &Entry, column: &Column) -> String {
     let cell =
         |figure: Option<&Figure>| format!("<td>{}</td>", figure.map_or_else(String::new, short::median));
     let mut html =
-        format!("<tr><td>{}</td><td>{}</td>", escaped(&short_title(entry)), escaped(&column.server));
+        format!("<tr><td>{}</td><td>{}</td>", escaped(&entry.label), escaped(&column.server));
     html += &percentile_names().map(|name| cell(percentile(name))).collect::<String>();
     html + &cell(rate) + &cell(cost) + "</tr>\n"
 }

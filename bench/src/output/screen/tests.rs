@@ -1,7 +1,7 @@
 //! The screen as it is seen.
 
 use super::screen;
-use crate::results::{Latency, Metric, Parameter, example};
+use crate::results::{Latency, Metric, example};
 use unicode_width::UnicodeWidthStr;
 
 #[test]
@@ -83,7 +83,7 @@ fn no_label_is_cut_where_a_workload_has_several_latencies() {
     let mut run = example::run(&[("madang", &[100, 120, 90])]);
     let entry = &mut run.entries[0];
     entry.workload = "storm".to_owned();
-    entry.parameters = vec![Parameter { name: "connections", value: "15000".to_owned() }];
+    entry.label = "reconnect storm, 15,000 connections".to_owned();
     let labels = [
         ("delivery_before", "those who stayed, before"),
         ("delivery", "those who stayed, meanwhile"),
