@@ -83,8 +83,15 @@ fn figures_are_shown_and_every_file_is_written() {
             .all(|line| line.split_whitespace().count() >= 3)
     );
     let page = fs::read_to_string(directory.path().join("page.html")).unwrap();
-    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n") && page.contains("<polyline"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    assert_eq!(results_in(&page), results);
     assert_eq!(left_behind(directory.path()), Vec::<String>::new());
+}
+
+/// The results that a page is drawn from.
+fn results_in(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"results\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
 }
 
 /// What a run has left in its temporary directory, besides what it was asked for.

@@ -1,6 +1,6 @@
 //! Files of results: known to be writable before the run, written after it.
 
-use crate::baseline::{Comparison, check, compare};
+use crate::baseline::{check, compare};
 use crate::output::json::{self, Document};
 use crate::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
 use crate::results::Run;
@@ -86,14 +86,11 @@ impl Outputs {
             keep(written.map(|count| format!("written: {count} percentile files in {place}")));
         }
         if let Some(file) = self.html {
-            keep(page(run, comparison.as_ref()).and_then(|text| write_file(file, &text)));
+            let page = html::page(run, &document, comparison.as_ref());
+            keep(page.and_then(|text| write_file(file, &text)));
         }
         failures
     }
-}
-
-fn page(run: &Run, comparison: Option<&Comparison>) -> Result<String, String> {
-    html::page(run, comparison).map_err(|error| format!("cannot draw the page: {error}"))
 }
 
 fn write_file(file: OutputFile, text: &str) -> Result<String, String> {
