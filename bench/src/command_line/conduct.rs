@@ -100,8 +100,10 @@ impl Conduct<'_> {
             }
         }
         if !stop.is_asked() {
-            self.progress
-                .begin("the processors: how often they are away".to_owned(), plan.stalls.as_secs_f64());
+            self.progress.begin(
+                "the processors: how often the host takes them away".to_owned(),
+                plan.stalls.as_secs_f64(),
+            );
             match Stalls::measure(plan.stalls, stop) {
                 Ok(stalls) => run.machine.stalls = stalls,
                 Err(error) => run.notes.push(error.to_string()),

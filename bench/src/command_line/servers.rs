@@ -113,14 +113,14 @@ fn promise_of_own(durability: &str) -> String {
         None if durability == "none" => "each message is seen at once, written, and never synced".to_owned(),
         None => "each message is written and synced to disk before anyone sees it".to_owned(),
     };
-    format!("{kept}; one order a room, and all of it can be read again (durability {durability})")
+    format!("{kept}; one order per room, and all of it can be read again (durability {durability})")
 }
 
 fn promise_of_running(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Line => {
             "each message is stored as its log.durability says (\"commit\", the default: synced to disk before \
-             anyone sees it), one order a room"
+             anyone sees it), one order per room"
         }
         Protocol::Irc => "in memory: nothing is kept, who is away misses it (at most once)",
         Protocol::Redis => {

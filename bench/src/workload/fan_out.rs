@@ -76,8 +76,8 @@ pub(super) async fn measure(
                 saturate(&mut load.talk, &mut crowd, in_flight, duration, measuring.watch).await?;
             measuring.found.is_cut_short = is_cut_short;
             measuring.found.notes.push(
-                "saturated: each message follows one that came back, so latency tells of the queue that \
-                 --in-flight makes, not of what users would feel"
+                "saturated: each message follows one that came back, so latency shows the queue that \
+                 --in-flight makes, not what users would feel"
                     .into(),
             );
         }

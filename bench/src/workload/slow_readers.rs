@@ -55,7 +55,13 @@ pub(super) async fn measure(
     found.is_cut_short = kept_before.is_cut_short || kept_with.is_cut_short;
     found.count("slow_readers", "members who never read", guests.len() as u64);
     found.count("slow_readers_cut_off", "of these cut off by the server", cut_off as u64);
-    found.metric("p99_with_slow_readers_ratio", "p99 with them, of that without", ratio, "", Better::Lower);
+    found.metric(
+        "p99_with_slow_readers_ratio",
+        "p99 with slow readers, as a multiple of that without",
+        ratio,
+        "",
+        Better::Lower,
+    );
     if let Some(shown) = found.metrics.last_mut() {
         shown.decimals = 2;
     }

@@ -18,8 +18,8 @@ LATENCY                             p50     p90      p99    p99.9      max
 fan-out 2 × 5, 1,000 messages/s  500 µs  900 µs  1.00 ms  1.00 ms  1.00 ms
   device: 4 KB + fdatasync       150 µs           400 µs            900 µs
 
-WORK                                      a second  CPU each  srv CPU  load CPU  memory
-fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs        –    58.1 %       –
+WORK                                      a second  CPU each  server CPU  load CPU  memory
+fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs           –    58.1 %       –
 
 FAULTS  lost 0 · repeated 0 · disordered 0 · damaged 0  (as promised)
 

@@ -50,7 +50,7 @@ fn is_percentile(figure: &Figure, column: &Column) -> bool {
 
 pub(super) fn table(run: &Run, is_bold: bool) -> String {
     let mut grid = Grid::default();
-    let heading = ["WORK", "a second", "CPU each", "srv CPU", "load CPU", "memory"];
+    let heading = ["WORK", "a second", "CPU each", "server CPU", "load CPU", "memory"];
     grid.heading(heading.map(str::to_owned).to_vec());
     let mut also = Grid::default();
     also.heading(vec!["ALSO".to_owned()]);

@@ -86,7 +86,7 @@ impl Options for FanOutOptions {
     fn title(&self) -> String {
         let FanOutOptions { rooms, members, size, seconds, .. } = self;
         let pace = match self.pace() {
-            Pace::Saturated { in_flight } => format!("saturated, {in_flight} in flight a room"),
+            Pace::Saturated { in_flight } => format!("saturated, {in_flight} in flight per room"),
             Pace::Rate { messages_per_second } => format!("{messages_per_second} messages/s, open loop"),
         };
         format!("fan-out: {rooms} rooms x {members} members, {size}-byte messages, {pace}, {seconds} s")
