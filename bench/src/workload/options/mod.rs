@@ -12,6 +12,8 @@ mod idle;
 mod mixed;
 mod slow_readers;
 mod storm;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 mod whisper;
 
