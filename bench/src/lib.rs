@@ -18,6 +18,7 @@ mod findings;
 mod floor;
 mod log;
 mod machine;
+mod options;
 mod output;
 mod pace;
 mod protocol;

@@ -1,5 +1,6 @@
 //! Files of results: known to be writable before the run, written after it.
 
+use super::streams::show;
 use crate::baseline::{check, compare};
 use crate::output::json::{self, Document};
 use crate::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
@@ -65,18 +66,14 @@ impl Outputs {
         };
         let comparison = self.baseline.map(|before| compare(&before, &document));
         if let Some(comparison) = &comparison {
-            super::show(&format!("\n{}", changes_text(comparison, is_bold)));
+            show(&format!("\n{}", changes_text(comparison, is_bold)));
         }
         let mut failures = Vec::new();
         let mut keep = |result: Result<String, String>| match result {
-            Ok(written) => super::show(&format!("{written}\n")),
+            Ok(written) => show(&format!("{written}\n")),
             Err(error) => failures.push(error),
         };
-        super::show(if self.json.is_some() || self.html.is_some() || self.hgrm.is_some() {
-            "\n"
-        } else {
-            ""
-        });
+        show(if self.json.is_some() || self.html.is_some() || self.hgrm.is_some() { "\n" } else { "" });
         if let Some(file) = self.json {
             keep(document.text().and_then(|text| write_file(file, &text)));
         }

@@ -1,5 +1,6 @@
 //! What the command needs of the program that it belongs to.
 
+use super::streams::say;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
@@ -40,7 +41,7 @@ impl Program {
 
     /// Prints to standard error; what a server said may be in it.
     pub(super) fn complain(&self, message: &str) {
-        super::say(&format!("madang bench: {}", self.visible_lines(message, "\n")));
+        say(&format!("madang bench: {}", self.visible_lines(message, "\n")));
     }
 }
 

@@ -1,6 +1,7 @@
 //! How far a run is: a bar on a terminal, a line for each measurement elsewhere.
 
 use super::program::{Program, StatusLine};
+use super::streams::say;
 use crate::watch::Progress;
 use std::time::Instant;
 
@@ -48,7 +49,7 @@ impl RunProgress {
             self.show("", 0.0);
         } else {
             let percent = (100.0 * course.behind_s / course.expected_s).min(100.0);
-            super::say(&format!("madang bench: {percent:>3.0} %  {}", course.title));
+            say(&format!("madang bench: {percent:>3.0} %  {}", course.title));
         }
     }
 

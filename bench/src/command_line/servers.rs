@@ -1,7 +1,9 @@
 //! The servers of one run: what is measured, and what each promises.
 
+use super::command::BenchCommand;
 use super::peer::Peer;
-use super::{BenchCommand, Program, process};
+use super::process;
+use super::program::Program;
 use crate::protocol::Protocol;
 use crate::results::ServerFacts;
 use crate::target::{OwnServer, Target};

@@ -1,9 +1,9 @@
 //! What can be asked of `log`.
 
 use crate::error::BenchError;
+use crate::options::{Options, defaults, fields};
 use crate::protocol::Protocol;
 use crate::results::{Parameter, grouped};
-use crate::workload::{Options, defaults, fields};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};

@@ -17,11 +17,11 @@ mod upgrade;
 mod whisper;
 
 pub(crate) use options::{EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, WhisperOptions};
-pub(crate) use options::{Options, defaults, fields};
 pub(crate) use run::measure;
 
 use crate::error::BenchError;
 use crate::log::LogOptions;
+use crate::options::Options;
 use crate::protocol::Protocol;
 use crate::results::Parameter;
 use clap::Subcommand;

@@ -1,7 +1,7 @@
 //! What can be asked of `fanout`.
 
-use super::{Options, bounds, defaults, fields};
 use crate::error::BenchError;
+use crate::options::{Options, bounds, defaults, fields};
 use crate::protocol::Protocol;
 use crate::results::{Parameter, grouped};
 use clap::Args;

@@ -1,7 +1,7 @@
 //! What can be asked of `idle`.
 
-use super::{ENTRIES_PER_SECOND, Options, bounds, defaults, fields};
 use crate::error::BenchError;
+use crate::options::{ENTRIES_PER_SECOND, Options, bounds, defaults, fields};
 use crate::protocol::Protocol;
 use crate::results::{Parameter, grouped};
 use clap::Args;

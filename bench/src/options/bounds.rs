@@ -11,9 +11,9 @@ const SIZE_BYTES_MAX: usize = 4_000;
 /// takes up to 150.
 const IRC_SIZE_BYTES_MAX: usize = 350;
 /// Connections of one measurement.
-pub(super) const CONNECTIONS_MAX: usize = 5_000_000;
+pub(crate) const CONNECTIONS_MAX: usize = 5_000_000;
 /// Connections of one measurement that talk.
-pub(super) const TALKERS_MAX: usize = 100_000;
+pub(crate) const TALKERS_MAX: usize = 100_000;
 /// Pairs of a reader and a writer that are kept account of, four bytes each.
 const PAIRS_MAX: usize = 100_000_000;
 /// Messages of one measurement: their numbers must fit their field.
@@ -21,23 +21,23 @@ const MESSAGES_MAX: u64 = u32::MAX as u64 / 2;
 /// The highest rate, far above what one processor can send.
 const RATE_MAX: u64 = 10_000_000;
 /// The longest measurement.
-pub(super) const SECONDS_MAX: f64 = 3_600.0;
+pub(crate) const SECONDS_MAX: f64 = 3_600.0;
 
 /// `--size`.
-pub(super) fn size(bytes: usize, protocol: Protocol) -> Result<(), BenchError> {
+pub(crate) fn size(bytes: usize, protocol: Protocol) -> Result<(), BenchError> {
     let size_max = if protocol == Protocol::Irc { IRC_SIZE_BYTES_MAX } else { SIZE_BYTES_MAX };
     within("size", bytes, SIZE_BYTES_MIN, size_max)
 }
 
 /// `--rooms` and `--members`, where all members hear all.
-pub(super) fn rooms_and_members(rooms: usize, members: usize, members_min: usize) -> Result<(), BenchError> {
+pub(crate) fn rooms_and_members(rooms: usize, members: usize, members_min: usize) -> Result<(), BenchError> {
     within("rooms", rooms, 1, TALKERS_MAX)?;
     let members_max = (TALKERS_MAX / rooms).min((PAIRS_MAX / rooms).isqrt());
     within("members", members, members_min, members_max)
 }
 
 /// `--seconds`; less than a nanosecond is nothing.
-pub(super) fn seconds(seconds: f64) -> Result<(), BenchError> {
+pub(crate) fn seconds(seconds: f64) -> Result<(), BenchError> {
     if (1e-9..=SECONDS_MAX).contains(&seconds) {
         return Ok(());
     }
@@ -46,13 +46,13 @@ pub(super) fn seconds(seconds: f64) -> Result<(), BenchError> {
 }
 
 /// `--rate`, kept for so many seconds.
-pub(super) fn rate(per_second: u64, seconds: f64) -> Result<(), BenchError> {
+pub(crate) fn rate(per_second: u64, seconds: f64) -> Result<(), BenchError> {
     let rate_max = RATE_MAX.min(MESSAGES_MAX / (seconds as u64).max(1));
     within("rate", per_second as usize, 1, rate_max as usize)
 }
 
 /// An option whose value lies between two others.
-pub(super) fn within(
+pub(crate) fn within(
     option: &'static str,
     value: usize,
     least: usize,
