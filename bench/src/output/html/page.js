@@ -52,7 +52,7 @@ function faults(server) {
 
 // Every workload and server in a line.
 function overview() {
-  const head = ["work", "server", ...PERCENTILES.map(([name]) => name), "a second", "server CPU per piece of work"];
+  const head = ["work", "server", ...PERCENTILES.map(([name]) => name), "a second", "CPU each"];
   const rows = results.workloads.flatMap((workload) => measured(workload).map((server) => {
     const all = figures(server);
     const first = server.rounds.flatMap((round) => round.latencies).find((latency) => latency.is_compared);
