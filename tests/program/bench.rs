@@ -21,7 +21,7 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn bench(directory: &Path, arguments: &[&str]) -> Output {
+pub fn bench(directory: &Path, arguments: &[&str]) -> Output {
     let child = command(directory, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = Pid::from_child(&child);
     let waiter = std::thread::spawn(move || child.wait_with_output());
@@ -36,11 +36,11 @@ fn bench(directory: &Path, arguments: &[&str]) -> Output {
     waiter.join().unwrap().unwrap()
 }
 
-fn words(bytes: &[u8]) -> String {
+pub fn words(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn read_json(path: &Path) -> Value {
+pub fn read_json(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
