@@ -135,7 +135,7 @@ impl Measurement {
         self.metric("load_cpu_share", "load CPU", 100.0 * load, "% of one processor", Better::Neither);
         let spun = 100.0 * usage.share(usage.spun_ns);
         if spun > 0.05 {
-            let label = "load CPU spun away to be on time";
+            let label = "load CPU spent waiting busily, to be on time";
             self.metric("load_spin_share", label, spun, "% of one processor", Better::Neither);
         }
         if load > LOAD_SHARE_MAX {

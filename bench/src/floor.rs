@@ -10,16 +10,15 @@ use crate::workload::{EchoOptions, Workload, measure};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
 
 /// Measures the generator's own floor: an echo peer in this process, on the server's processor, with
 /// bare sockets and no chat, by the code that measures servers.
 ///
 /// # Errors
 /// [`BenchError`] when it cannot be measured.
-pub fn measure_floor(
-    duration: Duration,
-    size_bytes: usize,
+pub(crate) fn measure_floor(
+    seconds: f64,
+    size: usize,
     progress: &mut dyn Progress,
     stop: &Stop,
 ) -> Result<Measurement, BenchError> {
@@ -35,7 +34,7 @@ pub fn measure_floor(
     drop(placement);
     let peer = peer.map_err(BenchError::system("start a thread"))?;
     let target = Target::Running { protocol: Protocol::Line, address, pid: None, label: "floor".to_owned() };
-    let echo = Workload::Echo(EchoOptions { duration, size_bytes });
+    let echo = Workload::Echo(EchoOptions { size, seconds });
     let found = measure(&echo, &target, progress, stop);
     if found.is_err() {
         // It may still wait for somebody to come.
@@ -44,10 +43,9 @@ pub fn measure_floor(
     let _ = peer.join();
     let mut found = found?;
     found.workload = "floor";
-    found.title = format!(
-        "floor: a bare echo peer in this process, {size_bytes}-byte messages, one at a time, {} s",
-        duration.as_secs_f64()
-    );
+    found.title =
+        format!("floor: a bare echo peer in this process, {size}-byte messages, one at a time, {seconds} s");
+    found.label = "bare sockets, no chat (the load's floor)".to_owned();
     found.notes = vec![
         "the floor is what the load, the kernel's loopback and two context switches cost: no server's latency can be below it"
             .into(),
@@ -101,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_floor_is_measured_without_a_fault() {
-        let found = measure_floor(Duration::from_millis(200), 64, &mut NoProgress, &Stop::new());
+        let found = measure_floor(0.2, 64, &mut NoProgress, &Stop::new());
         let found = found.expect("a measurement");
         assert!(found.faults.is_none(), "{:?}", found.faults);
         assert_eq!((found.workload, found.server.as_str()), ("floor", "floor"));

@@ -1,4 +1,5 @@
-//! The load of `madang bench`: workloads in, measurements out.
+//! `madang bench`: workloads in, measurements out. The program that has this command mounts
+//! [`BenchCommand`] and calls [`run`].
 //!
 //! One thread drives every connection through one readiness set, so that the load's own cost is
 //! small and known. Nothing is counted that was not checked: each delivery carries who wrote it,
@@ -6,8 +7,9 @@
 #![deny(unsafe_code)]
 
 mod account;
-pub mod baseline;
+mod baseline;
 mod child;
+mod command_line;
 mod crowd;
 mod error;
 #[cfg(test)]
@@ -16,24 +18,15 @@ mod findings;
 mod floor;
 mod log;
 mod machine;
-pub mod output;
+mod options;
+mod output;
 mod pace;
 mod protocol;
-pub mod results;
+mod results;
 mod runtime;
 mod server;
 mod target;
 mod watch;
 mod workload;
 
-pub use error::BenchError;
-pub use floor::measure_floor;
-pub use log::{LogOptions, LogPart};
-pub use machine::{DataPlace, MachineFacts, Stalls, SyncTime};
-pub use protocol::Protocol;
-pub use target::{OwnServer, Target};
-pub use watch::{NoProgress, Progress, Stop};
-pub use workload::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
-    StormOptions, UpgradeOptions, WhisperOptions, Workload, measure,
-};
+pub use command_line::{BenchCommand, Program, StatusLine, run};

@@ -31,9 +31,11 @@ pub trait Progress {
 }
 
 /// Shows nothing.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 
+#[cfg(test)]
 impl Progress for NoProgress {
     fn show(&mut self, _what: &str, _share: f64) {}
 }
@@ -45,14 +47,14 @@ const SHOW_NS: u64 = 200_000_000;
 pub(crate) struct Watch<'a> {
     progress: &'a mut dyn Progress,
     stop: &'a Stop,
-    title: String,
+    title: &'static str,
     /// The share of the whole that the present phase begins at and ends at.
     phase: (f64, f64),
     shown_at_ns: Option<u64>,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(title: String, progress: &'a mut dyn Progress, stop: &'a Stop) -> Watch<'a> {
+    pub(crate) fn new(title: &'static str, progress: &'a mut dyn Progress, stop: &'a Stop) -> Watch<'a> {
         progress.show(&format!("{title}: starting"), 0.0);
         Watch { progress, stop, title, phase: (0.0, 1.0), shown_at_ns: None }
     }

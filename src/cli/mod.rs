@@ -17,6 +17,7 @@ pub use data::DataOption;
 use crate::log_command::{self, LogCommand};
 use crate::privacy;
 use clap::{Parser, Subcommand};
+use madang_bench::BenchCommand;
 use std::process::ExitCode;
 
 /// What was typed or configured cannot be done as it stands. clap ends with the same code.
@@ -43,7 +44,7 @@ enum Command {
     /// Look into a log: export, verify, dump, stats; or repair one
     #[command(subcommand)]
     Log(LogCommand),
-    Bench(Box<bench::BenchCommand>),
+    Bench(Box<BenchCommand>),
     Completions(packaging::CompletionsCommand),
     Man(packaging::ManCommand),
 }

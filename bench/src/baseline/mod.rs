@@ -10,4 +10,3 @@ mod tests;
 pub use check::check;
 pub use compare::{Change, Comparison, EFFECT_MIN, P_MAX, ROUNDS_MIN, Verdict, compare};
 pub use error::NotComparable;
-pub use mann_whitney::{MannWhitney, mann_whitney};

@@ -15,7 +15,8 @@ mod space;
 mod start;
 mod write;
 
-pub use options::{LogOptions, LogPart};
+pub(crate) use options::LogOptions;
+use options::LogPart;
 pub(crate) use write::{Plan, write};
 
 use crate::error::BenchError;
@@ -49,7 +50,7 @@ pub(crate) fn measure(
 ) -> Result<(), BenchError> {
     let mut make = tempfile::Builder::new();
     make.prefix("madang-bench-log-");
-    let made = options.directory.as_ref().map_or_else(|| make.tempdir(), |within| make.tempdir_in(within));
+    let made = options.dir.as_ref().map_or_else(|| make.tempdir(), |within| make.tempdir_in(within));
     let directory =
         made.map_err(BenchError::system("make a temporary directory; name another with --dir"))?;
     let mut part = Part { options, program, directory: directory.path(), progress, stop };

@@ -74,8 +74,8 @@ pub(super) fn weigh(
     let each = |bytes_all: u64| bytes_all as f64 / messages;
     let share = 100.0 * weight.padding_bytes as f64 / weight.frame_bytes.max(1) as f64;
     let rows = [
-        ("bytes a 64-byte message in segments", each(used_bytes), "bytes"),
-        ("of index besides", each(weight.index_bytes), "bytes"),
+        ("bytes per 64-byte message in segments", each(used_bytes), "bytes"),
+        ("bytes of index per message, besides", each(weight.index_bytes), "bytes"),
         ("of frames that is padding", share, "%"),
         ("zeros behind the last frames", weight.unused_bytes as f64, "bytes"),
         ("segments made ready, empty", weight.prepared_bytes as f64, "bytes"),

@@ -7,7 +7,9 @@ mod open_files;
 mod processor_time;
 
 pub(crate) use affinity::Placement;
-pub use facts::{DataPlace, MachineFacts, Stalls, SyncTime};
+#[cfg(test)]
+pub(crate) use facts::DataPlace;
+pub(crate) use facts::{MachineFacts, Stalls, SyncTime};
 pub(crate) use memory::{KernelMemory, ProcessMemory};
 pub(crate) use open_files::allow_open_files;
 pub(crate) use processor_time::{own_time_ns, process_time_ns};

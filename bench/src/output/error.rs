@@ -44,12 +44,4 @@ pub enum OutputError {
         /// The version that can be read.
         expected: u64,
     },
-    /// A histogram or a plot could not be made of what was measured.
-    #[error("cannot put what was measured into '{}': {what}", path.display())]
-    CannotMake {
-        /// What was to be written.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
 }

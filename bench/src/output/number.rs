@@ -1,6 +1,6 @@
 //! Numbers as people read them: with their unit, and no more digits than they are good for.
 
-use crate::results::{Figure, Spread};
+use crate::results::{self, Figure, Spread};
 
 /// A value of a figure: times and bytes in the unit that fits, counts grouped by thousands.
 pub(crate) fn value(figure: &Figure, value: f64) -> String {
@@ -63,16 +63,7 @@ fn decimal(value: f64, decimals: usize) -> String {
 
 /// `1234567.2` as `1,234,567`.
 pub(crate) fn grouped(value: f64) -> String {
-    let shown = format!("{value:.0}");
-    let (sign, digits) = shown.strip_prefix('-').map_or(("", shown.as_str()), |digits| ("-", digits));
-    let mut text = sign.to_owned();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    results::grouped(format_args!("{value:.0}"))
 }
 
 #[cfg(test)]

@@ -39,16 +39,6 @@ impl Protocol {
         }
     }
 
-    /// What such a server promises of a message that it has taken, in a few words.
-    pub fn promise(self) -> &'static str {
-        match self {
-            Protocol::Line => "stored before anyone sees it (durability commit), one order a room",
-            Protocol::Irc => "in memory, at most once; a member does not hear itself",
-            Protocol::Redis => "in memory, at most once",
-            Protocol::Nats => "in memory, at most once; one order only from each author",
-        }
-    }
-
     /// How its deliveries are counted, to be known when they are compared.
     pub(crate) fn counting(self) -> Option<&'static str> {
         match self {

@@ -6,6 +6,8 @@ use super::{
 use crate::machine::{DataPlace, MachineFacts, Stalls, SyncTime};
 use hdrhistogram::Histogram;
 
+const LABEL: &str = "fan-out 2 × 5, 1,000 messages/s";
+
 /// A round of fan-out in which deliveries took `scale_us` to ten times as much, in ten equal steps,
 /// and everything else cost in proportion.
 pub(crate) fn measurement(server: &str, scale_us: u64) -> Measurement {
@@ -21,6 +23,7 @@ pub(crate) fn measurement(server: &str, scale_us: u64) -> Measurement {
     Measurement {
         workload: "fanout",
         title: "fan-out: 2 rooms x 5 members, 64-byte messages, 1000 messages/s, 1 s".to_owned(),
+        label: LABEL.to_owned(),
         server: server.to_owned(),
         parameters: parameters(1_000),
         metrics: vec![
@@ -69,7 +72,10 @@ fn latency(
 /// Of [`measurement`], at another rate.
 pub(crate) fn parameters(rate: u64) -> Vec<Parameter> {
     let named = [("rooms", 2), ("members", 5), ("rate", rate), ("size", 64), ("seconds", 1)];
-    named.into_iter().map(|(name, value)| Parameter { name, value: value.to_string() }).collect()
+    named
+        .into_iter()
+        .map(|(name, value)| Parameter { name: name.to_owned(), value: value.to_string() })
+        .collect()
 }
 
 /// A run of one workload against each of `servers`, with the scale of each of its rounds.
@@ -91,7 +97,13 @@ pub(crate) fn run(servers: &[(&str, &[u64])]) -> Run {
         rounds: servers.first().map_or(0, |(_, scales)| scales.len()),
         machine: machine(),
         servers: servers.iter().map(|(name, _)| server(name)).collect(),
-        entries: vec![Entry { workload: "fanout".to_owned(), title, parameters: parameters(1_000), columns }],
+        entries: vec![Entry {
+            workload: "fanout".to_owned(),
+            title,
+            label: LABEL.to_owned(),
+            parameters: parameters(1_000),
+            columns,
+        }],
         notes: Vec::new(),
         is_cut_short: false,
     }

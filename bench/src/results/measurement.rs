@@ -9,6 +9,8 @@ pub struct Measurement {
     pub workload: &'static str,
     /// Workload and parameters in words; the same for every round and every server.
     pub title: String,
+    /// What tells it from others of its kind, in so few words that they fit a table.
+    pub label: String,
     /// Which server: `madang`, `redis`, `irc`, `nats`, and for two of a kind with its address.
     pub server: String,
     /// Every parameter by its name on the command line.
@@ -33,7 +35,7 @@ pub struct Measurement {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parameter {
     /// Such as `rooms`.
-    pub name: &'static str,
+    pub name: String,
     /// Its value in words.
     pub value: String,
 }

@@ -7,10 +7,12 @@ pub(crate) mod example;
 mod figure;
 mod measurement;
 mod metric;
+mod number;
 mod run;
 
 pub(crate) use figure::figures;
 pub use figure::{Figure, QUANTILES, Spread, quantile_us};
 pub use measurement::{Faults, Measurement, Parameter, Series};
 pub use metric::{Better, Latency, Metric};
+pub(crate) use number::grouped;
 pub use run::{Column, Entry, Run, ServerFacts};

@@ -52,6 +52,8 @@ pub struct Entry {
     pub workload: String,
     /// Workload and parameters in words.
     pub title: String,
+    /// The same in the few words that a table has room for.
+    pub label: String,
     /// Every parameter by its name on the command line.
     pub parameters: Vec<Parameter>,
     /// One for each server, in the order of [`Run::servers`] as far as they were asked.
@@ -89,6 +91,7 @@ impl Run {
             self.entries.push(Entry {
                 workload: measurement.workload.to_owned(),
                 title: measurement.title.clone(),
+                label: measurement.label.clone(),
                 parameters: measurement.parameters.clone(),
                 columns: Vec::new(),
             });

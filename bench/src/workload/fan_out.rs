@@ -54,7 +54,8 @@ pub(super) async fn measure(
     measuring: &mut Measuring<'_, '_>,
 ) -> Result<(), BenchError> {
     let site = measuring.site;
-    let &FanOutOptions { rooms, members, size_bytes, duration, .. } = options;
+    let &FanOutOptions { rooms, members, size, seconds, .. } = options;
+    let duration = Duration::from_secs_f64(seconds);
     let mut crowd = measuring.crowd()?;
     let guest =
         |number| Guest { name: site.names.user(number), room: Some(site.names.room(number / members)) };
@@ -63,20 +64,20 @@ pub(super) async fn measure(
     enter(&mut crowd, &guests, measuring.watch).await?;
     measuring.watch.begin(0.1, 1.0);
 
-    let circle = measuring.circle(rooms, members, size_bytes);
+    let circle = measuring.circle(rooms, members, size);
     let meter = Meter::start(site, &crowd)?;
     let start_ns = crowd.now_ns();
     let talk = Talk::in_rooms(&circle, Record::new(start_ns, duration));
     let mut load = RoomTalk { talk, rooms, members };
     crowd.begin("while messages were on their way");
-    match options.pace {
+    match options.pace() {
         Pace::Saturated { in_flight } => {
             let is_cut_short =
                 saturate(&mut load.talk, &mut crowd, in_flight, duration, measuring.watch).await?;
             measuring.found.is_cut_short = is_cut_short;
             measuring.found.notes.push(
-                "saturated: each message follows one that came back, so latency tells of the queue that \
-                 --in-flight makes, not of what users would feel"
+                "saturated: each message follows one that came back, so latency shows the queue that \
+                 --in-flight makes, not what users would feel"
                     .into(),
             );
         }

@@ -26,12 +26,13 @@ pub(super) async fn measure(
     measuring: &mut Measuring<'_, '_>,
 ) -> Result<(), BenchError> {
     let site = measuring.site;
-    let &HistoryOptions { messages, readers, pages_per_second, size_bytes, duration } = options;
+    let &HistoryOptions { messages, readers, rate, size, seconds } = options;
+    let duration = Duration::from_secs_f64(seconds);
     let guest = |number| Guest { name: site.names.user(number), room: Some(site.names.room(0)) };
     let mut crowd = measuring.crowd()?;
     enter(&mut crowd, &[guest(0)], measuring.watch).await?;
     measuring.watch.begin(0.0, 0.5);
-    let talk = Talk::in_rooms(&measuring.circle(1, 1, size_bytes), Record::new(crowd.now_ns(), duration));
+    let talk = Talk::in_rooms(&measuring.circle(1, 1, size), Record::new(crowd.now_ns(), duration));
     let filled_ns = fill(talk, &mut crowd, messages, measuring).await?;
     let guests: Vec<Guest> = (1..=readers).map(guest).collect();
     enter(&mut crowd, &guests, measuring.watch).await?;
@@ -41,7 +42,7 @@ pub(super) async fn measure(
     let start_ns = crowd.now_ns();
     let mut load = Readers {
         author: site.names.user(0),
-        format: PayloadFormat::new(size_bytes),
+        format: PayloadFormat::new(size),
         messages,
         pages: vec![VecDeque::new(); readers],
         record: Record::new(start_ns, duration),
@@ -52,7 +53,7 @@ pub(super) async fn measure(
         dice: Dice(0x6d61_6461_6e67),
     };
     crowd.begin("while pages were on their way");
-    let schedule = Schedule::new(start_ns, pages_per_second, duration);
+    let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
     let usage = meter.read(site, &crowd)?;

@@ -45,24 +45,30 @@ pub(super) async fn measure(
     let each = |before: u64, after: u64| (after as f64 - before as f64) / connections as f64;
     found.count("connections", "connections", connections as u64);
     let per_second = connections as f64 * 1e9 / usage.wall_ns as f64;
-    found.metric("accepts_per_second", "accepted and named a second", per_second, "/s", Better::Higher);
+    found.metric(
+        "accepts_per_second",
+        "connections accepted and named a second",
+        per_second,
+        "/s",
+        Better::Higher,
+    );
     found.usage(&usage, ("server_cpu_us_per_accept", "server CPU per entry", connections as u64));
     if let Some((before, after)) = memory_before.zip(memory_after) {
         let anonymous = each(before.anonymous_bytes, after.anonymous_bytes);
         let resident = each(before.resident_bytes, after.resident_bytes);
-        let label = "user-space memory a connection, resident";
+        let label = "user-space memory per connection, resident";
         found.metric("resident_bytes_per_connection", label, resident, "bytes", Better::Lower);
-        let label = "of that anonymous (heap and stacks)";
+        let label = "of that, anonymous (heap and stacks)";
         found.metric("anonymous_bytes_per_connection", label, anonymous, "bytes", Better::Lower);
         let bytes = after.resident_bytes as f64;
         found.metric("resident_bytes", "server memory, resident", bytes, "bytes", Better::Lower);
     }
     if let Some((before, after)) = kernel_before.zip(kernel_after) {
         let slab = each(before.slab_bytes, after.slab_bytes);
-        let label = "kernel slab a connection, both ends";
+        let label = "kernel memory (slab) per connection, both ends";
         found.metric("kernel_bytes_per_connection", label, slab, "bytes", Better::Neither);
         found.notes.push(
-            "memory a connection is the server's own, in user space (smaps_rollup); the kernel's is the \
+            "memory per connection is the server's own, in user space (smaps_rollup); the kernel's is the \
              whole machine's and both ends of each connection"
                 .into(),
         );

@@ -14,6 +14,7 @@ use crate::protocol::{Frame, Guest, Names};
 use crate::results::Better;
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Users who stay talk and whisper; one more for each room wanders.
 pub(super) async fn measure(
@@ -21,7 +22,8 @@ pub(super) async fn measure(
     measuring: &mut Measuring<'_, '_>,
 ) -> Result<(), BenchError> {
     let site = measuring.site;
-    let &MixedOptions { rooms, members, actions_per_second, size_bytes, duration, .. } = options;
+    let &MixedOptions { rooms, members, rate, size, seconds, .. } = options;
+    let duration = Duration::from_secs_f64(seconds);
     let stay = rooms * members;
     let guest = |number: usize| {
         let room = if number < stay { number / members } else { number - stay };
@@ -36,12 +38,12 @@ pub(super) async fn measure(
     let meter = Meter::start(site, &crowd)?;
     let start_ns = crowd.now_ns();
     let record = || Record::new(start_ns, duration);
-    let talk = Talk::in_rooms(&measuring.circle(rooms, members, size_bytes), record());
+    let talk = Talk::in_rooms(&measuring.circle(rooms, members, size), record());
     let mut load = Mix {
         options: options.clone(),
         stay,
         talk: RoomTalk { talk, rooms, members },
-        whispers: Talk::in_pairs(&measuring.circle(stay / 2, 2, size_bytes), record()),
+        whispers: Talk::in_pairs(&measuring.circle(stay / 2, 2, size), record()),
         names: site.names.clone(),
         wanderers: (0..options.wanderers()).map(|room| Wanderer { room, moves: VecDeque::new() }).collect(),
         moves_ns: empty_histogram(),
@@ -51,7 +53,7 @@ pub(super) async fn measure(
         moved: 0,
     };
     crowd.begin("while talk, whispers and moves were on their way");
-    let schedule = Schedule::new(start_ns, actions_per_second, duration);
+    let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
     let usage = meter.read(site, &crowd)?;
@@ -111,8 +113,8 @@ struct Mix {
 
 impl Load for Mix {
     fn send(&mut self, number: u64, intended_ns: u64, crowd: &mut Crowd) -> Result<(), BenchError> {
-        let moves = u64::from(self.options.moves_percent);
-        let whispers = u64::from(self.options.whispers_percent);
+        let moves = u64::from(self.options.moves);
+        let whispers = u64::from(self.options.whispers);
         // The same mix in every run.
         let drawn = Dice(number).next() % 100;
         if drawn < moves {

@@ -1,6 +1,5 @@
-//! What is measured: each workload with its parameters.
+//! What is measured: each workload with its options.
 
-mod check;
 mod echo;
 mod fan_out;
 mod history;
@@ -16,77 +15,127 @@ mod talk;
 mod tests;
 mod upgrade;
 mod whisper;
-mod words;
 
-pub use options::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, MixedOptions, Pace, SlowReadersOptions,
-    StormOptions, UpgradeOptions, WhisperOptions,
-};
-
-pub use run::measure;
+pub(crate) use options::{EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, WhisperOptions};
+pub(crate) use run::measure;
 
 use crate::error::BenchError;
 use crate::log::LogOptions;
+use crate::options::Options;
 use crate::protocol::Protocol;
 use crate::results::Parameter;
+use clap::Subcommand;
+use options::{MixedOptions, SlowReadersOptions, StormOptions, UpgradeOptions};
 
-/// A workload with its parameters, as on the command line.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Workload {
-    /// Latency at rest.
+/// A workload with its options: the commands of `madang bench`. Their help is that of the options.
+#[derive(Subcommand, Clone, PartialEq, Debug)]
+pub(crate) enum Workload {
+    #[command(name = EchoOptions::NAME)]
     Echo(EchoOptions),
-    /// Talk in rooms.
+    #[command(name = FanOutOptions::NAME)]
     FanOut(FanOutOptions),
-    /// Whispers and their receipts.
+    #[command(name = WhisperOptions::NAME)]
     Whisper(WhisperOptions),
-    /// Memory of a connection, and how fast connections come in.
+    #[command(name = IdleOptions::NAME)]
     Idle(IdleOptions),
-    /// Everyone is cut off and returns.
+    #[command(name = StormOptions::NAME)]
     Storm(StormOptions),
-    /// Pages of stored messages.
+    #[command(name = HistoryOptions::NAME)]
     History(HistoryOptions),
-    /// Talk, whispers and moves together.
+    #[command(name = MixedOptions::NAME)]
     Mixed(MixedOptions),
-    /// Members who never read.
+    #[command(name = SlowReadersOptions::NAME)]
     SlowReaders(SlowReadersOptions),
-    /// Another process takes over while everyone talks.
+    #[command(name = UpgradeOptions::NAME)]
     Upgrade(UpgradeOptions),
-    /// A part of the log by itself.
+    #[command(name = LogOptions::NAME)]
     Log(LogOptions),
 }
 
 impl Workload {
-    /// Its name on the command line.
-    pub fn name(&self) -> &'static str {
+    fn options(&self) -> &dyn Options {
         match self {
-            Workload::Echo(_) => "echo",
-            Workload::FanOut(_) => "fanout",
-            Workload::Whisper(_) => "whisper",
-            Workload::Idle(_) => "idle",
-            Workload::Storm(_) => "storm",
-            Workload::History(_) => "history",
-            Workload::Mixed(_) => "mixed",
-            Workload::SlowReaders(_) => "slow-readers",
-            Workload::Upgrade(_) => "upgrade",
-            Workload::Log(_) => "log",
+            Workload::Echo(options) => options,
+            Workload::FanOut(options) => options,
+            Workload::Whisper(options) => options,
+            Workload::Idle(options) => options,
+            Workload::Storm(options) => options,
+            Workload::History(options) => options,
+            Workload::Mixed(options) => options,
+            Workload::SlowReaders(options) => options,
+            Workload::Upgrade(options) => options,
+            Workload::Log(options) => options,
         }
     }
 
-    /// Workload and parameters in words; the same for every round and every server.
-    pub fn title(&self) -> String {
-        words::title(self)
+    /// Its name on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        self.options().name()
     }
 
-    /// Every parameter by its name on the command line.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        words::parameters(self)
+    /// Workload and options in words; the same for every round and every server.
+    pub(crate) fn title(&self) -> String {
+        self.options().title()
+    }
+
+    /// The same in the few words that a table has room for.
+    pub(crate) fn label(&self) -> String {
+        self.options().label()
+    }
+
+    /// Every option that is in force, by its name on the command line.
+    pub(crate) fn parameters(&self) -> Vec<Parameter> {
+        self.options().parameters()
+    }
+
+    /// For how long it sends, in seconds; `None` when it ends as soon as it is done.
+    pub(crate) fn seconds(&mut self) -> Option<&mut f64> {
+        match self {
+            Workload::Echo(options) => Some(&mut options.seconds),
+            Workload::FanOut(options) => Some(&mut options.seconds),
+            Workload::Whisper(options) => Some(&mut options.seconds),
+            Workload::History(options) => Some(&mut options.seconds),
+            Workload::Mixed(options) => Some(&mut options.seconds),
+            Workload::SlowReaders(options) => Some(&mut options.seconds),
+            Workload::Idle(_) | Workload::Storm(_) | Workload::Upgrade(_) | Workload::Log(_) => None,
+        }
+    }
+
+    /// About how long one measurement takes without what every server needs, in seconds.
+    pub(crate) fn expected_s(&self) -> f64 {
+        let sending_s = self.clone().seconds().map_or(0.0, |seconds| *seconds);
+        self.options().preparation_s() + sending_s
+    }
+
+    /// Each measurement that it takes: the log is measured part by part.
+    pub(crate) fn each(&self) -> Vec<Workload> {
+        match self {
+            Workload::Log(log) => log.each_part().map(Workload::Log).collect(),
+            other => vec![other.clone()],
+        }
     }
 
     /// Whether it can be measured over this protocol, before anything is started.
     ///
     /// # Errors
     /// [`BenchError::BadOption`] names the option, [`BenchError::Unsupported`] the protocol.
-    pub fn check(&self, protocol: Protocol) -> Result<(), BenchError> {
-        check::check(self, protocol)
+    pub(crate) fn check(&self, protocol: Protocol) -> Result<(), BenchError> {
+        if !self.options().is_spoken(protocol) {
+            return Err(BenchError::Unsupported { workload: self.name(), protocol: protocol.name() });
+        }
+        self.options().check(protocol)
+    }
+
+    fn connections(&self) -> usize {
+        self.options().connections()
+    }
+
+    /// What a server of our own needs for it.
+    fn server_settings(&self) -> Vec<String> {
+        vec![
+            "limits.messages_per_second=0".to_owned(),
+            format!("rooms.members_max={}", self.options().members().max(100)),
+            "telemetry.level=warn".to_owned(),
+        ]
     }
 }

@@ -1,7 +1,7 @@
 //! One measurement from its server's start to its end.
 
 use super::measuring::Measuring;
-use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, upgrade, whisper, words};
+use super::{Workload, echo, fan_out, history, idle, mixed, slow_readers, storm, upgrade, whisper};
 use crate::error::BenchError;
 use crate::log;
 use crate::machine::allow_open_files;
@@ -16,14 +16,14 @@ use crate::watch::{Progress, Stop, Watch};
 /// [`BenchError`] when the server cannot be measured. Lost, repeated, disordered or damaged
 /// deliveries are no error: they are in the measurement. One that is stopped early tells of what it
 /// has.
-pub fn measure(
+pub(crate) fn measure(
     workload: &Workload,
     target: &Target,
     progress: &mut dyn Progress,
     stop: &Stop,
 ) -> Result<Measurement, BenchError> {
     workload.check(target.protocol())?;
-    allow_open_files(words::connections(workload))?;
+    allow_open_files(workload.connections())?;
     let mut found = empty(workload, target);
     let bad = |reason: &str| BenchError::BadOption {
         option: "target",
@@ -43,8 +43,8 @@ pub fn measure(
         }
         return Ok(found);
     }
-    let mut watch = Watch::new(words::short(workload), progress, stop);
-    let opened = Site::open(target, &words::server_settings(workload), |data| match workload {
+    let mut watch = Watch::new(workload.name(), progress, stop);
+    let opened = Site::open(target, &workload.server_settings(), |data| match workload {
         Workload::Upgrade(options) => upgrade::fill(data, options, &mut watch),
         _ => Ok(()),
     });
@@ -90,6 +90,7 @@ fn empty(workload: &Workload, target: &Target) -> Measurement {
     Measurement {
         workload: workload.name(),
         title: workload.title(),
+        label: workload.label(),
         server: target.label().to_owned(),
         parameters: workload.parameters(),
         metrics: Vec::new(),

@@ -30,8 +30,8 @@ pub(super) async fn measure(
     measuring.watch.begin(0.0, 0.05);
     enter(&mut crowd, &guests, measuring.watch).await?;
     measuring.watch.begin(0.05, 0.5);
-    let half = options.duration / 2;
-    let circle = measuring.circle(rooms, members, options.size_bytes);
+    let half = Duration::from_secs_f64(options.seconds) / 2;
+    let circle = measuring.circle(rooms, members, options.size);
     let talk = Talk::in_rooms(&circle, Record::new(crowd.now_ns(), half));
     let mut load = RoomTalk { talk, rooms, members };
     let (kept_before, _) = talk_for(half, options, &mut load, measuring, &mut crowd).await?;
@@ -55,7 +55,13 @@ pub(super) async fn measure(
     found.is_cut_short = kept_before.is_cut_short || kept_with.is_cut_short;
     found.count("slow_readers", "members who never read", guests.len() as u64);
     found.count("slow_readers_cut_off", "of these cut off by the server", cut_off as u64);
-    found.metric("p99_with_slow_readers_ratio", "p99 with them, of that without", ratio, "", Better::Lower);
+    found.metric(
+        "p99_with_slow_readers_ratio",
+        "p99 with slow readers, as a multiple of that without",
+        ratio,
+        "",
+        Better::Lower,
+    );
     if let Some(shown) = found.metrics.last_mut() {
         shown.decimals = 2;
     }
@@ -83,7 +89,7 @@ async fn talk_for(
 ) -> Result<(Kept, Usage), BenchError> {
     let meter = Meter::start(measuring.site, crowd)?;
     crowd.begin("while messages were on their way");
-    let schedule = Schedule::new(crowd.now_ns(), options.messages_per_second, duration);
+    let schedule = Schedule::new(crowd.now_ns(), options.rate, duration);
     let kept = keep_rate(load, crowd, schedule, measuring.watch).await?;
     drain(load, crowd, DRAIN_MAX, measuring.watch).await?;
     Ok((kept, meter.read(measuring.site, crowd)?))

@@ -1,14 +1,15 @@
 //! The measurement is right: what a fake server does wrong on purpose is named and counted exactly.
 
+use super::options::Pace;
 use super::*;
 use crate::fake::{self, Conduct};
 use crate::results::{Faults, Measurement};
 use crate::target::Target;
 use crate::watch::{NoProgress, Progress, Stop};
 use std::net::TcpListener;
-use std::time::Duration;
 
 const RATE: Pace = Pace::Rate { messages_per_second: 400 };
+const ONE_IN_FLIGHT: Pace = Pace::Saturated { in_flight: 1 };
 /// The delivery to each receiver that is not as it should be.
 const AT: u64 = 20;
 const RECEIVERS: u64 = 6;
@@ -20,9 +21,15 @@ fn on(conduct: Conduct, workload: &Workload) -> Result<Measurement, BenchError> 
 
 /// 2 rooms × 3 members, so that each receiver gets every message of its room.
 fn fan_out(conduct: Conduct, pace: Pace, milliseconds: u64) -> Result<Measurement, BenchError> {
-    let duration = Duration::from_millis(milliseconds);
-    let options = FanOutOptions { rooms: 2, members: 3, pace, size_bytes: 64, duration };
-    on(conduct, &Workload::FanOut(options))
+    on(conduct, &rooms(2, 3, pace, milliseconds as f64 / 1e3))
+}
+
+fn rooms(rooms: usize, members: usize, pace: Pace, seconds: f64) -> Workload {
+    let options = FanOutOptions { rooms, members, seconds, ..FanOutOptions::default() };
+    Workload::FanOut(match pace {
+        Pace::Saturated { in_flight } => FanOutOptions { in_flight, ..options },
+        Pace::Rate { messages_per_second } => FanOutOptions { rate: Some(messages_per_second), ..options },
+    })
 }
 
 fn figure(found: &Measurement, key: &str) -> f64 {
@@ -88,10 +95,8 @@ fn each_broken_promise_is_named_and_counted_exactly() {
 
 #[test]
 fn a_delivery_behind_its_successor_is_disordered() {
-    let duration = Duration::from_millis(100);
-    let pace = Pace::Saturated { in_flight: 4 };
-    let options = FanOutOptions { rooms: 1, members: 1, size_bytes: 64, duration, pace };
-    let found = on(Conduct::Swaps(AT), &Workload::FanOut(options)).expect("a measurement");
+    let talk = rooms(1, 1, Pace::Saturated { in_flight: 4 }, 0.1);
+    let found = on(Conduct::Swaps(AT), &talk).expect("a measurement");
     assert_eq!(counts(&found.faults), [0, 0, 1, 0], "{:?}", found.faults);
 }
 
@@ -106,17 +111,13 @@ fn delays_show_in_the_latency_of_all() {
 /// in that time. A load that waits for the server before it sends again sees one slow answer.
 #[test]
 fn a_stall_shows_in_the_open_loop_where_a_closed_loop_hides_it() {
-    let options = |pace| {
-        let duration = Duration::from_millis(1_500);
-        Workload::FanOut(FanOutOptions { rooms: 1, members: 1, size_bytes: 64, duration, pace })
-    };
-    let open = on(Conduct::Stalls(AT), &options(RATE)).expect("a measurement");
+    let open = on(Conduct::Stalls(AT), &rooms(1, 1, RATE, 1.5)).expect("a measurement");
     assert!(open.faults.is_none(), "{:?}", open.faults);
     let tail_ms = latency_ms(&open, 0.999);
     assert!((150..400).contains(&tail_ms), "p99.9 of the open loop: {tail_ms} ms");
     assert!(latency_ms(&open, 0.9) >= 20, "80 of 600 messages met the stall: {} ms", latency_ms(&open, 0.9));
 
-    let closed = on(Conduct::Stalls(AT), &options(Pace::Saturated { in_flight: 1 })).expect("one");
+    let closed = on(Conduct::Stalls(AT), &rooms(1, 1, ONE_IN_FLIGHT, 1.5)).expect("one");
     let answers = closed.latencies[0].histogram_ns.len();
     assert!(answers > 2_000, "enough for p99.9 to mean something: {answers}");
     assert!(closed.latencies[0].histogram_ns.max() >= 200_000_000, "it was there");
@@ -182,10 +183,8 @@ impl Progress for StopsOnceMeasuring<'_> {
 fn somebody_who_stops_it_gets_what_there_is() {
     let stop = Stop::new();
     let address = fake::start(Conduct::Faithful);
-    let options =
-        FanOutOptions { rooms: 2, members: 3, pace: RATE, size_bytes: 64, duration: Duration::from_secs(60) };
     let mut impatient = StopsOnceMeasuring(&stop);
-    let found = measure(&Workload::FanOut(options), &fake::target(address, None), &mut impatient, &stop);
+    let found = measure(&rooms(2, 3, RATE, 60.0), &fake::target(address, None), &mut impatient, &stop);
     let found = found.expect("a measurement");
     assert!(found.is_cut_short && found.faults.is_none(), "{:?}", found.faults);
     assert!(figure(&found, "messages") > 10.0);
@@ -209,16 +208,15 @@ fn everyone_comes_in_and_memory_is_compared() {
 
 #[test]
 fn options_that_cannot_be_measured_are_refused_before_anything_starts() {
-    let duration = Duration::from_secs(1);
-    let good = FanOutOptions { rooms: 1, members: 1, size_bytes: 64, duration, pace: RATE };
+    let good = FanOutOptions { rooms: 1, members: 1, rate: Some(400), ..FanOutOptions::default() };
     let cases = [
         ("--rooms 0", FanOutOptions { rooms: 0, ..good.clone() }),
         ("--members 0", FanOutOptions { members: 0, ..good.clone() }),
         ("--members 20000", FanOutOptions { rooms: 10, members: 20_000, ..good.clone() }),
-        ("--size 8", FanOutOptions { size_bytes: 8, ..good.clone() }),
-        ("--seconds 0", FanOutOptions { duration: Duration::ZERO, ..good.clone() }),
-        ("--in-flight 0", FanOutOptions { pace: Pace::Saturated { in_flight: 0 }, ..good.clone() }),
-        ("--rate 0", FanOutOptions { pace: Pace::Rate { messages_per_second: 0 }, ..good.clone() }),
+        ("--size 8", FanOutOptions { size: 8, ..good.clone() }),
+        ("--seconds 0", FanOutOptions { seconds: 0.0, ..good.clone() }),
+        ("--in-flight 0", FanOutOptions { rate: None, in_flight: 0, ..good.clone() }),
+        ("--rate 0", FanOutOptions { rate: Some(0), ..good.clone() }),
     ];
     for (named, options) in cases {
         let words = Workload::FanOut(options).check(Protocol::Line).expect_err(named).to_string();

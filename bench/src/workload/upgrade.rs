@@ -27,11 +27,11 @@ const STORED_ROOMS: u64 = 1_000;
 
 /// Writes what is stored before the server starts.
 pub(super) fn fill(data: &Path, options: &UpgradeOptions, watch: &mut Watch<'_>) -> Result<(), BenchError> {
-    if options.stored == 0 {
+    if options.messages == 0 {
         return Ok(());
     }
-    let rooms = STORED_ROOMS.min(options.stored);
-    let plan = log::Plan { data, shard_count: 1, rooms, messages: options.stored };
+    let rooms = STORED_ROOMS.min(options.messages);
+    let plan = log::Plan { data, shard_count: 1, rooms, messages: options.messages };
     watch.begin(0.0, 0.2);
     let mut shown = 0;
     log::write(&plan, &mut |share| {
@@ -46,7 +46,7 @@ pub(super) async fn measure(
     measuring: &mut Measuring<'_, '_>,
 ) -> Result<(), BenchError> {
     let site = measuring.site;
-    let &UpgradeOptions { connections, members, upgrades, messages_per_second, size_bytes, .. } = options;
+    let &UpgradeOptions { connections, members, upgrades, rate, size, .. } = options;
     let rooms = connections / members;
     let guest =
         |number| Guest { name: site.names.user(number), room: Some(site.names.room(number / members)) };
@@ -59,13 +59,13 @@ pub(super) async fn measure(
 
     let start_ns = crowd.now_ns();
     let meter = Meter::start(site, &crowd)?;
-    let talk = Talk::in_rooms(&measuring.circle(rooms, members, size_bytes), Record::new(start_ns, LONGEST));
+    let talk = Talk::in_rooms(&measuring.circle(rooms, members, size), Record::new(start_ns, LONGEST));
     let mut load = Upgrading {
         talk: RoomTalk { talk, rooms, members },
         window_start_ns: u64::MAX,
         longest_ns: vec![0; connections],
     };
-    let mut pacer = Pacer::new(Schedule::new(start_ns, messages_per_second, LONGEST));
+    let mut pacer = Pacer::new(Schedule::new(start_ns, rate, LONGEST));
     let mut pauses_ns = empty_histogram();
     let mut takeovers_ns = empty_histogram();
     crowd.begin("before an upgrade");
@@ -116,7 +116,7 @@ pub(super) async fn measure(
          from the start of the new process until {} s after the old one ended; a room has a message every \
          {:.0} ms, so that the server may have stood still that much longer",
         CALM.as_secs(),
-        1e3 * rooms as f64 / messages_per_second as f64
+        1e3 * rooms as f64 / rate as f64
     ));
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::error::BenchError;
 use crate::findings::Meter;
 use crate::pace::{Schedule, drain, keep_rate};
 use crate::protocol::Guest;
+use std::time::Duration;
 
 /// Each pair's members whisper in turn, at a fixed rate over all pairs.
 pub(super) async fn measure(
@@ -17,7 +18,8 @@ pub(super) async fn measure(
     measuring: &mut Measuring<'_, '_>,
 ) -> Result<(), BenchError> {
     let site = measuring.site;
-    let &WhisperOptions { pairs, whispers_per_second, size_bytes, duration } = options;
+    let &WhisperOptions { pairs, rate, size, seconds } = options;
+    let duration = Duration::from_secs_f64(seconds);
     let mut crowd = measuring.crowd()?;
     let guest = |number| Guest { name: site.names.user(number), room: None };
     let guests: Vec<Guest> = (0..2 * pairs).map(guest).collect();
@@ -27,10 +29,10 @@ pub(super) async fn measure(
 
     let meter = Meter::start(site, &crowd)?;
     let start_ns = crowd.now_ns();
-    let talk = Talk::in_pairs(&measuring.circle(pairs, 2, size_bytes), Record::new(start_ns, duration));
+    let talk = Talk::in_pairs(&measuring.circle(pairs, 2, size), Record::new(start_ns, duration));
     let mut load = RoomTalk { talk, rooms: pairs, members: 2 };
     crowd.begin("while whispers were on their way");
-    let schedule = Schedule::new(start_ns, whispers_per_second, duration);
+    let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
     let usage = meter.read(site, &crowd)?;

@@ -1,160 +1,62 @@
-//! One page with everything, which needs nothing else: no script, no font, no other file.
+//! One page with everything, which needs nothing else. The page is always the same: its script draws it from
+//! the results, which stand in it as JSON.
 
-mod figures;
-mod plot;
-mod tables;
-
+use super::json::Document;
 use super::screen::changes_text;
 use super::screen::truth::limit_sentences;
-use super::words::{self, short_title};
+use super::words;
 use crate::baseline::Comparison;
-use crate::machine::{MachineFacts, Stalls};
-use crate::results::{Entry, Run};
+use crate::machine::Stalls;
+use crate::results::Run;
+use serde::Serialize;
 
-const STYLE: &str = include_str!("style.css");
+const HEAD: &str = concat!(
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+    "<meta http-equiv=\"Content-Security-Policy\" ",
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+    "<title>madang bench</title>\n<style>\n",
+    include_str!("style.css"),
+    "</style>\n</head>\n<body>\n<main><noscript>A script in this file draws it: let it run.</noscript></main>\n",
+);
+const TAIL: &str = concat!(
+    "<script>\n\"use strict\";\n",
+    include_str!("numbers.js"),
+    include_str!("histogram.js"),
+    include_str!("plots.js"),
+    include_str!("page.js"),
+    "</script>\n</body>\n</html>\n",
+);
 
-/// The page of a run, with what moved since an earlier one when there is one.
+/// What the program says of the results in words, as on the screen.
+#[derive(Serialize)]
+struct Words {
+    machine: String,
+    stalls: Option<String>,
+    limits: Vec<String>,
+    changes: Option<String>,
+}
+
+/// The page of a run, with what moved since an earlier one when there is one. `results` are those of the run.
 ///
 /// # Errors
-/// In words, when a plot cannot be drawn.
-pub fn page(run: &Run, comparison: Option<&Comparison>) -> Result<String, String> {
-    let mut html = head(run);
-    html += &promises(run);
-    html += "<h2>At a glance</h2>\n";
-    html += &tables::overview(run);
-    html += &limits(run);
-    if let Some(comparison) = comparison {
-        html += &format!(
-            "<h2>Since an earlier run</h2>\n<pre>{}</pre>\n",
-            escaped(&changes_text(comparison, false))
-        );
-    }
-    for entry in
-        run.entries.iter().filter(|entry| entry.columns.iter().any(|column| !column.rounds.is_empty()))
-    {
-        html += &section(entry)?;
-    }
-    html += &machine(&run.machine);
-    Ok(html + "</body>\n</html>\n")
-}
-
-/// Text that is text in a page, also between quotes.
-pub(super) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-fn head(run: &Run) -> String {
-    let (version, started_at) = (escaped(&run.program_version), escaped(&run.started_at));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>madang bench, {started_at}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>madang bench</h1>\n<p class=\"soft\">{started_at} · version {version} · {}</p>\n\
-         <p>{}</p>\n<p><code>{}</code></p>\n",
-        words::counted(run.rounds, "round"),
-        escaped(&words::machine(&run.machine)),
-        escaped(&run.command.join(" ")),
-    )
-}
-
-fn promises(run: &Run) -> String {
-    let promise = |server: &crate::results::ServerFacts| {
-        format!("<li><b>{}</b>: {}</li>\n", escaped(&server.name), escaped(&server.promise))
+/// In words, when there is no JSON for it.
+pub fn page(run: &Run, results: &Document, comparison: Option<&Comparison>) -> Result<String, String> {
+    let words = Words {
+        machine: words::machine(&run.machine),
+        stalls: run.machine.stalls.as_ref().map(Stalls::described),
+        limits: limit_sentences(run),
+        changes: comparison.map(|comparison| changes_text(comparison, false)),
     };
-    format!("<ul>\n{}</ul>\n", run.servers.iter().map(promise).collect::<String>())
+    Ok([HEAD, &block("results", results)?, &block("words", &words)?, TAIL].concat())
 }
 
-fn limits(run: &Run) -> String {
-    let verdict = if run.is_faultless() {
-        "<p>Nothing was lost, repeated, out of order or damaged.</p>\n".to_owned()
-    } else {
-        let examples = run.measurements().flat_map(|found| &found.faults.examples).take(20);
-        let examples: String = examples.map(|example| format!("<li>{}</li>", escaped(example))).collect();
-        format!(
-            "<p class=\"bad\">Deliveries were lost, repeated, out of order or damaged.</p>\n<ul>{examples}</ul>\n"
-        )
-    };
-    let sentences: String =
-        limit_sentences(run).iter().map(|sentence| format!("<li>{}</li>\n", escaped(sentence))).collect();
-    format!("{verdict}<h3>What limits this</h3>\n<ul>\n{sentences}</ul>\n")
-}
-
-fn section(entry: &Entry) -> Result<String, String> {
-    let mut html = format!(
-        "<h2>{}</h2>\n<p class=\"soft\">{}</p>\n",
-        escaped(&short_title(entry)),
-        escaped(&entry.title)
-    );
-    for column in &entry.columns {
-        if let Some(failure) = &column.failure {
-            html += &format!(
-                "<p><b>{}</b> was not measured: {}</p>\n",
-                escaped(&column.server),
-                escaped(failure)
-            );
-        }
-        if let Some(limit) = column.rounds.iter().find_map(|round| round.load_limit.as_ref()) {
-            html += &format!(
-                "<p><b>{}</b>: the load is the limit: {}</p>\n",
-                escaped(&column.server),
-                escaped(limit)
-            );
-        }
-    }
-    html += &figures::figures(entry)?;
-    Ok(html + &tables::details(entry))
-}
-
-fn machine(facts: &MachineFacts) -> String {
-    let data = facts.data.as_ref().map_or_else(
-        || "unknown".to_owned(),
-        |data| {
-            let cache =
-                data.write_cache.as_ref().map(|cache| format!(", cache: {cache}")).unwrap_or_default();
-            format!("{}: {} on {}{cache}", data.path, data.file_system, data.device)
-        },
-    );
-    let sync = facts.sync.as_ref().map_or_else(
-        || "not measured".to_owned(),
-        |sync| {
-            format!(
-                "p50 {:.0} µs, p99 {:.0} µs, max {:.0} µs ({} of {} bytes each)",
-                sync.p50_us, sync.p99_us, sync.max_us, sync.samples, sync.write_bytes
-            )
-        },
-    );
-    let stalls = facts.stalls.as_ref().map_or_else(|| "not measured".to_owned(), Stalls::described);
-    let rows = [
-        ("kernel", facts.kernel.clone()),
-        ("processor", facts.processor.clone()),
-        ("processors", format!("{}, of which {} may be used", facts.processors, facts.processors_allowed)),
-        ("governor", facts.governor.clone().unwrap_or_else(|| "none".to_owned())),
-        ("memory", super::number::bytes(facts.memory_bytes as f64)),
-        ("data", data),
-        ("write + fdatasync", sync),
-        ("processors away", stalls),
-    ];
-    let rows: String =
-        rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value))).collect();
-    let mitigation =
-        |(name, state): &(String, String)| format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(state));
-    let mitigations: String = facts.mitigations.iter().map(mitigation).collect();
-    format!(
-        "<h2>The machine</h2>\n<dl>\n{rows}</dl>\n<details><summary>Processor faults and mitigations</summary>\n\
-         <dl>\n{mitigations}</dl>\n</details>\n"
-    )
+/// JSON as a part of a page. `<` stands in its strings only, and is written so that none of them can end the
+/// block or begin a comment.
+fn block(name: &str, value: &impl Serialize) -> Result<String, String> {
+    let json = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    let json = json.replace('<', "\\u003c");
+    Ok(format!("<script type=\"application/json\" id=\"{name}\">\n{json}\n</script>\n"))
 }
 
 #[cfg(test)]
@@ -162,40 +64,38 @@ mod tests {
     use super::*;
     use crate::results::example;
 
-    #[test]
-    fn a_page_holds_everything_and_asks_for_nothing() {
-        let mut run = example::run(&[("madang", &[100, 110]), ("<b>레디스</b>", &[50, 60])]);
-        run.notes.push("\"quoted\" & <script>alert(1)</script>".to_owned());
-        let html = page(&run, None).expect("a page");
-        for expected in [
-            "&lt;b&gt;레디스&lt;/b&gt;",
-            "&lt;script&gt;",
-            "90%",
-            "<polyline",
-            "×0.5",
-            "Example 9000",
-            "spectre_v2",
-        ] {
-            assert!(html.contains(expected), "{expected}");
-        }
-        for foreign in ["<script", "<link", "<img", "src=", "@import", "url(", "href="] {
-            assert!(!html.contains(foreign), "{foreign}");
-        }
-        // The only address is the name of SVG's own language.
-        let addresses = html.matches("http").count();
-        assert_eq!(
-            addresses,
-            html.matches("http://www.w3.org/2000/svg").count() + html.matches("http-equiv").count()
-        );
+    fn page_of(run: &Run) -> String {
+        page(run, &Document::of(run).expect("a document"), None).expect("a page")
+    }
+
+    /// What stands in the block of this name.
+    fn json<'a>(page: &'a str, name: &str) -> &'a str {
+        let opening = format!("<script type=\"application/json\" id=\"{name}\">\n");
+        let (_, rest) = page.split_once(opening.as_str()).expect("a block");
+        rest.split_once("\n</script>").expect("its end").0
     }
 
     #[test]
-    fn colours_of_plots_are_those_that_the_style_sheet_replaces() {
-        let html = page(&example::run(&[("madang", &[100])]), None).expect("a page");
-        let (_, body) = html.split_once("</style>").expect("a style");
-        let used = body.match_indices("stroke=\"#").map(|(at, _)| &body[at + 8..at + 15]);
-        for colour in used {
-            assert!(STYLE.contains(&format!("[stroke=\"{colour}\"]")), "{colour}");
+    fn a_page_holds_the_results_and_asks_for_nothing() {
+        let run = example::run(&[("madang", &[100, 110]), ("레디스", &[50, 60])]);
+        let page = page_of(&run);
+        let results: Document = serde_json::from_str(json(&page, "results")).expect("results");
+        assert_eq!(results, Document::of(&run).expect("a document"));
+        for foreign in ["<link", "<img", "src=", "@import", "url(", "href=", "fetch(", "import("] {
+            assert!(!page.contains(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn nothing_in_the_results_is_taken_for_a_part_of_the_page() {
+        let hostile = "</script><script>alert(1)</script><!--";
+        let mut run = example::run(&[(hostile, &[100])]);
+        run.notes.push(hostile.to_owned());
+        let (page, harmless) = (page_of(&run), page_of(&example::run(&[("madang", &[100])])));
+        for mark in ["<script", "</script", "<!--"] {
+            assert_eq!(page.matches(mark).count(), harmless.matches(mark).count(), "{mark}");
+        }
+        let words: serde_json::Value = serde_json::from_str(json(&page, "words")).expect("words");
+        assert_eq!(words["limits"][0], hostile);
     }
 }

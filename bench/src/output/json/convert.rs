@@ -45,7 +45,8 @@ fn workload(entry: &Entry) -> Result<WorkloadRecord, String> {
     Ok(WorkloadRecord {
         name: entry.workload.clone(),
         title: entry.title.clone(),
-        parameters: parameters.map(|of| (of.name.to_owned(), of.value.clone())).collect(),
+        label: entry.label.clone(),
+        parameters: parameters.map(|of| (of.name.clone(), of.value.clone())).collect(),
         servers: entry.columns.iter().map(rounds).collect::<Result<_, _>>()?,
     })
 }

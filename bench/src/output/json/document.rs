@@ -66,6 +66,9 @@ pub struct WorkloadRecord {
     pub name: String,
     /// Workload and parameters in words.
     pub title: String,
+    /// The same in the few words that a table has room for; empty in files of older programs.
+    #[serde(default)]
+    pub label: String,
     /// Every parameter by its name on the command line, with its value in words.
     pub parameters: BTreeMap<String, String>,
     /// What was found of each server.

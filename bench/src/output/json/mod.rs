@@ -6,10 +6,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use document::{
-    Document, FaultCounts, LatencyRecord, MetricRecord, Program, RoundRecord, SCHEMA_VERSION, SeriesRecord,
-    ServerRecord, ServerRounds, WorkloadRecord,
-};
+pub use document::{Document, ServerRecord, ServerRounds, WorkloadRecord};
 pub use read::read;
 
 use crate::results::{Figure, Run};

@@ -1,6 +1,7 @@
 //! What is written is what was measured, and can be read again, here and elsewhere.
 
-use super::{Document, SCHEMA_VERSION, read};
+use super::document::SCHEMA_VERSION;
+use super::{Document, read};
 use crate::results::{Run, example};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,7 +4,7 @@ use super::grid::Grid;
 use super::short;
 use crate::machine::SyncTime;
 use crate::output::number::time_us;
-use crate::output::words::{FLOOR, short_title};
+use crate::output::words::FLOOR;
 use crate::results::{Column, Entry, Figure, Latency, QUANTILES, Run, quantile_us};
 
 pub(super) fn table(run: &Run, is_bold: bool) -> String {
@@ -52,7 +52,7 @@ fn add(grid: &mut Grid, entry: &Entry, indent: &str) {
     for column in &entry.columns {
         let Some(first) = column.rounds.first() else { continue };
         let compared: Vec<&Latency> = first.latencies.iter().filter(|latency| latency.is_compared).collect();
-        let title = format!("{indent}{}", short_title(entry));
+        let title = format!("{indent}{}", entry.label);
         match compared[..] {
             [] => {}
             [latency] => add_rows(grid, &title, column, latency.key),

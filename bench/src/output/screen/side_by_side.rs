@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::short::{self, NOTHING};
-use crate::output::words::{FLOOR, counted, short_title};
+use crate::output::words::{FLOOR, counted};
 use crate::results::{Better, Column, Entry, Figure, Run};
 
 /// With a label and the first server, so many others fit a screen.
@@ -33,7 +33,7 @@ pub(super) fn tables(run: &Run, is_bold: bool) -> String {
 
 fn table(entry: &Entry, base: &Column, others: &[Column], is_bold: bool) -> String {
     let mut grid = Grid::default();
-    grid.title(short_title(entry), true);
+    grid.title(entry.label.clone(), true);
     let mut heading = vec![String::new(), base.server.clone()];
     heading.extend(others.iter().flat_map(|column| [column.server.clone(), String::new()]));
     grid.heading(heading);

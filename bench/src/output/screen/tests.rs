@@ -1,7 +1,7 @@
 //! The screen as it is seen.
 
 use super::screen;
-use crate::results::{Latency, Metric, Parameter, example};
+use crate::results::{Latency, Metric, example};
 use unicode_width::UnicodeWidthStr;
 
 #[test]
@@ -18,8 +18,8 @@ LATENCY                             p50     p90      p99    p99.9      max
 fan-out 2 × 5, 1,000 messages/s  500 µs  900 µs  1.00 ms  1.00 ms  1.00 ms
   device: 4 KB + fdatasync       150 µs           400 µs            900 µs
 
-WORK                                      a second  CPU each  srv CPU  load CPU  memory
-fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs        –    58.1 %       –
+WORK                                      a second  CPU each  server CPU  load CPU  memory
+fan-out 2 × 5, 1,000 messages/s  10,000 deliveries   10.0 µs           –    58.1 %       –
 
 FAULTS  lost 0 · repeated 0 · disordered 0 · damaged 0  (as promised)
 
@@ -83,7 +83,7 @@ fn no_label_is_cut_where_a_workload_has_several_latencies() {
     let mut run = example::run(&[("madang", &[100, 120, 90])]);
     let entry = &mut run.entries[0];
     entry.workload = "storm".to_owned();
-    entry.parameters = vec![Parameter { name: "connections", value: "15000".to_owned() }];
+    entry.label = "reconnect storm, 15,000 connections".to_owned();
     let labels = [
         ("delivery_before", "those who stayed, before"),
         ("delivery", "those who stayed, meanwhile"),

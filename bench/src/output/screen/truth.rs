@@ -1,7 +1,7 @@
 //! What was wrong, what is promised, and what limits the truth of the figures.
 
 use super::grid::{bold, wrapped};
-use crate::output::words::{LOG, counted, short_title};
+use crate::output::words::{LOG, counted};
 use crate::results::{Faults, Run};
 
 /// Processors that are away for less of the time are not worth a word.
@@ -77,7 +77,7 @@ pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
     }
     for entry in &run.entries {
         for column in &entry.columns {
-            let place = format!("{} ({})", short_title(entry), column.server);
+            let place = format!("{} ({})", entry.label, column.server);
             let limited: Vec<&String> =
                 column.rounds.iter().filter_map(|round| round.load_limit.as_ref()).collect();
             if let Some(limit) = limited.first() {

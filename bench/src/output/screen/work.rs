@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::short::{self, NOTHING};
-use crate::output::words::{FLOOR, LOG, short_title};
+use crate::output::words::{FLOOR, LOG};
 use crate::results::{Better, Column, Entry, Figure, Run};
 
 /// The beginning of the key of what one piece of work cost the server.
@@ -50,7 +50,7 @@ fn is_percentile(figure: &Figure, column: &Column) -> bool {
 
 pub(super) fn table(run: &Run, is_bold: bool) -> String {
     let mut grid = Grid::default();
-    let heading = ["WORK", "a second", "CPU each", "srv CPU", "load CPU", "memory"];
+    let heading = ["WORK", "a second", "CPU each", "server CPU", "load CPU", "memory"];
     grid.heading(heading.map(str::to_owned).to_vec());
     let mut also = Grid::default();
     also.heading(vec!["ALSO".to_owned()]);
@@ -58,11 +58,11 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
     for entry in run.entries.iter().filter(|entry| entry.workload != FLOOR && entry.workload != LOG) {
         for column in entry.columns.iter().filter(|column| !column.rounds.is_empty()) {
             let columns = Columns::of(column);
-            add_row(&mut grid, &short_title(entry), &columns, column.rounds.len());
+            add_row(&mut grid, &entry.label, &columns, column.rounds.len());
             let is_shown = |figure: &&Figure| is_everything_shown || figure.better != Better::Neither;
             let mut others = columns.others.iter().filter(is_shown).peekable();
             if others.peek().is_some() {
-                also.title(short_title(entry), false);
+                also.title(entry.label.clone(), false);
             }
             for figure in others {
                 let mut cells = vec![format!("  {}", figure.label), short::median(figure)];
@@ -92,7 +92,7 @@ pub(super) fn table(run: &Run, is_bold: bool) -> String {
 /// All figures one below the other: the log's have no work in common that could be a column.
 fn list(entry: &Entry, column: &Column) -> Grid {
     let mut grid = Grid::default();
-    grid.title(short_title(entry), true);
+    grid.title(entry.label.clone(), true);
     for figure in column.figures().iter().filter(|figure| !is_percentile(figure, column)) {
         let mut cells = vec![format!("  {}", figure.label), short::median(figure)];
         if column.rounds.len() > 1 {

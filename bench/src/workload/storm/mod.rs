@@ -46,15 +46,15 @@ pub(super) async fn measure(
 
     let start_ns = crowd.now_ns();
     let longest = CALM_BEFORE + STORM_MAX + CALM_AFTER;
-    let circle = measuring.circle(talkers, 1, options.size_bytes);
+    let circle = measuring.circle(talkers, 1, options.size);
     let talk = Talk::in_rooms(&circle, Record::new(start_ns, longest));
     let mut storm = Storm {
         talk: RoomTalk { talk, rooms: talkers, members: 1 },
-        crowding: Crowding::new(&guests, talkers, PayloadFormat::new(options.size_bytes)),
+        crowding: Crowding::new(&guests, talkers, PayloadFormat::new(options.size)),
         before_ns: empty_histogram(),
         during_ns: empty_histogram(),
     };
-    let mut pacer = Pacer::new(Schedule::new(start_ns, options.messages_per_second, longest));
+    let mut pacer = Pacer::new(Schedule::new(start_ns, options.rate, longest));
     let meter = Meter::start(site, &crowd)?;
 
     crowd.begin("before the storm");

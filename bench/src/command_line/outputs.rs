@@ -1,10 +1,11 @@
 //! Files of results: known to be writable before the run, written after it.
 
+use super::streams::show;
+use crate::baseline::{check, compare};
+use crate::output::json::{self, Document};
+use crate::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
+use crate::results::Run;
 use clap::Args;
-use madang_bench::baseline::{Comparison, check, compare};
-use madang_bench::output::json::{self, Document};
-use madang_bench::output::{OutputDirectory, OutputError, OutputFile, changes_text, hgrm, html};
-use madang_bench::results::Run;
 use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug)]
@@ -65,18 +66,14 @@ impl Outputs {
         };
         let comparison = self.baseline.map(|before| compare(&before, &document));
         if let Some(comparison) = &comparison {
-            super::show(&format!("\n{}", changes_text(comparison, is_bold)));
+            show(&format!("\n{}", changes_text(comparison, is_bold)));
         }
         let mut failures = Vec::new();
         let mut keep = |result: Result<String, String>| match result {
-            Ok(written) => super::show(&format!("{written}\n")),
+            Ok(written) => show(&format!("{written}\n")),
             Err(error) => failures.push(error),
         };
-        super::show(if self.json.is_some() || self.html.is_some() || self.hgrm.is_some() {
-            "\n"
-        } else {
-            ""
-        });
+        show(if self.json.is_some() || self.html.is_some() || self.hgrm.is_some() { "\n" } else { "" });
         if let Some(file) = self.json {
             keep(document.text().and_then(|text| write_file(file, &text)));
         }
@@ -86,14 +83,11 @@ impl Outputs {
             keep(written.map(|count| format!("written: {count} percentile files in {place}")));
         }
         if let Some(file) = self.html {
-            keep(page(run, comparison.as_ref()).and_then(|text| write_file(file, &text)));
+            let page = html::page(run, &document, comparison.as_ref());
+            keep(page.and_then(|text| write_file(file, &text)));
         }
         failures
     }
-}
-
-fn page(run: &Run, comparison: Option<&Comparison>) -> Result<String, String> {
-    html::page(run, comparison).map_err(|error| format!("cannot draw the page: {error}"))
 }
 
 fn write_file(file: OutputFile, text: &str) -> Result<String, String> {

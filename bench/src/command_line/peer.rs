@@ -1,6 +1,6 @@
 //! Servers as they are typed: `127.0.0.1:8080`, `redis://localhost:6379?pid=12&name=Redis`.
 
-use madang_bench::Protocol;
+use crate::protocol::Protocol;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 const NAME_CHARS_MAX: usize = 24;

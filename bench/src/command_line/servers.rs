@@ -1,11 +1,14 @@
 //! The servers of one run: what is measured, and what each promises.
 
+use super::command::BenchCommand;
 use super::peer::Peer;
-use super::workloads::WorkloadCommand;
-use super::{BenchCommand, process};
-use madang_bench::results::ServerFacts;
-use madang_bench::{OwnServer, Protocol, Target};
-use std::path::{Path, PathBuf};
+use super::process;
+use super::program::Program;
+use crate::protocol::Protocol;
+use crate::results::ServerFacts;
+use crate::target::{OwnServer, Target};
+use crate::workload::Workload;
+use std::path::PathBuf;
 
 /// One server and what is said of it.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct Server {
 }
 
 /// The measured server first, then those that it is compared with.
-pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
+pub fn servers(command: &BenchCommand, program: &Program) -> Result<Vec<Server>, String> {
     if command.compare_pid.len() > command.compare.len() {
         return Err(
             "there are more --compare-pid than --compare; give each server its own, in order".to_owned()
@@ -27,7 +30,7 @@ pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
     }
     let first = match command.running() {
         Some((peer, pid)) => running(peer, pid),
-        None => own(command)?,
+        None => own(command, program)?,
     };
     let others = command
         .compare
@@ -39,12 +42,12 @@ pub fn servers(command: &BenchCommand) -> Result<Vec<Server>, String> {
     Ok(servers)
 }
 
-fn own(command: &BenchCommand) -> Result<Server, String> {
-    let is_log = matches!(command.workload, Some(WorkloadCommand::Log(_)));
+fn own(command: &BenchCommand, program: &Program) -> Result<Server, String> {
+    let is_log = matches!(command.workload, Some(Workload::Log(_)));
     if is_log && (command.durability.is_some() || !command.settings.is_empty()) {
         return Err("log measures a server as it is by default; leave out --durability and --set".to_owned());
     }
-    let program = std::env::current_exe().map_err(|error| {
+    let program = (program.path)().map_err(|error| {
         format!("cannot find this program to run it: {error}; measure one that runs with --target")
     })?;
     let (durability, settings) = (command.durability.clone(), command.settings.clone());
@@ -58,8 +61,11 @@ fn own(command: &BenchCommand) -> Result<Server, String> {
         durability: Some(durability.clone().unwrap_or_else(|| "commit".to_owned())),
         settings: settings.clone(),
     };
-    let data = command.workload.as_ref().and_then(WorkloadCommand::data);
-    let data = data.map_or_else(std::env::temp_dir, Path::to_owned);
+    let data = match &command.workload {
+        Some(Workload::Log(log)) => log.dir.clone(),
+        _ => None,
+    };
+    let data = data.unwrap_or_else(std::env::temp_dir);
     let target = Target::Own(OwnServer { program, durability, settings });
     Ok(Server { target, facts, data: Some(data) })
 }
@@ -109,14 +115,14 @@ fn promise_of_own(durability: &str) -> String {
         None if durability == "none" => "each message is seen at once, written, and never synced".to_owned(),
         None => "each message is written and synced to disk before anyone sees it".to_owned(),
     };
-    format!("{kept}; one order a room, and all of it can be read again (durability {durability})")
+    format!("{kept}; one order per room, and all of it can be read again (durability {durability})")
 }
 
 fn promise_of_running(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Line => {
             "each message is stored as its log.durability says (\"commit\", the default: synced to disk before \
-             anyone sees it), one order a room"
+             anyone sees it), one order per room"
         }
         Protocol::Irc => "in memory: nothing is kept, who is away misses it (at most once)",
         Protocol::Redis => {

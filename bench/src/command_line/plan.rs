@@ -1,26 +1,17 @@
 //! What will be measured: which workloads, against which servers, and for how long about.
 
 use super::servers::Server;
-use super::workloads::{WorkloadCommand, duration};
-use madang_bench::{
-    EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, LogOptions, LogPart, Pace, Target,
-    WhisperOptions, Workload,
-};
+use crate::target::Target;
+use crate::workload::{EchoOptions, FanOutOptions, HistoryOptions, IdleOptions, WhisperOptions, Workload};
 use std::time::Duration;
 
 /// How long the floor and the device are measured at most.
-const FLOOR_MAX: Duration = Duration::from_secs(2);
+const FLOOR_S_MAX: f64 = 2.0;
 const SYNC_MAX: Duration = Duration::from_millis(1_500);
 /// How long the processors are looked at, at most.
 const STALLS_MAX: Duration = Duration::from_secs(1);
 /// Starting and stopping a server of our own, about.
 const START_S: f64 = 0.8;
-/// Connections a second that are brought in, about.
-const ENTRIES_PER_SECOND: f64 = 10_000.0;
-/// Messages a second that fill a room for its history, about.
-const FILL_PER_SECOND: f64 = 50_000.0;
-/// Messages a second that are written to a log without a server, about.
-const WRITTEN_PER_SECOND: f64 = 500_000.0;
 
 /// What will be measured.
 #[derive(Clone, Debug)]
@@ -29,8 +20,8 @@ pub struct Plan {
     pub works: Vec<Work>,
     /// How often.
     pub rounds: usize,
-    /// For how long the load's own floor is measured, when it is.
-    pub floor: Option<Duration>,
+    /// For how long the load's own floor is measured, when it is, in seconds.
+    pub floor_s: Option<f64>,
     /// For how long the device is measured at most.
     pub sync: Duration,
     /// For how long the processors are looked at.
@@ -52,25 +43,25 @@ impl Plan {
     /// # Errors
     /// In words, when the first server cannot be measured so, or nobody who was asked for can.
     pub fn make(
-        command: Option<&WorkloadCommand>,
+        asked_for: Option<&Workload>,
         seconds: Option<f64>,
         servers: &[Server],
         rounds: usize,
     ) -> Result<Plan, String> {
         let is_comparison = servers.len() > 1;
-        let mut workloads = match command {
-            Some(command) => command.workloads(),
+        let mut workloads = match asked_for {
+            Some(workload) => workload.each(),
             None if is_comparison => set_of_comparison(),
             None => standard_set(),
         };
-        set_seconds(&mut workloads, seconds, command.is_some())?;
+        set_seconds(&mut workloads, seconds, asked_for.is_some())?;
         let works = workloads.into_iter().map(|workload| Work::make(workload, servers)).collect();
-        let works = only_possible(works, command.is_some())?;
+        let works = only_possible(works, asked_for.is_some())?;
         let has_echo = works.iter().any(|work| matches!(work.workload, Workload::Echo(_)));
         let at_most =
             |most: Duration| seconds.map_or(most, |seconds| most.min(Duration::from_secs_f64(seconds)));
-        let floor = has_echo.then(|| at_most(FLOOR_MAX));
-        Ok(Plan { works, rounds, floor, sync: at_most(SYNC_MAX), stalls: at_most(STALLS_MAX) })
+        let floor_s = has_echo.then(|| seconds.map_or(FLOOR_S_MAX, |seconds| FLOOR_S_MAX.min(seconds)));
+        Ok(Plan { works, rounds, floor_s, sync: at_most(SYNC_MAX), stalls: at_most(STALLS_MAX) })
     }
 
     /// About how long all of it takes, in seconds.
@@ -79,8 +70,11 @@ impl Plan {
             let servers = work.left_out.iter().filter(|reason| reason.is_none()).count();
             expected_s(&work.workload) * servers as f64
         });
-        let floor = self.floor.map_or(0.0, |floor| floor.as_secs_f64());
-        rounds.sum::<f64>() * self.rounds as f64 + floor + self.sync.as_secs_f64() + self.stalls.as_secs_f64()
+        let floor_s = self.floor_s.unwrap_or_default();
+        rounds.sum::<f64>() * self.rounds as f64
+            + floor_s
+            + self.sync.as_secs_f64()
+            + self.stalls.as_secs_f64()
     }
 }
 
@@ -127,8 +121,8 @@ fn set_seconds(workloads: &mut [Workload], seconds: Option<f64>, is_by_name: boo
     let Some(seconds) = seconds else { return Ok(()) };
     for workload in workloads {
         let name = workload.name();
-        match duration(workload) {
-            Some(duration) => *duration = Duration::from_secs_f64(seconds),
+        match workload.seconds() {
+            Some(its_seconds) => *its_seconds = seconds,
             None if is_by_name => {
                 return Err(format!(
                     "--seconds {seconds} means nothing to {name}, which ends when it is done; leave it out"
@@ -142,66 +136,43 @@ fn set_seconds(workloads: &mut [Workload], seconds: Option<f64>, is_by_name: boo
 
 /// What everybody wants to know, in about a minute.
 fn standard_set() -> Vec<Workload> {
-    let seconds = Duration::from_secs;
     vec![
-        Workload::Echo(EchoOptions { duration: seconds(4), ..EchoOptions::default() }),
-        calm(seconds(8)),
-        Workload::FanOut(FanOutOptions { duration: seconds(6), ..FanOutOptions::default() }),
-        Workload::Whisper(WhisperOptions { duration: seconds(4), ..WhisperOptions::default() }),
-        Workload::History(HistoryOptions { duration: seconds(4), ..HistoryOptions::default() }),
+        Workload::Echo(EchoOptions { seconds: 4.0, ..EchoOptions::default() }),
+        calm(8.0),
+        Workload::FanOut(FanOutOptions { seconds: 6.0, ..FanOutOptions::default() }),
+        Workload::Whisper(WhisperOptions { seconds: 4.0, ..WhisperOptions::default() }),
+        Workload::History(HistoryOptions { seconds: 4.0, ..HistoryOptions::default() }),
         Workload::Idle(IdleOptions::default()),
     ]
 }
 
 /// Shorter, as it is done by everyone and repeated; and with no more connections than any server takes.
 fn set_of_comparison() -> Vec<Workload> {
-    let duration = Duration::from_secs(3);
+    let seconds = 3.0;
     vec![
-        Workload::Echo(EchoOptions { duration, ..EchoOptions::default() }),
-        calm(duration),
-        Workload::FanOut(FanOutOptions { duration, ..FanOutOptions::default() }),
-        Workload::Whisper(WhisperOptions { duration, ..WhisperOptions::default() }),
+        Workload::Echo(EchoOptions { seconds, ..EchoOptions::default() }),
+        calm(seconds),
+        Workload::FanOut(FanOutOptions { seconds, ..FanOutOptions::default() }),
+        Workload::Whisper(WhisperOptions { seconds, ..WhisperOptions::default() }),
         Workload::Idle(IdleOptions { connections: 1_000 }),
     ]
 }
 
-fn calm(duration: Duration) -> Workload {
-    let pace = Pace::Rate { messages_per_second: 1_000 };
-    Workload::FanOut(FanOutOptions { pace, duration, ..FanOutOptions::default() })
+fn calm(seconds: f64) -> Workload {
+    Workload::FanOut(FanOutOptions { rate: Some(1_000), seconds, ..FanOutOptions::default() })
 }
 
 /// About how long one measurement takes, in seconds.
 pub fn expected_s(workload: &Workload) -> f64 {
-    let mut workload = workload.clone();
-    let sending_s = duration(&mut workload).map_or(0.0, |duration| duration.as_secs_f64());
-    let before_s = match &workload {
-        Workload::Idle(idle) => idle.connections as f64 / ENTRIES_PER_SECOND + 0.5,
-        Workload::Storm(storm) => 3.0 * storm.connections as f64 / ENTRIES_PER_SECOND + 3.0,
-        Workload::History(history) => history.messages as f64 / FILL_PER_SECOND,
-        Workload::Upgrade(upgrade) => {
-            upgrade.stored as f64 / WRITTEN_PER_SECOND + 2.0 + 2.5 * f64::from(upgrade.upgrades)
-        }
-        Workload::Log(log) => log_s(log),
-        _ => 0.0,
-    };
-    START_S + before_s + sending_s
-}
-
-fn log_s(log: &LogOptions) -> f64 {
-    let millions = log.messages as f64 / 1e6;
-    match log.part {
-        LogPart::Starts => 3.0 + 4.0 * millions,
-        LogPart::Pages => 1.0 + 0.3 * millions,
-        LogPart::Saturated => 1.0 + 5.0 * millions.min(1.0),
-        LogPart::Rest => 2.0,
-    }
+    START_S + workload.expected_s()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use madang_bench::results::ServerFacts;
-    use madang_bench::{OwnServer, Protocol};
+    use crate::protocol::Protocol;
+    use crate::results::ServerFacts;
+    use crate::target::OwnServer;
 
     fn server(protocol: Protocol) -> Server {
         let target = match protocol {
@@ -244,10 +215,10 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_by_name_must_be_possible() {
-        let idle = WorkloadCommand::Idle { connections: Some(0) };
+        let idle = Workload::Idle(IdleOptions { connections: 0 });
         let refusal = Plan::make(Some(&idle), None, &[server(Protocol::Line)], 1).unwrap_err();
         assert!(refusal.contains("--connections 0 cannot be measured"), "{refusal}");
-        let idle = WorkloadCommand::Idle { connections: None };
+        let idle = Workload::Idle(IdleOptions::default());
         let refusal = Plan::make(Some(&idle), Some(1.0), &[server(Protocol::Line)], 1).unwrap_err();
         assert!(refusal.contains("--seconds 1 means nothing to idle"), "{refusal}");
     }

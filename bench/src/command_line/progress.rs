@@ -1,8 +1,8 @@
 //! How far a run is: a bar on a terminal, a line for each measurement elsewhere.
 
-use crate::terminal::{StatusLine, bar};
-use madang_bench::Progress;
-use std::io::{self, Write};
+use super::program::{Program, StatusLine};
+use super::streams::say;
+use crate::watch::Progress;
 use std::time::Instant;
 
 const BAR_CHARS: usize = 20;
@@ -10,7 +10,7 @@ const BAR_CHARS: usize = 20;
 /// Progress of all measurements of a run.
 #[derive(Debug)]
 pub struct RunProgress {
-    line: StatusLine,
+    line: Box<dyn StatusLine>,
     course: Course,
 }
 
@@ -24,18 +24,20 @@ struct Course {
     /// The measurement under way: what it is, and how long it was expected to take.
     title: String,
     title_s: f64,
+    bar: fn(f64, usize) -> String,
 }
 
 impl RunProgress {
-    pub fn new(expected_s: f64) -> RunProgress {
+    pub fn new(expected_s: f64, program: &Program) -> RunProgress {
         let course = Course {
             began: Instant::now(),
             expected_s: expected_s.max(0.1),
             behind_s: 0.0,
             title: String::new(),
             title_s: 0.0,
+            bar: program.bar,
         };
-        RunProgress { line: StatusLine::new(), course }
+        RunProgress { line: (program.status_line)(), course }
     }
 
     /// Goes on to a measurement that is expected to take `expected_s`.
@@ -47,7 +49,7 @@ impl RunProgress {
             self.show("", 0.0);
         } else {
             let percent = (100.0 * course.behind_s / course.expected_s).min(100.0);
-            let _ = writeln!(io::stderr(), "madang bench: {percent:>3.0} %  {}", course.title);
+            say(&format!("madang bench: {percent:>3.0} %  {}", course.title));
         }
     }
 
@@ -67,13 +69,18 @@ impl Course {
         // The workload's own words begin with its title, which is shown already.
         let what = what.rsplit_once(": ").map_or(what, |(_, step)| step);
         let step = if what.is_empty() { String::new() } else { format!(": {what}") };
-        format!("{}  {:.0} s left  {}{step}", bar(share.min(0.99), BAR_CHARS), left_s.max(0.0), self.title)
+        format!(
+            "{}  {:.0} s left  {}{step}",
+            (self.bar)(share.min(0.99), BAR_CHARS),
+            left_s.max(0.0),
+            self.title
+        )
     }
 }
 
 impl Progress for RunProgress {
     fn show(&mut self, what: &str, share: f64) {
-        self.line.show(|| self.course.line(what, share));
+        self.line.show(&|| self.course.line(what, share));
     }
 }
 
@@ -83,10 +90,10 @@ mod tests {
 
     #[test]
     fn the_bar_counts_what_is_behind_and_what_is_under_way() {
-        let mut progress = RunProgress::new(20.0);
+        let mut progress = RunProgress::new(20.0, &Program::of_test());
         progress.begin("echo".to_owned(), 10.0);
         progress.begin("idle".to_owned(), 10.0);
         let line = progress.course.line("idle: 100 connections: entering", 0.5);
-        assert!(line.starts_with("[###############-----]  75 %  0 s left  idle: entering"), "{line}");
+        assert!(line.starts_with("75 of 100 in 20  0 s left  idle: entering"), "{line}");
     }
 }

@@ -1,6 +1,6 @@
 //! Ctrl-C: everything under way stops with what it has.
 
-use madang_bench::Stop;
+use crate::watch::Stop;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
