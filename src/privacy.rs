@@ -25,8 +25,13 @@ pub fn close(data: &Path) -> Option<String> {
         Ok(0) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Ok(count) => Some(format!(
-            "what lies in data directory '{path}' was open to other users of this machine: {count} files and \
-             directories are for this user alone now (modes 0600 and 0700)"
+            "what lies in data directory '{path}' was open to other users of this machine: {} for this user \
+             alone now (modes 0600 and 0700)",
+            if count == 1 {
+                "1 file or directory is".to_owned()
+            } else {
+                format!("{count} files and directories are")
+            }
         )),
         Err(error) => Some(format!(
             "data directory '{path}' cannot be closed to other users of this machine: {error}; close it with \
@@ -106,5 +111,7 @@ mod tests {
         }
         assert_eq!(mode(&foreign), 0o755);
         assert_eq!(close(data), None, "there is nothing more to mend");
+        fs::set_permissions(&ours[0], Permissions::from_mode(0o644)).unwrap();
+        assert!(close(data).unwrap().contains(" 1 file or directory is for this user alone"));
     }
 }

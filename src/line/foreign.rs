@@ -1,4 +1,5 @@
-//! Other protocols on this port: what browsers, clients with TLS, proxies and mail programs send where a name is due.
+//! Other protocols on this port: what browsers, clients with TLS, proxies, mail programs, phones and databases send
+//! where a name is due.
 //!
 //! Any web page can have a browser send an HTTP request to any address, with a body of its choice:
 //! none of it may become a name, or be said.
@@ -11,7 +12,7 @@ pub enum Foreign {
     Tls,
     /// The header by which a proxy says whose connection it passes on, of either version.
     Proxy,
-    /// SSH or SMTP: a client that begins.
+    /// SSH, mail, SIP or Redis: a client that begins.
     Other,
 }
 
@@ -20,9 +21,9 @@ pub enum Foreign {
 pub fn of_line(line: &[u8]) -> Option<Foreign> {
     if is_http(line) {
         Some(Foreign::Http)
-    } else if line.starts_with(b"PROXY TCP") || line.starts_with(b"PROXY UNKNOWN") {
+    } else if line.starts_with(b"PROXY TCP") || line.starts_with(b"PROXY UNKNOWN") || is_nul(line) {
         Some(Foreign::Proxy)
-    } else if OTHERS.iter().any(|start| line.starts_with(start)) {
+    } else if is_ssh(line) || is_mail(line) || is_sip(line) || is_redis(line) {
         Some(Foreign::Other)
     } else {
         None
@@ -40,8 +41,46 @@ pub fn of_bytes(start: impl Iterator<Item = u8> + Clone) -> Option<Foreign> {
     }
 }
 
-/// As they are sent; in small letters people may type the first two.
-const OTHERS: [&[u8]; 6] = [b"EHLO ", b"HELO ", b"LHLO ", b"SSH-2.0-", b"SSH-1.99-", b"SSH-1.5-"];
+/// What clients of SMTP and LMTP begin with (RFC 5321, section 4.1.1.1; RFC 2033, section 4.1).
+const HELLOS: [&[u8]; 3] = [b"EHLO", b"HELO", b"LHLO"];
+
+/// Whether a line is the hello of a mail program and nothing more. Somebody may want it for a name, so that it is
+/// refused as one.
+pub fn is_hello(line: &[u8]) -> bool {
+    HELLOS.iter().any(|hello| line.trim_ascii().eq_ignore_ascii_case(hello))
+}
+
+/// As they are sent: the letters of RFC 4253, section 4.2.
+fn is_ssh(line: &[u8]) -> bool {
+    [&b"SSH-2.0-"[..], b"SSH-1.99-", b"SSH-1.5-"].iter().any(|start| line.starts_with(start))
+}
+
+/// In any case (RFC 5321, section 2.4).
+fn is_mail(line: &[u8]) -> bool {
+    let begins = |with: &[u8]| line.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    let is_hello = HELLOS.iter().any(|hello| begins(hello) && line.get(hello.len()) == Some(&b' '));
+    is_hello || begins(b"MAIL FROM:") || begins(b"RCPT TO:")
+}
+
+/// A request or an answer (RFC 3261, sections 7.1 and 7.2).
+fn is_sip(line: &[u8]) -> bool {
+    let is_version = |word: &[u8]| word.eq_ignore_ascii_case(b"SIP/2.0");
+    let mut words = line.trim_ascii_end().split(|byte| *byte == b' ');
+    let (first, last) = (words.next(), words.next_back());
+    last.is_some_and(|last| is_version(last) || first.is_some_and(is_version))
+}
+
+/// How many parts a command of Redis has (RESP): `*1`.
+fn is_redis(line: &[u8]) -> bool {
+    line.strip_prefix(b"*").is_some_and(|count| !count.is_empty() && count.iter().all(u8::is_ascii_digit))
+}
+
+/// The line in the header of version 2 that no key gives. Where the header comes in pieces, its empty lines have
+/// been answered before.
+fn is_nul(line: &[u8]) -> bool {
+    !line.is_empty() && line.iter().all(|byte| *byte == 0)
+}
+
 /// Of version 2 (`proxy-protocol.txt` of HAProxy, section 2.2). Made of ends of lines, so that it is no line.
 const PROXY_SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -169,7 +208,17 @@ mod tests {
             "지혜",
             "put * in",
             "EHLO",
-            "helo there",
+            "helo",
+            "helot",
+            "ehlo-a",
+            "mail",
+            "mail from bob",
+            "sip",
+            "SIP/2.0",
+            "sip 2.0",
+            "*",
+            "*1 a",
+            "1*",
             "PROXY",
             "ssh-2.0-x",
             "SSH-2.0",
@@ -208,6 +257,19 @@ mod tests {
             (b"PROXY UNKNOWN", Foreign::Proxy),
             (b"EHLO mail.example", Foreign::Other),
             (b"HELO localhost", Foreign::Other),
+            (b"ehlo a", Foreign::Other),
+            (b"Helo there", Foreign::Other),
+            (b"lhlo x", Foreign::Other),
+            (b"MAIL FROM:<a@b.example>", Foreign::Other),
+            (b"mail from:<>", Foreign::Other),
+            (b"RCPT TO:<a@b.example>", Foreign::Other),
+            (b"INVITE sip:bob@chat.example SIP/2.0", Foreign::Other),
+            (b"options sip:x sip/2.0 ", Foreign::Other),
+            (b"SIP/2.0 200 OK", Foreign::Other),
+            (b"*1", Foreign::Other),
+            (b"*20", Foreign::Other),
+            (b"\0", Foreign::Proxy),
+            (b"\0\0", Foreign::Proxy),
             (b"SSH-2.0-OpenSSH_9.6", Foreign::Other),
             (b"SSH-1.99-x y", Foreign::Other),
         ] {

@@ -233,6 +233,12 @@ impl Session {
         if asks_for_help(line) {
             return self.complain(link, format_args!("* /help lists what you can type; a name comes first"));
         }
+        if foreign::is_hello(line.as_bytes()) {
+            return self.complain(
+                link,
+                format_args!("! {} is what mail programs begin with; choose another name", line.trim()),
+            );
+        }
         match UserName::parse(line) {
             Ok(name) => {
                 link.request(Request::Claim { session: link.session(), name });

@@ -8,7 +8,7 @@ use clap::Args;
 use madang_shards::log::{
     ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump,
 };
-use madang_shards::types::ShardId;
+use madang_shards::types::{ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -44,7 +44,7 @@ pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
         }
         Ok(Err(error)) => finish(output, Err(error)).map(|()| Outcome::Sound),
         Ok(Ok(0)) => Err(format!("no such segment in '{}'; see all with stats", data.display())),
-        Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::of_faults(faults)),
+        Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::told(faults, &data)),
     }
 }
 
@@ -83,7 +83,12 @@ impl<W: Write> Printer<W> {
             (LineFormat::Text, Ok(header)) => {
                 let created = self.clock.second(header.created_us);
                 let (count, capacity) = (header.shard_count, header.capacity_bytes);
-                writeln!(self.output, "{path}: of {count} shards, created {created}, {capacity} bytes")
+                writeln!(
+                    self.output,
+                    "{path}: of {}, created {created}, {}",
+                    counted(count, "shard"),
+                    counted(capacity, "byte")
+                )
             }
             (LineFormat::Text, Err(fault)) => writeln!(self.output, "{path}: {fault}"),
             (LineFormat::Jsonl, header) => {
@@ -112,10 +117,14 @@ impl<W: Write> Printer<W> {
                 writeln!(self.output, "  {}: does not count: {content}", place(&frame))
             }
             Dumped::Damage { offset_bytes, bytes } => {
-                writeln!(self.output, "  byte {offset_bytes}, {bytes} bytes: DAMAGED")
+                writeln!(self.output, "  byte {offset_bytes}, {}: DAMAGED", counted(bytes, "byte"))
             }
             Dumped::Torn { offset_bytes, bytes } => {
-                writeln!(self.output, "  byte {offset_bytes}, {bytes} bytes: being written, or torn")
+                writeln!(
+                    self.output,
+                    "  byte {offset_bytes}, {}: being written, or torn",
+                    counted(bytes, "byte")
+                )
             }
             Dumped::End(verdict) => {
                 writeln!(self.output, "  byte {}: end, {}", verdict.end_bytes(), state(&verdict))
@@ -139,13 +148,14 @@ impl<W: Write> Printer<W> {
             ArchivedRecord::Seal(seal) => {
                 let first = self.clock.second(seal.first_time_us.to_native()).to_owned();
                 let last = self.clock.second(seal.last_time_us.to_native());
-                format!("seal: {} messages, {first} to {last}", seal.records)
+                format!("seal: {}, {first} to {last}", counted(seal.records.to_native(), "message"))
             }
             ArchivedRecord::Abandoned(note) => {
                 format!("note: segment {} ends at byte {}, by a failure", note.segment, note.end_offset_bytes)
             }
             ArchivedRecord::Lost(lost) => {
-                format!("lost: {} #{} to #{}", visible(&lost.room), lost.first, lost.last)
+                let numbers = numbered(lost.first.to_native(), lost.last.to_native(), "message", "#");
+                format!("lost: {numbers} of {}", visible(&lost.room))
             }
         }
     }
@@ -212,7 +222,8 @@ impl<W: Write> Printer<W> {
 
 fn place(frame: &Frame<'_>) -> String {
     let (offset, bytes) = (frame.offset_bytes, frame.end_bytes - frame.offset_bytes);
-    format!("byte {offset}, {bytes} bytes, batch {}, synced {}", frame.batch, frame.synced_bytes)
+    let bytes = counted(bytes, "byte");
+    format!("byte {offset}, {bytes}, batch {}, synced {}", frame.batch, frame.synced_bytes)
 }
 
 fn state(verdict: &Verdict) -> &'static str {

@@ -7,7 +7,7 @@ use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_shards::log::{Export, ExportError, Exported, Selection, StoredMessage, export};
-use madang_shards::types::RoomName;
+use madang_shards::types::{RoomName, counted};
 use std::io::{self, Write};
 
 pub const EXAMPLES: &str = "\
@@ -105,7 +105,7 @@ impl<W: Write> Printer<W> {
 /// Prints the rooms. What is damaged is named on standard error; the rest is printed.
 pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let selection = arguments.rooms.selection()?;
-    let (_, files) = arguments.place.open()?;
+    let (data, files) = arguments.place.open()?;
     let names_rooms = arguments.rooms.all || arguments.rooms.room.len() > 1;
     let mut printer = Printer {
         output: standard_output(),
@@ -138,12 +138,12 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     }
     for (shard, segments) in &export.expired {
         eprintln!(
-            "madang: {segments} segments of shard {shard} have expired while this was read; their messages are \
-             left out"
+            "madang: {} of shard {shard} expired while this was read; what was in there is left out",
+            counted(*segments, "segment")
         );
     }
     match &export.unknown[..] {
-        [] => Ok(Outcome::of_faults(export.faults.len())),
+        [] => Ok(Outcome::told(export.faults.len(), &data)),
         rooms => {
             let rooms: Vec<String> = rooms.iter().map(|room| format!("'{}'", room.as_str())).collect();
             Err(format!("the log knows no room {}; see all with export --all", rooms.join(", ")))
@@ -154,6 +154,8 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
 fn nothing_printed(export: &Export) -> String {
     match export.records {
         0 => "the log holds no message of that any more".to_owned(),
-        records => format!("none of {records} messages is of that time; widen --since and --until"),
+        records => {
+            format!("none of {} is of that time; widen --since and --until", counted(records, "message"))
+        }
     }
 }

@@ -124,4 +124,21 @@ impl Outcome {
     fn of_faults(count: usize) -> Outcome {
         if count == 0 { Outcome::Sound } else { Outcome::Faulty }
     }
+
+    /// The same for a command that only reads; of faults it says on standard error what can be done.
+    fn told(count: usize, data: &Path) -> Outcome {
+        let outcome = Outcome::of_faults(count);
+        if outcome == Outcome::Faulty {
+            eprintln!("madang: {}", output::visible(&next_step(data)));
+        }
+        outcome
+    }
+}
+
+/// What to do about faults.
+fn next_step(data: &Path) -> String {
+    format!(
+        "restore the damaged files from a copy, or see what `madang log repair --data {}` would do",
+        data.display()
+    )
 }

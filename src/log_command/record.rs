@@ -4,6 +4,7 @@ use super::civil::Clock;
 use super::json::{push_number, push_text, write_json_line};
 use super::output::visible;
 use madang_shards::log::{Gap, StoredMessage};
+use madang_shards::types::{is_or_are, numbered};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -66,7 +67,7 @@ impl Lines {
 
     pub fn lost_text(&self, output: &mut impl Write, room: &str, gap: Gap) -> io::Result<()> {
         self.room_text(output, room)?;
-        writeln!(output, "* {} lost, and recorded so by a repair", numbers(gap))
+        writeln!(output, "* {} lost, and recorded so by a repair", numbers_are(gap))
     }
 
     pub fn lost_json(&self, output: &mut impl Write, room: &str, gap: Gap) -> io::Result<()> {
@@ -80,9 +81,7 @@ impl Lines {
 }
 
 /// `message #5 is` or `messages #5 to #7 are`.
-pub fn numbers(gap: Gap) -> String {
-    if gap.first == gap.last {
-        return format!("message #{} is", gap.first);
-    }
-    format!("messages #{} to #{} are", gap.first, gap.last)
+pub fn numbers_are(gap: Gap) -> String {
+    let Gap { first, last } = gap;
+    format!("{} {}", numbered(first, last, "message", "#"), is_or_are(first == last))
 }

@@ -3,7 +3,7 @@
 use super::civil::Clock;
 use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
-use super::record::numbers;
+use super::record::numbers_are;
 use super::verify::summary;
 use super::{LogPlace, Outcome};
 use crate::privacy;
@@ -13,7 +13,7 @@ use madang_shards::log::{
     Change, FaultKind, HeaderFault, Keeper, RepairPlan, SNAPSHOT_FILE_NAME, SegmentChange, StdFiles,
     StdKeeper, plan_repair, verify,
 };
-use madang_shards::types::Timestamp;
+use madang_shards::types::{Timestamp, counted};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
@@ -59,7 +59,9 @@ pub struct RepairArguments {
 pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
     let (data, files) = arguments.place.open()?;
     let _taken = DataDirectory::take(&data).map_err(|error| error.to_string())?;
-    if let Some(words) = privacy::close(&data) {
+    if arguments.yes
+        && let Some(words) = privacy::close(&data)
+    {
         eprintln!("madang: {}", visible(&words));
     }
     let mut progress = Progress::begin(&files, 2);
@@ -182,8 +184,8 @@ pub fn described(plan: &RepairPlan) -> String {
         let _ = writeln!(text, "{}: {}", change.path.display(), action(change));
     }
     for lost in &plan.lost {
-        let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
-        let _ = writeln!(text, "record as lost: {numbers} gone from room '{room}'");
+        let (room, are) = (lost.room.as_str(), numbers_are(lost.gap));
+        let _ = writeln!(text, "record as lost: {are} gone from room '{room}'");
     }
     for words in given_again(plan) {
         let _ = writeln!(text, "{words}");
@@ -216,23 +218,29 @@ fn action(change: &SegmentChange) -> String {
         Change::Rewrite { file_bytes, messages, dropped } => {
             let dropped = match dropped.len() {
                 0 => String::new(),
+                1 => ", drop 1 that is there twice or is no message".to_owned(),
                 count => format!(", drop {count} that are there twice or are no messages"),
             };
-            format!(
-                "set aside all {file_bytes} bytes, go on with the {messages} messages that are intact{dropped}"
-            )
+            let intact = match messages {
+                0 => "no message is intact".to_owned(),
+                1 => "go on with the 1 message that is intact".to_owned(),
+                _ => format!("go on with the {messages} messages that are intact"),
+            };
+            format!("set aside all {}, {intact}{dropped}", counted(*file_bytes, "byte"))
         }
         Change::Cut { report, torn_bytes: 0 } => format!("seal it at byte {}", report.verdict.end_bytes()),
         Change::Cut { report, torn_bytes } => {
             let end = report.verdict.end_bytes();
             format!(
-                "set aside the {torn_bytes} bytes of an unfinished write from byte {end}, and seal it there"
+                "set aside the {} of an unfinished write from byte {end}, and seal it there",
+                counted(*torn_bytes, "byte")
             )
         }
         Change::Remove { torn_offset_bytes, torn_bytes } => {
             format!(
-                "set aside the {torn_bytes} bytes of an unfinished write from byte {torn_offset_bytes}, and \
-                 remove it: nothing else is in it"
+                "set aside the {} of an unfinished write from byte {torn_offset_bytes}, and remove it: nothing \
+                 else is in it",
+                counted(*torn_bytes, "byte")
             )
         }
         Change::Fill { .. } => "put an empty segment where one is missing".to_owned(),

@@ -1,11 +1,12 @@
 //! `madang log stats`.
 
 use super::civil::Clock;
-use super::output::{finish, standard_output};
+use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::{LogPlace, Outcome};
 use clap::{Args, ValueEnum};
 use madang_shards::log::{Statistics, statistics};
+use madang_shards::types::{counted, is_or_are};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -29,19 +30,24 @@ pub enum Format {
 
 /// Prints what the log consists of.
 pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
-    let (_, files) = arguments.place.open()?;
+    let (data, files) = arguments.place.open()?;
     let mut progress = Progress::begin(&files, 1);
-    let counted = statistics(&files, &mut |bytes| progress.read(bytes));
+    let read = statistics(&files, &mut |bytes| progress.read(bytes));
     progress.clear();
-    let statistics = counted.map_err(|error| error.to_string())?;
+    let statistics = read.map_err(|error| error.to_string())?;
     let mut output = standard_output();
     let printed = print(&mut output, &statistics, arguments.format);
     finish(output, printed)?;
     let faults = statistics.last().map_or(0, |total| total.faults);
     if faults > 0 {
-        eprintln!("madang: {faults} faults are in the way of these figures; see them with verify");
+        let (counted, are) = (counted(faults, "fault"), is_or_are(faults == 1));
+        let data = data.display().to_string();
+        let data = visible(&data);
+        eprintln!(
+            "madang: {counted} {are} in the way of these figures; see all with `madang log verify --data {data}`"
+        );
     }
-    Ok(if faults == 0 { Outcome::Sound } else { Outcome::Faulty })
+    Ok(Outcome::told(usize::try_from(faults).unwrap_or(usize::MAX), &data))
 }
 
 pub fn print(output: &mut impl Write, statistics: &[Statistics], format: Format) -> io::Result<()> {

@@ -1,7 +1,7 @@
 use super::export::Printer;
 use super::output::visible;
 use super::record::Lines;
-use super::{LineFormat, LogPlace, Outcome, dump, repair, stats, verify};
+use super::{LineFormat, LogPlace, Outcome, dump, next_step, repair, stats, verify};
 use crate::cli::DataOption;
 use crate::serve::checks::DataDirectory;
 use madang_shards::log::{
@@ -9,8 +9,9 @@ use madang_shards::log::{
     plan_repair, statistics, verify as verify_log,
 };
 use madang_shards::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 const SEGMENT_BYTES: u64 = 1 << 20;
 const TIME_US: i64 = 1_795_176_191_000_250;
@@ -115,7 +116,7 @@ fn verification_names_the_torn_and_the_damaged() {
         (String::from_utf8_lossy(&output).into_owned(), verification.all_faults().count())
     };
     let (output, faults) = printed();
-    assert!(output.ends_with("1 segments, 1048576 bytes, 2 rooms, 3 messages, 0 faults\n"), "{output}");
+    assert!(output.ends_with("1 segment, 1048576 bytes, 2 rooms, 3 messages, 0 faults\n"), "{output}");
     assert_eq!(faults, 0);
     damage(&path, "하나");
     let (output, faults) = printed();
@@ -142,7 +143,7 @@ fn a_dump_shows_every_frame_and_the_damage_in_its_place() {
     let text = dumped(LineFormat::Text);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines[0].ends_with("00001.seg: of 1 shards, created 2026-11-20 12:03:11, 1048576 bytes"),
+        lines[0].ends_with("00001.seg: of 1 shard, created 2026-11-20 12:03:11, 1048576 bytes"),
         "{text}"
     );
     assert_eq!(
@@ -216,6 +217,46 @@ fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
     assert_eq!(repair::run(&arguments(true)), Ok(Outcome::Sound));
     let text = printed(&StdFiles::new(directory.path()), &Selection::All, printer(LineFormat::Text, true));
     assert!(text.contains("r1 * message #1 is lost, and recorded so by a repair\n"), "{text}");
+}
+
+#[test]
+fn a_repair_closes_files_to_other_users_only_when_told() {
+    let (directory, path) = written();
+    damage(&path, "안녕");
+    let mode = || fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("it is ours");
+    let arguments = |yes| repair::RepairArguments {
+        place: LogPlace { data: DataOption::of(directory.path().to_owned()) },
+        yes,
+        forget_expired_rooms: false,
+    };
+    assert_eq!(repair::run(&arguments(false)), Ok(Outcome::Faulty));
+    assert_eq!(mode(), 0o644);
+    assert_eq!(repair::run(&arguments(true)), Ok(Outcome::Sound));
+    assert_eq!(mode(), 0o600);
+}
+
+#[test]
+fn what_to_do_about_faults_names_the_directory() {
+    assert_eq!(
+        next_step(Path::new("/srv/chat")),
+        "restore the damaged files from a copy, or see what `madang log repair --data /srv/chat` would do"
+    );
+}
+
+#[test]
+fn a_start_that_is_refused_names_the_directory() {
+    let (directory, path) = written();
+    damage(&path, "안녕");
+    let refused = log::open_log(&StdFiles::new(directory.path()), 1).expect_err("it is damaged").to_string();
+    let data = directory.path().display();
+    for part in [
+        format!("see all with `madang log verify --data {data}`"),
+        format!("`madang log repair --data {data}`"),
+        "message #1 of room 'r1' is missing".to_owned(),
+    ] {
+        assert!(refused.contains(&part), "{part} in:\n{refused}");
+    }
 }
 
 #[test]

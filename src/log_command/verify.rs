@@ -2,14 +2,15 @@
 
 use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
-use super::record::numbers;
+use super::record::numbers_are;
 use super::{LogPlace, Outcome};
 use madang_shards::log::{Fault, FaultKind, Role, SegmentReport, Verification, verify};
+use madang_shards::types::{counted, is_or_are};
 use std::io::{self, Write};
 
 /// Checks a log: a line for each segment, each fault, and a summary.
 pub fn run(place: &LogPlace) -> Result<Outcome, String> {
-    let (_, files) = place.open()?;
+    let (data, files) = place.open()?;
     let mut progress = Progress::begin(&files, 1);
     let verified = verify(&files, &mut |report| progress.read(report.file_bytes));
     progress.clear();
@@ -17,19 +18,19 @@ pub fn run(place: &LogPlace) -> Result<Outcome, String> {
     let mut output = standard_output();
     let printed = print(&mut output, &verification);
     finish(output, printed)?;
-    Ok(Outcome::of_faults(verification.all_faults().count()))
+    Ok(Outcome::told(verification.all_faults().count(), &data))
 }
 
 pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result<()> {
     let mut segments: Vec<&SegmentReport> = verification.segments.iter().collect();
     segments.sort_by_key(|report| (report.shard, report.segment));
     for report in &segments {
-        let records = report.counts.records;
         writeln!(
             output,
-            "{}: {} bytes, {records} messages, {}",
+            "{}: {}, {}, {}",
             report.path.display(),
-            report.file_bytes,
+            counted(report.file_bytes, "byte"),
+            counted(report.counts.records, "message"),
             state(report)
         )?;
         for fault in &report.faults {
@@ -44,8 +45,8 @@ pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result
         writeln!(output, "note: {}", visible(&note.to_string()))?;
     }
     for lost in &verification.lost {
-        let (room, numbers) = (lost.room.as_str(), numbers(lost.gap));
-        writeln!(output, "known loss: {numbers} lost in room '{room}', and recorded so by a repair")?;
+        let (room, are) = (lost.room.as_str(), numbers_are(lost.gap));
+        writeln!(output, "known loss: {are} lost in room '{room}', and recorded so by a repair")?;
     }
     writeln!(output, "{}", summary(verification))
 }
@@ -54,13 +55,17 @@ pub fn summary(verification: &Verification) -> String {
     let segments = &verification.segments;
     let records: u64 = segments.iter().map(|report| report.counts.records).sum();
     let bytes: u64 = segments.iter().map(|report| report.file_bytes).sum();
-    let (count, rooms, faults) = (segments.len(), verification.rooms, verification.all_faults().count());
-    let summary =
-        format!("{count} segments, {bytes} bytes, {rooms} rooms, {records} messages, {faults} faults");
-    match verification.lost.len() {
-        0 => summary,
-        known => format!("{summary}, {known} known losses"),
+    let mut parts = vec![
+        counted(segments.len(), "segment"),
+        counted(bytes, "byte"),
+        counted(verification.rooms, "room"),
+        counted(records, "message"),
+        counted(verification.all_faults().count(), "fault"),
+    ];
+    if !verification.lost.is_empty() {
+        parts.push(counted(verification.lost.len(), "known loss"));
     }
+    parts.join(", ")
 }
 
 fn state(report: &SegmentReport) -> String {
@@ -74,7 +79,9 @@ fn state(report: &SegmentReport) -> String {
     match (report.role, report.torn()) {
         (_, Some((offset, bytes))) => {
             format!(
-                "open; note: {bytes} bytes at byte {offset} are being written, or torn (cut at the next start)"
+                "open; note: {} at byte {offset} {} being written, or torn (cut at the next start)",
+                counted(bytes, "byte"),
+                is_or_are(bytes == 1)
             )
         }
         (Role::Sealed, None) => "sealed".to_owned(),

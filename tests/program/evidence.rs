@@ -101,7 +101,7 @@ fn a_segment_that_was_cut_or_taken_away_is_told_and_its_numbers_are_never_given_
     let number = newest.file_stem().expect("a name").to_string_lossy().trim_start_matches('0').to_owned();
     let bytes = sound[&newest].clone();
     let told = "its index proves that it was whole up to byte";
-    let missing = format!("segments {number} to {number} are missing");
+    let missing = format!("segment {number} is missing");
     let cuts: [(&str, Option<usize>, &str); 5] = [
         ("half of it", Some(bytes.len() / 2), told),
         ("its last message", Some(bytes.len() - SEAL_BYTES - 16), told),
@@ -122,7 +122,7 @@ fn a_segment_that_was_cut_or_taken_away_is_told_and_its_numbers_are_never_given_
         let verified = tool(&server, &["verify"], 1);
         expect_words(&verified, &[words, "to #400 of room 'r1' are missing"]);
         if length.is_none_or(|length| length <= bytes.len() / 2) {
-            expect_words(&verified, &["messages #1 to #1 of room 'late' are missing"]);
+            expect_words(&verified, &["message #1 of room 'late' is missing"]);
         }
         expect_words(&tool(&server, &["repair"], 1), &["nothing was changed"]);
         assert!(before == contents(&server.data()), "{what}: neither start nor tool changes anything");
@@ -296,7 +296,7 @@ fn an_oldest_segment_that_was_taken_away_without_its_index_is_told() {
     fs::rename(&oldest, &aside).expect("put aside");
     let Refused { code, words } = server.refused_start_again();
     assert_eq!(code, Some(2), "{words}");
-    expect_words(&words, &["before it, segments 1 to 1 are missing", "put the files back"]);
+    expect_words(&words, &["before it, segment 1 is missing", "put the file back"]);
     expect_words(&tool(&server, &["verify"], 1), &["messages #1 to #"]);
     fs::rename(&aside, &oldest).expect("put back");
     tool(&server, &["verify"], 0);

@@ -98,7 +98,7 @@ fn a_damaged_byte_in_an_open_segment_stops_the_start_and_costs_only_its_message(
     server.kill_nine();
     let segment = damage(&server, 3);
     let segment = segment.display().to_string();
-    expect_refused(&server, &[&segment, "bytes are damaged", "messages #3 to #3 of room 'r1' are missing"]);
+    expect_refused(&server, &[&segment, "bytes are damaged", "message #3 of room 'r1' is missing"]);
     assert!(server.log_tool(&["repair", "--yes"]).status.success());
     server.start_again();
     let numbers: Vec<u64> = server.export(ROOM).iter().map(|said| said.seq).collect();
@@ -117,7 +117,7 @@ fn a_damaged_byte_in_a_sealed_segment_is_told_when_it_is_asked_for_until_the_fil
     let words = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert_eq!(verified.status.code(), Some(1), "{words}");
     let shown = segment.display().to_string();
-    for part in [&shown, "bytes are damaged", "messages #77 to #77 of room 'r1' are missing"] {
+    for part in [&shown, "bytes are damaged", "message #77 of room 'r1' is missing"] {
         assert!(words.contains(part), "expected {part:?} in: {words}");
     }
 
@@ -197,7 +197,7 @@ fn a_missing_segment_in_the_middle_stops_the_start_until_it_is_put_back() {
     assert_eq!(page(&mut alice, "/history 3 before 50").0, [47, 48, 49]);
     talk(&mut alice, 1_001, 1_010);
     assert!(server.terminate().0.success());
-    expect_refused(&server, &["segments 2 to 2 are missing; put the files back"]);
+    expect_refused(&server, &["segment 2 is missing; put the file back"]);
     fs::rename(&aside, &segments[1]).expect("put it back");
     server.start_again();
     check_stored(&server, 1_010);

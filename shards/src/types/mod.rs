@@ -1,6 +1,7 @@
 //! The words of the engine: identities, names, messages, and what shards say to each other.
 
 mod carried;
+mod counted;
 mod event;
 mod id;
 mod message;
@@ -11,6 +12,7 @@ pub(crate) mod text;
 mod time;
 
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
+pub use counted::{counted, is_or_are, numbered};
 pub use event::{Envelope, Event, RoomEvent};
 pub use id::{ClaimNumber, ConnectionId, HomeKey, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};

@@ -1,5 +1,7 @@
 //! Names of users and rooms, checked once, where they come in.
 
+mod direction;
+mod keyboard;
 mod looks;
 mod rules;
 

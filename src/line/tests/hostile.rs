@@ -206,6 +206,11 @@ fn what_begins_like_another_protocol_is_answered_once_and_closed() {
         (&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8080\r\n"[..], "PROXY header"),
         (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x1f\x90", "PROXY header"),
         (b"EHLO mail.example\r\nMAIL FROM:<a@mail.example>\r\n", "mail"),
+        (b"ehlo a\r\nDATA\r\n", "mail"),
+        (b"mail from:<a@mail.example>\r\nDATA\r\n", "mail"),
+        (b"INVITE sip:bob@chat.example SIP/2.0\r\nVia: x\r\n\r\n", "SIP"),
+        (b"SIP/2.0 200 OK\r\n\r\n", "SIP"),
+        (b"*1\r\n$4\r\nPING\r\n", "Redis"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
         (b"DESCRIBE rtsp://camera/1 RTSP/1.0\r\nCSeq: 2\r\n\r\n", "HTTP/1.1 400 "),
     ] {
@@ -215,6 +220,42 @@ fn what_begins_like_another_protocol_is_answered_once_and_closed() {
         assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))), "{:?}", rig.core.closing);
         let answer = rig.output();
         assert!(answer.contains(told) && answer.matches("this port is for chat").count() == 1, "{answer}");
+    }
+}
+
+#[test]
+fn a_proxy_header_is_turned_away_however_it_is_cut() {
+    let header =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x1f\x90alice\nhello\n";
+    let mut cuts: Vec<Vec<&[u8]>> = (1..20).map(|at| vec![&header[..at], &header[at..]]).collect();
+    cuts.push(header.chunks(1).collect());
+    cuts.push(header.chunks(3).collect());
+    for pieces in cuts {
+        let mut rig = Rig::new();
+        let lengths: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
+        pieces.into_iter().for_each(|piece| rig.send(piece));
+        assert!(rig.requests.is_empty(), "{lengths:?}: {:?}", rig.requests);
+        assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))), "{lengths:?}");
+        let answer = rig.output();
+        assert_eq!(answer.matches("reads no PROXY header").count(), 1, "{lengths:?}: {answer}");
+    }
+    let mut rig = Rig::new();
+    rig.send("\r\n\r\n");
+    let answer = rig.output();
+    assert!(
+        answer.ends_with("name: ") && rig.core.closing.is_none(),
+        "who presses Enter is asked again: {answer}"
+    );
+}
+
+#[test]
+fn the_hello_of_a_mail_program_alone_is_no_name() {
+    for hello in ["EHLO", "helo", "Lhlo"] {
+        let mut rig = Rig::new();
+        rig.send(format!("{hello}\r\n"));
+        let answer = rig.output();
+        let hint = format!("! {hello} is what mail programs begin with; choose another name\nname: ");
+        assert!(answer == hint && rig.requests.is_empty() && rig.core.closing.is_none(), "{answer}");
     }
 }
 

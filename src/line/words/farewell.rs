@@ -22,7 +22,7 @@ const NO_TLS: &str = "! this port is for chat in plain lines: connect with nc or
 const NO_PROXY: &str = "! this port is for chat in plain lines and reads no PROXY header: have the proxy send none \
     (HAProxy: no send-proxy)\n";
 const NO_OTHER: &str =
-    "! this port is for chat in plain lines, not for SSH or mail: connect with nc or telnet\n";
+    "! this port is for chat in plain lines, not for SSH, mail, SIP or Redis: connect with nc or telnet\n";
 
 /// What a peer is told that speaks another protocol.
 pub fn not_spoken(protocol: Foreign) -> &'static str {

@@ -2,9 +2,9 @@
 
 use crate::log::files::Files;
 use crate::log::format::{HeaderFault, RecordError, SegmentNumber};
-use crate::types::{Seq, ShardId};
+use crate::types::{Seq, ShardId, counted, is_or_are, numbered};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A byte of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ pub enum FaultKind {
     #[error("{0}")]
     Header(HeaderFault),
     /// Bytes that were on disk once are no longer what they were.
-    #[error("{bytes} bytes are damaged: every message in them is lost")]
+    #[error("{} {} damaged: every message in them is lost", counted(*bytes, "byte"), is_or_are(*bytes == 1))]
     Damage {
         /// How many.
         bytes: u64,
@@ -47,8 +47,10 @@ pub enum FaultKind {
     Unsealed,
     /// Its index tells of more.
     #[error(
-        "it was cut off here: its index proves that it was whole up to byte {proven_bytes}, {messages} messages \
-         are missing; put the file back from a copy"
+        "it was cut off here: its index proves that it was whole up to byte {proven_bytes}, {} {} \
+         missing; put the file back from a copy",
+        counted(*messages, "message"),
+        is_or_are(*messages == 1)
     )]
     Cut {
         /// Where it ended, without its seal.
@@ -60,7 +62,7 @@ pub enum FaultKind {
     #[error("it was cut off here: the snapshot proves that it was sealed; put the file back from a copy")]
     CutOff,
     /// The seal counts other than what is there.
-    #[error("its seal counts {sealed} messages, {found} are there")]
+    #[error("its seal counts {}, {found} {} there", counted(*sealed, "message"), is_or_are(*found == 1))]
     Miscounted {
         /// What the seal says.
         sealed: u64,
@@ -68,7 +70,12 @@ pub enum FaultKind {
         found: u64,
     },
     /// Numbers of segments that have no file.
-    #[error("before it, segments {first} to {last} are missing; put the files back")]
+    #[error(
+        "before it, {} {} missing; put the {} back",
+        numbered(first, last, "segment", ""),
+        is_or_are(first == last),
+        if first == last { "file" } else { "files" }
+    )]
     MissingSegments {
         /// The first that is missing.
         first: SegmentNumber,
@@ -77,8 +84,11 @@ pub enum FaultKind {
     },
     /// Segments behind all others that have an index, or that the snapshot covers, and no file.
     #[error(
-        "segments {first} to {last} are missing: their indexes or the snapshot prove that they were there; put \
-         the files back"
+        "{} {} missing: an index or the snapshot proves that {} there; put the {} back",
+        numbered(first, last, "segment", ""),
+        is_or_are(first == last),
+        if first == last { "it was" } else { "they were" },
+        if first == last { "file" } else { "files" }
     )]
     MissingNewest {
         /// The first that is missing.
@@ -93,7 +103,7 @@ pub enum FaultKind {
     #[error("{0}")]
     Unreadable(RecordError),
     /// Messages that must have been there.
-    #[error("messages #{first} to #{last} of room '{room}' are missing")]
+    #[error("{} of room '{room}' {} missing", numbered(first, last, "message", "#"), is_or_are(first == last))]
     Lost {
         /// The room.
         room: String,
@@ -157,6 +167,22 @@ pub enum SnapshotLack {
 impl Fault {
     pub(super) fn new(files: &dyn Files, at: Location, kind: FaultKind) -> Fault {
         Fault { path: files.path(at.shard, at.segment), offset_bytes: at.offset_bytes, kind }
+    }
+}
+
+/// How to see more of what is wrong, and what can be done: what to say behind a fault in a file of the log.
+pub struct NextStep<'a>(pub &'a Path);
+
+impl fmt::Display for NextStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The file is in its shard's directory, which is in that of data.
+        let data = self.0.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        let data = if data.as_os_str().is_empty() { Path::new(".") } else { data }.display();
+        write!(
+            f,
+            "see all with `madang log verify --data {data}`; restore the files from a copy, or keep what is intact \
+             with `madang log repair --data {data}`"
+        )
     }
 }
 

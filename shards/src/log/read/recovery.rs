@@ -1,7 +1,7 @@
 //! What a start learns from the log, and what it mends: torn tails, and nothing else.
 
 use super::evidence::Evidence;
-use super::fault::{Fault, FaultKind, Location};
+use super::fault::{Fault, FaultKind, Location, NextStep};
 use super::heads::{Depth, check_heads};
 use super::plan::Plan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
@@ -16,10 +16,11 @@ use crate::log::format::{
     Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
 };
 use crate::log::index::{SegmentTable, SnapshotInfo, key_bits};
-use crate::types::{Message, Seq, ShardId};
+use crate::types::{Message, Seq, ShardId, counted};
 use hashbrown::{HashMap, HashSet};
 use rkyv::util::AlignedVec;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,18 +47,15 @@ impl fmt::Display for RecoveryError {
             RecoveryError::Files(error) => return error.fmt(f),
             RecoveryError::Faults(faults) => faults,
         };
-        writeln!(f, "the log is damaged and was left as it is ({} faults):", faults.len())?;
+        writeln!(f, "the log is damaged and was left as it is ({}):", counted(faults.len(), "fault"))?;
         for fault in faults.iter().take(FAULTS_SHOWN_MAX) {
             writeln!(f, "  {fault}")?;
         }
         if faults.len() > FAULTS_SHOWN_MAX {
             writeln!(f, "  … and {} more", faults.len() - FAULTS_SHOWN_MAX)?;
         }
-        write!(
-            f,
-            "see all with `madang log verify --data DIR`; restore the files from a copy, or keep what is intact \
-             with `madang log repair --data DIR`"
-        )
+        let path = faults.first().map_or(Path::new(""), |fault| &fault.path);
+        NextStep(path).fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where every room's stored messages are: from the indexes, and from segments that have none.
 
+use super::fault::NextStep;
 use super::pass::Pass;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
@@ -16,7 +17,7 @@ pub enum IndexError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// The segment gives no index.
-    #[error("cannot make the index of segment '{}': {source}", path.display())]
+    #[error("cannot make the index of segment '{}': {source}; {}", path.display(), NextStep(path))]
     Rebuild {
         /// Which segment.
         path: PathBuf,

@@ -298,13 +298,17 @@ impl Client {
                     _ => Err(format!("nothing is wrong with the name {name}")),
                 }
             }
-            Some(Asked::Move { old, new: Some(_) }) if matches!(why, "full" | "roomconfusable") => {
+            Some(Asked::Move { old, new: Some(_) })
+                if matches!(why, "full" | "roomconfusable" | "roomnotmade") =>
+            {
                 if old.is_some() {
                     self.asked.push_front(Asked::Move { old, new: None });
                 }
                 Ok(())
             }
-            Some(Asked::Join(_)) if matches!(why, "full" | "nameless" | "roomconfusable") => Ok(()),
+            Some(Asked::Join(_)) if matches!(why, "full" | "nameless" | "roomconfusable" | "roomnotmade") => {
+                Ok(())
+            }
             Some(Asked::Who(room)) if !self.rooms.contains_key(&room) => Ok(()),
             other => Err(format!("{other:?} was asked by client {}", self.number)),
         }

@@ -1,10 +1,12 @@
 //! What makes a name, and in which form names are compared.
 
 use super::NameError;
+use super::direction::keeps_bidi_rule;
+use super::keyboard::with_known_forms;
 use crate::types::text::{Text, is_unseen};
-use precis_profiles::precis_core::profile::PrecisFastInvocation;
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::{Profile, Rules};
 use precis_profiles::precis_core::{CodepointInfo, DerivedPropertyValue, Error, UnexpectedError};
-use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -15,6 +17,15 @@ const MARKS_IN_A_ROW_MAX: usize = 4;
 const ENFORCE_ROUNDS_MAX: usize = 4;
 /// Composing and narrowing make one character of two at most: what is longer is not looked at.
 const CHARS_BEFORE_MAPPING: usize = 2;
+
+/// Which of two profiles: they differ in nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Case {
+    /// `UsernameCasePreserved` (RFC 8265, section 3.4).
+    Preserved,
+    /// `UsernameCaseMapped` (RFC 8265, section 3.3).
+    Mapped,
+}
 
 /// The form to show and the form to compare (RFC 8265, sections 3.4 and 3.3). Both keep every
 /// rule, and either gives the same two forms again: logs store the one, direct rooms the other.
@@ -34,7 +45,8 @@ pub fn checked(raw: &str, chars_max: usize) -> Result<(Box<str>, String), NameEr
         if chars > CHARS_BEFORE_MAPPING * chars_max {
             return Err(NameError::TooLong { chars, chars_max });
         }
-        enforced::<UsernameCasePreserved>(&composed).map_err(|error| refusal(&composed, error))?
+        let composed = with_known_forms(&composed);
+        enforced(&composed, Case::Preserved).map_err(|error| refusal(&composed, error))?
     };
     fits(&shown, chars_max)?;
     let canonical = canonical_of(&shown).map_err(|error| refusal(&shown, error))?;
@@ -78,7 +90,7 @@ fn canonical_of(shown: &str) -> Result<String, Error> {
     if shown.is_ascii() {
         return Ok(shown.to_ascii_lowercase());
     }
-    enforced::<UsernameCaseMapped>(shown)
+    enforced(shown, Case::Mapped)
 }
 
 /// The form to compare of a name in either of the forms that [`checked`] gave.
@@ -89,30 +101,41 @@ pub fn canonical_of_checked(shown: &str) -> String {
 /// Applies a profile. It knows no Korean letters by themselves (ㅋㅋ), as they are another form of
 /// those that syllables are composed of; people have such names, so that a syllable stands for each
 /// while the profile looks.
-fn enforced<Profile: PrecisFastInvocation>(name: &str) -> Result<String, Error> {
+fn enforced(name: &str, case: Case) -> Result<String, Error> {
     let mut letters = name.chars().filter(|c| is_korean_letter(*c)).peekable();
     if letters.peek().is_none() {
-        return stable::<Profile>(name);
+        return stable(name, case);
     }
     let stand_in = stand_in(name);
     let replaced: String = name.chars().map(|c| if is_korean_letter(c) { stand_in } else { c }).collect();
-    let form = stable::<Profile>(&replaced)?;
+    let form = stable(&replaced, case)?;
     let restored = |c| if c == stand_in { letters.next().unwrap_or(c) } else { c };
     Ok(form.chars().map(restored).collect())
 }
 
 /// Applies a profile until the result stays the same (RFC 8264, section 7), so that a stored form
 /// reads back as itself.
-fn stable<Profile: PrecisFastInvocation>(name: &str) -> Result<String, Error> {
+fn stable(name: &str, case: Case) -> Result<String, Error> {
     let mut form = name.to_owned();
     for _ in 0..ENFORCE_ROUNDS_MAX {
-        let next = Profile::enforce(form.clone())?.into_owned();
+        let next = once(&form, case)?;
         if next == form {
             return Ok(form);
         }
         form = next;
     }
     Err(Error::Unexpected(UnexpectedError::Undefined))
+}
+
+/// Applies a profile (RFC 8265, section 3.3.3), but for the Bidi Rule of the crate.
+fn once(name: &str, case: Case) -> Result<String, Error> {
+    let profile = UsernameCaseMapped::new();
+    let mut form = profile.prepare(name)?;
+    if case == Case::Mapped {
+        form = profile.case_mapping_rule(form)?;
+    }
+    let form = profile.normalization_rule(form)?;
+    if keeps_bidi_rule(&form) { Ok(form.into_owned()) } else { Err(Error::Invalid) }
 }
 
 /// The letters of today's Korean, as keyboards type them.

@@ -62,6 +62,43 @@ fn names_of_many_scripts_are_names() {
     }
 }
 
+/// Hebrew with points, Arabic with vowels: a mark may stand anywhere but first (RFC 5893, section 2).
+#[test]
+fn marks_stand_within_names_from_right_to_left() {
+    for name in ["שָׁלוֹם", "שלוֹם", "مَرحبا", "مُحَمَّد", "مرحباً", "שָׁלוֹם1", "مَرْحَبًا"]
+    {
+        let shown = user(name);
+        assert_eq!(user(shown.as_str()).key(), shown.key(), "{name}");
+        let direct = RoomName::direct(&shown, &user("bob"));
+        assert_eq!(RoomName::from_log(direct.as_str()).map(|read| read.key()), Ok(direct.key()), "{name}");
+        assert_eq!(room(name).as_str(), shown.as_str());
+    }
+    assert_eq!(
+        UserName::parse("ש\u{5c1}\u{5b8}\u{5bc}\u{5bf}\u{5c4}"),
+        Err(NameError::TooManyMarks { marks_max: 4 })
+    );
+}
+
+#[test]
+fn letters_that_keyboards_have_only_in_another_form_are_taken() {
+    let same = [
+        ("น\u{e49}\u{e33}", "น\u{e4d}\u{e49}\u{e32}"),
+        ("น\u{e49}\u{e4d}\u{e32}", "น\u{e4d}\u{e49}\u{e32}"),
+        ("ค\u{e33}", "ค\u{e4d}\u{e32}"),
+        ("ນ\u{ec9}\u{eb3}", "ນ\u{ecd}\u{ec9}\u{eb2}"),
+        ("\u{edd}າ", "ຫມາ"),
+        ("\u{edc}ູ", "ຫນູ"),
+        ("Լ\u{587}ոն", "Լեւոն"),
+    ];
+    for (typed, shown) in same {
+        assert_eq!(user(typed).as_str(), shown);
+        assert_eq!(user(typed), user(shown), "{shown}");
+        assert_eq!(user(typed).skeleton(), user(shown).skeleton(), "{shown}");
+        assert_eq!(room(typed).key(), room(shown).key(), "{shown}");
+    }
+    assert_eq!(user("Լ\u{587}ոն"), user("լ\u{587}ոն"));
+}
+
 #[test]
 fn what_is_stored_reads_back_as_itself() {
     let names = [

@@ -3,16 +3,14 @@
 use super::builder::IndexBuilder;
 use super::position::FramePosition;
 use crate::log::format::{Found, HEADER_BYTES, Place, RecordError, Scan, SegmentNumber, StoredRecord};
-use crate::types::{RoomName, Seq, ShardId};
+use crate::types::{RoomName, Seq, ShardId, counted, is_or_are};
 use hashbrown::HashMap;
 
 /// Why a segment gives no index.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RebuildFault {
     /// The segment itself is damaged.
-    #[error(
-        "{bytes} bytes at byte {offset_bytes} are damaged; see all with `madang log verify --data DIR`; restore the file from a copy, or keep what is intact with `madang log repair --data DIR`"
-    )]
+    #[error("{} at byte {offset_bytes} {} damaged", counted(*bytes, "byte"), is_or_are(*bytes == 1))]
     Damaged {
         /// Where.
         offset_bytes: u64,
@@ -23,7 +21,7 @@ pub enum RebuildFault {
     #[error(transparent)]
     Unreadable(#[from] RecordError),
     /// Messages of a room do not follow one another.
-    #[error("room '{room}' has #{found} where #{expected} belongs; restore the file from a copy")]
+    #[error("room '{room}' has #{found} where #{expected} belongs")]
     OutOfOrder {
         /// The room.
         room: String,

@@ -458,7 +458,7 @@ fn a_gap_between_two_directories_is_found_whatever_their_snapshots_say() {
     open_log(&files, 1).expect("a log");
     write_what_follows(data.path(), 1_002..=1_003);
     let error = open_log(&files, 2).expect_err("a gap").to_string();
-    assert!(error.contains("messages #1001 to #1001 of room 'r1' are missing"), "{error}");
+    assert!(error.contains("message #1001 of room 'r1' is missing"), "{error}");
 }
 
 #[test]
