@@ -3,16 +3,14 @@
 mod bench;
 mod config;
 mod control;
-mod data;
 mod hints;
 mod manual;
 mod options;
 mod packaging;
 mod serve;
 mod status_page;
+mod table;
 mod upgrade;
-
-pub use data::DataOption;
 
 use crate::log_command::{self, LogCommand};
 use crate::privacy;

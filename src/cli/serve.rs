@@ -1,12 +1,12 @@
 //! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
 //! directory.
 
+use super::EXIT_USAGE;
 use super::options::ConfigOptions;
-use super::{EXIT_USAGE, data};
 use crate::config::{self, Flag};
 use crate::handover::{self, Taking};
 use crate::serve::signals::Signals;
-use crate::{serve, telemetry};
+use crate::{data_option, serve, telemetry};
 use clap::{ArgAction, Args};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::path::PathBuf;
@@ -113,5 +113,5 @@ pub fn run(options: ServeOptions) -> ExitCode {
         (true, false) => Taking::Everything,
         (true, true) => Taking::Trial,
     };
-    serve::run(loaded, data::to_serve(options.data), level, taking, signals)
+    serve::run(loaded, data_option::to_serve(options.data), level, taking, signals)
 }

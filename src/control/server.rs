@@ -2,10 +2,9 @@
 
 use super::answer::answer;
 use super::peer::user_of;
-use super::protocol::{Answer, Command};
-use super::{REQUEST_BYTES_MAX, socket_path};
 use crate::handover;
-use crate::serve::{ServerState, Stops};
+use crate::operator::{Answer, Command, REQUEST_BYTES_MAX, socket_path};
+use crate::server::{ServerState, Stops};
 use rustix::fs::Mode;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};

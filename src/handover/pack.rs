@@ -1,7 +1,7 @@
 //! All that a frozen server has, as frames.
 
 use super::frame::{self, Kind, Outgoing};
-use crate::serve::ServerState;
+use crate::server::ServerState;
 use madang_shards::connection::Encoder;
 use madang_shards::runtime::{Frozen, Held, Part};
 use madang_shards::shard::{Saved, ShardImage, write_carried};

@@ -5,7 +5,7 @@
 //! ends the service: it sends SIGTERM to a main process that is not its child, and SIGKILL at once (systemd 252,
 //! `service_enter_signal`). Whether it is, systemd looks when it is told of the main process, and never again.
 
-use crate::serve::notify;
+use crate::systemd::notify;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Incoming, Kind};
 use super::take::TakeError;
-use crate::serve::Passed;
+use crate::systemd::Passed;
 use madang_shards::connection::{CodingError, Decoder};
 use madang_shards::runtime::Adoption;
 use madang_shards::shard::{ConnectionImage, read_carried};

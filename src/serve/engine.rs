@@ -1,20 +1,18 @@
 //! From a plan to running shards, and back to an exit code.
 
-use super::activation::Passed;
-use super::checks::{DataDirectory, listen_error};
-use super::invitation::invitation;
-use super::notify;
-use super::operator::{self, Opening};
+use super::checks::listen_error;
+use super::entrances::invitation;
+use super::inherited::Inheritance;
+use super::metrics_listener::{self, Opening};
 use super::plan::Plan;
-use super::predecessor::Inheritance;
 use super::reload::Reloader;
 use super::signals::Signals;
-use super::state::ServerState;
-use super::stop::Stops;
 use crate::config::{Config, Sources};
 use crate::handover::{self, Successor, TakeError};
 use crate::line::{LineLimit, LineSettings, LineSurface};
 use crate::log_command::mend_copy;
+use crate::server::{DataDirectory, ServerState, Stops};
+use crate::systemd::{Passed, notify};
 use crate::telemetry::metrics::MetricsError;
 use crate::telemetry::{self, LevelControl};
 use madang_shards::connection::FloodLimit;
@@ -94,9 +92,9 @@ pub fn run(
     let mut control = None;
     if plan.taken.is_none() {
         if plan.stored.is_none() {
-            operator::start_metrics(plan, &state)?;
+            metrics_listener::start_metrics(plan, &state)?;
         }
-        control = operator::start_control(plan, &state, &stop);
+        control = metrics_listener::start_control(plan, &state, &stop);
     }
     let started = Instant::now();
     let recovering = notify::recovering();
@@ -150,7 +148,7 @@ pub fn run(
     }
     if inheritance.link.is_some() {
         plan.data.name_holder();
-        control = operator::start_control(plan, &state, &stop);
+        control = metrics_listener::start_control(plan, &state, &stop);
     }
     // The thread lives as long as the process.
     let _ = begin_reloads.send(());

@@ -1,25 +1,13 @@
 //! Serving: look whether this machine can, then start the shards.
 
-mod activation;
-pub mod checks;
-mod door;
+mod checks;
 mod engine;
-pub mod errand;
-mod invitation;
-pub mod notify;
-mod operator;
+mod entrances;
+mod inherited;
+mod metrics_listener;
 mod plan;
-mod predecessor;
 mod reload;
-mod restart;
 pub mod signals;
-mod state;
-mod stop;
-
-pub use activation::Passed;
-pub use door::Door;
-pub use state::{Readiness, ServerState};
-pub use stop::Stops;
 
 use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;

@@ -1,15 +1,15 @@
 //! What will be started: the checks, in an order in which the cheapest and least visible come first.
 
-use super::activation::{self, ActivationError, Passed};
 use super::checks::{
-    Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, FileSizeError, IoUringError,
-    ListenError, LockedMemoryError, OpenFilesError, configuration, file_size, io_uring, locked_memory,
-    open_files, port, processors, was_served,
+    Approved, ConfigurationFaults, FileSizeError, IoUringError, ListenError, LockedMemoryError,
+    OpenFilesError, configuration, file_size, io_uring, locked_memory, open_files, port, processors,
 };
 use super::engine::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
 use crate::handover::{self, Stored, TakeError, Taken, Taking, VERSION};
 use crate::privacy;
+use crate::server::{DataDirectory, DataDirectoryError, was_served};
+use crate::systemd::{self, ActivationError, Passed};
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
@@ -99,7 +99,7 @@ impl PlanError {
 /// # Errors
 /// The first check that failed.
 pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanError> {
-    let (passed, stored) = activation::passed()?;
+    let (passed, stored) = systemd::passed()?;
     let has_passed = (passed.count() > 0, !passed.tls.is_empty());
     let Approved { identity, warnings } = configuration::approve(loaded, has_passed)?;
     for warning in &warnings {

@@ -1,10 +1,11 @@
 //! Reading the configuration again (SIGHUP): what can change changes, or nothing does.
 
 use super::checks::{Approved, configuration, listen_error, strangers};
-use super::state::{Readiness, ServerState};
-use super::{engine, notify};
+use super::engine;
 use crate::config::{self, Config, KEYS, Key, Sources, overlap};
 use crate::line::LineLimit;
+use crate::server::{Readiness, ServerState};
+use crate::systemd::notify;
 use crate::telemetry::LevelControl;
 use madang_shards::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
 use rustix::io::Errno;

@@ -2,9 +2,8 @@
 //! work. A blocked signal waits also where the process becomes another program (execve(2)), so that none is lost to
 //! an upgrade.
 
-use super::restart;
-use super::state::{Readiness, ServerState};
-use super::stop::{Held, Stops};
+use crate::server::{Held, Readiness, ServerState, Stops};
+use crate::systemd::restart_job;
 use madang_shards::runtime::Stop;
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -126,7 +125,7 @@ impl Desk {
         match signal {
             Signal::SIGINT => held.ask(Stop::Signal("SIGINT")),
             Signal::SIGHUP => held.ask(Stop::Signal("SIGHUP, as the terminal is closed")),
-            _ => restart::end(&self.state, &self.stops, held),
+            _ => restart_job::end(&self.state, &self.stops, held),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::handover::VERSION;
 use crate::handover::frame::{Frame, HEADER_BYTES, Header, Incoming, wrong};
 use crate::handover::take::TakeError;
 use crate::handover::unpack::{Unpacked, unpack};
-use crate::serve::notify;
+use crate::systemd::notify;
 use rustix::fd::OwnedFd;
 use rustix::fs::{SealFlags, fcntl_get_seals};
 use std::fs::File;

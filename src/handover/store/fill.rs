@@ -6,7 +6,7 @@ use super::{MAGIC, STATE};
 use crate::handover::VERSION;
 use crate::handover::frame::{Header, Kind, Outgoing};
 use crate::handover::pack::pack;
-use crate::serve::ServerState;
+use crate::server::ServerState;
 use madang_shards::runtime::Frozen;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};

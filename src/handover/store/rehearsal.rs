@@ -2,7 +2,7 @@
 
 use crate::handover::VERSION;
 use crate::handover::spawn::{Launch, command};
-use crate::serve::errand;
+use crate::server::subprocess;
 use std::time::Duration;
 
 /// How long the program may take to read its configuration and to look at the machine.
@@ -18,7 +18,7 @@ pub fn rehearse(launch: Option<&Launch>) -> Result<(), String> {
     let program = launch.program().display();
     let mut rehearsal = command(launch);
     rehearsal.args(["--rehearse", &VERSION.to_string()]);
-    match errand::run(&mut rehearsal, REHEARSAL_TIME_MAX) {
+    match subprocess::run(&mut rehearsal, REHEARSAL_TIME_MAX) {
         Ok((status, _)) if status.success() => Ok(()),
         Ok((status, words)) => {
             let words = words.lines().collect::<Vec<_>>().join("; ");

@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::http::{Answer, serve_connection};
 use super::text;
-use crate::serve::{Door, Readiness, ServerState};
+use crate::server::{Door, Readiness, ServerState};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

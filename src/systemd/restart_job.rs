@@ -1,9 +1,8 @@
 //! Whether systemd, which ends this process, will start the next one: then everyone can wait for it.
 
-use super::state::{Readiness, ServerState};
-use super::stop::{Held, Stops};
-use super::{errand, notify};
+use super::notify;
 use crate::handover;
+use crate::server::{Held, Readiness, ServerState, Stops, subprocess};
 use madang_shards::runtime::Stop;
 use std::io;
 use std::process::Command;
@@ -103,7 +102,7 @@ fn jobs(is_of_user: bool) -> io::Result<String> {
     if is_of_user {
         systemctl.arg("--user");
     }
-    let (status, text) = errand::run(&mut systemctl, ANSWER_TIME_MAX)?;
+    let (status, text) = subprocess::run(&mut systemctl, ANSWER_TIME_MAX)?;
     if status.success() { Ok(text) } else { Err(io::Error::other(format!("systemctl: {status}"))) }
 }
 

@@ -4,9 +4,8 @@
 //! ends for the operator's sake: it takes over the listeners, too, or tries again and again.
 
 use super::plan::Plan;
-use super::state::ServerState;
-use super::stop::Stops;
 use crate::control::{self, ControlSocket};
+use crate::server::{ServerState, Stops};
 use crate::telemetry::metrics::{self, MetricsError};
 use rustix::fd::OwnedFd;
 use std::net::{SocketAddr, TcpListener};

@@ -1,7 +1,7 @@
 //! What the threads beside the shards know of the server as a whole.
 
-use super::checks::DataDirectory;
-use super::door::Door;
+use super::data_directory::DataDirectory;
+use super::operator_listener::Door;
 use crate::handover::{Launch, now_us};
 use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,12 +1,12 @@
 //! What a server goes on with: what one that runs hands over, what one that has ended has left, or what systemd
 //! has opened.
 
-use super::activation::Passed;
 use super::engine::GRACE;
-use super::operator::Opening;
+use super::metrics_listener::Opening;
 use super::plan::Plan;
 use crate::config::Config;
 use crate::handover::{Stored, Successor, Taken, Unpacked};
+use crate::systemd::Passed;
 use crate::telemetry::metrics::MetricsError;
 use madang_shards::runtime::{Adoption, Entrance};
 use std::net::SocketAddr;
