@@ -6,6 +6,7 @@ mod control;
 #[cfg(test)]
 mod corpora;
 mod data_option;
+mod exit_code;
 mod handover;
 mod line;
 mod log_command;

@@ -17,9 +17,6 @@ use crate::privacy;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// What was typed or configured cannot be done as it stands. clap ends with the same code.
-pub const EXIT_USAGE: u8 = 2;
-
 #[derive(Parser, Debug)]
 #[command(name = "madang", version, about, after_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]

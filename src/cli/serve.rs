@@ -1,9 +1,9 @@
 //! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
 //! directory.
 
-use super::EXIT_USAGE;
 use super::options::ConfigOptions;
 use crate::config::{self, Flag};
+use crate::exit_code::EXIT_USAGE;
 use crate::handover::{self, Taking};
 use crate::serve::signals::Signals;
 use crate::{data_option, serve, telemetry};

@@ -9,8 +9,8 @@ mod plan;
 mod reload;
 pub mod signals;
 
-use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;
+use crate::exit_code::EXIT_USAGE;
 use crate::handover::Taking;
 use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
