@@ -111,7 +111,7 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
         }
         match serde_json::from_slice(&line) {
             Ok(Command::Takeover { version, is_trial }) => {
-                handover::give(stream, (version, is_trial), state, stops);
+                handover::give(stream, handover::Request { version, is_trial }, state, stops);
                 return Ok(());
             }
             Ok(Command::Upgrade) => return upgrade_alone(stream, state),
@@ -153,8 +153,8 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         tracing::error!("{words}");
         return send(stream, &Answer::Error(words));
     }
-    let mut successor = match handover::spawn_successor(launch, handover::keeps_process()) {
-        Ok(successor) => successor,
+    let mut new_process = match handover::spawn_new_process(launch, handover::keeps_process()) {
+        Ok(new_process) => new_process,
         Err(error) => {
             let program = launch.program().display();
             let words =
@@ -162,9 +162,9 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             return send(stream, &Answer::Error(words));
         }
     };
-    tracing::info!(process = successor.pid, "a new process is started that shall take over");
+    tracing::info!(process = new_process.pid, "a new process is started that shall take over");
     // Who asked may be gone; the upgrade goes on.
-    let _ = send(stream, &Answer::Upgrading(successor.pid));
+    let _ = send(stream, &Answer::Upgrading(new_process.pid));
     let started = Instant::now();
     let mut is_late = false;
     loop {
@@ -173,7 +173,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             std::thread::sleep(UPGRADE_LOOK);
             continue;
         }
-        if let Some(how) = successor.end()? {
+        if let Some(how) = new_process.end()? {
             let end = if is_late {
                 let seconds = UPGRADE_TIME_MAX.as_secs();
                 format!("has not asked for anything within {seconds} s and was killed")
@@ -187,7 +187,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
             is_late = true;
-            handover::alone(|| successor.kill()).transpose()?;
+            handover::alone(|| new_process.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);
     }

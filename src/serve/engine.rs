@@ -1,74 +1,29 @@
 //! From a plan to running shards, and back to an exit code.
 
 use super::checks::listen_error;
-use super::entrances::invitation;
-use super::inherited::Inheritance;
-use super::metrics_listener::{self, Opening};
+use super::entrances::{connect_command, status_line};
+use super::error::EngineError;
+use super::inherited::Inherited;
+use super::metrics_listener::{self, MetricsListener};
 use super::plan::Plan;
 use super::reload::Reloader;
+use super::settings::{line_settings, retention, shard_settings, spin};
 use super::signals::Signals;
 use crate::config::{Config, Sources};
-use crate::handover::{self, Successor, TakeError};
-use crate::line::{LineLimit, LineSettings, LineSurface};
+use crate::control::{self, ControlSocket};
+use crate::handover::{self, OldProcess};
+use crate::line::{LineLimit, LineSurface};
 use crate::log_command::mend_copy;
-use crate::server::{DataDirectory, ServerState, Stops};
-use crate::systemd::{Passed, notify};
-use crate::telemetry::metrics::MetricsError;
+use crate::server::{DataDirectory, InheritedListeners, ServerState, Stops};
+use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
-use madang_shards::connection::FloodLimit;
-use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, Retention, StdFiles};
-use madang_shards::room::RoomLimits;
+use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, StdFiles};
 use madang_shards::runtime::{
-    self, AdoptError, Adopting, Entrance, Listeners, StartError, StartOptions, TlsAcceptor,
+    self, Adopting, Listeners, Notice, Notices, StartError, StartOptions, TlsAcceptor,
 };
-use madang_shards::shard::Settings;
-use madang_shards::user::UserLimits;
 use rustix::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long a name and a membership outlive a lost connection.
-pub(super) const GRACE: Duration = Duration::from_secs(30);
-
-/// Why serving ended otherwise than asked.
-#[derive(thiserror::Error, Debug)]
-pub enum EngineError {
-    /// The log cannot be gone on from.
-    #[error(transparent)]
-    Log(#[from] OpenLogError),
-    /// The address was taken since it was looked at.
-    #[error(transparent)]
-    Listen(#[from] super::checks::ListenError),
-    /// Metrics cannot be served.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-    /// What systemd passed is no TCP listener.
-    #[error(transparent)]
-    Adopt(#[from] AdoptError),
-    /// Threads or rings cannot be had.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The running server takes everything back.
-    #[error(transparent)]
-    TakeOver(#[from] TakeError),
-    /// What was taken over is not in its place in time; the running server takes it back.
-    #[error("what the running server handed over is not in its place within {} s", .0.as_secs())]
-    NotAdopted(Duration),
-    /// A shard ended by itself.
-    #[error("{0}")]
-    Shard(String),
-}
-
-impl EngineError {
-    /// Whether another start would fail alike: somebody has to see to it first.
-    pub fn is_lasting(&self) -> bool {
-        match self {
-            EngineError::Log(error) => error.is_lasting(),
-            EngineError::Metrics(MetricsError::Listen { .. }) | EngineError::Adopt(_) => true,
-            _ => false,
-        }
-    }
-}
+use std::time::Instant;
 
 /// Serves until a signal ends it.
 ///
@@ -90,11 +45,11 @@ pub fn run(
     signals.act(stop.clone(), reload.clone(), &state);
     // Before the log is opened: whoever looks meanwhile is told that it is.
     let mut control = None;
-    if plan.taken.is_none() {
+    if plan.taken_over.is_none() {
         if plan.stored.is_none() {
-            metrics_listener::start_metrics(plan, &state)?;
+            metrics_listener::serve_at_start(&plan.config.telemetry, &state)?;
         }
-        control = metrics_listener::start_control(plan, &state, &stop);
+        control = start_control(plan, &state, &stop);
     }
     let started = Instant::now();
     let recovering = notify::recovering();
@@ -105,34 +60,27 @@ pub fn run(
     }
     state.recovered(started.elapsed());
     drop(recovering);
-    let mut inheritance = Inheritance::take(plan);
-    state.set_passed(inheritance.has_passed);
+    let mut inherited = Inherited::take(plan);
+    state.set_activation(inherited.activation);
     let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
-    let mut passed = std::mem::take(&mut inheritance.listeners);
-    let has_predecessor = inheritance.has_predecessor();
-    let metrics = if has_predecessor {
-        inheritance
-            .permit(Opening::of_metrics(plan.config.telemetry.metrics.0, std::mem::take(&mut passed.doors)))?
-    } else {
-        Opening::Closed
-    };
+    let mut passed = std::mem::take(&mut inherited.listeners);
+    let metrics = inherit_metrics(plan, &inherited, std::mem::take(&mut passed.operator))?;
     let listeners = listeners(plan, passed, acceptor.as_ref())?;
     let entrances = listeners.entrances.clone();
     let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
-    let settings = line_settings(plan, &line_bytes_max);
+    let settings = line_settings(&plan.config, &line_bytes_max);
     let surface = move || LineSurface::new(settings.clone());
     let options = start_options(plan);
-    let adoption = inheritance.adoption.take();
+    let adoption = inherited.adoption.take();
     let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
-    let mut running =
-        runtime::start(&options, listeners, opened, stops, notify::notices(), adoption, surface)?;
+    let mut running = runtime::start(&options, listeners, opened, stops, notices(), adoption, surface)?;
     state.serves(running.remote.clone(), entrances.clone());
     let reloader = Reloader {
         sources,
-        config: inheritance.reachable(plan.config.clone(), &entrances),
+        config: inherited.reachable(plan.config.clone(), &entrances),
         level,
         line_bytes_max,
-        has_passed: inheritance.has_passed,
+        activation: inherited.activation,
         acceptor,
         state: Arc::clone(&state),
         remote: running.remote.clone(),
@@ -142,41 +90,45 @@ pub fn run(
     let is_elsewhere = listen(&reloader.config) != listen(&plan.config);
     let begin_reloads = reloader.start(reloads).map_err(StartError::Thread)?;
     if let Some(adopting) = running.adopting.take() {
-        settle(adopting, inheritance.link.as_ref(), connections)?;
+        settle(adopting, inherited.old_process.as_ref(), connections)?;
         // From here on nothing ends this process that would not have ended the one before.
-        inheritance.announce(connections);
+        inherited.announce(connections);
     }
-    if inheritance.link.is_some() {
+    if inherited.old_process.is_some() {
         plan.data.name_holder();
-        control = metrics_listener::start_control(plan, &state, &stop);
+        control = start_control(plan, &state, &stop);
     }
     // The thread lives as long as the process.
     let _ = begin_reloads.send(());
     // For people and scripts that started it by hand; whoever reads no output needs no line.
     for entrance in &entrances {
-        telemetry::say(&format!("madang: talk to me with: {}", invitation(entrance)));
+        telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
         tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
     }
     notify::ready(&status_line(&entrances));
-    metrics.open_or_retry(&state);
+    metrics.serve_or_retry(&state);
     if is_elsewhere {
         // The configuration names another address: as if it had been changed just now.
         let _ = reload.try_send(());
     }
     running.join().map_err(EngineError::Shard)?;
     drop(control);
-    handover::end_successor();
+    handover::end_new_process();
     tracing::info!("drained");
     Ok(())
 }
 
 /// Waits until everyone is in their place, and for the server before to let go, where it runs; then lets the
 /// shards go on.
-fn settle(adopting: Adopting, link: Option<&Successor>, connections: usize) -> Result<(), EngineError> {
+fn settle(
+    adopting: Adopting,
+    old_process: Option<&OldProcess>,
+    connections: usize,
+) -> Result<(), EngineError> {
     let is_done = adopting.is_done();
-    match link {
+    match old_process {
         Some(_) if !is_done => return Err(EngineError::NotAdopted(Adopting::time_max(connections))),
-        Some(link) => link.ready()?,
+        Some(old_process) => old_process.ready()?,
         // There is nobody who could take it back.
         None if !is_done => tracing::warn!("what the server before has left takes long to be in its place"),
         None => {}
@@ -188,7 +140,7 @@ fn settle(adopting: Adopting, link: Option<&Successor>, connections: usize) -> R
 /// The sockets that systemd passed, or our own.
 fn listeners(
     plan: &Plan,
-    passed: Passed,
+    passed: InheritedListeners,
     acceptor: Option<&Arc<TlsAcceptor>>,
 ) -> Result<Listeners, EngineError> {
     let (plain, tls) = if passed.count() > 0 {
@@ -207,12 +159,6 @@ fn listeners(
     let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
     let all = plain.into_iter().chain(tls).reduce(Listeners::and);
     Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was passed")))
-}
-
-/// What systemd is told of a server that serves.
-pub fn status_line(entrances: &[Entrance]) -> String {
-    let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
-    format!("Serving at {}", entrances.join(", "))
 }
 
 fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
@@ -248,63 +194,52 @@ fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<Opene
     Ok(opened)
 }
 
+/// Where there was a server before, metrics are served once this one serves clients. An address that cannot be
+/// had refuses an upgrade, as the old process serves on; where that has ended, clients are served without.
+fn inherit_metrics(
+    plan: &Plan,
+    inherited: &Inherited,
+    sockets: Vec<(String, OwnedFd)>,
+) -> Result<MetricsListener, EngineError> {
+    if !inherited.has_old_server() {
+        return Ok(MetricsListener::Off);
+    }
+    match MetricsListener::inherited(plan.config.telemetry.metrics.0, sockets) {
+        Err(error) if inherited.old_process.is_none() => {
+            tracing::error!("{error}");
+            Ok(MetricsListener::Off)
+        }
+        listener => Ok(listener?),
+    }
+}
+
+/// The server can do without a control socket: clients cannot be kept waiting for who looks at them.
+fn start_control(plan: &Plan, state: &Arc<ServerState>, stops: &Stops) -> Option<ControlSocket> {
+    let control = control::start(plan.data.path(), state, stops);
+    if let Err(error) = &control {
+        tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
+    }
+    control.ok()
+}
+
+/// Passes on what the supervisor sees, to systemd and to the journal.
+fn notices() -> Notices {
+    let mut tell_systemd = notify::notices();
+    Box::new(move |notice: Notice| {
+        telemetry::report_repeats();
+        tell_systemd(notice);
+    })
+}
+
 fn start_options(plan: &Plan) -> StartOptions {
     let config = &plan.config;
     StartOptions {
         data: plan.data.path().to_owned(),
-        settings: settings(config, plan.shards),
+        settings: shard_settings(config, plan.shards),
         processors: plan.processors.clone(),
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
         retention: retention(&config.log),
         spin: spin(&config.shards),
-    }
-}
-
-/// How long a shard looks for work before it sleeps, if it does.
-fn spin(shards: &crate::config::Shards) -> Option<Duration> {
-    let spin_us = shards.spin_us.number();
-    (spin_us > 0).then(|| Duration::from_micros(spin_us))
-}
-
-/// What the configuration asks of all shards.
-pub fn settings(config: &Config, shards: u16) -> Settings {
-    Settings {
-        shard_count: shards,
-        lobby: config.rooms.lobby.clone(),
-        rooms: RoomLimits {
-            members_max: config.rooms.members_max.u32(),
-            announce_members_max: config.rooms.announce_members_max.u32(),
-            history_on_join: config.rooms.history_on_join.usize(),
-            grace: GRACE,
-        },
-        users: UserLimits { grace: GRACE },
-        flood: FloodLimit {
-            messages_per_second: config.limits.messages_per_second.u32(),
-            burst: config.limits.burst.u32(),
-        },
-        connections_per_address: config.limits.connections_per_address.u32(),
-        ipv6_prefix: u8::try_from(config.limits.ipv6_prefix.u32()).unwrap_or(128),
-        outbox_bytes_max: config.limits.outbox_bytes_max.usize(),
-        outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
-            .unwrap_or(usize::MAX),
-        login: Duration::from_secs(config.limits.login_seconds.number()),
-    }
-}
-
-/// How much of the log is kept.
-pub fn retention(log: &crate::config::Log) -> Retention {
-    let (days, bytes) = (log.retain_days.number(), log.retain_bytes.number());
-    Retention {
-        age_max: (days > 0).then(|| Duration::from_secs(days * 86_400)),
-        bytes_max: (bytes > 0).then_some(bytes),
-    }
-}
-
-fn line_settings(plan: &Plan, line_bytes_max: &LineLimit) -> LineSettings {
-    LineSettings {
-        line_bytes_max: line_bytes_max.clone(),
-        lobby: plan.config.rooms.lobby.clone(),
-        greeting: LineSettings::GREETING_DEFAULT.into(),
     }
 }

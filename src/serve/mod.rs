@@ -3,15 +3,18 @@
 mod checks;
 mod engine;
 mod entrances;
+mod error;
 mod inherited;
 mod metrics_listener;
 mod plan;
 mod reload;
+mod settings;
 pub mod signals;
+mod terminate;
 
 use crate::config::Loaded;
 use crate::exit_code::EXIT_USAGE;
-use crate::handover::Taking;
+use crate::handover::Takeover;
 use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 pub use plan::check;
@@ -21,8 +24,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, signals: Signals) -> ExitCode {
-    match plan::plan(&loaded, &data, taking) {
+pub fn run(
+    loaded: Loaded,
+    data: PathBuf,
+    level: LevelControl,
+    takeover: Takeover,
+    signals: Signals,
+) -> ExitCode {
+    match plan::plan(&loaded, &data, takeover) {
         Ok(mut plan) => {
             announce(&plan, &data);
             match engine::run(&mut plan, loaded.sources, level, signals) {
@@ -37,8 +46,8 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, s
     }
 }
 
-/// Looks whether [`run`] would go on with what a running server leaves, and changes nothing. What stands against it
-/// is said to whoever asks, on standard output, too.
+/// Looks whether [`run`] would resume what a running server leaves, and changes nothing. What stands against it is
+/// said to whoever asks, on standard output, too.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
     match plan::rehearse(loaded, version) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,9 @@
 
 mod activation;
 pub mod notify;
-pub mod restart_job;
+mod restart_job;
+pub mod store;
 
-pub use activation::{ActivationError, Passed, passed};
+pub use activation::{ActivationError, inherited};
+pub use restart_job::is_restart;
+pub use store::StoredDescriptors;

@@ -1,8 +1,7 @@
 //! Whether the program on disk would go on, asked while there is still a way back.
 
 use crate::handover::VERSION;
-use crate::handover::spawn::{Launch, command};
-use crate::server::subprocess;
+use crate::server::{Launch, subprocess};
 use std::time::Duration;
 
 /// How long the program may take to read its configuration and to look at the machine.
@@ -16,7 +15,7 @@ const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
 pub fn rehearse(launch: Option<&Launch>) -> Result<(), String> {
     let launch = launch.ok_or("it is not known how this server was started")?;
     let program = launch.program().display();
-    let mut rehearsal = command(launch);
+    let mut rehearsal = launch.command();
     rehearsal.args(["--rehearse", &VERSION.to_string()]);
     match subprocess::run(&mut rehearsal, REHEARSAL_TIME_MAX) {
         Ok((status, _)) if status.success() => Ok(()),
