@@ -1,27 +1,27 @@
-//! From a plan to running shards, and back to an exit code.
+//! From a plan to running shards, and back to an exit code: the steps of a server's life, in their order.
 
-use super::checks::listen_error;
 use super::entrances::{connect_command, status_line};
 use super::error::EngineError;
 use super::inherited::Inherited;
+use super::listen::listeners;
 use super::metrics_listener::{self, MetricsListener};
+use super::open_log::open_log;
 use super::plan::Plan;
 use super::reload::Reloader;
 use super::settings::{line_settings, retention, shard_settings, spin};
 use super::signals::Signals;
 use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
-use crate::handover::{self, OldProcess};
+use crate::handover;
 use crate::line::{LineLimit, LineSurface};
-use crate::log_command::mend_copy;
-use crate::server::{DataDirectory, InheritedListeners, ServerState, Stops};
+use crate::server::{ServerState, Stops};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
-use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, StdFiles};
+use madang_shards::log::OpenedLog;
 use madang_shards::runtime::{
-    self, Adopting, Listeners, Notice, Notices, StartError, StartOptions, TlsAcceptor,
+    self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
+    TlsAcceptor,
 };
-use rustix::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,191 +35,226 @@ pub fn run(
     level: LevelControl,
     signals: Signals,
 ) -> Result<(), EngineError> {
-    let durability = plan.config.log.durability.to_string();
-    let state = ServerState::new(&plan.data, durability, plan.connections_max);
-    let (stop, stops) = Stops::new();
-    let (reload, reloads) = flume::bounded(1);
-    if plan.stored.is_some() {
-        state.adopts();
-    }
-    signals.act(stop.clone(), reload.clone(), &state);
-    // Before the log is opened: whoever looks meanwhile is told that it is.
-    let mut control = None;
-    if plan.taken_over.is_none() {
-        if plan.stored.is_none() {
-            metrics_listener::serve_at_start(&plan.config.telemetry, &state)?;
-        }
-        control = start_control(plan, &state, &stop);
-    }
-    let started = Instant::now();
-    let recovering = notify::recovering();
-    let can_expire = !retention(&plan.config.log).keeps_all();
-    let opened = open_log(&plan.data, plan.shards, can_expire)?;
-    if plan.data.is_copy() {
-        plan.data.name_holder();
-    }
-    state.recovered(started.elapsed());
-    drop(recovering);
-    let mut inherited = Inherited::take(plan);
-    state.set_activation(inherited.activation);
-    let acceptor = plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
-    let mut passed = std::mem::take(&mut inherited.listeners);
-    let metrics = inherit_metrics(plan, &inherited, std::mem::take(&mut passed.operator))?;
-    let listeners = listeners(plan, passed, acceptor.as_ref())?;
-    let entrances = listeners.entrances.clone();
-    let line_bytes_max = LineLimit::new(plan.config.limits.line_bytes_max.usize());
-    let settings = line_settings(&plan.config, &line_bytes_max);
-    let surface = move || LineSurface::new(settings.clone());
-    let options = start_options(plan);
-    let adoption = inherited.adoption.take();
-    let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
-    let mut running = runtime::start(&options, listeners, opened, stops, notices(), adoption, surface)?;
-    state.serves(running.remote.clone(), entrances.clone());
-    let reloader = Reloader {
-        sources,
-        config: inherited.reachable(plan.config.clone(), &entrances),
-        level,
-        line_bytes_max,
-        activation: inherited.activation,
-        acceptor,
-        state: Arc::clone(&state),
-        remote: running.remote.clone(),
-        shards: plan.shards,
-    };
-    let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
-    let is_elsewhere = listen(&reloader.config) != listen(&plan.config);
-    let begin_reloads = reloader.start(reloads).map_err(StartError::Thread)?;
-    if let Some(adopting) = running.adopting.take() {
-        settle(adopting, inherited.old_process.as_ref(), connections)?;
-        // From here on nothing ends this process that would not have ended the one before.
-        inherited.announce(connections);
-    }
-    if inherited.old_process.is_some() {
-        plan.data.name_holder();
-        control = start_control(plan, &state, &stop);
-    }
-    // The thread lives as long as the process.
-    let _ = begin_reloads.send(());
-    // For people and scripts that started it by hand; whoever reads no output needs no line.
-    for entrance in &entrances {
-        telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
-        tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
-    }
-    notify::ready(&status_line(&entrances));
-    metrics.serve_or_retry(&state);
-    if is_elsewhere {
-        // The configuration names another address: as if it had been changed just now.
-        let _ = reload.try_send(());
-    }
-    running.join().map_err(EngineError::Shard)?;
-    drop(control);
-    handover::end_new_process();
-    tracing::info!("drained");
-    Ok(())
+    let (stops, stop_requests) = Stops::new();
+    let (reload, reload_requests) = flume::bounded(1);
+    let mut engine = Engine::new(plan, stops, reload);
+    signals.act(engine.stops.clone(), engine.reload.clone(), &engine.state);
+    engine.admit_operator()?;
+    let log = engine.open_log()?;
+    let mut inherited = engine.inherit();
+    let listening = engine.listen(&mut inherited)?;
+    let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
+    let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
+    engine.settle(&mut started, &inherited)?;
+    engine.serve(started, &reloads)
 }
 
-/// Waits until everyone is in their place, and for the server before to let go, where it runs; then lets the
-/// shards go on.
-fn settle(
-    adopting: Adopting,
-    old_process: Option<&OldProcess>,
+/// What more than one step needs.
+struct Engine<'a> {
+    plan: &'a mut Plan,
+    state: Arc<ServerState>,
+    stops: Stops,
+    /// Asks for a reload.
+    reload: flume::Sender<()>,
+    control: Option<ControlSocket>,
+}
+
+/// Where the server listens, before it serves anyone.
+struct Listening {
+    sockets: Listeners,
+    acceptor: Option<Arc<TlsAcceptor>>,
+    /// Where metrics will be served, unless they are already.
+    metrics: MetricsListener,
+}
+
+/// The shards run; they may wait for what they have inherited to be in its place.
+struct Started {
+    running: Running,
+    entrances: Vec<Entrance>,
+    acceptor: Option<Arc<TlsAcceptor>>,
+    metrics: MetricsListener,
+    line_bytes_max: LineLimit,
+    /// How many connections were inherited.
     connections: usize,
-) -> Result<(), EngineError> {
-    let is_done = adopting.is_done();
-    match old_process {
-        Some(_) if !is_done => return Err(EngineError::NotAdopted(Adopting::time_max(connections))),
-        Some(old_process) => old_process.ready()?,
-        // There is nobody who could take it back.
-        None if !is_done => tracing::warn!("what the server before has left takes long to be in its place"),
-        None => {}
+}
+
+/// The thread that reloads.
+struct Reloads {
+    /// Lets it begin.
+    begin: flume::Sender<()>,
+    /// The configuration names other addresses than those that were inherited.
+    is_due: bool,
+}
+
+impl Engine<'_> {
+    fn new(plan: &mut Plan, stops: Stops, reload: flume::Sender<()>) -> Engine<'_> {
+        let durability = plan.config.log.durability.to_string();
+        let state = ServerState::new(&plan.data, durability, plan.connections_max);
+        if plan.stored.is_some() {
+            state.adopts();
+        }
+        Engine { plan, state, stops, reload, control: None }
     }
-    adopting.go();
-    Ok(())
-}
 
-/// The sockets that systemd passed, or our own.
-fn listeners(
-    plan: &Plan,
-    passed: InheritedListeners,
-    acceptor: Option<&Arc<TlsAcceptor>>,
-) -> Result<Listeners, EngineError> {
-    let (plain, tls) = if passed.count() > 0 {
-        let adopt = |sockets: Vec<OwnedFd>| {
-            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
-        };
-        (adopt(passed.plain)?, adopt(passed.tls)?)
-    } else {
-        let bind = |address| {
-            let bound = Listeners::bind(address, plan.shards);
-            bound.map_err(|error| listen_error(error.address, error.source))
-        };
-        let listen = &plan.config.listen;
-        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
-    };
-    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
-    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
-    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was passed")))
-}
+    /// Lets the operator look before the log is opened, which may take long; unless another process has the
+    /// addresses yet.
+    fn admit_operator(&mut self) -> Result<(), EngineError> {
+        if self.plan.taken_over.is_some() {
+            return Ok(());
+        }
+        if self.plan.stored.is_none() {
+            metrics_listener::serve_at_start(&self.plan.config.telemetry, &self.state)?;
+        }
+        self.open_control();
+        Ok(())
+    }
 
-fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
-    let started = Instant::now();
-    let files = StdFiles::new(data.path());
-    let opened = match log::open_log(&files, shards) {
-        Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
-            if !mend_copy(&files, data.path(), can_expire) {
-                return Err(RecoveryError::Faults(faults).into());
+    /// The server can do without a control socket: clients cannot be kept waiting for who looks at them.
+    fn open_control(&mut self) {
+        let control = control::start(self.plan.data.path(), &self.state, &self.stops);
+        if let Err(error) = &control {
+            tracing::warn!(
+                "{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work"
+            );
+        }
+        self.control = control.ok();
+    }
+
+    fn open_log(&mut self) -> Result<OpenedLog, EngineError> {
+        let started = Instant::now();
+        let recovering = notify::recovering();
+        let can_expire = !retention(&self.plan.config.log).keeps_all();
+        let opened = open_log(&self.plan.data, self.plan.shards, can_expire)?;
+        if self.plan.data.is_copy() {
+            self.plan.data.name_holder();
+        }
+        self.state.recovered(started.elapsed());
+        drop(recovering);
+        Ok(opened)
+    }
+
+    fn inherit(&mut self) -> Inherited {
+        let inherited = Inherited::take(self.plan);
+        self.state.set_activation(inherited.activation);
+        inherited
+    }
+
+    fn listen(&mut self, inherited: &mut Inherited) -> Result<Listening, EngineError> {
+        let acceptor = self.plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
+        let metrics = self.inherit_metrics(inherited)?;
+        let sockets = listeners(self.plan, std::mem::take(&mut inherited.listeners), acceptor.as_ref())?;
+        Ok(Listening { sockets, acceptor, metrics })
+    }
+
+    /// Where there was a server before, metrics are served once this one serves clients. An address that cannot be
+    /// had refuses an upgrade, as the old process serves on; where that has ended, clients are served without.
+    fn inherit_metrics(&self, inherited: &mut Inherited) -> Result<MetricsListener, EngineError> {
+        if !inherited.has_old_server() {
+            return Ok(MetricsListener::Off);
+        }
+        let sockets = std::mem::take(&mut inherited.listeners.operator);
+        match MetricsListener::inherited(self.plan.config.telemetry.metrics.0, sockets) {
+            Err(error) if inherited.old_process.is_none() => {
+                tracing::error!("{error}");
+                Ok(MetricsListener::Off)
             }
-            log::open_log(&files, shards)?
+            listener => Ok(listener?),
         }
-        opened => opened?,
-    };
-    for segment in &opened.rebuilt {
-        tracing::info!(segment = %segment.display(), "had no index; it is made");
     }
-    let summary = &opened.summary;
-    if summary.torn_tails > 0 {
-        tracing::warn!(
-            tails = summary.torn_tails,
-            bytes = summary.torn_bytes,
-            "cut what a crash had left unfinished; nothing that was acknowledged is lost"
-        );
-    }
-    tracing::info!(
-        rooms = opened.rooms,
-        segments = summary.segments,
-        bytes = summary.bytes,
-        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "log opened"
-    );
-    Ok(opened)
-}
 
-/// Where there was a server before, metrics are served once this one serves clients. An address that cannot be
-/// had refuses an upgrade, as the old process serves on; where that has ended, clients are served without.
-fn inherit_metrics(
-    plan: &Plan,
-    inherited: &Inherited,
-    sockets: Vec<(String, OwnedFd)>,
-) -> Result<MetricsListener, EngineError> {
-    if !inherited.has_old_server() {
-        return Ok(MetricsListener::Off);
+    fn start(
+        &self,
+        log: OpenedLog,
+        Listening { sockets, acceptor, metrics }: Listening,
+        inherited: &mut Inherited,
+        stop_requests: flume::Receiver<Stop>,
+    ) -> Result<Started, EngineError> {
+        let entrances = sockets.entrances.clone();
+        let line_bytes_max = LineLimit::new(self.plan.config.limits.line_bytes_max.usize());
+        let settings = line_settings(&self.plan.config, &line_bytes_max);
+        let surface = move || LineSurface::new(settings.clone());
+        let options = start_options(self.plan);
+        let adoption = inherited.adoption.take();
+        let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
+        let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;
+        self.state.serves(running.remote.clone(), entrances.clone());
+        Ok(Started { running, entrances, acceptor, metrics, line_bytes_max, connections })
     }
-    match MetricsListener::inherited(plan.config.telemetry.metrics.0, sockets) {
-        Err(error) if inherited.old_process.is_none() => {
-            tracing::error!("{error}");
-            Ok(MetricsListener::Off)
+
+    /// A reload waits until this process is the owner of all it has.
+    fn prepare_reloads(
+        &self,
+        started: &Started,
+        inherited: &Inherited,
+        sources: Sources,
+        level: LevelControl,
+        reload_requests: flume::Receiver<()>,
+    ) -> Result<Reloads, EngineError> {
+        let reloader = Reloader {
+            sources,
+            config: inherited.reachable(self.plan.config.clone(), &started.entrances),
+            level,
+            line_bytes_max: started.line_bytes_max.clone(),
+            activation: inherited.activation,
+            acceptor: started.acceptor.clone(),
+            state: Arc::clone(&self.state),
+            remote: started.running.remote.clone(),
+            shards: self.plan.shards,
+        };
+        let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
+        let is_due = listen(&reloader.config) != listen(&self.plan.config);
+        let begin = reloader.start(reload_requests).map_err(StartError::Thread)?;
+        Ok(Reloads { begin, is_due })
+    }
+
+    /// Waits until everything that was inherited is in its place, and until the old process lets go, where one runs;
+    /// then lets the shards resume.
+    fn settle(&mut self, started: &mut Started, inherited: &Inherited) -> Result<(), EngineError> {
+        if let Some(adopting) = started.running.adopting.take() {
+            let is_done = adopting.is_done();
+            match &inherited.old_process {
+                Some(_) if !is_done => {
+                    return Err(EngineError::NotAdopted(Adopting::time_max(started.connections)));
+                }
+                Some(old_process) => old_process.ready()?,
+                // There is nobody who could take it back.
+                None if !is_done => {
+                    tracing::warn!("what the server before has left takes long to be in its place");
+                }
+                None => {}
+            }
+            adopting.go();
+            // From here on nothing ends this process that would not have ended the one before.
+            inherited.announce(started.connections);
         }
-        listener => Ok(listener?),
+        if inherited.old_process.is_some() {
+            self.plan.data.name_holder();
+            self.open_control();
+        }
+        Ok(())
     }
-}
 
-/// The server can do without a control socket: clients cannot be kept waiting for who looks at them.
-fn start_control(plan: &Plan, state: &Arc<ServerState>, stops: &Stops) -> Option<ControlSocket> {
-    let control = control::start(plan.data.path(), state, stops);
-    if let Err(error) = &control {
-        tracing::warn!("{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work");
+    /// Says that clients are served, and waits for the end.
+    fn serve(self, started: Started, reloads: &Reloads) -> Result<(), EngineError> {
+        // The thread lives as long as the process.
+        let _ = reloads.begin.send(());
+        // For people and scripts that started it by hand; whoever reads no output needs no line.
+        for entrance in &started.entrances {
+            telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
+            tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
+        }
+        notify::ready(&status_line(&started.entrances));
+        started.metrics.serve_or_retry(&self.state);
+        if reloads.is_due {
+            // As if the addresses had been changed just now.
+            let _ = self.reload.try_send(());
+        }
+        started.running.join().map_err(EngineError::Shard)?;
+        drop(self.control);
+        handover::end_new_process();
+        tracing::info!("drained");
+        Ok(())
     }
-    control.ok()
 }
 
 /// Passes on what the supervisor sees, to systemd and to the journal.
