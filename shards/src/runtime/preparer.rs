@@ -1,7 +1,7 @@
 //! Segments made ready before they are needed, on a thread of their own.
 //!
 //! A segment is zero-filled, synced and named before anyone appends to it: then a commit changes
-//! no metadata, and its `fdatasync` costs a third less (DESIGN section 9).
+//! no metadata, and its `fdatasync` costs a third less.
 
 use super::bell::Bell;
 use super::clock;
