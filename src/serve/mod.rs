@@ -3,11 +3,6 @@
 mod checks;
 mod engine;
 mod entrances;
-mod error;
-mod inherited;
-mod listen;
-mod metrics_listener;
-mod open_log;
 mod plan;
 mod reload;
 mod settings;

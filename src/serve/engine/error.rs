@@ -1,7 +1,7 @@
 //! Why a server does not come up, or does not end as it should.
 
-use super::checks::ListenError;
 use crate::handover::TakeError;
+use crate::serve::checks::ListenError;
 use crate::telemetry::metrics::MetricsError;
 use madang_shards::log::OpenLogError;
 use madang_shards::runtime::{AdoptError, StartError};

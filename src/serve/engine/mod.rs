@@ -1,11 +1,14 @@
 //! From a plan to running shards, and back to an exit code: the steps of a server's life, in their order.
 
+mod error;
+mod inherited;
+mod listen;
+mod metrics_listener;
+mod open_log;
+
+pub use error::EngineError;
+
 use super::entrances::{connect_command, status_line};
-use super::error::EngineError;
-use super::inherited::Inherited;
-use super::listen::listeners;
-use super::metrics_listener::{self, MetricsListener};
-use super::open_log::open_log;
 use super::plan::Plan;
 use super::reload::Reloader;
 use super::settings::{line_settings, retention, shard_settings, spin};
@@ -17,11 +20,15 @@ use crate::line::{LineLimit, LineSurface};
 use crate::server::{ServerState, Stops};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
+use inherited::Inherited;
+use listen::listeners;
 use madang_shards::log::OpenedLog;
 use madang_shards::runtime::{
     self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
     TlsAcceptor,
 };
+use metrics_listener::MetricsListener;
+use open_log::open_log;
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,10 +1,10 @@
 //! What a server resumes: what one that runs hands over, what one that has ended has left, or what systemd has
 //! opened.
 
-use super::plan::Plan;
-use super::settings::GRACE;
 use crate::config::Config;
 use crate::handover::{OldProcess, TakenOver, Unpacked, collect};
+use crate::serve::plan::Plan;
+use crate::serve::settings::GRACE;
 use crate::server::{InheritedListeners, SocketActivation};
 use crate::systemd::StoredDescriptors;
 use madang_shards::runtime::{Adoption, Entrance};

@@ -1,8 +1,8 @@
 //! Where a server listens: at sockets that it has inherited, or at its own.
 
-use super::checks::listen_error;
 use super::error::EngineError;
-use super::plan::Plan;
+use crate::serve::checks::listen_error;
+use crate::serve::plan::Plan;
 use crate::server::InheritedListeners;
 use madang_shards::runtime::{Listeners, TlsAcceptor};
 use rustix::fd::OwnedFd;
