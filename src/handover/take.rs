@@ -1,4 +1,4 @@
-//! The new process: it asks, is given everything, and goes on with it.
+//! The new process: it asks, is given everything, and resumes it.
 
 use super::VERSION;
 use super::error::TakeError;

@@ -2,7 +2,7 @@
 //!
 //! For a process that somebody waits for who must not see it end: the first one of a container, which would end
 //! with it, a supervisor, a loop in a shell. There is no way back from the next program: so before that a process
-//! of it shows that it can go on with everything (a *trial*, which takes over, says that it is ready, and is
+//! of it shows that it can resume everything (a *trial*, which takes over, says that it is ready, and is
 //! killed).
 
 use super::fill::{fill, memory};

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How long the program may take to read its configuration and to look at the machine.
 const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
 
-/// Has the program on disk look whether it would start, with the configuration as it is now, and go on with what
-/// this process leaves. It says itself what stands against it, where this process does.
+/// Has the program on disk look whether it would start, with the configuration as it is now, and resume what this
+/// process leaves. It says itself what stands against it, where this process does.
 ///
 /// # Errors
 /// Why it would not.
