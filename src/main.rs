@@ -5,11 +5,16 @@ mod config;
 mod control;
 #[cfg(test)]
 mod corpora;
+mod data_option;
+mod exit_code;
 mod handover;
 mod line;
 mod log_command;
+mod operator;
 mod privacy;
 mod serve;
+mod server;
+mod systemd;
 mod telemetry;
 mod terminal;
 

@@ -1,7 +1,7 @@
 //! `madang config`: look at the configuration without serving.
 
-use super::EXIT_USAGE;
 use super::options::ConfigOptions;
+use crate::exit_code::EXIT_USAGE;
 use crate::{config, serve};
 use clap::Subcommand;
 use std::io::{self, Write};

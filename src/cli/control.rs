@@ -1,7 +1,7 @@
 //! `madang status`, `drain`, `kick` and `broadcast`: what the operator asks of a running server.
 
-use super::data::DataOption;
-use crate::control::{Answer, ClientError, Command, Connection, Status, ask_whoever_serves};
+use crate::data_option::DataOption;
+use crate::operator::{Answer, ClientError, Command, Connection, Status, ask_whoever_serves};
 use clap::Args;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -83,7 +83,7 @@ pub fn status(command: StatusCommand) -> ExitCode {
     let is_screen = command.watch && !command.json && io::stdout().is_terminal();
     loop {
         // Anew each time: a server that was started again goes on being shown.
-        let status = match crate::control::status(&data, usize::from(command.count)) {
+        let status = match crate::operator::status(&data, usize::from(command.count)) {
             Ok(status) => status,
             Err(error) => return fail(&error),
         };

@@ -3,25 +3,20 @@
 mod bench;
 mod config;
 mod control;
-mod data;
 mod hints;
 mod manual;
 mod options;
 mod packaging;
 mod serve;
 mod status_page;
+mod table;
 mod upgrade;
-
-pub use data::DataOption;
 
 use crate::log_command::{self, LogCommand};
 use crate::privacy;
 use clap::{Parser, Subcommand};
 use madang_bench::BenchCommand;
 use std::process::ExitCode;
-
-/// What was typed or configured cannot be done as it stands. clap ends with the same code.
-pub const EXIT_USAGE: u8 = 2;
 
 #[derive(Parser, Debug)]
 #[command(name = "madang", version, about, after_help = EXAMPLES)]

@@ -1,7 +1,7 @@
 //! Options of every command that reads the configuration.
 
-use super::EXIT_USAGE;
 use crate::config::{self, ConfigErrors, Flag, Loaded, Sources};
+use crate::exit_code::EXIT_USAGE;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,11 +2,12 @@
 //! directory.
 
 use super::options::ConfigOptions;
-use super::{EXIT_USAGE, data};
 use crate::config::{self, Flag};
-use crate::handover::{self, Taking};
+use crate::exit_code::EXIT_USAGE;
+use crate::handover::Takeover;
 use crate::serve::signals::Signals;
-use crate::{serve, telemetry};
+use crate::server::left_here;
+use crate::{data_option, serve, telemetry};
 use clap::{ArgAction, Args};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ pub fn run(options: ServeOptions) -> ExitCode {
         // Whatever becomes of who tries it.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
     }
-    let started = Signals::take(handover::left_here().is_some())
+    let started = Signals::take(left_here().is_some())
         .and_then(|signals| Ok((signals, telemetry::start(&loaded.config.telemetry)?)));
     let (signals, level) = match started {
         Ok(started) => started,
@@ -108,10 +109,10 @@ pub fn run(options: ServeOptions) -> ExitCode {
     if let Some(version) = options.rehearse {
         return serve::rehearse(&loaded, version);
     }
-    let taking = match (options.takeover, options.trial) {
-        (false, _) => Taking::Nothing,
-        (true, false) => Taking::Everything,
-        (true, true) => Taking::Trial,
+    let takeover = match (options.takeover, options.trial) {
+        (false, _) => Takeover::No,
+        (true, false) => Takeover::Yes,
+        (true, true) => Takeover::Trial,
     };
-    serve::run(loaded, data::to_serve(options.data), level, taking, signals)
+    serve::run(loaded, data_option::to_serve(options.data), level, takeover, signals)
 }

@@ -1,6 +1,7 @@
 //! The page of `madang status`.
 
-use crate::control::{ShardLine, Status, table};
+use super::table::table;
+use crate::operator::{ShardLine, Status};
 use madang_shards::runtime::StorageState;
 use std::fmt::Write;
 

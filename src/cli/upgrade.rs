@@ -1,8 +1,8 @@
 //! `madang upgrade`: another process, perhaps of another version, takes over from the running one.
 
 use super::control::{fail, help, unexpected};
-use super::data::DataOption;
-use crate::control::{Answer, ClientError, Command, Connection, Status, status};
+use crate::data_option::DataOption;
+use crate::operator::{Answer, ClientError, Command, Connection, Status, status};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;

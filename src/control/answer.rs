@@ -1,8 +1,8 @@
 //! What the server does with a command.
 
 use super::describe::describe;
-use super::protocol::{Answer, Command};
-use crate::serve::{ServerState, Stops};
+use crate::operator::{Answer, Command};
+use crate::server::{ServerState, Stops};
 use madang_shards::runtime::{Remote, Stop};
 use madang_shards::types::{Text, UserName};
 use std::time::Duration;

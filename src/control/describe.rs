@@ -1,7 +1,7 @@
 //! The state of the server, for `madang status`.
 
-use super::protocol::{RoomLine, ShardLine, SlowLine, Status};
-use crate::serve::{Readiness, ServerState};
+use crate::operator::{RoomLine, ShardLine, SlowLine, Status};
+use crate::server::{Readiness, ServerState};
 use madang_shards::runtime::{Sample, ShardReport, Space};
 use madang_shards::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
 use std::path::absolute;

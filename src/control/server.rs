@@ -2,10 +2,9 @@
 
 use super::answer::answer;
 use super::peer::user_of;
-use super::protocol::{Answer, Command};
-use super::{REQUEST_BYTES_MAX, socket_path};
 use crate::handover;
-use crate::serve::{ServerState, Stops};
+use crate::operator::{Answer, Command, REQUEST_BYTES_MAX, socket_path};
+use crate::server::{ServerState, Stops};
 use rustix::fs::Mode;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -112,7 +111,7 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
         }
         match serde_json::from_slice(&line) {
             Ok(Command::Takeover { version, is_trial }) => {
-                handover::give(stream, (version, is_trial), state, stops);
+                handover::give(stream, handover::Request { version, is_trial }, state, stops);
                 return Ok(());
             }
             Ok(Command::Upgrade) => return upgrade_alone(stream, state),
@@ -157,8 +156,8 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         tracing::error!("no upgrade: the new program would not start; this server serves on");
         return send(stream, &Answer::Error(words));
     }
-    let mut successor = match handover::spawn_successor(launch, handover::keeps_process()) {
-        Ok(successor) => successor,
+    let mut new_process = match handover::spawn_new_process(launch, handover::keeps_process()) {
+        Ok(new_process) => new_process,
         Err(error) => {
             let program = launch.program().display();
             let words =
@@ -166,9 +165,9 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             return send(stream, &Answer::Error(words));
         }
     };
-    tracing::info!(process = successor.pid, "a new process is started that shall take over");
+    tracing::info!(process = new_process.pid, "a new process is started that shall take over");
     // Who asked may be gone; the upgrade goes on.
-    let _ = send(stream, &Answer::Upgrading(successor.pid));
+    let _ = send(stream, &Answer::Upgrading(new_process.pid));
     let _ = handover::take_refusal();
     let started = Instant::now();
     let mut is_late = false;
@@ -178,7 +177,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             std::thread::sleep(UPGRADE_LOOK);
             continue;
         }
-        if let Some(how) = successor.end()? {
+        if let Some(how) = new_process.end()? {
             let end = if is_late {
                 let seconds = UPGRADE_TIME_MAX.as_secs();
                 format!("has not asked for anything within {seconds} s and was killed")
@@ -195,7 +194,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
             is_late = true;
-            handover::alone(|| successor.kill()).transpose()?;
+            handover::alone(|| new_process.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);
     }

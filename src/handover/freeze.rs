@@ -1,6 +1,6 @@
 //! The old process stands still. One handover at a time.
 
-use crate::serve::Stops;
+use crate::server::Stops;
 use madang_shards::runtime::{Frozen, HandOver, Stop};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

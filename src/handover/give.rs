@@ -6,8 +6,9 @@ use super::pack::{pack, say_last_words};
 use super::store::{become_next, is_first};
 use super::stream::{self, Receiver};
 use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
-use crate::control::is_end;
-use crate::serve::{ServerState, Stops, notify, signals};
+use crate::operator::is_end;
+use crate::server::{ServerState, Stops, pending_signals};
+use crate::systemd::notify;
 use madang_shards::runtime::{Adopting, Frozen};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -25,10 +26,19 @@ const DEATH_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long one that has given up may take to say why.
 const LAST_WORDS_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// The process at the other end.
-struct Successor<'a> {
+/// What the new process asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The version of the handover that it takes.
+    pub version: u32,
+    /// Whether it only shows that it can take over.
+    pub is_trial: bool,
+}
+
+/// The new process, at the other end of the control socket.
+struct NewProcess<'a> {
     stream: &'a UnixStream,
-    process: OwnedFd,
+    pidfd: OwnedFd,
     pid: i32,
 }
 
@@ -41,10 +51,9 @@ pub fn take_refusal() -> Option<String> {
 }
 
 /// Hands the server over to the process at the other end of `stream`. Returns when that has failed, and
-/// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program. What is
-/// asked is the version of the handover, and whether it is a trial.
-pub fn give(stream: &UnixStream, asked: (u32, bool), state: &ServerState, stops: &Stops) {
-    let outcome = alone(|| try_give(stream, asked, state, stops))
+/// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program.
+pub fn give(stream: &UnixStream, request: Request, state: &ServerState, stops: &Stops) {
+    let outcome = alone(|| try_give(stream, request, state, stops))
         .unwrap_or_else(|| Err("another process takes over already".to_owned()));
     if let Err(reason) = outcome {
         *REFUSAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
@@ -61,7 +70,7 @@ fn send_magic(mut stream: &UnixStream) -> io::Result<()> {
 
 fn try_give(
     stream: &UnixStream,
-    (version, is_trial): (u32, bool),
+    Request { version, is_trial }: Request,
     state: &ServerState,
     stops: &Stops,
 ) -> Result<(), String> {
@@ -79,47 +88,53 @@ fn try_give(
                 .to_owned(),
         );
     }
-    let successor = Successor::identify(stream)?;
+    let new_process = NewProcess::identify(stream)?;
     if state.remote().is_none() {
         return Err("the running server is still opening its log; try again when it is ready".to_owned());
     }
-    tracing::info!(process = successor.pid, "handing over to a new process");
+    tracing::info!(process = new_process.pid, "handing over to a new process");
     let (mut frozen, thaw) = freeze(stops)?;
-    let given = successor.hand_over(&frozen, state);
+    let given = new_process.hand_over(&frozen, state);
     // Until this program ends, or goes on: signals that come now are for the next.
     let held = stops.hold();
     match given {
         // It waits for the shards to go on, and would be lost with this program.
         Ok(()) if held.is_coming() => {
-            successor.kill();
+            new_process.kill();
             let _ = thaw.send(frozen);
             Err("the running server was told to stop meanwhile, and does".to_owned())
         }
         Ok(()) if is_trial => {
-            successor.kill();
-            successor.reap();
+            new_process.kill();
+            new_process.reap();
             let Err(error) = become_next(&mut frozen, state);
             let _ = thaw.send(frozen);
             Err(format!("the next program can take over, but this process cannot become it: {error}"))
         }
         Ok(()) => {
-            notify::handed_over(successor.pid);
+            notify::handed_over(new_process.pid);
             // From here on the other process is the owner, whether it hears it or not.
             let told = stream::send(stream, Kind::Go, &[], &[]);
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
             // Not before: whoever comes back at once is served, and nobody is sent away in vain.
             let ended = say_last_words(&mut frozen);
-            state.leave_doors();
-            tracing::info!(process = successor.pid, paused_ms, ended, is_told = told.is_ok(), "handed over");
-            successor.tell(&signals::waiting());
+            state.stop_operator_listeners();
+            tracing::info!(
+                process = new_process.pid,
+                paused_ms,
+                ended,
+                is_told = told.is_ok(),
+                "handed over"
+            );
+            new_process.pass_on(&pending_signals::take_all());
             std::process::exit(0);
         }
         Err(error) => {
             if is_end(&error) {
                 // It gives up by itself, and is saying why.
-                successor.ends_within(LAST_WORDS_TIME_MAX);
+                new_process.ends_within(LAST_WORDS_TIME_MAX);
             }
-            successor.kill();
+            new_process.kill();
             // The shards wait for it.
             let _ = thaw.send(frozen);
             Err(format!("the new process did not come up ({error})"))
@@ -127,8 +142,8 @@ fn try_give(
     }
 }
 
-impl Successor<'_> {
-    fn identify(stream: &UnixStream) -> Result<Successor<'_>, String> {
+impl NewProcess<'_> {
+    fn identify(stream: &UnixStream) -> Result<NewProcess<'_>, String> {
         let elsewhere = "the new process cannot be watched: both must be in one process namespace";
         let peer = sockopt::socket_peercred(stream).map_err(|_| elsewhere.to_owned())?;
         if peer.uid != geteuid() {
@@ -136,7 +151,7 @@ impl Successor<'_> {
                 "only a process of the same user can take over: run it as the user that serves".into()
             );
         }
-        let process = pidfd_open(peer.pid, PidfdFlags::empty()).map_err(|error| {
+        let pidfd = pidfd_open(peer.pid, PidfdFlags::empty()).map_err(|error| {
             format!("the new process cannot be watched: {error}; both must be in one process namespace")
         })?;
         if !is_of_this_service(peer.pid) {
@@ -146,7 +161,7 @@ impl Successor<'_> {
                     .to_owned(),
             );
         }
-        Ok(Successor { stream, process, pid: Pid::as_raw(Some(peer.pid)) })
+        Ok(NewProcess { stream, pidfd, pid: Pid::as_raw(Some(peer.pid)) })
     }
 
     fn hand_over(&self, frozen: &Frozen, state: &ServerState) -> io::Result<()> {
@@ -163,7 +178,7 @@ impl Successor<'_> {
     /// Makes sure that the other process does nothing more. Only then may this one go on.
     fn kill(&self) {
         // It may be dead already.
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         assert!(
             self.ends_within(DEATH_TIME_MAX),
             "process {} cannot be killed: with two owners of one log nobody may go on",
@@ -171,12 +186,12 @@ impl Successor<'_> {
         );
     }
 
-    /// Passes on what this process was told, and has not heard.
-    fn tell(&self, signals: &[nix::sys::signal::Signal]) {
+    /// Passes on signals that this process was sent, and has not acted on.
+    fn pass_on(&self, signals: &[nix::sys::signal::Signal]) {
         for signal in signals {
             if let Some(signal) = Signal::from_named_raw(*signal as i32) {
                 // It is the server now, or nobody is.
-                let _ = pidfd_send_signal(&self.process, signal);
+                let _ = pidfd_send_signal(&self.pidfd, signal);
             }
         }
     }
@@ -184,14 +199,14 @@ impl Successor<'_> {
     /// A trial is a child of this process, which goes on: nobody else would wait for it.
     fn reap(&self) {
         // It may be reaped already.
-        let _ = waitid(WaitId::PidFd(self.process.as_fd()), WaitIdOptions::EXITED);
+        let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
     }
 
     fn ends_within(&self, time_max: Duration) -> bool {
         let deadline = Instant::now() + time_max;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut waited = [PollFd::new(&self.process, PollFlags::IN)];
+            let mut waited = [PollFd::new(&self.pidfd, PollFlags::IN)];
             let timeout = Timespec::try_from(left).ok();
             match poll(&mut waited, timeout.as_ref()) {
                 Ok(1..) => return true,

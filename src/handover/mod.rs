@@ -17,6 +17,7 @@
 //!
 //! **A restart by systemd** is another way to the same end, without a process at the other end: [`store`].
 
+mod error;
 mod frame;
 mod freeze;
 mod give;
@@ -27,11 +28,12 @@ mod stream;
 mod take;
 mod unpack;
 
+pub use error::TakeError;
 pub use freeze::{alone, is_under_way};
-pub use give::{give, take_refusal};
-pub use spawn::{Launch, end_started, note_started, spawn_successor};
-pub use store::{Stored, deposit, keeps_process, left_here, now_us, rehearse};
-pub use take::{Successor, TakeError, Taken, Taking, take};
+pub use give::{Request, give, take_refusal};
+pub use spawn::spawn_new_process;
+pub use store::{collect, deposit, keeps_process, rehearse};
+pub use take::{OldProcess, TakenOver, Takeover, take};
 pub use unpack::Unpacked;
 
 use std::time::Duration;

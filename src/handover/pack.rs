@@ -1,7 +1,7 @@
 //! All that a frozen server has, as frames.
 
 use super::frame::{self, Kind, Outgoing};
-use crate::serve::ServerState;
+use crate::server::ServerState;
 use madang_shards::connection::Encoder;
 use madang_shards::runtime::{Frozen, Held, Part};
 use madang_shards::shard::{Saved, ShardImage, write_carried};
@@ -63,10 +63,10 @@ fn send_beginning<'a>(
     let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
     let listeners = frozen.parts.iter().flat_map(|part| part.held.listeners());
     let listeners: Vec<_> = listeners.filter(|_| has_listeners).collect();
-    let doors = state.doors();
+    let operator = state.operator_listeners();
     let mut descriptors = vec![lock];
     descriptors.extend(listeners.iter().map(|(listener, _)| *listener));
-    descriptors.extend(doors.iter().map(|door| door.listener()));
+    descriptors.extend(operator.iter().map(|one| one.listener()));
     if descriptors.len() > frame::DESCRIPTORS_MAX {
         return Err(io::Error::other("there are more listeners than can be handed over at once"));
     }
@@ -74,13 +74,13 @@ fn send_beginning<'a>(
     begin.number(std::process::id().into());
     begin.text(env!("CARGO_PKG_VERSION"));
     begin.number(frozen.parts.len() as u64);
-    let (has_passed, has_passed_tls) = state.has_passed();
-    begin.flag(has_passed);
-    begin.flag(has_passed_tls);
+    let activation = state.activation();
+    begin.flag(activation.has_sockets);
+    begin.flag(activation.has_tls_sockets);
     begin.list(listeners.iter(), |begin, (_, has_tls)| begin.flag(*has_tls));
     begin.number(frozen.since.elapsed().as_micros() as u64);
     // Programs from before these went along read no further, and close what they do not know.
-    begin.list(doors.iter(), |begin, door| begin.text(door.name()));
+    begin.list(operator.iter(), |begin, one| begin.text(one.name()));
     out.send(Kind::Begin, &begin.0, &descriptors)
 }
 

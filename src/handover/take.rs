@@ -1,12 +1,12 @@
-//! The new process: it asks, is given everything, and goes on with it.
+//! The new process: it asks, is given everything, and resumes it.
 
 use super::VERSION;
+use super::error::TakeError;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
-use crate::control::{Command, is_end, is_nobody, reach, socket_path};
-use crate::serve::Passed;
-use madang_shards::connection::CodingError;
+use crate::operator::{Command, is_end, is_nobody, reach, socket_path};
+use crate::server::{InheritedListeners, SocketActivation};
 use madang_shards::runtime::Adoption;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
@@ -14,7 +14,7 @@ use rustix::net::sockopt;
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the old process may take until it has frozen.
@@ -22,64 +22,40 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether the old process has let go.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Why nothing could be taken over. The old process carries on.
-#[derive(thiserror::Error, Debug)]
-pub enum TakeError {
-    /// Nobody is there.
-    #[error(
-        "no server runs on '{}' that could be taken over; start without --takeover, or name its directory \
-         with --data",
-        .0.display()
-    )]
-    NotRunning(PathBuf),
-    /// The path of the socket.
-    #[error("{0}")]
-    Path(String),
-    /// It says no.
-    #[error("the running server hands nothing over: {0}")]
-    Refused(String),
-    /// The way to it is broken.
-    #[error("the running server cannot be taken over from: {0}")]
-    Broken(#[from] io::Error),
-    /// What it says makes no sense.
-    #[error("the running server cannot be taken over from: {0}")]
-    Coding(#[from] CodingError),
-}
-
-/// Whether a process takes over.
+/// Whether a process takes over from another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Taking {
+pub enum Takeover {
     /// It starts by itself.
-    Nothing,
-    /// From the one that runs.
-    Everything,
+    No,
+    /// It takes everything from the one that runs.
+    Yes,
     /// It only shows that it can; then it is killed.
     Trial,
 }
 
 /// Everything that the old process had.
 #[derive(Debug)]
-pub struct Taken {
+pub struct TakenOver {
     /// The lock of the data directory.
     pub lock: OwnedFd,
     /// Where it listened.
-    pub listeners: Passed,
-    /// Whether systemd had opened them, and any for TLS.
-    pub has_passed: (bool, bool),
+    pub listeners: InheritedListeners,
+    /// Which of them systemd had opened.
+    pub activation: SocketActivation,
     /// Connections, names, members.
     pub adoption: Adoption,
     /// The old process, which waits.
-    pub link: Successor,
+    pub old_process: OldProcess,
 }
 
-/// The new process towards the old one.
+/// The old process, at the other end of the control socket.
 #[derive(Debug)]
-pub struct Successor {
+pub struct OldProcess {
     stream: UnixStream,
-    /// The old process, where it can be watched: not from another process namespace.
-    old_process: Option<OwnedFd>,
+    /// By which its end is noticed, where it can be watched: not from another process namespace.
+    pidfd: Option<OwnedFd>,
     /// Its number.
-    pub process: u64,
+    pub pid: u64,
     /// Its version.
     pub version: String,
     /// Since when people wait.
@@ -90,22 +66,22 @@ pub struct Successor {
 ///
 /// # Errors
 /// [`TakeError`]; the other process carries on.
-pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<Taken, TakeError> {
+pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<TakenOver, TakeError> {
     let path = socket_path(data).map_err(TakeError::Path)?;
     let mut stream = reach(data, &path).map_err(|error| {
         if is_nobody(&error) { TakeError::NotRunning(data.to_owned()) } else { TakeError::Broken(error) }
     })?;
     let peer = sockopt::socket_peercred(&stream).ok();
-    let old_process = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
+    let pidfd = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
     let mut line =
         serde_json::to_vec(&Command::Takeover { version: VERSION, is_trial }).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let Unpacked { lock, listeners, has_passed, adoption, process, version, paused, .. } =
+    let Unpacked { lock, listeners, activation, adoption, pid, version, paused, .. } =
         receive(&stream, grace)?;
     let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
-    let link = Successor { stream, old_process, process, version, paused_since };
-    Ok(Taken { lock, listeners, has_passed, adoption, link })
+    let old_process = OldProcess { stream, pidfd, pid, version, paused_since };
+    Ok(TakenOver { lock, listeners, activation, adoption, old_process })
 }
 
 fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> {
@@ -120,7 +96,7 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> 
     unpack(begin, &mut receiver, grace, usize::MAX)
 }
 
-impl Successor {
+impl OldProcess {
     /// Says that this process can go on, and waits until it is to: from then on it is the owner. The old process
     /// decides, however long that takes; so this one gives up only when it is told to.
     ///
@@ -150,8 +126,8 @@ impl Successor {
 
     /// Waits until the old process has ended: the end of the stream alone may be that of a thread.
     fn await_end(&self) {
-        let Some(old_process) = &self.old_process else { return };
+        let Some(pidfd) = &self.pidfd else { return };
         // It is interrupted at worst.
-        while poll(&mut [PollFd::new(old_process, PollFlags::IN)], None).is_err() {}
+        while poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None).is_err() {}
     }
 }

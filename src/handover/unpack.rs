@@ -1,8 +1,8 @@
 //! All that a server had, out of frames.
 
+use super::error::TakeError;
 use super::frame::{Frame, Incoming, Kind};
-use super::take::TakeError;
-use crate::serve::Passed;
+use crate::server::{InheritedListeners, SocketActivation};
 use madang_shards::connection::{CodingError, Decoder};
 use madang_shards::runtime::Adoption;
 use madang_shards::shard::{ConnectionImage, read_carried};
@@ -16,15 +16,15 @@ pub struct Unpacked {
     /// The lock of the data directory.
     pub lock: OwnedFd,
     /// Where it listened, as far as that goes along.
-    pub listeners: Passed,
-    /// Whether systemd had opened its listeners, and any for TLS.
-    pub has_passed: (bool, bool),
+    pub listeners: InheritedListeners,
+    /// Which sockets systemd had opened for it.
+    pub activation: SocketActivation,
     /// Connections, names, members.
     pub adoption: Adoption,
     /// How many connections were closed, as they are too many for this process.
     pub closed: u64,
-    /// The process.
-    pub process: u64,
+    /// The number of the process.
+    pub pid: u64,
     /// Its version.
     pub version: String,
     /// For how long people had waited when it began to send.
@@ -44,23 +44,23 @@ pub fn unpack(
 ) -> Result<Unpacked, TakeError> {
     let begin = expect(begin, Kind::Begin)?;
     let mut from = Decoder(&begin.payload);
-    let (process, version) = (from.number()?, from.text()?.to_owned());
+    let (pid, version) = (from.number()?, from.text()?.to_owned());
     let shards_before = from.small()?;
-    let has_passed = (from.flag()?, from.flag()?);
+    let activation = SocketActivation { has_sockets: from.flag()?, has_tls_sockets: from.flag()? };
     let have_tls = from.list(Decoder::flag)?;
     let paused = Duration::from_micros(from.number()?);
     // A program from before these went along says nothing of them.
     let read_name = |from: &mut Decoder<'_>| from.text().map(str::to_owned);
-    let doors = if from.0.is_empty() { Vec::new() } else { from.list(read_name)? };
+    let operator = if from.0.is_empty() { Vec::new() } else { from.list(read_name)? };
     let mut descriptors = begin.descriptors.into_iter();
     let lock = descriptors.next().ok_or(CodingError("the lock is missing"))?;
-    let mut listeners = Passed::default();
+    let mut listeners = InheritedListeners::default();
     for has_tls in have_tls {
         let listener = descriptors.next().ok_or(CodingError("listeners are missing"))?;
         let sockets = if has_tls { &mut listeners.tls } else { &mut listeners.plain };
         sockets.push(listener);
     }
-    listeners.doors = doors.into_iter().zip(descriptors).collect();
+    listeners.operator = operator.into_iter().zip(descriptors).collect();
     let mut adoption = Adoption {
         shards_before,
         connections: Vec::new(),
@@ -89,16 +89,7 @@ pub fn unpack(
                     return Err(CodingError("connections are missing").into());
                 }
                 let closed = count - adoption.connections.len() as u64;
-                return Ok(Unpacked {
-                    lock,
-                    listeners,
-                    has_passed,
-                    adoption,
-                    closed,
-                    process,
-                    version,
-                    paused,
-                });
+                return Ok(Unpacked { lock, listeners, activation, adoption, closed, pid, version, paused });
             }
         }
     }

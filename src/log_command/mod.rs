@@ -15,7 +15,7 @@ mod verify;
 
 pub use repair::mend_copy;
 
-use crate::cli::DataOption;
+use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
 use madang_shards::log::{Files, StdFiles};
 use std::fs;

@@ -7,7 +7,7 @@ use super::record::numbers_are;
 use super::verify::summary;
 use super::{LogPlace, Outcome};
 use crate::privacy;
-use crate::serve::checks::DataDirectory;
+use crate::server::DataDirectory;
 use clap::Args;
 use madang_shards::log::{
     Change, FaultKind, HeaderFault, Keeper, RepairPlan, SNAPSHOT_FILE_NAME, SegmentChange, StdFiles,

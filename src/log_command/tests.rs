@@ -2,8 +2,8 @@ use super::export::Printer;
 use super::output::visible;
 use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome, dump, next_step, repair, stats, verify};
-use crate::cli::DataOption;
-use crate::serve::checks::DataDirectory;
+use crate::data_option::DataOption;
+use crate::server::DataDirectory;
 use madang_shards::log::{
     self, Appender, Durability, Exported, SegmentHeader, SegmentNumber, Selection, StdFiles, export,
     plan_repair, statistics, verify as verify_log,

@@ -1,29 +1,18 @@
 //! Serving: look whether this machine can, then start the shards.
 
-mod activation;
-pub mod checks;
-mod door;
+mod checks;
 mod engine;
-pub mod errand;
-mod invitation;
-pub mod notify;
-mod operator;
+mod entrances;
 mod plan;
-mod predecessor;
 mod reload;
-mod restart;
+mod settings;
 pub mod signals;
-mod state;
-mod stop;
+mod terminate;
 
-pub use activation::Passed;
-pub use door::Door;
-pub use state::{Readiness, ServerState};
-pub use stop::Stops;
-
-use crate::cli::EXIT_USAGE;
 use crate::config::Loaded;
-use crate::handover::Taking;
+use crate::exit_code::EXIT_USAGE;
+use crate::handover::Takeover;
+use crate::server::pending_signals;
 use crate::telemetry::LevelControl;
 use madang_shards::log::Durability;
 pub use plan::check;
@@ -33,8 +22,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Serves until told to stop. Everything the operator has to know is written as events.
-pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, signals: Signals) -> ExitCode {
-    match plan::plan(&loaded, &data, taking) {
+pub fn run(
+    loaded: Loaded,
+    data: PathBuf,
+    level: LevelControl,
+    takeover: Takeover,
+    signals: Signals,
+) -> ExitCode {
+    match plan::plan(&loaded, &data, takeover) {
         Ok(mut plan) => {
             announce(&plan, &data);
             match engine::run(&mut plan, loaded.sources, level, signals) {
@@ -49,12 +44,12 @@ pub fn run(loaded: Loaded, data: PathBuf, level: LevelControl, taking: Taking, s
     }
 }
 
-/// Looks whether [`run`] would go on with what a running server leaves, and changes nothing. What stands against it
-/// is said to whoever asks, on standard output, too.
+/// Looks whether [`run`] would resume what a running server leaves, and changes nothing. What stands against it is
+/// said to whoever asks, on standard output, too.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
     match plan::rehearse(loaded, version) {
         Ok(()) => {
-            println!("{}", signals::WAITS);
+            println!("{}", pending_signals::WAITS);
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -1,15 +1,15 @@
 //! What will be started: the checks, in an order in which the cheapest and least visible come first.
 
-use super::activation::{self, ActivationError, Passed};
 use super::checks::{
-    Approved, ConfigurationFaults, DataDirectory, DataDirectoryError, FileSizeError, IoUringError,
-    ListenError, LockedMemoryError, OpenFilesError, configuration, file_size, io_uring, locked_memory,
-    open_files, port, processors, was_served,
+    Approved, ConfigurationFaults, FileSizeError, IoUringError, ListenError, LockedMemoryError,
+    OpenFilesError, configuration, file_size, io_uring, locked_memory, open_files, port, processors,
 };
-use super::engine::GRACE;
+use super::settings::GRACE;
 use crate::config::{Config, Loaded, ShardCount};
-use crate::handover::{self, Stored, TakeError, Taken, Taking, VERSION};
+use crate::handover::{self, TakeError, TakenOver, Takeover, VERSION};
 use crate::privacy;
+use crate::server::{DataDirectory, DataDirectoryError, InheritedListeners, SocketActivation, was_served};
+use crate::systemd::{self, ActivationError, StoredDescriptors};
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_shards::runtime::TlsIdentity;
 use std::path::Path;
@@ -36,13 +36,13 @@ pub struct Plan {
     /// The processors to put them on, in turn; none where the kernel decides.
     pub processors: Vec<usize>,
     /// Listening sockets that systemd has opened; they stand in for `listen.line` and `listen.line_tls`.
-    pub passed: Passed,
+    pub activated: InheritedListeners,
     /// Who we are to those who speak TLS, where anyone can.
     pub identity: Option<TlsIdentity>,
     /// What the server before this one has handed over.
-    pub taken: Option<Taken>,
+    pub taken_over: Option<TakenOver>,
     /// What the one before has left in systemd's store; it waits there until it is taken out.
-    pub stored: Option<Stored>,
+    pub stored: Option<StoredDescriptors>,
     /// How many connections the open-file limit allows.
     pub connections_max: u64,
 }
@@ -62,7 +62,7 @@ pub enum PlanError {
     /// Files may not be large enough.
     #[error(transparent)]
     FileSize(#[from] FileSizeError),
-    /// Sockets were passed, or are said to be.
+    /// Sockets that systemd is said to have opened are not there.
     #[error(transparent)]
     Activation(#[from] ActivationError),
     /// The address cannot be listened at.
@@ -83,7 +83,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Whether an address is another's, who may go.
+    /// Whether an address is in use by another process, which may end.
     fn is_address_in_use(&self) -> bool {
         match self {
             PlanError::Listen(error) => error.is_in_use(),
@@ -98,10 +98,9 @@ impl PlanError {
 ///
 /// # Errors
 /// The first check that failed.
-pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanError> {
-    let (passed, stored) = activation::passed()?;
-    let has_passed = (passed.count() > 0, !passed.tls.is_empty());
-    let Approved { identity, warnings } = configuration::approve(loaded, has_passed)?;
+pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, PlanError> {
+    let (activated, stored) = systemd::inherited()?;
+    let Approved { identity, warnings } = configuration::approve(loaded, activated.activation())?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -111,18 +110,18 @@ pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanEr
         memory.await_given_back(shards);
     }
     let is_left = !stored.is_empty();
-    let (data, taken, stored) = if let Some((data, stored)) = left_behind(data, stored) {
+    let (data, taken_over, stored) = if let Some((data, stored)) = left_behind(data, stored) {
         close(data.path());
         (data, None, Some(stored))
-    } else if taking != Taking::Nothing {
+    } else if takeover != Takeover::No {
         // People wait as soon as the running server lets go.
         close(data);
-        let taken = handover::take(data, GRACE, taking == Taking::Trial)?;
-        let lock = taken.lock.try_clone().map_err(TakeError::Broken)?;
-        (DataDirectory::taken_over(data, lock), Some(taken), None)
+        let taken_over = handover::take(data, GRACE, takeover == Takeover::Trial)?;
+        let lock = taken_over.lock.try_clone().map_err(TakeError::Broken)?;
+        (DataDirectory::taken_over(data, lock), Some(taken_over), None)
     } else {
         let free = || {
-            if passed.count() == 0 {
+            if activated.count() == 0 {
                 port::probe("listen.line", config.listen.line.0)?;
                 let tls = config.listen.line_tls.0;
                 tls.map_or(Ok(()), |address| port::probe("listen.line_tls", address))?;
@@ -130,15 +129,15 @@ pub fn plan(loaded: &Loaded, data: &Path, taking: Taking) -> Result<Plan, PlanEr
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
         };
-        let taken = patiently(data, is_left, free)?;
+        let directory = patiently(data, is_left, free)?;
         close(data);
-        (taken, None, None)
+        (directory, None, None)
     };
-    Ok(Plan { config, data, shards, processors, passed, identity, taken, stored, connections_max })
+    Ok(Plan { config, data, shards, processors, activated, identity, taken_over, stored, connections_max })
 }
 
-/// Looks whether a start with this configuration would find what it needs, and go on with what a server of
-/// this version of the handover leaves. Takes nothing: another server runs.
+/// Looks whether a start with this configuration would find what it needs, and resume what a server of this version
+/// of the handover leaves. Takes nothing: another server runs.
 ///
 /// # Errors
 /// The first check that failed.
@@ -147,7 +146,7 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
         let reason = format!("this program takes version {VERSION} of the handover, not {version}");
         return Err(TakeError::Refused(reason).into());
     }
-    configuration::approve(loaded, (false, false))?;
+    configuration::approve(loaded, SocketActivation::default())?;
     look_at_machine(&loaded.config)?;
     Ok(())
 }
@@ -158,7 +157,7 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
 /// # Errors
 /// What stands against it.
 pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
-    let Approved { mut warnings, .. } = configuration::approve(loaded, (false, false))?;
+    let Approved { mut warnings, .. } = configuration::approve(loaded, SocketActivation::default())?;
     for (key, address) in loaded.config.listeners() {
         port::probe_interface(key, address)?;
     }
@@ -230,7 +229,7 @@ fn patiently<T>(data: &Path, is_left: bool, take: impl Fn() -> Result<T, PlanErr
 }
 
 /// The data directory with what the server before has left for it, if it has.
-fn left_behind(data: &Path, mut stored: Stored) -> Option<(DataDirectory, Stored)> {
+fn left_behind(data: &Path, mut stored: StoredDescriptors) -> Option<(DataDirectory, StoredDescriptors)> {
     if stored.is_empty() {
         return None;
     }

@@ -1,10 +1,12 @@
 //! Reading the configuration again (SIGHUP): what can change changes, or nothing does.
 
 use super::checks::{Approved, configuration, listen_error, strangers};
-use super::state::{Readiness, ServerState};
-use super::{engine, notify};
+use super::entrances::status_line;
+use super::settings::{retention, shard_settings};
 use crate::config::{self, Config, KEYS, Key, Sources, overlap};
 use crate::line::LineLimit;
+use crate::server::{Readiness, ServerState, SocketActivation};
+use crate::systemd::notify;
 use crate::telemetry::LevelControl;
 use madang_shards::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
 use rustix::io::Errno;
@@ -25,8 +27,8 @@ pub struct Reloader {
     pub level: LevelControl,
     /// The longest line.
     pub line_bytes_max: LineLimit,
-    /// Whether systemd has passed sockets, so that `listen` is not looked at, and any for TLS.
-    pub has_passed: (bool, bool),
+    /// Which sockets systemd has opened: where it has any, `listen` is not looked at.
+    pub activation: SocketActivation,
     /// Accepts those who speak TLS, once anyone can.
     pub acceptor: Option<Arc<TlsAcceptor>>,
     /// The server.
@@ -65,7 +67,7 @@ impl Reloader {
         notify::reloading();
         let outcome = self.try_reload();
         self.state.reloaded(outcome.is_ok());
-        let serving = engine::status_line(&self.state.entrances());
+        let serving = status_line(&self.state.entrances());
         match outcome {
             Ok(()) => notify::ready(&serving),
             Err(mistakes) => {
@@ -82,7 +84,7 @@ impl Reloader {
         let loaded = config::load(&self.sources)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Before anything changes: a certificate or an address that cannot be had refuses the whole.
-        let Approved { identity, warnings } = configuration::approve(&loaded, self.has_passed)
+        let Approved { identity, warnings } = configuration::approve(&loaded, self.activation)
             .map_err(|faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let mut new = loaded.config;
         let changed: Vec<&Key> =
@@ -124,7 +126,7 @@ impl Reloader {
     }
 
     fn needs_restart(&self, key: &Key) -> bool {
-        key.needs_restart() || (self.has_passed.0 && key.section() == "listen")
+        key.needs_restart() || (self.activation.has_sockets && key.section() == "listen")
     }
 
     /// Binds the new address, when there is one.
@@ -134,7 +136,8 @@ impl Reloader {
         wanted: Option<SocketAddr>,
         has_tls: bool,
     ) -> Result<Option<Listeners>, String> {
-        let Some(wanted) = wanted.filter(|wanted| !self.has_passed.0 && old != Some(*wanted)) else {
+        let Some(wanted) = wanted.filter(|wanted| !self.activation.has_sockets && old != Some(*wanted))
+        else {
             return Ok(None);
         };
         let key = if has_tls { "listen.line_tls" } else { "listen.line" };
@@ -173,9 +176,9 @@ impl Reloader {
 
     fn apply(&self) {
         (self.level)(self.config.telemetry.level);
-        self.remote.retain(engine::retention(&self.config.log));
+        self.remote.retain(retention(&self.config.log));
         self.line_bytes_max.set(self.config.limits.line_bytes_max.usize());
-        let settings = engine::settings(&self.config, self.shards);
+        let settings = shard_settings(&self.config, self.shards);
         if !self.remote.reconfigure(settings, SHARD_TIME_MAX) {
             tracing::error!("reload: a shard has not taken the new limits within 5 s; see `madang status`");
         }

@@ -1,55 +1,20 @@
 //! Signals, taken by a thread of its own: all others block them, as glommio's executors must not be interrupted by
 //! work. A blocked signal waits also where the process becomes another program (execve(2)), so that none is lost to
-//! an upgrade; where that program knows of it ([`WAITS`]), as it inherits what is blocked and would be deaf otherwise.
-//! All other programs that are started have nothing blocked ([`unblocked`]).
+//! an upgrade; where that program knows of it ([`pending_signals::WAITS`]), as it inherits what is blocked and would be deaf otherwise.
+//! All other programs that are started have nothing blocked ([`pending_signals::unblocked`]).
 
-use super::restart;
-use super::state::{Readiness, ServerState};
-use super::stop::{Held, Stops};
+use super::terminate::terminate;
+use crate::server::{HeldStops, Readiness, ServerState, Stops, pending_signals};
 use madang_shards::runtime::Stop;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::getpid;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 use std::fs::{self, File};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-
-/// What a server is told by.
-const SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-
-/// What a program says in a rehearsal that takes signals which were blocked before it began.
-pub const WAITS: &str = "takes signals that wait";
-
-/// Signals that came to a thread while it did not block them.
-static CAUGHT: [LazyLock<Arc<AtomicBool>>; SIGNALS.len()] =
-    [const { LazyLock::new(Arc::default) }; SIGNALS.len()];
-
-/// Does something, which starts a program, with nothing blocked in this thread: the program inherits that. A signal that
-/// comes meanwhile is taken as any other.
-pub fn unblocked<T>(start: impl FnOnce() -> T) -> T {
-    let signals = SIGNALS.into_iter().collect::<SigSet>();
-    let is_blocked =
-        SigSet::thread_get_mask().is_ok_and(|mask| SIGNALS.iter().any(|one| mask.contains(*one)));
-    if !is_blocked {
-        return start();
-    }
-    // It fails for what is no signal.
-    let _ = signals.thread_unblock();
-    let started = start();
-    let _ = signals.thread_block();
-    for (signal, caught) in SIGNALS.into_iter().zip(&CAUGHT) {
-        if caught.swap(false, Ordering::SeqCst) {
-            // To this process, where it waits for the thread that takes them.
-            let _ = kill(getpid(), signal);
-        }
-    }
-    started
-}
 
 /// A signal this soon after the first is the same one: `timeout` and terminals send it to the
 /// process and to its group.
@@ -68,11 +33,11 @@ pub fn survive_large_files() {
 /// Where signals wait until somebody can act on them.
 #[derive(Debug)]
 pub struct Signals {
-    ready: flume::Sender<Desk>,
+    ready: flume::Sender<Handler>,
 }
 
 /// Who acts on signals.
-struct Desk {
+struct Handler {
     stops: Stops,
     reload: flume::Sender<()>,
     state: Arc<ServerState>,
@@ -86,17 +51,14 @@ impl Signals {
     /// # Errors
     /// When they cannot be taken, or the thread cannot be had.
     pub fn take(has_people: bool) -> io::Result<Signals> {
-        let _ = IGNORED.set(SIGNALS.map(is_ignored));
+        let _ = IGNORED.set(pending_signals::SIGNALS.map(is_ignored));
         // nohup(1) says so: it outlives its terminal.
         let ends_with_terminal = has_terminal() && !was_ignored(Signal::SIGHUP);
-        let signals = SIGNALS.into_iter().collect::<SigSet>();
-        signals.thread_block()?;
-        for (signal, caught) in SIGNALS.into_iter().zip(&CAUGHT) {
-            signal_hook::flag::register(signal as i32, Arc::clone(caught))?;
-        }
-        let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let (ready, desks) = flume::bounded(1);
-        let work = move || listen(waiting, &desks, has_people, ends_with_terminal);
+        pending_signals::handled().thread_block()?;
+        pending_signals::catch_unblocked()?;
+        let pending = pending_signals::open()?;
+        let (ready, handlers) = flume::bounded(1);
+        let work = move || listen(pending, &handlers, has_people, ends_with_terminal);
         std::thread::Builder::new().name("madang-signals".into()).spawn(work)?;
         Ok(Signals { ready })
     }
@@ -107,34 +69,39 @@ impl Signals {
     /// started in a terminal, and that is gone, it ends the server.
     pub fn act(self, stops: Stops, reload: flume::Sender<()>, state: &Arc<ServerState>) {
         // The thread lives as long as the process.
-        let _ = self.ready.send(Desk { stops, reload, state: Arc::clone(state) });
+        let _ = self.ready.send(Handler { stops, reload, state: Arc::clone(state) });
     }
 }
 
-fn listen(mut waiting: SignalFd, desks: &flume::Receiver<Desk>, has_people: bool, ends_with_terminal: bool) {
-    let mut desk = None;
+fn listen(
+    mut pending: SignalFd,
+    handlers: &flume::Receiver<Handler>,
+    has_people: bool,
+    ends_with_terminal: bool,
+) {
+    let mut handler = None;
     let mut stopped = None;
     loop {
         // It is interrupted at worst.
-        let _ = poll(&mut [PollFd::new(&waiting, PollFlags::IN)], None);
-        if desk.is_none() {
-            desk = if has_people { desks.recv().ok() } else { desks.try_recv().ok() };
+        let _ = poll(&mut [PollFd::new(&pending, PollFlags::IN)], None);
+        if handler.is_none() {
+            handler = if has_people { handlers.recv().ok() } else { handlers.try_recv().ok() };
         }
         // While the server is given away signals wait for whoever has it then.
-        let mut held = desk.as_ref().map(|desk| desk.stops.hold());
-        let Some(signal) = next(&mut waiting) else { continue };
-        match (&desk, &mut held) {
-            (Some(desk), Some(held)) => desk.hear(signal, held, ends_with_terminal, &mut stopped),
+        let mut held = handler.as_ref().map(|handler: &Handler| handler.stops.hold());
+        let Some(signal) = pending_signals::next(&mut pending) else { continue };
+        match (&handler, &mut held) {
+            (Some(handler), Some(held)) => handler.act(signal, held, ends_with_terminal, &mut stopped),
             _ => end_as_ever(signal),
         }
     }
 }
 
-impl Desk {
-    fn hear(
+impl Handler {
+    fn act(
         &self,
         signal: Signal,
-        held: &mut Held<'_>,
+        held: &mut HeldStops<'_>,
         ends_with_terminal: bool,
         stopped: &mut Option<Instant>,
     ) {
@@ -162,21 +129,9 @@ impl Desk {
         match signal {
             Signal::SIGINT => held.ask(Stop::Signal("SIGINT")),
             Signal::SIGHUP => held.ask(Stop::Signal("SIGHUP, as the terminal is closed")),
-            _ => restart::end(&self.state, &self.stops, held),
+            _ => terminate(&self.state, &self.stops, held),
         }
     }
-}
-
-fn next(waiting: &mut SignalFd) -> Option<Signal> {
-    let signal = waiting.read_signal().ok().flatten()?;
-    Signal::try_from(i32::try_from(signal.ssi_signo).ok()?).ok()
-}
-
-/// Takes what waits to be heard, as this process will not hear it any more.
-pub fn waiting() -> Vec<Signal> {
-    let signals = SIGNALS.into_iter().collect::<SigSet>();
-    let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
-    waiting.map_or_else(|_| Vec::new(), |mut waiting| std::iter::from_fn(|| next(&mut waiting)).collect())
 }
 
 /// As it would without this thread.
@@ -214,11 +169,11 @@ fn has_terminal() -> bool {
 }
 
 /// Which signals were ignored when this program began: handlers take their place.
-static IGNORED: OnceLock<[bool; SIGNALS.len()]> = OnceLock::new();
+static IGNORED: OnceLock<[bool; pending_signals::SIGNALS.len()]> = OnceLock::new();
 
 fn was_ignored(signal: Signal) -> bool {
     let ignored = IGNORED.get().copied().unwrap_or_default();
-    SIGNALS.into_iter().zip(ignored).any(|(one, is_ignored)| one == signal && is_ignored)
+    pending_signals::SIGNALS.into_iter().zip(ignored).any(|(one, is_ignored)| one == signal && is_ignored)
 }
 
 /// Whether whoever started this process had it ignore the signal (proc(5), `SigIgn`).

@@ -1,4 +1,4 @@
-//! What commands answer: DESIGN section 10, behind the talk.
+//! What commands answer (docs/protocol.md).
 
 use crate::harness::{Server, alice_and_bob, on_one_shard_and_on_three};
 

@@ -1,96 +1,41 @@
 //! The new process: it finds in systemd's store what the one before has left.
 
-use super::deposit::now_us;
+use super::MAGIC;
 use super::queue::Receiving;
-use super::{LOCK, MAGIC, QUEUE, STATE};
 use crate::handover::VERSION;
+use crate::handover::error::TakeError;
 use crate::handover::frame::{Frame, HEADER_BYTES, Header, Incoming, wrong};
-use crate::handover::take::TakeError;
 use crate::handover::unpack::{Unpacked, unpack};
-use crate::serve::notify;
+use crate::server::now_us;
+use crate::systemd::StoredDescriptors;
 use rustix::fd::OwnedFd;
 use rustix::fs::{SealFlags, fcntl_get_seals};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::time::Duration;
 
-/// Descriptors of the store that are ours, as they were passed.
-#[derive(Debug, Default)]
-pub struct Stored {
-    pub(super) lock: Option<OwnedFd>,
-    pub(super) state: Option<OwnedFd>,
-    pub(super) queues: Vec<(usize, OwnedFd)>,
-    /// By these systemd knows them.
-    pub(super) names: Vec<String>,
-    /// The program before has left it in this process, and not with systemd.
-    pub(super) is_in_place: bool,
+/// Takes everything out and empties the store: whatever becomes of it, it is there no more. `grace` is how
+/// long names outlive connections. Connections beyond `connections_max` end.
+///
+/// # Errors
+/// [`TakeError`]; everything that waited is closed.
+pub fn collect(
+    mut stored: StoredDescriptors,
+    grace: Duration,
+    connections_max: usize,
+) -> Result<Unpacked, TakeError> {
+    let (state, mut queues) = (stored.state.take(), std::mem::take(&mut stored.queues));
+    queues.sort_unstable_by_key(|(number, _)| *number);
+    let queues = queues.into_iter().map(|(_, queue)| queue);
+    let collected = read(state, queues, grace, connections_max);
+    stored.forget();
+    if collected.is_err() {
+        stored.await_closed();
+    }
+    collected
 }
 
-impl Stored {
-    /// Whether a descriptor of this name is one of the store.
-    pub fn is_name(name: &str) -> bool {
-        name == LOCK || name == STATE || name.starts_with(QUEUE)
-    }
-
-    /// One more was passed.
-    pub fn add(&mut self, name: &str, descriptor: OwnedFd) {
-        match name.strip_prefix(QUEUE).map(str::parse) {
-            Some(Ok(number)) => self.queues.push((number, descriptor)),
-            _ if name == LOCK => self.lock = Some(descriptor),
-            _ if name == STATE => self.state = Some(descriptor),
-            _ => {}
-        }
-        self.names.push(name.to_owned());
-    }
-
-    /// Whether anything was passed.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && !self.is_in_place
-    }
-
-    /// Whether the program before has left it in this process.
-    pub fn is_in_place(&self) -> bool {
-        self.is_in_place
-    }
-
-    /// The lock of the data directory, once.
-    pub fn take_lock(&mut self) -> Option<OwnedFd> {
-        self.lock.take()
-    }
-
-    /// Takes everything out and empties the store: whatever becomes of it, it is there no more. `grace` is how
-    /// long names outlive connections. Connections beyond `connections_max` end.
-    ///
-    /// # Errors
-    /// [`TakeError`]; everything that waited is closed.
-    pub fn collect(self, grace: Duration, connections_max: usize) -> Result<Unpacked, TakeError> {
-        let Stored { state, mut queues, names, is_in_place, lock: _ } = self;
-        queues.sort_unstable_by_key(|(number, _)| *number);
-        let collected = collect(state, queues.into_iter().map(|(_, queue)| queue), grace, connections_max);
-        notify::forget(&names);
-        if collected.is_err() && !is_in_place {
-            await_closed();
-        }
-        collected
-    }
-
-    /// Closes everything, and empties the store.
-    pub fn discard(self) {
-        notify::forget(&self.names);
-        if !self.is_in_place {
-            await_closed();
-        }
-    }
-}
-
-/// Returns when systemd has let go, too: the lock of the data directory and listeners may be among it.
-fn await_closed() {
-    if let Err(error) = notify::await_understood() {
-        tracing::debug!(%error, "systemd cannot be waited for");
-    }
-}
-
-fn collect(
+fn read(
     state: Option<OwnedFd>,
     queues: impl Iterator<Item = OwnedFd>,
     grace: Duration,

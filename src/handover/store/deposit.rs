@@ -2,10 +2,12 @@
 
 use super::fill::{fill, memory};
 use super::queue::{BUFFER_BYTES, Queue};
-use super::{LOCK, QUEUES_MAX, REHEARSAL_TIME_MAX, STATE, queue_name, rehearse};
+use super::{REHEARSAL_TIME_MAX, rehearse};
 use crate::handover::freeze::{alone, freeze};
 use crate::handover::pack::say_last_words;
-use crate::serve::{ServerState, Stops, notify};
+use crate::server::{ServerState, Stops};
+use crate::systemd::notify;
+use crate::systemd::store::{LOCK, QUEUES_MAX, STATE, queue_name};
 use madang_shards::runtime::Frozen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::fs::File;
@@ -50,7 +52,7 @@ fn try_deposit(state: &ServerState, stops: &Stops) -> String {
                 return "it was told to end meanwhile".to_owned();
             }
             let ended = say_last_words(&mut frozen);
-            state.leave_doors();
+            state.stop_operator_listeners();
             let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
             tracing::info!(connections, ended, bytes, paused_ms, "left to the process that is started next");
@@ -114,7 +116,7 @@ impl Store {
     /// Writes everything. Returns how many bytes that is.
     fn fill(&mut self, frozen: &Frozen, state: &ServerState) -> io::Result<u64> {
         // What systemd has opened it passes again by itself.
-        let has_listeners = !state.has_passed().0;
+        let has_listeners = !state.activation().has_sockets;
         fill(&self.state, self.queues.drain(..), frozen, state, has_listeners)
     }
 }
@@ -125,10 +127,4 @@ impl Drop for Store {
             notify::forget(&self.names);
         }
     }
-}
-
-/// The clock that all processes of a machine share.
-pub fn now_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1_000).unwrap_or_default()
 }

@@ -1,12 +1,12 @@
 //! What waits for the next process: bytes in a file in memory, descriptors in flight.
 
-use super::deposit::now_us;
+use super::MAGIC;
 use super::queue::Sending;
-use super::{MAGIC, STATE};
 use crate::handover::VERSION;
 use crate::handover::frame::{Header, Kind, Outgoing};
 use crate::handover::pack::pack;
-use crate::serve::ServerState;
+use crate::server::{ServerState, now_us};
+use crate::systemd::store::STATE;
 use madang_shards::runtime::Frozen;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};

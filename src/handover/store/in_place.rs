@@ -2,27 +2,25 @@
 //!
 //! For a process that somebody waits for who must not see it end: the first one of a container, which would end
 //! with it, a supervisor, a loop in a shell. There is no way back from the next program: so before that a process
-//! of it shows that it can go on with everything (a *trial*, which takes over, says that it is ready, and is
+//! of it shows that it can resume everything (a *trial*, which takes over, says that it is ready, and is
 //! killed).
 
 use super::fill::{fill, memory};
 use super::queue::{BUFFER_BYTES, Queue};
-use super::{QUEUES_MAX, Stored};
 use crate::handover::pack::say_last_words;
-use crate::handover::spawn::{Launch, TOLD_ONE_PROCESS};
-use crate::serve::{ServerState, notify, signals};
+use crate::server::launch::{FOR_ONE_PROCESS, Launch};
+use crate::server::{IN_PLACE_VARIABLE, ServerState, pending_signals, value_for_next};
+use crate::systemd::notify;
+use crate::systemd::store::QUEUES_MAX;
 use crate::telemetry;
 use madang_shards::runtime::Frozen;
 use nix::unistd::execve;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-
-/// Names what waits behind `execve`: the process, and the numbers of its descriptors.
-const VARIABLE: &str = "MADANG_LEFT";
 
 /// Whether the process has to stay when the program changes: without systemd, which is told of another one, and
 /// where the process is the first of its namespace, which ends with it.
@@ -53,7 +51,7 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
         [lock, file.as_fd()].into_iter().chain(receivers.iter().map(AsFd::as_fd)).collect();
     let next = Next::new(launch, &left)?;
     let ended = say_last_words(frozen);
-    state.leave_doors();
+    state.stop_operator_listeners();
     let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
     let paused_ms = frozen.since.elapsed().as_millis() as u64;
     tracing::info!(connections, ended, bytes, paused_ms, "this process goes on as the next program");
@@ -62,12 +60,12 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
         Ok(()) => {
             let become_it = || execve(&next.program, &next.arguments, &next.environment);
             let Err(error) =
-                if state.next_takes_signals() { become_it() } else { signals::unblocked(become_it) };
+                if state.next_takes_signals() { become_it() } else { pending_signals::unblocked(become_it) };
             error.into()
         }
         Err(error) => error,
     };
-    state.come_back_to_doors();
+    state.resume_operator_listeners();
     // Nothing else may have them.
     set_flags(&left, FdFlags::CLOEXEC)?;
     Err(error)
@@ -89,9 +87,9 @@ impl Next {
         let program = text(launch.program().as_os_str().as_bytes())?;
         let arguments = launch.arguments().iter().map(|argument| text(argument.as_bytes()));
         let arguments = std::iter::once(Ok(program.clone())).chain(arguments).collect::<io::Result<_>>()?;
-        let numbers: Vec<String> = left.iter().map(|descriptor| descriptor.as_raw_fd().to_string()).collect();
-        let ours = format!("{VARIABLE}={}:{}", std::process::id(), numbers.join(","));
-        let is_others = |name: &OsStr| !TOLD_ONE_PROCESS.iter().any(|told| name == *told);
+        let numbers = left.iter().map(AsRawFd::as_raw_fd);
+        let ours = format!("{IN_PLACE_VARIABLE}={}", value_for_next(numbers));
+        let is_others = |name: &OsStr| !FOR_ONE_PROCESS.iter().any(|theirs| name == *theirs);
         let others = std::env::vars_os().filter(|(name, _)| is_others(name));
         let others = others.map(|(name, value)| text(&[name.as_bytes(), b"=", value.as_bytes()].concat()));
         let environment = others.chain([text(ours.as_bytes())]).collect::<io::Result<_>>()?;
@@ -101,30 +99,4 @@ impl Next {
 
 fn text(bytes: &[u8]) -> io::Result<CString> {
     Ok(CString::new(bytes)?)
-}
-
-/// The numbers of the descriptors that the program before has left to this process, if it has: the lock, the
-/// state, queues.
-pub fn left_here() -> Option<Vec<RawFd>> {
-    let variable = std::env::var(VARIABLE).ok()?;
-    let (process, numbers) = variable.split_once(':')?;
-    // Children see the variable, too.
-    if process.parse() != Ok(std::process::id()) {
-        return None;
-    }
-    numbers.split(',').map(|number| number.parse().ok()).collect()
-}
-
-impl Stored {
-    /// What the program before has left in this process.
-    pub fn in_place(descriptors: Vec<OwnedFd>) -> Stored {
-        let mut descriptors = descriptors.into_iter();
-        Stored {
-            lock: descriptors.next(),
-            state: descriptors.next(),
-            queues: descriptors.enumerate().collect(),
-            is_in_place: true,
-            ..Stored::default()
-        }
-    }
 }

@@ -31,23 +31,11 @@ mod in_place;
 mod queue;
 mod rehearsal;
 
-pub use collect::Stored;
-pub use deposit::{deposit, now_us};
-pub use in_place::{become_next, is_first, keeps_process, left_here};
+pub use collect::collect;
+pub use deposit::deposit;
+pub use in_place::{become_next, is_first, keeps_process};
 use rehearsal::REHEARSAL_TIME_MAX;
 pub use rehearsal::rehearse;
 
-/// The lock of the data directory, by its name in the store.
-const LOCK: &str = "madang-lock";
-/// The frames, without their descriptors.
-const STATE: &str = "madang-state";
-/// Queues of descriptors, with a number behind, from 0.
-const QUEUE: &str = "madang-queue-";
-/// With the lock and the state, as many as the unit lets be stored (`FileDescriptorStoreMax=`).
-const QUEUES_MAX: usize = 62;
 /// The start of the state; a version follows it.
 const MAGIC: &[u8; 4] = b"MDST";
-
-fn queue_name(number: usize) -> String {
-    format!("{QUEUE}{number}")
-}

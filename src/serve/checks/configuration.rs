@@ -3,6 +3,7 @@
 
 use super::tls_files::{self, TlsFilesError};
 use crate::config::{Loaded, Written, overlap};
+use crate::server::SocketActivation;
 use madang_shards::runtime::TlsIdentity;
 use std::fmt;
 
@@ -52,14 +53,13 @@ impl fmt::Display for ConfigurationFaults {
 
 impl std::error::Error for ConfigurationFaults {}
 
-/// Goes through the list. `has_passed` says whether systemd has opened the sockets, so that `listen` is not
-/// looked at, and any for TLS.
+/// Goes through the list. Where systemd has opened the sockets `listen` is not looked at.
 ///
 /// # Errors
 /// All that stands against serving so.
-pub fn approve(loaded: &Loaded, has_passed: (bool, bool)) -> Result<Approved, ConfigurationFaults> {
-    let mut faults = overlaps(loaded, has_passed.0);
-    let identity = tls_files::identity(&loaded.config, has_passed.1).unwrap_or_else(|source| {
+pub fn approve(loaded: &Loaded, activation: SocketActivation) -> Result<Approved, ConfigurationFaults> {
+    let mut faults = overlaps(loaded, activation);
+    let identity = tls_files::identity(&loaded.config, activation).unwrap_or_else(|source| {
         let written = source.key().map(|key| loaded.written(key));
         faults.push(ConfigurationFault::TlsFiles { written, source });
         None
@@ -73,9 +73,9 @@ pub fn approve(loaded: &Loaded, has_passed: (bool, bool)) -> Result<Approved, Co
     }
 }
 
-fn overlaps(loaded: &Loaded, has_passed: bool) -> Vec<ConfigurationFault> {
+fn overlaps(loaded: &Loaded, activation: SocketActivation) -> Vec<ConfigurationFault> {
     let mut listeners = loaded.config.listeners();
-    listeners.retain(|(key, _)| !(has_passed && key.starts_with("listen.")));
+    listeners.retain(|(key, _)| !(activation.has_sockets && key.starts_with("listen.")));
     let mut faults = Vec::new();
     for (index, (later, address)) in listeners.iter().enumerate() {
         for (earlier, _) in listeners[..index].iter().filter(|(_, other)| overlap(*address, *other)) {

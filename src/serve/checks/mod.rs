@@ -1,7 +1,6 @@
 //! What must be so before the shards start. Each check names the remedy when it is not.
 
 pub mod configuration;
-mod data_directory;
 pub mod file_size;
 pub mod io_uring;
 pub mod locked_memory;
@@ -12,7 +11,6 @@ pub mod strangers;
 pub mod tls_files;
 
 pub use configuration::{Approved, ConfigurationFaults};
-pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
 pub use file_size::FileSizeError;
 pub use io_uring::IoUringError;
 pub use locked_memory::LockedMemoryError;

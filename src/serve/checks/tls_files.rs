@@ -1,6 +1,7 @@
 //! Whether there is a certificate to show to those who speak TLS.
 
 use crate::config::Config;
+use crate::server::SocketActivation;
 use madang_shards::runtime::{TlsError, TlsIdentity, Validity};
 use std::os::unix::fs::MetadataExt;
 
@@ -42,8 +43,8 @@ impl TlsFilesError {
 ///
 /// # Errors
 /// [`TlsFilesError`] names the key of the configuration or the file.
-pub fn identity(config: &Config, is_socket_passed: bool) -> Result<Option<TlsIdentity>, TlsFilesError> {
-    let wanted = match (config.listen.line_tls.0, is_socket_passed) {
+pub fn identity(config: &Config, activation: SocketActivation) -> Result<Option<TlsIdentity>, TlsFilesError> {
+    let wanted = match (config.listen.line_tls.0, activation.has_tls_sockets) {
         (None, false) => return Ok(None),
         (_, true) => "the socket line_tls",
         (Some(_), false) => LINE_TLS,

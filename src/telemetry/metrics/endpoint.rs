@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::http::{Answer, serve_connection};
 use super::text;
-use crate::serve::{Door, Readiness, ServerState};
+use crate::server::{OperatorListener, Readiness, ServerState};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -51,11 +51,11 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
 ///
 /// # Errors
 /// [`MetricsError::Thread`] when one cannot be had.
-pub fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<Door, MetricsError> {
+pub fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<OperatorListener, MetricsError> {
     let disk = Disk::new(state.data());
     let state = Arc::clone(state);
     let work = move |stream| serve_connection(stream, |path| answer(path, &state, &disk));
-    Door::open(NAME, listener, (WORKERS, "madang-metrics"), work).map_err(MetricsError::Thread)
+    OperatorListener::open(NAME, listener, (WORKERS, "madang-metrics"), work).map_err(MetricsError::Thread)
 }
 
 fn answer(path: &str, state: &ServerState, disk: &Disk) -> Option<Answer> {

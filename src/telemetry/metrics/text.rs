@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::table::{COUNTERS, GAUGES};
-use crate::serve::{Readiness, ServerState};
+use crate::server::{Readiness, ServerState};
 use crate::telemetry;
 use madang_shards::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Sample, ShardHealth, StorageState,

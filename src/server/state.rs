@@ -1,8 +1,10 @@
 //! What the threads beside the shards know of the server as a whole.
 
-use super::checks::DataDirectory;
-use super::door::Door;
-use crate::handover::{Launch, now_us};
+use super::clock::now_us;
+use super::data_directory::DataDirectory;
+use super::inherited::SocketActivation;
+use super::launch::Launch;
+use super::operator_listener::OperatorListener;
 use madang_shards::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long who looks at the server may keep it from ending.
-const LEAVE_TIME_MAX: Duration = Duration::from_millis(200);
+const SERVED_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// Where the server is in its life. One instance, shared by all who tell others of it.
 #[derive(Debug)]
@@ -27,13 +29,13 @@ pub struct ServerState {
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
     lock: Option<OwnedFd>,
-    has_passed: [AtomicBool; 2],
+    activation: Mutex<SocketActivation>,
     launch: Option<Launch>,
     is_adopting: AtomicBool,
     /// Whether the next program takes signals that wait for it.
     next_takes_signals: AtomicBool,
     /// They live as long as the process, so that they can be lent to whoever hands them over.
-    doors: Mutex<Vec<&'static Door>>,
+    operator_listeners: Mutex<Vec<&'static OperatorListener>>,
 }
 
 /// Whether people can come in.
@@ -62,11 +64,11 @@ impl ServerState {
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             lock: data.lock(),
-            has_passed: [AtomicBool::new(false), AtomicBool::new(false)],
+            activation: Mutex::default(),
             launch: Launch::of_this_process(),
             is_adopting: AtomicBool::new(false),
             next_takes_signals: AtomicBool::new(false),
-            doors: Mutex::default(),
+            operator_listeners: Mutex::default(),
         })
     }
 
@@ -75,15 +77,14 @@ impl ServerState {
         self.lock.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether systemd has opened the sockets, and any for TLS.
-    pub fn set_passed(&self, has_passed: (bool, bool)) {
-        self.has_passed[0].store(has_passed.0, Ordering::Relaxed);
-        self.has_passed[1].store(has_passed.1, Ordering::Relaxed);
+    /// Which sockets systemd has opened, as it turns out.
+    pub fn set_activation(&self, activation: SocketActivation) {
+        *self.activation.lock().unwrap_or_else(PoisonError::into_inner) = activation;
     }
 
-    /// Whether systemd has opened the sockets, and any for TLS.
-    pub fn has_passed(&self) -> (bool, bool) {
-        (self.has_passed[0].load(Ordering::Relaxed), self.has_passed[1].load(Ordering::Relaxed))
+    /// Which sockets systemd has opened.
+    pub fn activation(&self) -> SocketActivation {
+        *self.activation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From here on what the process before had is this one's alone: it may not end before it serves.
@@ -106,28 +107,28 @@ impl ServerState {
         self.is_adopting.load(Ordering::Acquire)
     }
 
-    /// The operator comes in there, too.
-    pub fn opens(&self, door: Door) {
-        let door: &'static Door = Box::leak(Box::new(door));
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(door);
+    /// The operator is served there, too.
+    pub fn add_operator_listener(&self, listener: OperatorListener) {
+        let listener: &'static OperatorListener = Box::leak(Box::new(listener));
+        self.operator_listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Where the operator comes in.
-    pub fn doors(&self) -> Vec<&'static Door> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Where the operator is served, but for the control socket.
+    pub fn operator_listeners(&self) -> Vec<&'static OperatorListener> {
+        self.operator_listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Another process serves the operator from now on: whoever came in here is served before this one ends.
-    pub fn leave_doors(&self) {
-        let deadline = Instant::now() + LEAVE_TIME_MAX;
-        self.doors().iter().for_each(|door| door.leave(deadline));
+    /// Another process serves the operator from now on: whoever has connected here is served before this one ends.
+    pub fn stop_operator_listeners(&self) {
+        let deadline = Instant::now() + SERVED_TIME_MAX;
+        self.operator_listeners().iter().for_each(|listener| listener.stop(deadline));
     }
 
     /// There is no such process: the operator is served as before.
-    pub fn come_back_to_doors(&self) {
-        for door in self.doors() {
-            if let Err(error) = door.come_back() {
-                let name = door.name();
+    pub fn resume_operator_listeners(&self) {
+        for listener in self.operator_listeners() {
+            if let Err(error) = listener.resume() {
+                let name = listener.name();
                 tracing::error!(%error, "nobody can ask for {name} until the server is started again");
             }
         }

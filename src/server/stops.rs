@@ -17,7 +17,7 @@ pub struct Stops {
 
 /// Nobody asks for a stop while this is held.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub struct HeldStops<'a> {
     stops: &'a Stops,
     is_coming: MutexGuard<'a, bool>,
 }
@@ -30,8 +30,8 @@ impl Stops {
     }
 
     /// Until this is dropped nobody asks; who wants to waits.
-    pub fn hold(&self) -> Held<'_> {
-        Held { stops: self, is_coming: self.is_coming.lock().unwrap_or_else(PoisonError::into_inner) }
+    pub fn hold(&self) -> HeldStops<'_> {
+        HeldStops { stops: self, is_coming: self.is_coming.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// Asks.
@@ -45,7 +45,7 @@ impl Stops {
     }
 }
 
-impl Held<'_> {
+impl HeldStops<'_> {
     /// Asks.
     pub fn ask(&self, stop: Stop) {
         // Full only when a stop was asked for already.

@@ -1,55 +1,17 @@
-//! Whether systemd, which ends this process, will start the next one: then everyone can wait for it.
+//! Whether systemd, which ends this process, will start the next one: what its job for the service says.
 
-use super::state::{Readiness, ServerState};
-use super::stop::{Held, Stops};
-use super::{errand, notify};
-use crate::handover;
-use madang_shards::runtime::Stop;
+use crate::server::subprocess;
 use std::io;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Names the unit where the control group does not.
 const UNIT_VARIABLE: &str = "MADANG_UNIT";
 /// How long systemd may take to say what it is about to do.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
-/// How long a start that has taken everything over may take until it serves.
-const ADOPTION_TIME_MAX: Duration = Duration::from_secs(10);
-const LOOK: Duration = Duration::from_millis(1);
-
-/// SIGTERM has come. Where systemd starts the service again, everything is left to the next process, and nobody
-/// is disconnected; else, or where that cannot be, the server drains.
-pub fn end(state: &Arc<ServerState>, stops: &Stops, held: &mut Held<'_>) {
-    if !notify::is_heard() {
-        return held.ask(Stop::Signal("SIGTERM"));
-    }
-    held.announce();
-    let (state, their_stops) = (Arc::clone(state), stops.clone());
-    // On a thread of its own: a second signal still ends the process.
-    let work = move || {
-        await_adoption(&state);
-        if is_restart() {
-            let reason = handover::deposit(&state, &their_stops);
-            tracing::warn!(%reason, "nobody can wait for the next process: everyone is disconnected");
-        }
-        their_stops.ask(Stop::Signal("SIGTERM"));
-    };
-    if std::thread::Builder::new().name("madang-restart".into()).spawn(work).is_err() {
-        held.ask(Stop::Signal("SIGTERM"));
-    }
-}
-
-/// Whoever has just taken everything over first serves.
-fn await_adoption(state: &ServerState) {
-    let started = Instant::now();
-    while state.readiness() == Readiness::Recovering && started.elapsed() < ADOPTION_TIME_MAX {
-        std::thread::sleep(LOOK);
-    }
-}
 
 /// Whether systemd's job for this service is to restart it, which it is until the process has ended.
-fn is_restart() -> bool {
+pub fn is_restart() -> bool {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let named = std::env::var(UNIT_VARIABLE).ok().map(|unit| Service { unit, is_of_user: false });
     let Some(service) = named.or_else(|| Service::of(&groups)) else { return false };
@@ -103,7 +65,7 @@ fn jobs(is_of_user: bool) -> io::Result<String> {
     if is_of_user {
         systemctl.arg("--user");
     }
-    let (status, text) = errand::run(&mut systemctl, ANSWER_TIME_MAX)?;
+    let (status, text) = subprocess::run(&mut systemctl, ANSWER_TIME_MAX)?;
     if status.success() { Ok(text) } else { Err(io::Error::other(format!("systemctl: {status}"))) }
 }
 

@@ -1,4 +1,4 @@
-//! A listener for the operator: it goes along to the next process, as those of people do.
+//! A listener for the operator. It is handed over to the next process, as those of clients are.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,18 +16,18 @@ const LOOK: Duration = Duration::from_millis(1);
 type Serve = dyn Fn(TcpStream) + Send + Sync;
 
 /// A listener, and the threads that serve who comes.
-pub struct Door {
+pub struct OperatorListener {
     name: &'static str,
     listener: TcpListener,
     /// Readable once the threads are to end.
-    leave: OwnedFd,
-    /// So many, of this name.
+    stop: OwnedFd,
+    /// How many, and by what name.
     threads: (usize, &'static str),
     serve: Arc<Serve>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl Door {
+impl OperatorListener {
     /// Serves who comes there, on so many threads of this name. The next process knows it by `name`.
     ///
     /// # Errors
@@ -37,13 +37,14 @@ impl Door {
         listener: TcpListener,
         threads: (usize, &'static str),
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
-    ) -> io::Result<Door> {
+    ) -> io::Result<OperatorListener> {
         // One that wakes for a connection which another has taken must not wait for the next in `accept`.
         listener.set_nonblocking(true)?;
-        let leave = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let door = Door { name, listener, leave, threads, serve: Arc::new(serve), workers: Mutex::default() };
-        door.start_workers()?;
-        Ok(door)
+        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let serve = Arc::new(serve);
+        let opened = OperatorListener { name, listener, stop, threads, serve, workers: Mutex::default() };
+        opened.start_workers()?;
+        Ok(opened)
     }
 
     fn start_workers(&self) -> io::Result<()> {
@@ -51,9 +52,9 @@ impl Door {
         workers.clear();
         let (count, name) = self.threads;
         for _ in 0..count {
-            let (listener, leave) = (self.listener.try_clone()?, self.leave.try_clone()?);
+            let (listener, stop) = (self.listener.try_clone()?, self.stop.try_clone()?);
             let serve = Arc::clone(&self.serve);
-            let work = move || accept(&listener, &leave, &*serve);
+            let work = move || accept(&listener, &stop, &*serve);
             workers.push(std::thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
         Ok(())
@@ -77,37 +78,41 @@ impl Door {
         self.listener.as_fd()
     }
 
-    /// Takes nobody more, and returns when those who came are served, or at the deadline: the next process serves
-    /// who comes from now on.
-    pub fn leave(&self, deadline: Instant) {
+    /// Accepts no more, and returns when those who have connected are served, or at the deadline: the next process
+    /// serves who connects from now on.
+    pub fn stop(&self, deadline: Instant) {
         // It can only be full of such words.
-        let _ = rustix::io::write(&self.leave, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         while !workers.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
             std::thread::sleep(LOOK);
         }
     }
 
-    /// Serves who comes again, after [leaving](Door::leave): there was no next process.
+    /// Serves who comes again, after [`stop`](OperatorListener::stop): there was no next process.
     ///
     /// # Errors
     /// What the system says.
-    pub fn come_back(&self) -> io::Result<()> {
+    pub fn resume(&self) -> io::Result<()> {
         // Else the threads end at once. It can only be empty.
-        let _ = rustix::io::read(&self.leave, &mut [0_u8; 8]);
+        let _ = rustix::io::read(&self.stop, &mut [0_u8; 8]);
         self.start_workers()
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for OperatorListener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Door").field("name", &self.name).field("listener", &self.listener).finish()
+        formatter
+            .debug_struct("OperatorListener")
+            .field("name", &self.name)
+            .field("listener", &self.listener)
+            .finish()
     }
 }
 
-fn accept(listener: &TcpListener, leave: &OwnedFd, serve: &Serve) {
+fn accept(listener: &TcpListener, stop: &OwnedFd, serve: &Serve) {
     loop {
-        let mut waited = [PollFd::new(leave, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
+        let mut waited = [PollFd::new(stop, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
         // It is interrupted at worst.
         let _ = poll(&mut waited, None);
         if !waited[0].revents().is_empty() {

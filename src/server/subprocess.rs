@@ -3,19 +3,39 @@
 //! systemd signals what it finds in the control group until it finds nothing new, so that also a program that
 //! this process has started since may get the SIGTERM that was meant for us. Then it is run again.
 
-use super::signals;
-use crate::handover;
-use rustix::fd::AsFd;
+use super::pending_signals;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(1);
 /// Answers are a few lines. A longer one waits in the pipe, and is late.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// The process that was started last.
+static LAST: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Notes a process that must not outlive this one: [`end_started`].
+pub fn note_started(pid: u32) {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = process;
+}
+
+/// Ends what was started for an upgrade and has not taken over: to be called where the server ends.
+pub fn end_started() {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(process) = last.as_ref() {
+        // It has ended, as a rule.
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+}
 
 /// Runs the program, and returns how it ended and what it wrote to its standard output. What it says on standard
 /// error is said where this process says it.
@@ -26,8 +46,8 @@ pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus,
     program.stdin(Stdio::null()).stdout(Stdio::piped());
     let started = Instant::now();
     loop {
-        let mut child = signals::unblocked(|| program.spawn())?;
-        handover::note_started(child.id());
+        let mut child = pending_signals::unblocked(|| program.spawn())?;
+        note_started(child.id());
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,

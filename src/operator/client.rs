@@ -2,7 +2,7 @@
 
 use super::protocol::{Answer, Command, Status};
 use super::socket_path;
-use crate::serve::checks::holder_serves;
+use crate::server::holder_serves;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

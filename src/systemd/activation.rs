@@ -1,6 +1,7 @@
 //! What systemd passes (sd_listen_fds(3)): listening sockets that it has opened for us, and what it has kept.
 
-use crate::handover::{self, Stored};
+use super::store::StoredDescriptors;
+use crate::server::{InheritedListeners, left_here};
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::io;
@@ -15,33 +16,15 @@ pub struct ActivationError(#[from] io::Error);
 /// The name of sockets for those who speak TLS (`FileDescriptorName=`).
 const TLS_NAME: &str = "line_tls";
 
-/// Listening sockets that stand in for those of the configuration.
-#[derive(Debug, Default)]
-pub struct Passed {
-    /// For who comes as they are.
-    pub plain: Vec<OwnedFd>,
-    /// For who speaks TLS.
-    pub tls: Vec<OwnedFd>,
-    /// For the operator, by their names: those of the process before.
-    pub doors: Vec<(String, OwnedFd)>,
-}
-
-impl Passed {
-    /// How many there are for people.
-    pub fn count(&self) -> usize {
-        self.plain.len() + self.tls.len()
-    }
-}
-
 /// The sockets that were passed to this process, if any, and what the process before it has left in
 /// systemd's store. To be called once, before other descriptors are opened.
 ///
 /// # Errors
 /// [`ActivationError`] when the variables name what is not there.
-pub fn passed() -> Result<(Passed, Stored), ActivationError> {
-    if let Some(numbers) = handover::left_here() {
+pub fn inherited() -> Result<(InheritedListeners, StoredDescriptors), ActivationError> {
+    if let Some(numbers) = left_here() {
         let left: io::Result<Vec<OwnedFd>> = numbers.into_iter().map(left).collect();
-        return Ok((Passed::default(), Stored::in_place(left?)));
+        return Ok((InheritedListeners::default(), StoredDescriptors::in_place(left?)));
     }
     let descriptors = sd_notify::listen_fds()?;
     // SAFETY: `LISTEN_PID` names this process, so that by the protocol of sd_listen_fds(3) these
@@ -49,15 +32,15 @@ pub fn passed() -> Result<(Passed, Stored), ActivationError> {
     // a flag on each and fails where one is not open. This is called once, so each has one owner.
     let descriptors = descriptors.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-    let (mut passed, mut stored) = (Passed::default(), Stored::default());
+    let (mut listeners, mut stored) = (InheritedListeners::default(), StoredDescriptors::default());
     for (descriptor, name) in descriptors.zip(names.split(':').chain(std::iter::repeat(""))) {
         match name {
-            TLS_NAME => passed.tls.push(descriptor),
-            name if Stored::is_name(name) => stored.add(name, descriptor),
-            _ => passed.plain.push(descriptor),
+            TLS_NAME => listeners.tls.push(descriptor),
+            name if StoredDescriptors::is_name(name) => stored.add(name, descriptor),
+            _ => listeners.plain.push(descriptor),
         }
     }
-    Ok((passed, stored))
+    Ok((listeners, stored))
 }
 
 /// A descriptor that the program before has left open in this process.

@@ -1,9 +1,9 @@
-//! The line that tells a newcomer how to come in.
+//! Where clients connect, in words.
 
 use madang_shards::runtime::Entrance;
 
-/// The command that comes in there.
-pub fn invitation(entrance: &Entrance) -> String {
+/// The command that connects there.
+pub fn connect_command(entrance: &Entrance) -> String {
     let program = if entrance.has_tls { "ncat --ssl" } else { "nc" };
     let (host, port) = (entrance.address.ip(), entrance.address.port());
     if host.is_unspecified() {
@@ -14,6 +14,12 @@ pub fn invitation(entrance: &Entrance) -> String {
     format!("{program} {host} {port}")
 }
 
+/// What systemd is told of a server that serves.
+pub fn status_line(entrances: &[Entrance]) -> String {
+    let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
+    format!("Serving at {}", entrances.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,11 +27,11 @@ mod tests {
     #[test]
     fn an_address_of_every_interface_is_reached_by_a_name() {
         let line =
-            |address: &str| invitation(&Entrance { address: address.parse().unwrap(), has_tls: false });
+            |address: &str| connect_command(&Entrance { address: address.parse().unwrap(), has_tls: false });
         assert_eq!(line("127.0.0.1:8080"), "nc 127.0.0.1 8080");
         assert_eq!(line("[::1]:8080"), "nc ::1 8080");
         assert!(line("[::]:8080").starts_with("nc localhost 8080 "));
         let tls = Entrance { address: "[::1]:8443".parse().unwrap(), has_tls: true };
-        assert_eq!(invitation(&tls), "ncat --ssl ::1 8443");
+        assert_eq!(connect_command(&tls), "ncat --ssl ::1 8443");
     }
 }

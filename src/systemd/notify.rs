@@ -1,6 +1,5 @@
 //! What systemd is told (sd_notify(3)). Nothing happens where nobody listens.
 
-use crate::telemetry;
 use madang_shards::runtime::Notice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -150,22 +149,16 @@ pub fn reloading() {
 }
 
 /// Passes on what the supervisor sees: the watchdog is fed only when every shard has turned.
-pub fn notices() -> Box<dyn FnMut(Notice) + Send> {
+pub fn notices() -> impl FnMut(Notice) + Send {
     let is_watched = sd_notify::watchdog_enabled().is_some();
-    Box::new(move |notice| match notice {
-        Notice::AllTurned => {
-            telemetry::report_repeats();
-            if is_watched {
-                send(&[NotifyState::Watchdog]);
-            }
-        }
-        Notice::Stuck { .. } => telemetry::report_repeats(),
+    move |notice| match notice {
+        Notice::AllTurned if is_watched => send(&[NotifyState::Watchdog]),
+        Notice::AllTurned | Notice::Stuck { .. } => {}
         Notice::Draining => {
-            telemetry::report_repeats();
             let status = "Draining: everyone is told, what was said is finished";
             send(&[NotifyState::Stopping, NotifyState::Status(status), extension()]);
         }
-    })
+    }
 }
 
 fn extension() -> NotifyState<'static> {

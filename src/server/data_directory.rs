@@ -317,5 +317,4 @@ fn refused(doing: &'static str, path: &Path, source: io::Error) -> DataDirectory
 }
 
 #[cfg(test)]
-#[path = "data_directory_tests.rs"]
 mod tests;

@@ -1,0 +1,146 @@
+//! What a server resumes: what one that runs hands over, what one that has ended has left, or what systemd has
+//! opened.
+
+use crate::config::Config;
+use crate::handover::{OldProcess, TakenOver, Unpacked, collect};
+use crate::serve::plan::Plan;
+use crate::serve::settings::GRACE;
+use crate::server::{InheritedListeners, SocketActivation};
+use crate::systemd::StoredDescriptors;
+use madang_shards::runtime::{Adoption, Entrance};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// What is there before a server has done anything.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// Where it listens; none where the configuration decides.
+    pub listeners: InheritedListeners,
+    /// Which of them systemd has opened.
+    pub activation: SocketActivation,
+    /// Whether the server before has opened them, for its own configuration.
+    is_at_old_addresses: bool,
+    /// Connections, names, members.
+    pub adoption: Option<Adoption>,
+    /// The process that waits until this one is ready.
+    pub old_process: Option<OldProcess>,
+    /// A server that has ended has left something, whether or not that can be resumed.
+    was_left: bool,
+    old_server: Option<OldServer>,
+}
+
+/// The server before.
+#[derive(Debug)]
+struct OldServer {
+    pid: u64,
+    version: String,
+    paused_since: Instant,
+    /// It was this process, as another program.
+    is_in_place: bool,
+}
+
+impl Inherited {
+    /// Takes out of the plan what others have left. From here on it is this process's alone, unless an
+    /// [old process](Inherited::old_process) waits.
+    pub fn take(plan: &mut Plan) -> Inherited {
+        let activated = std::mem::take(&mut plan.activated);
+        if let Some(TakenOver { listeners, activation, adoption, old_process, .. }) = plan.taken_over.take() {
+            return Inherited {
+                listeners,
+                activation,
+                is_at_old_addresses: true,
+                adoption: Some(adoption),
+                old_server: Some(OldServer {
+                    pid: old_process.pid,
+                    version: old_process.version.clone(),
+                    paused_since: old_process.paused_since,
+                    is_in_place: false,
+                }),
+                old_process: Some(old_process),
+                was_left: false,
+            };
+        }
+        let sockets = activated.count();
+        if sockets > 0 {
+            tracing::info!(
+                sockets,
+                "listening where systemd does, and not at listen.line and listen.line_tls"
+            );
+        }
+        let inherited =
+            Inherited { activation: activated.activation(), listeners: activated, ..Inherited::default() };
+        match plan.stored.take() {
+            Some(stored) => inherited.with_stored(stored, plan),
+            None => inherited,
+        }
+    }
+
+    fn with_stored(mut self, stored: StoredDescriptors, plan: &mut Plan) -> Inherited {
+        self.was_left = true;
+        let is_in_place = stored.is_in_place();
+        let connections_max = usize::try_from(plan.connections_max).unwrap_or(usize::MAX);
+        match collect(stored, GRACE, connections_max) {
+            Ok(Unpacked { mut listeners, activation, adoption, pid, version, paused, closed, .. }) => {
+                if closed > 0 {
+                    tracing::warn!(
+                        closed,
+                        kept = adoption.connections.len(),
+                        "connections are closed, as no more files may be open; raise LimitNOFILE="
+                    );
+                }
+                plan.data.name_holder();
+                self.listeners.operator = std::mem::take(&mut listeners.operator);
+                if self.listeners.count() == 0 && listeners.count() > 0 {
+                    (self.listeners.plain, self.listeners.tls) = (listeners.plain, listeners.tls);
+                    self.is_at_old_addresses = true;
+                }
+                if is_in_place {
+                    self.activation = activation;
+                }
+                let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
+                self.adoption = Some(adoption);
+                self.old_server = Some(OldServer { pid, version, paused_since, is_in_place });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what the server before has left cannot be gone on with: its connections are closed");
+            }
+        }
+        self
+    }
+
+    /// Whether there was a server before, whose clients and listeners this one has.
+    pub fn has_old_server(&self) -> bool {
+        self.old_process.is_some() || self.was_left
+    }
+
+    /// Says how it went.
+    pub fn announce(&self, connections: usize) {
+        let Some(OldServer { pid, version, paused_since, is_in_place }) = &self.old_server else { return };
+        let paused_ms = u64::try_from(paused_since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let words = match self.old_process {
+            Some(_) => "took over from a running server",
+            None if *is_in_place => "goes on in the same process",
+            None => "goes on where the server before was restarted",
+        };
+        tracing::info!(from = pid, version, connections, paused_ms, "{words}");
+    }
+
+    /// The configuration as it holds from now on: where a server has the addresses of the one before, with those. Port 0 is any port.
+    pub fn reachable(&self, mut config: Config, entrances: &[Entrance]) -> Config {
+        if !self.is_at_old_addresses {
+            return config;
+        }
+        let there = |has_tls: bool, wanted: Option<SocketAddr>| {
+            let is_it = |found: &SocketAddr, wanted: SocketAddr| {
+                found.ip() == wanted.ip() && [found.port(), 0].contains(&wanted.port())
+            };
+            let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
+            wanted.filter(|wanted| is_it(&found, *wanted)).or(Some(found))
+        };
+        if let Some(line) = there(false, Some(config.listen.line.0)) {
+            config.listen.line.0 = line;
+        }
+        config.listen.line_tls.0 = there(true, config.listen.line_tls.0);
+        config
+    }
+}

@@ -1,0 +1,36 @@
+//! Where a server listens: at sockets that it has inherited, or at its own.
+
+use super::error::EngineError;
+use crate::serve::checks::listen_error;
+use crate::serve::plan::Plan;
+use crate::server::InheritedListeners;
+use madang_shards::runtime::{Listeners, TlsAcceptor};
+use rustix::fd::OwnedFd;
+use std::sync::Arc;
+
+/// The sockets that were inherited, or our own.
+///
+/// # Errors
+/// When an inherited socket is no listener, or an address cannot be had.
+pub fn listeners(
+    plan: &Plan,
+    inherited: InheritedListeners,
+    acceptor: Option<&Arc<TlsAcceptor>>,
+) -> Result<Listeners, EngineError> {
+    let (plain, tls) = if inherited.count() > 0 {
+        let adopt = |sockets: Vec<OwnedFd>| {
+            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
+        };
+        (adopt(inherited.plain)?, adopt(inherited.tls)?)
+    } else {
+        let bind = |address| {
+            let bound = Listeners::bind(address, plan.shards);
+            bound.map_err(|error| listen_error(error.address, error.source))
+        };
+        let listen = &plan.config.listen;
+        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
+    };
+    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
+    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
+    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was inherited")))
+}

@@ -1,0 +1,109 @@
+//! Where metrics are read: at a start, and after another process.
+//!
+//! A start that cannot have the address that is configured is refused. A process that has the clients of another one
+//! never ends for the operator's sake: it takes over the listener, too, or tries again and again.
+
+use crate::config::Telemetry;
+use crate::server::ServerState;
+use crate::telemetry::metrics::{self, MetricsError};
+use rustix::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How soon an address that is in use is tried again, and how seldom in the end.
+const RETRY_MIN: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Where metrics will be served, before they are.
+#[derive(Debug)]
+pub enum MetricsListener {
+    /// Nowhere: the configuration names no address.
+    Off,
+    /// At this listener.
+    Ready(TcpListener),
+    /// The address is in use by another process, perhaps the one before, which ends.
+    InUse(SocketAddr),
+}
+
+impl MetricsListener {
+    /// As configured, at the listener of the process before where that is there.
+    ///
+    /// # Errors
+    /// When the address cannot be had, and not because it is in use.
+    pub fn inherited(
+        wanted: Option<SocketAddr>,
+        inherited: Vec<(String, OwnedFd)>,
+    ) -> Result<MetricsListener, MetricsError> {
+        let Some(wanted) = wanted else { return Ok(MetricsListener::Off) };
+        let is_it = |listener: &TcpListener| {
+            let there = listener.local_addr();
+            there.is_ok_and(|there| there.ip() == wanted.ip() && [there.port(), 0].contains(&wanted.port()))
+        };
+        let found = inherited.into_iter().filter(|(name, _)| name == metrics::NAME);
+        match found.map(|(_, listener)| TcpListener::from(listener)).find(is_it) {
+            Some(listener) => Ok(MetricsListener::Ready(listener)),
+            None => MetricsListener::at(wanted),
+        }
+    }
+
+    fn at(address: SocketAddr) -> Result<MetricsListener, MetricsError> {
+        match metrics::bind(address) {
+            Ok(listener) => Ok(MetricsListener::Ready(listener)),
+            Err(error) if error.is_in_use() => Ok(MetricsListener::InUse(address)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Serves there from now on; or later, on a thread that tries until it can.
+    pub fn serve_or_retry(self, state: &Arc<ServerState>) {
+        let address = match self {
+            MetricsListener::Off => return,
+            MetricsListener::Ready(listener) => {
+                if let Err(error) = serve(listener, state) {
+                    tracing::error!("{error}; nobody can read metrics until the server is started again");
+                }
+                return;
+            }
+            MetricsListener::InUse(address) => address,
+        };
+        tracing::warn!(%address, "metrics: the address is in use; it is tried again until it is free");
+        let state = Arc::clone(state);
+        let work = move || {
+            let mut pause = RETRY_MIN;
+            let listener = loop {
+                match metrics::bind(address) {
+                    Ok(listener) => break listener,
+                    Err(error) if error.is_in_use() => {}
+                    Err(error) => tracing::error!("{error}; it is tried again"),
+                }
+                std::thread::sleep(pause);
+                pause = (2 * pause).min(RETRY_MAX);
+            };
+            MetricsListener::Ready(listener).serve_or_retry(&state);
+        };
+        if let Err(error) = std::thread::Builder::new().name("madang-operator".into()).spawn(work) {
+            tracing::error!(%error, "no thread to try it: nobody can read metrics until the server is started again");
+        }
+    }
+}
+
+/// Metrics as configured, at a start.
+///
+/// # Errors
+/// [`MetricsError`].
+pub fn serve_at_start(telemetry: &Telemetry, state: &Arc<ServerState>) -> Result<(), MetricsError> {
+    match telemetry.metrics.0 {
+        Some(address) => serve(metrics::bind(address)?, state),
+        None => Ok(()),
+    }
+}
+
+fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<(), MetricsError> {
+    let listener = metrics::serve(listener, state)?;
+    if let Ok(address) = listener.address() {
+        tracing::info!(%address, "metrics");
+    }
+    state.add_operator_listener(listener);
+    Ok(())
+}

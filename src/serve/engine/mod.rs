@@ -1,0 +1,286 @@
+//! From a plan to running shards, and back to an exit code: the steps of a server's life, in their order.
+
+mod error;
+mod inherited;
+mod listen;
+mod metrics_listener;
+mod open_log;
+
+pub use error::EngineError;
+
+use super::entrances::{connect_command, status_line};
+use super::plan::Plan;
+use super::reload::Reloader;
+use super::settings::{line_settings, retention, shard_settings, spin};
+use super::signals::Signals;
+use crate::config::{Config, Sources};
+use crate::control::{self, ControlSocket};
+use crate::line::{LineLimit, LineSurface};
+use crate::server::{ServerState, Stops, subprocess};
+use crate::systemd::notify;
+use crate::telemetry::{self, LevelControl};
+use inherited::Inherited;
+use listen::listeners;
+use madang_shards::log::OpenedLog;
+use madang_shards::runtime::{
+    self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
+    TlsAcceptor,
+};
+use metrics_listener::MetricsListener;
+use open_log::open_log;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// [`EngineError`] says what stood against it.
+pub fn run(
+    plan: &mut Plan,
+    sources: Sources,
+    level: LevelControl,
+    signals: Signals,
+) -> Result<(), EngineError> {
+    let (stops, stop_requests) = Stops::new();
+    let (reload, reload_requests) = flume::bounded(1);
+    let mut engine = Engine::new(plan, stops, reload);
+    signals.act(engine.stops.clone(), engine.reload.clone(), &engine.state);
+    engine.admit_operator()?;
+    let log = engine.open_log()?;
+    let mut inherited = engine.inherit();
+    let listening = engine.listen(&mut inherited)?;
+    let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
+    let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
+    engine.settle(&mut started, &inherited)?;
+    engine.serve(started, &reloads)
+}
+
+/// What more than one step needs.
+struct Engine<'a> {
+    plan: &'a mut Plan,
+    state: Arc<ServerState>,
+    stops: Stops,
+    /// Asks for a reload.
+    reload: flume::Sender<()>,
+    control: Option<ControlSocket>,
+}
+
+/// Where the server listens, before it serves anyone.
+struct Listening {
+    sockets: Listeners,
+    acceptor: Option<Arc<TlsAcceptor>>,
+    /// Where metrics will be served, unless they are already.
+    metrics: MetricsListener,
+}
+
+/// The shards run; they may wait for what they have inherited to be in its place.
+struct Started {
+    running: Running,
+    entrances: Vec<Entrance>,
+    acceptor: Option<Arc<TlsAcceptor>>,
+    metrics: MetricsListener,
+    line_bytes_max: LineLimit,
+    /// How many connections were inherited.
+    connections: usize,
+}
+
+/// The thread that reloads.
+struct Reloads {
+    /// Lets it begin.
+    begin: flume::Sender<()>,
+    /// The configuration names other addresses than those that were inherited.
+    is_due: bool,
+}
+
+impl Engine<'_> {
+    fn new(plan: &mut Plan, stops: Stops, reload: flume::Sender<()>) -> Engine<'_> {
+        let durability = plan.config.log.durability.to_string();
+        let state = ServerState::new(&plan.data, durability, plan.connections_max);
+        if plan.stored.is_some() {
+            state.adopts();
+        }
+        Engine { plan, state, stops, reload, control: None }
+    }
+
+    /// Lets the operator look before the log is opened, which may take long; unless another process has the
+    /// addresses yet.
+    fn admit_operator(&mut self) -> Result<(), EngineError> {
+        if self.plan.taken_over.is_some() {
+            return Ok(());
+        }
+        if self.plan.stored.is_none() {
+            metrics_listener::serve_at_start(&self.plan.config.telemetry, &self.state)?;
+        }
+        self.open_control();
+        Ok(())
+    }
+
+    /// The server can do without a control socket: clients cannot be kept waiting for who looks at them.
+    fn open_control(&mut self) {
+        let control = control::start(self.plan.data.path(), &self.state, &self.stops);
+        if let Err(error) = &control {
+            tracing::warn!(
+                "{error}; `madang status`, `upgrade`, `drain`, `kick` and `broadcast` do not work"
+            );
+        }
+        self.control = control.ok();
+    }
+
+    fn open_log(&mut self) -> Result<OpenedLog, EngineError> {
+        let started = Instant::now();
+        let recovering = notify::recovering();
+        let can_expire = !retention(&self.plan.config.log).keeps_all();
+        let opened = open_log(&self.plan.data, self.plan.shards, can_expire)?;
+        if self.plan.data.is_copy() {
+            self.plan.data.name_holder();
+        }
+        self.state.recovered(started.elapsed());
+        drop(recovering);
+        Ok(opened)
+    }
+
+    fn inherit(&mut self) -> Inherited {
+        let inherited = Inherited::take(self.plan);
+        self.state.set_activation(inherited.activation);
+        inherited
+    }
+
+    fn listen(&mut self, inherited: &mut Inherited) -> Result<Listening, EngineError> {
+        let acceptor = self.plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
+        let metrics = self.inherit_metrics(inherited)?;
+        let sockets = listeners(self.plan, std::mem::take(&mut inherited.listeners), acceptor.as_ref())?;
+        Ok(Listening { sockets, acceptor, metrics })
+    }
+
+    /// Where there was a server before, metrics are served once this one serves clients. An address that cannot be
+    /// had refuses an upgrade, as the old process serves on; where that has ended, clients are served without.
+    fn inherit_metrics(&self, inherited: &mut Inherited) -> Result<MetricsListener, EngineError> {
+        if !inherited.has_old_server() {
+            return Ok(MetricsListener::Off);
+        }
+        let sockets = std::mem::take(&mut inherited.listeners.operator);
+        match MetricsListener::inherited(self.plan.config.telemetry.metrics.0, sockets) {
+            Err(error) if inherited.old_process.is_none() => {
+                tracing::error!("{error}");
+                Ok(MetricsListener::Off)
+            }
+            listener => Ok(listener?),
+        }
+    }
+
+    fn start(
+        &self,
+        log: OpenedLog,
+        Listening { sockets, acceptor, metrics }: Listening,
+        inherited: &mut Inherited,
+        stop_requests: flume::Receiver<Stop>,
+    ) -> Result<Started, EngineError> {
+        let entrances = sockets.entrances.clone();
+        let line_bytes_max = LineLimit::new(self.plan.config.limits.line_bytes_max.usize());
+        let settings = line_settings(&self.plan.config, &line_bytes_max);
+        let surface = move || LineSurface::new(settings.clone());
+        let options = start_options(self.plan);
+        let adoption = inherited.adoption.take();
+        let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
+        let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;
+        self.state.serves(running.remote.clone(), entrances.clone());
+        Ok(Started { running, entrances, acceptor, metrics, line_bytes_max, connections })
+    }
+
+    /// A reload waits until this process is the owner of all it has.
+    fn prepare_reloads(
+        &self,
+        started: &Started,
+        inherited: &Inherited,
+        sources: Sources,
+        level: LevelControl,
+        reload_requests: flume::Receiver<()>,
+    ) -> Result<Reloads, EngineError> {
+        let reloader = Reloader {
+            sources,
+            config: inherited.reachable(self.plan.config.clone(), &started.entrances),
+            level,
+            line_bytes_max: started.line_bytes_max.clone(),
+            activation: inherited.activation,
+            acceptor: started.acceptor.clone(),
+            state: Arc::clone(&self.state),
+            remote: started.running.remote.clone(),
+            shards: self.plan.shards,
+        };
+        let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
+        let is_due = listen(&reloader.config) != listen(&self.plan.config);
+        let begin = reloader.start(reload_requests).map_err(StartError::Thread)?;
+        Ok(Reloads { begin, is_due })
+    }
+
+    /// Waits until everything that was inherited is in its place, and until the old process lets go, where one runs;
+    /// then lets the shards resume.
+    fn settle(&mut self, started: &mut Started, inherited: &Inherited) -> Result<(), EngineError> {
+        if let Some(adopting) = started.running.adopting.take() {
+            let is_done = adopting.is_done();
+            match &inherited.old_process {
+                Some(_) if !is_done => {
+                    return Err(EngineError::NotAdopted(Adopting::time_max(started.connections)));
+                }
+                Some(old_process) => old_process.ready()?,
+                // There is nobody who could take it back.
+                None if !is_done => {
+                    tracing::warn!("what the server before has left takes long to be in its place");
+                }
+                None => {}
+            }
+            adopting.go();
+            // From here on nothing ends this process that would not have ended the one before.
+            inherited.announce(started.connections);
+        }
+        if inherited.old_process.is_some() {
+            self.plan.data.name_holder();
+            self.open_control();
+        }
+        Ok(())
+    }
+
+    /// Says that clients are served, and waits for the end.
+    fn serve(self, started: Started, reloads: &Reloads) -> Result<(), EngineError> {
+        // The thread lives as long as the process.
+        let _ = reloads.begin.send(());
+        // For people and scripts that started it by hand; whoever reads no output needs no line.
+        for entrance in &started.entrances {
+            telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
+            tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
+        }
+        notify::ready(&status_line(&started.entrances));
+        started.metrics.serve_or_retry(&self.state);
+        if reloads.is_due {
+            // As if the addresses had been changed just now.
+            let _ = self.reload.try_send(());
+        }
+        started.running.join().map_err(EngineError::Shard)?;
+        drop(self.control);
+        subprocess::end_started();
+        tracing::info!("drained");
+        Ok(())
+    }
+}
+
+/// Passes on what the supervisor sees, to systemd and to the journal.
+fn notices() -> Notices {
+    let mut tell_systemd = notify::notices();
+    Box::new(move |notice: Notice| {
+        telemetry::report_repeats();
+        tell_systemd(notice);
+    })
+}
+
+fn start_options(plan: &Plan) -> StartOptions {
+    let config = &plan.config;
+    StartOptions {
+        data: plan.data.path().to_owned(),
+        settings: shard_settings(config, plan.shards),
+        processors: plan.processors.clone(),
+        durability: config.log.durability,
+        segment_bytes: config.log.segment_bytes.number(),
+        retention: retention(&config.log),
+        spin: spin(&config.shards),
+    }
+}

@@ -1,0 +1,43 @@
+//! Opening the log at a start.
+
+use crate::log_command::mend_copy;
+use crate::server::DataDirectory;
+use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, StdFiles};
+use std::time::Instant;
+
+/// Opens the log, and says how it was found. A copy that was taken while a server wrote is mended first.
+///
+/// # Errors
+/// When the log cannot be resumed from.
+pub fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
+    let started = Instant::now();
+    let files = StdFiles::new(data.path());
+    let opened = match log::open_log(&files, shards) {
+        Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
+            if !mend_copy(&files, data.path(), can_expire) {
+                return Err(RecoveryError::Faults(faults).into());
+            }
+            log::open_log(&files, shards)?
+        }
+        opened => opened?,
+    };
+    for segment in &opened.rebuilt {
+        tracing::info!(segment = %segment.display(), "had no index; it is made");
+    }
+    let summary = &opened.summary;
+    if summary.torn_tails > 0 {
+        tracing::warn!(
+            tails = summary.torn_tails,
+            bytes = summary.torn_bytes,
+            "cut what a crash had left unfinished; nothing that was acknowledged is lost"
+        );
+    }
+    tracing::info!(
+        rooms = opened.rooms,
+        segments = summary.segments,
+        bytes = summary.bytes,
+        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "log opened"
+    );
+    Ok(opened)
+}

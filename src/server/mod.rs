@@ -1,0 +1,21 @@
+//! The server as a whole: where it is in its life, what it owns, how it was started and how it is asked to stop.
+
+mod clock;
+mod data_directory;
+mod in_place;
+mod inherited;
+pub mod launch;
+mod operator_listener;
+pub mod pending_signals;
+mod state;
+mod stops;
+pub mod subprocess;
+
+pub use clock::now_us;
+pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
+pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, left_here, value_for_next};
+pub use inherited::{InheritedListeners, SocketActivation};
+pub use launch::Launch;
+pub use operator_listener::OperatorListener;
+pub use state::{Readiness, ServerState};
+pub use stops::{HeldStops, Stops};
