@@ -367,9 +367,11 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
     use rustix::io::Errno;
     const QUOTA: (Errno, &str, &str) = (Errno::DQUOT, "the disk is full", "Disk quota exceeded");
     const DISK: (Errno, &str, &str) = (Errno::IO, "the disk reports errors", "Input/output error");
+    const MANY_BYTES: u64 = 64 << 10;
     for (errno, reason, told) in [QUOTA, DISK] {
         let mut batch = ours(MADANG);
-        forbid(&mut batch, Sysno::pwrite64, errno);
+        // All but the head of a segment and its zeros.
+        forbid_writes(&mut batch, 65..MANY_BYTES, errno);
         let mut server = Server::start_by(batch, 1, &[]);
         expect_refusals(&server, true, reason);
         server.expect_words(&["cannot write to segment", told]);
@@ -380,7 +382,7 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
         server.verify();
 
         let mut segment = ours(MADANG);
-        forbid_writes(&mut segment, 64 << 10, errno);
+        forbid_writes(&mut segment, MANY_BYTES..u64::MAX, errno);
         let server = Server::start_by(segment, 1, &[]);
         expect_refusals(&server, false, reason);
         server.expect_words(&["cannot prepare segment", told]);

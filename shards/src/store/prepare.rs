@@ -1,7 +1,7 @@
 //! Segments made ready before they are needed.
 //!
 //! A segment is zero-filled, synced and named before anyone appends to it: then a commit changes
-//! no metadata, and its `fdatasync` costs a third less (DESIGN section 9).
+//! no metadata, and its `fdatasync` costs a third less.
 
 use super::error::PrepareError;
 use crate::log::{SegmentFiles, SegmentHeader, SegmentNumber};

@@ -228,11 +228,11 @@ impl<S: Surface> Turn<S> {
         } else if count > 0 && self.shard.wants_input(id) {
             self.shard.received(id, &self.inlet.buffer[..count]);
         } else if is_open {
-            self.await_first_words(id, now);
+            self.expect_first_words(id, now);
         }
     }
 
-    fn await_first_words(&mut self, id: ConnectionId, now: Moment) {
+    fn expect_first_words(&mut self, id: ConnectionId, now: Moment) {
         self.inlet.silent.push_back((now.after(self.pace.greeting_wait), id));
     }
 
@@ -266,7 +266,7 @@ impl<S: Surface> Turn<S> {
             Input::Broken => self.shard.lost(id),
         }
         if shell.sockets().take_opened() {
-            self.await_first_words(id, shell.now().monotonic);
+            self.expect_first_words(id, shell.now().monotonic);
         }
     }
 

@@ -7,6 +7,7 @@ use seccompiler::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -46,12 +47,13 @@ pub fn forbid(command: &mut Command, call: Sysno, error: Errno) {
     refuse(command, (call, Vec::new()), error);
 }
 
-/// Has a program refused to write so many bytes at a time or more with this error, as a disk does.
-pub fn forbid_writes(command: &mut Command, bytes_min: u64, error: Errno) {
-    // write(2): how many is its third argument.
-    let many = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ge, bytes_min);
-    let rule = SeccompRule::new(vec![many.expect("a condition")]).expect("a rule");
-    refuse(command, (Sysno::write, vec![rule]), error);
+/// Has a program refused to write so many bytes to a place in a file with this error, as a disk does.
+pub fn forbid_writes(command: &mut Command, bytes: Range<u64>, error: Errno) {
+    // pwrite(2): how many is its third argument.
+    let condition =
+        |how, limit| SeccompCondition::new(2, SeccompCmpArgLen::Qword, how, limit).expect("a condition");
+    let bounds = vec![condition(SeccompCmpOp::Ge, bytes.start), condition(SeccompCmpOp::Lt, bytes.end)];
+    refuse(command, (Sysno::pwrite64, vec![SeccompRule::new(bounds).expect("a rule")]), error);
 }
 
 fn refuse(command: &mut Command, (call, rules): (Sysno, Vec<SeccompRule>), error: Errno) {

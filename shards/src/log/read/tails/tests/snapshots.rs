@@ -188,7 +188,7 @@ fn the_index_that_a_removal_of_earlier_versions_left_is_no_loss_and_goes_at_the_
     // With a copy it was not left over.
     assert!(covers(&files, SnapshotFile::Copy).is_some());
     fs::write(&index, &indexed).expect("written");
-    assert!(faults(&files)[0].contains("before it, segments 2 to 2 are missing"));
+    assert!(faults(&files)[0].contains("before it, segment 2 is missing"));
     open_log(&files, 1).expect_err("a loss");
     fs::write(&segment, whole).expect("put back");
     open_log(&files, 1).expect("a log");
