@@ -7,8 +7,14 @@ use crate::server::InheritedListeners;
 use madang_shards::runtime::{Listeners, TlsAcceptor};
 use rustix::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// The sockets that were inherited, or our own.
+/// How long an address may be that of the process before, which has ended.
+const ADDRESS_TIME_MAX: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The sockets that were inherited, or our own. Where this process `follows_another` that has ended, an address of its
+/// own may be in use for a moment.
 ///
 /// # Errors
 /// When an inherited socket is no listener, or an address cannot be had.
@@ -16,6 +22,7 @@ pub fn listeners(
     plan: &Plan,
     inherited: InheritedListeners,
     acceptor: Option<&Arc<TlsAcceptor>>,
+    follows_another: bool,
 ) -> Result<Listeners, EngineError> {
     let (plain, tls) = if inherited.count() > 0 {
         let adopt = |sockets: Vec<OwnedFd>| {
@@ -23,9 +30,18 @@ pub fn listeners(
         };
         (adopt(inherited.plain)?, adopt(inherited.tls)?)
     } else {
-        let bind = |address| {
+        let started = Instant::now();
+        let bind = |address| loop {
             let bound = Listeners::bind(address, plan.shards);
-            bound.map_err(|error| listen_error(error.address, error.source))
+            match bound.map_err(|error| listen_error(error.address, error.source)) {
+                // The kernel tears the rings of a process down after its end, and its listeners with them.
+                Err(error)
+                    if error.is_in_use() && follows_another && started.elapsed() < ADDRESS_TIME_MAX =>
+                {
+                    std::thread::sleep(LOOK);
+                }
+                bound => return bound,
+            }
         };
         let listen = &plan.config.listen;
         (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)

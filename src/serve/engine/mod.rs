@@ -148,7 +148,9 @@ impl Engine<'_> {
     fn listen(&mut self, inherited: &mut Inherited) -> Result<Listening, EngineError> {
         let acceptor = self.plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
         let metrics = self.inherit_metrics(inherited)?;
-        let sockets = listeners(self.plan, std::mem::take(&mut inherited.listeners), acceptor.as_ref())?;
+        let follows_another = inherited.has_old_server() && inherited.old_process.is_none();
+        let passed = std::mem::take(&mut inherited.listeners);
+        let sockets = listeners(self.plan, passed, acceptor.as_ref(), follows_another)?;
         Ok(Listening { sockets, acceptor, metrics })
     }
 
