@@ -172,7 +172,8 @@ fn what_is_left_damaged_incomplete_or_for_another_is_closed_and_the_server_start
         server.keep_address();
         server.start_again_under(&manager);
         manager.expect_empty_store();
-        assert!(server.words().contains("its connections are closed"), "{damage}: {}", server.words());
+        println!("{damage}");
+        server.expect_words(&["its connections are closed"]);
         alice.expect_closed();
         let mut bob = server.login("bob");
         bob.expect("alice: stored");
