@@ -209,7 +209,7 @@ fn a_damaged_message_is_told_repaired_and_its_loss_named() {
     let lost: u64 = lost.expect("a number that is lost");
     let mut bob = server.login_to("bob", ROOM);
     let lines = bob.ask(&format!("/history 10 after {}", lost - 6));
-    let told = format!("* messages #{lost} to #{lost} are lost");
+    let told = format!("* message #{lost} is lost");
     assert_eq!(lines.iter().position(|line| *line == told), Some(5), "{lines:?}");
     let after = page(&mut bob, &format!("/history 100 after {lost}"));
     assert_eq!(after, numbered(lost + 1, lost + 100));

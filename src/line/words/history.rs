@@ -2,7 +2,7 @@
 
 use super::{Civil, line};
 use madang_shards::connection::Style;
-use madang_shards::types::{Gap, GapReason, HistoryPage, Page, Seq};
+use madang_shards::types::{Gap, GapReason, HistoryPage, Page, Seq, is_or_are, numbered};
 use std::fmt;
 
 /// Writes a page as it was asked for: what is missing is told where it is missing.
@@ -37,7 +37,9 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
 /// Numbers that are skipped between messages are of messages that a repair could not save.
 fn lost_before(seq: Seq, next: Option<Seq>, style: Style, out: &mut Vec<u8>) {
     if let Some(next) = next.filter(|next| *next < seq) {
-        line(out, style, format_args!("* messages #{next} to #{} are lost", Seq(seq.0 - 1)));
+        let last = Seq(seq.0 - 1);
+        let lost = numbered(next, last, "message", "#");
+        line(out, style, format_args!("* {lost} {} lost", is_or_are(next == last)));
     }
 }
 
