@@ -1,28 +1,14 @@
 //! A copy of the data directory that is taken while a server writes it: its files are of different times, and
 //! it starts all the same, at worst without the newest messages; their numbers are not given again.
 
-use crate::harness::{Client, PATIENCE, Refused, Server, madang, needs_birth_times, refused_start_with};
+use crate::harness::long_talk::talk;
+use crate::harness::{PATIENCE, Refused, Server, madang, needs_birth_times, refused_start_with};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-const TEXT_BYTES: usize = 3_000;
-
-fn text(number: u64) -> String {
-    format!("number {number} {}", "x".repeat(TEXT_BYTES))
-}
-
-fn talk(alice: &mut Client, first: u64, last: u64) {
-    for start in (first..=last).step_by(50) {
-        let numbers = start..=last.min(start + 49);
-        let lines: String = numbers.clone().map(|number| text(number) + "\n").collect();
-        alice.send_bytes(lines.as_bytes());
-        alice.expect_all(numbers.map(|number| format!("alice: {}", text(number))));
-    }
-}
 
 fn new_directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")

@@ -1,30 +1,15 @@
 //! What indexes and snapshots prove: a segment that was cut or taken away is damage, and is told; the numbers
 //! of what it held are never given again. Repairs, too, change all or nothing.
 
+use crate::harness::long_talk::talk;
 use crate::harness::{Client, Refused, Server, SmallDisk, madang};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const ROOM: &str = "r1";
-/// A segment of 1 MiB is full after some 330 of these.
-const TEXT_BYTES: usize = 3_000;
 const SEAL_BYTES: usize = 80;
 const HEADER_BYTES: usize = 64;
-
-fn text(number: u64) -> String {
-    format!("number {number} {}", "x".repeat(TEXT_BYTES))
-}
-
-/// Says numbered messages, fifty on their way at once; all are acknowledged.
-fn talk(alice: &mut Client, first: u64, last: u64) {
-    for start in (first..=last).step_by(50) {
-        let numbers = start..=last.min(start + 49);
-        let lines: String = numbers.clone().map(|number| text(number) + "\n").collect();
-        alice.send_bytes(lines.as_bytes());
-        alice.expect_all(numbers.map(|number| format!("alice: {}", text(number))));
-    }
-}
 
 /// A log of two finished segments and more; a room of which all is in the newest.
 fn stopped() -> Server {

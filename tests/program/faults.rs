@@ -2,6 +2,7 @@
 //! what the operator is told, and that nothing acknowledged is lost. The table is in
 //! docs/durability.md.
 
+use crate::harness::long_talk::{talk, text};
 use crate::harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours};
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,22 +14,6 @@ use syscalls::Sysno;
 
 const MADANG: &str = env!("CARGO_BIN_EXE_madang");
 const ROOM: &str = "r1";
-/// Long texts, so that a segment of 1 MiB is full after some 330 of them.
-const TEXT_BYTES: usize = 3_000;
-
-fn text(number: u64) -> String {
-    format!("number {number} {}", "x".repeat(TEXT_BYTES))
-}
-
-/// Says numbered messages, fifty on their way at once; all are acknowledged.
-fn talk(alice: &mut Client, first: u64, last: u64) {
-    for start in (first..=last).step_by(50) {
-        let numbers = start..=last.min(start + 49);
-        let lines: String = numbers.clone().map(|number| text(number) + "\n").collect();
-        alice.send_bytes(lines.as_bytes());
-        alice.expect_all(numbers.map(|number| format!("alice: {}", text(number))));
-    }
-}
 
 #[track_caller]
 fn check_stored(server: &Server, last: u64) {

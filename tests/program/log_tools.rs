@@ -1,6 +1,7 @@
 //! `madang log …` beside a running server, on what is no log, and on files that are none.
 
-use crate::harness::{Client, Server, madang};
+use crate::harness::long_talk::talk;
+use crate::harness::{Server, madang};
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixListener;
@@ -8,21 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const ROOM: &str = "r1";
-const TEXT_BYTES: usize = 3_000;
 const TOOLS: [&[&str]; 5] = [&["verify"], &["stats"], &["dump"], &["export", "--all"], &["repair", "--yes"]];
-
-fn text(number: u64) -> String {
-    format!("number {number} {}", "x".repeat(TEXT_BYTES))
-}
-
-fn talk(alice: &mut Client, first: u64, last: u64) {
-    for start in (first..=last).step_by(50) {
-        let numbers = start..=last.min(start + 49);
-        let lines: String = numbers.clone().map(|number| text(number) + "\n").collect();
-        alice.send_bytes(lines.as_bytes());
-        alice.expect_all(numbers.map(|number| format!("alice: {}", text(number))));
-    }
-}
 
 fn log(arguments: &[&str]) -> Command {
     let mut program = madang();

@@ -5,6 +5,7 @@ mod disk;
 pub mod http;
 mod load;
 mod lobby;
+pub mod long_talk;
 mod manager;
 mod process;
 mod sandbox;
