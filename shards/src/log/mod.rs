@@ -35,8 +35,8 @@ pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
     LooksReading, LostRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
     RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection, SnapshotLack,
-    SnapshotNote, Statistics, StoredLooks, Summary, Verification, dump, export, load_looks, mend_snapshot,
-    open_log, rebuild_index, recover, renew_snapshot, retain, statistics, verify,
+    SnapshotNote, Statistics, StoredLooks, Summary, Verification, dump, export, mend_snapshot, open_log,
+    rebuild_index, recover, renew_snapshot, retain, statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

@@ -195,18 +195,5 @@ impl LooksReading {
     }
 }
 
-/// The same, in one go.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn load_looks(files: &dyn IndexFiles, shard_count: u16) -> Result<Vec<StoredLooks>, FilesError> {
-    let mut reading = LooksReading::begin(files, shard_count)?;
-    loop {
-        if let Some(all) = reading.step(files, usize::MAX)? {
-            return Ok(all);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

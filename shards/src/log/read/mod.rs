@@ -28,7 +28,7 @@ mod walk;
 pub use dump::{Dumped, DumpedSegment, dump};
 pub use export::{Export, ExportError, Exported, Selection, export};
 pub use fault::{Fault, FaultKind, Location, SnapshotLack, SnapshotNote};
-pub use looks::{LooksReading, StoredLooks, load_looks};
+pub use looks::{LooksReading, StoredLooks};
 pub use lost::{Gap, LostRange};
 pub use opened::{OpenLogError, OpenedLog, open_log};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
