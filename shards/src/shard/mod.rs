@@ -45,7 +45,7 @@ use connections::Connections;
 use delivery::Rendered;
 use ebb::Ebb;
 use hashbrown::HashMap;
-use homes::Homes;
+use homes::{Effects, Homes};
 use outboxes::Outboxes;
 use spares::Spares;
 use std::collections::VecDeque;
@@ -306,14 +306,14 @@ impl<S: Surface> Shard<S> {
         match self.homes.archive.answer(id, found) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
             Some(Answered::Room(room)) => {
-                let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
-                let waiting = homes.taken_up(room, *now, log, outbound, wheel, counters);
+                let (homes, mut effects) = self.homes();
+                let waiting = homes.room_read(room, &mut effects);
                 self.defer_first(waiting);
                 self.resume_deferred();
             }
             Some(Answered::Unknown(room)) => {
-                let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
-                homes.not_taken_up(room, *now, log, outbound, wheel, counters);
+                let (homes, mut effects) = self.homes();
+                homes.refuse_waiting(room, "the disk reports errors", &mut effects);
             }
             None => {}
         }
@@ -407,12 +407,18 @@ impl<S: Surface> Shard<S> {
     }
 
     fn handle_request(&mut self, request: Request) {
-        let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+        let (homes, mut effects) = self.homes();
         if let Request::LooksAnswered { room, answer } = request {
-            let waiting = homes.told_of_looks(room, answer, *now, log, outbound, wheel, counters);
+            let waiting = homes.looks_answered(room, answer, &mut effects);
             return self.defer_first(waiting);
         }
-        homes.handle(request, *now, log, outbound, wheel, counters);
+        homes.handle(request, &mut effects);
+    }
+
+    /// The homes, and where the consequences go of what is asked of them.
+    fn homes(&mut self) -> (&mut Homes, Effects<'_>) {
+        let Shard { homes, outbound, log, wheel, now, counters, .. } = self;
+        (homes, Effects { now: *now, log, outbound, wheel, counters })
     }
 
     /// What waited for a room is handled before what came later, and only as far as the log has room.

@@ -273,7 +273,7 @@ impl Homes {
     }
 
     /// The home of a room's looks has answered. Returns what waited for the room and may go on, in order.
-    pub(super) fn looks_answered(
+    pub fn looks_answered(
         &mut self,
         room: RoomName,
         answer: LooksAnswer,

@@ -12,7 +12,7 @@ mod residence;
 mod talk;
 mod users;
 
-use super::archive::{Archive, TakenUp};
+use super::archive::Archive;
 use super::counters::Counters;
 use super::held::Held;
 use super::settings::Settings;
@@ -21,10 +21,7 @@ use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId, SnapshotScope};
 use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
-use crate::types::{
-    Envelope, Event, LooksAnswer, Moment, Now, Refusal, Reply, RoomKey, RoomName, SessionId, ShardId,
-    UserName,
-};
+use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use crate::user::Users;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
@@ -74,12 +71,12 @@ pub struct Homes {
 }
 
 /// Where a request's consequences go.
-struct Effects<'a> {
-    now: Now,
-    log: &'a mut Appender,
-    outbound: &'a mut Outbound,
-    wheel: &'a mut Wheel<Deadline>,
-    counters: &'a mut Counters,
+pub struct Effects<'a> {
+    pub now: Now,
+    pub log: &'a mut Appender,
+    pub outbound: &'a mut Outbound,
+    pub wheel: &'a mut Wheel<Deadline>,
+    pub counters: &'a mut Counters,
 }
 
 impl Homes {
@@ -156,61 +153,10 @@ impl Homes {
     }
 
     /// Does what was asked.
-    pub fn handle(
-        &mut self,
-        request: Request,
-        now: Now,
-        log: &mut Appender,
-        outbound: &mut Outbound,
-        wheel: &mut Wheel<Deadline>,
-        counters: &mut Counters,
-    ) {
-        let mut effects = Effects { now, log, outbound, wheel, counters };
-        if let Some(request) = self.wait_for_room(request, &mut effects) {
-            self.act(request, &mut effects);
+    pub fn handle(&mut self, request: Request, effects: &mut Effects<'_>) {
+        if let Some(request) = self.wait_for_room(request, effects) {
+            self.act(request, effects);
         }
-    }
-
-    /// Nobody could find out how a room goes on: who waits for it is refused.
-    pub fn not_taken_up(
-        &mut self,
-        key: RoomKey,
-        now: Now,
-        log: &mut Appender,
-        outbound: &mut Outbound,
-        wheel: &mut Wheel<Deadline>,
-        counters: &mut Counters,
-    ) {
-        let mut effects = Effects { now, log, outbound, wheel, counters };
-        self.refuse_waiting(key, "the disk reports errors", &mut effects);
-    }
-
-    /// A room may be made, or not. Returns what waited for it, in order, if it may.
-    #[allow(clippy::too_many_arguments)]
-    pub fn told_of_looks(
-        &mut self,
-        room: RoomName,
-        answer: LooksAnswer,
-        now: Now,
-        log: &mut Appender,
-        outbound: &mut Outbound,
-        wheel: &mut Wheel<Deadline>,
-        counters: &mut Counters,
-    ) -> VecDeque<Request> {
-        self.looks_answered(room, answer, &mut Effects { now, log, outbound, wheel, counters })
-    }
-
-    /// A room was read. Returns what waited for it, in order; nothing when it is asked first whether it may be made.
-    pub fn taken_up(
-        &mut self,
-        room: TakenUp,
-        now: Now,
-        log: &mut Appender,
-        outbound: &mut Outbound,
-        wheel: &mut Wheel<Deadline>,
-        counters: &mut Counters,
-    ) -> VecDeque<Request> {
-        self.room_read(room, &mut Effects { now, log, outbound, wheel, counters })
     }
 
     /// The snapshot of this directory is written anew.

@@ -54,7 +54,7 @@ impl Homes {
     }
 
     /// A room was read. Returns what waited for it, in order.
-    pub(super) fn room_read(&mut self, taken_up: TakenUp, effects: &mut Effects<'_>) -> VecDeque<Request> {
+    pub fn room_read(&mut self, taken_up: TakenUp, effects: &mut Effects<'_>) -> VecDeque<Request> {
         let key = taken_up.name.key();
         if self.is_made(&taken_up) {
             if self.taking_up.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
@@ -109,7 +109,7 @@ impl Homes {
     }
 
     /// Nobody knows how a room goes on: who wanted to be in it is refused.
-    pub(super) fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
+    pub fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
         for request in self.taking_up.remove(&key).unwrap_or_default() {
             if wanted(&request).is_some() {
                 refuse_to_take_up(request, reason, effects);
