@@ -190,12 +190,10 @@ impl<S: Surface> Turn<S> {
     }
 
     fn accept<W: Shell>(&mut self, shell: &mut W) {
+        let now = shell.now().monotonic;
         for _ in 0..self.pace.newcomers {
             match shell.sockets().accept() {
-                Accepted::Connection(arrival) => {
-                    let now = shell.now().monotonic;
-                    self.take_arrival(arrival, now, shell.sockets());
-                }
+                Accepted::Connection(arrival) => self.take_arrival(arrival, now, shell.sockets()),
                 Accepted::Nothing => {
                     self.inlet.stop_accepting();
                     return;
