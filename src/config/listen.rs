@@ -53,6 +53,11 @@ impl Setting for OptionalAddress {
     }
 }
 
+/// Whether an address that is listened at is the `wanted` one, of which port 0 is any.
+pub fn is_at(there: SocketAddr, wanted: SocketAddr) -> bool {
+    there.ip() == wanted.ip() && [there.port(), 0].contains(&wanted.port())
+}
+
 /// Whether one connection could come in at both. Port 0 becomes a port that is free; `[::]` hears IPv4, too.
 pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     if one.port() == 0 || one.port() != other.port() {
@@ -115,6 +120,19 @@ mod tests {
         ] {
             let [a, b] = [one, other].map(|text| text.parse().unwrap());
             assert_eq!((overlap(a, b), overlap(b, a)), (is_so, is_so), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_wanted_one_where_port_zero_is_any() {
+        for (there, wanted, is_so) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:0", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("127.0.0.1:1", "0.0.0.0:0", false),
+        ] {
+            assert_eq!(is_at(there.parse().unwrap(), wanted.parse().unwrap()), is_so, "{there} and {wanted}");
         }
     }
 

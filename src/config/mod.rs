@@ -21,7 +21,7 @@ pub use bounded::Bounded;
 pub use error::ConfigErrors;
 pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
-pub use listen::{ListenAddress, OptionalAddress, overlap};
+pub use listen::{ListenAddress, OptionalAddress, is_at, overlap};
 pub use print::{default_file, effective};
 pub use size::Size;
 pub use values::{Format, Level, OptionalFile, ShardCount};

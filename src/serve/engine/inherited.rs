@@ -1,7 +1,7 @@
 //! What a server resumes: what one that runs hands over, what one that has ended has left, or what systemd has
 //! opened.
 
-use crate::config::Config;
+use crate::config::{Config, is_at};
 use crate::handover::{OldProcess, TakenOver, Unpacked, collect};
 use crate::serve::plan::Plan;
 use crate::serve::settings::GRACE;
@@ -131,11 +131,8 @@ impl Inherited {
             return config;
         }
         let there = |has_tls: bool, wanted: Option<SocketAddr>| {
-            let is_it = |found: &SocketAddr, wanted: SocketAddr| {
-                found.ip() == wanted.ip() && [found.port(), 0].contains(&wanted.port())
-            };
             let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
-            wanted.filter(|wanted| is_it(&found, *wanted)).or(Some(found))
+            wanted.filter(|wanted| is_at(found, *wanted)).or(Some(found))
         };
         if let Some(line) = there(false, Some(config.listen.line.0)) {
             config.listen.line.0 = line;

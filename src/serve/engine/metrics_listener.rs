@@ -3,7 +3,7 @@
 //! A start that cannot have the address that is configured is refused. A process that has the clients of another one
 //! never ends for the operator's sake: it takes over the listener, too, or tries again and again.
 
-use crate::config::Telemetry;
+use crate::config::{Telemetry, is_at};
 use crate::server::ServerState;
 use crate::telemetry::metrics::{self, MetricsError};
 use rustix::fd::OwnedFd;
@@ -36,10 +36,7 @@ impl MetricsListener {
         inherited: Vec<(String, OwnedFd)>,
     ) -> Result<MetricsListener, MetricsError> {
         let Some(wanted) = wanted else { return Ok(MetricsListener::Off) };
-        let is_it = |listener: &TcpListener| {
-            let there = listener.local_addr();
-            there.is_ok_and(|there| there.ip() == wanted.ip() && [there.port(), 0].contains(&wanted.port()))
-        };
+        let is_it = |listener: &TcpListener| listener.local_addr().is_ok_and(|there| is_at(there, wanted));
         let found = inherited.into_iter().filter(|(name, _)| name == metrics::NAME);
         match found.map(|(_, listener)| TcpListener::from(listener)).find(is_it) {
             Some(listener) => Ok(MetricsListener::Ready(listener)),
