@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 use std::fs::{self, File};
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A signal this soon after the first is the same one: `timeout` and terminals send it to the
@@ -51,14 +51,15 @@ impl Signals {
     /// # Errors
     /// When they cannot be taken, or the thread cannot be had.
     pub fn take(has_people: bool) -> io::Result<Signals> {
-        let _ = IGNORED.set(pending_signals::SIGNALS.map(is_ignored));
+        // Before handlers take their place.
+        let ignored: Vec<Signal> = pending_signals::SIGNALS.into_iter().filter(is_ignored).collect();
         // nohup(1) says so: it outlives its terminal.
-        let ends_with_terminal = has_terminal() && !was_ignored(Signal::SIGHUP);
+        let ends_with_terminal = has_terminal() && !ignored.contains(&Signal::SIGHUP);
         pending_signals::handled().thread_block()?;
         pending_signals::catch_unblocked()?;
         let pending = pending_signals::open()?;
         let (ready, handlers) = flume::bounded(1);
-        let work = move || listen(pending, &handlers, has_people, ends_with_terminal);
+        let work = move || listen(pending, &handlers, has_people, ends_with_terminal, &ignored);
         std::thread::Builder::new().name("madang-signals".into()).spawn(work)?;
         Ok(Signals { ready })
     }
@@ -78,6 +79,7 @@ fn listen(
     handlers: &flume::Receiver<Handler>,
     has_people: bool,
     ends_with_terminal: bool,
+    ignored: &[Signal],
 ) {
     let mut handler = None;
     let mut stopped = None;
@@ -92,6 +94,8 @@ fn listen(
         let Some(signal) = pending_signals::next(&mut pending) else { continue };
         match (&handler, &mut held) {
             (Some(handler), Some(held)) => handler.act(signal, held, ends_with_terminal, &mut stopped),
+            // It was ignored, as whoever started this process wants, and is taken only from now on.
+            _ if ignored.contains(&signal) => {}
             _ => end_as_ever(signal),
         }
     }
@@ -136,10 +140,6 @@ impl Handler {
 
 /// As it would without this thread.
 fn end_as_ever(signal: Signal) {
-    // It was ignored, as whoever started this process wants, and is taken only from now on.
-    if was_ignored(signal) {
-        return;
-    }
     let _ = SigSet::from_iter([signal]).thread_unblock();
     let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
     // The first process of a namespace is not ended by it.
@@ -168,18 +168,10 @@ fn has_terminal() -> bool {
     }
 }
 
-/// Which signals were ignored when this program began: handlers take their place.
-static IGNORED: OnceLock<[bool; pending_signals::SIGNALS.len()]> = OnceLock::new();
-
-fn was_ignored(signal: Signal) -> bool {
-    let ignored = IGNORED.get().copied().unwrap_or_default();
-    pending_signals::SIGNALS.into_iter().zip(ignored).any(|(one, is_ignored)| one == signal && is_ignored)
-}
-
 /// Whether whoever started this process had it ignore the signal (proc(5), `SigIgn`).
-fn is_ignored(signal: Signal) -> bool {
+fn is_ignored(signal: &Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal as i32 - 1)) != 0)
+    mask.is_some_and(|mask| mask & (1 << (*signal as i32 - 1)) != 0)
 }
