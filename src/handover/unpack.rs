@@ -116,3 +116,62 @@ fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) ->
     }
     Ok(from.end()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::fs::File;
+    use std::io;
+
+    /// The first frame as programs wrote it before listeners for operators went along: process 4242 of version
+    /// 0.1.0, 2 shards, TLS sockets of systemd, a plain and a TLS listener, 1,234 µs.
+    const BEFORE: &[u8] = b"\x92\x10\0\0\0\0\0\0\x05\0\0\0\0\0\0\x000.1.0\x02\0\0\0\0\0\0\0\0\x01\
+        \x02\0\0\0\0\0\0\0\0\x01\xd2\x04\0\0\0\0\0\0";
+    /// What goes behind it since: the name of one listener.
+    const OPERATOR: &[u8] = b"\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0metrics";
+
+    struct Frames(VecDeque<Frame>);
+
+    impl Incoming for Frames {
+        fn next(&mut self) -> io::Result<Frame> {
+            self.0.pop_front().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    fn frame(kind: Kind, payload: &[u8], descriptors: usize) -> Frame {
+        let descriptors = (0..descriptors).map(|_| File::open("/dev/null").unwrap().into()).collect();
+        Frame { kind, payload: payload.to_vec(), descriptors }
+    }
+
+    fn unpacked(begin: &[u8], descriptors: usize) -> Result<Unpacked, TakeError> {
+        let mut rest = Frames(VecDeque::from([frame(Kind::End, &[0; 8], 0)]));
+        unpack(frame(Kind::Begin, begin, descriptors), &mut rest, Duration::ZERO, 10)
+    }
+
+    #[test]
+    fn what_a_program_of_before_hands_over_is_taken() {
+        let taken = unpacked(BEFORE, 3).unwrap();
+        assert_eq!((taken.pid, taken.version.as_str(), taken.adoption.shards_before), (4242, "0.1.0", 2));
+        assert_eq!((taken.activation.has_sockets, taken.activation.has_tls_sockets), (false, true));
+        assert_eq!((taken.listeners.plain.len(), taken.listeners.tls.len()), (1, 1));
+        assert_eq!(taken.paused, Duration::from_micros(1_234));
+        assert!(taken.listeners.operator.is_empty());
+    }
+
+    #[test]
+    fn listeners_for_operators_go_along_by_name() {
+        let taken = unpacked(&[BEFORE, OPERATOR].concat(), 4).unwrap();
+        let names: Vec<&str> = taken.listeners.operator.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["metrics"]);
+    }
+
+    #[test]
+    fn a_first_frame_that_is_cut_short_is_refused() {
+        let whole = [BEFORE, OPERATOR].concat();
+        // Without its end it is one of before.
+        for end in (0..whole.len()).filter(|end| *end != BEFORE.len()) {
+            assert!(unpacked(&whole[..end], 4).is_err(), "{end} bytes of it");
+        }
+    }
+}
