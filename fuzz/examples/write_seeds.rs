@@ -4,7 +4,7 @@ use madang_shards::log::{
     Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
     SnapshotScope, write_snapshot,
 };
-use madang_shards::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs;
 use std::path::Path;
 

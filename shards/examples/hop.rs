@@ -7,12 +7,12 @@
 
 #![allow(clippy::unwrap_used, reason = "whoever measures sees what failed")]
 
-use madang_shards::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
+use madang_model::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
 use madang_shards::log::{Durability, Retention, StdFiles, open_log};
 use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{Listeners, StartOptions, Stop, start};
 use madang_shards::shard::Settings;
-use madang_shards::types::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
 use madang_shards::user::UserLimits;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};

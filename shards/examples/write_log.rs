@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "whoever measures sees what failed")]
 
+use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use madang_shards::log::{Appender, Durability, SegmentHeader, SegmentNumber, directory_name, file_name};
-use madang_shards::types::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs;
 use std::path::{Path, PathBuf};
 

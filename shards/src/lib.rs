@@ -2,15 +2,11 @@
 //!
 //! Imports point downwards only, in the order of the modules below; a test keeps it so.
 
-pub mod types;
-
 pub mod log;
 pub mod room;
 pub mod user;
 
 pub mod mesh;
-
-pub mod connection;
 
 pub mod shard;
 

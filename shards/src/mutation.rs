@@ -2,7 +2,7 @@
 //! switches it on for its own thread.
 
 use crate::log::BatchId;
-use crate::types::{Envelope, Message, Seq};
+use madang_model::{Envelope, Message, Seq};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Why nothing is taken over.
 
-use madang_shards::connection::CodingError;
+use madang_model::connection::CodingError;
 use std::io;
 use std::path::PathBuf;
 

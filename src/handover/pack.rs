@@ -2,10 +2,10 @@
 
 use super::frame::{self, Kind, Outgoing};
 use crate::server::ServerState;
-use madang_shards::connection::Encoder;
+use madang_model::ConnectionId;
+use madang_model::connection::Encoder;
 use madang_shards::runtime::{Frozen, Held, Part};
 use madang_shards::shard::{Saved, ShardImage, write_carried};
-use madang_shards::types::ConnectionId;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
 

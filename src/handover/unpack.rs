@@ -3,10 +3,10 @@
 use super::error::TakeError;
 use super::frame::{Frame, Incoming, Kind};
 use crate::server::{InheritedListeners, SocketActivation};
-use madang_shards::connection::{CodingError, Decoder};
+use madang_model::connection::{CodingError, Decoder};
+use madang_model::{ConnectionId, SessionId, ShardId};
 use madang_shards::runtime::Adoption;
 use madang_shards::shard::{ConnectionImage, read_carried};
-use madang_shards::types::{ConnectionId, SessionId, ShardId};
 use rustix::fd::OwnedFd;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What came while a user was away, or gone for less than the grace time.
 
-use madang_shards::connection::{CodingError, Decoder, Encoder};
-use madang_shards::types::{Away, RoomName, Seq, Text, UserName};
+use madang_model::connection::{CodingError, Decoder, Encoder};
+use madang_model::{Away, RoomName, Seq, Text, UserName};
 use std::fmt;
 
 /// Whispers are counted by sender for this many; those of any others are counted together.

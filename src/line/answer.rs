@@ -3,8 +3,8 @@
 use super::LineSettings;
 use super::session::{Gathering, Question, Session, State, say};
 use super::words;
-use madang_shards::connection::{Flood, Link};
-use madang_shards::types::{
+use madang_model::connection::{Flood, Link};
+use madang_model::{
     HistoryPage, Joined, Message, Page, Refusal, Reply, Request, RoomName, RoomSummary, RoomsPage, UserName,
 };
 

@@ -6,7 +6,7 @@ mod mistake;
 #[cfg(test)]
 mod tests;
 
-use madang_shards::types::{DraftId, NameError, Page, RoomName, Text, UserName, from_first_seen};
+use madang_model::{DraftId, NameError, Page, RoomName, Text, UserName, from_first_seen};
 pub use mistake::{Mistake, Shown};
 use std::borrow::Cow;
 

@@ -2,8 +2,8 @@
 
 use super::absence::Absence;
 use super::session::{Session, State};
-use madang_shards::connection::{CodingError, Decoder, Encoder};
-use madang_shards::types::RoomName;
+use madang_model::RoomName;
+use madang_model::connection::{CodingError, Decoder, Encoder};
 
 /// Which form of image this is. One that is not known is not understood, and its connection not gone on with.
 const VERSION: u8 = 2;
@@ -69,7 +69,7 @@ fn more_of(decoder: &super::decode::Decoder) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::line::absence::Absence;
-    use madang_shards::types::{Away, Seq, Text, UserName};
+    use madang_model::{Away, Seq, Text, UserName};
 
     fn busy_session() -> Session {
         let mut absence = Absence::default();

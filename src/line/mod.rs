@@ -16,8 +16,8 @@ mod session;
 mod tests;
 mod words;
 
-use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
-use madang_shards::types::{Reply, RoomEvent, RoomName, Text};
+use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::{Reply, RoomEvent, RoomName, Text};
 pub use session::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,8 +4,8 @@ use super::LineSettings;
 use super::command::Command;
 use super::session::{Gathering, Question, Session, State, help, say};
 use super::words;
-use madang_shards::connection::{CloseReason, Link};
-use madang_shards::types::{Away, DraftId, Request, RoomName, Seq, Text, UserName};
+use madang_model::connection::{CloseReason, Link};
+use madang_model::{Away, DraftId, Request, RoomName, Seq, Text, UserName};
 
 impl Session {
     /// Acts on a command of one whose name is known.

@@ -6,8 +6,8 @@ use super::command::{Command, cleaned};
 use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
 use super::foreign::{self, Foreign};
 use super::words;
-use madang_shards::connection::{CloseReason, Link, Style};
-use madang_shards::types::{Page, Request, RoomName, RoomSummary, UserName};
+use madang_model::connection::{CloseReason, Link, Style};
+use madang_model::{Page, Request, RoomName, RoomSummary, UserName};
 use std::fmt;
 
 /// The prompt for a name. It has no end of line: the name is typed behind it.

@@ -5,10 +5,10 @@ use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
+use madang_model::{ShardId, counted, numbered};
 use madang_shards::log::{
     ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump,
 };
-use madang_shards::types::{ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 

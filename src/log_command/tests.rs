@@ -4,11 +4,11 @@ use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome, dump, next_step, repair, stats, verify};
 use crate::data_option::DataOption;
 use crate::server::DataDirectory;
+use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use madang_shards::log::{
     self, Appender, Durability, Exported, SegmentHeader, SegmentNumber, Selection, StdFiles, export,
     plan_repair, statistics, verify as verify_log,
 };
-use madang_shards::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Log, Shards};
 use crate::line::{LineLimit, LineSettings};
-use madang_shards::connection::FloodLimit;
+use madang_model::connection::FloodLimit;
 use madang_shards::log::Retention;
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::Settings;

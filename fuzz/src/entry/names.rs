@@ -1,7 +1,7 @@
 //! Names of users and rooms, and texts.
 
 use super::line::is_clean;
-use madang_shards::types::{DraftId, RoomName, Text, UserName};
+use madang_model::{DraftId, RoomName, Text, UserName};
 
 /// Two names, a line each.
 pub fn names(bytes: &[u8]) {

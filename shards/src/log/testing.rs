@@ -3,7 +3,7 @@
 use super::{
     Appender, Batch, Durability, MemoryFiles, SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader, SegmentNumber,
 };
-use crate::types::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 
 pub const SHARD: ShardId = ShardId(0);
 

@@ -1,7 +1,7 @@
 //! The channels themselves.
 
 use super::outbound::Transport;
-use crate::types::{Envelope, ShardId};
+use madang_model::{Envelope, ShardId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

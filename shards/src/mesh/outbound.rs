@@ -1,6 +1,6 @@
 //! What a shard has for the others: the batches of this turn, and what did not fit before.
 
-use crate::types::{Envelope, ShardId};
+use madang_model::{Envelope, ShardId};
 use std::collections::VecDeque;
 
 /// Carries batches to other shards: flume in life, a seeded scheduler in the simulator.

@@ -1,15 +1,15 @@
 //! What the mesh promises.
 
 use super::*;
-use crate::types::{Envelope, Request, ShardId, UserKey};
+use madang_model::{Envelope, Request, ShardId, UserKey};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 fn entry(number: usize) -> Envelope {
     let user = UserKey::of(&number.to_string());
-    let room = crate::types::RoomKey::of("r");
-    let connection = crate::types::ConnectionId { index: 0, generation: 0 };
-    let session = crate::types::SessionId { shard: ShardId(0), connection };
+    let room = madang_model::RoomKey::of("r");
+    let connection = madang_model::ConnectionId { index: 0, generation: 0 };
+    let session = madang_model::SessionId { shard: ShardId(0), connection };
     Envelope::Request(Request::Leave { session, user, room, is_clean: true })
 }
 

@@ -1,6 +1,6 @@
 //! Which shards a room's events go to.
 
-use crate::types::{Event, RoomEvent, RoomKey, ShardId};
+use madang_model::{Event, RoomEvent, RoomKey, ShardId};
 use smallvec::SmallVec;
 
 /// An event and the shard it is for.

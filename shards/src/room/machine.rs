@@ -6,7 +6,7 @@ use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::members::Members;
 use super::recent::Recent;
-use crate::types::{
+use madang_model::{
     ClaimNumber, DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
     RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
 };

@@ -1,6 +1,6 @@
 //! A user in a room.
 
-use crate::types::{ClaimNumber, Moment, Seq, SessionId, UserName};
+use madang_model::{ClaimNumber, Moment, Seq, SessionId, UserName};
 
 /// A user in a room, and where the user's session is.
 #[derive(Clone, Debug)]

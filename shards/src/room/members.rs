@@ -1,8 +1,8 @@
 //! The members of a room, and, of a crowd, the first by name: a list of a few names never costs a look at all.
 
 use super::member::Member;
-use crate::types::{UserKey, UserName, WhoPage};
 use hashbrown::HashMap;
+use madang_model::{UserKey, UserName, WhoPage};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -140,7 +140,7 @@ impl Eq for ByName {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ClaimNumber, SessionId};
+    use madang_model::{ClaimNumber, SessionId};
 
     fn member(name: &str) -> Member {
         let user = UserName::parse(name).expect("a user name");

@@ -1,6 +1,6 @@
 //! The latest messages of a room, and the drafts they came from.
 
-use crate::types::{DraftId, Message, Page, Seq, Timestamp, UserKey};
+use madang_model::{DraftId, Message, Page, Seq, Timestamp, UserKey};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

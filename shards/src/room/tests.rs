@@ -1,7 +1,7 @@
 //! Each rule of a room.
 
 use super::*;
-use crate::types::{
+use madang_model::{
     ClaimNumber, ConnectionId, DraftId, Event, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomName, Seq,
     SessionId, ShardId, Text, UserName,
 };

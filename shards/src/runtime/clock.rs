@@ -1,6 +1,6 @@
 //! The only place that asks what time it is.
 
-use crate::types::{Moment, Now, Timestamp};
+use madang_model::{Moment, Now, Timestamp};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Both clocks of a shard.

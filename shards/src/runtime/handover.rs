@@ -9,7 +9,7 @@ use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
 use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
 use crate::turn::Phase;
-use crate::types::{Carried, ConnectionId, SessionId};
+use madang_model::{Carried, ConnectionId, SessionId};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -14,7 +14,7 @@ use crate::store::{
     Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, do_chore, remove_expired,
     write_index,
 };
-use crate::types::{Moment, ShardId};
+use madang_model::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

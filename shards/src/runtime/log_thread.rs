@@ -6,7 +6,7 @@
 use super::bell::Bell;
 use super::writer::LogWriter;
 use crate::store::{Done, Work};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

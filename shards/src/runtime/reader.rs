@@ -8,8 +8,8 @@ use crate::log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQue
 use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use crate::shard::LookupId;
 use crate::turn::Found;
-use crate::types::ShardId;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
+use madang_model::ShardId;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

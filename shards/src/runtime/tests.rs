@@ -5,7 +5,7 @@ use super::preparer::Preparer;
 use super::writer::LogWriter;
 use crate::log::{Appender, Batch, Durability, Recovered, SegmentNumber, StdFiles, recover};
 use crate::store::{CommitError, Faults, Operation, Work, Writer, WriterOptions};
-use crate::types::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::bell::Bell;
 use super::handover::Given;
 use super::machine::Machine;
-use crate::connection::Surface;
 use crate::turn::{Outcome, Turn, TurnError};
+use madang_model::connection::Surface;
 use std::sync::Arc;
 
 /// A shard with everything it turns on.

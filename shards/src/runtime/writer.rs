@@ -6,7 +6,7 @@ use super::preparer::Preparer;
 use crate::log::{SegmentNumber, StdFiles};
 use crate::shard::Storage;
 use crate::store::{Done, Prepared, Progress, Work, Writer};
-use crate::types::Moment;
+use madang_model::Moment;
 use std::path::PathBuf;
 use std::sync::Arc;
 

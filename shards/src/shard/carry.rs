@@ -6,8 +6,8 @@
 
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
-use crate::connection::{CloseReason, Core, Flood, Surface};
-use crate::types::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
+use madang_model::connection::{CloseReason, Core, Flood, Surface};
+use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
 use std::time::Duration;
 
 /// How long a connection that is ending has for its last words, in the process that goes on.
@@ -183,7 +183,7 @@ impl<S: Surface> Shard<S> {
         let mut core = Core::new(self.session(id));
         let mut requests = Vec::new();
         let mut refused = 0;
-        self.surface.open(&mut crate::connection::Link {
+        self.surface.open(&mut madang_model::connection::Link {
             now: self.now,
             core: &mut core,
             rooms: &mut self.rooms,

@@ -5,8 +5,8 @@
 //! words. Its slot is free when the outbox is empty.
 
 use super::{CloseKind, Deadline, Ended, Shard};
-use crate::connection::{CloseReason, Surface};
-use crate::types::{ConnectionId, Reply, Request};
+use madang_model::connection::{CloseReason, Surface};
+use madang_model::{ConnectionId, Reply, Request};
 use std::time::Duration;
 
 /// How long answers and the outbox may take once a connection wants to close.

@@ -1,7 +1,7 @@
 //! The connections of a shard, each in a slot that is used again.
 
-use crate::connection::Core;
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
+use madang_model::connection::Core;
 
 /// One connection.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl<T> Connections<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{SessionId, ShardId};
+    use madang_model::{SessionId, ShardId};
     use std::collections::HashSet;
 
     fn come(connections: &mut Connections<()>) -> ConnectionId {

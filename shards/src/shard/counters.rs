@@ -2,8 +2,8 @@
 //!
 //! Plain numbers of one thread: the runtime copies them to where others read them once a second.
 
-use crate::connection::CloseReason;
-use crate::types::Refusal;
+use madang_model::Refusal;
+use madang_model::connection::CloseReason;
 
 /// Totals since the start, and gauges of the last turn.
 #[derive(Clone, Copy, Debug, Default)]

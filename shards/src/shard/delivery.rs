@@ -3,8 +3,8 @@
 use super::connections::{Connection, Connections};
 use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
-use crate::connection::{CloseReason, LocalMember, Style, Surface};
-use crate::types::{
+use madang_model::connection::{CloseReason, LocalMember, Style, Surface};
+use madang_model::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
 };
 
@@ -209,9 +209,10 @@ impl<S: Surface> Shard<S> {
         self.route_requests();
     }
 
-    pub(super) fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: crate::types::Seq) {
+    pub(super) fn subscribe(&mut self, id: ConnectionId, room: &RoomName, head: madang_model::Seq) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_in = |s: &crate::connection::Subscription| self.rooms.room_of(s).name.key() == room.key();
+        let is_in =
+            |s: &madang_model::connection::Subscription| self.rooms.room_of(s).name.key() == room.key();
         if connection.core.subscriptions.iter().any(is_in) {
             return;
         }
@@ -224,7 +225,7 @@ impl<S: Surface> Shard<S> {
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, room: RoomKey) {
         let Shard { connections, rooms, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
-        let is_in = |s: &crate::connection::Subscription| rooms.room_of(s).name.key() == room;
+        let is_in = |s: &madang_model::connection::Subscription| rooms.room_of(s).name.key() == room;
         let Some(position) = connection.core.subscriptions.iter().position(is_in) else { return };
         let gone = connection.core.subscriptions.swap_remove(position);
         let name = &rooms.room_of(&gone).name;
@@ -347,7 +348,11 @@ impl<S: Surface> Shard<S> {
 }
 
 /// Tells a connection that its subscription moved to the place of one that left.
-fn repoint<T>(connections: &mut Connections<T>, moved: ConnectionId, to: crate::connection::Subscription) {
+fn repoint<T>(
+    connections: &mut Connections<T>,
+    moved: ConnectionId,
+    to: madang_model::connection::Subscription,
+) {
     #[cfg(test)]
     if crate::mutation::is_on(crate::mutation::Mutation::LoseListenerOnMove) {
         return;

@@ -3,7 +3,7 @@
 use crate::log::BatchId;
 use crate::mesh::Outbound;
 use crate::room::ShardEvent;
-use crate::types::Envelope;
+use madang_model::Envelope;
 use std::collections::VecDeque;
 
 /// Events by the batch they wait for.

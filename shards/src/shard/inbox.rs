@@ -2,8 +2,8 @@
 
 use super::connections::Connection;
 use super::{Deadline, RefusalKind, Shard};
-use crate::connection::{Core, Link, Surface};
-use crate::types::{ConnectionId, Request};
+use madang_model::connection::{Core, Link, Surface};
+use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
 /// By its first reads a connection comes in: it says its name, and where it wants to be.

@@ -1,9 +1,9 @@
 //! What a shard holds, for those who check it from outside: the simulator, and tests.
 
 use super::Shard;
-use crate::connection::Surface;
 use crate::room::Room;
-use crate::types::{ConnectionId, RoomName, SessionId, UserName};
+use madang_model::connection::Surface;
+use madang_model::{ConnectionId, RoomName, SessionId, UserName};
 
 /// A member of a room, as the room's home has it.
 #[derive(Clone, Debug)]

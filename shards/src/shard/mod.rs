@@ -34,18 +34,18 @@ pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
-use crate::connection::{LocalRooms, Surface};
 use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
-use crate::types::{
-    ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
-    UserKey,
-};
 use connections::Connections;
 use delivery::Rendered;
 use ebb::Ebb;
 use hashbrown::HashMap;
 use homes::{Effects, Homes};
+use madang_model::connection::{LocalRooms, Surface};
+use madang_model::{
+    ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
+    UserKey,
+};
 use outboxes::Outboxes;
 use spares::Spares;
 use std::collections::VecDeque;

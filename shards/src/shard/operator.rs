@@ -4,9 +4,9 @@
 
 use super::Shard;
 use super::settings::Settings;
-use crate::connection::{CloseReason, Surface};
 use crate::room::Room;
-use crate::types::{ConnectionId, Moment, Now, RoomName, Text, Timestamp, UserName};
+use madang_model::connection::{CloseReason, Surface};
+use madang_model::{ConnectionId, Moment, Now, RoomName, Text, Timestamp, UserName};
 use std::sync::Arc;
 
 /// Messages of the last so many microseconds make the rate of a room.

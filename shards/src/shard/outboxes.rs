@@ -7,8 +7,8 @@
 //! it writes may not pass a quarter of the budget: then input and events wait for the next turn.
 
 use super::Shard;
-use crate::connection::{CloseReason, Surface};
-use crate::types::{ConnectionId, Event};
+use madang_model::connection::{CloseReason, Surface};
+use madang_model::{ConnectionId, Event};
 use std::collections::VecDeque;
 
 /// A second in which so much waited at once is a burst: what it took is worth giving back.

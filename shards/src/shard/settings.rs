@@ -1,9 +1,9 @@
 //! What the operator has decided for all shards.
 
-use crate::connection::FloodLimit;
 use crate::room::RoomLimits;
-use crate::types::RoomName;
 use crate::user::UserLimits;
+use madang_model::RoomName;
+use madang_model::connection::FloodLimit;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 

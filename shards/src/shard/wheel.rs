@@ -1,6 +1,6 @@
 //! Deadlines at a resolution of one second: nothing ticks for what is not there.
 
-use crate::types::Moment;
+use madang_model::Moment;
 use std::collections::BTreeMap;
 
 /// Entries by the second in which they fall due. Whoever is no longer interested lets its entry

@@ -1,7 +1,7 @@
 //! Who is to be written to, and when. What many are told that is no hurry (a crowd's talk, who comes and
 //! goes) is written bit by bit, so that nobody's talk waits for it.
 
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
 use std::collections::VecDeque;
 
 /// A room in which more than so many of the shard's connections hear a message is a crowd.

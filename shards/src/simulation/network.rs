@@ -1,8 +1,8 @@
 //! Connections as both ends see them: bytes on their way, ends, and resets.
 
 use super::chance::Chance;
+use madang_model::ConnectionId;
 use madang_shards::turn::Input;
-use madang_shards::types::ConnectionId;
 use std::collections::VecDeque;
 
 /// A connection of the session, never used again.

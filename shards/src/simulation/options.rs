@@ -3,11 +3,11 @@
 use super::chance::Chance;
 use super::client::Habits;
 use super::server::StartOptions;
-use madang_shards::connection::FloodLimit;
+use madang_model::RoomName;
+use madang_model::connection::FloodLimit;
 use madang_shards::log::{Durability, Retention};
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::Settings;
-use madang_shards::types::RoomName;
 use madang_shards::user::UserLimits;
 use std::time::Duration;
 

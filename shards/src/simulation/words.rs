@@ -5,8 +5,8 @@
 //! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
 
 use super::mutation::mutated;
-use madang_shards::connection::{CloseReason, Core, Link, Style, Surface};
-use madang_shards::types::{
+use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::{
     DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
 };
 use std::io::Write;

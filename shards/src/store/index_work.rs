@@ -8,7 +8,7 @@ use crate::log::{
     retain,
 };
 use crate::shard::LookupId;
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::time::SystemTime;
 
 /// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.

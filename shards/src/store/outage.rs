@@ -1,7 +1,7 @@
 //! A fault that goes on is told when it begins, then once a minute with how often it was met, and when it is over:
 //! a disk that is full for a night fills no journal.
 
-use crate::types::Moment;
+use madang_model::Moment;
 use std::time::Duration;
 
 /// How long that is, unless said otherwise.

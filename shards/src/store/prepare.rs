@@ -5,7 +5,7 @@
 
 use super::error::PrepareError;
 use crate::log::{SegmentFiles, SegmentHeader, SegmentNumber};
-use crate::types::{ShardId, Timestamp};
+use madang_model::{ShardId, Timestamp};
 use std::io;
 
 /// Zeros written at a time.

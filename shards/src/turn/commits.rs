@@ -2,10 +2,10 @@
 
 use super::Turn;
 use super::shell::{Disk, Shell};
-use crate::connection::Surface;
 use crate::log::{Batch, Durability};
 use crate::shard::Storage;
 use crate::store::{CommitError, Done, Work};
+use madang_model::connection::Surface;
 
 /// What is decided of a shard's log.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,9 @@
 
 use super::shell::{Disk, Phase, Server, Shell, Sockets};
 use super::{Outcome, Turn, TurnError};
-use crate::connection::Surface;
 use crate::shard::Portion;
 use crate::store::{CommitError, Done, Work};
+use madang_model::connection::Surface;
 
 /// Why a log is completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,8 +2,8 @@
 
 use super::shell::{Accepted, Input, Mesh, Readiness, Server, Shell, Sockets};
 use super::{Turn, TurnError};
-use crate::connection::Surface;
-use crate::types::{ConnectionId, Moment, ShardId};
+use madang_model::connection::Surface;
+use madang_model::{ConnectionId, Moment, ShardId};
 use std::collections::VecDeque;
 use std::time::Duration;
 

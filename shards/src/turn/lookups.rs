@@ -2,10 +2,10 @@
 
 use super::Turn;
 use super::shell::{Disk, Shell};
-use crate::connection::Surface;
 use crate::log::{QueryFault, QueryOutcome, StoredFile};
 use crate::shard::LookupId;
 use crate::store::{Chore, IndexDone, IndexJob, REBUILDS_MAX};
+use madang_model::connection::Surface;
 use std::collections::VecDeque;
 
 /// Queries carried out at a time.

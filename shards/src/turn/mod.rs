@@ -17,13 +17,13 @@ pub use input::{Pace, READING_TIME_MAX, READS_PER_LOOK};
 pub use lookups::QUERIES_MAX;
 pub use shell::{Accepted, Disk, Found, Input, Mesh, Phase, Readiness, Server, Shell, Sockets, Written};
 
-use crate::connection::Surface;
 use crate::shard::Shard;
 use crate::store::CommitError;
 use commits::Commits;
 use completion::Completion;
 use input::Inlet;
 use lookups::Lookups;
+use madang_model::connection::Surface;
 use output::Outlet;
 use stage::Stage;
 

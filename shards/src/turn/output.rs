@@ -3,9 +3,9 @@
 
 use super::Turn;
 use super::shell::{Mesh, Server, Shell, Sockets, Written};
-use crate::connection::Surface;
 use crate::shard::Ended;
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
+use madang_model::connection::Surface;
 
 /// What goes out.
 #[derive(Default)]

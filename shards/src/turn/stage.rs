@@ -2,7 +2,7 @@
 
 use super::Turn;
 use super::shell::{Disk, Phase, Server, Shell, Sockets};
-use crate::connection::Surface;
+use madang_model::connection::Surface;
 
 /// Ticks that a drain waits for readers who do not take their last words.
 const CLOSING_TICKS_MAX: u8 = 2;

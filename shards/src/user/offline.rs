@@ -1,7 +1,7 @@
 //! Users who were here: kept for a while so that it can be said when.
 
-use crate::types::{SkeletonKey, Timestamp, UserName};
 use hashbrown::HashMap;
+use madang_model::{SkeletonKey, Timestamp, UserName};
 use std::collections::VecDeque;
 
 /// A bounded memory of who left when; the longest gone are forgotten first.

@@ -5,11 +5,11 @@ mod carry;
 pub use carry::NameHeld;
 
 use super::offline::Offline;
-use crate::types::{
+use hashbrown::HashMap;
+use madang_model::{
     Away, ClaimNumber, Looks, Moment, Now, Presence, Refusal, SessionId, SkeletonKey, Timestamp, UserName,
     UserSummary,
 };
-use hashbrown::HashMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Each rule of names and presence.
 
 use super::*;
-use crate::types::{
+use madang_model::{
     Away, CarriedUser, ConnectionId, Holder, Moment, Now, Presence, Refusal, SessionId, ShardId, Text,
     Timestamp, UserName,
 };

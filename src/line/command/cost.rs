@@ -1,7 +1,7 @@
 //! What a line costs of the allowance.
 
 use super::Command;
-use madang_shards::types::Page;
+use madang_model::Page;
 
 /// A page of history costs one more for so many messages.
 const MESSAGES_A_TOKEN: u32 = 100;

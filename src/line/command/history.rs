@@ -1,7 +1,7 @@
 //! What `/history` is asked for.
 
 use super::{Mistake, Shown};
-use madang_shards::types::{Page, Seq};
+use madang_model::{Page, Seq};
 
 /// How many messages are shown when no number is given.
 const COUNT_DEFAULT: u32 = 20;

@@ -1,6 +1,6 @@
 //! What is wrong with a line, in words that are safe to send back.
 
-use madang_shards::types::{NameError, Text};
+use madang_model::{NameError, Text};
 use std::fmt;
 
 /// The longest piece of somebody's own words that an error repeats, in characters.

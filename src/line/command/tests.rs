@@ -1,5 +1,5 @@
 use super::*;
-use madang_shards::types::Seq;
+use madang_model::Seq;
 
 fn command(line: &str) -> Command {
     match Command::parse(line) {

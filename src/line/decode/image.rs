@@ -2,7 +2,7 @@
 
 use super::{Decoder, ENDLESS_LINE_BYTES};
 use crate::line::foreign::VersionAtEnd;
-use madang_shards::connection::{CodingError, Decoder as Reader, Encoder};
+use madang_model::connection::{CodingError, Decoder as Reader, Encoder};
 
 impl Decoder {
     /// Writes it.

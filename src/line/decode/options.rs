@@ -5,7 +5,7 @@
 //! both ways. Only what the peer sends is asked for: for what we send nothing is gained by it, and a terminal
 //! whose telnet has agreed no longer begins a line at the left when Enter is pressed.
 
-use madang_shards::connection::{CodingError, Decoder, Encoder};
+use madang_model::connection::{CodingError, Decoder, Encoder};
 
 pub const IAC: u8 = 255;
 pub const DONT: u8 = 254;

@@ -1,7 +1,7 @@
 //! The telnet commands among the bytes of a line (RFC 854): understood, answered and taken out.
 
 use super::options::{DO, DONT, IAC, Options, WILL, WONT};
-use madang_shards::connection::{CodingError, Decoder, Encoder};
+use madang_model::connection::{CodingError, Decoder, Encoder};
 
 const SUBNEGOTIATION: u8 = 250;
 const ERASE_LINE: u8 = 248;

@@ -1,7 +1,7 @@
 //! Questions, and how their answers read.
 
 use super::rig::{NOON, Rig, message, room, user};
-use madang_shards::types::*;
+use madang_model::*;
 
 /// A session that asked `line` and waits; its engine is the test.
 fn asking(line: &str) -> Rig {

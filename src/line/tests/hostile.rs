@@ -2,7 +2,7 @@
 
 use super::rig::Rig;
 use crate::line::Session;
-use madang_shards::connection::CloseReason;
+use madang_model::connection::CloseReason;
 
 /// Feeds `input` in pieces of the lengths that `cut` says; what comes back, and what was asked.
 fn run(input: &[u8], mut cut: impl FnMut() -> usize) -> (Vec<u8>, Vec<String>) {

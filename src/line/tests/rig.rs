@@ -1,8 +1,8 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
 use crate::line::{LineLimit, LineSettings, LineSurface, Session};
-use madang_shards::connection::{Core, FloodLimit, Link, LocalMember, LocalRooms, Surface};
-use madang_shards::types::*;
+use madang_model::connection::{Core, FloodLimit, Link, LocalMember, LocalRooms, Surface};
+use madang_model::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

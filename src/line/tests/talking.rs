@@ -1,8 +1,8 @@
 //! What people type, and what they read.
 
 use super::rig::{Rig, message, room, user};
-use madang_shards::connection::CloseReason;
-use madang_shards::types::*;
+use madang_model::connection::CloseReason;
+use madang_model::*;
 
 fn saying(rig: &mut Rig, line: &str) -> String {
     rig.send(format!("{line}\n"));

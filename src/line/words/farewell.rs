@@ -2,7 +2,7 @@
 
 use super::line;
 use crate::line::foreign::Foreign;
-use madang_shards::connection::{CloseReason, Style};
+use madang_model::connection::{CloseReason, Style};
 
 /// What everyone is told when the server is about to stop.
 pub const GOING_DOWN: &str = "* server is going down";

@@ -1,8 +1,8 @@
 //! Stored messages, with their numbers and times.
 
 use super::{Civil, line};
-use madang_shards::connection::Style;
-use madang_shards::types::{Gap, GapReason, HistoryPage, Page, Seq, is_or_are, numbered};
+use madang_model::connection::Style;
+use madang_model::{Gap, GapReason, HistoryPage, Page, Seq, is_or_are, numbered};
 use std::fmt;
 
 /// Writes a page as it was asked for: what is missing is told where it is missing.

@@ -1,8 +1,8 @@
 //! Lists of members and rooms, and what is known of one user.
 
 use super::{Civil, line};
-use madang_shards::connection::Style;
-use madang_shards::types::{Presence, RoomSummary, UserSummary, WhoMember, WhoPage};
+use madang_model::connection::Style;
+use madang_model::{Presence, RoomSummary, UserSummary, WhoMember, WhoPage};
 use std::fmt;
 
 /// How many members share a line.

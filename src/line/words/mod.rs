@@ -16,8 +16,8 @@ pub use list::{rooms, user_summary, who};
 pub use refusal::refusal;
 pub use render::{joined, left, message, renamed, room_event, whisper};
 
-use madang_shards::connection::Style;
-use madang_shards::types::Timestamp;
+use madang_model::Timestamp;
+use madang_model::connection::Style;
 use std::fmt;
 use std::io::Write;
 

@@ -1,8 +1,8 @@
 //! Why something was refused, with the value and the remedy.
 
 use super::{Civil, line};
-use madang_shards::connection::Style;
-use madang_shards::types::Refusal;
+use madang_model::Refusal;
+use madang_model::connection::Style;
 
 /// Writes a refusal in a line.
 pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {

@@ -2,8 +2,8 @@
 //! shard, so that nothing is formatted or allocated but the growth of `out`.
 
 use super::{CRLF, TIMES, end};
-use madang_shards::connection::Style;
-use madang_shards::types::{Message, RoomEvent, RoomName, Timestamp, UserName};
+use madang_model::connection::Style;
+use madang_model::{Message, RoomEvent, RoomName, Timestamp, UserName};
 
 const MICROSECONDS_A_SECOND: i64 = 1_000_000;
 const SECONDS_A_DAY: i64 = 86_400;

@@ -1,5 +1,5 @@
 use super::*;
-use madang_shards::connection::CloseReason;
+use madang_model::connection::CloseReason;
 use std::borrow::Cow;
 
 #[test]

@@ -7,7 +7,7 @@ use crate::log::format::{
     ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, MessageRecord, Place, Record, SEAL_FRAME_BYTES,
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentNumber, push_frame, stamp_frames,
 };
-use crate::types::{Message, ShardId};
+use madang_model::{Message, ShardId};
 
 /// The most that one commit writes. Larger ones gain nothing and hold messages back longer.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;

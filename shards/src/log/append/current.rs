@@ -4,7 +4,7 @@ use super::batch::SealedSegment;
 use crate::log::format::{
     HEADER_BYTES, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, push_frame, stamp_frames,
 };
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// Where the first batch of a segment goes.
 pub const START_BYTES: u64 = HEADER_BYTES as u64;

@@ -6,7 +6,7 @@ use crate::log::format::SegmentNumber;
 use crate::log::index::{
     INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
 };
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;

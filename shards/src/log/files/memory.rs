@@ -3,7 +3,7 @@
 use super::{Files, FilesError, Operation};
 use crate::log::append::{Batch, SealedSegment};
 use crate::log::format::{SegmentHeader, SegmentNumber, directory_name, file_name};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
 use std::io;

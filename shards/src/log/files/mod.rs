@@ -14,7 +14,7 @@ pub use segments::SegmentFiles;
 pub use standard::{StdFiles, open_regular, open_regular_by};
 
 use crate::log::format::SegmentNumber;
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::ffi::OsStr;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use super::{Files, StdFiles};
 use crate::log::format::{SegmentNumber, directory_name};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::{self, File, OpenOptions};
 use std::io;

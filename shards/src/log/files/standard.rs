@@ -2,8 +2,8 @@
 
 use super::{Files, FilesError, IndexFiles, Operation};
 use crate::log::format::{SegmentNumber, directory_name, directory_shard, file_name, file_segment};
-use crate::types::ShardId;
 use hashbrown::HashMap;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -8,7 +8,7 @@
 
 use super::record::{Record, StoredRecord};
 use super::segment::SegmentNumber;
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::rancor::{Failure, Panic};
 use rkyv::ser::{Positional, Writer};
 

@@ -1,6 +1,6 @@
 //! What a frame carries.
 
-use crate::types::{DraftId, Message, NameError, RoomName, Seq, Text, Timestamp, UserName};
+use madang_model::{DraftId, Message, NameError, RoomName, Seq, Text, Timestamp, UserName};
 use rkyv::rancor::{Fallible, Source};
 use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::with::{ArchiveWith, SerializeWith};

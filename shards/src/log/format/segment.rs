@@ -1,6 +1,6 @@
 //! Segment files: their names and the block that each begins with.
 
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::fmt;
 
 /// The newest format that this program writes and reads. Version 2 added the record `Lost`.

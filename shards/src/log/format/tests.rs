@@ -2,7 +2,7 @@ use super::*;
 use crate::log::append::{Durability, seal_frame};
 use crate::log::testing::{SHARD, Writer, message, with_draft};
 use crate::log::{Files, MemoryFiles};
-use crate::types::{Message, RoomName, UserName};
+use madang_model::{Message, RoomName, UserName};
 use rkyv::util::AlignedVec;
 
 const PLACE: Place = Place { shard: SHARD, segment: SegmentNumber::FIRST };
@@ -80,7 +80,7 @@ fn names_of_files_read_back_as_they_are_written() {
         let segment = SegmentNumber(number);
         assert_eq!(file_segment(&file_name(segment)), Some(segment));
     }
-    for shard in [0, 7, 99, 100, u16::MAX].map(crate::types::ShardId) {
+    for shard in [0, 7, 99, 100, u16::MAX].map(madang_model::ShardId) {
         assert_eq!(directory_shard(&directory_name(shard)), Some(shard));
     }
     for name in ["1.seg", "00000000000000000000.seg", "00000000000000000001.idx", "+0000000000000000001.seg"]
@@ -245,7 +245,7 @@ fn a_frame_counts_only_where_it_was_written() {
     segment.extend_from_slice(&frame);
     assert!(read_frame(&segment, 64, PLACE).is_some());
     assert!(read_frame(&segment, 64, Place { segment: SegmentNumber(2), ..PLACE }).is_none());
-    assert!(read_frame(&segment, 64, Place { shard: crate::types::ShardId(1), ..PLACE }).is_none());
+    assert!(read_frame(&segment, 64, Place { shard: madang_model::ShardId(1), ..PLACE }).is_none());
     segment.splice(0..0, [0; 16]);
     assert!(read_frame(&segment, 80, PLACE).is_none());
 }

@@ -1,6 +1,6 @@
 //! A room key as the number that tables are sorted by.
 
-use crate::types::RoomKey;
+use madang_model::RoomKey;
 use std::hash::{Hash, Hasher};
 
 /// The number of a key; their order is the same.

@@ -7,7 +7,7 @@
 
 use super::bytes::{BUCKET_BITS_MAX, Reader, push_varint};
 use crate::log::format::SegmentNumber;
-use crate::types::{Seq, ShardId};
+use madang_model::{Seq, ShardId};
 
 /// Entries of level `j` are `BASE^j` apart.
 const BASE: u32 = 4;

@@ -7,7 +7,7 @@ use crate::log::format::{
     Found, Frame, HeaderFault, Place, Scan, SegmentHeader, SegmentNumber, StoredRecord,
 };
 use crate::log::format::{Verdict, next_frame};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::io;
 use std::path::PathBuf;

@@ -13,8 +13,8 @@ use super::walk::{Role, SegmentReport};
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HeaderFault, SEAL_FRAME_BYTES, SegmentNumber};
 use crate::log::index::{SegmentTable, SnapshotFile};
-use crate::types::{RoomName, Seq, ShardId};
 use hashbrown::HashSet;
+use madang_model::{RoomName, Seq, ShardId};
 
 /// Messages that must have been stored.
 #[derive(Clone, Debug)]

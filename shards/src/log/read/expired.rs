@@ -7,7 +7,7 @@ use super::snapshots::{Changed, info_of, is_damaged, mend_snapshot, open, path_o
 use crate::log::files::{FilesError, IndexFiles, Operation};
 use crate::log::format::{HEADER_BYTES, Place, SegmentNumber, StoredRecord, read_frame};
 use crate::log::index::{Link, RoomTail, SnapshotFile, SnapshotRoom, SnapshotScope, SnapshotWriter};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
 use std::io;

@@ -2,7 +2,7 @@
 
 use crate::log::files::Files;
 use crate::log::format::{HeaderFault, RecordError, SegmentNumber};
-use crate::types::{Seq, ShardId, counted, is_or_are, numbered};
+use madang_model::{Seq, ShardId, counted, is_or_are, numbered};
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use super::snapshots::{info_of, path_of, tells_of_all_before};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::{SnapshotFault, SnapshotFile, SnapshotReader};
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// How far a snapshot is looked into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,8 +3,8 @@
 use super::snapshots::{Opened, mend_snapshot, open, path_of};
 use crate::log::files::{FilesError, IndexFiles, Operation};
 use crate::log::index::SnapshotFile;
-use crate::types::{Looks, RoomKey, RoomName, ShardId, SkeletonKey};
 use hashbrown::HashTable;
+use madang_model::{Looks, RoomKey, RoomName, ShardId, SkeletonKey};
 use std::io;
 
 /// The looks of stored rooms, of which there may be millions: 8 bytes a look, and the name. None is taken out,

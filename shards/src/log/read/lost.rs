@@ -2,7 +2,7 @@
 
 use super::fault::Location;
 use crate::log::format::{HEADER_BYTES, Place, StoredRecord, read_frame};
-use crate::types::{RoomName, Seq};
+use madang_model::{RoomName, Seq};
 
 /// Numbers of messages that are not there. Empty when `first > last`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

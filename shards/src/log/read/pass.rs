@@ -9,8 +9,8 @@ use super::tails::{
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
 use crate::log::index::{IndexBuilder, SegmentTable};
-use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
+use madang_model::{RoomKey, Seq, ShardId};
 use rkyv::util::AlignedVec;
 
 type At = (ShardId, SegmentNumber);

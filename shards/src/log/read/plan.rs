@@ -6,8 +6,8 @@ use crate::log::files::{Files, FilesError};
 use crate::log::format::{
     HEADER_BYTES, Place, SegmentHeader, SegmentNumber, StoredRecord, Verdict, read_frame,
 };
-use crate::types::ShardId;
 use hashbrown::HashMap;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
 /// Enough for the header and the longest note that can be a segment's first frame.

@@ -1,8 +1,8 @@
 //! Whether a stored message can become one again.
 
 use crate::log::format::{RecordError, StoredMessage};
-use crate::types::{Seq, Text};
 use hashbrown::HashSet;
+use madang_model::{Seq, Text};
 
 /// Names seen and found good: parsing one costs more than everything else about a message.
 const NAMES_KEPT_MAX: usize = 65_536;

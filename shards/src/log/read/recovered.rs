@@ -3,7 +3,7 @@
 use super::lost::Gap;
 use super::walk::SegmentReport;
 use crate::log::format::SegmentNumber;
-use crate::types::{DraftId, Message, RoomName, Seq, UserKey};
+use madang_model::{DraftId, Message, RoomName, Seq, UserKey};
 use std::sync::Arc;
 
 /// How many of a room's newest draft ids are remembered.

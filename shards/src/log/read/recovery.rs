@@ -16,8 +16,8 @@ use crate::log::format::{
     Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
 };
 use crate::log::index::{SegmentTable, SnapshotInfo, key_bits};
-use crate::types::{Message, Seq, ShardId, counted};
 use hashbrown::{HashMap, HashSet};
+use madang_model::{Message, Seq, ShardId, counted};
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::expired::{keep_copy, keep_lost_heads};
 use super::snapshots::{renew_snapshot, snapshot_info};
 use crate::log::files::{FilesError, IndexFiles};
 use crate::log::format::SegmentNumber;
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::time::{Duration, SystemTime};
 
 /// What is too old may wait so long for a snapshot that is due for other reasons.

@@ -5,8 +5,8 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::{Gap, LostRange};
 use crate::log::files::Files;
 use crate::log::format::{RecordError, StoredMessage};
-use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::{HashMap, HashSet};
+use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use smallvec::SmallVec;
 
 /// Numbers that follow each other.

@@ -11,8 +11,8 @@ use crate::log::index::{
     RoomTail, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom,
     SnapshotScope, SnapshotWriter, merge_snapshots,
 };
-use crate::types::{RoomKey, RoomName, ShardId};
 use hashbrown::{HashMap, HashSet};
+use madang_model::{RoomKey, RoomName, ShardId};
 use std::io::{self, Read};
 use std::path::PathBuf;
 

@@ -5,8 +5,8 @@ use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::{Role, SegmentReport, walk};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{SealRecord, StoredMessage};
-use crate::types::{RoomKey, RoomName, ShardId};
 use hashbrown::{HashMap, HashSet};
+use madang_model::{RoomKey, RoomName, ShardId};
 use rkyv::util::AlignedVec;
 
 /// Of one directory, or of all.

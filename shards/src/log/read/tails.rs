@@ -5,8 +5,8 @@ use super::pass::Pass;
 use crate::log::files::{Files, FilesError, IndexFiles};
 use crate::log::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
 use crate::log::index::{IndexBuilder, IndexHeader, RebuildFault, RoomTail, SealFault, SegmentTable};
-use crate::types::{RoomKey, Seq, ShardId};
 use hashbrown::HashMap;
+use madang_model::{RoomKey, Seq, ShardId};
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
 

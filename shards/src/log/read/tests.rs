@@ -1,7 +1,7 @@
 use super::*;
 use crate::log::testing::{Chance, SHARD, Writer, create, message, with_draft};
 use crate::log::{Appender, Durability, Files, MemoryFiles, SegmentNumber, StdFiles};
-use crate::types::{Message, RoomName, Seq, ShardId, UserName};
+use madang_model::{Message, RoomName, Seq, ShardId, UserName};
 use std::collections::BTreeMap;
 
 fn faults_of(files: &MemoryFiles) -> Vec<FaultKind> {

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{HeaderFault, SealRecord, SegmentNumber, StoredMessage, Verdict};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use crate::log::format::{
     StoredRecord, push_frame, stamp_frames,
 };
 use crate::log::read::for_repair::{Plan, snapshot_of_expired, start_of};
-use crate::types::Timestamp;
+use madang_model::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
 

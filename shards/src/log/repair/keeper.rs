@@ -3,7 +3,7 @@
 use crate::log::files::{FilesError, Operation};
 use crate::log::format::{SegmentNumber, directory_name, file_name};
 use crate::log::index::{SnapshotFile, index_file_segment};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};

@@ -18,8 +18,8 @@ pub use survey::plan;
 use crate::log::files::FilesError;
 use crate::log::format::SegmentNumber;
 use crate::log::read::{Fault, Gap, SegmentReport};
-use crate::types::{RoomName, ShardId};
 use hashbrown::HashSet;
+use madang_model::{RoomName, ShardId};
 use std::path::PathBuf;
 
 /// What a repair would do.

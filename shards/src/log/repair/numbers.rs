@@ -5,8 +5,8 @@ use crate::log::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
 use crate::log::index::key_bits;
 use crate::log::read::for_repair::Proven;
 use crate::log::read::{Gap, LostRange};
-use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::{HashMap, HashSet};
+use madang_model::{RoomKey, RoomName, Seq, ShardId};
 
 /// No message takes less of a segment.
 const MESSAGE_FRAME_BYTES_MIN: u64 = SEAL_FRAME_BYTES as u64;

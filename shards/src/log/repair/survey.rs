@@ -9,7 +9,7 @@ use crate::log::format::{
 };
 use crate::log::read::for_repair::{Plan, Readable, begin_late, covered, read_table};
 use crate::log::read::{Fault, FaultKind, Role, SegmentReport, SnapshotLack, verify};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
 /// More missing segments than this in a row are a wrong name rather than a loss.

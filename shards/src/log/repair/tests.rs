@@ -4,7 +4,7 @@ use crate::log::{
     Exported, FaultKind, Files, HEADER_BYTES, HeaderFault, MemoryFiles, Recovered, SEGMENT_BYTES_MIN,
     SegmentHeader, Selection, StdFiles, Verdict, export, recover, verify,
 };
-use crate::types::{Message, Seq, Timestamp};
+use madang_model::{Message, Seq, Timestamp};
 use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
 use std::ops::Range;

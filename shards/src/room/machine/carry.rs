@@ -3,7 +3,7 @@
 use super::{Kind, Room};
 use crate::room::fan_out::ShardEvent;
 use crate::room::member::{Lost, Member};
-use crate::types::{CarriedMember, ClaimNumber, Event, Holder, Moment, Now, SessionId, UserKey};
+use madang_model::{CarriedMember, ClaimNumber, Event, Holder, Moment, Now, SessionId, UserKey};
 use std::time::Duration;
 
 impl Room {

@@ -11,7 +11,7 @@ use crate::runtime::writer::LogWriter;
 use crate::shard::{LookupId, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
 use crate::turn::{Disk, Found};
-use crate::types::{Moment, ShardId};
+use madang_model::{Moment, ShardId};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use crate::runtime::handover::Held;
 use crate::runtime::listener::Listener;
 use crate::runtime::sockets::{self, Accepted, Arrival, HeldSockets};
 use crate::turn::{Input, Readiness, Sockets, Written};
-use crate::types::{ConnectionId, ShardId};
+use madang_model::{ConnectionId, ShardId};
 use rustix::fd::OwnedFd;
 use rustix::net::{self, RecvFlags, Shutdown, sockopt};
 use std::io;

@@ -4,7 +4,7 @@ use super::board::Board;
 use super::remote::ShardReport;
 use crate::runtime::listener::Listener;
 use crate::shard::Settings;
-use crate::types::{Text, UserName};
+use madang_model::{Text, UserName};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

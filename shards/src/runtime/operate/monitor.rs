@@ -4,12 +4,12 @@ use super::board::{Sample, StorageState};
 use super::histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
 use super::inquiry::{Inquiry, Mailbox};
 use super::remote::ShardReport;
-use crate::connection::Surface;
 use crate::mesh::MeshPort;
 use crate::runtime::lifecycle::ShardStatus;
 use crate::runtime::sockets::Sockets;
 use crate::shard::{Shard, Storage};
-use crate::types::{ConnectionId, Moment};
+use madang_model::connection::Surface;
+use madang_model::{ConnectionId, Moment};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::listener::Listeners;
 use crate::shard::{Fill, Leaders, Settings};
 use crate::turn::Phase;
-use crate::types::{ShardId, Text, UserName};
+use madang_model::{ShardId, Text, UserName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 use super::Sockets;
 use super::table::Socket;
 use crate::runtime::keep_alive::{Answers, answers};
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
 
 /// A connection is looked at every so many seconds.
 const LOOK_SECONDS: u32 = 10;

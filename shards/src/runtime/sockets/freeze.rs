@@ -6,8 +6,8 @@
 
 use super::table::{Receipt, Table};
 use super::{Listener, Sockets, TlsTable};
-use crate::types::ConnectionId;
 use hashbrown::HashMap;
+use madang_model::ConnectionId;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{self, SendFlags, Shutdown};
 use std::io;

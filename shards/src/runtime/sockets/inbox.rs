@@ -5,8 +5,8 @@ use super::ring::NetRing;
 use super::table::{Receipt, Socket, Table};
 use super::{RECEIVE, tag};
 use crate::turn::Input;
-use crate::types::ConnectionId;
 use hashbrown::HashMap;
+use madang_model::ConnectionId;
 use rustix::fd::AsFd;
 use std::io;
 

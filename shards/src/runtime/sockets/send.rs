@@ -5,7 +5,7 @@ use super::ring::{NetRing, POLL_OUT};
 use super::table::{Socket, Table};
 use super::{Sockets, WRITABLE, tag};
 use crate::turn::Written;
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags};

@@ -1,6 +1,6 @@
 //! What is known of each socket.
 
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
 use rustix::fd::OwnedFd;
 
 /// How far a connection's receive is.

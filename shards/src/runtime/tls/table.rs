@@ -3,8 +3,8 @@
 use super::session::{RECORD_BYTES_MAX, TlsFault, TlsSession};
 use crate::runtime::sockets::Socket;
 use crate::turn::{Input, Written};
-use crate::types::ConnectionId;
 use hashbrown::HashMap;
+use madang_model::ConnectionId;
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags};
 

@@ -6,7 +6,7 @@ use crate::log::{
     BatchId, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile, StoredQuery,
 };
 use crate::room::Recent;
-use crate::types::{
+use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
 };
 use std::sync::Arc;

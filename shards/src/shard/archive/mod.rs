@@ -16,9 +16,9 @@ pub use lookups::{Answered, LookupId, Question, TakenUp};
 use crate::log::{
     Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
 };
-use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::HashMap;
 use lookups::Waiting;
+use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::collections::VecDeque;
 
 /// What a start has found, as far as it is not in memory by room.

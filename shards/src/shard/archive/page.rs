@@ -1,6 +1,6 @@
 //! A page that is not more than its reader can take.
 
-use crate::types::{Gap, GapReason, Message};
+use madang_model::{Gap, GapReason, Message};
 use std::sync::Arc;
 
 /// Keeps the newest messages that weigh `bytes_max` together. The gap is what gave way.

@@ -2,7 +2,7 @@
 
 use super::{Effects, Homes, send_or_hold};
 use crate::shard::Deadline;
-use crate::types::{Carried, CarriedMember, Envelope, Event, Holder, Now, RoomName, SessionId};
+use madang_model::{Carried, CarriedMember, Envelope, Event, Holder, Now, RoomName, SessionId};
 
 impl Homes {
     /// All that is known here and not in the log.
@@ -68,7 +68,7 @@ pub(super) fn give_up(carried: Carried, effects: &mut Effects<'_>) {
     }
 }
 
-fn not_carried(session: SessionId, user: &crate::types::UserName, room: RoomName, effects: &mut Effects<'_>) {
+fn not_carried(session: SessionId, user: &madang_model::UserName, room: RoomName, effects: &mut Effects<'_>) {
     let event = Event::Carried { to: session.connection, user: user.key(), room, head: None };
     effects.outbound.push(session.shard, Envelope::Event(event));
 }

@@ -11,11 +11,11 @@ use super::{Effects, Homes, refuse};
 use crate::log::StoredLooks;
 use crate::mesh::Outbound;
 use crate::shard::archive::TakenUp;
-use crate::types::{
+use hashbrown::HashMap;
+use madang_model::{
     Destination, Envelope, HomeKey, Looks, LooksAnswer, Refusal, Request, RoomKey, RoomName, Seq, ShardId,
     SkeletonKey,
 };
-use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 

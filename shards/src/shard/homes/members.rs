@@ -4,7 +4,7 @@ use super::{Effects, Homes, Resident, refuse, send_or_hold, tell};
 use crate::log::Appender;
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
-use crate::types::{
+use madang_model::{
     ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
 };
 

@@ -21,10 +21,10 @@ use super::{Deadline, Request, Storage};
 use crate::log::{Appender, BatchId, SnapshotScope};
 use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
-use crate::types::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use crate::user::Users;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
+use madang_model::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -252,7 +252,7 @@ struct Acceptance<'a> {
 }
 
 impl Acceptance<'_> {
-    fn accept(&mut self, message: &crate::types::Message) {
+    fn accept(&mut self, message: &madang_model::Message) {
         let batch = self.log.append(message);
         self.archive.appended(batch, &message.room, message.seq);
         self.batch = Some(batch);

@@ -7,8 +7,8 @@
 use super::{Homes, Resident, tell};
 use crate::mesh::Outbound;
 use crate::room::Room;
-use crate::types::{Reply, RoomKey, RoomName, RoomsPage, SessionId};
 use hashbrown::HashMap;
+use madang_model::{Reply, RoomKey, RoomName, RoomsPage, SessionId};
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -91,7 +91,8 @@ impl Ranking {
                 last = Some(ranked);
                 write_lower_case(ranked.room.as_str(), lower_case);
                 if lower_case.contains(&search.pattern) {
-                    search.page.add(rooms.get(&ranked.room.key()).map(|resident| &resident.room));
+                    let found = rooms.get(&ranked.room.key()).and_then(|resident| resident.room.summary());
+                    found.into_iter().for_each(|summary| search.page.add(summary));
                 }
             }
             if visits_left == 0
@@ -148,18 +149,6 @@ impl Homes {
     pub fn fullest(&self) -> impl Iterator<Item = &Room> {
         let room = |ranked: &Ranked| self.rooms.get(&ranked.room.key()).map(|resident| &resident.room);
         self.ranking.rooms.iter().filter_map(room)
-    }
-}
-
-impl RoomsPage {
-    /// A room that was found. One that moved while others were looked at may be met twice.
-    fn add(&mut self, room: Option<&Room>) {
-        let Some(summary) = room.and_then(Room::summary) else { return };
-        if self.rooms.len() == RoomsPage::ROOMS_MAX {
-            self.more = self.more.saturating_add(1);
-        } else if self.rooms.iter().all(|known| known.room.key() != summary.room.key()) {
-            self.rooms.push(summary);
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
 use crate::room::{Kind, Room};
 use crate::shard::archive::TakenUp;
-use crate::types::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
+use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ impl Homes {
 
     /// The newest number of a room that is in memory.
     #[cfg(test)]
-    pub fn head_of(&self, stored_name: &str) -> Option<crate::types::Seq> {
+    pub fn head_of(&self, stored_name: &str) -> Option<madang_model::Seq> {
         let name = RoomName::from_log(stored_name).ok()?;
         self.rooms.get(&name.key()).map(|resident| resident.room.head())
     }

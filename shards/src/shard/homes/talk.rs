@@ -4,7 +4,7 @@ use super::{Effects, Homes, tell};
 use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::Question;
-use crate::types::{
+use madang_model::{
     DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey,
     UserName,
 };

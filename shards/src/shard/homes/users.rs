@@ -2,11 +2,11 @@
 
 use super::{Effects, Homes, refuse, tell};
 use crate::shard::Deadline;
-use crate::types::{
+use crate::user::Claimed;
+use madang_model::{
     Destination, DraftId, Envelope, Event, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey,
     Text, UserName,
 };
-use crate::user::Claimed;
 use std::net::IpAddr;
 
 impl Homes {

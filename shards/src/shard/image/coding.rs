@@ -1,8 +1,8 @@
 //! Images as bytes.
 
 use super::ConnectionImage;
-use crate::connection::{CodingError, Decoder, Encoder, Style};
-use crate::types::{
+use madang_model::connection::{CodingError, Decoder, Encoder, Style};
+use madang_model::{
     Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId, Holder, RoomName, Seq, SessionId,
     ShardId, Text, Timestamp, UserName,
 };

@@ -10,8 +10,8 @@ pub use coding::{read_carried, write_carried};
 pub use share::{Portion, share_out};
 
 use super::Saved;
-use crate::connection::Style;
-use crate::types::{Carried, ConnectionId, ShardId, UserName};
+use madang_model::connection::Style;
+use madang_model::{Carried, ConnectionId, ShardId, UserName};
 use std::net::IpAddr;
 use std::time::Duration;
 

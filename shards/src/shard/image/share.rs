@@ -1,8 +1,8 @@
 //! Which shard goes on with what, and under which identity.
 
 use super::ConnectionImage;
-use crate::types::{Carried, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
 use hashbrown::HashMap;
+use madang_model::{Carried, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
 use std::time::Duration;
 
 /// What one shard goes on with. `T` is what a connection is reached by.

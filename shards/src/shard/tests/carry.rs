@@ -2,10 +2,10 @@
 
 use super::disk::Disk;
 use super::world::{Client, World, settings};
-use crate::connection::Style;
 use crate::log::testing::Chance;
 use crate::shard::{ConnectionImage, Saved, Settings, share_out};
-use crate::types::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
+use madang_model::connection::Style;
+use madang_model::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

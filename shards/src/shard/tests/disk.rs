@@ -7,7 +7,7 @@ use crate::log::{
     file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
 };
 use crate::shard::Shard;
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;

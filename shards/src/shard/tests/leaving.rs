@@ -1,7 +1,7 @@
 //! Whoever is told that a connection has ended may have what it had.
 
 use super::world::{Client, World, settings};
-use crate::types::{Moment, Now, UserName};
+use madang_model::{Moment, Now, UserName};
 use std::net::IpAddr;
 
 /// A name whose home is the shard that turns first; and a connection on the one that turns last, so that what it

@@ -2,7 +2,7 @@
 
 use super::world::{Client, World, settings};
 use crate::room::{Kind, Room};
-use crate::types::{ClaimNumber, ConnectionId, RoomName, SessionId, ShardId, UserName};
+use madang_model::{ClaimNumber, ConnectionId, RoomName, SessionId, ShardId, UserName};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Rooms `room0000` and on, each with one member, and a shard that has them all.

@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::world::{Client, World, settings};
-use crate::types::{RoomKey, RoomName};
+use madang_model::{RoomKey, RoomName};
 use std::fs;
 
 /// Longer than a deserted room stays in memory.

@@ -1,7 +1,7 @@
 //! What shards promise together.
 
 use super::world::{World, settings};
-use crate::types::RoomKey;
+use madang_model::RoomKey;
 
 #[test]
 fn nobody_sees_a_message_before_it_is_committed() {
@@ -215,9 +215,9 @@ fn a_shard_that_does_not_take_requests_stops_those_who_send_them_and_loses_nothi
         impl crate::mesh::Transport for Full {
             fn try_send(
                 &mut self,
-                _: crate::types::ShardId,
-                batch: Vec<crate::types::Envelope>,
-            ) -> Result<(), Vec<crate::types::Envelope>> {
+                _: madang_model::ShardId,
+                batch: Vec<madang_model::Envelope>,
+            ) -> Result<(), Vec<madang_model::Envelope>> {
                 Err(batch)
             }
         }

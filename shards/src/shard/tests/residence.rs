@@ -5,7 +5,7 @@ use super::world::{Client, World, settings};
 use crate::log::testing::Chance;
 use crate::log::{SNAPSHOT_BLOCK_BYTES, SnapshotInfo};
 use crate::shard::{Archive, Settings};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::collections::BTreeMap;
 use std::fs;
 

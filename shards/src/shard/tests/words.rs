@@ -2,8 +2,8 @@
 //!
 //! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything told comes back as a line.
 
-use crate::connection::{CloseReason, Core, Link, Style, Surface};
-use crate::types::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
+use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
 
 #[derive(Clone, Copy)]
 pub struct Words;

@@ -2,7 +2,6 @@
 
 use super::disk::{Disk, SEGMENT_BYTES};
 use super::words::Words;
-use crate::connection::{Decoder, Encoder, FloodLimit};
 use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
@@ -10,9 +9,10 @@ use crate::shard::{
     Archive, ConnectionImage, Ended, Saved, Settings, Shard, Storage, Stored, read_carried, share_out,
     write_carried,
 };
-use crate::types::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use crate::user::UserLimits;
 use hashbrown::HashMap;
+use madang_model::connection::{Decoder, Encoder, FloodLimit};
+use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;

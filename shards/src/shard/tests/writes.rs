@@ -1,7 +1,7 @@
 //! Who is written in which turn.
 
 use super::world::{Client, World, settings};
-use crate::types::ConnectionId;
+use madang_model::ConnectionId;
 
 /// More than are told in one turn of who comes and goes.
 const MEMBERS: usize = 80;

@@ -3,10 +3,10 @@
 use super::World;
 use super::desk::Desk;
 use super::indexes::JobsDone;
+use madang_model::{ConnectionId, Moment};
 use madang_shards::log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_shards::shard::{LookupId, Portion};
 use madang_shards::turn::{Found, Turn};
-use madang_shards::types::{ConnectionId, Moment};
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::disk::Disk;

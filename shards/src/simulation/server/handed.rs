@@ -1,11 +1,11 @@
 //! What goes from one process to the next, and whether it arrives.
 
 use super::{Cell, Server};
-use madang_shards::connection::{Decoder, Encoder};
+use madang_model::connection::{Decoder, Encoder};
+use madang_model::{Carried, ConnectionId, SessionId, ShardId};
 use madang_shards::shard::{
     ConnectionImage, Portion, Saved, ShardImage, read_carried, share_out, write_carried,
 };
-use madang_shards::types::{Carried, ConnectionId, SessionId, ShardId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -3,13 +3,13 @@
 
 use super::super::mutation::mutated;
 use super::World;
+use madang_model::ShardId;
 use madang_shards::log::{
     IndexError, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, StoredLooks,
 };
 use madang_shards::store::{
     Account, Chore, IndexDone, IndexJob, LooksReader, do_chore, remove_expired, write_index,
 };
-use madang_shards::types::ShardId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};

@@ -22,9 +22,9 @@ use super::chance::Chance;
 use super::disk::Disk;
 use super::network::Socket;
 use indexes::Jobs;
+use madang_model::{Envelope, Now, SessionId};
 use madang_shards::shard::ShardImage;
 use madang_shards::turn::Outcome;
-use madang_shards::types::{Envelope, Now, SessionId};
 use std::collections::VecDeque;
 use view::View;
 

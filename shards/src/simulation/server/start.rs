@@ -4,11 +4,11 @@ use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
 use super::{CHANNEL_BATCHES_MAX, Phase, Server};
+use madang_model::ShardId;
 use madang_shards::log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
 use madang_shards::store::{Writer, WriterOptions};
 use madang_shards::turn::{LogOptions, Turn};
-use madang_shards::types::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use crate::simulation::chance::Chance;
 use crate::simulation::disk::Disk;
 use crate::simulation::network::Socket;
 use crate::simulation::options::Climate;
+use madang_model::{Moment, Now};
 use madang_shards::log::Durability;
-use madang_shards::types::{Moment, Now};
 use std::time::Duration;
 
 /// A server and the world around it.

@@ -14,7 +14,7 @@ use super::options::{Climate, Options};
 use super::server::{Haste, Server, World};
 use super::trace::{Outcome, Trace};
 use super::truth::{Checked, Truth};
-use madang_shards::types::{Moment, Now, Timestamp};
+use madang_model::{Moment, Now, Timestamp};
 use upgrade::Upgrade;
 
 /// Steps between two checks at rest, at least.

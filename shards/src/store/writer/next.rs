@@ -6,7 +6,7 @@ use crate::shard::Storage;
 use crate::store::error::{CommitError, PrepareError};
 use crate::store::outage::Outage;
 use crate::store::prepare::{Order, Prepared};
-use crate::types::{Moment, ShardId};
+use madang_model::{Moment, ShardId};
 
 /// The next segment.
 pub(super) struct Next {

@@ -1,7 +1,7 @@
 //! Names on their way from one server to the next.
 
 use super::{Absence, User, Users};
-use crate::types::{Carried, CarriedSeen, CarriedUser, Holder, Moment, Now, SessionId};
+use madang_model::{Carried, CarriedSeen, CarriedUser, Holder, Moment, Now, SessionId};
 use std::time::Duration;
 
 /// A session that cannot go on under its name, as another has it.

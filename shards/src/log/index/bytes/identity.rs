@@ -1,6 +1,6 @@
 //! Which file a part belongs to: its checksum covers that, so that it is valid nowhere else.
 
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// The newest format of indexes and snapshots. Both can be made again from segments, so that
 /// another version is as good as damage.

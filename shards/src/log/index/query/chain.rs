@@ -7,8 +7,8 @@ use crate::log::format::HEADER_BYTES;
 use crate::log::index::link::{Link, RoomTail};
 use crate::log::index::reads::{Answer, BucketLookup, Damaged, QueryFault, ReadRequest, StoredFile};
 use crate::log::index::segment::{INDEX_HEADER_BYTES, RoomEntry, identity};
-use crate::types::{RoomName, Seq};
 use hashbrown::HashSet;
+use madang_model::{RoomName, Seq};
 use std::collections::BTreeMap;
 
 /// A search for the entries with the numbers `first..=last`.

@@ -4,8 +4,8 @@ use super::frame::frame_alone;
 use super::pieces::Piece;
 use crate::log::format::{Place, SegmentNumber, StoredMessage, StoredRecord};
 use crate::log::index::reads::{Answer, QueryFault, ReadRequest, StoredFile};
-use crate::types::{Message, RoomName, Seq, ShardId, UserName};
 use hashbrown::HashMap;
+use madang_model::{Message, RoomName, Seq, ShardId, UserName};
 use rkyv::util::AlignedVec;
 use std::sync::Arc;
 

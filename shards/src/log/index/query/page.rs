@@ -9,7 +9,7 @@ use crate::log::index::key::key_bits;
 use crate::log::index::link::RoomTail;
 use crate::log::index::reads::{Answer, Damaged, QueryFault, ReadRequest, Step};
 use crate::log::index::segment::FramePosition;
-use crate::types::{Message, Page, RoomName, Seq, ShardId};
+use madang_model::{Message, Page, RoomName, Seq, ShardId};
 use std::sync::Arc;
 
 /// A room's committed messages in a segment that has no index on disk yet: from

@@ -5,7 +5,7 @@ use crate::log::format::SegmentNumber;
 use crate::log::index::link::Link;
 use crate::log::index::reads::{Answer, Damaged, QueryFault, ReadRequest, StoredFile};
 use crate::log::index::segment::{FramePosition, RoomEntry, RoomPositions, Run, identity};
-use crate::types::{Seq, ShardId};
+use madang_model::{Seq, ShardId};
 
 /// Messages of one segment whose numbers follow one another, as far as a page asks for them.
 #[derive(Debug)]

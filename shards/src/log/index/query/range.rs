@@ -1,6 +1,6 @@
 //! Which numbers a page asks for.
 
-use crate::types::{Page, Seq};
+use madang_model::{Page, Seq};
 
 /// The first and the last number of a page of a room with this head; `None` when there are none.
 pub fn range(page: Page, head: Seq) -> Option<(Seq, Seq)> {

@@ -2,7 +2,7 @@
 
 use crate::log::index::reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
 use crate::log::index::snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotLookup, SnapshotRoom, SnapshotScope};
-use crate::types::{RoomName, ShardId};
+use madang_model::{RoomName, ShardId};
 
 /// A snapshot that is replaced while it is read is begun again, so often at most: it is replaced
 /// once in many segments.

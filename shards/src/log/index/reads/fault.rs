@@ -2,7 +2,7 @@
 
 use super::request::StoredFile;
 use crate::log::format::{RecordError, SegmentNumber};
-use crate::types::{Seq, ShardId};
+use madang_model::{Seq, ShardId};
 
 /// Why a query has no answer. Never a wrong one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

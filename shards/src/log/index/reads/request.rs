@@ -2,7 +2,7 @@
 
 use super::fault::QueryFault;
 use crate::log::format::SegmentNumber;
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// A file of a directory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

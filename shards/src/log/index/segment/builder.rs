@@ -9,8 +9,8 @@ use crate::log::format::SegmentNumber;
 use crate::log::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
 use crate::log::index::key::key_bits;
 use crate::log::index::link::{Link, RoomTail};
-use crate::types::{RoomKey, RoomName, Seq, ShardId};
 use hashbrown::HashMap;
+use madang_model::{RoomKey, RoomName, Seq, ShardId};
 
 /// The rooms of the open segment and the places of their committed messages: six bytes a message
 /// (up to twelve while a vector has just grown), and about 100 a room.

@@ -4,7 +4,7 @@ use super::position::{FramePosition, Run, positions_bytes, push_positions, read_
 use crate::log::format::{RecordError, SEGMENT_BYTES_MAX, SegmentNumber};
 use crate::log::index::bytes::{Reader, push_varint};
 use crate::log::index::link::{Link, RoomTail, push_tower, read_tower};
-use crate::types::{RoomName, Seq, ShardId};
+use madang_model::{RoomName, Seq, ShardId};
 
 /// Up to this many positions stand in the entry itself: a room that says little costs no further
 /// read.

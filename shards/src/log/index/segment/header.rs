@@ -3,7 +3,7 @@
 use super::place::identity;
 use crate::log::format::SegmentNumber;
 use crate::log::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, field};
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// The bytes before the slots.
 pub const INDEX_HEADER_BYTES: usize = 64;

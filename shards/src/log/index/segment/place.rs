@@ -2,7 +2,7 @@
 
 use crate::log::format::SegmentNumber;
 use crate::log::index::bytes::{Identity, Kind};
-use crate::types::ShardId;
+use madang_model::ShardId;
 
 /// The file of a segment's index; it lies beside the segment.
 pub fn index_file_name(segment: SegmentNumber) -> String {

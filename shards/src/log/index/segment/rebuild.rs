@@ -3,8 +3,8 @@
 use super::builder::IndexBuilder;
 use super::position::FramePosition;
 use crate::log::format::{Found, HEADER_BYTES, Place, RecordError, Scan, SegmentNumber, StoredRecord};
-use crate::types::{RoomName, Seq, ShardId, counted, is_or_are};
 use hashbrown::HashMap;
+use madang_model::{RoomName, Seq, ShardId, counted, is_or_are};
 
 /// Why a segment gives no index.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

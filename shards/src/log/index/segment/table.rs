@@ -6,7 +6,7 @@ use super::place::identity;
 use crate::log::format::{RecordError, SegmentNumber};
 use crate::log::index::bytes::{Identity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
 use crate::log::index::link::RoomTail;
-use crate::types::{RoomName, ShardId};
+use madang_model::{RoomName, ShardId};
 
 /// The rooms of a sealed segment.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use crate::log::format::SegmentNumber;
 use crate::log::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, Identity, Kind, field};
 use crate::log::index::reads::{Answer, ReadRequest, StoredFile};
-use crate::types::{RoomKey, ShardId};
+use madang_model::{RoomKey, ShardId};
 use std::io;
 
 /// The file of a snapshot, in its directory.

@@ -4,7 +4,7 @@ use super::block::SnapshotInfo;
 use super::room::SnapshotRoom;
 use crate::log::index::key::key_bits;
 use crate::log::index::reads::{Answer, BucketLookup, QueryFault, Step, StoredFile};
-use crate::types::{RoomName, ShardId};
+use madang_model::{RoomName, ShardId};
 
 /// Finds a room with two small reads; `None` when the snapshot has no such room. What is found has
 /// the room's key: whether it has its name, the caller sees.

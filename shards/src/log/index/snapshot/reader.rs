@@ -3,7 +3,7 @@
 use super::block::{SNAPSHOT_BLOCK_BYTES, Side, SnapshotFault, SnapshotInfo, SnapshotScope};
 use super::room::SnapshotRoom;
 use crate::log::index::bytes::{BUCKET_PREFIX_BYTES, SLOT_BYTES, Slot, field, open_bucket, read_slot};
-use crate::types::ShardId;
+use madang_model::ShardId;
 use std::io::{self, Read};
 
 /// Gives the rooms of a snapshot in the order of their keys, holding one bucket at a time. The

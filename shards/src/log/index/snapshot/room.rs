@@ -5,7 +5,7 @@ use crate::log::index::bytes::{Reader, push_varint};
 use crate::log::index::key::key_bits;
 use crate::log::index::link::{RoomTail, push_link, push_tower, read_link, read_tower};
 use crate::log::index::segment::stored_name;
-use crate::types::{RoomName, Seq};
+use madang_model::{RoomName, Seq};
 
 /// A room, and where its newest entry is.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 use super::world::{World, any_page, some_rooms, texts};
 use crate::log::index::{Answer, QueryFault, SegmentTable, Step, StoredFile};
 use crate::log::testing::Chance;
-use crate::types::{Page, Seq, ShardId};
+use madang_model::{Page, Seq, ShardId};
 
 fn small_world() -> (World, Vec<(String, Page)>) {
     let mut chance = Chance(99);

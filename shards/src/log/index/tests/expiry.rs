@@ -1,7 +1,7 @@
 use super::world::{World, texts};
 use crate::log::index::StoredFile;
 use crate::log::testing::Chance;
-use crate::types::{Page, Seq, ShardId};
+use madang_model::{Page, Seq, ShardId};
 
 /// Five messages of one room in each of 40 segments, the first `expired` of which are removed.
 fn expired_world(expired: usize, keeps_indexes: bool) -> World {

@@ -1,7 +1,7 @@
 use super::world::{World, any_page, name, some_rooms};
 use crate::log::index::{PageQuery, QueryFault, Step};
 use crate::log::testing::Chance;
-use crate::types::{Page, Seq, ShardId};
+use madang_model::{Page, Seq, ShardId};
 
 #[test]
 fn every_page_is_what_a_naive_reader_finds() {

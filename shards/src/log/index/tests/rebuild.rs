@@ -6,7 +6,7 @@ use crate::log::index::{
     IndexBuilder, RebuildFault, RoomTail, SegmentTable, StoredFile, index_file_name, index_file_segment,
 };
 use crate::log::testing::{Chance, SHARD, message};
-use crate::types::{RoomKey, Seq, ShardId};
+use madang_model::{RoomKey, Seq, ShardId};
 use rkyv::util::AlignedVec;
 use std::collections::HashMap;
 

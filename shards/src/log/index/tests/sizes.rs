@@ -3,7 +3,7 @@
 
 use crate::log::format::SegmentNumber;
 use crate::log::index::*;
-use crate::types::{RoomName, Seq, ShardId};
+use madang_model::{RoomName, Seq, ShardId};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@ use super::world::{World, name, some_rooms};
 use crate::log::format::SegmentNumber;
 use crate::log::index::*;
 use crate::log::testing::Chance;
-use crate::types::{RoomKey, RoomName, ShardId};
+use madang_model::{RoomKey, RoomName, ShardId};
 use std::collections::BTreeMap;
 
 const DIRECTORY: ShardId = ShardId(3);

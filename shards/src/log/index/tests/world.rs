@@ -5,7 +5,7 @@ use crate::log::format::{HEADER_BYTES, SegmentNumber};
 use crate::log::index::*;
 use crate::log::testing::{Chance, message};
 use crate::log::{SEGMENT_BYTES_MAX, SegmentHeader};
-use crate::types::{Page, RoomKey, RoomName, Seq, ShardId};
+use madang_model::{Page, RoomKey, RoomName, Seq, ShardId};
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Default)]

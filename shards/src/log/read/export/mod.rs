@@ -16,7 +16,7 @@ use super::snapshots::rooms_of_snapshot;
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{SegmentNumber, StoredMessage};
 use crate::log::index::SnapshotFile;
-use crate::types::{RoomName, Seq, ShardId};
+use madang_model::{RoomName, Seq, ShardId};
 use order::reading_order;
 use rkyv::util::AlignedVec;
 use selection::RoomTable;

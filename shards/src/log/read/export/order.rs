@@ -9,8 +9,8 @@ use super::selection::{RoomTable, Selection};
 use crate::log::files::{Files, FilesError};
 use crate::log::format::{Found, Place, Scan, SegmentNumber};
 use crate::log::read::plan::Plan;
-use crate::types::Seq;
 use hashbrown::{HashMap, HashSet};
+use madang_model::Seq;
 use rkyv::util::AlignedVec;
 
 /// A segment, by the position of its directory and its own in that.

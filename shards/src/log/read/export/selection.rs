@@ -1,7 +1,7 @@
 //! Which rooms, recognised by their stored names, which may be written in more than one way.
 
-use crate::types::{RoomKey, RoomName};
 use hashbrown::HashMap;
+use madang_model::{RoomKey, RoomName};
 
 /// Which rooms to read.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::log::testing::{Chance, Writer, message};
 use crate::log::{HEADER_BYTES, MemoryFiles, SegmentHeader, recover};
-use crate::types::{RoomName, ShardId};
+use madang_model::{RoomName, ShardId};
 use std::collections::BTreeMap;
 
 /// A start with this many shards: each says something in the rooms that are its own.

@@ -11,7 +11,7 @@ use crate::log::testing::message;
 use crate::log::{
     OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log,
 };
-use crate::types::{Page, RoomName};
+use madang_model::{Page, RoomName};
 use std::fs;
 use std::path::Path;
 

@@ -6,11 +6,11 @@ mod sockets;
 use super::cell::Around;
 use super::indexes::Jobs;
 use super::{Channels, World};
-use madang_shards::connection::Surface;
+use madang_model::connection::Surface;
+use madang_model::{ConnectionId, Envelope, Now, ShardId};
 use madang_shards::mesh::Transport;
 use madang_shards::shard::{Shard, ShardImage};
 use madang_shards::turn::{Mesh, Pace, Phase, READS_PER_LOOK, Server, Shell};
-use madang_shards::types::{ConnectionId, Envelope, Now, ShardId};
 use std::io;
 use std::time::Duration;
 

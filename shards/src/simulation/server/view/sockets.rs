@@ -1,8 +1,8 @@
 //! What a turn asks of its sockets.
 
 use super::View;
+use madang_model::ConnectionId;
 use madang_shards::turn::{Accepted, Input, Readiness, Sockets, Written};
-use madang_shards::types::ConnectionId;
 use std::io;
 use std::net::IpAddr;
 

@@ -3,9 +3,7 @@
 use super::core::{CloseReason, Core};
 use super::flood::FloodLimit;
 use super::rooms::LocalRooms;
-use crate::types::{
-    ClaimNumber, Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName,
-};
+use crate::{ClaimNumber, Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName};
 use std::time::Duration;
 
 /// A way of writing room events that several connections share (line ends, time stamps …), so that

@@ -1,6 +1,8 @@
-//! The words of the engine: identities, names, messages, and what shards say to each other.
+//! What Madang is about: identities, names, messages, what shards say to each other, and the seam to a protocol
+//! ([`connection::Surface`]).
 
 mod carried;
+pub mod connection;
 mod counted;
 mod event;
 mod id;
@@ -8,7 +10,7 @@ mod message;
 mod name;
 mod reply;
 mod request;
-pub(crate) mod text;
+mod text;
 mod time;
 
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};

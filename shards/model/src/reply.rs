@@ -160,6 +160,15 @@ pub struct RoomsPage {
 impl RoomsPage {
     /// The most rooms one page lists.
     pub const ROOMS_MAX: usize = 100;
+
+    /// Adds a room that was found. One that moved while others were looked at may be met twice: it is listed once.
+    pub fn add(&mut self, summary: RoomSummary) {
+        if self.rooms.len() == RoomsPage::ROOMS_MAX {
+            self.more = self.more.saturating_add(1);
+        } else if self.rooms.iter().all(|known| known.room.key() != summary.room.key()) {
+            self.rooms.push(summary);
+        }
+    }
 }
 
 /// A page of stored messages.

@@ -3,7 +3,7 @@
 //! The home shard owns who is a member. This table follows the home's events, in their order.
 
 use super::surface::Style;
-use crate::types::{ConnectionId, RoomKey, RoomName, Seq};
+use crate::{ConnectionId, RoomKey, RoomName, Seq};
 use hashbrown::HashMap;
 
 /// Where a connection stands in a local room.

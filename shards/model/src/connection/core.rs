@@ -3,7 +3,7 @@
 use super::flood::Flood;
 use super::rooms::Subscription;
 use super::surface::Style;
-use crate::types::{ClaimNumber, SessionId, UserName};
+use crate::{ClaimNumber, SessionId, UserName};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 

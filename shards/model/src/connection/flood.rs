@@ -1,6 +1,6 @@
 //! The message rate of one connection: a token bucket in eight bytes.
 
-use crate::types::Moment;
+use crate::Moment;
 use std::time::Duration;
 
 /// How many messages a connection may send.

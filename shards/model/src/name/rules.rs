@@ -3,7 +3,7 @@
 use super::NameError;
 use super::direction::keeps_bidi_rule;
 use super::keyboard::with_known_forms;
-use crate::types::text::{Text, is_unseen};
+use crate::text::{Text, is_unseen};
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::{Profile, Rules};
 use precis_profiles::precis_core::{CodepointInfo, DerivedPropertyValue, Error, UnexpectedError};

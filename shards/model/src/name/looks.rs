@@ -7,7 +7,7 @@
 //! over into each other: `Ν` (Greek) looks like n and is ν, which looks like v. So a home is chosen by
 //! less than a look, with n and v as one letter, and only looks decide what is refused.
 
-use crate::types::id::{HomeKey, SkeletonKey};
+use crate::id::{HomeKey, SkeletonKey};
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;

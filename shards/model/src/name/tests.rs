@@ -136,7 +136,7 @@ fn every_single_character_is_a_sound_name_or_none() {
             let Ok(name) = UserName::parse(&raw) else { continue };
             let again = UserName::parse(name.as_str()).map(|again| (again.as_str().to_owned(), again.key()));
             assert_eq!(again, Ok((name.as_str().to_owned(), name.key())), "{raw:?}");
-            let text = crate::types::Text::sanitise(name.as_str()).map(|text| text.as_str().to_owned());
+            let text = crate::Text::sanitise(name.as_str()).map(|text| text.as_str().to_owned());
             assert_eq!(text.as_deref(), Some(name.as_str()), "{raw:?}");
             let direct = RoomName::direct(&name, &user("bob"));
             let read = RoomName::from_log(direct.as_str()).map(|room| room.key());
