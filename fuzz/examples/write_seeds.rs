@@ -1,6 +1,6 @@
 //! Writes the seeds that a fuzzer would take long to find: `cargo run --example write_seeds`.
 
-use madang_shards::log::{
+use madang_log::{
     Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
     SnapshotScope, write_snapshot,
 };
@@ -64,7 +64,7 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         let room = (number % 7) as usize % rooms.len();
         heads[room] += 1;
         let name = RoomName::from_log(rooms[room]).expect("a room name");
-        let position = madang_shards::log::FramePosition::new((HEADER_BYTES + at) as u64, bytes as u64);
+        let position = madang_log::FramePosition::new((HEADER_BYTES + at) as u64, bytes as u64);
         builder.push(&name, Seq(heads[room]), position);
         (at, number) = (at + bytes, number + 1);
     }

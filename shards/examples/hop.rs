@@ -7,9 +7,9 @@
 
 #![allow(clippy::unwrap_used, reason = "whoever measures sees what failed")]
 
+use madang_log::{Durability, Retention, StdFiles, open_log};
 use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
 use madang_model::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
-use madang_shards::log::{Durability, Retention, StdFiles, open_log};
 use madang_shards::room::RoomLimits;
 use madang_shards::runtime::{Listeners, StartOptions, Stop, start};
 use madang_shards::shard::Settings;

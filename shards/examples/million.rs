@@ -3,9 +3,9 @@
 //! `cargo run --release -p madang-shards --example million [SESSIONS]`. Instructions are counted with
 //! `valgrind --tool=callgrind --toggle-collect='*publish_spread*'` before the built example.
 
+use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
 use madang_model::{ConnectionId, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, UserName};
-use madang_shards::log::{Appender, Durability, SegmentNumber};
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::{Archive, Settings, Shard};
 use madang_shards::user::UserLimits;

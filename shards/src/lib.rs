@@ -2,7 +2,6 @@
 //!
 //! Imports point downwards only, in the order of the modules below; a test keeps it so.
 
-pub mod log;
 pub mod room;
 pub mod user;
 

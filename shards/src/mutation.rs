@@ -1,7 +1,7 @@
 //! Deliberate faults, to prove that the simulator sees them. In tests only, each off unless a test
 //! switches it on for its own thread.
 
-use crate::log::BatchId;
+use madang_log::BatchId;
 use madang_model::{Envelope, Message, Seq};
 use std::cell::Cell;
 use std::collections::VecDeque;

@@ -1,11 +1,11 @@
 //! In steady state a delivery allocates nothing: what a message costs the allocator does not grow with
 //! the number of those who read it.
 
+use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
 use madang_model::{
     ConnectionId, Moment, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, Timestamp, UserName,
 };
-use madang_shards::log::{Appender, Durability, SegmentNumber};
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::{Archive, Settings, Shard, Stored};
 use madang_shards::user::UserLimits;

@@ -5,8 +5,8 @@ use super::{
     Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile, Rooms,
     ShardCount, Shards, Size, Telemetry, Tls,
 };
+use madang_log::Durability;
 use madang_model::RoomName;
-use madang_shards::log::Durability;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// One key of the configuration.

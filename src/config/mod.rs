@@ -26,8 +26,8 @@ pub use print::{default_file, effective};
 pub use size::Size;
 pub use values::{Format, Level, OptionalFile, ShardCount};
 
+use madang_log::Durability;
 use madang_model::RoomName;
-use madang_shards::log::Durability;
 use std::net::SocketAddr;
 
 /// Everything an operator can decide, except where the data lies (`--data`).

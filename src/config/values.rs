@@ -1,7 +1,7 @@
 //! The values that are not plain numbers.
 
+use madang_log::{Durability, INTERVAL_MAX, INTERVAL_MIN};
 use madang_model::RoomName;
-use madang_shards::log::{Durability, INTERVAL_MAX, INTERVAL_MIN};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 

@@ -5,10 +5,8 @@ use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
+use madang_log::{ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump};
 use madang_model::{ShardId, counted, numbered};
-use madang_shards::log::{
-    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump,
-};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -76,7 +74,7 @@ impl<W: Write> Printer<W> {
 
     fn print_header(&mut self, segment: &DumpedSegment) -> io::Result<()> {
         let is_fault = segment.header.is_err() && segment.limit_bytes.is_none();
-        let is_blank = matches!(segment.header, Err(madang_shards::log::HeaderFault::Blank));
+        let is_blank = matches!(segment.header, Err(madang_log::HeaderFault::Blank));
         self.faults += usize::from(is_fault && !is_blank);
         let path = segment.path.display();
         match (self.format, &segment.header) {

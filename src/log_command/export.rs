@@ -6,8 +6,8 @@ use super::progress::Progress;
 use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
+use madang_log::{Export, ExportError, Exported, Selection, StoredMessage, export};
 use madang_model::{RoomName, counted};
-use madang_shards::log::{Export, ExportError, Exported, Selection, StoredMessage, export};
 use std::io::{self, Write};
 
 pub const EXAMPLES: &str = "\

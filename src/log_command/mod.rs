@@ -17,7 +17,7 @@ pub use repair::mend_copy;
 
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
-use madang_shards::log::{Files, StdFiles};
+use madang_log::{Files, StdFiles};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

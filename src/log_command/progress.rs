@@ -1,7 +1,7 @@
 //! A line that shows that work goes on, for those who watch.
 
 use crate::terminal::{StatusLine, bar};
-use madang_shards::log::{Files, StdFiles};
+use madang_log::{Files, StdFiles};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};

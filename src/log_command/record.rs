@@ -3,8 +3,8 @@
 use super::civil::Clock;
 use super::json::{push_number, push_text, write_json_line};
 use super::output::visible;
+use madang_log::{Gap, StoredMessage};
 use madang_model::{is_or_are, numbered};
-use madang_shards::log::{Gap, StoredMessage};
 use serde::Serialize;
 use std::io::{self, Write};
 

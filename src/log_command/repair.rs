@@ -9,11 +9,11 @@ use super::{LogPlace, Outcome};
 use crate::privacy;
 use crate::server::DataDirectory;
 use clap::Args;
-use madang_model::{Timestamp, counted};
-use madang_shards::log::{
+use madang_log::{
     Change, FaultKind, HeaderFault, Keeper, RepairPlan, SNAPSHOT_FILE_NAME, SegmentChange, StdFiles,
     StdKeeper, plan_repair, verify,
 };
+use madang_model::{Timestamp, counted};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};

@@ -5,8 +5,8 @@ use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::{LogPlace, Outcome};
 use clap::{Args, ValueEnum};
+use madang_log::{Statistics, statistics};
 use madang_model::{counted, is_or_are};
-use madang_shards::log::{Statistics, statistics};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 

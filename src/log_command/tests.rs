@@ -4,11 +4,11 @@ use super::record::Lines;
 use super::{LineFormat, LogPlace, Outcome, dump, next_step, repair, stats, verify};
 use crate::data_option::DataOption;
 use crate::server::DataDirectory;
-use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
-use madang_shards::log::{
+use madang_log::{
     self, Appender, Durability, Exported, SegmentHeader, SegmentNumber, Selection, StdFiles, export,
     plan_repair, statistics, verify as verify_log,
 };
+use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -135,7 +135,8 @@ fn a_dump_shows_every_frame_and_the_damage_in_its_place() {
     let files = StdFiles::new(directory.path());
     let dumped = |format| {
         let mut printer = dump::Printer::new(Vec::new(), format);
-        let segments = log::dump(&files, None, None, &mut |segment, entry| printer.print(segment, entry));
+        let segments =
+            madang_log::dump(&files, None, None, &mut |segment, entry| printer.print(segment, entry));
         assert_eq!(segments.expect("the log can be read").expect("memory can be written"), 1);
         assert_eq!(printer.faults, 1);
         String::from_utf8(printer.output).expect("it is UTF-8")
@@ -248,7 +249,8 @@ fn what_to_do_about_faults_names_the_directory() {
 fn a_start_that_is_refused_names_the_directory() {
     let (directory, path) = written();
     damage(&path, "안녕");
-    let refused = log::open_log(&StdFiles::new(directory.path()), 1).expect_err("it is damaged").to_string();
+    let refused =
+        madang_log::open_log(&StdFiles::new(directory.path()), 1).expect_err("it is damaged").to_string();
     let data = directory.path().display();
     for part in [
         format!("see all with `madang log verify --data {data}`"),

@@ -4,8 +4,8 @@ use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::record::numbers_are;
 use super::{LogPlace, Outcome};
+use madang_log::{Fault, FaultKind, Role, SegmentReport, Verification, verify};
 use madang_model::{counted, is_or_are};
-use madang_shards::log::{Fault, FaultKind, Role, SegmentReport, Verification, verify};
 use std::io::{self, Write};
 
 /// Checks a log: a line for each segment, each fault, and a summary.

@@ -14,7 +14,7 @@ use crate::exit_code::EXIT_USAGE;
 use crate::handover::Takeover;
 use crate::server::pending_signals;
 use crate::telemetry::LevelControl;
-use madang_shards::log::Durability;
+use madang_log::Durability;
 pub use plan::check;
 use plan::{Plan, PlanError};
 use signals::Signals;

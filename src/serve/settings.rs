@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Log, Shards};
 use crate::line::{LineLimit, LineSettings};
+use madang_log::Retention;
 use madang_model::connection::FloodLimit;
-use madang_shards::log::Retention;
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;

@@ -1,6 +1,6 @@
 //! The data directory, owned by one process at a time.
 
-use madang_shards::log::{open_regular, open_regular_by};
+use madang_log::{open_regular, open_regular_by};
 use rustix::fd::OwnedFd;
 use rustix::process::geteuid;
 use std::fmt;

@@ -3,8 +3,8 @@
 use super::{files, metric};
 use crate::error::BenchError;
 use crate::results::{Better, Measurement};
+use madang_log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
 use madang_model::ShardId;
-use madang_shards::log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
 use rkyv::util::AlignedVec;
 use std::fs;
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! Writes a log as a server would have, with the engine's own appender and indexes.
 
 use crate::error::BenchError;
-use madang_model::{Message, RoomKey, RoomName, Seq, ShardId, Text, Timestamp, UserName};
-use madang_shards::log::{
+use madang_log::{
     Appender, Batch, Durability, HEADER_BYTES, IndexBuilder, IndexFiles, RoomTail, SealedSegment,
     SegmentHeader, SegmentNumber, StdFiles, directory_name, file_name,
 };
+use madang_model::{Message, RoomKey, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

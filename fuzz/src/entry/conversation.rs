@@ -1,9 +1,9 @@
 //! A whole shard under three peers who send anything: no socket, disk or clock is needed for it.
 
 use crate::line::{LineLimit, LineSettings, LineSurface};
+use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_model::connection::FloodLimit;
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
-use madang_shards::log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_shards::mesh::Transport;
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::{Archive, Settings, Shard, Storage};
@@ -146,9 +146,9 @@ impl World {
             while let Some((id, mut query)) = self.shard.next_query() {
                 let found = loop {
                     match query.step() {
-                        madang_shards::log::Step::Done(found) => break found,
-                        madang_shards::log::Step::Read(reads) => {
-                            query.supply(&vec![madang_shards::log::Answer::NoFile; reads.len()]);
+                        madang_log::Step::Done(found) => break found,
+                        madang_log::Step::Read(reads) => {
+                            query.supply(&vec![madang_log::Answer::NoFile; reads.len()]);
                         }
                     }
                 };

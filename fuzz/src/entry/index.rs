@@ -1,10 +1,8 @@
 //! The index of a segment, and the queries that follow it.
 
 use super::mending;
+use madang_log::{Answer, PageQuery, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile};
 use madang_model::{Page, RoomName, Seq, ShardId};
-use madang_shards::log::{
-    Answer, PageQuery, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile,
-};
 
 const DIRECTORY: ShardId = ShardId(0);
 const SEGMENT: SegmentNumber = SegmentNumber(1);

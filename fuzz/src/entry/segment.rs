@@ -1,12 +1,12 @@
 //! Segments: their frames, what is archived in them, and what a whole log of them is read as.
 
 use super::mending;
-use madang_model::ShardId;
-use madang_shards::log::{
+use madang_log::{
     Exported, Found, Frame, HEADER_BYTES, MemoryFiles, Place, SEGMENT_BYTES_MIN, Scan, SegmentHeader,
     SegmentNumber, Selection, StoredMessage, StoredRecord, Verdict, dump, export, plan_repair, recover,
     statistics, verify,
 };
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
 const PLACE: Place = Place { shard: ShardId(0), segment: SegmentNumber(1) };

@@ -1,8 +1,8 @@
 //! The snapshot of a directory: read whole, and asked for one room.
 
 use super::mending;
+use madang_log::{Answer, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotLookup, SnapshotReader, Step};
 use madang_model::{RoomName, ShardId};
-use madang_shards::log::{Answer, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotLookup, SnapshotReader, Step};
 
 const DIRECTORY: ShardId = ShardId(0);
 

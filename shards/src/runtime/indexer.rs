@@ -8,12 +8,12 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::operate::{Housekeeping, Space};
 use super::preparer::step_back;
-use crate::log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
 use crate::shard::Archive;
 use crate::store::{
     Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, do_chore, remove_expired,
     write_index,
 };
+use madang_log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
 use madang_model::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};

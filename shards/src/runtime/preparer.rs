@@ -2,8 +2,8 @@
 
 use super::bell::Bell;
 use super::clock;
-use crate::log::StdFiles;
 use crate::store::{Order, Prepared, prepare};
+use madang_log::StdFiles;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};

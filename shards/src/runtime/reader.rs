@@ -4,11 +4,11 @@
 //! Taking a room up is one read a message, up to 256, where others talk between. Through the executor each
 //! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/measurements/upgrades.md).
 
-use crate::log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
-use crate::log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use crate::shard::LookupId;
 use crate::turn::Found;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
+use madang_log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
+use madang_log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use madang_model::ShardId;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::cell::{Cell, RefCell};

@@ -3,8 +3,8 @@
 use super::bell::Bell;
 use super::preparer::Preparer;
 use super::writer::LogWriter;
-use crate::log::{Appender, Batch, Durability, Recovered, SegmentNumber, StdFiles, recover};
 use crate::store::{CommitError, Faults, Operation, Work, Writer, WriterOptions};
+use madang_log::{Appender, Batch, Durability, Recovered, SegmentNumber, StdFiles, recover};
 use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::io;
 use std::path::Path;
@@ -247,12 +247,12 @@ fn every_segment_that_holds_nothing_is_removed_whoever_made_it() {
     commit_all(&mut appender, &mut writer, 3);
     // Another process was to take over, and has died: the segment after the next one is its work.
     let directory = path.join("shard-00");
-    std::fs::write(directory.join(crate::log::file_name(SegmentNumber(3))), b"").expect("a segment");
+    std::fs::write(directory.join(madang_log::file_name(SegmentNumber(3))), b"").expect("a segment");
     let sealed = appender.finish();
     assert!(sealed.is_some(), "three messages");
     let done = writer.carry_out(Work::Finish { sealed, leaves_nothing_unused: true });
     done.result.expect("the disk is well");
-    let left = crate::log::Files::segments(&StdFiles::new(&path), ShardId(0)).expect("a directory");
+    let left = madang_log::Files::segments(&StdFiles::new(&path), ShardId(0)).expect("a directory");
     assert_eq!(left, [SegmentNumber(1)]);
 }
 

@@ -3,9 +3,9 @@
 
 use super::bell::Bell;
 use super::preparer::Preparer;
-use crate::log::{SegmentNumber, StdFiles};
 use crate::shard::Storage;
 use crate::store::{Done, Prepared, Progress, Work, Writer};
+use madang_log::{SegmentNumber, StdFiles};
 use madang_model::Moment;
 use std::path::PathBuf;
 use std::sync::Arc;

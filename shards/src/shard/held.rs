@@ -1,8 +1,8 @@
 //! Events that wait for the commit of what they tell of.
 
-use crate::log::BatchId;
 use crate::mesh::Outbound;
 use crate::room::ShardEvent;
+use madang_log::BatchId;
 use madang_model::Envelope;
 use std::collections::VecDeque;
 

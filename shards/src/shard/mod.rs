@@ -34,13 +34,13 @@ pub use inspect::{Listener, Membership, Queues};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
-use crate::log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use crate::mesh::{Delivered, Outbound, Transport};
 use connections::Connections;
 use delivery::Rendered;
 use ebb::Ebb;
 use hashbrown::HashMap;
 use homes::{Effects, Homes};
+use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use madang_model::connection::{LocalRooms, Surface};
 use madang_model::{
     ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,

@@ -3,9 +3,9 @@
 use super::chance::Chance;
 use super::client::Habits;
 use super::server::StartOptions;
+use madang_log::{Durability, Retention};
 use madang_model::RoomName;
 use madang_model::connection::FloodLimit;
-use madang_shards::log::{Durability, Retention};
 use madang_shards::room::RoomLimits;
 use madang_shards::shard::Settings;
 use madang_shards::user::UserLimits;

@@ -2,8 +2,8 @@
 //! where `durability` promises that, and written where it promises no more.
 
 use super::disk::Stored;
+use madang_log::SegmentNumber;
 use madang_model::ShardId;
-use madang_shards::log::SegmentNumber;
 use std::collections::{HashMap, HashSet};
 
 /// A room, by the order in which rooms were first heard of.

@@ -2,12 +2,12 @@
 //!
 //! Encoding and syncing takes longer than a turn may, so that this is done beside the shards.
 
-use crate::log::{
+use crate::shard::LookupId;
+use madang_log::{
     FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentIndex,
     SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot,
     retain,
 };
-use crate::shard::LookupId;
 use madang_model::ShardId;
 use std::time::SystemTime;
 

@@ -4,7 +4,7 @@
 //! no metadata, and its `fdatasync` costs a third less.
 
 use super::error::PrepareError;
-use crate::log::{SegmentFiles, SegmentHeader, SegmentNumber};
+use madang_log::{SegmentFiles, SegmentHeader, SegmentNumber};
 use madang_model::{ShardId, Timestamp};
 use std::io;
 

@@ -7,7 +7,7 @@ mod next;
 
 use super::error::CommitError;
 use super::prepare::Prepared;
-use crate::log::{Batch, Durability, Position, SealedSegment, SegmentFiles, SegmentNumber};
+use madang_log::{Batch, Durability, Position, SealedSegment, SegmentFiles, SegmentNumber};
 use madang_model::ShardId;
 use next::Next;
 use smallvec::SmallVec;

@@ -2,9 +2,9 @@
 
 use super::Turn;
 use super::shell::{Disk, Shell};
-use crate::log::{Batch, Durability};
 use crate::shard::Storage;
 use crate::store::{CommitError, Done, Work};
+use madang_log::{Batch, Durability};
 use madang_model::connection::Surface;
 
 /// What is decided of a shard's log.

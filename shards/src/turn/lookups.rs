@@ -2,9 +2,9 @@
 
 use super::Turn;
 use super::shell::{Disk, Shell};
-use crate::log::{QueryFault, QueryOutcome, StoredFile};
 use crate::shard::LookupId;
 use crate::store::{Chore, IndexDone, IndexJob, REBUILDS_MAX};
+use madang_log::{QueryFault, QueryOutcome, StoredFile};
 use madang_model::connection::Surface;
 use std::collections::VecDeque;
 

@@ -3,10 +3,10 @@
 //! The runtime has sockets, threads and clocks; the simulator has a world that a seed decides. None of these
 //! calls waits, but for a disk that is to be asked something short.
 
-use crate::log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
 use crate::mesh::Transport;
 use crate::shard::{LookupId, Shard, ShardImage, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
+use madang_log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
 use madang_model::connection::Surface;
 use madang_model::{ConnectionId, Envelope, Moment, Now, ShardId};
 use std::io;

@@ -3,7 +3,7 @@
 use crate::handover::TakeError;
 use crate::serve::checks::ListenError;
 use crate::telemetry::metrics::MetricsError;
-use madang_shards::log::OpenLogError;
+use madang_log::OpenLogError;
 use madang_shards::runtime::{AdoptError, StartError};
 use std::time::Duration;
 

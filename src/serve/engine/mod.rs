@@ -21,7 +21,7 @@ use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
 use listen::listeners;
-use madang_shards::log::OpenedLog;
+use madang_log::OpenedLog;
 use madang_shards::runtime::{
     self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
     TlsAcceptor,

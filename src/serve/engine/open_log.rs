@@ -2,7 +2,7 @@
 
 use crate::log_command::mend_copy;
 use crate::server::DataDirectory;
-use madang_shards::log::{self, OpenLogError, OpenedLog, RecoveryError, StdFiles};
+use madang_log::{OpenLogError, OpenedLog, RecoveryError, StdFiles};
 use std::time::Instant;
 
 /// Opens the log, and says how it was found. A copy that was taken while a server wrote is mended first.
@@ -12,12 +12,12 @@ use std::time::Instant;
 pub fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
     let files = StdFiles::new(data.path());
-    let opened = match log::open_log(&files, shards) {
+    let opened = match madang_log::open_log(&files, shards) {
         Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
             if !mend_copy(&files, data.path(), can_expire) {
                 return Err(RecoveryError::Faults(faults).into());
             }
-            log::open_log(&files, shards)?
+            madang_log::open_log(&files, shards)?
         }
         opened => opened?,
     };

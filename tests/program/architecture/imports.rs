@@ -332,7 +332,7 @@ mod tests {
         let imports = imports(&[
             ("main.rs", "mod room; mod log; // crate::nothing\nfn main() { room::run(); }"),
             ("room/mod.rs", "mod member; pub use member::{Member, name as call}; pub(crate) fn run() {}"),
-            ("room/member.rs", "use std::io; pub struct Member; pub fn name() { \"crate::log::x\"; '\\''; }"),
+            ("room/member.rs", "use std::io; pub struct Member; pub fn name() { \"madang_log::x\"; '\\''; }"),
             (
                 "log.rs",
                 "use crate::{room::{self, Member}}; fn f() { crate::room::call(); super::room::run() }",

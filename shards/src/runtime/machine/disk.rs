@@ -1,7 +1,6 @@
 //! The log of a shard on the disk of this machine: each part of the work has a thread of its own, or the
 //! executor's ring.
 
-use crate::log::{SegmentNumber, StoredFile, StoredQuery};
 use crate::runtime::bell::Bell;
 use crate::runtime::indexer::Indexer;
 use crate::runtime::log_thread::{Job, LogThread};
@@ -11,6 +10,7 @@ use crate::runtime::writer::LogWriter;
 use crate::shard::{LookupId, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
 use crate::turn::{Disk, Found};
+use madang_log::{SegmentNumber, StoredFile, StoredQuery};
 use madang_model::{Moment, ShardId};
 use std::collections::VecDeque;
 use std::rc::Rc;

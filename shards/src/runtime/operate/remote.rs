@@ -2,12 +2,12 @@
 
 use super::board::{Sample, StorageState};
 use super::inquiry::{Common, Inquiry};
-use crate::log::Retention;
 use crate::runtime::bell::Bell;
 use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::listener::Listeners;
 use crate::shard::{Fill, Leaders, Settings};
 use crate::turn::Phase;
+use madang_log::Retention;
 use madang_model::{ShardId, Text, UserName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

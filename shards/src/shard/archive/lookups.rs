@@ -2,10 +2,10 @@
 
 use super::Archive;
 use super::page::cut_to;
-use crate::log::{
+use crate::room::Recent;
+use madang_log::{
     BatchId, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile, StoredQuery,
 };
-use crate::room::Recent;
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
 };

@@ -13,11 +13,11 @@ mod page;
 
 pub use lookups::{Answered, LookupId, Question, TakenUp};
 
-use crate::log::{
-    Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
-};
 use hashbrown::HashMap;
 use lookups::Waiting;
+use madang_log::{
+    Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
+};
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::collections::VecDeque;
 

@@ -8,10 +8,10 @@
 
 use super::residence::refuse_to_take_up;
 use super::{Effects, Homes, refuse};
-use crate::log::StoredLooks;
 use crate::mesh::Outbound;
 use crate::shard::archive::TakenUp;
 use hashbrown::HashMap;
+use madang_log::StoredLooks;
 use madang_model::{
     Destination, Envelope, HomeKey, Looks, LooksAnswer, Refusal, Request, RoomKey, RoomName, Seq, ShardId,
     SkeletonKey,

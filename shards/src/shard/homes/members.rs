@@ -1,9 +1,9 @@
 //! Who comes into rooms and who leaves them.
 
 use super::{Effects, Homes, Resident, refuse, send_or_hold, tell};
-use crate::log::Appender;
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
+use madang_log::Appender;
 use madang_model::{
     ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
 };

@@ -3,10 +3,10 @@
 //! while. What it was then is in the log, all of it.
 
 use super::{Effects, Homes, Resident, refuse, tell};
-use crate::log::{Appender, BatchId};
 use crate::mesh::Outbound;
 use crate::room::{Kind, Room};
 use crate::shard::archive::TakenUp;
+use madang_log::{Appender, BatchId};
 use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;

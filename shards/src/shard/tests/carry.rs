@@ -1,8 +1,8 @@
 //! One process goes on where another stood still, and nobody notices.
 
 use super::disk::Disk;
+use super::world::Chance;
 use super::world::{Client, World, settings};
-use crate::log::testing::Chance;
 use crate::shard::{ConnectionImage, Saved, Settings, share_out};
 use madang_model::connection::Style;
 use madang_model::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};

@@ -1,12 +1,12 @@
 //! Real files under the shards of a test, used as the runtime uses them.
 
 use super::words::Words;
-use crate::log::{
+use crate::shard::Shard;
+use madang_log::{
     Answer, Batch, IndexFiles, LooksReading, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
     SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name,
     file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
 };
-use crate::shard::Shard;
 use madang_model::ShardId;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Small, so that segments are sealed often.
-pub const SEGMENT_BYTES: u64 = crate::log::SEGMENT_BYTES_MIN;
+pub const SEGMENT_BYTES: u64 = madang_log::SEGMENT_BYTES_MIN;
 
 pub struct Disk {
     directory: TempDir,
@@ -145,7 +145,7 @@ impl Disk {
             .expect("a write");
     }
 
-    fn carry_out(&self, mut query: StoredQuery) -> Result<crate::log::QueryOutcome, crate::log::QueryFault> {
+    fn carry_out(&self, mut query: StoredQuery) -> Result<madang_log::QueryOutcome, madang_log::QueryFault> {
         loop {
             let requests = match query.step() {
                 Step::Done(found) => return found,

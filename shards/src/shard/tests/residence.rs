@@ -1,10 +1,10 @@
 //! Rooms come into memory when they are needed and leave it when they are not, and nobody notices.
 
 use super::disk::Disk;
+use super::world::Chance;
 use super::world::{Client, World, settings};
-use crate::log::testing::Chance;
-use crate::log::{SNAPSHOT_BLOCK_BYTES, SnapshotInfo};
 use crate::shard::{Archive, Settings};
+use madang_log::{SNAPSHOT_BLOCK_BYTES, SnapshotInfo};
 use madang_model::ShardId;
 use std::collections::BTreeMap;
 use std::fs;

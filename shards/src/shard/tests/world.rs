@@ -2,7 +2,6 @@
 
 use super::disk::{Disk, SEGMENT_BYTES};
 use super::words::Words;
-use crate::log::{Appender, Durability, SegmentNumber};
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
 use crate::shard::{
@@ -11,6 +10,7 @@ use crate::shard::{
 };
 use crate::user::UserLimits;
 use hashbrown::HashMap;
+use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{Decoder, Encoder, FloodLimit};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
@@ -337,5 +337,17 @@ impl World {
         self.disk_moves = true;
         self.run();
         self.disk_moves = false;
+    }
+}
+
+/// Repeatable choices; xorshift64*.
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound
     }
 }

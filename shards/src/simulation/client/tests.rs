@@ -3,8 +3,8 @@
 use super::super::disk::Stored;
 use super::super::truth::Truth;
 use super::{Client, Leniency, Said};
+use madang_log::SegmentNumber;
 use madang_model::ShardId;
-use madang_shards::log::SegmentNumber;
 
 /// A client in `r0` that said a draft, lost its connection before it was answered, and repeated it on this one;
 /// and a log that has it.

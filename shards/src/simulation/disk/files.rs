@@ -2,11 +2,11 @@
 
 use super::super::mutation::{end_of_recovered, mutated};
 use super::{Disk, Handle, Name};
-use madang_model::ShardId;
-use madang_shards::log::{
+use madang_log::{
     Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile, StoredFile,
     directory_name, file_name, index_file_name,
 };
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

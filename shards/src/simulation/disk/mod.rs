@@ -14,8 +14,8 @@ pub use stored::Stored;
 
 use super::chance::Chance;
 use file::File;
+use madang_log::{SegmentNumber, StoredFile};
 use madang_model::ShardId;
-use madang_shards::log::{SegmentNumber, StoredFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

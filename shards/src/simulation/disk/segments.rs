@@ -1,8 +1,8 @@
 //! Segments as the writer uses them, on the virtual disk.
 
 use super::{Disk, Handle, Name};
+use madang_log::{SegmentFiles, SegmentNumber, StoredFile};
 use madang_model::ShardId;
-use madang_shards::log::{SegmentFiles, SegmentNumber, StoredFile};
 use std::io;
 
 fn name(shard: ShardId, number: SegmentNumber, is_unfinished: bool) -> Name {

@@ -1,8 +1,8 @@
 //! What is on disk, read from the bytes that were synced, or written, and from nothing else.
 
 use super::file::File;
+use madang_log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
 use madang_model::ShardId;
-use madang_shards::log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
 
 /// A message that what goes wrong in the session cannot take any more.
 #[derive(Clone, PartialEq, Eq, Debug)]

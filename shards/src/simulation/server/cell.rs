@@ -3,8 +3,8 @@
 use super::World;
 use super::desk::Desk;
 use super::indexes::JobsDone;
+use madang_log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_model::{ConnectionId, Moment};
-use madang_shards::log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_shards::shard::{LookupId, Portion};
 use madang_shards::turn::{Found, Turn};
 use std::collections::{BTreeMap, VecDeque};

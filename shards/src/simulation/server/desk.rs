@@ -1,7 +1,7 @@
 //! A shard's writer, as the log's thread has it, and the thread that makes segments ready: a step at a time.
 
+use madang_log::SegmentNumber;
 use madang_model::{Moment, Timestamp};
-use madang_shards::log::SegmentNumber;
 use madang_shards::shard::Storage;
 use madang_shards::store::{Done, Prepared, Progress, Work, Writer, prepare};
 

@@ -3,10 +3,8 @@
 
 use super::super::mutation::mutated;
 use super::World;
+use madang_log::{IndexError, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, StoredLooks};
 use madang_model::ShardId;
-use madang_shards::log::{
-    IndexError, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, StoredLooks,
-};
 use madang_shards::store::{
     Account, Chore, IndexDone, IndexJob, LooksReader, do_chore, remove_expired, write_index,
 };

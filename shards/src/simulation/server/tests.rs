@@ -6,8 +6,8 @@ use crate::simulation::chance::Chance;
 use crate::simulation::disk::Disk;
 use crate::simulation::network::Socket;
 use crate::simulation::options::Climate;
+use madang_log::Durability;
 use madang_model::{Moment, Now};
-use madang_shards::log::Durability;
 use std::time::Duration;
 
 /// A server and the world around it.
@@ -79,8 +79,8 @@ fn a_sync_that_becomes_due_when_all_is_quiet_is_waited_for_before_the_log_is_sea
 
     let images = stage.server.take_parts().expect("it gives everything away").expect("its log is sealed");
     assert_eq!(images.len(), 1);
-    let next = madang_shards::log::open_log(&stage.disk, 1).expect("a log").next_segments;
-    assert_eq!(next, [madang_shards::log::SegmentNumber(2)], "behind the sealed segment");
+    let next = madang_log::open_log(&stage.disk, 1).expect("a log").next_segments;
+    assert_eq!(next, [madang_log::SegmentNumber(2)], "behind the sealed segment");
     stage.server.go_on();
     stage.come_to_rest();
     assert_eq!(stage.server.cells[0].turn.shard.log.written().segment, next[0], "as the old process does");

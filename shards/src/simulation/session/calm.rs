@@ -3,7 +3,7 @@
 use super::super::server::{Haste, Server};
 use super::super::truth::Checked;
 use super::Session;
-use madang_shards::log::{Exported, Selection, export, verify};
+use madang_log::{Exported, Selection, export, verify};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds after which nothing may be left to do, and so many more a client.

@@ -5,7 +5,7 @@ use super::super::network::Socket;
 use super::super::server::{Haste, Phase, Server};
 use super::super::truth::Checked;
 use super::Session;
-use madang_shards::log::{Durability, StoredFile};
+use madang_log::{Durability, StoredFile};
 
 /// So many steps pass before the next storm, on average.
 const STEPS_BETWEEN_STORMS: usize = 600;

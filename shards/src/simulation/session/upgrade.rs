@@ -5,8 +5,8 @@ use super::super::network::Line;
 use super::super::server::{Handed, Haste, Phase, Server, Standing};
 use super::super::truth::Checked;
 use super::Session;
+use madang_log::Durability;
 use madang_model::ShardId;
-use madang_shards::log::Durability;
 
 /// As in the runtime: how long what was read may take to be stored, and what was given to have its place.
 const STILL_MS_MAX: u64 = 2_000;

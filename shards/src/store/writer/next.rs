@@ -1,11 +1,11 @@
 //! The segment after the open one: it is ordered, made ready elsewhere, and opened when the open one is full.
 
 use super::{OpenSegment, Operation, Work, Writer, WriterOptions};
-use crate::log::{SegmentFiles, SegmentNumber};
 use crate::shard::Storage;
 use crate::store::error::{CommitError, PrepareError};
 use crate::store::outage::Outage;
 use crate::store::prepare::{Order, Prepared};
+use madang_log::{SegmentFiles, SegmentNumber};
 use madang_model::{Moment, ShardId};
 
 /// The next segment.

@@ -1,8 +1,8 @@
 //! What a turn orders of the disk.
 
 use super::View;
+use madang_log::{SegmentNumber, StoredFile, StoredQuery};
 use madang_model::{Moment, ShardId};
-use madang_shards::log::{SegmentNumber, StoredFile, StoredQuery};
 use madang_shards::shard::{LookupId, Storage};
 use madang_shards::store::{Done, IndexDone, IndexJob, Work};
 use madang_shards::turn::{Disk, Found};

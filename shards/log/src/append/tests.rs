@@ -1,0 +1,154 @@
+use super::*;
+use crate::testing::{SHARD, Writer, message};
+use crate::{MemoryFiles, SEGMENT_BYTES_MIN, SegmentNumber};
+use std::time::Duration;
+
+fn appender(durability: Durability) -> Appender {
+    Appender::new(SHARD, SegmentNumber::FIRST, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MIN, durability)
+}
+
+#[test]
+fn one_batch_is_in_flight_while_the_next_fills() {
+    let mut log = appender(Durability::Commit);
+    assert!(log.take_batch().is_none());
+    assert_eq!(log.append(&message("r", 1, "a")), BatchId(1));
+    let first = log.take_batch().expect("a message waits");
+    assert_eq!(log.append(&message("r", 2, "b")), BatchId(2));
+    assert_eq!(log.append(&message("r", 3, "c")), BatchId(2));
+    assert!(log.take_batch().is_none(), "one at a time");
+    assert_eq!(log.last_committed(), BatchId::ZERO);
+    let end = first.end_bytes();
+    log.committed(first);
+    assert_eq!(log.last_committed(), BatchId(1));
+    let second = log.take_batch().expect("messages wait");
+    assert_eq!((second.id, second.offset_bytes), (BatchId(2), end));
+    log.committed(second);
+    assert!(log.is_idle());
+}
+
+#[test]
+fn a_full_batch_says_so_and_is_still_whole() {
+    let mut log = appender(Durability::Commit);
+    let mut appended = 0;
+    while !log.is_full() {
+        appended += 1;
+        log.append(&message("r", appended, &"x".repeat(4000)));
+    }
+    let batch = log.take_batch().expect("messages wait");
+    assert!(batch.end_bytes() < SEGMENT_BYTES_MIN);
+    assert!(!log.is_full(), "the next may fill");
+}
+
+#[test]
+fn a_batch_never_spans_segments() {
+    let files = MemoryFiles::default();
+    let mut writer = Writer::new(&files, SHARD, SegmentNumber::FIRST);
+    let (mut last, mut sealed) = (Position { segment: SegmentNumber::FIRST, offset_bytes: 0 }, 0);
+    for seq in 1..1000 {
+        writer.appender.append(&message("r", seq, &"x".repeat(seq as usize * 7 % 5000 + 1)));
+        let batch = writer.write().expect("a message waits");
+        assert_eq!(batch.offset_bytes % 16, 0);
+        assert!(batch.end_bytes() <= SEGMENT_BYTES_MIN);
+        if let Some(left) = &batch.seals {
+            assert_eq!((left.number, left.end_offset_bytes), (last.segment, last.offset_bytes));
+            assert!(left.end_offset_bytes + left.frame.len() as u64 <= SEGMENT_BYTES_MIN);
+            assert_eq!((batch.segment, batch.offset_bytes), (left.number.next(), 64));
+            sealed += 1;
+        } else {
+            assert_eq!(batch.segment, last.segment);
+        }
+        last = Position { segment: batch.segment, offset_bytes: batch.end_bytes() };
+        writer.appender.committed(batch);
+        assert_eq!(writer.appender.written(), last);
+    }
+    assert!(sealed >= 3);
+}
+
+#[test]
+fn buffers_are_used_again() {
+    let mut log = appender(Durability::Commit);
+    let mut seen = Vec::new();
+    for seq in 1..20 {
+        for part in 0..10 {
+            log.append(&message("r", seq * 10 + part, "the same length"));
+        }
+        let batch = log.take_batch().expect("messages wait");
+        if seq > 3 {
+            assert!(seen.contains(&batch.bytes.as_ptr()), "a buffer was allocated");
+        }
+        seen.push(batch.bytes.as_ptr());
+        log.committed(batch);
+    }
+}
+
+#[test]
+fn a_failed_batch_goes_again_to_a_fresh_segment_before_anything_else() {
+    let mut log = appender(Durability::Commit);
+    log.append(&message("r", 1, "stored"));
+    let stored = log.take_batch().expect("a message waits");
+    let end = stored.end_bytes();
+    log.committed(stored);
+    log.append(&message("r", 2, "unlucky"));
+    let unlucky = log.take_batch().expect("a message waits");
+    log.append(&message("r", 3, "later"));
+    log.failed(unlucky);
+    for segment in [2, 3] {
+        let again = log.take_batch().expect("the failed batch waits");
+        assert_eq!((again.id, again.segment), (BatchId(2), SegmentNumber(segment)));
+        let left = again.seals.as_ref().expect("the failed segment is left");
+        assert!(left.is_abandoned);
+        assert_eq!((left.number, left.end_offset_bytes), (SegmentNumber::FIRST, end));
+        assert_eq!(log.last_committed(), BatchId(1));
+        if segment == 2 {
+            log.failed(again);
+        } else {
+            log.committed(again);
+        }
+    }
+    let later = log.take_batch().expect("a message waits");
+    assert_eq!((later.id, later.segment), (BatchId(3), SegmentNumber(3)));
+    assert!(later.seals.is_none());
+}
+
+#[test]
+fn what_is_not_synced_is_counted_until_it_is() {
+    let mut log = appender(Durability::Interval(Duration::from_millis(50)));
+    log.append(&message("r", 1, "a"));
+    let batch = log.take_batch().expect("a message waits");
+    let bytes = batch.bytes.len() as u64;
+    log.committed(batch);
+    assert_eq!((log.last_committed(), log.unsynced_bytes()), (BatchId(1), bytes));
+    log.synced(log.written());
+    assert_eq!(log.unsynced_bytes(), 0);
+}
+
+#[test]
+fn after_a_failed_sync_the_log_goes_on_in_a_fresh_segment_and_never_seals_the_old_one() {
+    let mut log = appender(Durability::Interval(Duration::from_millis(50)));
+    log.append(&message("r", 1, "shown"));
+    let shown = log.take_batch().expect("a message waits");
+    let end = shown.end_bytes();
+    log.committed(shown);
+    log.sync_failed();
+    assert!(!log.has_room() && log.finish().is_none());
+    log.append(&message("r", 2, "later"));
+    for segment in [2, 3] {
+        let later = log.take_batch().expect("a message waits");
+        assert_eq!((later.id, later.segment), (BatchId(2), SegmentNumber(segment)));
+        let left = later.seals.as_ref().expect("the segment is left");
+        assert!(left.is_abandoned);
+        assert_eq!((left.number, left.end_offset_bytes), (SegmentNumber::FIRST, end));
+        if segment == 2 {
+            log.failed(later);
+        } else {
+            log.committed(later);
+        }
+    }
+    assert!(log.has_room());
+    assert_eq!(log.finish().map(|sealed| sealed.number), Some(SegmentNumber(3)));
+}
+
+#[test]
+fn a_segment_without_messages_is_not_sealed() {
+    assert!(appender(Durability::Commit).finish().is_none());
+}

@@ -1,0 +1,251 @@
+//! The indexes beside the segments.
+
+use super::standard::open_regular;
+use super::{Files, FilesError, Operation, StdFiles};
+use crate::format::SegmentNumber;
+use crate::index::{
+    INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
+};
+use madang_model::ShardId;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::SystemTime;
+
+/// Reads and writes index files and snapshots. It blocks, as [`Files`] does.
+pub trait IndexFiles: Files {
+    /// The segments of a shard that have an index, in order.
+    ///
+    /// # Errors
+    /// When its directory cannot be listed.
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError>;
+
+    /// The first bytes of a segment's index, [`INDEX_HEADER_BYTES`] at least where it is whole; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    fn read_index_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<Option<Vec<u8>>, FilesError> {
+        self.read_index(shard, segment)
+    }
+
+    /// The bytes of a segment's index; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError>;
+
+    /// Whether a segment has an index, sound or not.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+        Ok(self.read_index(shard, segment)?.is_some())
+    }
+
+    /// The snapshot of a directory, to be read from its start; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be opened.
+    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError>;
+
+    /// The last bytes of the snapshot of a directory, [`SNAPSHOT_BLOCK_BYTES`] at most; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError>;
+
+    /// Puts the snapshot that `write` makes in the place of the last one, whole or not at all.
+    ///
+    /// # Errors
+    /// When that fails; of the kind `InvalidData` when `write` met a damaged old one.
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError>;
+
+    /// What a finished segment takes with its index, in bytes, and when it was finished.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError>;
+
+    /// Removes the index of a finished segment, then the segment, each for good: so an index without its
+    /// segment was never left over from this, whenever the power was cut.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError>;
+
+    /// How long a segment's file is, in bytes.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError>;
+
+    /// Writes a segment's index and makes sure that it is on disk, whole or not at all.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError>;
+}
+
+/// What `st_blocks` counts in (stat(2)).
+const BLOCK_BYTES: u64 = 512;
+
+impl IndexFiles for StdFiles {
+    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        self.listed_of(shard, index_file_segment)
+    }
+
+    fn read_index_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let read = || -> io::Result<Vec<u8>> {
+            let mut start = Vec::with_capacity(INDEX_HEADER_BYTES);
+            open_regular(&path)?.take(INDEX_HEADER_BYTES as u64).read_to_end(&mut start)?;
+            Ok(start)
+        };
+        match read() {
+            Ok(start) => Ok(Some(start)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            open_regular(&path)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
+        Ok(self.path(shard, segment).with_file_name(index_file_name(segment)).exists())
+    }
+
+    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let path = self.snapshot_path(shard, file);
+        match open_regular(&path) {
+            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
+        let path = self.snapshot_path(shard, file);
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = open_regular(&path)?;
+            let file_bytes = file.metadata()?.len();
+            file.seek(SeekFrom::Start(file_bytes.saturating_sub(SNAPSHOT_BLOCK_BYTES as u64)))?;
+            let mut end = Vec::new();
+            file.take(SNAPSHOT_BLOCK_BYTES as u64).read_to_end(&mut end)?;
+            Ok(end)
+        };
+        match read() {
+            Ok(end) => Ok(Some(end)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+        }
+    }
+
+    fn write_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let path = self.snapshot_path(shard, file);
+        replace(&path, |file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
+            file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
+        })
+        .map_err(|source| FilesError { path: path.clone(), operation: Operation::Index, source })
+    }
+
+    fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
+        let path = self.path(shard, segment);
+        let index = path.with_file_name(index_file_name(segment));
+        let index_bytes = fs::metadata(index).map_or(0, |metadata| metadata.len());
+        let found = fs::metadata(&path).and_then(|metadata| {
+            // What a failure left behind holds no space any more, whatever its length.
+            let held_bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
+            Ok((metadata.len().min(held_bytes), metadata.modified()?))
+        });
+        let (bytes, at) = found.map_err(|source| FilesError { path, operation: Operation::Read, source })?;
+        Ok((bytes + index_bytes, at))
+    }
+
+    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()),
+        };
+        removed.map_err(|source| FilesError { path, operation: Operation::Remove, source })?;
+        self.remove(shard, segment)
+    }
+
+    fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
+        let path = self.path(shard, segment);
+        let length = fs::metadata(&path).map(|metadata| metadata.len());
+        length.map_err(|source| FilesError { path, operation: Operation::Read, source })
+    }
+
+    fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
+        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let _alone = self.writes_index.lock().unwrap_or_else(PoisonError::into_inner);
+        replace(&path, |file| file.write_all(bytes)).map_err(|source| FilesError {
+            path: path.clone(),
+            operation: Operation::Index,
+            source,
+        })
+    }
+}
+
+impl StdFiles {
+    fn snapshot_path(&self, shard: ShardId, file: SnapshotFile) -> PathBuf {
+        self.path(shard, SegmentNumber::FIRST).with_file_name(file.name())
+    }
+}
+
+/// Writes a file beside its place, makes sure that it is on disk, and puts it there.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let attempt = || -> io::Result<()> {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let mut file = File::create(&unfinished)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    };
+    attempt().inspect_err(|_| {
+        // A full disk gets back what the attempt took; that it may not be there is no news.
+        let _ = fs::remove_file(&unfinished);
+    })
+}

@@ -1,0 +1,219 @@
+//! Files of the operating system, through calls that block.
+
+use super::{Files, FilesError, IndexFiles, Operation};
+use crate::format::{SegmentNumber, directory_name, directory_shard, file_name, file_segment};
+use hashbrown::HashMap;
+use madang_model::ShardId;
+use rkyv::util::AlignedVec;
+use rustix::fs::OFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The segments under a directory on disk.
+#[derive(Clone, Debug)]
+pub struct StdFiles {
+    pub(super) directory: PathBuf,
+    /// Open files, so that what is in them stays though they are removed.
+    held: Arc<Mutex<HashMap<(ShardId, SegmentNumber), File>>>,
+    /// One index is written at a time: two threads may be about to write the same.
+    pub(super) writes_index: Arc<Mutex<()>>,
+}
+
+/// Descriptors that are left for everything else.
+const DESCRIPTORS_LEFT: u64 = 64;
+
+impl StdFiles {
+    /// The log that lies in this directory of data. Nothing is opened yet.
+    pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
+        StdFiles { directory: directory.into(), held: Arc::default(), writes_index: Arc::default() }
+    }
+
+    /// What `parse` makes of the names in the directory of a shard, in order; nothing when there is none.
+    pub(super) fn listed_of<T: Ord>(
+        &self,
+        shard: ShardId,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, FilesError> {
+        match listed(&self.directory.join(directory_name(shard)), parse) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            result => result,
+        }
+    }
+}
+
+/// Opens a file to read, unless it is something else: a pipe of its name would never give an end, and to open
+/// one may wait for ever.
+///
+/// # Errors
+/// What the system says; of the kind `InvalidInput` when it is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_by(OpenOptions::new().read(true), path)
+}
+
+/// The same, by other options.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_regular_by(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    // To be created, it would be what a link to nothing leads to.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+        && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
+        return Err(not_regular("a symbolic link to nothing"));
+    }
+    let opened = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let file = opened.map_err(|error| match fs::metadata(path) {
+        // A socket cannot be opened at all, nor a directory to be written.
+        Ok(found) if !found.is_file() => not_regular(kind_of(found.file_type())),
+        _ => error,
+    })?;
+    let found = file.metadata()?;
+    if found.is_file() { Ok(file) } else { Err(not_regular(kind_of(found.file_type()))) }
+}
+
+fn not_regular(kind: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file"))
+}
+
+fn kind_of(found: FileType) -> &'static str {
+    match found {
+        _ if found.is_dir() => "a directory",
+        _ if found.is_fifo() => "a pipe",
+        _ if found.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+/// What `parse` makes of the names in a directory, in order. Other names are nobody's here.
+fn listed<T: Ord>(directory: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, FilesError> {
+    let list = || -> io::Result<Vec<T>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            found.extend(entry?.file_name().to_str().and_then(&parse));
+        }
+        found.sort_unstable();
+        Ok(found)
+    };
+    list().map_err(|source| FilesError { path: directory.to_owned(), operation: Operation::List, source })
+}
+
+/// Writes what stands behind a place again as it is, and syncs it.
+fn write_again(file: &mut File, from_bytes: u64) -> io::Result<()> {
+    let mut unsure = Vec::new();
+    file.seek(SeekFrom::Start(from_bytes))?;
+    file.read_to_end(&mut unsure)?;
+    file.seek(SeekFrom::Start(from_bytes))?;
+    file.write_all(&unsure)?;
+    file.sync_all()
+}
+
+impl Files for StdFiles {
+    fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
+        listed(&self.directory, directory_shard)
+    }
+
+    fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
+        self.listed_of(shard, file_segment)
+    }
+
+    fn read_start(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        bytes_max: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let mut read = || -> io::Result<()> {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = match held.get(&(shard, segment)) {
+                Some(file) => file.try_clone()?,
+                None => open_regular(&path)?,
+            };
+            drop(held);
+            file.rewind()?;
+            // Only what the buffer never held is zeroed: the next segment has the same length.
+            let length = file.metadata()?.len().min(bytes_max as u64);
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            into.resize(length, 0);
+            let mut filled = 0;
+            while filled < length {
+                match file.read(&mut into[filled..]) {
+                    Ok(0) => break,
+                    Ok(bytes) => filled += bytes,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            into.resize(filled, 0);
+            Ok(())
+        };
+        read().map_err(|source| FilesError { path: path.clone(), operation: Operation::Read, source })
+    }
+
+    fn seal(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        synced_bytes: u64,
+        end_bytes: u64,
+        frame: &[u8],
+    ) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let seal = || -> io::Result<()> {
+            let mut file = open_regular_by(OpenOptions::new().read(true).write(true), &path)?;
+            file.set_len(end_bytes)?;
+            write_again(&mut file, synced_bytes)?;
+            file.seek(SeekFrom::Start(end_bytes))?;
+            file.write_all(frame)?;
+            file.sync_all()
+        };
+        seal().map_err(|source| FilesError { path: path.clone(), operation: Operation::Seal, source })
+    }
+
+    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let file = open_regular_by(OpenOptions::new().read(true).write(true), &path);
+        let made_sure = file.and_then(|mut file| write_again(&mut file, from_bytes));
+        made_sure.map_err(|source| FilesError { path, operation: Operation::Seal, source })
+    }
+
+    fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let remove = || -> io::Result<()> {
+            fs::remove_file(&path)?;
+            File::open(self.directory.join(directory_name(shard)))?.sync_all()
+        };
+        remove().map_err(|source| FilesError { path: path.clone(), operation: Operation::Remove, source })
+    }
+
+    fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
+        self.directory.join(directory_name(shard)).join(file_name(segment))
+    }
+
+    fn hold(&self, shard: ShardId, segments: &[SegmentNumber]) {
+        let limit = getrlimit(Resource::Nofile);
+        // Where that is refused, fewer are held.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        let held_max =
+            getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_LEFT);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // The oldest expire first.
+        for &segment in segments {
+            if held.len() as u64 >= held_max {
+                return;
+            }
+            if let Ok(file) = open_regular(&self.path(shard, segment)) {
+                held.insert((shard, segment), file);
+            }
+        }
+    }
+
+    fn beside(&self) -> Option<&dyn IndexFiles> {
+        Some(self)
+    }
+}

@@ -1,0 +1,187 @@
+//! Following the links of a room to the entries that hold a range of its numbers.
+//!
+//! All links that lead on are followed at once, so that the rounds of reads are a logarithm of the
+//! distance, and of the width, in segments.
+
+use crate::format::HEADER_BYTES;
+use crate::index::link::{Link, RoomTail};
+use crate::index::reads::{Answer, BucketLookup, Damaged, QueryFault, ReadRequest, StoredFile};
+use crate::index::segment::{INDEX_HEADER_BYTES, RoomEntry, identity};
+use hashbrown::HashSet;
+use madang_model::{RoomName, Seq};
+use std::collections::BTreeMap;
+
+/// A search for the entries with the numbers `first..=last`.
+#[derive(Debug)]
+pub struct Chain {
+    room: RoomName,
+    key: u64,
+    first: Seq,
+    last: Seq,
+    /// Entries that begin here or before have expired; 0 when none was met.
+    floor: Seq,
+    /// What is known, by the number it begins with.
+    nodes: BTreeMap<Seq, Node>,
+    /// The links that were ever followed, by where they lead.
+    followed: HashSet<Seq>,
+    pending: Vec<Pending>,
+}
+
+/// An entry; or what stands behind the last one.
+#[derive(Debug)]
+struct Node {
+    tower: Box<[Link]>,
+    entry: Option<(Link, RoomEntry)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    link: Link,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Lookup(BucketLookup),
+    /// There is no index: whether there is a segment tells lost from expired.
+    Segment,
+}
+
+impl Chain {
+    /// Begins behind the newest entry; `end` is where the room's sealed messages end without one.
+    pub fn new(room: RoomName, key: u64, range: (Seq, Seq), tail: Option<&RoomTail>, end: Seq) -> Chain {
+        let (start, tower) = tail.map_or((end, Box::default()), |tail| (tail.head.next(), tail.next_tower()));
+        let mut chain = Chain {
+            room,
+            key,
+            first: range.0,
+            last: range.1,
+            floor: Seq::ZERO,
+            nodes: BTreeMap::from([(start, Node { tower, entry: None })]),
+            followed: HashSet::new(),
+            pending: Vec::new(),
+        };
+        chain.follow();
+        chain
+    }
+
+    /// What to read next; nothing when everything is found.
+    pub fn requests(&self) -> Vec<ReadRequest> {
+        self.pending.iter().map(Pending::request).collect()
+    }
+
+    /// Takes what was asked for.
+    pub fn supply(&mut self, answers: &[Answer<'_>]) -> Result<(), QueryFault> {
+        for (mut pending, answer) in std::mem::take(&mut self.pending).into_iter().zip(answers) {
+            match (&mut pending.stage, answer) {
+                (Stage::Lookup(_), Answer::NoFile) => {
+                    pending.stage = Stage::Segment;
+                    self.pending.push(pending);
+                }
+                (Stage::Segment, Answer::NoFile) => self.floor = self.floor.max(pending.link.first),
+                (Stage::Segment, Answer::Bytes(_)) => {
+                    let Link { directory, segment, .. } = pending.link;
+                    return Err(QueryFault::IndexMissing { directory, segment });
+                }
+                (Stage::Lookup(lookup), Answer::Bytes(bytes)) => {
+                    let at = lookup.offset_bytes();
+                    let entries = lookup.supply(bytes).map_err(|damaged| pending.link.damaged(damaged))?;
+                    match entries {
+                        None => self.pending.push(pending),
+                        Some(entries) => {
+                            let entry = self.entry_of(pending.link, entries);
+                            let damaged = Damaged { offset_bytes: at };
+                            self.add(pending.link, entry.ok_or(pending.link.damaged(damaged))?);
+                        }
+                    }
+                }
+            }
+        }
+        self.follow();
+        Ok(())
+    }
+
+    /// The entries found, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (Link, &RoomEntry)> {
+        self.nodes.values().filter_map(|node| node.entry.as_ref().map(|(link, entry)| (*link, entry)))
+    }
+
+    /// The first number that is still stored, when that is known: what is below has expired. Entries
+    /// may be there that are older than one that has: in another directory, which keeps its newest
+    /// segment. Later entries lead to them even where the index of the one behind the hole was made
+    /// again, and knows of nothing earlier: so the newest edge counts.
+    pub fn oldest(&self) -> Option<Seq> {
+        let is_edge = |node: &Node| node.tower.first().is_none_or(|link| link.first <= self.floor);
+        self.nodes.range(self.floor.next()..).rev().find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
+    }
+
+    /// The link that should have led to `seq`.
+    pub fn link_towards(&self, seq: Seq) -> Option<Link> {
+        let (_, above) = self.nodes.range(seq.next()..).next()?;
+        above.tower.first().copied()
+    }
+
+    fn entry_of(&self, link: Link, entries: &[u8]) -> Option<RoomEntry> {
+        let entry = RoomEntry::decode_bucket(entries)?.into_iter().find(|entry| entry.key == self.key)?;
+        let is_named = *entry.name == *self.room.as_str()
+            || entry.room_name().is_ok_and(|name| name.is_same_as(&self.room));
+        (is_named && entry.first == link.first).then_some(entry)
+    }
+
+    fn add(&mut self, link: Link, entry: RoomEntry) {
+        self.nodes.insert(entry.first, Node { tower: entry.tower.clone(), entry: Some((link, entry)) });
+    }
+
+    fn follow(&mut self) {
+        let wanted: Vec<Link> =
+            self.nodes.iter().flat_map(|(first, node)| self.wanted(*first, &node.tower)).collect();
+        for link in wanted {
+            if self.followed.insert(link.first) {
+                self.pending.push(Pending::new(link, self.key));
+            }
+        }
+    }
+
+    /// Which links of an entry that begins at `begins` lead to numbers that are asked for; or to
+    /// the oldest entry, where asked ones have expired.
+    fn wanted<'a>(&self, begins: Seq, tower: &'a [Link]) -> impl Iterator<Item = Link> + use<'a> {
+        let low = self.first.max(self.floor.next());
+        let top = self.last.max(self.floor);
+        let leads_on = begins > low;
+        // Everything between this and the next one further is reached through it.
+        let waypoint = tower.iter().rfind(|link| link.first > top);
+        let within = tower.iter().filter(move |link| (low..=top).contains(&link.first));
+        let floor = self.floor;
+        let holding_first = tower.first().filter(|link| link.first < low && link.first > floor);
+        waypoint.into_iter().chain(within).chain(holding_first).copied().filter(move |_| leads_on)
+    }
+}
+
+impl Pending {
+    fn new(link: Link, key: u64) -> Pending {
+        let file = StoredFile::Index(link.segment);
+        let identity = identity(link.directory, link.segment);
+        let slots_at = INDEX_HEADER_BYTES as u64;
+        let lookup = BucketLookup::new(identity, file, slots_at, key, link.bucket_bits);
+        Pending { link, stage: Stage::Lookup(lookup) }
+    }
+
+    fn request(&self) -> ReadRequest {
+        match &self.stage {
+            Stage::Lookup(lookup) => lookup.request(),
+            Stage::Segment => ReadRequest {
+                directory: self.link.directory,
+                file: StoredFile::Segment(self.link.segment),
+                offset_bytes: 0,
+                bytes: HEADER_BYTES,
+            },
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn damaged(&self, damaged: Damaged) -> QueryFault {
+        let Link { directory, segment, .. } = *self;
+        QueryFault::IndexDamaged { directory, segment, offset_bytes: damaged.offset_bytes }
+    }
+}

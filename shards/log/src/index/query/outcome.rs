@@ -1,0 +1,52 @@
+//! What is asked of the stored messages, and what it comes to.
+
+use super::page::{FoundPage, PageQuery};
+use super::room::RoomQuery;
+use crate::index::reads::{Answer, Step};
+use crate::index::snapshot::SnapshotRoom;
+
+/// A query of any kind: [`step`](Self::step) says what to read, [`supply`](Self::supply) takes it.
+#[derive(Debug)]
+pub enum StoredQuery {
+    /// For a page of a room's messages.
+    Page(PageQuery),
+    /// For a room.
+    Room(RoomQuery),
+}
+
+/// What a query came to.
+#[derive(Clone, Debug)]
+pub enum QueryOutcome {
+    /// A page.
+    Page(FoundPage),
+    /// The room's newest entry; `None` when nothing of it is stored in sealed segments.
+    Room(Option<SnapshotRoom>),
+}
+
+impl StoredQuery {
+    /// What is needed next. Once it is done it gives its outcome, a single time.
+    pub fn step(&mut self) -> Step<QueryOutcome> {
+        match self {
+            StoredQuery::Page(query) => outcome(query.step(), QueryOutcome::Page),
+            StoredQuery::Room(query) => outcome(query.step(), QueryOutcome::Room),
+        }
+    }
+
+    /// Takes the answers to what the last step asked for, in the same order.
+    ///
+    /// # Panics
+    /// When there are more or fewer.
+    pub fn supply(&mut self, answers: &[Answer<'_>]) {
+        match self {
+            StoredQuery::Page(query) => query.supply(answers),
+            StoredQuery::Room(query) => query.supply(answers),
+        }
+    }
+}
+
+fn outcome<T>(step: Step<T>, wrap: impl FnOnce(T) -> QueryOutcome) -> Step<QueryOutcome> {
+    match step {
+        Step::Read(requests) => Step::Read(requests),
+        Step::Done(found) => Step::Done(found.map(wrap)),
+    }
+}

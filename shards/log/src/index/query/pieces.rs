@@ -1,0 +1,104 @@
+//! Which stretches of which segments make up a page.
+
+use super::page::OpenRun;
+use crate::format::SegmentNumber;
+use crate::index::link::Link;
+use crate::index::reads::{Answer, Damaged, QueryFault, ReadRequest, StoredFile};
+use crate::index::segment::{FramePosition, RoomEntry, RoomPositions, Run, identity};
+use madang_model::{Seq, ShardId};
+
+/// Messages of one segment whose numbers follow one another, as far as a page asks for them.
+#[derive(Debug)]
+pub struct Piece {
+    pub directory: ShardId,
+    pub segment: SegmentNumber,
+    /// The first number asked for.
+    pub first: Seq,
+    /// The last number asked for.
+    pub last: Seq,
+    /// The room's last number in the segment, asked for or not.
+    pub segment_last: Seq,
+    /// One for each number, once they are known.
+    pub positions: Vec<FramePosition>,
+    /// The run that still has to be read for them.
+    missing: Option<MissingPositions>,
+}
+
+#[derive(Debug)]
+struct MissingPositions {
+    link: Link,
+    run: Run,
+    /// The positions' places in the run, from 0.
+    first: u64,
+    last: u64,
+}
+
+impl Piece {
+    /// What of `range` a sealed segment holds.
+    pub fn of_entry(link: Link, entry: &RoomEntry, range: (Seq, Seq)) -> Option<Piece> {
+        let Link { directory, segment, .. } = link;
+        let (first, last) = overlap((entry.first, entry.last()), range)?;
+        let (from, to) = (first.0 - entry.first.0, last.0 - entry.first.0);
+        let (positions, missing) = match &entry.positions {
+            RoomPositions::Here(positions) => (positions[from as usize..=to as usize].to_vec(), None),
+            RoomPositions::In(run) => {
+                (Vec::new(), Some(MissingPositions { link, run: *run, first: from, last: to }))
+            }
+        };
+        Some(Piece { directory, segment, first, last, segment_last: entry.last(), positions, missing })
+    }
+
+    /// What of `range` the open segment holds.
+    pub fn of_open(open: &OpenRun<'_>, range: (Seq, Seq)) -> Option<Piece> {
+        let (first, last) = overlap((open.first, open.last()?), range)?;
+        let (from, to) = (first.0 - open.first.0, last.0 - open.first.0);
+        Some(Piece {
+            directory: open.directory,
+            segment: open.segment,
+            first,
+            last,
+            segment_last: open.last()?,
+            positions: open.positions[from as usize..=to as usize].to_vec(),
+            missing: None,
+        })
+    }
+
+    /// What must be read before the positions are known.
+    pub fn request(&self) -> Option<ReadRequest> {
+        let missing = self.missing.as_ref()?;
+        let (offset_bytes, bytes) = missing.run.part(missing.first, missing.last);
+        let file = StoredFile::Index(self.segment);
+        Some(ReadRequest { directory: self.directory, file, offset_bytes, bytes: bytes as usize })
+    }
+
+    /// Takes what was asked for.
+    pub fn supply(&mut self, answer: &Answer<'_>) -> Result<(), QueryFault> {
+        let Some(MissingPositions { link, run, first, last }) = self.missing.take() else { return Ok(()) };
+        let Link { directory, segment, .. } = link;
+        let Answer::Bytes(bytes) = answer else {
+            return Err(QueryFault::IndexMissing { directory, segment });
+        };
+        let positions = run.read(identity(directory, segment), first, last, bytes);
+        let (offset_bytes, _) = run.part(first, last);
+        self.positions = positions.ok_or(link.damaged(Damaged { offset_bytes }))?;
+        Ok(())
+    }
+}
+
+/// The lowest number down to which `pieces`, in order, hold everything from `last` on; `last.next()`
+/// when they do not even hold that.
+pub fn held_from(pieces: &[Piece], last: Seq) -> Seq {
+    let mut from = last.next();
+    for piece in pieces.iter().rev() {
+        if piece.last.next() != from {
+            break;
+        }
+        from = piece.first;
+    }
+    from
+}
+
+fn overlap(held: (Seq, Seq), asked: (Seq, Seq)) -> Option<(Seq, Seq)> {
+    let (first, last) = (held.0.max(asked.0), held.1.min(asked.1));
+    (first <= last).then_some((first, last))
+}

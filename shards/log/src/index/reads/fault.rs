@@ -1,0 +1,80 @@
+//! Why stored messages cannot be shown.
+
+use super::request::StoredFile;
+use crate::format::{RecordError, SegmentNumber};
+use madang_model::{Seq, ShardId};
+
+/// Why a query has no answer. Never a wrong one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum QueryFault {
+    /// A segment is there and its index is not. Make it again, and ask again.
+    #[error("segment {segment} of shard {directory} has no index; it is made again from the segment")]
+    IndexMissing {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+    },
+    /// An index is not what was written. Make it again, and ask again.
+    #[error(
+        "the index of segment {segment} of shard {directory} is damaged at byte {offset_bytes}; it is made again from the segment"
+    )]
+    IndexDamaged {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+        /// Where the damaged part begins.
+        offset_bytes: u64,
+    },
+    /// A snapshot is missing or not what was written. Make it again from the indexes.
+    #[error(
+        "the snapshot of shard {directory} is missing or damaged at byte {offset_bytes}; it is made again from the indexes"
+    )]
+    SnapshotDamaged {
+        /// Whose directory.
+        directory: ShardId,
+        /// Where the damaged part begins.
+        offset_bytes: u64,
+    },
+    /// A message is not what was written.
+    #[error(
+        "message #{seq} is damaged: segment {segment} of shard {directory} at byte {offset_bytes}; see all with `madang log verify`, and restore the file from a copy"
+    )]
+    MessageDamaged {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+        /// Where the message begins.
+        offset_bytes: u64,
+        /// Its number.
+        seq: Seq,
+    },
+    /// A checksum is right, and yet the message cannot be one.
+    #[error(transparent)]
+    Unreadable(#[from] RecordError),
+    /// Neither the sealed segments nor the open one hold these numbers: who asked knows a newer
+    /// head than was committed, or an older tail.
+    #[error("messages #{first} to #{last} are not in the log yet; ask for them later")]
+    NotStored {
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+}
+
+impl QueryFault {
+    /// The file that can be made again from others, so that the query can be asked again.
+    pub fn mendable(&self) -> Option<(ShardId, StoredFile)> {
+        match self {
+            QueryFault::IndexMissing { directory, segment }
+            | QueryFault::IndexDamaged { directory, segment, .. } => {
+                Some((*directory, StoredFile::Index(*segment)))
+            }
+            QueryFault::SnapshotDamaged { directory, .. } => Some((*directory, StoredFile::Snapshot)),
+            _ => None,
+        }
+    }
+}

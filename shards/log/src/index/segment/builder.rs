@@ -1,0 +1,278 @@
+//! What a shard remembers of the segment that it appends to, and the index it becomes.
+
+use super::entry::{POSITIONS_HERE_MAX, RoomEntry, RoomPositions};
+use super::header::{INDEX_HEADER_BYTES, IndexHeader};
+use super::place::identity;
+use super::position::{FramePosition, Run, push_run};
+use crate::append::Batch;
+use crate::format::SegmentNumber;
+use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
+use crate::index::key::key_bits;
+use crate::index::link::{Link, RoomTail};
+use hashbrown::HashMap;
+use madang_model::{RoomKey, RoomName, Seq, ShardId};
+
+/// The rooms of the open segment and the places of their committed messages: six bytes a message
+/// (up to twelve while a vector has just grown), and about 100 a room.
+#[derive(Debug)]
+pub struct IndexBuilder {
+    directory: ShardId,
+    segment: SegmentNumber,
+    rooms: HashMap<RoomKey, OpenRoom>,
+    /// Numbers taken, those of lost messages too.
+    messages: u64,
+}
+
+#[derive(Debug)]
+struct OpenRoom {
+    name: RoomName,
+    first: Seq,
+    positions: Vec<FramePosition>,
+}
+
+impl OpenRoom {
+    /// Returns how many numbers it excused.
+    fn excuse_gap(&mut self, tail: Option<&RoomTail>) -> u64 {
+        let head = tail.map_or(Seq(self.first.0 - 1), |tail| tail.head);
+        let lost = self.first.0.saturating_sub(head.0 + 1);
+        if lost > 0 {
+            self.positions.splice(0..0, (0..lost).map(|_| FramePosition::LOST));
+            self.first = head.next();
+        }
+        lost
+    }
+}
+
+/// A room's numbers in a segment do not go on from its tail.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "room '{room}' goes on with #{first} in segment {segment} of shard {directory}, but ended with #{head}; give the tail from the indexes of all earlier segments"
+)]
+pub struct SealFault {
+    /// The room.
+    pub room: String,
+    /// Whose directory.
+    pub directory: ShardId,
+    /// The segment.
+    pub segment: SegmentNumber,
+    /// The first number there.
+    pub first: Seq,
+    /// The last number before, by the tail.
+    pub head: Seq,
+}
+
+impl IndexBuilder {
+    /// For a segment that nothing was committed to yet.
+    pub fn new(directory: ShardId, segment: SegmentNumber) -> IndexBuilder {
+        IndexBuilder { directory, segment, rooms: HashMap::new(), messages: 0 }
+    }
+
+    /// Which segment this is about.
+    pub fn segment(&self) -> SegmentNumber {
+        self.segment
+    }
+
+    /// Remembers a message that is committed.
+    ///
+    /// # Panics
+    /// When its number does not follow the room's last in this segment.
+    pub fn push(&mut self, name: &RoomName, seq: Seq, position: FramePosition) {
+        let open = self.rooms.entry(name.key()).or_insert_with(|| OpenRoom {
+            name: name.clone(),
+            first: seq,
+            positions: Vec::new(),
+        });
+        let next = Seq(open.first.0 + open.positions.len() as u64);
+        assert_eq!(seq, next, "messages of a room are committed in the order of their numbers");
+        open.positions.push(position);
+        self.messages += 1;
+    }
+
+    /// The messages of a room from its last one here up to `seq` are lost, as a repair recorded.
+    pub fn skip_to(&mut self, key: RoomKey, seq: Seq) {
+        let Some(open) = self.rooms.get_mut(&key) else { return };
+        let lost = seq.0.saturating_sub(open.first.0 + open.positions.len() as u64);
+        open.positions.extend((0..lost).map(|_| FramePosition::LOST));
+        self.messages += lost;
+    }
+
+    /// Takes what lies between a room's earlier messages and its first here for lost. The caller
+    /// knows that no earlier segment is left out: only what a repair recorded is missing.
+    pub fn excuse_gaps<'t>(&mut self, mut tail_of: impl FnMut(RoomKey) -> Option<&'t RoomTail>) {
+        for (key, open) in &mut self.rooms {
+            self.messages += open.excuse_gap(tail_of(*key));
+        }
+    }
+
+    /// The same for one room.
+    pub fn excuse_gap_of(&mut self, key: RoomKey, tail: Option<&RoomTail>) {
+        if let Some(open) = self.rooms.get_mut(&key) {
+            self.messages += open.excuse_gap(tail);
+        }
+    }
+
+    /// Remembers a batch that is committed: `said` are its messages, in the order they were
+    /// appended.
+    ///
+    /// # Panics
+    /// When the batch is another segment's or holds other messages.
+    pub fn committed<'a>(&mut self, batch: &Batch, said: impl ExactSizeIterator<Item = (&'a RoomName, Seq)>) {
+        assert_eq!(batch.segment, self.segment, "a batch is remembered for the segment it went to");
+        let frames = frames_of(batch);
+        // A batch that was written again begins with a note.
+        let notes = frames.len() - said.len();
+        assert!(notes <= 1, "a batch of {} frames holds more messages than {}", frames.len(), said.len());
+        for (position, (name, seq)) in frames[notes..].iter().zip(said) {
+            self.push(name, seq, *position);
+        }
+    }
+
+    /// Where a room's messages lie: the number of the first, and the places of all.
+    pub fn room(&self, key: RoomKey) -> Option<(Seq, &[FramePosition])> {
+        self.rooms.get(&key).map(|open| (open.first, &open.positions[..]))
+    }
+
+    /// The name of a room that has messages here.
+    pub fn room_name(&self, key: RoomKey) -> Option<&RoomName> {
+        self.rooms.get(&key).map(|open| &open.name)
+    }
+
+    /// The rooms, with the number of each one's first message here, in no order.
+    pub fn rooms(&self) -> impl ExactSizeIterator<Item = (&RoomName, Seq)> {
+        self.rooms.values().map(|open| (&open.name, open.first))
+    }
+
+    /// Makes the index. `end_offset_bytes` is where the segment's committed part ends; `tail_of`
+    /// gives each room's tail before this segment, `None` when nothing earlier is stored.
+    ///
+    /// # Errors
+    /// [`SealFault`] when a room's numbers do not go on from its tail.
+    pub fn seal<'t>(
+        self,
+        end_offset_bytes: u64,
+        mut tail_of: impl FnMut(&RoomName) -> Option<&'t RoomTail>,
+    ) -> Result<SegmentIndex, SealFault> {
+        let IndexBuilder { directory, segment, rooms, messages } = self;
+        let mut sealed = Vec::with_capacity(rooms.len());
+        for (key, OpenRoom { name, first, positions }) in rooms {
+            let before = tail_of(&name);
+            if let Some(head) = before.map(|tail| tail.head).filter(|head| head.next() != first) {
+                let room = name.as_str().to_owned();
+                return Err(SealFault { room, directory, segment, first, head });
+            }
+            let (ordinal, tower) = RoomTail::next_place(before);
+            sealed.push(SealedRoom { key: key_bits(key), name, first, positions, ordinal, tower });
+        }
+        sealed.sort_unstable_by_key(|room| room.key);
+        let bucket_bits = bucket_bits(sealed.len() as u64);
+        Ok(SegmentIndex { directory, segment, end_offset_bytes, messages, bucket_bits, rooms: sealed })
+    }
+}
+
+/// The frames of a batch, in order.
+fn frames_of(batch: &Batch) -> Vec<FramePosition> {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    while at < batch.bytes.len() {
+        let length = u32::from_le_bytes(crate::index::bytes::field(&batch.bytes, at));
+        let frame_bytes = (16 + length as usize).next_multiple_of(16);
+        frames.push(FramePosition::new(batch.offset_bytes + at as u64, frame_bytes as u64));
+        at += frame_bytes;
+    }
+    frames
+}
+
+/// The index of a sealed segment, to be written. Encoding it may happen on another thread.
+#[derive(Debug)]
+pub struct SegmentIndex {
+    directory: ShardId,
+    segment: SegmentNumber,
+    end_offset_bytes: u64,
+    messages: u64,
+    bucket_bits: u8,
+    /// In the order of their keys.
+    rooms: Vec<SealedRoom>,
+}
+
+#[derive(Debug)]
+struct SealedRoom {
+    key: u64,
+    name: RoomName,
+    first: Seq,
+    positions: Vec<FramePosition>,
+    ordinal: u32,
+    tower: Box<[Link]>,
+}
+
+impl SegmentIndex {
+    /// Which segment.
+    pub fn segment(&self) -> SegmentNumber {
+        self.segment
+    }
+
+    /// Each room's tail after this segment, in the order of their keys.
+    pub fn tails(&self) -> impl ExactSizeIterator<Item = (&RoomName, RoomTail)> {
+        self.rooms.iter().map(|room| {
+            let SegmentIndex { directory, segment, bucket_bits, .. } = *self;
+            let last = Link { directory, segment, first: room.first, bucket_bits };
+            let head = Seq(room.first.0 + room.positions.len() as u64 - 1);
+            (&room.name, RoomTail { head, last, ordinal: room.ordinal, tower: room.tower.clone() })
+        })
+    }
+
+    /// Where a room's messages lie, as [`IndexBuilder::room`] says it: until the file is written,
+    /// nobody else knows.
+    pub fn room(&self, key: RoomKey) -> Option<(Seq, &[FramePosition])> {
+        let index = self.rooms.binary_search_by_key(&key_bits(key), |room| room.key).ok()?;
+        let room = &self.rooms[index];
+        Some((room.first, &room.positions[..]))
+    }
+
+    /// The bytes of the file.
+    pub fn encode(&self) -> Vec<u8> {
+        let identity = identity(self.directory, self.segment);
+        // Header and slots come first and are filled in last.
+        let slots_end = INDEX_HEADER_BYTES + (SLOT_BYTES << self.bucket_bits);
+        let mut file = vec![0; slots_end];
+        let mut entries = Vec::with_capacity(self.rooms.len());
+        for room in &self.rooms {
+            let count = room.positions.len() as u64;
+            let positions = if count <= POSITIONS_HERE_MAX {
+                RoomPositions::Here(room.positions.as_slice().into())
+            } else {
+                let run = Run { offset_bytes: file.len() as u64, count };
+                push_run(&mut file, identity, &room.positions);
+                RoomPositions::In(run)
+            };
+            entries.push(positions);
+        }
+        let mut table = TableWriter::new(identity, self.bucket_bits, file.len() as u64);
+        for (room, positions) in self.rooms.iter().zip(entries) {
+            let entry = RoomEntry {
+                key: room.key,
+                name: room.name.as_str().into(),
+                first: room.first,
+                count: room.positions.len() as u64,
+                positions,
+                ordinal: room.ordinal,
+                tower: room.tower.clone(),
+            };
+            let written = table.push(room.key, |out| entry.encode(out), &mut file);
+            written.expect("memory can be written to");
+        }
+        let finished = table.finish(Some(INDEX_HEADER_BYTES as u64), &mut file);
+        let (slots, file_bytes) = finished.expect("memory can be written to");
+        file[INDEX_HEADER_BYTES..slots_end].copy_from_slice(&slots);
+        let header = IndexHeader {
+            directory: self.directory,
+            segment: self.segment,
+            end_offset_bytes: self.end_offset_bytes,
+            messages: self.messages,
+            rooms: self.rooms.len() as u64,
+            bucket_bits: self.bucket_bits,
+            file_bytes,
+        };
+        file[..INDEX_HEADER_BYTES].copy_from_slice(&header.encode());
+        file
+    }
+}

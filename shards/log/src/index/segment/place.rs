@@ -1,0 +1,21 @@
+//! The file of an index.
+
+use crate::format::SegmentNumber;
+use crate::index::bytes::{Identity, Kind};
+use madang_model::ShardId;
+
+/// The file of a segment's index; it lies beside the segment.
+pub fn index_file_name(segment: SegmentNumber) -> String {
+    format!("{:020}.idx", segment.0)
+}
+
+/// The segment whose index has this name, if it is one.
+pub fn index_file_segment(name: &str) -> Option<SegmentNumber> {
+    let segment = SegmentNumber(name.strip_suffix(".idx")?.parse().ok()?);
+    (segment.0 > 0 && index_file_name(segment) == name).then_some(segment)
+}
+
+/// What the checksums of an index cover besides its bytes.
+pub fn identity(directory: ShardId, segment: SegmentNumber) -> Identity {
+    Identity { kind: Kind::Index, directory, number: segment.0 }
+}

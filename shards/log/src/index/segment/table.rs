@@ -1,0 +1,96 @@
+//! A whole index, read back: what a start and the tools need.
+
+use super::entry::{RoomEntry, RoomPositions};
+use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
+use super::place::identity;
+use crate::format::{RecordError, SegmentNumber};
+use crate::index::bytes::{Identity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
+use crate::index::link::RoomTail;
+use madang_model::{RoomName, ShardId};
+
+/// The rooms of a sealed segment.
+#[derive(Debug)]
+pub struct SegmentTable {
+    header: IndexHeader,
+    rooms: Vec<RoomEntry>,
+}
+
+impl SegmentTable {
+    /// Reads and checks a whole index, every part of it.
+    ///
+    /// # Errors
+    /// [`IndexFault`] when it cannot be used.
+    pub fn decode(
+        file: &[u8],
+        directory: ShardId,
+        segment: SegmentNumber,
+    ) -> Result<SegmentTable, IndexFault> {
+        let header = IndexHeader::decode(file, directory, segment)?;
+        if header.file_bytes != file.len() as u64 {
+            return Err(IndexFault::Damaged { offset_bytes: header.file_bytes.min(file.len() as u64) });
+        }
+        let identity = identity(directory, segment);
+        let mut rooms = Vec::new();
+        for bucket in 0..1_u64 << header.bucket_bits {
+            let slot_at = INDEX_HEADER_BYTES as u64 + bucket * SLOT_BYTES as u64;
+            let damaged = |offset_bytes| IndexFault::Damaged { offset_bytes };
+            let slot = part(file, slot_at, SLOT_BYTES as u64)
+                .and_then(|bytes| read_slot(identity, slot_at, bytes))
+                .ok_or(damaged(slot_at))?;
+            let at = slot.offset_bytes;
+            let entries = part(file, at, u64::from(slot.bytes))
+                .and_then(|bytes| RoomEntry::decode_bucket(open_bucket(identity, at, bytes)?))
+                .ok_or(damaged(at))?;
+            if entries.iter().any(|room| bucket_of(room.key, header.bucket_bits) != bucket) {
+                return Err(damaged(at));
+            }
+            for room in &entries {
+                check_positions(file, identity, room)?;
+            }
+            rooms.extend(entries);
+        }
+        let messages = rooms.iter().fold(0_u64, |sum, room| sum.saturating_add(room.count));
+        if (rooms.len() as u64, messages) != (header.rooms, header.messages) {
+            return Err(IndexFault::Damaged { offset_bytes: 0 });
+        }
+        Ok(SegmentTable { header, rooms })
+    }
+
+    /// Where the segment's committed part ends, without its seal.
+    pub fn end_offset_bytes(&self) -> u64 {
+        self.header.end_offset_bytes
+    }
+
+    /// The messages of the segment.
+    pub fn messages(&self) -> u64 {
+        self.header.messages
+    }
+
+    /// Its rooms, in the order of their keys.
+    pub fn rooms(&self) -> &[RoomEntry] {
+        &self.rooms
+    }
+
+    /// Each room's tail after this segment, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`RecordError`] where a name is none.
+    pub fn tails(&self) -> impl Iterator<Item = Result<(RoomName, RoomTail), RecordError>> {
+        let IndexHeader { directory, segment, bucket_bits, .. } = self.header;
+        self.rooms.iter().map(move |room| Ok((room.room_name()?, room.tail(directory, segment, bucket_bits))))
+    }
+}
+
+fn check_positions(file: &[u8], identity: Identity, room: &RoomEntry) -> Result<(), IndexFault> {
+    let RoomPositions::In(run) = &room.positions else { return Ok(()) };
+    let (offset_bytes, bytes) = run.part(0, run.count - 1);
+    let positions =
+        part(file, offset_bytes, bytes).and_then(|bytes| run.read(identity, 0, run.count - 1, bytes));
+    positions.map(|_| ()).ok_or(IndexFault::Damaged { offset_bytes })
+}
+
+fn part(file: &[u8], offset_bytes: u64, bytes: u64) -> Option<&[u8]> {
+    let start = usize::try_from(offset_bytes).ok()?;
+    let end = start.checked_add(usize::try_from(bytes).ok()?)?;
+    file.get(start..end)
+}

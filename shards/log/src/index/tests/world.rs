@@ -1,0 +1,215 @@
+//! Segments and their indexes in memory, with what a naive reader would find in them.
+
+use crate::append::{Appender, Durability};
+use crate::format::{HEADER_BYTES, SegmentNumber};
+use crate::index::*;
+use crate::testing::{Chance, message};
+use crate::{SEGMENT_BYTES_MAX, SegmentHeader};
+use madang_model::{Page, RoomKey, RoomName, Seq, ShardId};
+use std::collections::{BTreeMap, HashMap};
+
+#[derive(Default)]
+pub struct World {
+    pub files: BTreeMap<(ShardId, StoredFile), Vec<u8>>,
+    pub tails: HashMap<RoomKey, RoomTail>,
+    /// Each room's texts; the number of the first is 1.
+    pub model: BTreeMap<String, Vec<String>>,
+    /// The sealed segments, oldest first.
+    pub sealed: Vec<(ShardId, SegmentNumber)>,
+    pub open: Vec<(ShardId, IndexBuilder)>,
+    next: HashMap<ShardId, SegmentNumber>,
+}
+
+/// What a query asked for.
+#[derive(Default, Debug)]
+pub struct Cost {
+    pub rounds: usize,
+    pub index_bytes: usize,
+    pub message_reads: usize,
+    pub message_bytes: usize,
+    /// The rounds in which segments were read.
+    pub message_rounds: usize,
+}
+
+pub fn name(room: &str) -> RoomName {
+    RoomName::from_log(room).expect("a room name")
+}
+
+impl World {
+    /// Appends one message to each of `rooms`, in a segment of its own, and seals it.
+    pub fn segment(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) {
+        let (builder, end_offset_bytes) = self.write(directory, rooms, chance);
+        self.index(directory, builder, end_offset_bytes);
+    }
+
+    /// The same, but it is still appended to.
+    pub fn open_segment(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) {
+        let (builder, _) = self.write(directory, rooms, chance);
+        self.open.push((directory, builder));
+    }
+
+    fn index(&mut self, directory: ShardId, builder: IndexBuilder, end_offset_bytes: u64) {
+        let sealed = builder.seal(end_offset_bytes, |room| self.tails.get(&room.key())).expect("tails");
+        for (room, tail) in sealed.tails() {
+            let advanced = RoomTail::advanced(self.tails.get(&room.key()), tail.last, tail.head);
+            assert_eq!(advanced, tail);
+            self.tails.insert(room.key(), tail);
+        }
+        self.files.insert((directory, StoredFile::Index(sealed.segment())), sealed.encode());
+        self.sealed.push((directory, sealed.segment()));
+    }
+
+    fn write(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) -> (IndexBuilder, u64) {
+        let segment = *self.next.entry(directory).or_insert(SegmentNumber::FIRST);
+        self.next.insert(directory, segment.next());
+        let mut appender =
+            Appender::new(directory, segment, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MAX, Durability::Commit);
+        let header = SegmentHeader {
+            shard: directory,
+            shard_count: 1,
+            segment,
+            created_us: 0,
+            capacity_bytes: SEGMENT_BYTES_MAX,
+        };
+        let mut file = header.encode().to_vec();
+        let mut builder = IndexBuilder::new(directory, segment);
+        let mut rest = rooms;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(1 + chance.below(20) as usize));
+            rest = later;
+            let mut said = Vec::new();
+            for room in now {
+                let texts = self.model.entry(room.clone()).or_default();
+                let text = format!("{room} {} {}", texts.len() + 1, "x".repeat(chance.below(90) as usize));
+                let message = message(room, texts.len() as u64 + 1, &text);
+                appender.append(&message);
+                said.push((message.room, message.seq));
+                texts.push(text);
+            }
+            let batch = appender.take_batch().expect("messages wait");
+            file.extend_from_slice(&batch.bytes);
+            builder.committed(&batch, said.iter().map(|(room, seq)| (room, *seq)));
+            appender.committed(batch);
+        }
+        let mut end = HEADER_BYTES as u64;
+        if let Some(sealed) = appender.finish() {
+            file.extend_from_slice(&sealed.frame);
+            end = sealed.end_offset_bytes;
+        }
+        self.files.insert((directory, StoredFile::Segment(segment)), file);
+        (builder, end)
+    }
+
+    pub fn query(&self, room: &str, page: Page) -> PageQuery {
+        let key = name(room).key();
+        let runs: Vec<OpenRun<'_>> = self
+            .open
+            .iter()
+            .filter_map(|(directory, builder)| {
+                let (first, positions) = builder.room(key)?;
+                Some(OpenRun { directory: *directory, segment: builder.segment(), first, positions })
+            })
+            .collect();
+        PageQuery::new(&name(room), page, self.head(room), self.tails.get(&key), &runs)
+    }
+
+    pub fn head(&self, room: &str) -> Seq {
+        Seq(self.model[room].len() as u64)
+    }
+
+    pub fn run(&self, room: &str, page: Page) -> (Result<FoundPage, QueryFault>, Cost) {
+        let mut query = self.query(room, page);
+        let mut cost = Cost::default();
+        loop {
+            match query.step() {
+                Step::Done(result) => return (result, cost),
+                Step::Read(requests) => {
+                    cost.count(&requests);
+                    assert!(cost.rounds < 100, "a query ends");
+                    let answers: Vec<Answer<'_>> = requests.iter().map(|read| self.answer(read)).collect();
+                    query.supply(&answers);
+                }
+            }
+        }
+    }
+
+    pub fn answer(&self, read: &ReadRequest) -> Answer<'_> {
+        match self.files.get(&(read.directory, read.file)) {
+            None => Answer::NoFile,
+            Some(file) => {
+                let start = (read.offset_bytes as usize).min(file.len());
+                Answer::Bytes(&file[start..file.len().min(start + read.bytes)])
+            }
+        }
+    }
+
+    /// What a naive reader finds.
+    pub fn expected(&self, room: &str, page: Page) -> Vec<(Seq, String)> {
+        let all = self.model[room].iter().enumerate().map(|(i, text)| (Seq(i as u64 + 1), text.clone()));
+        match page {
+            Page::Last { count } => newest(all.collect(), count),
+            Page::Before { seq, count } => newest(all.filter(|(at, _)| *at < seq).collect(), count),
+            Page::After { seq, count } => all.filter(|(at, _)| *at > seq).take(count as usize).collect(),
+        }
+    }
+
+    pub fn check(&self, room: &str, page: Page) -> Cost {
+        let (found, cost) = self.run(room, page);
+        let found = found.unwrap_or_else(|fault| panic!("{room} {page:?}: {fault}"));
+        assert_eq!(texts(&found), self.expected(room, page), "{room} {page:?}");
+        assert_eq!((found.expired, found.oldest), (None, None));
+        assert!(found.messages.iter().all(|message| message.room.key() == name(room).key()));
+        assert!(cost.message_rounds <= 1, "messages are asked for together");
+        cost
+    }
+}
+
+impl Cost {
+    fn count(&mut self, requests: &[ReadRequest]) {
+        self.rounds += 1;
+        let (segments, indexes): (Vec<&ReadRequest>, Vec<&ReadRequest>) =
+            requests.iter().partition(|read| matches!(read.file, StoredFile::Segment(_)));
+        self.index_bytes += indexes.iter().map(|read| read.bytes).sum::<usize>();
+        self.message_reads += segments.len();
+        self.message_bytes += segments.iter().map(|read| read.bytes).sum::<usize>();
+        self.message_rounds += usize::from(!segments.is_empty());
+    }
+}
+
+pub fn texts(page: &FoundPage) -> Vec<(Seq, String)> {
+    page.messages.iter().map(|message| (message.seq, message.text.as_str().to_owned())).collect()
+}
+
+fn newest(mut all: Vec<(Seq, String)>, count: u32) -> Vec<(Seq, String)> {
+    all.drain(..all.len().saturating_sub(count as usize));
+    all
+}
+
+/// A page of any kind, at the edges more often than elsewhere.
+pub fn any_page(head: u64, chance: &mut Chance) -> Page {
+    let count = [0, 1, 2, 10, 50, 500][chance.below(6) as usize];
+    let seq = match chance.below(8) {
+        0 => Seq(0),
+        1 => Seq(1),
+        2 => Seq(head),
+        3 => Seq(u64::MAX),
+        _ => Seq(chance.below(head + 3)),
+    };
+    match chance.below(3) {
+        0 => Page::Last { count },
+        1 => Page::Before { seq, count },
+        _ => Page::After { seq, count },
+    }
+}
+
+/// Some rooms talk much, most little.
+pub fn some_rooms(messages: u64, rooms: u64, chance: &mut Chance) -> Vec<String> {
+    (0..messages)
+        .map(|_| match chance.below(3) {
+            0 => "general".to_owned(),
+            1 => format!("r{}", chance.below(rooms.min(3))),
+            _ if chance.below(10) == 0 => format!("a{}&bob", chance.below(3)),
+            _ => format!("Room-{}", chance.below(rooms)),
+        })
+        .collect()
+}

@@ -1,0 +1,326 @@
+//! The snapshot of a directory, as a start and its shard use it. It is read from start to end and
+//! never held: memory is in proportion to the rooms that messages came to since it was written.
+
+use super::pass::Pass;
+use super::plan::Plan;
+use super::rooms::Rooms;
+use super::tails::{IndexError, Tails, is_sealed, read_table};
+use crate::files::{Files, FilesError, IndexFiles, Operation};
+use crate::format::SegmentNumber;
+use crate::index::{
+    RoomTail, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom,
+    SnapshotScope, SnapshotWriter, merge_snapshots,
+};
+use hashbrown::{HashMap, HashSet};
+use madang_model::{RoomKey, RoomName, ShardId};
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// Rooms that segments tell of, with their tails.
+pub type Changed = HashMap<RoomKey, (RoomName, RoomTail)>;
+
+/// What the snapshot of a directory says of itself; `None` when there is none that was finished.
+pub fn snapshot_info(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SnapshotInfo>, FilesError> {
+    info_of(files, shard, SnapshotFile::Newest)
+}
+
+/// The same, of the snapshot or of its copy.
+pub fn info_of(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    file: SnapshotFile,
+) -> Result<Option<SnapshotInfo>, FilesError> {
+    let end = files.read_snapshot_end(shard, file)?;
+    Ok(end.and_then(|end| SnapshotInfo::decode(&end, shard).ok()))
+}
+
+/// Where it lies, for people to read.
+pub fn path_of(files: &dyn Files, shard: ShardId, file: SnapshotFile) -> PathBuf {
+    files.path(shard, SegmentNumber::FIRST).with_file_name(file.name())
+}
+
+/// Takes the snapshot's word for the rooms that are wanted. `false` when it is damaged.
+pub fn vouch<T: Default>(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    wanted: &HashSet<u64>,
+    rooms: &mut Rooms<T>,
+    tails: &mut Tails,
+) -> Result<bool, FilesError> {
+    if wanted.is_empty() {
+        return Ok(true);
+    }
+    let Some(snapshot) = open(files, shard, SnapshotFile::Newest)? else { return Ok(false) };
+    for room in snapshot {
+        let Ok(room) = room else { return Ok(false) };
+        if !wanted.contains(&room.key_bits()) {
+            continue;
+        }
+        let Ok(name) = room.room_name() else { return Ok(false) };
+        rooms.vouch(&name, room.tail.head, shard);
+        tails.take(name.key(), room.tail);
+    }
+    Ok(true)
+}
+
+/// The rooms of a snapshot, as far as it is whole.
+pub fn rooms_of_snapshot(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    file: SnapshotFile,
+) -> Result<impl Iterator<Item = (RoomName, RoomTail)>, FilesError> {
+    let rooms = open(files, shard, file)?.into_iter().flatten().map_while(Result::ok);
+    Ok(rooms.filter_map(|room| Some((room.room_name().ok()?, room.tail))))
+}
+
+/// A snapshot that is read from start to end.
+pub type Opened = SnapshotReader<Box<dyn Read>>;
+
+/// Opens a snapshot; `None` when there is none, or it is damaged at its ends.
+pub fn open(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    file: SnapshotFile,
+) -> Result<Option<Opened>, FilesError> {
+    let source = files.open_snapshot(shard, file)?;
+    Ok(source.and_then(|source| SnapshotReader::new(source, shard).ok()))
+}
+
+/// Which segments behind the last snapshot a new one tells of, from the first on until one does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reach {
+    /// All: nothing is appended to the directory. Indexes that are missing are made.
+    AtRest,
+    /// Those that have an index.
+    Indexed,
+    /// Those that are finished; indexes that are missing are made. A shard may know of as many from the snapshot
+    /// that is lost.
+    Finished,
+}
+
+/// What segments behind a snapshot tell of.
+struct Since {
+    /// The last of them that counts.
+    covers: SegmentNumber,
+    changed: Changed,
+    /// Segments that are missing: nothing behind them counts, as rooms may have their newest messages in them.
+    missing: Option<(SegmentNumber, SegmentNumber)>,
+}
+
+/// Writes the snapshot of a directory anew, if segments were finished since: what the last one says, and what
+/// the indexes of later segments say. It tells of the messages in this directory only, whoever their room's home
+/// is, so that it stays true when the number of shards changes. Returns what it says of itself; `None`
+/// when no segment is finished. With `is_at_rest` nothing is appended to the directory, and each
+/// segment behind the last snapshot that holds messages has an index.
+///
+/// # Errors
+/// When a file cannot be read or written. Of the kind `InvalidData` when neither the last snapshot nor its copy
+/// tells of what has expired, or when segments are missing that only they told of: then nothing is written, as
+/// numbers would be given again.
+pub fn renew_snapshot(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    is_at_rest: bool,
+) -> Result<Option<SnapshotInfo>, FilesError> {
+    let plan = Plan::of(files, shard)?;
+    let reach = if is_at_rest { Reach::AtRest } else { Reach::Indexed };
+    let old = snapshot_info(files, shard)?;
+    if let Some(old) = old.filter(|old| tells_of_all_before(old, first_of(&plan))) {
+        let since = changed_since(files, &plan, old.scope.covers, reach)?;
+        if let Some((first, last)) = since.missing {
+            tracing::warn!(
+                shard = shard.0,
+                first = first.0,
+                last = last.0,
+                "segments are missing: until they are put back the snapshot tells of those before them only"
+            );
+        }
+        if since.covers == old.scope.covers {
+            return Ok(Some(old));
+        }
+    }
+    write_anew(files, &plan, reach)
+}
+
+/// Writes the snapshot of a directory anew, as a lookup takes it for damaged. A lookup that met several
+/// snapshots, one after the other, is mistaken. The new one tells of every finished segment, so of all that a
+/// shard knows from the old one.
+///
+/// # Errors
+/// As [`renew_snapshot`].
+pub fn mend_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    write_anew(files, &Plan::of(files, shard)?, Reach::Finished).map(drop)
+}
+
+/// Writes the snapshot of a directory anew: from the last one where that can be read through, else from its copy,
+/// else, where nothing has expired, from the indexes alone. What all have expired of is in those two only.
+fn write_anew(files: &dyn IndexFiles, plan: &Plan, reach: Reach) -> Result<Option<SnapshotInfo>, FilesError> {
+    let shard = plan.shard;
+    let first = first_of(plan);
+    for file in SnapshotFile::ALL {
+        let Some(old) = info_of(files, shard, file)?.filter(|old| tells_of_all_before(old, first)) else {
+            continue;
+        };
+        let since = match file {
+            SnapshotFile::Newest => changed_since(files, plan, old.scope.covers, reach)?,
+            SnapshotFile::Copy => all_since(files, plan, old.scope.covers, reach)?,
+        };
+        match write(files, plan, SnapshotFile::Newest, Some((file, &old)), since.covers, since.changed) {
+            Err(error) if is_damaged(&error) => {}
+            written => return written,
+        }
+    }
+    if first > SegmentNumber::FIRST {
+        return Err(unknown_numbers(path_of(files, shard, SnapshotFile::Newest), HEADS_UNKNOWN.to_owned()));
+    }
+    let since = all_since(files, plan, SegmentNumber(0), reach)?;
+    if since.covers == SegmentNumber(0) {
+        return Ok(None);
+    }
+    write(files, plan, SnapshotFile::Newest, None, since.covers, since.changed)
+}
+
+const HEADS_UNKNOWN: &str = "it is missing or damaged, as is its copy, and nothing else knows the numbers of rooms whose messages have expired";
+
+/// What segments behind `before` tell of, where the snapshot is lost that told of more than `before`: nothing may
+/// be left out that it told of.
+fn all_since(
+    files: &dyn IndexFiles,
+    plan: &Plan,
+    before: SegmentNumber,
+    reach: Reach,
+) -> Result<Since, FilesError> {
+    let reach = if reach == Reach::Indexed { Reach::Finished } else { reach };
+    let since = changed_since(files, plan, before, reach)?;
+    if let Some((first, last)) = since.missing {
+        let words = format!("segments {first} to {last} are missing");
+        return Err(unknown_numbers(files.path(plan.shard, first), words));
+    }
+    let newest = snapshot_info(files, plan.shard)?;
+    if let Some(newest) = newest.filter(|newest| newest.scope.covers > since.covers) {
+        let segment = since.covers.next();
+        let words = format!(
+            "the snapshot tells of segments up to {}, and this one is missing or not finished",
+            newest.scope.covers
+        );
+        return Err(unknown_numbers(files.path(plan.shard, segment), words));
+    }
+    Ok(since)
+}
+
+fn unknown_numbers(path: PathBuf, words: String) -> FilesError {
+    let source = io::Error::new(io::ErrorKind::InvalidData, words);
+    FilesError { path, operation: Operation::Index, source }
+}
+
+/// Whether a file was not what was written. An error of the disk is something else.
+pub fn is_damaged(error: &FilesError) -> bool {
+    error.source.kind() == io::ErrorKind::InvalidData
+}
+
+fn first_of(plan: &Plan) -> SegmentNumber {
+    plan.segments.first().copied().unwrap_or(SegmentNumber::FIRST)
+}
+
+/// Whether a snapshot tells of everything in segments before this one.
+pub fn tells_of_all_before(snapshot: &SnapshotInfo, first: SegmentNumber) -> bool {
+    snapshot.scope.covers.next() >= first
+}
+
+/// What the segments behind `before` tell of.
+fn changed_since(
+    files: &dyn IndexFiles,
+    plan: &Plan,
+    before: SegmentNumber,
+    reach: Reach,
+) -> Result<Since, FilesError> {
+    let mut since = Since { covers: before, changed: Changed::new(), missing: None };
+    let mut pass = Pass::new(files);
+    for &segment in plan.segments.iter().filter(|segment| **segment > before) {
+        since.missing = plan.missing_between(since.covers, segment);
+        if since.missing.is_some() {
+            break;
+        }
+        let mut table = read_table(files, plan.shard, segment)?;
+        if table.is_none() && !plan.is_empty(segment) {
+            let is_finished = match reach {
+                Reach::AtRest => true,
+                // The open one and those after it have none, and end what the snapshot tells of.
+                Reach::Indexed => false,
+                // One that was cut has no seal, and would tell of less than was in it.
+                Reach::Finished => {
+                    plan.limit_bytes(segment).is_some() || is_sealed(files, plan.shard, segment)?
+                }
+            };
+            if !is_finished {
+                break;
+            }
+            table = make_index(&mut pass, files, plan.shard, segment)?;
+        }
+        let tails = table.iter().flat_map(|table| table.tails().flatten());
+        since.changed.extend(tails.map(|(name, tail)| (name.key(), (name, tail))));
+        since.covers = segment;
+    }
+    Ok(since)
+}
+
+/// The index of a finished segment, made now; `None` where no message is in it.
+fn make_index(
+    pass: &mut Pass<'_>,
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<SegmentTable>, FilesError> {
+    pass.make((shard, segment), &Tails::default()).map_err(|error| match error {
+        IndexError::Files(error) => error,
+        error => FilesError {
+            path: files.path(shard, segment),
+            operation: Operation::Index,
+            source: io::Error::other(error.to_string()),
+        },
+    })
+}
+
+/// Writes `target` from an old one and the rooms that have changed since.
+pub fn write(
+    files: &dyn IndexFiles,
+    plan: &Plan,
+    target: SnapshotFile,
+    old: Option<(SnapshotFile, &SnapshotInfo)>,
+    covers: SegmentNumber,
+    changed: Changed,
+) -> Result<Option<SnapshotInfo>, FilesError> {
+    let shard = plan.shard;
+    let shard_count = plan.shard_count.unwrap_or(0);
+    let was_alike = old.is_none_or(|(_, old)| old.scope.shard_count == shard_count);
+    let is_home = |key: &RoomKey| shard_count > 0 && key.home(shard_count) == shard;
+    let shard_count = if was_alike && changed.keys().all(is_home) { shard_count } else { 0 };
+    let scope = SnapshotScope { directory: shard, shard_count, covers };
+    let rooms_expected = old.map_or(0, |(_, old)| old.rooms) + changed.len() as u64;
+    let changed = changed.into_values();
+    let mut changed: Vec<SnapshotRoom> = changed.map(|(name, tail)| SnapshotRoom::new(&name, tail)).collect();
+    changed.sort_unstable_by_key(SnapshotRoom::key_bits);
+    let mut changed = Some(changed);
+    let mut written = None;
+    files.write_snapshot(shard, target, &mut |sink| {
+        let mut source = None;
+        if let Some((file, _)) = old {
+            source =
+                Some(open(files, shard, file).map_err(|error| error.source)?.ok_or_else(not_as_written)?);
+        }
+        let writer = SnapshotWriter::new(sink, scope, rooms_expected)?;
+        let changed = changed.take().unwrap_or_default().into_iter();
+        let merged = merge_snapshots(source.into_iter().flatten(), changed, writer);
+        let (_, info) = merged.map_err(|fault| match fault {
+            SnapshotFault::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => error,
+            _ => not_as_written(),
+        })?;
+        written = Some(info);
+        Ok(())
+    })?;
+    Ok(written)
+}
+
+fn not_as_written() -> io::Error {
+    io::Error::from(io::ErrorKind::InvalidData)
+}

@@ -1,0 +1,162 @@
+//! Going through a directory, newest message first.
+//!
+//! Backwards, because then it is known of each segment whether anything follows it, and because
+//! whoever wants the newest messages of each room need not look at the others.
+
+use super::fault::{Fault, FaultKind, Location};
+use super::plan::Plan;
+use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
+use crate::files::{Files, FilesError};
+use crate::format::{HeaderFault, SealRecord, SegmentNumber, StoredMessage, Verdict};
+use madang_model::ShardId;
+use rkyv::util::AlignedVec;
+use std::path::PathBuf;
+
+/// What a segment is to its directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Finished.
+    Sealed,
+    /// The one that was appended to last.
+    Open,
+    /// Finished by a failure; a later one says where.
+    Abandoned,
+    /// Prepared, and never used.
+    Unused,
+}
+
+/// What a segment turned out to be.
+#[derive(Clone, Debug)]
+pub struct SegmentReport {
+    /// Whose.
+    pub shard: ShardId,
+    /// Which.
+    pub segment: SegmentNumber,
+    /// Its file.
+    pub path: PathBuf,
+    /// What it is to its directory.
+    pub role: Role,
+    /// Its length.
+    pub file_bytes: u64,
+    /// Whether it is shorter than it was made: sealing cuts it, and so does damage.
+    pub is_short: bool,
+    /// Whether nothing of it is missing but its seal, as its index proves.
+    pub lacks_seal: bool,
+    /// What is before this offset was known to be on disk when the last frame was written.
+    pub synced_bytes: u64,
+    /// The messages in it.
+    pub counts: SealRecord,
+    /// How it ends.
+    pub verdict: Verdict,
+    /// What is wrong with it.
+    pub faults: Vec<Fault>,
+}
+
+impl SegmentReport {
+    /// Where the torn write begins, and its length, if there is one.
+    pub fn torn(&self) -> Option<(u64, u64)> {
+        match self.verdict {
+            Verdict::Torn { offset_bytes, bytes, .. } if self.role != Role::Abandoned => {
+                Some((offset_bytes as u64, bytes as u64))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads every segment of a directory, `reads` times at most, and shows each message, the newest
+/// first, and each segment once its messages were shown.
+pub fn walk(
+    files: &dyn Files,
+    plan: &Plan,
+    buffer: &mut AlignedVec,
+    reads: u32,
+    visit_message: &mut dyn FnMut(Location, &StoredMessage),
+    visit_segment: &mut dyn FnMut(SegmentReport),
+) -> Result<(), FilesError> {
+    walk_unknown(files, plan, buffer, reads, &mut |_| None, visit_message, visit_segment)
+}
+
+/// The same, but a segment of which `known` has a report is not read.
+pub fn walk_unknown(
+    files: &dyn Files,
+    plan: &Plan,
+    buffer: &mut AlignedVec,
+    reads: u32,
+    known: &mut dyn FnMut(SegmentNumber) -> Option<SegmentReport>,
+    visit_message: &mut dyn FnMut(Location, &StoredMessage),
+    visit_segment: &mut dyn FnMut(SegmentReport),
+) -> Result<(), FilesError> {
+    let mut is_followed = false;
+    for (index, &segment) in plan.segments.iter().enumerate().rev() {
+        let known = known(segment);
+        let read = known.map_or_else(
+            || {
+                with_segment(files, plan, segment, buffer, reads, |contents| {
+                    for (offset, message) in contents.messages.iter().rev() {
+                        let offset_bytes = *offset as u64;
+                        visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
+                    }
+                    report_of(files, plan, segment, contents, is_followed)
+                })
+            },
+            Ok,
+        );
+        let mut report = match read {
+            Err(error) if error.is_gone() && reads == READS_OF_A_RUNNING_LOG => continue,
+            report => report?,
+        };
+        let before = index.checked_sub(1).map(|earlier| plan.segments[earlier]);
+        if let Some((first, last)) = before.and_then(|before| plan.missing_between(before, segment)) {
+            let at = Location { shard: plan.shard, segment, offset_bytes: 0 };
+            report.faults.push(Fault::new(files, at, FaultKind::MissingSegments { first, last }));
+        }
+        is_followed |= report.role != Role::Unused && !plan.is_void(segment);
+        visit_segment(report);
+    }
+    Ok(())
+}
+
+fn report_of(
+    files: &dyn Files,
+    plan: &Plan,
+    segment: SegmentNumber,
+    contents: &SegmentContents<'_>,
+    is_followed: bool,
+) -> SegmentReport {
+    let is_blank = matches!(contents.header, Err(HeaderFault::Blank));
+    let role = match contents.verdict {
+        _ if plan.limit_bytes(segment).is_some() => Role::Abandoned,
+        Verdict::Sealed { .. } => Role::Sealed,
+        Verdict::End { .. } if is_blank && contents.is_empty() && !is_followed => Role::Unused,
+        _ if !is_blank && contents.header.is_ok() && contents.is_empty() && !is_followed => Role::Unused,
+        _ => Role::Open,
+    };
+    let mut faults = contents.faults(files, plan, segment);
+    if role == Role::Unused || plan.is_void(segment) {
+        // Its header may never have reached the disk; nothing in it counts.
+        faults.clear();
+    }
+    if role == Role::Open && is_followed {
+        let offset_bytes = contents.verdict.end_bytes() as u64;
+        let at = Location { shard: plan.shard, segment, offset_bytes };
+        faults.push(Fault::new(files, at, FaultKind::Unsealed));
+    }
+    let mut counts = SealRecord::default();
+    for (_, message) in &contents.messages {
+        counts.count(message.time_us.to_native());
+    }
+    SegmentReport {
+        shard: plan.shard,
+        segment,
+        path: files.path(plan.shard, segment),
+        role,
+        file_bytes: contents.file_bytes,
+        is_short: contents.header.as_ref().map_or(true, |header| contents.file_bytes < header.capacity_bytes),
+        lacks_seal: false,
+        synced_bytes: contents.synced_bytes as u64,
+        counts,
+        verdict: contents.verdict,
+        faults,
+    }
+}

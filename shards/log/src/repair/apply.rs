@@ -1,0 +1,247 @@
+//! Doing it.
+
+use super::survey::{intact_frames, is_end_lost};
+use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
+use crate::append::seal_frame;
+use crate::files::{Files, FilesError};
+use crate::format::{
+    FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
+    StoredRecord, push_frame, stamp_frames,
+};
+use crate::read::for_repair::{Plan, snapshot_of_expired, start_of};
+use madang_model::Timestamp;
+use rkyv::util::AlignedVec;
+use std::path::PathBuf;
+
+impl RepairPlan {
+    /// Does what was planned, and tells `kept` of each file that holds what was cut or replaced.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a file cannot be used. Then nothing was changed, or, where names could not be
+    /// changed at last, the rest can be planned and done again.
+    pub fn apply(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        self.stage(files, keeper, now, kept)?;
+        self.put_in_place(files, keeper)
+    }
+
+    /// Writes everything new beside what there is. After an error nothing of it is left.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a file cannot be read or written. Nothing was changed.
+    pub fn stage(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        self.try_stage(files, keeper, now, kept).inspect_err(|_| keeper.give_up())
+    }
+
+    fn try_stage(
+        &self,
+        files: &dyn Files,
+        keeper: &dyn Keeper,
+        now: Timestamp,
+        kept: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), FilesError> {
+        for change in &self.changes {
+            stage_change(files, keeper, change, now, kept)?;
+        }
+        for next in &self.next_segments {
+            let lost = self.lost_of(next);
+            if !lost.is_empty() {
+                keeper.stage(next.shard, next.segment, &record_of_losses(next, &lost, now))?;
+            }
+            if self.is_indexed_anew(next) {
+                let first = files.segments(next.shard)?.first().copied();
+                let filled = self.changes.iter().filter(|change| change.shard == next.shard);
+                let first = first.into_iter().chain(filled.map(|change| change.segment)).min();
+                let expired = match (files.beside(), first) {
+                    (Some(beside), Some(first)) => {
+                        let has_messages = |room| self.living.contains(&(next.shard, room));
+                        snapshot_of_expired(beside, next.shard, first, &has_messages)?
+                    }
+                    _ => None,
+                };
+                keeper.stage_indexes(next.shard, expired.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts in place what was staged.
+    ///
+    /// # Errors
+    /// [`FilesError`] when a name cannot be changed. What was done until then holds; the rest can be planned
+    /// and done again.
+    pub fn put_in_place(&self, files: &dyn Files, keeper: &dyn Keeper) -> Result<(), FilesError> {
+        // These make room: the record of losses takes the next free number.
+        for SegmentChange { shard, segment, change, .. } in &self.changes {
+            if matches!(change, Change::Remove { .. }) {
+                files.remove(*shard, *segment)?;
+            }
+        }
+        // Before the rest, because what indexes and damaged bytes tell of losses is gone afterwards.
+        for next in self.next_segments.iter().filter(|next| !self.lost_of(next).is_empty()) {
+            keeper.put_in_place(next.shard, next.segment)?;
+        }
+        for next in self.next_segments.iter().filter(|next| self.is_indexed_anew(next)) {
+            keeper.take_indexes_away(next.shard)?;
+        }
+        for SegmentChange { shard, segment, change, .. } in &self.changes {
+            if !matches!(change, Change::Remove { .. }) {
+                keeper.put_in_place(*shard, *segment)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lost_of(&self, next: &NextSegment) -> Vec<&LostMessages> {
+        self.lost.iter().filter(|lost| lost.shard == next.shard).collect()
+    }
+
+    /// Whether messages of a directory are moved or missing, or its snapshot is, so that its indexes must be made
+    /// again.
+    fn is_indexed_anew(&self, next: &NextSegment) -> bool {
+        let moves = |change: &SegmentChange| match &change.change {
+            Change::Rewrite { .. } | Change::Fill { .. } => true,
+            Change::Cut { report, .. } => !report.lacks_seal && report.faults.iter().any(is_end_lost),
+            Change::Remove { .. } => false,
+        };
+        let mut own = self.changes.iter().filter(|change| change.shard == next.shard);
+        own.any(moves) || !self.lost_of(next).is_empty() || self.unknown_heads.contains(&next.shard)
+    }
+}
+
+fn stage_change(
+    files: &dyn Files,
+    keeper: &dyn Keeper,
+    segment_change: &SegmentChange,
+    now: Timestamp,
+    kept: &mut dyn FnMut(PathBuf),
+) -> Result<(), FilesError> {
+    let SegmentChange { shard, segment, ref change, .. } = *segment_change;
+    let place = Place { shard, segment };
+    match change {
+        Change::Fill { shard_count, .. } => {
+            let created_us = created_beside(files, place, now)?;
+            keeper.stage(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
+        }
+        Change::Remove { torn_offset_bytes, torn_bytes } => {
+            let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
+            kept(keeper.keep(shard, segment, range_bytes)?);
+            Ok(())
+        }
+        Change::Cut { report, torn_bytes } => {
+            let end_bytes = report.verdict.end_bytes() as u64;
+            if *torn_bytes > 0 {
+                kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
+            }
+            let mut bytes = AlignedVec::new();
+            files.read_start(shard, segment, report.verdict.end_bytes(), &mut bytes)?;
+            bytes.extend_from_slice(&seal_frame(place, end_bytes, u32::MAX, report.counts));
+            keeper.stage(shard, segment, &bytes)
+        }
+        Change::Rewrite { file_bytes, dropped, .. } => {
+            let bytes = rewritten(files, place, dropped, now)?;
+            kept(keeper.keep(shard, segment, 0..*file_bytes)?);
+            keeper.stage(shard, segment, &bytes)
+        }
+    }
+}
+
+fn rewritten(
+    files: &dyn Files,
+    place: Place,
+    dropped: &[usize],
+    now: Timestamp,
+) -> Result<Vec<u8>, FilesError> {
+    let plan = Plan::of(files, place.shard)?;
+    let mut bytes = AlignedVec::new();
+    files.read(place.shard, place.segment, &mut bytes)?;
+    let (shard_count, created_us) = match SegmentHeader::decode(&bytes, place.shard, place.segment) {
+        Ok(header) => (header.shard_count, header.created_us),
+        Err(_) => (0, created_beside(files, place, now)?),
+    };
+    let mut segment = Rewritten::new(place, shard_count, created_us);
+    for (frame, record) in intact_frames(&bytes, place, plan.limit_bytes(place.segment)) {
+        if dropped.binary_search(&frame.offset_bytes).is_ok() {
+            continue;
+        }
+        if let StoredRecord::Message(message) = record {
+            segment.counts.count(message.time_us.to_native());
+        }
+        segment.move_in(&bytes[frame.offset_bytes..frame.end_bytes], frame.batch);
+    }
+    Ok(segment.finish(now))
+}
+
+/// When a segment was made that does not say it itself: when the one before it was, or the one behind. By
+/// these times an index that is made again finds what a room has in earlier segments of other directories.
+fn created_beside(files: &dyn Files, place: Place, now: Timestamp) -> Result<i64, FilesError> {
+    let segments = files.segments(place.shard)?;
+    let before = segments.iter().rev().filter(|segment| **segment < place.segment);
+    let behind = segments.iter().filter(|segment| **segment > place.segment);
+    for &segment in before.chain(behind) {
+        if let Some(header) = start_of(files, place.shard, segment)? {
+            return Ok(header.created_us);
+        }
+    }
+    Ok(now.0)
+}
+
+fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) -> Vec<u8> {
+    let place = Place { shard: next.shard, segment: next.segment };
+    let mut segment = Rewritten::new(place, next.shard_count, now.0);
+    let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
+    for lost in lost {
+        let (first, last) = (lost.gap.first.0, lost.gap.last.0);
+        frame.clear();
+        push_frame(&mut frame, &Record::Lost(LostRecord { room: lost.room.as_str(), first, last }));
+        segment.move_in(&frame, 1);
+    }
+    segment.finish(now)
+}
+
+/// A segment that is made as a whole, sealed, before it gets its name.
+struct Rewritten {
+    place: Place,
+    header: SegmentHeader,
+    bytes: Vec<u8>,
+    counts: SealRecord,
+}
+
+impl Rewritten {
+    /// `shard_count` is 0 when nobody knows it: readers then look where rooms were.
+    fn new(place: Place, shard_count: u16, created_us: i64) -> Rewritten {
+        let Place { shard, segment } = place;
+        let header = SegmentHeader { shard, shard_count, segment, created_us, capacity_bytes: 0 };
+        Rewritten { place, header, bytes: vec![0; HEADER_BYTES], counts: SealRecord::default() }
+    }
+
+    /// Adds a frame from elsewhere. The file is synced as a whole, so all before it is on disk.
+    fn move_in(&mut self, frame: &[u8], batch: u32) {
+        let offset_bytes = self.bytes.len();
+        self.bytes.extend_from_slice(frame);
+        stamp_frames(&mut self.bytes[offset_bytes..], self.place, offset_bytes, batch, offset_bytes);
+    }
+
+    fn finish(mut self, now: Timestamp) -> Vec<u8> {
+        if self.counts.records == 0 {
+            // Retention goes by these: what records a loss must outlive what stands before it.
+            (self.counts.first_time_us, self.counts.last_time_us) = (now.0, now.0);
+        }
+        let end_bytes = self.bytes.len() as u64;
+        self.bytes.extend(seal_frame(self.place, end_bytes, u32::MAX, self.counts));
+        self.header.capacity_bytes = end_bytes + SEAL_FRAME_BYTES as u64;
+        self.bytes[..HEADER_BYTES].copy_from_slice(&self.header.encode());
+        self.bytes
+    }
+}
