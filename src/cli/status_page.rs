@@ -2,7 +2,7 @@
 
 use super::table::table;
 use crate::operator::{ShardLine, Status};
-use madang_shards::runtime::StorageState;
+use madang_engine::runtime::StorageState;
 use std::fmt::Write;
 
 /// The whole page, each line with its end.

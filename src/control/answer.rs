@@ -3,8 +3,8 @@
 use super::describe::describe;
 use crate::operator::{Answer, Command};
 use crate::server::{ServerState, Stops};
+use madang_engine::runtime::{Remote, Stop};
 use madang_model::{Text, UserName};
-use madang_shards::runtime::{Remote, Stop};
 use std::time::Duration;
 
 /// How long shards may take to answer: they do within a turn.

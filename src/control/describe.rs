@@ -2,8 +2,8 @@
 
 use crate::operator::{RoomLine, ShardLine, SlowLine, Status};
 use crate::server::{Readiness, ServerState};
-use madang_shards::runtime::{Sample, ShardReport, Space};
-use madang_shards::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
+use madang_engine::runtime::{Sample, ShardReport, Space};
+use madang_engine::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
 use std::path::absolute;
 use std::time::Duration;
 

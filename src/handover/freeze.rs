@@ -1,7 +1,7 @@
 //! The old process stands still. One handover at a time.
 
 use crate::server::Stops;
-use madang_shards::runtime::{Frozen, HandOver, Stop};
+use madang_engine::runtime::{Frozen, HandOver, Stop};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
 use crate::operator::is_end;
 use crate::server::{ServerState, Stops, pending_signals};
 use crate::systemd::notify;
-use madang_shards::runtime::{Adopting, Frozen};
+use madang_engine::runtime::{Adopting, Frozen};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::sockopt;

@@ -2,10 +2,10 @@
 
 use super::frame::{self, Kind, Outgoing};
 use crate::server::ServerState;
+use madang_engine::runtime::{Frozen, Held, Part};
+use madang_engine::shard::{Saved, ShardImage, write_carried};
 use madang_model::ConnectionId;
 use madang_model::connection::Encoder;
-use madang_shards::runtime::{Frozen, Held, Part};
-use madang_shards::shard::{Saved, ShardImage, write_carried};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
 

@@ -7,7 +7,7 @@ use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
 use crate::operator::{Command, is_end, is_nobody, reach, socket_path};
 use crate::server::{InheritedListeners, SocketActivation};
-use madang_shards::runtime::Adoption;
+use madang_engine::runtime::Adoption;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::net::sockopt;

@@ -3,10 +3,10 @@
 use super::error::TakeError;
 use super::frame::{Frame, Incoming, Kind};
 use crate::server::{InheritedListeners, SocketActivation};
+use madang_engine::runtime::Adoption;
+use madang_engine::shard::{ConnectionImage, read_carried};
 use madang_model::connection::{CodingError, Decoder};
 use madang_model::{ConnectionId, SessionId, ShardId};
-use madang_shards::runtime::Adoption;
-use madang_shards::shard::{ConnectionImage, read_carried};
 use rustix::fd::OwnedFd;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Where clients connect, in words.
 
-use madang_shards::runtime::Entrance;
+use madang_engine::runtime::Entrance;
 
 /// The command that connects there.
 pub fn connect_command(entrance: &Entrance) -> String {

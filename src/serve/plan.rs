@@ -11,7 +11,7 @@ use crate::privacy;
 use crate::server::{DataDirectory, DataDirectoryError, InheritedListeners, SocketActivation, was_served};
 use crate::systemd::{self, ActivationError, StoredDescriptors};
 use crate::telemetry::metrics::{self, MetricsError};
-use madang_shards::runtime::TlsIdentity;
+use madang_engine::runtime::TlsIdentity;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use crate::line::LineLimit;
 use crate::server::{Readiness, ServerState, SocketActivation};
 use crate::systemd::notify;
 use crate::telemetry::LevelControl;
-use madang_shards::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
+use madang_engine::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;

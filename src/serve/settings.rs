@@ -2,11 +2,11 @@
 
 use crate::config::{Config, Log, Shards};
 use crate::line::{LineLimit, LineSettings};
+use madang_engine::room::RoomLimits;
+use madang_engine::shard::Settings;
+use madang_engine::user::UserLimits;
 use madang_log::Retention;
 use madang_model::connection::FloodLimit;
-use madang_shards::room::RoomLimits;
-use madang_shards::shard::Settings;
-use madang_shards::user::UserLimits;
 use std::time::Duration;
 
 /// How long a name and a membership outlive a lost connection.

@@ -5,7 +5,7 @@
 
 use super::terminate::terminate;
 use crate::server::{HeldStops, Readiness, ServerState, Stops, pending_signals};
-use madang_shards::runtime::Stop;
+use madang_engine::runtime::Stop;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, poll};

@@ -3,7 +3,7 @@
 use crate::handover;
 use crate::server::{HeldStops, Readiness, ServerState, Stops};
 use crate::systemd::{is_restart, notify};
-use madang_shards::runtime::Stop;
+use madang_engine::runtime::Stop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

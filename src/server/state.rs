@@ -5,7 +5,7 @@ use super::data_directory::DataDirectory;
 use super::inherited::SocketActivation;
 use super::launch::Launch;
 use super::operator_listener::OperatorListener;
-use madang_shards::runtime::{Entrance, Remote, ShardHealth};
+use madang_engine::runtime::{Entrance, Remote, ShardHealth};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

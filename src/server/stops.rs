@@ -1,7 +1,7 @@
 //! Where the server is asked to stop. Whoever gives it away does that while nobody can ask: so a stop is either known
 //! before, and calls that off, or heard by whoever has the server then.
 
-use madang_shards::runtime::Stop;
+use madang_engine::runtime::Stop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What may wait to be heard: handovers and stops, of which more are the same.

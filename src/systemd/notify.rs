@@ -1,6 +1,6 @@
 //! What systemd is told (sd_notify(3)). Nothing happens where nobody listens.
 
-use madang_shards::runtime::Notice;
+use madang_engine::runtime::Notice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};

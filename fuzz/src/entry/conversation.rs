@@ -1,13 +1,13 @@
 //! A whole shard under three peers who send anything: no socket, disk or clock is needed for it.
 
 use crate::line::{LineLimit, LineSettings, LineSurface};
+use madang_engine::mesh::Transport;
+use madang_engine::room::RoomLimits;
+use madang_engine::shard::{Archive, Settings, Shard, Storage};
+use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_model::connection::FloodLimit;
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
-use madang_shards::mesh::Transport;
-use madang_shards::room::RoomLimits;
-use madang_shards::shard::{Archive, Settings, Shard, Storage};
-use madang_shards::user::UserLimits;
 use std::sync::Arc;
 use std::time::Duration;
 

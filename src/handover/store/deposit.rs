@@ -8,7 +8,7 @@ use crate::handover::pack::say_last_words;
 use crate::server::{ServerState, Stops};
 use crate::systemd::notify;
 use crate::systemd::store::{LOCK, QUEUES_MAX, STATE, queue_name};
-use madang_shards::runtime::Frozen;
+use madang_engine::runtime::Frozen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::fs::File;
 use std::io;

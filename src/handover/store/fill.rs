@@ -7,7 +7,7 @@ use crate::handover::frame::{Header, Kind, Outgoing};
 use crate::handover::pack::pack;
 use crate::server::{ServerState, now_us};
 use crate::systemd::store::STATE;
-use madang_shards::runtime::Frozen;
+use madang_engine::runtime::Frozen;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs::File;

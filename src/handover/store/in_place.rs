@@ -13,7 +13,7 @@ use crate::server::{IN_PLACE_VARIABLE, ServerState, pending_signals, value_for_n
 use crate::systemd::notify;
 use crate::systemd::store::QUEUES_MAX;
 use crate::telemetry;
-use madang_shards::runtime::Frozen;
+use madang_engine::runtime::Frozen;
 use nix::unistd::execve;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_setfd};

@@ -4,7 +4,7 @@
 use super::tls_files::{self, TlsFilesError};
 use crate::config::{Loaded, Written, overlap};
 use crate::server::SocketActivation;
-use madang_shards::runtime::TlsIdentity;
+use madang_engine::runtime::TlsIdentity;
 use std::fmt;
 
 /// What a configuration that can be served needs besides.

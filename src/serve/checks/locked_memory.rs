@@ -6,7 +6,7 @@
 //! for the ring of its sockets 56 KiB more (computed). What an ended process held is given back up to
 //! 50 ms later, so a restart at once may find the limit still in use.
 
-use madang_shards::runtime;
+use madang_engine::runtime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 use std::time::Duration;

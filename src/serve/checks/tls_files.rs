@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::server::SocketActivation;
-use madang_shards::runtime::{TlsError, TlsIdentity, Validity};
+use madang_engine::runtime::{TlsError, TlsIdentity, Validity};
 use std::os::unix::fs::MetadataExt;
 
 const LINE_TLS: &str = "listen.line_tls";

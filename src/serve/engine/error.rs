@@ -3,8 +3,8 @@
 use crate::handover::TakeError;
 use crate::serve::checks::ListenError;
 use crate::telemetry::metrics::MetricsError;
+use madang_engine::runtime::{AdoptError, StartError};
 use madang_log::OpenLogError;
-use madang_shards::runtime::{AdoptError, StartError};
 use std::time::Duration;
 
 /// Why serving ended otherwise than asked.

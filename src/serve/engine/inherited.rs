@@ -7,7 +7,7 @@ use crate::serve::plan::Plan;
 use crate::serve::settings::GRACE;
 use crate::server::{InheritedListeners, SocketActivation};
 use crate::systemd::StoredDescriptors;
-use madang_shards::runtime::{Adoption, Entrance};
+use madang_engine::runtime::{Adoption, Entrance};
 use std::net::SocketAddr;
 use std::time::Instant;
 

@@ -4,7 +4,7 @@ use super::error::EngineError;
 use crate::serve::checks::listen_error;
 use crate::serve::plan::Plan;
 use crate::server::InheritedListeners;
-use madang_shards::runtime::{Listeners, TlsAcceptor};
+use madang_engine::runtime::{Listeners, TlsAcceptor};
 use rustix::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

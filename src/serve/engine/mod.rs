@@ -21,11 +21,11 @@ use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
 use listen::listeners;
-use madang_log::OpenedLog;
-use madang_shards::runtime::{
+use madang_engine::runtime::{
     self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
     TlsAcceptor,
 };
+use madang_log::OpenedLog;
 use metrics_listener::MetricsListener;
 use open_log::open_log;
 use std::sync::Arc;

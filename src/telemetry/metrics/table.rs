@@ -2,7 +2,7 @@
 //!
 //! A counter's name gets `_total` where it is written.
 
-use madang_shards::runtime::Sample;
+use madang_engine::runtime::Sample;
 
 /// A number of each shard.
 pub struct Metric {

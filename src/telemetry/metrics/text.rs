@@ -4,10 +4,10 @@ use super::disk::Disk;
 use super::table::{COUNTERS, GAUGES};
 use crate::server::{Readiness, ServerState};
 use crate::telemetry;
-use madang_shards::runtime::{
+use madang_engine::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Sample, ShardHealth, StorageState,
 };
-use madang_shards::shard::{CloseKind, RefusalKind};
+use madang_engine::shard::{CloseKind, RefusalKind};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;

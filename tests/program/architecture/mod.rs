@@ -383,7 +383,7 @@ fn nobody_imports_the_program_and_only_the_loads_log_knows_the_engine() {
     }
     let users = sources(&["bench/src"])
         .into_iter()
-        .filter(|source| !source.path.starts_with("bench/src/log") && names(&source.code(), "madang_shards"));
+        .filter(|source| !source.path.starts_with("bench/src/log") && names(&source.code(), "madang_engine"));
     fail_if_any(users.map(|source| source.path.display().to_string()).collect());
     let borrowed = sources(&["shards/src", "bench/src"]).into_iter().filter(|source| {
         let code = source.code();

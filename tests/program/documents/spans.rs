@@ -64,7 +64,7 @@ pub fn check() {
 
 /// The tests of the engine that a line of cargo's runs by their name.
 fn expect_tests(span: &Command) {
-    let Some((_, rest)) = span.line.split_once("cargo test --release -p madang-shards ") else {
+    let Some((_, rest)) = span.line.split_once("cargo test --release -p madang-engine ") else {
         return;
     };
     let filter = rest.split(' ').next().unwrap_or_default();

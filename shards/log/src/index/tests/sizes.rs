@@ -1,5 +1,5 @@
 //! What indexes and snapshots take, stated in `docs/durability.md`:
-//! `cargo test --release -p madang-shards index::tests::sizes -- --nocapture`.
+//! `cargo test --release -p madang-engine index::tests::sizes -- --nocapture`.
 
 use crate::format::SegmentNumber;
 use crate::index::*;

@@ -38,7 +38,7 @@ fn what_is_noted_twice_or_taken_from_another_is_there_once() {
     assert_eq!(look_alike(&noted, "b0b").as_deref(), Some("bob"));
 }
 
-/// To measure: `cargo test --release -p madang-shards log::read::looks -- --nocapture`.
+/// To measure: `cargo test --release -p madang-engine log::read::looks -- --nocapture`.
 #[test]
 fn a_room_takes_a_few_bytes_beside_its_name() {
     const ROOMS: usize = 100_000;

@@ -1,0 +1,153 @@
+//! Deliberate faults, to prove that the simulator sees them. They are compiled into tests, and with the feature
+//! `deliberate-faults` for the simulator, never into what is shipped; each is off unless a test switches it on for
+//! its own thread.
+
+use madang_log::BatchId;
+use madang_model::{Envelope, Message, Seq};
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A fault of the engine, or of the world that the simulator has around it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// Events go out while the messages they tell of are not on disk.
+    DeliverBeforeCommit,
+    /// A room leaves a number out, now and then.
+    SkipNumber,
+    /// An entry of an overflow is dropped.
+    DropOverflowEntry,
+    /// A connection that is lost does not leave its rooms at their homes.
+    ForgetToLeave,
+    /// A draft that was stored is not recognised.
+    AcceptDraftTwice,
+    /// Drafts are forgotten when a room is read from the disk.
+    ForgetDraftsOnRestart,
+    /// A connection whose place among the listeners moved is not told.
+    LoseListenerOnMove,
+    /// A message is put twice into the outboxes of one shard.
+    RepeatDelivery,
+    /// Input that waited for a reply is not gone on with.
+    ForgetUnread,
+    /// A name is granted though another has it.
+    GrantTakenName,
+    /// A slow reader is not cut off.
+    KeepSlowReader,
+    /// A page leaves out its oldest stored message.
+    ShortenPage,
+    /// The writer says "committed" after the write, before the sync.
+    AcknowledgeBeforeSync,
+    /// A failed sync counts as done.
+    IgnoreFailedSync,
+    /// Two batches of one channel change places.
+    SwapBatches,
+    /// Recovery cuts the last good frame too.
+    DropLastFrame,
+    /// A prepared segment's name is not synced.
+    ForgetDirectorySync,
+    /// Recovery believes that what it reads is on disk.
+    TrustPageCache,
+    /// A room is let go of though somebody came back.
+    LetGoOfUsedRoom,
+    /// A room is made though it could be taken for another.
+    MakeLookAlike,
+    /// After an upgrade, rooms without messages have lost their looks.
+    ForgetCarriedLooks,
+    /// A start does not read what stored rooms look like.
+    ForgetStoredLooks,
+    /// What is sent is not always taken off the sum of all outboxes.
+    MiscountOutboxes,
+    /// In an upgrade, what waits to be sent to one connection is forgotten.
+    ForgetCarriedOutbox,
+    /// In an upgrade, what one connection said and nobody looked at yet is forgotten.
+    ForgetCarriedInput,
+    /// In an upgrade, what came by itself and was not read is forgotten.
+    ForgetWhatCame,
+    /// In an upgrade, the start of a line is forgotten.
+    ForgetHalfLine,
+    /// In an upgrade, a member of a room is forgotten.
+    ForgetCarriedMember,
+    /// Shards freeze before what was read has come to its end.
+    FreezeTooSoon,
+    /// After an upgrade, a room goes on one number too early.
+    ResumeEarly,
+    /// A shard that stands still does not hear of a drain.
+    StayStill,
+    /// A shard that goes on behind an upgrade that failed does not ask to be told what can be read.
+    StayDeaf,
+    /// Of the segments that hold nothing only the one that is next is removed.
+    LeaveLaterSegments,
+    /// A start believes that a seal which it reads is on disk.
+    TrustSeals,
+    /// Who wants to close is not let go of by the answer to a whisper.
+    ForgetClosable,
+    /// Farewells are said before the homes have what was given back.
+    SayFarewellEarly,
+    /// The new process sends before the old one has let go.
+    SendBeforeGo,
+    /// The old process goes on, and the new one, too.
+    ServeTwice,
+}
+
+thread_local! {
+    static ON: Cell<Option<Mutation>> = const { Cell::new(None) };
+}
+
+/// Whether a fault is switched on in this thread.
+pub fn is_on(mutation: Mutation) -> bool {
+    ON.get() == Some(mutation)
+}
+
+/// Whether a fault that happens now and then happens now: every fiftieth time.
+pub fn now_and_then(mutation: Mutation) -> bool {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+    is_on(mutation) && {
+        COUNT.set(COUNT.get().wrapping_add(1));
+        COUNT.get().is_multiple_of(50)
+    }
+}
+
+/// The batch that events wait for; none when they do not wait.
+pub fn batch_to_wait_for(last_batch: BatchId) -> BatchId {
+    if now_and_then(Mutation::DeliverBeforeCommit) { BatchId::ZERO } else { last_batch }
+}
+
+/// Drops the newest entry of an overflow.
+pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
+    if now_and_then(Mutation::DropOverflowEntry) {
+        overflow.back_mut().map(Vec::pop);
+    }
+}
+
+/// A list, or nothing of it.
+pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
+    if is_on(mutation) { L::default() } else { list }
+}
+
+/// Takes the newest message of a room away, as if it had not been read.
+pub fn go_on_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
+    if is_on(Mutation::ResumeEarly) && messages.pop().is_some() {
+        *head = Seq(head.0 - 1);
+    }
+}
+
+/// Where a recovery cuts the open segment: the shortest frame of a message is longer than what is cut off, so that it
+/// becomes a torn tail.
+pub fn end_of_recovered(end_bytes: u64) -> u64 {
+    if is_on(Mutation::DropLastFrame) { end_bytes.saturating_sub(64).max(64) } else { end_bytes }
+}
+
+/// Runs something with one fault switched on, or with none.
+pub fn with<R>(mutation: Option<Mutation>, run: impl FnOnce() -> R) -> R {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            ON.set(None);
+        }
+    }
+    let _reset = Reset;
+    ON.set(mutation);
+    run()
+}

@@ -1,0 +1,433 @@
+//! The state machine of one room.
+
+mod carry;
+
+use super::fan_out::{FanOut, ShardEvent};
+use super::member::{Lost, Member};
+use super::members::Members;
+use super::recent::Recent;
+use madang_model::{
+    ClaimNumber, DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
+    RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What sort of room it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The room everyone lands in: no bound on its members.
+    Lobby,
+    /// A room people make and leave.
+    Channel,
+    /// Two users whisper: nobody joins it, its messages go to their sessions.
+    Direct,
+}
+
+/// The bounds all rooms of a server share.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomLimits {
+    /// Members of a channel.
+    pub members_max: u32,
+    /// Up to so many members, joins, leaves and new names are announced.
+    pub announce_members_max: u32,
+    /// Messages shown on joining.
+    pub history_on_join: usize,
+    /// How long a membership outlives a lost connection.
+    pub grace: Duration,
+}
+
+/// What of a page is in memory.
+#[derive(Debug)]
+pub struct RecentPage {
+    /// Oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// The first and last number of what comes before and is not in memory.
+    pub gap: Option<(Seq, Seq)>,
+}
+
+/// One room: its members, its order, its latest messages.
+#[derive(Debug)]
+pub struct Room {
+    name: RoomName,
+    kind: Kind,
+    head: Seq,
+    members: Members,
+    /// Members whose name another has been granted since: their leave or their new name is on its
+    /// way. Until it comes they hear and may speak, as they do not know yet.
+    departing: Vec<Member>,
+    fan_out: FanOut,
+    recent: Recent,
+}
+
+impl Room {
+    /// A room that nothing was said in yet.
+    pub fn new(name: RoomName, kind: Kind) -> Room {
+        Room::restore(name, kind, Seq::ZERO, Vec::new())
+    }
+
+    /// A room as the log knows it: its newest number, and its latest messages, oldest first.
+    pub fn restore(name: RoomName, kind: Kind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
+        let recent = Recent::restore(stored, head);
+        let (members, departing) = (Members::default(), Vec::new());
+        Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent }
+    }
+
+    /// Its name as it was first written.
+    pub fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// The number of its newest message.
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// Who is in it, in no order.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// When its latest messages were said, newest first, as far as they are remembered.
+    pub fn recent_times(&self) -> impl Iterator<Item = Timestamp> {
+        self.recent.times()
+    }
+
+    /// Whether nobody is in it: all there is to know of it is in the log.
+    pub fn is_deserted(&self) -> bool {
+        self.members.is_empty() && self.departing.is_empty()
+    }
+
+    /// Whether it can be forgotten: nobody is in it and nothing was said.
+    pub fn is_forgettable(&self) -> bool {
+        self.members.is_empty() && self.departing.is_empty() && self.head == Seq::ZERO
+    }
+
+    /// How many members wait for the word that they have gone or have another name.
+    pub fn departing(&self) -> usize {
+        self.departing.len()
+    }
+
+    /// Takes a user in, or back after a lost connection.
+    ///
+    /// What different shards send may cross: of two sessions that go by one name, the one with the
+    /// later grant has it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the room is full, another room of the same key is meant, or the name was
+    /// granted to another since.
+    pub fn join(
+        &mut self,
+        session: SessionId,
+        (user, claim): (&UserName, ClaimNumber),
+        wanted: &RoomName,
+        is_away: bool,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<(), Refusal> {
+        if self.kind == Kind::Direct || !self.name.is_same_as(wanted) {
+            return Err(Refusal::RoomNameCollides { room: wanted.as_str().into() });
+        }
+        let mut is_counted = false;
+        let resumed_from = match self.members.get_mut(&user.key()) {
+            Some(member) if member.claim > claim => {
+                return Err(Refusal::NameTaken { name: user.clone() });
+            }
+            Some(member) => {
+                let lost = member.lost.take();
+                is_counted = lost.is_none() && member.session == session;
+                if lost.is_none() && !is_counted {
+                    self.departing.push(member.clone());
+                }
+                member.session = session;
+                member.claim = claim;
+                member.is_away = is_away;
+                lost.map(|lost| lost.head)
+            }
+            None => {
+                let is_bounded = self.kind == Kind::Channel;
+                if is_bounded && self.members.len() >= limits.members_max as usize {
+                    let room = self.name.as_str().into();
+                    return Err(Refusal::RoomFull { room, members_max: limits.members_max });
+                }
+                let member = Member { user: user.clone(), session, claim, is_away, lost: None };
+                self.members.insert(user.key(), member);
+                if self.announces(limits) {
+                    let joined = RoomEvent::Joined { user: user.clone() };
+                    self.fan_out.emit(self.name.key(), &joined, events);
+                }
+                None
+            }
+        };
+        if !is_counted {
+            self.fan_out.add(session.shard);
+        }
+        let joined = Joined {
+            room: self.name.clone(),
+            user: user.clone(),
+            head: self.head,
+            history: self.recent.last(limits.history_on_join),
+            members: self.member_count(),
+            resumed_from,
+        };
+        tell(session, Reply::Joined(Box::new(joined)), events);
+        Ok(())
+    }
+
+    /// Lets a session go: at once when it left on purpose, else after the grace time, whose end is
+    /// returned so that [`Room::expire`] is called then. A session that is not the member's
+    /// current one changes nothing.
+    pub fn leave(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        is_clean: bool,
+        now: Now,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) -> Option<Moment> {
+        if self.take_departing(session).is_some() {
+            self.fan_out.remove(session.shard);
+            tell(session, Reply::Left { room: self.name.clone() }, events);
+            return None;
+        }
+        let is_current = |member: &&mut Member| member.session == session && member.lost.is_none();
+        let Some(member) = self.members.get_mut(&user).filter(is_current) else {
+            tell(session, Reply::Left { room: self.name.clone() }, events);
+            return None;
+        };
+        self.fan_out.remove(session.shard);
+        if !is_clean {
+            let until = now.monotonic.after(limits.grace);
+            member.lost = Some(Lost { until, head: self.head });
+            return Some(until);
+        }
+        tell(session, Reply::Left { room: self.name.clone() }, events);
+        self.remove(user, limits, events);
+        None
+    }
+
+    /// Removes a member whose grace time has passed.
+    pub fn expire(&mut self, user: UserKey, now: Now, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
+        let is_over = |member: &Member| member.lost.is_some_and(|lost| lost.until <= now.monotonic);
+        if self.members.get(&user).is_some_and(is_over) {
+            self.remove(user, limits, events);
+        }
+    }
+
+    fn remove(&mut self, user: UserKey, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
+        let announces = self.announces(limits);
+        let Some(gone) = self.members.remove(&user) else { return };
+        if announces {
+            self.fan_out.emit(self.name.key(), &RoomEvent::Left { user: gone.user }, events);
+        }
+    }
+
+    fn take_departing(&mut self, session: SessionId) -> Option<Member> {
+        let place = self.departing.iter().position(|member| member.session == session)?;
+        Some(self.departing.swap_remove(place))
+    }
+
+    /// Gives a member its new name.
+    pub fn rename(
+        &mut self,
+        session: SessionId,
+        old: &UserName,
+        (new, claim): (&UserName, ClaimNumber),
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) {
+        let announces = self.announces(limits);
+        let departing = self.take_departing(session);
+        // Who had to give its old name up is not known to the others under any name.
+        let is_unknown = departing.is_some();
+        let is_current = |member: &Member| member.session == session && member.lost.is_none();
+        let is_member = self.members.get(&old.key()).is_some_and(is_current);
+        let own = departing.or_else(|| if is_member { self.members.remove(&old.key()) } else { None });
+        let Some(own) = own else { return };
+        let member = Member { user: new.clone(), claim, ..own };
+        let room = self.name.key();
+        if !announces {
+            // The others see the new name in lists, and before what it says.
+            tell(session, Reply::Renamed { old: old.clone(), new: new.clone() }, events);
+        }
+        let mut is_taken = false;
+        if let Some(other) = self.members.get(&new.key()) {
+            is_taken = true;
+            if other.claim > claim {
+                // The new name has gone to another as well.
+                self.departing.push(member);
+                if !is_unknown && announces {
+                    self.fan_out.emit(room, &RoomEvent::Left { user: old.clone() }, events);
+                }
+                return;
+            }
+            if other.lost.is_none() {
+                self.departing.push(other.clone());
+            }
+        }
+        self.members.insert(new.key(), member);
+        if !announces {
+            return;
+        }
+        if !is_unknown {
+            let renamed = RoomEvent::Renamed { old: old.clone(), new: new.clone() };
+            self.fan_out.emit(room, &renamed, events);
+        } else if !is_taken {
+            self.fan_out.emit(room, &RoomEvent::Joined { user: new.clone() }, events);
+        }
+    }
+
+    /// Notes that a member is away, or back.
+    pub fn set_away(&mut self, user: UserKey, is_away: bool) {
+        if let Some(member) = self.members.get_mut(&user) {
+            member.is_away = is_away;
+        }
+    }
+
+    /// Accepts a message of a member: the caller appends it to the log, and holds the events back
+    /// until it is committed.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the author is not a member, or the draft is already stored.
+    pub fn publish(
+        &mut self,
+        session: SessionId,
+        author: UserKey,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<Arc<Message>, Refusal> {
+        let is_current = |member: &&Member| member.session == session && member.lost.is_none();
+        let departing = || self.departing.iter().find(|member| member.session == session);
+        let Some(member) = self.members.get(&author).filter(is_current).or_else(departing) else {
+            return Err(Refusal::NotMember { room: self.name.as_str().into() });
+        };
+        let author = member.user.clone();
+        let message = self.accept(author, draft, text, now)?;
+        let said = RoomEvent::Message { message: Arc::clone(&message), author: session };
+        self.fan_out.emit(self.name.key(), &said, events);
+        Ok(message)
+    }
+
+    /// Accepts a whisper in a direct room: for the reader's sessions, and as receipt for the author's.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the draft is already stored.
+    #[allow(clippy::too_many_arguments)]
+    pub fn publish_direct(
+        &mut self,
+        session: SessionId,
+        readers: &[SessionId],
+        from: &UserName,
+        to: &UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<Arc<Message>, Refusal> {
+        let message = self.accept(from.clone(), draft, text, now)?;
+        let whisper = |is_receipt| Reply::Whisper {
+            from: from.clone(),
+            to: to.clone(),
+            message: Arc::clone(&message),
+            is_receipt,
+        };
+        for reader in readers.iter().filter(|reader| **reader != session) {
+            tell(*reader, whisper(false), events);
+        }
+        tell(session, whisper(true), events);
+        Ok(message)
+    }
+
+    fn accept(
+        &mut self,
+        author: UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+    ) -> Result<Arc<Message>, Refusal> {
+        if let Some(id) = &draft
+            && let Some(seq) = self.recent.seq_of(author.key(), id)
+        {
+            return Err(Refusal::DraftRepeated { seq, draft: id.clone() });
+        }
+        self.head = self.head.next();
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::SkipNumber) && self.head.0.is_multiple_of(40) {
+            self.head = self.head.next();
+            self.recent = Recent::default();
+        }
+        let message = Arc::new(Message {
+            room: self.name.clone(),
+            seq: self.head,
+            time: now.wall,
+            author,
+            draft,
+            text,
+        });
+        self.recent.push(Arc::clone(&message));
+        Ok(message)
+    }
+
+    /// Whether this draft of this author was accepted within the window.
+    pub fn knows_draft(&self, author: UserKey, id: &DraftId) -> bool {
+        self.recent.seq_of(author, id).is_some()
+    }
+
+    /// What of a page is in memory, oldest first, and the first and last number of what is not.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the asker is not a member.
+    pub fn history(&self, user: UserKey, page: Page) -> Result<RecentPage, Refusal> {
+        if !self.members.contains_key(&user) {
+            return Err(Refusal::NotMember { room: self.name.as_str().into() });
+        }
+        let (messages, gap) = self.recent.page(page, self.head);
+        Ok(RecentPage { messages, gap })
+    }
+
+    /// Answers who is here: the first by name.
+    pub fn who(&mut self, session: SessionId, events: &mut Vec<ShardEvent>) {
+        let total = self.member_count();
+        let listed = self.members.listed().into_iter();
+        let members = listed
+            .map(|m| WhoMember { name: m.user.clone(), is_away: m.is_away, is_lost: m.lost.is_some() })
+            .collect();
+        tell(session, Reply::Who(WhoPage { room: self.name.clone(), members, total }), events);
+    }
+
+    /// Its members, when it is in lists: direct rooms are not.
+    pub fn listed_members(&self) -> u32 {
+        if self.kind == Kind::Direct { 0 } else { self.member_count() }
+    }
+
+    /// The room in a list; `None` when nobody is in it or it is a direct room.
+    pub fn summary(&self) -> Option<RoomSummary> {
+        let is_listed = self.kind != Kind::Direct && !self.members.is_empty();
+        is_listed.then(|| RoomSummary {
+            room: self.name.clone(),
+            members: self.member_count(),
+            head: self.head,
+        })
+    }
+
+    fn member_count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    fn announces(&self, limits: &RoomLimits) -> bool {
+        self.members.len() <= limits.announce_members_max as usize
+    }
+
+    /// The room's key.
+    pub fn key(&self) -> RoomKey {
+        self.name.key()
+    }
+}
+
+/// Puts an answer for one session into `events`.
+fn tell(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
+    events.push((session.shard, Event::Reply { to: session.connection, reply }));
+}

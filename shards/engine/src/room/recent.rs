@@ -1,0 +1,124 @@
+//! The latest messages of a room, and the drafts they came from.
+
+use madang_model::{DraftId, Message, Page, Seq, Timestamp, UserKey};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A ring of the latest messages and of the drafts already stored.
+///
+/// Invariant: the messages' numbers follow one another and end at the room's head.
+#[derive(Debug, Default)]
+pub struct Recent {
+    messages: VecDeque<Arc<Message>>,
+    drafts: VecDeque<RememberedDraft>,
+}
+
+/// A draft that is stored, as the repeat of it is recognised.
+#[derive(Clone, Debug)]
+struct RememberedDraft {
+    /// Whose draft.
+    author: UserKey,
+    /// Its author's id of it.
+    id: DraftId,
+    /// The number the message got.
+    seq: Seq,
+}
+
+impl Recent {
+    /// The most messages held.
+    pub const MESSAGES_MAX: usize = 64;
+    /// The most drafts remembered: a repeat that comes later is stored again.
+    pub const DRAFTS_MAX: usize = 256;
+
+    /// What was read from the log, oldest first, as far as it leads up to `head` without a gap. All
+    /// that was read is looked through for drafts.
+    pub fn restore(stored: Vec<Arc<Message>>, head: Seq) -> Recent {
+        let draft = |message: &Arc<Message>| {
+            let (author, seq) = (message.author.key(), message.seq);
+            message.draft.clone().map(|id| RememberedDraft { author, id, seq })
+        };
+        let drafts = stored.iter().filter_map(draft).collect();
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        let drafts = crate::mutation::forget_if(crate::mutation::Mutation::ForgetDraftsOnRestart, drafts);
+        let wanted = (0..=head.0).rev().map(Seq);
+        let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
+        let skipped = stored.len() - connected.count();
+        let mut recent = Recent { messages: stored.into_iter().skip(skipped).collect(), drafts };
+        recent.bound();
+        recent
+    }
+
+    /// Adds the newest message.
+    pub fn push(&mut self, message: Arc<Message>) {
+        if let Some(last) = self.messages.back() {
+            assert_eq!(last.seq.next(), message.seq, "messages of a room follow one another");
+        }
+        if let Some(id) = &message.draft {
+            let author = message.author.key();
+            self.drafts.push_back(RememberedDraft { author, id: id.clone(), seq: message.seq });
+        }
+        self.messages.push_back(message);
+        self.bound();
+    }
+
+    /// When the messages held were said, newest first.
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.messages.iter().rev().map(|message| message.time)
+    }
+
+    fn bound(&mut self) {
+        while self.messages.len() > Self::MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        while self.drafts.len() > Self::DRAFTS_MAX {
+            self.drafts.pop_front();
+        }
+    }
+
+    /// The number a draft got, if it was stored within the window.
+    pub fn seq_of(&self, author: UserKey, id: &DraftId) -> Option<Seq> {
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::AcceptDraftTwice) {
+            return None;
+        }
+        self.drafts
+            .iter()
+            .rev()
+            .find(|draft| draft.author == author && draft.id == *id)
+            .map(|draft| draft.seq)
+    }
+
+    /// The newest `count`, oldest first.
+    pub fn last(&self, count: usize) -> Vec<Arc<Message>> {
+        let skipped = self.messages.len().saturating_sub(count);
+        self.messages.iter().skip(skipped).cloned().collect()
+    }
+
+    /// What of a page is held here, oldest first, and the numbers of what is stored but not held.
+    pub fn page(&self, page: Page, head: Seq) -> (Vec<Arc<Message>>, Option<(Seq, Seq)>) {
+        let (first, last) = range(page, head);
+        if first > last {
+            return (Vec::new(), None);
+        }
+        let held_from = self.messages.front().map_or(head.next(), |oldest| oldest.seq);
+        let found =
+            self.messages.iter().filter(|m| (first..=last).contains(&m.seq)).cloned().collect::<Vec<_>>();
+        let gap_last = last.min(Seq(held_from.0 - 1));
+        (found, (first <= gap_last).then_some((first, gap_last)))
+    }
+}
+
+/// The first and last number of a page; empty when the first is above the last.
+fn range(page: Page, head: Seq) -> (Seq, Seq) {
+    let bounded = |count: u32| u64::from(count.min(Page::MESSAGES_MAX));
+    let ending_at =
+        |last: Seq, count: u32| (Seq(last.0.saturating_sub(bounded(count)).saturating_add(1)), last);
+    match page {
+        Page::Last { count } => ending_at(head, count),
+        Page::Before { seq, count } => ending_at(Seq(seq.0.saturating_sub(1)).min(head), count),
+        Page::After { seq, count } => {
+            let first = Seq(seq.0.saturating_add(1));
+            (first, Seq(seq.0.saturating_add(bounded(count))).min(head))
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Who waits for stored messages, and what they are told.
+
+use super::Archive;
+use super::page::cut_to;
+use crate::room::Recent;
+use madang_log::{
+    BatchId, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile, StoredQuery,
+};
+use madang_model::{
+    Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
+};
+use std::sync::Arc;
+
+/// Names a lookup until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LookupId(u64);
+
+/// Stored messages that someone waits for.
+#[derive(Debug)]
+pub struct Waiting {
+    purpose: Purpose,
+    room: RoomName,
+    head: Seq,
+    /// What is looked up: from the first number, so many.
+    first: Seq,
+    count: u32,
+    /// Not before this batch is committed: the recent messages may be part of it.
+    after: BatchId,
+    /// The files that were made again for it: never one twice.
+    mended: Vec<(ShardId, StoredFile)>,
+}
+
+/// What stored messages are looked up for.
+#[derive(Debug)]
+enum Purpose {
+    /// A session asked for a page; what follows and is in memory.
+    Page { session: SessionId, recent: Vec<Arc<Message>> },
+    /// A room is taken up: where its newest messages are.
+    Find,
+    /// The same: those messages.
+    Load,
+}
+
+/// What a lookup came to.
+#[derive(Debug)]
+pub enum Answered {
+    /// An event for the one who asked.
+    Page(ShardId, Event),
+    /// A room, as it is taken up.
+    Room(TakenUp),
+    /// Where a room's messages are could not be found out: not even its newest number is known.
+    Unknown(RoomKey),
+}
+
+/// A room as the log knows it.
+#[derive(Debug)]
+pub struct TakenUp {
+    /// Its name as it was first written.
+    pub name: RoomName,
+    /// Its newest number.
+    pub head: Seq,
+    /// Its latest messages, oldest first; none when they could not be read.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// What is asked of the stored messages of a room.
+#[derive(Debug)]
+pub struct Question {
+    /// Who asks.
+    pub session: SessionId,
+    /// The room.
+    pub room: RoomName,
+    /// Its newest message.
+    pub head: Seq,
+    /// The first and the last number that is not in memory.
+    pub gap: (Seq, Seq),
+    /// What follows and is.
+    pub recent: Vec<Arc<Message>>,
+    /// The last batch that carries something of the room.
+    pub after: BatchId,
+}
+
+impl Archive {
+    /// Someone asks for what is not in memory. The answer comes later, or at once when too many ask.
+    pub fn ask(&mut self, question: Question) -> Option<(SessionId, Reply)> {
+        let Question { session, room, head, gap: (first, last), recent, after } = question;
+        if self.waiting.len() >= Self::LOOKUPS_MAX {
+            let gap = Some(Gap { first, last, reason: GapReason::Busy });
+            return Some((session, Reply::History(HistoryPage { room, messages: recent, head, gap })));
+        }
+        let id = self.new_id();
+        let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(Page::MESSAGES_MAX);
+        let purpose = Purpose::Page { session, recent };
+        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+        None
+    }
+
+    /// A room that is not in memory is wanted. Gives it at once when nothing of it is stored;
+    /// otherwise it comes as [`Answered::Room`]. Nothing of it may be on its way to the disk.
+    pub fn take_up(&mut self, wanted: &RoomName) -> Option<TakenUp> {
+        let key = wanted.key();
+        match self.known(key) {
+            Some(name) => self.load(name),
+            None if self.snapshots.iter().any(|scope| scope.may_hold(key)) => {
+                self.look_up(Purpose::Find, wanted.clone(), Seq::ZERO, 0);
+            }
+            None => return Some(self.unstored(wanted.clone())),
+        }
+        None
+    }
+
+    /// A room that no segment holds a message of.
+    fn unstored(&self, wanted: RoomName) -> TakenUp {
+        let lost = self.lost_heads.get(&wanted.key()).cloned();
+        let (name, head) = lost.unwrap_or((wanted, Seq::ZERO));
+        TakenUp { name, head, messages: Vec::new() }
+    }
+
+    /// Reads the latest messages of a room that is known: as many as may have drafts to remember.
+    fn load(&mut self, name: RoomName) {
+        let (head, count) = (self.head(name.key()), Recent::DRAFTS_MAX as u32);
+        self.look_up(Purpose::Load, name, head, count);
+    }
+
+    fn look_up(&mut self, purpose: Purpose, room: RoomName, head: Seq, count: u32) {
+        let first = Seq(head.0.saturating_sub(u64::from(count)) + 1);
+        let id = self.new_id();
+        let after = BatchId::ZERO;
+        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+    }
+
+    /// How many lookups are not answered yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn new_id(&mut self) -> LookupId {
+        self.next_id += 1;
+        LookupId(self.next_id)
+    }
+
+    fn enqueue(&mut self, id: LookupId, waiting: Waiting) {
+        self.waiting.insert(id, waiting);
+        self.queue.push_back(id);
+    }
+
+    /// The next query to carry out, if one may begin. While an index is on its way to the disk its
+    /// segment can be found in neither place, so that queries wait.
+    pub fn next_query(&mut self, committed: BatchId) -> Option<(LookupId, StoredQuery)> {
+        if self.index_jobs() > 0 {
+            return None;
+        }
+        let id = *self.queue.front()?;
+        let waiting = self.waiting.get(&id).expect("what is queued waits");
+        if waiting.after > committed {
+            return None;
+        }
+        self.queue.pop_front();
+        if matches!(waiting.purpose, Purpose::Find) {
+            return Some((id, StoredQuery::Room(RoomQuery::new(&waiting.room, &self.snapshots))));
+        }
+        let key = waiting.room.key();
+        // A gap before the open segment is of lost messages.
+        self.open.excuse_gap_of(key, self.tails.get(&key).map(|known| &known.tail));
+        let runs = self.open.room(key).map(|(first, positions)| OpenRun {
+            directory: self.directory,
+            segment: self.open.segment(),
+            first,
+            positions,
+        });
+        let page = Page::After { seq: Seq(waiting.first.0 - 1), count: waiting.count };
+        let tail = self.tails.get(&key).map(|known| &known.tail);
+        // Numbers above the last stored message are of messages that a repair recorded as lost.
+        let stored_last = runs.and_then(|run| run.last()).max(tail.map(|tail| tail.head)).unwrap_or_default();
+        let head = waiting.head.min(stored_last);
+        Some((id, StoredQuery::Page(PageQuery::new(&waiting.room, page, head, tail, runs.as_slice()))))
+    }
+
+    /// A lookup met an index or a snapshot that is gone or damaged. Whether it is to be made again
+    /// for it: once.
+    pub fn may_mend(&mut self, id: LookupId, fault: &QueryFault) -> bool {
+        let Some(file) = fault.mendable() else { return false };
+        let Some(waiting) = self.waiting.get_mut(&id) else { return false };
+        let is_new = !waiting.mended.contains(&file);
+        waiting.mended.push(file);
+        is_new
+    }
+
+    /// What a lookup has missed is there again: once more.
+    pub fn ask_again(&mut self, id: LookupId) {
+        self.queue.push_front(id);
+    }
+
+    /// A lookup is answered.
+    pub fn answer(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) -> Option<Answered> {
+        let waiting = self.waiting.remove(&id)?;
+        if let Err(fault) = &found {
+            tracing::error!(shard = self.directory.0, %fault, "stored messages cannot be shown");
+        }
+        let page = match found {
+            Ok(QueryOutcome::Room(room)) => return self.found(waiting.room, room),
+            Ok(QueryOutcome::Page(page)) => Some(page),
+            Err(_) => None,
+        };
+        let Waiting { purpose, room, head, first, count, .. } = waiting;
+        let (session, recent) = match purpose {
+            Purpose::Find => return Some(Answered::Unknown(room.key())),
+            Purpose::Load => {
+                let messages = page.map(|page| page.messages).unwrap_or_default();
+                return Some(Answered::Room(TakenUp { name: room, head, messages }));
+            }
+            Purpose::Page { session, recent } => (session, recent),
+        };
+        let last = Seq(first.0 + u64::from(count) - 1);
+        let (mut messages, mut gap) = match page {
+            Some(page) => {
+                let reason = GapReason::Expired;
+                let mut gap = page.expired.map(|(first, last)| Gap { first, last, reason });
+                if let (Some(gap), Some(oldest), true) =
+                    (&mut gap, page.oldest, page.messages.is_empty() && recent.is_empty())
+                {
+                    // All that was asked for has expired: it is told where the others begin.
+                    gap.last = gap.last.max(Seq(oldest.0.saturating_sub(1)).min(head));
+                }
+                (page.messages, gap)
+            }
+            None => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
+        };
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::ShortenPage) && !messages.is_empty() {
+            messages.remove(0);
+        }
+        messages.extend(recent);
+        if let Some(cut) = cut_to(&mut messages, self.page_bytes_max) {
+            gap = Some(cut);
+        }
+        let reply = Reply::History(HistoryPage { room, messages, head, gap });
+        Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
+    }
+
+    /// Goes on with the messages of a room that was found.
+    fn found(&mut self, wanted: RoomName, room: Option<SnapshotRoom>) -> Option<Answered> {
+        // The query has checked its name.
+        let Some((name, room)) = room.and_then(|room| Some((room.room_name().ok()?, room))) else {
+            return Some(Answered::Room(self.unstored(wanted)));
+        };
+        self.know(name.clone(), room.tail);
+        self.load(name);
+        None
+    }
+}

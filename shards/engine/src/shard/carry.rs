@@ -1,0 +1,196 @@
+//! A shard that stands still so that another process can go on with it, and one that goes on.
+//!
+//! Standing still, a shard reads nothing: what was read is carried to its end, and then every
+//! connection is a name, a few words of its protocol, what waits to be sent, and what waits to be
+//! understood. That is its image. Whoever adopts it tells nobody.
+
+use super::image::{ConnectionImage, ShardImage};
+use super::{Connection, Deadline, Shard};
+use madang_model::connection::{CloseReason, Core, Flood, Surface};
+use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
+use std::time::Duration;
+
+/// How long a connection that is ending has for its last words, in the process that goes on.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What becomes of a connection when another process goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Saved {
+    /// It goes on there.
+    Image(ConnectionImage),
+    /// It cannot: what is to be said to it before it is closed.
+    LastWords(Vec<u8>),
+}
+
+impl<S: Surface> Shard<S> {
+    /// From now on nothing is read.
+    pub fn stand_still(&mut self) {
+        self.is_still = true;
+    }
+
+    /// Reads again, and goes on with what was read before.
+    pub fn go_on(&mut self) {
+        self.is_still = false;
+        self.is_heir = false;
+        for id in self.connections.ids() {
+            self.continue_input(id);
+            self.resumed.push(id);
+        }
+        self.settle();
+    }
+
+    /// Whether everything that was read has come to its end.
+    pub fn is_at_rest(&self) -> bool {
+        self.homes.is_at_rest() && !self.has_outbound() && self.log.is_idle() && self.parked.is_empty()
+    }
+
+    /// All that this shard knows and the log does not. It stands still, and is at rest. Connections that
+    /// are not `carriable` by their sockets stay behind, with last words.
+    pub fn image(&self, carriable: impl Fn(ConnectionId) -> bool) -> ShardImage {
+        assert!(self.is_still, "only what stands still has an image");
+        let ids = self.connections.ids().into_iter();
+        let saved = |id| match self.connections.get(id)? {
+            connection if carriable(id) => Some((id, self.saved(connection))),
+            connection => Some((id, self.left_behind(connection))),
+        };
+        let saved = ids.filter_map(saved);
+        ShardImage { shard: self.id, connections: saved.collect(), carried: self.homes.carried(self.now) }
+    }
+
+    fn saved(&self, connection: &Connection<S::Session>) -> Saved {
+        let Connection { core, protocol, unread, has_input_ended, is_ending, .. } = connection;
+        let words = match self.surface.save(protocol) {
+            Some(words) => words,
+            // Only what is in its outbox is still to be sent.
+            None if *is_ending => Vec::new(),
+            None => return self.left_behind(connection),
+        };
+        Saved::Image(ConnectionImage {
+            user: core.user.clone(),
+            address: core.counted_address,
+            outbox: core.outbox.clone(),
+            unread: unread.clone(),
+            style: core.style,
+            is_echoed: core.is_echoed,
+            used: core.flood.used(self.now.monotonic),
+            has_input_ended: *has_input_ended,
+            // What wants to close and has not said farewell has nothing more to be answered.
+            is_ending: *is_ending || core.closing.is_some(),
+            protocol: words,
+        })
+    }
+
+    /// What a connection hears that ends with this process: what waits for it, and why it ends.
+    fn left_behind(&self, connection: &Connection<S::Session>) -> Saved {
+        let mut last_words = connection.core.outbox.clone();
+        if !connection.is_ending {
+            self.surface.farewell(&connection.protocol, &CloseReason::NotCarried, &mut last_words);
+        }
+        Saved::LastWords(last_words)
+    }
+
+    /// Goes on with a connection of the server before. It is told nothing; its rooms follow by
+    /// [`Shard::take_over`]. It gets the lowest slot that is free. Nothing is sent to it before
+    /// [`Shard::go_on`].
+    pub fn adopt(&mut self, image: ConnectionImage) -> ConnectionId {
+        self.inherit();
+        let id = self.connections.next_id();
+        let session = self.session(id);
+        let ConnectionImage { user, address, outbox, unread, style, is_echoed, used, .. } = image;
+        let mut core = Core::new(session);
+        core.counted_address = address.and_then(|address| self.settings.counted(address));
+        if let Some(address) = core.counted_address {
+            self.requests.push(Request::Carry(Box::new(Carried::Address(address))));
+        }
+        self.counters.sessions += u64::from(user.is_some());
+        (core.user, core.outbox, core.style, core.is_echoed) = (user, outbox, style, is_echoed);
+        core.flood = Flood::with_used(used, self.now.monotonic);
+        let restored = self.surface.restore(&image.protocol);
+        let (is_whole, is_ending) = (restored.is_some(), image.is_ending);
+        let protocol = restored.unwrap_or_else(|| self.blank_session(id));
+        if is_ending {
+            core.closing = Some(CloseReason::Lost);
+        }
+        let is_nameless = core.user.is_none();
+        self.outboxes.carried(core.outbox.len());
+        let connection = Connection {
+            core,
+            protocol,
+            unread,
+            reads_coming_in: 0,
+            held_bytes: 0,
+            is_due: false,
+            has_place: false,
+            is_blocked: false,
+            is_listed_slow: false,
+            is_parked: false,
+            has_input_ended: image.has_input_ended,
+            is_leaving: false,
+            returns: 0,
+            is_ending,
+            awaits_keys: false,
+        };
+        self.connections.insert(id, connection);
+        if is_ending {
+            self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
+        } else if !is_whole {
+            self.close(id, CloseReason::NotCarried);
+        } else if is_nameless {
+            self.remind(Deadline::Login(id), self.settings.login);
+        }
+        self.route_requests();
+        self.mark_dirty(id);
+        id
+    }
+
+    fn inherit(&mut self) {
+        self.is_heir = true;
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::SendBeforeGo) {
+            self.is_heir = false;
+        }
+    }
+
+    /// Takes over what homes here have to know.
+    pub fn take_over(&mut self, carried: Vec<Carried>) {
+        self.inherit();
+        self.requests.extend(carried.into_iter().map(|one| Request::Carry(Box::new(one))));
+        self.route_requests();
+        self.settle();
+    }
+
+    /// A home has said where a connection of the server before is.
+    pub(super) fn carried_into(
+        &mut self,
+        id: ConnectionId,
+        user: UserKey,
+        room: &RoomName,
+        head: Option<Seq>,
+    ) {
+        let is_there = self.connections.get(id).is_some_and(|connection| !connection.has_left());
+        match head {
+            Some(head) if is_there => self.subscribe(id, room, head),
+            Some(_) => {
+                let session = self.session(id);
+                self.ask(Request::Leave { session, user, room: room.key(), is_clean: false });
+            }
+            None => self.close(id, CloseReason::NotCarried),
+        }
+    }
+
+    /// What a protocol begins with, where nothing better is known: it has last words, too.
+    fn blank_session(&mut self, id: ConnectionId) -> S::Session {
+        let mut core = Core::new(self.session(id));
+        let mut requests = Vec::new();
+        let mut refused = 0;
+        self.surface.open(&mut madang_model::connection::Link {
+            now: self.now,
+            core: &mut core,
+            rooms: &mut self.rooms,
+            requests: &mut requests,
+            flood: &self.settings.flood,
+            refused_too_fast: &mut refused,
+            shard_count: self.settings.shard_count,
+        })
+    }
+}

@@ -1,0 +1,288 @@
+//! The rooms and users whose home this shard is, and the requests about them.
+//!
+//! **Invariant:** what a room tells is sent on only when every message it accepted before is
+//! committed. So whoever sees a message, a join or a page of history sees only what is on disk,
+//! in the room's order.
+
+mod carry;
+mod looks;
+mod members;
+mod ranking;
+mod residence;
+mod talk;
+mod users;
+
+use super::archive::Archive;
+use super::counters::Counters;
+use super::held::Held;
+use super::settings::Settings;
+use super::wheel::Wheel;
+use super::{Deadline, Request, Storage};
+use crate::mesh::Outbound;
+use crate::room::{Room, ShardEvent};
+use crate::user::Users;
+use hashbrown::HashMap;
+use looks::{RoomLooks, lost_at_home};
+use madang_log::{Appender, BatchId, SnapshotScope};
+use madang_model::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
+use ranking::Ranking;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A room and the last batch that carries something of it.
+#[derive(Debug)]
+struct Resident {
+    room: Room,
+    last_batch: BatchId,
+    /// When it was left by the last of its members, or last whispered in.
+    deserted_at: Moment,
+    /// Whether nothing was said in it when it came into memory: then it had to take its looks.
+    is_made: bool,
+    /// Whether its turn to be let go of is noted.
+    is_resting: bool,
+    /// With so many members it has its place in [`Ranking`]; 0 is none.
+    ranked_members: u32,
+}
+
+/// What this shard is home to.
+#[derive(Debug)]
+pub struct Homes {
+    id: ShardId,
+    settings: Arc<Settings>,
+    /// Those in memory: with members, or until lately.
+    rooms: HashMap<RoomKey, Resident>,
+    /// The same, as far as people are in them, in the order of lists.
+    ranking: Ranking,
+    /// What waits for a room to be taken up, in order; of each at most [`residence::WAITING_MAX`]
+    /// joins and whispers.
+    taking_up: HashMap<RoomKey, VecDeque<Request>>,
+    /// Rooms that nobody is in, by when they may be let go of; each once.
+    resting: VecDeque<(Moment, RoomKey)>,
+    users: Users,
+    pub looks: RoomLooks,
+    /// Whether messages can be stored.
+    pub storage: Storage,
+    /// What is stored.
+    pub archive: Archive,
+    held: Held,
+    connections_by_address: HashMap<IpAddr, u32>,
+    events: Vec<ShardEvent>,
+}
+
+/// Where a request's consequences go.
+pub struct Effects<'a> {
+    pub now: Now,
+    pub log: &'a mut Appender,
+    pub outbound: &'a mut Outbound,
+    pub wheel: &'a mut Wheel<Deadline>,
+    pub counters: &'a mut Counters,
+}
+
+impl Homes {
+    pub fn new(id: ShardId, settings: Arc<Settings>, archive: Archive) -> Homes {
+        let mut looks = RoomLooks::new(archive.has_stored(), settings.lobby.looks());
+        lost_at_home(archive.lost_rooms(), id, settings.shard_count).for_each(|room| looks.add_lost(room));
+        Homes {
+            id,
+            settings,
+            rooms: HashMap::new(),
+            ranking: Ranking::default(),
+            taking_up: HashMap::new(),
+            resting: VecDeque::new(),
+            users: Users::default(),
+            looks,
+            storage: Storage::default(),
+            archive,
+            held: Held::default(),
+            connections_by_address: HashMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// The rooms that are in memory.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().map(|resident| &resident.room)
+    }
+
+    /// How many rooms are being taken up, and the most that waits for one of them.
+    pub fn taking_up(&self) -> (usize, usize) {
+        (self.taking_up.len(), self.taking_up.values().map(VecDeque::len).max().unwrap_or(0))
+    }
+
+    /// Events that wait for the disk.
+    pub fn held_events(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many rooms are in memory.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// The names that are held, each with its session unless that is lost.
+    pub fn names(&self) -> impl Iterator<Item = (&UserName, Option<SessionId>)> {
+        self.users.names()
+    }
+
+    /// How many names are held.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// How many rooms, names and addresses are in memory, rooms twice that nobody is in.
+    pub fn count(&self) -> usize {
+        self.rooms.len() + self.resting.len() + self.users.len() + self.connections_by_address.len()
+    }
+
+    /// Gives back the memory of what is gone.
+    pub fn shrink(&mut self) {
+        self.rooms.shrink_to(2 * self.rooms.len());
+        self.resting.shrink_to(2 * self.resting.len());
+        self.taking_up.shrink_to(2 * self.taking_up.len());
+        self.connections_by_address.shrink_to(2 * self.connections_by_address.len());
+        self.events.shrink_to(2 * self.events.len());
+        self.users.shrink();
+        self.looks.shrink();
+    }
+
+    /// From now on these settings hold.
+    pub fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.archive.limit_pages(settings.page_bytes_max());
+        self.settings = settings;
+    }
+
+    /// Does what was asked.
+    pub fn handle(&mut self, request: Request, effects: &mut Effects<'_>) {
+        if let Some(request) = self.wait_for_room(request, effects) {
+            self.act(request, effects);
+        }
+    }
+
+    /// The snapshot of this directory is written anew.
+    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+        let Homes { archive, rooms, taking_up, .. } = self;
+        let is_in_memory = |key| rooms.contains_key(&key) || taking_up.contains_key(&key);
+        archive.snapshot_renewed(scope, is_in_memory);
+    }
+
+    fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
+        match request {
+            Request::Publish { session, user, room, draft, text } => {
+                self.publish(session, user, room, draft, text, effects);
+            }
+            Request::Join { session, user, claim, room, is_away } => {
+                self.join(session, (&user, claim), &room, is_away, effects);
+            }
+            Request::Leave { session, user, room, is_clean } => {
+                self.leave(session, user, room, is_clean, effects);
+            }
+            Request::Rename { session, room, old, new, claim } => {
+                let limits = self.settings.rooms;
+                self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
+                    r.rename(session, &old, (&new, claim), &limits, e);
+                    Ok(())
+                })
+            }
+            Request::History { session, user, room, page } => {
+                self.history(session, user, room, page, effects);
+            }
+            Request::Who { session, room } => self.who(session, &room, effects),
+            Request::Rooms { session, pattern } => {
+                self.list_rooms(session, &pattern, effects.outbound);
+            }
+            Request::SetAway { user, room: Some(room), away } => {
+                if let Some(resident) = self.rooms.get_mut(&room) {
+                    resident.room.set_away(user.key(), away.is_some());
+                }
+            }
+            Request::PublishDirect { session, readers, room, from, to, draft, text } => {
+                self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
+            }
+            Request::TakeLooks { room, is_there, .. } => self.take_looks(room, is_there, effects.outbound),
+            Request::GiveLooks { room, is_stored, .. } => self.give_looks(&room, is_stored),
+            Request::Carry(carried) => self.take_over(*carried, effects),
+            request => self.handle_user(request, effects),
+        }
+    }
+
+    /// Sends on what waited for the log.
+    pub fn release_held(&mut self, log: &Appender, outbound: &mut Outbound) {
+        self.held.release(log.last_committed(), outbound);
+    }
+
+    /// Lets a room act, appends what it accepts, and sends its events on or holds them back.
+    /// `no` makes the answer of a refusal.
+    fn with_room(
+        &mut self,
+        key: RoomKey,
+        session: SessionId,
+        no: fn(Refusal) -> Reply,
+        effects: &mut Effects<'_>,
+        act: impl FnOnce(&mut Room, &mut Vec<ShardEvent>, &mut Acceptance<'_>) -> Result<(), Refusal>,
+    ) {
+        let Some(resident) = self.rooms.get_mut(&key) else {
+            effects.counters.refusals += 1;
+            return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
+        };
+        let mut acceptance = Acceptance { log: effects.log, archive: &mut self.archive, batch: None };
+        let done = act(&mut resident.room, &mut self.events, &mut acceptance);
+        if let Some(batch) = acceptance.batch {
+            resident.last_batch = batch;
+            effects.counters.messages += 1;
+        }
+        if let Err(refusal) = done {
+            effects.counters.refusals += 1;
+            let reply = Event::Reply { to: session.connection, reply: no(refusal) };
+            self.events.push((session.shard, reply));
+        }
+        self.ranking.rank(resident);
+        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        if resident.room.is_deserted() {
+            self.rest_if_deserted(key, effects.now, effects.outbound);
+        }
+    }
+}
+
+/// What a room accepts goes through here into the log.
+struct Acceptance<'a> {
+    log: &'a mut Appender,
+    archive: &'a mut Archive,
+    batch: Option<BatchId>,
+}
+
+impl Acceptance<'_> {
+    fn accept(&mut self, message: &madang_model::Message) {
+        let batch = self.log.append(message);
+        self.archive.appended(batch, &message.room, message.seq);
+        self.batch = Some(batch);
+    }
+}
+
+/// Sends events on at once when nothing they could tell of is uncommitted; holds them otherwise.
+fn send_or_hold(
+    last_batch: BatchId,
+    events: &mut Vec<ShardEvent>,
+    held: &mut Held,
+    log: &Appender,
+    outbound: &mut Outbound,
+) {
+    #[cfg(any(test, feature = "deliberate-faults"))]
+    let last_batch = crate::mutation::batch_to_wait_for(last_batch);
+    if last_batch > log.last_committed() {
+        held.hold(last_batch, events);
+    } else {
+        for (shard, event) in events.drain(..) {
+            outbound.push(shard, Envelope::Event(event));
+        }
+    }
+}
+
+fn tell(session: SessionId, reply: Reply, outbound: &mut Outbound) {
+    outbound.push(session.shard, Envelope::Event(Event::Reply { to: session.connection, reply }));
+}
+
+fn refuse(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
+    effects.counters.refusals += 1;
+    tell(session, Reply::Refused(refusal), effects.outbound);
+}

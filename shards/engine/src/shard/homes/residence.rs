@@ -1,0 +1,214 @@
+//! Which rooms are in memory: those that people are in, or were until lately. A room is taken up from
+//! the log when somebody joins it or whispers in it, and let go of once it has been deserted for a
+//! while. What it was then is in the log, all of it.
+
+use super::{Effects, Homes, Resident, refuse, tell};
+use crate::mesh::Outbound;
+use crate::room::{Kind, Room};
+use crate::shard::archive::TakenUp;
+use madang_log::{Appender, BatchId};
+use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Joins and whispers that wait for one room to be taken up; more are refused.
+pub(super) const WAITING_MAX: usize = 4096;
+/// How long a deserted room stays: a draft that is repeated within it meets the whole window, and
+/// who changes channels to and fro waits for no disk.
+pub(super) const REST: Duration = Duration::from_secs(60);
+/// The most rooms let go of in a tick, so that no turn is long.
+const LEFT_PER_TICK: usize = 4096;
+
+impl Homes {
+    /// Lets a request wait when its room is not in memory and it needs it there; gives it back when
+    /// it may go on.
+    pub(super) fn wait_for_room(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
+        let Some(key) = request.room() else { return Some(request) };
+        if let Some(waiting) = self.taking_up.get_mut(&key) {
+            if waiting.len() >= WAITING_MAX && wanted(&request).is_some() {
+                refuse_to_take_up(request, "too many wait for the disk", effects);
+            } else {
+                waiting.push_back(request);
+            }
+            return None;
+        }
+        if self.rooms.contains_key(&key) {
+            return Some(request);
+        }
+        let Some(name) = wanted(&request) else { return Some(request) };
+        let Some(taken_up) = self.archive.take_up(name) else {
+            self.taking_up.insert(key, VecDeque::from([request]));
+            return None;
+        };
+        if self.is_made(&taken_up) {
+            if is_carried(&request) {
+                self.keep_looks(&taken_up.name, effects.outbound);
+            } else {
+                self.taking_up.insert(key, VecDeque::from([request]));
+                self.make(key, &taken_up.name, effects);
+                return None;
+            }
+        }
+        self.enter(key, taken_up);
+        Some(request)
+    }
+
+    /// A room was read. Returns what waited for it, in order.
+    pub fn room_read(&mut self, taken_up: TakenUp, effects: &mut Effects<'_>) -> VecDeque<Request> {
+        let key = taken_up.name.key();
+        if self.is_made(&taken_up) {
+            if self.taking_up.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
+                self.keep_looks(&taken_up.name, effects.outbound);
+            } else {
+                self.make(key, &taken_up.name, effects);
+                return VecDeque::new();
+            }
+        }
+        let waiting = self.taking_up.remove(&key).unwrap_or_default();
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        let taken_up = {
+            let TakenUp { name, mut head, mut messages } = taken_up;
+            if matches!(waiting.front(), Some(Request::Carry(_))) {
+                crate::mutation::go_on_early(&mut head, &mut messages);
+            }
+            TakenUp { name, head, messages }
+        };
+        self.enter(key, taken_up);
+        waiting
+    }
+
+    /// Has a room made if nothing looks like it. Those who want to be in it wait for the answer.
+    fn make(&mut self, key: RoomKey, name: &RoomName, effects: &mut Effects<'_>) {
+        if let Err(refusal) = self.ask_for_looks(name, effects.outbound) {
+            self.refuse_to_make(key, &refusal, effects);
+        }
+    }
+
+    pub(super) fn enter(&mut self, key: RoomKey, taken_up: TakenUp) {
+        let is_made = self.is_made(&taken_up);
+        let TakenUp { name, head, messages } = taken_up;
+        assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
+        let kind = if key == self.settings.lobby.key() {
+            Kind::Lobby
+        } else if name.is_direct() {
+            Kind::Direct
+        } else {
+            Kind::Channel
+        };
+        let room = Room::restore(name, kind, head, messages);
+        let last_batch = BatchId::default();
+        let resident = Resident {
+            room,
+            last_batch,
+            deserted_at: Moment::default(),
+            is_made,
+            is_resting: false,
+            ranked_members: 0,
+        };
+        self.rooms.insert(key, resident);
+    }
+
+    /// Nobody knows how a room goes on: who wanted to be in it is refused.
+    pub fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
+        for request in self.taking_up.remove(&key).unwrap_or_default() {
+            if wanted(&request).is_some() {
+                refuse_to_take_up(request, reason, effects);
+            } else {
+                self.act(request, effects);
+            }
+        }
+    }
+
+    /// Notes when a room may be let go of, if nobody is in it; at once, when nothing was ever said.
+    pub(super) fn rest_if_deserted(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
+        let Some(resident) = self.rooms.get_mut(&key).filter(|resident| resident.room.is_deserted()) else {
+            return;
+        };
+        if resident.room.is_forgettable() {
+            if let Some(Resident { room, is_made: true, .. }) = self.rooms.remove(&key) {
+                self.send_give(room.name(), false, outbound);
+            }
+            return;
+        }
+        resident.deserted_at = now.monotonic;
+        if !std::mem::replace(&mut resident.is_resting, true) {
+            self.resting.push_back((now.monotonic.after(REST), key));
+        }
+    }
+
+    /// Lets go of rooms that have been deserted for a while.
+    pub fn leave_deserted(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
+        for _ in 0..LEFT_PER_TICK {
+            let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
+            let Some(resident) = self.rooms.get_mut(&key) else { continue };
+            let is_deserted = resident.room.is_deserted();
+            #[cfg(any(test, feature = "deliberate-faults"))]
+            let is_deserted =
+                is_deserted || crate::mutation::is_on(crate::mutation::Mutation::LetGoOfUsedRoom);
+            if !is_deserted {
+                resident.is_resting = false;
+                continue;
+            }
+            // What is not on disk yet could not be read back.
+            let is_stored = resident.last_batch <= log.last_committed();
+            let due = resident.deserted_at.after(REST);
+            if is_stored && due <= now.monotonic {
+                if let Some(resident) = self.rooms.remove(&key) {
+                    self.ranking.forget(&resident);
+                    if resident.is_made {
+                        self.send_give(resident.room.name(), true, outbound);
+                    }
+                }
+                self.archive.left(key);
+            } else {
+                let due = if is_stored { due } else { now.monotonic.after(REST) };
+                self.resting.push_back((due, key));
+            }
+        }
+        if self.rooms.capacity() > 8 * self.rooms.len().max(128) {
+            self.rooms.shrink_to(2 * self.rooms.len());
+        }
+    }
+
+    /// How many rooms are in memory, or about to be.
+    #[cfg(test)]
+    pub fn rooms_in_memory(&self) -> usize {
+        self.rooms.len() + self.taking_up.len()
+    }
+
+    /// The newest number of a room that is in memory.
+    #[cfg(test)]
+    pub fn head_of(&self, stored_name: &str) -> Option<madang_model::Seq> {
+        let name = RoomName::from_log(stored_name).ok()?;
+        self.rooms.get(&name.key()).map(|resident| resident.room.head())
+    }
+}
+
+/// The room that a request needs in memory: all others are about rooms that people are in.
+fn wanted(request: &Request) -> Option<&RoomName> {
+    match request {
+        Request::Join { room, .. } | Request::PublishDirect { room, .. } => Some(room),
+        Request::Carry(carried) => match &**carried {
+            Carried::Members { room, .. } => Some(room),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_carried(request: &Request) -> bool {
+    matches!(request, Request::Carry(_))
+}
+
+pub(super) fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
+    let refusal = Refusal::NotStored { reason: reason.into() };
+    match request {
+        Request::Join { session, .. } => refuse(session, refusal, effects),
+        Request::PublishDirect { session, .. } => {
+            effects.counters.refusals += 1;
+            tell(session, Reply::NotSaid(refusal), effects.outbound);
+        }
+        Request::Carry(carried) => super::carry::give_up(*carried, effects),
+        other => unreachable!("only who wants a room is refused it: {other:?}"),
+    }
+}

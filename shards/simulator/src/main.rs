@@ -1,0 +1,74 @@
+//! Replays a session of the simulator:
+//!
+//! `cargo run --release -p madang-simulator -- --seed S [--seeds N] [--steps N]
+//! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--upgrades]
+//! [--storms] [--trace]`
+//!
+//! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
+//! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
+//! kills and power cuts follow one another; `--calm` leaves out crashes and faults; `--trace` prints every step.
+
+use madang_simulator::{Options, run};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let (options, seeds) = match options() {
+        Ok(parsed) => parsed,
+        Err(wrong) => {
+            eprintln!("{wrong}; see the top of shards/simulator/src/main.rs");
+            return ExitCode::from(2);
+        }
+    };
+    for seed in options.seed..options.seed + seeds {
+        let options = Options { seed, ..options };
+        let command = options.command();
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            told(panic);
+            eprintln!("seed {seed} ends in a panic\nagain: {command} --trace");
+        }));
+        let started = Instant::now();
+        let outcome = run(options);
+        let _ = std::panic::take_hook();
+        println!("{outcome}\n{:.2} s", started.elapsed().as_secs_f64());
+        if outcome.violation.is_some() {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn options() -> Result<(Options, u64), String> {
+    let (mut options, mut seeds) = (Options::small(1), 1);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--trace" => options.is_traced = true,
+            "--interrupted-starts" => options.has_interrupted_starts = true,
+            "--upgrades" => options.has_upgrades = true,
+            "--storms" => options.has_storms = true,
+            "--retention" => options.has_retention = true,
+            "--calm" => options.has_mishaps = false,
+            "--large" => {
+                let large = Options::large(options.seed);
+                let Options { users, rooms, shards, steps, .. } = large;
+                options = Options { users, rooms, shards, steps, ..options };
+            }
+            _ => {
+                let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
+                let number: u64 = value.parse().map_err(|_| format!("{argument} {value} is no number"))?;
+                match argument.as_str() {
+                    "--seed" => options.seed = number,
+                    "--seeds" => seeds = number,
+                    "--steps" => options.steps = number,
+                    "--users" => options.users = number.max(1) as usize,
+                    "--rooms" => options.rooms = number.max(1) as usize,
+                    "--shards" => options.shards = number.clamp(1, 64) as u16,
+                    _ => return Err(format!("{argument} is not known")),
+                }
+            }
+        }
+    }
+    Ok((options, seeds))
+}

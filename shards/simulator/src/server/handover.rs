@@ -1,0 +1,86 @@
+//! What the supervisor does around an upgrade in place, and what goes from one process to the other.
+
+use super::cell::Cell;
+use super::{Phase, Server};
+use madang_engine::shard::{Portion, ShardImage};
+
+use super::super::chance::Chance;
+use super::super::disk::Disk;
+use super::super::network::Line;
+
+impl Server {
+    /// Nobody is accepted or read from now on; what was read is carried to its end.
+    pub fn stand_still(&mut self) {
+        self.cells.iter_mut().for_each(|cell| cell.around.is_idle_seen = false);
+        self.quiet_seen = None;
+        self.phase = Phase::Still;
+    }
+
+    /// Everyone is read and accepted from now on. What was given away is back.
+    pub fn go_on(&mut self) {
+        self.phase = Phase::Running;
+        self.parts.clear();
+        for cell in &mut self.cells {
+            cell.around.is_returned = cell.around.has_given;
+        }
+    }
+
+    /// Whether every shard has heard that it is to stand still.
+    pub fn stands_still(&self) -> bool {
+        self.cells.iter().all(|cell| cell.turn.phase() == Phase::Still)
+    }
+
+    /// The supervisor looks whether all shards are idle and nothing is between them: to be believed when
+    /// it holds twice.
+    pub fn looks_quiet(&mut self) -> bool {
+        let is_idle = self.cells.iter().all(|cell| cell.around.is_idle_seen);
+        let sum = |of: fn(&Cell) -> u64| self.cells.iter().map(of).sum::<u64>();
+        let (sent, received) = (sum(|cell| cell.around.entries.0), sum(|cell| cell.around.entries.1));
+        let quiet = (is_idle && sent == received).then_some(sent);
+        let is_quiet = quiet.is_some() && quiet == self.quiet_seen;
+        self.quiet_seen = quiet;
+        is_quiet
+    }
+
+    /// What all shards give away, once all have, or why one gives nothing.
+    pub fn take_parts(&mut self) -> Option<Result<Vec<ShardImage>, String>> {
+        if self.parts.len() < self.cells.len() {
+            return None;
+        }
+        let mut images = Vec::new();
+        for part in std::mem::take(&mut self.parts) {
+            match part {
+                Ok(image) => images.push(image),
+                Err(reason) => return Some(Err(reason)),
+            }
+        }
+        images.sort_unstable_by_key(|image| image.shard);
+        Some(Ok(images))
+    }
+
+    /// Who waits to be accepted.
+    pub fn take_backlogs(&mut self) -> Vec<Line> {
+        self.cells.iter_mut().flat_map(|cell| std::mem::take(&mut cell.around.backlog)).collect()
+    }
+
+    /// They wait here from now on.
+    pub fn give_backlogs(&mut self, lines: Vec<Line>) {
+        let count = self.cells.len();
+        for (number, line) in lines.into_iter().enumerate() {
+            self.cells[number % count].around.backlog.push_back(line);
+        }
+    }
+
+    /// Begins to adopt what another process had: each shard before its first turn.
+    pub fn begin_adoption(&mut self, portions: Vec<Portion<Line>>) {
+        self.phase = Phase::Still;
+        for (cell, portion) in self.cells.iter_mut().zip(portions) {
+            cell.around.given = Some(portion);
+        }
+    }
+
+    /// A write that was under way may be done in part: the process is killed.
+    pub fn tear(&mut self, disk: &Disk, chance: &mut Chance) {
+        self.cells.iter_mut().for_each(|cell| cell.around.desk.tear(disk, chance));
+    }
+}

@@ -1,0 +1,68 @@
+//! A start: the log is opened, and every shard goes on from what it holds.
+
+use super::cell::Cell;
+use super::desk::Desk;
+use super::indexes::Jobs;
+use super::{CHANNEL_BATCHES_MAX, Phase, Server};
+use madang_engine::shard::{Archive, Settings, Shard, Stored};
+use madang_engine::store::{Writer, WriterOptions};
+use madang_engine::turn::{LogOptions, Turn};
+use madang_log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
+use madang_model::ShardId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::disk::Disk;
+use super::super::words::Words;
+
+/// Bytes that a shard reads at a time, as in the runtime.
+const READ_BYTES_MAX: usize = 16 << 10;
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    pub settings: Settings,
+    pub durability: Durability,
+    pub segment_bytes: u64,
+    pub retention: Retention,
+    /// Smaller channels overflow sooner.
+    pub channel_batches_max: usize,
+}
+
+impl Server {
+    /// Starts on what is on the disk.
+    pub fn start(disk: &Disk, options: &StartOptions) -> Result<Server, OpenLogError> {
+        let count = options.settings.shard_count;
+        let opened = open_log(disk, count)?;
+        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let mut cells = Vec::new();
+        for id in (0..count).map(ShardId) {
+            let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
+            let segment_bytes = options.segment_bytes;
+            let log = Appender::new(id, first, segment_bytes, segment_bytes, options.durability);
+            let page_bytes_max = options.settings.outbox_bytes_max / 2;
+            let archive = Archive::new(id, first, stored.clone(), page_bytes_max);
+            let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
+            let durability = options.durability;
+            let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
+            let desk = Desk::new(Writer::new(writer, first, segment_bytes));
+            let log = LogOptions { durability, first_segment_bytes: segment_bytes };
+            cells.push(Cell::new(Turn::new(shard, log, READ_BYTES_MAX), desk));
+        }
+        let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
+        Ok(Server {
+            cells,
+            channels,
+            channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
+            jobs: Jobs::new(options.retention, count),
+            phase: Phase::Running,
+            parts: Vec::new(),
+            quiet_seen: None,
+        })
+    }
+
+    /// The segments that expired since the last call.
+    pub fn take_expired(&mut self) -> Vec<(ShardId, SegmentNumber)> {
+        std::mem::take(&mut self.jobs.expired)
+    }
+}

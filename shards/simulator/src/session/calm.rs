@@ -1,0 +1,191 @@
+//! Everything comes to rest, and then everything must agree.
+
+use super::super::server::{Haste, Server};
+use super::super::truth::Checked;
+use super::Session;
+use madang_log::{Exported, Selection, export, verify};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rounds after which nothing may be left to do, and so many more a client.
+const ROUNDS_MAX: usize = 4_000;
+const ROUNDS_PER_CLIENT: usize = 40;
+/// Longer than every grace time and every time to close.
+const QUIET_SECONDS: u64 = 16;
+
+impl Session {
+    /// Lets everybody finish, and checks what must hold at rest.
+    pub(super) fn calm(&mut self) -> Checked {
+        self.trace.note(format_args!("everything comes to rest"));
+        self.clear_weather();
+        self.disk.clear_fuse();
+        for number in 0..self.clients.len() {
+            self.unpause(number);
+        }
+        self.finish_upgrade()?;
+        let rounds_max = ROUNDS_MAX + ROUNDS_PER_CLIENT * self.clients.len();
+        let (mut rounds, mut quiet_seconds) = (0, 0);
+        while quiet_seconds < QUIET_SECONDS {
+            rounds += 1;
+            if rounds > rounds_max {
+                return Err("it does not come to rest".to_owned());
+            }
+            if self.round()? {
+                continue;
+            }
+            self.pass_ms(1000);
+            quiet_seconds += 1;
+        }
+        self.check_at_rest()
+    }
+
+    /// Everything that can move moves. Whether anything did.
+    fn round(&mut self) -> Result<bool, String> {
+        let mut has_done = !self.news.is_empty();
+        while let Some(number) = self.news.pop() {
+            self.read(number)?;
+        }
+        for number in 0..self.clients.len() {
+            if self.clients[number].line.is_none() || !self.can_send(number) {
+                continue;
+            }
+            if let Some(duty) = self.clients[number].duty(&self.truth) {
+                self.send(number, &duty);
+                has_done = true;
+            }
+        }
+        for index in 0..self.server.as_ref().map_or(0, Server::shard_count) {
+            has_done |= self.turn(index, Haste::Full)?;
+        }
+        let (server, mut world, _) = self.parts();
+        has_done |= server.disk_round(&mut world);
+        self.note_stored()?;
+        Ok(has_done)
+    }
+
+    fn check_at_rest(&mut self) -> Checked {
+        let server = self.server.as_ref().expect("a server runs");
+        if !server.is_idle() {
+            return Err("the server is not idle at rest".to_owned());
+        }
+        for cell in &server.cells {
+            let queues = cell.turn.shard.queues();
+            if queues != madang_engine::shard::Queues::default() || !cell.turn.shard.log.is_idle() {
+                return Err(format!("something waits at rest: {queues:?}"));
+            }
+        }
+        for cell in &server.cells {
+            let (counted, there) = (cell.turn.shard.waiting_bytes(), cell.turn.shard.outbox_bytes());
+            if counted != there {
+                return Err(format!("{counted} bytes are said to wait in outboxes, and {there} do"));
+            }
+        }
+        self.check_answers()?;
+        self.check_names()?;
+        self.check_memberships()
+    }
+
+    /// Every request is answered or its connection is gone.
+    fn check_answers(&self) -> Checked {
+        for client in &self.clients {
+            let Some(line) = client.line else { continue };
+            let unread = self.sockets[line].unread_bytes();
+            if client.is_parting() {
+                return Err(format!("client {} parted and its connection is still there", client.number));
+            }
+            if !client.is_answered() || unread > 0 {
+                let waits_for = client.waits_for();
+                return Err(format!("client {} waits: {unread} bytes unread, {waits_for}", client.number));
+            }
+            for (room, attendance) in client.attended() {
+                let head = self.truth.head(room);
+                if attendance.last != head {
+                    let (number, last, name) = (client.number, attendance.last, self.truth.name(room));
+                    return Err(format!("client {number} has #{last} of {name}, whose newest is #{head}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Checked {
+        let named = self.clients.iter().filter(|client| client.line.is_some());
+        let names: Vec<&String> = named.filter_map(|client| client.name.as_ref()).collect();
+        let distinct: BTreeSet<&String> = names.iter().copied().collect();
+        if distinct.len() != names.len() {
+            return Err("two clients have one name".to_owned());
+        }
+        let server = self.server.as_ref().expect("a server runs");
+        let held: usize = server.cells.iter().map(|cell| cell.turn.shard.user_count()).sum();
+        let connections: usize = server.cells.iter().map(|cell| cell.turn.shard.connection_count()).sum();
+        let connected = self.clients.iter().filter(|client| client.line.is_some()).count();
+        if held != names.len() || connections != connected {
+            let named = names.len();
+            return Err(format!(
+                "{held} names are held and {named} are had; {connections} connections of {connected} clients"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Homes, listeners and clients agree on who is where.
+    fn check_memberships(&self) -> Checked {
+        let server = self.server.as_ref().expect("a server runs");
+        let (mut at_home, mut listening, mut believed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut views: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (index, cell) in server.cells.iter().enumerate() {
+            for member in cell.turn.shard.memberships() {
+                let room = member.room.as_str().to_owned();
+                if member.is_lost {
+                    return Err(format!("{} is still lost in {room} after the grace time", member.user));
+                }
+                let line =
+                    server.cells[member.session.shard.index()].around.lines.get(&member.session.connection);
+                at_home.insert((room.clone(), line.copied()));
+                views.entry(room).or_default().insert(member.user.as_str().to_owned());
+            }
+            for listener in cell.turn.shard.listeners() {
+                let line = server.cells[index].around.lines.get(&listener.connection);
+                listening.insert((listener.room.as_str().to_owned(), line.copied()));
+            }
+        }
+        for client in &self.clients {
+            for (room, attendance) in client.attended() {
+                let name = self.truth.name(room);
+                believed.insert((name.to_owned(), client.line));
+                if let Some(view) = &attendance.view
+                    && views.get(name) != Some(view)
+                {
+                    let members = views.get(name);
+                    return Err(format!("client {} sees {view:?} in {name}: {members:?}", client.number));
+                }
+            }
+        }
+        let difference =
+            |a: &BTreeSet<_>, b: &BTreeSet<_>| -> Vec<_> { a.symmetric_difference(b).cloned().collect() };
+        let (homes, clients) = (difference(&at_home, &listening), difference(&believed, &listening));
+        if !homes.is_empty() || !clients.is_empty() {
+            return Err(format!(
+                "not at home and listening: {homes:?}; not clients' and listening: {clients:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// After the last drain: the log holds what was promised and nothing else.
+    pub(super) fn check_log(&mut self) -> Checked {
+        let verified = verify(&self.disk, &mut |_| {}).map_err(|error| error.to_string())?;
+        if let Some(fault) = verified.all_faults().next() {
+            return Err(format!("the log is damaged: {fault}"));
+        }
+        let mut found: Vec<(String, u64, String)> = Vec::new();
+        let mut sink = |exported: Exported<'_>| {
+            if let Exported::Message(message) = exported {
+                let (room, text) = (message.room.as_str().to_owned(), message.text.as_str().to_owned());
+                found.push((room, message.number().0, text));
+            }
+            Ok(())
+        };
+        export(&self.disk, &Selection::All, &mut sink, &mut |_| {}).map_err(|error| error.to_string())?;
+        self.truth.check_all(&found)
+    }
+}

@@ -1,0 +1,152 @@
+//! Sessions by the dozen, and the faults that they must see.
+
+use super::trace::Outcome;
+use super::{Options, run};
+use madang_engine::mutation::{self, Mutation};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Seeds within which every mutation is seen.
+const SEEDS_TO_SEE: u64 = 60;
+/// How long fresh seeds are tried.
+const FRESH_TIME: Duration = Duration::from_secs(5);
+
+/// A session of a seed: every third with segments that expire, every other with starts that are
+/// interrupted, every fifth with storms, three of four with upgrades, and all that together in some.
+fn of(seed: u64) -> Options {
+    Options {
+        has_retention: seed.is_multiple_of(3),
+        has_interrupted_starts: seed.is_multiple_of(2),
+        has_storms: seed.is_multiple_of(5),
+        has_upgrades: !seed.is_multiple_of(4),
+        ..Options::small(seed)
+    }
+}
+
+/// Runs a session. A panic is a violation, too.
+fn outcome(options: Options) -> Result<Outcome, String> {
+    let done = catch_unwind(AssertUnwindSafe(|| run(options)));
+    let done =
+        done.map_err(|_| format!("seed {} ends in a panic; again: {}", options.seed, options.command()))?;
+    match &done.violation {
+        None => Ok(done),
+        Some(_) => Err(done.to_string()),
+    }
+}
+
+fn check(options: Options) -> Outcome {
+    outcome(options).unwrap_or_else(|wrong| panic!("\n{wrong}"))
+}
+
+#[test]
+fn fixed_seeds_keep_every_promise() {
+    for seed in 1..=24 {
+        check(of(seed));
+    }
+}
+
+#[test]
+fn a_seed_that_has_found_something_keeps_every_promise() {
+    // A page across what had expired, whose index was made again while an older directory was kept.
+    let (has_retention, has_interrupted_starts, has_storms, has_upgrades) = (true, true, true, true);
+    check(Options { has_retention, has_interrupted_starts, has_storms, has_upgrades, ..Options::small(53) });
+}
+
+#[test]
+fn fresh_seeds_keep_every_promise() {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let first = since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
+    let started = Instant::now();
+    for seed in first.. {
+        check(of(seed));
+        if started.elapsed() > FRESH_TIME {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_session_of_a_thousand_users_keeps_every_promise() {
+    check(Options { steps: 5_000, ..Options::large(1) });
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 2, 3] {
+        let (once, again) = (check(of(seed)), check(of(seed)));
+        assert_eq!((once.hash, once.last), (again.hash, again.last), "seed {seed}");
+    }
+}
+
+/// What a mutation is tried with. What shows only when a sync fails, the server is killed and the power is
+/// cut one after another is tried where that comes often.
+fn to_see(mutation: Mutation, seed: u64) -> Options {
+    match mutation {
+        Mutation::TrustPageCache | Mutation::TrustSeals => {
+            Options { has_storms: true, has_upgrades: true, ..of(seed) }
+        }
+        _ => of(seed),
+    }
+}
+
+/// The first seed that sees it.
+fn first_to_see(mutation: Mutation) -> Option<u64> {
+    let sees = |seed: &u64| mutation::with(Some(mutation), || outcome(to_see(mutation, *seed)).is_err());
+    (1..=SEEDS_TO_SEE).find(sees)
+}
+
+fn is_seen(mutation: Mutation) {
+    let seed = first_to_see(mutation);
+    println!("{mutation:?}: seen by seed {seed:?}");
+    assert!(seed.is_some(), "{mutation:?} is not seen by any of {SEEDS_TO_SEE} seeds");
+}
+
+macro_rules! every_mutation_is_seen {
+    ($($test:ident: $mutation:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            is_seen(Mutation::$mutation);
+        })*
+    };
+}
+
+every_mutation_is_seen! {
+    delivering_before_the_commit_is_seen: DeliverBeforeCommit,
+    skipping_a_number_is_seen: SkipNumber,
+    dropping_an_overflow_entry_is_seen: DropOverflowEntry,
+    forgetting_to_leave_is_seen: ForgetToLeave,
+    accepting_a_draft_twice_is_seen: AcceptDraftTwice,
+    forgetting_drafts_on_restart_is_seen: ForgetDraftsOnRestart,
+    losing_a_listener_on_a_move_is_seen: LoseListenerOnMove,
+    repeating_a_delivery_is_seen: RepeatDelivery,
+    forgetting_unread_input_is_seen: ForgetUnread,
+    granting_a_taken_name_is_seen: GrantTakenName,
+    keeping_a_slow_reader_is_seen: KeepSlowReader,
+    shortening_a_page_is_seen: ShortenPage,
+    acknowledging_before_the_sync_is_seen: AcknowledgeBeforeSync,
+    ignoring_a_failed_sync_is_seen: IgnoreFailedSync,
+    swapping_batches_is_seen: SwapBatches,
+    dropping_the_last_frame_is_seen: DropLastFrame,
+    forgetting_to_sync_a_directory_is_seen: ForgetDirectorySync,
+    letting_go_of_a_used_room_is_seen: LetGoOfUsedRoom,
+    making_a_look_alike_is_seen: MakeLookAlike,
+    forgetting_carried_looks_is_seen: ForgetCarriedLooks,
+    forgetting_stored_looks_is_seen: ForgetStoredLooks,
+    miscounting_outboxes_is_seen: MiscountOutboxes,
+    trusting_the_page_cache_is_seen: TrustPageCache,
+    trusting_seals_is_seen: TrustSeals,
+    leaving_later_segments_is_seen: LeaveLaterSegments,
+    forgetting_a_carried_outbox_is_seen: ForgetCarriedOutbox,
+    forgetting_carried_input_is_seen: ForgetCarriedInput,
+    forgetting_what_came_is_seen: ForgetWhatCame,
+    forgetting_half_a_line_is_seen: ForgetHalfLine,
+    forgetting_a_carried_member_is_seen: ForgetCarriedMember,
+    freezing_too_soon_is_seen: FreezeTooSoon,
+    resuming_early_is_seen: ResumeEarly,
+    sending_before_the_word_is_seen: SendBeforeGo,
+    serving_twice_is_seen: ServeTwice,
+    staying_still_in_a_drain_is_seen: StayStill,
+    staying_deaf_behind_an_upgrade_is_seen: StayDeaf,
+    forgetting_who_can_close_is_seen: ForgetClosable,
+    saying_farewell_early_is_seen: SayFarewellEarly,
+}

@@ -1,0 +1,278 @@
+//! A protocol of a few words, one command a line, everything told in lines that begin with a word
+//! of their own. Requests are answered one by one, but what is said is not waited for.
+//!
+//! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
+//! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
+
+use madang_engine::mutation::{Mutation, is_on};
+use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::{
+    DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
+};
+use std::io::Write;
+
+/// The longest line.
+const LINE_BYTES_MAX: usize = 8192;
+
+/// The protocol.
+#[derive(Clone, Copy)]
+pub struct Words;
+
+/// A connection that speaks it.
+#[derive(Default)]
+pub struct Session {
+    /// Answers that are waited for before anything else is obeyed.
+    waiting: u8,
+    line: Vec<u8>,
+}
+
+impl Surface for Words {
+    type Session = Session;
+
+    fn open(&self, link: &mut Link<'_>) -> Session {
+        link.output().extend_from_slice(b"hello\n");
+        Session::default()
+    }
+
+    fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
+        let mut consumed = 0;
+        while session.waiting == 0 && link.core.closing.is_none() {
+            let Some(end) = bytes[consumed..].iter().position(|b| *b == b'\n') else {
+                session.line.extend_from_slice(&bytes[consumed..]);
+                if session.line.len() > LINE_BYTES_MAX {
+                    link.close(CloseReason::EndlessLine { bytes_max: LINE_BYTES_MAX });
+                }
+                return bytes.len();
+            };
+            let mut line = std::mem::take(&mut session.line);
+            line.extend_from_slice(&bytes[consumed..consumed + end]);
+            consumed += end + 1;
+            let line = String::from_utf8(line).expect("clients send UTF-8");
+            obey(session, &line, link);
+        }
+        consumed
+    }
+
+    fn end_of_input(&self, _: &mut Session, link: &mut Link<'_>) {
+        link.close(CloseReason::Quit);
+    }
+
+    fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
+        let is_awaited = matches!(
+            reply,
+            Reply::Claimed { .. }
+                | Reply::Joined(_)
+                | Reply::Left { .. }
+                | Reply::Who(_)
+                | Reply::History(_)
+                | Reply::Refused(_)
+        );
+        if is_awaited {
+            session.waiting = session.waiting.saturating_sub(1);
+        }
+        tell(reply, link.output());
+    }
+
+    fn render(&self, room: &RoomName, event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
+        match event {
+            RoomEvent::Message { message, .. } => {
+                out.extend_from_slice(b"msg ");
+                out.extend_from_slice(room.as_str().as_bytes());
+                said(message, out);
+            }
+            RoomEvent::Joined { user } => line(out, format_args!("in {room} {user}")),
+            RoomEvent::Left { user } => line(out, format_args!("out {room} {user}")),
+            RoomEvent::Renamed { old, new } => line(out, format_args!("nick {room} {old} {new}")),
+        }
+    }
+
+    fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+        let word = match reason {
+            CloseReason::Quit => "quit",
+            CloseReason::SlowReader { .. } => "slow",
+            CloseReason::LoginTimeout { .. } => "nameless",
+            CloseReason::GoingDown => "down",
+            CloseReason::NotCarried => "notcarried",
+            _ => "other",
+        };
+        line(out, format_args!("bye {word}"));
+    }
+
+    fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"down\n");
+    }
+
+    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+        let line = || if is_on(Mutation::ForgetHalfLine) { Vec::new() } else { session.line.clone() };
+        (session.waiting == 0).then(line)
+    }
+
+    fn restore(&self, saved: &[u8]) -> Option<Session> {
+        Some(Session { waiting: 0, line: saved.to_vec() })
+    }
+
+    fn announce(&self, _: &Session, _: &Text, _: &mut Core) {}
+
+    fn server_full(&self) -> &'static [u8] {
+        b"full\n"
+    }
+}
+
+fn obey(session: &mut Session, line: &str, link: &mut Link<'_>) {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let sender = link.session();
+    if word == "bye" {
+        return link.close(CloseReason::Quit);
+    }
+    if word == "name" {
+        session.waiting += 1;
+        let name = UserName::parse(rest).expect("clients send names");
+        return link.request(Request::Claim { session: sender, name });
+    }
+    let Some(user) = link.user().cloned() else {
+        let answers: &[u8] = match word {
+            "say" | "to" => b"unsaid nameless\n",
+            "move" => b"no nameless\nno nameless\n",
+            _ => b"no nameless\n",
+        };
+        return link.output().extend_from_slice(answers);
+    };
+    let room = |name: &str| RoomName::parse(name).expect("clients send room names");
+    let text = |raw: &str| Text::sanitise(raw).expect("clients send text");
+    match word {
+        "join" => {
+            session.waiting += 1;
+            let claim = link.claim();
+            link.request(Request::Join { session: sender, user, claim, room: room(rest), is_away: false });
+        }
+        "leave" => {
+            session.waiting += 1;
+            let room = room(rest).key();
+            link.request(Request::Leave { session: sender, user: user.key(), room, is_clean: true });
+        }
+        "move" => {
+            session.waiting += 2;
+            let (old, new) = rest.split_once(' ').expect("move A B");
+            let old = room(old).key();
+            link.hear_only_own(old);
+            link.request(Request::Leave { session: sender, user: user.key(), room: old, is_clean: true });
+            let claim = link.claim();
+            link.request(Request::Join { session: sender, user, claim, room: room(new), is_away: false });
+        }
+        "say" => {
+            let (name, rest) = rest.split_once(' ').expect("say R DRAFT T");
+            let (draft, said) = rest.split_once(' ').expect("say R DRAFT T");
+            let (room, draft, text) = (room(name).key(), draft_of(draft), text(said));
+            link.request(Request::Publish { session: sender, user: user.key(), room, draft, text });
+        }
+        "to" => {
+            let (to, rest) = rest.split_once(' ').expect("to N DRAFT T");
+            let (draft, said) = rest.split_once(' ').expect("to N DRAFT T");
+            let to = UserName::parse(to).expect("clients send names");
+            let (draft, text) = (draft_of(draft), text(said));
+            link.request(Request::Whisper { session: sender, from: user, to, draft, text });
+        }
+        "page" => {
+            session.waiting += 1;
+            let mut words = rest.split(' ');
+            let name = words.next().expect("page R KIND S COUNT");
+            let kind = words.next().expect("page R KIND S COUNT");
+            let mut number = || words.next().and_then(|n| n.parse::<u64>().ok()).expect("a number");
+            let (seq, count) = (Seq(number()), number() as u32);
+            let page = match kind {
+                "last" => Page::Last { count },
+                "before" => Page::Before { seq, count },
+                _ => Page::After { seq, count },
+            };
+            let room = room(name).key();
+            link.request(Request::History { session: sender, user: user.key(), room, page });
+        }
+        "who" => {
+            session.waiting += 1;
+            link.request(Request::Who { session: sender, room: room(rest) });
+        }
+        other => panic!("clients send words that are known: {other}"),
+    }
+}
+
+fn draft_of(word: &str) -> Option<DraftId> {
+    (word != "-").then(|| DraftId::parse(word).expect("clients send draft ids"))
+}
+
+fn tell(reply: &Reply, out: &mut Vec<u8>) {
+    match reply {
+        Reply::Claimed { user, .. } => line(out, format_args!("you {user}")),
+        Reply::Joined(joined) => {
+            let (room, head, count) = (&joined.room, joined.head, joined.history.len());
+            line(out, format_args!("joined {room} {head} {count}"));
+            joined.history.iter().for_each(|message| old(message, out));
+        }
+        Reply::Left { room } => line(out, format_args!("left {room}")),
+        Reply::Whisper { from, to, message, is_receipt } => {
+            let word = if *is_receipt { "receipt" } else { "whisper" };
+            let _ = write!(out, "{word} {from} {to} {}", message.room);
+            said(message, out);
+        }
+        Reply::Who(page) => {
+            let _ = write!(out, "who {} {}", page.room, page.total);
+            for member in &page.members {
+                let _ = write!(out, " {}", member.name);
+            }
+            out.push(b'\n');
+        }
+        Reply::History(page) => {
+            let (first, last, why) = page.gap.map_or((0, 0, "none"), |gap| {
+                let why = match gap.reason {
+                    GapReason::Expired => "expired",
+                    GapReason::TooMuch => "much",
+                    GapReason::Busy => "busy",
+                    GapReason::Unreadable => "unreadable",
+                };
+                (gap.first.0, gap.last.0, why)
+            });
+            let (room, head, count) = (&page.room, page.head, page.messages.len());
+            line(out, format_args!("page {room} {head} {first} {last} {why} {count}"));
+            page.messages.iter().for_each(|message| old(message, out));
+        }
+        Reply::Refused(refusal) => line(out, format_args!("no {}", word_of(refusal))),
+        Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => {
+            line(out, format_args!("known {seq} {draft}"))
+        }
+        Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
+        // It has heard `you`.
+        Reply::Renamed { .. } | Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}
+    }
+}
+
+fn word_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::NameTaken { .. } => "taken",
+        Refusal::NameConfusable { .. } => "confusable",
+        Refusal::RoomConfusable { .. } => "roomconfusable",
+        Refusal::RoomNotMade { .. } => "roomnotmade",
+        Refusal::NoSuchUser { .. } => "nobody",
+        Refusal::UserOffline { .. } => "offline",
+        Refusal::NoSuchRoom { .. } => "noroom",
+        Refusal::RoomFull { .. } => "full",
+        Refusal::NotMember { .. } => "stranger",
+        Refusal::NotStored { .. } => "notstored",
+        _ => "other",
+    }
+}
+
+fn old(message: &Message, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"old ");
+    out.extend_from_slice(message.room.as_str().as_bytes());
+    said(message, out);
+}
+
+fn said(message: &Message, out: &mut Vec<u8>) {
+    let draft = message.draft.as_ref().map_or("-", DraftId::as_str);
+    line(out, format_args!(" {} {} {draft} {}", message.seq, message.author, message.text));
+}
+
+fn line(out: &mut Vec<u8>, words: std::fmt::Arguments<'_>) {
+    // A vector takes everything.
+    let _ = out.write_fmt(words);
+    out.push(b'\n');
+}
