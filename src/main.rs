@@ -1,14 +1,10 @@
 //! Madang: a chat server that puts every message on disk before anyone sees it.
 
 mod cli;
-mod config;
 mod control;
-#[cfg(test)]
-mod corpora;
 mod data_option;
 mod exit_code;
 mod handover;
-mod line;
 mod log_command;
 mod operator;
 mod privacy;

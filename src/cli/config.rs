@@ -2,7 +2,7 @@
 
 use super::options::ConfigOptions;
 use crate::exit_code::EXIT_USAGE;
-use crate::{config, serve};
+use crate::serve;
 use clap::Subcommand;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ Exit codes: 0 the configuration is good, 2 it is not.")]
 pub fn run(command: ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Check(options) => check(options),
-        ConfigCommand::Default => print(&config::default_file()),
+        ConfigCommand::Default => print(&madang_config::default_file()),
     }
 }
 
@@ -44,9 +44,9 @@ fn check(options: ConfigOptions) -> ExitCode {
     }
     match &loaded.file {
         Some(path) => eprintln!("{}: the configuration is good", path.display()),
-        None => eprintln!("no file was read ({} does not exist)", config::DEFAULT_FILE),
+        None => eprintln!("no file was read ({} does not exist)", madang_config::DEFAULT_FILE),
     }
-    print(&config::effective(&loaded))
+    print(&madang_config::effective(&loaded))
 }
 
 /// A reader that leaves early (`| head`) is not a failure.

@@ -1,8 +1,8 @@
 //! Options of every command that reads the configuration.
 
-use crate::config::{self, ConfigErrors, Flag, Loaded, Sources};
 use crate::exit_code::EXIT_USAGE;
 use clap::Args;
+use madang_config::{ConfigErrors, Flag, Loaded, Sources};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +41,6 @@ impl ConfigOptions {
             flags,
             overrides: self.set,
         };
-        config::load(&sources)
+        madang_config::load(&sources)
     }
 }

@@ -2,10 +2,10 @@
 //! the help.
 
 use super::manual;
-use crate::config::key_names;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
+use madang_config::key_names;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,13 +2,13 @@
 //! directory.
 
 use super::options::ConfigOptions;
-use crate::config::{self, Flag};
 use crate::exit_code::EXIT_USAGE;
 use crate::handover::Takeover;
 use crate::serve::signals::Signals;
 use crate::server::left_here;
 use crate::{data_option, serve, telemetry};
 use clap::{ArgAction, Args};
+use madang_config::Flag;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,7 +103,7 @@ pub fn run(options: ServeOptions) -> ExitCode {
         tracing::warn!("{warning}");
     }
     // Whoever asks for more first wants to know what holds.
-    for line in config::effective(&loaded).lines() {
+    for line in madang_config::effective(&loaded).lines() {
         tracing::debug!("{line}");
     }
     if let Some(version) = options.rehearse {

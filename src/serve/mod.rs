@@ -9,11 +9,11 @@ mod settings;
 pub mod signals;
 mod terminate;
 
-use crate::config::Loaded;
 use crate::exit_code::EXIT_USAGE;
 use crate::handover::Takeover;
 use crate::server::pending_signals;
 use crate::telemetry::LevelControl;
+use madang_config::Loaded;
 use madang_log::Durability;
 pub use plan::check;
 use plan::{Plan, PlanError};

@@ -5,12 +5,12 @@ use super::checks::{
     OpenFilesError, configuration, file_size, io_uring, locked_memory, open_files, port, processors,
 };
 use super::settings::GRACE;
-use crate::config::{Config, Loaded, ShardCount};
 use crate::handover::{self, TakeError, TakenOver, Takeover, VERSION};
 use crate::privacy;
 use crate::server::{DataDirectory, DataDirectoryError, InheritedListeners, SocketActivation, was_served};
 use crate::systemd::{self, ActivationError, StoredDescriptors};
 use crate::telemetry::metrics::{self, MetricsError};
+use madang_config::{Config, Loaded, ShardCount};
 use madang_engine::runtime::TlsIdentity;
 use std::path::Path;
 use std::time::{Duration, Instant};

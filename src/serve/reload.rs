@@ -3,12 +3,12 @@
 use super::checks::{Approved, configuration, listen_error, strangers};
 use super::entrances::status_line;
 use super::settings::{retention, shard_settings};
-use crate::config::{self, Config, KEYS, Key, Sources, overlap};
-use crate::line::LineLimit;
 use crate::server::{Readiness, ServerState, SocketActivation};
 use crate::systemd::notify;
 use crate::telemetry::LevelControl;
+use madang_config::{Config, KEYS, Key, Sources, overlap};
 use madang_engine::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
+use madang_surfaces::line::LineLimit;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Reloader {
     }
 
     fn try_reload(&mut self) -> Result<(), Vec<String>> {
-        let loaded = config::load(&self.sources)
+        let loaded = madang_config::load(&self.sources)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Before anything changes: a certificate or an address that cannot be had refuses the whole.
         let Approved { identity, warnings } = configuration::approve(&loaded, self.activation)

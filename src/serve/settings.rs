@@ -1,12 +1,12 @@
 //! What the configuration asks of the shards and of the line surface.
 
-use crate::config::{Config, Log, Shards};
-use crate::line::{LineLimit, LineSettings};
+use madang_config::{Config, Log, Shards};
 use madang_engine::room::RoomLimits;
 use madang_engine::shard::Settings;
 use madang_engine::user::UserLimits;
 use madang_log::Retention;
 use madang_model::connection::FloodLimit;
+use madang_surfaces::line::{LineLimit, LineSettings};
 use std::time::Duration;
 
 /// How long a name and a membership outlive a lost connection.

@@ -5,11 +5,11 @@ mod lines;
 pub mod metrics;
 mod repeats;
 
-use crate::config::{Format, Level, Telemetry};
 use crate::terminal::is_styled;
 use journal::Leveled;
 pub use lines::say;
 use lines::{Handle, Lines};
+use madang_config::{Format, Level, Telemetry};
 use repeats::{Limited, Repeats};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;

@@ -1,8 +1,8 @@
 //! What a server hands to its successor of users and rooms: all that the log does not hold.
 
+use super::away::Away;
 use super::id::{Seq, SessionId};
 use super::name::{RoomName, UserName};
-use super::request::Away;
 use super::time::Timestamp;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What Madang is about: identities, names, messages, what shards say to each other, and the seam to a protocol
 //! ([`connection::Surface`]).
 
+mod away;
 mod carried;
 pub mod connection;
 mod counted;
@@ -13,6 +14,7 @@ mod request;
 mod text;
 mod time;
 
+pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
 pub use event::{Envelope, Event, RoomEvent};
@@ -23,6 +25,6 @@ pub use reply::{
     Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
     WhoMember, WhoPage,
 };
-pub use request::{Away, Destination, LooksAnswer, Page, Request};
+pub use request::{Destination, LooksAnswer, Page, Request};
 pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -1,9 +1,9 @@
 //! What one connection is told in answer.
 
+use super::away::Away;
 use super::id::{ClaimNumber, Seq};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
-use super::request::Away;
 use super::time::Timestamp;
 use std::sync::Arc;
 

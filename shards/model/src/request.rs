@@ -1,5 +1,6 @@
 //! What connections ask of a home shard.
 
+use super::away::Away;
 use super::carried::Carried;
 use super::id::{ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::message::{DraftId, Message};
@@ -248,13 +249,6 @@ pub enum LooksAnswer {
     LooksLike(RoomName),
     /// What stored rooms look like could not be read, or too many ask.
     Unknown(&'static str),
-}
-
-/// What an absent user leaves for those who whisper.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Away {
-    /// In the user's own words, if any.
-    pub text: Option<Text>,
 }
 
 /// Where a request is handled.

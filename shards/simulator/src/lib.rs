@@ -15,6 +15,7 @@ mod server;
 mod session;
 mod trace;
 mod truth;
+mod twins;
 mod words;
 
 pub use options::Options;

@@ -65,7 +65,7 @@ impl Options {
     pub fn command(&self) -> String {
         let Options { seed, users, rooms, shards, steps, .. } = self;
         format!(
-            "cargo run --release -p madang-engine --example simulate -- --seed {seed} --steps {steps} \
+            "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
              --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },

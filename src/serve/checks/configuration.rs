@@ -2,8 +2,8 @@
 //! that cannot be used. The one list for a start, a rehearsal, a reload and `madang config check`.
 
 use super::tls_files::{self, TlsFilesError};
-use crate::config::{Loaded, Written, overlap};
 use crate::server::SocketActivation;
+use madang_config::{Loaded, Written, overlap};
 use madang_engine::runtime::TlsIdentity;
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Who else listens where we do.
 
-use crate::config::overlap;
+use madang_config::overlap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,7 +1,7 @@
 //! Whether there is a certificate to show to those who speak TLS.
 
-use crate::config::Config;
 use crate::server::SocketActivation;
+use madang_config::Config;
 use madang_engine::runtime::{TlsError, TlsIdentity, Validity};
 use std::os::unix::fs::MetadataExt;
 

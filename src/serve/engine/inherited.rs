@@ -1,12 +1,12 @@
 //! What a server resumes: what one that runs hands over, what one that has ended has left, or what systemd has
 //! opened.
 
-use crate::config::{Config, is_at};
 use crate::handover::{OldProcess, TakenOver, Unpacked, collect};
 use crate::serve::plan::Plan;
 use crate::serve::settings::GRACE;
 use crate::server::{InheritedListeners, SocketActivation};
 use crate::systemd::StoredDescriptors;
+use madang_config::{Config, is_at};
 use madang_engine::runtime::{Adoption, Entrance};
 use std::net::SocketAddr;
 use std::time::Instant;

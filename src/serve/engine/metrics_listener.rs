@@ -3,9 +3,9 @@
 //! A start that cannot have the address that is configured is refused. A process that has the clients of another one
 //! never ends for the operator's sake: it takes over the listener, too, or tries again and again.
 
-use crate::config::{Telemetry, is_at};
 use crate::server::ServerState;
 use crate::telemetry::metrics::{self, MetricsError};
+use madang_config::{Telemetry, is_at};
 use rustix::fd::OwnedFd;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

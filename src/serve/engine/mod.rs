@@ -13,19 +13,19 @@ use super::plan::Plan;
 use super::reload::Reloader;
 use super::settings::{line_settings, retention, shard_settings, spin};
 use super::signals::Signals;
-use crate::config::{Config, Sources};
 use crate::control::{self, ControlSocket};
-use crate::line::{LineLimit, LineSurface};
 use crate::server::{ServerState, Stops, subprocess};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
 use listen::listeners;
+use madang_config::{Config, Sources};
 use madang_engine::runtime::{
     self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
     TlsAcceptor,
 };
 use madang_log::OpenedLog;
+use madang_surfaces::line::{LineLimit, LineSurface};
 use metrics_listener::MetricsListener;
 use open_log::open_log;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ const NOT_RUN: [(&str, &str); 11] = [
         "docker exec ",
         "there is no Docker; tests/program/supervisors.rs upgrades the first process of a container",
     ),
-    ("cd fuzz && cargo run --example write_seeds$", "it builds"),
+    ("cargo run -p madang-fuzz-entries --example write_seeds$", "it writes into the repository"),
 ];
 
 /// A line without the comment behind it.
@@ -62,8 +62,9 @@ pub fn check_names(command: &Command) {
             "cd" => folder.push(words.peek().expect("a folder")),
             "-p" => {
                 let package = words.peek().expect("a package");
-                let members = ["shards", "bench"].map(|member| format!("madang-{member}"));
-                assert!(members.iter().any(|member| member == package), "{}: {package}", command.at);
+                let found = page::packages().into_iter().find(|(name, _)| name == package);
+                let Some((_, place)) = found else { panic!("{}: no package {package}", command.at) };
+                folder = place;
             }
             "--example" => expect_file(command, &folder, "examples", words.peek().expect("an example")),
             "--test" => expect_file(command, &folder, "tests", words.peek().expect("a test")),
@@ -88,11 +89,13 @@ pub fn check_names(command: &Command) {
 }
 
 fn expect_file(command: &Command, folder: &Path, kind: &str, name: &str) {
-    let places = ["", "shards", "bench"].map(|member| folder.join(member).join(kind));
-    let is_in = |place: &std::path::PathBuf| {
+    // The package may be named behind it.
+    let mut folders = page::packages().into_iter().map(|(_, place)| place).chain([folder.to_owned()]);
+    let is_in = |place: std::path::PathBuf| {
+        let place = place.join(kind);
         place.join(name).join("main.rs").exists() || place.join(format!("{name}.rs")).exists()
     };
-    assert!(places.iter().any(is_in), "{}: no {kind} {name}", command.at);
+    assert!(folders.any(is_in), "{}: no {kind} {name}", command.at);
 }
 
 /// The program knows the command and its options.

@@ -1,7 +1,7 @@
 //! A page of the documents: its command lines, the code in its text, its links and headings.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -169,4 +169,20 @@ pub fn assert_shown(shown: &[String], words: &str, at: &str) {
         };
         assert!(said.any(is_it), "{at} shows\n{line}\nand what is said is\n{words}");
     }
+}
+
+/// The packages of the workspace beside the program: their names, and where they are.
+pub fn packages() -> Vec<(String, PathBuf)> {
+    let root = Path::new(ROOT);
+    let manifest = |folder: &Path| std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    let quoted = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let all = manifest(root);
+    let members = all.lines().find(|line| line.starts_with("members = ")).expect("the members");
+    let named = |folder: String| {
+        let text = manifest(&root.join(&folder));
+        let name =
+            text.lines().find(|line| line.starts_with("name = ")).map(&quoted).expect("a name").remove(0);
+        (name, root.join(folder))
+    };
+    quoted(members).into_iter().map(named).collect()
 }

@@ -64,16 +64,18 @@ pub fn check() {
 
 /// The tests of the engine that a line of cargo's runs by their name.
 fn expect_tests(span: &Command) {
-    let Some((_, rest)) = span.line.split_once("cargo test --release -p madang-engine ") else {
+    let Some((_, rest)) = span.line.split_once("cargo test --release -p madang-") else {
         return;
     };
-    let filter = rest.split(' ').next().unwrap_or_default();
+    let mut words = rest.split(' ');
+    let folder = Path::new(ROOT).join("shards").join(words.next().unwrap_or_default());
+    let filter = words.next().unwrap_or_default();
     let name = filter.rsplit("::").next().unwrap_or(filter);
     let is_in = |text: &str| {
         let mut tests = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
         tests.any(|test| test.contains(name)) || text.contains(&format!("mod {name};"))
     };
-    assert!(any_source(&Path::new(ROOT).join("shards/src"), &is_in), "{}: no test {name}", span.at);
+    assert!(any_source(&folder, &is_in), "{}: no test {name}", span.at);
 }
 
 fn any_source(folder: &Path, is_it: &dyn Fn(&str) -> bool) -> bool {

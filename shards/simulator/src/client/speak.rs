@@ -1,8 +1,8 @@
 //! What a client does.
 
 use super::super::chance::Chance;
-use super::super::session::twins;
 use super::super::truth::{RoomIndex, Truth};
+use super::super::twins;
 use super::{Asked, AskedPage, Client, Said};
 use std::fmt::Write;
 use std::ops::Range;

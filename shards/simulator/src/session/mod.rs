@@ -3,7 +3,7 @@
 mod calm;
 mod mishaps;
 mod people;
-pub mod twins;
+mod twins;
 mod upgrade;
 
 use super::chance::Chance;
@@ -102,7 +102,7 @@ impl Session {
             .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
             .collect();
         let favoured = rooms.len().div_ceil(2);
-        let twins = twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
+        let twins = super::twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
         let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
         climate.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {

@@ -1,6 +1,5 @@
 //! A whole shard under three peers who send anything: no socket, disk or clock is needed for it.
 
-use crate::line::{LineLimit, LineSettings, LineSurface};
 use madang_engine::mesh::Transport;
 use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard, Storage};
@@ -8,6 +7,7 @@ use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_model::connection::FloodLimit;
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
+use madang_surfaces::line::{LineLimit, LineSettings, LineSurface};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Reading TOML: from a file with its lines, or one value from anywhere else.
 
-use super::error::{ConfigError, Origin, shown};
+use super::error::{ConfigError, Origin};
 use super::keys::Key;
+use super::shown::shown;
 use super::values::Form;
 use std::fs::File;
 use std::io::{self, Read};

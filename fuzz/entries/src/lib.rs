@@ -1,4 +1,5 @@
-//! One function for each parser: any bytes may be given to it, and it panics when a promise is broken.
+//! What the fuzz targets call: one function for each parser. Any bytes may be given to it, and it panics when a promise
+//! is broken.
 
 mod conversation;
 mod index;

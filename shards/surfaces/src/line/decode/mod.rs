@@ -2,7 +2,7 @@
 
 mod image;
 mod options;
-pub(crate) mod telnet;
+pub mod telnet;
 #[cfg(test)]
 mod tests;
 

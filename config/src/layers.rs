@@ -3,9 +3,10 @@
 //! Each layer is checked whole, also where a later one wins: a mistake does not hide.
 
 use super::Config;
-use super::error::{ConfigError, ConfigErrors, Origin, shown};
+use super::error::{ConfigError, ConfigErrors, Origin};
 use super::file::{self, Assignment};
 use super::keys::{KEYS, Key};
+use super::shown::shown;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;

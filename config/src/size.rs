@@ -1,6 +1,6 @@
 //! A size in bytes, which may be written with a unit.
 
-use super::error::shown;
+use super::shown::shown;
 use super::values::{Form, Setting};
 
 /// What may stand behind a number, and how many bytes it is, the largest first.

@@ -6,11 +6,12 @@
 
 mod bounded;
 mod error;
-pub(crate) mod file;
-pub(crate) mod keys;
+pub mod file;
+pub mod keys;
 mod layers;
 mod listen;
 mod print;
+mod shown;
 mod size;
 mod values;
 

@@ -6,9 +6,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Characters of a wrong value that are shown.
-const SHOWN_CHARS_MAX: usize = 80;
-
 /// Where a value was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -128,21 +125,6 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
-
-/// A foreign text in a form that is safe and short enough to show.
-pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(escaped).collect();
-    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-fn escaped(character: char) -> impl Iterator<Item = char> {
-    let plain = (!character.is_control()).then_some(character);
-    let escape = character.is_control().then(|| character.escape_default());
-    plain.into_iter().chain(escape.into_iter().flatten())
-}
 
 /// The nearest key, and the keys there are.
 fn suggestion(name: &str) -> String {

@@ -6,8 +6,8 @@
 
 mod absence;
 mod answer;
-pub(crate) mod command;
-pub(crate) mod decode;
+pub mod command;
+pub mod decode;
 mod foreign;
 mod image;
 mod perform;

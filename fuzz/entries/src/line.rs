@@ -1,8 +1,8 @@
 //! The line codec and the telnet filter.
 
-use crate::line::command::Command;
-use crate::line::decode::telnet::{Filtered, Telnet};
-use crate::line::decode::{Decoder, Token};
+use madang_surfaces::line::command::Command;
+use madang_surfaces::line::decode::telnet::{Filtered, Telnet};
+use madang_surfaces::line::decode::{Decoder, Token};
 
 const IAC: u8 = 255;
 /// Answers that are given at most once each: two for each option but BINARY, and what is asked.

@@ -1,8 +1,6 @@
 //! Replays the fuzzers' corpora: what was found once stays found, without a fuzzer.
 
-#[path = "../fuzz/src/entry/mod.rs"]
-mod entry;
-
+use madang_fuzz_entries::ENTRIES;
 use std::fs;
 use std::path::Path;
 
@@ -11,9 +9,9 @@ const CORPORA_BYTES_MAX: u64 = 300 * 1024;
 
 #[test]
 fn every_input_of_the_corpora_keeps_the_promises() {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
     let mut bytes_in_all = 0;
-    for (name, enter) in entry::ENTRIES {
+    for (name, enter) in ENTRIES {
         let inputs =
             fs::read_dir(corpora.join(name)).unwrap_or_else(|error| panic!("corpus {name}: {error}"));
         let mut count = 0;

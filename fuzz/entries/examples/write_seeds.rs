@@ -1,8 +1,8 @@
-//! Writes the seeds that a fuzzer would take long to find: `cargo run --example write_seeds`.
+//! Writes the seeds that a fuzzer would take long to find: `cargo run -p madang-fuzz-entries --example write_seeds`.
 
 use madang_log::{
     Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
-    SnapshotScope, write_snapshot,
+    SnapshotScope, SnapshotWriter,
 };
 use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::fs;
@@ -69,9 +69,13 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         (at, number) = (at + bytes, number + 1);
     }
     let sealed = builder.seal(end, |_| None).expect("a segment without a history");
-    let known = sealed.tails().map(|(room, tail)| SnapshotRoom::new(room, tail)).collect();
+    let mut known: Vec<SnapshotRoom> =
+        sealed.tails().map(|(room, tail)| SnapshotRoom::new(room, tail)).collect();
+    known.sort_by_key(SnapshotRoom::key_bits);
     let scope = SnapshotScope { directory: SHARD, shard_count: 1, covers: SegmentNumber::FIRST };
-    let (snapshot, _) = write_snapshot(Vec::new(), scope, known).expect("memory takes all");
+    let mut writer = SnapshotWriter::new(Vec::new(), scope, known.len() as u64).expect("memory takes all");
+    known.iter().for_each(|room| writer.push(room).expect("memory takes all"));
+    let (snapshot, _) = writer.finish().expect("memory takes all");
     (frames, sealed.encode(), snapshot)
 }
 
@@ -88,7 +92,11 @@ fn texts() {
     let talk = "\u{ff}\u{10}alice\n/channel r1\n/send 7f3a hi\n/history 5 before #9\r\n/msg bob hi\n//x\n";
     write("line", "talk", talk.as_bytes());
     write("line", "telnet", b"\x08\x03\xff\xfb\x1f\xff\xfd\x06he\xff\xfa\x18\0xt\xff\xf0llo\r\0\xff\xf4");
-    write("telnet", "negotiation", b"\xff\xfb\x1f\xff\xfd\x06\xff\xfa\x18\0xt\xff\xf0\xff\xff\xff\xf6\xff\xf4");
+    write(
+        "telnet",
+        "negotiation",
+        b"\xff\xfb\x1f\xff\xfd\x06\xff\xfa\x18\0xt\xff\xf0\xff\xff\xff\xf6\xff\xf4",
+    );
     write("line", "binary", b"\x00\x04\xff\xfb\x00a\rb\r\nc\r\0\xff\xf3d\xff\xf4e\n\xff\xfc\x00f\r\n");
     write("line", "http", b"\x01\x05POST /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nmallory\r\n");
     write("telnet", "binary", b"\xff\xfb\x00\xff\xfd\x00\xff\xfc\x00\xff\xfe\x00\xff\xf3\xff\xed");
@@ -134,7 +142,7 @@ fn say(script: &mut Vec<u8>, peer: u8, words: &str) {
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
     fs::create_dir_all(&directory).expect("create the corpus");
     fs::write(directory.join(format!("seed-{name}")), bytes).expect("write a seed");
 }

@@ -1,6 +1,6 @@
 //! The configuration: a file, and the same text as overrides.
 
-use crate::config::{Config, Sources, file, keys, load};
+use madang_config::{Config, Sources, file, keys, load};
 use std::path::{Path, PathBuf};
 
 /// A configuration file.
