@@ -137,7 +137,7 @@ impl Inbox {
 
     /// Copies what buffers hold, and gives them back to the ring.
     pub fn copy_all(&mut self, ring: &mut NetRing, table: &mut Table) {
-        for (id, number) in self.holders.iter_mut().zip(0..) {
+        for (id, number) in self.holders.iter_mut().zip(0..=u8::MAX) {
             if let Some(id) = id.take()
                 && let Some(socket) = table.find_mut(id)
                 && let Receipt::Holds { buffer, count } = socket.receipt
