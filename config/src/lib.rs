@@ -5,6 +5,7 @@
 //! default file and the documentation are all read from it or tested against it.
 
 mod bounded;
+mod entrances;
 mod error;
 pub mod file;
 pub mod keys;
@@ -19,6 +20,7 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
+pub use entrances::{ENTRANCES, EntranceKey, LINE, LINE_TLS};
 pub use error::ConfigErrors;
 pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
@@ -53,12 +55,9 @@ pub struct Config {
 impl Config {
     /// Every address that is listened at, with its key.
     pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
-        let all = [
-            ("listen.line", Some(self.listen.line.0)),
-            ("listen.line_tls", self.listen.line_tls.0),
-            ("telemetry.metrics", self.telemetry.metrics.0),
-        ];
-        all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+        let entrances = self.entrances().into_iter().map(|(key, entrance)| (key.name, entrance.address));
+        let metrics = self.telemetry.metrics.0.map(|address| ("telemetry.metrics", address));
+        entrances.chain(metrics).collect()
     }
 }
 

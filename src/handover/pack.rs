@@ -65,7 +65,7 @@ fn send_beginning<'a>(
     let listeners: Vec<_> = listeners.filter(|_| has_listeners).collect();
     let operator = state.operator_listeners();
     let mut descriptors = vec![lock];
-    descriptors.extend(listeners.iter().map(|(listener, _)| *listener));
+    descriptors.extend(listeners.iter().map(|(_, listener)| *listener));
     descriptors.extend(operator.iter().map(|one| one.listener()));
     if descriptors.len() > frame::DESCRIPTORS_MAX {
         return Err(io::Error::other("there are more listeners than can be handed over at once"));
@@ -75,9 +75,9 @@ fn send_beginning<'a>(
     begin.text(env!("CARGO_PKG_VERSION"));
     begin.number(frozen.parts.len() as u64);
     let activation = state.activation();
-    begin.flag(activation.has_sockets);
-    begin.flag(activation.has_tls_sockets);
-    begin.list(listeners.iter(), |begin, (_, has_tls)| begin.flag(*has_tls));
+    begin.flag(activation.has_sockets());
+    begin.flag(activation.kinds.iter().any(|kind| kind.has_tls));
+    begin.list(listeners.iter(), |begin, (kind, _)| begin.flag(kind.has_tls));
     begin.number(frozen.since.elapsed().as_micros() as u64);
     // Programs from before these went along read no further, and close what they do not know.
     begin.list(operator.iter(), |begin, one| begin.text(one.name()));

@@ -3,6 +3,7 @@
 use super::error::TakeError;
 use super::frame::{Frame, Incoming, Kind};
 use crate::server::{InheritedListeners, SocketActivation};
+use madang_config::{LINE, LINE_TLS};
 use madang_engine::runtime::Adoption;
 use madang_engine::shard::{ConnectionImage, read_carried};
 use madang_model::connection::{CodingError, Decoder};
@@ -46,7 +47,7 @@ pub fn unpack(
     let mut from = Decoder(&begin.payload);
     let (pid, version) = (from.number()?, from.text()?.to_owned());
     let shards_before = from.small()?;
-    let activation = SocketActivation { has_sockets: from.flag()?, has_tls_sockets: from.flag()? };
+    let (has_sockets, _has_tls_sockets) = (from.flag()?, from.flag()?);
     let have_tls = from.list(Decoder::flag)?;
     let paused = Duration::from_micros(from.number()?);
     // A program from before these went along says nothing of them.
@@ -57,9 +58,9 @@ pub fn unpack(
     let mut listeners = InheritedListeners::default();
     for has_tls in have_tls {
         let listener = descriptors.next().ok_or(CodingError("listeners are missing"))?;
-        let sockets = if has_tls { &mut listeners.tls } else { &mut listeners.plain };
-        sockets.push(listener);
+        listeners.clients.push((if has_tls { LINE_TLS } else { LINE }, listener));
     }
+    let activation = if has_sockets { listeners.activation() } else { SocketActivation::default() };
     listeners.operator = operator.into_iter().zip(descriptors).collect();
     let mut adoption = Adoption {
         shards_before,
@@ -153,8 +154,9 @@ mod tests {
     fn what_a_program_of_before_hands_over_is_taken() {
         let taken = unpacked(BEFORE, 3).unwrap();
         assert_eq!((taken.pid, taken.version.as_str(), taken.adoption.shards_before), (4242, "0.1.0", 2));
-        assert_eq!((taken.activation.has_sockets, taken.activation.has_tls_sockets), (false, true));
-        assert_eq!((taken.listeners.plain.len(), taken.listeners.tls.len()), (1, 1));
+        assert!(!taken.activation.has_sockets());
+        let kinds: Vec<_> = taken.listeners.clients.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [LINE, LINE_TLS]);
         assert_eq!(taken.paused, Duration::from_micros(1_234));
         assert!(taken.listeners.operator.is_empty());
     }

@@ -1,10 +1,11 @@
 //! Where clients connect, in words.
 
-use madang_engine::runtime::Entrance;
+use madang_config::EntranceKey;
+use madang_model::connection::Entrance;
 
 /// The command that connects there.
 pub fn connect_command(entrance: &Entrance) -> String {
-    let program = if entrance.has_tls { "ncat --ssl" } else { "nc" };
+    let program = EntranceKey::of(entrance.kind).client;
     let (host, port) = (entrance.address.ip(), entrance.address.port());
     if host.is_unspecified() {
         return format!(
@@ -26,12 +27,14 @@ mod tests {
 
     #[test]
     fn an_address_of_every_interface_is_reached_by_a_name() {
-        let line =
-            |address: &str| connect_command(&Entrance { address: address.parse().unwrap(), has_tls: false });
+        let command = |key: &str, address: &str| {
+            let kind = EntranceKey::named(key).unwrap().kind;
+            connect_command(&Entrance { kind, address: address.parse().unwrap() })
+        };
+        let line = |address: &str| command("line", address);
         assert_eq!(line("127.0.0.1:8080"), "nc 127.0.0.1 8080");
         assert_eq!(line("[::1]:8080"), "nc ::1 8080");
         assert!(line("[::]:8080").starts_with("nc localhost 8080 "));
-        let tls = Entrance { address: "[::1]:8443".parse().unwrap(), has_tls: true };
-        assert_eq!(connect_command(&tls), "ncat --ssl ::1 8443");
+        assert_eq!(command("line_tls", "[::1]:8443"), "ncat --ssl ::1 8443");
     }
 }

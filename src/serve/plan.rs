@@ -35,7 +35,7 @@ pub struct Plan {
     pub shards: u16,
     /// The processors to put them on, in turn; none where the kernel decides.
     pub processors: Vec<usize>,
-    /// Listening sockets that systemd has opened; they stand in for `listen.line` and `listen.line_tls`.
+    /// Listening sockets that systemd has opened; they stand in for the addresses of `listen`.
     pub activated: InheritedListeners,
     /// Who we are to those who speak TLS, where anyone can.
     pub identity: Option<TlsIdentity>,
@@ -100,7 +100,7 @@ impl PlanError {
 /// The first check that failed.
 pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, PlanError> {
     let (activated, stored) = systemd::inherited()?;
-    let Approved { identity, warnings } = configuration::approve(loaded, activated.activation())?;
+    let Approved { identity, warnings } = configuration::approve(loaded, &activated.activation())?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -121,10 +121,10 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         (DataDirectory::taken_over(data, lock), Some(taken_over), None)
     } else {
         let free = || {
-            if activated.count() == 0 {
-                port::probe("listen.line", config.listen.line.0)?;
-                let tls = config.listen.line_tls.0;
-                tls.map_or(Ok(()), |address| port::probe("listen.line_tls", address))?;
+            if activated.clients.is_empty() {
+                for (key, entrance) in config.entrances() {
+                    port::probe(key.name, entrance.address)?;
+                }
             }
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
@@ -146,7 +146,7 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
         let reason = format!("this program takes version {VERSION} of the handover, not {version}");
         return Err(TakeError::Refused(reason).into());
     }
-    configuration::approve(loaded, SocketActivation::default())?;
+    configuration::approve(loaded, &SocketActivation::default())?;
     look_at_machine(&loaded.config)?;
     Ok(())
 }
@@ -157,7 +157,7 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
 /// # Errors
 /// What stands against it.
 pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
-    let Approved { mut warnings, .. } = configuration::approve(loaded, SocketActivation::default())?;
+    let Approved { mut warnings, .. } = configuration::approve(loaded, &SocketActivation::default())?;
     for (key, address) in loaded.config.listeners() {
         port::probe_interface(key, address)?;
     }

@@ -6,8 +6,9 @@ use super::settings::{retention, shard_settings};
 use crate::server::{Readiness, ServerState, SocketActivation};
 use crate::systemd::notify;
 use crate::telemetry::LevelControl;
-use madang_config::{Config, KEYS, Key, Sources, overlap};
-use madang_engine::runtime::{Entrance, Listeners, Remote, TlsAcceptor, TlsIdentity};
+use madang_config::{Config, ENTRANCES, EntranceKey, KEYS, Key, Sources, overlap};
+use madang_engine::runtime::{Listeners, Remote, TlsAcceptor, TlsIdentity};
+use madang_model::connection::{Entrance, EntranceKind};
 use madang_surfaces::line::LineLimit;
 use rustix::io::Errno;
 use std::net::SocketAddr;
@@ -84,15 +85,12 @@ impl Reloader {
         let loaded = madang_config::load(&self.sources)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Before anything changes: a certificate or an address that cannot be had refuses the whole.
-        let Approved { identity, warnings } = configuration::approve(&loaded, self.activation)
+        let Approved { identity, warnings } = configuration::approve(&loaded, &self.activation)
             .map_err(|faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let mut new = loaded.config;
         let changed: Vec<&Key> =
             KEYS.iter().filter(|key| (key.show)(&self.config) != (key.show)(&new)).collect();
-        let plain = self.new_listeners(Some(self.config.listen.line.0), Some(new.listen.line.0), false);
-        let plain = plain.map_err(|error| vec![error])?;
-        let tls = self.new_listeners(self.config.listen.line_tls.0, new.listen.line_tls.0, true);
-        let tls = tls.map_err(|error| vec![error])?;
+        let moves = self.moves(&new).map_err(|error| vec![error])?;
         for warning in loaded.warnings.iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
@@ -107,69 +105,70 @@ impl Reloader {
                 tracing::info!("reload: {} = {wanted} (was {old})", key.name);
             }
         }
-        let is_tls_over = self.config.listen.line_tls.0.is_some() && new.listen.line_tls.0.is_none();
         self.config = new;
         self.apply();
         if let Some(identity) = identity {
             self.show(identity);
         }
-        if let Some(listeners) = plain {
-            self.listen(Some(listeners), false);
-        }
-        if let (Some(listeners), Some(acceptor)) = (tls, &self.acceptor) {
-            self.listen(Some(listeners.with_tls(acceptor)), true);
-        } else if is_tls_over {
-            self.listen(None, true);
+        for (kind, listeners) in moves {
+            self.listen(kind, listeners.with_tls(self.acceptor.as_ref()));
         }
         tracing::info!(changes = changed.len() - waiting, waiting, "reloaded");
         Ok(())
     }
 
     fn needs_restart(&self, key: &Key) -> bool {
-        key.needs_restart() || (self.activation.has_sockets && key.section() == "listen")
+        key.needs_restart() || (self.activation.has_sockets() && key.section() == "listen")
     }
 
-    /// Binds the new address, when there is one.
-    fn new_listeners(
-        &self,
-        old: Option<SocketAddr>,
-        wanted: Option<SocketAddr>,
-        has_tls: bool,
-    ) -> Result<Option<Listeners>, String> {
-        let Some(wanted) = wanted.filter(|wanted| !self.activation.has_sockets && old != Some(*wanted))
-        else {
-            return Ok(None);
-        };
-        let key = if has_tls { "listen.line_tls" } else { "listen.line" };
-        if let Some(occupant) = self.occupant(wanted, has_tls) {
-            return Err(format!("{key} = \"{wanted}\": {occupant}"));
+    /// Where people come in that is not as it was: each kind of entrance with its new listeners, none where it is
+    /// over. They are bound, and nobody is accepted there yet.
+    fn moves(&self, new: &Config) -> Result<Vec<(EntranceKind, Listeners)>, String> {
+        if self.activation.has_sockets() {
+            return Ok(Vec::new());
         }
-        let is_ours = |entrance: &Entrance| overlap(entrance.address, wanted);
+        let has_moved = |key: &&EntranceKey| key.address(&self.config) != key.address(new);
+        let bind = |key: &'static EntranceKey| {
+            let listeners = match key.address(new) {
+                Some(address) => self.bind(key, address)?,
+                None => Listeners::none(self.shards),
+            };
+            Ok((key.kind, listeners))
+        };
+        ENTRANCES.iter().filter(has_moved).map(bind).collect()
+    }
+
+    fn bind(&self, key: &'static EntranceKey, wanted: SocketAddr) -> Result<Listeners, String> {
+        if let Some(occupant) = self.occupant(key, wanted) {
+            return Err(format!("{} = \"{wanted}\": {occupant}", key.name));
+        }
+        let entrance = Entrance { kind: key.kind, address: wanted };
+        let is_ours = |ours: &Entrance| overlap(ours.address, wanted);
         let bound = if self.state.entrances().iter().any(is_ours) {
             // Our own sockets hold the port: only beside them can it be had in another way. What the kernel
             // allows beside us is nobody else's then.
             if strangers::listens(wanted).unwrap_or(true) {
-                return Err(listen_error(wanted, Errno::ADDRINUSE.into()).of(key).to_string());
+                return Err(listen_error(key.name, wanted, Errno::ADDRINUSE.into()).to_string());
             }
-            Listeners::bind_beside(wanted, self.shards)
+            Listeners::bind_beside(entrance, self.shards)
         } else {
-            Listeners::bind(wanted, self.shards)
+            Listeners::bind(entrance, self.shards)
         };
-        bound.map(Some).map_err(|error| listen_error(error.address, error.source).of(key).to_string())
+        bound.map_err(|error| listen_error(key.name, error.address, error.source).to_string())
     }
 
     /// What of ours listens there now, but for what would move.
-    fn occupant(&self, wanted: SocketAddr, has_tls: bool) -> Option<String> {
+    fn occupant(&self, key: &EntranceKey, wanted: SocketAddr) -> Option<String> {
         if let Some(address) = self.config.telemetry.metrics.0.filter(|address| overlap(*address, wanted)) {
             return Some(format!(
                 "telemetry.metrics listens at {address} until a restart; restart the server"
             ));
         }
-        let mut others = self.state.entrances().into_iter().filter(|entrance| entrance.has_tls != has_tls);
-        let other = others.find(|entrance| overlap(entrance.address, wanted))?;
-        let key = if other.has_tls { "listen.line_tls" } else { "listen.line" };
+        let mut others = self.state.entrances().into_iter().filter(|other| other.kind != key.kind);
+        let other = others.find(|other| overlap(other.address, wanted))?;
         Some(format!(
-            "{key} listens at {} until a reload has moved it; take its place with the reload after that",
+            "{} listens at {} until a reload has moved it; take its place with the reload after that",
+            EntranceKey::of(other.kind).name,
             other.address
         ))
     }
@@ -193,21 +192,21 @@ impl Reloader {
         tracing::info!("the certificate is read again, for those who connect from now on");
     }
 
-    /// Listens there from now on, and no more where it did with TLS, or without.
-    fn listen(&self, listeners: Option<Listeners>, has_tls: bool) {
-        let new = listeners.as_ref().map(|listeners| listeners.entrances.clone()).unwrap_or_default();
-        let is_taken = self.remote.listen(listeners, has_tls, SHARD_TIME_MAX);
+    /// Listens there from now on, and at no other entrance of this kind.
+    fn listen(&self, kind: EntranceKind, listeners: Listeners) {
+        let new = listeners.entrances.clone();
+        let is_taken = self.remote.listen(kind, listeners, SHARD_TIME_MAX);
         for entrance in &new {
             if is_taken {
-                tracing::info!(address = %entrance.address, tls = has_tls, "listening there from now on");
+                tracing::info!(address = %entrance.address, tls = kind.has_tls, "listening there from now on");
             } else {
                 tracing::error!(address = %entrance.address, "not every shard listens there; restart the server");
             }
         }
         let mut entrances = self.state.entrances();
-        entrances.retain(|entrance| entrance.has_tls != has_tls);
+        entrances.retain(|entrance| entrance.kind != kind);
         entrances.extend(new);
-        entrances.sort_by_key(|entrance| entrance.has_tls);
+        entrances.sort_by_key(|entrance| EntranceKey::place(entrance.kind));
         self.state.listens(entrances);
     }
 }

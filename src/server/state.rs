@@ -5,7 +5,8 @@ use super::data_directory::DataDirectory;
 use super::inherited::SocketActivation;
 use super::launch::Launch;
 use super::operator_listener::OperatorListener;
-use madang_engine::runtime::{Entrance, Remote, ShardHealth};
+use madang_engine::runtime::{Remote, ShardHealth};
+use madang_model::connection::Entrance;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,7 +85,7 @@ impl ServerState {
 
     /// Which sockets systemd has opened.
     pub fn activation(&self) -> SocketActivation {
-        *self.activation.lock().unwrap_or_else(PoisonError::into_inner)
+        self.activation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From here on what the process before had is this one's alone: it may not end before it serves.

@@ -2,6 +2,7 @@
 
 use super::store::StoredDescriptors;
 use crate::server::{InheritedListeners, left_here};
+use madang_config::{EntranceKey, LINE};
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::io;
@@ -12,9 +13,6 @@ use std::io;
     "LISTEN_PID or LISTEN_FDS is wrong: {0}; they are set by systemd for madang.socket, unset them elsewhere"
 )]
 pub struct ActivationError(#[from] io::Error);
-
-/// The name of sockets for those who speak TLS (`FileDescriptorName=`).
-const TLS_NAME: &str = "line_tls";
 
 /// The sockets that were passed to this process, if any, and what the process before it has left in
 /// systemd's store. To be called once, before other descriptors are opened.
@@ -34,10 +32,11 @@ pub fn inherited() -> Result<(InheritedListeners, StoredDescriptors), Activation
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let (mut listeners, mut stored) = (InheritedListeners::default(), StoredDescriptors::default());
     for (descriptor, name) in descriptors.zip(names.split(':').chain(std::iter::repeat(""))) {
-        match name {
-            TLS_NAME => listeners.tls.push(descriptor),
-            name if StoredDescriptors::is_name(name) => stored.add(name, descriptor),
-            _ => listeners.plain.push(descriptor),
+        if StoredDescriptors::is_name(name) {
+            stored.add(name, descriptor);
+        } else {
+            let kind = EntranceKey::named(name).map_or(LINE, |key| key.kind);
+            listeners.clients.push((kind, descriptor));
         }
     }
     Ok((listeners, stored))

@@ -12,7 +12,7 @@ use madang_engine::runtime::{Listeners, StartOptions, Stop, start};
 use madang_engine::shard::Settings;
 use madang_engine::user::UserLimits;
 use madang_log::{Durability, Retention, StdFiles, open_log};
-use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
 use madang_model::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -115,7 +115,8 @@ fn shards(processors: &[usize], round_trips: u64, spin: Option<Duration>) -> Vec
         spin,
     };
     let opened = open_log(&StdFiles::new(data.path()), 2).unwrap();
-    let listeners = Listeners::bind(SocketAddr::from(([127, 0, 0, 1], 0)), 2).unwrap();
+    let entrance = Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let listeners = Listeners::bind(entrance, 2).unwrap();
     let address = listeners.entrances[0].address;
     let (stop, stops) = flume::bounded(1);
     let (found, results) = flume::bounded(1);

@@ -116,7 +116,7 @@ impl Store {
     /// Writes everything. Returns how many bytes that is.
     fn fill(&mut self, frozen: &Frozen, state: &ServerState) -> io::Result<u64> {
         // What systemd has opened it passes again by itself.
-        let has_listeners = !state.activation().has_sockets;
+        let has_listeners = !state.activation().has_sockets();
         fill(&self.state, self.queues.drain(..), frozen, state, has_listeners)
     }
 }

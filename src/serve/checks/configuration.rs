@@ -57,7 +57,7 @@ impl std::error::Error for ConfigurationFaults {}
 ///
 /// # Errors
 /// All that stands against serving so.
-pub fn approve(loaded: &Loaded, activation: SocketActivation) -> Result<Approved, ConfigurationFaults> {
+pub fn approve(loaded: &Loaded, activation: &SocketActivation) -> Result<Approved, ConfigurationFaults> {
     let mut faults = overlaps(loaded, activation);
     let identity = tls_files::identity(&loaded.config, activation).unwrap_or_else(|source| {
         let written = source.key().map(|key| loaded.written(key));
@@ -73,9 +73,9 @@ pub fn approve(loaded: &Loaded, activation: SocketActivation) -> Result<Approved
     }
 }
 
-fn overlaps(loaded: &Loaded, activation: SocketActivation) -> Vec<ConfigurationFault> {
+fn overlaps(loaded: &Loaded, activation: &SocketActivation) -> Vec<ConfigurationFault> {
     let mut listeners = loaded.config.listeners();
-    listeners.retain(|(key, _)| !(activation.has_sockets && key.starts_with("listen.")));
+    listeners.retain(|(key, _)| !(activation.has_sockets() && key.starts_with("listen.")));
     let mut faults = Vec::new();
     for (index, (later, address)) in listeners.iter().enumerate() {
         for (earlier, _) in listeners[..index].iter().filter(|(_, other)| overlap(*address, *other)) {

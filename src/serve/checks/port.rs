@@ -9,17 +9,11 @@ use std::net::{SocketAddr, TcpListener};
 pub struct ListenError {
     address: SocketAddr,
     source: io::Error,
-    /// The setting that names the address, where that is known.
-    key: Option<&'static str>,
+    /// The setting that names the address.
+    key: &'static str,
 }
 
 impl ListenError {
-    /// The address is that of this setting.
-    #[must_use]
-    pub fn of(self, key: &'static str) -> ListenError {
-        ListenError { key: Some(key), ..self }
-    }
-
     /// Whether somebody else has the address, who may go.
     pub fn is_in_use(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
@@ -29,9 +23,8 @@ impl ListenError {
     fn remedy(&self) -> String {
         let port = self.address.port();
         let how = match self.key {
-            Some("listen.line") => "--listen".to_owned(),
-            Some(key) => format!("{key}, in the configuration or by --set {key}=ADDRESS"),
-            None => "--listen, or listen.line_tls where that is its address".to_owned(),
+            "listen.line" => "--listen".to_owned(),
+            key => format!("{key}, in the configuration or by --set {key}=ADDRESS"),
         };
         match self.source.kind() {
             io::ErrorKind::AddrInUse => format!(
@@ -64,7 +57,7 @@ impl ListenError {
 pub fn probe(key: &'static str, address: SocketAddr) -> Result<(), ListenError> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
-        Err(error) => Err(listen_error(address, error).of(key)),
+        Err(error) => Err(listen_error(key, address, error)),
     }
 }
 
@@ -75,12 +68,12 @@ pub fn probe(key: &'static str, address: SocketAddr) -> Result<(), ListenError> 
 pub fn probe_interface(key: &'static str, address: SocketAddr) -> Result<(), ListenError> {
     let mut any_port = address;
     any_port.set_port(0);
-    TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(address, error).of(key))
+    TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(key, address, error))
 }
 
-/// Adds to a failed `bind` or `listen` what the operator can do about it.
-pub fn listen_error(address: SocketAddr, source: io::Error) -> ListenError {
-    ListenError { address, source, key: None }
+/// Adds to a failed `bind` or `listen` at the address of this setting what the operator can do about it.
+pub fn listen_error(key: &'static str, address: SocketAddr, source: io::Error) -> ListenError {
+    ListenError { address, source, key }
 }
 
 #[cfg(test)]

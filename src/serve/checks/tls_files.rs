@@ -1,13 +1,31 @@
 //! Whether there is a certificate to show to those who speak TLS.
 
 use crate::server::SocketActivation;
-use madang_config::Config;
+use madang_config::{Config, ENTRANCES, EntranceKey};
 use madang_engine::runtime::{TlsError, TlsIdentity, Validity};
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 
-const LINE_TLS: &str = "listen.line_tls";
 /// The bits of a file's mode that let every user of the machine read or write it.
 const OTHERS: u32 = 0o006;
+
+/// What needs a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// A key of the configuration.
+    Key(&'static str),
+    /// A socket that systemd has opened, of this name.
+    Socket(&'static str),
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Key(key) => f.write_str(key),
+            Wanted::Socket(name) => write!(f, "the socket {name}"),
+        }
+    }
+}
 
 /// Why nobody can come in by TLS.
 #[derive(thiserror::Error, Debug)]
@@ -19,7 +37,7 @@ pub enum TlsFilesError {
     )]
     Missing {
         /// What wants them.
-        wanted: &'static str,
+        wanted: Wanted,
         /// Which is not there.
         missing: &'static str,
     },
@@ -32,7 +50,8 @@ impl TlsFilesError {
     /// The key of the configuration that it is about, where it is about one.
     pub fn key(&self) -> Option<&'static str> {
         match self {
-            TlsFilesError::Missing { wanted, .. } => (*wanted == LINE_TLS).then_some(LINE_TLS),
+            TlsFilesError::Missing { wanted: Wanted::Key(key), .. } => Some(key),
+            TlsFilesError::Missing { wanted: Wanted::Socket(_), .. } => None,
             TlsFilesError::Unusable(TlsError::Key { .. } | TlsError::UnusableKey { .. }) => Some("tls.key"),
             TlsFilesError::Unusable(_) => Some("tls.certificate"),
         }
@@ -43,11 +62,17 @@ impl TlsFilesError {
 ///
 /// # Errors
 /// [`TlsFilesError`] names the key of the configuration or the file.
-pub fn identity(config: &Config, activation: SocketActivation) -> Result<Option<TlsIdentity>, TlsFilesError> {
-    let wanted = match (config.listen.line_tls.0, activation.has_tls_sockets) {
-        (None, false) => return Ok(None),
-        (_, true) => "the socket line_tls",
-        (Some(_), false) => LINE_TLS,
+pub fn identity(
+    config: &Config,
+    activation: &SocketActivation,
+) -> Result<Option<TlsIdentity>, TlsFilesError> {
+    let with_tls = || ENTRANCES.iter().filter(|key| key.kind.has_tls);
+    let is_opened = |key: &&EntranceKey| activation.kinds.contains(&key.kind);
+    let is_configured = |key: &&EntranceKey| key.address(config).is_some();
+    let socket = with_tls().find(is_opened).map(|key| Wanted::Socket(key.short_name()));
+    let Some(wanted) = socket.or_else(|| with_tls().find(is_configured).map(|key| Wanted::Key(key.name)))
+    else {
+        return Ok(None);
     };
     let missing = |missing| TlsFilesError::Missing { wanted, missing };
     let certificate = config.tls.certificate.0.as_ref().ok_or_else(|| missing("tls.certificate"))?;

@@ -22,6 +22,9 @@ pub enum EngineError {
     /// What systemd passed is no TCP listener.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
+    /// What was passed or handed over is for those who speak TLS alone, and there is no certificate.
+    #[error("nobody could come in: every socket is for TLS, which needs tls.certificate and tls.key")]
+    NoEntrance,
     /// Threads or rings cannot be had.
     #[error(transparent)]
     Start(#[from] StartError),

@@ -6,8 +6,9 @@ use crate::serve::plan::Plan;
 use crate::serve::settings::GRACE;
 use crate::server::{InheritedListeners, SocketActivation};
 use crate::systemd::StoredDescriptors;
-use madang_config::{Config, is_at};
-use madang_engine::runtime::{Adoption, Entrance};
+use madang_config::{Config, ENTRANCES, is_at};
+use madang_engine::runtime::Adoption;
+use madang_model::connection::Entrance;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -60,12 +61,9 @@ impl Inherited {
                 was_left: false,
             };
         }
-        let sockets = activated.count();
+        let sockets = activated.clients.len();
         if sockets > 0 {
-            tracing::info!(
-                sockets,
-                "listening where systemd does, and not at listen.line and listen.line_tls"
-            );
+            tracing::info!(sockets, "listening where systemd does, and not at the addresses of listen");
         }
         let inherited =
             Inherited { activation: activated.activation(), listeners: activated, ..Inherited::default() };
@@ -90,8 +88,8 @@ impl Inherited {
                 }
                 plan.data.name_holder();
                 self.listeners.operator = std::mem::take(&mut listeners.operator);
-                if self.listeners.count() == 0 && listeners.count() > 0 {
-                    (self.listeners.plain, self.listeners.tls) = (listeners.plain, listeners.tls);
+                if self.listeners.clients.is_empty() && !listeners.clients.is_empty() {
+                    self.listeners.clients = listeners.clients;
                     self.is_at_old_addresses = true;
                 }
                 if is_in_place {
@@ -130,14 +128,14 @@ impl Inherited {
         if !self.is_at_old_addresses {
             return config;
         }
-        let there = |has_tls: bool, wanted: Option<SocketAddr>| {
-            let found = entrances.iter().find(|entrance| entrance.has_tls == has_tls)?.address;
-            wanted.filter(|wanted| is_at(found, *wanted)).or(Some(found))
-        };
-        if let Some(line) = there(false, Some(config.listen.line.0)) {
-            config.listen.line.0 = line;
+        for key in ENTRANCES {
+            let found = entrances.iter().find(|entrance| entrance.kind == key.kind);
+            let found = found.map(|entrance| entrance.address);
+            let is_wanted = |wanted: SocketAddr| found.is_some_and(|there| is_at(there, wanted));
+            if !key.address(&config).is_some_and(is_wanted) {
+                key.set_address(&mut config, found);
+            }
         }
-        config.listen.line_tls.0 = there(true, config.listen.line_tls.0);
         config
     }
 }

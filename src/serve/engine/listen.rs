@@ -4,8 +4,8 @@ use super::error::EngineError;
 use crate::serve::checks::listen_error;
 use crate::serve::plan::Plan;
 use crate::server::InheritedListeners;
+use madang_config::EntranceKey;
 use madang_engine::runtime::{Listeners, TlsAcceptor};
-use rustix::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,29 +24,28 @@ pub fn listeners(
     acceptor: Option<&Arc<TlsAcceptor>>,
     follows_another: bool,
 ) -> Result<Listeners, EngineError> {
-    let (plain, tls) = if inherited.count() > 0 {
-        let adopt = |sockets: Vec<OwnedFd>| {
-            (!sockets.is_empty()).then(|| Listeners::adopt(sockets, plan.shards)).transpose()
-        };
-        (adopt(inherited.plain)?, adopt(inherited.tls)?)
-    } else {
-        let started = Instant::now();
-        let bind = |address| loop {
-            let bound = Listeners::bind(address, plan.shards);
-            match bound.map_err(|error| listen_error(error.address, error.source)) {
+    let mut passed = inherited.clients;
+    if !passed.is_empty() {
+        passed.sort_by_key(|(kind, _)| EntranceKey::place(*kind));
+        let adopted = Listeners::adopt(passed, plan.shards)?.with_tls(acceptor);
+        return if adopted.entrances.is_empty() { Err(EngineError::NoEntrance) } else { Ok(adopted) };
+    }
+    let started = Instant::now();
+    let mut all = Listeners::none(plan.shards);
+    for (key, entrance) in plan.config.entrances() {
+        let bound = loop {
+            let bound = Listeners::bind(entrance, plan.shards);
+            match bound.map_err(|error| listen_error(key.name, error.address, error.source)) {
                 // The kernel tears the rings of a process down after its end, and its listeners with them.
                 Err(error)
                     if error.is_in_use() && follows_another && started.elapsed() < ADDRESS_TIME_MAX =>
                 {
                     std::thread::sleep(LOOK);
                 }
-                bound => return bound,
+                bound => break bound?,
             }
         };
-        let listen = &plan.config.listen;
-        (Some(bind(listen.line.0)?), listen.line_tls.0.map(bind).transpose()?)
-    };
-    let tls = tls.zip(acceptor).map(|(listeners, acceptor)| listeners.with_tls(acceptor));
-    let all = plain.into_iter().chain(tls).reduce(Listeners::and);
-    Ok(all.unwrap_or_else(|| unreachable!("there is an address to listen at, or a socket was inherited")))
+        all = all.and(bound);
+    }
+    Ok(all.with_tls(acceptor))
 }

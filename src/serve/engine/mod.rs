@@ -19,12 +19,12 @@ use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
 use listen::listeners;
-use madang_config::{Config, Sources};
+use madang_config::{Config, ENTRANCES, Sources};
 use madang_engine::runtime::{
-    self, Adopting, Entrance, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop,
-    TlsAcceptor,
+    self, Adopting, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop, TlsAcceptor,
 };
 use madang_log::OpenedLog;
+use madang_model::connection::Entrance;
 use madang_surfaces::line::{LineLimit, LineSurface};
 use metrics_listener::MetricsListener;
 use open_log::open_log;
@@ -141,7 +141,7 @@ impl Engine<'_> {
 
     fn inherit(&mut self) -> Inherited {
         let inherited = Inherited::take(self.plan);
-        self.state.set_activation(inherited.activation);
+        self.state.set_activation(inherited.activation.clone());
         inherited
     }
 
@@ -203,14 +203,14 @@ impl Engine<'_> {
             config: inherited.reachable(self.plan.config.clone(), &started.entrances),
             level,
             line_bytes_max: started.line_bytes_max.clone(),
-            activation: inherited.activation,
+            activation: inherited.activation.clone(),
             acceptor: started.acceptor.clone(),
             state: Arc::clone(&self.state),
             remote: started.running.remote.clone(),
             shards: self.plan.shards,
         };
-        let listen = |config: &Config| (config.listen.line, config.listen.line_tls);
-        let is_due = listen(&reloader.config) != listen(&self.plan.config);
+        let entrances = |config: &Config| ENTRANCES.iter().map(|key| key.address(config)).collect::<Vec<_>>();
+        let is_due = entrances(&reloader.config) != entrances(&self.plan.config);
         let begin = reloader.start(reload_requests).map_err(StartError::Thread)?;
         Ok(Reloads { begin, is_due })
     }
@@ -249,7 +249,7 @@ impl Engine<'_> {
         // For people and scripts that started it by hand; whoever reads no output needs no line.
         for entrance in &started.entrances {
             telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
-            tracing::info!(address = %entrance.address, tls = entrance.has_tls, "ready");
+            tracing::info!(address = %entrance.address, tls = entrance.kind.has_tls, "ready");
         }
         notify::ready(&status_line(&started.entrances));
         started.metrics.serve_or_retry(&self.state);

@@ -9,6 +9,7 @@ use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
 use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
 use crate::turn::Phase;
+use madang_model::connection::EntranceKind;
 use madang_model::{Carried, ConnectionId, SessionId};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;
@@ -64,9 +65,9 @@ pub struct Held {
 }
 
 impl Held {
-    /// Where it listens, and whether for those who speak TLS.
-    pub fn listeners(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
-        self.listeners.iter().map(|listener| (listener.socket.as_fd(), listener.tls.is_some()))
+    /// Where it listens, and what kind of entrance each is.
+    pub fn listeners(&self) -> impl Iterator<Item = (EntranceKind, BorrowedFd<'_>)> {
+        self.listeners.iter().map(|listener| (listener.entrance.kind, listener.socket.as_fd()))
     }
 
     /// The descriptor of a connection.

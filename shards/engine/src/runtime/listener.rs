@@ -2,10 +2,10 @@
 
 use super::keep_alive;
 use super::tls::TlsAcceptor;
+use madang_model::connection::{Entrance, EntranceKind};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -50,45 +50,37 @@ pub enum AdoptError {
 #[derive(Debug)]
 pub struct Listener {
     pub socket: OwnedFd,
-    /// Who comes in there speaks TLS.
+    pub entrance: Entrance,
+    /// There if and only if the entrance has TLS, once a shard listens.
     pub tls: Option<Arc<TlsAcceptor>>,
-}
-
-/// Where people come in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entrance {
-    /// The address that is listened at.
-    pub address: SocketAddr,
-    /// Who comes in there speaks TLS.
-    pub has_tls: bool,
-}
-
-impl fmt::Display for Entrance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.address, if self.has_tls { " (TLS)" } else { "" })
-    }
 }
 
 /// Listening sockets, shared out among the shards.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Where they listen, with the port that port 0 became; each address once, at least one.
+    /// Where they listen, with the port that port 0 became; each address once.
     pub entrances: Vec<Entrance>,
     /// Of each shard.
     pub(super) sockets: Vec<Vec<Listener>>,
 }
 
 impl Listeners {
+    /// None, for `count` shards.
+    pub fn none(count: u16) -> Listeners {
+        Listeners { entrances: Vec::new(), sockets: (0..count).map(|_| Vec::new()).collect() }
+    }
+
     /// Binds `count` sockets to one address where nobody else listens.
     ///
     /// # Errors
     /// [`BindError`] when the address is taken or not this machine's.
-    pub fn bind(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
+    pub fn bind(Entrance { kind, address }: Entrance, count: u16) -> Result<Listeners, BindError> {
         let failed = |source: Errno| BindError { address, source: source.into() };
         let first = listen_alone(address).map_err(failed)?;
         let bound: SocketAddr = net::getsockname(&first).and_then(SocketAddr::try_from).map_err(failed)?;
         let others = (1..count).map(|_| listen(bound));
-        Listeners::of(bound, std::iter::once(Ok(first)).chain(others)).map_err(failed)
+        let sockets = std::iter::once(Ok(first)).chain(others);
+        Listeners::of(Entrance { kind, address: bound }, sockets).map_err(failed)
     }
 
     /// Binds `count` sockets to one address, also when this user listens at its port already. Whether that is
@@ -96,31 +88,32 @@ impl Listeners {
     ///
     /// # Errors
     /// [`BindError`] when the address is another's or not this machine's.
-    pub fn bind_beside(address: SocketAddr, count: u16) -> Result<Listeners, BindError> {
+    pub fn bind_beside(entrance: Entrance, count: u16) -> Result<Listeners, BindError> {
+        let address = entrance.address;
         let failed = |source: Errno| BindError { address, source: source.into() };
-        Listeners::of(address, (0..count).map(|_| listen(address))).map_err(failed)
+        Listeners::of(entrance, (0..count).map(|_| listen(address))).map_err(failed)
     }
 
     /// One socket a shard.
     fn of(
-        address: SocketAddr,
+        entrance: Entrance,
         sockets: impl Iterator<Item = Result<OwnedFd, Errno>>,
     ) -> Result<Listeners, Errno> {
-        let sockets = sockets.map(|socket| socket.map(|socket| vec![Listener { socket, tls: None }]));
-        let entrances = vec![Entrance { address, has_tls: false }];
-        Ok(Listeners { entrances, sockets: sockets.collect::<Result<_, _>>()? })
+        let sockets =
+            sockets.map(|socket| socket.map(|socket| vec![Listener { socket, entrance, tls: None }]));
+        Ok(Listeners { entrances: vec![entrance], sockets: sockets.collect::<Result<_, _>>()? })
     }
 
     /// Takes over sockets that listen already, as the service manager passes them, and shares them
     /// out among `count` shards: of those at one address (`ReusePort=`) each shard gets its own as far
-    /// as they go, and shards beyond that share. At least one socket must be given.
+    /// as they go, and shards beyond that share.
     ///
     /// # Errors
     /// [`AdoptError`] when one is no TCP listener.
-    pub fn adopt(passed: Vec<OwnedFd>, count: u16) -> Result<Listeners, AdoptError> {
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        let mut at_address: Vec<Vec<OwnedFd>> = Vec::new();
-        for (index, socket) in passed.into_iter().enumerate() {
+    pub fn adopt(passed: Vec<(EntranceKind, OwnedFd)>, count: u16) -> Result<Listeners, AdoptError> {
+        let mut all = Listeners::none(count);
+        let mut at_entrance: Vec<Vec<OwnedFd>> = Vec::new();
+        for (index, (kind, socket)) in passed.into_iter().enumerate() {
             let unusable = |source: Errno| AdoptError::Unusable { index, source: source.into() };
             let address = net::getsockname(&socket).map_err(unusable)?;
             let Ok(address) = SocketAddr::try_from(address) else {
@@ -131,34 +124,38 @@ impl Listeners {
             }
             rustix::io::ioctl_fionbio(&socket, true).map_err(unusable)?;
             set_options(&socket).map_err(unusable)?;
-            match addresses.iter().position(|known| *known == address) {
-                Some(known) => at_address[known].push(socket),
+            let entrance = Entrance { kind, address };
+            match all.entrances.iter().position(|known| *known == entrance) {
+                Some(known) => at_entrance[known].push(socket),
                 None => {
-                    addresses.push(address);
-                    at_address.push(vec![socket]);
+                    all.entrances.push(entrance);
+                    at_entrance.push(vec![socket]);
                 }
             }
         }
-        assert!(!addresses.is_empty(), "at least one socket is passed");
-        let mut sockets: Vec<Vec<Listener>> = (0..count).map(|_| Vec::new()).collect();
-        for group in at_address {
+        for (entrance, group) in all.entrances.iter().zip(at_entrance) {
             // Every shard hears the address, and every socket is heard by a shard.
             for place in 0..group.len().max(usize::from(count)) {
                 let socket = group[place % group.len()].try_clone();
                 let socket = socket.map_err(|source| AdoptError::Unusable { index: place, source })?;
-                sockets[place % usize::from(count)].push(Listener { socket, tls: None });
+                let listener = Listener { socket, entrance: *entrance, tls: None };
+                all.sockets[place % usize::from(count)].push(listener);
             }
         }
-        let entrances = addresses.into_iter().map(|address| Entrance { address, has_tls: false });
-        Ok(Listeners { entrances: entrances.collect(), sockets })
+        Ok(all)
     }
 
-    /// The same, for those who speak TLS.
+    /// The same, where those who speak TLS are accepted so. Without an acceptor nobody could come in there: these
+    /// are closed.
     #[must_use]
-    pub fn with_tls(mut self, acceptor: &Arc<TlsAcceptor>) -> Listeners {
-        self.entrances.iter_mut().for_each(|entrance| entrance.has_tls = true);
-        for listener in self.sockets.iter_mut().flatten() {
-            listener.tls = Some(Arc::clone(acceptor));
+    pub fn with_tls(mut self, acceptor: Option<&Arc<TlsAcceptor>>) -> Listeners {
+        let can_accept = |entrance: &Entrance| acceptor.is_some() || !entrance.kind.has_tls;
+        self.entrances.retain(can_accept);
+        for sockets in &mut self.sockets {
+            sockets.retain(|listener| can_accept(&listener.entrance));
+            for listener in sockets.iter_mut().filter(|listener| listener.entrance.kind.has_tls) {
+                listener.tls = acceptor.map(Arc::clone);
+            }
         }
         self
     }
@@ -221,11 +218,16 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     fn bound(count: u16) -> Vec<OwnedFd> {
-        let listeners = Listeners::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), count).expect("a port");
+        let listeners = Listeners::bind(plain_at((Ipv4Addr::LOCALHOST, 0)), count).expect("a port");
         listeners.sockets.into_iter().flatten().map(|listener| listener.socket).collect()
     }
 
+    fn plain_at(address: impl Into<SocketAddr>) -> Entrance {
+        Entrance { kind: EntranceKind::default(), address: address.into() }
+    }
+
     fn shares(passed: Vec<OwnedFd>, count: u16) -> Vec<usize> {
+        let passed = passed.into_iter().map(|socket| (EntranceKind::default(), socket)).collect();
         Listeners::adopt(passed, count).expect("listeners").sockets.iter().map(Vec::len).collect()
     }
 
@@ -236,7 +238,7 @@ mod tests {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
             let address = free.local_addr().expect("its address");
             drop(free);
-            let asked = [(); 4].map(|()| std::thread::spawn(move || Listeners::bind(address, 3)));
+            let asked = [(); 4].map(|()| std::thread::spawn(move || Listeners::bind(plain_at(address), 3)));
             // All are kept until everyone has asked.
             let answers = asked.map(|asked| asked.join().expect("an answer"));
             let there = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -259,8 +261,30 @@ mod tests {
     fn what_does_not_listen_is_refused() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let stream = std::net::TcpStream::connect(listener.local_addr().expect("its address"));
-        let passed = vec![listener.into(), stream.expect("a connection").into()];
+        let passed = [listener.into(), stream.expect("a connection").into()];
+        let passed = passed.map(|socket| (EntranceKind::default(), socket)).into();
         let error = Listeners::adopt(passed, 1).expect_err("a connection does not listen").to_string();
         assert!(error.contains("socket 1") && error.contains("does not listen"), "{error}");
+    }
+
+    #[test]
+    fn each_socket_keeps_the_kind_that_it_was_passed_for() {
+        let tls = EntranceKind { has_tls: true, ..EntranceKind::default() };
+        let [plain_sockets, tls_sockets] = [bound(1), bound(2)];
+        let plain = plain_sockets.into_iter().map(|socket| (EntranceKind::default(), socket));
+        let passed = plain.chain(tls_sockets.into_iter().map(|socket| (tls, socket)));
+        let all = Listeners::adopt(passed.collect(), 2).expect("listeners");
+        let kinds = |listeners: &Listeners| -> Vec<_> {
+            listeners.entrances.iter().map(|entrance| entrance.kind).collect()
+        };
+        assert_eq!(kinds(&all), [EntranceKind::default(), tls]);
+        for sockets in &all.sockets {
+            let there: Vec<_> = sockets.iter().map(|listener| listener.entrance).collect();
+            assert_eq!(there, all.entrances, "every shard hears both");
+        }
+        // Without keys nobody could speak TLS there, and nobody may speak anything else.
+        let all = all.with_tls(None);
+        assert_eq!(kinds(&all), [EntranceKind::default()]);
+        assert!(all.sockets.iter().flatten().all(|listener| !listener.entrance.kind.has_tls));
     }
 }

@@ -28,7 +28,7 @@ mod writer;
 
 pub use handover::{Adopting, Adoption, Frozen, HandOver, Held, Part};
 pub use lifecycle::Stop;
-pub use listener::{AdoptError, BindError, Entrance, Listeners};
+pub use listener::{AdoptError, BindError, Listeners};
 pub use operate::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
     ShardReport, Space, StorageState,

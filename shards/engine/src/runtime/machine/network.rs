@@ -134,7 +134,7 @@ impl Sockets for Network {
     }
 
     fn add_carried(&mut self, id: ConnectionId, carried: OwnedFd) -> io::Result<()> {
-        self.sockets.add(id, Arrival::carried(carried))
+        self.sockets.add_carried(id, carried)
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use super::board::Board;
 use super::remote::ShardReport;
 use crate::runtime::listener::Listener;
 use crate::shard::Settings;
+use madang_model::connection::EntranceKind;
 use madang_model::{Text, UserName};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +23,8 @@ pub enum Inquiry {
     Broadcast { text: Text, reply: flume::Sender<u64> },
     /// Go by other settings from now on. The answer is 1.
     Reconfigure { settings: Arc<Settings>, reply: flume::Sender<u64> },
-    /// Listen there from now on, with TLS or without, and nowhere else so. The answer is 1 when it does.
-    Listen { listeners: Vec<Listener>, has_tls: bool, reply: flume::Sender<u64> },
+    /// Listen there from now on, and at no other entrance of this kind. The answer is 1 when it does.
+    Listen { kind: EntranceKind, listeners: Vec<Listener>, reply: flume::Sender<u64> },
 }
 
 /// What a shard and its remote share.

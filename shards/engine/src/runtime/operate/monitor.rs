@@ -228,8 +228,8 @@ impl Monitor {
                 Inquiry::Listen { reply, .. } if !is_running => {
                     let _ = reply.try_send(0);
                 }
-                Inquiry::Listen { listeners, has_tls, reply } => {
-                    let listened = sockets.listen_at(listeners, has_tls);
+                Inquiry::Listen { kind, listeners, reply } => {
+                    let listened = sockets.listen_at(kind, listeners);
                     if let Err(error) = &listened {
                         tracing::error!(shard = shard.id().0, %error, "cannot listen at the new address yet");
                     }

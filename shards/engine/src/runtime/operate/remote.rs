@@ -8,6 +8,7 @@ use crate::runtime::listener::Listeners;
 use crate::shard::{Fill, Leaders, Settings};
 use crate::turn::Phase;
 use madang_log::Retention;
+use madang_model::connection::EntranceKind;
 use madang_model::{ShardId, Text, UserName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,11 +153,11 @@ impl Remote {
         *self.housekeeping.retention.lock().unwrap_or_else(PoisonError::into_inner) = retention;
     }
 
-    /// Listens at another address, with TLS or without, and no more at the old one; who came in there
-    /// stays. With no listeners, nowhere so. Returns whether all shards do.
-    pub fn listen(&self, listeners: Option<Listeners>, has_tls: bool, time_max: Duration) -> bool {
-        let mut sockets = listeners.map(|all| all.sockets).unwrap_or_default().into_iter();
-        let ask = |reply| Inquiry::Listen { listeners: sockets.next().unwrap_or_default(), has_tls, reply };
+    /// Listens there, and at no other entrance of this kind; who came in at one stays. Returns whether all
+    /// shards do.
+    pub fn listen(&self, kind: EntranceKind, listeners: Listeners, time_max: Duration) -> bool {
+        let mut sockets = listeners.sockets.into_iter();
+        let ask = |reply| Inquiry::Listen { kind, listeners: sockets.next().unwrap_or_default(), reply };
         self.ask_all(time_max, ask).iter().all(|answer| *answer == Some(1))
     }
 

@@ -4,6 +4,7 @@ use super::super::listener::Listener;
 use super::super::tls::TlsSession;
 use super::ring::POLL_IN;
 use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
+use madang_model::connection::EntranceKind;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
@@ -26,16 +27,9 @@ pub struct Arrival {
     /// Where the peer is.
     pub address: Option<IpAddr>,
     pub(super) tls: Option<Box<TlsSession>>,
-    /// Another process has accepted it.
-    pub(super) is_carried: bool,
 }
 
 impl Arrival {
-    /// A connection that another process has handed over.
-    pub fn carried(descriptor: OwnedFd) -> Arrival {
-        Arrival { descriptor, address: None, tls: None, is_carried: true }
-    }
-
     /// Whether nothing can be written or read before the peers have agreed on keys.
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
@@ -87,6 +81,13 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Connections wait there, too.
     pub fn add(&mut self, listeners: Vec<Listener>) {
+        for Listener { entrance, tls, .. } in &listeners {
+            assert_eq!(
+                entrance.kind.has_tls,
+                tls.is_some(),
+                "TLS is spoken where it is promised, only there"
+            );
+        }
         self.doors.extend(listeners.into_iter().map(|listener| Door { listener, is_polled: false }));
     }
 
@@ -131,11 +132,11 @@ impl Sockets {
         (0..self.listeners.doors.len()).try_for_each(|index| self.poll_door(index))
     }
 
-    /// Listens there from now on, with TLS or without, and no more where it did so. What waited to be
-    /// accepted there is lost.
-    pub fn listen_at(&mut self, listeners: Vec<Listener>, has_tls: bool) -> io::Result<()> {
+    /// Listens there from now on, and at no other entrance of this kind. What waited to be accepted at one of
+    /// those is lost.
+    pub fn listen_at(&mut self, kind: EntranceKind, listeners: Vec<Listener>) -> io::Result<()> {
         self.leave_doors();
-        self.listeners.doors.retain(|door| door.listener.tls.is_some() != has_tls);
+        self.listeners.doors.retain(|door| door.listener.entrance.kind != kind);
         self.listeners.add(listeners);
         self.listen()
     }
@@ -222,7 +223,7 @@ fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
                         Err(_) => continue,
                     },
                 };
-                let arrival = Arrival { descriptor, address, tls, is_carried: false };
+                let arrival = Arrival { descriptor, address, tls };
                 return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
             }
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {

@@ -192,21 +192,28 @@ impl Sockets {
 
     /// Adds a connection.
     pub fn add(&mut self, id: ConnectionId, arrival: Arrival) -> io::Result<()> {
-        let Arrival { descriptor, tls, is_carried, .. } = arrival;
-        // Where these fail the peer is gone already, and reading says so.
-        if is_carried {
-            let _ = listener::set_options(&descriptor);
-        }
-        let _ = keep_alive::set_for_one(&descriptor, self.arrivals);
-        self.arrivals = self.arrivals.wrapping_add(1);
-        let socket = self.table.insert(id, descriptor, tls.is_some());
+        let Arrival { descriptor, tls, .. } = arrival;
+        let has_tls = tls.is_some();
         if let Some(session) = tls {
             self.tls.add(id, session);
         }
-        if is_carried {
-            // It may have been written to before.
-            socket.doubts = WRITTEN;
-        }
+        self.insert(id, descriptor, has_tls, 0)
+    }
+
+    /// Adds a connection that another process has handed over.
+    pub fn add_carried(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
+        // Where this fails the peer is gone already, and reading says so.
+        let _ = listener::set_options(&descriptor);
+        // It may have been written to before.
+        self.insert(id, descriptor, false, WRITTEN)
+    }
+
+    fn insert(&mut self, id: ConnectionId, descriptor: OwnedFd, has_tls: bool, doubts: u8) -> io::Result<()> {
+        // As above.
+        let _ = keep_alive::set_for_one(&descriptor, self.arrivals);
+        self.arrivals = self.arrivals.wrapping_add(1);
+        let socket = self.table.insert(id, descriptor, has_tls);
+        socket.doubts = doubts;
         self.inbox.ask(&mut self.ring, socket, id, true)
     }
 

@@ -7,6 +7,7 @@ use crate::runtime::listener::{Listener, set_options};
 use crate::turn::{Input, Readiness, Written};
 use glommio::{LocalExecutorBuilder, Placement};
 use madang_model::ConnectionId;
+use madang_model::connection::{Entrance, EntranceKind};
 use rustix::net::sockopt;
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -34,8 +35,9 @@ impl Stage {
                 listener.set_nonblocking(true).expect("a listener that does not block");
                 set_options(&listener.try_clone().expect("a second handle").into()).expect("options");
                 let address = listener.local_addr().expect("an address");
+                let entrance = Entrance { kind: EntranceKind::default(), address };
                 let bell = Bell::new().expect("a descriptor");
-                let listeners = vec![Listener { socket: listener.into(), tls: None }];
+                let listeners = vec![Listener { socket: listener.into(), entrance, tls: None }];
                 let sockets = Sockets::new(listeners, &bell, 1).expect("a ring");
                 scene(&mut Stage { sockets, bell, address, buffer: vec![0; BUFFER_BYTES] });
             });
@@ -121,7 +123,7 @@ fn who_gets_the_number_of_a_closed_socket_gets_bytes_of_its_own_only() {
         rustix::io::dup2(&arrival.descriptor, &mut number)
             .expect("the new socket takes the old one's number");
         let second = ConnectionId { index: 0, generation: 2 };
-        stage.sockets.add(second, Arrival::carried(number)).expect("room for one more");
+        stage.sockets.add_carried(second, number).expect("room for one more");
         second_peer.write_all(b"hello").expect("the line is open");
         stage.await_each(1, |readiness| matches!(readiness, Readiness::Read(id) if *id == second));
         assert_eq!(stage.read(second), b"hello");
@@ -373,7 +375,7 @@ fn a_connection_that_another_release_has_accepted_is_treated_as_our_own() {
         sockopt::set_tcp_user_timeout(&arrival.descriptor, 30_000).expect("a time-out");
         sockopt::set_tcp_keepcnt(&arrival.descriptor, 3).expect("a count");
         let id = ConnectionId { index: 0, generation: 1 };
-        stage.sockets.add(id, Arrival::carried(arrival.descriptor)).expect("room for one more");
+        stage.sockets.add_carried(id, arrival.descriptor).expect("room for one more");
         let socket = &stage.sockets.table.find(id).expect("it was added").descriptor;
         assert_eq!(
             sockopt::tcp_user_timeout(socket),

@@ -1,0 +1,36 @@
+//! Where and how people come in.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Which protocol is spoken. The program gives the number its meaning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SurfaceId(pub u8);
+
+/// How those who connect are served, wherever that is. Every connection remembers the kind of entrance it came by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EntranceKind {
+    /// The protocol that is spoken.
+    pub surface: SurfaceId,
+    /// It is spoken over TLS.
+    pub has_tls: bool,
+    /// Telnet options are negotiated at once, whether or not the peer begins.
+    pub is_telnet: bool,
+    /// A PROXY header may say where a connection really comes from.
+    pub takes_proxy: bool,
+}
+
+/// Where people come in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entrance {
+    /// How they are served.
+    pub kind: EntranceKind,
+    /// The address that is listened at.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.address, if self.kind.has_tls { " (TLS)" } else { "" })
+    }
+}
