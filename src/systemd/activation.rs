@@ -2,17 +2,35 @@
 
 use super::store::StoredDescriptors;
 use crate::server::{InheritedListeners, left_here};
-use madang_config::{EntranceKey, LINE};
+use madang_config::{ENTRANCES, EntranceKey, LINE};
+use madang_model::connection::EntranceKind;
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::io;
 
 /// Why sockets that were passed cannot be taken.
 #[derive(thiserror::Error, Debug)]
-#[error(
-    "LISTEN_PID or LISTEN_FDS is wrong: {0}; they are set by systemd for madang.socket, unset them elsewhere"
-)]
-pub struct ActivationError(#[from] io::Error);
+pub enum ActivationError {
+    /// They are not there.
+    #[error(
+        "LISTEN_PID or LISTEN_FDS is wrong: {0}; they are set by systemd for madang.socket, unset them elsewhere"
+    )]
+    Missing(#[from] io::Error),
+    /// Nobody knows what one is for.
+    #[error(
+        "systemd has opened a socket that is named '{name}', which is none of {}; name it in its unit, for example \
+         FileDescriptorName=line",
+        known_names()
+    )]
+    UnknownName {
+        /// What it is named.
+        name: String,
+    },
+}
+
+/// What systemd names sockets of whose unit nobody has said it (systemd.socket(5), sd_listen_fds(3)).
+const UNIT_SUFFIX: &str = ".socket";
+const UNNAMED: [&str; 2] = ["", "unknown"];
 
 /// The sockets that were passed to this process, if any, and what the process before it has left in
 /// systemd's store. To be called once, before other descriptors are opened.
@@ -35,11 +53,25 @@ pub fn inherited() -> Result<(InheritedListeners, StoredDescriptors), Activation
         if StoredDescriptors::is_name(name) {
             stored.add(name, descriptor);
         } else {
-            let kind = EntranceKey::named(name).map_or(LINE, |key| key.kind);
-            listeners.clients.push((kind, descriptor));
+            listeners.clients.push((entrance_of(name)?, descriptor));
         }
     }
     Ok((listeners, stored))
+}
+
+/// What a socket of this name is for; one that nobody has named is for lines.
+fn entrance_of(name: &str) -> Result<EntranceKind, ActivationError> {
+    if UNNAMED.contains(&name) || name.ends_with(UNIT_SUFFIX) {
+        return Ok(LINE);
+    }
+    let key =
+        EntranceKey::named(name).ok_or_else(|| ActivationError::UnknownName { name: name.to_owned() })?;
+    Ok(key.kind)
+}
+
+fn known_names() -> String {
+    let names: Vec<_> = ENTRANCES.iter().map(EntranceKey::short_name).collect();
+    names.join(", ")
 }
 
 /// A descriptor that the program before has left open in this process.
@@ -54,4 +86,30 @@ fn left(number: RawFd) -> io::Result<OwnedFd> {
     // names this process, and nothing else in it knows the number; this is called once for each, before other
     // descriptors are opened, so each has one owner.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_for_the_key_that_it_is_named_after() {
+        for key in ENTRANCES {
+            assert_eq!(entrance_of(key.short_name()).unwrap(), key.kind, "{}", key.name);
+        }
+        for unnamed in ["", "unknown", "madang.socket", "chat.socket"] {
+            assert_eq!(entrance_of(unnamed).unwrap(), LINE, "{unnamed}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_key_has_is_refused_with_those_that_one_has() {
+        for unknown in ["line-tls", "listen.line", "stored", "lines"] {
+            let error = entrance_of(unknown).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("named '{unknown}', which is none of line, line_tls;")),
+                "{error}"
+            );
+        }
+    }
 }

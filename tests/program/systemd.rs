@@ -1,6 +1,8 @@
 //! The server as systemd starts, watches and stops it: a notify socket and passed listeners.
 
-use crate::harness::{Client, Manager, PATIENCE, Server, Service, StuckThread, http, madang, words_of};
+use crate::harness::{
+    Client, Identity, Manager, PATIENCE, Server, Service, StuckThread, TlsClient, http, madang, words_of,
+};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -9,13 +11,20 @@ use std::time::{Duration, Instant};
 
 /// Listens, and starts the service with these as descriptors 3 and 4, as systemd does.
 fn activate(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
+    activate_named(manager, sockets, "", &[])
+}
+
+/// The same, with what their units call them (`FileDescriptorName=`).
+fn activate_named(manager: &Manager, sockets: [TcpListener; 2], names: &str, settings: &[String]) -> Service {
     let [third, fourth] = sockets.map(OwnedFd::from);
     let mut shell = manager.command("sh");
     // LISTEN_PID must name the process that the shell becomes.
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\"";
-    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]);
+    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]).env("LISTEN_FDNAMES", names);
     shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
-    manager.serve(&mut shell, &["--listen", "127.0.0.1:1"])
+    let set = settings.iter().flat_map(|setting| ["--set", setting]);
+    let options: Vec<&str> = ["--listen", "127.0.0.1:1"].into_iter().chain(set).collect();
+    manager.serve(&mut shell, &options)
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -143,6 +152,28 @@ fn people_come_in_at_every_socket_that_was_passed() {
 }
 
 #[test]
+fn a_socket_that_was_passed_is_served_as_its_name_says() {
+    let mut manager = Manager::new();
+    let identity = Identity::write(manager.path());
+    let ((one, tls), (two, plain)) = (listener(), listener());
+    let mut service = activate_named(&manager, [one, two], "line_tls:line", &identity.settings());
+    let ready = manager.expect("READY=1");
+    assert!(ready.contains(&format!("STATUS=Serving at {plain}, {tls} (TLS)")), "{ready}");
+    let mut alice = Client::login(plain, "alice");
+    TlsClient::login(tls, &identity.trust(), "bob");
+    alice.expect_next("bob has joined general");
+    service.signal(Signal::TERM);
+    service.expect_success();
+}
+
+#[test]
+fn a_socket_of_a_name_that_nothing_has_is_refused_with_the_names_that_there_are() {
+    let manager = Manager::new();
+    let mut service = activate_named(&manager, [listener().0, listener().0], "line:line-tls", &[]);
+    expect_refused(&mut service, &manager, &["'line-tls'", "line, line_tls", "FileDescriptorName=line"]);
+}
+
+#[test]
 fn a_passed_socket_that_does_not_listen_is_refused_with_the_remedy() {
     let manager = Manager::new();
     let (one, _) = listener();
@@ -150,6 +181,12 @@ fn a_passed_socket_that_does_not_listen_is_refused_with_the_remedy() {
     let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
     let socket = TcpListener::from(socket.expect("a socket"));
     let mut service = activate(&manager, [one, socket]);
+    expect_refused(&mut service, &manager, &["socket 1", "ListenStream="]);
+}
+
+/// It ends at once, and says why.
+#[track_caller]
+fn expect_refused(service: &mut Service, manager: &Manager, words: &[&str]) {
     let asked_at = Instant::now();
     let status = loop {
         match service.0.try_wait().expect("wait") {
@@ -158,9 +195,9 @@ fn a_passed_socket_that_does_not_listen_is_refused_with_the_remedy() {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let words = words_of(manager.directory.path());
-    assert_eq!(status.code(), Some(2), "{words}");
-    assert!(words.contains("socket 1") && words.contains("ListenStream="), "{words}");
+    let said = words_of(manager.directory.path());
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
 }
 
 #[test]
