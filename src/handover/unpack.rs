@@ -110,7 +110,7 @@ fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) ->
     let shard = ShardId(from.small()?);
     for descriptor in frame.descriptors {
         let connection = ConnectionId { index: from.small()?, generation: from.small()? };
-        let image = ConnectionImage::read(&mut from)?;
+        let image = ConnectionImage::read(&mut from, LINE)?;
         if adoption.connections.len() < connections_max {
             adoption.connections.push((SessionId { shard, connection }, image, descriptor));
         }

@@ -5,9 +5,10 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard, Storage};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
-use madang_model::connection::FloodLimit;
+use madang_model::connection::{Entrance, EntranceKind, FloodLimit};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use madang_surfaces::line::{LineLimit, LineSettings, LineSurface};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,9 @@ impl World {
     }
 
     fn send(&mut self, peer: usize, bytes: &[u8]) {
-        let id = *self.peers[peer].get_or_insert_with(|| self.shard.accepted(None));
+        let entrance =
+            Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let id = *self.peers[peer].get_or_insert_with(|| self.shard.accepted(&entrance, None));
         if self.shard.wants_input(id) && self.shard.accepts_input() {
             self.shard.received(id, bytes);
         }

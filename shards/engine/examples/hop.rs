@@ -183,7 +183,7 @@ impl Asker {
 impl Surface for Asker {
     type Session = Asked;
 
-    fn open(&self, link: &mut Link<'_>) -> Asked {
+    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Asked {
         let shard = link.session().shard.0;
         link.output().push(u8::try_from(shard).unwrap());
         Asked { at: Instant::now(), round_trips_ns: Vec::new() }

@@ -7,9 +7,10 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
 use madang_model::{ConnectionId, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, UserName};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,7 +49,7 @@ struct Bare;
 impl Surface for Bare {
     type Session = ();
 
-    fn open(&self, _: &mut Link<'_>) {}
+    fn open(&self, _: &Entrance, _: &mut Link<'_>) {}
 
     fn receive(&self, (): &mut (), bytes: &[u8], link: &mut Link<'_>) -> usize {
         let line = std::str::from_utf8(bytes).expect("ASCII");
@@ -157,8 +158,9 @@ fn measure(sessions: usize) {
     let mut measured = Measured { shard, ids: Vec::with_capacity(sessions), dirty: Vec::new() };
     measured.shard.begin_turn(Now::default());
     let before = HELD_BYTES.load(Ordering::Relaxed);
+    let entrance = Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
     for n in 0..sessions {
-        let id = measured.shard.accepted(None);
+        let id = measured.shard.accepted(&entrance, None);
         measured.shard.received(id, format!("n user{n}").as_bytes());
         measured.ids.push(id);
     }

@@ -5,11 +5,12 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard, Stored};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{CloseReason, Core, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
 use madang_model::{
     ConnectionId, Moment, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, Timestamp, UserName,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,7 +51,7 @@ struct Plain {
 impl Surface for Plain {
     type Session = ();
 
-    fn open(&self, _: &mut Link<'_>) {}
+    fn open(&self, _: &Entrance, _: &mut Link<'_>) {}
 
     fn receive(&self, (): &mut (), bytes: &[u8], link: &mut Link<'_>) -> usize {
         let line = std::str::from_utf8(bytes).expect("text").trim_end();
@@ -129,8 +130,10 @@ impl Room {
         let archive = Archive::new(ShardId(0), SegmentNumber::FIRST, Stored::default(), 1 << 20);
         let shard = Shard::new(ShardId(0), Arc::new(settings), Plain { room: name }, log, archive);
         let mut room = Room { shard, members: Vec::new(), dirty: Vec::new(), turns: 0 };
+        let entrance =
+            Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         for number in 0..count {
-            let id = room.shard.accepted(None);
+            let id = room.shard.accepted(&entrance, None);
             room.shard.received(id, format!("reader{number}\n").as_bytes());
             room.members.push(id);
             room.finish_turn();

@@ -5,7 +5,7 @@
 //! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
 
 use madang_engine::mutation::{Mutation, is_on};
-use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
 use madang_model::{
     DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
 };
@@ -29,7 +29,7 @@ pub struct Session {
 impl Surface for Words {
     type Session = Session;
 
-    fn open(&self, link: &mut Link<'_>) -> Session {
+    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
         link.output().extend_from_slice(b"hello\n");
         Session::default()
     }

@@ -6,8 +6,9 @@
 
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
-use madang_model::connection::{CloseReason, Core, Flood, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Flood, Link, Surface};
 use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// How long a connection that is ending has for its last words, in the process that goes on.
@@ -66,6 +67,7 @@ impl<S: Surface> Shard<S> {
             None => return self.left_behind(connection),
         };
         Saved::Image(ConnectionImage {
+            entrance: core.entrance,
             user: core.user.clone(),
             address: core.counted_address,
             outbox: core.outbox.clone(),
@@ -96,8 +98,8 @@ impl<S: Surface> Shard<S> {
         self.inherit();
         let id = self.connections.next_id();
         let session = self.session(id);
-        let ConnectionImage { user, address, outbox, unread, style, is_echoed, used, .. } = image;
-        let mut core = Core::new(session);
+        let ConnectionImage { entrance, user, address, outbox, unread, style, is_echoed, used, .. } = image;
+        let mut core = Core::new(session, entrance);
         core.counted_address = address.and_then(|address| self.settings.counted(address));
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Carry(Box::new(Carried::Address(address))));
@@ -107,7 +109,7 @@ impl<S: Surface> Shard<S> {
         core.flood = Flood::with_used(used, self.now.monotonic);
         let restored = self.surface.restore(&image.protocol);
         let (is_whole, is_ending) = (restored.is_some(), image.is_ending);
-        let protocol = restored.unwrap_or_else(|| self.blank_session(id));
+        let protocol = restored.unwrap_or_else(|| self.blank_session(id, entrance));
         if is_ending {
             core.closing = Some(CloseReason::Lost);
         }
@@ -179,11 +181,13 @@ impl<S: Surface> Shard<S> {
     }
 
     /// What a protocol begins with, where nothing better is known: it has last words, too.
-    fn blank_session(&mut self, id: ConnectionId) -> S::Session {
-        let mut core = Core::new(self.session(id));
+    fn blank_session(&mut self, id: ConnectionId, kind: EntranceKind) -> S::Session {
+        let mut core = Core::new(self.session(id), kind);
+        // Where that was is not known any more.
+        let entrance = Entrance { kind, address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
         let mut requests = Vec::new();
         let mut refused = 0;
-        self.surface.open(&mut madang_model::connection::Link {
+        let mut link = Link {
             now: self.now,
             core: &mut core,
             rooms: &mut self.rooms,
@@ -191,6 +195,7 @@ impl<S: Surface> Shard<S> {
             flood: &self.settings.flood,
             refused_too_fast: &mut refused,
             shard_count: self.settings.shard_count,
-        })
+        };
+        self.surface.open(&entrance, &mut link)
     }
 }

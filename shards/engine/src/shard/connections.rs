@@ -146,12 +146,13 @@ impl<T> Connections<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use madang_model::connection::EntranceKind;
     use madang_model::{SessionId, ShardId};
     use std::collections::HashSet;
 
     fn come(connections: &mut Connections<()>) -> ConnectionId {
         let id = connections.next_id();
-        let core = Core::new(SessionId { shard: ShardId(0), connection: id });
+        let core = Core::new(SessionId { shard: ShardId(0), connection: id }, EntranceKind::default());
         connections.insert(
             id,
             Connection {

@@ -2,7 +2,7 @@
 
 use super::connections::Connection;
 use super::{Deadline, RefusalKind, Shard};
-use madang_model::connection::{Core, Link, Surface};
+use madang_model::connection::{Core, Entrance, Link, Surface};
 use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
@@ -10,12 +10,12 @@ use std::net::IpAddr;
 const READS_COMING_IN: u8 = 3;
 
 impl<S: Surface> Shard<S> {
-    /// A peer connected: it gets a slot, and a greeting that goes out with the answer to its first bytes or by
+    /// A peer connected at this entrance: it gets a slot, and a greeting that goes out with the answer to its first bytes or by
     /// [`Shard::greet`].
-    pub fn accepted(&mut self, address: Option<IpAddr>) -> ConnectionId {
+    pub fn accepted(&mut self, entrance: &Entrance, address: Option<IpAddr>) -> ConnectionId {
         let id = self.connections.next_id();
         let session = self.session(id);
-        let mut core = Core::new(session);
+        let mut core = Core::new(session, entrance.kind);
         core.counted_address = address.and_then(|address| self.settings.counted(address));
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Admit { session, address });
@@ -29,7 +29,7 @@ impl<S: Surface> Shard<S> {
             refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
         };
-        let protocol = self.surface.open(&mut link);
+        let protocol = self.surface.open(entrance, &mut link);
         let connection = Connection {
             core,
             protocol,

@@ -218,7 +218,7 @@ impl<S: Surface> Turn<S> {
     fn take_arrival<N: Sockets>(&mut self, arrival: N::Arrival, now: Moment, sockets: &mut N) {
         let buffer = &mut self.inlet.buffer[..];
         let count = if self.shard.accepts_input() { sockets.take_first(&arrival, buffer) } else { 0 };
-        let id = self.shard.accepted(sockets.address(&arrival));
+        let id = self.shard.accepted(&sockets.entrance(&arrival), sockets.address(&arrival));
         let is_open = sockets.is_open(&arrival);
         if sockets.add(id, arrival).is_err() {
             // The ring has failed, which the next turn meets: as if the peer had gone.

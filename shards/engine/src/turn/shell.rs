@@ -7,7 +7,7 @@ use crate::mesh::Transport;
 use crate::shard::{LookupId, Shard, ShardImage, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
 use madang_log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
-use madang_model::connection::Surface;
+use madang_model::connection::{Entrance, Surface};
 use madang_model::{ConnectionId, Envelope, Moment, Now, ShardId};
 use std::io;
 use std::net::IpAddr;
@@ -143,6 +143,8 @@ pub trait Sockets {
     fn close_listener(&mut self);
     /// Takes one waiting connection.
     fn accept(&mut self) -> Accepted<Self::Arrival>;
+    /// Where a connection comes in.
+    fn entrance(&self, arrival: &Self::Arrival) -> Entrance;
     /// Where the peer of a connection is.
     fn address(&self, arrival: &Self::Arrival) -> Option<IpAddr>;
     /// Whether what is written to a connection goes out as it is, before its peer has agreed on keys.

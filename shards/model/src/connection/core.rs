@@ -1,5 +1,6 @@
 //! The part of a connection that every protocol shares.
 
+use super::entrance::EntranceKind;
 use super::flood::Flood;
 use super::rooms::Subscription;
 use super::surface::Style;
@@ -65,6 +66,8 @@ impl CloseReason {
 pub struct Core {
     /// Its identity on every shard.
     pub session: SessionId,
+    /// How it came in.
+    pub entrance: EntranceKind,
     /// Where it came from, when it is counted against its address.
     pub counted_address: Option<IpAddr>,
     /// Its user, once claimed.
@@ -87,11 +90,15 @@ pub struct Core {
     pub closing: Option<CloseReason>,
 }
 
+// One a connection: what is added goes where bytes are left.
+const _: () = assert!(size_of::<Core>() <= 136);
+
 impl Core {
     /// A connection that just came.
-    pub fn new(session: SessionId) -> Core {
+    pub fn new(session: SessionId, entrance: EntranceKind) -> Core {
         Core {
             session,
+            entrance,
             counted_address: None,
             user: None,
             claim: ClaimNumber::default(),

@@ -1,6 +1,7 @@
 //! The seam between the engine and a protocol: bytes on one side, requests and replies on the other.
 
 use super::core::{CloseReason, Core};
+use super::entrance::Entrance;
 use super::flood::FloodLimit;
 use super::rooms::LocalRooms;
 use crate::{ClaimNumber, Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName};
@@ -22,8 +23,8 @@ pub trait Surface: 'static {
     /// What the protocol remembers of one connection. Small: a million of them are idle at once.
     type Session: 'static;
 
-    /// A connection came: greet it.
-    fn open(&self, link: &mut Link<'_>) -> Self::Session;
+    /// A connection came at this entrance: greet it.
+    fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Self::Session;
 
     /// Bytes came. Returns how many were consumed. Fewer than given means that the session waits
     /// for a reply: the rest is offered again after the next reply, and the socket is not read

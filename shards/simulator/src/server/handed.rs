@@ -37,8 +37,8 @@ impl Handed {
                 };
                 let mut bytes = Encoder::default();
                 image.write(&mut bytes);
-                let read =
-                    ConnectionImage::read(&mut Decoder(&bytes.0)).map_err(|error| error.to_string())?;
+                let read = ConnectionImage::read(&mut Decoder(&bytes.0), image.entrance)
+                    .map_err(|error| error.to_string())?;
                 handed.connections.push((SessionId { shard, connection }, read, line));
             }
             homes.extend(carried.into_iter().map(in_order));

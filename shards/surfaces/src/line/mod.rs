@@ -16,7 +16,7 @@ mod session;
 mod tests;
 mod words;
 
-use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
 use madang_model::{Reply, RoomEvent, RoomName, Text};
 pub use session::Session;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl LineSurface {
 impl Surface for LineSurface {
     type Session = Session;
 
-    fn open(&self, link: &mut Link<'_>) -> Session {
+    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
         Session::open(&self.settings, link)
     }
 

@@ -4,6 +4,7 @@ use crate::runtime::handover::Held;
 use crate::runtime::listener::Listener;
 use crate::runtime::sockets::{self, Accepted, Arrival, HeldSockets};
 use crate::turn::{Input, Readiness, Sockets, Written};
+use madang_model::connection::Entrance;
 use madang_model::{ConnectionId, ShardId};
 use rustix::fd::OwnedFd;
 use rustix::net::{self, RecvFlags, Shutdown, sockopt};
@@ -106,6 +107,10 @@ impl Sockets for Network {
 
     fn accept(&mut self) -> Accepted {
         self.sockets.accept()
+    }
+
+    fn entrance(&self, arrival: &Arrival) -> Entrance {
+        arrival.entrance
     }
 
     fn address(&self, arrival: &Arrival) -> Option<IpAddr> {

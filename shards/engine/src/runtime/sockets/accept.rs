@@ -4,7 +4,7 @@ use super::super::listener::Listener;
 use super::super::tls::TlsSession;
 use super::ring::POLL_IN;
 use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
-use madang_model::connection::EntranceKind;
+use madang_model::connection::{Entrance, EntranceKind};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
@@ -24,6 +24,8 @@ const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 #[derive(Debug)]
 pub struct Arrival {
     pub(super) descriptor: OwnedFd,
+    /// Where it comes in.
+    pub entrance: Entrance,
     /// Where the peer is.
     pub address: Option<IpAddr>,
     pub(super) tls: Option<Box<TlsSession>>,
@@ -223,7 +225,7 @@ fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
                         Err(_) => continue,
                     },
                 };
-                let arrival = Arrival { descriptor, address, tls };
+                let arrival = Arrival { descriptor, entrance: listener.entrance, address, tls };
                 return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
             }
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {

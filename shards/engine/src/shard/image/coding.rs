@@ -1,7 +1,7 @@
 //! Images as bytes.
 
 use super::ConnectionImage;
-use madang_model::connection::{CodingError, Decoder, Encoder, Style};
+use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind, Style};
 use madang_model::{
     Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId, Holder, RoomName, Seq, SessionId,
     ShardId, Text, Timestamp, UserName,
@@ -27,12 +27,13 @@ impl ConnectionImage {
         out.bytes(&self.protocol);
     }
 
-    /// Reads one.
+    /// Reads that of a connection which came in so.
     ///
     /// # Errors
     /// [`CodingError`] when it is none.
-    pub fn read(from: &mut Decoder<'_>) -> Result<ConnectionImage, CodingError> {
+    pub fn read(from: &mut Decoder<'_>, entrance: EntranceKind) -> Result<ConnectionImage, CodingError> {
         Ok(ConnectionImage {
+            entrance,
             user: from.option(read_user_name)?,
             address: from.option(|from| from.address())?,
             outbox: from.bytes()?.to_vec(),

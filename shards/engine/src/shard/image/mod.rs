@@ -10,7 +10,7 @@ pub use coding::{read_carried, write_carried};
 pub use share::{Portion, share_out};
 
 use super::Saved;
-use madang_model::connection::Style;
+use madang_model::connection::{EntranceKind, Style};
 use madang_model::{Carried, ConnectionId, ShardId, UserName};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use std::time::Duration;
 /// A connection, without its socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectionImage {
+    /// How it came in. It is told beside the image.
+    pub entrance: EntranceKind,
     /// Its user, once claimed.
     pub user: Option<UserName>,
     /// Where it came from, when it is counted against its address.

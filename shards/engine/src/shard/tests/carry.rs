@@ -1,10 +1,9 @@
 //! One process goes on where another stood still, and nobody notices.
 
 use super::disk::Disk;
-use super::world::Chance;
-use super::world::{Client, World, settings};
-use crate::shard::{ConnectionImage, Saved, Settings, share_out};
-use madang_model::connection::Style;
+use super::world::{Chance, Client, World, entrance, settings};
+use crate::shard::{ConnectionImage, Saved, Settings, Shard, share_out};
+use madang_model::connection::{EntranceKind, Style, SurfaceId};
 use madang_model::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -110,6 +109,24 @@ fn who_stays_behind_is_owed_what_waits_and_the_reason() {
 }
 
 #[test]
+fn a_protocol_is_told_where_a_connection_comes_in_and_how_goes_along() {
+    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+    let kind = EntranceKind { surface: SurfaceId(7), is_telnet: true, ..EntranceKind::default() };
+    let [alice, bob] = [world.connect_at(0, &entrance(kind), None), world.connect(0)];
+    assert_eq!(world.lines(alice), ["hello telnet at 127.0.0.1:2323"]);
+    assert_eq!(world.lines(bob), ["hello"]);
+    let (mut world, clients) = handed_over(world, 2, &[alice, bob]);
+    world.shards.iter_mut().for_each(Shard::stand_still);
+    let kinds = clients.iter().map(|client| {
+        let image = world.shards[client.shard].image(|_| true);
+        let found = image.connections.into_iter().find(|(id, _)| *id == client.id);
+        let Some((_, Saved::Image(image))) = found else { panic!("it goes along again") };
+        image.entrance
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), [kind, EntranceKind::default()]);
+}
+
+#[test]
 fn a_repeated_draft_is_known_after_a_handover() {
     let mut world = World::on(&roomy(1), Some(Disk::new(1)));
     let alice = world.member(0, "alice", "r1");
@@ -124,6 +141,7 @@ fn a_repeated_draft_is_known_after_a_handover() {
 fn a_name_does_not_stay_with_a_connection_that_is_only_ending() {
     let before = SessionId { shard: ShardId(0), connection: ConnectionId { index: 0, generation: 0 } };
     let image = ConnectionImage {
+        entrance: EntranceKind::default(),
         user: None,
         address: None,
         outbox: b"closed: Quit\n".to_vec(),

@@ -1,6 +1,7 @@
 //! Whoever is told that a connection has ended may have what it had.
 
-use super::world::{Client, World, settings};
+use super::world::{Client, World, entrance, settings};
+use madang_model::connection::EntranceKind;
 use madang_model::{Moment, Now, UserName};
 use std::net::IpAddr;
 
@@ -102,7 +103,7 @@ fn whoever_is_one_too_many_and_has_no_keys_yet_is_told_why_when_it_has() {
     let address: IpAddr = "192.0.2.7".parse().expect("an address");
     world.connect_from(0, Some(address));
     let shard = &mut world.shards[0];
-    let second = shard.accepted(Some(address));
+    let second = shard.accepted(&entrance(EntranceKind::default()), Some(address));
     // Its handshake is under way: nothing can be written.
     shard.not_open_yet(second);
     assert!(shard.wants_input(second), "or there would never be keys");

@@ -2,7 +2,7 @@
 //!
 //! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything told comes back as a line.
 
-use madang_model::connection::{CloseReason, Core, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
 use madang_model::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
 
 #[derive(Clone, Copy)]
@@ -17,8 +17,9 @@ pub struct Session {
 impl Surface for Words {
     type Session = Session;
 
-    fn open(&self, link: &mut Link<'_>) -> Session {
-        link.output().extend_from_slice(b"hello\n");
+    fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Session {
+        let at = if entrance.kind.is_telnet { format!(" telnet at {entrance}") } else { String::new() };
+        link.output().extend_from_slice(format!("hello{at}\n").as_bytes());
         Session::default()
     }
 

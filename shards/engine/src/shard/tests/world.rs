@@ -11,12 +11,17 @@ use crate::shard::{
 use crate::user::UserLimits;
 use hashbrown::HashMap;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{Decoder, Encoder, FloodLimit};
+use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// One of this kind, somewhere.
+pub fn entrance(kind: EntranceKind) -> Entrance {
+    Entrance { kind, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 2323)) }
+}
 
 pub fn settings(shard_count: u16) -> Settings {
     Settings {
@@ -116,7 +121,11 @@ impl World {
     }
 
     pub fn connect_from(&mut self, shard: usize, address: Option<IpAddr>) -> Client {
-        let id = self.shards[shard].accepted(address);
+        self.connect_at(shard, &entrance(EntranceKind::default()), address)
+    }
+
+    pub fn connect_at(&mut self, shard: usize, entrance: &Entrance, address: Option<IpAddr>) -> Client {
+        let id = self.shards[shard].accepted(entrance, address);
         self.shards[shard].greet(id);
         let client = Client { shard, id };
         self.received.insert(client, String::new());
@@ -265,7 +274,8 @@ impl World {
                 let Saved::Image(saved) = saved else { continue };
                 let mut bytes = Encoder::default();
                 saved.write(&mut bytes);
-                let read = ConnectionImage::read(&mut Decoder(&bytes.0)).expect("it was written so");
+                let read = ConnectionImage::read(&mut Decoder(&bytes.0), saved.entrance);
+                let read = read.expect("it was written so");
                 assert_eq!(read, saved);
                 let client = Client { shard: image.shard.index(), id };
                 connections.push((SessionId { shard: image.shard, connection: id }, read, client));

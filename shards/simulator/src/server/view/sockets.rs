@@ -3,8 +3,9 @@
 use super::View;
 use madang_engine::turn::{Accepted, Input, Readiness, Sockets, Written};
 use madang_model::ConnectionId;
+use madang_model::connection::{Entrance, EntranceKind};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::super::super::network::{self, Line};
 
@@ -49,6 +50,10 @@ impl Sockets for View<'_, '_> {
             self.has_done = true;
             Accepted::Connection(line)
         })
+    }
+
+    fn entrance(&self, _: &Line) -> Entrance {
+        Entrance { kind: EntranceKind::default(), address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
     }
 
     fn address(&self, _: &Line) -> Option<IpAddr> {

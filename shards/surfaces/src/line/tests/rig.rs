@@ -1,9 +1,12 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
 use crate::line::{LineLimit, LineSettings, LineSurface, Session};
-use madang_model::connection::{Core, FloodLimit, Link, LocalMember, LocalRooms, Surface};
+use madang_model::connection::{
+    Core, Entrance, EntranceKind, FloodLimit, Link, LocalMember, LocalRooms, Surface,
+};
 use madang_model::*;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// 2026-11-20 12:03:11 UTC.
@@ -69,7 +72,7 @@ impl Rig {
         let mut rig = Rig {
             surface: LineSurface::new(settings),
             session: None,
-            core: Core::new(SessionId { shard: ShardId(0), connection }),
+            core: Core::new(SessionId { shard: ShardId(0), connection }, EntranceKind::default()),
             rooms: LocalRooms::default(),
             flood: FloodLimit { messages_per_second: 20, burst: 40 },
             refused_too_fast: 0,
@@ -81,7 +84,9 @@ impl Rig {
             said: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
-        let session = rig.call(|surface, _, link| surface.open(link)).0;
+        let entrance =
+            Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let session = rig.call(|surface, _, link| surface.open(&entrance, link)).0;
         rig.session = Some(session);
         rig
     }
