@@ -12,7 +12,9 @@ use madang_engine::runtime::{Listeners, StartOptions, Stop, start};
 use madang_engine::shard::Settings;
 use madang_engine::user::UserLimits;
 use madang_log::{Durability, Retention, StdFiles, open_log};
-use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+};
 use madang_model::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -183,6 +185,10 @@ impl Asker {
 impl Surface for Asker {
     type Session = Asked;
 
+    fn serves(&self, _: SurfaceId) -> bool {
+        true
+    }
+
     fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Asked {
         let shard = link.session().shard.0;
         link.output().push(u8::try_from(shard).unwrap());
@@ -208,11 +214,15 @@ impl Surface for Asker {
     }
 
     fn render(&self, _: &RoomName, _: &RoomEvent, _: Style, _: &mut Vec<u8>) {}
+    fn begun_bytes(&self, _: &Self::Session, outbox: &[u8]) -> usize {
+        outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
+    }
+
     fn farewell(&self, _: &Asked, _: &CloseReason, _: &mut Vec<u8>) {}
     fn going_down(&self, _: &Asked, _: &mut Vec<u8>) {}
     fn announce(&self, _: &Asked, _: &Text, _: &mut Core) {}
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b""
     }
 }

@@ -7,7 +7,9 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+};
 use madang_model::{ConnectionId, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, UserName};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
@@ -49,6 +51,10 @@ struct Bare;
 impl Surface for Bare {
     type Session = ();
 
+    fn serves(&self, _: SurfaceId) -> bool {
+        true
+    }
+
     fn open(&self, _: &Entrance, _: &mut Link<'_>) {}
 
     fn receive(&self, (): &mut (), bytes: &[u8], link: &mut Link<'_>) -> usize {
@@ -81,13 +87,17 @@ impl Surface for Bare {
         }
     }
 
+    fn begun_bytes(&self, _: &Self::Session, outbox: &[u8]) -> usize {
+        outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
+    }
+
     fn farewell(&self, (): &(), _: &CloseReason, _: &mut Vec<u8>) {}
 
     fn going_down(&self, (): &(), _: &mut Vec<u8>) {}
 
     fn announce(&self, (): &(), _: &Text, _: &mut Core) {}
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b""
     }
 }

@@ -5,7 +5,9 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard, Stored};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface};
+use madang_model::connection::{
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+};
 use madang_model::{
     ConnectionId, Moment, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, Timestamp, UserName,
 };
@@ -51,6 +53,10 @@ struct Plain {
 impl Surface for Plain {
     type Session = ();
 
+    fn serves(&self, _: SurfaceId) -> bool {
+        true
+    }
+
     fn open(&self, _: &Entrance, _: &mut Link<'_>) {}
 
     fn receive(&self, (): &mut (), bytes: &[u8], link: &mut Link<'_>) -> usize {
@@ -89,11 +95,15 @@ impl Surface for Plain {
         }
     }
 
+    fn begun_bytes(&self, _: &Self::Session, outbox: &[u8]) -> usize {
+        outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
+    }
+
     fn farewell(&self, (): &(), _: &CloseReason, _: &mut Vec<u8>) {}
     fn going_down(&self, (): &(), _: &mut Vec<u8>) {}
     fn announce(&self, (): &(), _: &Text, _: &mut Core) {}
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b""
     }
 }

@@ -5,12 +5,16 @@
 //! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
 
 use madang_engine::mutation::{Mutation, is_on};
-use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
+use madang_model::connection::{
+    CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
+};
 use madang_model::{
     DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
 };
 use std::io::Write;
 
+/// A line that does not end.
+const ENDLESS_LINE: ProtocolReason = ProtocolReason::new(0, "endless_line", false);
 /// The longest line.
 const LINE_BYTES_MAX: usize = 8192;
 
@@ -29,6 +33,10 @@ pub struct Session {
 impl Surface for Words {
     type Session = Session;
 
+    fn serves(&self, _: SurfaceId) -> bool {
+        true
+    }
+
     fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
         link.output().extend_from_slice(b"hello\n");
         Session::default()
@@ -40,7 +48,7 @@ impl Surface for Words {
             let Some(end) = bytes[consumed..].iter().position(|b| *b == b'\n') else {
                 session.line.extend_from_slice(&bytes[consumed..]);
                 if session.line.len() > LINE_BYTES_MAX {
-                    link.close(CloseReason::EndlessLine { bytes_max: LINE_BYTES_MAX });
+                    link.close(CloseReason::Protocol(ENDLESS_LINE));
                 }
                 return bytes.len();
             };
@@ -86,6 +94,10 @@ impl Surface for Words {
         }
     }
 
+    fn begun_bytes(&self, _: &Self::Session, outbox: &[u8]) -> usize {
+        outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
+    }
+
     fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
         let word = match reason {
             CloseReason::Quit => "quit",
@@ -107,13 +119,13 @@ impl Surface for Words {
         (session.waiting == 0).then(line)
     }
 
-    fn restore(&self, saved: &[u8]) -> Option<Session> {
+    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
         Some(Session { waiting: 0, line: saved.to_vec() })
     }
 
     fn announce(&self, _: &Session, _: &Text, _: &mut Core) {}
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b"full\n"
     }
 }

@@ -162,7 +162,10 @@ impl Snapshot {
         let floats = |counts: &[u64]| counts.iter().map(|count| *count as f64).collect();
         let refused = self.per_kind("kind", RefusalKind::NAMES, move |_, s| floats(&s.refused));
         write(encoder, "madang_refusals", "What connections were refused.", MetricType::Counter, refused)?;
-        let closed = self.per_kind("reason", CloseKind::NAMES, move |_, s| floats(&s.closed));
+        let of_engine = self.per_kind("reason", CloseKind::NAMES, move |_, s| floats(&s.closed));
+        let names = &madang_surfaces::REASON_NAMES;
+        let of_protocols = self.per_kind("reason", names, move |_, s| floats(&s.closed_by_protocol));
+        let closed = of_engine.chain(of_protocols);
         write(encoder, "madang_connections_closed", "Connections that ended.", MetricType::Counter, closed)?;
         let states = self.per_kind("state", StorageState::NAMES, |_, sample| {
             StorageState::ALL.iter().map(|state| f64::from(*state == sample.storage())).collect()

@@ -6,7 +6,7 @@
 
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
-use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Flood, Link, Surface};
+use madang_model::connection::{Asked, CloseReason, Core, Entrance, EntranceKind, Flood, Link, Surface};
 use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -107,7 +107,7 @@ impl<S: Surface> Shard<S> {
         self.counters.sessions += u64::from(user.is_some());
         (core.user, core.outbox, core.style, core.is_echoed) = (user, outbox, style, is_echoed);
         core.flood = Flood::with_used(used, self.now.monotonic);
-        let restored = self.surface.restore(&image.protocol);
+        let restored = self.surface.restore(entrance, &image.protocol);
         let (is_whole, is_ending) = (restored.is_some(), image.is_ending);
         let protocol = restored.unwrap_or_else(|| self.blank_session(id, entrance));
         if is_ending {
@@ -115,24 +115,12 @@ impl<S: Surface> Shard<S> {
         }
         let is_nameless = core.user.is_none();
         self.outboxes.carried(core.outbox.len());
-        let connection = Connection {
-            core,
-            protocol,
-            unread,
-            reads_coming_in: 0,
-            held_bytes: 0,
-            is_due: false,
-            has_place: false,
-            is_blocked: false,
-            is_listed_slow: false,
-            is_parked: false,
-            has_input_ended: image.has_input_ended,
-            is_leaving: false,
-            returns: 0,
-            is_ending,
-            awaits_keys: false,
-        };
+        let reminder = self.surface.reminder(&protocol);
+        let mut connection = Connection::new(core, protocol);
+        (connection.unread, connection.has_input_ended) = (unread, image.has_input_ended);
+        connection.is_ending = is_ending;
         self.connections.insert(id, connection);
+        self.do_what_is_asked(id, Asked { reminder, ..Asked::default() });
         if is_ending {
             self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         } else if !is_whole {
@@ -192,6 +180,7 @@ impl<S: Surface> Shard<S> {
             core: &mut core,
             rooms: &mut self.rooms,
             requests: &mut requests,
+            asked: &mut Asked::default(),
             flood: &self.settings.flood,
             refused_too_fast: &mut refused,
             shard_count: self.settings.shard_count,

@@ -4,7 +4,7 @@
 //! its name back, and once the name's home has it, so that whoever comes next may have it, it gets its last
 //! words. Its slot is free when the outbox is empty.
 
-use super::{CloseKind, Deadline, Ended, Shard};
+use super::{Deadline, Ended, Shard};
 use madang_model::connection::{CloseReason, Surface};
 use madang_model::{ConnectionId, Reply, Request};
 use std::time::Duration;
@@ -106,11 +106,10 @@ impl<S: Surface> Shard<S> {
         if connection.has_left() {
             return;
         }
-        // The front may be the rest of a line whose start is sent: it is kept to its end.
         let outbox = &mut connection.core.outbox;
-        let first_line = outbox.iter().position(|b| *b == b'\n').map_or(outbox.len(), |end| end + 1);
-        self.outboxes.removed(outbox.len() - first_line);
-        outbox.truncate(first_line);
+        let begun_bytes = self.surface.begun_bytes(&connection.protocol, outbox).min(outbox.len());
+        self.outboxes.removed(outbox.len() - begun_bytes);
+        outbox.truncate(begun_bytes);
         outbox.shrink_to_fit();
         connection.core.closing = Some(reason);
         connection.unread = Vec::new();
@@ -186,9 +185,8 @@ impl<S: Surface> Shard<S> {
         if let Some(gone) = self.connections.remove(id) {
             self.outboxes.removed(gone.waiting_bytes());
             let reason = gone.core.closing.unwrap_or(CloseReason::Lost);
-            let kind = CloseKind::from(&reason);
-            self.counters.close(kind);
-            tracing::debug!(shard = self.id.0, connection = %id, reason = kind.name(), "ended");
+            let name = self.counters.close(&reason);
+            tracing::debug!(shard = self.id.0, connection = %id, reason = name, "ended");
             self.ended.push(Ended { connection: id, is_orderly });
         }
     }

@@ -37,9 +37,51 @@ pub struct Connection<T> {
     pub is_ending: bool,
     /// It is ending, and still read until it can be told why: without keys it cannot.
     pub awaits_keys: bool,
+    /// It is not read for a while, as its protocol wished.
+    pub is_paused: bool,
+    /// Its protocol is to be called when everything that it asked is answered.
+    pub awaits_answers: bool,
+    /// Its protocol is to be reminded at a time.
+    pub awaits_reminder: bool,
+    /// Something was received since it asked for that.
+    pub has_heard: bool,
+    /// Something was sent since then.
+    pub has_sent: bool,
 }
 
 impl<T> Connection<T> {
+    /// One that has just come.
+    pub fn new(core: Core, protocol: T) -> Connection<T> {
+        Connection {
+            core,
+            protocol,
+            unread: Vec::new(),
+            reads_coming_in: 0,
+            held_bytes: 0,
+            is_due: false,
+            has_place: false,
+            is_blocked: false,
+            is_listed_slow: false,
+            is_parked: false,
+            has_input_ended: false,
+            is_leaving: false,
+            returns: 0,
+            is_ending: false,
+            awaits_keys: false,
+            is_paused: false,
+            awaits_answers: false,
+            awaits_reminder: false,
+            has_heard: false,
+            has_sent: false,
+        }
+    }
+
+    /// Something that it asked is answered. Whether its protocol is to be called, as that was the last.
+    pub fn has_one_answer(&mut self) -> bool {
+        self.core.outstanding = self.core.outstanding.saturating_sub(1);
+        self.core.outstanding == 0 && self.awaits_answers
+    }
+
     /// Bytes that wait for the peer to read.
     pub fn waiting_bytes(&self) -> usize {
         self.core.outbox.len() + self.held_bytes as usize
@@ -153,26 +195,7 @@ mod tests {
     fn come(connections: &mut Connections<()>) -> ConnectionId {
         let id = connections.next_id();
         let core = Core::new(SessionId { shard: ShardId(0), connection: id }, EntranceKind::default());
-        connections.insert(
-            id,
-            Connection {
-                core,
-                protocol: (),
-                unread: Vec::new(),
-                reads_coming_in: 0,
-                held_bytes: 0,
-                is_due: false,
-                has_place: false,
-                is_blocked: false,
-                is_listed_slow: false,
-                is_parked: false,
-                has_input_ended: false,
-                is_leaving: false,
-                returns: 0,
-                is_ending: false,
-                awaits_keys: false,
-            },
-        );
+        connections.insert(id, Connection::new(core, ()));
         id
     }
 

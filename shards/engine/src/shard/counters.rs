@@ -3,7 +3,7 @@
 //! Plain numbers of one thread: the runtime copies them to where others read them once a second.
 
 use madang_model::Refusal;
-use madang_model::connection::CloseReason;
+use madang_model::connection::{CloseReason, ProtocolReason};
 
 /// Totals since the start, and gauges of the last turn.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Counters {
     pub refused: [u64; RefusalKind::COUNT],
     /// Connections that ended here, by [`CloseKind`].
     pub closed: [u64; CloseKind::COUNT],
+    /// Those that ended for a reason of their protocol, by [`ProtocolReason::place`].
+    pub closed_by_protocol: [u64; ProtocolReason::COUNT_MAX],
     /// Entries that wait because other shards' channels are full.
     pub mesh_overflow_entries: u64,
 }
@@ -98,10 +100,6 @@ kinds! {
         SlowReader = "slow_reader",
         /// It said no name in time.
         LoginTimeout = "login_timeout",
-        /// Bytes without the end of a line.
-        EndlessLine = "endless_line",
-        /// It spoke another protocol.
-        WrongProtocol = "wrong_protocol",
         /// Too many connections from its address.
         TooManyFromAddress = "too_many_from_address",
         /// The operator ended it.
@@ -135,31 +133,29 @@ impl From<&Refusal> for RefusalKind {
     }
 }
 
-impl From<&CloseReason> for CloseKind {
-    fn from(reason: &CloseReason) -> CloseKind {
-        match reason {
-            CloseReason::Quit => CloseKind::Quit,
-            CloseReason::SlowReader { .. } => CloseKind::SlowReader,
-            CloseReason::LoginTimeout { .. } => CloseKind::LoginTimeout,
-            CloseReason::EndlessLine { .. } => CloseKind::EndlessLine,
-            CloseReason::WrongProtocol(_) => CloseKind::WrongProtocol,
-            CloseReason::TooManyFromAddress { .. } => CloseKind::TooManyFromAddress,
-            CloseReason::Kicked { .. } => CloseKind::Kicked,
-            CloseReason::GoingDown => CloseKind::GoingDown,
-            CloseReason::NotCarried => CloseKind::NotCarried,
-            CloseReason::Lost => CloseKind::Lost,
-        }
-    }
-}
-
 impl Counters {
     /// A connection here was refused something.
     pub fn refuse(&mut self, kind: RefusalKind) {
         self.refused[kind as usize] += 1;
     }
 
-    /// A connection here has ended.
-    pub fn close(&mut self, kind: CloseKind) {
+    /// A connection here has ended. Its reason's name, by which it is counted.
+    pub fn close(&mut self, reason: &CloseReason) -> &'static str {
+        let kind = match reason {
+            CloseReason::Quit => CloseKind::Quit,
+            CloseReason::SlowReader { .. } => CloseKind::SlowReader,
+            CloseReason::LoginTimeout { .. } => CloseKind::LoginTimeout,
+            CloseReason::Protocol(reason) => {
+                self.closed_by_protocol[reason.place()] += 1;
+                return reason.name();
+            }
+            CloseReason::TooManyFromAddress { .. } => CloseKind::TooManyFromAddress,
+            CloseReason::Kicked { .. } => CloseKind::Kicked,
+            CloseReason::GoingDown => CloseKind::GoingDown,
+            CloseReason::NotCarried => CloseKind::NotCarried,
+            CloseReason::Lost => CloseKind::Lost,
+        };
         self.closed[kind as usize] += 1;
+        kind.name()
     }
 }

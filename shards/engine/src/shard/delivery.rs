@@ -3,36 +3,13 @@
 use super::connections::{Connection, Connections};
 use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
-use madang_model::connection::{CloseReason, LocalMember, Style, Surface};
+use madang_model::connection::{CloseReason, LocalMember, Surface};
 use madang_model::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
 };
 
 /// Last words may pass the bound of an outbox by so much.
 const LAST_WORDS_BYTES_MAX: usize = 1024;
-
-/// An event as each style writes it, rendered when the first reader of that style turns up.
-#[derive(Debug, Default)]
-pub struct Rendered {
-    bytes: Vec<u8>,
-    ranges: [Option<(usize, usize)>; Style::COUNT],
-}
-
-impl Rendered {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ranges = [None; Style::COUNT];
-    }
-
-    fn in_style(&mut self, style: Style, render: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
-        let (start, end) = *self.ranges[usize::from(style.0)].get_or_insert_with(|| {
-            let start = self.bytes.len();
-            render(&mut self.bytes);
-            (start, self.bytes.len())
-        });
-        &self.bytes[start..end]
-    }
-}
 
 impl<S: Surface> Shard<S> {
     /// Writes an event into the outbox of everyone here who is in the room.
@@ -46,6 +23,7 @@ impl<S: Surface> Shard<S> {
             writes,
             spare_outboxes,
             closable,
+            answered,
             counters,
             outboxes,
             ..
@@ -62,15 +40,17 @@ impl<S: Surface> Shard<S> {
         let bytes_max = self.settings.outbox_bytes_max;
         let mut cut_off = Vec::new();
         let mut added_bytes = 0;
-        rendered.clear();
+        rendered.begin_event();
         let is_talk = matches!(event, RoomEvent::Message { .. });
         let can_wait = !is_talk || room.members.len() > CROWD_MEMBERS;
         for member in &room.members {
             let Some(connection) = connections.get_mut(member.connection) else { continue };
             if author == Some(member.connection) {
-                connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
+                let is_last = connection.has_one_answer();
                 if connection.core.closing.is_some() {
                     closable.push(member.connection);
+                } else if is_last {
+                    answered.push(member.connection);
                 }
                 if !connection.core.is_echoed {
                     continue;
@@ -78,11 +58,10 @@ impl<S: Surface> Shard<S> {
             } else if member.hears_only_own {
                 continue;
             }
-            let name = &room.name;
-            let bytes =
-                rendered.in_style(member.style, |out| surface.render(name, &event, member.style, out));
+            let (name, style) = (&room.name, member.style);
+            let body = rendered.in_style(style, |out| surface.render(name, &event, style, out));
             let outbox = &mut connection.core.outbox;
-            let is_over = outbox.len() + bytes.len() > bytes_max;
+            let is_over = outbox.len() + body.len() > bytes_max;
             #[cfg(any(test, feature = "deliberate-faults"))]
             let is_over = is_over && !crate::mutation::is_on(crate::mutation::Mutation::KeepSlowReader);
             if connection.is_blocked && is_over {
@@ -94,13 +73,13 @@ impl<S: Surface> Shard<S> {
             {
                 *outbox = spare;
             }
-            outbox.extend_from_slice(bytes);
-            added_bytes += bytes.len();
+            let bytes_before = outbox.len();
+            surface.deliver(&connection.protocol, name, body, outbox);
             #[cfg(any(test, feature = "deliberate-faults"))]
             if crate::mutation::now_and_then(crate::mutation::Mutation::RepeatDelivery) {
-                outbox.extend_from_slice(bytes);
-                added_bytes += bytes.len();
+                surface.deliver(&connection.protocol, name, body, outbox);
             }
+            added_bytes += outbox.len() - bytes_before;
             if can_wait {
                 if !connection.is_due && !connection.has_place {
                     connection.has_place = true;
@@ -145,8 +124,11 @@ impl<S: Surface> Shard<S> {
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
         if matches!(&reply, Reply::NotSaid(_) | Reply::Whisper { is_receipt: true, .. }) {
-            connection.core.outstanding = connection.core.outstanding.saturating_sub(1);
+            let is_last = connection.has_one_answer();
             let is_closing = connection.core.closing.is_some();
+            if is_last && !is_closing {
+                self.answered.push(id);
+            }
             #[cfg(any(test, feature = "deliberate-faults"))]
             let is_closing = is_closing && !crate::mutation::is_on(crate::mutation::Mutation::ForgetClosable);
             if is_closing {
@@ -240,6 +222,7 @@ impl<S: Surface> Shard<S> {
     pub fn sent(&mut self, id: ConnectionId, bytes: usize, held: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_due = false;
+        connection.has_sent |= bytes > 0;
         self.counters.sent_bytes += bytes as u64;
         self.outboxes.changed(connection.held_bytes as usize, held);
         connection.held_bytes = u32::try_from(held).expect("at most one record is held");

@@ -2,7 +2,7 @@
 
 use super::connections::Connection;
 use super::{Deadline, RefusalKind, Shard};
-use madang_model::connection::{Core, Entrance, Link, Surface};
+use madang_model::connection::{Asked, Core, Entrance, Link, Surface};
 use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
@@ -10,8 +10,8 @@ use std::net::IpAddr;
 const READS_COMING_IN: u8 = 3;
 
 impl<S: Surface> Shard<S> {
-    /// A peer connected at this entrance: it gets a slot, and a greeting that goes out with the answer to its first bytes or by
-    /// [`Shard::greet`].
+    /// A peer connected at this entrance: it gets a slot, and a greeting that goes out with the answer to its first
+    /// bytes or by [`Shard::greet`].
     pub fn accepted(&mut self, entrance: &Entrance, address: Option<IpAddr>) -> ConnectionId {
         let id = self.connections.next_id();
         let session = self.session(id);
@@ -20,38 +20,26 @@ impl<S: Surface> Shard<S> {
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Admit { session, address });
         }
+        let mut asked = Asked::default();
         let mut link = Link {
             now: self.now,
             core: &mut core,
             rooms: &mut self.rooms,
             requests: &mut self.requests,
+            asked: &mut asked,
             flood: &self.settings.flood,
             refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
         };
         let protocol = self.surface.open(entrance, &mut link);
-        let connection = Connection {
-            core,
-            protocol,
-            unread: Vec::new(),
-            reads_coming_in: READS_COMING_IN,
-            held_bytes: 0,
-            is_due: false,
-            has_place: false,
-            is_blocked: false,
-            is_listed_slow: false,
-            is_parked: false,
-            has_input_ended: false,
-            is_leaving: false,
-            returns: 0,
-            is_ending: false,
-            awaits_keys: false,
-        };
+        let mut connection = Connection::new(core, protocol);
+        connection.reads_coming_in = READS_COMING_IN;
         tracing::debug!(shard = self.id.0, connection = %id, address = address.map(tracing::field::display), "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
         self.counters.accepted += 1;
         self.remind(Deadline::Login(id), self.settings.login);
+        self.do_what_is_asked(id, asked);
         self.route_requests();
         self.settle();
         id
@@ -73,6 +61,7 @@ impl<S: Surface> Shard<S> {
         self.connections.get(id).is_some_and(|connection| {
             connection.unread.is_empty()
                 && !connection.is_parked
+                && !connection.is_paused
                 && (connection.core.closing.is_none() || connection.awaits_keys)
                 && !self.is_draining
                 && !self.is_still
@@ -88,6 +77,7 @@ impl<S: Surface> Shard<S> {
     pub fn received(&mut self, id: ConnectionId, bytes: &[u8]) {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.reads_coming_in = connection.reads_coming_in.saturating_sub(1);
+            connection.has_heard = true;
         }
         let consumed = self.with_link(id, |surface, protocol, link| surface.receive(protocol, bytes, link));
         if let Some(consumed) = consumed
@@ -112,7 +102,7 @@ impl<S: Surface> Shard<S> {
     /// Goes on with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.closing.is_some() || self.is_still {
+        if connection.core.closing.is_some() || connection.is_paused || self.is_still {
             return;
         }
         #[cfg(any(test, feature = "deliberate-faults"))]
@@ -150,11 +140,13 @@ impl<S: Surface> Shard<S> {
         let connection = self.connections.get_mut(id)?;
         let was_closing = connection.core.closing.is_some();
         let outbox_bytes = connection.core.outbox.len();
+        let mut asked = Asked::default();
         let mut link = Link {
             now: self.now,
             core: &mut connection.core,
             rooms: &mut self.rooms,
             requests: &mut self.requests,
+            asked: &mut asked,
             flood: &self.settings.flood,
             refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
@@ -162,6 +154,7 @@ impl<S: Surface> Shard<S> {
         let result = act(&self.surface, &mut connection.protocol, &mut link);
         let wants_to_close = !was_closing && connection.core.closing.is_some();
         self.outboxes.changed(outbox_bytes, connection.core.outbox.len());
+        self.do_what_is_asked(id, asked);
         if self.route_requests()
             && let Some(connection) = self.connections.get_mut(id)
             && !connection.is_parked

@@ -19,8 +19,10 @@ mod inbox;
 mod inspect;
 mod operator;
 mod outboxes;
+mod rendered;
 mod settings;
 mod spares;
+mod waits;
 mod wheel;
 mod writes;
 
@@ -36,17 +38,17 @@ pub use settings::Settings;
 
 use crate::mesh::{Delivered, Outbound, Transport};
 use connections::Connections;
-use delivery::Rendered;
 use ebb::Ebb;
 use hashbrown::HashMap;
 use homes::{Effects, Homes};
 use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
-use madang_model::connection::{LocalRooms, Surface};
+use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
     ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
     UserKey,
 };
 use outboxes::Outboxes;
+use rendered::Rendered;
 use spares::Spares;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -78,6 +80,10 @@ enum Deadline {
     Login(ConnectionId),
     /// A connection that is closing must be gone.
     Close(ConnectionId),
+    /// A connection is read again.
+    Pause(ConnectionId),
+    /// A protocol wants to be called.
+    Reminder(ConnectionId),
     /// A member's grace time in a room ends.
     Member(RoomKey, UserKey),
     /// A name's grace time ends.
@@ -110,6 +116,8 @@ pub struct Shard<S: Surface> {
     slow: Vec<ConnectionId>,
     /// Connections that want to close and may now be able to.
     closable: Vec<ConnectionId>,
+    /// Connections whose protocol is to be called, as everything it asked is answered.
+    answered: Vec<ConnectionId>,
     /// Connections whose slot is free again; their sockets are to be let go.
     ended: Vec<Ended>,
     requests: Vec<Request>,
@@ -164,6 +172,7 @@ impl<S: Surface> Shard<S> {
             parked: Vec::new(),
             slow: Vec::new(),
             closable: Vec::new(),
+            answered: Vec::new(),
             ended: Vec::new(),
             requests: Vec::new(),
             renames: HashMap::new(),
@@ -186,8 +195,8 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Words for a peer that cannot be given a connection at all.
-    pub fn server_full(&self) -> &'static [u8] {
-        self.surface.server_full()
+    pub fn server_full(&self, entrance: EntranceKind) -> &'static [u8] {
+        self.surface.server_full(entrance)
     }
 
     /// Begins a turn: everything until the next one happens at this time.
@@ -342,6 +351,8 @@ impl<S: Surface> Shard<S> {
             match deadline {
                 Deadline::Login(id) => self.login_timed_out(id),
                 Deadline::Close(id) => self.close_timed_out(id),
+                Deadline::Pause(id) => self.pause_ended(id),
+                Deadline::Reminder(id) => self.remind_protocol(id),
                 Deadline::Member(room, user) => {
                     let Shard { homes, outbound, log, now, .. } = self;
                     homes.expire_member(room, user, *now, log, outbound);
@@ -378,6 +389,7 @@ impl<S: Surface> Shard<S> {
             let mut own = self.outbound.take(self.id);
             if own.is_empty() {
                 self.outbound.reuse(self.id, own);
+                self.call_answered();
                 self.close_closable();
                 if self.outbound.is_quiet(self.id) {
                     return;

@@ -200,11 +200,13 @@ impl<S: Surface> Turn<S> {
                 }
                 Accepted::TooMany(arrival) => {
                     self.warn_of_descriptors();
-                    shell.sockets().refuse(arrival, self.shard.server_full());
+                    let sockets = shell.sockets();
+                    let words = self.shard.server_full(sockets.entrance(&arrival).kind);
+                    sockets.refuse(arrival, words);
                 }
                 Accepted::NoDescriptor => {
                     self.warn_of_descriptors();
-                    shell.sockets().turn_away(self.shard.server_full());
+                    shell.sockets().turn_away(&|kind| self.shard.server_full(kind));
                     shell.sockets().pause_listening();
                     self.inlet.stop_accepting();
                     return;

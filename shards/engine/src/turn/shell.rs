@@ -7,7 +7,7 @@ use crate::mesh::Transport;
 use crate::shard::{LookupId, Shard, ShardImage, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
 use madang_log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
-use madang_model::connection::{Entrance, Surface};
+use madang_model::connection::{Entrance, EntranceKind, Surface};
 use madang_model::{ConnectionId, Envelope, Moment, Now, ShardId};
 use std::io;
 use std::net::IpAddr;
@@ -154,7 +154,7 @@ pub trait Sockets {
     /// Turns a connection away with a word.
     fn refuse(&mut self, arrival: Self::Arrival, words: &[u8]);
     /// Turns one waiting connection away with a word, though no descriptor is left for it.
-    fn turn_away(&mut self, words: &[u8]);
+    fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]);
 
     /// Adds a connection.
     ///

@@ -1,65 +1,13 @@
 //! The part of a connection that every protocol shares.
 
+use super::closing::CloseReason;
 use super::entrance::EntranceKind;
 use super::flood::Flood;
 use super::rooms::Subscription;
-use super::surface::Style;
+use super::style::Style;
 use crate::{ClaimNumber, SessionId, UserName};
 use smallvec::SmallVec;
 use std::net::IpAddr;
-
-/// Why a connection ends. Surfaces say it in their own words.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CloseReason {
-    /// The user asked for it, or ended its input.
-    Quit,
-    /// Its outbox passed the bound, or was among the fullest when all together passed theirs.
-    SlowReader {
-        /// More bytes than these were waiting: the bound, or what one less would have been.
-        outbox_bytes_max: usize,
-    },
-    /// It said no name in time.
-    LoginTimeout {
-        /// The time, in seconds.
-        login_seconds: u64,
-    },
-    /// Too many bytes came without the end of a line.
-    EndlessLine {
-        /// The bound, in bytes.
-        bytes_max: usize,
-    },
-    /// It spoke another protocol; the words to answer with.
-    WrongProtocol(&'static str),
-    /// Too many connections from its address.
-    TooManyFromAddress {
-        /// The bound.
-        connections_max: u32,
-    },
-    /// The operator ended it.
-    Kicked {
-        /// What the operator says; empty when nothing.
-        reason: Box<str>,
-    },
-    /// The server stops.
-    GoingDown,
-    /// Another process serves from now on, and this connection cannot be handed to it.
-    NotCarried,
-    /// The peer is gone without a word: reset, or silent past keep-alive.
-    Lost,
-}
-
-impl CloseReason {
-    /// Whether the user left on purpose, so that others may be told at once.
-    pub fn is_clean(&self) -> bool {
-        matches!(
-            self,
-            CloseReason::Quit
-                | CloseReason::WrongProtocol(_)
-                | CloseReason::Kicked { .. }
-                | CloseReason::GoingDown
-        )
-    }
-}
 
 /// What the engine knows of one connection.
 #[derive(Debug)]
@@ -104,7 +52,7 @@ impl Core {
             claim: ClaimNumber::default(),
             subscriptions: SmallVec::new(),
             outbox: Vec::new(),
-            style: Style::default(),
+            style: Style { surface: entrance.surface, form: 0 },
             is_echoed: true,
             outstanding: 0,
             flood: Flood::default(),

@@ -2,7 +2,7 @@
 //!
 //! The home shard owns who is a member. This table follows the home's events, in their order.
 
-use super::surface::Style;
+use super::style::Style;
 use crate::{ConnectionId, RoomKey, RoomName, Seq};
 use hashbrown::HashMap;
 

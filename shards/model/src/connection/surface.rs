@@ -1,27 +1,21 @@
 //! The seam between the engine and a protocol: bytes on one side, requests and replies on the other.
 
-use super::core::{CloseReason, Core};
-use super::entrance::Entrance;
-use super::flood::FloodLimit;
-use super::rooms::LocalRooms;
-use crate::{ClaimNumber, Now, Reply, Request, RoomEvent, RoomKey, RoomName, Seq, SessionId, Text, UserName};
+use super::closing::CloseReason;
+use super::core::Core;
+use super::entrance::{Entrance, EntranceKind, SurfaceId};
+use super::link::Link;
+use super::style::Style;
+use crate::{Reply, RoomEvent, RoomName, Text};
 use std::time::Duration;
-
-/// A way of writing room events that several connections share (line ends, time stamps …), so that
-/// an event is rendered once for all of them. The surface gives the number its meaning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Style(pub u8);
-
-impl Style {
-    /// Styles are below this.
-    pub const COUNT: usize = 8;
-}
 
 /// A protocol by which people reach the shard. It holds no socket and no clock: bytes in,
 /// effects on the [`Link`] out.
 pub trait Surface: 'static {
     /// What the protocol remembers of one connection. Small: a million of them are idle at once.
     type Session: 'static;
+
+    /// Whether connections of this protocol are its own.
+    fn serves(&self, surface: SurfaceId) -> bool;
 
     /// A connection came at this entrance: greet it.
     fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Self::Session;
@@ -37,8 +31,37 @@ pub trait Surface: 'static {
     /// An answer came.
     fn reply(&self, session: &mut Self::Session, reply: &Reply, link: &mut Link<'_>);
 
-    /// Writes what one who is in `room` sees of `event`, once for all of one style.
+    /// Everything that the session has asked with `Publish` and `Whisper` is answered, as it wanted to be told by
+    /// [`Link::call_when_answered`].
+    fn all_answered(&self, session: &mut Self::Session, link: &mut Link<'_>) {
+        let _ = (session, link);
+    }
+
+    /// The time has passed that [`Link::remind_after`] was given.
+    fn reminded(&self, session: &mut Self::Session, since: Silence, link: &mut Link<'_>) {
+        let _ = (session, since, link);
+    }
+
+    /// When a session that was carried over from another process wants to be reminded first.
+    fn reminder(&self, session: &Self::Session) -> Option<Duration> {
+        let _ = session;
+        None
+    }
+
+    /// Writes what all who are in `room` see of `event`, once for all of one style.
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>);
+
+    /// Adds to the outbox of one reader what [`Surface::render`] has written for its style. A protocol whose readers
+    /// differ in a header writes that here, before the body; what it adds beyond the body may pass the bound of
+    /// an outbox.
+    fn deliver(&self, session: &Self::Session, room: &RoomName, body: &[u8], outbox: &mut Vec<u8>) {
+        let _ = (session, room);
+        outbox.extend_from_slice(body);
+    }
+
+    /// A slow reader is cut off: how many bytes of its outbox, from the front, are the rest of what was sent to it in
+    /// part. They stay, and the last words follow them; all others are dropped.
+    fn begun_bytes(&self, session: &Self::Session, outbox: &[u8]) -> usize;
 
     /// Writes the last words of a connection that is about to be closed.
     fn farewell(&self, session: &Self::Session, reason: &CloseReason, out: &mut Vec<u8>);
@@ -56,106 +79,22 @@ pub trait Surface: 'static {
         None
     }
 
-    /// Goes on with a connection that another process has saved; the engine's part of it is there
+    /// Resumes a connection that came in so, and that another process has saved; the engine's part of it is there
     /// already. `None` when what was saved cannot be understood.
-    fn restore(&self, _: &[u8]) -> Option<Self::Session> {
+    fn restore(&self, entrance: EntranceKind, saved: &[u8]) -> Option<Self::Session> {
+        let _ = (entrance, saved);
         None
     }
 
-    /// One line for a peer that cannot be given a connection at all (no descriptor left).
-    fn server_full(&self) -> &'static [u8];
+    /// What is said to a peer that cannot be given a connection at all (no descriptor left).
+    fn server_full(&self, entrance: EntranceKind) -> &'static [u8];
 }
 
-/// What a session can do while it handles one input.
-pub struct Link<'a> {
-    /// The clocks of this turn.
-    pub now: Now,
-    /// What the engine knows of this connection.
-    pub core: &'a mut Core,
-    /// The rooms this shard's connections are in.
-    pub rooms: &'a mut LocalRooms,
-    /// What is asked of home shards, in order. The engine sends it after the call.
-    pub requests: &'a mut Vec<Request>,
-    /// The configured message rate.
-    pub flood: &'a FloodLimit,
-    /// Counts what the rate refuses.
-    pub refused_too_fast: &'a mut u64,
-    /// How many shards there are: [`Request::Rooms`] is answered that often.
-    pub shard_count: u16,
-}
-
-impl Link<'_> {
-    /// This connection, as other shards name it.
-    pub fn session(&self) -> SessionId {
-        self.core.session
-    }
-
-    /// The name of this connection's user, once claimed.
-    pub fn user(&self) -> Option<&UserName> {
-        self.core.user.as_ref()
-    }
-
-    /// The grant of that name, as [`Request::Join`] says it.
-    pub fn claim(&self) -> ClaimNumber {
-        self.core.claim
-    }
-
-    /// Bytes for the peer. They are sent at the end of the turn, in one write.
-    pub fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.core.outbox
-    }
-
-    /// Asks a home shard. `Publish` and `Whisper` are counted until they are answered, so that
-    /// [`Link::close`] can wait for them.
-    pub fn request(&mut self, request: Request) {
-        if matches!(request, Request::Publish { .. } | Request::Whisper { .. }) {
-            self.core.outstanding += 1;
-        }
-        self.requests.push(request);
-    }
-
-    /// Takes what costs as much as `count` messages from the connection's allowance.
-    ///
-    /// # Errors
-    /// How long to wait when not enough of it is left.
-    pub fn spend(&mut self, count: u32) -> Result<(), Duration> {
-        let spent = self.core.flood.spend(count, self.flood, self.now.monotonic);
-        *self.refused_too_fast += u64::from(spent.is_err());
-        spent
-    }
-
-    /// Changes how room events are written to this connection.
-    pub fn set_style(&mut self, style: Style) {
-        self.core.style = style;
-        for subscription in &self.core.subscriptions {
-            self.rooms.member_mut(subscription).style = style;
-        }
-    }
-
-    /// Whether this connection's own messages come back to it. They are acknowledged either way.
-    pub fn set_echo(&mut self, is_echoed: bool) {
-        self.core.is_echoed = is_echoed;
-    }
-
-    /// From now on only this connection's own messages of a room it is leaving are shown to it.
-    pub fn hear_only_own(&mut self, room: RoomKey) {
-        for subscription in &self.core.subscriptions {
-            if self.rooms.room_of(subscription).name.key() == room {
-                self.rooms.member_mut(subscription).hears_only_own = true;
-            }
-        }
-    }
-
-    /// The newest message of a room this connection is in, as far as this shard has shown it.
-    pub fn head(&self, room: RoomKey) -> Option<Seq> {
-        self.rooms.by_key(room).map(|room| room.head)
-    }
-
-    /// Ends the connection, once all it said is answered and what is in its outbox is sent. Its
-    /// rooms and its name are left cleanly. Nothing more is read from it.
-    pub fn close(&mut self, reason: CloseReason) {
-        if self.core.closing.is_none() {
-            self.core.closing = Some(reason);
-        }
-    }
+/// What happened on a connection since it asked to be reminded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Silence {
+    /// Nothing was received.
+    pub has_heard_nothing: bool,
+    /// Nothing was sent.
+    pub has_sent_nothing: bool,
 }

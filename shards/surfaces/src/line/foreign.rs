@@ -4,6 +4,9 @@
 //! Any web page can have a browser send an HTTP request to any address, with a body of its choice:
 //! none of it may become a name, or be said.
 
+use super::WRONG_PROTOCOL;
+use madang_model::connection::ProtocolReason;
+
 /// A protocol that is not spoken here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Foreign {
@@ -14,6 +17,20 @@ pub enum Foreign {
     Proxy,
     /// SSH, mail, SIP or Redis: a client that begins.
     Other,
+}
+
+impl Foreign {
+    const ALL: [Foreign; 4] = [Foreign::Http, Foreign::Tls, Foreign::Proxy, Foreign::Other];
+
+    /// The reason to close a connection that speaks it.
+    pub fn reason(self) -> ProtocolReason {
+        WRONG_PROTOCOL.with_detail(1 + self as u8)
+    }
+
+    /// The protocol that a reason's detail is of; `None` when it is of another reason.
+    pub fn of_detail(detail: u8) -> Option<Foreign> {
+        Foreign::ALL.get(usize::from(detail).checked_sub(1)?).copied()
+    }
 }
 
 /// Which protocol a line is of, if it is of one of these. Nothing that it is told by can be a name, but for that of

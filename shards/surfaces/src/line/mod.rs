@@ -16,11 +16,21 @@ mod session;
 mod tests;
 mod words;
 
-use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
+use madang_model::connection::{
+    CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
+};
 use madang_model::{Reply, RoomEvent, RoomName, Text};
 pub use session::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Connections of this protocol.
+pub const SURFACE: SurfaceId = SurfaceId(0);
+
+/// Too many bytes came without the end of a line.
+pub const ENDLESS_LINE: ProtocolReason = ProtocolReason::new(0, "endless_line", false);
+/// Another protocol was spoken; the detail is which.
+pub const WRONG_PROTOCOL: ProtocolReason = ProtocolReason::new(1, "wrong_protocol", true);
 
 /// The longest line, in bytes, without its end. Below 65,535, where a line counts as endless. A
 /// reload changes it for all who hold a copy.
@@ -82,6 +92,10 @@ impl LineSurface {
 impl Surface for LineSurface {
     type Session = Session;
 
+    fn serves(&self, surface: SurfaceId) -> bool {
+        surface == SURFACE
+    }
+
     fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
         Session::open(&self.settings, link)
     }
@@ -100,6 +114,11 @@ impl Surface for LineSurface {
 
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
         words::room_event(room, event, style, out);
+    }
+
+    /// The rest of a line.
+    fn begun_bytes(&self, _: &Session, outbox: &[u8]) -> usize {
+        memchr::memchr(b'\n', outbox).map_or(outbox.len(), |end| end + 1)
     }
 
     fn farewell(&self, session: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
@@ -123,7 +142,7 @@ impl Surface for LineSurface {
         session.save()
     }
 
-    fn restore(&self, saved: &[u8]) -> Option<Session> {
+    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
         let restored = Session::restore(saved);
         if let Err(error) = &restored {
             tracing::error!(%error, "a connection cannot be gone on with");
@@ -131,7 +150,7 @@ impl Surface for LineSurface {
         restored.ok()
     }
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         words::SERVER_FULL
     }
 }

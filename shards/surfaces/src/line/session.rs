@@ -1,11 +1,11 @@
 //! One connection of the line protocol: which line it waits for, and which reply.
 
-use super::LineSettings;
 use super::absence::Absence;
 use super::command::{Command, cleaned};
-use super::decode::{Decoder, ENDLESS_LINE_BYTES, Token};
+use super::decode::{Decoder, Token};
 use super::foreign::{self, Foreign};
 use super::words;
+use super::{ENDLESS_LINE, LineSettings};
 use madang_model::connection::{CloseReason, Link, Style};
 use madang_model::{Page, Request, RoomName, RoomSummary, UserName};
 use std::fmt;
@@ -172,7 +172,7 @@ impl Session {
                 let bytes_max = settings.line_bytes_max.bytes();
                 self.refuse_line(link, format_args!("too long: the line has {bytes} bytes, {bytes_max} are allowed; nothing of it was sent, send it in pieces"));
             }
-            Token::Endless => link.close(CloseReason::EndlessLine { bytes_max: ENDLESS_LINE_BYTES as usize }),
+            Token::Endless => link.close(CloseReason::Protocol(ENDLESS_LINE)),
             Token::Leave => link.close(CloseReason::Quit),
             // Past the allowance it is not even refused: the refusal would be longer than the answer.
             Token::AreYouThere if link.spend(1).is_ok() => {
@@ -277,7 +277,7 @@ impl Session {
         if link.core.outbox == greeting {
             link.core.outbox.clear();
         }
-        link.close(CloseReason::WrongProtocol(words::not_spoken(protocol)));
+        link.close(CloseReason::Protocol(protocol.reason()));
     }
 
     /// A line that cannot be read costs as much as one that can.

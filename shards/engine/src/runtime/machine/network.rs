@@ -4,7 +4,7 @@ use crate::runtime::handover::Held;
 use crate::runtime::listener::Listener;
 use crate::runtime::sockets::{self, Accepted, Arrival, HeldSockets};
 use crate::turn::{Input, Readiness, Sockets, Written};
-use madang_model::connection::Entrance;
+use madang_model::connection::{Entrance, EntranceKind};
 use madang_model::{ConnectionId, ShardId};
 use rustix::fd::OwnedFd;
 use rustix::net::{self, RecvFlags, Shutdown, sockopt};
@@ -130,7 +130,7 @@ impl Sockets for Network {
         arrival.refuse(words);
     }
 
-    fn turn_away(&mut self, words: &[u8]) {
+    fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         self.sockets.turn_away(words);
     }
 

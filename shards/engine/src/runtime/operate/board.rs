@@ -2,6 +2,7 @@
 
 use super::histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
 use crate::shard::{CloseKind, RefusalKind, Storage};
+use madang_model::connection::ProtocolReason;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A value that one thread stores and others load, part by part: a reader may see one part newer
@@ -163,6 +164,8 @@ board! {
     refused: [u64; RefusalKind::COUNT],
     /// Connections that ended, by kind.
     closed: [u64; CloseKind::COUNT],
+    /// Connections that ended for a reason of their protocol, by its place.
+    closed_by_protocol: [u64; ProtocolReason::COUNT_MAX],
     /// Batches committed.
     commits: u64,
     /// Commits and syncs that failed.

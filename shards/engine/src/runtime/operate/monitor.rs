@@ -161,6 +161,7 @@ impl Monitor {
             mesh_received: status.entries_received.load(Ordering::Relaxed),
             refused: counters.refused,
             closed: counters.closed,
+            closed_by_protocol: counters.closed_by_protocol,
             commits: self.commits,
             commit_failures: self.commit_failures,
             commit_bytes: self.commit_bytes,

@@ -196,9 +196,10 @@ impl Sockets {
     }
 
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
-    pub fn turn_away(&mut self, words: &[u8]) {
+    pub fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         self.reserve = None;
         if let Accepted::Connection(arrival) | Accepted::TooMany(arrival) = self.accept() {
+            let words = words(arrival.entrance.kind);
             arrival.refuse(words);
         }
         self.reserve = open_reserve();

@@ -19,7 +19,7 @@ impl ConnectionImage {
         out.option(self.address, Encoder::address);
         out.bytes(&self.outbox);
         out.bytes(&self.unread);
-        out.byte(self.style.0);
+        out.byte(self.style.form);
         out.flag(self.is_echoed);
         duration(self.used, out);
         out.flag(self.has_input_ended);
@@ -38,10 +38,7 @@ impl ConnectionImage {
             address: from.option(|from| from.address())?,
             outbox: from.bytes()?.to_vec(),
             unread: from.bytes()?.to_vec(),
-            style: match from.byte()? {
-                style if usize::from(style) < Style::COUNT => Style(style),
-                _ => return Err(CodingError("there is no such style")),
-            },
+            style: Style { surface: entrance.surface, form: from.byte()? },
             is_echoed: from.flag()?,
             used: read_duration(from)?,
             has_input_ended: from.flag()?,

@@ -1,6 +1,5 @@
 //! Real files under the shards of a test, used as the runtime uses them.
 
-use super::words::Words;
 use crate::shard::Shard;
 use madang_log::{
     Answer, Batch, IndexFiles, LooksReading, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
@@ -8,6 +7,7 @@ use madang_log::{
     file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
 };
 use madang_model::ShardId;
+use madang_model::connection::Surface;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl Disk {
     }
 
     /// Carries out what a shard wants. Returns whether there was anything.
-    pub fn serve(&mut self, shard: &mut Shard<Words>, disk_moves: bool) -> bool {
+    pub fn serve<S: Surface>(&mut self, shard: &mut Shard<S>, disk_moves: bool) -> bool {
         let mut has_moved = false;
         if disk_moves && let Some(batch) = shard.log.take_batch() {
             self.write(shard.id(), &batch);
@@ -100,7 +100,7 @@ impl Disk {
         }
     }
 
-    pub fn renew_snapshot(&self, shard: &mut Shard<Words>) {
+    pub fn renew_snapshot<S: Surface>(&self, shard: &mut Shard<S>) {
         for segment in shard.archive().take_unindexed() {
             rebuild_index(&self.files, shard.id(), segment).expect("an index");
         }

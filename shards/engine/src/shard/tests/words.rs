@@ -2,7 +2,7 @@
 //!
 //! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything told comes back as a line.
 
-use madang_model::connection::{CloseReason, Core, Entrance, Link, Style, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
 
 #[derive(Clone, Copy)]
@@ -16,6 +16,10 @@ pub struct Session {
 
 impl Surface for Words {
     type Session = Session;
+
+    fn serves(&self, surface: SurfaceId) -> bool {
+        surface == SurfaceId::default()
+    }
 
     fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Session {
         let at = if entrance.kind.is_telnet { format!(" telnet at {entrance}") } else { String::new() };
@@ -84,6 +88,10 @@ impl Surface for Words {
         out.push(b'\n');
     }
 
+    fn begun_bytes(&self, _: &Session, outbox: &[u8]) -> usize {
+        outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
+    }
+
     fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("closed: {reason:?}\n").as_bytes());
     }
@@ -100,11 +108,11 @@ impl Surface for Words {
         (!session.is_waiting).then(|| vec![u8::from(session.shows_times)])
     }
 
-    fn restore(&self, saved: &[u8]) -> Option<Session> {
+    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
         Some(Session { is_waiting: false, shows_times: *saved.first()? == 1 })
     }
 
-    fn server_full(&self) -> &'static [u8] {
+    fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b"full\n"
     }
 }

@@ -11,7 +11,7 @@ use crate::shard::{
 use crate::user::UserLimits;
 use hashbrown::HashMap;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit};
+use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit, Surface};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,8 +50,9 @@ pub struct Client {
     pub id: ConnectionId,
 }
 
-pub struct World {
-    pub shards: Vec<Shard<Words>>,
+pub struct World<S: Surface = Words> {
+    surface: S,
+    pub shards: Vec<Shard<S>>,
     /// `channels[from][to]`.
     channels: Vec<Vec<VecDeque<Vec<Envelope>>>>,
     pub channel_batches_max: usize,
@@ -91,6 +92,13 @@ impl World {
 
     /// On the log that the disk holds.
     pub fn on(settings: &Settings, disk: Option<Disk>) -> World {
+        World::serving(Words, settings, disk)
+    }
+}
+
+impl<S: Surface + Copy> World<S> {
+    /// With other protocols than words.
+    pub fn serving(surface: S, settings: &Settings, disk: Option<Disk>) -> World<S> {
         let count = settings.shard_count;
         let opened = disk.as_ref().map(Disk::open).unwrap_or_default();
         let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
@@ -100,9 +108,10 @@ impl World {
             let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
             let log = Appender::new(id, first, bytes, bytes, Durability::Commit);
             let archive = Archive::new(id, first, stored.clone(), 1 << 20);
-            Shard::new(id, Arc::new(settings.clone()), Words, log, archive)
+            Shard::new(id, Arc::new(settings.clone()), surface, log, archive)
         };
         World {
+            surface,
             shards: (0..count).map(shard).collect(),
             disk,
             channels: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
@@ -150,6 +159,12 @@ impl World {
         }
         self.run();
         is_read
+    }
+
+    /// The peer will send no more.
+    pub fn end_input(&mut self, client: Client) {
+        self.shards[client.shard].input_ended(client.id);
+        self.run();
     }
 
     pub fn drop_connection(&mut self, client: Client) {
@@ -260,7 +275,7 @@ impl World {
 
     /// Another process goes on with everything, with these settings. Clients are the same people under
     /// other identities, which are returned in the order of `clients`; who cannot go on has none.
-    pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World, Vec<Option<Client>>) {
+    pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World<S>, Vec<Option<Client>>) {
         self.shards.iter_mut().for_each(Shard::stand_still);
         self.disk_moves = true;
         self.run();
@@ -290,7 +305,11 @@ impl World {
         }
         let counts = (shards_before, settings.shard_count);
         let portions = share_out(connections, carried, counts, settings.users.grace);
-        let mut next = World::on(settings, self.disk.map(|disk| disk.for_shards(settings.shard_count)));
+        let mut next = World::serving(
+            self.surface,
+            settings,
+            self.disk.map(|disk| disk.for_shards(settings.shard_count)),
+        );
         next.now = self.now;
         let mut renamed = HashMap::new();
         for (index, portion) in portions.into_iter().enumerate() {

@@ -72,8 +72,9 @@ impl Sockets for View<'_, '_> {
         self.world.sockets[line].close(false);
     }
 
-    fn turn_away(&mut self, words: &[u8]) {
+    fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         if let Some(line) = self.around.backlog.pop_front() {
+            let words = words(self.entrance(&line).kind);
             self.refuse(line, words);
         }
     }

@@ -1,7 +1,7 @@
 //! Bytes that no friendly terminal sends.
 
 use super::rig::Rig;
-use crate::line::Session;
+use crate::line::{ENDLESS_LINE, Session};
 use madang_model::connection::CloseReason;
 
 /// Feeds `input` in pieces of the lengths that `cut` says; what comes back, and what was asked.
@@ -125,7 +125,7 @@ fn a_line_without_an_end_closes_the_connection() {
     for _ in 0..64 {
         rig.send("x".repeat(1024));
     }
-    assert_eq!(rig.core.closing, Some(CloseReason::EndlessLine { bytes_max: 65_536 }));
+    assert_eq!(rig.core.closing, Some(CloseReason::Protocol(ENDLESS_LINE)));
     assert_eq!(
         rig.output(),
         "! closed: 65536 bytes came without the end of a line; end lines with Enter (LF)\n"
@@ -168,7 +168,7 @@ fn what_looks_like_http_is_answered_once_and_closed() {
             for bytes in [&request[..], PAGE.as_bytes()].concat().chunks(piece) {
                 rig.send(bytes);
             }
-            assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))));
+            assert!(rig.was_of_another_protocol());
             assert!(rig.pending().is_empty() && rig.requests.is_empty(), "{:?}", rig.requests);
             let answer = String::from_utf8_lossy(&rig.bytes()).into_owned();
             let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
@@ -192,7 +192,7 @@ fn what_begins_like_tls_is_answered_once_and_closed() {
         for piece in [usize::MAX, 1, 2] {
             let mut rig = Rig::new();
             hello.chunks(piece).for_each(|bytes| rig.send(bytes));
-            assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))));
+            assert!(rig.was_of_another_protocol());
             assert!(rig.requests.is_empty(), "{:?}", rig.requests);
             let answer = rig.output();
             assert!(answer.contains("without TLS") && answer.lines().count() == 1, "{answer}");
@@ -217,7 +217,7 @@ fn what_begins_like_another_protocol_is_answered_once_and_closed() {
         let mut rig = Rig::new();
         rig.send([start, b"alice\nhello\n"].concat());
         assert!(rig.requests.is_empty(), "{}: {:?}", start.escape_ascii(), rig.requests);
-        assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))), "{:?}", rig.core.closing);
+        assert!(rig.was_of_another_protocol(), "{:?}", rig.core.closing);
         let answer = rig.output();
         assert!(answer.contains(told) && answer.matches("this port is for chat").count() == 1, "{answer}");
     }
@@ -235,7 +235,7 @@ fn a_proxy_header_is_turned_away_however_it_is_cut() {
         let lengths: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
         pieces.into_iter().for_each(|piece| rig.send(piece));
         assert!(rig.requests.is_empty(), "{lengths:?}: {:?}", rig.requests);
-        assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))), "{lengths:?}");
+        assert!(rig.was_of_another_protocol(), "{lengths:?}");
         let answer = rig.output();
         assert_eq!(answer.matches("reads no PROXY header").count(), 1, "{lengths:?}: {answer}");
     }

@@ -1,8 +1,8 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
-use crate::line::{LineLimit, LineSettings, LineSurface, Session};
+use crate::line::{LineLimit, LineSettings, LineSurface, Session, WRONG_PROTOCOL};
 use madang_model::connection::{
-    Core, Entrance, EntranceKind, FloodLimit, Link, LocalMember, LocalRooms, Surface,
+    Asked, CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, LocalMember, LocalRooms, Surface,
 };
 use madang_model::*;
 use std::collections::BTreeMap;
@@ -145,6 +145,11 @@ impl Rig {
         String::from_utf8(self.bytes()).expect("UTF-8 is all that is ever written, but for telnet answers")
     }
 
+    /// Whether it is closed as it spoke another protocol.
+    pub fn was_of_another_protocol(&self) -> bool {
+        matches!(self.core.closing, Some(CloseReason::Protocol(reason)) if reason.place() == WRONG_PROTOCOL.place())
+    }
+
     pub fn going_down(&mut self) {
         let session = self.session.as_ref().expect("a session");
         self.surface.going_down(session, &mut self.core.outbox);
@@ -160,6 +165,7 @@ impl Rig {
             core: &mut self.core,
             rooms: &mut self.rooms,
             requests: &mut requests,
+            asked: &mut Asked::default(),
             flood: &self.flood,
             refused_too_fast: &mut self.refused_too_fast,
             shard_count: 2,

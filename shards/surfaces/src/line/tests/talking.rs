@@ -1,6 +1,7 @@
 //! What people type, and what they read.
 
 use super::rig::{Rig, message, room, user};
+use crate::line::ENDLESS_LINE;
 use madang_model::connection::CloseReason;
 use madang_model::*;
 
@@ -291,7 +292,7 @@ fn what_is_said_at_the_prompt_without_being_asked_for_begins_a_line() {
         CloseReason::Kicked { reason: "".into() },
         CloseReason::NotCarried,
         CloseReason::SlowReader { outbox_bytes_max: 1 },
-        CloseReason::EndlessLine { bytes_max: 65_536 },
+        CloseReason::Protocol(ENDLESS_LINE),
     ];
     for reason in reasons {
         for half_a_name in ["", "half a na"] {

@@ -1,6 +1,7 @@
 //! The last words of a connection.
 
 use super::line;
+use crate::line::decode::ENDLESS_LINE_BYTES;
 use crate::line::foreign::Foreign;
 use madang_model::connection::{CloseReason, Style};
 
@@ -25,7 +26,7 @@ const NO_OTHER: &str =
     "! this port is for chat in plain lines, not for SSH, mail, SIP or Redis: connect with nc or telnet\n";
 
 /// What a peer is told that speaks another protocol.
-pub fn not_spoken(protocol: Foreign) -> &'static str {
+fn not_spoken(protocol: Foreign) -> &'static str {
     match protocol {
         Foreign::Http => NO_HTTP,
         Foreign::Tls => NO_TLS,
@@ -56,14 +57,16 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
             style,
             format_args!("! closed: no name within {login_seconds} s; reconnect and type a name first"),
         ),
-        CloseReason::EndlessLine { bytes_max } => line(
-            out,
-            style,
-            format_args!(
-                "! closed: {bytes_max} bytes came without the end of a line; end lines with Enter (LF)"
+        CloseReason::Protocol(reason) => match Foreign::of_detail(reason.detail()) {
+            Some(protocol) => out.extend_from_slice(not_spoken(protocol).as_bytes()),
+            None => line(
+                out,
+                style,
+                format_args!(
+                    "! closed: {ENDLESS_LINE_BYTES} bytes came without the end of a line; end lines with Enter (LF)"
+                ),
             ),
-        ),
-        CloseReason::WrongProtocol(words) => out.extend_from_slice(words.as_bytes()),
+        },
         CloseReason::TooManyFromAddress { connections_max } => line(
             out,
             style,

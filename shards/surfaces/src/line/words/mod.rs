@@ -9,7 +9,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub use farewell::{GOING_DOWN, SERVER_FULL, farewell, has_farewell, not_spoken};
+pub use farewell::{GOING_DOWN, SERVER_FULL, farewell, has_farewell};
 pub use help::HELP;
 pub use history::history_page;
 pub use list::{rooms, user_summary, who};
@@ -28,19 +28,19 @@ const TIMES: u8 = 2;
 
 /// Whether lines end in CRLF.
 pub fn is_crlf(style: Style) -> bool {
-    style.0 & CRLF != 0
+    style.form & CRLF != 0
 }
 
 /// The style with lines that end in CRLF.
 #[must_use]
 pub fn with_crlf(style: Style) -> Style {
-    Style(style.0 | CRLF)
+    Style { form: style.form | CRLF, ..style }
 }
 
 /// The style with or without times.
 #[must_use]
 pub fn with_times(style: Style, are_shown: bool) -> Style {
-    Style(if are_shown { style.0 | TIMES } else { style.0 & !TIMES })
+    Style { form: if are_shown { style.form | TIMES } else { style.form & !TIMES }, ..style }
 }
 
 /// Writes one line with its end.

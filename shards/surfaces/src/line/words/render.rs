@@ -48,7 +48,7 @@ pub fn left(user: &UserName, room: &RoomName, style: Style, out: &mut Vec<u8>) {
 }
 
 fn pieces(pieces: &[&[u8]], style: Style, out: &mut Vec<u8>) {
-    let end_bytes = if style.0 & CRLF != 0 { 2 } else { 1 };
+    let end_bytes = if style.form & CRLF != 0 { 2 } else { 1 };
     out.reserve(pieces.iter().map(|piece| piece.len()).sum::<usize>() + end_bytes);
     for piece in pieces {
         out.extend_from_slice(piece);
@@ -58,7 +58,7 @@ fn pieces(pieces: &[&[u8]], style: Style, out: &mut Vec<u8>) {
 
 /// `12:03:11 `, in UTC, when the style asks for it.
 fn time_of_day(time: Timestamp, style: Style, out: &mut Vec<u8>) {
-    if style.0 & TIMES == 0 {
+    if style.form & TIMES == 0 {
         return;
     }
     let second = time.0.div_euclid(MICROSECONDS_A_SECOND).rem_euclid(SECONDS_A_DAY);

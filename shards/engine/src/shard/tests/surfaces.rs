@@ -1,0 +1,153 @@
+//! Several protocols on one shard, and what one may ask of the engine.
+
+use super::json_lines::{JSON_LINES, JsonLines, SILENT};
+use super::words::Words;
+use super::world::{Client, World, entrance, settings};
+use crate::shard::Settings;
+use madang_model::connection::{Either, EntranceKind};
+
+type Both = Either<Words, JsonLines>;
+
+fn world(settings: &Settings) -> World<Both> {
+    World::serving(Either(Words, JsonLines), settings, None)
+}
+
+fn program(world: &mut World<Both>, shard: usize, name: &str) -> Client {
+    let entrance = entrance(EntranceKind { surface: JSON_LINES, ..EntranceKind::default() });
+    let client = world.connect_at(shard, &entrance, None);
+    world.send(client, &format!("{name} r1\n"));
+    let told = world.lines(client);
+    assert!(
+        told[0].starts_with("{\"here\":\"") && told.ends_with(&["{\"joined\":true}".to_owned()]),
+        "{told:?}"
+    );
+    client
+}
+
+#[test]
+fn people_and_programs_of_two_protocols_hear_each_other_in_one_order_on_every_shard() {
+    let mut world = world(&settings(2));
+    let alice = world.member(0, "alice", "r1");
+    let (first, second) = (program(&mut world, 0, "bot"), program(&mut world, 1, "other"));
+    for client in [alice, first, second] {
+        world.lines(client);
+    }
+    world.send(alice, "say hello\n");
+    world.send(first, "say 안녕\n");
+    assert_eq!(world.lines(alice), ["#1 alice: hello", "#2 bot: 안녕"]);
+    // Each reader's own number stands before what was written once for all.
+    let of = |n: u32| {
+        let body = |n: u32, rest: &str| format!("{{\"n\":{n},{rest}}}");
+        [
+            body(n, "\"seq\":1,\"from\":\"alice\",\"text\":\"hello\""),
+            body(n + 1, "\"seq\":2,\"from\":\"bot\",\"text\":\"안녕\""),
+        ]
+    };
+    // The first program heard the second come.
+    assert_eq!(world.lines(first), of(2));
+    assert_eq!(world.lines(second), of(1));
+}
+
+#[test]
+fn a_protocol_slows_one_down_who_sends_too_fast_and_loses_nothing_of_it() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\nsay two\n");
+    assert!(!world.send(bot, "say three\n"), "its socket is not read");
+    let one = "{\"n\":1,\"seq\":1,\"from\":\"bot\",\"text\":\"one\"}";
+    assert_eq!(world.lines(bot), [one]);
+    world.pass(2);
+    assert_eq!(world.lines(bot), [""; 0]);
+    world.pass(2);
+    assert_eq!(world.lines(bot), ["{\"n\":2,\"seq\":2,\"from\":\"bot\",\"text\":\"two\"}"]);
+    assert!(world.send(bot, "say three\n"), "its socket is read again");
+    assert_eq!(world.lines(bot), ["{\"n\":3,\"seq\":3,\"from\":\"bot\",\"text\":\"three\"}"]);
+}
+
+#[test]
+fn the_end_of_input_within_a_pause_is_told_after_it() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\nsay two\n");
+    world.end_input(bot);
+    world.pass(4);
+    let told = world.lines(bot);
+    assert!(told[1].contains("two") && told.last().is_some_and(|last| last == "{\"end\":true}"), "{told:?}");
+    assert_eq!(world.ended.get(&bot), Some(&true));
+}
+
+#[test]
+fn a_protocol_is_called_when_everything_it_asked_is_answered() {
+    let mut world = world(&settings(2));
+    let bot = program(&mut world, 1, "bot");
+    // Nothing is on disk yet, so nothing is answered.
+    world.disk_moves = false;
+    world.send(bot, "say one\nsay two\nreceipt 7\n");
+    assert_eq!(world.lines(bot), [""; 0]);
+    world.commit_once();
+    let told = world.lines(bot);
+    assert_eq!((told.len(), told[2].as_str()), (3, "{\"receipt\":\"7\"}"));
+    world.send(bot, "receipt 8\n");
+    assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}"], "nothing was asked");
+}
+
+#[test]
+fn a_protocol_is_reminded_and_knows_who_was_silent() {
+    let mut world = world(&settings(1));
+    let alice = world.member(0, "alice", "r1");
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "pings 10\n");
+    world.pass(9);
+    assert_eq!(world.lines(bot), [""; 0]);
+    world.pass(2);
+    assert_eq!(world.lines(bot), ["{\"ping\":true}"]);
+    // It answers the ping, and then says nothing more.
+    world.send(bot, "receipt 1\n");
+    world.pass(11);
+    assert_eq!(world.lines(bot), ["{\"receipt\":\"1\"}"]);
+    world.send(alice, "say hello\n");
+    world.pass(11);
+    assert_eq!(world.lines(bot).last().map(String::as_str), Some("{\"cut\":true}"));
+    assert_eq!(world.ended.get(&bot), Some(&true));
+    assert_eq!(world.shards[0].counters.closed_by_protocol[SILENT.place()], 1);
+}
+
+#[test]
+fn both_protocols_are_carried_into_another_process() {
+    let mut world = world(&settings(2));
+    let alice = world.member(0, "alice", "r1");
+    let bot = program(&mut world, 1, "bot");
+    world.send(bot, "pings 10\n");
+    world.send(alice, "say one\n");
+    world.lines(alice);
+    world.lines(bot);
+    let (mut world, clients) = world.hand_over(&settings(3), &[alice, bot]);
+    let [alice, bot] = clients[..] else { panic!("both are there") };
+    let (alice, bot) = (alice.expect("carried"), bot.expect("carried"));
+    world.send(alice, "say two\n");
+    world.send(bot, "say three\n");
+    // Numbers begin again: this world has no disk.
+    assert_eq!(world.lines(alice), ["#1 alice: two", "#2 bot: three"]);
+    let told = world.lines(bot);
+    assert!(
+        told[0].starts_with("{\"n\":2,\"seq\":1,") && told[1].starts_with("{\"n\":3,\"seq\":2,"),
+        "{told:?}"
+    );
+    world.pass(11);
+    world.pass(11);
+    assert!(world.lines(bot).contains(&"{\"ping\":true}".to_owned()), "it is reminded there, too");
+}
+
+#[test]
+fn a_slow_reader_keeps_what_its_protocol_says_was_begun() {
+    let mut world = world(&settings(1));
+    let alice = world.member(0, "alice", "r1");
+    let bot = program(&mut world, 0, "bot");
+    world.blocked.push(bot);
+    let text = "x".repeat(500);
+    for _ in 0..20 {
+        world.send(alice, &format!("say {text}\n"));
+    }
+    world.unblock(bot);
+    assert_eq!(world.lines(bot), ["{\"cut\":true}"]);
+}
