@@ -25,8 +25,8 @@ pub fn close(data: &Path) -> Option<String> {
         Ok(0) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Ok(count) => Some(format!(
-            "what lies in data directory '{path}' was open to other users of this machine: {} for this user \
-             alone now (modes 0600 and 0700)",
+            "data directory '{path}' was open to other users of this machine: {} now private to this user \
+             (modes 0600 and 0700)",
             if count == 1 {
                 "1 file or directory is".to_owned()
             } else {
@@ -112,6 +112,6 @@ mod tests {
         assert_eq!(mode(&foreign), 0o755);
         assert_eq!(close(data), None, "there is nothing more to mend");
         fs::set_permissions(&ours[0], Permissions::from_mode(0o644)).unwrap();
-        assert!(close(data).unwrap().contains(" 1 file or directory is for this user alone"));
+        assert!(close(data).unwrap().contains(" 1 file or directory is now private to this user"));
     }
 }

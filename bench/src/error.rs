@@ -79,7 +79,7 @@ pub enum BenchError {
     #[error("stopped before anything was measured")]
     Stopped,
     /// The server is there and does not answer.
-    #[error("{target} did not answer for {waited_s} s {during}; look into the server's log")]
+    #[error("{target} did not answer for {waited_s} s {during}; see the server's log")]
     Silent {
         /// The server.
         target: SocketAddr,
@@ -120,7 +120,7 @@ pub enum BenchError {
         protocol: &'static str,
     },
     /// The load's own server did not start or stop as it should.
-    #[error("the server started for the measurement {what}; its last words: {last_words}")]
+    #[error("the server started for the measurement {what}; its last output: {last_words}")]
     OwnServer {
         /// What it did.
         what: String,

@@ -101,8 +101,8 @@ impl Measurement {
         let p99_ns = histogram_ns.value_at_quantile(0.99);
         if p99_ns > SEND_LAG_P99_MAX_NS {
             self.limit(format!(
-                "the load did not keep its pace (it sent {:.1} ms late at p99): the latencies hold its own \
-                 delay as well; lower --rate",
+                "the load did not keep its pace (it sent {:.1} ms late at p99): the latencies include its own \
+                 delay; lower --rate",
                 p99_ns as f64 / 1e6
             ));
         }
@@ -135,7 +135,7 @@ impl Measurement {
         self.metric("load_cpu_share", "load CPU", 100.0 * load, "% of one processor", Better::Neither);
         let spun = 100.0 * usage.share(usage.spun_ns);
         if spun > 0.05 {
-            let label = "load CPU spent waiting busily, to be on time";
+            let label = "load CPU spent in busy-waiting, to be on time";
             self.metric("load_spin_share", label, spun, "% of one processor", Better::Neither);
         }
         if load > LOAD_SHARE_MAX {

@@ -101,14 +101,14 @@ pub const RESTART_KEYS: &[&str] = &[
 
 /// Every key, in the order of the printed file. The keys of a section stand together.
 pub static KEYS: &[Key] = &[
-    key!(listen.line, "Where `nc` and `telnet` come in. Port 0 lets the kernel choose one."),
+    key!(listen.line, "The address for `nc` and `telnet`. Port 0 lets the kernel choose one."),
     key!(
         listen.line_tls,
-        "Where those who speak TLS come in (`ncat --ssl`, `openssl s_client`); \"\" is nowhere."
+        "The address for TLS connections (`ncat --ssl`, `openssl s_client`); \"\" is none."
     ),
     key!(
         tls.certificate,
-        "The PEM file of the certificate shown to them, with those that vouch for it; read again on a reload."
+        "The PEM file of the server's certificate, with its chain; read again on a reload."
     ),
     key!(tls.key, "The PEM file of its key, without a passphrase."),
     key!(
@@ -117,51 +117,51 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         shards.spin_us,
-        "Microseconds a shard with nothing to do looks for work before it sleeps; 0 is none. Shards then hear of \
-         each other sooner, and a processor is busy that had nothing to do."
+        "Microseconds an idle shard polls for work before it sleeps; 0 is none. Polling shortens the latency \
+         between shards, and keeps idle processors busy."
     ),
     key!(
         log.durability,
         "When a message may be seen: after it is synced (\"commit\"), or before, with a sync every N \
-         milliseconds or when the kernel likes; then a power cut loses the newest messages."
+         milliseconds or when the kernel decides; then a power cut loses the newest messages."
     ),
     key!(log.segment_bytes, "The size of a log file."),
     key!(log.retain_days, "For how many days messages are kept, by whole log files; 0 is for ever."),
-    key!(log.retain_bytes, "How much of finished log files is kept, the newest; 0 is all."),
-    key!(rooms.lobby, "The room everyone lands in."),
+    key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest ones; 0 is all."),
+    key!(rooms.lobby, "The room that everyone joins at login."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
         rooms.announce_members_max,
-        "Joins, leaves and new names are announced while a room has at most so many members."
+        "Joins, leaves and new names are announced while a room has at most this many members."
     ),
-    key!(rooms.history_on_join, "How many stored messages are shown to one who joins a room."),
+    key!(rooms.history_on_join, "How many stored messages are shown to a user who joins a room."),
     key!(limits.line_bytes_max, "The longest line; a longer one is refused whole."),
     key!(
         limits.messages_per_second,
-        "Messages a connection may send in the long run, a second; 0 is no limit. Some commands count as several."
+        "Messages per second that a connection may send on average; 0 is no limit. Some commands count as several."
     ),
-    key!(limits.burst, "Messages a connection may send at once after silence."),
+    key!(limits.burst, "Messages a connection may send at once after a pause."),
     key!(
         limits.connections_per_address,
         "Connections from one IP address; 0 is no limit. Loopback is exempt."
     ),
     key!(
         limits.ipv6_prefix,
-        "IPv6 addresses that agree in so many leading bits are one address to that limit."
+        "IPv6 addresses with this many equal leading bits count as one address for that limit."
     ),
-    key!(limits.outbox_bytes_max, "What may wait for one connection; past it, the slow reader is closed."),
+    key!(
+        limits.outbox_bytes_max,
+        "Bytes that may wait for one connection; beyond it, the connection is closed as a slow reader."
+    ),
     key!(
         limits.outbox_total_bytes_max,
-        "What may wait for all connections of a shard; past it, those with the most are closed as slow \
-         readers."
+        "Bytes that may wait for all connections of a shard; beyond it, those with the most are closed as \
+         slow readers."
     ),
-    key!(limits.login_seconds, "Seconds a connection has to say its name."),
+    key!(limits.login_seconds, "Seconds a connection has to give a name."),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
-    key!(
-        telemetry.metrics,
-        "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP; \"\" is nowhere."
-    ),
+    key!(telemetry.metrics, "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP; \"\" is none."),
 ];
 
 impl Default for Config {

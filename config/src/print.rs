@@ -13,10 +13,10 @@ const COMMENT_CHARS_MAX: usize = 96;
 pub fn default_file() -> String {
     let defaults = Config::default();
     let mut text = String::from(
-        "# Madang's configuration: every key with its default, commented out. Take away the # in front of a\n\
-         # key and change its value. Sizes are \"64 MiB\" (KiB, MiB, GiB, TiB) or bytes.\n\
-         # Environment variables (MADANG_LISTEN_LINE …), flags and --set win over this file, in that order.\n\
-         # `madang config check` says what holds.\n",
+        "# Madang's configuration: every key with its default, commented out. To set a key, remove the # before\n\
+         # it and change its value. Sizes are \"64 MiB\" (KiB, MiB, GiB, TiB) or bytes.\n\
+         # Environment variables (MADANG_LISTEN_LINE …), flags and --set override this file, in that order.\n\
+         # `madang config check` shows the values in force.\n",
     );
     let mut section = "";
     for key in KEYS {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Check the configuration, or print the default one
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
-    /// Read the configuration as `serve` would, and print what holds and where it was written
+    /// Read the configuration as `serve` would, and print every value in force and where it was set
     #[command(after_help = "\
 Example: madang config check --config /etc/madang/madang.toml
 

@@ -17,32 +17,32 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// Examples, and how it ends.
 macro_rules! help {
     ($examples:literal) => {
-        concat!($examples, "\n\nExit codes: 0 done, 1 it cannot be done, 3 no server runs there.")
+        concat!($examples, "\n\nExit codes: 0 done, 1 failed, 3 no server runs there.")
     };
 }
 pub(super) use help;
 
-/// Show how the running server is: shards, rates, the largest rooms, slow connections, the log
+/// Show the state of the running server: shards, rates, largest and busiest rooms, slow connections, the log
 #[derive(Args, Debug)]
 #[command(after_help = help!("Examples:\n  madang status --watch\n  madang status --json --data /var/lib/madang"))]
 pub struct StatusCommand {
     #[command(flatten)]
     data: DataOption,
 
-    /// Look again every second, until Ctrl-C
+    /// Refresh every second, until Ctrl-C
     #[arg(long, short)]
     watch: bool,
 
-    /// Write one JSON object a look, with all there is
+    /// Write the whole state as one JSON object; with --watch one a second
     #[arg(long)]
     json: bool,
 
-    /// How many rooms and connections to list
+    /// How many rooms and slow connections to list
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     count: u16,
 }
 
-/// Stop the running server: nobody comes in, what was said is finished, everyone is told
+/// Stop the running server: accept no connections, finish what was accepted, notify everyone
 #[derive(Args, Debug)]
 #[command(after_help = help!("Example: madang drain --data /var/lib/madang"))]
 pub struct DrainCommand {
@@ -50,14 +50,14 @@ pub struct DrainCommand {
     data: DataOption,
 }
 
-/// End all connections of a user; the name is free for others then
+/// Close all connections of a user; the name is then free for others
 #[derive(Args, Debug)]
 #[command(after_help = help!("Example: madang kick mallory --reason 'no advertising here'"))]
 pub struct KickCommand {
-    /// Who
+    /// The user's name
     name: String,
 
-    /// What the user is told
+    /// The reason that the user is shown
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 
@@ -65,11 +65,11 @@ pub struct KickCommand {
     data: DataOption,
 }
 
-/// Tell everyone who has a name: `* the operator says: TEXT`
+/// Send a text to everyone who has a name: `* the operator says: TEXT`
 #[derive(Args, Debug)]
 #[command(after_help = help!("Example: madang broadcast 'the server is moved at noon; you will be back within a second'"))]
 pub struct BroadcastCommand {
-    /// What; several words are one text
+    /// The text; several words are one text
     #[arg(required = true)]
     text: Vec<String>,
 
@@ -122,7 +122,7 @@ pub fn drain(command: DrainCommand) -> ExitCode {
         }
         Ok((Answer::Draining, _)) => {
             eprintln!(
-                "the server drains, and has not ended after {} s; see its journal",
+                "the server is draining and has not ended after {} s; see its journal",
                 DRAIN_MAX.as_secs()
             );
             ExitCode::FAILURE
@@ -138,7 +138,7 @@ pub fn kick(command: KickCommand) -> ExitCode {
     match reached(&data, &Command::Kick { name: name.clone(), reason }) {
         Ok(0) => {
             eprintln!(
-                "nobody of the name {name} is connected; `/whois {name}`, said in a chat, shows how the name is written and whether somebody has it"
+                "no user named {name} is connected; `/whois {name}`, typed in a chat, shows how the name is spelled and whether anyone has it"
             );
             ExitCode::FAILURE
         }
@@ -154,7 +154,7 @@ pub fn kick(command: KickCommand) -> ExitCode {
 pub fn broadcast(command: BroadcastCommand) -> ExitCode {
     match reached(&command.data, &Command::Broadcast { text: command.text.join(" ") }) {
         Ok(count) => {
-            println!("told {count} {}", if count == 1 { "connection" } else { "connections" });
+            println!("sent to {count} {}", if count == 1 { "connection" } else { "connections" });
             ExitCode::SUCCESS
         }
         Err(code) => code,

@@ -4,8 +4,8 @@ use clap::Error;
 use clap::error::{ContextKind, ContextValue};
 use std::ffi::OsString;
 
-const LISTEN: &str = "where to listen is one address: `madang serve --listen 127.0.0.1:9000`, or 0.0.0.0:9000 to \
-                      let other machines in";
+const LISTEN: &str = "host and port are one address: `madang serve --listen 127.0.0.1:9000`, or 0.0.0.0:9000 to \
+                      accept connections from other machines";
 
 /// `help` and `version` are commands elsewhere, and flags here.
 pub fn meant(mut words: Vec<OsString>) -> Vec<OsString> {
@@ -39,8 +39,8 @@ fn hint(word: &str) -> Option<&'static str> {
     match word {
         "--port" | "-p" | "--bind" | "--address" | "--host" => Some(LISTEN),
         port if port.parse::<u16>().is_ok() => Some(LISTEN),
-        "help" => Some("help on a command is `madang help COMMAND`, or `madang COMMAND --help`"),
-        "-v" => Some("the version is `madang --version`; `madang serve -v` says more while it serves"),
+        "help" => Some("for help on a command: `madang help COMMAND`, or `madang COMMAND --help`"),
+        "-v" => Some("for the version: `madang --version`; `madang serve -v` logs more"),
         _ => None,
     }
 }
@@ -49,18 +49,16 @@ fn hint(word: &str) -> Option<&'static str> {
 fn command_hint(word: &str) -> Option<&'static str> {
     match word {
         "start" | "run" => {
-            Some("a server starts with `madang serve`; as a service with `systemctl start madang`")
+            Some("start a server with `madang serve`; a service with `systemctl start madang`")
         }
-        "stop" => {
-            Some("the running server stops with `madang drain`; as a service with `systemctl stop madang`")
-        }
+        "stop" => Some("stop the running server with `madang drain`; a service with `systemctl stop madang`"),
         "restart" => Some(
-            "the running server is replaced by `madang upgrade`, which disconnects nobody; as a service it starts \
-             again with `systemctl restart madang`",
+            "replace the running server with `madang upgrade`, which disconnects nobody; restart a service with \
+             `systemctl restart madang`",
         ),
         "reload" => Some(
-            "the configuration is read again by `systemctl reload madang`, or when the server gets SIGHUP: \
-             `kill -HUP` and its process, which `madang status` shows",
+            "reload the configuration with `systemctl reload madang`, or by SIGHUP: `kill -HUP PID`, with the process \
+             id that `madang status` shows",
         ),
         _ => None,
     }

@@ -8,28 +8,25 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// What ends a program, where its help does not say otherwise.
-const EXIT_STATUS: &str = "0 done, 1 failed while running, 2 the command line, the configuration or the machine is \
-     not as needed (the message says what to do), 3 no server runs there.";
+const EXIT_STATUS: &str = "0 done, 1 failed while running, 2 the command line, the configuration or the machine \
+     must be corrected first (the message says how), 3 no server runs there.";
 /// Of every command alike.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("MADANG_DATA", "The data directory, where --data does not name one."),
+    ("MADANG_DATA", "The data directory, unless --data names one."),
     (
         "MADANG_SECTION_KEY",
-        "Any key of the configuration, its dot an underscore: MADANG_LISTEN_LINE. It wins over the file; flags and \
-         --set win over it.",
+        "Any configuration key, with an underscore for the dot: MADANG_LISTEN_LINE. It overrides the file; flags and \
+         --set override it.",
     ),
-    (
-        "MADANG_UNIT",
-        "The unit of systemd that the server is part of, where its control group does not say so.",
-    ),
-    ("NO_COLOR", "Set to anything, no colours are written."),
+    ("MADANG_UNIT", "The systemd unit of the server, if its control group does not name it."),
+    ("NO_COLOR", "If it is set and not empty, no colours are written."),
 ];
 const FILES: &[(&str, &str)] = &[
-    ("/etc/madang/madang.toml", "The configuration, where --config names no other file."),
-    ("./madang-data", "The data, where neither --data nor MADANG_DATA names another directory."),
-    ("/var/lib/madang", "The data of the service, and where commands look for a running server last."),
+    ("/etc/madang/madang.toml", "The configuration, unless --config names another file."),
+    ("./madang-data", "The data, unless --data or MADANG_DATA names another directory."),
+    ("/var/lib/madang", "The data of the service; commands look here last for a running server."),
     ("DIR/shard-NN", "The log of a shard: segments, their indexes, and a snapshot."),
-    ("DIR/control.sock", "Where a running server is asked; for its user and root alone."),
+    ("DIR/control.sock", "The control socket of a running server, for its user and root only."),
     ("DIR/madang.lock", "Locked while a process uses the directory."),
 ];
 

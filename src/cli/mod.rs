@@ -36,7 +36,7 @@ enum Command {
     Broadcast(control::BroadcastCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Look into a log: export, verify, dump, stats; or repair one
+    /// Read a log (export, verify, dump, stats), or repair one
     #[command(subcommand)]
     Log(LogCommand),
     Bench(Box<BenchCommand>),
@@ -47,17 +47,17 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   madang serve                             serve on 127.0.0.1:8080, data in ./madang-data
-  madang serve --listen 0.0.0.0:8080       let other machines in
+  madang serve --listen 0.0.0.0:8080       accept connections from other machines
   madang serve --set limits.burst=80       set any key of the configuration
-  madang status --watch                    how the running server is
+  madang status --watch                    show the state of the running server
   madang upgrade                           replace the running server, disconnecting nobody
-  madang config default > madang.toml      a commented file to start from
+  madang config default > madang.toml      write a commented file to start from
   madang config check --config madang.toml
-  madang log export --room general         print what was said there
-  madang bench                             measure a server of its own
+  madang log export --room general         print the messages of a room
+  madang bench                             start a server and measure it
 
 Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine
-is not as needed (the message says what to do), 3 no server runs there.";
+must be corrected first (the message says how), 3 no server runs there.";
 
 /// Runs what was typed.
 pub fn run() -> ExitCode {

@@ -18,15 +18,15 @@ Examples:
   madang completions zsh > /usr/share/zsh/vendor-completions/_madang
   madang completions fish > ~/.config/fish/completions/madang.fish")]
 pub struct CompletionsCommand {
-    /// For which
+    /// The shell
     shell: Shell,
 }
 
-/// Write the manual page to standard output, or one of each command into a directory
+/// Write the manual page to standard output, or one page per command into a directory
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  madang man | man -l -\n  madang man --to /usr/share/man/man1")]
 pub struct ManCommand {
-    /// Write madang.1, madang-serve.1 … there; the directory is made if missing
+    /// Write madang.1, madang-serve.1 … there; the directory is created if missing
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }

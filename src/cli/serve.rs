@@ -13,7 +13,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Run the server until it is told to stop (SIGTERM, Ctrl-C)
+/// Run the server until it is stopped (SIGTERM, Ctrl-C)
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -21,21 +21,21 @@ Examples:
   madang serve --durability interval:50ms   faster, and a power cut may lose the last 50 ms
   MADANG_LISTEN_LINE='[::]:8080' madang serve
 
-What is set in several places: --set wins over flags, flags over the environment, the
-environment over the file. Every key of the configuration is listed by `madang config default`.")]
+If a key is set in several places, --set overrides flags, flags override the environment, and the
+environment overrides the file. `madang config default` lists every key of the configuration.")]
 pub struct ServeOptions {
     #[command(flatten)]
     config: ConfigOptions,
 
-    /// The directory of the data; created if missing [default: $MADANG_DATA, or ./madang-data]
+    /// The data directory; created if missing [default: $MADANG_DATA, or ./madang-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Where `nc` and `telnet` come in (listen.line)
+    /// The address for `nc` and `telnet` (listen.line)
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 
-    /// How many shards, or "auto" (shards.count)
+    /// The number of shards, or "auto" (shards.count)
     #[arg(long, value_name = "N")]
     shards: Option<String>,
 
@@ -44,19 +44,19 @@ pub struct ServeOptions {
     durability: Option<String>,
 
     /// Take over from the server that runs on the same data: its port, its connections, everything.
-    /// Nobody is disconnected. If this one cannot, that one carries on
+    /// Nobody is disconnected. If it fails, the running server continues
     #[arg(long)]
     takeover: bool,
 
-    /// Only show that this program can take over: it ends when it could
+    /// Only test whether this program can take over, then exit
     #[arg(long, hide = true, requires = "takeover")]
     trial: bool,
 
-    /// Only look whether a start would go on with what a server leaves that speaks this version of the handover
+    /// Only test whether a start would resume what a server with this version of the handover leaves
     #[arg(long, hide = true, value_name = "VERSION")]
     rehearse: Option<u32>,
 
-    /// Say more, what holds of the configuration first: -v is telemetry.level=debug, -vv is trace
+    /// Log more, first the configuration in force: -v is telemetry.level=debug, -vv is trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }

@@ -31,7 +31,7 @@ pub fn page(status: &Status) -> String {
     page.push('\n');
     page.push_str(&shards(status));
     for (title, rooms) in
-        [("fullest rooms", &status.rooms_by_members), ("liveliest rooms", &status.rooms_by_rate)]
+        [("largest rooms", &status.rooms_by_members), ("busiest rooms", &status.rooms_by_rate)]
     {
         if rooms.is_empty() {
             continue;

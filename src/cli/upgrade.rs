@@ -14,15 +14,15 @@ const UPGRADE_MAX: Duration = Duration::from_secs(180);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Replace the running server by the program that is installed now, disconnecting nobody
+/// Replace the running server with the program that is installed now, disconnecting nobody
 #[derive(Args, Debug)]
 #[command(after_help = help!("Example: madang upgrade --data /var/lib/madang"), long_about = "\
-Replace the running server by the program that is installed now, disconnecting nobody.
+Replace the running server with the program that is installed now, disconnecting nobody.
 
-The running server starts the program by the path and with the arguments by which it was started \
-itself; the configuration is read anew, so that what needs a restart holds, too. Everyone stays \
-connected (but who came by TLS, who must reconnect), and waits for some tens of milliseconds. If the new server cannot start, the running one \
-carries on, and its journal says why.")]
+The running server starts the program with the path and the arguments with which it was started \
+itself. The new process reads the configuration again, so that settings that need a restart take \
+effect, too. Everyone stays connected, except connections with TLS, which must reconnect, and waits for some tens of \
+milliseconds. If the new server cannot start, the running one continues, and its journal says why.")]
 pub struct UpgradeCommand {
     #[command(flatten)]
     data: DataOption,
@@ -59,7 +59,7 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
                 return Ok(ExitCode::SUCCESS);
             }
             Ok(after) if !is_another(&after) && ended.elapsed() > ANSWER_MAX => {
-                eprintln!("the server goes on as it is; its journal says why");
+                eprintln!("the running server continues unchanged; its journal says why");
                 return Ok(ExitCode::FAILURE);
             }
             Err(error) if ended.elapsed() > ANSWER_MAX => return Err(error),

@@ -34,7 +34,9 @@ fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Ans
             stops.ask(Stop::Asked);
             Ok(Answer::Draining)
         }
-        Command::Upgrade | Command::Takeover { .. } => Err("that takes a connection of its own".to_owned()),
+        Command::Upgrade | Command::Takeover { .. } => {
+            Err("this command needs a connection of its own".to_owned())
+        }
         Command::Kick { name, reason } => {
             let remote = shards(state)?;
             let user =
@@ -45,16 +47,16 @@ fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Ans
             };
             let reason = reason.as_ref().map_or("", Text::as_str);
             let count = remote.kick(&user, reason, ANSWER_TIME_MAX).ok_or_else(|| {
-                "a shard does not answer, so it is not known whether everyone of that name is gone; see `madang status`"
+                "a shard does not answer, so some connections of that name may still be open; see `madang status`"
                     .to_owned()
             })?;
-            tracing::info!(user = user.as_str(), connections = count, "the operator has ended connections");
+            tracing::info!(user = user.as_str(), connections = count, "the operator closed connections");
             Ok(Answer::Reached(count))
         }
         Command::Broadcast { text: words } => {
             let remote = shards(state)?;
             let count = remote.broadcast(&text(&words, TEXT_BYTES_MAX)?, ANSWER_TIME_MAX);
-            tracing::info!(connections = count, "the operator has told everyone something");
+            tracing::info!(connections = count, "the operator sent a broadcast");
             Ok(Answer::Reached(count))
         }
     }
@@ -67,12 +69,12 @@ fn shards(state: &ServerState) -> Result<&Remote, String> {
 fn text(words: &str, bytes_max: usize) -> Result<Text, String> {
     let bytes = words.len();
     if bytes > bytes_max {
-        return Err(format!("the text has {bytes} bytes, {bytes_max} are allowed; shorten it"));
+        return Err(format!("the text has {bytes} bytes, at most {bytes_max} are allowed; shorten it"));
     }
     // One line is shown: what ends a line keeps words apart.
     let lines: Vec<&str> = words.split(ends_line).map(str::trim).filter(|line| !line.is_empty()).collect();
     Text::sanitise(&lines.join(" "))
-        .ok_or_else(|| "the text holds nothing that can be seen; say something".to_owned())
+        .ok_or_else(|| "the text has no visible characters; write some".to_owned())
 }
 
 /// Unicode's mandatory breaks (UAX 14, LB4 and LB5).

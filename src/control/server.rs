@@ -96,7 +96,10 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
     if !is_permitted(stream) {
-        return send(stream, &Answer::Error("only the user that serves, and root, may ask this".to_owned()));
+        return send(
+            stream,
+            &Answer::Error("only the user that runs the server, and root, may use this socket".to_owned()),
+        );
     }
     let mut reader = BufReader::new(stream);
     for _ in 0..REQUESTS_MAX {
@@ -135,7 +138,10 @@ static IS_UPGRADING: AtomicBool = AtomicBool::new(false);
 /// Carries out an upgrade unless one is under way: each waits in a worker, and the new process needs one, too.
 fn upgrade_alone(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     if IS_UPGRADING.swap(true, Ordering::SeqCst) {
-        return send(stream, &Answer::Error("an upgrade is under way already; wait for its end".to_owned()));
+        return send(
+            stream,
+            &Answer::Error("an upgrade is already under way; wait until it ends".to_owned()),
+        );
     }
     let done = upgrade(stream, state);
     IS_UPGRADING.store(false, Ordering::SeqCst);
@@ -151,9 +157,9 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let rehearsed = handover::rehearse(Some(launch), UPGRADE_TIME_MAX);
     state.set_next_takes_signals(rehearsed == Ok(true));
     if let Err(reason) = rehearsed {
-        let words = format!("{reason}. Nothing has changed, and this server serves on");
+        let words = format!("{reason}. Nothing has changed; this server continues");
         // What stands against it is in the journal already, by the program itself.
-        tracing::error!("no upgrade: the new program would not start; this server serves on");
+        tracing::error!("upgrade refused: the new program would not start; this server continues");
         return send(stream, &Answer::Error(words));
     }
     let mut new_process = match handover::spawn_new_process(launch, handover::keeps_process()) {
@@ -165,7 +171,7 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             return send(stream, &Answer::Error(words));
         }
     };
-    tracing::info!(process = new_process.pid, "a new process is started that shall take over");
+    tracing::info!(process = new_process.pid, "started a new process to take over");
     // Who asked may be gone; the upgrade goes on.
     let _ = send(stream, &Answer::Upgrading(new_process.pid));
     let _ = handover::take_refusal();
@@ -180,15 +186,15 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         if let Some(how) = new_process.end()? {
             let end = if is_late {
                 let seconds = UPGRADE_TIME_MAX.as_secs();
-                format!("has not asked for anything within {seconds} s and was killed")
+                format!("has not requested the handover within {seconds} s and was killed")
             } else {
                 format!("has ended ({how})")
             };
             let words = match handover::take_refusal() {
-                Some(reason) => format!("nothing is handed over: {reason}"),
-                None => format!("the new process {end}, and this one serves on; see its journal"),
+                Some(reason) => format!("nothing was handed over: {reason}"),
+                None => format!("the new process {end}, and this one continues; see its journal"),
             };
-            tracing::error!("no upgrade: {words}");
+            tracing::error!("upgrade failed: {words}");
             return send(stream, &Answer::Error(words));
         }
         // A handover has bounds of its own, and kills it when it is late; after it, it is the server.

@@ -18,12 +18,12 @@ pub enum TakeError {
     #[error("{0}")]
     Path(String),
     /// It says no.
-    #[error("the running server hands nothing over: {0}")]
+    #[error("the running server refused the handover: {0}")]
     Refused(String),
     /// The way to it is broken.
-    #[error("the running server cannot be taken over from: {0}")]
+    #[error("cannot take over from the running server: {0}")]
     Broken(#[from] io::Error),
     /// What it says makes no sense.
-    #[error("the running server cannot be taken over from: {0}")]
+    #[error("cannot take over from the running server: {0}")]
     Coding(#[from] CodingError),
 }

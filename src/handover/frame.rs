@@ -76,7 +76,7 @@ impl Header {
     /// When no frame begins so.
     pub fn read(bytes: [u8; HEADER_BYTES]) -> io::Result<Header> {
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == bytes[0]);
-        let kind = kind.ok_or_else(|| wrong("a frame of a kind that is not known"))?;
+        let kind = kind.ok_or_else(|| wrong("a frame of an unknown kind"))?;
         let descriptors = usize::from(u16::from_le_bytes([bytes[1], bytes[2]]));
         let length = bytes[3..].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
         if length > FRAME_BYTES_MAX {

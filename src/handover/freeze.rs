@@ -37,6 +37,6 @@ pub fn freeze(stops: &Stops) -> Result<(Frozen, flume::Sender<Frozen>), String> 
     }
     match is_frozen.recv_timeout(FREEZE_TIME_MAX) {
         Ok(frozen) => Ok((frozen?, thaw)),
-        Err(_) => Err("the running server stops, or does not come to rest".to_owned()),
+        Err(_) => Err("the running server is stopping, or cannot pause".to_owned()),
     }
 }

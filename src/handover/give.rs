@@ -54,10 +54,10 @@ pub fn take_refusal() -> Option<String> {
 /// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program.
 pub fn give(stream: &UnixStream, request: Request, state: &ServerState, stops: &Stops) {
     let outcome = alone(|| try_give(stream, request, state, stops))
-        .unwrap_or_else(|| Err("another process takes over already".to_owned()));
+        .unwrap_or_else(|| Err("another process is already taking over".to_owned()));
     if let Err(reason) = outcome {
         *REFUSAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
-        tracing::error!(%reason, "nothing is handed over: this process carries on");
+        tracing::error!(%reason, "nothing was handed over: this process continues");
         // Whoever was killed hears no more.
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
         let _ = send_magic(stream).and_then(|()| stream::send(stream, Kind::Refused, reason.as_bytes(), &[]));
@@ -76,15 +76,15 @@ fn try_give(
 ) -> Result<(), String> {
     if version != VERSION {
         return Err(format!(
-            "the running server ({}) hands over in version {VERSION} of the handover, the new one takes \
-             version {version}: restart instead",
+            "the running server ({}) uses version {VERSION} of the handover, the new one version {version}: \
+             restart instead",
             env!("CARGO_PKG_VERSION")
         ));
     }
     if is_first() && !is_trial {
         return Err(
             "the running server is the first process of its container, which would end with it: use \
-                    `madang upgrade`, and it goes on as the new program"
+                    `madang upgrade`, which replaces the program in the same process"
                 .to_owned(),
         );
     }
@@ -102,14 +102,14 @@ fn try_give(
         Ok(()) if held.is_coming() => {
             new_process.kill();
             let _ = thaw.send(frozen);
-            Err("the running server was told to stop meanwhile, and does".to_owned())
+            Err("the running server was told to stop meanwhile, and is stopping".to_owned())
         }
         Ok(()) if is_trial => {
             new_process.kill();
             new_process.reap();
             let Err(error) = become_next(&mut frozen, state);
             let _ = thaw.send(frozen);
-            Err(format!("the next program can take over, but this process cannot become it: {error}"))
+            Err(format!("the new program can take over, but this process cannot execute it: {error}"))
         }
         Ok(()) => {
             notify::handed_over(new_process.pid);
@@ -137,7 +137,7 @@ fn try_give(
             new_process.kill();
             // The shards wait for it.
             let _ = thaw.send(frozen);
-            Err(format!("the new process did not come up ({error})"))
+            Err(format!("the new process did not start ({error})"))
         }
     }
 }
@@ -148,7 +148,8 @@ impl NewProcess<'_> {
         let peer = sockopt::socket_peercred(stream).map_err(|_| elsewhere.to_owned())?;
         if peer.uid != geteuid() {
             return Err(
-                "only a process of the same user can take over: run it as the user that serves".into()
+                "only a process of the same user can take over: run it as the user that runs the server"
+                    .into(),
             );
         }
         let pidfd = pidfd_open(peer.pid, PidfdFlags::empty()).map_err(|error| {
@@ -181,7 +182,7 @@ impl NewProcess<'_> {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         assert!(
             self.ends_within(DEATH_TIME_MAX),
-            "process {} cannot be killed: with two owners of one log nobody may go on",
+            "process {} cannot be killed: neither process may continue with two owners of one log",
             self.pid
         );
     }

@@ -42,7 +42,7 @@ impl Started {
             Handle::Child(child) => match child.try_wait() {
                 // Whoever gave everything to it has waited for its end.
                 Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
-                    Ok(Some("before it was asked".to_owned()))
+                    Ok(Some("before it was checked".to_owned()))
                 }
                 status => Ok(status?.map(|status| status.to_string())),
             },

@@ -89,7 +89,7 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> 
     let deadline = Instant::now() + ANSWER_TIME_MAX;
     let start = receiver.peek(MAGIC.len(), deadline)?;
     if !start.starts_with(MAGIC) {
-        return Err(TakeError::Refused("it is of a version that cannot; restart instead".to_owned()));
+        return Err(TakeError::Refused("its version cannot hand over; restart instead".to_owned()));
     }
     receiver.skip(MAGIC.len());
     let begin = receiver.next_before(deadline)?;

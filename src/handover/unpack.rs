@@ -101,7 +101,7 @@ pub fn expect(frame: Frame, kind: Kind) -> Result<Frame, TakeError> {
     match frame.kind {
         found if found == kind => Ok(frame),
         Kind::Refused => Err(TakeError::Refused(String::from_utf8_lossy(&frame.payload).into_owned())),
-        _ => Err(CodingError("it says something else than is its turn").into()),
+        _ => Err(CodingError("it sent an unexpected frame").into()),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct DumpArguments {
     /// Only the segment of this number, of each shard
     #[arg(long, value_name = "N")]
     segment: Option<u64>,
-    /// How to print
+    /// The output format
     #[arg(long, value_enum, default_value_t = LineFormat::Text)]
     format: LineFormat,
 }

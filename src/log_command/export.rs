@@ -17,12 +17,12 @@ Examples:
   madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
   madang log export --data DIR --all --since 2026-11-20T12:00:00Z
 
-With --all or several rooms, each line names its room; JSON Lines always do. Each room's messages
-come in the order of their numbers; rooms are mixed as the log holds them. Messages that a repair
+With --all or several rooms, each line names its room; JSON Lines always do. The messages of a room
+are in the order of their numbers; rooms are interleaved as in the log. Messages that a repair
 recorded as lost are shown in their place, whatever the time range.
 
 Exit codes: 0 all was printed, 1 the log has faults (named on standard error; the rest was
-printed), 2 it could not be read or printed, the log knows no such room, or the command line is
+printed), 2 it could not be read or printed, the log has no such room, or the command line is
 wrong.";
 
 /// Of `madang log export`.
@@ -38,7 +38,7 @@ pub struct ExportArguments {
     /// Only messages before this time
     #[arg(long, value_name = "TIME", value_parser = civil::parse)]
     until: Option<i64>,
-    /// How to print
+    /// The output format
     #[arg(long, value_enum, default_value_t = LineFormat::Text)]
     format: LineFormat,
 }
@@ -60,7 +60,7 @@ impl Rooms {
             return Ok(Selection::All);
         }
         let parsed = self.room.iter().map(|room| {
-            RoomName::from_log(room).map_err(|error| format!("--room {room:?} is no room: {error}"))
+            RoomName::from_log(room).map_err(|error| format!("--room {room:?} is not a room name: {error}"))
         });
         parsed.collect::<Result<Vec<_>, _>>().map(Selection::Rooms)
     }
@@ -138,7 +138,7 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     }
     for (shard, segments) in &export.expired {
         eprintln!(
-            "madang: {} of shard {shard} expired while this was read; what was in there is left out",
+            "madang: {} of shard {shard} expired during the export; their messages are left out",
             counted(*segments, "segment")
         );
     }
@@ -146,16 +146,16 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         [] => Ok(Outcome::told(export.faults.len(), &data)),
         rooms => {
             let rooms: Vec<String> = rooms.iter().map(|room| format!("'{}'", room.as_str())).collect();
-            Err(format!("the log knows no room {}; see all with export --all", rooms.join(", ")))
+            Err(format!("the log has no room {}; see all with export --all", rooms.join(", ")))
         }
     }
 }
 
 fn nothing_printed(export: &Export) -> String {
     match export.records {
-        0 => "the log holds no message of that any more".to_owned(),
+        0 => "the log no longer holds any such message".to_owned(),
         records => {
-            format!("none of {} is of that time; widen --since and --until", counted(records, "message"))
+            format!("none of {} is from that time; widen --since and --until", counted(records, "message"))
         }
     }
 }

@@ -33,7 +33,7 @@ macro_rules! help {
     };
 }
 
-/// Look into a log, or repair one. All but repair only read, also while a server writes.
+/// Read a log, or repair one. All commands but repair only read, even while a server writes.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Print messages of one room, several or all, each room's in order
@@ -42,13 +42,13 @@ pub enum LogCommand {
     /// Check every segment and the numbers of every room's messages
     #[command(after_help = help!("Example: madang log verify --data /var/lib/madang"))]
     Verify(LogPlace),
-    /// Print every frame with its place; damaged stretches are shown where they are
+    /// Print every frame with its position; damaged parts are shown in their place
     #[command(after_help = help!("Example: madang log dump --data /var/lib/madang | less"))]
     Dump(dump::DumpArguments),
     /// Count segments, rooms, messages and bytes, of each shard and of all
     #[command(after_help = help!("Example: madang log stats --data /var/lib/madang"))]
     Stats(stats::StatsArguments),
-    /// Make a damaged log one that a server starts from; keeps all it takes away
+    /// Repair a damaged log so that a server starts from it; keeps a copy of all it removes
     #[command(after_help = repair::NOTES, after_long_help = repair::NOTES)]
     Repair(repair::RepairArguments),
 }
@@ -77,9 +77,9 @@ impl LogPlace {
             Ok(shards) if !shards.is_empty() => Ok((data, files)),
             Err(error) => Err(error.to_string()),
             Ok(_) if is_shard => Err(format!(
-                "no log in '{shown}': it is one shard's part of one; pass the directory above it"
+                "no log in '{shown}': it is the directory of one shard; pass the directory above it"
             )),
-            Ok(_) => Err(format!("no log in '{shown}': it has no directory shard-00 or the like; {remedy}")),
+            Ok(_) => Err(format!("no log in '{shown}': it has no directories like shard-00; {remedy}")),
         }
     }
 }
@@ -87,9 +87,9 @@ impl LogPlace {
 /// How what a log holds is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LineFormat {
-    /// A line each, for people (UTC)
+    /// One line each, for people (UTC)
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 

@@ -22,15 +22,15 @@ use std::time::SystemTime;
 
 pub const NOTES: &str = "\
 Examples:
-  madang log repair --data /var/lib/madang         what is wrong, and what would be done
+  madang log repair --data /var/lib/madang         show what is wrong, and what would be done
   madang log repair --data /var/lib/madang --yes   do it
 
 Without --yes nothing is changed: it says what is wrong and what it would do. If a copy of the
-damaged files exists, put that back instead: repair keeps what is intact, it cannot bring back
-what is not. Stop the server first.
+damaged files exists, restore that instead: repair keeps what is intact, it cannot restore what is
+not. Stop the server first.
 
-Where the snapshot of a shard and its copy are lost, nobody knows the numbers of rooms whose messages
-have all expired. To go on all the same, so that such rooms begin again at #1, give
+If the snapshot of a shard and its copy are lost, the numbers of rooms whose messages have all expired
+are unknown. To repair the log all the same, so that such rooms start again at #1, pass
 --forget-expired-rooms as well.
 
 With --yes, everything that is cut or replaced is first copied into DIR/set-aside-<time, UTC>,
@@ -47,10 +47,10 @@ const REPORT_FILE: &str = "REPORT.txt";
 pub struct RepairArguments {
     #[command(flatten)]
     pub place: LogPlace,
-    /// Do it
+    /// Do the repair
     #[arg(long)]
     pub yes: bool,
-    /// Go on though the numbers of rooms whose messages have all expired are lost: they begin again at 1
+    /// Repair though the numbers of rooms whose messages have all expired are lost: they start again at 1
     #[arg(long)]
     pub forget_expired_rooms: bool,
 }
@@ -79,7 +79,7 @@ pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
     }
     if !plan.unknown_heads.is_empty() && !arguments.forget_expired_rooms {
         say(&format!(
-            "{report}nothing was changed: numbers would be given again; put '{SNAPSHOT_FILE_NAME}' back from a \
+            "{report}nothing was changed: numbers would be reused; restore '{SNAPSHOT_FILE_NAME}' from a \
              copy, or repeat with --yes --forget-expired-rooms\n"
         ))?;
         return Ok(Outcome::Faulty);
@@ -132,7 +132,7 @@ pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     if !given_again.is_empty() {
         given_again.iter().for_each(|words| {
             tracing::error!(
-                "this copy was taken while a server wrote it, and is not mended by itself: {words}"
+                "this copy was taken while a server wrote it, and is not repaired automatically: {words}"
             );
         });
         return false;
@@ -143,16 +143,16 @@ pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
             room = lost.room.as_str(),
             first = lost.gap.first.0,
             last = lost.gap.last.0,
-            "messages are not in this copy; their numbers stay taken"
+            "messages are not in this copy; their numbers are not reused"
         );
     }
     match replace(files, &plan, data, &mut report) {
         Ok(_) => {
-            tracing::warn!("this data directory was copied while a server wrote it, and is mended");
+            tracing::warn!("this data directory was copied while a server wrote it, and has been repaired");
             true
         }
         Err(error) => {
-            tracing::error!("a copy that was taken while a server wrote it cannot be mended: {error}");
+            tracing::error!("a copy that was taken while a server wrote it cannot be repaired: {error}");
             false
         }
     }
@@ -177,7 +177,7 @@ pub fn described(plan: &RepairPlan) -> String {
     for fault in &plan.faults {
         let _ = writeln!(text, "fault: {}", visible(&fault.to_string()));
         if let FaultKind::Header(HeaderFault::Elsewhere { .. }) = fault.kind {
-            let _ = writeln!(text, "  its messages are whole: rather put it back under its own name first");
+            let _ = writeln!(text, "  its messages are intact: restore its own name first instead");
         }
     }
     for change in &plan.changes {
@@ -199,15 +199,15 @@ fn given_again(plan: &RepairPlan) -> Vec<String> {
         |change: &&SegmentChange| matches!(change.change, Change::Fill { is_proven: false, .. });
     let unproven = plan.changes.iter().filter(is_unproven).map(|change| {
         format!(
-            "{}: neither an index nor a snapshot tells what was in it: should it have held the newest messages of \
-             a room, their numbers will be given again",
+            "{}: neither an index nor a snapshot shows what was in it: if it held the newest messages of a room, \
+             their numbers will be reused",
             change.path.display()
         )
     });
     let unknown = plan.unknown_heads.iter().map(|shard| {
         format!(
-            "shard {shard}: the snapshot is made again from what is left; rooms whose messages have all expired \
-             and that are not in it begin again at #1: their numbers will be given again"
+            "shard {shard}: the snapshot is rebuilt from what is left; rooms whose messages have all expired and \
+             that are not in it start again at #1: their numbers will be reused"
         )
     });
     unproven.chain(unknown).collect()
@@ -218,13 +218,13 @@ fn action(change: &SegmentChange) -> String {
         Change::Rewrite { file_bytes, messages, dropped } => {
             let dropped = match dropped.len() {
                 0 => String::new(),
-                1 => ", drop 1 that is there twice or is no message".to_owned(),
-                count => format!(", drop {count} that are there twice or are no messages"),
+                1 => ", drop 1 that is stored twice or is no message".to_owned(),
+                count => format!(", drop {count} that are stored twice or are no messages"),
             };
             let intact = match messages {
                 0 => "no message is intact".to_owned(),
-                1 => "go on with the 1 message that is intact".to_owned(),
-                _ => format!("go on with the {messages} messages that are intact"),
+                1 => "keep the 1 intact message".to_owned(),
+                _ => format!("keep the {messages} intact messages"),
             };
             format!("set aside all {}, {intact}{dropped}", counted(*file_bytes, "byte"))
         }
@@ -243,7 +243,7 @@ fn action(change: &SegmentChange) -> String {
                 counted(*torn_bytes, "byte")
             )
         }
-        Change::Fill { .. } => "put an empty segment where one is missing".to_owned(),
+        Change::Fill { .. } => "create an empty segment where one is missing".to_owned(),
     }
 }
 

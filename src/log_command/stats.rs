@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::{LogPlace, Outcome};
 use clap::{Args, ValueEnum};
 use madang_log::{Statistics, statistics};
-use madang_model::{counted, is_or_are};
+use madang_model::counted;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ use std::io::{self, Write};
 pub struct StatsArguments {
     #[command(flatten)]
     place: LogPlace,
-    /// How to print
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -40,11 +40,11 @@ pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
     finish(output, printed)?;
     let faults = statistics.last().map_or(0, |total| total.faults);
     if faults > 0 {
-        let (counted, are) = (counted(faults, "fault"), is_or_are(faults == 1));
+        let counted = counted(faults, "fault");
         let data = data.display().to_string();
         let data = visible(&data);
         eprintln!(
-            "madang: {counted} {are} in the way of these figures; see all with `madang log verify --data {data}`"
+            "madang: these figures are incomplete, as the log has {counted}; see all with `madang log verify --data {data}`"
         );
     }
     Ok(Outcome::told(usize::try_from(faults).unwrap_or(usize::MAX), &data))

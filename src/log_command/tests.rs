@@ -186,7 +186,7 @@ fn a_repair_says_what_it_would_do_and_what_is_lost() {
     for part in [
         "fault: ",
         "00001.seg at byte 64: 80 bytes are damaged",
-        "set aside all 1048576 bytes, go on with the 2 messages that are intact",
+        "set aside all 1048576 bytes, keep the 2 intact messages",
         "record as lost: message #1 is gone from room 'r1'",
     ] {
         assert!(text.contains(part), "{part} in:\n{text}");

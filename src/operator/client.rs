@@ -30,14 +30,14 @@ pub enum ClientError {
     #[error("the server on '{}' has no control socket; its journal says why", .0.display())]
     Deaf(PathBuf),
     /// Not for this user.
-    #[error("may not talk to the server on '{}': run this as the user that serves, or as root", .0.display())]
+    #[error("not permitted to control the server on '{}': run this as the user that runs it, or as root", .0.display())]
     NotPermitted(PathBuf),
     /// The path.
     #[error("{0}")]
     Path(String),
     /// It listens and has not answered in time.
     #[error(
-        "the server on '{}' does not answer within {} s: it is stopped (`kill -CONT` its process) or has too much to do; \
+        "the server on '{}' does not answer within {} s: it is stopped (continue it with `kill -CONT`) or overloaded; \
          see its journal",
         data.display(), waited.as_secs()
     )]
@@ -56,7 +56,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// It answered something else.
-    #[error("the server on '{}' answered what this version does not know: {source}", data.display())]
+    #[error("the server on '{}' sent an answer that this version does not know: {source}", data.display())]
     Foreign {
         /// Its directory.
         data: PathBuf,
@@ -64,7 +64,7 @@ pub enum ClientError {
         source: serde_json::Error,
     },
     /// It answered another question.
-    #[error("the server answered something else than was asked ({0}): is it another version?")]
+    #[error("the server sent an unexpected answer ({0}): is it another version?")]
     Unexpected(String),
     /// It refused.
     #[error("{0}")]

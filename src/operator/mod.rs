@@ -28,7 +28,7 @@ pub fn socket_path(data: &Path) -> Result<PathBuf, String> {
     let bytes = path.as_os_str().len();
     if bytes > PATH_BYTES_MAX {
         return Err(format!(
-            "'{}' is too long for a control socket: {bytes} bytes, {PATH_BYTES_MAX} are possible; \
+            "'{}' is too long for a control socket: {bytes} bytes, at most {PATH_BYTES_MAX} are possible; \
              use a shorter --data, or a symbolic link to it",
             path.display()
         ));

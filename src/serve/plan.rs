@@ -143,7 +143,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
 /// The first check that failed.
 pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
     if version != VERSION {
-        let reason = format!("this program takes version {VERSION} of the handover, not {version}");
+        let reason = format!("this program supports version {VERSION} of the handover, not {version}");
         return Err(TakeError::Refused(reason).into());
     }
     configuration::approve(loaded, &SocketActivation::default())?;
@@ -163,7 +163,7 @@ pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
     }
     // What this shell may is not what the service may.
     if let Err(error) = look_at_machine(&loaded.config) {
-        warnings.push(format!("serve would be refused here, as this user and with these limits: {error}"));
+        warnings.push(format!("serve would fail here, as this user and with these limits: {error}"));
     }
     Ok(warnings)
 }
@@ -219,7 +219,7 @@ fn patiently<T>(data: &Path, is_left: bool, take: impl Fn() -> Result<T, PlanErr
         }
         if !is_told && started.elapsed() >= UNTOLD_TIME_MAX {
             tracing::warn!(
-                "waiting up to {} s, as a server that was killed keeps its addresses for a moment: {error}",
+                "waiting up to {} s, because a killed server keeps its addresses for a moment: {error}",
                 time_max.as_secs()
             );
             is_told = true;
@@ -237,7 +237,7 @@ fn left_behind(data: &Path, mut stored: StoredDescriptors) -> Option<(DataDirect
         Some(data) => Some((data, stored)),
         None => {
             tracing::warn!(
-                "what systemd has kept is of no server on data directory '{}': its connections are closed",
+                "what systemd has stored belongs to another data directory than '{}': its connections are closed",
                 data.display()
             );
             stored.discard();
@@ -253,7 +253,7 @@ fn automatic(processors: u16, memory: &locked_memory::LockedMemory) -> u16 {
     let shards = wanted.min(memory.shards_max()).max(1);
     if memory.shards_max() > 0 && shards < wanted {
         tracing::warn!(
-            "shards: {shards} for {wanted} processors, as the locked-memory limit allows no more; {}",
+            "shards: {shards} for {wanted} processors, because the locked-memory limit allows no more; {}",
             memory.remedy(wanted)
         );
     }

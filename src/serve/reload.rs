@@ -98,7 +98,10 @@ impl Reloader {
         for key in &changed {
             let (old, wanted) = ((key.show)(&self.config), (key.show)(&new));
             if self.needs_restart(key) {
-                tracing::warn!("reload: {} = {wanted} needs a restart; until then {old} holds", key.name);
+                tracing::warn!(
+                    "reload: {} = {wanted} needs a restart; until then {old} stays in force",
+                    key.name
+                );
                 (key.copy)(&self.config, &mut new);
                 waiting += 1;
             } else {
@@ -167,7 +170,7 @@ impl Reloader {
         let mut others = self.state.entrances().into_iter().filter(|other| other.kind != key.kind);
         let other = others.find(|other| overlap(other.address, wanted))?;
         Some(format!(
-            "{} listens at {} until a reload has moved it; take its place with the reload after that",
+            "{} listens at {} until a reload moves it; use this address in the reload after that",
             EntranceKey::of(other.kind).name,
             other.address
         ))
@@ -179,7 +182,7 @@ impl Reloader {
         self.line_bytes_max.set(self.config.limits.line_bytes_max.usize());
         let settings = shard_settings(&self.config, self.shards);
         if !self.remote.reconfigure(settings, SHARD_TIME_MAX) {
-            tracing::error!("reload: a shard has not taken the new limits within 5 s; see `madang status`");
+            tracing::error!("reload: a shard has not applied the new limits within 5 s; see `madang status`");
         }
     }
 
@@ -189,7 +192,7 @@ impl Reloader {
             Some(acceptor) => acceptor.replace(identity),
             None => self.acceptor = Some(Arc::new(TlsAcceptor::new(identity))),
         }
-        tracing::info!("the certificate is read again, for those who connect from now on");
+        tracing::info!("the certificate was reloaded, for new connections");
     }
 
     /// Listens there from now on, and at no other entrance of this kind.
@@ -198,7 +201,7 @@ impl Reloader {
         let is_taken = self.remote.listen(kind, listeners, SHARD_TIME_MAX);
         for entrance in &new {
             if is_taken {
-                tracing::info!(address = %entrance.address, tls = kind.has_tls, "listening there from now on");
+                tracing::info!(address = %entrance.address, tls = kind.has_tls, "listening at a new address");
             } else {
                 tracing::error!(address = %entrance.address, "not every shard listens there; restart the server");
             }

@@ -24,7 +24,7 @@ pub fn terminate(state: &Arc<ServerState>, stops: &Stops, held: &mut HeldStops<'
         await_adoption(&state);
         if is_restart() {
             let reason = handover::deposit(&state, &their_stops);
-            tracing::warn!(%reason, "nobody can wait for the next process: everyone is disconnected");
+            tracing::warn!(%reason, "nothing can be left to the next process: everyone is disconnected");
         }
         their_stops.ask(Stop::Signal("SIGTERM"));
     };

@@ -84,7 +84,7 @@ pub enum DataDirectoryError {
     #[error("data directory '{}' is not a directory; pass another --data", .0.display())]
     NotADirectory(PathBuf),
     /// Something else has the name of one of our files.
-    #[error("cannot use '{}': {source}; move it away: madang makes it again", file.display())]
+    #[error("cannot use '{}': {source}; move it away: madang creates it again", file.display())]
     NotAFile {
         /// The file.
         file: PathBuf,
@@ -311,7 +311,7 @@ fn refused(doing: &'static str, path: &Path, source: io::Error) -> DataDirectory
         io::ErrorKind::ReadOnlyFilesystem => "mount its file system for writing, or pass --data",
         io::ErrorKind::StorageFull => "make room on its file system, or pass --data",
         io::ErrorKind::Unsupported => "its file system has no locks: pass --data on a local disk",
-        _ => "see to its file system, or pass --data",
+        _ => "check its file system, or pass --data",
     };
     DataDirectoryError::Refused { doing, path: path.to_owned(), source, remedy }
 }

@@ -130,7 +130,7 @@ impl ServerState {
         for listener in self.operator_listeners() {
             if let Err(error) = listener.resume() {
                 let name = listener.name();
-                tracing::error!(%error, "nobody can ask for {name} until the server is started again");
+                tracing::error!(%error, "{name} is unavailable until the server is restarted");
             }
         }
     }
@@ -187,7 +187,7 @@ impl ServerState {
         let health = self.remote().map(Remote::health).unwrap_or_default();
         let fault = |(shard, health): (usize, &ShardHealth)| match health {
             ShardHealth::Well => None,
-            ShardHealth::Stuck(seconds) => Some(format!("shard {shard}: has not turned for {seconds} s")),
+            ShardHealth::Stuck(seconds) => Some(format!("shard {shard}: has been stuck for {seconds} s")),
             ShardHealth::CannotStore(reason) => {
                 Some(format!("shard {shard}: cannot store messages: {reason}"))
             }

@@ -55,7 +55,7 @@ pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus,
                 None => {
                     child.kill()?;
                     child.wait()?;
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not end in time"));
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not end in time"));
                 }
             }
         };

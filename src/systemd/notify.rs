@@ -77,7 +77,7 @@ pub fn handed_over(process: i32) {
     if is_heard()
         && let Err(error) = await_understood()
     {
-        tracing::debug!(%error, "systemd cannot be waited for");
+        tracing::debug!(%error, "systemd does not confirm what it was sent");
     }
 }
 
@@ -88,7 +88,7 @@ pub fn is_heard() -> bool {
 
 /// The server is started again, and what it has is to wait for the next process.
 pub fn restarting() {
-    send(&[NotifyState::Status("Restarting: everyone waits for the next process"), extension()]);
+    send(&[NotifyState::Status("Restarting: connections wait for the next process"), extension()]);
 }
 
 /// Has systemd keep a descriptor for the next process of this service, also when its peer hangs up
@@ -144,7 +144,7 @@ fn send_with(message: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now, NotifyState::Status("Reloading")]),
-        Err(error) => tracing::warn!(%error, "systemd is not told of the reload"),
+        Err(error) => tracing::warn!(%error, "systemd is not notified of the reload"),
     }
 }
 
@@ -155,7 +155,7 @@ pub fn notices() -> impl FnMut(Notice) + Send {
         Notice::AllTurned if is_watched => send(&[NotifyState::Watchdog]),
         Notice::AllTurned | Notice::Stuck { .. } => {}
         Notice::Draining => {
-            let status = "Draining: everyone is told, what was said is finished";
+            let status = "Draining: everyone is notified, accepted messages are finished";
             send(&[NotifyState::Stopping, NotifyState::Status(status), extension()]);
         }
     }
@@ -167,6 +167,6 @@ fn extension() -> NotifyState<'static> {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd cannot be told");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }

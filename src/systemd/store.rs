@@ -91,7 +91,7 @@ impl StoredDescriptors {
             return;
         }
         if let Err(error) = notify::await_understood() {
-            tracing::debug!(%error, "systemd cannot be waited for");
+            tracing::debug!(%error, "systemd does not confirm what it was sent");
         }
     }
 

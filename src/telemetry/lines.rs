@@ -112,7 +112,7 @@ impl Lines {
     }
 
     fn tell_dropped(count: u64) {
-        tracing::warn!(count, "lines were dropped here, as nobody read or stored them");
+        tracing::warn!(count, "lines were dropped here, because nobody read or stored them");
     }
 
     /// Nothing panics while it is held, and a lock that is only poisoned must not silence a last word.

@@ -82,7 +82,7 @@ pub fn flush() {
 pub fn report_repeats() {
     let left_out = REPEATS.get().map(|repeats| repeats.take(Instant::now()));
     for repeats::LeftOut { words, count } in left_out.into_iter().flatten() {
-        tracing::warn!(count, "more such events were left out: {words}");
+        tracing::warn!(count, "more events like this were left out: {words}");
     }
 }
 
@@ -112,7 +112,7 @@ fn end_loudly(info: &PanicHookInfo<'_>) {
     tracing::error!(
         thread = thread.name().unwrap_or("(unnamed)"),
         location,
-        "panic: {message}; this is a fault of madang: the process ends, and systemd restarts it"
+        "panic: {message}; this is a bug in madang: the process ends, and systemd restarts it"
     );
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {

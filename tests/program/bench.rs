@@ -56,7 +56,7 @@ fn figures_are_shown_and_every_file_is_written() {
     for expected in [
         "LATENCY",
         "fan-out 2 × 3, 200 messages/s",
-        "least–most of 2",
+        "min–max of 2",
         "lost 0 · repeated 0",
         "synced to disk before",
     ] {
@@ -117,8 +117,8 @@ fn a_run_beside_itself_has_not_moved_and_other_work_is_refused_at_once() {
     let other = bench(directory.path(), &["echo", "--seconds", "5", "--baseline", "old.json"]);
     let said = words(&other.stderr);
     assert_eq!(other.status.code(), Some(2), "{said}");
-    assert!(said.contains("echo: --seconds is 5 here and 0.2 there"), "{said}");
-    assert!(said.contains("--durability is commit here and none there"), "{said}");
+    assert!(said.contains("echo: --seconds is 5 now and was 0.2 then"), "{said}");
+    assert!(said.contains("--durability is commit now and was none then"), "{said}");
     assert!(began.elapsed() < Duration::from_secs(5), "it measured first");
     fs::write(directory.path().join("old.json"), "{\"schema_version\": 99}").unwrap();
     let refused = bench(directory.path(), &["echo", "--baseline", "old.json"]);
@@ -133,7 +133,7 @@ fn what_cannot_be_done_ends_with_2_before_anything_is_measured() {
         (&["echo", "--html", "."], "cannot write '.'"),
         (&["echo", "--baseline", "none.json"], "cannot read 'none.json'"),
         (&["echo", "--size", "1"], "--size 1 cannot be measured"),
-        (&["idle", "--seconds", "1"], "--seconds 1 means nothing to idle"),
+        (&["idle", "--seconds", "1"], "--seconds 1 has no effect on idle"),
         (&["echo", "--compare", "127.0.0.1:6379"], "no protocol is named; allowed is irc://HOST:PORT"),
         (&["history", "--compare", "redis://127.0.0.1:6379"], "history cannot be measured over redis"),
         (&["upgrade", "--connections", "15"], "--connections 15 cannot be measured: a multiple of --members"),
@@ -158,7 +158,7 @@ fn upgrades_are_timed_and_everyone_goes_along() {
         bench(directory.path(), &[&arguments[..], &["--rate", "200", "--json", "new.json"]].concat());
     let (shown, said) = (words(&output.stdout), words(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{shown}{said}");
-    assert!(shown.contains("longest wait of each"), "{shown}");
+    assert!(shown.contains("longest wait per connection"), "{shown}");
     assert!(shown.contains("lost 0 · repeated 0"), "{shown}");
     let results = read_json(&directory.path().join("new.json"));
     let round = &results["workloads"][0]["servers"][0]["rounds"][0];
@@ -185,7 +185,7 @@ fn ctrl_c_stops_with_what_there_is_and_leaves_nothing_running() {
     let (shown, said) = (words(&output.stdout), words(&output.stderr));
     assert_eq!(output.status.code(), Some(130), "{shown}{said}");
     assert!(said.contains("stopping with what was measured until now"), "{said}");
-    assert!(shown.contains("stopped before its end"), "{shown}{said}");
+    assert!(shown.contains("stopped early"), "{shown}{said}");
     assert_eq!(read_json(&directory.path().join("new.json"))["is_cut_short"], true);
     assert!(!Path::new(&format!("/proc/{server}")).exists(), "the server still runs");
     assert_eq!(left_behind(directory.path()), Vec::<String>::new());

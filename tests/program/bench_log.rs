@@ -38,7 +38,7 @@ fn a_small_log_is_measured_in_every_way_and_nothing_is_left_behind() {
         "verify",
         "page from the middle",
         "messages stored, synced and shown to their author",
-        "more than the disk by itself, p50",
+        "more than the disk alone, p50",
         "bytes per 64-byte message in segments, at rest, sealed",
     ] {
         assert!(said.contains(figure), "'{figure}' is missing in:\n{said}");

@@ -86,7 +86,7 @@ fn help_of_serve_tells_flags_examples_and_precedence() {
     let directory = tempfile::tempdir().unwrap();
     let output = madang(directory.path(), &["serve", "--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
-    for expected in ["--data <DIR>", "--set <KEY=VALUE>", "MADANG_LISTEN_LINE", "--set wins over flags"] {
+    for expected in ["--data <DIR>", "--set <KEY=VALUE>", "MADANG_LISTEN_LINE", "--set overrides flags"] {
         assert!(help.contains(expected), "{expected} in:\n{help}");
     }
 }

@@ -328,18 +328,18 @@ fn files_of_tls_that_cannot_be_used_are_told_with_the_real_cause() {
     };
     let words = refusal("none.pem", "key.pem");
     assert!(
-        words.contains("none.pem': No such file") && words.contains("put it there, or name the file"),
+        words.contains("none.pem': No such file") && words.contains("create it, or name another file"),
         "{words}"
     );
     assert!(!words.contains("PEM file"), "{words}");
     let words = refusal("certificate.pem", "none.pem");
     assert!(
-        words.contains("none.pem': No such file") && words.contains("put it there, or name the file"),
+        words.contains("none.pem': No such file") && words.contains("create it, or name another file"),
         "{words}"
     );
     fs::write(path.join("weak.pem"), WEAK_KEY).unwrap();
     let words = refusal("certificate.pem", "weak.pem");
-    assert!(words.contains("too weak: an RSA key of 1024 bits, 2048 are the least"), "{words}");
+    assert!(words.contains("too weak: an RSA key of 1024 bits, at least 2048 are needed"), "{words}");
     assert!(words.contains("openssl genpkey") && words.starts_with("madang.toml:3: "), "{words}");
     fs::write(path.join("empty.pem"), "").unwrap();
     let words = refusal("empty.pem", "key.pem");

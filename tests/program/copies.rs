@@ -37,7 +37,7 @@ fn repair(data: &Path, arguments: &[&str], code: i32) -> String {
 fn is_asked_for(data: &Path) -> bool {
     let mut program = madang();
     let planned = program.args(["log", "repair", "--data"]).arg(data).output().expect("madang");
-    String::from_utf8_lossy(&planned.stdout).contains("will be given again")
+    String::from_utf8_lossy(&planned.stdout).contains("will be reused")
 }
 
 /// Starts on a copy, and checks that a room goes on behind what is there.
@@ -149,7 +149,7 @@ fn a_segment_that_was_copied_before_it_was_sealed_costs_its_end_in_the_copy_and_
     assert_eq!(numbers.last(), Some(&901), "numbers go on behind what is there");
     assert!(numbers.len() < 901 && numbers.starts_with(&[1, 2, 3]), "the end of one segment is missing");
     copied.expect_words(&[
-        "messages are not in this copy; their numbers stay taken",
+        "messages are not in this copy; their numbers are not reused",
         "was copied while a server",
     ]);
 }
@@ -202,7 +202,7 @@ fn a_copy_whose_rooms_would_begin_anew_starts_only_once_somebody_says_that_they_
         let refused = refused_start_with(&data, "127.0.0.1:0", &settings);
         let words = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(2), "{words}");
-        for part in ["is not mended by itself", "numbers will be given again", "madang log repair"] {
+        for part in ["is not repaired automatically", "numbers will be reused", "madang log repair"] {
             assert!(words.contains(part), "{part}: {words}");
         }
         assert!(repair(&data, &[], 1).contains("nothing was changed"));

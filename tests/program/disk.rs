@@ -122,7 +122,7 @@ fn on_a_disk_that_is_full_from_the_start_people_are_let_in_and_refused_until_the
     disk.resize("9m");
     say_until_stored(&mut alice, "at last");
     server.expect_words(&["no segment: messages are refused until there is one", "No space left on device"]);
-    server.expect_words(&["there is a next segment again"]);
+    server.expect_words(&["the next segment is ready again"]);
     let reported = server.words().matches("No space left on device").count();
     assert_eq!(reported, 1, "a fault that goes on is told once");
     server.kill_nine();

@@ -101,7 +101,7 @@ fn a_storm_of_one_event_is_written_so_often_and_counted() {
     for _ in 0..300 {
         drop(Client::connect(server.address));
     }
-    server.expect_words(&["more such events were left out: connected", "count="]);
+    server.expect_words(&["more events like this were left out: connected", "count="]);
     assert!(server.terminate().0.success());
     assert!(server.words().matches("connected shard=0").count() < 300, "{}", server.words());
 }

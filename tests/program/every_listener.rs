@@ -195,7 +195,7 @@ fn metrics_whose_address_is_in_use_are_served_once_it_is_free_and_end_nobody() {
         } else {
             server.take_over(2);
         }
-        server.expect_words(&["the address is in use; it is tried again"]);
+        server.expect_words(&["the address is in use; retrying"]);
         alice.send("still here");
         alice.expect("alice: still here");
         drop(stranger);

@@ -103,7 +103,7 @@ fn a_segment_that_was_cut_or_taken_away_is_told_and_its_numbers_are_never_given_
         let before = contents(&server.data());
         let Refused { code, words: said } = server.refused_start_again();
         assert_eq!(code, Some(2), "{what}: {said}");
-        expect_words(&said, &[words, &newest.display().to_string(), "madang log repair", "put the file"]);
+        expect_words(&said, &[words, &newest.display().to_string(), "madang log repair", "restore the file"]);
         let verified = tool(&server, &["verify"], 1);
         let next_step = format!("see what `madang log repair --data {}` would do", server.data().display());
         expect_words(&verified, &[words, "#400 of room 'r1'", &next_step]);
@@ -215,7 +215,7 @@ fn a_snapshot_that_is_lost_costs_no_number_as_its_copy_tells_them() {
         let words = tool(&server, &["verify"], 0);
         expect_words(
             &words,
-            &[&format!("note: {} at byte", file.display()), "nothing is lost, and it is made again"],
+            &[&format!("note: {} at byte", file.display()), "nothing is lost, and it is rebuilt"],
         );
         server.start_again();
         assert_eq!(next_number(&server, "old"), 6);
@@ -241,15 +241,12 @@ fn where_numbers_of_expired_rooms_are_lost_nothing_starts_until_somebody_says_th
             bytes[HEADER_BYTES + 200] ^= 1;
             fs::write(&segments[0], bytes).expect("write");
         }
-        let told = "nothing else knows the numbers of rooms whose messages have all expired";
+        let told = "nothing else holds the numbers of rooms whose messages have all expired";
         expect_words(&tool(&server, &["verify"], 1), &[told, &snapshot.display().to_string()]);
         let before = contents(&server.data());
         for arguments in [&["repair"][..], &["repair", "--yes"]] {
             let words = tool(&server, arguments, 1);
-            expect_words(
-                &words,
-                &["nothing was changed", "begin again at #1", "numbers will be given again"],
-            );
+            expect_words(&words, &["nothing was changed", "start again at #1", "numbers will be reused"]);
             assert!(before == contents(&server.data()), "it is as it was");
         }
         if way == HARMS.len() - 1 {
@@ -263,10 +260,10 @@ fn where_numbers_of_expired_rooms_are_lost_nothing_starts_until_somebody_says_th
         } else {
             let Refused { code, words } = server.refused_start_again();
             assert_eq!(code, Some(2), "{words}");
-            expect_words(&words, &[told, "put the file back from a copy", "madang log repair"]);
+            expect_words(&words, &[told, "restore the file from a copy", "madang log repair"]);
         }
         let words = tool(&server, &["repair", "--yes", "--forget-expired-rooms"], 0);
-        expect_words(&words, &["begin again at #1"]);
+        expect_words(&words, &["start again at #1"]);
         tool(&server, &["verify"], 0);
         server.start_again();
         assert_eq!(next_number(&server, ROOM), said + 1, "what is there is known");
@@ -282,13 +279,13 @@ fn an_oldest_segment_that_was_taken_away_without_its_index_is_told() {
     fs::rename(&oldest, &aside).expect("put aside");
     let Refused { code, words } = server.refused_start_again();
     assert_eq!(code, Some(2), "{words}");
-    expect_words(&words, &["before it, segment 1 is missing", "put the file back"]);
+    expect_words(&words, &["before it, segment 1 is missing", "restore the file"]);
     expect_words(&tool(&server, &["verify"], 1), &["messages #1 to #"]);
     fs::rename(&aside, &oldest).expect("put back");
     tool(&server, &["verify"], 0);
     fs::remove_file(&oldest).expect("remove");
     let words = tool(&server, &["repair", "--yes"], 0);
-    assert!(!words.contains("given again"), "its index tells what was in it: {words}");
+    assert!(!words.contains("reused"), "its index shows what was in it: {words}");
     tool(&server, &["verify"], 0);
     server.start_again();
     assert_eq!(next_number(&server, ROOM), 401);

@@ -157,11 +157,14 @@ fn a_damaged_index_is_made_again_and_the_operator_is_told() {
     // A start asks the indexes only for what the snapshot does not cover.
     let _ = fs::remove_file(index.with_file_name("rooms.snapshot"));
     server.start_again();
-    server.expect_words(&["had no index; it is made", &index.with_extension("seg").display().to_string()]);
+    server.expect_words(&[
+        "a segment has no index; it is rebuilt",
+        &index.with_extension("seg").display().to_string(),
+    ]);
     flip(&index);
     let mut alice = server.login_to("alice", ROOM);
     assert_eq!(page(&mut alice, "/history 3 before 10").0, [7, 8, 9]);
-    server.expect_words(&["an index was missing or damaged and is made again"]);
+    server.expect_words(&["an index was missing or damaged, and was rebuilt"]);
     assert_eq!(fs::read(&index).expect("an index"), sound);
     check_stored(&server, 700);
 }
@@ -178,11 +181,11 @@ fn a_missing_segment_in_the_middle_stops_the_start_until_it_is_put_back() {
     let told = "! messages #495 to #499 cannot be read: the disk reports errors; ask the operator";
     assert_eq!(page(&mut alice, "/history 5 before 500"), (vec![], vec![told.to_owned()]));
     let missing = segments[1].display().to_string();
-    server.expect_words(&[&missing, "it is missing, though the segment before it is there; put it back"]);
+    server.expect_words(&[&missing, "it is missing, though the segment before it is there; restore it"]);
     assert_eq!(page(&mut alice, "/history 3 before 50").0, [47, 48, 49]);
     talk(&mut alice, 1_001, 1_010);
     assert!(server.terminate().0.success());
-    expect_refused(&server, &["segment 2 is missing; put the file back"]);
+    expect_refused(&server, &["segment 2 is missing; restore the file"]);
     fs::rename(&aside, &segments[1]).expect("put it back");
     server.start_again();
     check_stored(&server, 1_010);

@@ -125,7 +125,7 @@ fn an_export_of_a_room_that_is_not_there_says_so() {
     let mut alice = server.login_to("alice", ROOM);
     talk(&mut alice, 1, 1);
     let output = server.log_tool(&["export", "--room", ROOM, "--room", "마당없음"]);
-    expect_refused(&output, &["the log knows no room '마당없음'"]);
+    expect_refused(&output, &["the log has no room '마당없음'"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("number 1 "), "the other is printed");
     let late = server.log_tool(&["export", "--room", ROOM, "--since", "2099-01-01"]);
     assert!(late.status.success(), "{late:?}");

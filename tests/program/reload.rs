@@ -114,8 +114,8 @@ fn what_needs_a_restart_is_named_and_stays() {
         TAKEN,
     );
     world.server.expect_words(&[
-        "log.durability = \"none\" needs a restart; until then \"commit\" holds",
-        "rooms.lobby = \"hall\" needs a restart; until then \"general\" holds",
+        "log.durability = \"none\" needs a restart; until then \"commit\" stays in force",
+        "rooms.lobby = \"hall\" needs a restart; until then \"general\" stays in force",
         "limits.login_seconds = 1 (was 60)",
     ]);
     Client::login(world.server.address, "alice");
@@ -197,7 +197,7 @@ fn a_reload_never_lets_two_of_our_listeners_overlap() {
     // Not for a moment either: the one is still there when the other comes.
     let any = "127.0.0.1:0".parse().expect("an address");
     world.reload(&file(any, &format!("line_tls = \"{line}\"")), REFUSED);
-    world.server.expect_words(&[&format!("listen.line listens at {line} until a reload has moved it")]);
+    world.server.expect_words(&[&format!("listen.line listens at {line} until a reload moves it")]);
     for number in 0..20 {
         world.server.login(&format!("guest{number}"));
     }

@@ -35,7 +35,7 @@ fn restart(server: &mut Server, manager: &Manager) {
 fn expect_drain(server: &mut Server, manager: &Manager, client: &mut Client, reason: &str) {
     server.end_for_restart(manager);
     assert_eq!(client.expect_closed().last().map(String::as_str), Some("* server is going down"));
-    server.expect_words(&["nobody can wait for the next process", reason]);
+    server.expect_words(&["nothing can be left to the next process", reason]);
     manager.expect_empty_store();
     server.verify();
 }
@@ -193,7 +193,7 @@ fn a_next_process_that_may_open_fewer_files_goes_on_with_as_many_connections_as_
     let kept: Vec<bool> = crowd.iter_mut().map(stays).collect();
     let connections_max = server.status()["connections_limit"].as_u64().expect("a number");
     assert_eq!(kept.iter().filter(|is_kept| **is_kept).count() as u64, connections_max, "{kept:?}");
-    server.expect_words(&["connections are closed, as no more files"]);
+    server.expect_words(&["connections are closed, because no more files"]);
 }
 
 /// Puts another state in the place of the one that is stored: as it was but for one thing.

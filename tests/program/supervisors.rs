@@ -76,7 +76,7 @@ fn a_process_that_goes_on_as_another_program_keeps_its_number_and_piles_nothing_
     let mut open_files = None;
     for round in 0..4 {
         upgrade(&server);
-        server.expect_words(&["goes on in the same process"]);
+        server.expect_words(&["resumed in the same process"]);
         still_talk(&mut alice, &mut bob, &format!("round {round}"));
         server.login("carol").send("/quit");
         bob.expect("carol has left the channel(general)");
@@ -115,7 +115,7 @@ fn a_program_that_cannot_go_on_leaves_the_process_as_it_is() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     // What is wrong, and where, is said to whoever asked.
-    for part in ["madang.toml:4: limits.burst = \"many\"", "this server serves on"] {
+    for part in ["madang.toml:4: limits.burst = \"many\"", "this server continues"] {
         assert!(words.contains(part), "{words}");
     }
     still_talk(&mut alice, &mut bob, "after a mistake in the configuration");
@@ -319,7 +319,7 @@ fn a_stop_that_comes_between_two_programs_is_heard_by_the_next() {
     });
     assert!(server.wait().success());
     let words = server.words();
-    assert!(words.contains("goes on in the same process") && words.contains("drained"), "{words}");
+    assert!(words.contains("resumed in the same process") && words.contains("drained"), "{words}");
     assert_eq!(alice.expect_closed(), ["* server is going down"]);
     server.verify();
 }
@@ -334,7 +334,7 @@ fn a_program_that_is_gone_after_its_trial_leaves_people_and_metrics_served() {
     let output = server.ask(&["upgrade"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(words.contains("this process cannot become it: Permission denied"), "{words}");
+    assert!(words.contains("this process cannot execute it: Permission denied"), "{words}");
     for _ in 0..3 {
         harness::http::expect_status(metrics, "/metrics", 200);
     }
@@ -396,7 +396,7 @@ fn a_new_program_that_hangs_is_killed_and_the_asker_is_told_so() {
     let output = server.ask(&["upgrade"]);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains("has not asked for anything within 15 s and was killed"), "{words}");
+    assert!(words.contains("has not requested the handover within 15 s and was killed"), "{words}");
     assert!(!is_alive(&versions), "it lives on");
     alice.send("still here");
     alice.expect("alice: still here");

@@ -86,7 +86,7 @@ fn a_renewed_certificate_is_shown_after_a_reload_and_who_is_there_stays() {
     let first = alice.certificate();
     world.identity = Identity::write(world.directory.path());
     world.server.signal(Signal::HUP);
-    world.server.expect_words(&["the certificate is read again"]);
+    world.server.expect_words(&["the certificate was reloaded"]);
     let mut bob = world.login("bob");
     assert_ne!(bob.certificate(), first);
     alice.send("still here");

@@ -207,7 +207,7 @@ fn a_process_that_dies_or_hangs_on_the_way_gives_everything_back() {
         bob.send("ne");
         bob.expect(&format!("bob: {HALF}ne"));
         alice.expect(&format!("bob: {HALF}ne"));
-        assert_eq!(server.words().matches("nothing is handed over").count(), failed);
+        assert_eq!(server.words().matches("nothing was handed over").count(), failed);
     }
     server.take_over(2);
     alice.send("after");
@@ -235,7 +235,7 @@ fn a_server_that_is_to_stop_while_an_upgrade_fails_stops_in_order() {
     let (status, _) = server.terminate();
     assert!(status.success(), "{}", server.words());
     // If it had let go before the signal came, the machine was too fast for this test.
-    if server.words().contains("nothing is handed over") {
+    if server.words().contains("nothing was handed over") {
         for client in [&mut alice, &mut bob] {
             assert!(client.expect_closed().iter().any(|line| line == "* server is going down"));
         }

@@ -76,7 +76,7 @@ impl Ledger {
         if sequence < *next {
             let is_late = self.missing.remove(&(receiver as u32, writer as u32, sequence));
             let kind = if is_late { FaultKind::Disordered } else { FaultKind::Repeated };
-            let words = if is_late { "came behind a later one" } else { "came again" };
+            let words = if is_late { "came after a later one" } else { "came again" };
             self.fault(kind, receiver, writer, sequence, words);
             if !is_late {
                 return false;
@@ -164,7 +164,7 @@ impl Ledger {
                 if orders.iter().any(|order| *order != orders[0]) {
                     let room = self.names.room(room);
                     self.faults.add(FaultKind::Disordered, || {
-                        format!("Disordered: the members of {room} saw the same messages in other orders")
+                        format!("Disordered: the members of {room} saw the same messages in different orders")
                     });
                 }
             }

@@ -47,9 +47,9 @@ fn parameter_differences(now: &WorkloadRecord, then: &WorkloadRecord) -> Vec<Str
     let names: BTreeSet<&String> = now.parameters.keys().chain(then.parameters.keys()).collect();
     let difference = |name: &String| match (now.parameters.get(name), then.parameters.get(name)) {
         (now, then) if now == then => None,
-        (Some(now), Some(then)) => Some(format!("--{name} is {now} here and {then} there")),
-        (Some(now), None) => Some(format!("--{name} is {now} here and not given there")),
-        (None, then) => then.map(|then| format!("--{name} is not given here and {then} there")),
+        (Some(now), Some(then)) => Some(format!("--{name} is {now} now and was {then} then")),
+        (Some(now), None) => Some(format!("--{name} is {now} now and was not given then")),
+        (None, then) => then.map(|then| format!("--{name} is not given now and was {then} then")),
     };
     names.into_iter().filter_map(difference).collect()
 }
@@ -58,7 +58,7 @@ fn server_differences(then: &ServerRecord, now: &ServerRecord) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, now: String, then: String| {
         if now != then {
-            differences.push(format!("{what} is {now} here and {then} there"));
+            differences.push(format!("{what} is {now} now and was {then} then"));
         }
     };
     compare("the server's protocol", now.protocol.clone(), then.protocol.clone());

@@ -73,9 +73,9 @@ fn other_work_is_rejected_with_all_that_differs() {
     let refusal = check(path, &before, &other).expect_err("other work").to_string();
     for expected in [
         "--baseline 'old.json' cannot be compared",
-        "fanout: --rate is 500 here and 1000 there, --size is not given here and 64 there",
-        "--durability is none here and commit there",
-        "--set is shards.count=1 here and nothing there",
+        "fanout: --rate is 500 now and was 1000 then, --size is not given now and was 64 then",
+        "--durability is none now and was commit then",
+        "--set is shards.count=1 now and was nothing then",
         "run with the options it was measured with: madang bench fanout",
     ] {
         assert!(refusal.contains(expected), "{expected} in: {refusal}");

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   madang bench                                       the standard set, in about a minute
   madang bench fanout --rooms 1 --members 100        one large room, as fast as it goes
-  madang bench fanout --rate 1000 --durability none  a calm rate, not synced first
+  madang bench fanout --rate 1000 --durability none  a low rate, not synced first
   madang bench --target 127.0.0.1:8080 echo          a server that runs already
   madang bench --compare redis://127.0.0.1:6379 --compare 'irc://127.0.0.1:6667?name=InspIRCd'
   madang bench --rounds 5 --json today.json --html today.html --baseline last-week.json
@@ -32,23 +32,23 @@ pub struct BenchCommand {
     /// Process of that server, for its processor time and memory [default: who listens there]
     #[arg(long, value_name = "PID", global = true, requires = "target")]
     pub(super) pid: Option<u32>,
-    /// Durability of the server that is started: commit, interval:<N>ms or none
+    /// Durability of the server that bench starts: commit, interval:<N>ms or none
     #[arg(long, value_name = "MODE", global = true, conflicts_with = "target")]
     pub(super) durability: Option<String>,
-    /// Setting of the server that is started; may be repeated
+    /// Setting of the server that bench starts; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", global = true, conflicts_with = "target")]
     pub(super) settings: Vec<String>,
-    /// Do the same work with another server, in turns: irc://, redis:// or nats://HOST:PORT, each
+    /// Measure another server with the same work, in turns: irc://, redis:// or nats://HOST:PORT, each
     /// with ?pid=N and ?name=WORD if wanted; may be repeated
     #[arg(long, value_name = "URL", global = true, value_parser = peer::peer)]
     pub(super) compare: Vec<Peer>,
     /// Process of a compared server, in the order of --compare [default: who listens there]
     #[arg(long, value_name = "PID", global = true, requires = "compare")]
     pub(super) compare_pid: Vec<u32>,
-    /// Measure everything so often; medians, least and most are shown [default: 1, with --compare 5]
+    /// How often to measure everything; shows medians, min and max [default: 1, with --compare 5]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) rounds: Option<u32>,
-    /// Send for so long, in each measurement that sends for a time
+    /// How long to send, in each measurement that sends for a time
     #[arg(long, value_name = "N", global = true, value_parser = seconds)]
     pub(super) seconds: Option<f64>,
     #[command(flatten)]

@@ -73,7 +73,7 @@ pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, program: &Program
     progress.end();
     run.is_cut_short = stop.is_asked();
     if run.is_cut_short {
-        run.notes.push("stopped before its end: these are the figures until then".to_owned());
+        run.notes.push("stopped early: these are the figures until then".to_owned());
     }
     // What fails because it was stopped is no failure.
     Conducted { error: error.filter(|_| !run.is_cut_short) }

@@ -16,10 +16,10 @@ pub struct OutputOptions {
     /// Write a percentile file of HdrHistogram for each distribution
     #[arg(long, value_name = "DIR", global = true)]
     hgrm: Option<PathBuf>,
-    /// Write one page with plots that needs nothing else
+    /// Write one self-contained HTML page with plots
     #[arg(long, value_name = "FILE", global = true)]
     html: Option<PathBuf>,
-    /// Say what moved since an earlier run with the same options, of which this is the --json
+    /// Compare with the --json file of an earlier run with the same options
     #[arg(long, value_name = "FILE", global = true)]
     baseline: Option<PathBuf>,
 }

@@ -36,7 +36,7 @@ pub fn peer(given: &str) -> Result<Peer, String> {
         "redis" => read(Protocol::Redis, rest, Some(6379)),
         "nats" => read(Protocol::Nats, rest, Some(4222)),
         "madang" => read(Protocol::Line, rest, None),
-        other => Err(format!("'{other}' is not spoken; {allowed}")),
+        other => Err(format!("'{other}' is not a known protocol; {allowed}")),
     }
 }
 
@@ -50,7 +50,11 @@ fn read(protocol: Protocol, rest: &str, port: Option<u16>) -> Result<Peer, Strin
                 peer.pid = Some(pid.parse().map_err(|_| format!("pid={pid}: not a process id"))?);
             }
             Some(("name", name)) => peer.name = Some(checked_name(name)?),
-            _ => return Err(format!("'{pair}' is not known; behind the ? may stand pid=N and name=WORD")),
+            _ => {
+                return Err(format!(
+                    "'{pair}' is not known; after the ? only pid=N and name=WORD may follow"
+                ));
+            }
         }
     }
     Ok(peer)
@@ -107,7 +111,7 @@ mod tests {
     fn what_is_wrong_is_said_with_what_is_allowed() {
         for (given, expected) in [
             ("127.0.0.1:6379", "no protocol is named"),
-            ("http://127.0.0.1:80", "'http' is not spoken; allowed is irc://"),
+            ("http://127.0.0.1:80", "'http' is not a known protocol; allowed is irc://"),
             ("redis://127.0.0.1:6379?pid=x", "pid=x: not a process id"),
             ("redis://127.0.0.1:6379?db=1", "'db=1' is not known"),
             ("redis://127.0.0.1:6379?name=\u{1b}[31m", "allowed are 1 to 24 letters"),

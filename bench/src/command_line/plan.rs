@@ -125,7 +125,7 @@ fn set_seconds(workloads: &mut [Workload], seconds: Option<f64>, is_by_name: boo
             Some(its_seconds) => *its_seconds = seconds,
             None if is_by_name => {
                 return Err(format!(
-                    "--seconds {seconds} means nothing to {name}, which ends when it is done; leave it out"
+                    "--seconds {seconds} has no effect on {name}, which ends when it is done; leave it out"
                 ));
             }
             None => {}
@@ -220,6 +220,6 @@ mod tests {
         assert!(refusal.contains("--connections 0 cannot be measured"), "{refusal}");
         let idle = Workload::Idle(IdleOptions::default());
         let refusal = Plan::make(Some(&idle), Some(1.0), &[server(Protocol::Line)], 1).unwrap_err();
-        assert!(refusal.contains("--seconds 1 means nothing to idle"), "{refusal}");
+        assert!(refusal.contains("--seconds 1 has no effect on idle"), "{refusal}");
     }
 }

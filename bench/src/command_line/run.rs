@@ -76,7 +76,7 @@ fn exit_code(run: &Run, failures: &[String], program: &Program) -> ExitCode {
     let failed: BTreeSet<&str> = failed.map(|column| column.server.as_str()).collect();
     if !failed.is_empty() && failures.is_empty() {
         let names: Vec<&str> = failed.iter().copied().collect();
-        program.complain(&format!("not measured to the end: {}: see above", names.join(", ")));
+        program.complain(&format!("not measured completely: {}: see above", names.join(", ")));
     }
     if !failures.is_empty() || run.is_empty() || !failed.is_empty() {
         return ExitCode::from(EXIT_NOT_MEASURED);

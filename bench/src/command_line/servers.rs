@@ -45,7 +45,9 @@ pub fn servers(command: &BenchCommand, program: &Program) -> Result<Vec<Server>,
 fn own(command: &BenchCommand, program: &Program) -> Result<Server, String> {
     let is_log = matches!(command.workload, Some(Workload::Log(_)));
     if is_log && (command.durability.is_some() || !command.settings.is_empty()) {
-        return Err("log measures a server as it is by default; leave out --durability and --set".to_owned());
+        return Err(
+            "log measures a server with its default settings; leave out --durability and --set".to_owned()
+        );
     }
     let program = (program.path)().map_err(|error| {
         format!("cannot find this program to run it: {error}; measure one that runs with --target")
@@ -110,7 +112,7 @@ fn durability_of<'a>(flag: Option<&'a str>, settings: &'a [String]) -> &'a str {
 fn promise_of_own(durability: &str) -> String {
     let kept = match durability.strip_prefix("interval:") {
         Some(interval) => format!(
-            "each message is seen at once and synced to disk within {interval}; a power cut may lose as much"
+            "each message is seen at once and synced to disk within {interval}; a power cut may lose the last {interval}"
         ),
         None if durability == "none" => "each message is seen at once, written, and never synced".to_owned(),
         None => "each message is written and synced to disk before anyone sees it".to_owned(),
@@ -124,11 +126,13 @@ fn promise_of_running(protocol: Protocol) -> &'static str {
             "each message is stored as its log.durability says (\"commit\", the default: synced to disk before \
              anyone sees it), one order per room"
         }
-        Protocol::Irc => "in memory: nothing is kept, who is away misses it (at most once)",
+        Protocol::Irc => "in memory: nothing is stored, absent clients miss messages (at most once)",
         Protocol::Redis => {
-            "Pub/Sub, in memory: nothing is kept, who is away or slow misses it (at most once)"
+            "Pub/Sub, in memory: nothing is stored, absent and slow clients miss messages (at most once)"
         }
-        Protocol::Nats => "core, in memory: nothing is kept, who is away or slow misses it (at most once)",
+        Protocol::Nats => {
+            "core, in memory: nothing is stored, absent and slow clients miss messages (at most once)"
+        }
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(durability_of(Some("commit"), &settings), "none");
         assert_eq!(durability_of(Some("interval:50ms"), &[]), "interval:50ms");
         assert_eq!(durability_of(None, &[]), "commit");
-        assert!(promise_of_own("interval:50ms").contains("within 50ms; a power cut may lose as much"));
+        assert!(promise_of_own("interval:50ms").contains("within 50ms; a power cut may lose the last 50ms"));
         assert!(promise_of_own("none").contains("never synced"));
         assert!(promise_of_own("commit").contains("before anyone sees it"));
     }

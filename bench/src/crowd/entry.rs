@@ -26,7 +26,7 @@ pub(crate) async fn enter(
     guests: &[Guest],
     watch: &mut Watch<'_>,
 ) -> Result<(), BenchError> {
-    crowd.begin("while its users came in");
+    crowd.begin("while its users logged in");
     let (protocol, target, base) = (crowd.protocol(), crowd.target(), crowd.len());
     let mut stages: Vec<Stage> = Vec::with_capacity(guests.len());
     let mut greeting = Vec::new();
@@ -90,7 +90,7 @@ pub(crate) async fn enter(
             let saw = format!("it does not greet within {} s; it sent {}", ANSWER_MAX.as_secs(), sent(crowd));
             return Err(not_the_protocol(target, protocol, saw));
         }
-        if watch.look(now_ns, "coming in", come as f64 / guests.len() as f64) {
+        if watch.look(now_ns, "logging in", come as f64 / guests.len() as f64) {
             return Err(BenchError::Stopped);
         }
     }

@@ -318,12 +318,12 @@ impl Crowd {
             return Ok(());
         }
         let last_words = match (&connection.last_words, source) {
-            (Some(words), _) => format!("it said '{words}'"),
+            (Some(words), _) => format!("it sent '{words}'"),
             (None, Some(source)) => source.to_string(),
             (None, None) if !connection.partial.is_empty() => {
                 format!("in the middle of '{}'", String::from_utf8_lossy(&connection.partial))
             }
-            (None, None) => "without a word".to_owned(),
+            (None, None) => "without a message".to_owned(),
         };
         let (target, during, remedy) = (self.target, self.during, self.protocol.remedy());
         Err(BenchError::Closed { target, during, last_words, remedy })

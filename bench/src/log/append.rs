@@ -81,7 +81,7 @@ pub(super) fn measure_saturated(
         Better::Neither,
     ));
     measurement.notes.push(format!(
-        "through {TALKERS} line connections, {IN_FLIGHT} messages of each on their way; {}",
+        "through {TALKERS} line connections, {IN_FLIGHT} messages of each in flight; {}",
         placement.described()
     ));
     server.stop()?;
@@ -142,8 +142,8 @@ pub(super) fn measure_at_rest(part: &mut Part<'_>, measurement: &mut Measurement
         own.saturating_record(disk.write_and_sync(number)?.as_nanos() as u64);
     }
     for (key, label, quantile) in [
-        ("rest_over_disk_p50_us", "more than the disk by itself, p50", 0.5),
-        ("rest_over_disk_p99_us", "more than the disk by itself, p99", 0.99),
+        ("rest_over_disk_p50_us", "more than the disk alone, p50", 0.5),
+        ("rest_over_disk_p99_us", "more than the disk alone, p99", 0.99),
     ] {
         let of =
             |histogram: &hdrhistogram::Histogram<u64>| histogram.value_at_quantile(quantile) as f64 / 1e3;
@@ -159,12 +159,12 @@ pub(super) fn measure_at_rest(part: &mut Part<'_>, measurement: &mut Measurement
     };
     measurement.latencies.push(latency(
         "rest_round_trip",
-        "said, synced and shown to its author",
+        "sent, synced and shown to its author",
         round_trip,
     ));
-    measurement.latencies.push(latency("disk_sync", "the disk by itself: pwrite and fdatasync", own));
+    measurement.latencies.push(latency("disk_sync", "the disk alone: pwrite and fdatasync", own));
     measurement.notes.push(format!(
-        "through one line connection, there and back over loopback; the disk by itself writes {FRAME_BYTES} bytes \
+        "through one line connection, there and back over loopback; the disk alone writes {FRAME_BYTES} bytes \
          to a zero-filled file of the same file system, in turns with it; {}",
         placement.described()
     ));

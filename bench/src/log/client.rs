@@ -33,7 +33,7 @@ impl LogClient {
     }
 
     pub(super) fn send(&mut self, words: &str) -> Result<(), BenchError> {
-        self.stream.write_all(words.as_bytes()).map_err(|_| self.closed("while it was spoken to"))
+        self.stream.write_all(words.as_bytes()).map_err(|_| self.closed("while it was sent a message"))
     }
 
     /// Reads lines until one ends with these words, and returns it.
@@ -80,7 +80,7 @@ impl LogClient {
             target: self.address,
             during,
             last_words: "none".to_owned(),
-            remedy: "look into its log",
+            remedy: "read its log",
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn measure(
     command.args(["log", "export", "--all", "--format", "jsonl", "--data"]).arg(data);
     let took = timed(&mut command, Some(&output))?;
     let exported_bytes = files::bytes(std::slice::from_ref(&output));
-    part.show("writing as much with nothing else", 0.8);
+    part.show("writing as much with the disk alone", 0.8);
     let own = sequential_write(&part.directory.join("sequential"), exported_bytes)?;
     fs::remove_file(&output).map_err(BenchError::system(format!("remove '{}'", output.display())))?;
     part.show("verifying", 0.9);
@@ -35,18 +35,22 @@ pub(super) fn measure(
     let rows = [
         (
             "export_segment_mb_per_second",
-            "export as JSON Lines to a file, of segments",
+            "export as JSON Lines to a file, segments read",
             rate(log_bytes, took),
         ),
-        ("export_output_mb_per_second", "the same, of what is written", rate(exported_bytes, took)),
-        ("disk_write_mb_per_second", "the disk's own sequential write of as much", rate(exported_bytes, own)),
+        ("export_output_mb_per_second", "the same, JSON Lines written", rate(exported_bytes, took)),
+        (
+            "disk_write_mb_per_second",
+            "the disk alone: a sequential write of as much",
+            rate(exported_bytes, own),
+        ),
         ("verify_mb_per_second", "verify", rate(log_bytes, verified)),
     ];
     for (key, label, value) in rows {
         measurement.metrics.push(metric(key, label, value, "MB/s", Better::Higher));
     }
     measurement.notes.push(
-        "export and the disk's own write both end with a sync; segments are as the page cache has them"
+        "export and the write of the disk alone both end with a sync; segments may be in the page cache"
             .to_owned(),
     );
     Ok(())

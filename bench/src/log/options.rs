@@ -9,19 +9,19 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
-/// The log by itself: starts, pages, appending, export, space
+/// The log alone: starts, pages, appending, export, space
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Examples:
   madang bench log                               all parts: a minute, and 7 GB of --dir meanwhile
-  madang bench log --part rest --dir /srv/disk2  what a commit takes there beside that disk by itself")]
+  madang bench log --part rest --dir /srv/disk2  what a commit takes there, compared with that disk alone")]
 pub(crate) struct LogOptions {
     /// Messages of the large log; a tenth of them in the room that pages are read of
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     pub(crate) messages: u64,
-    /// Its rooms
+    /// Rooms of the large log
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) rooms: u64,
-    /// Only this of it; may be repeated
+    /// Only this part; may be repeated
     #[arg(long = "part", value_name = "PART")]
     #[serde(skip)]
     only: Vec<LogPart>,
@@ -124,7 +124,7 @@ impl Options for LogOptions {
                 format!("log: pages of 50 from a room of {} messages, cold page cache", self.room_messages())
             }
             LogPart::Saturated => "log: append with commit at saturation, one shard".to_owned(),
-            LogPart::Rest => "log: one message at a time, beside the disk by itself".to_owned(),
+            LogPart::Rest => "log: one message at a time, beside the disk alone".to_owned(),
         }
     }
 

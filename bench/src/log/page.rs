@@ -52,7 +52,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
         let latency = Latency { key, label: label.to_owned(), histogram_ns, is_compared: true };
         measurement.latencies.push(latency);
     }
-    let label = format!("the disk by itself: one cold read of {} bytes", cold::READ_BYTES);
+    let label = format!("the disk alone: one cold read of {} bytes", cold::READ_BYTES);
     measurement.latencies.push(Latency {
         key: "disk_read",
         label,
@@ -61,7 +61,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     });
     measurement.notes.push(format!(
         "before each page the kernel is told to forget the segments and indexes (posix_fadvise DONTNEED); the disk \
-         by itself reads at random places of the same files, {BARE_READS} times after each page, in turns with them"
+         alone reads at random places of the same files, {BARE_READS} times after each page, in turns with them"
     ));
     drop(client);
     server.stop()

@@ -75,10 +75,10 @@ pub(super) fn weigh(
     let share = 100.0 * weight.padding_bytes as f64 / weight.frame_bytes.max(1) as f64;
     let rows = [
         ("bytes per 64-byte message in segments", each(used_bytes), "bytes"),
-        ("bytes of index per message, besides", each(weight.index_bytes), "bytes"),
-        ("of frames that is padding", share, "%"),
-        ("zeros behind the last frames", weight.unused_bytes as f64, "bytes"),
-        ("segments made ready, empty", weight.prepared_bytes as f64, "bytes"),
+        ("bytes of index per message", each(weight.index_bytes), "bytes"),
+        ("share of padding in frames", share, "%"),
+        ("zeros after the last frames", weight.unused_bytes as f64, "bytes"),
+        ("prepared, empty segments", weight.prepared_bytes as f64, "bytes"),
     ];
     for (key, (label, value, unit)) in keys.into_iter().zip(rows) {
         measurement.metrics.push(metric(key, &format!("{label}, {how}"), value, unit, Better::Lower));

@@ -70,7 +70,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     export::measure(part, &data, measurement)?;
     space::weigh(&data, space::LARGE, "large log", measurement)?;
     measurement.notes.push(format!(
-        "{shard_count} shards; memory is VmRSS; for each room: less that of a server without any ({:.1} MiB)",
+        "{shard_count} shards; memory is VmRSS; per room: after subtracting that of a server without rooms ({:.1} MiB)",
         nothing as f64 / f64::from(1 << 20)
     ));
     Ok(())
@@ -99,11 +99,11 @@ fn start(
     let how = way.how;
     let label = format!("process start to ready, {how}");
     measurement.metrics.push(metric(way.time, &label, milliseconds, "ms", Better::Lower));
-    let label = format!("resident then, {how}");
+    let label = format!("resident memory then, {how}");
     let mebibytes = resident / f64::from(1 << 20);
     measurement.metrics.push(metric(way.resident, &label, mebibytes, "MiB", Better::Lower));
     if let Some(key) = way.per_room {
-        let label = format!("the same for each room at rest, {how}");
+        let label = format!("resident memory per idle room, {how}");
         let bytes = (resident - nothing as f64) / part.options.rooms as f64;
         measurement.metrics.push(metric(key, &label, bytes, "bytes", Better::Lower));
     }

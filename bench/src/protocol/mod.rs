@@ -45,16 +45,16 @@ impl Protocol {
             Protocol::Line => None,
             Protocol::Irc => Some(
                 "IRC: a server sends a member everything but its own messages, so that each message is one \
-                 delivery less than the room has members; saturated, the next member goes on when it hears \
-                 the one before. The load acknowledges at once what it reads (TCP_QUICKACK), as these \
+                 delivery less than the room has members; saturated, the next member sends when it receives \
+                 the message before. The load acknowledges at once what it reads (TCP_QUICKACK), as these \
                  servers leave Nagle's delay on",
             ),
             Protocol::Redis => Some(
-                "Redis: each member has one connection (RESP3), which subscribes and publishes and hears its \
+                "Redis: each member has one connection (RESP3), which subscribes and publishes and receives its \
                  own messages too; the integer reply to PUBLISH is not counted",
             ),
             Protocol::Nats => Some(
-                "NATS: each member has one connection, which hears its own messages too (echo), without \
+                "NATS: each member has one connection, which receives its own messages too (echo), without \
                  acknowledgements (verbose off)",
             ),
         }

@@ -25,7 +25,7 @@ pub(super) async fn measure(
     let circle = measuring.circle(1, 1, options.size);
     let meter = Meter::start(site, &crowd)?;
     let mut talk = Talk::alone(&circle, Record::new(crowd.now_ns(), duration));
-    crowd.begin("while a message was on its way");
+    crowd.begin("while a message was in flight");
     measuring.found.is_cut_short = saturate(&mut talk, &mut crowd, 1, duration, measuring.watch).await?;
     let mut load = RoomTalk { talk, rooms: 1, members: 1 };
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
@@ -33,6 +33,6 @@ pub(super) async fn measure(
     measuring
         .found
         .notes
-        .push("one at a time: a stall of the server counts once, as nobody else is there to feel it".into());
+        .push("one at a time: a stall of the server counts once, as no other message is in flight".into());
     measuring.add_talk(load.talk, &usage, "round trip")
 }

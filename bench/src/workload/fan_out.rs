@@ -69,7 +69,7 @@ pub(super) async fn measure(
     let start_ns = crowd.now_ns();
     let talk = Talk::in_rooms(&circle, Record::new(start_ns, duration));
     let mut load = RoomTalk { talk, rooms, members };
-    crowd.begin("while messages were on their way");
+    crowd.begin("while messages were in flight");
     match options.pace() {
         Pace::Saturated { in_flight } => {
             let is_cut_short =
@@ -77,7 +77,7 @@ pub(super) async fn measure(
             measuring.found.is_cut_short = is_cut_short;
             measuring.found.notes.push(
                 "saturated: each message follows one that came back, so latency shows the queue that \
-                 --in-flight makes, not what users would feel"
+                 --in-flight makes, not what users would see"
                     .into(),
             );
         }

@@ -52,7 +52,7 @@ pub(super) async fn measure(
         refusal: None,
         dice: Dice(0x6d61_6461_6e67),
     };
-    crowd.begin("while pages were on their way");
+    crowd.begin("while pages were in flight");
     let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
@@ -67,7 +67,13 @@ pub(super) async fn measure(
     let per_second = load.read as f64 * 1e9 / load.record.span_ns().max(1) as f64;
     found.metric("pages_per_second", "pages a second", per_second, "/s", Better::Higher);
     let filled = messages as f64 * 1e9 / filled_ns.max(1) as f64;
-    found.metric("stored_per_second", "messages stored a second before", filled, "/s", Better::Neither);
+    found.metric(
+        "stored_per_second",
+        "messages stored a second, to fill the room",
+        filled,
+        "/s",
+        Better::Neither,
+    );
     found.usage(&usage, ("server_cpu_us_per_page", "server CPU per page", load.read));
     found.resident(site)?;
     let (latency_ns, series) = load.record.finish();
@@ -183,7 +189,8 @@ impl Load for Readers {
                 }
             }
             (Frame::Stored { number, .. }, None) => {
-                self.faults.add(FaultKind::Repeated, || format!("repeated: #{number} came unasked"));
+                self.faults
+                    .add(FaultKind::Repeated, || format!("repeated: #{number} came without a request"));
             }
             (Frame::Refusal(words), Some(_)) => {
                 pages.pop_front();

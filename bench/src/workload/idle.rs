@@ -45,14 +45,8 @@ pub(super) async fn measure(
     let each = |before: u64, after: u64| (after as f64 - before as f64) / connections as f64;
     found.count("connections", "connections", connections as u64);
     let per_second = connections as f64 * 1e9 / usage.wall_ns as f64;
-    found.metric(
-        "accepts_per_second",
-        "connections accepted and named a second",
-        per_second,
-        "/s",
-        Better::Higher,
-    );
-    found.usage(&usage, ("server_cpu_us_per_accept", "server CPU per entry", connections as u64));
+    found.metric("accepts_per_second", "connections logged in a second", per_second, "/s", Better::Higher);
+    found.usage(&usage, ("server_cpu_us_per_accept", "server CPU per login", connections as u64));
     if let Some((before, after)) = memory_before.zip(memory_after) {
         let anonymous = each(before.anonymous_bytes, after.anonymous_bytes);
         let resident = each(before.resident_bytes, after.resident_bytes);

@@ -52,7 +52,7 @@ pub(super) async fn measure(
         whispered: 0,
         moved: 0,
     };
-    crowd.begin("while talk, whispers and moves were on their way");
+    crowd.begin("while messages, whispers and moves were in flight");
     let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;
@@ -84,7 +84,7 @@ pub(super) async fn measure(
     found.add_faults(talk.talk.ledger.close().into_faults());
     found.add_faults(whispers.ledger.close().into_faults());
     found.add_faults(faults.into_faults());
-    found.notes.push("what those who wander hear is counted as delivered, but not owed to them".into());
+    found.notes.push("what users receive while they move is counted as delivered, but not required".into());
     Ok(())
 }
 

@@ -69,8 +69,8 @@ pub(super) async fn measure(
     lag_ns.add(kept_with.lag_ns).map_err(|_| BenchError::Stopped)?;
     found.send_lag(lag_ns);
     found.notes.push(
-        "members who never read are cut off when the server's queue for them is full; that is its promise to \
-         the others and no fault. Their deliveries are not counted"
+        "members who never read are cut off when the server's queue for them is full; this is intended and no \
+         fault. Their deliveries are not counted"
             .into(),
     );
     let (before_ns, _) = before.finish();
@@ -88,7 +88,7 @@ async fn talk_for(
     crowd: &mut Crowd,
 ) -> Result<(Kept, Usage), BenchError> {
     let meter = Meter::start(measuring.site, crowd)?;
-    crowd.begin("while messages were on their way");
+    crowd.begin("while messages were in flight");
     let schedule = Schedule::new(crowd.now_ns(), options.rate, duration);
     let kept = keep_rate(load, crowd, schedule, measuring.watch).await?;
     drain(load, crowd, DRAIN_MAX, measuring.watch).await?;
@@ -97,7 +97,7 @@ async fn talk_for(
 
 /// Reads the slow ones to their end, if they have one.
 async fn count_cut_off(crowd: &mut Crowd, readers: usize) -> Result<usize, BenchError> {
-    crowd.begin("while slow readers were looked after");
+    crowd.begin("while slow readers were watched");
     let slow = crowd.len() - readers;
     for number in readers..crowd.len() {
         crowd.read_again(number)?;

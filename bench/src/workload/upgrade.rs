@@ -106,15 +106,15 @@ pub(super) async fn measure(
     found.load_usage(&usage);
     found.send_lag(pacer.lag_ns);
     let (latency_ns, series) = talk.record.finish();
-    found.latency("pause", "longest wait of each", pauses_ns);
+    found.latency("pause", "longest wait per connection", pauses_ns);
     found.latency("takeover", "a takeover, start to end", takeovers_ns);
     found.latency("delivery", "all messages", latency_ns);
     found.series = series;
     found.add_faults(talk.ledger.close().into_faults());
     found.notes.push(format!(
-        "a wait is from when a message was meant to be said to its delivery, the longest of each connection \
+        "a wait is from when a message was meant to be sent to its delivery, the longest of each connection \
          from the start of the new process until {} s after the old one ended; a room has a message every \
-         {:.0} ms, so that the server may have stood still that much longer",
+         {:.0} ms, so that the server may have paused that much longer",
         CALM.as_secs(),
         1e3 * rooms as f64 / rate as f64
     ));

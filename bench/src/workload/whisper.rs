@@ -31,7 +31,7 @@ pub(super) async fn measure(
     let start_ns = crowd.now_ns();
     let talk = Talk::in_pairs(&measuring.circle(pairs, 2, size), Record::new(start_ns, duration));
     let mut load = RoomTalk { talk, rooms: pairs, members: 2 };
-    crowd.begin("while whispers were on their way");
+    crowd.begin("while whispers were in flight");
     let schedule = Schedule::new(start_ns, rate, duration);
     let kept = keep_rate(&mut load, &mut crowd, schedule, measuring.watch).await?;
     drain(&mut load, &mut crowd, DRAIN_MAX, measuring.watch).await?;

@@ -41,22 +41,22 @@ fn read(
     grace: Duration,
     connections_max: usize,
 ) -> Result<Unpacked, TakeError> {
-    let mut state = File::from(state.ok_or_else(|| wrong("it has no state"))?);
+    let mut state = File::from(state.ok_or_else(|| wrong("its state is missing"))?);
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
     // The process that wrote it sealed it when it was whole.
     if !fcntl_get_seals(&state).is_ok_and(|found| found.contains(seals)) {
-        return Err(wrong("the process before ended while it wrote it").into());
+        return Err(wrong("the old process ended while it wrote its state").into());
     }
     let bytes_left = state.metadata()?.len();
     // A descriptor that was passed shares its place with the one that was written to.
     state.rewind()?;
     let mut emptying = Emptying { state: BufReader::new(state), bytes_left, queues: Receiving::new(queues) };
     if emptying.read::<4>()? != *MAGIC {
-        return Err(wrong("its state is none").into());
+        return Err(wrong("its state is not of a madang server").into());
     }
     let version = u32::from_le_bytes(emptying.read()?);
     if version != VERSION {
-        let reason = format!("it is of version {version} of the handover, this program takes {VERSION}");
+        let reason = format!("it has version {version} of the handover, this program supports {VERSION}");
         return Err(TakeError::Broken(io::Error::other(reason)));
     }
     let since_us = u64::from_le_bytes(emptying.read()?);

@@ -20,13 +20,12 @@ const REFUSAL_TIME_MAX: Duration = Duration::from_millis(30);
 /// Leaves everything to the process that systemd starts next, and ends this one. Returns, with the reason,
 /// when that cannot be: then this process has everything still, and nobody was told anything.
 pub fn deposit(state: &ServerState, stops: &Stops) -> String {
-    alone(|| try_deposit(state, stops))
-        .unwrap_or_else(|| "another process takes over at this moment".to_owned())
+    alone(|| try_deposit(state, stops)).unwrap_or_else(|| "another process is taking over".to_owned())
 }
 
 fn try_deposit(state: &ServerState, stops: &Stops) -> String {
     let Some(remote) = state.remote().filter(|remote| !remote.is_draining()) else {
-        return "the server does not serve".to_owned();
+        return "the server is not serving".to_owned();
     };
     let descriptors = remote.samples().iter().map(|shard| shard.connections + shard.lingering).sum::<u64>();
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -49,13 +48,13 @@ fn try_deposit(state: &ServerState, stops: &Stops) -> String {
                 drop(held);
                 drop(store);
                 let _ = thaw.send(frozen);
-                return "it was told to end meanwhile".to_owned();
+                return "it was told to stop meanwhile".to_owned();
             }
             let ended = say_last_words(&mut frozen);
             state.stop_operator_listeners();
             let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
             let paused_ms = frozen.since.elapsed().as_millis() as u64;
-            tracing::info!(connections, ended, bytes, paused_ms, "left to the process that is started next");
+            tracing::info!(connections, ended, bytes, paused_ms, "everything is left to the next process");
             store.is_left = true;
             std::process::exit(0);
         }
@@ -81,7 +80,7 @@ struct Store {
 impl Store {
     /// Has systemd keep the lock, an empty state and empty queues, and makes sure that it does.
     fn open(state: &ServerState, descriptors: usize) -> io::Result<Store> {
-        let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be left"))?;
+        let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be stored"))?;
         let file = memory()?;
         let queues = Queue::enough_for(descriptors, BUFFER_BYTES, QUEUES_MAX)?;
         let mut store = Store { names: Vec::new(), state: file, queues: Vec::new(), is_left: false };
@@ -98,7 +97,7 @@ impl Store {
             let kept = queue.part(if number == last { REFUSAL_TIME_MAX } else { Duration::ZERO })?;
             store.queues.push(kept.ok_or_else(|| {
                 io::Error::other(format!(
-                    "systemd does not keep the {} descriptors that it was given; the unit needs \
+                    "systemd does not store the {} descriptors that it was sent; the unit needs \
                      FileDescriptorStoreMax=64, and NotifyAccess=main",
                     store.names.len()
                 ))

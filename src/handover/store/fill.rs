@@ -54,7 +54,9 @@ impl Filling<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes += bytes.len() as u64;
         if self.bytes > STATE_BYTES_MAX {
-            return Err(io::Error::other("there is more to be left than fits: too much waits to be sent"));
+            return Err(io::Error::other(
+                "the state does not fit: too many bytes wait to be sent to clients",
+            ));
         }
         self.state.write_all(bytes)
     }

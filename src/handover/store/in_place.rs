@@ -40,7 +40,7 @@ pub fn is_first() -> bool {
 pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infallible> {
     let launch =
         state.launch().ok_or_else(|| io::Error::other("it is not known how this server was started"))?;
-    let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be left"))?;
+    let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
     let count =
         frozen.parts.iter().map(|part| part.image.connections.len() + part.held.lingering.len()).sum();
     let queues = Queue::enough_for(count, BUFFER_BYTES, QUEUES_MAX)?;
@@ -54,7 +54,7 @@ pub fn become_next(frozen: &mut Frozen, state: &ServerState) -> io::Result<Infal
     state.stop_operator_listeners();
     let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
     let paused_ms = frozen.since.elapsed().as_millis() as u64;
-    tracing::info!(connections, ended, bytes, paused_ms, "this process goes on as the next program");
+    tracing::info!(connections, ended, bytes, paused_ms, "this process continues as the new program");
     telemetry::flush();
     let error = match set_flags(&left, FdFlags::empty()) {
         Ok(()) => {

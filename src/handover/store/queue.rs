@@ -52,7 +52,7 @@ impl Queue {
         let count = descriptors / each + 2;
         if count > queues_max {
             return Err(io::Error::other(format!(
-                "{descriptors} connections are more than wait in {queues_max} queues; raise the sysctl \
+                "{descriptors} connections do not fit in {queues_max} queues; raise the sysctl \
                  net.core.wmem_max"
             )));
         }
@@ -126,7 +126,7 @@ impl<'a> Sending<'a> {
                 Errno::AGAIN => self.full.extend(self.queues.pop_front()),
                 Errno::TOOMANYREFS => {
                     return Err(io::Error::other(
-                        "more descriptors are on their way than files may be open; raise LimitNOFILE=",
+                        "more descriptors are in flight than files may be open; raise LimitNOFILE=",
                     ));
                 }
                 error => return Err(error.into()),
@@ -204,7 +204,7 @@ fn receive(queue: &OwnedFd, received: u64) -> io::Result<Vec<OwnedFd>> {
     match message.bytes {
         0 => Ok(Vec::new()),
         MESSAGE_BYTES if u64::from_le_bytes(bytes) == received && !descriptors.is_empty() => Ok(descriptors),
-        _ => Err(wrong("a message of the queue that is not the next one")),
+        _ => Err(wrong("a message of the queue is out of order")),
     }
 }
 
@@ -280,7 +280,7 @@ mod tests {
         drop(sending);
         let mut receiving = Receiving::new(receivers.into_iter().rev());
         let error = receiving.take(1).expect_err("the first is the last");
-        assert!(error.to_string().contains("not the next"), "{error}");
+        assert!(error.to_string().contains("out of order"), "{error}");
         assert!(Queue::enough_for(1 << 20, 1, 8).is_err(), "too many for eight");
     }
 }

@@ -26,8 +26,8 @@ pub fn rehearse(launch: Option<&Launch>, time_max: Duration) -> Result<bool, Str
         Ok((status, words)) => {
             let words = words.lines().collect::<Vec<_>>().join("; ");
             let words = if words.is_empty() { status.to_string() } else { words };
-            Err(format!("'{program}' would not start, or not go on with the connections: {words}"))
+            Err(format!("'{program}' would not start, or not resume the connections: {words}"))
         }
-        Err(error) => Err(format!("'{program}' does not say whether it would start: {error}")),
+        Err(error) => Err(format!("'{program}' did not report whether it would start: {error}")),
     }
 }

@@ -28,11 +28,11 @@ impl ListenError {
         };
         match self.source.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "another program is there, perhaps another madang: see `ss -ltnp 'sport = :{port}'`; stop it, or \
+                "another program listens there, perhaps another madang: see `ss -ltnp 'sport = :{port}'`; stop it, or \
                  choose another port with {how}"
             ),
             io::ErrorKind::PermissionDenied if port < 1024 => format!(
-                "ports below 1024 need a privilege: choose one above with {how}, or give it (systemd: \
+                "ports below 1024 need a privilege: choose a higher one with {how}, or grant it (systemd: \
                  AmbientCapabilities=CAP_NET_BIND_SERVICE; or `sysctl -w \
                  net.ipv4.ip_unprivileged_port_start={port}`)"
             ),

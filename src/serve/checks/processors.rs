@@ -26,7 +26,7 @@ pub fn available() -> Processors {
     }
     if let Err(error) = try_to_pin(list[0]) {
         tracing::warn!(
-            "shards cannot be pinned to processors ({error}): they serve without, only slower under load. A \
+            "shards cannot be pinned to processors ({error}): they run on any processor, slower under load. A \
              seccomp filter forbids sched_setaffinity; allow it (Docker: --security-opt seccomp=PROFILE.json; \
              systemd: SystemCallFilter=@system-service sched_setaffinity)"
         );

@@ -90,8 +90,8 @@ pub fn warnings(config: &Config, identity: &TlsIdentity) -> Vec<String> {
     if mode & OTHERS != 0 {
         let key = key.display();
         warnings.push(format!(
-            "the key '{key}' is open to every user of this machine (mode {mode:04o}), who can pass for this server \
-             with it; close it with `chmod o= {key}`, so that only the user who runs madang, or its group, reads it"
+            "the key '{key}' is open to every user of this machine (mode {mode:04o}), who can impersonate this \
+             server with it; close it with `chmod o= {key}`, so that only the user who runs madang, or its group, reads it"
         ));
     }
     // A clock may say what no calendar has: then nothing is known of the certificate.

@@ -32,7 +32,7 @@ pub enum EngineError {
     #[error(transparent)]
     TakeOver(#[from] TakeError),
     /// What was taken over is not in its place in time; the running server takes it back.
-    #[error("what the running server handed over is not in its place within {} s", .0.as_secs())]
+    #[error("what the running server handed over was not restored within {} s", .0.as_secs())]
     NotAdopted(Duration),
     /// A shard ended by itself.
     #[error("{0}")]

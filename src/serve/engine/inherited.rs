@@ -63,7 +63,10 @@ impl Inherited {
         }
         let sockets = activated.clients.len();
         if sockets > 0 {
-            tracing::info!(sockets, "listening where systemd does, and not at the addresses of listen");
+            tracing::info!(
+                sockets,
+                "listening on sockets that systemd opened, instead of the addresses of listen"
+            );
         }
         let inherited =
             Inherited { activation: activated.activation(), listeners: activated, ..Inherited::default() };
@@ -83,7 +86,7 @@ impl Inherited {
                     tracing::warn!(
                         closed,
                         kept = adoption.connections.len(),
-                        "connections are closed, as no more files may be open; raise LimitNOFILE="
+                        "connections are closed, because no more files may be open; raise LimitNOFILE="
                     );
                 }
                 plan.data.name_holder();
@@ -100,7 +103,7 @@ impl Inherited {
                 self.old_server = Some(OldServer { pid, version, paused_since, is_in_place });
             }
             Err(error) => {
-                tracing::warn!(%error, "what the server before has left cannot be gone on with: its connections are closed");
+                tracing::warn!(%error, "what the old process left cannot be resumed: its connections are closed");
             }
         }
         self
@@ -117,8 +120,8 @@ impl Inherited {
         let paused_ms = u64::try_from(paused_since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let words = match self.old_process {
             Some(_) => "took over from a running server",
-            None if *is_in_place => "goes on in the same process",
-            None => "goes on where the server before was restarted",
+            None if *is_in_place => "resumed in the same process",
+            None => "resumed after a restart",
         };
         tracing::info!(from = pid, version, connections, paused_ms, "{words}");
     }

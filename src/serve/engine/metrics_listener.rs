@@ -58,13 +58,13 @@ impl MetricsListener {
             MetricsListener::Off => return,
             MetricsListener::Ready(listener) => {
                 if let Err(error) = serve(listener, state) {
-                    tracing::error!("{error}; nobody can read metrics until the server is started again");
+                    tracing::error!("{error}; metrics are unavailable until the server is restarted");
                 }
                 return;
             }
             MetricsListener::InUse(address) => address,
         };
-        tracing::warn!(%address, "metrics: the address is in use; it is tried again until it is free");
+        tracing::warn!(%address, "metrics: the address is in use; retrying until it is free");
         let state = Arc::clone(state);
         let work = move || {
             let mut pause = RETRY_MIN;
@@ -72,7 +72,7 @@ impl MetricsListener {
                 match metrics::bind(address) {
                     Ok(listener) => break listener,
                     Err(error) if error.is_in_use() => {}
-                    Err(error) => tracing::error!("{error}; it is tried again"),
+                    Err(error) => tracing::error!("{error}; retrying"),
                 }
                 std::thread::sleep(pause);
                 pause = (2 * pause).min(RETRY_MAX);
@@ -80,7 +80,7 @@ impl MetricsListener {
             MetricsListener::Ready(listener).serve_or_retry(&state);
         };
         if let Err(error) = std::thread::Builder::new().name("madang-operator".into()).spawn(work) {
-            tracing::error!(%error, "no thread to try it: nobody can read metrics until the server is started again");
+            tracing::error!(%error, "cannot start a thread that retries: metrics are unavailable until the server is restarted");
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn serve_at_start(telemetry: &Telemetry, state: &Arc<ServerState>) -> Result
 fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<(), MetricsError> {
     let listener = metrics::serve(listener, state)?;
     if let Ok(address) = listener.address() {
-        tracing::info!(%address, "metrics");
+        tracing::info!(%address, "serving metrics");
     }
     state.add_operator_listener(listener);
     Ok(())

@@ -227,7 +227,7 @@ impl Engine<'_> {
                 Some(old_process) => old_process.ready()?,
                 // There is nobody who could take it back.
                 None if !is_done => {
-                    tracing::warn!("what the server before has left takes long to be in its place");
+                    tracing::warn!("restoring what the old process left takes long");
                 }
                 None => {}
             }

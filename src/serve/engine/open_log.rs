@@ -22,14 +22,14 @@ pub fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<O
         opened => opened?,
     };
     for segment in &opened.rebuilt {
-        tracing::info!(segment = %segment.display(), "had no index; it is made");
+        tracing::info!(segment = %segment.display(), "a segment has no index; it is rebuilt");
     }
     let summary = &opened.summary;
     if summary.torn_tails > 0 {
         tracing::warn!(
             tails = summary.torn_tails,
             bytes = summary.torn_bytes,
-            "cut what a crash had left unfinished; nothing that was acknowledged is lost"
+            "removed unfinished writes of a crash; no acknowledged message is lost"
         );
     }
     tracing::info!(

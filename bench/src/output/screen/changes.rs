@@ -11,7 +11,7 @@ pub fn changes_text(comparison: &Comparison, is_bold: bool) -> String {
     let title = format!("SINCE {} (madang {})", comparison.before_at, comparison.before_version);
     let mut text = bold(&title, is_bold) + "\n";
     for difference in &comparison.machine_differences {
-        text += &wrapped("  not alike: ", difference);
+        text += &wrapped("  differs: ", difference);
     }
     let of = |is_it: fn(&Verdict) -> bool| -> Vec<&Change> {
         comparison.changes.iter().filter(|change| is_it(&change.verdict)).collect()
@@ -41,7 +41,7 @@ pub fn changes_text(comparison: &Comparison, is_bold: bool) -> String {
 fn summary(moved: usize, tested: usize) -> String {
     let by_chance = (tested as f64 * P_MAX).ceil();
     let test = format!(
-        "Mann–Whitney U over the rounds, two-sided p < {P_MAX}, and a median moved by {:.0} % at least",
+        "Mann–Whitney U over the rounds, two-sided p < {P_MAX}, and a median moved by at least {:.0} %",
         100.0 * EFFECT_MIN
     );
     if moved == 0 {

@@ -74,7 +74,7 @@ fn add_rows(grid: &mut Grid, label: &str, column: &Column, key: &str) {
     let shown = |of: fn(&Figure) -> String| figures.iter().map(of);
     grid.row([label.to_owned()].into_iter().chain(shown(short::median)).collect());
     if column.rounds.len() > 1 {
-        let range_label = format!("    least–most of {}", column.rounds.len());
+        let range_label = format!("    min–max of {}", column.rounds.len());
         grid.row([range_label].into_iter().chain(shown(short::range)).collect());
     }
 }

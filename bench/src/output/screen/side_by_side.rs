@@ -11,7 +11,7 @@ const OTHERS_MAX: usize = 3;
 pub(super) fn tables(run: &Run, is_bold: bool) -> String {
     let first = run.servers.first().map_or("the first", |server| server.name.as_str());
     let mut text = format!(
-        "Medians of {}, least and most below them; ×N is a figure over that of {first}.\n",
+        "Medians of {}, min and max below them; ×N is a figure divided by that of {first}.\n",
         counted(run.rounds, "round")
     );
     for entry in run.entries.iter().filter(|entry| entry.workload != FLOOR) {
@@ -60,10 +60,10 @@ fn table(entry: &Entry, base: &Column, others: &[Column], is_bold: bool) -> Stri
 /// Beside three others there is room for few words.
 fn label(figure: &Figure) -> &str {
     match figure.key.as_str() {
-        "accepts_per_second" => "entries a second",
+        "accepts_per_second" => "logins a second",
         "resident_bytes" => "resident memory",
         "resident_bytes_per_connection" => "memory each",
-        "anonymous_bytes_per_connection" => "of that anonymous",
+        "anonymous_bytes_per_connection" => "anonymous part",
         _ => figure.label.strip_prefix("server ").unwrap_or(&figure.label),
     }
 }

@@ -25,10 +25,10 @@ FAULTS  lost 0 · repeated 0 · disordered 0 · damaged 0  (as promised)
 
 WHAT LIMITS THIS
   - threads that only read the clock did not run for 1.9 % of the time in 20 stalls, at most 7.8 ms
-    at once: the host gives this machine's processors to others, and the latencies of the slowest
-    messages show that, not a server
+    at once: the host gives this machine's processors to others, and the highest latencies show
+    that, not a server
   - server on processor 0, load on processor 1
-  - one round: how much is noise is not known; --rounds 5 gives medians with least and most
+  - one round: the noise is not known; --rounds 5 gives medians with min and max
 ";
     assert_eq!(text, expected);
 }
@@ -36,7 +36,7 @@ WHAT LIMITS THIS
 #[test]
 fn rounds_are_shown_as_medians_with_least_and_most() {
     let text = screen(&example::run(&[("madang", &[100, 120, 90])]), false);
-    assert!(text.contains("least–most of 3"), "{text}");
+    assert!(text.contains("min–max of 3"), "{text}");
     assert!(text.contains("450–600µs"), "{text}");
     assert!(!text.contains("one round:"), "{text}");
 }
@@ -51,9 +51,13 @@ fn servers_stand_side_by_side_with_ratios() {
         ("irc", &[400, 400]),
     ]);
     let text = screen(&run, false);
-    for expected in
-        ["×N is a figure over that of madang", "×0.50", "×2.00", "마당", "redis: in memory, at most once"]
-    {
+    for expected in [
+        "×N is a figure divided by that of madang",
+        "×0.50",
+        "×2.00",
+        "마당",
+        "redis: in memory, at most once",
+    ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
     assert!(text.lines().all(|line| line.width() <= 100), "{text}");
@@ -85,9 +89,9 @@ fn no_label_is_cut_where_a_workload_has_several_latencies() {
     entry.workload = "storm".to_owned();
     entry.label = "reconnect storm, 15,000 connections".to_owned();
     let labels = [
-        ("delivery_before", "those who stayed, before"),
-        ("delivery", "those who stayed, meanwhile"),
-        ("delivery_after", "those who stayed, after"),
+        ("delivery_before", "connections that stayed, before"),
+        ("delivery", "connections that stayed, during"),
+        ("delivery_after", "connections that stayed, after"),
         ("return", "cut off until caught up"),
     ];
     for round in &mut entry.columns[0].rounds {

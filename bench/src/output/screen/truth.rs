@@ -71,7 +71,7 @@ pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
     if let Some(stalls) = run.machine.stalls.as_ref().filter(|stalls| stalls.share >= STALLED_SHARE_TOLD) {
         add(format!(
             "threads that only read the clock did not run for {}: the host gives this machine's processors to \
-             others, and the latencies of the slowest messages show that, not a server",
+             others, and the highest latencies show that, not a server",
             stalls.described()
         ));
     }
@@ -98,8 +98,7 @@ pub(crate) fn limit_sentences(run: &Run) -> Vec<String> {
     }
     let rounds = run.entries.iter().flat_map(|entry| &entry.columns).map(|column| column.rounds.len()).max();
     if rounds == Some(1) {
-        add("one round: how much is noise is not known; --rounds 5 gives medians with least and most"
-            .to_owned());
+        add("one round: the noise is not known; --rounds 5 gives medians with min and max".to_owned());
     }
     sentences
 }

@@ -110,7 +110,7 @@ fn add_row(grid: &mut Grid, title: &str, columns: &Columns, rounds: usize) {
     }
     let shown = [rate, cost, server_share, load_share, memory];
     let what = rate.as_ref().map_or("", |rate| match rate.key.as_str() {
-        "accepts_per_second" => "entries",
+        "accepts_per_second" => "logins",
         _ => rate.label.trim_end_matches(" a second"),
     });
     let cells = |of: fn(&Figure) -> String, nothing: &str| {
@@ -123,7 +123,7 @@ fn add_row(grid: &mut Grid, title: &str, columns: &Columns, rounds: usize) {
     grid.row(row(title, what, cells(short::median, NOTHING)));
     if rounds > 1 {
         grid.row(row(
-            &format!("    least–most of {rounds}"),
+            &format!("    min–max of {rounds}"),
             "",
             cells(short::range, "").map(|cell| cell.replace("/s", "")),
         ));

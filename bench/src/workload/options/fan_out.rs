@@ -20,15 +20,15 @@ pub(crate) struct FanOutOptions {
     /// Members of each room
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) members: usize,
-    /// Messages a second over all rooms, sent on time whatever the server does
+    /// Messages a second over all rooms, sent on time however slow the server is
     #[arg(long, value_name = "N", conflicts_with_all = ["in_flight", "saturate"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u64>,
-    /// As fast as the server takes them, which is what happens without --rate
+    /// As fast as the server accepts messages; the default without --rate
     #[arg(long)]
     #[serde(skip)]
     pub(crate) saturate: bool,
-    /// Messages on their way in each room, each followed by a next when it has come back
+    /// Messages in flight in each room; each that comes back is followed by the next
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub(crate) in_flight: usize,
     /// Text of a message, in bytes

@@ -14,10 +14,10 @@ const FILL_PER_SECOND: f64 = 50_000.0;
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Example: madang bench history --messages 1000000 --rate 500")]
 pub(crate) struct HistoryOptions {
-    /// Messages that are written into the room before
+    /// Messages stored in the room before
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) messages: u64,
-    /// Who ask, in turn
+    /// Connections that ask for pages, in turn
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) readers: usize,
     /// Pages asked for a second

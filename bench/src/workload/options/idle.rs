@@ -7,7 +7,7 @@ use crate::results::{Parameter, grouped};
 use clap::Args;
 use serde::Serialize;
 
-/// Connections that say a name and then nothing: memory, and how fast they come in
+/// Connections that log in and stay idle: memory, and logins a second
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Example: madang bench idle --connections 50000")]
 pub(crate) struct IdleOptions {

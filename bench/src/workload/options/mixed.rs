@@ -20,10 +20,10 @@ pub(crate) struct MixedOptions {
     /// Actions a second over all users
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) rate: u64,
-    /// Of 100 actions, so many are leaving a room for the next
+    /// Percentage of actions that are moves to the next room
     #[arg(long, value_name = "PERCENT", default_value_t = 5)]
     pub(crate) moves: u8,
-    /// Of 100 actions, so many are whispers; the rest is talk
+    /// Percentage of actions that are whispers; the rest is talk
     #[arg(long, value_name = "PERCENT", default_value_t = 15)]
     pub(crate) whispers: u8,
     /// Text of a message, in bytes

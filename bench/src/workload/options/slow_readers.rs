@@ -7,7 +7,7 @@ use crate::results::{Parameter, grouped};
 use clap::Args;
 use serde::Serialize;
 
-/// Some members stop reading: the others' latency must not move
+/// Some members stop reading: the latency of the others must not change
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Example: madang bench slow-readers --slow 3 --rate 20000")]
 pub(crate) struct SlowReadersOptions {

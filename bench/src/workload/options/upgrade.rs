@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Messages a second that are written to a log without a server, about.
 const WRITTEN_PER_SECOND: f64 = 500_000.0;
 
-/// Upgrades in place: how long people wait while another process takes over
+/// Upgrades in place: how long clients wait while another process takes over
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Example: madang bench upgrade --connections 5000 --upgrades 10")]
 pub(crate) struct UpgradeOptions {
@@ -20,10 +20,10 @@ pub(crate) struct UpgradeOptions {
     /// Members of each room
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) members: usize,
-    /// How often another process takes over
+    /// Number of upgrades
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) upgrades: u32,
-    /// Messages that are stored before, in a thousand rooms
+    /// Messages stored before, in a thousand rooms
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) messages: u64,
     /// Messages a second over all rooms

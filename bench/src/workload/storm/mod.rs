@@ -118,7 +118,7 @@ impl Storm {
         crowd: &mut Crowd,
         measuring: &mut Measuring<'_, '_>,
     ) -> Result<(), BenchError> {
-        let shown = ("calm talk", |share| share);
+        let shown = ("messages, no storm", |share| share);
         let is_stopped = keep_rate_for(duration, self, pacer, crowd, measuring.watch, shown).await?;
         measuring.found.is_cut_short |= is_stopped;
         Ok(())
@@ -166,7 +166,13 @@ impl Storm {
         let Storm { talk, crowding, before_ns, during_ns } = self;
         let found = &mut *measuring.found;
         let seconds = storm_ns as f64 / 1e9;
-        found.metric("storm_seconds", "until all were back and had caught up", seconds, "s", Better::Lower);
+        found.metric(
+            "storm_seconds",
+            "until everyone was back and had caught up",
+            seconds,
+            "s",
+            Better::Lower,
+        );
         let back = crowding.back_count() as f64;
         if storm_ns > 0 {
             let per_second = back / seconds;
@@ -180,24 +186,24 @@ impl Storm {
         }
         found.count("messages", "messages", talk.talk.ledger.messages());
         found.count("deliveries", "deliveries", talk.talk.ledger.delivered() + crowding.deliveries());
-        found.count("caught_up_messages", "of these caught up on by /history", crowding.caught_up());
+        found.count("caught_up_messages", "of these fetched by /history", crowding.caught_up());
         found.count("gaps", "gaps between history and live talk", crowding.gaps());
         found.count(
             "name_retries",
-            "names said again, as the old connection still had them",
+            "names sent again, as the old connection still had them",
             crowding.retries(),
         );
-        found.latency("delivery_before", "those who stayed, before", before_ns);
-        found.latency("delivery", "those who stayed, meanwhile", during_ns);
+        found.latency("delivery_before", "connections that stayed, before", before_ns);
+        found.latency("delivery", "connections that stayed, during", during_ns);
         let (after_ns, series) = talk.talk.record.finish();
-        found.latency("delivery_after", "those who stayed, after", after_ns);
+        found.latency("delivery_after", "connections that stayed, after", after_ns);
         found.latency("return", "cut off until caught up", crowding.returns_ns());
         found.series = series;
         found.add_faults(talk.talk.ledger.close().into_faults());
         found.add_faults(crowding.close().into_faults());
         found.notes.push(format!(
-            "{} talkers stay and write; the other {} are reset without a word and return at once, {RETURNING_MAX} \
-             on their way at a time; each asks for /history after the last message it saw",
+            "{} talkers stay and write; the other {} are reset and return at once, {RETURNING_MAX} \
+             at a time; each asks for /history after the last message it saw",
             options.talkers(),
             options.connections
         ));

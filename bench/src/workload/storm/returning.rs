@@ -246,7 +246,7 @@ impl Crowding {
         if sequence < expected {
             if self.missing.remove(&(number as u32, sequence)) {
                 let words =
-                    || format!("disordered: message {} came to {name} behind a later one", sequence + 1);
+                    || format!("disordered: message {} came to {name} after a later one", sequence + 1);
                 self.faults.add(FaultKind::Disordered, words);
             } else {
                 let words = || format!("repeated: message {} came to {name} again", sequence + 1);

@@ -184,7 +184,7 @@ impl Supervisor {
         self.lifecycle.enter(Phase::Still);
         if !self.await_quiet(STILL_TIME_MAX, LOOK) {
             self.go_on();
-            let reason = format!("what was said was not stored within {} s", STILL_TIME_MAX.as_secs());
+            let reason = format!("accepted messages were not stored within {} s", STILL_TIME_MAX.as_secs());
             let _ = order.frozen.send(Err(reason));
             return;
         }
@@ -208,7 +208,7 @@ impl Supervisor {
                     self.watch(&mut turns_seen);
                 }
                 Err(flume::RecvTimeoutError::Disconnected) => {
-                    panic!("who has everything gives it back, or ends the process")
+                    panic!("the thread that hands over gives everything back, or ends the process")
                 }
             }
         }

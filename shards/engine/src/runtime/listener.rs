@@ -27,7 +27,7 @@ pub struct BindError {
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
     /// The system refuses it.
-    #[error("socket {index} that was passed cannot be used: {source}; let madang.socket name TCP addresses")]
+    #[error("inherited socket {index} cannot be used: {source}; name TCP addresses in madang.socket")]
     Unusable {
         /// Which, counted from 0.
         index: usize,
@@ -37,7 +37,7 @@ pub enum AdoptError {
     },
     /// It does not listen, or not for TCP.
     #[error(
-        "socket {index} that was passed does not listen for TCP connections; \
+        "inherited socket {index} does not listen for TCP connections; \
          use ListenStream= with an address and a port, and Accept=no"
     )]
     NotListening {

@@ -50,7 +50,7 @@ pub fn step_back() {
     if let Err(error) = rustix::process::setpriority_process(None, BESIDE_NICENESS) {
         SAID.call_once(|| {
             tracing::warn!(
-                "what works beside the shards has their priority, and delays them where they share a processor: \
+                "background threads have the priority of the shards, and delay them on shared processors: \
                  setpriority is refused ({error}); allow it, as SystemCallFilter= of madang.service does"
             );
         });

@@ -126,8 +126,7 @@ impl Reader {
 
     fn without_file(&self, request: &ReadRequest) -> ReadOutcome {
         if self.is_lost(request.directory, request.file) {
-            return self
-                .failed(request, &"it is missing, though the segment before it is there; put it back");
+            return self.failed(request, &"it is missing, though the segment before it is there; restore it");
         }
         ReadOutcome::NoFile
     }

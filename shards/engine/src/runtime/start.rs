@@ -221,7 +221,7 @@ fn pin(shard: ShardId, processor: usize) {
         set.set(processor);
     }
     if let Err(error) = sched_setaffinity(None, &set) {
-        tracing::warn!(shard = shard.0, processor, %error, "the shard cannot be pinned to its processor, and runs on any");
+        tracing::warn!(shard = shard.0, processor, %error, "the shard cannot be pinned to its processor, and runs on any of them");
     }
 }
 

@@ -62,7 +62,7 @@ impl Supervisor {
                     match stop {
                         Stop::HandOver(_) => {}
                         Stop::Signal(name) => tracing::info!(signal = name, "draining"),
-                        Stop::Asked => tracing::info!("draining, as was asked over the control socket"),
+                        Stop::Asked => tracing::info!("draining, as requested over the control socket"),
                     }
                     return self.drain();
                 }
@@ -96,11 +96,11 @@ impl Supervisor {
             have_all_turned = false;
             (self.notices)(Notice::Stuck { shard: index, seconds });
             if seconds >= Lifecycle::STUCK_SECONDS {
-                tracing::warn!(shard = index, seconds, "a shard does not turn");
+                tracing::warn!(shard = index, seconds, "a shard is stuck");
             }
             assert!(
                 seconds < STUCK_TICKS_MAX,
-                "shard {index} has not turned for {STUCK_TICKS_MAX} s: ending the process"
+                "shard {index} has been stuck for {STUCK_TICKS_MAX} s: ending the process"
             );
         }
         if have_all_turned {
@@ -125,7 +125,7 @@ impl Supervisor {
         // what was acknowledged is stored as its durability says, and the next start mends the rest.
         tracing::error!(
             seconds = DRAIN_TIME_MAX.as_secs(),
-            "the drain has not come to its end: the process ends as in a crash, and the next start takes longer"
+            "the drain did not finish: the process ends as in a crash, and the next start takes longer"
         );
         std::process::exit(1);
     }

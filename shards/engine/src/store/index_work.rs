@@ -97,7 +97,7 @@ impl LooksReader {
             Ok(Some(all)) => Some(all),
             Err(error) => {
                 account.failed();
-                tracing::error!(%error, "what stored rooms look like cannot be read; until it is, no room is made");
+                tracing::error!(%error, "the names of stored rooms cannot be read; until they are, no room is created");
                 None
             }
         };
@@ -122,7 +122,7 @@ impl LooksReader {
             None => self.reading = Some(reading),
             Some(all) => {
                 let bytes: usize = all.iter().map(StoredLooks::bytes).sum();
-                tracing::debug!(bytes, "the looks of stored rooms are read");
+                tracing::debug!(bytes, "the names of stored rooms were read, to compare new names with");
             }
         }
         Ok(read)
@@ -145,7 +145,7 @@ pub trait Account {
 pub fn write_index<F: IndexFiles>(files: &F, shard: ShardId, index: &SegmentIndex, account: &impl Account) {
     if let Err(error) = files.write_index(shard, index.segment(), &index.encode()) {
         account.failed();
-        tracing::error!(%error, "an index is not written; it is made again when it is needed");
+        tracing::error!(%error, "an index was not written; it is rebuilt when it is needed");
     }
 }
 
@@ -156,12 +156,12 @@ pub fn do_chore<F: IndexFiles>(files: &F, shard: ShardId, chore: Chore, account:
             for segment in unindexed {
                 if let Err(error) = rebuild_index(files, shard, segment) {
                     account.failed();
-                    tracing::error!(%error, "an index is not made; it is made when it is needed");
+                    tracing::error!(%error, "an index was not built; it is built when it is needed");
                 }
             }
             let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
                 account.failed();
-                tracing::error!(%error, "a snapshot is not written; the next start reads more indexes");
+                tracing::error!(%error, "a snapshot was not written; the next start reads more indexes");
                 None
             });
             IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
@@ -171,7 +171,7 @@ pub fn do_chore<F: IndexFiles>(files: &F, shard: ShardId, chore: Chore, account:
             account.rebuilt(&fault, &made);
             if let Err(error) = &made {
                 account.failed();
-                tracing::error!(%error, "an index or a snapshot cannot be made again");
+                tracing::error!(%error, "an index or a snapshot cannot be rebuilt");
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
         }
@@ -185,12 +185,12 @@ fn rebuild<F: IndexFiles>(files: &F, fault: &QueryFault) -> Result<(), IndexErro
             tracing::warn!(
                 shard = directory.0,
                 segment = segment.0,
-                "an index was missing or damaged and is made again"
+                "an index was missing or damaged, and was rebuilt"
             );
         }
         Some((directory, _)) => {
             mend_snapshot(files, directory)?;
-            tracing::warn!(shard = directory.0, "a snapshot was missing or damaged and is made again");
+            tracing::warn!(shard = directory.0, "a snapshot was missing or damaged, and was rebuilt");
         }
         None => {}
     }
@@ -211,11 +211,11 @@ pub fn remove_expired<F: IndexFiles>(
             segment = removed.segment.0,
             bytes = removed.bytes,
             age_hours = removed.age.as_secs() / 3600,
-            "a segment has expired and is removed"
+            "a segment expired and was removed"
         );
     };
     if let Err(error) = retain(files, retention, now, &mut removed) {
         account.failed();
-        tracing::error!(%error, "what has expired is not removed; it is tried again");
+        tracing::error!(%error, "expired segments were not removed; this is tried again");
     }
 }

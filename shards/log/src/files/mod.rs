@@ -172,8 +172,8 @@ impl fmt::Display for FilesError {
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",
             io::ErrorKind::StorageFull => "free some space on its file system",
-            io::ErrorKind::InvalidInput => "move it away, and put the log's own file there from a copy",
-            io::ErrorKind::InvalidData => "see `madang log verify`, and put the file back from a copy",
+            io::ErrorKind::InvalidInput => "move it away, and restore the log's own file from a copy",
+            io::ErrorKind::InvalidData => "see `madang log verify`, and restore the file from a copy",
             io::ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
             _ => remedy,
         };

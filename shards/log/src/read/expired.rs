@@ -37,7 +37,7 @@ pub fn keep_copy(
     if copy(files, shard, last)? {
         return Ok(());
     }
-    let words = format!("there is no copy of the snapshot that tells of segments up to {last}");
+    let words = format!("no copy of the snapshot covers segments up to {last}");
     let source = io::Error::new(io::ErrorKind::InvalidData, words);
     Err(FilesError { path: path_of(files, shard, SnapshotFile::Copy), operation: Operation::Index, source })
 }

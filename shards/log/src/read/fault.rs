@@ -48,7 +48,7 @@ pub enum FaultKind {
     /// Its index tells of more.
     #[error(
         "it was cut off here: its index proves that it was whole up to byte {proven_bytes}, {} {} \
-         missing; put the file back from a copy",
+         missing; restore the file from a copy",
         counted(*messages, "message"),
         is_or_are(*messages == 1)
     )]
@@ -59,7 +59,7 @@ pub enum FaultKind {
         messages: u64,
     },
     /// The snapshot covers it, so that it had a seal.
-    #[error("it was cut off here: the snapshot proves that it was sealed; put the file back from a copy")]
+    #[error("it was cut off here: the snapshot proves that it was sealed; restore the file from a copy")]
     CutOff,
     /// The seal counts other than what is there.
     #[error("its seal counts {}, {found} {} there", counted(*sealed, "message"), is_or_are(*found == 1))]
@@ -71,7 +71,7 @@ pub enum FaultKind {
     },
     /// Numbers of segments that have no file.
     #[error(
-        "before it, {} {} missing; put the {} back",
+        "before it, {} {} missing; restore the {}",
         numbered(first, last, "segment", ""),
         is_or_are(first == last),
         if first == last { "file" } else { "files" }
@@ -84,7 +84,7 @@ pub enum FaultKind {
     },
     /// Segments behind all others that have an index, or that the snapshot covers, and no file.
     #[error(
-        "{} {} missing: an index or the snapshot proves that {} there; put the {} back",
+        "{} {} missing: an index or the snapshot proves that {} there; restore the {}",
         numbered(first, last, "segment", ""),
         is_or_are(first == last),
         if first == last { "it was" } else { "they were" },
@@ -114,8 +114,8 @@ pub enum FaultKind {
     },
     /// The snapshot is not as it must be, nor is its copy, and something has expired.
     #[error(
-        "{lack}, and so is its copy, though the segments before {first} have expired: nothing else knows the \
-         numbers of rooms whose messages have all expired, and they would be given again; put the file back from \
+        "{lack}, and so is its copy, though the segments before {first} have expired: nothing else holds the \
+         numbers of rooms whose messages have all expired, and they would be reused; restore the file from \
          a copy"
     )]
     HeadsUnknown {
@@ -127,7 +127,7 @@ pub enum FaultKind {
         lack: SnapshotLack,
     },
     /// A message number that was given twice.
-    #[error("message #{seq} of room '{room}' is there twice")]
+    #[error("message #{seq} of room '{room}' is stored twice")]
     Repeated {
         /// The room.
         room: String,
@@ -157,7 +157,7 @@ pub enum SnapshotLack {
     #[error("it is damaged")]
     Damaged,
     /// It is older than what has expired.
-    #[error("it tells of segments up to {covers} only")]
+    #[error("it covers segments up to {covers} only")]
     Behind {
         /// The last segment that it tells of.
         covers: SegmentNumber,
@@ -195,6 +195,6 @@ impl fmt::Display for Fault {
 impl fmt::Display for SnapshotNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SnapshotNote { path, offset_bytes, lack } = self;
-        write!(f, "{} at byte {offset_bytes}: {lack}; nothing is lost, and it is made again", path.display())
+        write!(f, "{} at byte {offset_bytes}: {lack}; nothing is lost, and it is rebuilt", path.display())
     }
 }

@@ -39,7 +39,7 @@ impl StoredLooks {
         let (Ok(length), Ok(name_at)) = (u16::try_from(name.len()), u32::try_from(self.names.len())) else {
             tracing::error!(
                 room = room.as_str(),
-                "there are too many rooms to keep what this one looks like"
+                "too many rooms are stored to compare this name with all of them"
             );
             return;
         };

@@ -87,7 +87,7 @@ fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Fi
     }
     match keep_copy(files, shard, SegmentNumber(oldest.0 - 1), false) {
         Err(error) if error.source.kind() != io::ErrorKind::InvalidData => {
-            tracing::warn!(%error, "the snapshot is not copied; it is tried again before anything expires");
+            tracing::warn!(%error, "the snapshot was not copied; this is tried again before anything expires");
             Ok(())
         }
         kept => kept,
@@ -109,7 +109,7 @@ pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, O
     let mut progress = |made: usize, count: usize| {
         if told_at.elapsed() >= PROGRESS_INTERVAL {
             told_at = Instant::now();
-            tracing::info!(made, count, "segments had no index; they are made");
+            tracing::info!(made, count, "rebuilding the indexes of segments that have none");
         }
     };
     index_scanned(files, scanned, &mut tails, &mut progress)?;

@@ -132,7 +132,7 @@ pub fn renew_snapshot(
                 shard = shard.0,
                 first = first.0,
                 last = last.0,
-                "segments are missing: until they are put back the snapshot tells of those before them only"
+                "segments are missing: until they are restored the snapshot covers only those before them"
             );
         }
         if since.covers == old.scope.covers {
@@ -180,7 +180,7 @@ fn write_anew(files: &dyn IndexFiles, plan: &Plan, reach: Reach) -> Result<Optio
     write(files, plan, SnapshotFile::Newest, None, since.covers, since.changed)
 }
 
-const HEADS_UNKNOWN: &str = "it is missing or damaged, as is its copy, and nothing else knows the numbers of rooms whose messages have expired";
+const HEADS_UNKNOWN: &str = "it is missing or damaged, as is its copy, and nothing else holds the numbers of rooms whose messages have expired";
 
 /// What segments behind `before` tell of, where the snapshot is lost that told of more than `before`: nothing may
 /// be left out that it told of.
@@ -200,7 +200,7 @@ fn all_since(
     if let Some(newest) = newest.filter(|newest| newest.scope.covers > since.covers) {
         let segment = since.covers.next();
         let words = format!(
-            "the snapshot tells of segments up to {}, and this one is missing or not finished",
+            "the snapshot covers segments up to {}, and this one is missing or not finished",
             newest.scope.covers
         );
         return Err(unknown_numbers(files.path(plan.shard, segment), words));

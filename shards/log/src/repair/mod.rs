@@ -129,7 +129,7 @@ pub enum RepairError {
     FutureVersion(Fault),
     /// So many segments are missing that the name of a file is more likely wrong.
     #[error(
-        "{fault}: these are too many to be lost; if '{}' does not belong there, move it away, then repair \
+        "{fault}: that is too many to record as lost; if '{}' does not belong there, move it away, then repair \
          again; nothing was changed",
         fault.path.display()
     )]

@@ -206,7 +206,7 @@ impl NetRing {
         loop {
             if let Err(error) = self.enter((sent.len() - *finished) as u32) {
                 // The kernel may still have entries that point to what the caller owns.
-                tracing::error!(%error, "the net ring takes no submissions: ending the process");
+                tracing::error!(%error, "the ring of the sockets accepts no submissions: ending the process");
                 std::process::exit(1);
             }
             for entry in self.ring.completion() {

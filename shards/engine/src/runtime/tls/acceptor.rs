@@ -82,7 +82,7 @@ impl TlsIdentity {
             key: key.to_owned(),
             why: match error {
                 rustls::Error::InconsistentKeys(_) => {
-                    "the key is that of another certificate; name the two that were made together".to_owned()
+                    "the key belongs to another certificate; name a certificate and its own key".to_owned()
                 }
                 other => other.to_string(),
             },
@@ -105,14 +105,14 @@ impl TlsIdentity {
 
 /// Why nothing can be signed with a key that could be read.
 fn weakness(key: &PrivateKeyDer<'_>) -> String {
-    let remedy = "make a new key and have a certificate made for it (`openssl genpkey -algorithm EC -pkeyopt \
+    let remedy = "create a new key and get a certificate for it (`openssl genpkey -algorithm EC -pkeyopt \
                   ec_paramgen_curve:P-256`)";
     match der::rsa_bits(key) {
         Some(bits) if bits < 2048 => {
-            format!("it is too weak: an RSA key of {bits} bits, 2048 are the least; {remedy}")
+            format!("it is too weak: an RSA key of {bits} bits, at least 2048 are needed; {remedy}")
         }
         Some(bits) => format!("an RSA key of {bits} bits is not supported, only 2048 to 4096; {remedy}"),
-        None => format!("it is none of RSA, ECDSA on P-256 or P-384, and Ed25519; {remedy}"),
+        None => format!("it is neither RSA, nor ECDSA on P-256 or P-384, nor Ed25519; {remedy}"),
     }
 }
 
@@ -123,12 +123,12 @@ fn provider() -> Arc<CryptoProvider> {
 /// What is wrong with a file, and what to do; `form` is what it must be.
 fn describe(error: &pem::Error, form: &str) -> String {
     match error {
-        pem::Error::NoItemsFound => format!("there is none in it; {form}"),
+        pem::Error::NoItemsFound => format!("it contains none; {form}"),
         pem::Error::Io(error) => {
             let remedy = match error.kind() {
-                io::ErrorKind::NotFound => "put it there, or name the file where it is",
+                io::ErrorKind::NotFound => "create it, or name another file",
                 io::ErrorKind::PermissionDenied => {
-                    "let the user who runs madang read it, and look into its directories (`namei -l FILE` shows all)"
+                    "let the user who runs madang read it and enter its directories (`namei -l FILE` shows them)"
                 }
                 io::ErrorKind::IsADirectory => "name a file in it",
                 _ => form,

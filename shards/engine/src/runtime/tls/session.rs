@@ -31,7 +31,7 @@ pub enum TlsFault {
     #[error("{0}")]
     Protocol(#[from] rustls::Error),
     /// A record or a message of the handshake has no end.
-    #[error("a record without an end")]
+    #[error("a record that is too long")]
     Endless,
     /// It makes us answer and does not read.
     #[error("the peer does not read the handshake")]

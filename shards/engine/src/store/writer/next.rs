@@ -84,7 +84,7 @@ impl Next {
             }
             _ => {
                 if let Some(attempts) = self.missing.is_over() {
-                    tracing::info!(shard, attempts, "there is a next segment again");
+                    tracing::info!(shard, attempts, "the next segment is ready again");
                 }
             }
         }

@@ -8,7 +8,7 @@ use madang_model::{Seq, ShardId};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum QueryFault {
     /// A segment is there and its index is not. Make it again, and ask again.
-    #[error("segment {segment} of shard {directory} has no index; it is made again from the segment")]
+    #[error("segment {segment} of shard {directory} has no index; it is rebuilt from the segment")]
     IndexMissing {
         /// Whose directory.
         directory: ShardId,
@@ -17,7 +17,7 @@ pub enum QueryFault {
     },
     /// An index is not what was written. Make it again, and ask again.
     #[error(
-        "the index of segment {segment} of shard {directory} is damaged at byte {offset_bytes}; it is made again from the segment"
+        "the index of segment {segment} of shard {directory} is damaged at byte {offset_bytes}; it is rebuilt from the segment"
     )]
     IndexDamaged {
         /// Whose directory.
@@ -29,7 +29,7 @@ pub enum QueryFault {
     },
     /// A snapshot is missing or not what was written. Make it again from the indexes.
     #[error(
-        "the snapshot of shard {directory} is missing or damaged at byte {offset_bytes}; it is made again from the indexes"
+        "the snapshot of shard {directory} is missing or damaged at byte {offset_bytes}; it is rebuilt from the indexes"
     )]
     SnapshotDamaged {
         /// Whose directory.

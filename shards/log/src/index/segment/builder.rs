@@ -46,7 +46,7 @@ impl OpenRoom {
 /// A room's numbers in a segment do not go on from its tail.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "room '{room}' goes on with #{first} in segment {segment} of shard {directory}, but ended with #{head}; give the tail from the indexes of all earlier segments"
+    "room '{room}' continues with #{first} in segment {segment} of shard {directory}, but ended with #{head}; give the tail from the indexes of all earlier segments"
 )]
 pub struct SealFault {
     /// The room.

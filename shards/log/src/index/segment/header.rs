@@ -32,7 +32,7 @@ pub struct IndexHeader {
 pub enum IndexFault {
     /// Another version's, or not an index at all.
     #[error(
-        "it is no index of segment {segment} of shard {directory} that this madang can read; it is made again from the segment"
+        "it is no index of segment {segment} of shard {directory} that this madang can read; it is rebuilt from the segment"
     )]
     NotOurs {
         /// Whose directory.
@@ -41,7 +41,7 @@ pub enum IndexFault {
         segment: SegmentNumber,
     },
     /// Bytes that are not what was written.
-    #[error("it is damaged at byte {offset_bytes}; it is made again from the segment")]
+    #[error("it is damaged at byte {offset_bytes}; it is rebuilt from the segment")]
     Damaged {
         /// Where the part that is damaged begins.
         offset_bytes: u64,

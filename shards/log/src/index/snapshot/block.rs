@@ -67,14 +67,14 @@ pub struct SnapshotInfo {
 pub enum SnapshotFault {
     /// Another version's, another directory's, not whole, or not a snapshot at all.
     #[error(
-        "it is no snapshot of shard {directory} that this madang can read; it is made again from the indexes"
+        "it is no snapshot of shard {directory} that this madang can read; it is rebuilt from the indexes"
     )]
     NotOurs {
         /// Whose directory.
         directory: ShardId,
     },
     /// Bytes that are not what was written.
-    #[error("it is damaged at byte {offset_bytes}; it is made again from the indexes")]
+    #[error("it is damaged at byte {offset_bytes}; it is rebuilt from the indexes")]
     Damaged {
         /// Where the part that is damaged begins.
         offset_bytes: u64,

@@ -203,7 +203,7 @@ fn of_a_snapshot_and_its_copy_one_is_enough_and_without_both_numbers_are_unknown
         if way < 2 {
             let refused = open_log(&files, 1).expect_err("numbers would be given again");
             assert!(refused.is_lasting(), "{refused}");
-            assert!(refused.to_string().contains("put the file back from a copy"), "{refused}");
+            assert!(refused.to_string().contains("restore the file from a copy"), "{refused}");
         }
         fs::write(&snapshot, &bytes).expect("put back");
         fs::write(&copy, &whole).expect("put back");

@@ -121,7 +121,7 @@ fn nothing_may_expire_until_a_copy_is_there_that_tells_of_it() {
     let (files, segments) = opened_log(data.path());
     let last = segments[segments.len() - 1];
     let refused = keep_copy(&files, SHARD, last.next(), false).expect_err("no snapshot tells of it");
-    assert!(refused.to_string().contains("there is no copy of the snapshot"), "{refused}");
+    assert!(refused.to_string().contains("no copy of the snapshot covers"), "{refused}");
     keep_copy(&files, SHARD, segments[1], false).expect("a copy");
     assert_eq!(covers(&files, SnapshotFile::Copy), Some(last));
     // Of a snapshot that tells of less: it is made whole first.
@@ -157,7 +157,7 @@ fn a_copy_that_is_missing_damaged_or_behind_what_has_expired_is_noted_and_no_fau
         (&|| fs::write(&copy, &whole[1..]).expect("written"), "it is damaged; nothing is lost"),
         (
             &|| write_short(&files, SnapshotFile::Copy, segments[0]),
-            "it tells of segments up to 1 only; nothing",
+            "it covers segments up to 1 only; nothing",
         ),
     ];
     for (harm, words) in harms {
