@@ -164,7 +164,7 @@ fn a_reader_with_tls_who_does_not_read_is_cut_off_and_others_go_on() {
         bob.send(&long);
         let line = bob.read_line();
         if line == "slow has left the channel(general)"
-            || world.server.words().contains("a slow reader is cut off")
+            || world.server.words().contains("a slow reader is closed")
         {
             break;
         }

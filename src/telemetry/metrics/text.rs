@@ -48,16 +48,21 @@ impl Snapshot {
         let started = state.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (taken, refused) = state.reloads();
         let mut process = vec![
-            ("madang_start_time_seconds", "When the process began.", false, started.as_secs_f64()),
+            (
+                "madang_start_time_seconds",
+                "Unix time at which the process started.",
+                false,
+                started.as_secs_f64(),
+            ),
             (
                 "madang_recovery_seconds",
-                "How long opening the log took at the start.",
+                "Seconds that opening the log took at the start.",
                 false,
                 state.recovery().as_secs_f64(),
             ),
             (
                 "madang_ready",
-                "Whether people can come in: 1, or 0 while recovering or draining.",
+                "Whether clients can connect: 1, or 0 while recovering or draining.",
                 false,
                 f64::from(state.readiness() == Readiness::Ready),
             ),
@@ -67,23 +72,28 @@ impl Snapshot {
                 false,
                 state.connections_max() as f64,
             ),
-            ("madang_disk_free_bytes", "Bytes free for the log.", false, usage.free_bytes as f64),
+            (
+                "madang_disk_free_bytes",
+                "Free bytes on the file system of the log.",
+                false,
+                usage.free_bytes as f64,
+            ),
             (
                 "madang_disk_total_bytes",
-                "Bytes of the file system of the log.",
+                "Total bytes of the file system of the log.",
                 false,
                 usage.total_bytes as f64,
             ),
             (
                 "madang_log_lines_dropped",
-                "Lines for standard error that were dropped, as nobody read or stored them.",
+                "Log lines dropped because nobody read or stored them.",
                 true,
                 telemetry::lines_dropped() as f64,
             ),
-            ("madang_reloads", "Reloads that were taken.", true, taken as f64),
+            ("madang_reloads", "Successful reloads.", true, taken as f64),
             (
                 "madang_reload_failures",
-                "Reloads refused, as the configuration had a mistake.",
+                "Reloads refused because of a mistake in the configuration.",
                 true,
                 refused as f64,
             ),
@@ -93,25 +103,25 @@ impl Snapshot {
             process.extend([
                 (
                     "madang_retention_segments_removed",
-                    "Segments that expired and were removed.",
+                    "Expired segments that were removed.",
                     true,
                     read(&work.segments_removed),
                 ),
                 (
                     "madang_retention_bytes_removed",
-                    "Bytes of segments that expired and were removed.",
+                    "Bytes of expired segments that were removed.",
                     true,
                     read(&work.bytes_removed),
                 ),
                 (
                     "madang_indexes_rebuilt",
-                    "Indexes that were missing or damaged and were made again.",
+                    "Indexes that were missing or damaged and were rebuilt.",
                     true,
                     read(&work.indexes_rebuilt),
                 ),
                 (
                     "madang_housekeeping_errors",
-                    "Indexes, snapshots and removals that failed (I/O errors).",
+                    "Failed writes of indexes and snapshots, and failed removals (I/O errors).",
                     true,
                     read(&work.errors),
                 ),
@@ -161,12 +171,12 @@ impl Snapshot {
         }
         let floats = |counts: &[u64]| counts.iter().map(|count| *count as f64).collect();
         let refused = self.per_kind("kind", RefusalKind::NAMES, move |_, s| floats(&s.refused));
-        write(encoder, "madang_refusals", "What connections were refused.", MetricType::Counter, refused)?;
+        write(encoder, "madang_refusals", "Refused requests of connections.", MetricType::Counter, refused)?;
         let of_engine = self.per_kind("reason", CloseKind::NAMES, move |_, s| floats(&s.closed));
         let names = &madang_surfaces::REASON_NAMES;
         let of_protocols = self.per_kind("reason", names, move |_, s| floats(&s.closed_by_protocol));
         let closed = of_engine.chain(of_protocols);
-        write(encoder, "madang_connections_closed", "Connections that ended.", MetricType::Counter, closed)?;
+        write(encoder, "madang_connections_closed", "Connections closed.", MetricType::Counter, closed)?;
         let states = self.per_kind("state", StorageState::NAMES, |_, sample| {
             StorageState::ALL.iter().map(|state| f64::from(*state == sample.storage())).collect()
         });
@@ -176,20 +186,26 @@ impl Snapshot {
             self.health.iter().enumerate().map(|(shard, health)| {
                 ([("shard", shard.to_string())], f64::from(*health == ShardHealth::Well))
             });
-        write(encoder, "madang_healthy", "Whether the shard turns and can store.", MetricType::Gauge, healthy)
+        write(
+            encoder,
+            "madang_healthy",
+            "Whether the shard is running and can store messages.",
+            MetricType::Gauge,
+            healthy,
+        )
     }
 
     fn encode_histograms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.histogram(
             encoder,
             "madang_commit_seconds",
-            "From a batch handed to the disk to its commit.",
+            "Seconds from starting a batch's write to its commit.",
             &COMMIT_SECONDS,
             |sample| &sample.commit_seconds,
         )?;
-        let help = "Bytes of a batch: one write to the log.";
+        let help = "Bytes of a batch (one write to the log).";
         self.histogram(encoder, "madang_batch_bytes", help, &BATCH_BYTES, |sample| &sample.batch_bytes)?;
-        let help = "Messages of a batch: they share one sync.";
+        let help = "Messages of a batch (they share one sync).";
         self.histogram(encoder, "madang_batch_messages", help, &BATCH_MESSAGES, |sample| {
             &sample.batch_messages
         })
@@ -232,13 +248,7 @@ impl prometheus_client::collector::Collector for Snapshot {
         let info =
             [[("version", env!("CARGO_PKG_VERSION").to_owned()), ("durability", self.durability.clone())]];
         let info = info.into_iter().map(|labels| (labels, 1.0));
-        write(
-            encoder,
-            "madang_build_info",
-            "The version, and how durable messages are.",
-            MetricType::Gauge,
-            info,
-        )?;
+        write(encoder, "madang_build_info", "The version and the durability mode.", MetricType::Gauge, info)?;
         for (name, help, only_rises, value) in &self.process {
             let kind = if *only_rises { MetricType::Counter } else { MetricType::Gauge };
             let family = encoder.encode_descriptor(name, help, None, kind)?;

@@ -118,7 +118,7 @@ impl<S: Surface> Shard<S> {
             shard = self.id.0,
             connection = %id,
             user = connection.core.user.as_ref().map(|user| user.as_str()),
-            "a slow reader is cut off"
+            "a slow reader is closed"
         );
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         self.leave(id);

@@ -158,7 +158,7 @@ impl Archive {
         tracing::warn!(
             shard = self.directory.0,
             segment = segment.0,
-            "too many indexes wait for the disk: this segment's is made again later"
+            "too many indexes wait for the disk: the index of this segment is built later"
         );
         if self.unindexed.len() < Self::UNINDEXED_MAX {
             self.unindexed.push(segment);
@@ -229,7 +229,7 @@ impl Archive {
                 shard = scope.directory.0,
                 covers = scope.covers.0,
                 last_covered = last.covers.0,
-                "the snapshot tells of fewer segments than the last one did, and is not used"
+                "the snapshot covers fewer segments than the last one did, and is not used"
             );
         }
         self.snapshots.retain(|known| known.directory != scope.directory);

@@ -29,7 +29,7 @@ impl Homes {
                     Ok(Some(grace_ends)) => effects.wheel.add(grace_ends, Deadline::Name(key)),
                     Ok(None) => {}
                     Err(held) => {
-                        tracing::error!(name = name.as_str(), "a name came twice from the server before");
+                        tracing::error!(name = name.as_str(), "the old process sent one name twice");
                         let room = self.settings.lobby.clone();
                         not_carried(held.0, &name, room, effects);
                     }
