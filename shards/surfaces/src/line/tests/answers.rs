@@ -129,7 +129,10 @@ fn every_refusal_is_one_line_with_its_value() {
     let draft = DraftId::parse("7f3a").expect("a draft id");
     let cases = [
         (Refusal::UserOffline { name: bob, since }, "bob is not here since 2026-11-20 12:03:11 UTC"),
-        (Refusal::RoomNameCollides { room: "r1".into() }, "the name r1 cannot be told from another one's"),
+        (
+            Refusal::RoomNameCollides { room: "r1".into() },
+            "the name r1 cannot be distinguished from another name",
+        ),
         (Refusal::NotMember { room: "r1".into() }, "you are not in r1 (try /channel r1)"),
         (Refusal::NotStored { reason: "the disk is full".into() }, "could not be stored: the disk is full"),
         (Refusal::TooManyFromAddress { connections_max: 9 }, "your address has 9 connections already"),

@@ -71,7 +71,7 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
             out,
             style,
             format_args!(
-                "! closed: your address has {connections_max} connections already, which is the most; \
+                "! closed: your address has {connections_max} connections already, which is the limit; \
                  close one and try again"
             ),
         ),
@@ -85,7 +85,7 @@ pub fn farewell(reason: &CloseReason, style: Style, out: &mut Vec<u8>) {
             out,
             style,
             format_args!(
-                "! closed: the server is replaced by another, which cannot go on with this connection; reconnect"
+                "! closed: the server is replaced by another, which cannot resume this connection; reconnect"
             ),
         ),
         CloseReason::GoingDown | CloseReason::Lost => {}

@@ -60,7 +60,7 @@ pub fn rooms(
         line(out, style, format_args!("* and {more} more (name a part: /rooms PART)"));
     }
     if is_busy {
-        let words = "! not all channels were looked at: too many ask at this moment; ask again";
+        let words = "! not all channels were searched: too many searches at this moment; ask again";
         line(out, style, format_args!("{words}"));
     } else if rooms.is_empty() && pattern.is_empty() {
         line(out, style, format_args!("* no channels yet"));

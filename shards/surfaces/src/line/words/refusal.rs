@@ -61,7 +61,7 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
             line(
                 out,
                 style,
-                format_args!("! the name {room} cannot be told from another one's; choose another"),
+                format_args!("! the name {room} cannot be distinguished from another name; choose another"),
             );
         }
         Refusal::NotMember { room } => {

@@ -17,7 +17,7 @@ fn every_end_says_why_and_what_to_do() {
         ),
         (
             CloseReason::TooManyFromAddress { connections_max: 10 },
-            "! closed: your address has 10 connections already, which is the most; close one and try again\n",
+            "! closed: your address has 10 connections already, which is the limit; close one and try again\n",
         ),
         (CloseReason::Kicked { reason: "".into() }, "! closed by the operator\n"),
         (CloseReason::Kicked { reason: "조용히".into() }, "! closed by the operator: 조용히\n"),
