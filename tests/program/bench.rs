@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use crate::harness::tested_program;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    let mut command = Command::new(tested_program());
     command.arg("bench").args(arguments).current_dir(directory);
     // The servers' directories lie in the test's own, so that it sees what is left of them.
     command.env("TMPDIR", directory).env("NO_COLOR", "1").stdin(Stdio::null());

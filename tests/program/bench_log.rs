@@ -1,5 +1,6 @@
 //! `madang bench log` runs to its end on a small log, and leaves nothing behind.
 
+use crate::harness::tested_program;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn bench(directory: &Path, messages: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_madang"))
+    Command::new(tested_program())
         .args(["bench", "log", "--messages", messages, "--rooms", "100", "--dir"])
         .arg(directory)
         .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use crate::harness::tested_program;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,7 +11,7 @@ use std::process::{Command, Output};
 
 /// Runs the binary with none of our environment but what is given.
 fn madang(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_madang"))
+    Command::new(tested_program())
         .args(arguments)
         .current_dir(directory)
         .env_remove("MADANG_DATA")

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::harness;
-use crate::harness::Identity;
+use crate::harness::{Identity, tested_program};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 /// Runs `madang config …` in a directory, with these variables.
 fn config(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    let mut command = Command::new(tested_program());
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("MADANG_") {
             command.env_remove(variable);

@@ -1,6 +1,6 @@
 //! What containers hide and forbid: the server serves without it, or says what to allow.
 
-use crate::harness::{Server, forbid, madang, refused};
+use crate::harness::{Server, forbid, madang, refused, tested_program};
 use rustix::io::Errno;
 use std::process::{Command, Stdio};
 use syscalls::Sysno;
@@ -87,7 +87,7 @@ fn a_machine_that_shows_nothing_in_sys_is_served() {
         eprintln!("not tried: this user may not mount a file system over /sys");
         return;
     }
-    let mut server = Server::start_by(unshare(&[env!("CARGO_BIN_EXE_madang")]), 2, &[]);
+    let mut server = Server::start_by(unshare(&[tested_program()]), 2, &[]);
     let mut alice = server.login_to("alice", "r1");
     for number in 1..=150 {
         alice.send(&format!("line {number}"));

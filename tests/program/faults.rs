@@ -3,7 +3,7 @@
 //! docs/durability.md.
 
 use crate::harness::long_talk::{talk, text};
-use crate::harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours};
+use crate::harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours, tested_program};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use syscalls::Sysno;
 
-const MADANG: &str = env!("CARGO_BIN_EXE_madang");
 const ROOM: &str = "r1";
 
 #[track_caller]
@@ -357,7 +356,7 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
     const DISK: (Errno, &str, &str) = (Errno::IO, "the disk reports errors", "Input/output error");
     const MANY_BYTES: u64 = 64 << 10;
     for (errno, reason, told) in [QUOTA, DISK] {
-        let mut batch = ours(MADANG);
+        let mut batch = ours(tested_program());
         // All but the head of a segment and its zeros.
         forbid_writes(&mut batch, 65..MANY_BYTES, errno);
         let mut server = Server::start_by(batch, 1, &[]);
@@ -369,13 +368,13 @@ fn a_quota_and_an_error_of_the_disk_are_told_by_their_kind_whichever_call_meets_
         assert!(stored.stdout.is_empty(), "what nobody was shown is not there: {stored:?}");
         server.verify();
 
-        let mut segment = ours(MADANG);
+        let mut segment = ours(tested_program());
         forbid_writes(&mut segment, MANY_BYTES..u64::MAX, errno);
         let server = Server::start_by(segment, 1, &[]);
         expect_refusals(&server, false, reason);
         server.expect_words(&["cannot prepare segment", told]);
     }
-    let mut sync = ours(MADANG);
+    let mut sync = ours(tested_program());
     forbid(&mut sync, Sysno::fdatasync, DISK.0);
     let server = Server::start_by(sync, 1, &[]);
     expect_refusals(&server, false, DISK.1);

@@ -1,19 +1,24 @@
 //! What the one who starts a server lets it do: the size of files, a terminal that is closed.
 
 use crate::harness;
-use crate::harness::{PATIENCE, Server, ours};
+use crate::harness::{PATIENCE, Server, ours, tested_program};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::process::Child;
 use std::time::{Duration, Instant};
-
-const MADANG: &str = env!("CARGO_BIN_EXE_madang");
 
 #[test]
 fn a_limit_of_the_size_of_files_below_a_segment_is_refused_with_the_remedy() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let mut program = ours("sh");
     // In blocks of 512 or of 1,024 bytes.
-    program.args(["-c", "ulimit -f 2000 && exec \"$0\" \"$@\"", MADANG, "serve", "--listen", "127.0.0.1:0"]);
+    program.args([
+        "-c",
+        "ulimit -f 2000 && exec \"$0\" \"$@\"",
+        tested_program(),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     let output = program.arg("--data").arg(directory.path().join("data")).output().expect("run madang");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -72,7 +77,7 @@ fn in_terminal(first: &str) -> Server {
     let script = format!(
         "exec env --default-signal=HUP script --quiet --return --command \"{first} exec $*\" /dev/null"
     );
-    program.args(["-c", &script, "sh", MADANG]);
+    program.args(["-c", &script, "sh", tested_program()]);
     Server::start_by(program, 1, &[])
 }
 

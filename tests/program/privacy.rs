@@ -1,6 +1,6 @@
 //! What a server keeps is for its own user, whatever the umask and whatever was there before.
 
-use crate::harness::Server;
+use crate::harness::{Server, tested_program};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::process::Command;
 fn careless() -> Command {
     let mut program = Command::new("sh");
     let script = "umask 0; exec \"$0\" \"$@\"";
-    program.args(["-c", script, env!("CARGO_BIN_EXE_madang")]);
+    program.args(["-c", script, tested_program()]);
     program
 }
 

@@ -1,6 +1,8 @@
 //! The server inside the list of system calls that its unit allows.
 
-use crate::harness::{Client, Manager, PATIENCE, Refusal, Service, http, inside_the_unit, madang, words_of};
+use crate::harness::{
+    Client, Manager, PATIENCE, Refusal, Service, http, inside_the_unit, madang, tested_program, words_of,
+};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -13,7 +15,7 @@ const BESIDE_NICENESS: i32 = 10;
 /// was ready.
 fn start(refusal: Refusal, without: &[&str]) -> (Manager, Service, SocketAddr) {
     let mut manager = Manager::new();
-    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null());
     inside_the_unit(&mut program, refusal, without);
     let settings = ["--listen", "127.0.0.1:0", "--set", "telemetry.metrics=127.0.0.1:0"];

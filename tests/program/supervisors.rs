@@ -4,6 +4,7 @@
 use crate::harness;
 use crate::harness::{
     Client, Identity, LOAD_SETTINGS, Manager, PATIENCE, Server, TlsClient, lose_nothing_while, ours,
+    tested_program,
 };
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::fs;
@@ -14,7 +15,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const MADANG: &str = env!("CARGO_BIN_EXE_madang");
 /// As the unit says.
 const STORE_MAX: usize = 64;
 
@@ -47,7 +47,7 @@ fn in_a_namespace() -> Option<Command> {
         return None;
     }
     let mut program = unshare();
-    program.arg(MADANG);
+    program.arg(tested_program());
     Some(program)
 }
 
@@ -200,7 +200,7 @@ fn a_loop_in_a_shell_does_not_see_an_upgrade() {
     let ends = directory.path().join("ends");
     let mut program = ours("sh");
     let script = "while \"$0\" \"$@\"; echo $? >> ENDS; [ $(wc -l < ENDS) -lt 3 ]; do :; done";
-    program.args(["-c", &script.replace("ENDS", &ends.display().to_string()), MADANG]);
+    program.args(["-c", &script.replace("ENDS", &ends.display().to_string()), tested_program()]);
     let server = Server::start_by(program, 2, &[]);
     let (mut alice, mut bob) = harness::alice_and_bob(&server);
     let pid = server.status()["pid"].clone();
@@ -222,8 +222,8 @@ impl Versions {
         for version in ["v1", "v2"] {
             fs::create_dir(versions.path(version)).expect("a directory");
             let program = versions.path(version).join("madang");
-            fs::hard_link(MADANG, &program)
-                .or_else(|_| fs::copy(MADANG, &program).map(drop))
+            fs::hard_link(tested_program(), &program)
+                .or_else(|_| fs::copy(tested_program(), &program).map(drop))
                 .expect("a copy");
         }
         symlink("v1", versions.path("current")).expect("a link");
@@ -257,7 +257,7 @@ impl Versions {
         let written = ours("sh")
             .args(["-c", "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\""])
             .arg(&program)
-            .arg(format!("#!/bin/sh\n{}\n", script.replace("REAL", MADANG)))
+            .arg(format!("#!/bin/sh\n{}\n", script.replace("REAL", tested_program())))
             .status();
         assert!(written.is_ok_and(|status| status.success()));
         self.move_on();
@@ -475,7 +475,7 @@ fn a_restart_asks_the_program_that_the_path_names_now() {
         program.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
     program = Command::new("sh");
     for argument in arguments {
-        program.arg(if argument == *MADANG { current.as_os_str() } else { &argument });
+        program.arg(if argument == *tested_program() { current.as_os_str() } else { &argument });
     }
     for (name, value) in environment {
         match value {
@@ -500,7 +500,17 @@ fn a_process_that_must_stay_refuses_another_that_is_started_by_hand() {
     let mut alice = server.login("alice");
     let inner = inner_process(server.pid());
     let mut by_hand = ours("nsenter");
-    by_hand.args(["--target", &inner, "--pid", "--mount", MADANG, "serve", "--takeover", "--shards", "1"]);
+    by_hand.args([
+        "--target",
+        &inner,
+        "--pid",
+        "--mount",
+        tested_program(),
+        "serve",
+        "--takeover",
+        "--shards",
+        "1",
+    ]);
     by_hand.args(["--listen", "127.0.0.1:0", "--data"]).arg(server.data());
     let output = by_hand.output().expect("run nsenter");
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -1,7 +1,8 @@
 //! The server as systemd starts, watches and stops it: a notify socket and passed listeners.
 
 use crate::harness::{
-    Client, Identity, Manager, PATIENCE, Server, Service, StuckThread, TlsClient, http, madang, words_of,
+    Client, Identity, Manager, PATIENCE, Server, Service, StuckThread, TlsClient, http, madang,
+    tested_program, words_of,
 };
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::net::{SocketAddr, TcpListener};
@@ -20,7 +21,7 @@ fn activate_named(manager: &Manager, sockets: [TcpListener; 2], names: &str, set
     let mut shell = manager.command("sh");
     // LISTEN_PID must name the process that the shell becomes.
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\"";
-    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]).env("LISTEN_FDNAMES", names);
+    shell.args(["-c", script, "sh", tested_program()]).env("LISTEN_FDNAMES", names);
     shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
     let set = settings.iter().flat_map(|setting| ["--set", setting]);
     let options: Vec<&str> = ["--listen", "127.0.0.1:1"].into_iter().chain(set).collect();
@@ -36,7 +37,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 #[test]
 fn systemd_hears_of_recovery_readiness_reload_and_the_end() {
     let mut manager = Manager::new();
-    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null());
     let mut service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
     let recovering = manager.expect("STATUS=Opening the log");
@@ -57,7 +58,7 @@ fn systemd_hears_of_recovery_readiness_reload_and_the_end() {
 #[test]
 fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
     let mut manager = Manager::new();
-    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null()).env("WATCHDOG_USEC", "3000000");
     let service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
     manager.expect("READY=1");
@@ -76,7 +77,7 @@ fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
     drop(service);
 
     let mut manager = Manager::new();
-    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null());
     let _service = manager.serve(&mut program, &["--listen", "127.0.0.1:0"]);
     manager.expect("READY=1");
@@ -86,7 +87,7 @@ fn the_watchdog_is_fed_while_every_shard_turns_and_only_when_asked() {
 #[test]
 fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
     let mut manager = Manager::new();
-    let mut program = manager.command(env!("CARGO_BIN_EXE_madang"));
+    let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null()).env("WATCHDOG_USEC", "20000000");
     let settings = ["--listen", "127.0.0.1:0", "--set", "telemetry.metrics=127.0.0.1:0"];
     let mut service = manager.serve(&mut program, &settings);
@@ -248,7 +249,7 @@ fn activate_watched(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
     let mut shell = manager.command("sh");
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; \
         LISTEN_PID=$$ LISTEN_FDS=2 WATCHDOG_PID=$$ WATCHDOG_USEC=20000000 exec \"$@\"";
-    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_madang")]);
+    shell.args(["-c", script, "sh", tested_program()]);
     shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
     manager.serve(&mut shell, &["--listen", "127.0.0.1:1"])
 }

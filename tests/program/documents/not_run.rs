@@ -1,13 +1,14 @@
 //! Command lines that are not run here, why, and what of them is checked all the same.
 
 use super::page::{self, Command, ROOT};
+use crate::harness::tested_program;
 use std::path::Path;
 
 /// The beginning of each line that is not run, or the whole of it where a `$` ends it, and why.
 const NOT_RUN: [(&str, &str); 11] = [
     ("cargo build --release --locked && cp target/release/madang /usr/bin/madang$", "it builds"),
     ("cargo run --release --locked -- serve$", "it builds; the session is played with the same program"),
-    ("cargo test --workspace --release --locked$", "it is what runs this"),
+    ("tests/run$", "it is what runs this"),
     ("madang bench$", "it takes a minute"),
     ("madang bench --rounds 5 --json ", "it takes minutes"),
     ("madang bench --rounds 5 --baseline ", "it takes minutes"),
@@ -74,7 +75,7 @@ pub fn check_names(command: &Command) {
                 let begins = |line: &str| line.split([' ', ':']).next() == Some(recipe);
                 assert!(justfile.lines().any(begins), "{}: no recipe {recipe}", command.at);
             }
-            _ if word.starts_with("bench/") => {
+            _ if word.starts_with("bench/") || word.starts_with("tests/") => {
                 assert!(folder.join(word).exists(), "{}: no {word}", command.at);
             }
             _ => {}
@@ -101,7 +102,7 @@ fn expect_file(command: &Command, folder: &Path, kind: &str, name: &str) {
 /// The program knows the command and its options.
 pub fn expect_help(command: &Command, arguments: &str) {
     let output = std::process::Command::new("sh")
-        .args(["-c", &format!("exec \"$0\" {arguments} --help"), env!("CARGO_BIN_EXE_madang")])
+        .args(["-c", &format!("exec \"$0\" {arguments} --help"), tested_program()])
         .output()
         .expect("run a shell");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

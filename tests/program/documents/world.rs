@@ -1,7 +1,7 @@
 //! A world in which lines of the documents may do what they say: mounts, a network and processes of its own.
 
 use super::page::ROOT;
-use crate::harness::{Client, PATIENCE, needs};
+use crate::harness::{Client, PATIENCE, needs, tested_program};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
@@ -123,7 +123,7 @@ impl World {
             .args(["-c", line])
             .current_dir(self.directory.path())
             .env("PATH", format!("{}:/usr/bin:{path}", self.file("stand-ins").display()))
-            .env("MADANG", env!("CARGO_BIN_EXE_madang"))
+            .env("MADANG", tested_program())
             .env("ROOT", ROOT)
             // Segments are filled with zeros ahead of their use.
             .env("MADANG_LOG_SEGMENT_BYTES", "1048576")

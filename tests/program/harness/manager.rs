@@ -1,6 +1,6 @@
 //! The service manager's end of a service: a notify socket, and a store of descriptors.
 
-use super::{PATIENCE, madang, words_of};
+use super::{PATIENCE, madang, tested_program, words_of};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -80,7 +80,7 @@ impl Manager {
         let mut command = self.command("sh");
         let limit = self.open_files_max.map(|most| format!("ulimit -n {most} && ")).unwrap_or_default();
         let script = format!("{limit}LISTEN_PID=$$ exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
+        command.args(["-c", &script, tested_program()]);
         command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.directory.path().join("bin").display()));

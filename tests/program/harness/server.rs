@@ -1,6 +1,6 @@
 //! A server process on a temporary directory, its end, and what its log holds afterwards.
 
-use super::{Client, Manager, PATIENCE};
+use super::{Client, Manager, PATIENCE, tested_program};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ impl Server {
         rustix::pipe::fcntl_setpipe_size(&pipe, 4096).expect("a small pipe");
         let mut program = ours("sh");
         let script = format!("exec \"$0\" \"$@\" 2> '{}'", path.display());
-        program.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
+        program.args(["-c", &script, tested_program()]);
         let arguments = arguments(shards, settings);
         let (child, address) = launch_program(program, directory.path(), &arguments);
         (Server { child, address, arguments, open_files_max: None, directory }, pipe)
@@ -481,13 +481,13 @@ fn announced(stdout: &str) -> Option<SocketAddr> {
 fn limited(open_files_max: u64) -> Command {
     let mut program = ours("sh");
     let script = format!("ulimit -n {open_files_max} && exec \"$0\" \"$@\"");
-    program.args(["-c", &script, env!("CARGO_BIN_EXE_madang")]);
+    program.args(["-c", &script, tested_program()]);
     program
 }
 
 /// The program under test, away from this machine's configuration and environment.
 pub fn madang() -> Command {
-    ours(env!("CARGO_BIN_EXE_madang"))
+    ours(tested_program())
 }
 
 /// Another program, away from the same.
