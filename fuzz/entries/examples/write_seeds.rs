@@ -100,6 +100,11 @@ fn texts() {
     write("line", "binary", b"\x00\x04\xff\xfb\x00a\rb\r\nc\r\0\xff\xf3d\xff\xf4e\n\xff\xfc\x00f\r\n");
     write("line", "http", b"\x01\x05POST /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nmallory\r\n");
     write("telnet", "binary", b"\xff\xfb\x00\xff\xfd\x00\xff\xfc\x00\xff\xfe\x00\xff\xf3\xff\xed");
+    let agreed = b"\xff\xfb\0\xff\xfd\0\xff\xfb\x03\xff\xfd\x03\xff\xfb\x22\xff\xfa\x22\x01\x07\xff\xf0\xff\xfd\x2a\xff\xfb\x2a";
+    let asked = b"\xff\xfa\x2a\x01;EUC-KR;UTF-8\xff\xf0\xff\xfa\x2a\x01[TTABLE ]\x01 X\xff\xf0";
+    let opened = [&agreed[..], asked, b"a\rb\r\nc\r\0\xff\xfc\x22\xff\xfe\x03d\n"].concat();
+    write("telnet", "opened", &opened);
+    write("line", "opened", &[b"\x00\x04", &opened[..]].concat());
     for (name, text) in [
         ("latin", "alice\nAlice"),
         ("look-alike", "раypal\npaypal"),

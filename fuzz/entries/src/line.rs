@@ -7,6 +7,8 @@ use madang_surfaces::line::decode::{Decoder, Token};
 const IAC: u8 = 255;
 /// Answers that are given at most once each: two for each option but BINARY, and what is asked.
 const REFUSALS_MAX: usize = 511;
+/// Bytes by which a telnet is asked further, once each: how it edits its line, SGA, and UTF-8.
+const ASKED_ONCE: usize = 7 + 3 + 12;
 
 /// Two bytes say how long lines may be and where the network cuts; the rest is what a peer sends.
 /// How it is cut must make no difference.
@@ -20,8 +22,13 @@ pub fn line(bytes: &[u8]) {
     assert_eq!(whole, tokens(input, bytes_max, 1), "lines depend on how the network cuts them");
 }
 
-fn tokens(input: &[u8], bytes_max: usize, piece_bytes: usize) -> Vec<String> {
-    let mut decoder = Decoder::default();
+/// What is found in it, of a peer that may be anything and of one that is known to be telnet.
+fn tokens(input: &[u8], bytes_max: usize, piece_bytes: usize) -> [Vec<String>; 2] {
+    [Decoder::default(), Decoder::of_telnet()]
+        .map(|decoder| tokens_of(decoder, input, bytes_max, piece_bytes))
+}
+
+fn tokens_of(mut decoder: Decoder, input: &[u8], bytes_max: usize, piece_bytes: usize) -> Vec<String> {
     let mut found = Vec::new();
     for piece in input.chunks(piece_bytes) {
         let mut rest = piece;
@@ -74,14 +81,15 @@ pub fn is_clean(text: &str) {
     assert!(!text.chars().any(steers), "{text:?} steers a terminal");
 }
 
-/// What a telnet peer sends.
+/// What a telnet peer sends, whether it was known to be one as it came or not.
 pub fn telnet(bytes: &[u8]) {
     let mut telnet = Telnet::default();
     let (mut refusals, mut changes) = (0, 0);
     for byte in bytes {
         match telnet.filter(*byte, 1024) {
             Filtered::Byte(text) => assert_eq!(text, *byte),
-            Filtered::Answer([iac, verb, option]) => {
+            Filtered::Answer(answer) => {
+                let [iac, verb, option] = *answer.bytes() else { panic!("{answer:?} is no command") };
                 let is_offer = *byte == IAC && (verb, option) == (253, 0);
                 assert!(iac == IAC && (option == *byte || is_offer));
                 refusals += usize::from(option != 6 && option != 0 || is_offer);
@@ -94,4 +102,22 @@ pub fn telnet(bytes: &[u8]) {
     // One that turns BINARY on and off is answered each time, by as many bytes.
     assert!(3 * changes <= bytes.len(), "an answer is longer than what it answers");
     assert!(refusals <= REFUSALS_MAX, "two ends can answer each other for ever");
+    opened_telnet(bytes);
+}
+
+fn opened_telnet(bytes: &[u8]) {
+    let mut telnet = Telnet::opened();
+    let mut answered = 0;
+    for byte in bytes {
+        match telnet.filter(*byte, 1024) {
+            Filtered::Byte(text) => assert_eq!(text, *byte),
+            Filtered::Answer(answer) => {
+                assert!(answer.bytes().starts_with(&[IAC]), "{answer:?} is no command");
+                answered += answer.bytes().len();
+            }
+            Filtered::Endless => break,
+            Filtered::Nothing | Filtered::AreYouThere | Filtered::Key | Filtered::Leave => {}
+        }
+    }
+    assert!(answered <= bytes.len() + ASKED_ONCE, "an answer is longer than what it answers");
 }

@@ -5,9 +5,13 @@ use super::session::{Session, State};
 use madang_model::RoomName;
 use madang_model::connection::{CodingError, Decoder, Encoder};
 
-/// Which form of image this is. One that is not known is not understood, and its connection not gone on with.
+/// Which form of image this is, the newest first. One that is not known is not understood, and its connection not
+/// resumed. A session is saved in the oldest that holds all of it, so that releases before understand it too.
+///
+/// Of a peer that was asked as it came, as it was known to be telnet.
+const VERSION_TELNET: u8 = 3;
+/// With options of telnet that are on, and what becomes of a line that is refused.
 const VERSION: u8 = 2;
-/// The form before: it knows no option of telnet that is on, nor what becomes of a line that is refused.
 const VERSION_BEFORE: u8 = 1;
 
 impl Session {
@@ -16,18 +20,26 @@ impl Session {
         if self.is_waiting() {
             return None;
         }
-        // Who uses nothing new is understood by the release before, too: nobody is lost on the way back.
         let more = more_of(&self.decoder);
-        let is_plain = more == more_of(&super::decode::Decoder::default());
+        let version = if self.decoder.is_of_telnet() {
+            VERSION_TELNET
+        } else if more == more_of(&super::decode::Decoder::default()) {
+            VERSION_BEFORE
+        } else {
+            VERSION
+        };
         let mut out = Encoder::default();
-        out.byte(if is_plain { VERSION_BEFORE } else { VERSION });
+        out.byte(version);
         out.flag(matches!(self.state, State::Naming));
         out.flag(self.has_ended);
         out.option(self.room.as_ref(), |out, room| out.text(room.as_str()));
         out.option(self.absence.as_deref(), |out, absence| absence.write(out));
         self.decoder.write(&mut out);
-        if !is_plain {
+        if version >= VERSION {
             out.0.extend(more);
+        }
+        if version >= VERSION_TELNET {
+            self.decoder.write_of_telnet(&mut out);
         }
         Some(out.0)
     }
@@ -39,7 +51,7 @@ impl Session {
     pub fn restore(bytes: &[u8]) -> Result<Session, CodingError> {
         let mut from = Decoder(bytes);
         let version = from.byte()?;
-        if ![VERSION_BEFORE, VERSION].contains(&version) {
+        if !(VERSION_BEFORE..=VERSION_TELNET).contains(&version) {
             return Err(CodingError("the session is of another version"));
         }
         let state = if from.flag()? { State::Naming } else { State::Present };
@@ -49,8 +61,11 @@ impl Session {
         })?;
         let absence = from.option(Absence::read_from)?.map(Box::new);
         let mut decoder = super::decode::Decoder::read(&mut from)?;
-        if version == VERSION {
+        if version >= VERSION {
             decoder.read_more(&mut from)?;
+        }
+        if version >= VERSION_TELNET {
+            decoder.read_of_telnet(&mut from)?;
         }
         from.end()?;
         let is_prompting = matches!(state, State::Naming);
@@ -69,6 +84,7 @@ fn more_of(decoder: &super::decode::Decoder) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::line::absence::Absence;
+    use crate::line::decode::{Answer, Token};
     use madang_model::{Away, Seq, Text, UserName};
 
     fn busy_session() -> Session {
@@ -108,10 +124,56 @@ mod tests {
         let mut session = Session::restore(BEFORE).unwrap();
         assert!(session.room.as_ref().is_some_and(|room| room.as_str() == "r1"));
         let (taken, answer) = session.decoder.next(b"\x01ne\n", 4096);
-        assert_eq!((taken, answer), (1, Some(crate::line::decode::Token::Answer([255, 254, 1]))));
+        assert_eq!((taken, answer), (1, Some(Token::Answer(Answer::of(&[255, 254, 1])))));
         let (_, line) = session.decoder.next(b"ne\n", 4096);
-        assert_eq!(line, Some(crate::line::decode::Token::Line(b"half a line".into())));
-        assert!(Session::restore(&[&[0], &BEFORE[1..]].concat()).is_err() && Session::restore(&[3]).is_err());
+        assert_eq!(line, Some(Token::Line(b"half a line".into())));
+        assert!(Session::restore(&[&[0], &BEFORE[1..]].concat()).is_err() && Session::restore(&[4]).is_err());
+    }
+
+    /// What one was saved as by the form between: as above, with BINARY of what the peer sends on, half a command and
+    /// a line that is mangled.
+    const BEFORE_TELNET: &[u8] = &[
+        2, 0, 0, // of version 2, named, not ended
+        1, 2, 0, 0, 0, 0, 0, 0, 0, b'r', b'1', // in r1
+        0,    // not away
+        9, 0, 0, 0, 0, 0, 0, 0, b'h', b'a', b'l', b'f', b' ', b'a', b' ', b'l', b'i', // its line so far
+        9, 0, 0, 0, 0, 0, 0, 0, 0, // as long as that, without a carriage return
+        1, 2, 251, 0, 0, 0, 0, 0, 0, 0, 0, 0, // behind IAC WILL, and nothing was refused
+        0, 1, 0, 0, // follows no carriage return, mangled, not HTTP
+        2, 0, 1, // BINARY of what it sends, not of what we send, and it was asked for
+    ];
+
+    #[test]
+    fn a_session_that_was_saved_before_telnet_was_asked_goes_on() {
+        let mut session = Session::restore(BEFORE_TELNET).unwrap();
+        assert_eq!(session.save().as_deref(), Some(BEFORE_TELNET));
+        assert!(!session.decoder.is_of_telnet());
+        let (taken, answer) = session.decoder.next(b"\x22ne\r", 4096);
+        assert_eq!(
+            (taken, answer),
+            (1, Some(Token::Answer(Answer::of(&[255, 254, 34])))),
+            "LINEMODE is refused"
+        );
+        assert_eq!(session.decoder.next(b"ne\r", 4096), (3, Some(Token::Mangled)), "BINARY is on");
+    }
+
+    #[test]
+    fn a_session_of_a_telnet_that_was_asked_is_the_same_after_it_was_saved() {
+        let mut decoder = super::super::decode::Decoder::of_telnet();
+        // Agreed to in part, and in the middle of a request for a character set.
+        for byte in b"\xff\xfb\0\xff\xfd\x03\xff\xfd\x2ahalf\xff\xfa\x2a\x01;EUC-KR;UT" {
+            decoder.next(&[*byte], 4096);
+        }
+        let session = Session { decoder, ..busy_session() };
+        let saved = session.save().unwrap();
+        assert_eq!(saved[0], VERSION_TELNET);
+        let mut restored = Session::restore(&saved).unwrap();
+        assert_eq!(format!("{restored:?}"), format!("{session:?}"));
+        let accept = Token::Answer(Answer::of(b"\xff\xfa\x2a\x02UTF-8\xff\xf0"));
+        assert_eq!(restored.decoder.next(b"F-8\xff\xf0", 4096), (5, Some(accept)));
+        for end in 0..saved.len() {
+            assert!(Session::restore(&saved[..end]).is_err(), "{end} bytes of it");
+        }
     }
 
     #[test]

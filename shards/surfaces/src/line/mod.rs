@@ -20,7 +20,7 @@ use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{Reply, RoomEvent, RoomName, Text};
-pub use session::Session;
+pub use session::{Session, Terminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -96,8 +96,9 @@ impl Surface for LineSurface {
         surface == SURFACE
     }
 
-    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
-        Session::open(&self.settings, link)
+    fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Session {
+        let terminal = if entrance.kind.is_telnet { Terminal::Telnet } else { Terminal::Any };
+        Session::open(&self.settings, terminal, link)
     }
 
     fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {

@@ -18,6 +18,16 @@ const HERE: &str = "* yes, madang is here";
 const MANGLED: &str = "mangled: telnet took a byte of the line for a key such as Ctrl-\\; nothing of it was sent, \
                        send it again, or use nc";
 
+/// Who is expected at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// Anything that sends lines, `nc` first. It is told nothing of telnet before it has begun with it.
+    Any,
+    /// A telnet: it is asked for all that it takes to type any character, as it comes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "until a listener says that it is for telnet"))]
+    Telnet,
+}
+
 /// What the protocol remembers of one connection. A million of them are idle at once, so that
 /// what few need is behind a pointer.
 #[derive(Debug)]
@@ -76,10 +86,17 @@ pub(super) struct Gathering {
 
 impl Session {
     /// Greets a new connection and asks for a name.
-    pub fn open(settings: &LineSettings, link: &mut Link<'_>) -> Session {
-        greet(settings, link.core.style, &mut link.core.outbox);
+    pub fn open(settings: &LineSettings, terminal: Terminal, link: &mut Link<'_>) -> Session {
+        let decoder = match terminal {
+            Terminal::Any => Decoder::default(),
+            Terminal::Telnet => {
+                link.set_style(words::with_crlf(link.core.style));
+                Decoder::of_telnet()
+            }
+        };
+        greet(settings, &decoder, link.core.style, &mut link.core.outbox);
         Session {
-            decoder: Decoder::default(),
+            decoder,
             room: None,
             absence: None,
             state: State::Naming,
@@ -156,6 +173,9 @@ impl Session {
         if let Some(protocol) = foreign {
             return self.turn_away(settings, protocol, link);
         }
+        if token.ends_line() && self.decoder.needs_return_at_line_end() {
+            link.output().push(b'\r');
+        }
         match token {
             Token::Line(line) => match std::str::from_utf8(&line) {
                 Ok(line) => self.line(settings, line, link),
@@ -163,7 +183,7 @@ impl Session {
                     let (at, byte) = (error.valid_up_to() + 1, line[error.valid_up_to()]);
                     self.refuse_line(link, format_args!("not UTF-8: 0x{byte:02X} is byte {at} of the line; nothing of it was sent, set your terminal to UTF-8"));
                     if let Some(offer) = self.decoder.offer_for_broken_line() {
-                        link.output().extend_from_slice(&offer);
+                        link.output().extend_from_slice(offer.bytes());
                     }
                 }
             },
@@ -180,7 +200,7 @@ impl Session {
                 self.complain(link, format_args!("{HERE}"));
             }
             Token::AreYouThere => {}
-            Token::Answer(answer) => link.output().extend_from_slice(&answer),
+            Token::Answer(answer) => link.output().extend_from_slice(answer.bytes()),
         }
     }
 
@@ -273,7 +293,7 @@ impl Session {
     fn turn_away(&mut self, settings: &LineSettings, protocol: Foreign, link: &mut Link<'_>) {
         self.is_prompting = false;
         let mut greeting = Vec::new();
-        greet(settings, link.core.style, &mut greeting);
+        greet(settings, &self.decoder, link.core.style, &mut greeting);
         if link.core.outbox == greeting {
             link.core.outbox.clear();
         }
@@ -318,7 +338,8 @@ pub(super) fn help(link: &mut Link<'_>) {
     }
 }
 
-fn greet(settings: &LineSettings, style: Style, out: &mut Vec<u8>) {
+fn greet(settings: &LineSettings, decoder: &Decoder, style: Style, out: &mut Vec<u8>) {
+    out.extend_from_slice(decoder.opening());
     words::line(out, style, format_args!("{}", settings.greeting));
     out.extend_from_slice(PROMPT);
 }

@@ -50,4 +50,17 @@ impl Decoder {
         self.version_at_end = VersionAtEnd(from.byte()?);
         self.telnet.read_options(from)
     }
+
+    /// Writes what there is only of a peer that was known to speak telnet as it came.
+    pub fn write_of_telnet(&self, out: &mut Encoder) {
+        self.telnet.write_opened(out);
+    }
+
+    /// Reads that.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it is none.
+    pub fn read_of_telnet(&mut self, from: &mut Reader<'_>) -> Result<(), CodingError> {
+        self.telnet.read_opened(from)
+    }
 }

@@ -1,5 +1,8 @@
 //! From bytes to lines, however the network cut them up.
 
+mod answer;
+mod charset;
+mod codes;
 mod image;
 mod options;
 pub mod telnet;
@@ -7,6 +10,8 @@ pub mod telnet;
 mod tests;
 
 use super::foreign::{self, START_BYTES, VersionAtEnd};
+pub use answer::Answer;
+use options::OPENING;
 use std::borrow::Cow;
 use telnet::{Filtered, Telnet};
 
@@ -40,7 +45,7 @@ pub enum Token<'a> {
     /// Telnet asks whether anyone is there.
     AreYouThere,
     /// Telnet bytes that must go back to the peer.
-    Answer([u8; 3]),
+    Answer(Answer),
 }
 
 impl Token<'_> {
@@ -73,9 +78,30 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Of a peer that is known to speak telnet, and is sent [`Decoder::opening`] as it comes.
+    pub fn of_telnet() -> Decoder {
+        Decoder { telnet: Telnet::opened(), ..Decoder::default() }
+    }
+
+    /// What the peer is sent before anything else.
+    pub fn opening(&self) -> &'static [u8] {
+        if self.is_of_telnet() { &OPENING } else { &[] }
+    }
+
+    /// Whether the peer was known to speak telnet as it came.
+    pub fn is_of_telnet(&self) -> bool {
+        self.telnet.is_opened()
+    }
+
     /// Whether the peer speaks telnet, so that lines to it end in CRLF.
     pub fn is_telnet(&self) -> bool {
         self.telnet.is_seen()
+    }
+
+    /// Whether a terminal that shows what is typed by itself now moves down at Enter, and not to the left: its
+    /// telnet has switched off what makes a new line of a line feed, as what we send is BINARY.
+    pub fn needs_return_at_line_end(&self) -> bool {
+        self.is_of_telnet() && self.telnet.is_output_binary()
     }
 
     /// The first bytes of the line that goes on with `input`; none where they were not kept.
@@ -87,7 +113,7 @@ impl Decoder {
     /// What to send behind a line that was not UTF-8, so that the next one may be: telnet drops bytes that it
     /// takes for keys of its own. Whether the peer speaks it is shown by its answer; that a line of it ended
     /// in CRLF says that it may.
-    pub fn offer_for_broken_line(&mut self) -> Option<[u8; 3]> {
+    pub fn offer_for_broken_line(&mut self) -> Option<Answer> {
         std::mem::take(&mut self.has_ended_in_crlf).then(|| self.telnet.offer()).flatten()
     }
 

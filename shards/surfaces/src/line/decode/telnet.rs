@@ -1,16 +1,17 @@
 //! The telnet commands among the bytes of a line (RFC 854): understood, answered and taken out.
 
-use super::options::{DO, DONT, IAC, Options, WILL, WONT};
+use super::answer::Answer;
+use super::charset::CharsetReader;
+use super::codes::{DO, DONT, IAC, SUBNEGOTIATION, SUBNEGOTIATION_END, WILL, WONT};
+use super::options::Options;
 use madang_model::connection::{CodingError, Decoder, Encoder};
 
-const SUBNEGOTIATION: u8 = 250;
 const ERASE_LINE: u8 = 248;
 const ERASE_CHARACTER: u8 = 247;
 const ARE_YOU_THERE: u8 = 246;
 const ABORT_OUTPUT: u8 = 245;
 const INTERRUPT_PROCESS: u8 = 244;
 const BREAK: u8 = 243;
-const SUBNEGOTIATION_END: u8 = 240;
 /// From linemode (RFC 1184, section 2.5).
 const ABORT: u8 = 238;
 /// From linemode: what Ctrl-Z becomes.
@@ -26,7 +27,7 @@ pub enum Filtered {
     /// Part of a command that needs nothing done.
     Nothing,
     /// A command that the peer waits to be answered, with the answer.
-    Answer([u8; 3]),
+    Answer(Answer),
     /// The peer asks whether anyone is there.
     AreYouThere,
     /// A key was pressed that means nothing here; or telnet took a byte of the text for it.
@@ -55,9 +56,21 @@ pub struct Telnet {
     skipped_bytes: u32,
     state: State,
     is_seen: bool,
+    /// What the subnegotiation asks for so far.
+    charset: CharsetReader,
 }
 
 impl Telnet {
+    /// Of a peer that is known to speak it, and is asked for all options as it comes.
+    pub fn opened() -> Telnet {
+        Telnet { options: Options::opened(), is_seen: true, ..Telnet::default() }
+    }
+
+    /// Whether the peer was known to speak it as it came.
+    pub fn is_opened(&self) -> bool {
+        self.options.is_opened()
+    }
+
     /// Writes where it stands.
     pub fn write(&self, out: &mut Encoder) {
         out.flag(self.is_seen);
@@ -87,6 +100,22 @@ impl Telnet {
         self.options.read_binary(from)
     }
 
+    /// Writes what is only there of a peer that was known to speak it as it came.
+    pub fn write_opened(&self, out: &mut Encoder) {
+        self.options.write_asked(out);
+        self.charset.write(out);
+    }
+
+    /// Reads that.
+    ///
+    /// # Errors
+    /// [`CodingError`] when it is none.
+    pub fn read_opened(&mut self, from: &mut Decoder<'_>) -> Result<(), CodingError> {
+        self.options.read_asked(from)?;
+        self.charset = CharsetReader::read(from)?;
+        Ok(())
+    }
+
     /// Reads it.
     ///
     /// # Errors
@@ -103,7 +132,7 @@ impl Telnet {
         };
         let skipped_bytes = from.small()?;
         let options = Options::read_refused(from)?;
-        Ok(Telnet { options, skipped_bytes, state, is_seen })
+        Ok(Telnet { options, skipped_bytes, state, is_seen, charset: CharsetReader::default() })
     }
 
     /// Whether what the peer sends is BINARY: its telnet leaves every byte as it is.
@@ -111,8 +140,13 @@ impl Telnet {
         self.options.is_peer_binary()
     }
 
+    /// Whether what we send is: its telnet shows every byte as it is, and so does its terminal.
+    pub fn is_output_binary(&self) -> bool {
+        self.options.is_our_binary()
+    }
+
     /// Asks a peer that may speak telnet to send BINARY, once.
-    pub fn offer(&mut self) -> Option<[u8; 3]> {
+    pub fn offer(&mut self) -> Option<Answer> {
         self.options.offer()
     }
 
@@ -137,7 +171,7 @@ impl Telnet {
             State::Command => self.command(byte),
             State::Option(verb) => {
                 self.state = State::Text;
-                self.options.negotiate(verb, byte).map_or(Filtered::Nothing, Filtered::Answer)
+                answered(self.options.negotiate(verb, byte))
             }
             State::Subnegotiation | State::SubnegotiationCommand => self.skip(byte, bytes_max),
         }
@@ -154,6 +188,7 @@ impl Telnet {
             SUBNEGOTIATION => {
                 self.state = State::Subnegotiation;
                 self.skipped_bytes = 0;
+                self.charset = CharsetReader::default();
                 Filtered::Nothing
             }
             ARE_YOU_THERE => Filtered::AreYouThere,
@@ -170,6 +205,20 @@ impl Telnet {
             _ => State::Subnegotiation,
         };
         self.skipped_bytes += 1;
-        if self.skipped_bytes >= bytes_max { Filtered::Endless } else { Filtered::Nothing }
+        match self.state {
+            _ if self.skipped_bytes >= bytes_max => Filtered::Endless,
+            State::Text if self.options.has_charset() => {
+                answered(self.charset.answer().map(Answer::of).unwrap_or_default())
+            }
+            State::Subnegotiation => {
+                self.charset.take(byte);
+                Filtered::Nothing
+            }
+            _ => Filtered::Nothing,
+        }
     }
+}
+
+fn answered(answer: Answer) -> Filtered {
+    answer.given().map_or(Filtered::Nothing, Filtered::Answer)
 }

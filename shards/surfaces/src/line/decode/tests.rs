@@ -3,8 +3,11 @@ use super::*;
 const MAX: usize = 4096;
 
 /// All tokens of `input`, given in pieces of the lengths that `cut` says.
-fn tokens(input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
-    let mut decoder = Decoder::default();
+fn tokens(input: &[u8], cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
+    tokens_of(Decoder::default(), input, cut)
+}
+
+fn tokens_of(mut decoder: Decoder, input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
     let mut found = Vec::new();
     let mut left = input;
     while !left.is_empty() {
@@ -49,9 +52,13 @@ fn too_long(bytes: usize) -> Token<'static> {
     Token::TooLong { bytes, is_http: false }
 }
 
+fn answer(bytes: &[u8]) -> Token<'static> {
+    Token::Answer(Answer::of(bytes))
+}
+
 /// What a peer is asked once it has shown that it speaks telnet.
 fn offer() -> Token<'static> {
-    Token::Answer([255, 253, 0])
+    answer(&[255, 253, 0])
 }
 
 fn line(text: &[u8]) -> Token<'static> {
@@ -93,13 +100,13 @@ fn carriage_return_nul_ends_a_line_once_telnet_was_seen() {
 #[test]
 fn each_option_is_refused_once() {
     let input = b"\xff\xfb\x01\xff\xfd\x01\xff\xfb\x01\xff\xfd\x01\xff\xfc\x01\xff\xfe\x01hi\n";
-    let refusals = [offer(), Token::Answer([255, 254, 1]), Token::Answer([255, 252, 1]), line(b"hi")];
+    let refusals = [offer(), answer(&[255, 254, 1]), answer(&[255, 252, 1]), line(b"hi")];
     assert_eq!(whole(input), refusals);
 }
 
 #[test]
 fn a_timing_mark_is_always_given() {
-    let mark = || Token::Answer([255, 251, 6]);
+    let mark = || answer(&[255, 251, 6]);
     assert_eq!(whole(b"\xff\xfd\x06\xff\xfd\x06"), [offer(), mark(), mark()]);
 }
 
@@ -134,7 +141,7 @@ fn a_break_alone_is_nothing() {
 fn a_line_in_which_telnet_took_a_byte_for_a_key_is_mangled_to_its_end() {
     for key in [0xf3, 0xf4, 0xed, 0xf5, 0xf7, 0xf8, 0xee, 0xec] {
         let input = [b"\xed\x98\xff", &[key][..], b"\xff\xfd\x06 rest\xff", &[key], b"!\r\nhi\r\n"].concat();
-        let expected = [offer(), Token::Answer([255, 251, 6]), Token::Mangled, line(b"hi")];
+        let expected = [offer(), answer(&[255, 251, 6]), Token::Mangled, line(b"hi")];
         assert_eq!(whole(&input), expected, "{key}");
     }
 }
@@ -145,6 +152,40 @@ fn in_binary_a_line_ends_in_lf_crlf_cr_nul_or_cr() {
     let lines = [&b"a"[..], b"b", b"c", b"d", b"e", b"", "혜".as_bytes()];
     let expected: Vec<_> = [offer()].into_iter().chain(lines.map(line)).collect();
     assert_eq!(whole(input), expected);
+}
+
+#[test]
+fn of_a_telnet_that_was_asked_lines_and_answers_are_found_however_they_are_cut() {
+    // Everything is agreed to; a line for each end that there is, Korean with every byte that telnet takes for a
+    // key; and the two requests for a character set that can be made.
+    let input =
+        b"\xff\xfb\0\xff\xfd\0\xff\xfb\x03\xff\xfd\x03\xff\xfb\x22\xff\xfd\x2a\xff\xfb\x2aa\nb\r\nc\r\0d\r\
+        \xed\x98\x9c\xeb\xb2\x83\xed\x95\x85\xec\x83\x8f\xeb\x9a\x9d\r\0\
+        \xff\xfa\x2a\x02UTF-8\xff\xf0\xff\xfa\x2a\x01;EUC-KR;UTF-8\xff\xf0\xff\xfa\x2a\x01;EUC-KR\xff\xf0";
+    let expected = [
+        answer(b"\xff\xfa\x22\x01\x03\xff\xf0\xff\xfb\x03"),
+        answer(b"\xff\xfa\x2a\x01 UTF-8\xff\xf0"),
+        answer(b"\xff\xfd\x2a"),
+        line(b"a"),
+        line(b"b"),
+        line(b"c"),
+        line(b"d"),
+        line("혜벃핅샏뚝".as_bytes()),
+        answer(b"\xff\xfa\x2a\x02UTF-8\xff\xf0"),
+        answer(b"\xff\xfa\x2a\x03\xff\xf0"),
+    ];
+    assert_eq!(tokens_of(Decoder::of_telnet(), input, || usize::MAX), expected);
+    assert_eq!(tokens_of(Decoder::of_telnet(), input, || 1), expected);
+    for seed in 1..50 {
+        assert_eq!(tokens_of(Decoder::of_telnet(), input, random_cuts(seed)), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_request_for_a_character_set_is_skipped_where_none_was_agreed_on() {
+    assert_eq!(whole(b"\xff\xfa\x2a\x01 UTF-8\xff\xf0hi\n"), [offer(), line(b"hi")]);
+    let refused = b"\xff\xfe\x2a\xff\xfa\x2a\x01 UTF-8\xff\xf0hi\n";
+    assert_eq!(tokens_of(Decoder::of_telnet(), refused, || usize::MAX), [line(b"hi")]);
 }
 
 #[test]

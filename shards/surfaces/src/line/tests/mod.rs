@@ -2,5 +2,7 @@
 
 mod answers;
 mod hostile;
+mod real_telnet;
 mod rig;
 mod talking;
+mod telnet;

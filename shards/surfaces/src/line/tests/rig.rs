@@ -1,6 +1,6 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
-use crate::line::{LineLimit, LineSettings, LineSurface, Session, WRONG_PROTOCOL};
+use crate::line::{LineLimit, LineSettings, LineSurface, Session, Terminal, WRONG_PROTOCOL};
 use madang_model::connection::{
     Asked, CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, LocalMember, LocalRooms, Surface,
 };
@@ -63,6 +63,11 @@ impl Rig {
 
     /// A connection whose greeting waits to be sent.
     pub fn ungreeted() -> Rig {
+        Rig::at(Terminal::Any)
+    }
+
+    /// The same, of one that has somebody like this at its other end.
+    pub fn at(terminal: Terminal) -> Rig {
         let connection = ConnectionId { index: 0, generation: 0 };
         let settings = LineSettings {
             line_bytes_max: LineLimit::new(4096),
@@ -84,8 +89,8 @@ impl Rig {
             said: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
-        let entrance =
-            Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let kind = EntranceKind { is_telnet: matches!(terminal, Terminal::Telnet), ..EntranceKind::default() };
+        let entrance = Entrance { kind, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let session = rig.call(|surface, _, link| surface.open(&entrance, link)).0;
         rig.session = Some(session);
         rig
@@ -104,6 +109,13 @@ impl Rig {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.pending.extend_from_slice(bytes.as_ref());
         self.go_on();
+    }
+
+    /// Another process resumes the connection.
+    pub fn hand_over(&mut self) {
+        let session = self.session.take().expect("a session");
+        let saved = self.surface.save(&session).expect("it waits for nothing");
+        self.session = Some(self.surface.restore(&saved).expect("what was saved"));
     }
 
     /// The peer will send no more.
