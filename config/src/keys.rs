@@ -107,6 +107,11 @@ pub static KEYS: &[Key] = &[
         "The address for TLS connections (`ncat --ssl`, `openssl s_client`); \"\" is none."
     ),
     key!(
+        listen.telnet,
+        "The address for real telnets: BINARY, SGA and UTF-8 are agreed on at once, so that plain `telnet HOST 2323` \
+         types any Korean; \"\" is none."
+    ),
+    key!(
         tls.certificate,
         "The PEM file of the server's certificate, with its chain; read again on a reload."
     ),
@@ -170,6 +175,7 @@ impl Default for Config {
             listen: Listen {
                 line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
                 line_tls: OptionalAddress(None),
+                telnet: OptionalAddress(None),
             },
             tls: Tls { certificate: OptionalFile(None), key: OptionalFile(None) },
             shards: Shards { count: ShardCount::Auto, spin_us: Bounded::constant::<0>() },

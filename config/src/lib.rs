@@ -68,6 +68,8 @@ pub struct Listen {
     pub line: ListenAddress,
     /// The address of the same over TLS.
     pub line_tls: OptionalAddress,
+    /// The address of the line protocol for telnets, which are asked for their options as they come.
+    pub telnet: OptionalAddress,
 }
 
 /// Who we are to those who speak TLS.

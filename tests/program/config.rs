@@ -112,7 +112,7 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "listen = 3",
-            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls)\n",
+            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls, listen.telnet)\n",
         ),
         (
             "[limit]\nburst = 3",
@@ -193,6 +193,11 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     (
         "[listen]\nline = \"127.0.0.1:7001\"\nline_tls = \"127.0.0.1:7001\"\nCERTIFIED",
         "madang.toml:3: listen.line_tls = \"127.0.0.1:7001\" overlaps listen.line = \"127.0.0.1:7001\" \
+         (madang.toml:2); give each an address or a port of its own",
+    ),
+    (
+        "[listen]\nline = \"127.0.0.1:7001\"\ntelnet = \"0.0.0.0:7001\"",
+        "madang.toml:3: listen.telnet = \"0.0.0.0:7001\" overlaps listen.line = \"127.0.0.1:7001\" \
          (madang.toml:2); give each an address or a port of its own",
     ),
     (
