@@ -26,6 +26,26 @@ fn main() {
         write("snapshot", name, &snapshot);
     }
     texts();
+    proxy_headers();
+}
+
+fn proxy_headers() {
+    let signature = b"\r\n\r\n\0\r\nQUIT\n";
+    let addresses = [192, 0, 2, 1, 198, 51, 100, 2, 0xdc, 0x04, 0x1f, 0x90];
+    let source = b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
+    let destination = b"\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x01";
+    let mut name = [0; 216];
+    name[..6].copy_from_slice(b"/run/a");
+    let binary = |kind: &[u8; 4], rest: &[&[u8]]| [&signature[..], kind, &rest.concat()].concat();
+    write("proxy", "line", b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8080\r\nalice\r\n");
+    write("proxy", "line-6", b"PROXY TCP6 2001:db8::1 ::ffff:192.0.2.2 56324 8080\r\n");
+    write("proxy", "unknown", b"PROXY UNKNOWN ::1 ::1 1 2\r\n");
+    write("proxy", "binary", &binary(b"\x21\x11\0\x0c", &[&addresses, b"alice\r\n"]));
+    write("proxy", "binary-6", &binary(b"\x21\x21\0\x24", &[source, destination, &addresses[8..]]));
+    write("proxy", "values", &binary(b"\x21\x11\0\x1b", &[&addresses, b"\x02\0\x0cchat.example"]));
+    write("proxy", "local", &binary(b"\x20\0\0\0", &[]));
+    write("proxy", "unix", &binary(b"\x21\x31\0\xd8", &[&name]));
+    write("proxy", "networks", b"10.0.0.0/8, fd00::/8,127.0.0.1,::ffff:10.0.0.0/104");
 }
 
 fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {

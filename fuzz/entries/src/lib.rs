@@ -6,6 +6,7 @@ mod index;
 mod line;
 mod mending;
 mod names;
+mod proxy;
 mod segment;
 mod settings;
 mod snapshot;
@@ -14,6 +15,7 @@ pub use conversation::conversation;
 pub use index::index;
 pub use line::{line, telnet};
 pub use names::names;
+pub use proxy::proxy;
 pub use segment::{frame, record, segment};
 pub use settings::settings;
 pub use snapshot::snapshot;
@@ -22,13 +24,14 @@ pub use snapshot::snapshot;
 pub type Entry = fn(&[u8]);
 
 /// Every entry, by the name of its target and its corpus.
-pub const ENTRIES: [(&str, Entry); 10] = [
+pub const ENTRIES: [(&str, Entry); 11] = [
     ("config", settings),
     ("conversation", conversation),
     ("frame", frame),
     ("index", index),
     ("line", line),
     ("names", names),
+    ("proxy", proxy),
     ("record", record),
     ("segment", segment),
     ("snapshot", snapshot),

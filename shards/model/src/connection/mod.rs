@@ -7,6 +7,8 @@ mod either;
 mod entrance;
 mod flood;
 mod link;
+mod networks;
+mod proxy;
 mod rooms;
 mod style;
 mod surface;
@@ -18,6 +20,10 @@ pub use either::{Either, EitherSession};
 pub use entrance::{Entrance, EntranceKind, SurfaceId};
 pub use flood::{Flood, FloodLimit};
 pub use link::{Asked, Link};
+pub use networks::{NETWORKS_MAX, Network, NetworkError, Networks};
+pub use proxy::{
+    HeaderRead, PROXY_HEADER_BYTES_MAX, PROXY_HEADER_TIME_MAX, ProxyFault, ProxyHeader, read_header,
+};
 pub use rooms::{LocalMember, LocalRoom, LocalRooms, Subscription};
 pub use style::Style;
 pub use surface::{Silence, Surface};
