@@ -96,7 +96,7 @@ fn is_section(name: &str) -> bool {
 }
 
 /// What a key is given when its value comes from the environment or the command line: TOML, or
-/// else, where a string is allowed, the text as it stands.
+/// else, where a string is allowed, the text as it stands. Strings of a list have commas between them then.
 pub fn loose_content(text: &str, form: Form) -> Result<String, String> {
     match DeValue::parse(text) {
         Ok(value) if matches!(value.get_ref(), DeValue::String(_)) || form != Form::Text => {
@@ -113,8 +113,23 @@ fn content(value: &DeValue<'_>, form: Form) -> Result<String, String> {
             let number = i128::from_str_radix(digits.as_str(), digits.radix());
             number.map(|number| number.to_string()).map_err(|_| "too large".to_owned())
         }
+        (DeValue::Array(values), Form::Texts) => {
+            let texts: Option<Vec<&str>> = values.iter().map(|value| list_item(value.get_ref())).collect();
+            texts
+                .map(|texts| texts.join(","))
+                .ok_or_else(|| "a string of the list is empty, none, or has a comma".to_owned())
+        }
+        (_, Form::Texts) => Err("not a list of strings".to_owned()),
         (_, Form::Text) => Err("not a string".to_owned()),
         (_, Form::Number) => Err("not a whole number".to_owned()),
         (_, Form::TextOrNumber) => Err("neither a string nor a whole number".to_owned()),
+    }
+}
+
+/// A string of a list. One with a comma would be two, and an empty one no list.
+fn list_item<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    match value {
+        DeValue::String(text) if !text.contains(',') && !text.trim().is_empty() => Some(text),
+        _ => None,
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use madang_log::Durability;
 use madang_model::RoomName;
+use madang_model::connection::Networks;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// One key of the configuration.
@@ -112,6 +113,11 @@ pub static KEYS: &[Key] = &[
          types any Korean; \"\" is none."
     ),
     key!(
+        listen.proxy_from,
+        "Proxies: a connection from one of these must begin with a PROXY header (version 1 or 2), and its address is \
+         the one in the header; [] is none."
+    ),
+    key!(
         tls.certificate,
         "The PEM file of the server's certificate, with its chain; read again on a reload."
     ),
@@ -176,6 +182,7 @@ impl Default for Config {
                 line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
                 line_tls: OptionalAddress(None),
                 telnet: OptionalAddress(None),
+                proxy_from: Networks::default(),
             },
             tls: Tls { certificate: OptionalFile(None), key: OptionalFile(None) },
             shards: Shards { count: ShardCount::Auto, spin_us: Bounded::constant::<0>() },

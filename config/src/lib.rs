@@ -31,6 +31,7 @@ pub use values::{Format, Level, OptionalFile, ShardCount};
 
 use madang_log::Durability;
 use madang_model::RoomName;
+use madang_model::connection::Networks;
 use std::net::SocketAddr;
 
 /// Everything an operator can decide, except where the data lies (`--data`).
@@ -70,6 +71,8 @@ pub struct Listen {
     pub line_tls: OptionalAddress,
     /// The address of the line protocol for telnets, which are asked for their options as they come.
     pub telnet: OptionalAddress,
+    /// Where proxies connect from, which say whose connection they pass on.
+    pub proxy_from: Networks,
 }
 
 /// Who we are to those who speak TLS.

@@ -102,6 +102,24 @@ fn values_outside_files_are_toml_or_bare_words() {
 }
 
 #[test]
+fn lists_are_toml_or_bare_words_with_commas_outside_files() {
+    let loaded = |text: &str| load(&Sources { overrides: vec![text.to_owned()], ..sources() });
+    let key = Key::named("listen.proxy_from").unwrap();
+    for (text, expected) in [
+        ("listen.proxy_from=[\"10.0.0.0/8\", 'fd00::/8']", "[\"10.0.0.0/8\", \"fd00::/8\"]"),
+        ("listen.proxy_from=10.0.0.0/8, ::1", "[\"10.0.0.0/8\", \"::1\"]"),
+        ("listen.proxy_from=127.0.0.1", "[\"127.0.0.1\"]"),
+        ("listen.proxy_from=[]", "[]"),
+        ("listen.proxy_from=", "[]"),
+    ] {
+        assert_eq!((key.show)(&loaded(text).unwrap().config), expected, "{text}");
+    }
+    for text in ["[1]", "[\"\"]", "[\"::1,::2\"]", "[[]]", "3", "\"::1\"", "::1,", "localhost"] {
+        assert!(loaded(&format!("listen.proxy_from={text}")).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn an_overridden_mistake_is_still_a_mistake() {
     let overrides = vec!["limits.burst=0".to_owned(), "limits.burst=1".to_owned()];
     let error = load(&Sources { overrides, ..sources() }).err().unwrap();

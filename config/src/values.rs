@@ -2,6 +2,7 @@
 
 use madang_log::{Durability, INTERVAL_MAX, INTERVAL_MIN};
 use madang_model::RoomName;
+use madang_model::connection::{NETWORKS_MAX, Networks};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub enum Form {
     Number,
     /// Either.
     TextOrNumber,
+    /// A list of strings.
+    Texts,
 }
 
 /// A value that an operator can set.
@@ -24,7 +27,8 @@ pub trait Setting: Sized {
     /// How it is written in TOML.
     const FORM: Form;
 
-    /// Checks what was written: the content of a string, or the decimal digits of a number.
+    /// Checks what was written: the content of a string, the decimal digits of a number, or the contents of strings
+    /// with commas between them.
     ///
     /// # Errors
     /// What is wrong with it, in a few words; what would be right is [`Setting::allowed`].
@@ -130,6 +134,26 @@ impl Setting for RoomName {
 
     fn to_toml(&self) -> String {
         format!("\"{}\"", self.as_str())
+    }
+}
+
+impl Setting for Networks {
+    const FORM: Form = Form::Texts;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Networks::parse(text).map_err(|error| error.to_string())
+    }
+
+    fn allowed() -> String {
+        format!(
+            "at most {NETWORKS_MAX} IP addresses or networks, for example [\"10.0.0.0/8\", \"fd00::/8\", \"127.0.0.1\"], \
+             or []"
+        )
+    }
+
+    fn to_toml(&self) -> String {
+        let networks: Vec<_> = self.iter().map(|network| format!("\"{network}\"")).collect();
+        format!("[{}]", networks.join(", "))
     }
 }
 

@@ -112,7 +112,18 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "listen = 3",
-            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls, listen.telnet)\n",
+            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls, listen.telnet, \
+             listen.proxy_from)\n",
+        ),
+        (
+            "[listen]\nproxy_from = [\"10.1.2.3/8\"]",
+            "madang.toml:2: listen.proxy_from = [\"10.1.2.3/8\"]: '10.1.2.3/8' has bits behind its prefix; write \
+             10.0.0.0/8, or 10.1.2.3 for that address alone; allowed is at most 64 IP addresses or networks, for \
+             example [\"10.0.0.0/8\", \"fd00::/8\", \"127.0.0.1\"], or []\n",
+        ),
+        (
+            "[listen]\nproxy_from = \"10.0.0.0/8\"",
+            "madang.toml:2: listen.proxy_from = \"10.0.0.0/8\": not a list of strings; allowed is at most 64 ",
         ),
         (
             "[limit]\nburst = 3",
@@ -386,4 +397,17 @@ fn a_key_that_others_can_read_and_a_certificate_that_expired_are_warnings() {
     fs::write(&identity.key, key.serialize_pem()).unwrap();
     let words = warnings(0o600);
     assert!(words.contains("certificate.pem' expired on 2021-02-03, and clients refuse it"), "{words}");
+}
+
+#[test]
+fn a_list_of_proxies_that_has_everyone_in_it_is_a_warning() {
+    for (networks, is_told) in
+        [("\"0.0.0.0/0\"", true), ("\"10.0.0.0/8\", \"::/0\"", true), ("\"10.0.0.0/8\"", false)]
+    {
+        let output = check(&format!("[listen]\nproxy_from = [{networks}]\n"), &[], &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let warning = "warning: madang.toml:2: listen.proxy_from has ";
+        assert_eq!(text(&output.stderr).contains(warning), is_told, "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(&format!("listen.proxy_from = [{networks}]")));
+    }
 }

@@ -66,11 +66,22 @@ pub fn approve(loaded: &Loaded, activation: &SocketActivation) -> Result<Approve
     });
     if faults.is_empty() {
         let about = |identity| tls_files::warnings(&loaded.config, identity);
-        let warnings = identity.as_ref().map(about).unwrap_or_default();
+        let mut warnings = identity.as_ref().map(about).unwrap_or_default();
+        warnings.extend(trusts_everyone(loaded));
         Ok(Approved { identity, warnings })
     } else {
         Err(ConfigurationFaults(faults))
     }
+}
+
+/// Whether anybody may say whose connection it passes on.
+fn trusts_everyone(loaded: &Loaded) -> Option<String> {
+    let everything = loaded.config.listen.proxy_from.iter().find(|network| network.is_everything())?;
+    let origin = loaded.written("listen.proxy_from").origin;
+    Some(format!(
+        "{origin}: listen.proxy_from has {everything}: whoever can connect says from which address; name the \
+         addresses of your proxies alone, unless nobody else reaches this port"
+    ))
 }
 
 fn overlaps(loaded: &Loaded, activation: &SocketActivation) -> Vec<ConfigurationFault> {

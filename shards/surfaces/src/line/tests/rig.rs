@@ -89,7 +89,8 @@ impl Rig {
             said: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
-        let kind = EntranceKind { is_telnet: matches!(terminal, Terminal::Telnet), ..EntranceKind::default() };
+        let kind =
+            EntranceKind { is_telnet: matches!(terminal, Terminal::Telnet), ..EntranceKind::default() };
         let entrance = Entrance { kind, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let session = rig.call(|surface, _, link| surface.open(&entrance, link)).0;
         rig.session = Some(session);
