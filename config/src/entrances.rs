@@ -16,6 +16,9 @@ pub const LINE: EntranceKind =
 /// Lines over TLS.
 pub const LINE_TLS: EntranceKind = EntranceKind { has_tls: true, ..LINE };
 
+/// Lines for real telnets, whose options are negotiated at once.
+pub const TELNET: EntranceKind = EntranceKind { is_telnet: true, ..LINE };
+
 /// A key of `listen`.
 pub struct EntranceKey {
     /// Section and name, joined by a dot. systemd and the next process know it by its short name.
@@ -44,6 +47,13 @@ pub static ENTRANCES: &[EntranceKey] = &[
         client: "ncat --ssl",
         address: |listen| listen.line_tls.0,
         set_address: |listen, address| listen.line_tls.0 = address,
+    },
+    EntranceKey {
+        name: "listen.telnet",
+        kind: TELNET,
+        client: "telnet",
+        address: |listen| listen.telnet.0,
+        set_address: |listen, address| listen.telnet.0 = address,
     },
 ];
 

@@ -24,7 +24,6 @@ pub enum Terminal {
     /// Anything that sends lines, `nc` first. It is told nothing of telnet before it has begun with it.
     Any,
     /// A telnet: it is asked for all that it takes to type any character, as it comes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "until a listener says that it is for telnet"))]
     Telnet,
 }
 

@@ -116,7 +116,7 @@ impl Rig {
     pub fn hand_over(&mut self) {
         let session = self.session.take().expect("a session");
         let saved = self.surface.save(&session).expect("it waits for nothing");
-        self.session = Some(self.surface.restore(&saved).expect("what was saved"));
+        self.session = Some(self.surface.restore(self.core.entrance, &saved).expect("what was saved"));
     }
 
     /// The peer will send no more.

@@ -2,7 +2,6 @@
 
 use super::rig::Rig;
 use crate::line::Terminal;
-use madang_model::connection::CloseReason;
 
 /// DO BINARY, WILL BINARY, DO SGA, DO LINEMODE, WILL CHARSET.
 const OPENING: &[u8] = b"\xff\xfd\0\xff\xfb\0\xff\xfd\x03\xff\xfd\x22\xff\xfb\x2a";
@@ -113,7 +112,7 @@ fn clients_of_http_find_their_answer_at_the_beginning_there_too() {
     let mut rig = Rig::at(Terminal::Telnet);
     rig.send("GET / HTTP/1.1\r\n\r\n");
     assert!(rig.output().starts_with("HTTP/1.1 400 "));
-    assert!(matches!(rig.core.closing, Some(CloseReason::WrongProtocol(_))));
+    assert!(rig.was_of_another_protocol());
 }
 
 #[test]
