@@ -17,6 +17,8 @@
 //!
 //! **A restart by systemd** is another way to the same end, without a process at the other end: [`store`].
 
+mod begin;
+mod end;
 mod error;
 mod frame;
 mod freeze;

@@ -1,11 +1,14 @@
 //! All that a frozen server has, as frames.
 
+use super::begin::Begin;
+use super::end;
 use super::frame::{self, Kind, Outgoing};
 use crate::server::ServerState;
+use madang_config::EntranceKey;
 use madang_engine::runtime::{Frozen, Held, Part};
 use madang_engine::shard::{Saved, ShardImage, write_carried};
 use madang_model::ConnectionId;
-use madang_model::connection::Encoder;
+use madang_model::connection::{Encoder, EntranceKind};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
 
@@ -29,15 +32,15 @@ pub fn pack<'a>(
     out: &mut impl Outgoing<'a>,
 ) -> io::Result<()> {
     send_beginning(frozen, state, has_listeners, out)?;
-    let mut count = 0;
+    let mut entrances = Vec::new();
     for Part { image, held } in &frozen.parts {
-        count += send_connections(image, held, out)?;
+        send_connections(image, held, &mut entrances, out)?;
         send_homes(image, out)?;
         send_lingering(image, held, out)?;
     }
-    let mut end = Encoder::default();
-    end.number(count);
-    out.send(Kind::End, &end.0, &[])
+    let mut last = Encoder::default();
+    end::write(&entrances, &mut last);
+    out.send(Kind::End, &last.0, &[])
 }
 
 /// Ends the connections that cannot go on in the other process, each with its last words. How many.
@@ -62,31 +65,38 @@ fn send_beginning<'a>(
 ) -> io::Result<()> {
     let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
     let listeners = frozen.parts.iter().flat_map(|part| part.held.listeners());
-    let listeners: Vec<_> = listeners.filter(|_| has_listeners).collect();
+    let (listeners, others): (Vec<_>, Vec<_>) =
+        listeners.filter(|_| has_listeners).partition(|(kind, _)| Begin::is_known_to_all(*kind));
     let operator = state.operator_listeners();
     let mut descriptors = vec![lock];
     descriptors.extend(listeners.iter().map(|(_, listener)| *listener));
     descriptors.extend(operator.iter().map(|one| one.listener()));
+    descriptors.extend(others.iter().map(|(_, listener)| *listener));
     if descriptors.len() > frame::DESCRIPTORS_MAX {
         return Err(io::Error::other("there are more listeners than can be handed over at once"));
     }
-    let mut begin = Encoder::default();
-    begin.number(std::process::id().into());
-    begin.text(env!("CARGO_PKG_VERSION"));
-    begin.number(frozen.parts.len() as u64);
-    let activation = state.activation();
-    begin.flag(activation.has_sockets());
-    begin.flag(activation.kinds.iter().any(|kind| kind.has_tls));
-    begin.list(listeners.iter(), |begin, (kind, _)| begin.flag(kind.has_tls));
-    begin.number(frozen.since.elapsed().as_micros() as u64);
-    // Programs from before these went along read no further, and close what they do not know.
-    begin.list(operator.iter(), |begin, one| begin.text(one.name()));
-    out.send(Kind::Begin, &begin.0, &descriptors)
+    let begin = Begin {
+        pid: std::process::id().into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        shards: u16::try_from(frozen.parts.len()).expect("shards are counted in 16 bits"),
+        is_activated: state.activation().has_sockets(),
+        listeners: listeners.iter().map(|(kind, _)| *kind).collect(),
+        paused: frozen.since.elapsed(),
+        operator: operator.iter().map(|one| one.name().to_owned()).collect(),
+        others: others.iter().map(|(kind, _)| EntranceKey::of(*kind).short_name().to_owned()).collect(),
+    };
+    let mut first = Encoder::default();
+    begin.write(&mut first);
+    out.send(Kind::Begin, &first.0, &descriptors)
 }
 
-/// Returns how many go along.
-fn send_connections<'a>(image: &ShardImage, held: &'a Held, out: &mut impl Outgoing<'a>) -> io::Result<u64> {
-    let mut count = 0;
+/// Adds how each that goes along came in.
+fn send_connections<'a>(
+    image: &ShardImage,
+    held: &'a Held,
+    entrances: &mut Vec<EntranceKind>,
+    out: &mut impl Outgoing<'a>,
+) -> io::Result<()> {
     let mut payload = Encoder::default();
     let mut descriptors = Vec::new();
     let shard = u64::from(image.shard.0);
@@ -98,7 +108,7 @@ fn send_connections<'a>(image: &ShardImage, held: &'a Held, out: &mut impl Outgo
         write_id(*id, &mut payload);
         saved.write(&mut payload);
         descriptors.push(descriptor);
-        count += 1;
+        entrances.push(saved.entrance);
         if descriptors.len() >= CONNECTIONS_PER_FRAME || payload.0.len() >= FRAME_BYTES {
             out.send(Kind::Connections, &payload.0, &descriptors)?;
             payload.0.clear();
@@ -108,7 +118,7 @@ fn send_connections<'a>(image: &ShardImage, held: &'a Held, out: &mut impl Outgo
     if !descriptors.is_empty() {
         out.send(Kind::Connections, &payload.0, &descriptors)?;
     }
-    Ok(count)
+    Ok(())
 }
 
 /// What is closed already, and what will be when this process has let go.

@@ -1,12 +1,14 @@
 //! All that a server had, out of frames.
 
+use super::begin::Begin;
+use super::end;
 use super::error::TakeError;
 use super::frame::{Frame, Incoming, Kind};
 use crate::server::{InheritedListeners, SocketActivation};
-use madang_config::{LINE, LINE_TLS};
+use madang_config::LINE;
 use madang_engine::runtime::Adoption;
 use madang_engine::shard::{ConnectionImage, read_carried};
-use madang_model::connection::{CodingError, Decoder};
+use madang_model::connection::{CodingError, Decoder, EntranceKind};
 use madang_model::{ConnectionId, SessionId, ShardId};
 use rustix::fd::OwnedFd;
 use std::time::Duration;
@@ -43,27 +45,12 @@ pub fn unpack(
     grace: Duration,
     connections_max: usize,
 ) -> Result<Unpacked, TakeError> {
-    let begin = expect(begin, Kind::Begin)?;
-    let mut from = Decoder(&begin.payload);
-    let (pid, version) = (from.number()?, from.text()?.to_owned());
-    let shards_before = from.small()?;
-    let (has_sockets, _has_tls_sockets) = (from.flag()?, from.flag()?);
-    let have_tls = from.list(Decoder::flag)?;
-    let paused = Duration::from_micros(from.number()?);
-    // A program from before these went along says nothing of them.
-    let read_name = |from: &mut Decoder<'_>| from.text().map(str::to_owned);
-    let operator = if from.0.is_empty() { Vec::new() } else { from.list(read_name)? };
-    let mut descriptors = begin.descriptors.into_iter();
-    let lock = descriptors.next().ok_or(CodingError("the lock is missing"))?;
-    let mut listeners = InheritedListeners::default();
-    for has_tls in have_tls {
-        let listener = descriptors.next().ok_or(CodingError("listeners are missing"))?;
-        listeners.clients.push((if has_tls { LINE_TLS } else { LINE }, listener));
-    }
-    let activation = if has_sockets { listeners.activation() } else { SocketActivation::default() };
-    listeners.operator = operator.into_iter().zip(descriptors).collect();
+    let Frame { payload, descriptors, .. } = expect(begin, Kind::Begin)?;
+    let begin = Begin::read(&mut Decoder(&payload))?;
+    let (lock, listeners) = begin.assign(descriptors)?;
+    let activation = if begin.is_activated { listeners.activation() } else { SocketActivation::default() };
     let mut adoption = Adoption {
-        shards_before,
+        shards_before: begin.shards,
         connections: Vec::new(),
         carried: Vec::new(),
         lingering: Vec::new(),
@@ -74,7 +61,7 @@ pub fn unpack(
         let frame = incoming.next()?;
         match frame.kind {
             Kind::Connections => {
-                count += frame.descriptors.len() as u64;
+                count += frame.descriptors.len();
                 connections(frame, &mut adoption, connections_max)?;
             }
             Kind::Homes => {
@@ -85,14 +72,34 @@ pub fn unpack(
             }
             Kind::Lingering => adoption.lingering.extend(frame.descriptors.into_iter().zip(frame.payload)),
             _ => {
-                let end = expect(frame, Kind::End)?;
-                if Decoder(&end.payload).number()? != count {
-                    return Err(CodingError("connections are missing").into());
-                }
-                let closed = count - adoption.connections.len() as u64;
+                let last = expect(frame, Kind::End)?;
+                let entrances = end::read(Decoder(&last.payload), count)?;
+                let closed = (count - adoption.connections.len()) as u64;
+                came_in(&mut adoption, &entrances);
+                let Begin { pid, version, paused, .. } = begin;
                 return Ok(Unpacked { lock, listeners, activation, adoption, closed, pid, version, paused });
             }
         }
+    }
+}
+
+/// Notes how each connection came in. One whose way this program does not know ends.
+fn came_in(adoption: &mut Adoption, entrances: &[Option<EntranceKind>]) {
+    let count = adoption.connections.len();
+    let mut entrances = entrances.iter();
+    adoption.connections.retain_mut(|(_, image, _)| match entrances.next() {
+        Some(Some(entrance)) => {
+            image.entrance = *entrance;
+            true
+        }
+        _ => false,
+    });
+    let closed = count - adoption.connections.len();
+    if closed > 0 {
+        tracing::warn!(
+            closed,
+            "connections are closed: they came in at a kind of listener that this program does not know"
+        );
     }
 }
 
@@ -110,6 +117,7 @@ fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) ->
     let shard = ShardId(from.small()?);
     for descriptor in frame.descriptors {
         let connection = ConnectionId { index: from.small()?, generation: from.small()? };
+        // How it came in is said at the end.
         let image = ConnectionImage::read(&mut from, LINE)?;
         if adoption.connections.len() < connections_max {
             adoption.connections.push((SessionId { shard, connection }, image, descriptor));
@@ -121,16 +129,12 @@ fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use madang_config::LINE_TLS;
+    use madang_model::connection::Encoder;
+    use madang_model::connection::Style;
     use std::collections::VecDeque;
     use std::fs::File;
     use std::io;
-
-    /// The first frame as programs wrote it before listeners for operators went along: process 4242 of version
-    /// 0.1.0, 2 shards, TLS sockets of systemd, a plain and a TLS listener, 1,234 µs.
-    const BEFORE: &[u8] = b"\x92\x10\0\0\0\0\0\0\x05\0\0\0\0\0\0\x000.1.0\x02\0\0\0\0\0\0\0\0\x01\
-        \x02\0\0\0\0\0\0\0\0\x01\xd2\x04\0\0\0\0\0\0";
-    /// What goes behind it since: the name of one listener.
-    const OPERATOR: &[u8] = b"\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0metrics";
 
     struct Frames(VecDeque<Frame>);
 
@@ -140,40 +144,90 @@ mod tests {
         }
     }
 
-    fn frame(kind: Kind, payload: &[u8], descriptors: usize) -> Frame {
+    fn frame(kind: Kind, payload: Encoder, descriptors: usize) -> Frame {
         let descriptors = (0..descriptors).map(|_| File::open("/dev/null").unwrap().into()).collect();
-        Frame { kind, payload: payload.to_vec(), descriptors }
+        Frame { kind, payload: payload.0, descriptors }
     }
 
-    fn unpacked(begin: &[u8], descriptors: usize) -> Result<Unpacked, TakeError> {
-        let mut rest = Frames(VecDeque::from([frame(Kind::End, &[0; 8], 0)]));
-        unpack(frame(Kind::Begin, begin, descriptors), &mut rest, Duration::ZERO, 10)
+    fn begin(is_activated: bool) -> Frame {
+        let begin = Begin {
+            pid: 4242,
+            version: "0.1.0".to_owned(),
+            shards: 2,
+            is_activated,
+            listeners: vec![LINE, LINE_TLS],
+            paused: Duration::from_micros(1_234),
+            operator: vec!["metrics".to_owned()],
+            others: Vec::new(),
+        };
+        let mut payload = Encoder::default();
+        begin.write(&mut payload);
+        frame(Kind::Begin, payload, 4)
     }
 
-    #[test]
-    fn what_a_program_of_before_hands_over_is_taken() {
-        let taken = unpacked(BEFORE, 3).unwrap();
-        assert_eq!((taken.pid, taken.version.as_str(), taken.adoption.shards_before), (4242, "0.1.0", 2));
-        assert!(!taken.activation.has_sockets());
-        let kinds: Vec<_> = taken.listeners.clients.iter().map(|(kind, _)| *kind).collect();
-        assert_eq!(kinds, [LINE, LINE_TLS]);
-        assert_eq!(taken.paused, Duration::from_micros(1_234));
-        assert!(taken.listeners.operator.is_empty());
-    }
-
-    #[test]
-    fn listeners_for_operators_go_along_by_name() {
-        let taken = unpacked(&[BEFORE, OPERATOR].concat(), 4).unwrap();
-        let names: Vec<&str> = taken.listeners.operator.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["metrics"]);
-    }
-
-    #[test]
-    fn a_first_frame_that_is_cut_short_is_refused() {
-        let whole = [BEFORE, OPERATOR].concat();
-        // Without its end it is one of before.
-        for end in (0..whole.len()).filter(|end| *end != BEFORE.len()) {
-            assert!(unpacked(&whole[..end], 4).is_err(), "{end} bytes of it");
+    fn connections_of(shard: u64, count: u64) -> Frame {
+        let mut payload = Encoder::default();
+        payload.number(shard);
+        for index in 0..count {
+            payload.number(index);
+            payload.number(0);
+            let image = ConnectionImage {
+                entrance: LINE,
+                user: None,
+                address: None,
+                outbox: Vec::new(),
+                unread: Vec::new(),
+                style: Style::default(),
+                is_echoed: true,
+                used: Duration::ZERO,
+                has_input_ended: false,
+                is_ending: false,
+                protocol: Vec::new(),
+            };
+            image.write(&mut payload);
         }
+        frame(Kind::Connections, payload, count as usize)
+    }
+
+    fn unpacked(is_activated: bool, connections_max: usize, rest: Vec<Frame>) -> Result<Unpacked, TakeError> {
+        unpack(begin(is_activated), &mut Frames(rest.into()), Duration::ZERO, connections_max)
+    }
+
+    fn end_after(count: u64) -> Encoder {
+        let mut end = Encoder::default();
+        end.number(count);
+        end
+    }
+
+    #[test]
+    fn what_systemd_has_opened_is_all_that_listens_or_nothing() {
+        let kinds = |is_activated| {
+            let taken = unpacked(is_activated, 10, vec![frame(Kind::End, end_after(0), 0)]).unwrap();
+            assert_eq!((taken.pid, taken.version.as_str(), taken.adoption.shards_before), (4242, "0.1.0", 2));
+            assert_eq!(taken.paused, Duration::from_micros(1_234));
+            assert_eq!((taken.listeners.clients.len(), taken.listeners.operator.len()), (2, 1));
+            taken.activation.kinds
+        };
+        assert_eq!(kinds(true), [LINE, LINE_TLS]);
+        assert_eq!(kinds(false), []);
+    }
+
+    #[test]
+    fn connections_keep_how_they_came_in_and_those_that_are_too_many_or_not_understood_end() {
+        let mut end = end_after(4);
+        end.list(["line_tls", "tubes", "line"].iter(), |end, name| end.text(name));
+        end.bytes(&[2, 1, 0, 2]);
+        let rest = vec![connections_of(0, 1), connections_of(1, 3), frame(Kind::End, end, 0)];
+        let taken = unpacked(true, 3, rest).unwrap();
+        let connections = taken.adoption.connections.iter();
+        let known: Vec<_> = connections.map(|(id, image, _)| (id.shard.0, image.entrance)).collect();
+        assert_eq!(known, [(0, LINE), (1, LINE_TLS)]);
+        assert_eq!(taken.closed, 1);
+    }
+
+    #[test]
+    fn connections_that_are_missing_refuse_the_whole() {
+        let rest = vec![connections_of(0, 1), frame(Kind::End, end_after(2), 0)];
+        assert!(unpacked(true, 10, rest).is_err());
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A connection, without its socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectionImage {
-    /// How it came in. It is told beside the image.
+    /// How it came in. Not written with the rest: whoever hands images over says it beside them.
     pub entrance: EntranceKind,
     /// Its user, once claimed.
     pub user: Option<UserName>,
