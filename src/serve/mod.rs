@@ -3,6 +3,7 @@
 mod checks;
 mod engine;
 mod entrances;
+mod patience;
 mod plan;
 mod reload;
 mod settings;

@@ -4,6 +4,7 @@ use super::checks::{
     Approved, ConfigurationFaults, FileSizeError, IoUringError, ListenError, LockedMemoryError,
     OpenFilesError, configuration, file_size, io_uring, locked_memory, open_files, port, processors,
 };
+use super::patience::{ADDRESS_TIME_MAX, patiently};
 use super::settings::GRACE;
 use crate::handover::{self, TakeError, TakenOver, Takeover, VERSION};
 use crate::privacy;
@@ -13,17 +14,11 @@ use crate::telemetry::metrics::{self, MetricsError};
 use madang_config::{Config, Loaded, ShardCount};
 use madang_engine::runtime::TlsIdentity;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What systemd is told to let go of, it closes in its own time; the lock of the data directory and
 /// listeners may be among it.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
-/// How long a process that was killed may keep its addresses: some milliseconds, and more on a busy machine.
-const ADDRESS_TIME_MAX: Duration = Duration::from_secs(5);
-/// A wait as short as this is not told.
-const UNTOLD_TIME_MAX: Duration = Duration::from_millis(20);
-const LOOK: Duration = Duration::from_millis(5);
-
 /// A start that nothing known stands against.
 #[derive(Debug)]
 pub struct Plan {
@@ -129,7 +124,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
         };
-        let directory = patiently(data, is_left, free)?;
+        let directory = patiently(|error| patience(error, data, is_left), free)?;
         close(data);
         (directory, None, None)
     };
@@ -197,34 +192,15 @@ fn close(data: &Path) {
     }
 }
 
-/// Takes what may be in use for a moment yet: what systemd lets go of, where something `is_left`; and addresses
-/// that a process of this data directory listened at which was killed, as the kernel tears its rings down after it.
-fn patiently<T>(data: &Path, is_left: bool, take: impl Fn() -> Result<T, PlanError>) -> Result<T, PlanError> {
-    let started = Instant::now();
-    let mut is_told = false;
-    loop {
-        let error = match take() {
-            Ok(taken) => return Ok(taken),
-            Err(error) => error,
-        };
-        let in_use = matches!(error, PlanError::DataDirectory(DataDirectoryError::InUse { .. }));
-        let time_max = match &error {
-            // Only a server before explains it.
-            _ if error.is_address_in_use() && was_served(data) => ADDRESS_TIME_MAX,
-            _ if is_left && (in_use || error.is_address_in_use()) => CLOSE_TIME_MAX,
-            _ => Duration::ZERO,
-        };
-        if started.elapsed() >= time_max {
-            return Err(error);
-        }
-        if !is_told && started.elapsed() >= UNTOLD_TIME_MAX {
-            tracing::warn!(
-                "waiting up to {} s, because a killed server keeps its addresses for a moment: {error}",
-                time_max.as_secs()
-            );
-            is_told = true;
-        }
-        std::thread::sleep(LOOK);
+/// How long what stands against a start may last: what systemd lets go of, where something `is_left`; and addresses
+/// that a process of this data directory listened at which was killed.
+fn patience(error: &PlanError, data: &Path, is_left: bool) -> Duration {
+    let in_use = matches!(error, PlanError::DataDirectory(DataDirectoryError::InUse { .. }));
+    match error {
+        // Only a server before explains it.
+        _ if error.is_address_in_use() && was_served(data) => ADDRESS_TIME_MAX,
+        _ if is_left && (in_use || error.is_address_in_use()) => CLOSE_TIME_MAX,
+        _ => Duration::ZERO,
     }
 }
 
