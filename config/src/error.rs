@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
 /// One mistake.
 #[derive(thiserror::Error, Debug)]
 pub enum ConfigError {
-    /// The file is there or was asked for, and cannot be read.
+    /// The file exists or was named, and cannot be read.
     #[error("cannot read configuration '{}': {source}; {remedy}", path.display())]
     Unreadable {
         /// The file.
@@ -67,14 +67,14 @@ pub enum ConfigError {
         /// What was written.
         name: String,
     },
-    /// A key that holds something else than it may.
+    /// A value that is not allowed.
     #[error("{origin}: {key} = {value}: {why}; allowed is {allowed}")]
     BadValue {
         /// Where.
         origin: Origin,
         /// The key.
         key: &'static str,
-        /// What was written, fit to be shown.
+        /// What was written, safe to display.
         value: String,
         /// What is wrong with it.
         why: String,
@@ -91,7 +91,7 @@ pub enum ConfigError {
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// All of these, those of a file in the order of its lines.
+    /// All mistakes, those of a file in line order.
     pub fn in_order(mut errors: Vec<ConfigError>) -> ConfigErrors {
         errors.sort_by_key(|error| error.line().unwrap_or(usize::MAX));
         ConfigErrors(errors)
@@ -99,7 +99,7 @@ impl ConfigErrors {
 }
 
 impl ConfigError {
-    /// The line of the file, if it is in one. What is wrong with the file as a whole comes first.
+    /// The line in the file, if any. Faults of the whole file come first.
     fn line(&self) -> Option<usize> {
         match self {
             ConfigError::Unreadable { .. } => Some(0),
@@ -126,7 +126,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// The nearest key, and the keys there are.
+/// The most similar key, and the known keys.
 fn suggestion(name: &str) -> String {
     let nearest = KEYS
         .iter()

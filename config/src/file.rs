@@ -22,7 +22,7 @@ pub struct Assignment {
     pub origin: Origin,
     /// The value as written, for messages.
     pub written: String,
-    /// What [`Key::set`] is given, or what is wrong already.
+    /// The text for [`Key::set`], or the mistake.
     pub text: Result<String, String>,
 }
 
@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Finds every assignment of a file; what is none goes to `errors`.
+/// Finds every assignment of a file; anything else is added to `errors`.
 pub fn assignments(path: &Path, text: &str, errors: &mut Vec<ConfigError>) -> Vec<Assignment> {
     let mut walk = Walk { path: Arc::new(path.to_owned()), text, found: Vec::new(), errors };
     match DeTable::parse(text) {
@@ -95,8 +95,8 @@ fn is_section(name: &str) -> bool {
     super::keys::KEYS.iter().any(|key| key.section() == name)
 }
 
-/// What a key is given when its value comes from the environment or the command line: TOML, or
-/// else, where a string is allowed, the text as it stands. Strings of a list have commas between them then.
+/// The text for a key whose value comes from the environment or the command line: TOML, or, if a string is allowed,
+/// the text itself. In such a text, commas separate the strings of a list.
 pub fn loose_content(text: &str, form: Form) -> Result<String, String> {
     match DeValue::parse(text) {
         Ok(value) if matches!(value.get_ref(), DeValue::String(_)) || form != Form::Text => {

@@ -1,6 +1,6 @@
-//! Putting together what several places say: defaults, file, environment, flags, overrides.
+//! Combining the sources: defaults, file, environment, flags, overrides.
 //!
-//! Each layer is checked whole, also where a later one wins: a mistake does not hide.
+//! Each layer is checked completely, even if a later one overrides it, so that no mistake is hidden.
 
 use super::Config;
 use super::error::{ConfigError, ConfigErrors, Origin};
@@ -12,46 +12,46 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Read when no file is named and it exists.
+/// Read if no file is named and it exists.
 pub const DEFAULT_FILE: &str = "/etc/madang/madang.toml";
-/// What our environment variables begin with.
+/// The prefix of our environment variables.
 const VARIABLE_PREFIX: &str = "MADANG_";
 /// Variables with that prefix that are not keys.
 const OTHER_VARIABLES: &[&str] = &["MADANG_DATA", "MADANG_LEFT", "MADANG_UNIT"];
 
-/// A flag that stands for a key.
+/// A flag that sets a key.
 #[derive(Clone)]
 pub struct Flag {
     /// As typed.
     pub flag: &'static str,
     /// The key it sets.
     pub key: &'static str,
-    /// What it was given.
+    /// Its value.
     pub value: String,
 }
 
-/// Where configuration comes from, in rising precedence; under all of it lie the defaults.
+/// The sources of the configuration, in rising precedence; the defaults are the lowest.
 #[derive(Clone)]
 pub struct Sources {
-    /// The file that was asked for.
+    /// The file that was named.
     pub file: Option<PathBuf>,
     /// The environment of the process.
     pub environment: Vec<(OsString, OsString)>,
-    /// Flags that stand for keys.
+    /// Flags that set keys.
     pub flags: Vec<Flag>,
     /// `KEY=VALUE` of each `--set`, in order.
     pub overrides: Vec<String>,
 }
 
-/// A configuration and how it came about.
+/// A configuration and its origins.
 pub struct Loaded {
-    /// What holds.
+    /// The values in force.
     pub config: Config,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
-    /// From where it can be read again.
+    /// The sources, to read it again.
     pub sources: Sources,
-    /// What is suspicious, a sentence each.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
     origins: HashMap<&'static str, Origin>,
 }
@@ -72,7 +72,7 @@ impl fmt::Display for Written {
 }
 
 impl Loaded {
-    /// The value of a key that there is, with its place.
+    /// The value of an existing key, with its origin.
     pub fn written(&self, name: &str) -> Written {
         let Some(key) = Key::named(name) else { unreachable!("{name} is a key") };
         Written { origin: self.origin(key).clone(), key: key.name, value: (key.show)(&self.config) }
@@ -146,8 +146,8 @@ fn from_file(path: &Path, errors: &mut Vec<ConfigError>) -> Vec<Assignment> {
     }
 }
 
-/// A variable we do not know is only a warning: container platforms set some that begin with the
-/// name of a service (`MADANG_SERVICE_HOST`, `MADANG_PORT`).
+/// An unknown variable is only a warning: container platforms set some that begin with the name of a service
+/// (`MADANG_SERVICE_HOST`, `MADANG_PORT`).
 fn from_environment(environment: &[(OsString, OsString)], warnings: &mut Vec<String>) -> Vec<Assignment> {
     let keys: HashMap<String, &'static Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
     let mut found = Vec::new();

@@ -53,12 +53,12 @@ impl Setting for OptionalAddress {
     }
 }
 
-/// Whether an address that is listened at is the `wanted` one, of which port 0 is any.
+/// Whether a listening address is the `wanted` one; a wanted port 0 means any port.
 pub fn is_at(there: SocketAddr, wanted: SocketAddr) -> bool {
     there.ip() == wanted.ip() && [there.port(), 0].contains(&wanted.port())
 }
 
-/// Whether one connection could come in at both. Port 0 becomes a port that is free; `[::]` hears IPv4, too.
+/// Whether one connection could reach both. Port 0 becomes a free port; `[::]` also accepts IPv4.
 pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     if one.port() == 0 || one.port() != other.port() {
         return false;

@@ -8,8 +8,8 @@ use std::fmt::Write;
 /// The width of a comment in the default file, in characters.
 const COMMENT_CHARS_MAX: usize = 96;
 
-/// A whole configuration file with a comment for each key. The keys are commented out: a file that sets them to
-/// what they are anyway would keep the better defaults of a later version away.
+/// A whole configuration file with a comment for each key. The keys are commented out: a file that sets the
+/// defaults would hide better defaults of a later version.
 pub fn default_file() -> String {
     let defaults = Config::default();
     let mut text = String::from(
@@ -32,7 +32,7 @@ pub fn default_file() -> String {
     text
 }
 
-/// What holds, key by key, with the place where it was written. It is TOML too.
+/// The values in force, key by key, with the place where each was set. The result is TOML.
 pub fn effective(loaded: &Loaded) -> String {
     let lines: Vec<_> =
         KEYS.iter().map(|key| (format!("{} = {}", key.name, (key.show)(&loaded.config)), key)).collect();

@@ -3,7 +3,7 @@
 /// Characters of a wrong value that are shown.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// A foreign text in a form that is safe and short enough to show.
+/// Untrusted text in a form that is safe and short enough to display.
 pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(escaped).collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {

@@ -3,7 +3,7 @@
 use super::shown::shown;
 use super::values::{Form, Setting};
 
-/// What may stand behind a number, and how many bytes it is, the largest first.
+/// The units, and their number of bytes, the largest first.
 const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// A size from `MIN` to `MAX` bytes, both included.
@@ -68,7 +68,7 @@ impl<const MIN: u64, const MAX: u64> Setting for Size<MIN, MAX> {
     }
 }
 
-/// In the largest unit that leaves no rest.
+/// In the largest unit that leaves no remainder.
 fn written(bytes: u64) -> String {
     let whole = UNITS.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
     whole.map_or_else(|| bytes.to_string(), |(name, unit)| format!("\"{} {name}\"", bytes / unit))

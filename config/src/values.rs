@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// The most shards a server may have.
 pub const SHARDS_MAX: u16 = 1024;
 
-/// Which TOML types a setting is written in.
+/// The TOML types of a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
     /// A string.
@@ -24,17 +24,17 @@ pub enum Form {
 
 /// A value that an operator can set.
 pub trait Setting: Sized {
-    /// How it is written in TOML.
+    /// Its TOML type.
     const FORM: Form;
 
-    /// Checks what was written: the content of a string, the decimal digits of a number, or the contents of strings
-    /// with commas between them.
+    /// Parses the content of a string, the decimal digits of a number, or the contents of several strings,
+    /// separated by commas.
     ///
     /// # Errors
-    /// What is wrong with it, in a few words; what would be right is [`Setting::allowed`].
+    /// The mistake, in a few words; [`Setting::allowed`] says what is allowed.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// What may be written, for people.
+    /// The allowed values, for people.
     fn allowed() -> String;
 
     /// The value as TOML; parses back to itself.
@@ -87,7 +87,7 @@ impl Setting for OptionalFile {
         if text.is_empty() {
             return Ok(OptionalFile(None));
         }
-        // A service's working directory is not where the file was written.
+        // Relative paths would depend on the working directory of the service.
         if !text.starts_with('/') || text.contains(char::is_control) {
             return Err("not the whole path of a file".to_owned());
         }
@@ -188,13 +188,13 @@ macro_rules! words {
 words! {
     /// The least important event that is written.
     Level {
-        /// What failed.
+        /// Failures.
         Error = "error",
-        /// What will fail, or is not as it should be.
+        /// Possible failures and wrong settings.
         Warn = "warn",
-        /// What the operator wants to know.
+        /// Information for operators.
         Info = "info",
-        /// What one who looks for a fault wants to know.
+        /// Details for finding faults.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
