@@ -1,16 +1,16 @@
-//! Which data directory is meant.
+//! The option that names the data directory.
 
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Names the data directory when no flag does.
+/// Names the data directory if no flag does.
 const DATA_VARIABLE: &str = "MADANG_DATA";
-/// Where the data lies when nothing else is said.
+/// The data directory if nothing else is given.
 const DATA_DEFAULT: &str = "madang-data";
-/// Where the unit of systemd keeps it.
+/// The data directory of the systemd unit.
 const DATA_INSTALLED: &str = "/var/lib/madang";
 
-/// The data directory of a server that runs, or has run.
+/// The data directory of a server that runs, or has run before.
 #[derive(Args, Debug)]
 pub struct DataOption {
     /// The server's data directory [default: $MADANG_DATA, ./madang-data, or /var/lib/madang]
@@ -19,13 +19,13 @@ pub struct DataOption {
 }
 
 impl DataOption {
-    /// As if this had been passed.
+    /// The option with this value.
     #[cfg(test)]
     pub fn of(data: PathBuf) -> DataOption {
         DataOption { data: Some(data) }
     }
 
-    /// The directory whose server is meant.
+    /// The directory of the server.
     pub fn to_running(&self) -> PathBuf {
         let named = named(self.data.clone());
         let is_here = Path::new(DATA_DEFAULT).exists();
@@ -33,7 +33,7 @@ impl DataOption {
     }
 }
 
-/// The directory to serve, made if missing.
+/// The directory to serve; it is created if missing.
 pub fn to_serve(flag: Option<PathBuf>) -> PathBuf {
     named(flag).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
 }

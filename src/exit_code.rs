@@ -1,4 +1,4 @@
-//! What the process ends with, where more than one part of the program says so.
+//! Exit codes that more than one part of the program uses.
 
-/// What was typed or configured cannot be done as it stands. clap ends with the same code.
+/// The command line or the configuration must be corrected. clap uses the same code.
 pub const EXIT_USAGE: u8 = 2;

@@ -17,6 +17,6 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    serve::signals::survive_large_files();
+    serve::signals::ignore_file_size_signal();
     cli::run()
 }

@@ -1,4 +1,4 @@
-//! What people write, whispers too, is for the server alone: other users of the machine cannot read what it keeps.
+//! Messages, including whispers, are private to the server: other users of the machine cannot read its files.
 
 use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
@@ -7,21 +7,21 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// What a mode grants to the group and to everyone.
+/// The mode bits of the group and of all others.
 const OTHERS: u32 = 0o077;
-/// Directories in directories: the data directory, what a repair set aside, a shard.
+/// Levels of directories: the data directory, a set-aside directory of a repair, a shard.
 const DEPTH_MAX: usize = 2;
 
-/// From now on this process makes files and directories for its own user alone, whoever started it.
-pub fn keep_to_ourselves() {
+/// From now on this process creates files and directories that only its own user can access.
+pub fn restrict_umask() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Closes to other users what lies in a data directory, and the directory, as far as it is this user's. Returns
-/// what the operator should know of it.
-pub fn close(data: &Path) -> Option<String> {
+/// Makes a data directory and the server's files in it private, as far as they belong to this user. Returns a
+/// message for the operator if anything was open or could not be changed.
+pub fn make_private(data: &Path) -> Option<String> {
     let path = data.display();
-    match close_below(data, DEPTH_MAX) {
+    match make_private_below(data, DEPTH_MAX) {
         Ok(0) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Ok(count) => Some(format!(
@@ -40,23 +40,23 @@ pub fn close(data: &Path) -> Option<String> {
     }
 }
 
-fn close_below(directory: &Path, depth: usize) -> io::Result<usize> {
-    let mut closed = close_one(directory)?;
+fn make_private_below(directory: &Path, depth: usize) -> io::Result<usize> {
+    let mut closed = make_one_private(directory)?;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        // At the top may lie what is somebody else's.
+        // At the top level there may be files of others.
         let is_ours = depth < DEPTH_MAX || name.to_str().is_some_and(is_ours);
         let kind = entry.file_type()?;
         if !is_ours || kind.is_symlink() {
             continue;
         }
         let outcome = match kind.is_dir() {
-            true if depth > 0 => close_below(&entry.path(), depth - 1),
-            _ => close_one(&entry.path()),
+            true if depth > 0 => make_private_below(&entry.path(), depth - 1),
+            _ => make_one_private(&entry.path()),
         };
         match outcome {
-            // A server that runs removes what has expired.
+            // A running server removes expired files.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             outcome => closed += outcome?,
         }
@@ -64,7 +64,7 @@ fn close_below(directory: &Path, depth: usize) -> io::Result<usize> {
     Ok(closed)
 }
 
-/// What a server and `log repair` put into a data directory.
+/// Whether a server or `log repair` creates files of this name in a data directory.
 fn is_ours(name: &str) -> bool {
     name == "control.sock"
         || name.starts_with("madang.")
@@ -72,7 +72,7 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with("shard-")
 }
 
-fn close_one(path: &Path) -> io::Result<usize> {
+fn make_one_private(path: &Path) -> io::Result<usize> {
     let metadata = fs::metadata(path)?;
     if metadata.mode() & OTHERS == 0 || metadata.uid() != geteuid().as_raw() {
         return Ok(0);
@@ -105,13 +105,13 @@ mod tests {
         for directory in [data, &data.join("shard-00"), &shelf, shelf.parent().unwrap()] {
             fs::set_permissions(directory, Permissions::from_mode(0o2755)).unwrap();
         }
-        assert!(close(data).unwrap().contains(" 7 files and directories"));
+        assert!(make_private(data).unwrap().contains(" 7 files and directories"));
         for path in ours.iter().map(|path| path.as_path()).chain([data, &shelf]) {
             assert_eq!(mode(path), 0o700, "{}", path.display());
         }
         assert_eq!(mode(&foreign), 0o755);
-        assert_eq!(close(data), None, "there is nothing more to mend");
+        assert_eq!(make_private(data), None, "there is nothing more to mend");
         fs::set_permissions(&ours[0], Permissions::from_mode(0o644)).unwrap();
-        assert!(close(data).unwrap().contains(" 1 file or directory is now private to this user"));
+        assert!(make_private(data).unwrap().contains(" 1 file or directory is now private to this user"));
     }
 }

@@ -1,15 +1,15 @@
-//! What a terminal may be shown, and a line on it that is written over and over.
+//! Text that is safe for a terminal, and a status line that is overwritten.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 const BETWEEN: Duration = Duration::from_millis(200);
-/// Columns of a terminal that a line which is written over may use: a wrapped one cannot be.
+/// Columns of a terminal that the status line may use: a wrapped line cannot be overwritten.
 const LINE_CHARS_MAX: usize = 79;
 
-/// Whether a character steers a terminal or turns the direction of what follows. Nothing that we
-/// stored has one; a log that someone else wrote, or a server that is measured, may.
+/// Whether a character controls a terminal or changes the direction of the text after it. Our stored texts have
+/// none; the log of another program, or the output of a measured server, may.
 pub fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -23,16 +23,16 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect())
 }
 
-/// Whether what is written to `output` may have colours and bold text: it is a terminal that knows
-/// escapes, and nobody said no (<https://no-color.org>).
+/// Whether `output` may have colours and bold text: it is a terminal that supports escapes, and NO_COLOR is not
+/// set (<https://no-color.org>).
 pub fn is_styled(output: &impl IsTerminal) -> bool {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
     output.is_terminal() && !is_unwanted && !is_dumb
 }
 
-/// A line on standard error that shows that work goes on. It is shown on a terminal only, at most
-/// five times a second, and uses no escapes, so that every terminal can show it.
+/// A status line on standard error that shows progress. It is shown on a terminal only, at most five times a
+/// second, and uses no escapes, so that every terminal can show it.
 #[derive(Debug)]
 pub struct StatusLine {
     shown_at: Option<Instant>,
@@ -46,7 +46,7 @@ impl StatusLine {
         StatusLine { shown_at: None, shown_chars: 0, is_watched: io::stderr().is_terminal() }
     }
 
-    /// Whether anybody can see it.
+    /// Whether it is shown on a terminal.
     pub fn is_watched(&self) -> bool {
         self.is_watched
     }
@@ -56,14 +56,14 @@ impl StatusLine {
         self.is_watched = false;
     }
 
-    /// Shows what `line` makes, when it is time for it.
+    /// Shows the line that `line` returns, unless the last one was shown a moment ago.
     pub fn show(&mut self, line: impl FnOnce() -> String) {
         if !self.is_watched || self.shown_at.is_some_and(|shown| shown.elapsed() < BETWEEN) {
             return;
         }
         self.shown_at = Some(Instant::now());
         let line: String = line().chars().take(LINE_CHARS_MAX).collect();
-        // A terminal that has gone needs no line.
+        // Nothing to do if the terminal is gone.
         let _ = write!(io::stderr(), "\r{line:<width$}", width = self.shown_chars);
         self.shown_chars = line.chars().count();
     }
@@ -77,7 +77,7 @@ impl StatusLine {
     }
 }
 
-/// A bar of `chars` characters of which `share`, from 0 to 1, is done: `[###---]  50 %`.
+/// A progress bar of `chars` characters for `share`, from 0 to 1: `[###---] 50 %`.
 pub fn bar(share: f64, chars: usize) -> String {
     let share = share.clamp(0.0, 1.0);
     let done = (share * chars as f64) as usize;

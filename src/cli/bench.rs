@@ -1,10 +1,10 @@
-//! `madang bench`, which is in a crate of its own: what it needs of this program.
+//! `madang bench`: what its crate needs from this program.
 
 use crate::terminal::{self, bar, is_styled, visible};
 use madang_bench::{BenchCommand, Program, StatusLine};
 use std::process::ExitCode;
 
-/// Measures and shows what was found.
+/// Measures, and shows the results.
 pub fn run(command: &BenchCommand) -> ExitCode {
     let program = Program {
         path: std::env::current_exe,

@@ -1,4 +1,4 @@
-//! `madang config`: look at the configuration without serving.
+//! `madang config`: inspect the configuration without serving.
 
 use super::options::ConfigOptions;
 use crate::exit_code::EXIT_USAGE;
@@ -21,7 +21,7 @@ Exit codes: 0 the configuration is good, 2 it is not.")]
     Default,
 }
 
-/// Answers `madang config …`.
+/// Runs `madang config …`.
 pub fn run(command: ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Check(options) => check(options),
@@ -49,7 +49,7 @@ fn check(options: ConfigOptions) -> ExitCode {
     print(&madang_config::effective(&loaded))
 }
 
-/// A reader that leaves early (`| head`) is not a failure.
+/// A reader that ends early (`| head`) is no failure.
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,20 +1,20 @@
-//! `madang status`, `drain`, `kick` and `broadcast`: what the operator asks of a running server.
+//! `madang status`, `drain`, `kick` and `broadcast`: the operator's commands for a running server.
 
 use crate::data_option::DataOption;
-use crate::operator::{Answer, ClientError, Command, Connection, Status, ask_whoever_serves};
+use crate::operator::{Answer, ClientError, Command, Connection, Status, ask_current_server};
 use clap::Args;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// No server runs there; what `systemctl status` and init scripts say of it, too.
+/// No server runs there; `systemctl status` and init scripts use the same code.
 const EXIT_NOT_RUNNING: u8 = 3;
-/// How often `--watch` looks.
+/// How often `--watch` refreshes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Longer than a drain may take.
+/// How long to wait for the end of the server: longer than a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
-/// Examples, and how it ends.
+/// Examples and exit codes.
 macro_rules! help {
     ($examples:literal) => {
         concat!($examples, "\n\nExit codes: 0 done, 1 failed, 3 no server runs there.")
@@ -77,12 +77,12 @@ pub struct BroadcastCommand {
     data: DataOption,
 }
 
-/// Answers `madang status`.
+/// Runs `madang status`.
 pub fn status(command: StatusCommand) -> ExitCode {
     let data = command.data.to_running();
     let is_screen = command.watch && !command.json && io::stdout().is_terminal();
     loop {
-        // Anew each time: a server that was started again goes on being shown.
+        // A new connection each time, so that a restarted server is shown, too.
         let status = match crate::operator::status(&data, usize::from(command.count)) {
             Ok(status) => status,
             Err(error) => return fail(&error),
@@ -92,11 +92,11 @@ pub fn status(command: StatusCommand) -> ExitCode {
         } else {
             super::status_page::page(&status)
         };
-        // Home first and what is left cleared last: a page that is written over does not flicker.
+        // Moving to the top first and clearing the rest last avoids flicker.
         let text = if is_screen { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { text };
         let mut output = io::stdout();
         if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() {
-            return ExitCode::SUCCESS; // whoever read has enough
+            return ExitCode::SUCCESS; // the reader has ended
         }
         if !command.watch {
             return if is_well(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -112,10 +112,10 @@ fn is_well(status: &Status) -> bool {
     status.faults.is_empty()
 }
 
-/// Answers `madang drain`.
+/// Runs `madang drain`.
 pub fn drain(command: DrainCommand) -> ExitCode {
     let data = command.data.to_running();
-    match ask_whoever_serves(&data, &Command::Drain) {
+    match ask_current_server(&data, &Command::Drain) {
         Ok((Answer::Draining, server)) if server.await_end(DRAIN_MAX) => {
             println!("the server has ended");
             ExitCode::SUCCESS
@@ -132,7 +132,7 @@ pub fn drain(command: DrainCommand) -> ExitCode {
     }
 }
 
-/// Answers `madang kick`.
+/// Runs `madang kick`.
 pub fn kick(command: KickCommand) -> ExitCode {
     let KickCommand { name, reason, data } = command;
     match reached(&data, &Command::Kick { name: name.clone(), reason }) {
@@ -150,7 +150,7 @@ pub fn kick(command: KickCommand) -> ExitCode {
     }
 }
 
-/// Answers `madang broadcast`.
+/// Runs `madang broadcast`.
 pub fn broadcast(command: BroadcastCommand) -> ExitCode {
     match reached(&command.data, &Command::Broadcast { text: command.text.join(" ") }) {
         Ok(count) => {

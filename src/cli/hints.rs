@@ -1,4 +1,4 @@
-//! What people type who know other programs.
+//! Hints for command lines in the style of other programs.
 
 use clap::Error;
 use clap::error::{ContextKind, ContextValue};
@@ -7,8 +7,8 @@ use std::ffi::OsString;
 const LISTEN: &str = "host and port are one address: `madang serve --listen 127.0.0.1:9000`, or 0.0.0.0:9000 to \
                       accept connections from other machines";
 
-/// `help` and `version` are commands elsewhere, and flags here.
-pub fn meant(mut words: Vec<OsString>) -> Vec<OsString> {
+/// Turns `help` and `version`, which are commands in other programs, into flags.
+pub fn normalized(mut words: Vec<OsString>) -> Vec<OsString> {
     match words.get(1).and_then(|word| word.to_str()) {
         Some("help") => {
             words.remove(1);
@@ -20,15 +20,15 @@ pub fn meant(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Adds to a refusal what was probably meant.
-pub fn hinted(mut error: Error) -> Error {
+/// Adds a hint to a refusal: what was probably meant.
+pub fn with_hint(mut error: Error) -> Error {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
         _ => None,
     };
     let argument = word(ContextKind::InvalidArg).and_then(hint);
     if let Some(hint) = argument.or_else(|| word(ContextKind::InvalidSubcommand).and_then(command_hint)) {
-        // What is only spelt like it would lead elsewhere.
+        // A suggestion of a similar spelling would mislead.
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     }
@@ -45,7 +45,7 @@ fn hint(word: &str) -> Option<&'static str> {
     }
 }
 
-/// What programs that steer services call what has another name here.
+/// Commands of service managers that have another name here.
 fn command_hint(word: &str) -> Option<&'static str> {
     match word {
         "start" | "run" => {
@@ -79,8 +79,9 @@ mod tests {
             ("madang broadcast help", "madang broadcast help"),
         ] {
             let words = typed.split(' ').map(OsString::from).collect();
-            let meant: Vec<_> = meant(words).into_iter().map(|word| word.into_string().unwrap()).collect();
-            assert_eq!(meant.join(" "), expected);
+            let normalized: Vec<_> =
+                normalized(words).into_iter().map(|word| word.into_string().unwrap()).collect();
+            assert_eq!(normalized.join(" "), expected);
         }
     }
 }

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// What ends a program, where its help does not say otherwise.
+/// Exit codes of commands whose help does not say otherwise.
 const EXIT_STATUS: &str = "0 done, 1 failed while running, 2 the command line, the configuration or the machine \
      must be corrected first (the message says how), 3 no server runs there.";
-/// Of every command alike.
+/// The same for every command.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("MADANG_DATA", "The data directory, unless --data names one."),
     (
@@ -30,7 +30,7 @@ const FILES: &[(&str, &str)] = &[
     ("DIR/madang.lock", "Locked while a process uses the directory."),
 ];
 
-/// The page of a command that is built.
+/// Writes the page of a command, which must be built.
 pub fn page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     let man =
         Man::new(command.clone()).manual("Madang").source(format!("madang {}", env!("CARGO_PKG_VERSION")));
@@ -70,7 +70,7 @@ pub fn page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// The pages of a command that is built, and of all commands below it, into a directory.
+/// Writes the pages of a command, which must be built, and of all its subcommands into a directory.
 pub fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages(below, directory)?;
@@ -79,7 +79,7 @@ pub fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     page(command, &mut File::create(directory.join(name))?)
 }
 
-/// What stands behind the options in the help.
+/// The parts of the help after the options.
 #[derive(Default)]
 struct More {
     examples: Vec<String>,

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and which part of the program answers.
+//! The command line, and which part of the program runs each command.
 
 mod bench;
 mod config;
@@ -61,11 +61,11 @@ must be corrected first (the message says how), 3 no server runs there.";
 
 /// Runs what was typed.
 pub fn run() -> ExitCode {
-    let words = hints::meant(std::env::args_os().collect());
+    let words = hints::normalized(std::env::args_os().collect());
     let command =
-        CommandLine::try_parse_from(words).unwrap_or_else(|error| hints::hinted(error).exit()).command;
+        CommandLine::try_parse_from(words).unwrap_or_else(|error| hints::with_hint(error).exit()).command;
     if matches!(command, Command::Serve(_) | Command::Log(_)) {
-        privacy::keep_to_ourselves();
+        privacy::restrict_umask();
     }
     match command {
         Command::Serve(options) => serve::run(options),

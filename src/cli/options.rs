@@ -6,7 +6,7 @@ use madang_config::{ConfigErrors, Flag, Loaded, Sources};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Where the configuration is read from.
+/// Sources of the configuration.
 #[derive(Args, Debug)]
 pub struct ConfigOptions {
     /// The configuration file [default: /etc/madang/madang.toml if it exists]
@@ -19,10 +19,10 @@ pub struct ConfigOptions {
 }
 
 impl ConfigOptions {
-    /// Reads the configuration; `flags` are those that stand for keys.
+    /// Reads the configuration; `flags` are those that set keys.
     ///
     /// # Errors
-    /// The code to end with. What is wrong was written to standard error.
+    /// The exit code. The mistakes were written to standard error.
     pub fn load(self, flags: Vec<Flag>) -> Result<Loaded, ExitCode> {
         self.try_load(flags).map_err(|errors| {
             eprintln!("{errors}");
@@ -30,10 +30,10 @@ impl ConfigOptions {
         })
     }
 
-    /// Reads the configuration; `flags` are those that stand for keys.
+    /// Reads the configuration; `flags` are those that set keys.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All mistakes.
     pub fn try_load(self, flags: Vec<Flag>) -> Result<Loaded, ConfigErrors> {
         let sources = Sources {
             file: self.config,

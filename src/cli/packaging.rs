@@ -1,5 +1,4 @@
-//! What packages bring beside the binary: completions and the manual, from the same description as
-//! the help.
+//! Completions and manual pages for packages, from the same description as the help.
 
 use super::manual;
 use clap::builder::PossibleValuesParser;
@@ -31,7 +30,7 @@ pub struct ManCommand {
     to: Option<PathBuf>,
 }
 
-/// Answers `madang completions`.
+/// Runs `madang completions`.
 pub fn completions(command: &CompletionsCommand) -> ExitCode {
     let mut text = Vec::new();
     let mut description = completed(&super::CommandLine::command());
@@ -39,7 +38,7 @@ pub fn completions(command: &CompletionsCommand) -> ExitCode {
     print(&text)
 }
 
-/// A command as completions are to know it: without what is hidden, and with the values that can be listed.
+/// A command as completions show it: without hidden parts, and with the values that can be listed.
 fn completed(command: &Command) -> Command {
     let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
     let about = command.get_about().cloned().unwrap_or_default();
@@ -75,7 +74,7 @@ fn with_values(argument: Arg) -> Arg {
     }
 }
 
-/// Answers `madang man`.
+/// Runs `madang man`.
 pub fn man(command: &ManCommand) -> ExitCode {
     let mut description = super::CommandLine::command();
     description.build();
@@ -96,7 +95,7 @@ pub fn man(command: &ManCommand) -> ExitCode {
     }
 }
 
-/// A reader that leaves early (`| head`) is not a failure.
+/// A reader that ends early (`| head`) is no failure.
 fn print(text: &[u8]) -> ExitCode {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -1,11 +1,10 @@
-//! `madang serve`: its flags, each of which stands for a key of the configuration, and the data
-//! directory.
+//! `madang serve`: its flags, most of which set a key of the configuration, and the data directory.
 
 use super::options::ConfigOptions;
 use crate::exit_code::EXIT_USAGE;
 use crate::handover::Takeover;
 use crate::serve::signals::Signals;
-use crate::server::left_here;
+use crate::server::inherited_in_place;
 use crate::{data_option, serve, telemetry};
 use clap::{ArgAction, Args};
 use madang_config::Flag;
@@ -61,7 +60,7 @@ pub struct ServeOptions {
     verbose: u8,
 }
 
-/// Answers `madang serve …`.
+/// Runs `madang serve …`.
 pub fn run(options: ServeOptions) -> ExitCode {
     let level = match options.verbose {
         0 => None,
@@ -87,10 +86,10 @@ pub fn run(options: ServeOptions) -> ExitCode {
         }
     };
     if options.trial {
-        // Whatever becomes of who tries it.
+        // So that the trial ends when the process that started it ends.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
     }
-    let started = Signals::take(left_here().is_some())
+    let started = Signals::take(inherited_in_place().is_some())
         .and_then(|signals| Ok((signals, telemetry::start(&loaded.config.telemetry)?)));
     let (signals, level) = match started {
         Ok(started) => started,
@@ -102,7 +101,7 @@ pub fn run(options: ServeOptions) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    // Whoever asks for more first wants to know what holds.
+    // With more verbosity the log begins with the values in force.
     for line in madang_config::effective(&loaded).lines() {
         tracing::debug!("{line}");
     }

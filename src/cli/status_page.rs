@@ -5,7 +5,7 @@ use crate::operator::{ShardLine, Status};
 use madang_engine::runtime::StorageState;
 use std::fmt::Write;
 
-/// The whole page, each line with its end.
+/// The whole page; each line has a line end.
 pub fn page(status: &Status) -> String {
     let mut page = String::new();
     let _ = writeln!(
@@ -108,7 +108,7 @@ fn shards(status: &Status) -> String {
     table(head, &rows)
 }
 
-/// The worst state of a log there is. A word that this program does not know comes from a newer server.
+/// The worst state of the shards' logs. An unknown word comes from a newer server.
 fn worst_log(shards: &[ShardLine]) -> &str {
     let badness = |log: &str| StorageState::NAMES.iter().position(|name| *name == log).unwrap_or(usize::MAX);
     shards.iter().map(|shard| shard.log.as_str()).max_by_key(|log| badness(log)).unwrap_or_default()

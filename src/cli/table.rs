@@ -1,9 +1,9 @@
-//! Columns that line up on a terminal, also where letters are two cells wide (UAX 11).
+//! Columns that are aligned on a terminal, also if letters are two cells wide (UAX 11).
 
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
-/// Rows under a head. The first column is left-aligned, the others right-aligned, two cells apart.
+/// Rows below a header. The first column is left-aligned, the others right-aligned, two cells apart.
 pub fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let mut widths = head.map(UnicodeWidthStr::width);
     for row in rows {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Longer than the running server waits for the new one.
+/// How long to wait for the upgrade: longer than the running server waits for the new one.
 const UPGRADE_MAX: Duration = Duration::from_secs(180);
 /// How long the new server may take to answer on the control socket, once it serves.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ pub struct UpgradeCommand {
     data: DataOption,
 }
 
-/// Answers `madang upgrade`.
+/// Runs `madang upgrade`.
 pub fn run(command: &UpgradeCommand) -> ExitCode {
     match upgrade(&command.data.to_running()) {
         Ok(code) => code,
@@ -39,7 +39,7 @@ pub fn run(command: &UpgradeCommand) -> ExitCode {
 fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
     let before = status(data, 0)?;
     let mut server = Connection::open(data)?;
-    // The new program looks first whether it would start.
+    // The server first lets the new program check whether it would start.
     match server.ask_within(&Command::Upgrade, UPGRADE_MAX)? {
         Answer::Upgrading(_) => {}
         other => return Ok(unexpected(&other)),

@@ -1,4 +1,4 @@
-//! What the server does with a command.
+//! Executing the operator's commands.
 
 use super::describe::describe;
 use crate::operator::{Answer, Command};
@@ -7,15 +7,15 @@ use madang_engine::runtime::{Remote, Stop};
 use madang_model::{Text, UserName};
 use std::time::Duration;
 
-/// How long shards may take to answer: they do within a turn.
+/// How long shards may take to answer: normally within a turn.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 /// The most entries of a list.
 const COUNT_MAX: usize = 1000;
-/// The longest text that everyone is told, in bytes, and the longest reason.
+/// The longest broadcast text, in bytes, and the longest reason.
 const TEXT_BYTES_MAX: usize = 4096;
 const REASON_BYTES_MAX: usize = 512;
 
-/// Does what one line asks.
+/// Executes the command in one line.
 pub fn answer(line: &[u8], state: &ServerState, stops: &Stops) -> Answer {
     let command = match serde_json::from_slice(line) {
         Ok(command) => command,
@@ -71,7 +71,7 @@ fn text(words: &str, bytes_max: usize) -> Result<Text, String> {
     if bytes > bytes_max {
         return Err(format!("the text has {bytes} bytes, at most {bytes_max} are allowed; shorten it"));
     }
-    // One line is shown: what ends a line keeps words apart.
+    // It is shown as one line: line breaks become spaces.
     let lines: Vec<&str> = words.split(ends_line).map(str::trim).filter(|line| !line.is_empty()).collect();
     Text::sanitise(&lines.join(" "))
         .ok_or_else(|| "the text has no visible characters; write some".to_owned())

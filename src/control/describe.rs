@@ -7,8 +7,8 @@ use madang_engine::shard::{RoomReport, SlowReport, fullest_first, liveliest_firs
 use std::path::absolute;
 use std::time::Duration;
 
-/// How the server is, with lists of at most `count`. Shards that do not answer within `time_max`
-/// are described by their last samples.
+/// The status of the server, with lists of at most `count` entries. Shards that do not answer within `time_max` are
+/// described by their last samples.
 pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status {
     let remote = state.remote();
     let samples = remote.map(|remote| remote.samples()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The server's end of the control socket.
+//! The server of the control socket.
 
 mod answer;
 mod describe;

@@ -1,10 +1,10 @@
-//! Who is at the other end of a local socket.
+//! The user at the other end of a local socket.
 
 use rustix::fd::AsRawFd;
 use std::mem::size_of;
 use std::os::unix::net::UnixStream;
 
-/// The user at the other end. A process of another namespace has no number here, which rustix cannot say.
+/// The user id at the other end. A process of another namespace has none here, which rustix cannot express.
 pub fn user_of(stream: &UnixStream) -> Option<u32> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;

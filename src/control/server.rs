@@ -1,4 +1,4 @@
-//! The server's end of the control socket, on threads of its own that end with the process.
+//! The server of the control socket, on its own threads, which end with the process.
 
 use super::answer::answer;
 use super::peer::user_of;
@@ -14,27 +14,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the socket is called until it is ready; no longer than its name, as paths of sockets are bounded.
+/// The name of the socket until it is ready; not longer than its final name, because socket paths are limited.
 const NEW_SOCKET_FILE: &str = "control.new";
 /// Connections served at once; more wait in the listener's backlog.
 const WORKERS: usize = 3;
-/// A peer that says nothing, or reads nothing, for so long is let go.
+/// How long a peer may send nothing or read nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// Requests of one connection.
+/// The maximum of requests on one connection.
 const REQUESTS_MAX: usize = 100;
-/// A worker that cannot accept waits so long before it tries again.
+/// How long a worker that cannot accept waits before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
-/// How long a new process may take to ask for everything, with all its checks.
+/// How long a new process may take until it requests the handover, with all its checks.
 const UPGRADE_TIME_MAX: Duration = Duration::from_secs(15);
-/// How often it is looked whether it lives.
+/// How often the new process is checked.
 const UPGRADE_LOOK: Duration = Duration::from_millis(20);
-/// Longer than a drain takes: its asker learns of the end by the end of the connection.
+/// How long a connection stays open during a drain: longer than the drain, so that its end shows the end of the
+/// process.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Why there is no control socket.
 #[derive(thiserror::Error, Debug)]
 pub enum ControlError {
-    /// The path.
+    /// The path is too long.
     #[error("{0}")]
     Path(String),
     /// The system refuses.
@@ -42,37 +43,37 @@ pub enum ControlError {
     Listen {
         /// The socket.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// The socket, which is removed when this is dropped.
+/// The socket; it is removed when this is dropped.
 #[derive(Debug)]
 pub struct ControlSocket(PathBuf);
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // Whoever finds it left behind finds that nobody listens.
+        // If the file stays, nobody listens at it.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Serves commands from now on. The data directory is ours: a socket that is there was left behind.
+/// Starts to serve commands. The data directory is locked: an existing socket is a leftover.
 ///
 /// # Errors
-/// [`ControlError`]; the server can do without.
+/// [`ControlError`]; the server can run without it.
 pub fn start(data: &Path, state: &Arc<ServerState>, stops: &Stops) -> Result<ControlSocket, ControlError> {
     let path = socket_path(data).map_err(ControlError::Path)?;
     let failed = |source: io::Error| ControlError::Listen { path: path.clone(), source };
-    // Beside it first: whoever asks finds the socket of the process before, or this one, and never none.
+    // Under another name first: a client finds the socket of the old process or this one, and never none.
     let beside = path.with_file_name(NEW_SOCKET_FILE);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
     let listener = UnixListener::bind(&beside).map_err(failed)?;
-    // The directory lets nobody else in meanwhile.
+    // The directory is private meanwhile.
     rustix::fs::chmod(&beside, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
     fs::rename(&beside, &path).map_err(failed)?;
     for _ in 0..WORKERS {
@@ -81,7 +82,7 @@ pub fn start(data: &Path, state: &Arc<ServerState>, stops: &Stops) -> Result<Con
         let work = move || {
             loop {
                 match listener.accept() {
-                    // What goes wrong with a connection is its peer's business.
+                    // Errors of a connection concern only its peer.
                     Ok((stream, _)) => drop(serve(&stream, &state, &stops)),
                     Err(_) => std::thread::sleep(ACCEPT_RETRY),
                 }
@@ -117,14 +118,14 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
                 handover::give(stream, handover::Request { version, is_trial }, state, stops);
                 return Ok(());
             }
-            Ok(Command::Upgrade) => return upgrade_alone(stream, state),
+            Ok(Command::Upgrade) => return upgrade_exclusively(stream, state),
             _ => {}
         }
         let answer = answer(&line, state, stops);
         send(stream, &answer)?;
         if matches!(answer, Answer::Draining) {
             stream.set_read_timeout(Some(DRAIN_MAX))?;
-            // The process ends, or the asker does.
+            // Until the process or the client ends.
             let _ = reader.read(&mut [0]);
             return Ok(());
         }
@@ -132,11 +133,11 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
     Ok(())
 }
 
-/// Whether somebody's upgrade is under way.
+/// Whether an upgrade is under way.
 static IS_UPGRADING: AtomicBool = AtomicBool::new(false);
 
-/// Carries out an upgrade unless one is under way: each waits in a worker, and the new process needs one, too.
-fn upgrade_alone(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
+/// Runs an upgrade unless one is under way: each occupies a worker, and the new process needs one, too.
+fn upgrade_exclusively(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     if IS_UPGRADING.swap(true, Ordering::SeqCst) {
         return send(
             stream,
@@ -148,17 +149,17 @@ fn upgrade_alone(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     done
 }
 
-/// Starts a process that takes over, and waits until this one ends by that, or the other by a failure.
+/// Starts a process that takes over, and waits until this process ends because of it, or the new one fails.
 fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
     let Some(launch) = state.launch() else {
         return send(stream, &Answer::Error("it is not known how this server was started".to_owned()));
     };
-    // Before anything begins, so that whoever asks hears what is wrong.
+    // Before anything begins, so that the client gets the reason.
     let rehearsed = handover::rehearse(Some(launch), UPGRADE_TIME_MAX);
     state.set_next_takes_signals(rehearsed == Ok(true));
     if let Err(reason) = rehearsed {
         let words = format!("{reason}. Nothing has changed; this server continues");
-        // What stands against it is in the journal already, by the program itself.
+        // The new program has logged the reason already.
         tracing::error!("upgrade refused: the new program would not start; this server continues");
         return send(stream, &Answer::Error(words));
     }
@@ -172,13 +173,13 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         }
     };
     tracing::info!(process = new_process.pid, "started a new process to take over");
-    // Who asked may be gone; the upgrade goes on.
+    // The client may be gone; the upgrade continues.
     let _ = send(stream, &Answer::Upgrading(new_process.pid));
     let _ = handover::take_refusal();
     let started = Instant::now();
     let mut is_late = false;
     loop {
-        // A trial ends in the middle of it, and this process with this loop becomes another program.
+        // A trial ends during the handover, and then this process executes the new program.
         if handover::is_under_way() {
             std::thread::sleep(UPGRADE_LOOK);
             continue;
@@ -197,10 +198,10 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
             tracing::error!("upgrade failed: {words}");
             return send(stream, &Answer::Error(words));
         }
-        // A handover has bounds of its own, and kills it when it is late; after it, it is the server.
+        // A handover has its own time limits, and kills a late process; after it, the new process is the server.
         if started.elapsed() > UPGRADE_TIME_MAX {
             is_late = true;
-            handover::alone(|| new_process.kill()).transpose()?;
+            handover::exclusively(|| new_process.kill()).transpose()?;
         }
         std::thread::sleep(UPGRADE_LOOK);
     }
@@ -212,7 +213,7 @@ fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.write_all(&line)
 }
 
-/// The mode of the socket says the same; a file system may not keep it.
+/// The mode of the socket has the same effect, but some file systems do not store it.
 fn is_permitted(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     user_of(stream).is_some_and(|user| user == own || user == 0)

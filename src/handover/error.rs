@@ -1,29 +1,29 @@
-//! Why nothing is taken over.
+//! Why a takeover failed.
 
 use madang_model::connection::CodingError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why nothing could be taken over. The old process carries on.
+/// Why a takeover failed. The old process continues.
 #[derive(thiserror::Error, Debug)]
 pub enum TakeError {
-    /// Nobody is there.
+    /// No server runs.
     #[error(
         "no server runs on '{}' that could be taken over; start without --takeover, or name its directory \
          with --data",
         .0.display()
     )]
     NotRunning(PathBuf),
-    /// The path of the socket.
+    /// The path of the socket is too long.
     #[error("{0}")]
     Path(String),
-    /// It says no.
+    /// The old process refused.
     #[error("the running server refused the handover: {0}")]
     Refused(String),
-    /// The way to it is broken.
+    /// The connection failed.
     #[error("cannot take over from the running server: {0}")]
     Broken(#[from] io::Error),
-    /// What it says makes no sense.
+    /// Its data cannot be decoded.
     #[error("cannot take over from the running server: {0}")]
     Coding(#[from] CodingError),
 }

@@ -1,33 +1,33 @@
-//! Frames: what one process says to the next, whichever way it goes there.
+//! Frames: the messages from the old process to the new one, whatever the transport.
 
 use rustix::fd::{BorrowedFd, OwnedFd};
 use std::io;
 
-/// Descriptors of one frame: a message carries no more (unix(7)).
+/// Descriptors of one frame: the maximum of one message (unix(7)).
 pub const DESCRIPTORS_MAX: usize = 253;
-/// Bytes of one frame: the largest outbox that can be configured, and some.
+/// Bytes of one frame: the largest outbox that can be configured, and some more.
 const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 24);
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 11;
 
-/// What a frame says.
+/// The kind of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Why not. Text.
+    /// A refusal, with the reason as text.
     Refused = 1,
-    /// What follows, with the lock and the listeners.
+    /// The first frame, with the lock and the listeners.
     Begin = 2,
     /// Connections of one shard, with their descriptors.
     Connections = 3,
-    /// What homes know.
+    /// The state of homes.
     Homes = 4,
-    /// Connections that are closed but still read out, with their descriptors.
+    /// Closed connections that are still being drained, with their descriptors.
     Lingering = 5,
-    /// That was all.
+    /// The last frame.
     End = 6,
-    /// The new process can go on.
+    /// The new process is ready to resume.
     Ready = 7,
-    /// The new process is to go on.
+    /// The new process must resume: it is the owner now.
     Go = 8,
 }
 
@@ -44,7 +44,7 @@ impl Kind {
     ];
 }
 
-/// A frame that came.
+/// A received frame.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: Kind,
@@ -52,11 +52,11 @@ pub struct Frame {
     pub descriptors: Vec<OwnedFd>,
 }
 
-/// What stands before the payload of a frame.
+/// The header of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
     pub kind: Kind,
-    /// How many descriptors go with it.
+    /// The number of its descriptors.
     pub descriptors: usize,
     /// Bytes of the payload.
     pub length: usize,
@@ -73,7 +73,7 @@ impl Header {
     }
 
     /// # Errors
-    /// When no frame begins so.
+    /// If it is no valid header.
     pub fn read(bytes: [u8; HEADER_BYTES]) -> io::Result<Header> {
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == bytes[0]);
         let kind = kind.ok_or_else(|| wrong("a frame of an unknown kind"))?;
@@ -86,18 +86,18 @@ impl Header {
     }
 }
 
-/// What came is not what was agreed on.
+/// An error for invalid data.
 pub fn wrong(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Where frames go. The descriptors live until all of them have gone.
+/// Sends frames. The descriptors live until all frames are sent.
 pub trait Outgoing<'a> {
     /// Sends a frame.
     fn send(&mut self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'a>]) -> io::Result<()>;
 }
 
-/// Where frames come from.
+/// Receives frames.
 pub trait Incoming {
     /// The next frame.
     fn next(&mut self) -> io::Result<Frame>;

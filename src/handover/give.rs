@@ -1,12 +1,12 @@
-//! The old process: it gives everything away, and takes it back when the new one fails.
+//! The old process: it gives everything away, and takes it back if the new process fails.
 
 use super::frame::Kind;
-use super::freeze::{alone, freeze};
 use super::pack::{pack, say_last_words};
-use super::store::{become_next, is_first};
+use super::snapshot::{exclusively, snapshot_shards};
+use super::store::{execute_next_program, is_first_process};
 use super::stream::{self, Receiver};
 use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
-use crate::operator::is_end;
+use crate::operator::is_disconnect;
 use crate::server::{ServerState, Stops, pending_signals};
 use crate::systemd::notify;
 use madang_engine::runtime::{Adopting, Frozen};
@@ -21,17 +21,17 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A process that was killed is gone within this, or the machine does not work.
+/// How long a killed process may take to end; longer means that the machine is broken.
 const DEATH_TIME_MAX: Duration = Duration::from_secs(20);
-/// How long one that has given up may take to say why.
-const LAST_WORDS_TIME_MAX: Duration = Duration::from_millis(500);
+/// How long a new process that has given up may take to log the reason and end.
+const EXIT_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// What the new process asks for.
+/// The request of the new process.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// The version of the handover that it takes.
+    /// The version of the handover that it supports.
     pub version: u32,
-    /// Whether it only shows that it can take over.
+    /// Whether it is a trial, which only shows that it can take over.
     pub is_trial: bool,
 }
 
@@ -42,23 +42,23 @@ struct NewProcess<'a> {
     pid: i32,
 }
 
-/// Why nothing was handed over the last time.
+/// Why the last handover failed.
 static REFUSAL: Mutex<Option<String>> = Mutex::new(None);
 
-/// Takes why nothing was handed over the last time, if that was asked for since this was asked.
+/// Takes the reason why the last handover failed, if one has failed since the last call.
 pub fn take_refusal() -> Option<String> {
     REFUSAL.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Hands the server over to the process at the other end of `stream`. Returns when that has failed, and
-/// this process serves on. If it succeeds, this process ends; or, after a trial, becomes the next program.
+/// Hands the server over to the process at the other end of `stream`. Returns only if that failed, and this process
+/// continues. If it succeeds, this process ends; or, after a trial, executes the new program.
 pub fn give(stream: &UnixStream, request: Request, state: &ServerState, stops: &Stops) {
-    let outcome = alone(|| try_give(stream, request, state, stops))
+    let outcome = exclusively(|| try_give(stream, request, state, stops))
         .unwrap_or_else(|| Err("another process is already taking over".to_owned()));
     if let Err(reason) = outcome {
         *REFUSAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
         tracing::error!(%reason, "nothing was handed over: this process continues");
-        // Whoever was killed hears no more.
+        // A killed process does not receive it.
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
         let _ = send_magic(stream).and_then(|()| stream::send(stream, Kind::Refused, reason.as_bytes(), &[]));
     }
@@ -81,7 +81,7 @@ fn try_give(
             env!("CARGO_PKG_VERSION")
         ));
     }
-    if is_first() && !is_trial {
+    if is_first_process() && !is_trial {
         return Err(
             "the running server is the first process of its container, which would end with it: use \
                     `madang upgrade`, which replaces the program in the same process"
@@ -93,50 +93,50 @@ fn try_give(
         return Err("the running server is still opening its log; try again when it is ready".to_owned());
     }
     tracing::info!(process = new_process.pid, "handing over to a new process");
-    let (mut frozen, thaw) = freeze(stops)?;
-    let given = new_process.hand_over(&frozen, state);
-    // Until this program ends, or goes on: signals that come now are for the next.
+    let (mut snapshotted, give_back) = snapshot_shards(stops)?;
+    let given = new_process.hand_over(&snapshotted, state);
+    // Until this program ends or resumes: signals that arrive now are for the new one.
     let held = stops.hold();
     match given {
-        // It waits for the shards to go on, and would be lost with this program.
+        // The stop waits for the shards to resume, and would be lost with this program.
         Ok(()) if held.is_coming() => {
             new_process.kill();
-            let _ = thaw.send(frozen);
+            let _ = give_back.send(snapshotted);
             Err("the running server was told to stop meanwhile, and is stopping".to_owned())
         }
         Ok(()) if is_trial => {
             new_process.kill();
             new_process.reap();
-            let Err(error) = become_next(&mut frozen, state);
-            let _ = thaw.send(frozen);
+            let Err(error) = execute_next_program(&mut snapshotted, state);
+            let _ = give_back.send(snapshotted);
             Err(format!("the new program can take over, but this process cannot execute it: {error}"))
         }
         Ok(()) => {
             notify::handed_over(new_process.pid);
-            // From here on the other process is the owner, whether it hears it or not.
-            let told = stream::send(stream, Kind::Go, &[], &[]);
-            let paused_ms = frozen.since.elapsed().as_millis() as u64;
-            // Not before: whoever comes back at once is served, and nobody is sent away in vain.
-            let ended = say_last_words(&mut frozen);
+            // From here on the new process is the owner, even if it does not receive the frame.
+            let sent = stream::send(stream, Kind::Go, &[], &[]);
+            let paused_ms = snapshotted.since.elapsed().as_millis() as u64;
+            // Not before: clients that reconnect at once are served, and a failed upgrade disconnects nobody.
+            let ended = say_last_words(&mut snapshotted);
             state.stop_operator_listeners();
             tracing::info!(
                 process = new_process.pid,
                 paused_ms,
                 ended,
-                is_told = told.is_ok(),
+                is_told = sent.is_ok(),
                 "handed over"
             );
             new_process.pass_on(&pending_signals::take_all());
             std::process::exit(0);
         }
         Err(error) => {
-            if is_end(&error) {
-                // It gives up by itself, and is saying why.
-                new_process.ends_within(LAST_WORDS_TIME_MAX);
+            if is_disconnect(&error) {
+                // It has given up, and is logging the reason.
+                new_process.ends_within(EXIT_TIME_MAX);
             }
             new_process.kill();
             // The shards wait for it.
-            let _ = thaw.send(frozen);
+            let _ = give_back.send(snapshotted);
             Err(format!("the new process did not start ({error})"))
         }
     }
@@ -165,20 +165,20 @@ impl NewProcess<'_> {
         Ok(NewProcess { stream, pidfd, pid: Pid::as_raw(Some(peer.pid)) })
     }
 
-    fn hand_over(&self, frozen: &Frozen, state: &ServerState) -> io::Result<()> {
-        let connections = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
+    fn hand_over(&self, snapshotted: &Frozen, state: &ServerState) -> io::Result<()> {
+        let connections = snapshotted.parts.iter().map(|part| part.image.connections.len()).sum();
         let deadline = Instant::now() + OPEN_TIME_MAX + Adopting::time_max(connections);
         self.stream.set_write_timeout(Some(SILENCE_MAX))?;
         send_magic(self.stream)?;
         let mut stream = self.stream;
-        pack(frozen, state, true, &mut stream)?;
+        pack(snapshotted, state, true, &mut stream)?;
         let answer = Receiver::new(self.stream).next_before(deadline)?;
         if answer.kind == Kind::Ready { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
-    /// Makes sure that the other process does nothing more. Only then may this one go on.
+    /// Kills the new process. Only after its end may this one resume.
     fn kill(&self) {
-        // It may be dead already.
+        // It may have ended already.
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         assert!(
             self.ends_within(DEATH_TIME_MAX),
@@ -187,17 +187,17 @@ impl NewProcess<'_> {
         );
     }
 
-    /// Passes on signals that this process was sent, and has not acted on.
+    /// Forwards signals that this process has received and not handled.
     fn pass_on(&self, signals: &[nix::sys::signal::Signal]) {
         for signal in signals {
             if let Some(signal) = Signal::from_named_raw(*signal as i32) {
-                // It is the server now, or nobody is.
+                // It is the server now, or there is none.
                 let _ = pidfd_send_signal(&self.pidfd, signal);
             }
         }
     }
 
-    /// A trial is a child of this process, which goes on: nobody else would wait for it.
+    /// A trial is a child of this process, which continues: nobody else would wait for it.
     fn reap(&self) {
         // It may be reaped already.
         let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
@@ -218,7 +218,7 @@ impl NewProcess<'_> {
     }
 }
 
-/// systemd takes no process of another control group for the main one of a service.
+/// systemd does not accept a process of another control group as the main process of a service.
 fn is_of_this_service(pid: Pid) -> bool {
     let group = |process: &str| std::fs::read(format!("/proc/{process}/cgroup")).ok();
     let is_same = || group("self") == group(&Pid::as_raw(Some(pid)).to_string());

@@ -1,9 +1,8 @@
-//! The old process starts the new one: so it is where systemd looks for it, with the same user, limits and
-//! sandbox.
+//! The old process starts the new one: so it is in the same control group, with the same user, limits and sandbox.
 //!
-//! Under systemd it is not its child but that of the service manager, which else would not wait for it when it
-//! ends the service: it sends SIGTERM to a main process that is not its child, and SIGKILL at once (systemd 252,
-//! `service_enter_signal`). Whether it is, systemd looks when it is told of the main process, and never again.
+//! Under systemd the new process must be a child of the service manager, which otherwise would not wait for it when
+//! it stops the service: it sends SIGTERM and at once SIGKILL to a main process that is not its child (systemd 252,
+//! `service_enter_signal`). systemd checks this only once, when it is notified of the main process.
 
 use crate::server::launch::{Launch, TAKEOVER, TRIAL, command_of};
 use crate::server::{pending_signals, subprocess};
@@ -20,7 +19,7 @@ use std::process::{Child, Stdio};
 /// A process that was started to take over.
 #[derive(Debug)]
 pub struct Started {
-    /// Its number.
+    /// Its process id.
     pub pid: u32,
     handle: Handle,
 }
@@ -28,19 +27,19 @@ pub struct Started {
 #[derive(Debug)]
 enum Handle {
     Child(Child),
-    /// A child of the service manager. None: it has ended before it could be looked at.
+    /// A child of the service manager. `None`: it ended before it could be opened.
     Orphan(Option<OwnedFd>),
 }
 
 impl Started {
-    /// How it has ended, if it has.
+    /// How it ended, if it has.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// If its state cannot be read.
     pub fn end(&mut self) -> io::Result<Option<String>> {
         match &mut self.handle {
             Handle::Child(child) => match child.try_wait() {
-                // Whoever gave everything to it has waited for its end.
+                // The thread that hands over has reaped it.
                 Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
                     Ok(Some("before it was checked".to_owned()))
                 }
@@ -55,10 +54,10 @@ impl Started {
         }
     }
 
-    /// Ends it.
+    /// Kills it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn kill(&mut self) -> io::Result<()> {
         match &mut self.handle {
             Handle::Child(child) => child.kill(),
@@ -71,10 +70,10 @@ impl Started {
     }
 }
 
-/// Starts a process that takes over from this one, or only shows that it can.
+/// Starts a process that takes over from this one, or a trial.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn spawn_new_process(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     let started = start(launch, is_trial)?;
     subprocess::note_started(started.pid);
@@ -86,9 +85,9 @@ fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     arguments.push(TAKEOVER.into());
     if is_trial {
         arguments.push(TRIAL.into());
-    } else if notify::is_heard() {
+    } else if notify::has_service_manager() {
         match spawn_orphan(launch.program(), &arguments) {
-            // Without a shell it is our child: systemd does not wait for it, and says so.
+            // Without a shell it is our child: systemd does not wait for it, and logs that.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
             started => return started,
         }
@@ -99,10 +98,10 @@ fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     Ok(Started { pid: child.id(), handle: Handle::Child(child) })
 }
 
-/// Has a shell start the program and end, so that the service manager becomes its parent.
+/// Makes a shell start the program and end, so that the service manager becomes its parent.
 fn spawn_orphan(program: &Path, arguments: &[OsString]) -> io::Result<Started> {
     let mut shell = command_of(Path::new("/bin/sh"));
-    // What the program says goes where this process complains, as standard output tells us its number.
+    // The program's output goes to standard error, because the shell prints its process id to standard output.
     shell.args(["-c", r#"exec 3>&1 1>&2; "$@" 3>&- & echo $! >&3"#, "sh"]);
     shell.arg(program).args(arguments);
     shell.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -1,4 +1,4 @@
-//! Frames over a local socket, to a process that is there.
+//! Frames over a local socket, to a running process.
 
 use super::SILENCE_MAX;
 use super::frame::{DESCRIPTORS_MAX, Frame, HEADER_BYTES, Header, Incoming, Kind, Outgoing, wrong};
@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Before the first frame: an older server that answers in JSON is told apart by it.
+/// Precedes the first frame: it distinguishes the answer from that of an older server, which is JSON.
 pub const MAGIC: &[u8; 4] = b"MDHO";
 
 impl<'a> Outgoing<'a> for &UnixStream {
@@ -48,7 +48,7 @@ pub fn send(
         match sendmsg(stream, &[IoSlice::new(&header)], &mut ancillary, SendFlags::NOSIGNAL) {
             Ok(sent) => break sent,
             Err(Errno::INTR) => {}
-            // Too many are on their way at once (unix(7)): the peer takes them out.
+            // Too many are in flight (unix(7)): the peer takes them out.
             Err(Errno::TOOMANYREFS) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => return Err(error.into()),
         }
@@ -62,7 +62,7 @@ pub fn send(
 pub struct Receiver<'a> {
     stream: &'a UnixStream,
     bytes: Vec<u8>,
-    /// How much of `bytes` was taken.
+    /// The number of `bytes` that were taken.
     taken: usize,
     descriptors: VecDeque<OwnedFd>,
 }
@@ -72,13 +72,13 @@ impl<'a> Receiver<'a> {
         Receiver { stream, bytes: Vec::new(), taken: 0, descriptors: VecDeque::new() }
     }
 
-    /// The next bytes, however many there are, without taking them.
+    /// The next bytes, at least `count`, without taking them.
     pub fn peek(&mut self, count: usize, deadline: Instant) -> io::Result<&[u8]> {
         self.fill(count, deadline)?;
         Ok(&self.bytes[self.taken..])
     }
 
-    /// Passes over bytes that were seen.
+    /// Skips bytes.
     pub fn skip(&mut self, count: usize) {
         self.taken += count;
     }
@@ -103,7 +103,7 @@ impl<'a> Receiver<'a> {
         Ok(Frame { kind, payload, descriptors })
     }
 
-    /// Receives until so many bytes are there.
+    /// Receives until at least `count` bytes are available.
     fn fill(&mut self, count: usize, deadline: Instant) -> io::Result<()> {
         if self.bytes.len() - self.taken < count && self.taken > 0 {
             self.bytes.drain(..self.taken);

@@ -1,11 +1,11 @@
-//! The new process: it asks, is given everything, and resumes it.
+//! The new process: it requests everything, receives it, and resumes it.
 
 use super::VERSION;
 use super::error::TakeError;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
-use crate::operator::{Command, is_end, is_nobody, reach, socket_path};
+use crate::operator::{Command, connect, is_disconnect, is_not_listening, socket_path};
 use crate::server::{InheritedListeners, SocketActivation};
 use madang_engine::runtime::Adoption;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,19 +17,19 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the old process may take until it has frozen.
+/// How long the old process may take until its shards are snapshotted.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often it is looked whether the old process has let go.
+/// How long one wait for the answer of the old process takes.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Whether a process takes over from another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Takeover {
-    /// It starts by itself.
+    /// A normal start.
     No,
-    /// It takes everything from the one that runs.
+    /// It takes over from the running server.
     Yes,
-    /// It only shows that it can; then it is killed.
+    /// It only shows that it can take over; then it is killed.
     Trial,
 }
 
@@ -38,7 +38,7 @@ pub enum Takeover {
 pub struct TakenOver {
     /// The lock of the data directory.
     pub lock: OwnedFd,
-    /// Where it listened.
+    /// Its listeners.
     pub listeners: InheritedListeners,
     /// Which of them systemd had opened.
     pub activation: SocketActivation,
@@ -52,24 +52,29 @@ pub struct TakenOver {
 #[derive(Debug)]
 pub struct OldProcess {
     stream: UnixStream,
-    /// By which its end is noticed, where it can be watched: not from another process namespace.
+    /// To detect its end. `None` if it cannot be opened, as from another process namespace.
     pidfd: Option<OwnedFd>,
-    /// Its number.
+    /// Its process id.
     pub pid: u64,
     /// Its version.
     pub version: String,
-    /// Since when people wait.
+    /// Since when clients wait.
     pub paused_since: Instant,
 }
 
-/// Asks the server that runs on `data` for everything. `grace` is how long names outlive connections.
+/// Requests everything from the server that runs on `data`. `grace` is how long names are kept after a lost
+/// connection.
 ///
 /// # Errors
-/// [`TakeError`]; the other process carries on.
+/// [`TakeError`]; the old process continues.
 pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<TakenOver, TakeError> {
     let path = socket_path(data).map_err(TakeError::Path)?;
-    let mut stream = reach(data, &path).map_err(|error| {
-        if is_nobody(&error) { TakeError::NotRunning(data.to_owned()) } else { TakeError::Broken(error) }
+    let mut stream = connect(data, &path).map_err(|error| {
+        if is_not_listening(&error) {
+            TakeError::NotRunning(data.to_owned())
+        } else {
+            TakeError::Broken(error)
+        }
     })?;
     let peer = sockopt::socket_peercred(&stream).ok();
     let pidfd = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
@@ -97,14 +102,14 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> 
 }
 
 impl OldProcess {
-    /// Says that this process can go on, and waits until it is to: from then on it is the owner. The old process
-    /// decides, however long that takes; so this one gives up only when it is told to.
+    /// Reports that this process is ready, and waits for `Go`: from then on it is the owner. The old process
+    /// decides, however long that takes; this one gives up only if the old process says so.
     ///
     /// # Errors
-    /// When the old process takes everything back: this one must end.
+    /// If the old process takes everything back: this one must end.
     pub fn ready(&self) -> Result<(), TakeError> {
         if stream::send(&self.stream, Kind::Ready, &[], &[]).is_err() {
-            // The old process is dead: whoever goes on kills this one first.
+            // The old process is dead: otherwise it would have killed this one before it resumed.
             self.await_end();
             return Ok(());
         }
@@ -112,8 +117,8 @@ impl OldProcess {
         loop {
             match receiver.next_before(Instant::now() + LOOK) {
                 Ok(frame) => return expect(frame, Kind::Go).map(drop),
-                // It ends without a word: then nobody else has the lock and the connections.
-                Err(error) if is_end(&error) => {
+                // It ended without a frame: then nobody else has the lock and the connections.
+                Err(error) if is_disconnect(&error) => {
                     self.await_end();
                     return Ok(());
                 }
@@ -124,10 +129,10 @@ impl OldProcess {
         }
     }
 
-    /// Waits until the old process has ended: the end of the stream alone may be that of a thread.
+    /// Waits until the old process has ended: the end of the stream alone may come from a thread.
     fn await_end(&self) {
         let Some(pidfd) = &self.pidfd else { return };
-        // It is interrupted at worst.
+        // At worst it is interrupted.
         while poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None).is_err() {}
     }
 }

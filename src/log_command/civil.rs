@@ -1,11 +1,11 @@
-//! Times as people write and read them, UTC.
+//! Times in a form for people, UTC.
 
 use jiff::civil::{Date, DateTime, date};
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::{Offset, TimeZone};
 use std::fmt::Write;
 
-/// Ends the seconds since 1970 where no calendar has them.
+/// Follows the seconds since 1970 if the time is beyond the calendar.
 const NO_DATE: &str = " s";
 const SECOND_US: i64 = 1_000_000;
 
@@ -26,8 +26,8 @@ pub fn parse(given: &str) -> Result<i64, String> {
     })
 }
 
-/// A time within the last or the first day of the calendar, which the type for instants leaves out so that it has
-/// a date at every offset.
+/// A time within the first or the last day of the calendar. `Timestamp` excludes these days, so that it has a date
+/// at every offset.
 fn time_at_an_end(given: &str) -> Option<i64> {
     let pieces = Pieces::parse(given).ok()?;
     let (date, time, offset) = (pieces.date(), pieces.time()?, pieces.to_numeric_offset()?);
@@ -50,7 +50,7 @@ fn is_offset_possible(time: &str) -> bool {
     hours.is_none_or(|hours| hours < 24)
 }
 
-/// Writes times; most messages share their second with the one before.
+/// Formats times. It caches the second, which consecutive messages usually share.
 #[derive(Debug, Default)]
 pub struct Clock {
     second: Option<i64>,
@@ -58,7 +58,7 @@ pub struct Clock {
     text: String,
     /// `2026-11-20T12:03:11.`, then the rest of the time that was written last.
     precise: String,
-    /// How long the part of it is that stays the same within a second, and what ends it.
+    /// The length of the part of it that stays the same within a second.
     second_bytes: usize,
     end: &'static str,
 }
@@ -77,7 +77,7 @@ impl Clock {
                     let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
                     write!(self.text, "{date} {hour:02}:{minute:02}:{second:02}")
                 }
-                // No calendar has it: a log that someone else wrote.
+                // Beyond the calendar: the log of another program.
                 Err(_) => write!(self.text, "{second}{NO_DATE}"),
             };
             written.expect("a string can be written");

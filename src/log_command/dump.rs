@@ -10,7 +10,7 @@ use madang_model::{ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
-/// Of `madang log dump`.
+/// The arguments of `madang log dump`.
 #[derive(Debug, Args)]
 pub struct DumpArguments {
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
         }
         Ok(Err(error)) => finish(output, Err(error)).map(|()| Outcome::Sound),
         Ok(Ok(0)) => Err(format!("no such segment in '{}'; see all with stats", data.display())),
-        Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::told(faults, &data)),
+        Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::reported(faults, &data)),
     }
 }
 

@@ -25,7 +25,7 @@ Exit codes: 0 all was printed, 1 the log has faults (named on standard error; th
 printed), 2 it could not be read or printed, the log has no such room, or the command line is
 wrong.";
 
-/// Of `madang log export`.
+/// The arguments of `madang log export`.
 #[derive(Debug, Args)]
 pub struct ExportArguments {
     #[command(flatten)]
@@ -66,7 +66,7 @@ impl Rooms {
     }
 }
 
-/// What is printed, and how.
+/// Prints messages in a time range.
 pub struct Printer<W> {
     pub output: W,
     pub lines: Lines,
@@ -102,7 +102,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Prints the rooms. What is damaged is named on standard error; the rest is printed.
+/// Prints the rooms. Damage is reported on standard error; the rest is printed.
 pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let selection = arguments.rooms.selection()?;
     let (data, files) = arguments.place.open()?;
@@ -143,7 +143,7 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         );
     }
     match &export.unknown[..] {
-        [] => Ok(Outcome::told(export.faults.len(), &data)),
+        [] => Ok(Outcome::reported(export.faults.len(), &data)),
         rooms => {
             let rooms: Vec<String> = rooms.iter().map(|room| format!("'{}'", room.as_str())).collect();
             Err(format!("the log has no room {}; see all with export --all", rooms.join(", ")))

@@ -1,7 +1,7 @@
-//! JSON Lines that are safe to show.
+//! JSON Lines that are safe to display.
 //!
-//! JSON itself escapes only C0; here everything harmful is, so that a terminal that shows the line
-//! is safe and a program that reads it loses nothing.
+//! JSON itself escapes only C0; here all harmful characters are escaped, so that the line is safe for a terminal
+//! and a program that reads it loses nothing.
 
 use crate::terminal::is_harmful;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use std::io::{self, Write};
 
-/// Writes an object and the end of its line.
+/// Writes an object and a line end.
 pub fn write_json_line(output: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
     object.serialize(&mut Serializer::with_formatter(&mut *output, Escaping))?;
     output.write_all(b"\n")
@@ -32,13 +32,12 @@ pub fn push_number(line: &mut Vec<u8>, number: u64) {
     serde_json::to_writer(line, &number).expect("memory can be written");
 }
 
-/// Every harmful character that JSON leaves as it is begins with one of these bytes.
+/// Every harmful character that JSON does not escape begins with one of these bytes.
 const fn may_begin_harm(byte: u8) -> bool {
     matches!(byte, 0x7f | 0xc2 | 0xe2)
 }
 
-/// Whether no byte needs a second look. Without an early exit, so that it compiles to wide
-/// instructions.
+/// Whether no byte needs escaping. Without an early exit, so that it compiles to vector instructions.
 fn is_plain(bytes: &[u8]) -> bool {
     let needs_a_look = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\' || may_begin_harm(byte);
     bytes.iter().fold(0, |seen, byte| seen | u8::from(needs_a_look(*byte))) == 0

@@ -1,4 +1,4 @@
-//! `madang log …`: looking into a log, also while a server writes it, and repairing one.
+//! `madang log …`: reading a log, even while a server writes it, and repairing one.
 
 mod civil;
 mod dump;
@@ -13,7 +13,7 @@ mod stats;
 mod tests;
 mod verify;
 
-pub use repair::mend_copy;
+pub use repair::repair_copy;
 
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
@@ -22,7 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Examples, and how it ends.
+/// Examples and exit codes.
 macro_rules! help {
     ($examples:literal) => {
         concat!(
@@ -53,7 +53,7 @@ pub enum LogCommand {
     Repair(repair::RepairArguments),
 }
 
-/// Which log.
+/// The log to read.
 #[derive(Debug, Args)]
 pub struct LogPlace {
     #[command(flatten)]
@@ -61,10 +61,10 @@ pub struct LogPlace {
 }
 
 impl LogPlace {
-    /// The directory of data, and the log in it.
+    /// The data directory, and the log in it.
     ///
     /// # Errors
-    /// When there is none: nothing would be found wrong with it.
+    /// If there is no log: it would otherwise be reported as intact.
     fn open(&self) -> Result<(PathBuf, StdFiles), String> {
         let data = self.data.to_running();
         let shown = data.display();
@@ -84,7 +84,7 @@ impl LogPlace {
     }
 }
 
-/// How what a log holds is printed.
+/// The output format of log contents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LineFormat {
     /// One line each, for people (UTC)
@@ -93,8 +93,8 @@ pub enum LineFormat {
     Jsonl,
 }
 
-/// Runs it. The exit code is 0 when all is well, 1 when the log has faults, 2 when it could not
-/// be read or printed.
+/// Runs the command. The exit code is 0 if all is well, 1 if the log has faults, 2 if it could not be read or
+/// printed.
 pub fn run(command: LogCommand) -> ExitCode {
     let outcome = match command {
         LogCommand::Export(arguments) => export::run(&arguments),
@@ -113,7 +113,7 @@ pub fn run(command: LogCommand) -> ExitCode {
     }
 }
 
-/// What was found.
+/// The result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Outcome {
     Sound,
@@ -125,8 +125,8 @@ impl Outcome {
         if count == 0 { Outcome::Sound } else { Outcome::Faulty }
     }
 
-    /// The same for a command that only reads; of faults it says on standard error what can be done.
-    fn told(count: usize, data: &Path) -> Outcome {
+    /// The same for a command that only reads; if there are faults, it prints on standard error what can be done.
+    fn reported(count: usize, data: &Path) -> Outcome {
         let outcome = Outcome::of_faults(count);
         if outcome == Outcome::Faulty {
             eprintln!("madang: {}", output::visible(&next_step(data)));

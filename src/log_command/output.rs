@@ -1,7 +1,7 @@
-//! Standard output whose reader may leave.
+//! Standard output whose reader may end early.
 //!
-//! It is written beside the work that fills it, and what goes to a file is handed to the disk at
-//! once: otherwise a gigabyte would wait in the page cache until something syncs.
+//! A separate thread writes it. If it is a file, the kernel is asked to write it to the disk early: otherwise a
+//! gigabyte would wait in the page cache until something syncs.
 
 pub use crate::terminal::visible;
 use rustix::fs::{Advice, fadvise};
@@ -12,18 +12,18 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
-/// What is written at once.
+/// Bytes of one write.
 const BLOCK_BYTES: usize = 1 << 20;
-/// One is filled, one is written, and one waits.
+/// One block is filled, one is written, and one waits.
 const BLOCKS: usize = 3;
-/// The kernel is told to begin with so many at once: telling it of each took more of its time.
+/// The kernel is asked to write this many blocks at a time: a request for each took more processor time.
 const BLOCKS_TO_THE_DISK: u64 = 16;
 
-/// Buffered standard output, to be ended with [`finish`].
+/// Buffered standard output. It must be ended with [`finish`].
 pub struct Output {
-    /// What is filled; its capacity never grows.
+    /// The block that is being filled; its capacity never grows.
     block: Vec<u8>,
-    /// From the first full block on: short answers need no thread.
+    /// Started with the first full block: short outputs need no thread.
     writer: Option<Writer>,
 }
 
@@ -67,11 +67,11 @@ impl Write for Output {
     }
 }
 
-/// The thread that writes, and the blocks on their way to it and back.
+/// The thread that writes, and the channels for blocks to it and back.
 struct Writer {
     full: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
-    /// How many blocks there are, with the one that is filled.
+    /// The number of blocks, including the one that is being filled.
     blocks: usize,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -86,7 +86,7 @@ impl Writer {
             for mut block in to_write {
                 sink.write(&block)?;
                 block.clear();
-                // Whoever fills blocks may have ended already.
+                // The receiver may have ended already.
                 let _ = written.send(block);
             }
             Ok(())
@@ -95,7 +95,7 @@ impl Writer {
         Ok(Writer { full, empty, blocks: 1, thread })
     }
 
-    /// Takes a full block and leaves an empty one in its place; `None` when writing has failed.
+    /// Takes a full block and replaces it by an empty one; `None` if writing has failed.
     fn exchange(&mut self, block: &mut Vec<u8>) -> Option<()> {
         let next = match self.empty.try_recv() {
             Ok(next) => Some(next),
@@ -107,7 +107,7 @@ impl Writer {
         };
         match next {
             Some(next) => self.full.send(std::mem::replace(block, next)).ok(),
-            // The full one joins the two on their way; one of them comes back first.
+            // All three blocks are in use; one of them comes back.
             None => {
                 self.full.send(std::mem::take(block)).ok()?;
                 *block = self.empty.recv().ok()?;
@@ -117,7 +117,7 @@ impl Writer {
     }
 
     fn end(self, rest: Vec<u8>) -> io::Result<()> {
-        // Refused only when writing has failed, which the thread tells.
+        // Fails only if writing has failed, which the thread reports.
         let _ = self.full.send(rest);
         drop(self.full);
         let ended = self.thread.join();
@@ -125,48 +125,48 @@ impl Writer {
     }
 }
 
-/// Standard output itself, past the buffer of the standard library.
+/// Standard output itself, without the buffer of the standard library.
 fn descriptor() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// Where blocks go.
+/// Writes blocks to the descriptor.
 struct Sink {
     file: File,
     is_file: bool,
-    /// Blocks that the kernel was not told about.
-    untold: u64,
+    /// Blocks since the last request to write them to the disk.
+    unflushed: u64,
 }
 
 impl Sink {
     fn new(file: File) -> Sink {
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        Sink { file, is_file, untold: 0 }
+        Sink { file, is_file, unflushed: 0 }
     }
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         self.file.write_all(block)?;
-        self.untold += 1;
-        if self.is_file && self.untold == BLOCKS_TO_THE_DISK {
+        self.unflushed += 1;
+        if self.is_file && self.unflushed == BLOCKS_TO_THE_DISK {
             self.begin_writing();
-            self.untold = 0;
+            self.unflushed = 0;
         }
         Ok(())
     }
 
-    /// Has the kernel begin to write the last blocks to the disk. It may forget those that are
-    /// there already, which is what the call was made for, and waits for none.
+    /// Makes the kernel start writing the last blocks to the disk, without waiting. (The call is made to drop
+    /// cached pages, which may also happen.)
     fn begin_writing(&mut self) {
-        let told_bytes = self.untold * BLOCK_BYTES as u64;
+        let unflushed_bytes = self.unflushed * BLOCK_BYTES as u64;
         if let Ok(end_bytes) = self.file.stream_position() {
-            let length = NonZeroU64::new(told_bytes);
-            // Advice only: what it refuses is written when something syncs.
-            let _ = fadvise(&self.file, end_bytes.saturating_sub(told_bytes), length, Advice::DontNeed);
+            let length = NonZeroU64::new(unflushed_bytes);
+            // Only advice: if it is refused, the blocks are written when something syncs.
+            let _ = fadvise(&self.file, end_bytes.saturating_sub(unflushed_bytes), length, Advice::DontNeed);
         }
     }
 }
 
-/// Writes out what is buffered. A reader that has left, as `head` does, is no error.
+/// Writes the buffered rest. A reader that has ended early, like `head`, is no error.
 pub fn finish(mut output: Output, result: io::Result<()>) -> Result<(), String> {
     match result.and_then(|()| output.end()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

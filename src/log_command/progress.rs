@@ -1,4 +1,4 @@
-//! A line that shows that work goes on, for those who watch.
+//! A status line that shows progress.
 
 use crate::terminal::{StatusLine, bar};
 use madang_log::{Files, StdFiles};
@@ -18,15 +18,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins to measure the reading of `passes` times the whole log.
+    /// Starts to measure `passes` reads of the whole log.
     pub fn begin(files: &StdFiles, passes: u64) -> Progress {
         let line = StatusLine::new();
         let total_bytes = if line.is_watched() { log_bytes(files) * passes } else { 0 };
         Progress { began: Instant::now(), line, read_bytes: 0, total_bytes }
     }
 
-    /// Like [`begin`](Self::begin), for work that prints while it goes on: a terminal that shows
-    /// that needs no other sign.
+    /// Like [`begin`](Self::begin), for work that prints while it runs: a terminal that shows the output needs no
+    /// progress.
     pub fn begin_beside_output(files: &StdFiles) -> Progress {
         let mut progress = Progress::begin(files, 1);
         if io::stdout().is_terminal() {
@@ -49,7 +49,7 @@ impl Progress {
     }
 }
 
-/// What the segments of a log have together; 0 when nobody can tell.
+/// The size of all segments of a log; 0 if unknown.
 fn log_bytes(files: &StdFiles) -> u64 {
     let shards = files.shards().unwrap_or_default();
     let of_shard = |shard| {
@@ -63,7 +63,7 @@ fn line(read_bytes: u64, total_bytes: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     let bytes_per_second = read_bytes as f64 / seconds;
     let (read_mb, speed_mb) = (read_bytes / 1_000_000, bytes_per_second / 1e6);
-    // A log that grows, or is read a second time, has no end that is known.
+    // The total is unknown if the log grows or is read again.
     if total_bytes < read_bytes.max(1) {
         return format!("{read_mb} MB read, {speed_mb:.0} MB/s");
     }

@@ -1,4 +1,4 @@
-//! A message, and a loss, as a line.
+//! Messages and losses as lines.
 
 use super::civil::Clock;
 use super::json::{push_number, push_text, write_json_line};
@@ -8,13 +8,13 @@ use madang_model::{is_or_are, numbered};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// How lines are written.
+/// Writes lines.
 #[derive(Debug)]
 pub struct Lines {
     clock: Clock,
     /// Whether each line of text names its room; JSON always does.
     names_rooms: bool,
-    /// The line that is being made, kept for its memory.
+    /// The line that is being written; reused for its memory.
     line: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ impl Lines {
         writeln!(output, "#{} {time} {author}: {text}", message.seq)
     }
 
-    /// Put together by hand: an export by way of a struct took 1.8 times the processor time.
+    /// Written by hand: serializing a struct took 1.8 times the processor time.
     pub fn message_json(&mut self, output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {
         let line = &mut self.line;
         line.clear();

@@ -42,7 +42,7 @@ nothing was changed; 2 it could not be read or repaired.";
 
 const REPORT_FILE: &str = "REPORT.txt";
 
-/// Of `madang log repair`.
+/// The arguments of `madang log repair`.
 #[derive(Debug, Args)]
 pub struct RepairArguments {
     #[command(flatten)]
@@ -55,12 +55,12 @@ pub struct RepairArguments {
     pub forget_expired_rooms: bool,
 }
 
-/// Says what is wrong and what would be done, and does it when told to.
+/// Prints what is wrong and what would be done, and does it with `--yes`.
 pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
     let (data, files) = arguments.place.open()?;
     let _taken = DataDirectory::take(&data).map_err(|error| error.to_string())?;
     if arguments.yes
-        && let Some(words) = privacy::close(&data)
+        && let Some(words) = privacy::make_private(&data)
     {
         eprintln!("madang: {}", visible(&words));
     }
@@ -100,7 +100,7 @@ fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) 
     Ok(Outcome::of_faults(verification.all_faults().count()))
 }
 
-/// Does what is planned, and returns what was set aside, a line each.
+/// Executes the plan, and returns what was set aside, one line each.
 fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) -> Result<String, String> {
     let now = now();
     let keeper = StdKeeper::new(data, &free_name(data, now));
@@ -119,18 +119,18 @@ fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String
     Ok(done)
 }
 
-/// Makes a copy that was taken while a server wrote one that can be started from: its files are of different
-/// times, so that the newest messages may be missing. Where anything else is wrong nothing is done;
-/// `can_expire` says whether segments may have been removed meanwhile. Nor is anything done where numbers may be
-/// given again: that is for somebody to decide, and `log repair` asks for it.
-pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
+/// Repairs a copy that was made while a server wrote, so that a server can start from it: its files are of
+/// different times, so the newest messages may be missing. If anything else is wrong, nothing is done; `can_expire`
+/// says whether segments may have been removed meanwhile. Nothing is done either if numbers could be reused: an
+/// operator must decide that with `log repair`.
+pub fn repair_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     let plan = match plan_repair(files, &mut |_| ()) {
         Ok(plan) if plan.is_of_a_copy && (can_expire || !plan.needs_expiry) => plan,
         _ => return false,
     };
-    let given_again = given_again(&plan);
-    if !given_again.is_empty() {
-        given_again.iter().for_each(|words| {
+    let reused_numbers = reused_numbers(&plan);
+    if !reused_numbers.is_empty() {
+        reused_numbers.iter().for_each(|words| {
             tracing::error!(
                 "this copy was taken while a server wrote it, and is not repaired automatically: {words}"
             );
@@ -158,7 +158,7 @@ pub fn mend_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
     }
 }
 
-/// Says beside what is set aside why it is.
+/// Writes the report into the set-aside directory.
 fn write_report(aside: &Path, report: &str) -> Result<(), String> {
     if !aside.is_dir() {
         return Ok(());
@@ -171,7 +171,7 @@ fn write_report(aside: &Path, report: &str) -> Result<(), String> {
     written.map_err(|error| format!("cannot write '{}': {error}", path.display()))
 }
 
-/// What is wrong, what is to be done, and what is lost.
+/// The faults, the changes, and the losses.
 pub fn described(plan: &RepairPlan) -> String {
     let mut text = String::new();
     for fault in &plan.faults {
@@ -187,14 +187,14 @@ pub fn described(plan: &RepairPlan) -> String {
         let (room, are) = (lost.room.as_str(), numbers_are(lost.gap));
         let _ = writeln!(text, "record as lost: {are} gone from room '{room}'");
     }
-    for words in given_again(plan) {
+    for words in reused_numbers(plan) {
         let _ = writeln!(text, "{words}");
     }
     text
 }
 
-/// Where numbers may be given again, once it is done.
-fn given_again(plan: &RepairPlan) -> Vec<String> {
+/// Where numbers could be reused after the repair.
+fn reused_numbers(plan: &RepairPlan) -> Vec<String> {
     let is_unproven =
         |change: &&SegmentChange| matches!(change.change, Change::Fill { is_proven: false, .. });
     let unproven = plan.changes.iter().filter(is_unproven).map(|change| {
@@ -247,7 +247,7 @@ fn action(change: &SegmentChange) -> String {
     }
 }
 
-/// Prints at once. That nobody reads any more does not stop a repair.
+/// Prints at once. A reader that has ended does not stop a repair.
 fn say(text: &str) -> Result<(), String> {
     let mut output = standard_output();
     let printed: io::Result<()> = output.write_all(text.as_bytes());
@@ -259,7 +259,7 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// `set-aside-20261120T120311Z`, or with a number behind it when that is taken.
+/// `set-aside-20261120T120311Z`, with a number appended if that exists.
 fn free_name(data: &Path, now: Timestamp) -> String {
     let time: String =
         Clock::default().second(now.0).replace(' ', "T").chars().filter(|c| !"-:".contains(*c)).collect();

@@ -10,7 +10,7 @@ use madang_model::counted;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Of `madang log stats`.
+/// The arguments of `madang log stats`.
 #[derive(Debug, Args)]
 pub struct StatsArguments {
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub enum Format {
     Json,
 }
 
-/// Prints what the log consists of.
+/// Prints the statistics of the log.
 pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
     let (data, files) = arguments.place.open()?;
     let mut progress = Progress::begin(&files, 1);
@@ -47,7 +47,7 @@ pub fn run(arguments: &StatsArguments) -> Result<Outcome, String> {
             "madang: these figures are incomplete, as the log has {counted}; see all with `madang log verify --data {data}`"
         );
     }
-    Ok(Outcome::told(usize::try_from(faults).unwrap_or(usize::MAX), &data))
+    Ok(Outcome::reported(usize::try_from(faults).unwrap_or(usize::MAX), &data))
 }
 
 pub fn print(output: &mut impl Write, statistics: &[Statistics], format: Format) -> io::Result<()> {

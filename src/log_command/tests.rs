@@ -194,7 +194,7 @@ fn a_repair_says_what_it_would_do_and_what_is_lost() {
 }
 
 #[test]
-fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
+fn a_repair_changes_nothing_without_yes_and_never_what_a_server_uses() {
     let (directory, path) = written();
     damage(&path, "안녕");
     let damaged = fs::read(&path).expect("it is there");
@@ -221,7 +221,7 @@ fn a_repair_changes_nothing_until_told_and_never_what_a_server_uses() {
 }
 
 #[test]
-fn a_repair_closes_files_to_other_users_only_when_told() {
+fn a_repair_makes_files_private_only_with_yes() {
     let (directory, path) = written();
     damage(&path, "안녕");
     let mode = || fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;

@@ -8,7 +8,7 @@ use madang_log::{Fault, FaultKind, Role, SegmentReport, Verification, verify};
 use madang_model::{counted, is_or_are};
 use std::io::{self, Write};
 
-/// Checks a log: a line for each segment, each fault, and a summary.
+/// Checks a log: prints a line for each segment and fault, and a summary.
 pub fn run(place: &LogPlace) -> Result<Outcome, String> {
     let (data, files) = place.open()?;
     let mut progress = Progress::begin(&files, 1);
@@ -18,7 +18,7 @@ pub fn run(place: &LogPlace) -> Result<Outcome, String> {
     let mut output = standard_output();
     let printed = print(&mut output, &verification);
     finish(output, printed)?;
-    Ok(Outcome::told(verification.all_faults().count(), &data))
+    Ok(Outcome::reported(verification.all_faults().count(), &data))
 }
 
 pub fn print(output: &mut impl Write, verification: &Verification) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The operator's end of the control socket.
+//! The client of the control socket.
 
 use super::protocol::{Answer, Command, Status};
 use super::socket_path;
@@ -8,34 +8,34 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A server that says nothing for so long does not work.
+/// How long a server may take to answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// How long a server may run without listening.
+/// How long a running server may not listen (during a takeover).
 const LISTEN_MAX: Duration = Duration::from_secs(2);
-/// How often it is tried meanwhile.
+/// The pause between attempts meanwhile.
 const LISTEN_LOOK: Duration = Duration::from_millis(20);
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
-/// Why the server cannot be asked.
+/// Why a command failed.
 #[derive(thiserror::Error, Debug)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No server runs.
     #[error(
         "no server runs on '{}': start it with `madang serve --data {}`, or name its directory with --data",
         .0.display(), .0.display()
     )]
     NotRunning(PathBuf),
-    /// A server runs, and nobody listens.
+    /// A server runs, but does not listen.
     #[error("the server on '{}' has no control socket; its journal says why", .0.display())]
-    Deaf(PathBuf),
-    /// Not for this user.
+    NoSocket(PathBuf),
+    /// This user may not use it.
     #[error("not permitted to control the server on '{}': run this as the user that runs it, or as root", .0.display())]
     NotPermitted(PathBuf),
-    /// The path.
+    /// The path is too long.
     #[error("{0}")]
     Path(String),
-    /// It listens and has not answered in time.
+    /// It has not answered in time.
     #[error(
         "the server on '{}' does not answer within {} s: it is stopped (continue it with `kill -CONT`) or overloaded; \
          see its journal",
@@ -44,43 +44,43 @@ pub enum ClientError {
     Late {
         /// Its directory.
         data: PathBuf,
-        /// How long it was waited for.
+        /// How long the client waited.
         waited: Duration,
     },
-    /// It listens and does not answer.
+    /// The connection failed.
     #[error("the server on '{}' does not answer: {source}; see its journal", data.display())]
-    Silent {
+    NoAnswer {
         /// Its directory.
         data: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It answered something else.
+    /// The answer cannot be parsed.
     #[error("the server on '{}' sent an answer that this version does not know: {source}", data.display())]
-    Foreign {
+    UnknownAnswer {
         /// Its directory.
         data: PathBuf,
-        /// What is wrong with the answer.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// It answered another question.
+    /// The answer does not belong to the command.
     #[error("the server sent an unexpected answer ({0}): is it another version?")]
     Unexpected(String),
-    /// It refused.
+    /// The server refused the command.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Connects to the control socket of a data directory. A server that has taken over listens only when the one
-/// before has ended: while one runs, it is tried for 2 s.
+/// Connects to the control socket of a data directory. A server that has taken over listens only after the old one
+/// has ended: while a server runs, this retries for 2 s.
 ///
 /// # Errors
-/// What the system says; [`is_nobody`] says whether nobody listens.
-pub fn reach(data: &Path, path: &Path) -> io::Result<UnixStream> {
+/// The error of the system; see [`is_not_listening`].
+pub fn connect(data: &Path, path: &Path) -> io::Result<UnixStream> {
     let deadline = Instant::now() + LISTEN_MAX;
     loop {
         match UnixStream::connect(path) {
-            Err(error) if is_nobody(&error) && holder_serves(data) && Instant::now() < deadline => {
+            Err(error) if is_not_listening(&error) && holder_serves(data) && Instant::now() < deadline => {
                 std::thread::sleep(LISTEN_LOOK);
             }
             done => return done,
@@ -88,41 +88,43 @@ pub fn reach(data: &Path, path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// Whether an error to connect means that nobody listens.
-pub fn is_nobody(error: &io::Error) -> bool {
+/// Whether a connect error means that nobody listens.
+pub fn is_not_listening(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
 }
 
-/// Whether an error says that the process at the other end has ended.
-pub fn is_end(error: &io::Error) -> bool {
+/// Whether an error means that the process at the other end has ended.
+pub fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
-/// Asks the server of a data directory how it is, with so many entries of each list.
+/// Asks the server of a data directory for its status, with at most `count` entries in each list.
 ///
 /// # Errors
 /// [`ClientError`].
 pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
-    match ask_whoever_serves(data, &Command::Status { count })? {
+    match ask_current_server(data, &Command::Status { count })? {
         (Answer::Status(status), _) => Ok(status),
         (other, _) => Err(ClientError::Unexpected(format!("{other:?}"))),
     }
 }
 
-/// Asks what may be asked twice, and returns the connection with the answer. Where the server ends before it answers,
-/// whoever has taken over from it is asked.
+/// Sends a command that may be sent twice, and returns the answer and the connection. If the server ends before it
+/// answers, the command is sent to the new one.
 ///
 /// # Errors
 /// [`ClientError`].
-pub fn ask_whoever_serves(data: &Path, command: &Command) -> Result<(Answer, Connection), ClientError> {
+pub fn ask_current_server(data: &Path, command: &Command) -> Result<(Answer, Connection), ClientError> {
     let deadline = Instant::now() + LISTEN_MAX;
     loop {
         let mut server = Connection::open(data)?;
         match server.ask(command) {
             Ok(answer) => return Ok((answer, server)),
-            Err(ClientError::Silent { source, .. }) if is_end(&source) && Instant::now() < deadline => {
+            Err(ClientError::NoAnswer { source, .. })
+                if is_disconnect(&source) && Instant::now() < deadline =>
+            {
                 std::thread::sleep(LISTEN_LOOK);
             }
             Err(error) => return Err(error),
@@ -138,65 +140,67 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects. A server that runs and does not listen yet is waited for.
+    /// Connects. Waits for a running server that does not listen yet.
     ///
     /// # Errors
-    /// [`ClientError`] when nobody listens, or not for this user.
+    /// [`ClientError`], if nobody listens, or this user may not connect.
     pub fn open(data: &Path) -> Result<Connection, ClientError> {
         let path = socket_path(data).map_err(ClientError::Path)?;
-        let reached = reach(data, &path);
+        let reached = connect(data, &path);
         let data = data.to_owned();
         let stream = match reached {
             Ok(stream) => stream,
-            Err(error) if is_nobody(&error) && holder_serves(&data) => return Err(ClientError::Deaf(data)),
-            Err(error) if is_nobody(&error) => return Err(ClientError::NotRunning(data)),
+            Err(error) if is_not_listening(&error) && holder_serves(&data) => {
+                return Err(ClientError::NoSocket(data));
+            }
+            Err(error) if is_not_listening(&error) => return Err(ClientError::NotRunning(data)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(ClientError::NotPermitted(data));
             }
-            Err(source) => return Err(ClientError::Silent { data, source }),
+            Err(source) => return Err(ClientError::NoAnswer { data, source }),
         };
         let bounded = stream.set_read_timeout(Some(SILENCE_MAX));
         match bounded.and_then(|()| stream.set_write_timeout(Some(SILENCE_MAX))) {
             Ok(()) => Ok(Connection { data, stream: BufReader::new(stream) }),
-            Err(source) => Err(ClientError::Silent { data, source }),
+            Err(source) => Err(ClientError::NoAnswer { data, source }),
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a command, and waits for the answer.
     ///
     /// # Errors
-    /// [`ClientError`], also when the answer is that it cannot be done.
+    /// [`ClientError`], also if the server refuses.
     pub fn ask(&mut self, command: &Command) -> Result<Answer, ClientError> {
-        let mut line = serde_json::to_vec(command).map_err(|source| self.foreign(source))?;
+        let mut line = serde_json::to_vec(command).map_err(|source| self.unknown_answer(source))?;
         line.push(b'\n');
-        // A server that refuses this user closes before it reads: its answer says so.
+        // A server that refuses this user closes before it reads: the answer says so.
         let written = self.stream.get_mut().write_all(&line);
         match (written, self.read_answer()) {
-            (Err(source), Ok(None)) | (_, Err(source)) => Err(self.silent(source)),
-            (Ok(()), Ok(None)) => Err(self.silent(io::ErrorKind::UnexpectedEof.into())),
+            (Err(source), Ok(None)) | (_, Err(source)) => Err(self.no_answer(source)),
+            (Ok(()), Ok(None)) => Err(self.no_answer(io::ErrorKind::UnexpectedEof.into())),
             (_, Ok(Some(line))) => self.parsed(&line),
         }
     }
 
-    /// The same, of what may take so long.
+    /// The same for a command that may take up to `time_max`.
     ///
     /// # Errors
     /// As [`Connection::ask`].
     pub fn ask_within(&mut self, command: &Command, time_max: Duration) -> Result<Answer, ClientError> {
-        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.silent(source))?;
+        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.no_answer(source))?;
         self.ask(command)
     }
 
-    /// Waits for one more answer. `None` when the server has ended.
+    /// Waits for one more answer. `None` if the server has ended.
     ///
     /// # Errors
-    /// [`ClientError`], also when the answer is that something could not be done.
+    /// [`ClientError`], also if the server reports a failure.
     pub fn await_answer(&mut self, time_max: Duration) -> Result<Option<Answer>, ClientError> {
-        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.silent(source))?;
+        self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.no_answer(source))?;
         match self.read_answer() {
             Ok(None) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-            Err(source) => Err(self.silent(source)),
+            Err(source) => Err(self.no_answer(source)),
             Ok(Some(line)) => self.parsed(&line).map(Some),
         }
     }
@@ -209,26 +213,26 @@ impl Connection {
     }
 
     fn parsed(&self, line: &[u8]) -> Result<Answer, ClientError> {
-        match serde_json::from_slice(line).map_err(|source| self.foreign(source))? {
+        match serde_json::from_slice(line).map_err(|source| self.unknown_answer(source))? {
             Answer::Error(words) => Err(ClientError::Refused(words)),
             answer => Ok(answer),
         }
     }
 
-    fn silent(&self, source: io::Error) -> ClientError {
+    fn no_answer(&self, source: io::Error) -> ClientError {
         let data = self.data.clone();
         if matches!(source.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
             let waited = self.stream.get_ref().read_timeout().ok().flatten().unwrap_or(SILENCE_MAX);
             return ClientError::Late { data, waited };
         }
-        ClientError::Silent { data, source }
+        ClientError::NoAnswer { data, source }
     }
 
-    fn foreign(&self, source: serde_json::Error) -> ClientError {
-        ClientError::Foreign { data: self.data.clone(), source }
+    fn unknown_answer(&self, source: serde_json::Error) -> ClientError {
+        ClientError::UnknownAnswer { data: self.data.clone(), source }
     }
 
-    /// Waits until the server has ended. Returns whether it has in time.
+    /// Waits until the server has ended. Returns whether it ended in time.
     pub fn await_end(&self, time_max: Duration) -> bool {
         let mut stream = self.stream.get_ref();
         let bounded = stream.set_read_timeout(Some(time_max));

@@ -1,93 +1,94 @@
-//! What is said over the control socket. Both ends are of one version, but fields may be added.
+//! The messages on the control socket. Both ends have the same version, but fields may be added.
 
 use serde::{Deserialize, Serialize};
 
-/// What the operator wants: one a line.
+/// The operator's commands, one per line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// How the server is; lists have at most `count` entries.
+    /// The status of the server; lists have at most `count` entries.
     Status {
-        /// At most so many.
+        /// The maximum of entries.
         count: usize,
     },
-    /// Stop accepting, finish, leave.
+    /// Stop accepting, finish accepted work, end.
     Drain,
     /// Start another process that takes over from this one.
     Upgrade,
-    /// Hand everything over to the process that asks. What follows is no JSON: see `handover`.
+    /// Hand everything over to the process that sends this. What follows is not JSON: see `handover`.
     Takeover {
-        /// The version of the handover that it understands.
+        /// The version of the handover that it supports.
         version: u32,
-        /// Whether it only shows that it can. Servers from before there were trials are not told of it.
+        /// Whether it is a trial. The field is left out if not, for servers that do not know trials.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_trial: bool,
     },
-    /// End the connections of a user.
+    /// Close the connections of a user.
     Kick {
         /// The user.
         name: String,
-        /// What the user is told; may be empty.
+        /// The reason that the user is shown; may be empty.
         reason: String,
     },
-    /// Tell everyone.
+    /// Send a text to everyone.
     Broadcast {
-        /// What.
+        /// The text.
         text: String,
     },
 }
 
-/// What the server answers: one a line.
+/// The server's answers, one per line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// How the server is.
+    /// The status of the server.
     Status(Box<Status>),
-    /// It drains, and closes this connection when it ends.
+    /// The server drains, and closes this connection when it ends.
     Draining,
-    /// Another process of this number is started. When it has taken over, this connection is closed; when
-    /// it has not, an error follows.
+    /// Another process with this process id was started. When it has taken over, this connection is closed; if it
+    /// fails, an error follows.
     Upgrading(u32),
-    /// So many connections were ended, or told.
+    /// The number of connections that were closed, or got the text.
     Reached(u64),
-    /// It cannot be done; a sentence with the remedy.
+    /// The command failed; a sentence with the remedy.
     Error(String),
 }
 
-/// How the server is.
+/// The status of the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Its version.
     pub version: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// When it began, by the clock of its machine, in microseconds: a process may go on as another program.
+    /// When it started, by the monotonic clock of the machine, in microseconds: a process may continue with another
+    /// program.
     #[serde(default)]
     pub started_us: u64,
     /// `recovering`, `ready` or `draining`.
     pub state: String,
-    /// What is wrong, a sentence each.
+    /// Faults, one sentence each.
     pub faults: Vec<String>,
-    /// What will go wrong unless something is done, a sentence each.
+    /// Warnings, one sentence each.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// How long it runs.
+    /// How long it has been running.
     pub uptime_seconds: u64,
     /// How long opening the log took.
     pub recovery_seconds: f64,
     /// The data directory.
     pub data: String,
-    /// Where people come in.
+    /// The addresses for clients.
     pub addresses: Vec<String>,
-    /// What must have happened to a message before anyone sees it.
+    /// The durability mode.
     pub durability: String,
     /// Connections that the open-file limit allows.
     pub connections_limit: u64,
     /// Each shard.
     pub shards: Vec<ShardLine>,
-    /// The fullest rooms.
+    /// The rooms with the most members.
     pub rooms_by_members: Vec<RoomLine>,
-    /// The liveliest rooms.
+    /// The rooms with the most messages a second.
     pub rooms_by_rate: Vec<RoomLine>,
     /// The connections with the largest outboxes.
     pub slow_connections: Vec<SlowLine>,
@@ -98,7 +99,7 @@ pub struct Status {
 pub struct ShardLine {
     /// Its number.
     pub shard: u16,
-    /// Whether it has answered in time. If not, the numbers are those of its last tick.
+    /// Whether it answered in time. If not, the numbers are from its last tick.
     pub answers: bool,
     /// Connections.
     pub connections: u64,
@@ -116,7 +117,7 @@ pub struct ShardLine {
     pub deliveries_per_second: f64,
     /// Bytes that wait for slow connections.
     pub outbox_bytes: u64,
-    /// How many of those there are.
+    /// The number of slow connections.
     pub slow_connections: u64,
     /// Entries that wait for other shards.
     pub mesh_overflow_entries: u64,
@@ -148,7 +149,7 @@ pub struct RoomLine {
 /// One slow connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlowLine {
-    /// Its user; none has said no name.
+    /// Its user; `None` before the login.
     pub user: Option<String>,
     /// Bytes that wait for it.
     pub outbox_bytes: u64,

@@ -1,4 +1,4 @@
-//! Serving: look whether this machine can, then start the shards.
+//! Serving: check whether this machine can serve, then start the shards.
 
 mod checks;
 mod engine;
@@ -22,7 +22,7 @@ use signals::Signals;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Serves until told to stop. Everything the operator has to know is written as events.
+/// Serves until the server is stopped. Everything that the operator must know is logged.
 pub fn run(
     loaded: Loaded,
     data: PathBuf,
@@ -45,8 +45,8 @@ pub fn run(
     }
 }
 
-/// Looks whether [`run`] would resume what a running server leaves, and changes nothing. What stands against it is
-/// said to whoever asks, on standard output, too.
+/// Checks whether [`run`] would resume what a running server leaves, and changes nothing. It also writes the reason
+/// against it to standard output, for the process that asks.
 pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
     match plan::rehearse(loaded, version) {
         Ok(()) => {
@@ -61,7 +61,7 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
 }
 
 fn refuse(error: &PlanError) -> ExitCode {
-    // A line a mistake, as each is an event of its own.
+    // Each line is one mistake, and one event.
     for line in error.to_string().lines() {
         tracing::error!("{line}");
     }

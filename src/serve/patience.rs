@@ -1,26 +1,26 @@
-//! Waiting for what another process, which has ended, keeps for a moment.
+//! Waiting for resources that a process which has ended keeps for a moment.
 
 use std::fmt::Display;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a process that has ended may keep its addresses, as the kernel tears its rings down after it: some
+/// How long a process that has ended may keep its addresses, because the kernel frees its rings after its end: some
 /// milliseconds, and more on a busy machine.
 pub const ADDRESS_TIME_MAX: Duration = Duration::from_secs(5);
-/// A wait as short as this is not told.
-const UNTOLD_TIME_MAX: Duration = Duration::from_millis(20);
+/// A shorter wait is not logged.
+const UNLOGGED_TIME_MAX: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Tries to take something, again and again while the error may pass: `time_max` says for how long it may.
+/// Calls `take` until it succeeds, or its error has lasted longer than `time_max` allows for it.
 ///
 /// # Errors
-/// The last one.
+/// The last error.
 pub fn patiently<T, E: Display>(
     time_max: impl Fn(&E) -> Duration,
     take: impl Fn() -> Result<T, E>,
 ) -> Result<T, E> {
     let started = Instant::now();
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         let error = match take() {
             Ok(taken) => return Ok(taken),
@@ -30,12 +30,12 @@ pub fn patiently<T, E: Display>(
         if started.elapsed() >= time_max {
             return Err(error);
         }
-        if !is_told && started.elapsed() >= UNTOLD_TIME_MAX {
+        if !is_logged && started.elapsed() >= UNLOGGED_TIME_MAX {
             tracing::warn!(
                 "waiting up to {} s, because a server that has ended keeps its addresses for a moment: {error}",
                 time_max.as_secs()
             );
-            is_told = true;
+            is_logged = true;
         }
         sleep(LOOK);
     }

@@ -1,4 +1,4 @@
-//! What will be started: the checks, in an order in which the cheapest and least visible come first.
+//! The plan of a start: the checks; those that are cheap and have no visible effect come first.
 
 use super::checks::{
     Approved, ConfigurationFaults, FileSizeError, IoUringError, ListenError, LockedMemoryError,
@@ -16,36 +16,36 @@ use madang_engine::runtime::TlsIdentity;
 use std::path::Path;
 use std::time::Duration;
 
-/// What systemd is told to let go of, it closes in its own time; the lock of the data directory and
-/// listeners may be among it.
+/// systemd closes descriptors that it is asked to remove with a delay; the lock of the data directory and listeners
+/// may be among them.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
-/// A start that nothing known stands against.
+/// A start that has passed all checks.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the operator decided.
+    /// The configuration.
     pub config: Config,
-    /// The data directory, ours as long as this lives.
+    /// The data directory, locked as long as this lives.
     pub data: DataDirectory,
-    /// How many shards there are.
+    /// The number of shards.
     pub shards: u16,
-    /// The processors to put them on, in turn; none where the kernel decides.
+    /// The processors to pin them to, in turn; empty if the kernel decides.
     pub processors: Vec<usize>,
-    /// Listening sockets that systemd has opened; they stand in for the addresses of `listen`.
+    /// Listening sockets that systemd has opened; they replace the addresses of `listen`.
     pub activated: InheritedListeners,
-    /// Who we are to those who speak TLS, where anyone can.
+    /// The server's TLS certificate and key, if there is a TLS listener.
     pub identity: Option<TlsIdentity>,
-    /// What the server before this one has handed over.
+    /// What the old process has handed over.
     pub taken_over: Option<TakenOver>,
-    /// What the one before has left in systemd's store; it waits there until it is taken out.
+    /// What the old process has left in systemd's store; it stays there until it is taken out.
     pub stored: Option<StoredDescriptors>,
-    /// How many connections the open-file limit allows.
+    /// The number of connections that the open-file limit allows.
     pub connections_max: u64,
 }
 
-/// Why serving cannot start. Each names its remedy.
+/// Why serving cannot start. Each error names its remedy.
 #[derive(thiserror::Error, Debug)]
 pub enum PlanError {
-    /// No ring.
+    /// io_uring cannot be used.
     #[error(transparent)]
     IoUring(#[from] IoUringError),
     /// Too little memory may be locked.
@@ -57,13 +57,13 @@ pub enum PlanError {
     /// Files may not be large enough.
     #[error(transparent)]
     FileSize(#[from] FileSizeError),
-    /// Sockets that systemd is said to have opened are not there.
+    /// Sockets that systemd should have passed are missing.
     #[error(transparent)]
     Activation(#[from] ActivationError),
     /// The address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// Nobody could serve with this configuration.
+    /// The configuration has conflicting or unusable values.
     #[error(transparent)]
     Configuration(#[from] ConfigurationFaults),
     /// The data directory cannot be used.
@@ -78,7 +78,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Whether an address is in use by another process, which may end.
+    /// Whether an address is in use by another process, which may end soon.
     fn is_address_in_use(&self) -> bool {
         match self {
             PlanError::Listen(error) => error.is_in_use(),
@@ -88,8 +88,8 @@ impl PlanError {
     }
 }
 
-/// Checks everything and takes the data directory; or takes it over, with all that the server which has it
-/// now has besides. That comes last: people wait from then on.
+/// Checks everything and locks the data directory; or takes it over, with the whole state of the running server.
+/// That is the last step, because clients wait from then on.
 ///
 /// # Errors
 /// The first check that failed.
@@ -100,17 +100,17 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         tracing::warn!("{warning}");
     }
     let config = loaded.config.clone();
-    let Machine { processors, shards, connections_max, memory } = look_at_machine(&config)?;
+    let Machine { processors, shards, connections_max, memory } = check_machine(&config)?;
     if stored.is_in_place() {
         memory.await_given_back(shards);
     }
     let is_left = !stored.is_empty();
-    let (data, taken_over, stored) = if let Some((data, stored)) = left_behind(data, stored) {
-        close(data.path());
+    let (data, taken_over, stored) = if let Some((data, stored)) = take_stored(data, stored) {
+        make_private(data.path());
         (data, None, Some(stored))
     } else if takeover != Takeover::No {
-        // People wait as soon as the running server lets go.
-        close(data);
+        // Clients wait as soon as the running server hands over.
+        make_private(data);
         let taken_over = handover::take(data, GRACE, takeover == Takeover::Trial)?;
         let lock = taken_over.lock.try_clone().map_err(TakeError::Broken)?;
         (DataDirectory::taken_over(data, lock), Some(taken_over), None)
@@ -124,15 +124,15 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data)?)
         };
-        let directory = patiently(|error| patience(error, data, is_left), free)?;
-        close(data);
+        let directory = patiently(|error| wait_time_max(error, data, is_left), free)?;
+        make_private(data);
         (directory, None, None)
     };
     Ok(Plan { config, data, shards, processors, activated, identity, taken_over, stored, connections_max })
 }
 
-/// Looks whether a start with this configuration would find what it needs, and resume what a server of this version
-/// of the handover leaves. Takes nothing: another server runs.
+/// Checks whether a start with this configuration would find everything it needs, and could resume what a server
+/// with this version of the handover leaves. Takes nothing: another server is running.
 ///
 /// # Errors
 /// The first check that failed.
@@ -142,28 +142,28 @@ pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
         return Err(TakeError::Refused(reason).into());
     }
     configuration::approve(loaded, &SocketActivation::default())?;
-    look_at_machine(&loaded.config)?;
+    check_machine(&loaded.config)?;
     Ok(())
 }
 
-/// Looks whether anything would be served with this configuration, and returns what is suspicious in it, a
-/// sentence each. Where a server runs already does not matter.
+/// Checks whether a server could use this configuration, and returns warnings, one sentence each. Addresses that a
+/// running server uses are no error.
 ///
 /// # Errors
-/// What stands against it.
+/// The faults of the configuration.
 pub fn check(loaded: &Loaded) -> Result<Vec<String>, PlanError> {
     let Approved { mut warnings, .. } = configuration::approve(loaded, &SocketActivation::default())?;
     for (key, address) in loaded.config.listeners() {
         port::probe_interface(key, address)?;
     }
-    // What this shell may is not what the service may.
-    if let Err(error) = look_at_machine(&loaded.config) {
+    // The limits of this shell may differ from those of the service.
+    if let Err(error) = check_machine(&loaded.config) {
         warnings.push(format!("serve would fail here, as this user and with these limits: {error}"));
     }
     Ok(warnings)
 }
 
-/// What a server may use of the machine.
+/// The resources of the machine that the server may use.
 struct Machine {
     processors: Vec<usize>,
     shards: u16,
@@ -171,7 +171,7 @@ struct Machine {
     memory: locked_memory::LockedMemory,
 }
 
-fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
+fn check_machine(config: &Config) -> Result<Machine, PlanError> {
     let memory = locked_memory::raise();
     let files = open_files::raise();
     file_size::permit(config.log.segment_bytes.number())?;
@@ -179,37 +179,37 @@ fn look_at_machine(config: &Config) -> Result<Machine, PlanError> {
     let processors = processors::available();
     let shards = match config.shards.count {
         ShardCount::Exactly(count) => count.get(),
-        ShardCount::Auto => automatic(processors.usable, &memory),
+        ShardCount::Auto => automatic_shards(processors.usable, &memory),
     };
     memory.permit(shards)?;
     Ok(Machine { processors: processors.list, shards, connections_max: files.connections(shards)?, memory })
 }
 
-/// Closes the data directory to other users, and says so where it was open.
-fn close(data: &Path) {
-    if let Some(words) = privacy::close(data) {
+/// Makes the data directory private, and logs a warning if it was open.
+fn make_private(data: &Path) {
+    if let Some(words) = privacy::make_private(data) {
         tracing::warn!("{words}");
     }
 }
 
-/// How long what stands against a start may last: what systemd lets go of, where something `is_left`; and addresses
-/// that a process of this data directory listened at which was killed.
-fn patience(error: &PlanError, data: &Path, is_left: bool) -> Duration {
+/// How long the cause of an error may last: descriptors that systemd is closing, if something `is_left`; or
+/// addresses of a killed process of this data directory.
+fn wait_time_max(error: &PlanError, data: &Path, is_left: bool) -> Duration {
     let in_use = matches!(error, PlanError::DataDirectory(DataDirectoryError::InUse { .. }));
     match error {
-        // Only a server before explains it.
+        // Only an earlier server on this directory explains it.
         _ if error.is_address_in_use() && was_served(data) => ADDRESS_TIME_MAX,
         _ if is_left && (in_use || error.is_address_in_use()) => CLOSE_TIME_MAX,
         _ => Duration::ZERO,
     }
 }
 
-/// The data directory with what the server before has left for it, if it has.
-fn left_behind(data: &Path, mut stored: StoredDescriptors) -> Option<(DataDirectory, StoredDescriptors)> {
+/// The data directory with what the old process has left in the store, if anything.
+fn take_stored(data: &Path, mut stored: StoredDescriptors) -> Option<(DataDirectory, StoredDescriptors)> {
     if stored.is_empty() {
         return None;
     }
-    match stored.take_lock().and_then(|lock| DataDirectory::left(data, lock)) {
+    match stored.take_lock().and_then(|lock| DataDirectory::from_stored_lock(data, lock)) {
         Some(data) => Some((data, stored)),
         None => {
             tracing::warn!(
@@ -222,9 +222,9 @@ fn left_behind(data: &Path, mut stored: StoredDescriptors) -> Option<(DataDirect
     }
 }
 
-/// A fresh installation on a machine of many cores starts, with fewer shards, where the
-/// distribution's locked-memory limit (usually 8 MiB) would not carry one on each.
-fn automatic(processors: u16, memory: &locked_memory::LockedMemory) -> u16 {
+/// A new installation on a machine with many cores starts with fewer shards if the distribution's locked-memory
+/// limit (usually 8 MiB) does not allow one on each.
+fn automatic_shards(processors: u16, memory: &locked_memory::LockedMemory) -> u16 {
     let wanted = processors.max(1);
     let shards = wanted.min(memory.shards_max()).max(1);
     if memory.shards_max() > 0 && shards < wanted {

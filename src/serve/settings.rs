@@ -1,4 +1,4 @@
-//! What the configuration asks of the shards and of the line surface.
+//! From the configuration to the settings of the shards and of the line surface.
 
 use madang_config::{Config, Log, Shards};
 use madang_engine::room::RoomLimits;
@@ -9,10 +9,10 @@ use madang_model::connection::FloodLimit;
 use madang_surfaces::line::{LineLimit, LineSettings};
 use std::time::Duration;
 
-/// How long a name and a membership outlive a lost connection.
+/// How long a name and a membership are kept after a lost connection.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// What the configuration asks of all shards.
+/// The settings of all shards.
 pub fn shard_settings(config: &Config, shards: u16) -> Settings {
     Settings {
         shard_count: shards,
@@ -37,7 +37,7 @@ pub fn shard_settings(config: &Config, shards: u16) -> Settings {
     }
 }
 
-/// How long a shard looks for work before it sleeps, if it does.
+/// How long a shard polls for work before it sleeps, if configured.
 pub fn spin(shards: &Shards) -> Option<Duration> {
     let spin_us = shards.spin_us.number();
     (spin_us > 0).then(|| Duration::from_micros(spin_us))
@@ -52,7 +52,7 @@ pub fn retention(log: &Log) -> Retention {
     }
 }
 
-/// What it asks of the line surface.
+/// The settings of the line surface.
 pub fn line_settings(config: &Config, line_bytes_max: &LineLimit) -> LineSettings {
     LineSettings {
         line_bytes_max: line_bytes_max.clone(),

@@ -1,7 +1,8 @@
-//! Signals, taken by a thread of its own: all others block them, as glommio's executors must not be interrupted by
-//! work. A blocked signal waits also where the process becomes another program (execve(2)), so that none is lost to
-//! an upgrade; where that program knows of it ([`pending_signals::WAITS`]), as it inherits what is blocked and would be deaf otherwise.
-//! All other programs that are started have nothing blocked ([`pending_signals::unblocked`]).
+//! Signals. One thread receives them; all others block them, because glommio's executors must not be interrupted. A
+//! blocked signal stays pending when the process executes another program (execve(2)), so that an upgrade loses
+//! none; but only if that program supports it ([`pending_signals::WAITS`]): it inherits the blocked signals, and
+//! would never receive them otherwise. All other started programs have no signals blocked
+//! ([`pending_signals::unblocked`]).
 
 use super::terminate::terminate;
 use crate::server::{HeldStops, Readiness, ServerState, Stops, pending_signals};
@@ -16,27 +17,27 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A signal this soon after the first is the same one: `timeout` and terminals send it to the
-/// process and to its group.
+/// A signal this soon after the first counts as the same: `timeout` and terminals send it to the process and to its
+/// group.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
-/// How long after a SIGHUP a shell that sends it may take to end, and its terminal with it.
+/// How long a shell that sends SIGHUP may take to end, and its terminal with it.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// A write past the limit of the size of files (`ulimit -f`) fails, as on a full disk, and does not end the process
+/// Makes a write beyond the file-size limit (`ulimit -f`) fail, as on a full disk, instead of ending the process
 /// (SIGXFSZ). For every command.
-pub fn survive_large_files() {
-    // Without the handler all works as long as the limit is not met.
+pub fn ignore_file_size_signal() {
+    // Without the handler everything works until the limit is reached.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Where signals wait until somebody can act on them.
+/// The thread that receives signals, until there is a handler for them.
 #[derive(Debug)]
 pub struct Signals {
     ready: flume::Sender<Handler>,
 }
 
-/// Who acts on signals.
+/// Acts on signals.
 struct Handler {
     stops: Stops,
     reload: flume::Sender<()>,
@@ -44,59 +45,65 @@ struct Handler {
 }
 
 impl Signals {
-    /// Takes signals from now on. To be called before any other thread starts, as they inherit what is blocked. Until
-    /// somebody [acts](Signals::act) on them they end the process as ever; but where it `has_people` from before, they
-    /// wait.
+    /// Receives signals from now on. To be called before any other thread starts, because threads inherit the
+    /// blocked signals. Until there is a [handler](Signals::act), they have their default effect; but if the
+    /// process `has_clients` from the old program, they wait.
     ///
     /// # Errors
-    /// When they cannot be taken, or the thread cannot be had.
-    pub fn take(has_people: bool) -> io::Result<Signals> {
-        // Before handlers take their place.
+    /// If signals cannot be received, or the thread cannot be started.
+    pub fn take(has_clients: bool) -> io::Result<Signals> {
+        // Before handlers are installed.
         let ignored: Vec<Signal> = pending_signals::SIGNALS.into_iter().filter(is_ignored).collect();
-        // nohup(1) says so: it outlives its terminal.
+        // nohup(1) ignores SIGHUP: the process outlives its terminal.
         let ends_with_terminal = has_terminal() && !ignored.contains(&Signal::SIGHUP);
         pending_signals::handled().thread_block()?;
         pending_signals::catch_unblocked()?;
         let pending = pending_signals::open()?;
         let (ready, handlers) = flume::bounded(1);
-        let work = move || listen(pending, &handlers, has_people, ends_with_terminal, &ignored);
+        let circumstances = Circumstances { has_clients, ends_with_terminal, ignored };
+        let work = move || listen(pending, &handlers, &circumstances);
         std::thread::Builder::new().name("madang-signals".into()).spawn(work)?;
         Ok(Signals { ready })
     }
 
-    /// Reports the first SIGTERM or SIGINT as a stop. One that comes later ends the process at once,
-    /// for an operator who will not wait: what was acknowledged is on disk. While the log is being
-    /// opened there is nobody to tell: the first ends the process. SIGHUP asks for a reload; but where the server was
-    /// started in a terminal, and that is gone, it ends the server.
+    /// Reports the first SIGTERM or SIGINT as a stop. A later one ends the process at once, for an operator who
+    /// does not want to wait: acknowledged messages are on disk. While the log is being opened, the first one ends
+    /// the process. SIGHUP requests a reload; but if the server was started in a terminal that no longer exists, it
+    /// stops the server.
     pub fn act(self, stops: Stops, reload: flume::Sender<()>, state: &Arc<ServerState>) {
         // The thread lives as long as the process.
         let _ = self.ready.send(Handler { stops, reload, state: Arc::clone(state) });
     }
 }
 
-fn listen(
-    mut pending: SignalFd,
-    handlers: &flume::Receiver<Handler>,
-    has_people: bool,
+/// What was found at the start, and decides the effect of signals.
+struct Circumstances {
+    /// The process has clients of the old program: signals wait for a handler.
+    has_clients: bool,
+    /// The server stops when its terminal is closed.
     ends_with_terminal: bool,
-    ignored: &[Signal],
-) {
+    /// The signals that the parent process had ignored.
+    ignored: Vec<Signal>,
+}
+
+fn listen(mut pending: SignalFd, handlers: &flume::Receiver<Handler>, circumstances: &Circumstances) {
+    let &Circumstances { has_clients, ends_with_terminal, ref ignored } = circumstances;
     let mut handler = None;
     let mut stopped = None;
     loop {
-        // It is interrupted at worst.
+        // At worst it is interrupted.
         let _ = poll(&mut [PollFd::new(&pending, PollFlags::IN)], None);
         if handler.is_none() {
-            handler = if has_people { handlers.recv().ok() } else { handlers.try_recv().ok() };
+            handler = if has_clients { handlers.recv().ok() } else { handlers.try_recv().ok() };
         }
-        // While the server is given away signals wait for whoever has it then.
+        // During a handover signals wait for the process that owns the server afterwards.
         let mut held = handler.as_ref().map(|handler: &Handler| handler.stops.hold());
         let Some(signal) = pending_signals::next(&mut pending) else { continue };
         match (&handler, &mut held) {
             (Some(handler), Some(held)) => handler.act(signal, held, ends_with_terminal, &mut stopped),
-            // It was ignored, as whoever started this process wants, and is taken only from now on.
+            // The parent process had it ignored; it has an effect only once there is a handler.
             _ if ignored.contains(&signal) => {}
-            _ => end_as_ever(signal),
+            _ => apply_default_action(signal),
         }
     }
 }
@@ -111,7 +118,7 @@ impl Handler {
     ) {
         let is_hang_up = signal == Signal::SIGHUP && ends_with_terminal && !has_terminal();
         if signal == Signal::SIGHUP && !is_hang_up {
-            // One that waits reads what is there when its turn comes.
+            // A pending reload reads the newest configuration anyway.
             let _ = self.reload.try_send(());
             if ends_with_terminal {
                 await_hang_up(&self.stops);
@@ -138,15 +145,15 @@ impl Handler {
     }
 }
 
-/// As it would without this thread.
-fn end_as_ever(signal: Signal) {
+/// Has the effect that the signal would have without this thread.
+fn apply_default_action(signal: Signal) {
     let _ = SigSet::from_iter([signal]).thread_unblock();
     let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
-    // The first process of a namespace is not ended by it.
+    // It does not end the first process of a namespace.
     std::process::exit(128 + signal as i32);
 }
 
-/// A shell may send the signal before it ends, and its terminal is gone a moment later.
+/// A shell may send SIGHUP before it ends; its terminal disappears a moment later.
 fn await_hang_up(stops: &Stops) {
     let stops = stops.clone();
     let work = move || {
@@ -155,11 +162,11 @@ fn await_hang_up(stops: &Stops) {
             stops.ask(Stop::Signal("SIGHUP, as the terminal is closed"));
         }
     };
-    // Without the thread it goes on without a terminal, as with nohup.
+    // Without the thread the server continues without a terminal, as with nohup.
     let _ = std::thread::Builder::new().name("madang-terminal".into()).spawn(work);
 }
 
-/// Whether this process has a controlling terminal that is there.
+/// Whether this process has a controlling terminal that still exists.
 fn has_terminal() -> bool {
     match File::open("/dev/tty") {
         Ok(_) => true,
@@ -168,7 +175,7 @@ fn has_terminal() -> bool {
     }
 }
 
-/// Whether whoever started this process had it ignore the signal (proc(5), `SigIgn`).
+/// Whether the parent process had the signal ignored (proc(5), `SigIgn`).
 fn is_ignored(signal: &Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

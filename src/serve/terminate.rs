@@ -1,4 +1,4 @@
-//! SIGTERM: the server drains; or, where systemd starts the service again, leaves everything to the next process.
+//! SIGTERM: the server drains; or, if systemd restarts the service, leaves everything to the new process.
 
 use crate::handover;
 use crate::server::{HeldStops, Readiness, ServerState, Stops};
@@ -7,14 +7,14 @@ use madang_engine::runtime::Stop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a start that has taken everything over may take until it serves.
+/// How long a process that has just taken over may take until it serves.
 const ADOPTION_TIME_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(1);
 
-/// SIGTERM has come. Where systemd starts the service again, everything is left to the next process, and nobody
-/// is disconnected; else, or where that cannot be, the server drains.
+/// Handles SIGTERM. If systemd restarts the service, everything is left to the new process, and nobody is
+/// disconnected; otherwise, or if that is impossible, the server drains.
 pub fn terminate(state: &Arc<ServerState>, stops: &Stops, held: &mut HeldStops<'_>) {
-    if !notify::is_heard() {
+    if !notify::has_service_manager() {
         return held.ask(Stop::Signal("SIGTERM"));
     }
     held.announce();
@@ -33,7 +33,7 @@ pub fn terminate(state: &Arc<ServerState>, stops: &Stops, held: &mut HeldStops<'
     }
 }
 
-/// Whoever has just taken everything over first serves.
+/// Waits until a process that has just taken over serves.
 fn await_adoption(state: &ServerState) {
     let started = Instant::now();
     while state.readiness() == Readiness::Recovering && started.elapsed() < ADOPTION_TIME_MAX {

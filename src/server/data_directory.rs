@@ -1,4 +1,4 @@
-//! The data directory, owned by one process at a time.
+//! The data directory, which one process at a time owns.
 
 use madang_log::{open_regular, open_regular_by};
 use rustix::fd::OwnedFd;
@@ -10,20 +10,20 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Locked while a process uses the directory; what it holds only tells who that is. It outlives
-/// its process, which is fine: the lock decides, not the file.
+/// Locked while a process uses the directory; its content only names the process. The file outlives the process:
+/// only the lock counts.
 const LOCK_FILE: &str = "madang.lock";
-/// Bytes of the lock file that are read.
+/// The maximum of bytes that are read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 256;
-/// Before the number of the lock file itself, by which a copy is known as one.
+/// Precedes the inode number of the lock file itself, by which a copy is recognised.
 const FILE_WORDS: &str = "file ";
-/// Before the nanoseconds since 1970 when it was made.
+/// Precedes its birth time in nanoseconds since 1970.
 const BORN_WORDS: &str = " born ";
-/// How long those who only ask whether it is locked may have the lock.
+/// How long a process that only checks the lock may hold it.
 const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
 
-/// A data directory that is ours as long as this lives.
+/// A data directory that is locked by this process as long as this lives.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
@@ -31,12 +31,12 @@ pub struct DataDirectory {
     is_copy: bool,
 }
 
-/// Which file the lock file is. A copy of it is another: it has another number, and was made later, which no
-/// program can set. Some file systems give files other numbers each time they are mounted, but no other birth.
+/// The identity of the lock file. A copy has another inode number and a later birth time, which no program can set.
+/// Some file systems renumber files each time they are mounted, but keep the birth time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Identity {
     number: u64,
-    /// In nanoseconds since 1970; `None` where the file system does not know it.
+    /// In nanoseconds since 1970; `None` if the file system does not record it.
     born_ns: Option<u128>,
 }
 
@@ -54,8 +54,8 @@ impl Identity {
         Some(Identity { number: number.parse().ok()?, born_ns })
     }
 
-    /// Whether a file that says that it was this one is a copy of it. Where that is not sure it is none: in a
-    /// copy losses are mended that are refused elsewhere.
+    /// Whether the file with the identity `own`, whose content says `self`, is a copy. If that is uncertain it is
+    /// none: losses that are refused elsewhere are repaired in a copy.
     fn is_another(self, own: Identity) -> bool {
         let has_other_birth = self.born_ns.zip(own.born_ns).is_some_and(|(born, own)| born != own);
         has_other_birth && self.number != own.number
@@ -72,18 +72,18 @@ impl fmt::Display for Identity {
 /// Why the data directory cannot be used.
 #[derive(thiserror::Error, Debug)]
 pub enum DataDirectoryError {
-    /// Somebody has it.
+    /// Another process has locked it.
     #[error("data directory '{}' is in use by {holder}; stop it or pass another --data", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Who has it.
+        /// That process.
         holder: String,
     },
-    /// There is something else by that name.
+    /// The path is no directory.
     #[error("data directory '{}' is not a directory; pass another --data", .0.display())]
     NotADirectory(PathBuf),
-    /// Something else has the name of one of our files.
+    /// One of our files is no regular file.
     #[error("cannot use '{}': {source}; move it away: madang creates it again", file.display())]
     NotAFile {
         /// The file.
@@ -91,7 +91,7 @@ pub enum DataDirectoryError {
         /// What it is.
         source: io::Error,
     },
-    /// We would leave files in it that its owner cannot use.
+    /// Root would create files in it that its owner cannot use.
     #[error(
         "data directory '{}' belongs to user {owner}, and root would leave files in it that this user cannot \
          write; run as that user (`setpriv --reuid={owner} --regid={group} --clear-groups madang serve …`)",
@@ -100,15 +100,15 @@ pub enum DataDirectoryError {
     OwnedByAnother {
         /// The directory.
         path: PathBuf,
-        /// Its user, as a number.
+        /// Its user id.
         owner: u32,
-        /// Its group, as a number.
+        /// Its group id.
         group: u32,
     },
     /// The system refused.
     #[error("cannot {doing} data directory '{}': {source}; {remedy}", path.display())]
     Refused {
-        /// What we were about to do.
+        /// The failed action.
         doing: &'static str,
         /// The directory.
         path: PathBuf,
@@ -120,23 +120,22 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
-    /// Goes on with a directory whose lock another process has handed over: it was never free.
+    /// A directory whose lock another process has handed over: it was never free.
     pub fn taken_over(path: &Path, lock: OwnedFd) -> DataDirectory {
         DataDirectory { path: path.to_owned(), lock: File::from(lock), is_copy: false }
     }
 
-    /// Goes on with a directory whose lock a process has left that has ended; `None` where it is the lock of
-    /// another.
-    pub fn left(path: &Path, lock: OwnedFd) -> Option<DataDirectory> {
+    /// A directory whose lock the old process has stored; `None` if it is the lock of another directory.
+    pub fn from_stored_lock(path: &Path, lock: OwnedFd) -> Option<DataDirectory> {
         let lock = File::from(lock);
         let (found, wanted) = (lock.metadata().ok()?, fs::metadata(path.join(LOCK_FILE)).ok()?);
         let is_it = (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()) && lock.try_lock().is_ok();
         is_it.then(|| DataDirectory { path: path.to_owned(), lock, is_copy: false })
     }
 
-    /// Says in the lock file that this process has it.
-    pub fn name_holder(&mut self) {
-        // Only read by people.
+    /// Writes this process into the lock file.
+    pub fn record_holder(&mut self) {
+        // Only people read it.
         let own = Identity::of(&self.lock);
         let _ = write_holder(&mut self.lock, own);
     }
@@ -149,7 +148,7 @@ impl DataDirectory {
     /// Creates it if it is missing (its parent must exist), for its owner alone, and locks it.
     ///
     /// # Errors
-    /// [`DataDirectoryError`] says who or what stands against it.
+    /// [`DataDirectoryError`].
     pub fn take(path: &Path) -> Result<DataDirectory, DataDirectoryError> {
         create(path).map_err(|source| refused("create", path, source))?;
         let metadata = fs::metadata(path).map_err(|source| refused("read", path, source))?;
@@ -160,7 +159,7 @@ impl DataDirectory {
         if geteuid().is_root() && owner != 0 {
             return Err(DataDirectoryError::OwnedByAnother { path: path.to_owned(), owner, group });
         }
-        // What is ours is closed once it is taken.
+        // A directory of this user is made private later.
         if metadata.mode() & 0o007 != 0 && owner != geteuid().as_raw() {
             tracing::warn!(
                 "data directory '{}' is open to every user of this machine (mode {:04o}), and it holds what \
@@ -175,19 +174,19 @@ impl DataDirectory {
         Ok(DataDirectory { path: path.to_owned(), lock, is_copy })
     }
 
-    /// Whether it was copied here from where it was served the last time: its lock file is another, as is sure.
+    /// Whether it is certainly a copy of the directory that was served last: its lock file is another file.
     pub fn is_copy(&self) -> bool {
         self.is_copy
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Whether a process has this directory, and the one that its lock file names serves. A copy of a directory names a
-/// process that has another one: the lock decides.
+/// Whether a process has locked this directory, and the process in its lock file is `madang serve`. The lock file
+/// of a copy names a process with another directory: the lock decides.
 pub fn holder_serves(path: &Path) -> bool {
     let Ok(mut file) = open_regular(&path.join(LOCK_FILE)) else { return false };
     if !is_locked(&file) {
@@ -196,22 +195,22 @@ pub fn holder_serves(path: &Path) -> bool {
     let holder = holder(&mut file);
     let process = holder.strip_prefix("process ").and_then(|words| words.split(' ').next());
     let Some(process) = process.and_then(|digits| digits.parse::<u32>().ok()) else { return false };
-    // Its number may be another's by now, and of a zombie there are no words.
+    // Its process id may be reused, and a zombie has no command line.
     let words = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     words.split(|byte| *byte == 0).any(|word| word == b"serve")
 }
 
-/// Whether a server has had this directory, and none has it now.
+/// Whether a server has used this directory, and none does now.
 pub fn was_served(path: &Path) -> bool {
     open_regular(&path.join(LOCK_FILE)).is_ok_and(|file| !is_locked(&file))
 }
 
-/// Whether another process has the lock. Asked for by a lock that is shared with those who ask as well, and that a
-/// server which starts just now waits for.
+/// Whether another process has the lock. This takes a shared lock, which other checks can share, and which a server
+/// that is just starting waits for.
 fn is_locked(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => {
-            // Closing it does the same.
+            // Closing the file unlocks it, too.
             let _ = file.unlock();
             false
         }
@@ -220,8 +219,7 @@ fn is_locked(file: &File) -> bool {
     }
 }
 
-/// Only the last level is created: a whole new path is more often a typing error, or a disk that
-/// is not mounted.
+/// Only the last level is created: a completely new path is more often a typing error, or a disk that is not mounted.
 fn create(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {
@@ -251,12 +249,12 @@ fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
     }
     let own = Identity::of(&file);
     let copied = written_file(&mut file).filter(|written| own.is_some_and(|own| written.is_another(own)));
-    // A copy stays known as one until it is served.
+    // A copy counts as a copy until it is served.
     write_holder(&mut file, copied.or(own)).map_err(|source| refused("write to", path, source))?;
     Ok((file, copied.is_some()))
 }
 
-/// Opens one of the files that are only ours; nothing else by that name is opened.
+/// Opens one of our own files; only a regular file is opened.
 fn open_own(options: &mut OpenOptions, path: &Path, name: &str) -> Result<File, DataDirectoryError> {
     let file = path.join(name);
     open_regular_by(options.mode(0o600), &file).map_err(|source| match source.kind() {
@@ -265,7 +263,7 @@ fn open_own(options: &mut OpenOptions, path: &Path, name: &str) -> Result<File, 
     })
 }
 
-/// Which file the lock file says it was when it was written; nothing when an earlier version wrote it.
+/// The identity that the lock file contains; `None` if an earlier version wrote it.
 fn written_file(file: &mut File) -> Option<Identity> {
     let mut text = String::new();
     file.rewind().ok()?;
@@ -273,14 +271,14 @@ fn written_file(file: &mut File) -> Option<Identity> {
     text.lines().find_map(Identity::parse)
 }
 
-/// A time as people read it. A clock may say what no calendar has.
-fn told(time: SystemTime) -> String {
+/// A time for people. The clock may be out of range.
+fn readable(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time)
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
 fn write_holder(file: &mut File, identity: Option<Identity>) -> io::Result<()> {
-    let (process, since) = (std::process::id(), told(SystemTime::now()));
+    let (process, since) = (std::process::id(), readable(SystemTime::now()));
     let identity = identity.map_or_else(String::new, |identity| format!("{identity}\n"));
     let line = format!("process {process} (madang serve), since {since}\n{identity}");
     file.set_len(0)?;
@@ -288,7 +286,7 @@ fn write_holder(file: &mut File, identity: Option<Identity>) -> io::Result<()> {
     file.write_all(line.as_bytes())
 }
 
-/// Who holds the lock, in its own words.
+/// The holder of the lock, as the lock file describes it.
 fn holder(file: &mut File) -> String {
     let mut line = String::new();
     let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
@@ -298,7 +296,7 @@ fn holder(file: &mut File) -> String {
     if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
 }
 
-/// An existing lock file can be opened in a directory in which nothing new can be made.
+/// Creates a file: an existing lock file can be opened even if no file can be created.
 fn try_to_write(path: &Path) -> Result<(), DataDirectoryError> {
     open_own(OpenOptions::new().write(true).create(true).truncate(true), path, PROBE_FILE)?;
     fs::remove_file(path.join(PROBE_FILE)).map_err(|source| refused("write to", path, source))

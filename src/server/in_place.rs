@@ -1,22 +1,21 @@
-//! Descriptors that the program before has left open in this process, as it became this program by `execve`.
+//! Descriptors that the old program left open in this process for this program (`execve`).
 
 use rustix::fd::RawFd;
 
-/// Names the process, and the numbers of the descriptors.
+/// The process id and the descriptor numbers.
 pub const VARIABLE: &str = "MADANG_LEFT";
 
-/// The value of the variable for the program that this process becomes next.
+/// The value of the variable for the program that this process executes next.
 pub fn value_for_next(numbers: impl IntoIterator<Item = RawFd>) -> String {
     let numbers: Vec<String> = numbers.into_iter().map(|number| number.to_string()).collect();
     format!("{}:{}", std::process::id(), numbers.join(","))
 }
 
-/// The numbers of the descriptors that the program before has left to this process, if it has: the lock, the
-/// state, queues.
-pub fn left_here() -> Option<Vec<RawFd>> {
+/// The numbers of the descriptors that the old program left in this process, if any: the lock, the state, queues.
+pub fn inherited_in_place() -> Option<Vec<RawFd>> {
     let variable = std::env::var(VARIABLE).ok()?;
     let (process, numbers) = variable.split_once(':')?;
-    // Children see the variable, too.
+    // Child processes inherit the variable, too.
     if process.parse() != Ok(std::process::id()) {
         return None;
     }

@@ -1,5 +1,5 @@
-//! How this process was started, so that the next one is started alike: with the same program, arguments and
-//! environment.
+//! How this process was started, so that the new one can be started in the same way: with the same program,
+//! arguments and environment.
 
 use super::in_place;
 use std::ffi::{OsStr, OsString};
@@ -9,11 +9,11 @@ use std::process::Command;
 
 /// The flag of a process that takes over.
 pub const TAKEOVER: &str = "--takeover";
-/// The flag of one that only shows that it can.
+/// The flag of a trial, which only shows that it can take over.
 pub const TRIAL: &str = "--trial";
-/// What holds for one process, and not for the next.
+/// Flags for one process only.
 const ONCE: [&str; 2] = [TAKEOVER, TRIAL];
-/// Variables of the environment that are meant for one process only.
+/// Environment variables for one process only.
 pub const FOR_ONE_PROCESS: [&str; 5] =
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", in_place::VARIABLE];
 
@@ -25,7 +25,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// To be asked early: the program may be replaced by a newer one, which is what the path then names.
+    /// To be called early: the program may be replaced by a newer one later.
     pub fn of_this_process() -> Option<Launch> {
         let mut arguments = std::env::args_os();
         let program = named(&arguments.next()?).or_else(|| std::env::current_exe().ok())?;
@@ -35,12 +35,12 @@ impl Launch {
         })
     }
 
-    /// What is started.
+    /// The path of the program.
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// With what.
+    /// Its arguments.
     pub fn arguments(&self) -> &[OsString] {
         &self.arguments
     }
@@ -53,7 +53,7 @@ impl Launch {
     }
 }
 
-/// A program that inherits the environment, but for what is meant for this process only.
+/// A command that inherits the environment, except variables for this process only.
 pub fn command_of(program: &Path) -> Command {
     let mut command = Command::new(program);
     for name in FOR_ONE_PROCESS {
@@ -62,14 +62,14 @@ pub fn command_of(program: &Path) -> Command {
     command
 }
 
-/// The path by which this program was started, symbolic links and all: what it names may change. None where it
-/// was started by another name than its path.
+/// The path with which this program was started, without resolving symbolic links: they may lead to another version
+/// later. `None` if the name is not its path.
 fn named(first_argument: &OsStr) -> Option<PathBuf> {
     let path = Path::new(first_argument);
     if path.components().count() > 1 {
         return std::path::absolute(path).ok().filter(|path| path.is_file());
     }
-    // As the shell found it; where it is that program still.
+    // As the shell finds it, if it is still this program.
     let is_this = |path: &PathBuf| {
         let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
         identity(path).is_some_and(|found| Some(found) == identity(Path::new("/proc/self/exe")))

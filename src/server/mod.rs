@@ -1,4 +1,4 @@
-//! The server as a whole: where it is in its life, what it owns, how it was started and how it is asked to stop.
+//! The server as a whole: its state, what it owns, how it was started and how it is stopped.
 
 mod clock;
 mod data_directory;
@@ -13,9 +13,9 @@ pub mod subprocess;
 
 pub use clock::now_us;
 pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
-pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, left_here, value_for_next};
+pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};
 pub use inherited::{InheritedListeners, SocketActivation};
 pub use launch::Launch;
-pub use operator_listener::OperatorListener;
+pub use operator_listener::{OperatorListener, Threads};
 pub use state::{Readiness, ServerState};
 pub use stops::{HeldStops, Stops};

@@ -1,4 +1,4 @@
-//! A listener for the operator. It is handed over to the next process, as those of clients are.
+//! A listener for the operator. It is handed over to the new process, like those for clients.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,37 +8,45 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-/// A worker that cannot accept (no descriptor left) waits so long before it tries again.
+/// How long a worker that cannot accept (no descriptor left) waits before it tries again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Serves who has come.
+/// Serves one connection.
 type Serve = dyn Fn(TcpStream) + Send + Sync;
 
-/// A listener, and the threads that serve who comes.
+/// The threads of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// Their number.
+    pub count: usize,
+    /// The name of each.
+    pub name: &'static str,
+}
+
+/// A listener, and the threads that serve its connections.
 pub struct OperatorListener {
     name: &'static str,
     listener: TcpListener,
-    /// Readable once the threads are to end.
+    /// Readable once the threads should end.
     stop: OwnedFd,
-    /// How many, and by what name.
-    threads: (usize, &'static str),
+    threads: Threads,
     serve: Arc<Serve>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl OperatorListener {
-    /// Serves who comes there, on so many threads of this name. The next process knows it by `name`.
+    /// Serves connections on threads. The new process identifies the listener by `name`.
     ///
     /// # Errors
     /// What the system says.
     pub fn open(
         name: &'static str,
         listener: TcpListener,
-        threads: (usize, &'static str),
+        threads: Threads,
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> io::Result<OperatorListener> {
-        // One that wakes for a connection which another has taken must not wait for the next in `accept`.
+        // A worker that wakes for a connection which another worker has accepted must not block in `accept`.
         listener.set_nonblocking(true)?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let serve = Arc::new(serve);
@@ -50,7 +58,7 @@ impl OperatorListener {
     fn start_workers(&self) -> io::Result<()> {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.clear();
-        let (count, name) = self.threads;
+        let Threads { count, name } = self.threads;
         for _ in 0..count {
             let (listener, stop) = (self.listener.try_clone()?, self.stop.try_clone()?);
             let serve = Arc::clone(&self.serve);
@@ -60,12 +68,12 @@ impl OperatorListener {
         Ok(())
     }
 
-    /// By what the next process knows it.
+    /// The name by which the new process identifies it.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Where it is.
+    /// Its address.
     ///
     /// # Errors
     /// What the system says.
@@ -78,10 +86,10 @@ impl OperatorListener {
         self.listener.as_fd()
     }
 
-    /// Accepts no more, and returns when those who have connected are served, or at the deadline: the next process
-    /// serves who connects from now on.
+    /// Stops accepting, and returns when accepted connections are served, or at the deadline. The new process
+    /// serves new connections.
     pub fn stop(&self, deadline: Instant) {
-        // It can only be full of such words.
+        // It fails only if the counter is full of earlier writes.
         let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         while !workers.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
@@ -89,12 +97,12 @@ impl OperatorListener {
         }
     }
 
-    /// Serves who comes again, after [`stop`](OperatorListener::stop): there was no next process.
+    /// Serves again after [`stop`](OperatorListener::stop): there is no new process.
     ///
     /// # Errors
     /// What the system says.
     pub fn resume(&self) -> io::Result<()> {
-        // Else the threads end at once. It can only be empty.
+        // Otherwise the threads would end at once. It fails only if the counter is empty.
         let _ = rustix::io::read(&self.stop, &mut [0_u8; 8]);
         self.start_workers()
     }
@@ -113,7 +121,7 @@ impl fmt::Debug for OperatorListener {
 fn accept(listener: &TcpListener, stop: &OwnedFd, serve: &Serve) {
     loop {
         let mut waited = [PollFd::new(stop, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
-        // It is interrupted at worst.
+        // At worst it is interrupted.
         let _ = poll(&mut waited, None);
         if !waited[0].revents().is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! What the threads beside the shards know of the server as a whole.
+//! The state of the server, for the threads besides the shards.
 
 use super::clock::now_us;
 use super::data_directory::DataDirectory;
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long who looks at the server may keep it from ending.
+/// How long operator connections may delay the end of the process.
 const SERVED_TIME_MAX: Duration = Duration::from_millis(200);
 
-/// Where the server is in its life. One instance, shared by all who tell others of it.
+/// The state of the server. One instance, shared by all threads that report it.
 #[derive(Debug)]
 pub struct ServerState {
     data: PathBuf,
@@ -33,25 +33,25 @@ pub struct ServerState {
     activation: Mutex<SocketActivation>,
     launch: Option<Launch>,
     is_adopting: AtomicBool,
-    /// Whether the next program takes signals that wait for it.
+    /// Whether the new program handles signals that were blocked before its start.
     next_takes_signals: AtomicBool,
-    /// They live as long as the process, so that they can be lent to whoever hands them over.
+    /// They live as long as the process, so that a handover can borrow them.
     operator_listeners: Mutex<Vec<&'static OperatorListener>>,
 }
 
-/// Whether people can come in.
+/// Whether clients can connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
     /// The log is being opened.
     Recovering,
-    /// They can.
+    /// Clients can connect.
     Ready,
-    /// No more.
+    /// The server is stopping.
     Draining,
 }
 
 impl ServerState {
-    /// A server that begins to start.
+    /// A server that is starting.
     pub fn new(data: &DataDirectory, durability: String, connections_max: u64) -> Arc<ServerState> {
         Arc::new(ServerState {
             data: data.path().to_owned(),
@@ -78,7 +78,7 @@ impl ServerState {
         self.lock.as_ref().map(AsFd::as_fd)
     }
 
-    /// Which sockets systemd has opened, as it turns out.
+    /// Records which sockets systemd has opened.
     pub fn set_activation(&self, activation: SocketActivation) {
         *self.activation.lock().unwrap_or_else(PoisonError::into_inner) = activation;
     }
@@ -88,44 +88,45 @@ impl ServerState {
         self.activation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From here on what the process before had is this one's alone: it may not end before it serves.
-    pub fn adopts(&self) {
+    /// From here on only this process has the state of the old one: it must not end before it serves.
+    pub fn set_adopting(&self) {
         self.is_adopting.store(true, Ordering::Release);
     }
 
-    /// What the next program has said of signals that wait for it.
+    /// Records whether the new program handles signals that were blocked before its start.
     pub fn set_next_takes_signals(&self, does: bool) {
         self.next_takes_signals.store(does, Ordering::Release);
     }
 
-    /// Whether the next program takes signals that wait for it.
+    /// Whether the new program handles signals that were blocked before its start.
     pub fn next_takes_signals(&self) -> bool {
         self.next_takes_signals.load(Ordering::Acquire)
     }
 
-    /// Whether there is more to lose than a start.
+    /// Whether this process has inherited state that would be lost with it.
     pub fn is_adopting(&self) -> bool {
         self.is_adopting.load(Ordering::Acquire)
     }
 
-    /// The operator is served there, too.
+    /// Adds a listener for the operator.
     pub fn add_operator_listener(&self, listener: OperatorListener) {
         let listener: &'static OperatorListener = Box::leak(Box::new(listener));
         self.operator_listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Where the operator is served, but for the control socket.
+    /// The listeners for the operator, except the control socket.
     pub fn operator_listeners(&self) -> Vec<&'static OperatorListener> {
         self.operator_listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Another process serves the operator from now on: whoever has connected here is served before this one ends.
+    /// Stops the operator listeners, because another process serves from now on. Accepted connections are still
+    /// served.
     pub fn stop_operator_listeners(&self) {
         let deadline = Instant::now() + SERVED_TIME_MAX;
         self.operator_listeners().iter().for_each(|listener| listener.stop(deadline));
     }
 
-    /// There is no such process: the operator is served as before.
+    /// Serves the operator again, because there is no other process.
     pub fn resume_operator_listeners(&self) {
         for listener in self.operator_listeners() {
             if let Err(error) = listener.resume() {
@@ -135,35 +136,35 @@ impl ServerState {
         }
     }
 
-    /// How another process is started like this one.
+    /// How to start another process like this one.
     pub fn launch(&self) -> Option<&Launch> {
         self.launch.as_ref()
     }
 
-    /// The log is open, after so long.
-    pub fn recovered(&self, took: Duration) {
+    /// Records how long opening the log took.
+    pub fn set_recovery_time(&self, took: Duration) {
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.recovery_us.store(microseconds, Ordering::Relaxed);
     }
 
-    /// People can come in there.
-    pub fn serves(&self, remote: Remote, entrances: Vec<Entrance>) {
+    /// Records that clients can connect at these addresses.
+    pub fn set_serving(&self, remote: Remote, entrances: Vec<Entrance>) {
         self.listens(entrances);
-        // A server comes up once.
+        // A server starts to serve once.
         let _ = self.remote.set(remote);
     }
 
-    /// From now on people come in there.
+    /// Records the addresses for clients.
     pub fn listens(&self, entrances: Vec<Entrance>) {
         *self.entrances.lock().unwrap_or_else(PoisonError::into_inner) = entrances;
     }
 
-    /// A reload was asked for, and taken or not.
+    /// Counts a reload, successful or refused.
     pub fn reloaded(&self, is_taken: bool) {
         self.reloads[usize::from(!is_taken)].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many reloads were taken, and how many refused.
+    /// The numbers of successful and of refused reloads.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads[0].load(Ordering::Relaxed), self.reloads[1].load(Ordering::Relaxed))
     }
@@ -173,7 +174,7 @@ impl ServerState {
         self.remote.get()
     }
 
-    /// Whether people can come in.
+    /// Whether clients can connect.
     pub fn readiness(&self) -> Readiness {
         match self.remote() {
             None => Readiness::Recovering,
@@ -182,7 +183,7 @@ impl ServerState {
         }
     }
 
-    /// What is wrong, a sentence for each shard that does not do its work.
+    /// The faults, one sentence for each shard that is stuck or cannot store messages.
     pub fn faults(&self) -> Vec<String> {
         let health = self.remote().map(Remote::health).unwrap_or_default();
         let fault = |(shard, health): (usize, &ShardHealth)| match health {
@@ -200,27 +201,27 @@ impl ServerState {
         &self.data
     }
 
-    /// What must have happened to a message before anyone sees it.
+    /// The durability mode.
     pub fn durability(&self) -> &str {
         &self.durability
     }
 
-    /// How many connections the open-file limit allows.
+    /// The number of connections that the open-file limit allows.
     pub fn connections_max(&self) -> u64 {
         self.connections_max
     }
 
-    /// How long the process runs.
+    /// How long the process has been running.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// When it began, by the clock that all processes of a machine share.
+    /// When it started, by the monotonic clock of the machine.
     pub fn started_us(&self) -> u64 {
         self.started_us
     }
 
-    /// When it began.
+    /// When it started.
     pub fn started_at(&self) -> SystemTime {
         self.started_at
     }
@@ -230,7 +231,7 @@ impl ServerState {
         Duration::from_micros(self.recovery_us.load(Ordering::Relaxed))
     }
 
-    /// Where people come in.
+    /// The addresses for clients.
     pub fn entrances(&self) -> Vec<Entrance> {
         self.entrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

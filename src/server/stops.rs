@@ -1,21 +1,21 @@
-//! Where the server is asked to stop. Whoever gives it away does that while nobody can ask: so a stop is either known
-//! before, and calls that off, or heard by whoever has the server then.
+//! Requests to stop the server. During the last step of a handover no stop can be requested: so a stop is either
+//! known before, and cancels the handover, or reaches the process that owns the server afterwards.
 
 use madang_engine::runtime::Stop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What may wait to be heard: handovers and stops, of which more are the same.
+/// Requests that may wait: handovers and stops; more of them would change nothing.
 const WAITING_MAX: usize = 4;
 
-/// Asks the server to stop.
+/// Requests stops of the server.
 #[derive(Clone, Debug)]
 pub struct Stops {
     sender: flume::Sender<Stop>,
-    /// Whether a stop is on its way: it is being found out of which kind.
+    /// Whether a stop is being prepared: it is not known yet whether it is a restart.
     is_coming: Arc<Mutex<bool>>,
 }
 
-/// Nobody asks for a stop while this is held.
+/// No stop can be requested while this is held.
 #[derive(Debug)]
 pub struct HeldStops<'a> {
     stops: &'a Stops,
@@ -23,46 +23,46 @@ pub struct HeldStops<'a> {
 }
 
 impl Stops {
-    /// And where the server hears of them.
+    /// Returns also the receiver of the requests.
     pub fn new() -> (Stops, flume::Receiver<Stop>) {
         let (sender, stops) = flume::bounded(WAITING_MAX);
         (Stops { sender, is_coming: Arc::default() }, stops)
     }
 
-    /// Until this is dropped nobody asks; who wants to waits.
+    /// Until this is dropped, requests wait.
     pub fn hold(&self) -> HeldStops<'_> {
         HeldStops { stops: self, is_coming: self.is_coming.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
-    /// Asks.
+    /// Requests a stop.
     pub fn ask(&self, stop: Stop) {
         self.hold().ask(stop);
     }
 
-    /// Asks for something else than an end. Whether it will be heard.
+    /// Requests a handover. Returns whether the request was accepted.
     pub fn ask_to_hand_over(&self, stop: Stop) -> bool {
         self.sender.try_send(stop).is_ok()
     }
 }
 
 impl HeldStops<'_> {
-    /// Asks.
+    /// Requests a stop.
     pub fn ask(&self, stop: Stop) {
-        // Full only when a stop was asked for already.
+        // Full only if a stop was requested already.
         let _ = self.stops.sender.try_send(stop);
     }
 
-    /// A stop will be asked for.
+    /// Announces that a stop will be requested.
     pub fn announce(&mut self) {
         *self.is_coming = true;
     }
 
-    /// Whether a stop waits for the shards, which stand still.
+    /// Whether a stop waits for the shards, which are paused.
     pub fn is_asked(&self) -> bool {
         !self.stops.sender.is_empty()
     }
 
-    /// Whether one waits or is on its way.
+    /// Whether a stop waits or was announced.
     pub fn is_coming(&self) -> bool {
         *self.is_coming || self.is_asked()
     }

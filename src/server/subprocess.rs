@@ -1,7 +1,7 @@
-//! A program that is run for its answer while systemd ends this process.
+//! Running a program for its output while systemd stops this process.
 //!
-//! systemd signals what it finds in the control group until it finds nothing new, so that also a program that
-//! this process has started since may get the SIGTERM that was meant for us. Then it is run again.
+//! systemd sends the signal to every process in the control group until it finds no new one, so a program that this
+//! process has just started may get the SIGTERM that was meant for this process. Then it is run again.
 
 use super::pending_signals;
 use rustix::fd::{AsFd, OwnedFd};
@@ -15,33 +15,32 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(1);
-/// Answers are a few lines. A longer one waits in the pipe, and is late.
+/// Outputs are a few lines. A longer one blocks in the pipe, and times out.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The process that was started last.
 static LAST: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
-/// Notes a process that must not outlive this one: [`end_started`].
+/// Records a process that must not outlive this one: [`kill_started`].
 pub fn note_started(pid: u32) {
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = process;
 }
 
-/// Ends what was started for an upgrade and has not taken over: to be called where the server ends.
-pub fn end_started() {
+/// Kills a process that was started for an upgrade and has not taken over: to be called when the server ends.
+pub fn kill_started() {
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(process) = last.as_ref() {
-        // It has ended, as a rule.
+        // Usually it has ended already.
         let _ = pidfd_send_signal(process, Signal::KILL);
     }
 }
 
-/// Runs the program, and returns how it ended and what it wrote to its standard output. What it says on standard
-/// error is said where this process says it.
+/// Runs the program, and returns its exit status and its standard output. It shares standard error with this process.
 ///
 /// # Errors
-/// When it cannot be run, or does not end in time.
+/// If it cannot be run, or does not end in time.
 pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus, String)> {
     program.stdin(Stdio::null()).stdout(Stdio::piped());
     let started = Instant::now();
@@ -67,7 +66,8 @@ pub fn run(program: &mut Command, time_max: Duration) -> io::Result<(ExitStatus,
     }
 }
 
-/// What is in a pipe: whoever wrote to it has ended, and another process that has it may write for ever.
+/// Reads what is in the pipe without waiting for its end: the program has ended, but another process that inherited
+/// the pipe may keep it open.
 fn read_what_is_there(output: &impl AsFd) -> io::Result<Vec<u8>> {
     fcntl_setfl(output, fcntl_getfl(output)? | OFlags::NONBLOCK)?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);

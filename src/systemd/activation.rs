@@ -1,44 +1,44 @@
-//! What systemd passes (sd_listen_fds(3)): listening sockets that it has opened for us, and what it has kept.
+//! Descriptors from systemd (sd_listen_fds(3)): listening sockets that it has opened, and stored descriptors.
 
 use super::store::StoredDescriptors;
-use crate::server::{InheritedListeners, left_here};
+use crate::server::{InheritedListeners, inherited_in_place};
 use madang_config::{ENTRANCES, EntranceKey, LINE};
 use madang_model::connection::EntranceKind;
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::io;
 
-/// Why sockets that were passed cannot be taken.
+/// Why inherited sockets cannot be used.
 #[derive(thiserror::Error, Debug)]
 pub enum ActivationError {
-    /// They are not there.
+    /// They are missing.
     #[error(
         "LISTEN_PID or LISTEN_FDS is wrong: {0}; they are set by systemd for madang.socket, unset them elsewhere"
     )]
     Missing(#[from] io::Error),
-    /// Nobody knows what one is for.
+    /// The name of one is unknown.
     #[error(
-        "systemd has opened a socket that is named '{name}', which is none of {}; name it in its unit, for example \
+        "systemd has opened a socket with the unknown name '{name}'; the names are {}; name it in its unit, for example \
          FileDescriptorName=line",
         known_names()
     )]
     UnknownName {
-        /// What it is named.
+        /// Its name.
         name: String,
     },
 }
 
-/// What systemd names sockets of whose unit nobody has said it (systemd.socket(5), sd_listen_fds(3)).
+/// How systemd names sockets whose unit gives no name (systemd.socket(5), sd_listen_fds(3)).
 const UNIT_SUFFIX: &str = ".socket";
 const UNNAMED: [&str; 2] = ["", "unknown"];
 
-/// The sockets that were passed to this process, if any, and what the process before it has left in
-/// systemd's store. To be called once, before other descriptors are opened.
+/// The sockets that this process inherited, if any, and what the old process has left in systemd's store. To be
+/// called once, before other descriptors are opened.
 ///
 /// # Errors
-/// [`ActivationError`] when the variables name what is not there.
+/// [`ActivationError`], if the variables name descriptors that do not exist.
 pub fn inherited() -> Result<(InheritedListeners, StoredDescriptors), ActivationError> {
-    if let Some(numbers) = left_here() {
+    if let Some(numbers) = inherited_in_place() {
         let left: io::Result<Vec<OwnedFd>> = numbers.into_iter().map(left).collect();
         return Ok((InheritedListeners::default(), StoredDescriptors::in_place(left?)));
     }
@@ -59,7 +59,7 @@ pub fn inherited() -> Result<(InheritedListeners, StoredDescriptors), Activation
     Ok((listeners, stored))
 }
 
-/// What a socket of this name is for; one that nobody has named is for lines.
+/// The kind of a socket of this name; an unnamed one is for the line protocol.
 fn entrance_of(name: &str) -> Result<EntranceKind, ActivationError> {
     if UNNAMED.contains(&name) || name.ends_with(UNIT_SUFFIX) {
         return Ok(LINE);
@@ -74,16 +74,16 @@ fn known_names() -> String {
     names.join(", ")
 }
 
-/// A descriptor that the program before has left open in this process.
+/// A descriptor that the old program has left open in this process.
 fn left(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: it is only borrowed for a call which fails where it is not open.
+    // SAFETY: it is only borrowed for a call which fails if it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
-    // SAFETY: the program that this process was before has left it open for this one alone, by a variable that
-    // names this process, and nothing else in it knows the number; this is called once for each, before other
+    // SAFETY: the old program of this process has left it open for this program alone, by a variable that names
+    // this process, and nothing else in the process knows the number; this is called once for each, before other
     // descriptors are opened, so each has one owner.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -107,7 +107,7 @@ mod tests {
         for unknown in ["line-tls", "listen.line", "stored", "lines"] {
             let error = entrance_of(unknown).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("named '{unknown}', which is none of line, line_tls;")),
+                error.contains(&format!("the unknown name '{unknown}'; the names are line, line_tls;")),
                 "{error}"
             );
         }

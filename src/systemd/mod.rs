@@ -1,4 +1,4 @@
-//! What is agreed with systemd: what it is told, what it passes, what it keeps and what it is about to do.
+//! The interfaces to systemd: notifications, inherited sockets, the file-descriptor store, and its jobs.
 
 mod activation;
 pub mod notify;

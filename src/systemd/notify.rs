@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)). Nothing happens where nobody listens.
+//! Notifications to systemd (sd_notify(3)). Without a service manager they do nothing.
 
 use madang_engine::runtime::Notice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,35 +15,35 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// While the log is opened, and while the server drains, systemd is asked for so much more time …
+/// How much more time systemd is asked for while the log is opened, and while the server drains …
 const EXTENSION: Duration = Duration::from_secs(15);
-/// How long systemd may take to understand what it was told.
+/// How long systemd may take to confirm notifications.
 const BARRIER_TIME_MAX: Duration = Duration::from_secs(1);
-/// … so often.
+/// … and how often.
 const EXTENSION_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The log is being opened, however long that takes. Ends when it is dropped.
+/// Reports that the log is being opened, however long that takes. Stops when it is dropped.
 #[derive(Debug)]
 pub struct Recovering {
-    /// The end of it, and the thread that tells.
-    telling: Option<(Sender<()>, JoinHandle<()>)>,
+    /// The channel to stop it, and the reporting thread.
+    reporter: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Drop for Recovering {
     fn drop(&mut self) {
-        if let Some((end, thread)) = self.telling.take() {
+        if let Some((end, thread)) = self.reporter.take() {
             drop(end);
-            // Nothing of it may come behind what is told next; a panic has ended the process.
+            // Its last report must precede the next notification; a panic has ended the process.
             let _ = thread.join();
         }
     }
 }
 
-/// Tells that the log is being opened, again and again until what is returned is dropped.
+/// Reports repeatedly that the log is being opened, until the returned value is dropped.
 pub fn recovering() -> Recovering {
     let (end, ended) = mpsc::channel::<()>();
     let started = Instant::now();
-    let tell = move || {
+    let report = move || {
         loop {
             let status = format!("Opening the log, for {} s so far", started.elapsed().as_secs());
             send(&[NotifyState::Status(&status), extension()]);
@@ -52,67 +52,67 @@ pub fn recovering() -> Recovering {
             }
         }
     };
-    if !is_heard() {
-        return Recovering { telling: None };
+    if !has_service_manager() {
+        return Recovering { reporter: None };
     }
-    match std::thread::Builder::new().name("madang-notify".into()).spawn(tell) {
-        Ok(thread) => Recovering { telling: Some((end, thread)) },
+    match std::thread::Builder::new().name("madang-notify".into()).spawn(report) {
+        Ok(thread) => Recovering { reporter: Some((end, thread)) },
         Err(error) => {
             tracing::warn!(%error, "systemd is not asked for more time to open the log (TimeoutStartSec=)");
-            Recovering { telling: None }
+            Recovering { reporter: None }
         }
     }
 }
 
-/// People can come in.
+/// Clients can connect.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Another process of this service goes on. Returns when systemd has understood, so that it never sees the
-/// main process end without the next one.
+/// Another process of this service continues. Returns when systemd has confirmed, so that it never sees the main
+/// process end without the new one.
 pub fn handed_over(process: i32) {
     let Ok(main) = u32::try_from(process) else { return };
     send(&[NotifyState::MainPid(main), NotifyState::Status("Handed over to a new process")]);
-    if is_heard()
-        && let Err(error) = await_understood()
+    if has_service_manager()
+        && let Err(error) = await_confirmation()
     {
         tracing::debug!(%error, "systemd does not confirm what it was sent");
     }
 }
 
-/// Whether a service manager listens.
-pub fn is_heard() -> bool {
+/// Whether there is a service manager to notify.
+pub fn has_service_manager() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// The server is started again, and what it has is to wait for the next process.
+/// The server is restarting, and its state waits for the new process.
 pub fn restarting() {
     send(&[NotifyState::Status("Restarting: connections wait for the next process"), extension()]);
 }
 
-/// Has systemd keep a descriptor for the next process of this service, also when its peer hangs up
-/// (`FDPOLL=0`). Whether it does is known after [`await_understood`].
+/// Makes systemd store a descriptor for the next process of this service, even if its peer hangs up (`FDPOLL=0`).
+/// The result is known after [`await_confirmation`].
 ///
 /// # Errors
-/// When systemd cannot be told.
-pub fn keep(name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+/// If systemd cannot be notified.
+pub fn store(name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
     send_with(format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0\n").as_bytes(), descriptor)
 }
 
-/// systemd lets go of the descriptors of these names.
-pub fn forget(names: &[String]) {
+/// Makes systemd remove the descriptors of these names from its store.
+pub fn remove_stored(names: &[String]) {
     for name in names {
         send(&[NotifyState::Custom("FDSTOREREMOVE=1"), NotifyState::Custom(&format!("FDNAME={name}"))]);
     }
 }
 
-/// Returns when systemd has understood all that it was told so far: it answers by closing its end of a pipe
+/// Returns when systemd has processed all notifications so far: it confirms by closing its end of a pipe
 /// (`BARRIER=1`).
 ///
 /// # Errors
-/// When it cannot be told, or does not answer in time.
-pub fn await_understood() -> io::Result<()> {
+/// If it cannot be notified, or does not confirm in time.
+pub fn await_confirmation() -> io::Result<()> {
     let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     send_with(b"BARRIER=1", theirs.as_fd())?;
     drop(theirs);
@@ -140,7 +140,7 @@ fn send_with(message: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// The configuration is read again; [`ready`] ends it.
+/// The configuration is being reloaded; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now, NotifyState::Status("Reloading")]),
@@ -148,7 +148,7 @@ pub fn reloading() {
     }
 }
 
-/// Passes on what the supervisor sees: the watchdog is fed only when every shard has turned.
+/// Forwards the supervisor's notices: the watchdog is notified only if no shard is stuck.
 pub fn notices() -> impl FnMut(Notice) + Send {
     let is_watched = sd_notify::watchdog_enabled().is_some();
     move |notice| match notice {

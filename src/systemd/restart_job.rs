@@ -1,16 +1,16 @@
-//! Whether systemd, which ends this process, will start the next one: what its job for the service says.
+//! Whether systemd, which stops this process, will start a new one: the type of its job for the service.
 
 use crate::server::subprocess;
 use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-/// Names the unit where the control group does not.
+/// Names the unit if the control group does not.
 const UNIT_VARIABLE: &str = "MADANG_UNIT";
-/// How long systemd may take to say what it is about to do.
+/// How long systemd may take to list its jobs.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Whether systemd's job for this service is to restart it, which it is until the process has ended.
+/// Whether systemd's job for this service is a restart. The job exists until the process has ended.
 pub fn is_restart() -> bool {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let named = std::env::var(UNIT_VARIABLE).ok().map(|unit| Service { unit, is_of_user: false });
@@ -28,12 +28,12 @@ pub fn is_restart() -> bool {
 #[derive(PartialEq, Eq, Debug)]
 struct Service {
     unit: String,
-    /// Whether the manager is one of a user.
+    /// Whether it is a service of a user manager.
     is_of_user: bool,
 }
 
 impl Service {
-    /// From what the kernel says of the control groups.
+    /// From the kernel's list of control groups.
     fn of(groups: &str) -> Option<Service> {
         let path = |line: &str| {
             let mut fields = line.splitn(3, ':');
@@ -58,7 +58,7 @@ impl Service {
     }
 }
 
-/// What systemd is about to do.
+/// The jobs of systemd.
 fn jobs(is_of_user: bool) -> io::Result<String> {
     let mut systemctl = Command::new("systemctl");
     systemctl.args(["list-jobs", "--plain", "--full", "--no-legend", "--no-pager"]);

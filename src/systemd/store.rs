@@ -1,7 +1,7 @@
-//! Descriptors that wait for the next process of a server: with systemd, in its file-descriptor store, or in the
-//! process itself, where the program changes and the process stays.
+//! Descriptors that are stored for the new process of a server: in systemd's file-descriptor store, or in the
+//! process itself, if the program changes and the process stays.
 //!
-//! The names by which systemd knows them are agreed between one process and the next.
+//! The old and the new process use the same names for them.
 
 use super::notify;
 use rustix::fd::OwnedFd;
@@ -10,9 +10,9 @@ use rustix::fd::OwnedFd;
 pub const LOCK: &str = "madang-lock";
 /// The frames, without their descriptors.
 pub const STATE: &str = "madang-state";
-/// Queues of descriptors, with a number behind, from 0.
+/// Queues of descriptors, with a number appended, from 0.
 const QUEUE: &str = "madang-queue-";
-/// With the lock and the state, as many as the unit lets be stored (`FileDescriptorStoreMax=`).
+/// Together with the lock and the state, as many as the unit allows (`FileDescriptorStoreMax=`).
 pub const QUEUES_MAX: usize = 62;
 
 /// The name of a queue.
@@ -20,23 +20,23 @@ pub fn queue_name(number: usize) -> String {
     format!("{QUEUE}{number}")
 }
 
-/// What the process before has left, as it was found at the start.
+/// The descriptors that the old process has left, as found at the start.
 #[derive(Debug, Default)]
 pub struct StoredDescriptors {
     /// The lock of the data directory.
     pub lock: Option<OwnedFd>,
-    /// The file in memory that holds the frames.
+    /// The memory file with the frames.
     pub state: Option<OwnedFd>,
     /// The receiving ends of the queues, with their numbers.
     pub queues: Vec<(usize, OwnedFd)>,
-    /// By these systemd knows them.
+    /// Their names in systemd's store.
     names: Vec<String>,
-    /// The program before has left it in this process, and not with systemd.
+    /// The old program has left them in this process, and not in systemd's store.
     is_in_place: bool,
 }
 
 impl StoredDescriptors {
-    /// What the program before has left in this process: the lock, the state, queues.
+    /// The descriptors that the old program has left in this process: the lock, the state, queues.
     pub fn in_place(descriptors: Vec<OwnedFd>) -> StoredDescriptors {
         let mut descriptors = descriptors.into_iter();
         StoredDescriptors {
@@ -48,12 +48,12 @@ impl StoredDescriptors {
         }
     }
 
-    /// Whether a descriptor of this name is one of the store.
+    /// Whether this is a name of a stored descriptor.
     pub fn is_name(name: &str) -> bool {
         name == LOCK || name == STATE || name.starts_with(QUEUE)
     }
 
-    /// One more was passed.
+    /// Adds an inherited descriptor.
     pub fn add(&mut self, name: &str, descriptor: OwnedFd) {
         match name.strip_prefix(QUEUE).map(str::parse) {
             Some(Ok(number)) => self.queues.push((number, descriptor)),
@@ -64,40 +64,40 @@ impl StoredDescriptors {
         self.names.push(name.to_owned());
     }
 
-    /// Whether nothing was passed.
+    /// Whether nothing was stored.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.is_in_place
     }
 
-    /// Whether the program before has left it in this process.
+    /// Whether the old program has left them in this process.
     pub fn is_in_place(&self) -> bool {
         self.is_in_place
     }
 
-    /// The lock of the data directory, once.
+    /// Takes the lock of the data directory.
     pub fn take_lock(&mut self) -> Option<OwnedFd> {
         self.lock.take()
     }
 
-    /// Has systemd remove all of it from its store.
-    pub fn forget(&self) {
-        notify::forget(&self.names);
+    /// Makes systemd remove all of them from its store.
+    pub fn remove(&self) {
+        notify::remove_stored(&self.names);
     }
 
-    /// Returns when systemd has closed what it was to remove: the lock of the data directory and listeners may be
-    /// among it.
+    /// Returns when systemd has closed the removed descriptors: the lock of the data directory and listeners may be
+    /// among them.
     pub fn await_closed(&self) {
         if self.is_in_place {
             return;
         }
-        if let Err(error) = notify::await_understood() {
+        if let Err(error) = notify::await_confirmation() {
             tracing::debug!(%error, "systemd does not confirm what it was sent");
         }
     }
 
     /// Closes everything, and empties the store.
     pub fn discard(self) {
-        self.forget();
+        self.remove();
         self.await_closed();
     }
 }

@@ -1,4 +1,4 @@
-//! Lines as the journal likes them: each begins with its level, so that `journalctl -p warning` and
+//! Lines in the form for the journal: each begins with its level, so that `journalctl -p warning` and
 //! colours work (sd-daemon(3), `SyslogLevelPrefix=` in systemd.exec(5)).
 
 use std::fmt;
@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes events as `F` does, each of their lines behind its level.
+/// Writes events like `F`, with the level before each line.
 #[derive(Debug)]
 pub struct Leveled<F>(pub F);
 
@@ -30,7 +30,7 @@ where
     }
 }
 
-/// The level as syslog(3) numbers it.
+/// The level in the numbering of syslog(3).
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,

@@ -1,5 +1,5 @@
-//! Standard error, written by a thread of its own: nobody who has something to say waits for who reads it. A pager
-//! that was stopped, a full pipe, a terminal on which somebody pressed Ctrl-S take no lines for hours.
+//! Standard error, written by its own thread: no thread that logs waits for the reader. A stopped pager, a full
+//! pipe, or a terminal after Ctrl-S may accept no lines for hours.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -9,13 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait to be written, beside as many that are being written. A line that does not fit is
-/// dropped, and counted.
+/// Bytes that wait to be written, in addition to as many that are being written. A line that does not fit is
+/// dropped and counted.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// How long the end of the process waits for what is not written yet.
+/// How long the end of the process waits for unwritten lines.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// What is on its way to standard error.
+/// Lines on their way to standard error.
 #[derive(Default, Debug)]
 pub struct Lines {
     waiting: Mutex<Waiting>,
@@ -28,7 +28,7 @@ pub struct Lines {
 struct Waiting {
     text: Vec<u8>,
     is_writing: bool,
-    /// Lines dropped since it was told how many.
+    /// Lines dropped since the last report.
     dropped: u64,
 }
 
@@ -36,16 +36,16 @@ impl Lines {
     /// Starts the thread that writes, for the life of the process.
     ///
     /// # Errors
-    /// When there can be no thread.
+    /// If the thread cannot be started.
     pub fn start() -> io::Result<Arc<Lines>> {
         let lines = Arc::new(Lines::default());
         let written = Arc::clone(&lines);
-        let write = move || written.write(write_all, Self::tell_dropped);
+        let write = move || written.write(write_all, Self::report_dropped);
         std::thread::Builder::new().name("madang-journal".into()).spawn(write)?;
         Ok(lines)
     }
 
-    /// Lines, with their ends, that are to be written. Never waits for that.
+    /// Queues lines, with their line ends. Never waits.
     pub fn push(&self, text: &[u8]) {
         let mut waiting = self.waiting();
         if waiting.text.len() + text.len() > WAITING_BYTES_MAX {
@@ -56,12 +56,12 @@ impl Lines {
         self.has_more.notify_one();
     }
 
-    /// Lines that nobody will read.
+    /// The number of dropped lines.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns when all is written, or when that takes too long.
+    /// Returns when all lines are written, or after a time limit.
     pub fn flush(&self) {
         let began = Instant::now();
         let mut waiting = self.waiting();
@@ -74,8 +74,8 @@ impl Lines {
         }
     }
 
-    /// Writes what comes. `tell` gets how many lines were dropped before it went on.
-    fn write(&self, write: impl Fn(&[u8]) -> Result<(), Errno>, tell: impl Fn(u64)) {
+    /// Writes queued lines. `report` gets the number of lines that were dropped while writing was blocked.
+    fn write(&self, write: impl Fn(&[u8]) -> Result<(), Errno>, report: impl Fn(u64)) {
         let mut text = Vec::new();
         loop {
             let mut waiting = self.waiting();
@@ -91,7 +91,7 @@ impl Lines {
             let dropped = match result {
                 Ok(()) => std::mem::take(&mut waiting.dropped),
                 Err(_) => {
-                    // A terminal or a reader that is gone, or a full disk.
+                    // The terminal or the reader is gone, or the disk is full.
                     let lines = text.iter().filter(|byte| **byte == b'\n').count();
                     self.drop_lines(&mut waiting, lines as u64);
                     0
@@ -101,7 +101,7 @@ impl Lines {
             drop(waiting);
             text.clear();
             if dropped > 0 {
-                tell(dropped);
+                report(dropped);
             }
         }
     }
@@ -111,24 +111,24 @@ impl Lines {
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn tell_dropped(count: u64) {
+    fn report_dropped(count: u64) {
         tracing::warn!(count, "lines were dropped here, because nobody read or stored them");
     }
 
-    /// Nothing panics while it is held, and a lock that is only poisoned must not silence a last word.
+    /// Nothing panics while it is held, and a poisoned lock must not suppress the last lines.
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Without the lock of [`io::Stderr`], as this may hang: whoever wants that lock would hang, too.
+/// Without the lock of [`io::Stderr`], because the write may block: other users of the lock would block, too.
 fn write_all(mut text: &[u8]) -> Result<(), Errno> {
     let stderr = io::stderr();
     while !text.is_empty() {
         match rustix::io::write(&stderr, text) {
             Ok(count) => text = &text[count..],
             Err(Errno::INTR) => {}
-            // Whoever shares it has made it so.
+            // Another process that shares it has made it non-blocking.
             Err(Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None);
             }
@@ -138,22 +138,22 @@ fn write_all(mut text: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Writes a line to standard output, if that takes it at once.
+/// Writes a line to standard output, if that is possible without waiting.
 pub fn say(line: &str) {
     let stdout = io::stdout();
     let mut asked = [PollFd::new(&stdout, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     if matches!(poll(&mut asked, Some(&at_once)), Ok(1..)) {
-        // A pipe that is ready takes a page (pipe(7)). Whoever does not read needs no line.
+        // A ready pipe accepts a page (pipe(7)). A reader that does not read needs no line.
         let _ = rustix::io::write(&stdout, format!("{line}\n").as_bytes());
     }
 }
 
-/// Where events are written.
+/// The writer for events.
 #[derive(Clone, Debug)]
 pub struct Handle(pub Arc<Lines>);
 
-/// One event of it.
+/// The writer for one event.
 #[derive(Debug)]
 pub struct Line<'a>(&'a Lines);
 
@@ -166,7 +166,7 @@ impl<'a> MakeWriter<'a> for Handle {
 }
 
 impl Write for Line<'_> {
-    /// An event comes in one piece.
+    /// An event arrives in one piece.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.push(text);
         Ok(text.len())
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_while_nobody_reads_is_dropped_and_told_when_somebody_does() {
+    fn what_does_not_fit_while_nobody_reads_is_dropped_and_reported_when_somebody_does() {
         let Stage { lines, written, go_on, reported } = stage();
         lines.push(b"first\n");
         assert_eq!(written.recv().as_deref(), Ok("first\n"));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_counted_and_told_by_the_next_that_can() {
+    fn what_cannot_be_written_is_counted_and_reported_with_the_next_that_can() {
         let Stage { lines, written, go_on, reported } = stage();
         lines.push(b"one\ntwo\n");
         written.recv().expect("it is tried");

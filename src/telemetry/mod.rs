@@ -1,4 +1,4 @@
-//! What the operator is told: events on standard error, the last words of a panic, and metrics.
+//! Telemetry for the operator: events on standard error, panic messages, and metrics.
 
 mod journal;
 mod lines;
@@ -22,19 +22,19 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
 
-/// The repeats that were left out; set when events begin to be written.
+/// The repeated events that were left out; set when logging starts.
 static REPEATS: OnceLock<Arc<Repeats>> = OnceLock::new();
-/// Where events are written; set then, too.
+/// The queue of lines; set when logging starts.
 static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 
-/// Changes the least important event that is written.
+/// Changes the log level.
 pub type LevelControl = Box<dyn Fn(Level) + Send>;
 
-/// Starts writing events and reporting panics. Called once, before other threads start. What is not written when the
-/// process ends, wherever it does, is written then, within a second.
+/// Starts writing events and reporting panics. Called once, before other threads start. Lines that are not written
+/// when the process ends are written then, within a second.
 ///
 /// # Errors
-/// When there can be no thread that writes.
+/// If the writing thread cannot be started.
 pub fn start(telemetry: &Telemetry) -> io::Result<LevelControl> {
     let lines = Lines::start()?;
     let lines = Arc::clone(LINES.get_or_init(|| lines));
@@ -42,10 +42,10 @@ pub fn start(telemetry: &Telemetry) -> io::Result<LevelControl> {
     unsafe {
         libc::atexit(flush_at_exit);
     }
-    panic::set_hook(Box::new(end_loudly));
+    panic::set_hook(Box::new(log_panic_and_abort));
     let (filter, handle) = reload::Layer::new(filter(telemetry.level));
     let layer = fmt::layer().with_writer(Handle(lines)).with_ansi(is_styled(&io::stderr()));
-    // The journal has a time of its own.
+    // The journal adds its own time.
     let layer = match (telemetry.format, is_journal()) {
         (Format::Json, false) => layer.json().flatten_event(true).boxed(),
         (Format::Json, true) => {
@@ -58,11 +58,11 @@ pub fn start(telemetry: &Telemetry) -> io::Result<LevelControl> {
     };
     let repeats = Arc::clone(REPEATS.get_or_init(Arc::default));
     tracing_subscriber::registry().with(filter).with(layer.with_filter(Limited(repeats))).init();
-    // Fails only when the subscriber is gone, which lives as long as the process.
+    // Fails only if the subscriber is gone, which lives as long as the process.
     Ok(Box::new(move |level| drop(handle.reload(self::filter(level)))))
 }
 
-/// Lines that were dropped so far, as nobody read or stored them.
+/// Lines that were dropped so far because nobody read or stored them.
 pub fn lines_dropped() -> u64 {
     LINES.get().map_or(0, |lines| lines.dropped())
 }
@@ -71,14 +71,14 @@ extern "C" fn flush_at_exit() {
     flush();
 }
 
-/// Waits a moment for what is not written yet: also where the process goes on, but not this program.
+/// Waits a moment for unwritten lines. Also used before the process executes another program.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush();
     }
 }
 
-/// Says what was left out since the last time. To be called about once a second.
+/// Reports the events that were left out since the last call. To be called about once a second.
 pub fn report_repeats() {
     let left_out = REPEATS.get().map(|repeats| repeats.take(Instant::now()));
     for repeats::LeftOut { words, count } in left_out.into_iter().flatten() {
@@ -96,7 +96,7 @@ fn filter(level: Level) -> LevelFilter {
     }
 }
 
-/// Whether standard error is the journal, which stamps each line with its own time. The variable
+/// Whether standard error is the journal, which adds its own time to each line. The variable
 /// is inherited by processes whose output goes elsewhere, so the file behind it decides
 /// (systemd.exec(5), `$JOURNAL_STREAM`).
 fn is_journal() -> bool {
@@ -104,8 +104,9 @@ fn is_journal() -> bool {
     rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// A half-alive server is worse than a restart, and what was acknowledged is on disk.
-fn end_loudly(info: &PanicHookInfo<'_>) {
+/// Logs the panic and ends the process: a partly working server is worse than a restart, and acknowledged messages
+/// are on disk.
+fn log_panic_and_abort(info: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let message = info.payload_as_str().unwrap_or("(no message)");
     let location = info.location().map_or_else(|| "(unknown place)".to_owned(), ToString::to_string);

@@ -1,4 +1,4 @@
-//! Repeats are left out: a crowd that meets the same fault fills neither the disk nor the journal.
+//! Repeated events are left out: many clients that cause the same event fill neither the disk nor the journal.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -9,34 +9,34 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// Events of one place in the code that are written in a window; the others are counted.
+/// The maximum of events from one place in the code that are written in a window; others are counted.
 const WRITTEN_MAX: u32 = 50;
 const WINDOW: Duration = Duration::from_secs(1);
-/// Bytes of an event's words that are kept to say what was left out.
+/// Bytes of an event's message that are kept for the report.
 const WORDS_BYTES_MAX: usize = 120;
 
-/// What one place in the code has written in its window.
+/// The events of one place in the code in its window.
 #[derive(Debug)]
 struct Place {
     since: Instant,
     written: u32,
     left_out: u64,
-    /// The words of the first that was left out. Bounded; the fields are not kept.
+    /// The message of the first event that was left out. Bounded; the fields are not kept.
     words: String,
 }
 
-/// Lets so many events of one place through. There are as many places as the code has events.
+/// Limits the events of each place. There are as many places as the code has events.
 #[derive(Debug, Default)]
 pub struct Repeats {
     places: Mutex<HashMap<Identifier, Place>>,
 }
 
-/// What was left out of one place since the last report.
+/// The events of one place that were left out since the last report.
 #[derive(PartialEq, Eq, Debug)]
 pub struct LeftOut {
-    /// The words of such an event.
+    /// The message of one of them.
     pub words: String,
-    /// How many there were.
+    /// Their number.
     pub count: u64,
 }
 
@@ -64,7 +64,7 @@ impl Repeats {
         false
     }
 
-    /// Takes what was left out of windows that are over.
+    /// Takes the events that were left out in finished windows.
     pub fn take(&self, now: Instant) -> Vec<LeftOut> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let over = places
@@ -78,7 +78,7 @@ impl Repeats {
     }
 }
 
-/// The filter of a layer, shared with those who report.
+/// The filter of a layer, shared with the reporter.
 pub struct Limited(pub std::sync::Arc<Repeats>);
 
 impl<S: Subscriber> Filter<S> for Limited {
@@ -91,7 +91,7 @@ impl<S: Subscriber> Filter<S> for Limited {
     }
 }
 
-/// Takes the words of an event, and nothing of its fields.
+/// Takes the message of an event, without its fields.
 struct Words<'a>(&'a mut String);
 
 impl Visit for Words<'_> {

@@ -1,4 +1,4 @@
-//! The new process: it finds in systemd's store what the one before has left.
+//! The new process: it takes the state of the old one out of systemd's store.
 
 use super::MAGIC;
 use super::queue::Receiving;
@@ -14,11 +14,11 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::time::Duration;
 
-/// Takes everything out and empties the store: whatever becomes of it, it is there no more. `grace` is how
-/// long names outlive connections. Connections beyond `connections_max` end.
+/// Takes everything out and empties the store, even if the state cannot be used. `grace` is how long names are kept
+/// after a lost connection. Connections beyond `connections_max` are closed.
 ///
 /// # Errors
-/// [`TakeError`]; everything that waited is closed.
+/// [`TakeError`]; all stored connections are closed.
 pub fn collect(
     mut stored: StoredDescriptors,
     grace: Duration,
@@ -28,7 +28,7 @@ pub fn collect(
     queues.sort_unstable_by_key(|(number, _)| *number);
     let queues = queues.into_iter().map(|(_, queue)| queue);
     let collected = read(state, queues, grace, connections_max);
-    stored.forget();
+    stored.remove();
     if collected.is_err() {
         stored.await_closed();
     }
@@ -43,36 +43,37 @@ fn read(
 ) -> Result<Unpacked, TakeError> {
     let mut state = File::from(state.ok_or_else(|| wrong("its state is missing"))?);
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-    // The process that wrote it sealed it when it was whole.
+    // The old process sealed it when it was complete.
     if !fcntl_get_seals(&state).is_ok_and(|found| found.contains(seals)) {
         return Err(wrong("the old process ended while it wrote its state").into());
     }
     let bytes_left = state.metadata()?.len();
-    // A descriptor that was passed shares its place with the one that was written to.
+    // The inherited descriptor shares its file position with the one that was written to.
     state.rewind()?;
-    let mut emptying = Emptying { state: BufReader::new(state), bytes_left, queues: Receiving::new(queues) };
-    if emptying.read::<4>()? != *MAGIC {
+    let mut state_reader =
+        StateReader { state: BufReader::new(state), bytes_left, queues: Receiving::new(queues) };
+    if state_reader.read::<4>()? != *MAGIC {
         return Err(wrong("its state is not of a madang server").into());
     }
-    let version = u32::from_le_bytes(emptying.read()?);
+    let version = u32::from_le_bytes(state_reader.read()?);
     if version != VERSION {
         let reason = format!("it has version {version} of the handover, this program supports {VERSION}");
         return Err(TakeError::Broken(io::Error::other(reason)));
     }
-    let since_us = u64::from_le_bytes(emptying.read()?);
-    let begin = emptying.next()?;
-    let unpacked = unpack(begin, &mut emptying, grace, connections_max)?;
+    let since_us = u64::from_le_bytes(state_reader.read()?);
+    let begin = state_reader.next()?;
+    let unpacked = unpack(begin, &mut state_reader, grace, connections_max)?;
     Ok(Unpacked { paused: Duration::from_micros(now_us().saturating_sub(since_us)), ..unpacked })
 }
 
-/// Bytes come from the state, descriptors from the queues.
-struct Emptying {
+/// Reads bytes from the state, and descriptors from the queues.
+struct StateReader {
     state: BufReader<File>,
     bytes_left: u64,
     queues: Receiving,
 }
 
-impl Emptying {
+impl StateReader {
     fn read<const COUNT: usize>(&mut self) -> io::Result<[u8; COUNT]> {
         let mut bytes = [0; COUNT];
         self.take(COUNT)?;
@@ -80,7 +81,7 @@ impl Emptying {
         Ok(bytes)
     }
 
-    /// So many bytes are about to be read.
+    /// Counts bytes that are about to be read.
     fn take(&mut self, count: usize) -> io::Result<()> {
         let left = self.bytes_left.checked_sub(count as u64);
         self.bytes_left = left.ok_or_else(|| wrong("its state ends too early"))?;
@@ -88,7 +89,7 @@ impl Emptying {
     }
 }
 
-impl Incoming for Emptying {
+impl Incoming for StateReader {
     fn next(&mut self) -> io::Result<Frame> {
         let Header { kind, descriptors, length } = Header::read(self.read::<HEADER_BYTES>()?)?;
         self.take(length)?;

@@ -1,10 +1,10 @@
-//! The old process: it puts everything into systemd's store, and ends.
+//! The old process: it puts its state into systemd's store, and ends.
 
-use super::fill::{fill, memory};
+use super::fill::{fill, memory_file};
 use super::queue::{BUFFER_BYTES, Queue};
 use super::{REHEARSAL_TIME_MAX, rehearse};
-use crate::handover::freeze::{alone, freeze};
 use crate::handover::pack::say_last_words;
+use crate::handover::snapshot::{exclusively, snapshot_shards};
 use crate::server::{ServerState, Stops};
 use crate::systemd::notify;
 use crate::systemd::store::{LOCK, QUEUES_MAX, STATE, queue_name};
@@ -14,13 +14,13 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-/// When systemd has understood and does not keep a descriptor, it may close it a moment later.
+/// systemd may close a descriptor that it does not store a moment after its confirmation.
 const REFUSAL_TIME_MAX: Duration = Duration::from_millis(30);
 
-/// Leaves everything to the process that systemd starts next, and ends this one. Returns, with the reason,
-/// when that cannot be: then this process has everything still, and nobody was told anything.
+/// Leaves everything to the process that systemd starts next, and ends this one. Returns the reason if that is
+/// impossible: then this process still has everything, and no client was notified.
 pub fn deposit(state: &ServerState, stops: &Stops) -> String {
-    alone(|| try_deposit(state, stops)).unwrap_or_else(|| "another process is taking over".to_owned())
+    exclusively(|| try_deposit(state, stops)).unwrap_or_else(|| "another process is taking over".to_owned())
 }
 
 fn try_deposit(state: &ServerState, stops: &Stops) -> String {
@@ -37,23 +37,23 @@ fn try_deposit(state: &ServerState, stops: &Stops) -> String {
         Ok(store) => store,
         Err(error) => return error.to_string(),
     };
-    let (mut frozen, thaw) = match freeze(stops) {
-        Ok(frozen) => frozen,
+    let (mut snapshotted, give_back) = match snapshot_shards(stops) {
+        Ok(snapshotted) => snapshotted,
         Err(reason) => return reason,
     };
-    match store.fill(&frozen, state) {
+    match store.fill(&snapshotted, state) {
         Ok(bytes) => {
             let held = stops.hold();
             if held.is_asked() {
                 drop(held);
                 drop(store);
-                let _ = thaw.send(frozen);
+                let _ = give_back.send(snapshotted);
                 return "it was told to stop meanwhile".to_owned();
             }
-            let ended = say_last_words(&mut frozen);
+            let ended = say_last_words(&mut snapshotted);
             state.stop_operator_listeners();
-            let connections: usize = frozen.parts.iter().map(|part| part.image.connections.len()).sum();
-            let paused_ms = frozen.since.elapsed().as_millis() as u64;
+            let connections: usize = snapshotted.parts.iter().map(|part| part.image.connections.len()).sum();
+            let paused_ms = snapshotted.since.elapsed().as_millis() as u64;
             tracing::info!(connections, ended, bytes, paused_ms, "everything is left to the next process");
             store.is_left = true;
             std::process::exit(0);
@@ -61,27 +61,27 @@ fn try_deposit(state: &ServerState, stops: &Stops) -> String {
         Err(error) => {
             drop(store);
             // The shards wait for it.
-            let _ = thaw.send(frozen);
+            let _ = give_back.send(snapshotted);
             error.to_string()
         }
     }
 }
 
-/// What systemd keeps for the next process. It is taken back when this is dropped.
+/// The state that systemd stores for the new process. It is removed when this is dropped.
 #[derive(Debug)]
 struct Store {
     names: Vec<String>,
     state: File,
     queues: Vec<OwnedFd>,
-    /// The next process gets it.
+    /// The new process gets it.
     is_left: bool,
 }
 
 impl Store {
-    /// Has systemd keep the lock, an empty state and empty queues, and makes sure that it does.
+    /// Makes systemd store the lock, an empty state and empty queues, and checks that it does.
     fn open(state: &ServerState, descriptors: usize) -> io::Result<Store> {
         let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be stored"))?;
-        let file = memory()?;
+        let file = memory_file()?;
         let queues = Queue::enough_for(descriptors, BUFFER_BYTES, QUEUES_MAX)?;
         let mut store = Store { names: Vec::new(), state: file, queues: Vec::new(), is_left: false };
         store.keep(LOCK.to_owned(), lock)?;
@@ -90,11 +90,12 @@ impl Store {
         for (number, queue) in queues.iter().enumerate() {
             store.keep(queue_name(number), queue.receiver())?;
         }
-        notify::await_understood()?;
+        notify::await_confirmation()?;
         let last = queues.len() - 1;
         for (number, queue) in queues.into_iter().enumerate() {
-            // If anything was refused, the last was.
-            let kept = queue.part(if number == last { REFUSAL_TIME_MAX } else { Duration::ZERO })?;
+            // If any was refused, the last one was.
+            let kept =
+                queue.close_receiver(if number == last { REFUSAL_TIME_MAX } else { Duration::ZERO })?;
             store.queues.push(kept.ok_or_else(|| {
                 io::Error::other(format!(
                     "systemd does not store the {} descriptors that it was sent; the unit needs \
@@ -107,23 +108,23 @@ impl Store {
     }
 
     fn keep(&mut self, name: String, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        let kept = notify::keep(&name, descriptor);
+        let kept = notify::store(&name, descriptor);
         self.names.push(name);
         kept
     }
 
-    /// Writes everything. Returns how many bytes that is.
-    fn fill(&mut self, frozen: &Frozen, state: &ServerState) -> io::Result<u64> {
-        // What systemd has opened it passes again by itself.
+    /// Writes everything. Returns the number of bytes.
+    fn fill(&mut self, snapshotted: &Frozen, state: &ServerState) -> io::Result<u64> {
+        // systemd passes sockets that it has opened again by itself.
         let has_listeners = !state.activation().has_sockets();
-        fill(&self.state, self.queues.drain(..), frozen, state, has_listeners)
+        fill(&self.state, self.queues.drain(..), snapshotted, state, has_listeners)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         if !self.is_left {
-            notify::forget(&self.names);
+            notify::remove_stored(&self.names);
         }
     }
 }

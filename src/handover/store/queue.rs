@@ -1,4 +1,4 @@
-//! Descriptors on their way to a process that is not there yet.
+//! Descriptors in flight to a process that does not exist yet.
 //!
 //! What is sent into a socket pair by `SCM_RIGHTS` stays in flight until it is received, also when the sender has
 //! ended. A pair holds as many messages as its send buffer carries; when it is full, the next pair is used.
@@ -16,14 +16,14 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// What is asked for as send buffer; the kernel gives up to `net.core.wmem_max`.
+/// The requested send buffer; the kernel allows up to `net.core.wmem_max`.
 pub const BUFFER_BYTES: usize = 4 << 20;
-/// What a message takes of it: 768 bytes on Linux 6.18, and some.
+/// The part of it that a message uses: 768 bytes on Linux 6.18, and some more.
 const MESSAGE_COST_BYTES: usize = 1024;
-/// Each message says how many descriptors went before it.
+/// Each message contains the number of descriptors sent before it.
 const MESSAGE_BYTES: usize = 8;
 
-/// A pair whose receiving end waits for a process to come.
+/// A socket pair whose receiving end is for the new process.
 #[derive(Debug)]
 pub struct Queue {
     sender: OwnedFd,
@@ -40,15 +40,15 @@ impl Queue {
         Ok(Queue { sender, receiver })
     }
 
-    /// Queues for so many descriptors, but no more than `queues_max`.
+    /// Queues for this number of descriptors, but at most `queues_max`.
     ///
     /// # Errors
-    /// What the system says; or that they are too many.
+    /// The error of the system; or there are too many descriptors.
     pub fn enough_for(descriptors: usize, buffer_bytes: usize, queues_max: usize) -> io::Result<Vec<Queue>> {
         let mut queues = vec![Queue::new(buffer_bytes)?];
         let bytes = sockopt::socket_send_buffer_size(&queues[0].sender)?;
         let each = (bytes / MESSAGE_COST_BYTES).max(1) * DESCRIPTORS_MAX;
-        // One more than they fill: people come while this is counted.
+        // One more than needed: clients connect while this is counted.
         let count = descriptors / each + 2;
         if count > queues_max {
             return Err(io::Error::other(format!(
@@ -62,18 +62,19 @@ impl Queue {
         Ok(queues)
     }
 
-    /// The end that waits.
+    /// The receiving end.
     pub fn receiver(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
     }
 
-    /// Both ends: the sending one, and the one that waits.
+    /// Both ends: the sending and the receiving one.
     pub fn split(self) -> (OwnedFd, OwnedFd) {
         (self.sender, self.receiver)
     }
 
-    /// Lets go of the receiving end. None where nobody else has it within this time: it was not kept.
-    pub fn part(self, time_max: Duration) -> io::Result<Option<OwnedFd>> {
+    /// Closes the receiving end and returns the sending one. `None` if nobody else has the receiving end within
+    /// this time: it was not stored.
+    pub fn close_receiver(self, time_max: Duration) -> io::Result<Option<OwnedFd>> {
         drop(self.receiver);
         let timeout = Timespec::try_from(time_max).map_err(io::Error::other)?;
         let hung_up = poll(&mut [PollFd::new(&self.sender, PollFlags::empty())], Some(&timeout))?;
@@ -81,26 +82,26 @@ impl Queue {
     }
 }
 
-/// Sends descriptors, as many at once as a message carries.
+/// Sends descriptors, as many as possible in each message.
 #[derive(Debug)]
 pub struct Sending<'a> {
-    /// The one that is filled, and those that are empty.
+    /// The one that is being filled, and the empty ones.
     queues: VecDeque<OwnedFd>,
-    /// Those that are full: their ends stay open, so that the order of closing says nothing.
+    /// Full queues: their ends stay open, so that the order of closing does not matter.
     full: Vec<OwnedFd>,
     sent: u64,
     waiting: Vec<BorrowedFd<'a>>,
 }
 
 impl<'a> Sending<'a> {
-    /// Into these, the sending ends of queues.
+    /// Sends into these queues, given their sending ends.
     pub fn new(queues: impl IntoIterator<Item = OwnedFd>) -> Sending<'a> {
         let queues = queues.into_iter().collect();
         Sending { queues, full: Vec::new(), sent: 0, waiting: Vec::with_capacity(DESCRIPTORS_MAX) }
     }
 
     /// # Errors
-    /// When the queues are full, or more are in flight than the limit of open files allows.
+    /// If the queues are full, or more descriptors are in flight than the open-file limit allows.
     pub fn push(&mut self, descriptors: &[BorrowedFd<'a>]) -> io::Result<()> {
         for descriptor in descriptors {
             self.waiting.push(*descriptor);
@@ -111,10 +112,10 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Sends what waits for its message to be full.
+    /// Sends the descriptors that wait for a full message.
     ///
     /// # Errors
-    /// As of [`Sending::push`].
+    /// As for [`Sending::push`].
     pub fn flush(&mut self) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -148,7 +149,7 @@ fn send(queue: &OwnedFd, sent: u64, descriptors: &[BorrowedFd<'_>]) -> Result<()
     Ok(())
 }
 
-/// Takes descriptors out, in the order in which they were sent.
+/// Receives descriptors, in the order in which they were sent.
 #[derive(Debug)]
 pub struct Receiving {
     queues: VecDeque<OwnedFd>,
@@ -162,10 +163,10 @@ impl Receiving {
         Receiving { queues: queues.into_iter().collect(), received: 0, ready: VecDeque::new() }
     }
 
-    /// The next so many. No more messages are taken out than that needs.
+    /// The next `count` descriptors. It receives no more messages than needed.
     ///
     /// # Errors
-    /// When there are not so many, or one was lost.
+    /// If there are too few, or one was lost.
     pub fn take(&mut self, count: usize) -> io::Result<Vec<OwnedFd>> {
         while self.ready.len() < count {
             let queue = self.queues.front().ok_or_else(|| wrong("descriptors are missing"))?;
@@ -183,7 +184,7 @@ impl Receiving {
     }
 }
 
-/// The descriptors of a message; none at the end of the queue.
+/// The descriptors of a message; empty at the end of the queue.
 fn receive(queue: &OwnedFd, received: u64) -> io::Result<Vec<OwnedFd>> {
     let mut bytes = [0; MESSAGE_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -224,17 +225,17 @@ mod tests {
         u32::try_from(u64::from_le_bytes(bytes)).expect("a small number") - 1
     }
 
-    fn parted(queues: Vec<Queue>) -> (Vec<OwnedFd>, Vec<OwnedFd>) {
+    fn senders_and_receivers(queues: Vec<Queue>) -> (Vec<OwnedFd>, Vec<OwnedFd>) {
         let kept: Vec<OwnedFd> =
             queues.iter().map(|queue| queue.receiver().try_clone_to_owned().expect("a copy")).collect();
-        let part = |queue: Queue| queue.part(Duration::ZERO).expect("poll").expect("it is kept");
+        let part = |queue: Queue| queue.close_receiver(Duration::ZERO).expect("poll").expect("it is kept");
         (queues.into_iter().map(part).collect(), kept)
     }
 
     #[test]
     fn all_come_out_in_order_after_the_sender_has_ended_however_many_queues_they_fill() {
         // A message carries 253, and the least buffer holds six messages.
-        let (senders, receivers) = parted(Queue::enough_for(4_000, 1, 8).expect("queues"));
+        let (senders, receivers) = senders_and_receivers(Queue::enough_for(4_000, 1, 8).expect("queues"));
         assert!(senders.len() >= 3, "{} queues", senders.len());
         let descriptors = numbered(4_000);
         let mut sending = Sending::new(senders);
@@ -260,12 +261,12 @@ mod tests {
     #[test]
     fn what_nobody_keeps_is_noticed() {
         let queue = Queue::new(BUFFER_BYTES).expect("a queue");
-        assert!(queue.part(Duration::ZERO).expect("poll").is_none());
+        assert!(queue.close_receiver(Duration::ZERO).expect("poll").is_none());
     }
 
     #[test]
     fn full_queues_and_those_that_are_out_of_order_are_errors_and_nothing_hangs() {
-        let (senders, receivers) = parted(Queue::enough_for(0, 1, 2).expect("queues"));
+        let (senders, receivers) = senders_and_receivers(Queue::enough_for(0, 1, 2).expect("queues"));
         let descriptor = numbered(1);
         let many = vec![descriptor[0].as_fd(); 16 * DESCRIPTORS_MAX];
         let mut sending = Sending::new(senders);
@@ -274,7 +275,7 @@ mod tests {
         // The sender lives, and has sent less than is asked for.
         let mut receiving = Receiving::new(receivers);
         assert!(receiving.take(16 * DESCRIPTORS_MAX).is_err());
-        let (senders, receivers) = parted(Queue::enough_for(4_000, 1, 8).expect("queues"));
+        let (senders, receivers) = senders_and_receivers(Queue::enough_for(4_000, 1, 8).expect("queues"));
         let mut sending = Sending::new(senders);
         sending.push(&many[..12 * DESCRIPTORS_MAX]).expect("there is room");
         drop(sending);

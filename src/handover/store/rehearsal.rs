@@ -1,16 +1,16 @@
-//! Whether the program on disk would go on, asked while there is still a way back.
+//! Checking whether the program on disk would resume, before anything is given away.
 
 use crate::handover::VERSION;
 use crate::server::{Launch, pending_signals, subprocess};
 use std::time::Duration;
 
-/// How long the program may take to read its configuration and to look at the machine: while systemd ends this one.
+/// How long the program may take to check its configuration and the machine, while systemd stops this process.
 pub const REHEARSAL_TIME_MAX: Duration = Duration::from_secs(4);
 
-/// Has the program on disk look whether it would start, with the configuration as it is now, and resume what this
-/// process leaves. It says itself what stands against it, where this process does.
+/// Runs the program on disk to check whether it would start with the current configuration, and resume what this
+/// process leaves. It logs the reason against it itself.
 ///
-/// Returns whether it takes signals that wait.
+/// Returns whether it handles signals that were blocked before its start.
 ///
 /// # Errors
 /// Why it would not.

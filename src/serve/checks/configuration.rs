@@ -1,5 +1,5 @@
-//! What can be wrong with a configuration whose every value is valid: values that do not go together, and files
-//! that cannot be used. The one list for a start, a rehearsal, a reload and `madang config check`.
+//! Checks of a configuration whose values are all valid: conflicting values, and files that cannot be used. The one
+//! list of checks for a start, a rehearsal, a reload and `madang config check`.
 
 use super::tls_files::{self, TlsFilesError};
 use crate::server::SocketActivation;
@@ -7,33 +7,33 @@ use madang_config::{Loaded, Written, overlap};
 use madang_engine::runtime::TlsIdentity;
 use std::fmt;
 
-/// What a configuration that can be served needs besides.
+/// The result for a usable configuration.
 #[derive(Debug)]
 pub struct Approved {
-    /// Who we are to those who speak TLS, where anyone can.
+    /// The server's TLS certificate and key, if there is a TLS listener.
     pub identity: Option<TlsIdentity>,
-    /// What is suspicious, a sentence each.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// One thing that nobody could serve with, and where it was written.
+/// One fault, and where it was written.
 #[derive(thiserror::Error, Debug)]
 pub enum ConfigurationFault {
-    /// A connection to the one could come in at the other.
+    /// A connection to one address could also reach the other listener.
     #[error(
         "{}: {later} overlaps {earlier} ({}); give each an address or a port of its own",
         later.origin, earlier.origin
     )]
     Overlap {
-        /// The one that is listed later.
+        /// The listener that is listed later.
         later: Written,
-        /// The one that was there.
+        /// The listener that is listed earlier.
         earlier: Written,
     },
-    /// There is no certificate to show.
+    /// The TLS certificate cannot be used.
     #[error("{}{source}", at(written))]
     TlsFiles {
-        /// What asks for it; `None` is a socket that systemd has passed.
+        /// The key that needs it; `None` for a socket from systemd.
         written: Option<Written>,
         /// Why not.
         source: TlsFilesError,
@@ -53,10 +53,10 @@ impl fmt::Display for ConfigurationFaults {
 
 impl std::error::Error for ConfigurationFaults {}
 
-/// Goes through the list. Where systemd has opened the sockets `listen` is not looked at.
+/// Runs all checks. If systemd has opened the sockets, `listen` is ignored.
 ///
 /// # Errors
-/// All that stands against serving so.
+/// All faults.
 pub fn approve(loaded: &Loaded, activation: &SocketActivation) -> Result<Approved, ConfigurationFaults> {
     let mut faults = overlaps(loaded, activation);
     let identity = tls_files::identity(&loaded.config, activation).unwrap_or_else(|source| {

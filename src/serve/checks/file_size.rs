@@ -1,8 +1,8 @@
-//! Whether files may become as large as those of the log.
+//! Whether files may be as large as those of the log.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files may not become as large as a segment.
+/// Files may not be as large as a segment.
 #[derive(PartialEq, Eq, thiserror::Error, Debug)]
 #[error(
     "the file size limit is {limit_kib} KiB, and a file of the log has {needed_kib} (log.segment_bytes); raise it \
@@ -14,7 +14,7 @@ pub struct FileSizeError {
     needed_kib: u64,
 }
 
-/// Raises the soft limit to the hard one, and looks whether a segment fits.
+/// Raises the soft limit to the hard one, and checks whether a segment fits.
 ///
 /// # Errors
 /// [`FileSizeError`].

@@ -1,19 +1,19 @@
-//! Whether the kernel gives us rings. The executor's own probe blames every refusal on an old
-//! kernel, so we ask first and read the refusal.
+//! Whether the kernel allows io_uring. The executor's own probe reports every refusal as an old kernel, so we probe
+//! first and interpret the error.
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Set by the administrator: 0 everyone may have rings, 1 one group, 2 nobody.
+/// Set by the administrator: 0 allows io_uring for everyone, 1 for one group, 2 for nobody.
 const DISABLED_FILE: &str = "/proc/sys/kernel/io_uring_disabled";
-/// The kernel gives back the locked memory of a process that ended a little after its end
-/// (measured on 6.18: under 50 ms), so a quick restart waits.
+/// The kernel frees the locked memory of a process a little after its end (measured on 6.18: under 50 ms), so a
+/// quick restart waits.
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Operations the executor and the sockets use; the kernel has the youngest of them since 5.6.
+/// Operations that the executor and the sockets use; the newest exist since kernel 5.6.
 const OPERATIONS: &[(u8, &str)] = &[
     (opcode::Write::CODE, "write"),
     (opcode::Read::CODE, "read"),
@@ -29,7 +29,7 @@ const OPERATIONS: &[(u8, &str)] = &[
     (opcode::Send::CODE, "send"),
 ];
 
-/// Why there is no ring.
+/// Why io_uring cannot be used.
 #[derive(thiserror::Error, Debug)]
 pub enum IoUringError {
     /// The kernel has no such system call.
@@ -63,13 +63,13 @@ pub enum IoUringError {
          processes of the user; raise it (systemd: LimitMEMLOCK=256M; shell: `ulimit -l`)"
     )]
     NoLockedMemory,
-    /// A ring, but not one that works only when its thread asks.
+    /// A ring, but not one with deferred work.
     #[error(
         "the kernel's io_uring is too old: rings whose work is deferred (IORING_SETUP_DEFER_TASKRUN) came \
          with Linux 6.1; see `uname -r`"
     )]
     TooOld,
-    /// A ring, but without an operation we need.
+    /// A ring, but without an operation that we need.
     #[error("the kernel's io_uring cannot {0}; run on Linux 6.1 or newer, see `uname -r`")]
     OperationMissing(&'static str),
     /// Something else.
@@ -77,7 +77,7 @@ pub enum IoUringError {
     Other(io::Error),
 }
 
-/// Asks for a small ring and for what it can do.
+/// Creates a small ring and checks its operations.
 ///
 /// # Errors
 /// [`IoUringError`] says why the server could not run.
@@ -90,7 +90,7 @@ pub fn probe() -> Result<(), IoUringError> {
     let ring = small_ring().map_err(refused("io_uring_setup"))?;
     let mut known = Probe::new();
     ring.submitter().register_probe(&mut known).map_err(refused("io_uring_register"))?;
-    // There is nothing to submit: only whether it may be asked.
+    // There is nothing to submit: this only checks whether the call is allowed.
     ring.submitter().submit().map_err(refused("io_uring_enter"))?;
     match OPERATIONS.iter().find(|(code, _)| !known.is_supported(*code)) {
         Some((_, name)) => Err(IoUringError::OperationMissing(name)),
@@ -113,11 +113,11 @@ fn small_ring() -> io::Result<IoUring> {
     }
 }
 
-/// Reads a refusal of a system call; `disabled` is what [`DISABLED_FILE`] says, or nothing.
+/// Interprets the error of a system call; `disabled` is the content of [`DISABLED_FILE`], or empty.
 fn refusal(call: &'static str, error: io::Error, disabled: &str) -> IoUringError {
     let is_setup = call == "io_uring_setup";
     match (Errno::from_io_error(&error), disabled) {
-        // Where there is a switch, or a ring, the kernel knows the call.
+        // If there is the sysctl, or a ring, the kernel knows the call.
         (Some(Errno::NOSYS), "") if is_setup => IoUringError::Missing,
         (Some(Errno::PERM), "1") if is_setup => IoUringError::OneGroupOnly,
         (Some(Errno::PERM), "2") if is_setup => IoUringError::SwitchedOff,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_is_told_apart() {
+    fn each_refusal_is_distinguished() {
         let of = |errno: Errno, disabled| refusal("io_uring_setup", errno.into(), disabled);
         assert!(matches!(of(Errno::NOSYS, ""), IoUringError::Missing));
         assert!(matches!(of(Errno::NOSYS, "0"), IoUringError::Forbidden("io_uring_setup")));

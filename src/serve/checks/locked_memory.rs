@@ -1,28 +1,28 @@
-//! Whether the locked-memory limit carries the rings.
+//! Whether the locked-memory limit is enough for the rings.
 //!
 //! Three facts, measured on 6.18 with the executor's settings below. The executor refuses to start
 //! under 512 KiB, also as root. Without `CAP_IPC_LOCK` the kernel charges the rings and their
 //! buffers to the user, over all its processes: with 512 entries, 348 KiB a shard and a little, and
-//! for the ring of its sockets 56 KiB more (computed). What an ended process held is given back up to
-//! 50 ms later, so a restart at once may find the limit still in use.
+//! for the ring of its sockets 56 KiB more (computed). The memory of an ended process is freed up to 50 ms later,
+//! so an immediate restart may find the limit still in use.
 
 use madang_engine::runtime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 use std::time::Duration;
 
-/// What glommio 0.9.0 asks for before it tries anything, in bytes.
+/// What glommio 0.9.0 requires before it starts, in bytes.
 const EXECUTOR_LIMIT_BYTES_MIN: u64 = 512 * 1024;
-/// Rings an executor opens: the main one, one for latency, one to poll.
+/// Rings that an executor opens: the main one, one for latency, one to poll.
 const RINGS: u64 = 3;
-/// How late the kernel gives back what an ended process had, and as much again.
+/// Twice the delay after which the kernel frees the memory of an ended process.
 const GIVEN_BACK: Duration = Duration::from_millis(100);
 const PAGE_BYTES: u64 = 4096;
 
-/// What this process may lock.
+/// The memory that this process may lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LockedMemory {
-    /// The limit reached, in bytes; `u64::MAX` is none.
+    /// The limit, in bytes; `u64::MAX` is none.
     limit_bytes: u64,
     /// Whether the kernel charges rings to it.
     is_charged: bool,
@@ -52,7 +52,7 @@ pub fn raise() -> LockedMemory {
 }
 
 impl LockedMemory {
-    /// The most shards that fit; `u16::MAX` when there is no such bound.
+    /// The maximum number of shards; `u16::MAX` if there is no limit.
     pub fn shards_max(self) -> u16 {
         if !self.is_charged {
             return u16::MAX;
@@ -60,10 +60,10 @@ impl LockedMemory {
         u16::try_from(self.limit_bytes / shard_bytes()).unwrap_or(u16::MAX)
     }
 
-    /// Whether so many shards can start.
+    /// Whether this number of shards can start.
     ///
     /// # Errors
-    /// Names the limit, what is needed, and how to get it.
+    /// Names the limit, the memory needed, and the remedy.
     pub fn permit(self, shards: u16) -> Result<(), LockedMemoryError> {
         if self.limit_bytes >= self.needed_bytes(shards) {
             return Ok(());
@@ -76,16 +76,16 @@ impl LockedMemory {
         })
     }
 
-    /// Waits until what the program before and its trial had is given back, where it does not fit beside what so many
-    /// shards need.
+    /// Waits until the memory of the old program and its trial is freed, if it does not fit together with what
+    /// these shards need.
     pub fn await_given_back(self, shards: u16) {
         if self.is_charged && self.limit_bytes < 3 * self.needed_bytes(shards) {
             std::thread::sleep(GIVEN_BACK);
         }
     }
 
-    /// How to have so many shards. Twice what is needed lets a restart overlap the end of the
-    /// process before it.
+    /// How to allow this number of shards. Twice the needed memory lets a restart overlap with the end of the old
+    /// process.
     pub fn remedy(self, shards: u16) -> String {
         let wanted_mib = (2 * self.needed_bytes(shards)).div_ceil(1024 * 1024);
         let fewer = match self.shards_max() {
@@ -106,17 +106,17 @@ impl LockedMemory {
     }
 }
 
-/// What the kernel charges for one shard, in bytes.
+/// The memory that the kernel charges for one shard, in bytes.
 const fn shard_bytes() -> u64 {
     let (depth, buffers) = (runtime::RING_DEPTH as u64, runtime::IO_MEMORY_BYTES as u64);
     let executor = RINGS * (ring_bytes(depth, 2 * depth) + buffers);
     let sockets = ring_bytes(runtime::NET_SUBMISSIONS as u64, runtime::NET_COMPLETIONS as u64)
         + buffer_ring_bytes(runtime::NET_BUFFERS as u64);
-    // The executor's own probe ring, which may not be given back yet.
+    // The executor's own probe ring, which may not be freed yet.
     executor + 8 * PAGE_BYTES + sockets
 }
 
-/// Of one ring (io_uring/io_uring.c: a submission entry is 64 bytes and its index 4; a completion
+/// Bytes of one ring (io_uring/io_uring.c: a submission entry is 64 bytes and its index 4; a completion
 /// is 16).
 const fn ring_bytes(submissions: u64, completions: u64) -> u64 {
     let entries = (submissions * 64).next_multiple_of(PAGE_BYTES);
@@ -124,12 +124,12 @@ const fn ring_bytes(submissions: u64, completions: u64) -> u64 {
     entries + (header_and_indices + completions * 16).next_multiple_of(PAGE_BYTES)
 }
 
-/// Of the ring in which buffers are offered, 16 bytes each; the buffers themselves are not locked.
+/// Bytes of the buffer ring, 16 for each buffer; the buffers themselves are not locked.
 const fn buffer_ring_bytes(buffers: u64) -> u64 {
     (buffers * 16).next_multiple_of(PAGE_BYTES)
 }
 
-/// Whether the limit does not hold for us: the capability counts in the first user namespace only.
+/// Whether the limit does not apply: the capability counts in the initial user namespace only.
 fn is_privileged() -> bool {
     let has_capability =
         rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
@@ -141,8 +141,8 @@ fn kernel_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// Ring memory is charged to the limit up to 5.11 and again since 6.14; between, only the
-/// registered buffers are, and the executor does without them. An unknown kernel is taken to charge.
+/// Ring memory is charged to the limit up to 5.11 and again since 6.14; in between, only registered buffers are,
+/// which the executor does not use. An unknown kernel is assumed to charge.
 fn charges_rings(release: &str) -> bool {
     let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {

@@ -1,4 +1,4 @@
-//! What must be so before the shards start. Each check names the remedy when it is not.
+//! Checks before the shards start. Each failed check names the remedy.
 
 pub mod configuration;
 pub mod file_size;

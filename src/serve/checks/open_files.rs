@@ -1,19 +1,19 @@
-//! How many connections the open-file limit allows.
+//! The number of connections that the open-file limit allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors the process needs whatever its shards are.
+/// Descriptors that the process needs, independent of its shards.
 const PROCESS_FILES: u64 = 32;
-/// Descriptors of one shard: rings, event descriptors, listeners, log segments, and 64 that its
-/// reader keeps open. The engine leaves most of them free, whoever connects.
+/// Descriptors of one shard: rings, event descriptors, listeners, log segments, and 64 that its reader keeps open.
+/// The engine keeps most of them free of connections.
 const SHARD_FILES: u64 = 96;
-/// Fewer connections than this are no chat server.
+/// The minimum number of connections for a useful server.
 const CONNECTIONS_MIN: u64 = 16;
 
-/// The limit reached.
+/// The limit.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenFiles {
-    /// Open files a process may have.
+    /// Open files that a process may have.
     limit: u64,
 }
 
@@ -39,10 +39,10 @@ pub fn raise() -> OpenFiles {
 }
 
 impl OpenFiles {
-    /// How many connections so many shards can have together.
+    /// The number of connections that this number of shards can have together.
     ///
     /// # Errors
-    /// There is no room for any.
+    /// The limit is too low.
     pub fn connections(self, shards: u16) -> Result<u64, OpenFilesError> {
         let own = PROCESS_FILES + u64::from(shards) * SHARD_FILES;
         match self.limit.saturating_sub(own) {

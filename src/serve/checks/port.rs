@@ -1,4 +1,4 @@
-//! Whether we can listen, and what to say when we cannot.
+//! Whether an address can be listened at, and the error message if not.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,12 +14,12 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    /// Whether somebody else has the address, who may go.
+    /// Whether another process uses the address, which may end soon.
     pub fn is_in_use(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
     }
 
-    /// What the operator can do about it.
+    /// What the operator can do.
     fn remedy(&self) -> String {
         let port = self.address.port();
         let how = match self.key {
@@ -47,10 +47,10 @@ impl ListenError {
     }
 }
 
-/// Looks whether the address of this setting is free.
+/// Checks whether the address of this setting is free.
 ///
-/// Shards listen with `SO_REUSEPORT`, which lets a second server of the same user in silently and
-/// splits the connections between the two. Asking once without it finds the first.
+/// Shards listen with `SO_REUSEPORT`, with which a second server of the same user could listen at the same address
+/// without an error, and would get half of the connections. Binding once without it detects the other server.
 ///
 /// # Errors
 /// [`ListenError`] names the address and the remedy.
@@ -61,7 +61,7 @@ pub fn probe(key: &'static str, address: SocketAddr) -> Result<(), ListenError> 
     }
 }
 
-/// Looks whether this machine has the address of this setting, whoever listens there.
+/// Checks whether this machine has the address of this setting, even if somebody listens there.
 ///
 /// # Errors
 /// [`ListenError`] names the address and the remedy.
@@ -71,7 +71,7 @@ pub fn probe_interface(key: &'static str, address: SocketAddr) -> Result<(), Lis
     TcpListener::bind(any_port).map(drop).map_err(|error| listen_error(key, address, error))
 }
 
-/// Adds to a failed `bind` or `listen` at the address of this setting what the operator can do about it.
+/// The error of a failed `bind` or `listen` at the address of this setting, with its remedy.
 pub fn listen_error(key: &'static str, address: SocketAddr, source: io::Error) -> ListenError {
     ListenError { address, source, key }
 }

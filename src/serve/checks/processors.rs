@@ -4,12 +4,12 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::thread::available_parallelism;
 
-/// What the affinity mask and the control group leave us.
+/// The processors that the affinity mask and the control group allow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Processors {
-    /// Numbers of the processors in the affinity mask, to pin shards to; none where that is forbidden.
+    /// Numbers of the processors in the affinity mask, to pin shards to; empty if pinning is forbidden.
     pub list: Vec<usize>,
-    /// How many of those in the mask the control group's quota is worth; at least 1.
+    /// The number of processors that the quota of the control group allows; at least 1.
     pub usable: u16,
 }
 
@@ -18,7 +18,7 @@ pub fn available() -> Processors {
     let usable = available_parallelism().map_or(1, |count| u16::try_from(count.get()).unwrap_or(u16::MAX));
     let mut list: Vec<usize> = match sched_getaffinity(None) {
         Ok(set) => (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect(),
-        // More than 1,024 processors do not fit the mask we read with.
+        // More than 1,024 processors do not fit in this mask.
         Err(_) => (0..usize::from(usable)).collect(),
     };
     if list.is_empty() {
@@ -35,7 +35,7 @@ pub fn available() -> Processors {
     Processors { list, usable }
 }
 
-/// On a thread that ends: the mask of this one would be inherited by all.
+/// On a temporary thread: all threads would inherit the mask of this one.
 fn try_to_pin(processor: usize) -> Result<(), Errno> {
     let work = move || {
         let mut set = CpuSet::new();
@@ -43,7 +43,7 @@ fn try_to_pin(processor: usize) -> Result<(), Errno> {
             set.set(processor);
         }
         match sched_setaffinity(None, &set) {
-            // No filter says so: the processor has just gone, or is not in the mask.
+            // Not from a filter: the processor has just gone offline, or is not in the mask.
             Err(Errno::INVAL) => Ok(()),
             answer => answer,
         }

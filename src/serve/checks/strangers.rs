@@ -1,24 +1,24 @@
-//! Who else listens where we do.
+//! Listeners of other processes at our addresses.
 
 use madang_config::overlap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The kernel's tables of TCP sockets (proc_pid_net(5)). Sockets that listen come first.
+/// The kernel's tables of TCP sockets (proc_pid_net(5)). Listening sockets come first.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
-/// The state of one that listens.
+/// The state of a listening socket.
 const LISTENS: &str = "0A";
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Listening {
     address: SocketAddr,
     inode: u64,
 }
 
-/// Whether another process listens where it would hear connections to this address. Needed where this process
-/// listens at the port itself, so that to ask for it alone would find ourselves.
+/// Whether another process listens where it would receive connections to this address. For the case that this
+/// process listens at the port itself, so that an exclusive bind would conflict with its own listener.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -33,7 +33,7 @@ pub fn listens(address: SocketAddr) -> io::Result<bool> {
         }
     }
     there.retain(|found| overlap(found.address, address));
-    // Ours are among the first that were opened, before the many connections.
+    // Our own listeners are among the first descriptors, before the many connections.
     for entry in fs::read_dir("/proc/self/fd")? {
         if there.is_empty() {
             break;
@@ -64,7 +64,7 @@ fn entry(line: &str) -> Option<Listening> {
     Some(Listening { address: address(local)?, inode: inode.parse().ok()? })
 }
 
-/// Hexadecimal words in the order of this machine's bytes, and the port.
+/// Hexadecimal words in native byte order, and the port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;

@@ -1,4 +1,4 @@
-//! Whether there is a certificate to show to those who speak TLS.
+//! Whether the TLS certificate and its key can be used.
 
 use crate::server::SocketActivation;
 use madang_config::{Config, ENTRANCES, EntranceKey};
@@ -14,7 +14,7 @@ const OTHERS: u32 = 0o006;
 pub enum Wanted {
     /// A key of the configuration.
     Key(&'static str),
-    /// A socket that systemd has opened, of this name.
+    /// A socket of this name that systemd has opened.
     Socket(&'static str),
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// Why nobody can come in by TLS.
+/// Why TLS connections cannot be served.
 #[derive(thiserror::Error, Debug)]
 pub enum TlsFilesError {
     /// A file is not named.
@@ -36,9 +36,9 @@ pub enum TlsFilesError {
          out {wanted}"
     )]
     Missing {
-        /// What wants them.
+        /// What needs them.
         wanted: Wanted,
-        /// Which is not there.
+        /// Which one is missing.
         missing: &'static str,
     },
     /// A file cannot be used.
@@ -47,7 +47,7 @@ pub enum TlsFilesError {
 }
 
 impl TlsFilesError {
-    /// The key of the configuration that it is about, where it is about one.
+    /// The key of the configuration that the error concerns, if any.
     pub fn key(&self) -> Option<&'static str> {
         match self {
             TlsFilesError::Missing { wanted: Wanted::Key(key), .. } => Some(key),
@@ -58,7 +58,7 @@ impl TlsFilesError {
     }
 }
 
-/// Reads the certificate and its key, where anyone can come in by TLS.
+/// Reads the certificate and its key, if there is a TLS listener.
 ///
 /// # Errors
 /// [`TlsFilesError`] names the key of the configuration or the file.
@@ -80,7 +80,7 @@ pub fn identity(
     Ok(Some(TlsIdentity::load(certificate, key)?))
 }
 
-/// What the operator should see to, a sentence each.
+/// Warnings for the operator, one sentence each.
 pub fn warnings(config: &Config, identity: &TlsIdentity) -> Vec<String> {
     let (Some(certificate), Some(key)) = (&config.tls.certificate.0, &config.tls.key.0) else {
         return Vec::new();
@@ -94,7 +94,7 @@ pub fn warnings(config: &Config, identity: &TlsIdentity) -> Vec<String> {
              server with it; close it with `chmod o= {key}`, so that only the user who runs madang, or its group, reads it"
         ));
     }
-    // A clock may say what no calendar has: then nothing is known of the certificate.
+    // If the clock is out of range, the certificate's dates cannot be checked.
     let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).ok();
     if let Some((validity, now)) = identity.validity.as_ref().zip(now) {
         warnings.extend(dated(&certificate.display().to_string(), validity, now));
@@ -102,7 +102,7 @@ pub fn warnings(config: &Config, identity: &TlsIdentity) -> Vec<String> {
     warnings
 }
 
-/// What is wrong with the time of a certificate.
+/// What is wrong with the dates of a certificate.
 fn dated(certificate: &str, validity: &Validity, now: jiff::Timestamp) -> Option<String> {
     let now = now.strftime("%Y%m%d%H%M%S").to_string();
     let day = |digits: &str| format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..8]);

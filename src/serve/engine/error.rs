@@ -1,4 +1,4 @@
-//! Why a server does not come up, or does not end as it should.
+//! Why a server does not start, or does not end cleanly.
 
 use crate::handover::TakeError;
 use crate::serve::checks::ListenError;
@@ -7,31 +7,31 @@ use madang_engine::runtime::{AdoptError, StartError};
 use madang_log::OpenLogError;
 use std::time::Duration;
 
-/// Why serving ended otherwise than asked.
+/// Why serving ended without a request.
 #[derive(thiserror::Error, Debug)]
 pub enum EngineError {
-    /// The log cannot be resumed from.
+    /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenLogError),
-    /// The address was taken since it was looked at.
+    /// The address was taken since the check.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// Metrics cannot be served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// What systemd passed is no TCP listener.
+    /// An inherited socket is no TCP listener.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
-    /// What was passed or handed over is for those who speak TLS alone, and there is no certificate.
-    #[error("nobody could come in: every socket is for TLS, which needs tls.certificate and tls.key")]
+    /// All inherited listeners are for TLS, and there is no certificate.
+    #[error("no client could connect: every socket is for TLS, which needs tls.certificate and tls.key")]
     NoEntrance,
-    /// Threads or rings cannot be had.
+    /// Threads or rings cannot be created.
     #[error(transparent)]
     Start(#[from] StartError),
     /// The running server takes everything back.
     #[error(transparent)]
     TakeOver(#[from] TakeError),
-    /// What was taken over is not in its place in time; the running server takes it back.
+    /// The state that was taken over was not restored in time; the running server takes it back.
     #[error("what the running server handed over was not restored within {} s", .0.as_secs())]
     NotAdopted(Duration),
     /// A shard ended by itself.
@@ -40,7 +40,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Whether another start would fail alike: somebody has to see to it first.
+    /// Whether another start would fail in the same way, until somebody corrects the cause.
     pub fn is_lasting(&self) -> bool {
         match self {
             EngineError::Log(error) => error.is_lasting(),

@@ -1,5 +1,4 @@
-//! What a server resumes: what one that runs hands over, what one that has ended has left, or what systemd has
-//! opened.
+//! What a server inherits: from a running process, from a process that has ended, or sockets that systemd has opened.
 
 use crate::handover::{OldProcess, TakenOver, Unpacked, collect};
 use crate::serve::plan::Plan;
@@ -12,37 +11,37 @@ use madang_model::connection::Entrance;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// What is there before a server has done anything.
+/// Everything that a server inherits at its start.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// Where it listens; none where the configuration decides.
+    /// Inherited listeners; empty if the configuration decides.
     pub listeners: InheritedListeners,
     /// Which of them systemd has opened.
     pub activation: SocketActivation,
-    /// Whether the server before has opened them, for its own configuration.
+    /// Whether the old process has opened them, for its own configuration.
     is_at_old_addresses: bool,
     /// Connections, names, members.
     pub adoption: Option<Adoption>,
-    /// The process that waits until this one is ready.
+    /// The old process, if it waits until this one is ready.
     pub old_process: Option<OldProcess>,
-    /// A server that has ended has left something, whether or not that can be resumed.
-    was_left: bool,
+    /// An old process that has ended has stored its state, whether or not it can be resumed.
+    has_stored_state: bool,
     old_server: Option<OldServer>,
 }
 
-/// The server before.
+/// The old process.
 #[derive(Debug)]
 struct OldServer {
     pid: u64,
     version: String,
     paused_since: Instant,
-    /// It was this process, as another program.
+    /// It was this process, with another program.
     is_in_place: bool,
 }
 
 impl Inherited {
-    /// Takes out of the plan what others have left. From here on it is this process's alone, unless an
-    /// [old process](Inherited::old_process) waits.
+    /// Takes the inherited state out of the plan. From here on only this process has it, unless an [old
+    /// process](Inherited::old_process) waits.
     pub fn take(plan: &mut Plan) -> Inherited {
         let activated = std::mem::take(&mut plan.activated);
         if let Some(TakenOver { listeners, activation, adoption, old_process, .. }) = plan.taken_over.take() {
@@ -58,7 +57,7 @@ impl Inherited {
                     is_in_place: false,
                 }),
                 old_process: Some(old_process),
-                was_left: false,
+                has_stored_state: false,
             };
         }
         let sockets = activated.clients.len();
@@ -77,7 +76,7 @@ impl Inherited {
     }
 
     fn with_stored(mut self, stored: StoredDescriptors, plan: &mut Plan) -> Inherited {
-        self.was_left = true;
+        self.has_stored_state = true;
         let is_in_place = stored.is_in_place();
         let connections_max = usize::try_from(plan.connections_max).unwrap_or(usize::MAX);
         match collect(stored, GRACE, connections_max) {
@@ -89,7 +88,7 @@ impl Inherited {
                         "connections are closed, because no more files may be open; raise LimitNOFILE="
                     );
                 }
-                plan.data.name_holder();
+                plan.data.record_holder();
                 self.listeners.operator = std::mem::take(&mut listeners.operator);
                 if self.listeners.clients.is_empty() && !listeners.clients.is_empty() {
                     self.listeners.clients = listeners.clients;
@@ -109,12 +108,12 @@ impl Inherited {
         self
     }
 
-    /// Whether there was a server before, whose clients and listeners this one has.
+    /// Whether there was an old process, whose clients and listeners this one has.
     pub fn has_old_server(&self) -> bool {
-        self.old_process.is_some() || self.was_left
+        self.old_process.is_some() || self.has_stored_state
     }
 
-    /// Says how it went.
+    /// Logs the result.
     pub fn announce(&self, connections: usize) {
         let Some(OldServer { pid, version, paused_since, is_in_place }) = &self.old_server else { return };
         let paused_ms = u64::try_from(paused_since.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -126,8 +125,8 @@ impl Inherited {
         tracing::info!(from = pid, version, connections, paused_ms, "{words}");
     }
 
-    /// The configuration as it holds from now on: where a server has the addresses of the one before, with those. Port 0 is any port.
-    pub fn reachable(&self, mut config: Config, entrances: &[Entrance]) -> Config {
+    /// The configuration with the actual addresses, if the listeners come from the old process. Port 0 is any port.
+    pub fn with_actual_addresses(&self, mut config: Config, entrances: &[Entrance]) -> Config {
         if !self.is_at_old_addresses {
             return config;
         }

@@ -1,7 +1,7 @@
-//! Where metrics are read: at a start, and after another process.
+//! The metrics listener: at a start, and after a takeover.
 //!
-//! A start that cannot have the address that is configured is refused. A process that has the clients of another one
-//! never ends for the operator's sake: it takes over the listener, too, or tries again and again.
+//! A start fails if the configured address cannot be used. A process that has taken over clients never ends because
+//! of metrics: it takes over the listener, too, or retries until it can listen.
 
 use crate::server::ServerState;
 use crate::telemetry::metrics::{self, MetricsError};
@@ -11,26 +11,26 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How soon an address that is in use is tried again, and how seldom in the end.
+/// The first and the longest pause before an address that is in use is tried again.
 const RETRY_MIN: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
-/// Where metrics will be served, before they are.
+/// The metrics listener before it serves.
 #[derive(Debug)]
 pub enum MetricsListener {
-    /// Nowhere: the configuration names no address.
+    /// None: the configuration names no address.
     Off,
-    /// At this listener.
+    /// This listener.
     Ready(TcpListener),
-    /// The address is in use by another process, perhaps the one before, which ends.
+    /// The address is in use by another process, perhaps the old one, which is ending.
     InUse(SocketAddr),
 }
 
 impl MetricsListener {
-    /// As configured, at the listener of the process before where that is there.
+    /// As configured, with the inherited listener if it has the configured address.
     ///
     /// # Errors
-    /// When the address cannot be had, and not because it is in use.
+    /// If the address cannot be used for another reason than being in use.
     pub fn inherited(
         wanted: Option<SocketAddr>,
         inherited: Vec<(String, OwnedFd)>,
@@ -52,7 +52,7 @@ impl MetricsListener {
         }
     }
 
-    /// Serves there from now on; or later, on a thread that tries until it can.
+    /// Serves now; or later, on a thread that retries until the address is free.
     pub fn serve_or_retry(self, state: &Arc<ServerState>) {
         let address = match self {
             MetricsListener::Off => return,

@@ -1,4 +1,4 @@
-//! From a plan to running shards, and back to an exit code: the steps of a server's life, in their order.
+//! From a plan to running shards, and to an exit code: the steps of a server's life, in order.
 
 mod error;
 mod inherited;
@@ -31,10 +31,10 @@ use open_log::open_log;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Serves until a signal ends it.
+/// Serves until the server is stopped.
 ///
 /// # Errors
-/// [`EngineError`] says what stood against it.
+/// [`EngineError`].
 pub fn run(
     plan: &mut Plan,
     sources: Sources,
@@ -45,50 +45,50 @@ pub fn run(
     let (reload, reload_requests) = flume::bounded(1);
     let mut engine = Engine::new(plan, stops, reload);
     signals.act(engine.stops.clone(), engine.reload.clone(), &engine.state);
-    engine.admit_operator()?;
+    engine.open_operator_access()?;
     let log = engine.open_log()?;
     let mut inherited = engine.inherit();
     let listening = engine.listen(&mut inherited)?;
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
-    engine.settle(&mut started, &inherited)?;
+    engine.finish_adoption(&mut started, &inherited)?;
     engine.serve(started, &reloads)
 }
 
-/// What more than one step needs.
+/// State that more than one step needs.
 struct Engine<'a> {
     plan: &'a mut Plan,
     state: Arc<ServerState>,
     stops: Stops,
-    /// Asks for a reload.
+    /// Requests a reload.
     reload: flume::Sender<()>,
     control: Option<ControlSocket>,
 }
 
-/// Where the server listens, before it serves anyone.
+/// The listeners, before the server serves.
 struct Listening {
     sockets: Listeners,
     acceptor: Option<Arc<TlsAcceptor>>,
-    /// Where metrics will be served, unless they are already.
+    /// The metrics listener, unless it serves already.
     metrics: MetricsListener,
 }
 
-/// The shards run; they may wait for what they have inherited to be in its place.
+/// The shards run; they may wait until the inherited state is restored.
 struct Started {
     running: Running,
     entrances: Vec<Entrance>,
     acceptor: Option<Arc<TlsAcceptor>>,
     metrics: MetricsListener,
     line_bytes_max: LineLimit,
-    /// How many connections were inherited.
+    /// The number of inherited connections.
     connections: usize,
 }
 
-/// The thread that reloads.
+/// The reload thread.
 struct Reloads {
-    /// Lets it begin.
+    /// Lets it start.
     begin: flume::Sender<()>,
-    /// The configuration names other addresses than those that were inherited.
+    /// The configuration names other addresses than the inherited ones.
     is_due: bool,
 }
 
@@ -97,14 +97,14 @@ impl Engine<'_> {
         let durability = plan.config.log.durability.to_string();
         let state = ServerState::new(&plan.data, durability, plan.connections_max);
         if plan.stored.is_some() {
-            state.adopts();
+            state.set_adopting();
         }
         Engine { plan, state, stops, reload, control: None }
     }
 
-    /// Lets the operator look before the log is opened, which may take long; unless another process has the
-    /// addresses yet.
-    fn admit_operator(&mut self) -> Result<(), EngineError> {
+    /// Opens metrics and the control socket before the log is opened, which may take long; unless the old process
+    /// still has the addresses.
+    fn open_operator_access(&mut self) -> Result<(), EngineError> {
         if self.plan.taken_over.is_some() {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The server can do without a control socket: clients cannot be kept waiting for who looks at them.
+    /// The server can run without a control socket: clients do not wait for the operator's access.
     fn open_control(&mut self) {
         let control = control::start(self.plan.data.path(), &self.state, &self.stops);
         if let Err(error) = &control {
@@ -132,9 +132,9 @@ impl Engine<'_> {
         let can_expire = !retention(&self.plan.config.log).keeps_all();
         let opened = open_log(&self.plan.data, self.plan.shards, can_expire)?;
         if self.plan.data.is_copy() {
-            self.plan.data.name_holder();
+            self.plan.data.record_holder();
         }
-        self.state.recovered(started.elapsed());
+        self.state.set_recovery_time(started.elapsed());
         drop(recovering);
         Ok(opened)
     }
@@ -154,8 +154,9 @@ impl Engine<'_> {
         Ok(Listening { sockets, acceptor, metrics })
     }
 
-    /// Where there was a server before, metrics are served once this one serves clients. An address that cannot be
-    /// had refuses an upgrade, as the old process serves on; where that has ended, clients are served without.
+    /// If there was an old process, metrics are served once this one serves clients. If the address cannot be used,
+    /// an upgrade fails, because the old process can continue; if the old process has ended, clients are served
+    /// without metrics.
     fn inherit_metrics(&self, inherited: &mut Inherited) -> Result<MetricsListener, EngineError> {
         if !inherited.has_old_server() {
             return Ok(MetricsListener::Off);
@@ -185,11 +186,11 @@ impl Engine<'_> {
         let adoption = inherited.adoption.take();
         let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
         let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;
-        self.state.serves(running.remote.clone(), entrances.clone());
+        self.state.set_serving(running.remote.clone(), entrances.clone());
         Ok(Started { running, entrances, acceptor, metrics, line_bytes_max, connections })
     }
 
-    /// A reload waits until this process is the owner of all it has.
+    /// A reload waits until this process owns everything.
     fn prepare_reloads(
         &self,
         started: &Started,
@@ -200,7 +201,7 @@ impl Engine<'_> {
     ) -> Result<Reloads, EngineError> {
         let reloader = Reloader {
             sources,
-            config: inherited.reachable(self.plan.config.clone(), &started.entrances),
+            config: inherited.with_actual_addresses(self.plan.config.clone(), &started.entrances),
             level,
             line_bytes_max: started.line_bytes_max.clone(),
             activation: inherited.activation.clone(),
@@ -215,9 +216,9 @@ impl Engine<'_> {
         Ok(Reloads { begin, is_due })
     }
 
-    /// Waits until everything that was inherited is in its place, and until the old process lets go, where one runs;
-    /// then lets the shards resume.
-    fn settle(&mut self, started: &mut Started, inherited: &Inherited) -> Result<(), EngineError> {
+    /// Waits until all inherited state is restored, and until the old process, if it runs, sends `Go`; then lets
+    /// the shards resume.
+    fn finish_adoption(&mut self, started: &mut Started, inherited: &Inherited) -> Result<(), EngineError> {
         if let Some(adopting) = started.running.adopting.take() {
             let is_done = adopting.is_done();
             match &inherited.old_process {
@@ -225,28 +226,28 @@ impl Engine<'_> {
                     return Err(EngineError::NotAdopted(Adopting::time_max(started.connections)));
                 }
                 Some(old_process) => old_process.ready()?,
-                // There is nobody who could take it back.
+                // No process could take it back.
                 None if !is_done => {
                     tracing::warn!("restoring what the old process left takes long");
                 }
                 None => {}
             }
             adopting.go();
-            // From here on nothing ends this process that would not have ended the one before.
+            // From here on this process ends only for reasons that would have ended the old one.
             inherited.announce(started.connections);
         }
         if inherited.old_process.is_some() {
-            self.plan.data.name_holder();
+            self.plan.data.record_holder();
             self.open_control();
         }
         Ok(())
     }
 
-    /// Says that clients are served, and waits for the end.
+    /// Announces that clients are served, and waits for the end.
     fn serve(self, started: Started, reloads: &Reloads) -> Result<(), EngineError> {
         // The thread lives as long as the process.
         let _ = reloads.begin.send(());
-        // For people and scripts that started it by hand; whoever reads no output needs no line.
+        // For people and scripts that started it by hand.
         for entrance in &started.entrances {
             telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
             tracing::info!(address = %entrance.address, tls = entrance.kind.has_tls, "ready");
@@ -254,23 +255,23 @@ impl Engine<'_> {
         notify::ready(&status_line(&started.entrances));
         started.metrics.serve_or_retry(&self.state);
         if reloads.is_due {
-            // As if the addresses had been changed just now.
+            // As if the configured addresses had just changed.
             let _ = self.reload.try_send(());
         }
         started.running.join().map_err(EngineError::Shard)?;
         drop(self.control);
-        subprocess::end_started();
+        subprocess::kill_started();
         tracing::info!("drained");
         Ok(())
     }
 }
 
-/// Passes on what the supervisor sees, to systemd and to the journal.
+/// Forwards the supervisor's notices to systemd and to the journal.
 fn notices() -> Notices {
-    let mut tell_systemd = notify::notices();
+    let mut notify_systemd = notify::notices();
     Box::new(move |notice: Notice| {
         telemetry::report_repeats();
-        tell_systemd(notice);
+        notify_systemd(notice);
     })
 }
 

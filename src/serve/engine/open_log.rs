@@ -1,20 +1,20 @@
 //! Opening the log at a start.
 
-use crate::log_command::mend_copy;
+use crate::log_command::repair_copy;
 use crate::server::DataDirectory;
 use madang_log::{OpenLogError, OpenedLog, RecoveryError, StdFiles};
 use std::time::Instant;
 
-/// Opens the log, and says how it was found. A copy that was taken while a server wrote is mended first.
+/// Opens the log, and logs its state. A copy that was made while a server wrote is repaired first.
 ///
 /// # Errors
-/// When the log cannot be resumed from.
+/// If the log cannot be opened.
 pub fn open_log(data: &DataDirectory, shards: u16, can_expire: bool) -> Result<OpenedLog, OpenLogError> {
     let started = Instant::now();
     let files = StdFiles::new(data.path());
     let opened = match madang_log::open_log(&files, shards) {
         Err(OpenLogError::Recovery(RecoveryError::Faults(faults))) if data.is_copy() => {
-            if !mend_copy(&files, data.path(), can_expire) {
+            if !repair_copy(&files, data.path(), can_expire) {
                 return Err(RecoveryError::Faults(faults).into());
             }
             madang_log::open_log(&files, shards)?

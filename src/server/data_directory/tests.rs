@@ -14,7 +14,7 @@ fn a_missing_directory_is_made_for_its_owner_alone() {
 }
 
 #[test]
-fn a_second_taker_is_told_who_has_it_and_the_lock_ends_with_its_holder() {
+fn a_second_process_learns_who_has_it_and_the_lock_ends_with_its_holder() {
     let directory = tempdir().unwrap();
     let first = DataDirectory::take(directory.path()).unwrap();
     let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
@@ -115,7 +115,7 @@ fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
     assert!(is_copy(own.number + 1, Some(born_ns - 1)));
     assert!(DataDirectory::take(directory.path()).unwrap().is_copy(), "until it is served");
     let mut served = DataDirectory::take(directory.path()).unwrap();
-    served.name_holder();
+    served.record_holder();
     drop(served);
     assert!(!DataDirectory::take(directory.path()).unwrap().is_copy());
 }

@@ -1,21 +1,32 @@
-//! What the log takes of the disk, looked up at most every few seconds.
+//! The disk usage of the log, read at most every few seconds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A look is good for so long: a log of a terabyte has sixteen thousand files.
+/// How long a result is reused: a log of a terabyte has sixteen thousand files.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What one look found.
+/// The usage of one directory of the log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DirectoryUsage {
+    /// Its number.
+    pub number: u16,
+    /// Its segments.
+    pub segments: u64,
+    /// Bytes of its files: segments, indexes and snapshots.
+    pub bytes: u64,
+}
+
+/// The disk usage at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of each directory of the log, by its number: segments, and bytes with their indexes.
-    pub directories: Vec<(u16, u64, u64)>,
-    /// Bytes that may still be written on the file system.
+    /// Each directory of the log, by number.
+    pub directories: Vec<DirectoryUsage>,
+    /// Free bytes of the file system.
     pub free_bytes: u64,
-    /// Bytes the file system has.
+    /// Total bytes of the file system.
     pub total_bytes: u64,
 }
 
@@ -27,12 +38,12 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk below `data`.
+    /// The disk usage of `data`.
     pub fn new(data: &Path) -> Disk {
         Disk { data: data.to_owned(), last: Mutex::default() }
     }
 
-    /// What is used, at most five seconds ago. What cannot be read counts nothing.
+    /// The usage, at most five seconds old. Files that cannot be read count as 0.
     pub fn usage(&self) -> Usage {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, usage)) = &*last
@@ -61,7 +72,7 @@ fn look(data: &Path) -> Usage {
             segments += u64::from(file.path().extension().is_some_and(|extension| extension == "seg"));
             bytes += file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
         }
-        usage.directories.push((number, segments, bytes));
+        usage.directories.push(DirectoryUsage { number, segments, bytes });
     }
     usage.directories.sort_unstable();
     usage

@@ -3,20 +3,20 @@
 use super::disk::Disk;
 use super::http::{Answer, serve_connection};
 use super::text;
-use crate::server::{OperatorListener, Readiness, ServerState};
+use crate::server::{OperatorListener, Readiness, ServerState, Threads};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-/// Requests served at once; more wait in the listener's backlog.
-const WORKERS: usize = 3;
-/// By what the next process knows the listener.
+/// Each serves one request at a time; more wait in the listener's backlog.
+const THREADS: Threads = Threads { count: 3, name: "madang-metrics" };
+/// The name by which the new process identifies the listener.
 pub const NAME: &str = "metrics";
 
 /// Why there is no endpoint.
 #[derive(thiserror::Error, Debug)]
 pub enum MetricsError {
-    /// The address cannot be had.
+    /// The address cannot be used.
     #[error(
         "cannot listen for metrics on {address}: {source}; set telemetry.metrics to a free address of this \
          machine, or to \"\" for none"
@@ -24,16 +24,16 @@ pub enum MetricsError {
     Listen {
         /// As configured.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// No thread.
+    /// A thread cannot be started.
     #[error("cannot start a thread for metrics: {0}; raise the limit of tasks (ulimit -u, TasksMax)")]
     Thread(io::Error),
 }
 
 impl MetricsError {
-    /// Whether somebody else has the address, who may go.
+    /// Whether another process uses the address, which may end soon.
     pub fn is_in_use(&self) -> bool {
         matches!(self, MetricsError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
     }
@@ -47,15 +47,15 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
     TcpListener::bind(address).map_err(|source| MetricsError::Listen { address, source })
 }
 
-/// Serves who comes there from now on, on threads of its own.
+/// Serves connections from now on, on its own threads.
 ///
 /// # Errors
-/// [`MetricsError::Thread`] when one cannot be had.
+/// [`MetricsError::Thread`].
 pub fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<OperatorListener, MetricsError> {
     let disk = Disk::new(state.data());
     let state = Arc::clone(state);
     let work = move |stream| serve_connection(stream, |path| answer(path, &state, &disk));
-    OperatorListener::open(NAME, listener, (WORKERS, "madang-metrics"), work).map_err(MetricsError::Thread)
+    OperatorListener::open(NAME, listener, THREADS, work).map_err(MetricsError::Thread)
 }
 
 fn answer(path: &str, state: &ServerState, disk: &Disk) -> Option<Answer> {

@@ -14,24 +14,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A connection is served for so long at most, however slowly it sends or reads.
+/// How long a connection is served at most, however slowly it sends or reads.
 const TIME_MAX: Duration = Duration::from_secs(2);
 /// The largest head of a request, in bytes; no request has a body that is read.
 const REQUEST_BYTES_MAX: usize = 8192;
-/// What is read at a time, in bytes.
+/// The size of one read, in bytes.
 const CHUNK_BYTES: usize = 4096;
 
-/// What is answered.
+/// An answer.
 pub enum Answer {
-    /// Numbers, in the text format.
+    /// Metrics, in the text format.
     Metrics(String),
-    /// 200, and why.
+    /// 200, with a text.
     Well(String),
-    /// 503, and why.
+    /// 503, with the reason.
     Unwell(String),
 }
 
-/// Answers one request. What goes wrong with it is its peer's business.
+/// Answers one request. Errors concern only its peer.
 pub fn serve_connection(stream: TcpStream, answer: impl Fn(&str) -> Option<Answer>) {
     let Ok(closing) = stream.try_clone() else { return };
     let io = Blocking { stream, deadline: Instant::now() + TIME_MAX };
@@ -40,7 +40,7 @@ pub fn serve_connection(stream: TcpStream, answer: impl Fn(&str) -> Option<Answe
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
-        // One request, and no look at the socket while it is answered: a look would block.
+        // One request, and no read of the socket while it is answered: a read would block.
         .keep_alive(false)
         .half_close(true)
         .max_buf_size(REQUEST_BYTES_MAX)

@@ -1,4 +1,4 @@
-//! What Prometheus reads: numbers, and whether the server is healthy and ready.
+//! Metrics for Prometheus, and whether the server is healthy and ready.
 
 mod disk;
 mod endpoint;

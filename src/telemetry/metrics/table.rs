@@ -1,14 +1,14 @@
-//! The one table of a shard's metrics: names, what they say, and where they come from.
+//! The one table of a shard's metrics: names, help texts, and sources.
 //!
-//! A counter's name gets `_total` where it is written.
+//! A counter's name gets `_total` when it is written.
 
 use madang_engine::runtime::Sample;
 
-/// A number of each shard.
+/// A metric of each shard.
 pub struct Metric {
     /// Its name, without `_total`.
     pub name: &'static str,
-    /// What it says.
+    /// Its help text.
     pub help: &'static str,
     /// Its value.
     pub value: fn(&Sample) -> u64,
@@ -18,7 +18,7 @@ const fn metric(name: &'static str, help: &'static str, value: fn(&Sample) -> u6
     Metric { name, help, value }
 }
 
-/// What only rises.
+/// Metrics that only rise.
 pub static COUNTERS: &[Metric] = &[
     metric("madang_connections_accepted", "Connections accepted.", |s| s.accepted),
     metric("madang_messages", "Messages accepted by rooms whose home is the shard.", |s| s.messages),
@@ -46,7 +46,7 @@ pub static COUNTERS: &[Metric] = &[
     metric("madang_commit_bytes", "Bytes written to the log.", |s| s.commit_bytes),
 ];
 
-/// What rises and falls.
+/// Metrics that rise and fall.
 pub static GAUGES: &[Metric] = &[
     metric("madang_connections", "Open connections.", |s| s.connections),
     metric("madang_sessions", "Connections with a name.", |s| s.sessions),

@@ -1,4 +1,4 @@
-//! The numbers as Prometheus reads them.
+//! Metrics in the text format of Prometheus.
 
 use super::disk::Disk;
 use super::table::{COUNTERS, GAUGES};
@@ -15,13 +15,13 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-/// Everything, in the OpenMetrics text format.
+/// All metrics, in the OpenMetrics text format.
 pub fn encode(state: &ServerState, disk: &Disk) -> String {
     let mut text = String::new();
     let snapshot = Snapshot::take(state, disk);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(snapshot));
-    // Only the string could fail, and it does not.
+    // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
 }
@@ -29,13 +29,29 @@ pub fn encode(state: &ServerState, disk: &Disk) -> String {
 /// One value, with its labels.
 type Labelled<L> = (L, f64);
 
-/// What is told, read from where it is kept.
+/// A metric of the process.
+#[derive(Debug)]
+struct ProcessMetric {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    value: f64,
+}
+
+const fn counter(name: &'static str, help: &'static str, value: f64) -> ProcessMetric {
+    ProcessMetric { name, help, kind: MetricType::Counter, value }
+}
+
+const fn gauge(name: &'static str, help: &'static str, value: f64) -> ProcessMetric {
+    ProcessMetric { name, help, kind: MetricType::Gauge, value }
+}
+
+/// All values at one time.
 #[derive(Debug)]
 struct Snapshot {
     samples: Vec<Sample>,
     health: Vec<ShardHealth>,
-    /// Of the process: name, help, whether it only rises, value.
-    process: Vec<(&'static str, &'static str, bool, f64)>,
+    process: Vec<ProcessMetric>,
     segments: Vec<Labelled<[(&'static str, String); 1]>>,
     log_bytes: Vec<Labelled<[(&'static str, String); 1]>>,
     durability: String,
@@ -48,81 +64,69 @@ impl Snapshot {
         let started = state.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (taken, refused) = state.reloads();
         let mut process = vec![
-            (
+            gauge(
                 "madang_start_time_seconds",
                 "Unix time at which the process started.",
-                false,
                 started.as_secs_f64(),
             ),
-            (
+            gauge(
                 "madang_recovery_seconds",
                 "Seconds that opening the log took at the start.",
-                false,
                 state.recovery().as_secs_f64(),
             ),
-            (
+            gauge(
                 "madang_ready",
                 "Whether clients can connect: 1, or 0 while recovering or draining.",
-                false,
                 f64::from(state.readiness() == Readiness::Ready),
             ),
-            (
+            gauge(
                 "madang_connections_limit",
                 "Connections that the open-file limit allows.",
-                false,
                 state.connections_max() as f64,
             ),
-            (
+            gauge(
                 "madang_disk_free_bytes",
                 "Free bytes on the file system of the log.",
-                false,
                 usage.free_bytes as f64,
             ),
-            (
+            gauge(
                 "madang_disk_total_bytes",
                 "Total bytes of the file system of the log.",
-                false,
                 usage.total_bytes as f64,
             ),
-            (
+            counter(
                 "madang_log_lines_dropped",
                 "Log lines dropped because nobody read or stored them.",
-                true,
                 telemetry::lines_dropped() as f64,
             ),
-            ("madang_reloads", "Successful reloads.", true, taken as f64),
-            (
+            counter("madang_reloads", "Successful reloads.", taken as f64),
+            counter(
                 "madang_reload_failures",
                 "Reloads refused because of a mistake in the configuration.",
-                true,
                 refused as f64,
             ),
         ];
         if let Some(work) = remote.map(|remote| remote.housekeeping()) {
             let read = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed) as f64;
             process.extend([
-                (
+                counter(
                     "madang_retention_segments_removed",
                     "Expired segments that were removed.",
-                    true,
                     read(&work.segments_removed),
                 ),
-                (
+                counter(
                     "madang_retention_bytes_removed",
                     "Bytes of expired segments that were removed.",
-                    true,
                     read(&work.bytes_removed),
                 ),
-                (
+                counter(
                     "madang_indexes_rebuilt",
                     "Indexes that were missing or damaged and were rebuilt.",
-                    true,
                     read(&work.indexes_rebuilt),
                 ),
-                (
+                counter(
                     "madang_housekeeping_errors",
                     "Failed writes of indexes and snapshots, and failed removals (I/O errors).",
-                    true,
                     read(&work.errors),
                 ),
             ]);
@@ -132,8 +136,8 @@ impl Snapshot {
             samples: remote.map(|remote| remote.samples()).unwrap_or_default(),
             health: remote.map(|remote| remote.health()).unwrap_or_default(),
             process,
-            segments: usage.directories.iter().map(|one| of(one.0, one.1)).collect(),
-            log_bytes: usage.directories.iter().map(|one| of(one.0, one.2)).collect(),
+            segments: usage.directories.iter().map(|one| of(one.number, one.segments)).collect(),
+            log_bytes: usage.directories.iter().map(|one| of(one.number, one.bytes)).collect(),
             durability: state.durability().to_owned(),
         }
     }
@@ -249,10 +253,9 @@ impl prometheus_client::collector::Collector for Snapshot {
             [[("version", env!("CARGO_PKG_VERSION").to_owned()), ("durability", self.durability.clone())]];
         let info = info.into_iter().map(|labels| (labels, 1.0));
         write(encoder, "madang_build_info", "The version and the durability mode.", MetricType::Gauge, info)?;
-        for (name, help, only_rises, value) in &self.process {
-            let kind = if *only_rises { MetricType::Counter } else { MetricType::Gauge };
+        for &ProcessMetric { name, help, kind, value } in &self.process {
             let family = encoder.encode_descriptor(name, help, None, kind)?;
-            write_value(family, kind, *value)?;
+            write_value(family, kind, value)?;
         }
         let segments = self.segments.iter().cloned();
         write(
