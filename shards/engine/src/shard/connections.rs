@@ -38,7 +38,7 @@ pub struct Connection<T> {
     /// It is ending, and still read until it can be told why: without keys it cannot.
     pub awaits_keys: bool,
     /// It is not read for a while, as its protocol wished.
-    pub is_paused: bool,
+    pub is_delayed: bool,
     /// Its protocol is to be called when everything that it asked is answered.
     pub awaits_answers: bool,
     /// Its protocol is to be reminded at a time.
@@ -68,7 +68,7 @@ impl<T> Connection<T> {
             returns: 0,
             is_ending: false,
             awaits_keys: false,
-            is_paused: false,
+            is_delayed: false,
             awaits_answers: false,
             awaits_reminder: false,
             has_heard: false,

@@ -61,7 +61,7 @@ impl<S: Surface> Shard<S> {
         self.connections.get(id).is_some_and(|connection| {
             connection.unread.is_empty()
                 && !connection.is_parked
-                && !connection.is_paused
+                && !connection.is_delayed
                 && (connection.core.closing.is_none() || connection.awaits_keys)
                 && !self.is_draining
                 && !self.is_still
@@ -102,7 +102,7 @@ impl<S: Surface> Shard<S> {
     /// Goes on with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.closing.is_some() || connection.is_paused || self.is_still {
+        if connection.core.closing.is_some() || connection.is_delayed || self.is_still {
             return;
         }
         #[cfg(any(test, feature = "deliberate-faults"))]

@@ -81,7 +81,7 @@ enum Deadline {
     /// A connection that is closing must be gone.
     Close(ConnectionId),
     /// A connection is read again.
-    Pause(ConnectionId),
+    Delay(ConnectionId),
     /// A protocol wants to be called.
     Reminder(ConnectionId),
     /// A member's grace time in a room ends.
@@ -351,7 +351,7 @@ impl<S: Surface> Shard<S> {
             match deadline {
                 Deadline::Login(id) => self.login_timed_out(id),
                 Deadline::Close(id) => self.close_timed_out(id),
-                Deadline::Pause(id) => self.pause_ended(id),
+                Deadline::Delay(id) => self.delay_ended(id),
                 Deadline::Reminder(id) => self.remind_protocol(id),
                 Deadline::Member(room, user) => {
                     let Shard { homes, outbound, log, now, .. } = self;

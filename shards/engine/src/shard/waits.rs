@@ -1,4 +1,4 @@
-//! What a protocol waits for beside bytes and answers: the end of a pause, a time of silence, the last answer.
+//! What a protocol waits for beside bytes and answers: the end of a delay, a time of silence, the last answer.
 
 use super::{Deadline, Shard};
 use madang_model::ConnectionId;
@@ -7,7 +7,7 @@ use madang_model::connection::{Asked, Silence, Surface};
 impl<S: Surface> Shard<S> {
     /// Does what a protocol has asked of the engine.
     pub(super) fn do_what_is_asked(&mut self, id: ConnectionId, asked: Asked) {
-        let Asked { pause, reminder, wants_answered_call } = asked;
+        let Asked { delay, reminder, wants_answered_call } = asked;
         let Some(connection) = self.connections.get_mut(id) else { return };
         if wants_answered_call {
             connection.awaits_answers = true;
@@ -15,23 +15,23 @@ impl<S: Surface> Shard<S> {
                 self.answered.push(id);
             }
         }
-        let is_first_pause = pause.is_some() && !std::mem::replace(&mut connection.is_paused, true);
+        let is_first_delay = delay.is_some() && !std::mem::replace(&mut connection.is_delayed, true);
         let is_first_reminder = reminder.is_some() && !connection.awaits_reminder;
         if is_first_reminder {
             (connection.awaits_reminder, connection.has_heard, connection.has_sent) = (true, false, false);
         }
-        if let Some(time) = pause.filter(|_| is_first_pause) {
-            self.remind(Deadline::Pause(id), time);
+        if let Some(time) = delay.filter(|_| is_first_delay) {
+            self.remind(Deadline::Delay(id), time);
         }
         if let Some(time) = reminder.filter(|_| is_first_reminder) {
             self.remind(Deadline::Reminder(id), time);
         }
     }
 
-    /// A pause is over: what was read before is offered again, then the socket is read.
-    pub(super) fn pause_ended(&mut self, id: ConnectionId) {
+    /// A delay is over: what was read before is offered again, then the socket is read.
+    pub(super) fn delay_ended(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.is_paused = false;
+        connection.is_delayed = false;
         let has_unread = !connection.unread.is_empty();
         self.continue_input(id);
         if !has_unread {

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Asked {
     /// To read nothing for so long.
-    pub pause: Option<Duration>,
+    pub delay: Option<Duration>,
     /// To be called after so long.
     pub reminder: Option<Duration>,
     /// To be called when everything is answered.
@@ -74,8 +74,8 @@ impl Link<'_> {
     /// consume is offered again then, and the end of input is told then.
     ///
     /// [`Surface::receive`]: super::Surface::receive
-    pub fn pause_input(&mut self, time: Duration) {
-        self.asked.pause = Some(time);
+    pub fn delay_input(&mut self, time: Duration) {
+        self.asked.delay = Some(time);
     }
 
     /// Calls [`Surface::reminded`] after so long, or up to a second later. One call at most is waited for: until it

@@ -47,7 +47,7 @@ impl Surface for JsonLines {
     fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while !session.is_waiting
-            && link.asked.pause.is_none()
+            && link.asked.delay.is_none()
             && link.core.closing.is_none()
             && let Some(end) = bytes[consumed..].iter().position(|byte| *byte == b'\n')
         {
@@ -163,7 +163,7 @@ fn obey(session: &mut Session, line: &str, link: &mut Link<'_>) {
             let (session, user) = (link.session(), user.key());
             link.request(Request::Publish { session, user, room, draft: None, text });
             if word == "slowly" {
-                link.pause_input(Duration::from_secs(3));
+                link.delay_input(Duration::from_secs(3));
             }
         }
         ("receipt", _) => {

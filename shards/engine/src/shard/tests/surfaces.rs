@@ -65,7 +65,7 @@ fn a_protocol_slows_one_down_who_sends_too_fast_and_loses_nothing_of_it() {
 }
 
 #[test]
-fn the_end_of_input_within_a_pause_is_told_after_it() {
+fn the_end_of_input_within_a_delay_is_told_after_it() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "slowly one\nsay two\n");
