@@ -107,7 +107,7 @@ mod tests {
         for unknown in ["line-tls", "listen.line", "stored", "lines"] {
             let error = entrance_of(unknown).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("the unknown name '{unknown}'; the names are line, line_tls;")),
+                error.contains(&format!("the unknown name '{unknown}'; the names are {};", known_names())),
                 "{error}"
             );
         }
