@@ -27,6 +27,8 @@ const MODEL: [&str; 12] = [
 const LOG: [&str; 6] = ["format", "append", "index", "files", "read", "repair"];
 /// The protocols do not know each other, but this is checked by their order, too.
 const SURFACES: [&str; 1] = ["line"];
+const LINK: [&str; 9] =
+    ["bounds", "versions", "format", "words", "body", "convert", "stream", "core_end", "edge_end"];
 const ENGINE: [&str; 7] = ["room", "user", "mesh", "shard", "store", "turn", "runtime"];
 const SIMULATOR: [&str; 11] = [
     "chance", "network", "disk", "words", "truth", "server", "twins", "client", "options", "trace", "session",
@@ -76,10 +78,11 @@ const LOAD: [&str; 21] = [
 /// Compiled for tests only: the faults that the simulator must see, and what writes logs.
 const FOR_TESTS: [&str; 2] = ["mutation", "testing"];
 /// Where the sources of each crate are, the order of its modules, and the crates that it may use.
-const CRATES: [(&str, &[&str], &[&str]); 8] = [
+const CRATES: [(&str, &[&str], &[&str]); 9] = [
     ("shards/model", &MODEL, &[]),
     ("shards/log", &LOG, &["model"]),
     ("shards/surfaces", &SURFACES, &["model"]),
+    ("shards/link", &LINK, &["model"]),
     ("shards/engine", &ENGINE, &["model", "log"]),
     ("shards/simulator", &SIMULATOR, &["model", "log", "engine"]),
     ("config", &CONFIG, &["model", "log"]),
