@@ -1,0 +1,111 @@
+//! Events of version 1.
+
+use super::reply::{ReplyBody, SaidBody};
+use rkyv::with::AsString;
+use rkyv::{Archive, Serialize};
+
+/// What the edge receives.
+#[derive(Archive, Serialize, Clone, Debug)]
+pub enum EventBody<'a> {
+    /// An answer to one session.
+    Reply {
+        /// Which.
+        session: u32,
+        /// The answer.
+        reply: ReplyBody<'a>,
+    },
+    /// Something was said in a room.
+    Message {
+        /// The session that said it; 0 when it is none of this edge's.
+        author_session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// What.
+        said: SaidBody<'a>,
+    },
+    /// A user came into a room.
+    UserJoined {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Who.
+        #[rkyv(with = AsString)]
+        user: &'a str,
+    },
+    /// A user left a room.
+    UserLeft {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Who.
+        #[rkyv(with = AsString)]
+        user: &'a str,
+    },
+    /// A user in a room has another name.
+    UserRenamed {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The name given up.
+        #[rkyv(with = AsString)]
+        old: &'a str,
+        /// The name taken.
+        #[rkyv(with = AsString)]
+        new: &'a str,
+    },
+    /// A session has ended.
+    Closed {
+        /// Which.
+        session: u32,
+        /// Why.
+        reason: SessionEndBody,
+    },
+    /// What a session asked cannot be asked.
+    BadRequest {
+        /// Which session.
+        session: u32,
+        /// What is wrong.
+        fault: RequestFaultBody,
+        /// What is wrong, in words.
+        #[rkyv(with = AsString)]
+        words: &'a str,
+    },
+}
+
+/// Why a session has ended.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum SessionEndBody {
+    /// The edge closed it.
+    Asked,
+    /// Too many connections come from its address.
+    TooManyFromAddress {
+        /// How many there may be.
+        connections_max: u32,
+    },
+}
+
+/// What is wrong with a request.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum RequestFaultBody {
+    /// A user's name.
+    UserName,
+    /// A room's name.
+    RoomName,
+    /// A draft id.
+    DraftId,
+    /// A text of which nothing can be seen.
+    EmptyText,
+    /// A text that is too long.
+    LongText,
+    /// A part of a room's name that is too long.
+    Pattern,
+    /// The session has no name.
+    NoName,
+    /// A whisper to oneself.
+    ToOneself,
+    /// The session waits for a name or a room.
+    Waiting,
+    /// The session is in as many rooms as it may be.
+    TooManyRooms,
+}

@@ -1,0 +1,45 @@
+//! The bodies of envelopes as they lie on the wire: types of the link's own, so that the wire does not change
+//! when the engine's types do.
+//!
+//! [`control`] is of every version and never changes. The rest is **version 1**. rkyv gives a variant its
+//! position as number, so that nothing here may be added, removed or reordered within a version: a change is
+//! a new version, with its own types beside these, and those of the version before are kept as long as it is
+//! spoken ([`VERSIONS`](crate::VERSIONS)). A kept sample in the tests holds the bytes.
+//!
+//! A text that is not there is an empty one: no name, draft id or text is empty.
+
+pub mod control;
+mod event;
+mod refusal;
+mod reply;
+mod request;
+
+pub use event::{ArchivedEventBody, EventBody, RequestFaultBody, SessionEndBody};
+pub use event::{ArchivedRequestFaultBody, ArchivedSessionEndBody};
+pub use refusal::{ArchivedRefusalBody, RefusalBody};
+pub use reply::{
+    ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
+};
+pub use reply::{
+    GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody, ReplyBody, SaidBody,
+};
+pub use request::{
+    AddressBody, ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, PageBody, RequestBody,
+};
+
+use crate::format::{Kind, WireFault};
+use rkyv::Portable;
+use rkyv::api::low::LowValidator;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Failure;
+
+/// A body where it lies, validated.
+///
+/// # Errors
+/// [`WireFault::Body`] when it is none.
+pub fn open<T>(kind: Kind, body: &[u8]) -> Result<&T, WireFault>
+where
+    T: Portable + for<'a> CheckBytes<LowValidator<'a, Failure>>,
+{
+    rkyv::api::low::access::<T, Failure>(body).map_err(|_| WireFault::Body { kind })
+}

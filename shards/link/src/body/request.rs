@@ -1,0 +1,154 @@
+//! Requests of version 1.
+
+use rkyv::with::AsString;
+use rkyv::{Archive, Serialize};
+
+/// What a session of the edge asks.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum RequestBody<'a> {
+    /// A session begins.
+    Open {
+        /// Its number: above all before.
+        session: u32,
+        /// Where its user is, when it counts against that address.
+        address: AddressBody,
+    },
+    /// A session ends.
+    Close {
+        /// Which.
+        session: u32,
+        /// Whether the user left on purpose.
+        is_clean: bool,
+    },
+    /// To have a name.
+    Claim {
+        /// Who asks.
+        session: u32,
+        /// The name.
+        #[rkyv(with = AsString)]
+        name: &'a str,
+    },
+    /// To be away or back.
+    SetAway {
+        /// Who.
+        session: u32,
+        /// Whether away.
+        is_away: bool,
+        /// What is left for those who whisper.
+        #[rkyv(with = AsString)]
+        text: &'a str,
+    },
+    /// What is known of a user.
+    Whois {
+        /// Who asks.
+        session: u32,
+        /// About whom.
+        #[rkyv(with = AsString)]
+        name: &'a str,
+    },
+    /// To say something to a user.
+    Whisper {
+        /// Who asks.
+        session: u32,
+        /// The reader.
+        #[rkyv(with = AsString)]
+        to: &'a str,
+        /// The author's own id of it.
+        #[rkyv(with = AsString)]
+        draft: &'a str,
+        /// What is said.
+        #[rkyv(with = AsString)]
+        text: &'a str,
+    },
+    /// To enter a room.
+    Join {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+    },
+    /// To leave a room.
+    Leave {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+    },
+    /// To say something in a room.
+    Publish {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The author's own id of it.
+        #[rkyv(with = AsString)]
+        draft: &'a str,
+        /// What is said.
+        #[rkyv(with = AsString)]
+        text: &'a str,
+    },
+    /// Stored messages.
+    History {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Which messages.
+        page: PageBody,
+    },
+    /// Who is in a room.
+    Who {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+    },
+    /// Which rooms there are.
+    Rooms {
+        /// Who asks.
+        session: u32,
+        /// What their names contain.
+        #[rkyv(with = AsString)]
+        pattern: &'a str,
+    },
+}
+
+/// Where a user is.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum AddressBody {
+    /// It does not matter.
+    None,
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// An IPv6 address.
+    V6([u8; 16]),
+}
+
+/// Which stored messages.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum PageBody {
+    /// The newest.
+    Last {
+        /// How many.
+        count: u32,
+    },
+    /// The newest below a number.
+    Before {
+        /// The number.
+        seq: u64,
+        /// How many.
+        count: u32,
+    },
+    /// The oldest above a number.
+    After {
+        /// The number.
+        seq: u64,
+        /// How many.
+        count: u32,
+    },
+}

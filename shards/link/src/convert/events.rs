@@ -1,0 +1,48 @@
+//! What the edge receives, as bodies.
+
+use super::page::said_body;
+use crate::body::{EventBody, RequestFaultBody, SessionEndBody};
+use crate::words::{RequestFault, SessionEnd};
+use madang_model::RoomEvent;
+
+/// What happened in a room; `author_session` is the edge's session that a message came from, or 0.
+pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: u32) -> EventBody<'a> {
+    match event {
+        RoomEvent::Message { message, author: _ } => {
+            EventBody::Message { author_session, room: message.room.as_str(), said: said_body(message) }
+        }
+        RoomEvent::Joined { user } => EventBody::UserJoined { room, user: user.as_str() },
+        RoomEvent::Left { user } => EventBody::UserLeft { room, user: user.as_str() },
+        RoomEvent::Renamed { old, new } => {
+            EventBody::UserRenamed { room, old: old.as_str(), new: new.as_str() }
+        }
+    }
+}
+
+/// A session has ended.
+pub fn closed_body(session: u32, reason: SessionEnd) -> EventBody<'static> {
+    let reason = match reason {
+        SessionEnd::Asked => SessionEndBody::Asked,
+        SessionEnd::TooManyFromAddress { connections_max } => {
+            SessionEndBody::TooManyFromAddress { connections_max }
+        }
+    };
+    EventBody::Closed { session, reason }
+}
+
+/// What a session asked cannot be asked.
+pub fn bad_request_body(session: u32, fault: RequestFault, words: &str) -> EventBody<'_> {
+    let fault = match fault {
+        RequestFault::UserName => RequestFaultBody::UserName,
+        RequestFault::RoomName => RequestFaultBody::RoomName,
+        RequestFault::DraftId => RequestFaultBody::DraftId,
+        RequestFault::EmptyText => RequestFaultBody::EmptyText,
+        RequestFault::LongText => RequestFaultBody::LongText,
+        RequestFault::Pattern => RequestFaultBody::Pattern,
+        RequestFault::NoName => RequestFaultBody::NoName,
+        RequestFault::ToOneself => RequestFaultBody::ToOneself,
+        RequestFault::Waiting => RequestFaultBody::Waiting,
+        RequestFault::TooManyRooms => RequestFaultBody::TooManyRooms,
+    };
+    EventBody::BadRequest { session, fault, words }
+}

@@ -1,0 +1,19 @@
+//! From the engine's words to bodies, and back. Every match is exhaustive: a new variant of the engine is
+//! decided on here before it compiles.
+
+mod events;
+mod page;
+mod read_events;
+mod read_names;
+mod read_refusals;
+mod read_replies;
+mod read_requests;
+mod refusals;
+mod replies;
+mod requests;
+
+pub use events::{bad_request_body, closed_body, room_event_body};
+pub use read_events::read_event;
+pub use read_requests::{Asked, Incoming, read_request};
+pub use replies::reply_body;
+pub use requests::{close_body, open_body, request_body};

@@ -1,0 +1,66 @@
+//! What the edge receives, read by it. What is no name, text or draft id is a fault of the core.
+
+use super::read_names::{room_of, user_of};
+use super::read_replies::{message_of, read_reply};
+use crate::body::{ArchivedEventBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
+use crate::format::{Kind, WireFault};
+use crate::words::{EdgeEvent, RequestFault, SessionEnd, SessionNumber};
+
+/// Reads an event.
+///
+/// # Errors
+/// [`WireFault::Value`] when something in it is not what it must be.
+pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFault> {
+    use ArchivedEventBody as B;
+    Ok(match body {
+        B::Reply { session, reply } => {
+            EdgeEvent::Reply { session: session_of(session.to_native())?, reply: read_reply(reply)? }
+        }
+        B::Message { author_session, room, said } => EdgeEvent::Message {
+            message: message_of(&room_of(room)?, said)?,
+            author: SessionNumber::new(author_session.to_native()),
+        },
+        B::UserJoined { room, user } => EdgeEvent::UserJoined { room: room_of(room)?, user: user_of(user)? },
+        B::UserLeft { room, user } => EdgeEvent::UserLeft { room: room_of(room)?, user: user_of(user)? },
+        B::UserRenamed { room, old, new } => {
+            EdgeEvent::UserRenamed { room: room_of(room)?, old: user_of(old)?, new: user_of(new)? }
+        }
+        B::Closed { session, reason } => {
+            EdgeEvent::Closed { session: session_of(session.to_native())?, reason: end_of(reason) }
+        }
+        B::BadRequest { session, fault, words } => EdgeEvent::BadRequest {
+            session: session_of(session.to_native())?,
+            fault: fault_of(fault),
+            words: words.as_str().into(),
+        },
+    })
+}
+
+fn session_of(number: u32) -> Result<SessionNumber, WireFault> {
+    SessionNumber::new(number).ok_or_else(|| WireFault::value(Kind::Event, "a session", "0"))
+}
+
+fn end_of(reason: &ArchivedSessionEndBody) -> SessionEnd {
+    match reason {
+        ArchivedSessionEndBody::Asked => SessionEnd::Asked,
+        ArchivedSessionEndBody::TooManyFromAddress { connections_max } => {
+            SessionEnd::TooManyFromAddress { connections_max: connections_max.to_native() }
+        }
+    }
+}
+
+fn fault_of(fault: &ArchivedRequestFaultBody) -> RequestFault {
+    use ArchivedRequestFaultBody as B;
+    match fault {
+        B::UserName => RequestFault::UserName,
+        B::RoomName => RequestFault::RoomName,
+        B::DraftId => RequestFault::DraftId,
+        B::EmptyText => RequestFault::EmptyText,
+        B::LongText => RequestFault::LongText,
+        B::Pattern => RequestFault::Pattern,
+        B::NoName => RequestFault::NoName,
+        B::ToOneself => RequestFault::ToOneself,
+        B::Waiting => RequestFault::Waiting,
+        B::TooManyRooms => RequestFault::TooManyRooms,
+    }
+}

@@ -1,0 +1,139 @@
+//! Answers, read by the edge.
+
+use super::read_names::{draft_of, room_of, text_of, user_of};
+use super::read_refusals::read_refusal;
+use crate::body::{
+    ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
+};
+use crate::format::WireFault;
+use madang_model::{
+    Away, ClaimNumber, Gap, GapReason, HistoryPage, Joined, Message, Presence, Reply, RoomName, RoomSummary,
+    RoomsPage, Seq, Timestamp, UserSummary, WhoMember, WhoPage,
+};
+use std::sync::Arc;
+
+/// Reads an answer.
+///
+/// # Errors
+/// [`WireFault::Value`] when something in it is not what it must be.
+pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault> {
+    use ArchivedReplyBody as B;
+    Ok(match body {
+        B::Claimed { user, missed } => Reply::Claimed {
+            user: user_of(user)?,
+            // The core end keeps the grant.
+            claim: ClaimNumber::default(),
+            missed_whispers: missed
+                .iter()
+                .map(|missed| Ok((user_of(&missed.from)?, missed.count.to_native())))
+                .collect::<Result<_, WireFault>>()?,
+        },
+        B::Joined { room, user, head, history, members, resumed_from } => {
+            let room = room_of(room)?;
+            Reply::Joined(Box::new(Joined {
+                user: user_of(user)?,
+                head: Seq(head.to_native()),
+                history: messages_of(&room, history)?,
+                members: members.to_native(),
+                resumed_from: resumed_from.as_ref().map(|seq| Seq(seq.to_native())),
+                room,
+            }))
+        }
+        B::Left { room } => Reply::Left { room: room_of(room)? },
+        B::Renamed { old, new } => Reply::Renamed { old: user_of(old)?, new: user_of(new)? },
+        B::Whisper { room, from, to, said, is_receipt } => Reply::Whisper {
+            from: user_of(from)?,
+            to: user_of(to)?,
+            message: message_of(&room_of(room)?, said)?,
+            is_receipt: *is_receipt,
+        },
+        B::WhisperReaderAway { to, text } => {
+            Reply::WhisperReaderAway { to: user_of(to)?, away: away_of(text)? }
+        }
+        B::Whois { name, presence, online_since_us } => Reply::Whois(UserSummary {
+            name: user_of(name)?,
+            presence: presence_of(presence)?,
+            online_since: Timestamp(online_since_us.to_native()),
+        }),
+        B::Who { room, members, total } => Reply::Who(WhoPage {
+            room: room_of(room)?,
+            members: members
+                .iter()
+                .map(|member| {
+                    let (is_away, is_lost) = (member.is_away, member.is_lost);
+                    Ok(WhoMember { name: user_of(&member.name)?, is_away, is_lost })
+                })
+                .collect::<Result<_, WireFault>>()?,
+            total: total.to_native(),
+        }),
+        B::Rooms { rooms, more, is_busy } => Reply::Rooms(RoomsPage {
+            rooms: rooms
+                .iter()
+                .map(|room| {
+                    let (members, head) = (room.members.to_native(), Seq(room.head.to_native()));
+                    Ok(RoomSummary { room: room_of(&room.room)?, members, head })
+                })
+                .collect::<Result<_, WireFault>>()?,
+            more: more.to_native(),
+            is_busy: *is_busy,
+        }),
+        B::History { room, messages, head, gap } => {
+            let room = room_of(room)?;
+            Reply::History(HistoryPage {
+                messages: messages_of(&room, messages)?,
+                head: Seq(head.to_native()),
+                gap: gap.as_ref().map(gap_of),
+                room,
+            })
+        }
+        B::Refused(refusal) => Reply::Refused(read_refusal(refusal)?),
+        B::NotSaid(refusal) => Reply::NotSaid(read_refusal(refusal)?),
+    })
+}
+
+fn messages_of(
+    room: &RoomName,
+    messages: &[ArchivedSaidBody<'static>],
+) -> Result<Vec<Arc<Message>>, WireFault> {
+    messages.iter().map(|said| message_of(room, said)).collect()
+}
+
+/// A message of a room.
+pub(super) fn message_of(
+    room: &RoomName,
+    said: &ArchivedSaidBody<'static>,
+) -> Result<Arc<Message>, WireFault> {
+    Ok(Arc::new(Message {
+        room: room.clone(),
+        seq: Seq(said.seq.to_native()),
+        time: Timestamp(said.time_us.to_native()),
+        author: user_of(&said.author)?,
+        draft: draft_of(&said.draft)?,
+        text: text_of(&said.text)?,
+    }))
+}
+
+fn presence_of(presence: &ArchivedPresenceBody<'static>) -> Result<Presence, WireFault> {
+    Ok(match presence {
+        ArchivedPresenceBody::Online => Presence::Online,
+        ArchivedPresenceBody::Away { text } => Presence::Away(away_of(text)?),
+        ArchivedPresenceBody::Offline { since_us } => {
+            Presence::Offline { since: Timestamp(since_us.to_native()) }
+        }
+    })
+}
+
+fn away_of(text: &str) -> Result<Away, WireFault> {
+    let text = if text.is_empty() { None } else { Some(text_of(text)?) };
+    Ok(Away { text })
+}
+
+fn gap_of(gap: &ArchivedGapBody) -> Gap {
+    let reason = match gap.reason {
+        ArchivedGapReasonBody::Expired => GapReason::Expired,
+        ArchivedGapReasonBody::TooMuch => GapReason::TooMuch,
+        ArchivedGapReasonBody::Busy => GapReason::Busy,
+        ArchivedGapReasonBody::Unreadable => GapReason::Unreadable,
+    };
+    Gap { first: Seq(gap.first.to_native()), last: Seq(gap.last.to_native()), reason }
+}

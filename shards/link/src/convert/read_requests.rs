@@ -1,0 +1,154 @@
+//! What the edge asks, read and checked by the core.
+//!
+//! What cannot be asked is answered, not taken for a fault of the link: the edge may be of a release whose
+//! names are not this one's.
+
+use crate::body::{ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody};
+use crate::bounds::PATTERN_BYTES_MAX;
+use crate::words::{EdgeRequest, RequestFault};
+use madang_model::{Away, DraftId, Page, RoomName, Seq, Text, UserName};
+use std::net::IpAddr;
+
+/// What came from the edge.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The session that it is about.
+    pub session: u32,
+    /// What is asked.
+    pub asked: Asked,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Asked {
+    /// The session begins.
+    Open(Option<IpAddr>),
+    /// The session ends.
+    Close {
+        /// Whether its user left on purpose.
+        is_clean: bool,
+    },
+    /// The session asks something.
+    Request(EdgeRequest),
+    /// The session asks what cannot be asked.
+    Bad(RequestFault, Box<str>),
+}
+
+type Refused = (RequestFault, Box<str>);
+
+/// Reads a request; a text has at most `text_bytes_max` bytes.
+pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) -> Incoming {
+    use ArchivedRequestBody as B;
+    let (session, asked) = match body {
+        B::Open { session, address } => (session, Asked::Open(address_of(address))),
+        B::Close { session, is_clean } => (session, Asked::Close { is_clean: *is_clean }),
+        B::Claim { session, name } => (session, asked(claim(name))),
+        B::SetAway { session, is_away, text } => (session, asked(set_away(*is_away, text, text_bytes_max))),
+        B::Whois { session, name } => (session, asked(whois(name))),
+        B::Whisper { session, to, draft, text } => (session, asked(whisper(to, draft, text, text_bytes_max))),
+        B::Join { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Join { room }))),
+        B::Leave { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Leave { room }))),
+        B::Publish { session, room, draft, text } => {
+            (session, asked(publish(room, draft, text, text_bytes_max)))
+        }
+        B::History { session, room, page } => {
+            let page = page_of(page);
+            (session, asked(room_of(room).map(|room| EdgeRequest::History { room, page })))
+        }
+        B::Who { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Who { room }))),
+        B::Rooms { session, pattern } => (session, asked(rooms(pattern))),
+    };
+    Incoming { session: session.to_native(), asked }
+}
+
+fn asked(request: Result<EdgeRequest, Refused>) -> Asked {
+    match request {
+        Ok(request) => Asked::Request(request),
+        Err((fault, words)) => Asked::Bad(fault, words),
+    }
+}
+
+fn claim(name: &str) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Claim { name: user_of(name)? })
+}
+
+fn whois(name: &str) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Whois { name: user_of(name)? })
+}
+
+fn set_away(is_away: bool, text: &str, text_bytes_max: usize) -> Result<EdgeRequest, Refused> {
+    let text = if text.is_empty() { None } else { Some(text_of(text, text_bytes_max)?) };
+    Ok(EdgeRequest::SetAway { away: is_away.then_some(Away { text }) })
+}
+
+fn whisper(to: &str, draft: &str, text: &str, text_bytes_max: usize) -> Result<EdgeRequest, Refused> {
+    let (to, draft) = (user_of(to)?, draft_of(draft)?);
+    Ok(EdgeRequest::Whisper { to, draft, text: text_of(text, text_bytes_max)? })
+}
+
+fn publish(room: &str, draft: &str, text: &str, text_bytes_max: usize) -> Result<EdgeRequest, Refused> {
+    let (room, draft) = (room_of(room)?, draft_of(draft)?);
+    Ok(EdgeRequest::Publish { room, draft, text: text_of(text, text_bytes_max)? })
+}
+
+fn rooms(pattern: &str) -> Result<EdgeRequest, Refused> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let words = format!("{} bytes of a name, {PATTERN_BYTES_MAX} are allowed", pattern.len());
+        return Err((RequestFault::Pattern, words.into()));
+    }
+    Ok(EdgeRequest::Rooms { pattern: pattern.into() })
+}
+
+fn user_of(name: &str) -> Result<UserName, Refused> {
+    UserName::parse(name).map_err(|error| (RequestFault::UserName, error.to_string().into()))
+}
+
+fn room_of(name: &str) -> Result<RoomName, Refused> {
+    RoomName::parse(name).map_err(|error| (RequestFault::RoomName, error.to_string().into()))
+}
+
+fn draft_of(draft: &str) -> Result<Option<DraftId>, Refused> {
+    if draft.is_empty() {
+        return Ok(None);
+    }
+    let none = || (RequestFault::DraftId, "a draft id is 1 to 64 printable ASCII characters".into());
+    DraftId::parse(draft).map(Some).ok_or_else(none)
+}
+
+/// A text. Both what came and what it becomes are bounded: composing may make it longer.
+fn text_of(raw: &str, text_bytes_max: usize) -> Result<Text, Refused> {
+    let too_long = |bytes: usize| {
+        (RequestFault::LongText, format!("the text has {bytes} bytes, {text_bytes_max} are allowed").into())
+    };
+    if raw.len() > text_bytes_max {
+        return Err(too_long(raw.len()));
+    }
+    let text = Text::sanitise(raw)
+        .ok_or_else(|| (RequestFault::EmptyText, Box::from("nothing of the text can be seen")))?;
+    if text.len() > crate::bounds::TEXT_BYTES_MAX as usize {
+        return Err(too_long(text.len()));
+    }
+    Ok(text)
+}
+
+fn page_of(page: &ArchivedPageBody) -> Page {
+    // What is more than a page holds is as much as one holds.
+    let bounded = |count: u32| count.min(Page::MESSAGES_MAX);
+    match page {
+        ArchivedPageBody::Last { count } => Page::Last { count: bounded(count.to_native()) },
+        ArchivedPageBody::Before { seq, count } => {
+            Page::Before { seq: Seq(seq.to_native()), count: bounded(count.to_native()) }
+        }
+        ArchivedPageBody::After { seq, count } => {
+            Page::After { seq: Seq(seq.to_native()), count: bounded(count.to_native()) }
+        }
+    }
+}
+
+fn address_of(address: &ArchivedAddressBody) -> Option<IpAddr> {
+    match address {
+        ArchivedAddressBody::None => None,
+        ArchivedAddressBody::V4(octets) => Some(IpAddr::from(*octets)),
+        ArchivedAddressBody::V6(octets) => Some(IpAddr::from(*octets)),
+    }
+}

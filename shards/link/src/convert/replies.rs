@@ -1,0 +1,106 @@
+//! Answers, as bodies.
+
+use super::page::{gap_of_page, newest_that_fit, said_body};
+use super::refusals::refusal_body;
+use crate::body::{
+    GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody, ReplyBody,
+};
+use madang_model::{Away, Gap, GapReason, HistoryPage, Joined, Presence, Reply, RoomsPage, WhoPage};
+
+/// An answer. Pages are cut to what an envelope holds.
+pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
+    match reply {
+        // The grant stays with the core end, which says it in requests.
+        Reply::Claimed { user, claim: _, missed_whispers } => ReplyBody::Claimed {
+            user: user.as_str(),
+            missed: missed_whispers
+                .iter()
+                .map(|(from, count)| MissedBody { from: from.as_str(), count: *count })
+                .collect(),
+        },
+        Reply::Joined(joined) => joined_body(joined),
+        Reply::Left { room } => ReplyBody::Left { room: room.as_str() },
+        Reply::Renamed { old, new } => ReplyBody::Renamed { old: old.as_str(), new: new.as_str() },
+        Reply::Whisper { from, to, message, is_receipt } => ReplyBody::Whisper {
+            room: message.room.as_str(),
+            from: from.as_str(),
+            to: to.as_str(),
+            said: said_body(message),
+            is_receipt: *is_receipt,
+        },
+        Reply::WhisperReaderAway { to, away } => {
+            ReplyBody::WhisperReaderAway { to: to.as_str(), text: left_words(away) }
+        }
+        Reply::Whois(summary) => ReplyBody::Whois {
+            name: summary.name.as_str(),
+            presence: presence_body(&summary.presence),
+            online_since_us: summary.online_since.0,
+        },
+        Reply::Who(page) => who_body(page),
+        Reply::Rooms(page) => rooms_body(page),
+        Reply::History(page) => history_body(page),
+        Reply::Refused(refusal) => ReplyBody::Refused(refusal_body(refusal)),
+        Reply::NotSaid(refusal) => ReplyBody::NotSaid(refusal_body(refusal)),
+    }
+}
+
+fn joined_body(joined: &Joined) -> ReplyBody<'_> {
+    ReplyBody::Joined {
+        room: joined.room.as_str(),
+        user: joined.user.as_str(),
+        head: joined.head.0,
+        history: newest_that_fit(&joined.history).iter().map(|message| said_body(message)).collect(),
+        members: joined.members,
+        resumed_from: joined.resumed_from.map(|seq| seq.0),
+    }
+}
+
+fn history_body(page: &HistoryPage) -> ReplyBody<'_> {
+    let kept = newest_that_fit(&page.messages);
+    ReplyBody::History {
+        room: page.room.as_str(),
+        messages: kept.iter().map(|message| said_body(message)).collect(),
+        head: page.head.0,
+        gap: gap_of_page(&page.messages, kept.len(), page.gap).map(gap_body),
+    }
+}
+
+fn who_body(page: &WhoPage) -> ReplyBody<'_> {
+    let listed = page.members.iter().map(|member| ListedMemberBody {
+        name: member.name.as_str(),
+        is_away: member.is_away,
+        is_lost: member.is_lost,
+    });
+    ReplyBody::Who { room: page.room.as_str(), members: listed.collect(), total: page.total }
+}
+
+fn rooms_body(page: &RoomsPage) -> ReplyBody<'_> {
+    let listed = page.rooms.iter().map(|room| ListedRoomBody {
+        room: room.room.as_str(),
+        members: room.members,
+        head: room.head.0,
+    });
+    ReplyBody::Rooms { rooms: listed.collect(), more: page.more, is_busy: page.is_busy }
+}
+
+fn presence_body(presence: &Presence) -> PresenceBody<'_> {
+    match presence {
+        Presence::Online => PresenceBody::Online,
+        Presence::Away(away) => PresenceBody::Away { text: left_words(away) },
+        Presence::Offline { since } => PresenceBody::Offline { since_us: since.0 },
+    }
+}
+
+fn left_words(away: &Away) -> &str {
+    away.text.as_deref().unwrap_or_default()
+}
+
+fn gap_body(gap: Gap) -> GapBody {
+    let reason = match gap.reason {
+        GapReason::Expired => GapReasonBody::Expired,
+        GapReason::TooMuch => GapReasonBody::TooMuch,
+        GapReason::Busy => GapReasonBody::Busy,
+        GapReason::Unreadable => GapReasonBody::Unreadable,
+    };
+    GapBody { first: gap.first.0, last: gap.last.0, reason }
+}

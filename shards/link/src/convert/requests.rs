@@ -1,0 +1,60 @@
+//! What the edge asks, as bodies.
+
+use crate::body::{AddressBody, PageBody, RequestBody};
+use crate::words::{EdgeRequest, SessionNumber};
+use madang_model::{DraftId, Page};
+use std::net::IpAddr;
+
+/// A session begins.
+pub fn open_body(session: SessionNumber, address: Option<IpAddr>) -> RequestBody<'static> {
+    let address = match address {
+        None => AddressBody::None,
+        Some(IpAddr::V4(address)) => AddressBody::V4(address.octets()),
+        Some(IpAddr::V6(address)) => AddressBody::V6(address.octets()),
+    };
+    RequestBody::Open { session: session.get(), address }
+}
+
+/// A session ends.
+pub fn close_body(session: SessionNumber, is_clean: bool) -> RequestBody<'static> {
+    RequestBody::Close { session: session.get(), is_clean }
+}
+
+/// What a session asks.
+pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBody<'_> {
+    use EdgeRequest as E;
+    use RequestBody as B;
+    let session = session.get();
+    match request {
+        E::Claim { name } => B::Claim { session, name: name.as_str() },
+        E::SetAway { away } => {
+            let text = away.as_ref().and_then(|away| away.text.as_deref()).unwrap_or_default();
+            B::SetAway { session, is_away: away.is_some(), text }
+        }
+        E::Whois { name } => B::Whois { session, name: name.as_str() },
+        E::Whisper { to, draft, text } => {
+            B::Whisper { session, to: to.as_str(), draft: written(draft.as_ref()), text: text.as_str() }
+        }
+        E::Join { room } => B::Join { session, room: room.as_str() },
+        E::Leave { room } => B::Leave { session, room: room.as_str() },
+        E::Publish { room, draft, text } => {
+            B::Publish { session, room: room.as_str(), draft: written(draft.as_ref()), text: text.as_str() }
+        }
+        E::History { room, page } => B::History { session, room: room.as_str(), page: page_body(*page) },
+        E::Who { room } => B::Who { session, room: room.as_str() },
+        E::Rooms { pattern } => B::Rooms { session, pattern },
+    }
+}
+
+/// A draft id, or nothing.
+pub(super) fn written(draft: Option<&DraftId>) -> &str {
+    draft.map_or("", DraftId::as_str)
+}
+
+fn page_body(page: Page) -> PageBody {
+    match page {
+        Page::Last { count } => PageBody::Last { count },
+        Page::Before { seq, count } => PageBody::Before { seq: seq.0, count },
+        Page::After { seq, count } => PageBody::After { seq: seq.0, count },
+    }
+}

@@ -1,0 +1,11 @@
+//! What the two ends send to each other, as those who use them see it.
+
+mod end;
+mod event;
+mod request;
+mod session;
+
+pub use end::{GoingDown, LinkEnd};
+pub use event::{EdgeEvent, RequestFault, SessionEnd};
+pub use request::EdgeRequest;
+pub use session::SessionNumber;

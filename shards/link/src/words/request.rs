@@ -1,0 +1,71 @@
+//! What a session of the edge asks.
+
+use madang_model::{Away, DraftId, Page, RoomName, Text, UserName};
+
+/// What a session asks. Whose name it has, and which grant of it, the core end knows: the edge does not say so.
+///
+/// Rates are not limited here: that is the edge's.
+#[derive(Clone, Debug)]
+pub enum EdgeRequest {
+    /// To have a name, or another one. Answered by `Reply::Claimed` or `Reply::Refused`. Not while a room is
+    /// being joined, nor while another name is asked for.
+    Claim {
+        /// The name wanted.
+        name: UserName,
+    },
+    /// To be away, with words for those who whisper, or back. Not answered.
+    SetAway {
+        /// `None` is back.
+        away: Option<Away>,
+    },
+    /// What is known of a user. Answered by `Reply::Whois` or `Reply::Refused`.
+    Whois {
+        /// About whom.
+        name: UserName,
+    },
+    /// To say something to one user. Answered by `Reply::Whisper` or `Reply::NotSaid`.
+    Whisper {
+        /// The reader.
+        to: UserName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// To enter a room. Answered by `Reply::Joined` or `Reply::Refused`.
+    Join {
+        /// The room.
+        room: RoomName,
+    },
+    /// To leave a room. Answered by `Reply::Left`.
+    Leave {
+        /// The room.
+        room: RoomName,
+    },
+    /// To say something in a room. Answered by the message itself, or `Reply::NotSaid`.
+    Publish {
+        /// The room.
+        room: RoomName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// Stored messages of a room one is in. Answered by `Reply::History` or `Reply::Refused`.
+    History {
+        /// The room.
+        room: RoomName,
+        /// Which messages.
+        page: Page,
+    },
+    /// Who is in a room. Answered by `Reply::Who` or `Reply::Refused`.
+    Who {
+        /// The room.
+        room: RoomName,
+    },
+    /// Which rooms there are. Answered by `Reply::Rooms`, once from each shard.
+    Rooms {
+        /// Only names that contain this, compared without case; empty is all.
+        pattern: Box<str>,
+    },
+}
