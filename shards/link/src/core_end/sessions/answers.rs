@@ -1,0 +1,38 @@
+//! Which question a refusal answers.
+
+use madang_model::Refusal;
+
+/// What a session waits for, of that which it must not lose track of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// A name.
+    Claim,
+    /// A room.
+    Join,
+    /// A name or a room: whichever it waits for, as it never waits for both.
+    ClaimOrJoin,
+    /// Whether its address may have one more connection.
+    Address,
+    /// Anything else.
+    Other,
+}
+
+/// Which question a `Reply::Refused` answers.
+pub fn question_of(refusal: &Refusal) -> Question {
+    match refusal {
+        Refusal::NameTaken { .. } => Question::ClaimOrJoin,
+        Refusal::NameConfusable { .. } => Question::Claim,
+        // `NotStored` refuses what is said, too, but then as `Reply::NotSaid`.
+        Refusal::RoomConfusable { .. }
+        | Refusal::RoomNotMade { .. }
+        | Refusal::RoomFull { .. }
+        | Refusal::RoomNameCollides { .. }
+        | Refusal::NotStored { .. } => Question::Join,
+        Refusal::TooManyFromAddress { .. } => Question::Address,
+        Refusal::NoSuchUser { .. }
+        | Refusal::UserOffline { .. }
+        | Refusal::NoSuchRoom { .. }
+        | Refusal::NotMember { .. }
+        | Refusal::DraftRepeated { .. } => Question::Other,
+    }
+}

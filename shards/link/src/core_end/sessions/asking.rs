@@ -1,0 +1,189 @@
+//! What the edge asks for its sessions, as requests to home shards.
+
+use super::session::{Granted, Session};
+use super::{Notice, Sessions};
+use crate::bounds::{ROOMS_PER_SESSION_MAX, SESSIONS_MAX};
+use crate::format::WireFault;
+use crate::words::{EdgeRequest, RequestFault, SessionEnd};
+use madang_model::{Away, Reply, Request, RoomName, SessionId, UserName};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+impl Sessions {
+    /// A session begins, and counts against an address if there is one.
+    ///
+    /// # Errors
+    /// [`WireFault`] when its number is not above all before, or there are too many.
+    pub fn open(&mut self, number: u32, counted: Option<IpAddr>) -> Result<(), WireFault> {
+        if number <= self.last_opened {
+            return Err(WireFault::Session { session: number, last: self.last_opened });
+        }
+        if self.sessions.len() >= SESSIONS_MAX as usize {
+            return Err(WireFault::Sessions { sessions_max: SESSIONS_MAX });
+        }
+        self.last_opened = number;
+        self.sessions.insert(number, Session { address: counted, ..Session::default() });
+        if let Some(address) = counted {
+            let session = self.id(number);
+            self.requests.push_back(Request::Admit { session, address });
+        }
+        Ok(())
+    }
+
+    /// The edge closes a session. Nothing changes for one that is closing already.
+    ///
+    /// # Errors
+    /// [`WireFault`] when it was never opened.
+    pub fn close(&mut self, number: u32, is_clean: bool) -> Result<(), WireFault> {
+        self.check(number)?;
+        self.begin_closing(number, SessionEnd::Asked, is_clean);
+        Ok(())
+    }
+
+    /// A session asks what cannot be asked.
+    ///
+    /// # Errors
+    /// [`WireFault`] when it was never opened.
+    pub fn refuse(&mut self, number: u32, fault: RequestFault, words: Box<str>) -> Result<(), WireFault> {
+        self.check(number)?;
+        self.notices.push_back(Notice::BadRequest(number, fault, words));
+        Ok(())
+    }
+
+    /// A session asks. One that is closing, or closed, as the edge may not know yet, is not answered.
+    ///
+    /// # Errors
+    /// [`WireFault`] when it was never opened.
+    pub fn ask(&mut self, number: u32, request: EdgeRequest) -> Result<(), WireFault> {
+        self.check(number)?;
+        let id = self.id(number);
+        let Sessions { sessions, requests, notices, .. } = self;
+        let Some(session) = sessions.get_mut(&number).filter(|session| session.end.is_none()) else {
+            return Ok(());
+        };
+        match ask_as(id, session, request, requests) {
+            Ok(None) => {}
+            Ok(Some(reply)) => notices.push_back(Notice::Reply(number, reply)),
+            Err((fault, words)) => notices.push_back(Notice::BadRequest(number, fault, words.into())),
+        }
+        Ok(())
+    }
+
+    fn check(&self, number: u32) -> Result<(), WireFault> {
+        if (1..=self.last_opened).contains(&number) {
+            return Ok(());
+        }
+        Err(WireFault::Session { session: number, last: self.last_opened })
+    }
+}
+
+type Refused = (RequestFault, String);
+
+/// Asks for a session; what is known without its home is answered at once.
+fn ask_as(
+    id: SessionId,
+    session: &mut Session,
+    request: EdgeRequest,
+    requests: &mut VecDeque<Request>,
+) -> Result<Option<Reply>, Refused> {
+    let request = match request {
+        EdgeRequest::Claim { name } => claim(id, session, name)?,
+        EdgeRequest::Whois { name } => Request::Whois { session: id, name },
+        EdgeRequest::Who { room } => Request::Who { session: id, room },
+        EdgeRequest::Rooms { pattern } => Request::Rooms { session: id, pattern },
+        EdgeRequest::SetAway { away } => {
+            let Granted { user, .. } = named(session)?;
+            set_away(&user, session, away, requests);
+            return Ok(None);
+        }
+        EdgeRequest::Whisper { to, draft, text } => {
+            let Granted { user: from, .. } = named(session)?;
+            if to == from {
+                return Err((RequestFault::ToOneself, format!("{to} is the one who whispers")));
+            }
+            Request::Whisper { session: id, from, to, draft, text }
+        }
+        EdgeRequest::Join { room } => {
+            join(session, room)?;
+            ask_for_next_room(id, session, requests);
+            return Ok(None);
+        }
+        EdgeRequest::Leave { room } => {
+            let Granted { user, .. } = named(session)?;
+            if forget_join(session, &room) {
+                return Ok(Some(Reply::Left { room }));
+            }
+            Request::Leave { session: id, user: user.key(), room: room.key(), is_clean: true }
+        }
+        EdgeRequest::Publish { room, draft, text } => {
+            let Granted { user, .. } = named(session)?;
+            Request::Publish { session: id, user: user.key(), room: room.key(), draft, text }
+        }
+        EdgeRequest::History { room, page } => {
+            let Granted { user, .. } = named(session)?;
+            Request::History { session: id, user: user.key(), room: room.key(), page }
+        }
+    };
+    requests.push_back(request);
+    Ok(None)
+}
+
+fn named(session: &Session) -> Result<Granted, Refused> {
+    session
+        .name
+        .clone()
+        .ok_or_else(|| (RequestFault::NoName, "the session has no name yet; claim one".into()))
+}
+
+/// A room is asked for under the name that the session has: neither changes while the other is waited for.
+fn claim(id: SessionId, session: &mut Session, name: UserName) -> Result<Request, Refused> {
+    if session.is_naming() || session.is_joining() {
+        let words = format!("the session waits for a name or a room; claim {name} after that");
+        return Err((RequestFault::Waiting, words));
+    }
+    session.claiming = Some(name.clone());
+    Ok(Request::Claim { session: id, name })
+}
+
+fn join(session: &mut Session, room: RoomName) -> Result<(), Refused> {
+    named(session)?;
+    if session.is_naming() {
+        let words = format!("the session waits for another name; join {room} after that");
+        return Err((RequestFault::Waiting, words));
+    }
+    if session.room_count() >= ROOMS_PER_SESSION_MAX {
+        let words = format!("a session is in {ROOMS_PER_SESSION_MAX} rooms at most; leave one before {room}");
+        return Err((RequestFault::TooManyRooms, words));
+    }
+    session.joins.push_back(room);
+    Ok(())
+}
+
+/// Asks for the next room that a session wants to be in, when the one before it is answered.
+pub fn ask_for_next_room(id: SessionId, session: &mut Session, requests: &mut VecDeque<Request>) {
+    if session.joining.is_some() {
+        return;
+    }
+    let Some(Granted { user, claim }) = session.name.clone() else { return };
+    let Some(room) = session.joins.pop_front() else { return };
+    session.joining = Some(room.clone());
+    requests.push_back(Request::Join { session: id, user, claim, room, is_away: session.is_away });
+}
+
+/// A room that was not asked for yet need not be left. Returns whether that is all there is to do.
+fn forget_join(session: &mut Session, room: &RoomName) -> bool {
+    let count = session.joins.len();
+    session.joins.retain(|wanted| wanted.key() != room.key());
+    let is_there = session.rooms.iter().chain(&session.joining).any(|there| there.key() == room.key());
+    session.joins.len() < count && !is_there
+}
+
+/// Tells the user's home and those of its rooms: each answers for what it owns.
+fn set_away(user: &UserName, session: &mut Session, away: Option<Away>, requests: &mut VecDeque<Request>) {
+    session.is_away = away.is_some();
+    for room in session.rooms.iter().chain(&session.joining) {
+        let (user, away) = (user.clone(), away.clone());
+        requests.push_back(Request::SetAway { user, room: Some(room.key()), away });
+    }
+    requests.push_back(Request::SetAway { user: user.clone(), room: None, away });
+}

@@ -1,0 +1,55 @@
+//! Sessions whose link is lost: all that they hold or may hold goes back to its home.
+
+use super::session::{Granted, Session};
+use madang_model::{Request, SessionId};
+use std::collections::VecDeque;
+
+/// Sessions that are lost, and what is to be said for the one before them.
+#[derive(Debug, Default)]
+pub struct Lost {
+    sessions: Vec<(SessionId, Session)>,
+    requests: VecDeque<Request>,
+}
+
+impl Lost {
+    /// One more.
+    pub fn add(&mut self, id: SessionId, session: Session) {
+        self.sessions.push((id, session));
+    }
+
+    /// Whether nothing is left to be said.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.requests.is_empty()
+    }
+
+    /// The next request for them. They are made one session at a time: sixty thousand may be lost at once.
+    pub fn next_request(&mut self) -> Option<Request> {
+        while self.requests.is_empty() {
+            let (id, session) = self.sessions.pop()?;
+            give_everything_back(id, session, &mut self.requests);
+            if self.sessions.is_empty() {
+                self.sessions = Vec::new();
+            }
+        }
+        self.requests.pop_front()
+    }
+}
+
+/// Also what was asked for is given back: its answer may be lost with the link. Where there is nothing, a home
+/// ignores it; where the answer does come, it is for a session that is gone and goes back again.
+fn give_everything_back(id: SessionId, session: Session, requests: &mut VecDeque<Request>) {
+    let Session { name, claiming, renaming, rooms, joining, address, .. } = session;
+    if let Some(Granted { user, .. }) = name {
+        for room in rooms.iter().chain(&joining) {
+            let (user, room) = (user.key(), room.key());
+            requests.push_back(Request::Leave { session: id, user, room, is_clean: false });
+        }
+        requests.push_back(Request::Release { session: id, name: user, is_clean: false });
+    }
+    for name in claiming.into_iter().chain(renaming.map(|renaming| renaming.granted.user)) {
+        requests.push_back(Request::Release { session: id, name, is_clean: true });
+    }
+    if let Some(address) = address {
+        requests.push_back(Request::Discharge { session: id, address });
+    }
+}

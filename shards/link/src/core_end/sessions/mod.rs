@@ -1,0 +1,145 @@
+//! The sessions of the edge, as home shards know them.
+
+mod answers;
+mod asking;
+mod closing;
+mod hearing;
+mod lost;
+mod requests;
+mod session;
+
+pub use requests::comes_from_link;
+
+use crate::words::{RequestFault, SessionEnd};
+use hashbrown::HashMap;
+use lost::Lost;
+use madang_model::{ConnectionId, Reply, Request, RoomKey, RoomName, SessionId, ShardId};
+use session::Session;
+use std::collections::VecDeque;
+
+/// What is sent to the edge about a session.
+#[derive(Debug)]
+pub enum Notice {
+    /// An answer.
+    Reply(u32, Reply),
+    /// It has ended.
+    Closed(u32, SessionEnd),
+    /// It asks what cannot be asked.
+    BadRequest(u32, RequestFault, Box<str>),
+}
+
+/// A room that sessions are in.
+#[derive(Debug)]
+struct HeardRoom {
+    name: RoomName,
+    /// How many of them; not 0.
+    sessions: u32,
+}
+
+/// All sessions of one edge, and what is still to be said of those of the edge before it.
+///
+/// On the mesh a session is a connection of the link's number; its generation is the life of the link, so that
+/// what comes for a session of an earlier life is not taken for one of this.
+#[derive(Debug)]
+pub struct Sessions {
+    shard: ShardId,
+    life: u32,
+    last_opened: u32,
+    sessions: HashMap<u32, Session>,
+    rooms: HashMap<RoomKey, HeardRoom>,
+    lost: Lost,
+    /// What follows from what came; taken before anything else comes.
+    requests: VecDeque<Request>,
+    notices: VecDeque<Notice>,
+}
+
+impl Sessions {
+    /// No sessions yet.
+    pub fn new(shard: ShardId) -> Sessions {
+        Sessions {
+            shard,
+            life: 0,
+            last_opened: 0,
+            sessions: HashMap::new(),
+            rooms: HashMap::new(),
+            lost: Lost::default(),
+            requests: VecDeque::new(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// Another edge begins: its sessions are none of those before.
+    pub fn begin_life(&mut self) {
+        assert!(self.sessions.is_empty(), "the sessions of a link are lost before the next begins");
+        self.life = self.life.wrapping_add(1);
+        self.last_opened = 0;
+    }
+
+    /// Every session is lost with its link.
+    pub fn lose_all(&mut self) {
+        let (shard, generation) = (self.shard, self.life);
+        for (number, session) in self.sessions.drain() {
+            let connection = ConnectionId { index: number, generation };
+            self.lost.add(SessionId { shard, connection }, session);
+        }
+        self.sessions.shrink_to_fit();
+        self.rooms = HashMap::new();
+        self.notices.clear();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The next request, if any: those of sessions that are lost go before those of later ones, which may want
+    /// the same names.
+    pub fn next_request(&mut self) -> Option<Request> {
+        self.requests.pop_front().or_else(|| self.lost.next_request())
+    }
+
+    /// Whether requests are left that need nothing more from the edge.
+    pub fn has_requests(&self) -> bool {
+        !self.requests.is_empty() || !self.lost.is_empty()
+    }
+
+    /// What is to be sent to the edge next.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// A room that sessions are in.
+    pub fn room(&self, key: RoomKey) -> Option<&RoomName> {
+        self.rooms.get(&key).map(|room| &room.name)
+    }
+
+    /// The number of a session of this life.
+    pub fn number_of(&self, session: SessionId) -> Option<u32> {
+        (session.shard == self.shard).then(|| self.number_in_life(session.connection)).flatten()
+    }
+
+    fn number_in_life(&self, connection: ConnectionId) -> Option<u32> {
+        (connection.generation == self.life).then_some(connection.index)
+    }
+
+    /// A session of this life as shards name it.
+    fn id(&self, number: u32) -> SessionId {
+        let connection = ConnectionId { index: number, generation: self.life };
+        SessionId { shard: self.shard, connection }
+    }
+
+    /// Notes that a session is in a room.
+    fn enter_room(&mut self, name: &RoomName) {
+        let room = self.rooms.entry(name.key());
+        room.or_insert_with(|| HeardRoom { name: name.clone(), sessions: 0 }).sessions += 1;
+    }
+
+    /// Notes that a session is no longer in a room.
+    fn leave_room(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        room.sessions -= 1;
+        if room.sessions == 0 {
+            self.rooms.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Which requests come from a link.
+
+use madang_model::Request;
+
+/// Whether a session of the link may ask this of a home shard. The rest is said among shards alone, and is no part
+/// of the wire.
+pub fn comes_from_link(request: &Request) -> bool {
+    match request {
+        Request::Claim { .. }
+        | Request::Release { .. }
+        | Request::GiveUp { .. }
+        | Request::SetAway { .. }
+        | Request::Whois { .. }
+        | Request::Whisper { .. }
+        | Request::WhisperMissed { .. }
+        | Request::Join { .. }
+        | Request::Leave { .. }
+        | Request::Rename { .. }
+        | Request::Publish { .. }
+        | Request::History { .. }
+        | Request::Who { .. }
+        | Request::Rooms { .. }
+        | Request::Admit { .. }
+        | Request::Discharge { .. } => true,
+        Request::PublishDirect { .. }
+        | Request::TakeLooks { .. }
+        | Request::LooksAnswered { .. }
+        | Request::GiveLooks { .. }
+        | Request::Carry(_) => false,
+    }
+}

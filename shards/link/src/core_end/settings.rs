@@ -1,0 +1,41 @@
+//! What the core end is to know of its server.
+
+use crate::bounds::TEXT_BYTES_MAX;
+use crate::versions::{VERSIONS, Versions};
+use madang_model::ShardId;
+use std::fmt;
+use std::net::IpAddr;
+
+/// What the core end is to know of its server.
+pub struct CoreSettings {
+    /// By which number the mesh knows the link: none of a shard.
+    pub shard: ShardId,
+    /// How many shards there are.
+    pub shard_count: u16,
+    /// Bytes of a text that is said, at most [`TEXT_BYTES_MAX`].
+    pub text_bytes_max: u32,
+    /// What a connection from an address is counted against, if it is.
+    pub counted: Box<dyn Fn(IpAddr) -> Option<IpAddr> + Send>,
+    /// What this end speaks.
+    pub versions: Versions,
+}
+
+impl CoreSettings {
+    /// Of a server of so many shards that counts no addresses, with the longest texts.
+    pub fn new(shard: ShardId, shard_count: u16) -> CoreSettings {
+        let counted = Box::new(|_| None);
+        CoreSettings { shard, shard_count, text_bytes_max: TEXT_BYTES_MAX, counted, versions: VERSIONS }
+    }
+}
+
+impl fmt::Debug for CoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CoreSettings { shard, shard_count, text_bytes_max, counted: _, versions } = self;
+        f.debug_struct("CoreSettings")
+            .field("shard", shard)
+            .field("shard_count", shard_count)
+            .field("text_bytes_max", text_bytes_max)
+            .field("versions", versions)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! What the core says, read by the edge.
+
+use super::sessions::Limits;
+use crate::body::control::{ArchivedGoingDownBody, ArchivedRejectedBody, ArchivedWelcomeBody, last_words};
+use crate::body::{ArchivedEventBody, open};
+use crate::bounds::ENVELOPE_BYTES_MAX;
+use crate::convert::read_event;
+use crate::format::{Envelope, Kind, WireFault};
+use crate::stream::Agreement;
+use crate::versions::Versions;
+use crate::words::{EdgeEvent, GoingDown};
+
+/// What the core says.
+pub enum Said {
+    Welcome { agreement: Agreement, limits: Limits },
+    Rejected(Versions),
+    Event(usize, EdgeEvent),
+    GoingDown(GoingDown),
+    Goodbye(Box<str>),
+}
+
+/// Reads an envelope of the core.
+///
+/// # Errors
+/// [`WireFault`] when it is none that a core sends.
+pub fn read(envelope: Envelope<'_>) -> Result<Said, WireFault> {
+    let (kind, body) = (envelope.kind, envelope.body);
+    Ok(match kind {
+        Kind::Welcome => {
+            let welcome = open::<ArchivedWelcomeBody>(kind, body)?;
+            let limits = Limits {
+                shard_count: welcome.shard_count.to_native(),
+                sessions_max: welcome.sessions_max.to_native(),
+                rooms_max: welcome.rooms_max.to_native(),
+                text_bytes_max: welcome.text_bytes_max.to_native(),
+            };
+            let (version, window_bytes) = (welcome.version.to_native(), welcome.window_bytes.to_native());
+            if (window_bytes as usize) < ENVELOPE_BYTES_MAX {
+                return Err(WireFault::value(kind, "a window", &window_bytes.to_string()));
+            }
+            Said::Welcome { agreement: Agreement { version, window_bytes }, limits }
+        }
+        Kind::Rejected => {
+            let rejected = open::<ArchivedRejectedBody>(kind, body)?;
+            let (oldest, newest) = (rejected.oldest.to_native(), rejected.newest.to_native());
+            Said::Rejected(Versions { oldest, newest })
+        }
+        Kind::Event => {
+            let event = read_event(open::<ArchivedEventBody<'static>>(kind, body)?)?;
+            Said::Event(envelope.bytes, event)
+        }
+        Kind::GoingDown => {
+            let is_upgrade = open::<ArchivedGoingDownBody>(kind, body)?.is_upgrade;
+            Said::GoingDown(if is_upgrade { GoingDown::Upgrade } else { GoingDown::Stop })
+        }
+        Kind::Goodbye => Said::Goodbye(last_words(body)?),
+        Kind::Hello | Kind::Request | Kind::Taken | Kind::Ping => {
+            return Err(WireFault::Unexpected { kind });
+        }
+    })
+}
