@@ -36,3 +36,6 @@ pub use edge_end::{AskError, EdgeEnd, Limits};
 pub use format::WireFault;
 pub use versions::{VERSIONS, Versions};
 pub use words::{EdgeEvent, EdgeRequest, GoingDown, LinkEnd, RequestFault, SessionEnd, SessionNumber};
+
+#[cfg(test)]
+mod tests;

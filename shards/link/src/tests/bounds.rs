@@ -1,0 +1,163 @@
+//! Every bound, and what happens there.
+
+use super::rig::{Rig, room, say, text, user};
+use crate::bounds::{
+    EVENT_WINDOW_BYTES, EVENTS_WAITING_BYTES_MAX, REQUEST_WINDOW_BYTES, REQUESTS_WAITING_BYTES_MAX,
+};
+use crate::{AskError, EdgeEvent, EdgeRequest, LinkEnd};
+use madang_model::{Event, Message, RoomEvent, Seq, SessionId, Timestamp};
+use std::sync::Arc;
+
+/// Something is said in a room by somebody at a shard.
+fn said(name: &str, seq: u64, words: &str) -> Event {
+    let (room, author) = (room(name), user("bob"));
+    let key = room.key();
+    let message = Message { room, seq: Seq(seq), time: Timestamp(0), author, draft: None, text: text(words) };
+    let event = RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY };
+    Event::Room { room: key, event }
+}
+
+#[test]
+fn a_core_that_takes_nothing_makes_the_edge_busy_and_no_request_is_lost() {
+    let mut rig = Rig::new();
+    let (alice, other) = (rig.named("alice"), rig.named("bob"));
+    rig.join(alice, "r1");
+    let words = "x".repeat(1000);
+    let mut asked = 0_u64;
+    // The core's window and what may wait at the edge fill up; bytes that are on their way are among them.
+    loop {
+        match rig.edge.ask(alice, &say("r1", &words)) {
+            Ok(()) => asked += 1,
+            Err(error) => {
+                assert_eq!(error, AskError::Busy);
+                if rig.carry_to_core(usize::MAX) == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(rig.edge.waiting_request_bytes() <= REQUESTS_WAITING_BYTES_MAX);
+    let bytes = asked as usize * 1064;
+    assert!(bytes <= REQUEST_WINDOW_BYTES as usize + REQUESTS_WAITING_BYTES_MAX, "{bytes} bytes wait");
+    assert!(bytes > REQUEST_WINDOW_BYTES as usize, "{bytes} bytes wait");
+    // A session can still be closed: what it holds would stay held.
+    rig.edge.close(other, true).expect("closing is never refused");
+    for seq in 1..=asked {
+        match rig.hear() {
+            Some(EdgeEvent::Message { message, .. }) => assert_eq!(message.seq, Seq(seq)),
+            other => panic!("message {seq}, not {other:?}"),
+        }
+    }
+    assert!(matches!(rig.hear(), Some(EdgeEvent::Closed { session, .. }) if session == other));
+    rig.named("bob");
+}
+
+#[test]
+fn an_edge_that_takes_no_events_is_disconnected_and_its_sessions_are_lost() {
+    let mut rig = Rig::new();
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    let words = "x".repeat(4000);
+    let (mut seq, mut sent) = (0, 0);
+    while rig.core.ended().is_none() {
+        seq += 1;
+        rig.event(said("r1", seq, &words));
+        sent += rig.carry_to_edge(usize::MAX);
+        assert!(rig.core.waiting_event_bytes() <= EVENTS_WAITING_BYTES_MAX);
+    }
+    assert!(matches!(rig.core.ended(), Some(LinkEnd::SlowEdge { .. })));
+    let window = EVENT_WINDOW_BYTES as usize;
+    assert!((window * 9 / 10..window * 11 / 10).contains(&sent), "{sent} bytes were sent to who takes none");
+    assert_eq!(rig.core.session_count(), 0);
+    assert_eq!(rig.core.counters.ends().find(|(name, _)| *name == "slow_edge"), Some(("slow_edge", 1)));
+    rig.exchange();
+    assert!(matches!(rig.edge.ended(), Some(LinkEnd::Goodbye(words)) if words.contains("too slow")));
+    assert_eq!(rig.edge.ask(alice, &say("r1", "too late")), Err(AskError::Ended));
+    // What came until then is whole and in order.
+    let mut last = 0;
+    while let Some(EdgeEvent::Message { message, .. }) = rig.edge.next_event() {
+        last += 1;
+        assert_eq!(message.seq, Seq(last));
+    }
+    assert!(last > 0 && last < seq);
+    rig.reconnect();
+    rig.settle();
+    assert_eq!(rig.homes.held(), Vec::<String>::new());
+}
+
+#[test]
+fn credit_comes_back_as_events_are_taken() {
+    let mut rig = Rig::new();
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    let words = "x".repeat(4000);
+    // More than the window and what may wait together.
+    for first in (1..=6_000).step_by(500) {
+        (first..first + 500).for_each(|seq| rig.event(said("r1", seq, &words)));
+        rig.exchange();
+        for expected in first..first + 500 {
+            match rig.edge.next_event() {
+                Some(EdgeEvent::Message { message, .. }) => assert_eq!(message.seq, Seq(expected)),
+                other => panic!("message {expected}, not {other:?}"),
+            }
+        }
+        rig.exchange();
+    }
+    assert!(rig.core.ended().is_none());
+    assert_eq!(rig.core.waiting_event_bytes(), 0);
+}
+
+#[test]
+fn requests_of_a_full_core_do_not_keep_events_from_the_edge() {
+    let mut rig = Rig::new();
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    let words = "x".repeat(1000);
+    while rig.edge.ask(alice, &say("r1", &words)).is_ok() {
+        rig.carry_to_core(usize::MAX);
+    }
+    for seq in 1..=2_000 {
+        rig.event(said("r1", seq, &words));
+        rig.exchange();
+        assert!(
+            matches!(rig.edge.next_event(), Some(EdgeEvent::Message { message, .. }) if message.seq == Seq(seq))
+        );
+    }
+}
+
+#[test]
+fn no_more_sessions_are_opened_than_there_may_be() {
+    let mut rig = Rig::new();
+    let sessions_max = crate::bounds::SESSIONS_MAX;
+    let mut first = None;
+    for _ in 0..sessions_max {
+        let session = loop {
+            match rig.edge.open(None) {
+                Ok(session) => break session,
+                Err(AskError::Busy) => rig.settle(),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        first.get_or_insert(session);
+    }
+    assert_eq!(rig.edge.open(None), Err(AskError::TooManySessions { sessions_max }));
+    rig.edge.close(first.expect("the first"), true).expect("it is open");
+    rig.settle();
+    assert_eq!(rig.core.session_count(), sessions_max as usize - 1);
+    assert!(matches!(rig.hear(), Some(EdgeEvent::Closed { .. })));
+    rig.edge.open(None).expect("one was closed");
+}
+
+#[test]
+fn texts_and_patterns_have_the_length_that_the_core_says() {
+    let settings = crate::CoreSettings { text_bytes_max: 100, ..super::rig::settings() };
+    let mut rig = Rig::with(settings);
+    rig.exchange();
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    rig.edge.ask(alice, &say("r1", &"x".repeat(100))).expect("as long as it may be");
+    let too_long = Err(AskError::TooLong { bytes: 101, bytes_max: 100 });
+    assert_eq!(rig.edge.ask(alice, &say("r1", &"x".repeat(101))), too_long);
+    let pattern = "x".repeat(crate::bounds::PATTERN_BYTES_MAX + 1).into();
+    assert!(matches!(rig.edge.ask(alice, &EdgeRequest::Rooms { pattern }), Err(AskError::TooLong { .. })));
+}

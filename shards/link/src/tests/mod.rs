@@ -1,0 +1,13 @@
+//! What the link promises.
+
+mod bounds;
+mod chance;
+mod endings;
+mod garbage;
+mod homes;
+mod pages;
+mod play;
+mod rig;
+mod sample;
+mod sessions;
+mod talking;

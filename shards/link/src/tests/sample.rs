@@ -1,0 +1,196 @@
+//! What version 1 looks like on the wire, byte by byte. Other releases speak it: when this test fails, the change
+//! needs a new version, not a new sample.
+
+use super::rig::{draft, room, text, user};
+use super::talking::every_reply;
+use crate::body::control::{
+    GoingDownBody, GoodbyeBody, HelloBody, PingBody, RejectedBody, TakenBody, WelcomeBody,
+};
+use crate::body::{EventBody, open};
+use crate::convert::{
+    bad_request_body, close_body, closed_body, open_body, read_event, read_request, reply_body, request_body,
+    room_event_body,
+};
+use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
+use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
+use madang_model::{Away, Message, Page, Reply, RoomEvent, Seq, SessionId, Timestamp};
+use std::sync::Arc;
+
+/// One envelope a line: its kind and its bytes.
+const SAMPLE: &str = include_str!("sample-v1.txt");
+
+/// Encodes envelopes and keeps them as lines.
+#[derive(Default)]
+struct Lines(EnvelopeEncoder, Vec<String>);
+
+impl Lines {
+    fn add(&mut self, kind: Kind, body: &impl Body) {
+        let version = if kind.needs_credit() { 1 } else { 0 };
+        let bytes = self.0.encode(version, kind, body).expect("a short envelope");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.1.push(format!("{kind:?} {hex}"));
+    }
+}
+
+fn every_request() -> Vec<EdgeRequest> {
+    let away = |words| Some(Away { text: words });
+    vec![
+        EdgeRequest::Claim { name: user("alice") },
+        EdgeRequest::SetAway { away: away(Some(text("out to lunch"))) },
+        EdgeRequest::SetAway { away: away(None) },
+        EdgeRequest::SetAway { away: None },
+        EdgeRequest::Whois { name: user("bob") },
+        EdgeRequest::Whisper { to: user("bob"), draft: draft("7f3a"), text: text("psst") },
+        EdgeRequest::Join { room: room("마당") },
+        EdgeRequest::Leave { room: room("r1") },
+        EdgeRequest::Publish { room: room("r1"), draft: None, text: text("안녕하세요, everybody") },
+        EdgeRequest::History { room: room("r1"), page: Page::Last { count: 15 } },
+        EdgeRequest::History { room: room("r1"), page: Page::Before { seq: Seq(41), count: 15 } },
+        EdgeRequest::History { room: room("r1"), page: Page::After { seq: Seq(41), count: 15 } },
+        EdgeRequest::Who { room: room("r1") },
+        EdgeRequest::Rooms { pattern: "r".into() },
+    ]
+}
+
+fn every_room_event() -> Vec<RoomEvent> {
+    let message = Message {
+        room: room("r1"),
+        seq: Seq(41),
+        time: Timestamp(1_795_176_191_000_000),
+        author: user("alice"),
+        draft: draft("7f3a"),
+        text: text("hello, 마당"),
+    };
+    vec![
+        RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY },
+        RoomEvent::Joined { user: user("bob") },
+        RoomEvent::Left { user: user("bob") },
+        RoomEvent::Renamed { old: user("bob"), new: user("robert-the-second") },
+    ]
+}
+
+const FAULTS: [RequestFault; 10] = [
+    RequestFault::UserName,
+    RequestFault::RoomName,
+    RequestFault::DraftId,
+    RequestFault::EmptyText,
+    RequestFault::LongText,
+    RequestFault::Pattern,
+    RequestFault::NoName,
+    RequestFault::ToOneself,
+    RequestFault::Waiting,
+    RequestFault::TooManyRooms,
+];
+const ENDS: [SessionEnd; 2] = [SessionEnd::Asked, SessionEnd::TooManyFromAddress { connections_max: 8 }];
+
+fn lines() -> Vec<String> {
+    let mut lines = Lines::default();
+    lines.add(Kind::Hello, &HelloBody { oldest: 1, newest: 2, window_bytes: 4 << 20 });
+    let welcome = WelcomeBody {
+        version: 1,
+        shard_count: 4,
+        window_bytes: 1 << 20,
+        sessions_max: 65_536,
+        rooms_max: 64,
+        text_bytes_max: 4_096,
+    };
+    lines.add(Kind::Welcome, &welcome);
+    lines.add(Kind::Rejected, &RejectedBody { oldest: 3, newest: 4 });
+    lines.add(Kind::Taken, &TakenBody { bytes: 1 << 40 });
+    lines.add(Kind::Ping, &PingBody { zero: 0 });
+    lines.add(Kind::GoingDown, &GoingDownBody { is_upgrade: true });
+    lines.add(Kind::Goodbye, &GoodbyeBody { words: "the core is upgraded" });
+    let session = SessionNumber::new(7).expect("a session");
+    for address in [None, Some([192, 0, 2, 1].into()), Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into())] {
+        lines.add(Kind::Request, &open_body(session, address));
+    }
+    lines.add(Kind::Request, &close_body(session, true));
+    for request in every_request() {
+        lines.add(Kind::Request, &request_body(session, &request));
+    }
+    for reply in every_reply() {
+        lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
+        if let Reply::NotSaid(refusal) = reply {
+            let refused = Reply::Refused(refusal);
+            lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&refused) });
+        }
+    }
+    for event in every_room_event() {
+        lines.add(Kind::Event, &room_event_body("r1", &event, 7));
+    }
+    ENDS.iter().for_each(|end| lines.add(Kind::Event, &closed_body(7, *end)));
+    FAULTS.iter().for_each(|fault| lines.add(Kind::Event, &bad_request_body(7, *fault, "why it is so")));
+    lines.1
+}
+
+#[test]
+fn version_1_is_written_as_it_was() {
+    for (written, kept) in lines().iter().zip(SAMPLE.lines()) {
+        assert_eq!(written, kept);
+    }
+    let written = lines().join("\n") + "\n";
+    assert!(written == SAMPLE, "the sample has other lines; these would be all:\n{written}");
+}
+
+/// What the sample's requests and events say, as the other end understands it.
+fn heard() -> Vec<String> {
+    let bytes_of = |hex: &str| -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
+        pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
+    };
+    let mut heard = Vec::new();
+    for (_, hex) in SAMPLE.lines().map(|line| line.split_once(' ').expect("a kind and bytes")) {
+        let mut batch = BatchBuilder::default();
+        batch.add(&bytes_of(hex));
+        let batch = batch.finish().expect("an envelope");
+        let read = BatchReader::default().receive(&batch, |envelope| {
+            let (kind, body) = (envelope.kind, envelope.body);
+            match kind {
+                Kind::Request => heard.push(format!("{:?}", read_request(open(kind, body)?, 4_096))),
+                Kind::Event => heard.push(format!("{:?}", read_event(open(kind, body)?)?)),
+                _ => {}
+            }
+            Ok::<_, WireFault>(())
+        });
+        read.expect("the sample can be read");
+    }
+    heard
+}
+
+#[test]
+fn version_1_is_read_as_it_was_meant() {
+    let mut expected = vec![
+        "Incoming { session: 7, asked: Open(None) }".to_owned(),
+        "Incoming { session: 7, asked: Open(Some(192.0.2.1)) }".to_owned(),
+        "Incoming { session: 7, asked: Open(Some(2001:db8::1)) }".to_owned(),
+        "Incoming { session: 7, asked: Close { is_clean: true } }".to_owned(),
+    ];
+    let requests = every_request();
+    expected.extend(requests.iter().map(|it| format!("Incoming {{ session: 7, asked: Request({it:?}) }}")));
+    let session = SessionNumber::new(7).expect("a session");
+    for reply in every_reply() {
+        expected.push(format!("Reply {{ session: {session:?}, reply: {reply:?} }}"));
+        if let Reply::NotSaid(refusal) = reply {
+            expected.push(format!("Reply {{ session: {session:?}, reply: Refused({refusal:?}) }}"));
+        }
+    }
+    let room = room("r1");
+    for event in every_room_event() {
+        expected.push(match event {
+            RoomEvent::Message { message, .. } => {
+                format!("Message {{ message: {message:?}, author: Some({session:?}) }}")
+            }
+            RoomEvent::Joined { user } => format!("UserJoined {{ room: {room:?}, user: {user:?} }}"),
+            RoomEvent::Left { user } => format!("UserLeft {{ room: {room:?}, user: {user:?} }}"),
+            RoomEvent::Renamed { old, new } => {
+                format!("UserRenamed {{ room: {room:?}, old: {old:?}, new: {new:?} }}")
+            }
+        });
+    }
+    expected.extend(ENDS.map(|end| format!("Closed {{ session: {session:?}, reason: {end:?} }}")));
+    let words = "why it is so";
+    expected.extend(
+        FAULTS.map(|it| format!("BadRequest {{ session: {session:?}, fault: {it:?}, words: {words:?} }}")),
+    );
+    assert_eq!(heard(), expected);
+}
