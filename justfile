@@ -27,7 +27,7 @@ fmt:
 long *FILTER:
     cargo test --release --locked --test program -- --ignored --nocapture {{FILTER}}
 
-# Look for inputs that break a parser's promise (config, conversation, frame, index, line, names, proxy, record, segment, snapshot, telnet)
+# Look for inputs that break a parser's promise (config, conversation, frame, index, line, link, names, proxy, record, segment, snapshot, telnet)
 fuzz TARGET SECONDS="60":
     cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -max_len=6000 -timeout=10
 

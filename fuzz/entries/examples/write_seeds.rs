@@ -1,12 +1,18 @@
 //! Writes the seeds that a fuzzer would take long to find: `cargo run -p madang-fuzz-entries --example write_seeds`.
 
+use madang_fuzz_entries::envelopes_of;
+use madang_link::{CoreEnd, CoreSettings, EdgeEnd, EdgeRequest, GoingDown};
 use madang_log::{
     Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
     SnapshotScope, SnapshotWriter,
 };
-use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{
+    DraftId, Event, HistoryPage, Message, Moment, Page, Refusal, Reply, Request, RoomName, Seq, ShardId,
+    Text, Timestamp, UserName,
+};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 const SHARD: ShardId = ShardId(0);
 /// What stands before the frame's payload.
@@ -27,6 +33,7 @@ fn main() {
     }
     texts();
     proxy_headers();
+    link();
 }
 
 fn proxy_headers() {
@@ -46,6 +53,60 @@ fn proxy_headers() {
     write("proxy", "local", &binary(b"\x20\0\0\0", &[]));
     write("proxy", "unix", &binary(b"\x21\x31\0\xd8", &[&name]));
     write("proxy", "networks", b"10.0.0.0/8, fd00::/8,127.0.0.1,::ffff:10.0.0.0/104");
+}
+
+/// What an edge and its core say to each other.
+fn link() {
+    let mut core = CoreEnd::new(CoreSettings::new(ShardId(0x8000), 2));
+    let mut edge = EdgeEnd::new(Moment(0));
+    core.connected(Moment(0));
+    core.receive(edge.output(), Moment(0));
+    let hello = edge.output().len();
+    edge.sent(hello);
+    edge.receive(core.output(), Moment(0));
+    let welcome = core.output().len();
+    core.sent(welcome);
+    let (user, room) = (UserName::parse("alice").expect("a name"), RoomName::parse("r1").expect("a name"));
+    let text = Text::sanitise("hello, 마당").expect("a text");
+    let address = Some([192, 0, 2, 1].into());
+    let session = edge.open(address).expect("a session");
+    for request in [
+        EdgeRequest::Claim { name: user.clone() },
+        EdgeRequest::SetAway { away: None },
+        EdgeRequest::Whois { name: user.clone() },
+        EdgeRequest::Whisper { to: user.clone(), draft: DraftId::parse("7f3a"), text: text.clone() },
+        EdgeRequest::Join { room: room.clone() },
+        EdgeRequest::Publish { room: room.clone(), draft: None, text: text.clone() },
+        EdgeRequest::History { room: room.clone(), page: Page::Last { count: 15 } },
+        EdgeRequest::Who { room: room.clone() },
+        EdgeRequest::Rooms { pattern: "r".into() },
+        EdgeRequest::Leave { room: room.clone() },
+    ] {
+        edge.ask(session, &request).expect("it can be asked");
+    }
+    edge.close(session, true).expect("it is open");
+    let asked = edge.output().to_vec();
+    write("link", "requests", &[&[0, 255], &envelopes_of(&asked)[..]].concat());
+    write("link", "stream-of-requests", &[&[2, 40], &asked[..]].concat());
+    core.receive(&asked, Moment(0));
+    let to = loop {
+        match core.next_request().expect("a name is claimed") {
+            Request::Claim { session, .. } => break session.connection,
+            _ => continue,
+        }
+    };
+    let message =
+        Message { room: room.clone(), seq: Seq(1), time: Timestamp(0), author: user, draft: None, text };
+    let messages = vec![Arc::new(message)];
+    let page = HistoryPage { room: room.clone(), messages, head: Seq(1), gap: None };
+    let refusal = Refusal::NotMember { room: "r1".into() };
+    for reply in [Reply::Left { room }, Reply::History(page), Reply::NotSaid(refusal)] {
+        core.event(Event::Reply { to, reply });
+    }
+    core.go_down(GoingDown::Upgrade);
+    let told = core.output().to_vec();
+    write("link", "events", &[&[1, 255], &envelopes_of(&told)[..]].concat());
+    write("link", "stream-of-events", &[&[3, 40], &told[..]].concat());
 }
 
 fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {

@@ -4,6 +4,7 @@
 mod conversation;
 mod index;
 mod line;
+mod link;
 mod mending;
 mod names;
 mod proxy;
@@ -14,6 +15,7 @@ mod snapshot;
 pub use conversation::conversation;
 pub use index::index;
 pub use line::{line, telnet};
+pub use link::{envelopes_of, link};
 pub use names::names;
 pub use proxy::proxy;
 pub use segment::{frame, record, segment};
@@ -30,6 +32,7 @@ pub const ENTRIES: [(&str, Entry); 11] = [
     ("frame", frame),
     ("index", index),
     ("line", line),
+    ("link", link),
     ("names", names),
     ("proxy", proxy),
     ("record", record),
