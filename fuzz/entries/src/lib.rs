@@ -26,7 +26,7 @@ pub use snapshot::snapshot;
 pub type Entry = fn(&[u8]);
 
 /// Every entry, by the name of its target and its corpus.
-pub const ENTRIES: [(&str, Entry); 11] = [
+pub const ENTRIES: [(&str, Entry); 12] = [
     ("config", settings),
     ("conversation", conversation),
     ("frame", frame),
