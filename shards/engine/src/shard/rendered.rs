@@ -7,29 +7,44 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub struct Rendered {
     bytes: Vec<u8>,
-    bodies: Vec<(Style, Range<usize>)>,
-    /// The place in `bodies` of the last reader's style, which is mostly the next one's, too.
-    last: usize,
+    /// Of each style but the current one.
+    others: Vec<(Style, Range<usize>)>,
+    /// Of the last reader's style, which is mostly the next one's, too.
+    current: Option<(Style, Range<usize>)>,
 }
 
 impl Rendered {
     /// What there is was of another event.
     pub fn begin_event(&mut self) {
         self.bytes.clear();
-        self.bodies.clear();
+        self.others.clear();
+        self.current = None;
     }
 
     /// The event in a style, which `render` writes when it is the first of that style.
+    #[inline]
     pub fn in_style(&mut self, style: Style, render: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
-        if self.bodies.get(self.last).is_none_or(|(known, _)| *known != style) {
-            self.last = self.bodies.iter().position(|(known, _)| *known == style).unwrap_or_else(|| {
+        if let Some((current, range)) = &self.current
+            && *current == style
+        {
+            return &self.bytes[range.clone()];
+        }
+        self.in_another_style(style, render)
+    }
+
+    fn in_another_style(&mut self, style: Style, render: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        self.others.extend(self.current.take());
+        let known = self.others.iter().position(|(other, _)| *other == style);
+        let range = match known {
+            Some(place) => self.others.swap_remove(place).1,
+            None => {
                 let start = self.bytes.len();
                 render(&mut self.bytes);
-                self.bodies.push((style, start..self.bytes.len()));
-                self.bodies.len() - 1
-            });
-        }
-        &self.bytes[self.bodies[self.last].1.clone()]
+                start..self.bytes.len()
+            }
+        };
+        self.current = Some((style, range.clone()));
+        &self.bytes[range]
     }
 }
 
