@@ -34,16 +34,14 @@ impl Reloadable {
     fn reload(&mut self, text: &str, outcome: &str) {
         self.ask(text);
         self.reloads += 1;
-        let ended = |words: &str| {
-            words.matches(" reloaded changes=").count() + words.matches("reload refused").count()
-        };
+        let is_end = |line: &&str| line.contains(" reloaded changes=") || line.contains("reload refused");
         let asked_at = std::time::Instant::now();
-        while ended(&self.server.words()) < self.reloads {
+        while self.server.words().lines().filter(is_end).count() < self.reloads {
             assert!(asked_at.elapsed() < harness::PATIENCE, "not reloaded:\n{}", self.server.words());
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         let words = self.server.words();
-        assert!(words.trim_end().lines().last().is_some_and(|line| line.contains(outcome)), "{words}");
+        assert!(words.lines().rfind(is_end).is_some_and(|line| line.contains(outcome)), "{words}");
     }
 }
 
