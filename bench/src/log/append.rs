@@ -122,7 +122,7 @@ fn talk(
 
 pub(super) fn measure_at_rest(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
     let data = part.directory.join("rest");
-    part.show("appending at rest", 0.1);
+    part.show("appending without load", 0.1);
     let placement = Placement::choose()?;
     placement.move_to_server()?;
     let server = part.server(&data, Some(1))?;

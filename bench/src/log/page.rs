@@ -60,7 +60,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
         is_compared: false,
     });
     measurement.notes.push(format!(
-        "before each page the kernel is told to forget the segments and indexes (posix_fadvise DONTNEED); the disk \
+        "before each page the kernel drops the segments and indexes from its cache (posix_fadvise DONTNEED); the disk \
          alone reads at random places of the same files, {BARE_READS} times after each page, in turns with them"
     ));
     drop(client);

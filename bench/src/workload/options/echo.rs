@@ -7,7 +7,7 @@ use crate::results::{Parameter, grouped};
 use clap::Args;
 use serde::Serialize;
 
-/// Latency at rest: one connection that talks to itself, one message at a time
+/// Latency without load: one connection that talks to itself, one message at a time
 #[derive(Args, Serialize, Clone, PartialEq, Debug)]
 #[command(after_help = "Example: madang bench echo --seconds 10 --rounds 5")]
 pub(crate) struct EchoOptions {
