@@ -9,7 +9,7 @@ use super::{OPEN_TIME_MAX, SILENCE_MAX, VERSION};
 use crate::operator::is_disconnect;
 use crate::server::{ServerState, Stops, pending_signals};
 use crate::systemd::notify;
-use madang_engine::runtime::{Adopting, Frozen};
+use madang_engine::runtime::{Adopting, Snapshotted};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::sockopt;
@@ -165,7 +165,7 @@ impl NewProcess<'_> {
         Ok(NewProcess { stream, pidfd, pid: Pid::as_raw(Some(peer.pid)) })
     }
 
-    fn hand_over(&self, snapshotted: &Frozen, state: &ServerState) -> io::Result<()> {
+    fn hand_over(&self, snapshotted: &Snapshotted, state: &ServerState) -> io::Result<()> {
         let connections = snapshotted.parts.iter().map(|part| part.image.connections.len()).sum();
         let deadline = Instant::now() + OPEN_TIME_MAX + Adopting::time_max(connections);
         self.stream.set_write_timeout(Some(SILENCE_MAX))?;

@@ -1,11 +1,11 @@
-//! All that a frozen server has, as frames.
+//! All that a snapshotted server has, as frames.
 
 use super::begin::Begin;
 use super::end;
 use super::frame::{self, Kind, Outgoing};
 use crate::server::ServerState;
 use madang_config::EntranceKey;
-use madang_engine::runtime::{Frozen, Held, Part};
+use madang_engine::runtime::{Held, Part, Snapshotted};
 use madang_engine::shard::{Saved, ShardImage, write_carried};
 use madang_model::ConnectionId;
 use madang_model::connection::{Encoder, EntranceKind};
@@ -26,14 +26,14 @@ const LAST_WORDS_SECONDS: u8 = 3;
 /// # Errors
 /// What the way says.
 pub fn pack<'a>(
-    frozen: &'a Frozen,
+    snapshotted: &'a Snapshotted,
     state: &'a ServerState,
     has_listeners: bool,
     out: &mut impl Outgoing<'a>,
 ) -> io::Result<()> {
-    send_beginning(frozen, state, has_listeners, out)?;
+    send_beginning(snapshotted, state, has_listeners, out)?;
     let mut entrances = Vec::new();
-    for Part { image, held } in &frozen.parts {
+    for Part { image, held } in &snapshotted.parts {
         send_connections(image, held, &mut entrances, out)?;
         send_homes(image, out)?;
         send_lingering(image, held, out)?;
@@ -44,9 +44,9 @@ pub fn pack<'a>(
 }
 
 /// Ends the connections that cannot go on in the other process, each with its last words. How many.
-pub fn say_last_words(frozen: &mut Frozen) -> u64 {
+pub fn say_last_words(snapshotted: &mut Snapshotted) -> u64 {
     let mut ended = 0;
-    for Part { image, held } in &mut frozen.parts {
+    for Part { image, held } in &mut snapshotted.parts {
         for (id, saved) in &image.connections {
             if let Saved::LastWords(words) = saved {
                 held.end(*id, words);
@@ -58,13 +58,13 @@ pub fn say_last_words(frozen: &mut Frozen) -> u64 {
 }
 
 fn send_beginning<'a>(
-    frozen: &'a Frozen,
+    snapshotted: &'a Snapshotted,
     state: &'a ServerState,
     has_listeners: bool,
     out: &mut impl Outgoing<'a>,
 ) -> io::Result<()> {
     let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;
-    let listeners = frozen.parts.iter().flat_map(|part| part.held.listeners());
+    let listeners = snapshotted.parts.iter().flat_map(|part| part.held.listeners());
     let (listeners, others): (Vec<_>, Vec<_>) =
         listeners.filter(|_| has_listeners).partition(|(kind, _)| Begin::is_known_to_all(*kind));
     let operator = state.operator_listeners();
@@ -78,10 +78,10 @@ fn send_beginning<'a>(
     let begin = Begin {
         pid: std::process::id().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        shards: u16::try_from(frozen.parts.len()).expect("shards are counted in 16 bits"),
+        shards: u16::try_from(snapshotted.parts.len()).expect("shards are counted in 16 bits"),
         is_activated: state.activation().has_sockets(),
         listeners: listeners.iter().map(|(kind, _)| *kind).collect(),
-        paused: frozen.since.elapsed(),
+        paused: snapshotted.since.elapsed(),
         operator: operator.iter().map(|one| one.name().to_owned()).collect(),
         others: others.iter().map(|(kind, _)| EntranceKey::of(*kind).short_name().to_owned()).collect(),
     };

@@ -1,7 +1,7 @@
 //! Pausing the old process and snapshotting its shards. One handover at a time.
 
 use crate::server::Stops;
-use madang_engine::runtime::{Frozen, HandOver, Stop};
+use madang_engine::runtime::{HandOver, Snapshotted, Stop};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ pub fn is_under_way() -> bool {
 ///
 /// # Errors
 /// Why the shards continue unchanged.
-pub fn snapshot_shards(stops: &Stops) -> Result<(Frozen, flume::Sender<Frozen>), String> {
-    let (frozen, snapshotted) = flume::bounded(1);
-    let (give_back, thaw) = flume::bounded(1);
-    if !stops.ask_to_hand_over(Stop::HandOver(HandOver { frozen, thaw })) {
+pub fn snapshot_shards(stops: &Stops) -> Result<(Snapshotted, flume::Sender<Snapshotted>), String> {
+    let (sender, receiver) = flume::bounded(1);
+    let (give_back, given_back) = flume::bounded(1);
+    if !stops.ask_to_hand_over(Stop::HandOver(HandOver { snapshotted: sender, given_back })) {
         return Err("the running server is being stopped".to_owned());
     }
-    match snapshotted.recv_timeout(SNAPSHOT_TIME_MAX) {
+    match receiver.recv_timeout(SNAPSHOT_TIME_MAX) {
         Ok(snapshotted) => Ok((snapshotted?, give_back)),
         Err(_) => Err("the running server is stopping, or cannot pause".to_owned()),
     }

@@ -48,7 +48,7 @@ pub enum Mutation {
     /// Recovery believes that what it reads is on disk.
     TrustPageCache,
     /// A room is let go of though somebody came back.
-    LetGoOfUsedRoom,
+    EvictUsedRoom,
     /// A room is made though it could be taken for another.
     MakeLookAlike,
     /// After an upgrade, rooms without messages have lost their looks.
@@ -67,12 +67,12 @@ pub enum Mutation {
     ForgetHalfLine,
     /// In an upgrade, a member of a room is forgotten.
     ForgetCarriedMember,
-    /// Shards freeze before what was read has come to its end.
-    FreezeTooSoon,
+    /// Shards are snapshotted before what was read has come to its end.
+    SnapshotTooSoon,
     /// After an upgrade, a room goes on one number too early.
     ResumeEarly,
     /// A shard that stands still does not hear of a drain.
-    StayStill,
+    StayPaused,
     /// A shard that goes on behind an upgrade that failed does not ask to be told what can be read.
     StayDeaf,
     /// Of the segments that hold nothing only the one that is next is removed.
@@ -127,7 +127,7 @@ pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
 }
 
 /// Takes the newest message of a room away, as if it had not been read.
-pub fn go_on_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
+pub fn resume_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
     if is_on(Mutation::ResumeEarly) && messages.pop().is_some() {
         *head = Seq(head.0 - 1);
     }

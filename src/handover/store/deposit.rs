@@ -8,7 +8,7 @@ use crate::handover::snapshot::{exclusively, snapshot_shards};
 use crate::server::{ServerState, Stops};
 use crate::systemd::notify;
 use crate::systemd::store::{LOCK, QUEUES_MAX, STATE, queue_name};
-use madang_engine::runtime::Frozen;
+use madang_engine::runtime::Snapshotted;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::fs::File;
 use std::io;
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Writes everything. Returns the number of bytes.
-    fn fill(&mut self, snapshotted: &Frozen, state: &ServerState) -> io::Result<u64> {
+    fn fill(&mut self, snapshotted: &Snapshotted, state: &ServerState) -> io::Result<u64> {
         // systemd passes sockets that it has opened again by itself.
         let has_listeners = !state.activation().has_sockets();
         fill(&self.state, self.queues.drain(..), snapshotted, state, has_listeners)

@@ -7,7 +7,7 @@ use crate::handover::frame::{Header, Kind, Outgoing};
 use crate::handover::pack::pack;
 use crate::server::{ServerState, now_us};
 use crate::systemd::store::STATE;
-use madang_engine::runtime::Frozen;
+use madang_engine::runtime::Snapshotted;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs::File;
@@ -23,7 +23,7 @@ const STATE_BYTES_MAX: u64 = 16 << 30;
 pub fn fill(
     file: &File,
     queues: impl IntoIterator<Item = OwnedFd>,
-    snapshotted: &Frozen,
+    snapshotted: &Snapshotted,
     state: &ServerState,
     has_listeners: bool,
 ) -> io::Result<u64> {

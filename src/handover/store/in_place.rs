@@ -12,7 +12,7 @@ use crate::server::{IN_PLACE_VARIABLE, ServerState, pending_signals, value_for_n
 use crate::systemd::notify;
 use crate::systemd::store::QUEUES_MAX;
 use crate::telemetry;
-use madang_engine::runtime::Frozen;
+use madang_engine::runtime::Snapshotted;
 use nix::unistd::execve;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -37,7 +37,7 @@ pub fn is_first_process() -> bool {
 ///
 /// # Errors
 /// Why it failed.
-pub fn execute_next_program(snapshotted: &mut Frozen, state: &ServerState) -> io::Result<Infallible> {
+pub fn execute_next_program(snapshotted: &mut Snapshotted, state: &ServerState) -> io::Result<Infallible> {
     let launch =
         state.launch().ok_or_else(|| io::Error::other("it is not known how this server was started"))?;
     let lock = state.lock().ok_or_else(|| io::Error::other("the lock cannot be handed over"))?;

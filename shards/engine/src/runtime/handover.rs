@@ -1,8 +1,8 @@
-//! From one process to the next: what frozen shards give away, and what new ones begin with.
+//! From one process to the next: what snapshotted shards give away, and what new ones begin with.
 //!
 //! **Invariant:** at every moment one process owns the log and the connections. The old one does until
 //! it lets go for good by ending; it takes everything back only when the new one is dead. How the two
-//! agree on that is the caller's business; here shards are frozen, thawed and begun.
+//! agree on that is the caller's business; here shards are snapshotted, resumed and started.
 
 use super::listener::Listener;
 use super::sockets::HeldSockets;
@@ -16,9 +16,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long what was read may take to be stored and told.
-const STILL_TIME_MAX: Duration = Duration::from_secs(2);
+const PAUSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long logs may take to be sealed.
-const FREEZE_TIME_MAX: Duration = Duration::from_secs(3);
+const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long connections, names and members may take to be in their places, however few they are …
 const ADOPT_TIME_MAX: Duration = Duration::from_secs(4);
 /// … and for each connection besides: one takes 6 µs, and up to 29 µs for a room of its own, where both
@@ -28,21 +28,21 @@ const ADOPT_TIME_PER_CONNECTION: Duration = Duration::from_micros(50);
 const LOOK: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_secs(1);
 
-/// The order to freeze: everything comes by `frozen`, or why not; and goes back by `thaw`.
+/// The order to take a snapshot: everything comes by `snapshotted`, or why not; and goes back by `given_back`.
 #[derive(Debug)]
 pub struct HandOver {
     /// Gets everything.
-    pub frozen: flume::Sender<Result<Frozen, String>>,
-    /// Gives everything back. The shards stay frozen until then.
-    pub thaw: flume::Receiver<Frozen>,
+    pub snapshotted: flume::Sender<Result<Snapshotted, String>>,
+    /// Gives everything back. The shards stay snapshotted until then.
+    pub given_back: flume::Receiver<Snapshotted>,
 }
 
 /// What all shards have.
 #[derive(Debug)]
-pub struct Frozen {
+pub struct Snapshotted {
     /// Of each shard, in the order of their numbers.
     pub parts: Vec<Part>,
-    /// When they began to stand still.
+    /// When they were paused.
     pub since: Instant,
 }
 
@@ -174,35 +174,35 @@ impl Supervisor {
             self.tick();
             self.watch(&mut turns_seen);
         }
-        self.go_on();
+        self.resume();
     }
 
-    /// Freezes the shards, gives everything away, and goes on when it comes back.
+    /// Takes a snapshot of the shards, gives everything away, and resumes when it comes back.
     pub(super) fn hand_over(&mut self, order: &HandOver) {
         let since = Instant::now();
         self.lifecycle.forget_idleness();
-        self.lifecycle.enter(Phase::Still);
-        if !self.await_quiet(STILL_TIME_MAX, LOOK) {
-            self.go_on();
-            let reason = format!("accepted messages were not stored within {} s", STILL_TIME_MAX.as_secs());
-            let _ = order.frozen.send(Err(reason));
+        self.lifecycle.enter(Phase::Paused);
+        if !self.await_quiet(PAUSE_TIME_MAX, LOOK) {
+            self.resume();
+            let reason = format!("accepted messages were not stored within {} s", PAUSE_TIME_MAX.as_secs());
+            let _ = order.snapshotted.send(Err(reason));
             return;
         }
-        self.lifecycle.enter(Phase::Frozen);
+        self.lifecycle.enter(Phase::Snapshotted);
         self.ring_all();
         let (parts, errors) = self.collect_parts();
         if let Some(reason) = errors.into_iter().next() {
             self.give_back(parts);
-            let _ = order.frozen.send(Err(reason));
+            let _ = order.snapshotted.send(Err(reason));
             return;
         }
-        if let Err(flume::SendError(frozen)) = order.frozen.send(Ok(Frozen { parts, since })) {
-            return self.give_back(frozen.map(|frozen| frozen.parts).unwrap_or_default());
+        if let Err(flume::SendError(snapshotted)) = order.snapshotted.send(Ok(Snapshotted { parts, since })) {
+            return self.give_back(snapshotted.map(|snapshotted| snapshotted.parts).unwrap_or_default());
         }
         let mut turns_seen = vec![0; self.bells.len()];
         loop {
-            match order.thaw.recv_timeout(TICK) {
-                Ok(frozen) => return self.give_back(frozen.parts),
+            match order.given_back.recv_timeout(TICK) {
+                Ok(snapshotted) => return self.give_back(snapshotted.parts),
                 Err(flume::RecvTimeoutError::Timeout) => {
                     self.tick();
                     self.watch(&mut turns_seen);
@@ -217,7 +217,7 @@ impl Supervisor {
     /// Takes what every shard has, or why it gives nothing.
     fn collect_parts(&self) -> (Vec<Part>, Vec<String>) {
         let (mut parts, mut errors) = (Vec::new(), Vec::new());
-        let deadline = Instant::now() + FREEZE_TIME_MAX;
+        let deadline = Instant::now() + SNAPSHOT_TIME_MAX;
         for _ in 0..self.lifecycle.shard_count() {
             match self.lifecycle.parts.1.recv_deadline(deadline) {
                 Ok(Ok(part)) => parts.push(part),
@@ -226,7 +226,7 @@ impl Supervisor {
                 Err(_) => match self.lifecycle.parts.1.recv() {
                     Ok(Ok(part)) => {
                         parts.push(part);
-                        errors.push(format!("a log was not sealed within {} s", FREEZE_TIME_MAX.as_secs()));
+                        errors.push(format!("a log was not sealed within {} s", SNAPSHOT_TIME_MAX.as_secs()));
                     }
                     Ok(Err(error)) => errors.push(error),
                     Err(_) => errors.push("a shard has ended".to_owned()),
@@ -238,15 +238,15 @@ impl Supervisor {
     }
 
     fn give_back(&mut self, parts: Vec<Part>) {
-        // First: a shard that has everything back while they are to be frozen would give it away again.
+        // First: a shard that has everything back while they are to be snapshotted would give it away again.
         self.lifecycle.enter(Phase::Running);
         for Part { image, held } in parts {
             let _ = self.lifecycle.returned_to(image.shard.index()).0.send(held);
         }
-        self.go_on();
+        self.resume();
     }
 
-    fn go_on(&mut self) {
+    fn resume(&mut self) {
         self.lifecycle.enter(Phase::Running);
         self.ring_all();
     }

@@ -1,7 +1,7 @@
 //! From running to drained or handed over, agreed on by all shards.
 //!
-//! A handover has two steps back and forth. *Still*: nobody is accepted or read, and what was read is
-//! carried to its end. *Frozen*, once all shards are idle: logs are sealed, and the shards give
+//! A handover has two steps back and forth. *Paused*: nobody is accepted or read, and what was read is
+//! carried to its end. *Snapshotted*, once all shards are idle: logs are sealed, and the shards give
 //! everything they have away, until they get it back or the process ends.
 //!
 //! A drain has three steps. *Draining*: nobody is accepted or read any more, everyone is told, and
@@ -31,7 +31,7 @@ pub type Channel<T> = (flume::Sender<T>, flume::Receiver<T>);
 pub struct Lifecycle {
     phase: AtomicU8,
     shards: Vec<ShardStatus>,
-    /// What frozen shards give away, or why one cannot.
+    /// What snapshotted shards give away, or why one cannot.
     pub parts: Channel<Result<Part, String>>,
     /// What each gets back.
     returns: Vec<Channel<Held>>,
@@ -85,8 +85,8 @@ impl Lifecycle {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Running,
-            1 => Phase::Still,
-            2 => Phase::Frozen,
+            1 => Phase::Paused,
+            2 => Phase::Snapshotted,
             3 => Phase::Draining,
             _ => Phase::Closing,
         }

@@ -26,7 +26,7 @@ mod turning;
 mod wait;
 mod writer;
 
-pub use handover::{Adopting, Adoption, Frozen, HandOver, Held, Part};
+pub use handover::{Adopting, Adoption, HandOver, Held, Part, Snapshotted};
 pub use lifecycle::Stop;
 pub use listener::{AdoptError, BindError, Listeners};
 pub use operate::{

@@ -114,7 +114,7 @@ pub fn start<S: Surface>(
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
     let lifecycle = Arc::new(Lifecycle::new(shard_count));
     if adoption.is_some() {
-        lifecycle.enter(Phase::Still);
+        lifecycle.enter(Phase::Paused);
     }
     let (beginning, adopting) =
         adoption.as_ref().map(|adoption| Beginning::new(adoption.connections.len())).unzip();

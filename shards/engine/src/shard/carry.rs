@@ -25,14 +25,14 @@ pub enum Saved {
 
 impl<S: Surface> Shard<S> {
     /// From now on nothing is read.
-    pub fn stand_still(&mut self) {
-        self.is_still = true;
+    pub fn pause(&mut self) {
+        self.is_paused = true;
     }
 
     /// Reads again, and goes on with what was read before.
-    pub fn go_on(&mut self) {
-        self.is_still = false;
-        self.is_heir = false;
+    pub fn resume(&mut self) {
+        self.is_paused = false;
+        self.is_adopting = false;
         for id in self.connections.ids() {
             self.continue_input(id);
             self.resumed.push(id);
@@ -41,14 +41,14 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Whether everything that was read has come to its end.
-    pub fn is_at_rest(&self) -> bool {
-        self.homes.is_at_rest() && !self.has_outbound() && self.log.is_idle() && self.parked.is_empty()
+    pub fn is_idle(&self) -> bool {
+        self.homes.is_idle() && !self.has_outbound() && self.log.is_idle() && self.parked.is_empty()
     }
 
     /// All that this shard knows and the log does not. It stands still, and is at rest. Connections that
     /// are not `carriable` by their sockets stay behind, with last words.
     pub fn image(&self, carriable: impl Fn(ConnectionId) -> bool) -> ShardImage {
-        assert!(self.is_still, "only what stands still has an image");
+        assert!(self.is_paused, "only what stands still has an image");
         let ids = self.connections.ids().into_iter();
         let saved = |id| match self.connections.get(id)? {
             connection if carriable(id) => Some((id, self.saved(connection))),
@@ -93,9 +93,9 @@ impl<S: Surface> Shard<S> {
 
     /// Goes on with a connection of the server before. It is told nothing; its rooms follow by
     /// [`Shard::take_over`]. It gets the lowest slot that is free. Nothing is sent to it before
-    /// [`Shard::go_on`].
+    /// [`Shard::resume`].
     pub fn adopt(&mut self, image: ConnectionImage) -> ConnectionId {
-        self.inherit();
+        self.begin_adopting();
         let id = self.connections.next_id();
         let session = self.session(id);
         let ConnectionImage { entrance, user, address, outbox, unread, style, is_echoed, used, .. } = image;
@@ -133,17 +133,17 @@ impl<S: Surface> Shard<S> {
         id
     }
 
-    fn inherit(&mut self) {
-        self.is_heir = true;
+    fn begin_adopting(&mut self) {
+        self.is_adopting = true;
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::SendBeforeGo) {
-            self.is_heir = false;
+            self.is_adopting = false;
         }
     }
 
     /// Takes over what homes here have to know.
     pub fn take_over(&mut self, carried: Vec<Carried>) {
-        self.inherit();
+        self.begin_adopting();
         self.requests.extend(carried.into_iter().map(|one| Request::Carry(Box::new(one))));
         self.route_requests();
         self.settle();

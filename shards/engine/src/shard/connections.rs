@@ -13,7 +13,7 @@ pub struct Connection<T> {
     /// Bytes that were read but wait for a reply first. Empty, without capacity, when idle.
     pub unread: Vec<u8>,
     /// So many of its reads are still those by which it comes in.
-    pub reads_coming_in: u8,
+    pub first_reads_left: u8,
     /// Bytes taken out of the outbox, and encrypted, that the kernel did not take.
     pub held_bytes: u32,
     /// It is in the shard's list of those who are written this turn.
@@ -56,7 +56,7 @@ impl<T> Connection<T> {
             core,
             protocol,
             unread: Vec::new(),
-            reads_coming_in: 0,
+            first_reads_left: 0,
             held_bytes: 0,
             is_due: false,
             has_place: false,

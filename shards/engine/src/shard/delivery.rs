@@ -83,7 +83,7 @@ impl<S: Surface> Shard<S> {
             if can_wait {
                 if !connection.is_due && !connection.has_place {
                     connection.has_place = true;
-                    writes.add_by_and_by(member.connection);
+                    writes.add_deferred(member.connection);
                 }
             } else if !connection.is_due {
                 connection.is_due = true;
@@ -318,10 +318,10 @@ impl<S: Surface> Shard<S> {
         self.deferred.front().is_some_and(|request| self.may_handle(request))
             || self.outbound.has_open_batch()
             || self.homes.is_searching()
-            || self.homes.looks.may_answer(self.is_still || self.is_draining)
+            || self.homes.looks.may_answer(self.is_paused || self.is_draining)
             || self.outboxes.is_pausing()
             || !self.resumed.is_empty()
-            || !(self.is_heir || self.writes.is_empty() && self.ended.is_empty())
+            || !(self.is_adopting || self.writes.is_empty() && self.ended.is_empty())
     }
 
     /// Whether something is on its way to other shards.

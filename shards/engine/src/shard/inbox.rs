@@ -7,7 +7,7 @@ use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
 /// By its first reads a connection comes in: it says its name, and where it wants to be.
-const READS_COMING_IN: u8 = 3;
+const FIRST_READS: u8 = 3;
 
 impl<S: Surface> Shard<S> {
     /// A peer connected at this entrance: it gets a slot, and a greeting that goes out with the answer to its first
@@ -33,7 +33,7 @@ impl<S: Surface> Shard<S> {
         };
         let protocol = self.surface.open(entrance, &mut link);
         let mut connection = Connection::new(core, protocol);
-        connection.reads_coming_in = READS_COMING_IN;
+        connection.first_reads_left = FIRST_READS;
         tracing::debug!(shard = self.id.0, connection = %id, address = address.map(tracing::field::display), "connected");
         self.outboxes.added(connection.core.outbox.len());
         self.connections.insert(id, connection);
@@ -64,19 +64,19 @@ impl<S: Surface> Shard<S> {
                 && !connection.is_delayed
                 && (connection.core.closing.is_none() || connection.awaits_keys)
                 && !self.is_draining
-                && !self.is_still
+                && !self.is_paused
         })
     }
 
     /// Whether a connection is new here, and what it asks for can wait for those already in.
-    pub fn is_coming_in(&self, id: ConnectionId) -> bool {
-        self.connections.get(id).is_some_and(|connection| connection.reads_coming_in > 0)
+    pub fn is_new(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.first_reads_left > 0)
     }
 
     /// Bytes came on a connection that wants input.
     pub fn received(&mut self, id: ConnectionId, bytes: &[u8]) {
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.reads_coming_in = connection.reads_coming_in.saturating_sub(1);
+            connection.first_reads_left = connection.first_reads_left.saturating_sub(1);
             connection.has_heard = true;
         }
         let consumed = self.with_link(id, |surface, protocol, link| surface.receive(protocol, bytes, link));
@@ -102,7 +102,7 @@ impl<S: Surface> Shard<S> {
     /// Goes on with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.core.closing.is_some() || connection.is_delayed || self.is_still {
+        if connection.core.closing.is_some() || connection.is_delayed || self.is_paused {
             return;
         }
         #[cfg(any(test, feature = "deliberate-faults"))]

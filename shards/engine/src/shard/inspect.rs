@@ -37,7 +37,7 @@ pub struct Queues {
     /// Lookups of stored messages that are not answered.
     pub lookups: usize,
     /// Rooms that are being read.
-    pub taking_up: usize,
+    pub loading: usize,
     /// Requests that wait for one of them, at most.
     pub waiting_for_room: usize,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
@@ -113,12 +113,12 @@ impl<S: Surface> Shard<S> {
 
     /// How much waits.
     pub fn queues(&self) -> Queues {
-        let (taking_up, waiting_for_room) = self.homes.taking_up();
+        let (loading, waiting_for_room) = self.homes.loading();
         Queues {
             deferred: self.deferred.len(),
             held: self.homes.held_events(),
             lookups: self.homes.archive.waiting(),
-            taking_up,
+            loading,
             waiting_for_room,
             waiting_for_looks: self.homes.looks.waiting(),
             delayed: self.outboxes.delayed.len(),

@@ -130,10 +130,10 @@ pub struct Shard<S: Surface> {
     is_draining: bool,
     is_burst_over: bool,
     /// Nothing is read: connections stay as they are until this process or another goes on with them.
-    is_still: bool,
+    is_paused: bool,
     /// What is here is another process's until it lets go: nothing is sent and nobody is let go of, as that
     /// process would do it again.
-    is_heir: bool,
+    is_adopting: bool,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -182,8 +182,8 @@ impl<S: Surface> Shard<S> {
             ebb: Ebb::default(),
             is_draining: false,
             is_burst_over: false,
-            is_still: false,
-            is_heir: false,
+            is_paused: false,
+            is_adopting: false,
             counters: Counters::default(),
             settings,
         }
@@ -204,13 +204,13 @@ impl<S: Surface> Shard<S> {
         self.now = now;
         self.look_after_outboxes();
         self.resume_deferred();
-        let ends = self.is_still || self.is_draining;
+        let ends = self.is_paused || self.is_draining;
         if self.homes.looks.may_answer(ends) {
             self.homes.answer_looks(ends, &mut self.outbound);
             self.settle();
         }
         if self.homes.is_searching() {
-            if self.is_still {
+            if self.is_paused {
                 self.homes.end_searches(&mut self.outbound);
             } else {
                 self.homes.search_on(&mut self.outbound);
@@ -229,7 +229,7 @@ impl<S: Surface> Shard<S> {
     /// Whether batches of other shards may be taken in: as input, and while the first segment is being made also
     /// what another process gave away, which stores nothing and is waited for.
     pub fn accepts_mesh(&self) -> bool {
-        let is_adopting = self.is_still && self.storage() == Storage::Beginning;
+        let is_adopting = self.is_paused && self.storage() == Storage::Beginning;
         self.accepts_input() || is_adopting && self.deferred.is_empty()
     }
 
@@ -361,7 +361,7 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.looks.tick();
-        self.homes.leave_deserted(self.now, &self.log, &mut self.outbound);
+        self.homes.evict_deserted(self.now, &self.log, &mut self.outbound);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();
         let count = self.connections.len() + self.homes.count() + self.wheel.len();
@@ -484,13 +484,13 @@ impl<S: Surface> Shard<S> {
 
     /// How many connections are to be written this turn without fail.
     pub fn writes_due(&self) -> usize {
-        if self.is_heir { 0 } else { self.writes.due() }
+        if self.is_adopting { 0 } else { self.writes.due() }
     }
 
     /// Of the connections that are to be written this turn, those that are not to wait; as
     /// [`Shard::take_dirty`] in all else.
     pub fn take_hurried(&mut self, into: &mut Vec<ConnectionId>) {
-        if !self.is_heir && self.writes.take_hurried(into) {
+        if !self.is_adopting && self.writes.take_hurried(into) {
             self.outboxes.begin_flush();
         }
     }
@@ -498,7 +498,7 @@ impl<S: Surface> Shard<S> {
     /// The connections that are to be written this turn; each is flushed once and then reported by
     /// [`Shard::sent`] or [`Shard::lost`].
     pub fn take_dirty(&mut self, into: &mut Vec<ConnectionId>) {
-        if self.is_heir {
+        if self.is_adopting {
             return self.outboxes.begin_flush();
         }
         let Shard { writes, connections, .. } = self;
@@ -522,7 +522,7 @@ impl<S: Surface> Shard<S> {
 
     /// The connections whose sockets are to be let go.
     pub fn take_ended(&mut self, into: &mut Vec<Ended>) {
-        if !self.is_heir {
+        if !self.is_adopting {
             into.append(&mut self.ended);
         }
     }

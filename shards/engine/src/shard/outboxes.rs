@@ -139,7 +139,7 @@ impl<S: Surface> Shard<S> {
     /// Begins a turn: what waits now waits for peers. The fullest give way, then delayed events go on.
     pub(super) fn look_after_outboxes(&mut self) {
         // Whom another process still has is not cut off here.
-        if self.outboxes.is_over() && !self.is_heir {
+        if self.outboxes.is_over() && !self.is_adopting {
             self.cut_off_fullest();
             self.settle();
         }

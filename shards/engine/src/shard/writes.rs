@@ -17,7 +17,7 @@ pub struct Writes {
     /// In the order in which they got something. What they get while they wait goes out in the same
     /// write, so that a crowd that is told much is written less often, not later and later. Whoever is
     /// written before, as talk came, keeps the place: it is passed over if there is nothing new.
-    by_and_by: VecDeque<ConnectionId>,
+    deferred: VecDeque<ConnectionId>,
 }
 
 impl Writes {
@@ -27,8 +27,8 @@ impl Writes {
     }
 
     /// One is to be written in this turn or one of the next.
-    pub fn add_by_and_by(&mut self, id: ConnectionId) {
-        self.by_and_by.push_back(id);
+    pub fn add_deferred(&mut self, id: ConnectionId) {
+        self.deferred.push_back(id);
     }
 
     /// How many are to be written at the end of this turn, whatever happens.
@@ -39,7 +39,7 @@ impl Writes {
     /// Takes only those, and says whether nobody is left.
     pub fn take_hurried(&mut self, into: &mut Vec<ConnectionId>) -> bool {
         into.append(&mut self.now);
-        self.by_and_by.is_empty()
+        self.deferred.is_empty()
     }
 
     /// Takes those who are to be written now, and some of the others, and says whether nobody is left.
@@ -52,25 +52,25 @@ impl Writes {
         into.append(&mut self.now);
         let mut left = WAITING_WRITES_PER_TURN;
         while left > 0
-            && let Some(id) = self.by_and_by.pop_front()
+            && let Some(id) = self.deferred.pop_front()
         {
             if is_waiting(id) {
                 into.push(id);
                 left -= 1;
             }
         }
-        self.by_and_by.is_empty()
+        self.deferred.is_empty()
     }
 
     /// A second has passed: memory that a crowd took is given back when it was written.
     pub fn tick(&mut self) {
         self.now.shrink_to(CROWD_MEMBERS);
-        self.by_and_by.shrink_to(CROWD_MEMBERS);
+        self.deferred.shrink_to(CROWD_MEMBERS);
     }
 
     /// Whether nobody is to be written.
     pub fn is_empty(&self) -> bool {
-        self.now.is_empty() && self.by_and_by.is_empty()
+        self.now.is_empty() && self.deferred.is_empty()
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_few_pass_a_crowd_and_the_crowd_keeps_its_order() {
         let mut writes = Writes::default();
-        (0..1_000).map(number).for_each(|id| writes.add_by_and_by(id));
+        (0..1_000).map(number).for_each(|id| writes.add_deferred(id));
         let mut crowd = Vec::new();
         let mut turns = 0;
         loop {
@@ -104,13 +104,13 @@ mod tests {
         assert_eq!(turns, 1_000_usize.div_ceil(WAITING_WRITES_PER_TURN));
         assert!(writes.is_empty());
         writes.tick();
-        assert!(writes.by_and_by.capacity() <= 2 * CROWD_MEMBERS, "what it took is given back");
+        assert!(writes.deferred.capacity() <= 2 * CROWD_MEMBERS, "what it took is given back");
     }
 
     #[test]
     fn those_in_a_hurry_can_be_taken_alone() {
         let mut writes = Writes::default();
-        writes.add_by_and_by(number(1));
+        writes.add_deferred(number(1));
         writes.add(number(2));
         let mut written = Vec::new();
         assert!(!writes.take_hurried(&mut written), "somebody is left");
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn who_has_nothing_left_to_send_takes_nobodys_turn() {
         let mut writes = Writes::default();
-        (0..1_000).map(number).for_each(|id| writes.add_by_and_by(id));
+        (0..1_000).map(number).for_each(|id| writes.add_deferred(id));
         let mut written = Vec::new();
         let waiting: Vec<_> = (0..1_000).map(number).rev().take(WAITING_WRITES_PER_TURN).rev().collect();
         let is_done = writes.take(&mut written, |id| waiting.contains(&id));

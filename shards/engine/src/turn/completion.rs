@@ -67,10 +67,10 @@ impl<S: Surface> Turn<S> {
     /// At the end of a turn: whether it was the last for now. The writer comes back first, which under `interval`
     /// may be at work for a sync that nobody waits for.
     pub(super) fn begin_completion<W: Shell>(&mut self, shell: &mut W) -> bool {
-        let is_paused = self.stage.phase() == Phase::Still;
+        let is_paused = self.stage.phase() == Phase::Paused;
         let purpose = if self.has_drained() {
             Purpose::End
-        } else if is_paused && shell.server().phase() == Phase::Frozen {
+        } else if is_paused && shell.server().phase() == Phase::Snapshotted {
             Purpose::HandOver
         } else {
             return false;
@@ -113,7 +113,7 @@ impl<S: Surface> Turn<S> {
                 let number = self.shard.log.begin_again(capacity_bytes);
                 shell.disk().begin_again(number, capacity_bytes);
             }
-            Completion::Refused if shell.server().phase() == Phase::Frozen => {
+            Completion::Refused if shell.server().phase() == Phase::Snapshotted => {
                 return Ok(Outcome::Awaits(Awaited::Phase));
             }
             Completion::Ended => return Ok(Outcome::Ended),

@@ -161,8 +161,8 @@ impl<S: Surface> Turn<S> {
     }
 
     fn may_be_read(&mut self, id: ConnectionId) {
-        let is_coming_in = self.shard.is_coming_in(id);
-        let sockets = if is_coming_in { &mut self.inlet.newcomers } else { &mut self.inlet.readable };
+        let is_new = self.shard.is_new(id);
+        let sockets = if is_new { &mut self.inlet.newcomers } else { &mut self.inlet.readable };
         sockets.push_back(id);
     }
 

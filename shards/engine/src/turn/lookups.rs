@@ -55,7 +55,7 @@ impl<S: Surface> Turn<S> {
         let disk = shell.disk();
         self.take_index_jobs(disk);
         if self.shard.begin_reading_looks() {
-            // Nothing waits for it: not a freeze, and not the end.
+            // Nothing waits for it: not a snapshot, and not the end.
             disk.order(IndexJob::Looks);
         }
         while disk.queries_under_way() < QUERIES_MAX

@@ -278,9 +278,9 @@ pub enum Phase {
     /// Everyone is accepted, read and answered.
     Running = 0,
     /// Nobody is accepted or read; what was read is carried to its end.
-    Still = 1,
+    Paused = 1,
     /// The shards give everything away.
-    Frozen = 2,
+    Snapshotted = 2,
     /// Nobody is accepted or read any more; everyone is told.
     Draining = 3,
     /// Outboxes are emptied and logs sealed.

@@ -38,7 +38,7 @@ impl<S: Surface> Turn<S> {
             return;
         }
         // While the shard is paused, no time passes for those who are here, and nobody is read.
-        if self.stage.phase != Phase::Still {
+        if self.stage.phase != Phase::Paused {
             let mut gone = Vec::new();
             shell.sockets().tick(&mut self.inlet.buffer[..], &mut gone);
             // Peers that do not answer what they were sent are gone.
@@ -64,15 +64,15 @@ impl<S: Surface> Turn<S> {
 
     pub(super) fn enter_phase<W: Shell>(&mut self, shell: &mut W) {
         let phase = shell.server().phase();
-        if phase == Phase::Still && self.stage.phase == Phase::Running {
+        if phase == Phase::Paused && self.stage.phase == Phase::Running {
             self.pause(shell.sockets());
         }
         // Whatever comes then: a drain may have been asked for meanwhile.
-        let is_over = !matches!(phase, Phase::Still | Phase::Frozen);
+        let is_over = !matches!(phase, Phase::Paused | Phase::Snapshotted);
         #[cfg(any(test, feature = "deliberate-faults"))]
         let is_over = is_over
-            && (phase == Phase::Running || !crate::mutation::is_on(crate::mutation::Mutation::StayStill));
-        if is_over && self.stage.phase == Phase::Still {
+            && (phase == Phase::Running || !crate::mutation::is_on(crate::mutation::Mutation::StayPaused));
+        if is_over && self.stage.phase == Phase::Paused {
             self.resume(shell.sockets());
         }
         if phase >= Phase::Draining && self.stage.phase == Phase::Running {
@@ -91,14 +91,14 @@ impl<S: Surface> Turn<S> {
     pub(super) fn pause(&mut self, sockets: &mut impl Sockets) {
         sockets.pause();
         self.inlet.stop_accepting();
-        self.shard.stand_still();
-        self.stage.phase = Phase::Still;
+        self.shard.pause();
+        self.stage.phase = Phase::Paused;
     }
 
     /// Everyone is read and accepted again.
     fn resume(&mut self, sockets: &mut impl Sockets) {
         self.stage.phase = Phase::Running;
-        self.shard.go_on();
+        self.shard.resume();
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::StayDeaf) {
             return;
@@ -110,10 +110,10 @@ impl<S: Surface> Turn<S> {
 
     /// While draining, says whether nothing is left to do.
     pub(super) fn report_idleness<W: Shell>(&mut self, is_busy: bool, shell: &mut W) {
-        if matches!(self.stage.phase, Phase::Draining | Phase::Still) {
-            let is_at_rest = self.stage.phase == Phase::Draining || self.shard.is_at_rest();
+        if matches!(self.stage.phase, Phase::Draining | Phase::Paused) {
+            let is_idle = self.stage.phase == Phase::Draining || self.shard.is_idle();
             let is_idle = !is_busy
-                && is_at_rest
+                && is_idle
                 && !shell.disk().is_writing()
                 && shell.disk().queries_under_way() == 0
                 && !self.shard.has_outbound()

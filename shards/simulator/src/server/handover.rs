@@ -10,14 +10,14 @@ use super::super::network::Line;
 
 impl Server {
     /// Nobody is accepted or read from now on; what was read is carried to its end.
-    pub fn stand_still(&mut self) {
+    pub fn pause(&mut self) {
         self.cells.iter_mut().for_each(|cell| cell.around.is_idle_seen = false);
         self.quiet_seen = None;
-        self.phase = Phase::Still;
+        self.phase = Phase::Paused;
     }
 
     /// Everyone is read and accepted from now on. What was given away is back.
-    pub fn go_on(&mut self) {
+    pub fn resume(&mut self) {
         self.phase = Phase::Running;
         self.parts.clear();
         for cell in &mut self.cells {
@@ -26,8 +26,8 @@ impl Server {
     }
 
     /// Whether every shard has heard that it is to stand still.
-    pub fn stands_still(&self) -> bool {
-        self.cells.iter().all(|cell| cell.turn.phase() == Phase::Still)
+    pub fn is_paused(&self) -> bool {
+        self.cells.iter().all(|cell| cell.turn.phase() == Phase::Paused)
     }
 
     /// The supervisor looks whether all shards are idle and nothing is between them: to be believed when
@@ -73,7 +73,7 @@ impl Server {
 
     /// Begins to adopt what another process had: each shard before its first turn.
     pub fn begin_adoption(&mut self, portions: Vec<Portion<Line>>) {
-        self.phase = Phase::Still;
+        self.phase = Phase::Paused;
         for (cell, portion) in self.cells.iter_mut().zip(portions) {
             cell.around.given = Some(portion);
         }

@@ -52,7 +52,7 @@ pub struct Server {
     channel_batches_max: usize,
     jobs: Jobs,
     pub phase: Phase,
-    /// What frozen shards give away, or why one cannot.
+    /// What snapshotted shards give away, or why one cannot.
     parts: Vec<Result<ShardImage, String>>,
     /// What the supervisor saw when it looked last.
     quiet_seen: Option<u64>,

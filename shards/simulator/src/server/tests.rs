@@ -48,7 +48,7 @@ impl Stage {
 
 #[test]
 fn a_shard_whose_first_turn_is_late_enters_the_phase_that_the_server_is_in() {
-    for phase in [Phase::Running, Phase::Still, Phase::Draining] {
+    for phase in [Phase::Running, Phase::Paused, Phase::Draining] {
         let mut stage = Stage::begin(2, Durability::Commit);
         stage.server.enter(phase);
         stage.turn(0);
@@ -67,11 +67,11 @@ fn a_sync_that_becomes_due_when_all_is_quiet_is_waited_for_before_the_log_is_sea
     stage.server.cells[0].around.backlog.push_back(0);
     stage.come_to_rest();
     assert!(stage.server.cells[0].around.desk.has_unsynced(), "a message is written");
-    stage.server.stand_still();
+    stage.server.pause();
     while stage.turn(0) {}
     assert_eq!([stage.server.looks_quiet(), stage.server.looks_quiet()], [false, true]);
 
-    stage.server.enter(Phase::Frozen);
+    stage.server.enter(Phase::Snapshotted);
     stage.now.monotonic = Moment(60);
     stage.turn(0);
     assert!(stage.server.cells[0].around.desk.is_busy(), "the sync is under way");
@@ -81,7 +81,7 @@ fn a_sync_that_becomes_due_when_all_is_quiet_is_waited_for_before_the_log_is_sea
     assert_eq!(images.len(), 1);
     let next = madang_log::open_log(&stage.disk, 1).expect("a log").next_segments;
     assert_eq!(next, [madang_log::SegmentNumber(2)], "behind the sealed segment");
-    stage.server.go_on();
+    stage.server.resume();
     stage.come_to_rest();
     assert_eq!(stage.server.cells[0].turn.shard.log.written().segment, next[0], "as the old process does");
 }

@@ -35,7 +35,7 @@ impl Session {
             self.pass_ms(1000);
             quiet_seconds += 1;
         }
-        self.check_at_rest()
+        self.check_idle()
     }
 
     /// Everything that can move moves. Whether anything did.
@@ -62,7 +62,7 @@ impl Session {
         Ok(has_done)
     }
 
-    fn check_at_rest(&mut self) -> Checked {
+    fn check_idle(&mut self) -> Checked {
         let server = self.server.as_ref().expect("a server runs");
         if !server.is_idle() {
             return Err("the server is not idle at rest".to_owned());

@@ -9,7 +9,7 @@ use madang_log::Durability;
 use madang_model::ShardId;
 
 /// As in the runtime: how long what was read may take to be stored, and what was given to have its place.
-const STILL_MS_MAX: u64 = 2_000;
+const PAUSE_MS_MAX: u64 = 2_000;
 const ADOPT_MS_MAX: u64 = 4_000;
 /// How long the new process has to be ready.
 const READY_MS_MAX: u64 = 5_000;
@@ -37,9 +37,9 @@ enum Fate {
 #[derive(Debug)]
 enum Stage {
     /// The old process comes to rest.
-    Still,
+    Paused,
     /// It seals its logs.
-    Frozen,
+    Snapshotted,
     /// The new one has everything, and finds a place for it.
     Adopting,
     /// The new one waits for the word.
@@ -104,9 +104,9 @@ impl Session {
             self.disk.set_fuse(changes);
         }
         let Some(server) = &mut self.server else { return };
-        server.stand_still();
+        server.pause();
         self.upgrade = Some(Upgrade {
-            stage: Stage::Still,
+            stage: Stage::Paused,
             fate,
             since_ms: self.now.monotonic.0,
             given_ms: 0,
@@ -131,18 +131,18 @@ impl Session {
         let (Some(upgrade), Some(server)) = (&mut self.upgrade, &mut self.server) else { return Ok(()) };
         let is_late = now_ms > upgrade.given_ms + READY_MS_MAX;
         match upgrade.stage {
-            Stage::Still
-                if server.looks_quiet() || (is_on(Mutation::FreezeTooSoon) && server.stands_still()) =>
+            Stage::Paused
+                if server.looks_quiet() || (is_on(Mutation::SnapshotTooSoon) && server.is_paused()) =>
             {
                 self.trace.note(format_args!("everything that was read has come to its end"));
-                server.enter(Phase::Frozen);
-                upgrade.stage = Stage::Frozen;
+                server.enter(Phase::Snapshotted);
+                upgrade.stage = Stage::Snapshotted;
             }
-            Stage::Still if now_ms > upgrade.since_ms + STILL_MS_MAX => {
+            Stage::Paused if now_ms > upgrade.since_ms + PAUSE_MS_MAX => {
                 return self.upgrade_fails("what was said was not stored in time");
             }
-            Stage::Still => {}
-            Stage::Frozen => return self.hand_over(),
+            Stage::Paused => {}
+            Stage::Snapshotted => return self.hand_over(),
             Stage::Adopting | Stage::Ready => match &mut upgrade.fate {
                 Fate::Dies(0) => return self.upgrade_fails("the new process dies"),
                 Fate::OldDies(0) => return self.old_dies(),
@@ -240,7 +240,7 @@ impl Session {
             self.take_back(waiting);
         }
         if let Some(server) = &mut self.server {
-            server.go_on();
+            server.resume();
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ impl Session {
         let Some(mut old) = upgrade.old else { return Ok(()) };
         upgrade.before.check(&server.standing())?;
         server.give_backlogs(old.take_backlogs());
-        server.go_on();
+        server.resume();
         self.sockets.iter_mut().for_each(super::super::network::Socket::give);
         self.climate.start.settings.shard_count = upgrade.shard_count;
         self.counts.upgrades += 1;
@@ -275,7 +275,7 @@ impl Session {
         self.trace.note(format_args!("the new process goes on, after {paused_ms} ms"));
         self.count(&old);
         if is_on(Mutation::ServeTwice) {
-            old.go_on();
+            old.resume();
             self.ghost = Some(old);
         }
         match self.chance.below(16) {

@@ -191,11 +191,11 @@ impl Sockets for Network {
     }
 
     fn pause(&mut self) {
-        self.sockets.stand_still();
+        self.sockets.pause();
     }
 
     fn resume(&mut self) -> io::Result<()> {
-        self.sockets.go_on()
+        self.sockets.resume()
     }
 
     fn give_away(&mut self) -> io::Result<()> {

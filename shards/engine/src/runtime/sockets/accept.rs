@@ -60,7 +60,7 @@ pub type Accepted = crate::turn::Accepted<Arrival>;
 
 /// A socket at which connections wait.
 #[derive(Debug)]
-struct Door {
+struct OpenListener {
     listener: Listener,
     /// The kernel will tell when connections wait.
     is_polled: bool,
@@ -70,13 +70,13 @@ struct Door {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     /// Usually one; several where systemd passed several, or none after a drain began.
-    doors: Vec<Door>,
+    open_listeners: Vec<OpenListener>,
     /// Where accepting begins, so that a storm at one listener does not starve another.
     first: usize,
     is_listening: bool,
-    /// How often doors were closed: what the kernel tells of those before is of no interest.
+    /// How often open_listeners were closed: what the kernel tells of those before is of no interest.
     generation: u32,
-    /// Of the doors that were given away, which are polled.
+    /// Of the open_listeners that were given away, which are polled.
     polled: Vec<bool>,
 }
 
@@ -90,7 +90,8 @@ impl Listeners {
                 "TLS is spoken where it is promised, only there"
             );
         }
-        self.doors.extend(listeners.into_iter().map(|listener| Door { listener, is_polled: false }));
+        self.open_listeners
+            .extend(listeners.into_iter().map(|listener| OpenListener { listener, is_polled: false }));
     }
 
     /// The kernel says that connections wait. Whether that is to be reported.
@@ -100,26 +101,26 @@ impl Listeners {
         if tag != listener_tag(self.generation, index) {
             return false;
         }
-        if let Some(door) = self.doors.get_mut(index) {
-            door.is_polled = false;
+        if let Some(open_listener) = self.open_listeners.get_mut(index) {
+            open_listener.is_polled = false;
         }
         self.is_listening
     }
 
     /// Gives the listeners away; the kernel goes on watching them.
     pub fn give_away(&mut self) -> Vec<Listener> {
-        self.polled = self.doors.iter().map(|door| door.is_polled).collect();
-        self.doors.drain(..).map(|door| door.listener).collect()
+        self.polled = self.open_listeners.iter().map(|open_listener| open_listener.is_polled).collect();
+        self.open_listeners.drain(..).map(|open_listener| open_listener.listener).collect()
     }
 
     /// They are back.
     pub fn take_back(&mut self, listeners: Vec<Listener>) {
         assert_eq!(listeners.len(), self.polled.len(), "what comes back is what was given away");
         let polled = self.polled.drain(..);
-        self.doors = listeners
+        self.open_listeners = listeners
             .into_iter()
             .zip(polled)
-            .map(|(listener, is_polled)| Door { listener, is_polled })
+            .map(|(listener, is_polled)| OpenListener { listener, is_polled })
             .collect();
     }
 }
@@ -131,26 +132,30 @@ impl Sockets {
             self.reserve = open_reserve();
         }
         self.listeners.is_listening = true;
-        (0..self.listeners.doors.len()).try_for_each(|index| self.poll_door(index))
+        (0..self.listeners.open_listeners.len()).try_for_each(|index| self.poll_listener(index))
     }
 
     /// Listens there from now on, and at no other entrance of this kind. What waited to be accepted at one of
     /// those is lost.
     pub fn listen_at(&mut self, kind: EntranceKind, listeners: Vec<Listener>) -> io::Result<()> {
-        self.leave_doors();
-        self.listeners.doors.retain(|door| door.listener.entrance.kind != kind);
+        self.close_listeners();
+        self.listeners.open_listeners.retain(|open_listener| open_listener.listener.entrance.kind != kind);
         self.listeners.add(listeners);
         self.listen()
     }
 
     /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
     /// neither the pace of a turn nor the peers' addresses.
-    fn poll_door(&mut self, index: usize) -> io::Result<()> {
-        let Listeners { doors, is_listening, generation, .. } = &mut self.listeners;
-        let door = &mut doors[index];
-        if *is_listening && !door.is_polled {
-            self.ring.poll(door.listener.socket.as_fd(), POLL_IN, listener_tag(*generation, index))?;
-            door.is_polled = true;
+    fn poll_listener(&mut self, index: usize) -> io::Result<()> {
+        let Listeners { open_listeners, is_listening, generation, .. } = &mut self.listeners;
+        let open_listener = &mut open_listeners[index];
+        if *is_listening && !open_listener.is_polled {
+            self.ring.poll(
+                open_listener.listener.socket.as_fd(),
+                POLL_IN,
+                listener_tag(*generation, index),
+            )?;
+            open_listener.is_polled = true;
         }
         Ok(())
     }
@@ -163,18 +168,20 @@ impl Sockets {
     /// Stops listening for good.
     pub fn close_listener(&mut self) {
         self.pause_listening();
-        self.leave_doors();
-        self.listeners.doors.clear();
+        self.close_listeners();
+        self.listeners.open_listeners.clear();
     }
 
-    /// No door is watched any more, nor known by the number it had.
-    fn leave_doors(&mut self) {
-        let Listeners { doors, generation, .. } = &mut self.listeners;
-        for (index, door) in doors.iter_mut().enumerate().filter(|(_, door)| door.is_polled) {
+    /// No open_listener is watched any more, nor known by the number it had.
+    fn close_listeners(&mut self) {
+        let Listeners { open_listeners, generation, .. } = &mut self.listeners;
+        for (index, open_listener) in
+            open_listeners.iter_mut().enumerate().filter(|(_, open_listener)| open_listener.is_polled)
+        {
             // A request keeps its socket open: without this the port would stay taken. It fails only
             // when the ring does, which the turn meets next.
             let _ = self.ring.cancel(listener_tag(*generation, index), CANCEL);
-            door.is_polled = false;
+            open_listener.is_polled = false;
         }
         let _ = self.ring.submit();
         *generation = generation.wrapping_add(1);
@@ -182,15 +189,15 @@ impl Sockets {
 
     /// Takes one waiting connection.
     pub fn accept(&mut self) -> Accepted {
-        for _ in 0..self.listeners.doors.len() {
-            self.listeners.first = (self.listeners.first + 1) % self.listeners.doors.len();
+        for _ in 0..self.listeners.open_listeners.len() {
+            self.listeners.first = (self.listeners.first + 1) % self.listeners.open_listeners.len();
             let index = self.listeners.first;
-            let accepted = accept_from(&self.listeners.doors[index].listener, self.descriptors_max);
+            let accepted = accept_from(&self.listeners.open_listeners[index].listener, self.descriptors_max);
             if !matches!(accepted, Accepted::Nothing) {
                 return accepted;
             }
             // Fails only when the ring does, which the turn meets next.
-            let _ = self.poll_door(index);
+            let _ = self.poll_listener(index);
         }
         Accepted::Nothing
     }

@@ -12,7 +12,7 @@ mod accept;
 mod arrived;
 mod buffers;
 mod doubts;
-mod freeze;
+mod hold;
 mod inbox;
 mod ring;
 mod send;
@@ -21,7 +21,7 @@ mod table;
 pub use accept::{Accepted, Arrival};
 pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
-pub use freeze::HeldSockets;
+pub use hold::HeldSockets;
 pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
 pub use table::Socket;
 

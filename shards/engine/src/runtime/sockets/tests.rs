@@ -241,7 +241,7 @@ fn what_is_given_away_takes_along_all_that_came_and_nothing_comes_meanwhile() {
         stage.sockets.look().expect("the ring can be asked");
         early_peer.write_all(b"before").expect("the line is open");
         stage.await_each(1, is_read);
-        stage.sockets.stand_still();
+        stage.sockets.pause();
         let (held, listeners) = stage.sockets.give_away().expect("the ring gives its buffers up");
         assert_eq!((held.came(early), held.came(late)), (&b"before"[..], &b""[..]));
         // It has a receive with the kernel, which may not take this from whoever reads the socket now.
@@ -270,14 +270,14 @@ fn what_comes_back_is_heard_again_and_misses_nothing() {
         early_peer.write_all(b"before").expect("the line is open");
         stage.await_each(1, is_read);
         for _ in 0..2 {
-            stage.sockets.stand_still();
+            stage.sockets.pause();
             let held = stage.sockets.give_away().expect("the ring gives its buffers up");
             let knocking = TcpStream::connect(stage.address).expect("somebody listens");
             stage.sockets.take_back(held).expect("the ring takes its buffers back");
             drop(knocking);
         }
         late_peer.write_all(b"meanwhile").expect("the line is open");
-        stage.sockets.go_on().expect("the ring can be asked");
+        stage.sockets.resume().expect("the ring can be asked");
         assert!(stage.sockets.is_readable(early));
         assert_eq!(stage.read(early), b"before");
         early_peer.write_all(b"after").expect("the line is open");
@@ -295,11 +295,11 @@ fn what_comes_back_is_heard_again_and_misses_nothing() {
 #[test]
 fn who_is_added_while_nobody_is_heard_is_heard_when_all_are() {
     Stage::play(|stage| {
-        stage.sockets.stand_still();
+        stage.sockets.pause();
         let (mut peer, id) = stage.join(0, 1);
         peer.write_all(b"early").expect("the line is open");
         assert!(stage.reported().is_empty(), "who gave it may want it back");
-        stage.sockets.go_on().expect("the ring can be asked");
+        stage.sockets.resume().expect("the ring can be asked");
         stage.await_each(1, is_read);
         assert_eq!(stage.read(id), b"early");
     });

@@ -47,14 +47,14 @@ pub enum Answered {
     /// An event for the one who asked.
     Page(ShardId, Event),
     /// A room, as it is taken up.
-    Room(TakenUp),
+    Room(RoomContents),
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
 }
 
 /// A room as the log knows it.
 #[derive(Debug)]
-pub struct TakenUp {
+pub struct RoomContents {
     /// Its name as it was first written.
     pub name: RoomName,
     /// Its newest number.
@@ -97,10 +97,10 @@ impl Archive {
 
     /// A room that is not in memory is wanted. Gives it at once when nothing of it is stored;
     /// otherwise it comes as [`Answered::Room`]. Nothing of it may be on its way to the disk.
-    pub fn take_up(&mut self, wanted: &RoomName) -> Option<TakenUp> {
+    pub fn load(&mut self, wanted: &RoomName) -> Option<RoomContents> {
         let key = wanted.key();
         match self.known(key) {
-            Some(name) => self.load(name),
+            Some(name) => self.begin_loading(name),
             None if self.snapshots.iter().any(|scope| scope.may_hold(key)) => {
                 self.look_up(Purpose::Find, wanted.clone(), Seq::ZERO, 0);
             }
@@ -110,14 +110,14 @@ impl Archive {
     }
 
     /// A room that no segment holds a message of.
-    fn unstored(&self, wanted: RoomName) -> TakenUp {
+    fn unstored(&self, wanted: RoomName) -> RoomContents {
         let lost = self.lost_heads.get(&wanted.key()).cloned();
         let (name, head) = lost.unwrap_or((wanted, Seq::ZERO));
-        TakenUp { name, head, messages: Vec::new() }
+        RoomContents { name, head, messages: Vec::new() }
     }
 
     /// Reads the latest messages of a room that is known: as many as may have drafts to remember.
-    fn load(&mut self, name: RoomName) {
+    fn begin_loading(&mut self, name: RoomName) {
         let (head, count) = (self.head(name.key()), Recent::DRAFTS_MAX as u32);
         self.look_up(Purpose::Load, name, head, count);
     }
@@ -207,7 +207,7 @@ impl Archive {
             Purpose::Find => return Some(Answered::Unknown(room.key())),
             Purpose::Load => {
                 let messages = page.map(|page| page.messages).unwrap_or_default();
-                return Some(Answered::Room(TakenUp { name: room, head, messages }));
+                return Some(Answered::Room(RoomContents { name: room, head, messages }));
             }
             Purpose::Page { session, recent } => (session, recent),
         };
@@ -245,7 +245,7 @@ impl Archive {
             return Some(Answered::Room(self.unstored(wanted)));
         };
         self.know(name.clone(), room.tail);
-        self.load(name);
+        self.begin_loading(name);
         None
     }
 }

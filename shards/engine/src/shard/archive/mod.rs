@@ -11,7 +11,7 @@
 mod lookups;
 mod page;
 
-pub use lookups::{Answered, LookupId, Question, TakenUp};
+pub use lookups::{Answered, LookupId, Question, RoomContents};
 
 use hashbrown::HashMap;
 use lookups::Waiting;

@@ -9,7 +9,7 @@ impl Homes {
     pub fn carried(&self, now: Now) -> Vec<Carried> {
         let mut all = Vec::new();
         self.users.carried(now, &mut all);
-        let rooms = self.rooms.values().map(|resident| &resident.room).filter(|room| !room.is_deserted());
+        let rooms = self.rooms.values().map(|loaded| &loaded.room).filter(|room| !room.is_deserted());
         all.extend(
             rooms.map(|room| Carried::Members { room: room.name().clone(), members: room.carried(now) }),
         );
@@ -17,8 +17,8 @@ impl Homes {
     }
 
     /// Whether nobody waits for the log here.
-    pub fn is_at_rest(&self) -> bool {
-        self.taking_up.is_empty() && self.archive.lookup_count() == 0 && !self.is_searching()
+    pub fn is_idle(&self) -> bool {
+        self.loading.is_empty() && self.archive.lookup_count() == 0 && !self.is_searching()
     }
 
     pub(super) fn take_over(&mut self, carried: Carried, effects: &mut Effects<'_>) {
@@ -46,15 +46,15 @@ impl Homes {
     /// The room is in memory: the request waited for it.
     fn take_members_over(&mut self, room: &RoomName, members: Vec<CarriedMember>, effects: &mut Effects<'_>) {
         let key = room.key();
-        let Some(resident) = self.rooms.get_mut(&key) else {
+        let Some(loaded) = self.rooms.get_mut(&key) else {
             return give_up(Carried::Members { room: room.clone(), members }, effects);
         };
-        for (user, grace_ends) in resident.room.take_over(members, effects.now, &mut self.events) {
+        for (user, grace_ends) in loaded.room.take_over(members, effects.now, &mut self.events) {
             effects.wheel.add(grace_ends, Deadline::Member(key, user));
         }
-        self.ranking.rank(resident);
-        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
-        self.rest_if_deserted(key, effects.now, effects.outbound);
+        self.ranking.rank(loaded);
+        send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        self.evict_if_deserted(key, effects.now, effects.outbound);
     }
 }
 

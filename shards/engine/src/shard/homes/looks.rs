@@ -6,10 +6,10 @@
 //! **Invariant:** a room that was made in this life of the server has its looks from before anyone is in it, until it
 //! is forgotten. If something was said in it, it has them for ever: a start reads the looks of all stored rooms.
 
-use super::residence::refuse_to_take_up;
+use super::loading::refuse_to_load;
 use super::{Effects, Homes, refuse};
 use crate::mesh::Outbound;
-use crate::shard::archive::TakenUp;
+use crate::shard::archive::RoomContents;
 use hashbrown::HashMap;
 use madang_log::StoredLooks;
 use madang_model::{
@@ -232,8 +232,8 @@ impl Homes {
     }
 
     /// Whether a room is made by those who want to be in it, so that it needs looks of its own.
-    pub(super) fn is_made(&self, found: &TakenUp) -> bool {
-        let TakenUp { name, head, .. } = found;
+    pub(super) fn is_made(&self, found: &RoomContents) -> bool {
+        let RoomContents { name, head, .. } = found;
         *head == Seq::ZERO && !name.is_direct() && name.key() != self.settings.lobby.key()
     }
 
@@ -282,8 +282,8 @@ impl Homes {
         let key = room.key();
         match answer {
             LooksAnswer::Taken => {
-                let waiting = self.taking_up.remove(&key).unwrap_or_default();
-                self.enter(key, TakenUp { name: room, head: Seq::ZERO, messages: Vec::new() });
+                let waiting = self.loading.remove(&key).unwrap_or_default();
+                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages: Vec::new() });
                 return waiting;
             }
             LooksAnswer::LooksLike(with) => {
@@ -299,16 +299,12 @@ impl Homes {
 
     /// A room is not made: who wanted to be in it is refused.
     pub(super) fn refuse_to_make(&mut self, key: RoomKey, refusal: &Refusal, effects: &mut Effects<'_>) {
-        for request in self.taking_up.remove(&key).unwrap_or_default() {
+        for request in self.loading.remove(&key).unwrap_or_default() {
             match request {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
                 // Nobody whispers into a channel, and no process before this one has people in it.
                 Request::PublishDirect { .. } | Request::Carry(_) => {
-                    refuse_to_take_up(
-                        request,
-                        "its name looks like another's, or that is not known",
-                        effects,
-                    );
+                    refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }
                 other => self.act(other, effects),
             }

@@ -1,6 +1,6 @@
 //! Who comes into rooms and who leaves them.
 
-use super::{Effects, Homes, Resident, refuse, send_or_hold, tell};
+use super::{Effects, Homes, LoadedRoom, refuse, send_or_hold, tell};
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use madang_log::Appender;
@@ -51,16 +51,16 @@ impl Homes {
         log: &Appender,
         outbound: &mut Outbound,
     ) {
-        let Some(resident) = self.rooms.get_mut(&room) else { return };
-        resident.room.expire(user, now, &self.settings.rooms, &mut self.events);
-        self.ranking.rank(resident);
-        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, log, outbound);
-        self.rest_if_deserted(room, now, outbound);
+        let Some(loaded) = self.rooms.get_mut(&room) else { return };
+        loaded.room.expire(user, now, &self.settings.rooms, &mut self.events);
+        self.ranking.rank(loaded);
+        send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, log, outbound);
+        self.evict_if_deserted(room, now, outbound);
     }
 
     /// Answers who is in a room. A channel that nobody is in is none; the lobby is always there.
     pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
-        let is_listed = |found: &Resident| found.room.listed_members() > 0;
+        let is_listed = |found: &LoadedRoom| found.room.listed_members() > 0;
         if self.rooms.get(&room.key()).is_some_and(is_listed) {
             self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
                 found.who(session, events);

@@ -5,10 +5,10 @@
 //! in the room's order.
 
 mod carry;
+mod loading;
 mod looks;
 mod members;
 mod ranking;
-mod residence;
 mod talk;
 mod users;
 
@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 /// A room and the last batch that carries something of it.
 #[derive(Debug)]
-struct Resident {
+struct LoadedRoom {
     room: Room,
     last_batch: BatchId,
     /// When it was left by the last of its members, or last whispered in.
@@ -51,12 +51,12 @@ pub struct Homes {
     id: ShardId,
     settings: Arc<Settings>,
     /// Those in memory: with members, or until lately.
-    rooms: HashMap<RoomKey, Resident>,
+    rooms: HashMap<RoomKey, LoadedRoom>,
     /// The same, as far as people are in them, in the order of lists.
     ranking: Ranking,
-    /// What waits for a room to be taken up, in order; of each at most [`residence::WAITING_MAX`]
+    /// What waits for a room to be taken up, in order; of each at most [`loading::WAITING_MAX`]
     /// joins and whispers.
-    taking_up: HashMap<RoomKey, VecDeque<Request>>,
+    loading: HashMap<RoomKey, VecDeque<Request>>,
     /// Rooms that nobody is in, by when they may be let go of; each once.
     resting: VecDeque<(Moment, RoomKey)>,
     users: Users,
@@ -88,7 +88,7 @@ impl Homes {
             settings,
             rooms: HashMap::new(),
             ranking: Ranking::default(),
-            taking_up: HashMap::new(),
+            loading: HashMap::new(),
             resting: VecDeque::new(),
             users: Users::default(),
             looks,
@@ -102,12 +102,12 @@ impl Homes {
 
     /// The rooms that are in memory.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
-        self.rooms.values().map(|resident| &resident.room)
+        self.rooms.values().map(|loaded| &loaded.room)
     }
 
     /// How many rooms are being taken up, and the most that waits for one of them.
-    pub fn taking_up(&self) -> (usize, usize) {
-        (self.taking_up.len(), self.taking_up.values().map(VecDeque::len).max().unwrap_or(0))
+    pub fn loading(&self) -> (usize, usize) {
+        (self.loading.len(), self.loading.values().map(VecDeque::len).max().unwrap_or(0))
     }
 
     /// Events that wait for the disk.
@@ -139,7 +139,7 @@ impl Homes {
     pub fn shrink(&mut self) {
         self.rooms.shrink_to(2 * self.rooms.len());
         self.resting.shrink_to(2 * self.resting.len());
-        self.taking_up.shrink_to(2 * self.taking_up.len());
+        self.loading.shrink_to(2 * self.loading.len());
         self.connections_by_address.shrink_to(2 * self.connections_by_address.len());
         self.events.shrink_to(2 * self.events.len());
         self.users.shrink();
@@ -161,8 +161,8 @@ impl Homes {
 
     /// The snapshot of this directory is written anew.
     pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
-        let Homes { archive, rooms, taking_up, .. } = self;
-        let is_in_memory = |key| rooms.contains_key(&key) || taking_up.contains_key(&key);
+        let Homes { archive, rooms, loading, .. } = self;
+        let is_in_memory = |key| rooms.contains_key(&key) || loading.contains_key(&key);
         archive.snapshot_renewed(scope, is_in_memory);
     }
 
@@ -192,8 +192,8 @@ impl Homes {
                 self.list_rooms(session, &pattern, effects.outbound);
             }
             Request::SetAway { user, room: Some(room), away } => {
-                if let Some(resident) = self.rooms.get_mut(&room) {
-                    resident.room.set_away(user.key(), away.is_some());
+                if let Some(loaded) = self.rooms.get_mut(&room) {
+                    loaded.room.set_away(user.key(), away.is_some());
                 }
             }
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
@@ -221,14 +221,14 @@ impl Homes {
         effects: &mut Effects<'_>,
         act: impl FnOnce(&mut Room, &mut Vec<ShardEvent>, &mut Acceptance<'_>) -> Result<(), Refusal>,
     ) {
-        let Some(resident) = self.rooms.get_mut(&key) else {
+        let Some(loaded) = self.rooms.get_mut(&key) else {
             effects.counters.refusals += 1;
             return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
         };
         let mut acceptance = Acceptance { log: effects.log, archive: &mut self.archive, batch: None };
-        let done = act(&mut resident.room, &mut self.events, &mut acceptance);
+        let done = act(&mut loaded.room, &mut self.events, &mut acceptance);
         if let Some(batch) = acceptance.batch {
-            resident.last_batch = batch;
+            loaded.last_batch = batch;
             effects.counters.messages += 1;
         }
         if let Err(refusal) = done {
@@ -236,10 +236,10 @@ impl Homes {
             let reply = Event::Reply { to: session.connection, reply: no(refusal) };
             self.events.push((session.shard, reply));
         }
-        self.ranking.rank(resident);
-        send_or_hold(resident.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
-        if resident.room.is_deserted() {
-            self.rest_if_deserted(key, effects.now, effects.outbound);
+        self.ranking.rank(loaded);
+        send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
+        if loaded.room.is_deserted() {
+            self.evict_if_deserted(key, effects.now, effects.outbound);
         }
     }
 }

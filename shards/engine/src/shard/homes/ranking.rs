@@ -4,7 +4,7 @@
 //! its time where rooms are many: searches wait in a queue of their own, and each turn looks at a bounded
 //! number of rooms. So nobody waits for them but those who asked.
 
-use super::{Homes, Resident, tell};
+use super::{Homes, LoadedRoom, tell};
 use crate::mesh::Outbound;
 use crate::room::Room;
 use hashbrown::HashMap;
@@ -47,27 +47,27 @@ struct Search {
 
 impl Ranking {
     /// A room may have another number of members than when it was ranked last: then it has another place.
-    pub fn rank(&mut self, resident: &mut Resident) {
-        let members = resident.room.listed_members();
-        if members == resident.ranked_members {
+    pub fn rank(&mut self, loaded: &mut LoadedRoom) {
+        let members = loaded.room.listed_members();
+        if members == loaded.ranked_members {
             return;
         }
-        self.forget(resident);
-        resident.ranked_members = members;
+        self.forget(loaded);
+        loaded.ranked_members = members;
         if members > 0 {
-            self.rooms.insert(Ranked { members, room: resident.room.name().clone() });
+            self.rooms.insert(Ranked { members, room: loaded.room.name().clone() });
         }
     }
 
     /// A room is let go of.
-    pub fn forget(&mut self, resident: &Resident) {
-        let members = resident.ranked_members;
+    pub fn forget(&mut self, loaded: &LoadedRoom) {
+        let members = loaded.ranked_members;
         if members > 0 {
-            self.rooms.remove(&Ranked { members, room: resident.room.name().clone() });
+            self.rooms.remove(&Ranked { members, room: loaded.room.name().clone() });
         }
     }
 
-    fn fullest(&self, rooms: &HashMap<RoomKey, Resident>) -> RoomsPage {
+    fn fullest(&self, rooms: &HashMap<RoomKey, LoadedRoom>) -> RoomsPage {
         let summary = |ranked: &Ranked| rooms.get(&ranked.room.key())?.room.summary();
         let found: Vec<_> = self.rooms.iter().take(RoomsPage::ROOMS_MAX).filter_map(summary).collect();
         let more = u32::try_from(self.rooms.len() - found.len()).unwrap_or(u32::MAX);
@@ -75,7 +75,7 @@ impl Ranking {
     }
 
     /// Looks at a turn's share of rooms, for whoever has waited longest.
-    fn search_on(&mut self, rooms: &HashMap<RoomKey, Resident>, outbound: &mut Outbound) {
+    fn search_on(&mut self, rooms: &HashMap<RoomKey, LoadedRoom>, outbound: &mut Outbound) {
         let Ranking { rooms: ranking, searches, lower_case } = self;
         let mut visits_left = VISITS_PER_TURN;
         while visits_left > 0
@@ -91,7 +91,7 @@ impl Ranking {
                 last = Some(ranked);
                 write_lower_case(ranked.room.as_str(), lower_case);
                 if lower_case.contains(&search.pattern) {
-                    let found = rooms.get(&ranked.room.key()).and_then(|resident| resident.room.summary());
+                    let found = rooms.get(&ranked.room.key()).and_then(|loaded| loaded.room.summary());
                     found.into_iter().for_each(|summary| search.page.add(summary));
                 }
             }
@@ -147,7 +147,7 @@ impl Homes {
 
     /// The fullest rooms that are listed, in their order.
     pub fn fullest(&self) -> impl Iterator<Item = &Room> {
-        let room = |ranked: &Ranked| self.rooms.get(&ranked.room.key()).map(|resident| &resident.room);
+        let room = |ranked: &Ranked| self.rooms.get(&ranked.room.key()).map(|loaded| &loaded.room);
         self.ranking.rooms.iter().filter_map(room)
     }
 }

@@ -68,7 +68,7 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         let mut question = None;
-        let after = self.rooms.get(&room).map(|resident| resident.last_batch).unwrap_or_default();
+        let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
             let (room, head) = (found.name().clone(), found.head());
             let RecentPage { messages, gap } = found.history(user, page)?;
@@ -91,8 +91,8 @@ impl Homes {
     /// Whether a draft is accepted already: its repeat needs no disk, and an author who is told that
     /// nothing was stored would be told wrongly.
     pub(super) fn is_stored(&self, room: RoomKey, author: UserKey, draft: Option<&DraftId>) -> bool {
-        let resident = self.rooms.get(&room);
-        draft.is_some_and(|id| resident.is_some_and(|found| found.room.knows_draft(author, id)))
+        let loaded = self.rooms.get(&room);
+        draft.is_some_and(|id| loaded.is_some_and(|found| found.room.knows_draft(author, id)))
     }
 
     /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.

@@ -98,7 +98,7 @@ fn who_stays_behind_is_owed_what_waits_and_the_reason() {
     [alice, bob].iter().for_each(|client| drop(world.lines(*client)));
     world.blocked.push(bob);
     world.send(alice, "say one\n");
-    world.shards[0].stand_still();
+    world.shards[0].pause();
     let image = world.shards[0].image(|id| id == alice.id);
     let saved = |client: Client| {
         let found = image.connections.into_iter().find(|(id, _)| *id == client.id);
@@ -116,7 +116,7 @@ fn a_protocol_is_told_where_a_connection_comes_in_and_how_goes_along() {
     assert_eq!(world.lines(alice), ["hello telnet at 127.0.0.1:2323"]);
     assert_eq!(world.lines(bob), ["hello"]);
     let (mut world, clients) = handed_over(world, 2, &[alice, bob]);
-    world.shards.iter_mut().for_each(Shard::stand_still);
+    world.shards.iter_mut().for_each(Shard::pause);
     let kinds = clients.iter().map(|client| {
         let image = world.shards[client.shard].image(|_| true);
         let found = image.connections.into_iter().find(|(id, _)| *id == client.id);

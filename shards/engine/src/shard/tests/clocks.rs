@@ -63,7 +63,7 @@ fn what_fell_due_while_everything_stood_still_happens_at_once_and_members_stay()
     let nameless = world.connect(0);
     world.drop_connection(lost);
     world.lines(alice);
-    world.stand_still(Duration::from_secs(86_400));
+    world.pause(Duration::from_secs(86_400));
     assert_eq!(world.lines(alice), ["lost left"]);
     assert!(world.ended.contains_key(&nameless) && world.ended.len() == 2, "and the lost one");
     world.lines(bob);

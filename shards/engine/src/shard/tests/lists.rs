@@ -79,7 +79,7 @@ fn a_handover_waits_for_no_search() {
     for _ in 0..50 {
         world.shards[0].received(alice.id, b"rooms room2\n");
     }
-    world.shards[0].stand_still();
+    world.shards[0].pause();
     world.step();
     world.step();
     assert_eq!(world.shards[0].homes.search_count(), 0);

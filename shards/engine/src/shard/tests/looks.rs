@@ -192,12 +192,12 @@ fn a_handover_and_a_drain_wait_for_nobody_who_waits_until_stored_looks_are_read(
         world.send(bob, "join r2\n");
         assert_eq!(world.lines(bob), Vec::<String>::new());
         for shard in &mut world.shards {
-            if drains { shard.begin_drain() } else { shard.stand_still() }
+            if drains { shard.begin_drain() } else { shard.pause() }
         }
         world.run();
         let said = world.lines(bob);
         assert!(said.iter().any(|line| line.contains("RoomNotMade")), "{said:?}");
-        assert!(drains || world.shards.iter().all(|shard| shard.is_at_rest()), "it waits");
+        assert!(drains || world.shards.iter().all(|shard| shard.is_idle()), "it waits");
     }
 }
 

@@ -191,7 +191,7 @@ impl<S: Surface + Copy> World<S> {
     }
 
     /// So much passes between one turn and the next: the machine stood still.
-    pub fn stand_still(&mut self, time: Duration) {
+    pub fn pause(&mut self, time: Duration) {
         self.now.monotonic = self.now.monotonic.after(time);
         for shard in &mut self.shards {
             shard.begin_turn(self.now);
@@ -276,14 +276,14 @@ impl<S: Surface + Copy> World<S> {
     /// Another process goes on with everything, with these settings. Clients are the same people under
     /// other identities, which are returned in the order of `clients`; who cannot go on has none.
     pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World<S>, Vec<Option<Client>>) {
-        self.shards.iter_mut().for_each(Shard::stand_still);
+        self.shards.iter_mut().for_each(Shard::pause);
         self.disk_moves = true;
         self.run();
         let mut connections = Vec::new();
         let mut carried = Vec::new();
         let shards_before = u16::try_from(self.shards.len()).expect("a few shards");
         for shard in &self.shards {
-            assert!(shard.is_at_rest(), "what was read has come to its end");
+            assert!(shard.is_idle(), "what was read has come to its end");
             let image = shard.image(|_| true);
             for (id, saved) in image.connections {
                 let Saved::Image(saved) = saved else { continue };
@@ -315,7 +315,7 @@ impl<S: Surface + Copy> World<S> {
         for (index, portion) in portions.into_iter().enumerate() {
             let shard = &mut next.shards[index];
             shard.begin_turn(next.now);
-            shard.stand_still();
+            shard.pause();
             for (image, before) in portion.connections {
                 let now = Client { shard: index, id: shard.adopt(image) };
                 next.received.insert(now, self.received.remove(&before).unwrap_or_default());
@@ -327,8 +327,8 @@ impl<S: Surface + Copy> World<S> {
             shard.take_over(portion.carried);
         }
         next.run();
-        assert!(next.shards.iter().all(Shard::is_at_rest), "everything has its place");
-        next.shards.iter_mut().for_each(Shard::go_on);
+        assert!(next.shards.iter().all(Shard::is_idle), "everything has its place");
+        next.shards.iter_mut().for_each(Shard::resume);
         next.run();
         (next, clients.iter().map(|client| renamed.get(client).copied()).collect())
     }

@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{self, SendFlags, Shutdown};
 use std::io;
 
-/// The sockets of a shard that stands still, and stays their owner.
+/// The sockets of a shard that is paused, and stays their owner.
 #[derive(Debug)]
 pub struct HeldSockets {
     table: Table,
@@ -54,13 +54,13 @@ impl HeldSockets {
 
 impl Sockets {
     /// Asks the kernel for nothing more that anybody says; what it was asked for may still come.
-    pub fn stand_still(&mut self) {
+    pub fn pause(&mut self) {
         self.pause_listening();
         self.inbox.set_closed(true);
     }
 
     /// Everyone is heard and accepted again.
-    pub fn go_on(&mut self) -> io::Result<()> {
+    pub fn resume(&mut self) -> io::Result<()> {
         self.inbox.set_closed(false);
         self.listen()
     }

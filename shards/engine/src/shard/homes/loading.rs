@@ -2,10 +2,10 @@
 //! the log when somebody joins it or whispers in it, and let go of once it has been deserted for a
 //! while. What it was then is in the log, all of it.
 
-use super::{Effects, Homes, Resident, refuse, tell};
+use super::{Effects, Homes, LoadedRoom, refuse, tell};
 use crate::mesh::Outbound;
 use crate::room::{Kind, Room};
-use crate::shard::archive::TakenUp;
+use crate::shard::archive::RoomContents;
 use madang_log::{Appender, BatchId};
 use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
@@ -24,9 +24,9 @@ impl Homes {
     /// it may go on.
     pub(super) fn wait_for_room(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
         let Some(key) = request.room() else { return Some(request) };
-        if let Some(waiting) = self.taking_up.get_mut(&key) {
+        if let Some(waiting) = self.loading.get_mut(&key) {
             if waiting.len() >= WAITING_MAX && wanted(&request).is_some() {
-                refuse_to_take_up(request, "too many wait for the disk", effects);
+                refuse_to_load(request, "too many wait for the disk", effects);
             } else {
                 waiting.push_back(request);
             }
@@ -36,44 +36,44 @@ impl Homes {
             return Some(request);
         }
         let Some(name) = wanted(&request) else { return Some(request) };
-        let Some(taken_up) = self.archive.take_up(name) else {
-            self.taking_up.insert(key, VecDeque::from([request]));
+        let Some(loaded) = self.archive.load(name) else {
+            self.loading.insert(key, VecDeque::from([request]));
             return None;
         };
-        if self.is_made(&taken_up) {
+        if self.is_made(&loaded) {
             if is_carried(&request) {
-                self.keep_looks(&taken_up.name, effects.outbound);
+                self.keep_looks(&loaded.name, effects.outbound);
             } else {
-                self.taking_up.insert(key, VecDeque::from([request]));
-                self.make(key, &taken_up.name, effects);
+                self.loading.insert(key, VecDeque::from([request]));
+                self.make(key, &loaded.name, effects);
                 return None;
             }
         }
-        self.enter(key, taken_up);
+        self.enter(key, loaded);
         Some(request)
     }
 
     /// A room was read. Returns what waited for it, in order.
-    pub fn room_read(&mut self, taken_up: TakenUp, effects: &mut Effects<'_>) -> VecDeque<Request> {
-        let key = taken_up.name.key();
-        if self.is_made(&taken_up) {
-            if self.taking_up.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
-                self.keep_looks(&taken_up.name, effects.outbound);
+    pub fn room_read(&mut self, loaded: RoomContents, effects: &mut Effects<'_>) -> VecDeque<Request> {
+        let key = loaded.name.key();
+        if self.is_made(&loaded) {
+            if self.loading.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
+                self.keep_looks(&loaded.name, effects.outbound);
             } else {
-                self.make(key, &taken_up.name, effects);
+                self.make(key, &loaded.name, effects);
                 return VecDeque::new();
             }
         }
-        let waiting = self.taking_up.remove(&key).unwrap_or_default();
+        let waiting = self.loading.remove(&key).unwrap_or_default();
         #[cfg(any(test, feature = "deliberate-faults"))]
-        let taken_up = {
-            let TakenUp { name, mut head, mut messages } = taken_up;
+        let loaded = {
+            let RoomContents { name, mut head, mut messages } = loaded;
             if matches!(waiting.front(), Some(Request::Carry(_))) {
-                crate::mutation::go_on_early(&mut head, &mut messages);
+                crate::mutation::resume_early(&mut head, &mut messages);
             }
-            TakenUp { name, head, messages }
+            RoomContents { name, head, messages }
         };
-        self.enter(key, taken_up);
+        self.enter(key, loaded);
         waiting
     }
 
@@ -84,9 +84,9 @@ impl Homes {
         }
     }
 
-    pub(super) fn enter(&mut self, key: RoomKey, taken_up: TakenUp) {
-        let is_made = self.is_made(&taken_up);
-        let TakenUp { name, head, messages } = taken_up;
+    pub(super) fn enter(&mut self, key: RoomKey, loaded: RoomContents) {
+        let is_made = self.is_made(&loaded);
+        let RoomContents { name, head, messages } = loaded;
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
             Kind::Lobby
@@ -97,7 +97,7 @@ impl Homes {
         };
         let room = Room::restore(name, kind, head, messages);
         let last_batch = BatchId::default();
-        let resident = Resident {
+        let loaded = LoadedRoom {
             room,
             last_batch,
             deserted_at: Moment::default(),
@@ -105,14 +105,14 @@ impl Homes {
             is_resting: false,
             ranked_members: 0,
         };
-        self.rooms.insert(key, resident);
+        self.rooms.insert(key, loaded);
     }
 
     /// Nobody knows how a room goes on: who wanted to be in it is refused.
     pub fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
-        for request in self.taking_up.remove(&key).unwrap_or_default() {
+        for request in self.loading.remove(&key).unwrap_or_default() {
             if wanted(&request).is_some() {
-                refuse_to_take_up(request, reason, effects);
+                refuse_to_load(request, reason, effects);
             } else {
                 self.act(request, effects);
             }
@@ -120,43 +120,42 @@ impl Homes {
     }
 
     /// Notes when a room may be let go of, if nobody is in it; at once, when nothing was ever said.
-    pub(super) fn rest_if_deserted(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
-        let Some(resident) = self.rooms.get_mut(&key).filter(|resident| resident.room.is_deserted()) else {
+    pub(super) fn evict_if_deserted(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
+        let Some(loaded) = self.rooms.get_mut(&key).filter(|loaded| loaded.room.is_deserted()) else {
             return;
         };
-        if resident.room.is_forgettable() {
-            if let Some(Resident { room, is_made: true, .. }) = self.rooms.remove(&key) {
+        if loaded.room.is_forgettable() {
+            if let Some(LoadedRoom { room, is_made: true, .. }) = self.rooms.remove(&key) {
                 self.send_give(room.name(), false, outbound);
             }
             return;
         }
-        resident.deserted_at = now.monotonic;
-        if !std::mem::replace(&mut resident.is_resting, true) {
+        loaded.deserted_at = now.monotonic;
+        if !std::mem::replace(&mut loaded.is_resting, true) {
             self.resting.push_back((now.monotonic.after(REST), key));
         }
     }
 
     /// Lets go of rooms that have been deserted for a while.
-    pub fn leave_deserted(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
+    pub fn evict_deserted(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
         for _ in 0..LEFT_PER_TICK {
             let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
-            let Some(resident) = self.rooms.get_mut(&key) else { continue };
-            let is_deserted = resident.room.is_deserted();
+            let Some(loaded) = self.rooms.get_mut(&key) else { continue };
+            let is_deserted = loaded.room.is_deserted();
             #[cfg(any(test, feature = "deliberate-faults"))]
-            let is_deserted =
-                is_deserted || crate::mutation::is_on(crate::mutation::Mutation::LetGoOfUsedRoom);
+            let is_deserted = is_deserted || crate::mutation::is_on(crate::mutation::Mutation::EvictUsedRoom);
             if !is_deserted {
-                resident.is_resting = false;
+                loaded.is_resting = false;
                 continue;
             }
             // What is not on disk yet could not be read back.
-            let is_stored = resident.last_batch <= log.last_committed();
-            let due = resident.deserted_at.after(REST);
+            let is_stored = loaded.last_batch <= log.last_committed();
+            let due = loaded.deserted_at.after(REST);
             if is_stored && due <= now.monotonic {
-                if let Some(resident) = self.rooms.remove(&key) {
-                    self.ranking.forget(&resident);
-                    if resident.is_made {
-                        self.send_give(resident.room.name(), true, outbound);
+                if let Some(loaded) = self.rooms.remove(&key) {
+                    self.ranking.forget(&loaded);
+                    if loaded.is_made {
+                        self.send_give(loaded.room.name(), true, outbound);
                     }
                 }
                 self.archive.left(key);
@@ -173,14 +172,14 @@ impl Homes {
     /// How many rooms are in memory, or about to be.
     #[cfg(test)]
     pub fn rooms_in_memory(&self) -> usize {
-        self.rooms.len() + self.taking_up.len()
+        self.rooms.len() + self.loading.len()
     }
 
     /// The newest number of a room that is in memory.
     #[cfg(test)]
     pub fn head_of(&self, stored_name: &str) -> Option<madang_model::Seq> {
         let name = RoomName::from_log(stored_name).ok()?;
-        self.rooms.get(&name.key()).map(|resident| resident.room.head())
+        self.rooms.get(&name.key()).map(|loaded| loaded.room.head())
     }
 }
 
@@ -200,7 +199,7 @@ fn is_carried(request: &Request) -> bool {
     matches!(request, Request::Carry(_))
 }
 
-pub(super) fn refuse_to_take_up(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
+pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &mut Effects<'_>) {
     let refusal = Refusal::NotStored { reason: reason.into() };
     match request {
         Request::Join { session, .. } => refuse(session, refusal, effects),
