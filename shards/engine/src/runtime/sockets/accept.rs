@@ -1,59 +1,21 @@
 //! Accepting, as fast as a turn allows.
 
 use super::super::listener::Listener;
-use super::super::tls::TlsSession;
+use super::arrival::Arrival;
 use super::ring::POLL_IN;
 use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
-use madang_model::connection::{Entrance, EntranceKind};
+use madang_model::connection::EntranceKind;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendFlags, Shutdown, SocketFlags};
+use rustix::net::{self, SocketFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
 /// process. Without them a shard could neither wait nor store.
 const SHARD_FILES_LEFT: u64 = 80;
 const PROCESS_FILES_LEFT: u64 = 16;
-
-/// A fatal alert, `internal_error` (RFC 8446, sections 5.1 and 6.2), as it may be sent before anything else.
-const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
-
-/// A connection as it comes in.
-#[derive(Debug)]
-pub struct Arrival {
-    pub(super) descriptor: OwnedFd,
-    /// Where it comes in.
-    pub entrance: Entrance,
-    /// Where the peer is.
-    pub address: Option<IpAddr>,
-    pub(super) tls: Option<Box<TlsSession>>,
-}
-
-impl Arrival {
-    /// Whether nothing can be written or read before the peers have agreed on keys.
-    pub fn has_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    /// Takes what has come with the connection, if that can be read as it is. Says how many bytes that is.
-    pub fn take_first(&self, buffer: &mut [u8]) -> usize {
-        if self.tls.is_some() {
-            return 0;
-        }
-        // An end or a failure is met again by those who read next.
-        net::recv(&self.descriptor, buffer, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
-    }
-
-    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS words before a handshake would
-    /// be noise: it gets an alert, which its program shows as an error of ours.
-    pub fn refuse(self, words: &[u8]) {
-        let words = if self.tls.is_none() { words } else { &TLS_ALERT };
-        let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-        let _ = net::shutdown(&self.descriptor, Shutdown::Write);
-    }
-}
 
 /// What accepting gave.
 pub type Accepted = crate::turn::Accepted<Arrival>;

@@ -9,6 +9,7 @@
 //! into a buffer: who makes no call, and has taken the buffers back, can give a connection away.
 
 mod accept;
+mod arrival;
 mod arrived;
 mod buffers;
 mod doubts;
@@ -18,7 +19,8 @@ mod ring;
 mod send;
 mod table;
 
-pub use accept::{Accepted, Arrival};
+pub use accept::Accepted;
+pub use arrival::Arrival;
 pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
 pub use hold::HeldSockets;
