@@ -11,8 +11,7 @@ use std::net::SocketAddr;
 pub const LINES: SurfaceId = SurfaceId(0);
 
 /// Lines as they are.
-pub const LINE: EntranceKind =
-    EntranceKind { surface: LINES, has_tls: false, is_telnet: false, takes_proxy: false };
+pub const LINE: EntranceKind = EntranceKind { surface: LINES, has_tls: false, is_telnet: false };
 /// Lines over TLS.
 pub const LINE_TLS: EntranceKind = EntranceKind { has_tls: true, ..LINE };
 

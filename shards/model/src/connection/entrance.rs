@@ -16,8 +16,6 @@ pub struct EntranceKind {
     pub has_tls: bool,
     /// Telnet options are negotiated at once, whether or not the peer begins.
     pub is_telnet: bool,
-    /// A PROXY header may say where a connection really comes from.
-    pub takes_proxy: bool,
 }
 
 /// Where people come in.
