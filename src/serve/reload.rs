@@ -28,7 +28,7 @@ pub struct Reloader {
     pub level: LevelControl,
     /// The longest line.
     pub line_bytes_max: LineLimit,
-    /// Which sockets systemd has opened: where it has any, `listen` is not looked at.
+    /// Which sockets systemd has opened: where it has any, the addresses in `listen` are not looked at.
     pub activation: SocketActivation,
     /// Accepts those who speak TLS, once anyone can.
     pub acceptor: Option<Arc<TlsAcceptor>>,
@@ -121,7 +121,8 @@ impl Reloader {
     }
 
     fn needs_restart(&self, key: &Key) -> bool {
-        key.needs_restart() || (self.activation.has_sockets() && key.section() == "listen")
+        let is_address = ENTRANCES.iter().any(|entrance| entrance.name == key.name);
+        key.needs_restart() || (is_address && self.activation.has_sockets())
     }
 
     /// Where people come in that is not as it was: each kind of entrance with its new listeners, none where it is

@@ -34,6 +34,7 @@ pub fn shard_settings(config: &Config, shards: u16) -> Settings {
         outbox_total_bytes_max: usize::try_from(config.limits.outbox_total_bytes_max.number())
             .unwrap_or(usize::MAX),
         login: Duration::from_secs(config.limits.login_seconds.number()),
+        proxy_from: config.listen.proxy_from.clone(),
     }
 }
 

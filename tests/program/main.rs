@@ -35,6 +35,7 @@ mod metrics;
 mod other_protocols;
 mod packaging;
 mod privacy;
+mod proxy;
 mod reload;
 mod restarts;
 mod sandbox;

@@ -260,6 +260,26 @@ fn tls_is_switched_on_moved_and_off_while_people_talk() {
 }
 
 #[test]
+fn networks_of_proxies_change_for_new_connections() {
+    let file = |networks: &str| format!("[listen]\nline = \"127.0.0.1:0\"\nproxy_from = [{networks}]\n");
+    let mut world = Reloadable::start(&file(""));
+    let mut alice = world.server.login("alice");
+    world.reload(&file("\"127.0.0.1\""), TAKEN);
+    let mut nobody = Client::connect(world.server.address);
+    nobody.send("nobody");
+    assert_eq!(nobody.expect_closed_raw(), b"");
+    let mut bob = Client::connect(world.server.address);
+    bob.send_bytes(b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n");
+    bob.expect("name: ");
+    bob.name("bob");
+    alice.expect_next("bob has joined general");
+    assert_eq!(world.server.status()["addresses"][0], world.server.address.to_string());
+    world.reload(&file(""), TAKEN);
+    world.server.login("carol");
+    bob.expect_next("carol has joined general");
+}
+
+#[test]
 fn the_level_of_events_changes() {
     let mut world = Reloadable::start("");
     let mut alice = world.server.login("alice");

@@ -17,15 +17,20 @@ fn activate(manager: &Manager, sockets: [TcpListener; 2]) -> Service {
 
 /// The same, with what their units call them (`FileDescriptorName=`).
 fn activate_named(manager: &Manager, sockets: [TcpListener; 2], names: &str, settings: &[String]) -> Service {
+    let set = settings.iter().flat_map(|setting| ["--set", setting]);
+    let options: Vec<&str> = ["--listen", "127.0.0.1:1"].into_iter().chain(set).collect();
+    activate_with(manager, sockets, names, &options)
+}
+
+/// The same, with these options.
+fn activate_with(manager: &Manager, sockets: [TcpListener; 2], names: &str, options: &[&str]) -> Service {
     let [third, fourth] = sockets.map(OwnedFd::from);
     let mut shell = manager.command("sh");
     // LISTEN_PID must name the process that the shell becomes.
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\"";
     shell.args(["-c", script, "sh", tested_program()]).env("LISTEN_FDNAMES", names);
     shell.stdin(Stdio::from(third)).stdout(Stdio::from(fourth));
-    let set = settings.iter().flat_map(|setting| ["--set", setting]);
-    let options: Vec<&str> = ["--listen", "127.0.0.1:1"].into_iter().chain(set).collect();
-    manager.serve(&mut shell, &options)
+    manager.serve(&mut shell, options)
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -163,6 +168,36 @@ fn a_socket_that_was_passed_is_served_as_its_name_says() {
     let mut alice = Client::login(plain, "alice");
     TlsClient::login(tls, &identity.trust(), "bob");
     alice.expect_next("bob has joined general");
+    service.signal(Signal::TERM);
+    service.expect_success();
+}
+
+#[test]
+fn at_sockets_that_were_passed_the_networks_of_proxies_change_by_a_reload() {
+    let mut manager = Manager::new();
+    let file = manager.path().join("madang.toml");
+    let write = |networks: &str| {
+        let text = format!("[listen]\nline = \"127.0.0.1:1\"\nproxy_from = [{networks}]\n");
+        std::fs::write(&file, text).expect("write the configuration");
+    };
+    write("");
+    let ((one, first), (two, second)) = (listener(), listener());
+    let mut service = activate_with(&manager, [one, two], "", &["--config", &file.display().to_string()]);
+    manager.expect("READY=1");
+    let mut alice = Client::login(first, "alice");
+    write("\"127.0.0.1\"");
+    service.signal(Signal::HUP);
+    manager.expect("READY=1");
+    let words = words_of(manager.directory.path());
+    assert!(!words.contains("needs a restart"), "{words}");
+    let mut bob = Client::connect(second);
+    bob.send_bytes(b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n");
+    bob.expect("name: ");
+    bob.name("bob");
+    alice.expect_next("bob has joined general");
+    let mut nobody = Client::connect(first);
+    nobody.send("nobody");
+    assert_eq!(nobody.expect_closed_raw(), b"");
     service.signal(Signal::TERM);
     service.expect_success();
 }

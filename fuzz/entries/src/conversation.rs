@@ -5,7 +5,7 @@ use madang_engine::room::RoomLimits;
 use madang_engine::shard::{Archive, Settings, Shard, Storage};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
-use madang_model::connection::{Entrance, EntranceKind, FloodLimit};
+use madang_model::connection::{Entrance, EntranceKind, FloodLimit, Networks};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
 use madang_surfaces::line::{LineLimit, LineSettings, LineSurface};
 use std::net::SocketAddr;
@@ -86,6 +86,7 @@ impl World {
             outbox_bytes_max: OUTBOX_BYTES_MAX,
             outbox_total_bytes_max: OUTBOX_TOTAL_BYTES_MAX,
             login: Duration::from_secs(60),
+            proxy_from: Networks::default(),
         };
         let line = LineSettings {
             line_bytes_max: LineLimit::new(512),

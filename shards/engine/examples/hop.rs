@@ -13,7 +13,7 @@ use madang_engine::shard::Settings;
 use madang_engine::user::UserLimits;
 use madang_log::{Durability, Retention, StdFiles, open_log};
 use madang_model::connection::{
-    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Networks, Style, Surface, SurfaceId,
 };
 use madang_model::{Reply, Request, RoomEvent, RoomName, ShardId, Text};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -159,6 +159,7 @@ fn settings() -> Settings {
         outbox_bytes_max: 1 << 20,
         outbox_total_bytes_max: 1 << 28,
         login: Duration::from_secs(60),
+        proxy_from: Networks::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use madang_engine::shard::{Archive, Settings, Shard};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{
-    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Networks, Style, Surface, SurfaceId,
 };
 use madang_model::{ConnectionId, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, UserName};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -119,6 +119,7 @@ fn settings() -> Settings {
         outbox_bytes_max: 1 << 20,
         outbox_total_bytes_max: 1 << 30,
         login: Duration::from_secs(60),
+        proxy_from: Networks::default(),
     }
 }
 

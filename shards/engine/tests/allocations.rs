@@ -6,7 +6,7 @@ use madang_engine::shard::{Archive, Settings, Shard, Stored};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{
-    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Style, Surface, SurfaceId,
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, Networks, Style, Surface, SurfaceId,
 };
 use madang_model::{
     ConnectionId, Moment, Now, Reply, Request, RoomEvent, RoomName, ShardId, Text, Timestamp, UserName,
@@ -135,6 +135,7 @@ impl Room {
             outbox_bytes_max: 1 << 20,
             outbox_total_bytes_max: 1 << 28,
             login: Duration::from_secs(60),
+            proxy_from: Networks::default(),
         };
         let log = Appender::new(ShardId(0), SegmentNumber::FIRST, 1 << 30, 1 << 30, Durability::Commit);
         let archive = Archive::new(ShardId(0), SegmentNumber::FIRST, Stored::default(), 1 << 20);

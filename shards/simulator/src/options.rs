@@ -8,7 +8,7 @@ use madang_engine::shard::Settings;
 use madang_engine::user::UserLimits;
 use madang_log::{Durability, Retention};
 use madang_model::RoomName;
-use madang_model::connection::FloodLimit;
+use madang_model::connection::{FloodLimit, Networks};
 use std::time::Duration;
 
 /// What is asked for.
@@ -111,6 +111,7 @@ impl Climate {
             outbox_bytes_max,
             outbox_total_bytes_max: outbox_bytes_max * if chance.one_in(3) { 2 } else { 64 },
             login: Duration::from_secs(60),
+            proxy_from: Networks::default(),
         };
         Climate {
             start: StartOptions {

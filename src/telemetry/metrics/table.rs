@@ -62,6 +62,11 @@ pub static GAUGES: &[Metric] = &[
         |s| s.users,
     ),
     metric("madang_tls_connections", "Connections with TLS.", |s| s.tls_connections),
+    metric(
+        "madang_proxy_waiting_connections",
+        "Connections of proxies whose PROXY header has not arrived.",
+        |s| s.proxy_waiting,
+    ),
     metric("madang_outbox_bytes", "Bytes waiting to be sent to connections.", |s| s.outbox_bytes),
     metric("madang_outbox_largest_bytes", "Bytes waiting for the connection with the largest outbox.", |s| {
         s.outbox_bytes_largest

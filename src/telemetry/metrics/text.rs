@@ -5,7 +5,7 @@ use super::table::{COUNTERS, GAUGES};
 use crate::server::{Readiness, ServerState};
 use crate::telemetry;
 use madang_engine::runtime::{
-    BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Sample, ShardHealth, StorageState,
+    BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, ProxyRefusal, Sample, ShardHealth, StorageState,
 };
 use madang_engine::shard::{CloseKind, RefusalKind};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
@@ -181,6 +181,9 @@ impl Snapshot {
         let of_protocols = self.per_kind("reason", names, move |_, s| floats(&s.closed_by_protocol));
         let closed = of_engine.chain(of_protocols);
         write(encoder, "madang_connections_closed", "Connections closed.", MetricType::Counter, closed)?;
+        let of_proxies = self.per_kind("reason", ProxyRefusal::NAMES, move |_, s| floats(&s.proxy_refused));
+        let help = "Connections of proxies that were closed without a PROXY header.";
+        write(encoder, "madang_proxy_refused", help, MetricType::Counter, of_proxies)?;
         let states = self.per_kind("state", StorageState::NAMES, |_, sample| {
             StorageState::ALL.iter().map(|state| f64::from(*state == sample.storage())).collect()
         });

@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// What a server says when it wants a name. No line end follows it.
@@ -40,6 +40,15 @@ impl Client {
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let socket = socket.expect("a socket");
         sockopt::set_socket_recv_buffer_size(&socket, SMALL_BUFFER_BYTES).expect("set the receive buffer");
+        rustix::net::connect(&socket, &address).expect("connect");
+        Client::over(TcpStream::from(socket))
+    }
+
+    /// Connects from this address of the machine.
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Client {
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let socket = socket.expect("a socket");
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0)).expect("an address of this machine");
         rustix::net::connect(&socket, &address).expect("connect");
         Client::over(TcpStream::from(socket))
     }

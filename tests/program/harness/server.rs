@@ -259,6 +259,12 @@ impl Server {
         address.parse().expect("an address")
     }
 
+    /// Where real telnets come in.
+    #[track_caller]
+    pub fn telnet_address(&self) -> SocketAddr {
+        announced(&self.words(), "telnet").expect("it listens for telnets")
+    }
+
     /// What the process said from which this one has taken over.
     pub fn words_before(&self) -> String {
         fs::read_to_string(self.directory.path().join("stderr.before")).unwrap_or_default()
@@ -455,7 +461,7 @@ fn launch_program(mut program: Command, directory: &Path, arguments: &[String]) 
     let started_at = Instant::now();
     loop {
         let stdout = fs::read_to_string(directory.join("stdout")).expect("read the server's words");
-        if let Some(address) = announced(&stdout) {
+        if let Some(address) = announced(&stdout, "nc") {
             return (child, address);
         }
         let ended = child.try_wait().expect("wait");
@@ -468,11 +474,11 @@ fn launch_program(mut program: Command, directory: &Path, arguments: &[String]) 
     }
 }
 
-/// The address in `madang: talk to me with: nc HOST PORT`, once its line is complete.
-fn announced(stdout: &str) -> Option<SocketAddr> {
+/// The address in `madang: talk to me with: nc HOST PORT`, or with another program, once its line is complete.
+fn announced(stdout: &str, program: &str) -> Option<SocketAddr> {
     let (complete, _) = stdout.rsplit_once('\n')?;
     complete.lines().find_map(|line| {
-        let (host, port) = line.split_once(": nc ")?.1.trim().split_once(' ')?;
+        let (host, port) = line.split_once(&format!(": {program} "))?.1.trim().split_once(' ')?;
         Some(SocketAddr::new(host.parse().ok()?, port.parse().ok()?))
     })
 }

@@ -58,9 +58,15 @@ pub struct TlsClient {
 impl TlsClient {
     /// Connects; the handshake is done when the first line is read.
     pub fn connect(address: SocketAddr, trust: &Arc<ClientConfig>) -> TlsClient {
-        let socket = TcpStream::connect(address).expect("connect");
+        TlsClient::connect_saying(address, trust, &[])
+    }
+
+    /// The same, with something that is said before the handshake.
+    pub fn connect_saying(address: SocketAddr, trust: &Arc<ClientConfig>, first: &[u8]) -> TlsClient {
+        let mut socket = TcpStream::connect(address).expect("connect");
         socket.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
         socket.set_write_timeout(Some(PATIENCE)).expect("set a time-out");
+        socket.write_all(first).expect("send");
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(Arc::clone(trust), name).expect("a client");
         TlsClient { stream: BufReader::new(StreamOwned::new(connection, socket)) }

@@ -232,6 +232,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     let log = Appender::new(id, first_segment, first_bytes, options.segment_bytes, options.durability);
     let page_bytes_max = options.settings.page_bytes_max();
     let archive = Archive::new(id, first_segment, seed.stored, page_bytes_max);
+    let proxies = options.settings.proxy_from.clone();
     let shard = Shard::new(id, Arc::new(options.settings), surface, log, archive);
     let writer_options = WriterOptions {
         shard: id,
@@ -241,7 +242,8 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     };
     let writer = Writer::new(writer_options, first_segment, first_bytes);
     let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
-    let sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
+    let mut sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
+    sockets.set_proxies(proxies);
     let disk = LogDisk::new(
         id,
         (writer, seed.log_thread),

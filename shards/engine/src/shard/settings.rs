@@ -3,7 +3,7 @@
 use crate::room::RoomLimits;
 use crate::user::UserLimits;
 use madang_model::RoomName;
-use madang_model::connection::FloodLimit;
+use madang_model::connection::{FloodLimit, Networks};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub outbox_total_bytes_max: usize,
     /// How long a connection may take to say its name.
     pub login: Duration,
+    /// Where proxies connect from: a connection from there begins with a PROXY header.
+    pub proxy_from: Networks,
 }
 
 impl Settings {

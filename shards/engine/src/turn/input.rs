@@ -194,6 +194,7 @@ impl<S: Surface> Turn<S> {
         for _ in 0..self.pace.newcomers {
             match shell.sockets().accept() {
                 Accepted::Connection(arrival) => self.take_arrival(arrival, now, shell.sockets()),
+                Accepted::NotYet => {}
                 Accepted::Nothing => {
                     self.inlet.stop_accepting();
                     return;

@@ -79,6 +79,8 @@ pub enum Accepted<A> {
     Connection(A),
     /// A connection for which there is no descriptor to spare.
     TooMany(A),
+    /// One that is no connection yet, or never will be: nothing is to be done for it.
+    NotYet,
     /// None is left for now.
     Nothing,
     /// No descriptor is left for one more.

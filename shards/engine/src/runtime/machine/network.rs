@@ -10,7 +10,7 @@ use rustix::fd::OwnedFd;
 use rustix::net::{self, RecvFlags, Shutdown, sockopt};
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A closed connection's peer gets so many seconds to read the last words.
 const LINGER_SECONDS: u8 = 3;
@@ -187,6 +187,7 @@ impl Sockets for Network {
 
     fn tick(&mut self, buffer: &mut [u8], gone: &mut Vec<ConnectionId>) {
         self.tick_lingering(buffer);
+        self.sockets.close_late(Instant::now());
         self.sockets.look_for_gone(gone);
     }
 

@@ -1,6 +1,7 @@
 //! Where a shard's numbers are read by other threads.
 
 use super::histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
+use crate::runtime::sockets::ProxyRefusal;
 use crate::shard::{CloseKind, RefusalKind, Storage};
 use madang_model::connection::ProtocolReason;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,6 +131,10 @@ board! {
     tls_handshakes: u64,
     /// Connections that ended by a fault of TLS, most of them before the handshake was done.
     tls_faults: u64,
+    /// Connections of proxies of which the PROXY header is waited for.
+    proxy_waiting: u64,
+    /// Connections of proxies that were closed without a header, by [`ProxyRefusal`].
+    proxy_refused: [u64; ProxyRefusal::COUNT],
     /// Bytes in outboxes.
     outbox_bytes: u64,
     /// The largest outbox that the kernel does not take, in bytes.

@@ -114,6 +114,7 @@ impl Monitor {
         lingering: usize,
     ) {
         let (tls_connections, tls) = sockets.tls_counts();
+        let (proxy_waiting, proxy_refused) = sockets.proxy_counts();
         self.note_rates(shard);
         let fill = shard.fill();
         let counters = shard.counters;
@@ -144,6 +145,8 @@ impl Monitor {
             tls_connections: tls_connections as u64,
             tls_handshakes: tls.handshakes,
             tls_faults: tls.faults,
+            proxy_waiting: proxy_waiting as u64,
+            proxy_refused,
             outbox_bytes: fill.outbox_bytes,
             outbox_bytes_largest: fill.outbox_bytes_largest,
             slow_connections: fill.slow_connections,
@@ -222,6 +225,7 @@ impl Monitor {
                     let _ = reply.try_send(shard.broadcast(&text));
                 }
                 Inquiry::Reconfigure { settings, reply } => {
+                    sockets.set_proxies(settings.proxy_from.clone());
                     shard.reconfigure(settings);
                     let _ = reply.try_send(1);
                 }

@@ -1,16 +1,19 @@
 //! Accepting, as fast as a turn allows.
 
 use super::super::listener::Listener;
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Caller};
+use super::proxies::{Heard, PassedOn, ProxyRefusal};
 use super::ring::POLL_IN;
-use super::{CANCEL, GENERATION_MASK, LISTENER, Sockets};
+use super::{CANCEL, GENERATION_MASK, LISTENER, PASSED_ON, Sockets, close};
+use crate::turn;
 use madang_model::connection::EntranceKind;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, SocketFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 /// Descriptors that connections leave to the log, its readers and the waits of a shard, and of the
 /// process. Without them a shard could neither wait nor store.
@@ -18,7 +21,7 @@ const SHARD_FILES_LEFT: u64 = 80;
 const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What accepting gave.
-pub type Accepted = crate::turn::Accepted<Arrival>;
+pub type Accepted = turn::Accepted<Arrival>;
 
 /// A socket at which connections wait.
 #[derive(Debug)]
@@ -94,6 +97,9 @@ impl Sockets {
             self.reserve = open_reserve();
         }
         self.listeners.is_listening = true;
+        for (number, passed_on) in self.proxies.forget_ready() {
+            self.ring.poll(passed_on.caller.descriptor.as_fd(), POLL_IN, PASSED_ON | number)?;
+        }
         (0..self.listeners.open_listeners.len()).try_for_each(|index| self.poll_listener(index))
     }
 
@@ -132,6 +138,7 @@ impl Sockets {
         self.pause_listening();
         self.close_listeners();
         self.listeners.open_listeners.clear();
+        self.proxies.take_all().into_iter().for_each(|passed_on| close(passed_on.caller.descriptor));
     }
 
     /// No open_listener is watched any more, nor known by the number it had.
@@ -149,25 +156,96 @@ impl Sockets {
         *generation = generation.wrapping_add(1);
     }
 
-    /// Takes one waiting connection.
+    /// The kernel says that something came of a connection that a proxy passes on. Whether that is to be reported.
+    pub(super) fn take_news_of_passed_on(&mut self, tag: u64) -> bool {
+        self.proxies.came(tag & !PASSED_ON) && self.listeners.is_listening
+    }
+
+    /// Takes one waiting connection. Those that a proxy passes on and of which something came are first.
     pub fn accept(&mut self) -> Accepted {
+        if let Some(passed_on) = self.proxies.take_ready() {
+            return self.hear(passed_on);
+        }
+        match self.accept_at_doors() {
+            turn::Accepted::Connection(caller) if self.proxies.pass_on(caller.peer) => {
+                let passed_on = self.proxies.begin(caller);
+                self.hear(passed_on)
+            }
+            turn::Accepted::Connection(caller) => arrived(caller, Accepted::Connection),
+            turn::Accepted::TooMany(caller) => arrived(caller, Accepted::TooMany),
+            turn::Accepted::NotYet => Accepted::NotYet,
+            turn::Accepted::Nothing => Accepted::Nothing,
+            turn::Accepted::NoDescriptor => Accepted::NoDescriptor,
+        }
+    }
+
+    fn accept_at_doors(&mut self) -> turn::Accepted<Caller> {
         for _ in 0..self.listeners.open_listeners.len() {
             self.listeners.first = (self.listeners.first + 1) % self.listeners.open_listeners.len();
             let index = self.listeners.first;
             let accepted = accept_from(&self.listeners.open_listeners[index].listener, self.descriptors_max);
-            if !matches!(accepted, Accepted::Nothing) {
+            if !matches!(accepted, turn::Accepted::Nothing) {
                 return accepted;
             }
             // Fails only when the ring does, which the turn meets next.
             let _ = self.poll_listener(index);
         }
-        Accepted::Nothing
+        turn::Accepted::Nothing
+    }
+
+    /// Reads what has come of a header: then the connection arrives, or is waited for, or is closed.
+    fn hear(&mut self, mut passed_on: PassedOn) -> Accepted {
+        let peer = passed_on.caller.peer;
+        match passed_on.read() {
+            Heard::Whole(source) => {
+                return arrived_from(source.or(peer), passed_on.caller, Accepted::Connection);
+            }
+            Heard::Part => match self.proxies.wait_for(passed_on) {
+                Ok((number, passed_on)) => {
+                    let descriptor = passed_on.caller.descriptor.as_fd();
+                    // Fails only when the ring does, which the turn meets next.
+                    let _ = self.ring.poll(descriptor, POLL_IN, PASSED_ON | number);
+                }
+                Err(one_too_many) => {
+                    self.proxies.count(ProxyRefusal::Full);
+                    tracing::warn!(?peer, "closed: the PROXY headers of too many connections are waited for");
+                    close(one_too_many.caller.descriptor);
+                }
+            },
+            Heard::Absent { has_spoken } => {
+                self.proxies.count(ProxyRefusal::Absent);
+                if has_spoken {
+                    tracing::warn!(
+                        ?peer,
+                        "closed: no PROXY header from an address in listen.proxy_from; have the proxy send one"
+                    );
+                }
+                close(passed_on.caller.descriptor);
+            }
+            Heard::Malformed(fault) => {
+                self.proxies.count(ProxyRefusal::Malformed);
+                tracing::warn!(?peer, %fault, "closed: a PROXY header is wrong");
+                close(passed_on.caller.descriptor);
+            }
+        }
+        Accepted::NotYet
+    }
+
+    /// A second has passed: headers that did not come in time are not waited for any more.
+    pub fn close_late(&mut self, now: Instant) {
+        for passed_on in self.proxies.take_late(now) {
+            self.proxies.count(ProxyRefusal::Late);
+            tracing::warn!(peer = ?passed_on.caller.peer, "closed: its PROXY header did not come in time");
+            close(passed_on.caller.descriptor);
+        }
     }
 
     /// Turns one waiting connection away with a word, by the descriptor kept for that.
     pub fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         self.reserve = None;
-        if let Accepted::Connection(arrival) | Accepted::TooMany(arrival) = self.accept() {
+        if let turn::Accepted::Connection(caller) | turn::Accepted::TooMany(caller) = self.accept_at_doors()
+            && let Some(arrival) = caller.arrive(None)
+        {
             let words = words(arrival.entrance.kind);
             arrival.refuse(words);
         }
@@ -175,35 +253,39 @@ impl Sockets {
     }
 }
 
+fn arrived(caller: Caller, accepted: fn(Arrival) -> Accepted) -> Accepted {
+    arrived_from(caller.peer, caller, accepted)
+}
+
+fn arrived_from(address: Option<IpAddr>, caller: Caller, accepted: fn(Arrival) -> Accepted) -> Accepted {
+    caller.arrive(address).map_or(Accepted::NotYet, accepted)
+}
+
 fn listener_tag(generation: u32, index: usize) -> u64 {
     LISTENER | u64::from(generation & GENERATION_MASK) << 32 | index as u64
 }
 
 /// Takes one connection that waits at a listener.
-fn accept_from(listener: &Listener, descriptors_max: u64) -> Accepted {
+fn accept_from(listener: &Listener, descriptors_max: u64) -> turn::Accepted<Caller> {
     loop {
         match net::acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((descriptor, address)) => {
-                let address =
-                    address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip().to_canonical());
+                let peer = address.and_then(|a| SocketAddr::try_from(a).ok()).map(|a| a.ip().to_canonical());
                 let is_too_many = descriptor.as_raw_fd() as u64 >= descriptors_max;
-                let tls = match &listener.tls {
-                    None => None,
-                    Some(acceptor) => match acceptor.accept() {
-                        Ok(session) => Some(Box::new(session)),
-                        // Without randomness nobody can be let in.
-                        Err(_) => continue,
-                    },
+                let tls = listener.tls.clone();
+                let caller = Caller { descriptor, entrance: listener.entrance, peer, tls };
+                return if is_too_many {
+                    turn::Accepted::TooMany(caller)
+                } else {
+                    turn::Accepted::Connection(caller)
                 };
-                let arrival = Arrival { descriptor, entrance: listener.entrance, address, tls };
-                return if is_too_many { Accepted::TooMany(arrival) } else { Accepted::Connection(arrival) };
             }
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                return Accepted::NoDescriptor;
+                return turn::Accepted::NoDescriptor;
             }
             // A peer that gave up while it waited is no reason to stop accepting (accept(2)).
             Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
-            Err(_) => return Accepted::Nothing,
+            Err(_) => return turn::Accepted::Nothing,
         }
     }
 }

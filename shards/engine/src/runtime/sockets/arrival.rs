@@ -1,13 +1,31 @@
 //! Who connects.
 
-use super::super::tls::TlsSession;
+use super::super::tls::{TlsAcceptor, TlsSession};
 use madang_model::connection::Entrance;
 use rustix::fd::OwnedFd;
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A fatal alert, `internal_error` (RFC 8446, sections 5.1 and 6.2), as it may be sent before anything else.
 const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
+/// Who has connected, before it is known whose connection it is.
+pub(super) struct Caller {
+    pub descriptor: OwnedFd,
+    pub entrance: Entrance,
+    pub peer: Option<IpAddr>,
+    pub tls: Option<Arc<TlsAcceptor>>,
+}
+
+impl Caller {
+    /// The connection, from this address. None without randomness, when nobody can be let in with TLS.
+    pub fn arrive(self, address: Option<IpAddr>) -> Option<Arrival> {
+        let Caller { descriptor, entrance, tls, .. } = self;
+        let tls = tls.map(|acceptor| acceptor.accept().map(Box::new)).transpose().ok()?;
+        Some(Arrival { descriptor, entrance, address, tls })
+    }
+}
 
 /// A connection as it comes in.
 #[derive(Debug)]
@@ -15,7 +33,7 @@ pub struct Arrival {
     pub(super) descriptor: OwnedFd,
     /// Where it comes in.
     pub entrance: Entrance,
-    /// Where the peer is.
+    /// Where the peer is; of one that a proxy passes on, what its header says.
     pub address: Option<IpAddr>,
     pub(super) tls: Option<Box<TlsSession>>,
 }

@@ -15,6 +15,7 @@ mod buffers;
 mod doubts;
 mod hold;
 mod inbox;
+mod proxies;
 mod ring;
 mod send;
 mod table;
@@ -24,6 +25,7 @@ pub use arrival::Arrival;
 pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
 pub use hold::HeldSockets;
+pub use proxies::ProxyRefusal;
 pub use ring::{COMPLETIONS as NET_COMPLETIONS, SUBMISSIONS as NET_SUBMISSIONS};
 pub use table::Socket;
 
@@ -35,6 +37,8 @@ use accept::Listeners;
 use doubts::WRITTEN;
 use inbox::Inbox;
 use madang_model::ConnectionId;
+use madang_model::connection::Networks;
+use proxies::Proxies;
 use ring::{Completion, NetRing};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -49,13 +53,14 @@ use table::{Receipt, Table};
 const COMPLETIONS_MAX: usize = BUFFERS as usize;
 
 /// What a request belongs to: in the upper four bits of its tag. Below are the generation of a
-/// connection, as far as it fits, and its place in the table.
+/// connection, as far as it fits, and its place in the table; or the number of one that a proxy passes on.
 const KIND_MASK: u64 = 0xf << 60;
 const RECEIVE: u64 = 1 << 60;
 const WRITABLE: u64 = 2 << 60;
 const LISTENER: u64 = 3 << 60;
 const CANCEL: u64 = 4 << 60;
 const BELL: u64 = 5 << 60;
+const PASSED_ON: u64 = 6 << 60;
 const SEND: u64 = 8 << 60;
 const GENERATION_MASK: u32 = (1 << 28) - 1;
 
@@ -65,6 +70,7 @@ pub struct Sockets {
     bell: OwnedFd,
     is_bell_watched: bool,
     listeners: Listeners,
+    proxies: Proxies,
     table: Table,
     inbox: Inbox,
     tls: TlsTable,
@@ -93,6 +99,7 @@ impl Sockets {
             bell: bell.as_fd().try_clone_to_owned()?,
             is_bell_watched: false,
             listeners: Listeners::default(),
+            proxies: Proxies::new(),
             table: Table::default(),
             inbox: Inbox::new(),
             tls: TlsTable::new(),
@@ -152,6 +159,10 @@ impl Sockets {
             match completion.tag & KIND_MASK {
                 LISTENER => {
                     let is_reported = self.listeners.take_knock(completion.tag);
+                    ready.extend(is_reported.then_some(Readiness::Accept));
+                }
+                PASSED_ON => {
+                    let is_reported = self.take_news_of_passed_on(completion.tag);
                     ready.extend(is_reported.then_some(Readiness::Accept));
                 }
                 BELL => self.is_bell_watched &= !completion.is_last,
@@ -253,6 +264,17 @@ impl Sockets {
     /// How many connections have TLS, and what happened with it so far.
     pub fn tls_counts(&self) -> (usize, TlsCounters) {
         self.tls.counts()
+    }
+
+    /// From now on connections from these networks begin with a PROXY header.
+    pub fn set_proxies(&mut self, networks: Networks) {
+        self.proxies.set_networks(networks);
+    }
+
+    /// Of how many connections the PROXY header is waited for, and how many were closed without one so far, by
+    /// [`ProxyRefusal`].
+    pub fn proxy_counts(&self) -> (usize, [u64; ProxyRefusal::COUNT]) {
+        self.proxies.counts()
     }
 
     /// Lets go of a socket, which is to be closed by [`close`].

@@ -14,6 +14,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+mod proxies;
+
 /// Nothing here takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORTLY: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use crate::shard::{
 use crate::user::UserLimits;
 use hashbrown::HashMap;
 use madang_log::{Appender, Durability, SegmentNumber};
-use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit, Surface};
+use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit, Networks, Surface};
 use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -40,6 +40,7 @@ pub fn settings(shard_count: u16) -> Settings {
         outbox_bytes_max: 4096,
         outbox_total_bytes_max: 1 << 20,
         login: Duration::from_secs(60),
+        proxy_from: Networks::default(),
     }
 }
 

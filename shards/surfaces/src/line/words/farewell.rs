@@ -20,8 +20,8 @@ const NO_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     ! this port is for chat in plain lines: connect with nc or telnet, not with a browser\n";
 const NO_TLS: &str = "! this port is for chat in plain lines: connect with nc or telnet, without TLS\n";
-const NO_PROXY: &str = "! this port is for chat in plain lines and reads no PROXY header: have the proxy send none \
-    (HAProxy: no send-proxy)\n";
+const NO_PROXY: &str = "! this port is for chat in plain lines and reads no PROXY header from your address: add it to \
+    listen.proxy_from, or have the proxy send none (HAProxy: no send-proxy)\n";
 const NO_OTHER: &str =
     "! this port is for chat in plain lines, not for SSH, mail, SIP or Redis: connect with nc or telnet\n";
 
