@@ -2,9 +2,8 @@
 //!
 //! BINARY (RFC 856) is: a telnet that is not in it takes the highest bit off each byte to look for its keys,
 //! and so takes some bytes of Korean for Ctrl-C, Ctrl-O, Ctrl-Z or Ctrl-\\ (inetutils 2.4). It is agreed to
-//! both ways. Where a peer is not known to be telnet, only what it sends is asked for: for what we send
-//! nothing is gained by it, and a terminal whose telnet has agreed no longer begins a line at the left when
-//! Enter is pressed.
+//! both ways, and asked for in one: for what we send nothing is gained by it, and a terminal whose telnet has
+//! agreed no longer begins a line at the left when Enter is pressed.
 //!
 //! A peer that is known to be telnet is asked for all of [`OPENING`] as it comes. SGA (RFC 858) alone would take
 //! the editing of its line away from its user: telnets send each key by itself then (inetutils, PuTTY), and leave
@@ -23,8 +22,8 @@ use madang_model::connection::{CodingError, Decoder, Encoder};
 pub const OFFER: [u8; 3] = [IAC, DO, BINARY];
 
 /// Asks a peer that is telnet for everything.
-pub const OPENING: [u8; 15] =
-    [IAC, DO, BINARY, IAC, WILL, BINARY, IAC, DO, SUPPRESS_GO_AHEAD, IAC, DO, LINEMODE, IAC, WILL, CHARSET];
+pub const OPENING: [u8; 12] =
+    [IAC, DO, BINARY, IAC, DO, SUPPRESS_GO_AHEAD, IAC, DO, LINEMODE, IAC, WILL, CHARSET];
 
 /// MODE with EDIT and TRAPSIG (RFC 1184, section 2.2): the line is edited, and keys become commands, at the
 /// peer's end.
@@ -166,7 +165,7 @@ impl Options {
     pub fn opened() -> Options {
         Options {
             refused: None,
-            binary: Sides { theirs: Side::WantYes, ours: Side::WantYes },
+            binary: Sides { theirs: Side::WantYes, ours: Side::No },
             has_offered: true,
             asked: Some(Asked::OPENED),
         }

@@ -3,13 +3,13 @@
 use super::rig::Rig;
 use crate::line::Terminal;
 
-/// DO BINARY, WILL BINARY, DO SGA, DO LINEMODE, WILL CHARSET.
-const OPENING: &[u8] = b"\xff\xfd\0\xff\xfb\0\xff\xfd\x03\xff\xfd\x22\xff\xfb\x2a";
+/// DO BINARY, DO SGA, DO LINEMODE, WILL CHARSET.
+const OPENING: &[u8] = b"\xff\xfd\0\xff\xfd\x03\xff\xfd\x22\xff\xfb\x2a";
 const GREETING: &[u8] = b"* welcome to madang; /help lists what you can type\r\nname: ";
-/// How inetutils 2.4 answers: BINARY both ways, SGA both ways, LINEMODE with its keys, no CHARSET; then that it edits
+/// How inetutils 2.4 answers: BINARY of what it sends, SGA both ways, LINEMODE with its keys, no CHARSET; then that it edits
 /// the line as it was told.
 const INETUTILS: [&[u8]; 2] = [
-    b"\xff\xfb\0\xff\xfd\0\xff\xfb\x03\xff\xfd\x03\xff\xfb\x22\xff\xfa\x22\x03\x01\0\0\x03\x62\x03\xff\xf0\xff\xfe\x2a",
+    b"\xff\xfb\0\xff\xfb\x03\xff\xfd\x03\xff\xfb\x22\xff\xfa\x22\x03\x01\0\0\x03\x62\x03\xff\xf0\xff\xfe\x2a",
     b"\xff\xfa\x22\x01\x07\xff\xf0",
 ];
 /// The line is edited there, and SGA.
@@ -29,7 +29,7 @@ fn inetutils(name: &str) -> Rig {
     assert_eq!(rig.bytes(), TO_INETUTILS);
     rig.send(INETUTILS[1]);
     rig.send(format!("{name}\n"));
-    assert_eq!(rig.output(), format!("\r{name} has joined general\r\n"));
+    assert_eq!(rig.output(), format!("{name} has joined general\r\n"));
     rig
 }
 
@@ -40,13 +40,17 @@ fn a_telnet_that_was_asked_types_any_korean_from_its_first_line_on() {
     let every_byte = String::from_utf8(bytes).expect("syllables");
     for said in ["나", "희", &every_byte] {
         rig.send(format!("{said}\n"));
-        assert_eq!(rig.output(), format!("\r지혜: {said}\r\n"));
+        assert_eq!(rig.output(), format!("지혜: {said}\r\n"));
     }
 }
 
 #[test]
-fn a_terminal_that_moves_down_at_enter_is_led_to_the_left_whatever_the_line_is() {
+fn a_telnet_that_wants_binary_moves_its_terminal_down_at_enter_and_is_led_to_the_left_whatever_the_line_is() {
     let mut rig = inetutils("alice");
+    // Its user has switched it on (`toggle inbinary`).
+    rig.send(b"\xff\xfd\0");
+    assert_eq!(rig.bytes(), b"\xff\xfb\0");
+    rig.hand_over();
     for (line, answer) in [
         (&b""[..], &b""[..]),
         (b"/ping", b"pong\r\n"),
@@ -69,7 +73,7 @@ fn a_terminal_that_moves_down_at_enter_is_led_to_the_left_whatever_the_line_is()
 fn a_terminal_that_makes_new_lines_of_its_own_gets_none_besides() {
     // As busybox answers, and PuTTY where it refuses BINARY.
     let mut rig = telnet();
-    rig.send(b"\xff\xfc\0\xff\xfe\0\xff\xfd\x03\xff\xfc\x22\xff\xfe\x2a");
+    rig.send(b"\xff\xfc\0\xff\xfd\x03\xff\xfc\x22\xff\xfe\x2a");
     assert_eq!(rig.bytes(), b"\xff\xfc\x03");
     rig.send("alice\r\nhello\r\0");
     assert_eq!(rig.output(), "alice has joined general\r\nalice: hello\r\n");
@@ -93,7 +97,7 @@ fn what_was_agreed_on_holds_in_the_process_that_resumes() {
     rig.send(b"hel\xff\xfb");
     rig.hand_over();
     rig.send(b"\x22lo\n");
-    assert_eq!(rig.output(), "\ralice: hello\r\n", "LINEMODE is on already");
+    assert_eq!(rig.output(), "alice: hello\r\n", "LINEMODE is on already");
     let mut rig = telnet();
     rig.hand_over();
     rig.send(INETUTILS[0]);
