@@ -1,4 +1,4 @@
-//! Upgrades and restarts of a server with every listener on a port of its own: people, TLS, the operator.
+//! Upgrades and restarts of a server with every listener on a port of its own: people, TLS, telnet, the operator.
 
 use crate::harness;
 use crate::harness::http::{expect_status, try_get};
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 /// Those who come by TLS.
 const BY_TLS: usize = 5;
+/// One of so many others comes by telnet.
+const BY_TELNET_EACH: usize = 10;
 /// As the unit says.
 const STORE_MAX: usize = 64;
 
@@ -26,6 +28,7 @@ fn free_addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
 struct Place {
     line: SocketAddr,
     tls: SocketAddr,
+    telnet: SocketAddr,
     metrics: SocketAddr,
     identity: Identity,
     _directory: TempDir,
@@ -34,8 +37,9 @@ struct Place {
 impl Place {
     fn find() -> Place {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
-        let [line, tls, metrics] = free_addresses();
-        Place { line, tls, metrics, identity: Identity::write(directory.path()), _directory: directory }
+        let [line, tls, telnet, metrics] = free_addresses();
+        let identity = Identity::write(directory.path());
+        Place { line, tls, telnet, metrics, identity, _directory: directory }
     }
 
     fn settings(&self) -> Vec<String> {
@@ -43,6 +47,7 @@ impl Place {
         settings.extend([
             format!("listen.line={}", self.line),
             format!("listen.line_tls={}", self.tls),
+            format!("listen.telnet={}", self.telnet),
             format!("telemetry.metrics={}", self.metrics),
             "limits.connections_per_address=0".to_owned(),
             "rooms.announce_members_max=0".to_owned(),
@@ -112,7 +117,11 @@ fn nobody_is_disconnected(
     times: usize,
     mut replace: impl FnMut(&mut Server),
 ) {
-    let mut people: Vec<Client> = (0..people).map(|number| server.login(&format!("user{number}"))).collect();
+    let come_in = |number: usize| match (number % BY_TELNET_EACH, format!("user{number}")) {
+        (1, name) => Client::login_by_telnet(place.telnet, &name),
+        (_, name) => server.login(&name),
+    };
+    let mut people: Vec<Client> = (0..people).map(come_in).collect();
     let trust = place.identity.trust();
     let is_over = AtomicBool::new(false);
     scope(|scope| {
@@ -131,6 +140,8 @@ fn nobody_is_disconnected(
             people[speaker].send(&format!("line {time}"));
         }
         expect_sessions(server, people.len() + BY_TLS);
+        // Where they came in others do, too.
+        drop(Client::login_by_telnet(place.telnet, "late"));
         let count = people.len();
         people[0].send("the end");
         for one in &mut people {
@@ -232,7 +243,7 @@ fn a_start_after_a_kill_waits_for_each_address_of_the_one_that_was_killed() {
     let place = Place::find();
     let settings = place.settings();
     let mut server = Server::start(1, &strs(&settings));
-    for address in [place.line, place.tls, place.metrics] {
+    for address in [place.line, place.tls, place.telnet, place.metrics] {
         server.kill_nine();
         // The kernel may have it for a moment yet.
         let asked_at = Instant::now();

@@ -45,5 +45,6 @@ mod status;
 mod supervisors;
 mod systemd;
 mod talk;
+mod telnet;
 mod tls;
 mod upgrades;

@@ -260,6 +260,32 @@ fn tls_is_switched_on_moved_and_off_while_people_talk() {
 }
 
 #[test]
+fn telnet_is_switched_on_moved_and_off_while_people_talk() {
+    let mut world = Reloadable::start("");
+    let mut alice = world.server.login("alice");
+    let free: [SocketAddr; 2] = {
+        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        ports.map(|port| port.local_addr().expect("its address"))
+    };
+    let file = |address: &str| format!("[listen]\nline = \"127.0.0.1:0\"\ntelnet = \"{address}\"\n");
+    let is_closed = |address: SocketAddr| TcpStream::connect(address).is_err();
+    let mut people = Vec::new();
+    for (address, name) in free.iter().zip(["bob", "carol"]) {
+        world.reload(&file(&address.to_string()), TAKEN);
+        people.push(Client::login_by_telnet(*address, name));
+        alice.expect_next(&format!("{name} has joined general"));
+        assert!(world.server.status()["addresses"].to_string().contains(&address.to_string()));
+    }
+    assert!(is_closed(free[0]), "it is listened at the old address");
+    world.reload(&file(""), TAKEN);
+    assert!(is_closed(free[1]), "it is listened for telnets");
+    people[0].send("still here");
+    for reader in people.iter_mut().chain([&mut alice]) {
+        reader.expect("bob: still here");
+    }
+}
+
+#[test]
 fn networks_of_proxies_change_for_new_connections() {
     let file = |networks: &str| format!("[listen]\nline = \"127.0.0.1:0\"\nproxy_from = [{networks}]\n");
     let mut world = Reloadable::start(&file(""));

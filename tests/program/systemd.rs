@@ -173,6 +173,21 @@ fn a_socket_that_was_passed_is_served_as_its_name_says() {
 }
 
 #[test]
+fn a_socket_that_is_named_telnet_is_for_real_telnets() {
+    let mut manager = Manager::new();
+    let ((one, telnet), (two, plain)) = (listener(), listener());
+    let mut service = activate_named(&manager, [one, two], "telnet:line", &[]);
+    manager.expect("READY=1");
+    let mut alice = Client::login(plain, "alice");
+    let mut bob = Client::login_by_telnet(telnet, "bob");
+    alice.expect_next("bob has joined general");
+    assert_eq!(bob.telnet_commands()[0], b"\xff\xfd\0", "it is asked for BINARY as it comes");
+    service.signal(Signal::TERM);
+    bob.expect("* server is going down");
+    service.expect_success();
+}
+
+#[test]
 fn at_sockets_that_were_passed_the_networks_of_proxies_change_by_a_reload() {
     let mut manager = Manager::new();
     let file = manager.path().join("madang.toml");

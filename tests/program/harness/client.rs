@@ -1,6 +1,7 @@
-//! A person at `nc`: types lines, and reads what comes.
+//! A person at `nc`, or at a telnet: types lines, and reads what comes.
 
 use super::PATIENCE;
+use super::telnet::TelnetFilter;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -25,6 +26,8 @@ pub struct Client {
     transcript: Vec<String>,
     /// Before it has a name, the prompt counts as a line.
     is_named: bool,
+    /// Of a telnet: what is not text is taken out of what comes.
+    telnet: Option<TelnetFilter>,
 }
 
 impl Client {
@@ -56,7 +59,17 @@ impl Client {
     fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).expect("switch Nagle's delay off");
         stream.set_write_timeout(Some(PATIENCE)).expect("set a time-out");
-        Client { stream, pending: Vec::new(), transcript: Vec::new(), is_named: false }
+        Client { stream, pending: Vec::new(), transcript: Vec::new(), is_named: false, telnet: None }
+    }
+
+    /// Connects with a telnet, and says a name, as [`Client::login`] does.
+    pub fn login_by_telnet(address: SocketAddr, name: &str) -> Client {
+        let mut client = Client::connect(address);
+        client.telnet = Some(TelnetFilter::default());
+        client.expect(PROMPT);
+        client.send_bytes(&TelnetFilter::ANSWERS);
+        client.name(name);
+        client
     }
 
     /// Connects, says a name and is in the lobby. Its history, if any, is not read yet.
@@ -74,6 +87,11 @@ impl Client {
         while client.next_line(PATIENCE)? != format!("{name} has joined general") {}
         client.is_named = true;
         Some(client)
+    }
+
+    /// The telnet commands that have come so far.
+    pub fn telnet_commands(&self) -> &[Vec<u8>] {
+        self.telnet.as_ref().map_or(&[], |filter| &filter.commands)
     }
 
     /// Says a name that is accepted.
@@ -283,7 +301,10 @@ impl Client {
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
             Ok(count) => {
-                self.pending.extend_from_slice(&buffer[..count]);
+                match &mut self.telnet {
+                    Some(filter) => filter.take_text(&buffer[..count], &mut self.pending),
+                    None => self.pending.extend_from_slice(&buffer[..count]),
+                }
                 true
             }
             Err(error) => match error.kind() {

@@ -12,6 +12,7 @@ mod program;
 mod sandbox;
 mod server;
 mod stuck;
+mod telnet;
 mod terminal;
 mod tls;
 mod vanish;

@@ -262,6 +262,7 @@ impl Server {
     /// Where real telnets come in.
     #[track_caller]
     pub fn telnet_address(&self) -> SocketAddr {
+        self.expect_words(&[": telnet ", " ready "]);
         announced(&self.words(), "telnet").expect("it listens for telnets")
     }
 

@@ -23,7 +23,7 @@ impl Terminal {
     /// Starts a command, as a shell understands it.
     #[track_caller]
     pub fn run(command: &str) -> Terminal {
-        let in_terminal = format!("stty cols 120 rows 40; exec {command}");
+        let in_terminal = format!("stty cols 120 rows 40 iutf8; exec {command}");
         let mut child = Command::new("script")
             .args(["--quiet", "--flush", "--command", &in_terminal, "/dev/null"])
             .envs([("TERM", "xterm"), ("LANG", "C.UTF-8")])

@@ -2,7 +2,6 @@
 
 mod answers;
 mod hostile;
-mod real_telnet;
 mod rig;
 mod talking;
 mod telnet;
