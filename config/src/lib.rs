@@ -20,7 +20,7 @@ mod values;
 mod tests;
 
 pub use bounded::Bounded;
-pub use entrances::{ENTRANCES, EntranceKey, LINE, LINE_TLS};
+pub use entrances::{ENTRANCES, EntranceKey, LINE, LINE_TLS, LINES};
 pub use error::ConfigErrors;
 pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};

@@ -131,7 +131,6 @@ mod tests {
     use super::*;
     use madang_config::LINE_TLS;
     use madang_model::connection::Encoder;
-    use madang_model::connection::Style;
     use std::collections::VecDeque;
     use std::fs::File;
     use std::io;
@@ -177,7 +176,7 @@ mod tests {
                 address: None,
                 outbox: Vec::new(),
                 unread: Vec::new(),
-                style: Style::default(),
+                form: 0,
                 is_echoed: true,
                 used: Duration::ZERO,
                 has_input_ended: false,

@@ -26,6 +26,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_protocol_of_an_entrance_is_the_one_that_serves_it() {
+        assert_eq!(madang_config::LINES, madang_surfaces::line::SURFACE);
+    }
+
+    #[test]
     fn an_address_of_every_interface_is_reached_by_a_name() {
         let command = |key: &str, address: &str| {
             let kind = EntranceKey::named(key).unwrap().kind;

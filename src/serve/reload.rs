@@ -202,7 +202,8 @@ impl Reloader {
         let is_taken = self.remote.listen(kind, listeners, SHARD_TIME_MAX);
         for entrance in &new {
             if is_taken {
-                tracing::info!(address = %entrance.address, tls = kind.has_tls, "listening at a new address");
+                let (listener, tls) = (EntranceKey::of(kind).short_name(), kind.has_tls);
+                tracing::info!(address = %entrance.address, listener, tls, "listening at a new address");
             } else {
                 tracing::error!(address = %entrance.address, "not every shard listens there; restart the server");
             }

@@ -19,7 +19,7 @@ use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
 use listen::listeners;
-use madang_config::{Config, ENTRANCES, Sources};
+use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
 use madang_engine::runtime::{
     self, Adopting, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop, TlsAcceptor,
 };
@@ -250,7 +250,8 @@ impl Engine<'_> {
         // For people and scripts that started it by hand.
         for entrance in &started.entrances {
             telemetry::say(&format!("madang: talk to me with: {}", connect_command(entrance)));
-            tracing::info!(address = %entrance.address, tls = entrance.kind.has_tls, "ready");
+            let (listener, tls) = (EntranceKey::of(entrance.kind).short_name(), entrance.kind.has_tls);
+            tracing::info!(address = %entrance.address, listener, tls, "ready");
         }
         notify::ready(&status_line(&started.entrances));
         started.metrics.serve_or_retry(&self.state);

@@ -415,6 +415,17 @@ fn crates_depend_on_those_below_alone() {
 }
 
 #[test]
+fn nothing_that_is_shipped_asks_for_the_deliberate_faults() {
+    let manifests = files(&["Cargo.toml", "config", "bench", "shards", "fuzz/entries"], "toml");
+    let askers = manifests.into_iter().filter(|source| source.text.contains("deliberate-faults"));
+    let askers: Vec<String> = askers.map(|source| source.path.display().to_string()).collect();
+    assert_eq!(askers.len(), 2, "the engine has them, the simulator asks: {askers:?}");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("a manifest");
+    assert!(!text.contains("madang-simulator"), "the program does not depend on the simulator");
+}
+
+#[test]
 fn only_the_loads_log_knows_how_the_server_writes() {
     let users = sources(&["bench/src"]).into_iter().filter(|source| {
         let code = source.code();

@@ -35,7 +35,7 @@ impl<S: Surface> Shard<S> {
         self.is_adopting = false;
         for id in self.connections.ids() {
             self.continue_input(id);
-            self.resumed.push(id);
+            self.read_again(id);
         }
         self.settle();
     }
@@ -72,7 +72,7 @@ impl<S: Surface> Shard<S> {
             address: core.counted_address,
             outbox: core.outbox.clone(),
             unread: unread.clone(),
-            style: core.style,
+            form: core.style.form,
             is_echoed: core.is_echoed,
             used: core.flood.used(self.now.monotonic),
             has_input_ended: *has_input_ended,
@@ -98,14 +98,14 @@ impl<S: Surface> Shard<S> {
         self.begin_adopting();
         let id = self.connections.next_id();
         let session = self.session(id);
-        let ConnectionImage { entrance, user, address, outbox, unread, style, is_echoed, used, .. } = image;
+        let ConnectionImage { entrance, user, address, outbox, unread, form, is_echoed, used, .. } = image;
         let mut core = Core::new(session, entrance);
         core.counted_address = address.and_then(|address| self.settings.counted(address));
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Carry(Box::new(Carried::Address(address))));
         }
         self.counters.sessions += u64::from(user.is_some());
-        (core.user, core.outbox, core.style, core.is_echoed) = (user, outbox, style, is_echoed);
+        (core.user, core.outbox, core.style.form, core.is_echoed) = (user, outbox, form, is_echoed);
         core.flood = Flood::with_used(used, self.now.monotonic);
         let restored = self.surface.restore(entrance, &image.protocol);
         let (is_whole, is_ending) = (restored.is_some(), image.is_ending);

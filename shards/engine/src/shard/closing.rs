@@ -223,6 +223,8 @@ impl<S: Surface> Shard<S> {
                 self.outboxes.changed(before, connection.core.outbox.len());
                 self.mark_dirty(id);
             }
+            // What was read is carried to its end.
+            self.delay_ended(id);
         }
         self.settle();
     }

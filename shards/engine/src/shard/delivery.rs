@@ -274,7 +274,7 @@ impl<S: Surface> Shard<S> {
         } else if !connection.awaits_keys {
             // It has until its deadline for the handshake, to learn why. What was not read of it is read now.
             connection.awaits_keys = true;
-            self.resumed.push(id);
+            self.read_again(id);
         }
     }
 
@@ -321,6 +321,7 @@ impl<S: Surface> Shard<S> {
             || self.homes.looks.may_answer(self.is_paused || self.is_draining)
             || self.outboxes.is_pausing()
             || !self.resumed.is_empty()
+            || !self.answered.is_empty()
             || !(self.is_adopting || self.writes.is_empty() && self.ended.is_empty())
     }
 

@@ -90,6 +90,18 @@ impl<S: Surface> Shard<S> {
         self.settle();
     }
 
+    /// Bytes came together with the connection. Where they cannot be looked at now they wait.
+    pub fn came_with(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if self.wants_input(id) {
+            self.received(id, bytes);
+        } else if let Some(connection) = self.connections.get_mut(id)
+            && connection.core.closing.is_none()
+        {
+            connection.has_heard = true;
+            connection.unread.extend_from_slice(bytes);
+        }
+    }
+
     /// The peer will send no more.
     pub fn input_ended(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(id) {
@@ -122,12 +134,15 @@ impl<S: Surface> Shard<S> {
             }
         }
         let Some(connection) = self.connections.get(id) else { return };
+        if connection.is_delayed {
+            return;
+        }
         if connection.core.closing.is_none() && connection.has_input_ended {
             self.with_link(id, |surface, protocol, link| {
                 surface.end_of_input(protocol, link);
             });
         } else if had_unread {
-            self.resumed.push(id);
+            self.read_again(id);
         }
     }
 

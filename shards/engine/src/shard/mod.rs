@@ -44,8 +44,8 @@ use homes::{Effects, Homes};
 use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
-    ConnectionId, Destination, Envelope, Now, Reply, Request, RoomKey, SessionId, ShardId, SkeletonKey,
-    UserKey,
+    ConnectionId, Destination, Envelope, Moment, Now, Reply, Request, RoomKey, SessionId, ShardId,
+    SkeletonKey, UserKey,
 };
 use outboxes::Outboxes;
 use rendered::Rendered;
@@ -118,6 +118,8 @@ pub struct Shard<S: Surface> {
     closable: Vec<ConnectionId>,
     /// Connections whose protocol is to be called, as everything it asked is answered.
     answered: Vec<ConnectionId>,
+    /// When no connection was read last, as the log or the outboxes had no room.
+    unread_at: Moment,
     /// Connections whose slot is free again; their sockets are to be let go.
     ended: Vec<Ended>,
     requests: Vec<Request>,
@@ -173,6 +175,7 @@ impl<S: Surface> Shard<S> {
             slow: Vec::new(),
             closable: Vec::new(),
             answered: Vec::new(),
+            unread_at: Moment::default(),
             ended: Vec::new(),
             requests: Vec::new(),
             renames: HashMap::new(),
@@ -204,6 +207,9 @@ impl<S: Surface> Shard<S> {
         self.now = now;
         self.look_after_outboxes();
         self.resume_deferred();
+        if !self.accepts_input() {
+            self.unread_at = now.monotonic;
+        }
         let ends = self.is_paused || self.is_draining;
         if self.homes.looks.may_answer(ends) {
             self.homes.answer_looks(ends, &mut self.outbound);
@@ -469,7 +475,7 @@ impl<S: Surface> Shard<S> {
             for id in parked {
                 if let Some(connection) = self.connections.get_mut(id) {
                     connection.is_parked = false;
-                    self.resumed.push(id);
+                    self.read_again(id);
                 }
             }
         }

@@ -33,7 +33,7 @@ impl<T> Wheel<T> {
     pub fn pop_due(&mut self, now: Moment) -> Option<T> {
         loop {
             let mut first = self.seconds.first_entry()?;
-            if *first.key() * 1000 > now.0 {
+            if *first.key() > now.0 / 1000 {
                 return None;
             }
             if let Some(entry) = first.get_mut().pop() {
@@ -62,5 +62,7 @@ mod tests {
         assert_eq!(wheel.pop_due(Moment(4_999)), None);
         assert_eq!(wheel.pop_due(Moment(60_000)), Some('c'));
         assert!(wheel.seconds.len() <= 1);
+        wheel.add(Moment(u64::MAX), 'd');
+        assert_eq!(wheel.pop_due(Moment(70_000)), None, "not in the life of a server");
     }
 }

@@ -226,8 +226,8 @@ impl<S: Surface> Turn<S> {
         if sockets.add(id, arrival).is_err() {
             // The ring has failed, which the next turn meets: as if the peer had gone.
             self.shard.lost(id);
-        } else if count > 0 && self.shard.wants_input(id) {
-            self.shard.received(id, &self.inlet.buffer[..count]);
+        } else if count > 0 {
+            self.shard.came_with(id, &self.inlet.buffer[..count]);
         } else if is_open {
             self.expect_first_words(id, now);
         }

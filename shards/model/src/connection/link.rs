@@ -8,6 +8,11 @@ use super::style::Style;
 use crate::{ClaimNumber, Now, Request, RoomKey, Seq, SessionId, UserName};
 use std::time::Duration;
 
+/// The longest that input is delayed at a time.
+pub const DELAY_MAX: Duration = Duration::from_secs(60);
+/// The longest that a reminder is waited for. What is waited for outlives its connection, so that this bounds memory.
+pub const REMINDER_MAX: Duration = Duration::from_secs(600);
+
 /// What a session asks of the engine, beside requests to homes. The engine does it after the call.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Asked {
@@ -69,25 +74,28 @@ impl Link<'_> {
         self.requests.push(request);
     }
 
-    /// Reads nothing more of this connection for so long: to slow down one who sends too fast, instead of refusing.
-    /// Up to a second longer, as the engine looks at its clocks once a second. What [`Surface::receive`] did not
-    /// consume is offered again then, and the end of input is told then.
+    /// Reads nothing more of this connection for so long, at most [`DELAY_MAX`]: to slow down one who sends too fast,
+    /// instead of refusing. Up to a second longer, as the engine looks at its clocks once a second; shorter where a
+    /// drain or a handover comes. Until it ends, asking again changes nothing. What [`Surface::receive`] did not consume
+    /// is offered again then, and the end of input is told then.
     ///
     /// [`Surface::receive`]: super::Surface::receive
     pub fn delay_input(&mut self, time: Duration) {
         self.asked.delay = Some(time);
     }
 
-    /// Calls [`Surface::reminded`] after so long, or up to a second later. One call at most is waited for: until it
-    /// comes, asking again changes nothing.
+    /// Calls [`Surface::reminded`] after so long, at most [`REMINDER_MAX`], or up to a second later. One call at most
+    /// is waited for: until it comes, asking again changes nothing.
     ///
     /// [`Surface::reminded`]: super::Surface::reminded
     pub fn remind_after(&mut self, time: Duration) {
         self.asked.reminder = Some(time);
     }
 
-    /// Calls [`Surface::all_answered`] once everything is answered that this connection has asked with `Publish` and
-    /// `Whisper`; soon, when that is so already; not at all, when it is closed before.
+    /// Calls [`Surface::all_answered`] once nothing is unanswered that this connection has asked with `Publish` and
+    /// `Whisper`; soon, when that is so already; not at all, when it is closed before. Asking more meanwhile puts the
+    /// call off: whoever wants to know of what it has asked so far leaves the rest of its input unconsumed, which is
+    /// offered again after the call.
     ///
     /// [`Surface::all_answered`]: super::Surface::all_answered
     pub fn call_when_answered(&mut self) {

@@ -25,7 +25,8 @@ pub trait Surface: 'static {
     /// until then. An incomplete line is consumed and kept by the session.
     fn receive(&self, session: &mut Self::Session, bytes: &[u8], link: &mut Link<'_>) -> usize;
 
-    /// The peer will send no more, and everything it sent is consumed.
+    /// The peer will send no more, and everything it sent is consumed. Told again after each answer while the
+    /// connection stays open.
     fn end_of_input(&self, session: &mut Self::Session, link: &mut Link<'_>);
 
     /// An answer came.
@@ -93,7 +94,7 @@ pub trait Surface: 'static {
 /// What happened on a connection since it asked to be reminded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Silence {
-    /// Nothing was received.
+    /// Nothing was received, though the connection was read.
     pub has_heard_nothing: bool,
     /// Nothing was sent.
     pub has_sent_nothing: bool,

@@ -1,7 +1,7 @@
 //! Images as bytes.
 
 use super::ConnectionImage;
-use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind, Style};
+use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind};
 use madang_model::{
     Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId, Holder, RoomName, Seq, SessionId,
     ShardId, Text, Timestamp, UserName,
@@ -19,7 +19,7 @@ impl ConnectionImage {
         out.option(self.address, Encoder::address);
         out.bytes(&self.outbox);
         out.bytes(&self.unread);
-        out.byte(self.style.form);
+        out.byte(self.form);
         out.flag(self.is_echoed);
         duration(self.used, out);
         out.flag(self.has_input_ended);
@@ -38,7 +38,7 @@ impl ConnectionImage {
             address: from.option(|from| from.address())?,
             outbox: from.bytes()?.to_vec(),
             unread: from.bytes()?.to_vec(),
-            style: Style { surface: entrance.surface, form: from.byte()? },
+            form: from.byte()?,
             is_echoed: from.flag()?,
             used: read_duration(from)?,
             has_input_ended: from.flag()?,

@@ -10,7 +10,7 @@ pub use coding::{read_carried, write_carried};
 pub use share::{Portion, share_out};
 
 use super::Saved;
-use madang_model::connection::{EntranceKind, Style};
+use madang_model::connection::EntranceKind;
 use madang_model::{Carried, ConnectionId, ShardId, UserName};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub struct ConnectionImage {
     pub outbox: Vec<u8>,
     /// Bytes that were read and not understood yet.
     pub unread: Vec<u8>,
-    /// How events are written to it.
-    pub style: Style,
+    /// The form of its protocol in which room events are written to it.
+    pub form: u8,
     /// Whether its own messages come back.
     pub is_echoed: bool,
     /// How long until its allowance is whole again.

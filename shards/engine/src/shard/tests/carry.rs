@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::world::{Chance, Client, World, entrance, settings};
 use crate::shard::{ConnectionImage, Saved, Settings, Shard, share_out};
-use madang_model::connection::{EntranceKind, Style, SurfaceId};
+use madang_model::connection::{EntranceKind, SurfaceId};
 use madang_model::{Carried, CarriedUser, ConnectionId, Holder, SessionId, ShardId, Timestamp, UserName};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -146,7 +146,7 @@ fn a_name_does_not_stay_with_a_connection_that_is_only_ending() {
         address: None,
         outbox: b"closed: Quit\n".to_vec(),
         unread: Vec::new(),
-        style: Style::default(),
+        form: 0,
         is_echoed: true,
         used: Duration::ZERO,
         has_input_ended: true,

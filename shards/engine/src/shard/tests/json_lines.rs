@@ -80,6 +80,7 @@ impl Surface for JsonLines {
 
     fn all_answered(&self, session: &mut Session, link: &mut Link<'_>) {
         let receipt = session.receipt.take().expect("it was asked for");
+        session.is_waiting = false;
         tell(link.output(), &format!("{{\"receipt\":\"{receipt}\"}}"));
     }
 
@@ -167,7 +168,8 @@ fn obey(session: &mut Session, line: &str, link: &mut Link<'_>) {
             }
         }
         ("receipt", _) => {
-            session.receipt = Some(rest.to_owned());
+            // What follows waits: it is not of this receipt.
+            (session.receipt, session.is_waiting) = (Some(rest.to_owned()), true);
             link.call_when_answered();
         }
         ("pings", _) => {

@@ -77,6 +77,67 @@ fn the_end_of_input_within_a_delay_is_told_after_it() {
 }
 
 #[test]
+fn every_delay_holds_the_end_of_input_up() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\nslowly two\n");
+    world.end_input(bot);
+    world.pass(4);
+    assert!(world.lines(bot).iter().all(|line| line != "{\"end\":true}"), "the second delay is not over");
+    world.pass(4);
+    assert_eq!(world.lines(bot).last().map(String::as_str), Some("{\"end\":true}"));
+}
+
+#[test]
+fn a_drain_carries_to_its_end_what_was_delayed() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\nsay two\n");
+    world.shards[0].begin_drain();
+    world.run();
+    let told = world.lines(bot);
+    assert!(told.iter().any(|line| line.contains("\"text\":\"two\"")), "{told:?}");
+}
+
+#[test]
+fn bytes_that_come_with_a_connection_wait_where_its_protocol_delays_it() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\n");
+    world.shards[0].came_with(bot.id, b"say two\n");
+    world.lines(bot);
+    world.pass(4);
+    assert!(world.lines(bot)[0].contains("two"));
+}
+
+#[test]
+fn times_of_any_length_are_waited_for_within_bounds() {
+    let mut world = world(&settings(1));
+    for seconds in ["0", "18446744073709551615"] {
+        let bot = program(&mut world, 0, &format!("bot{}", seconds.len()));
+        world.send(bot, &format!("pings {seconds}\n"));
+        world.pass(605);
+        assert!(!world.lines(bot).is_empty(), "reminded after {seconds} s, or as late as can be");
+    }
+}
+
+#[test]
+fn a_peer_that_was_not_read_was_not_silent() {
+    let mut world = world(&settings(1));
+    let alice = world.member(0, "alice", "r1");
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "pings 10\n");
+    world.send(alice, "say hello\n");
+    // Nobody is read while the next segment is being made and the open one is full.
+    world.shards[0].set_storage(crate::shard::Storage::Beginning);
+    world.pass(11);
+    assert!(world.ended.is_empty(), "it could not say anything");
+    world.shards[0].set_storage(crate::shard::Storage::Ready);
+    world.run();
+    assert!(world.send(bot, "say there\n"), "it is read again");
+}
+
+#[test]
 fn a_protocol_is_called_when_everything_it_asked_is_answered() {
     let mut world = world(&settings(2));
     let bot = program(&mut world, 1, "bot");
@@ -87,6 +148,10 @@ fn a_protocol_is_called_when_everything_it_asked_is_answered() {
     world.commit_once();
     let told = world.lines(bot);
     assert_eq!((told.len(), told[2].as_str()), (3, "{\"receipt\":\"7\"}"));
+    world.disk_moves = true;
+    world.send(bot, "say three\nreceipt 9\nsay four\n");
+    let told = world.lines(bot);
+    assert!(told[0].contains("three") && told[1].contains("9") && told[2].contains("four"), "{told:?}");
     world.send(bot, "receipt 8\n");
     assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}"], "nothing was asked");
 }
