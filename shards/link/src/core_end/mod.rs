@@ -67,6 +67,10 @@ impl CoreEnd {
                 assert!(comes_from_link(&request), "shards alone say this to each other: {request:?}");
                 return Some(request);
             }
+            // An edge that has not taken what it asked for is given no more: its own queue fills instead.
+            if self.waiting_event_bytes() > EVENTS_WAITING_BYTES_MAX / 2 {
+                return None;
+            }
             let incoming = self.connection.as_mut()?.next_incoming()?;
             if let Err(fault) = self.take(incoming) {
                 self.end(LinkEnd::Fault(fault));

@@ -32,6 +32,8 @@ pub struct Stream {
     version: u16,
     now: Moment,
     heard_at: Moment,
+    /// Since when there is this stream: the first envelope has its time from then on, however slowly it comes.
+    began_at: Moment,
     said_at: Moment,
 }
 
@@ -45,6 +47,7 @@ impl Stream {
             version: VERSION_OF_ALL,
             now,
             heard_at: now,
+            began_at: now,
             said_at: now,
         }
     }
@@ -147,8 +150,11 @@ impl Stream {
     /// Time has passed. Returns for how long the other end has been silent, when that is too long.
     pub fn tick(&mut self, now: Moment) -> Option<u64> {
         self.now = now;
-        let silent_ms = now.since_ms(self.heard_at);
-        let silent_ms_max = if self.version == VERSION_OF_ALL { HELLO_MS_MAX } else { SILENCE_MS_MAX };
+        let (since, silent_ms_max) = match self.version {
+            VERSION_OF_ALL => (self.began_at, HELLO_MS_MAX),
+            _ => (self.heard_at, SILENCE_MS_MAX),
+        };
+        let silent_ms = now.since_ms(since);
         if silent_ms > silent_ms_max {
             return Some(silent_ms);
         }

@@ -53,6 +53,29 @@ fn a_core_that_takes_nothing_makes_the_edge_busy_and_no_request_is_lost() {
 }
 
 #[test]
+fn an_edge_that_has_not_taken_what_waits_is_asked_for_nothing_more_until_it_has() {
+    let mut rig = Rig::new();
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    let words = "x".repeat(4000);
+    let mut seq = 0;
+    while rig.core.waiting_event_bytes() <= EVENTS_WAITING_BYTES_MAX / 2 {
+        seq += 1;
+        rig.event(said("r1", seq, &words));
+        rig.carry_to_edge(usize::MAX);
+    }
+    rig.edge.ask(alice, &say("r1", "hello")).expect("there is credit");
+    rig.carry_to_core(usize::MAX);
+    assert!(rig.core.next_request().is_none(), "its answer would come on top");
+    for _ in 0..seq {
+        rig.settle();
+        assert!(rig.hear().is_some(), "nothing is lost");
+    }
+    rig.settle();
+    assert!(rig.core.ended().is_none() && rig.core.waiting_event_bytes() == 0);
+}
+
+#[test]
 fn an_edge_that_takes_no_events_is_disconnected_and_its_sessions_are_lost() {
     let mut rig = Rig::new();
     let alice = rig.named("alice");

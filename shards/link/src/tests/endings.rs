@@ -21,6 +21,18 @@ fn ends_that_have_nothing_to_say_say_that_they_are_there() {
 }
 
 #[test]
+fn a_greeting_that_comes_a_byte_now_and_then_has_no_more_time_than_one_that_does_not_come() {
+    let mut rig = Rig::new();
+    rig.reconnect();
+    for _ in 0..3 {
+        rig.now = Moment(rig.now.0 + 2_000);
+        rig.carry_to_core(1);
+        rig.core.tick(rig.now);
+    }
+    assert_eq!(rig.core.ended(), Some(&LinkEnd::Silent { silent_ms: 6_000 }));
+}
+
+#[test]
 fn an_end_that_is_stopped_is_given_up() {
     let mut rig = Rig::new();
     rig.named("alice");
