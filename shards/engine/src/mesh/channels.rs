@@ -1,58 +1,45 @@
-//! The channels themselves.
+//! The channels of all shards.
 
+use super::channel::{Bell, Receiver, Sender, channel};
+use super::endpoint::{ENDPOINT, MeshEndpoint, PortToEndpoint};
 use super::outbound::Transport;
 use madang_model::{Envelope, ShardId};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Batches that one channel holds before the sender's overflow takes over.
 const CHANNEL_BATCHES_MAX: usize = 64;
-
-/// Wakes a shard that may be waiting. Calling it for one that is not costs little.
-pub type Bell = Arc<dyn Fn() + Send + Sync>;
 
 /// One shard's end of the mesh.
 pub struct MeshPort {
     senders: Vec<Sender>,
     receivers: Vec<Receiver>,
-}
-
-struct Sender {
-    channel: flume::Sender<Vec<Envelope>>,
-    /// Set while batches wait in this side's overflow: the receiver rings when it has made room.
-    is_starved: Arc<AtomicBool>,
-    bell: Bell,
-    rings_at_flush: bool,
-}
-
-struct Receiver {
-    channel: flume::Receiver<Vec<Envelope>>,
-    is_sender_starved: Arc<AtomicBool>,
-    sender_bell: Bell,
+    endpoint: Option<PortToEndpoint>,
 }
 
 /// Connects every shard with every other; `bells[n]` wakes shard n.
 pub fn connect(bells: &[Bell]) -> Vec<MeshPort> {
-    let mut ports: Vec<MeshPort> =
-        bells.iter().map(|_| MeshPort { senders: Vec::new(), receivers: Vec::new() }).collect();
+    let port = |_| MeshPort { senders: Vec::new(), receivers: Vec::new(), endpoint: None };
+    let mut ports: Vec<MeshPort> = bells.iter().map(port).collect();
     for (from, from_bell) in bells.iter().enumerate() {
         for (to, to_bell) in bells.iter().enumerate() {
-            let (sender, receiver) = flume::bounded(CHANNEL_BATCHES_MAX);
-            let is_starved = Arc::new(AtomicBool::new(false));
-            ports[from].senders.push(Sender {
-                channel: sender,
-                is_starved: Arc::clone(&is_starved),
-                bell: Arc::clone(to_bell),
-                rings_at_flush: false,
-            });
-            ports[to].receivers.push(Receiver {
-                channel: receiver,
-                is_sender_starved: is_starved,
-                sender_bell: Arc::clone(from_bell),
-            });
+            let (sender, receiver) = channel(CHANNEL_BATCHES_MAX, from_bell, to_bell);
+            ports[from].senders.push(sender);
+            ports[to].receivers.push(receiver);
         }
     }
     ports
+}
+
+/// Adds an endpoint to connected ports; `bells[n]` wakes shard n, `bell` whoever has the endpoint.
+///
+/// # Panics
+/// When the ports have one.
+pub fn connect_endpoint(ports: &mut [MeshPort], bells: &[Bell], bell: &Bell) -> MeshEndpoint {
+    assert!(ports.len() <= ENDPOINT.index(), "shards have the numbers below");
+    let (endpoint, sides) = MeshEndpoint::new(bells, bell);
+    for (port, side) in ports.iter_mut().zip(sides) {
+        assert!(port.endpoint.replace(side).is_none(), "a mesh has one endpoint");
+    }
+    endpoint
 }
 
 impl MeshPort {
@@ -61,56 +48,55 @@ impl MeshPort {
         u16::try_from(self.receivers.len()).expect("shards are counted in 16 bits")
     }
 
-    /// Takes the next batch that another shard sent, if any; all shards get their turn.
+    /// Takes the next batch that another shard or the [`ENDPOINT`] sent, if any; all get their turn.
     pub fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
-        let receiver = &self.receivers[from.index()];
-        let batch = receiver.channel.try_recv().ok()?;
-        if receiver.is_sender_starved.swap(false, Ordering::AcqRel) {
-            (receiver.sender_bell)();
+        match self.receivers.get_mut(from.index()) {
+            Some(receiver) => receiver.receive(),
+            None => self.endpoint_at(from)?.receiver.receive(),
         }
-        Some(batch)
+    }
+
+    /// Whether threads that are no shards have an endpoint.
+    pub fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    fn endpoint_at(&mut self, id: ShardId) -> Option<&mut PortToEndpoint> {
+        assert_eq!(id, ENDPOINT, "what is no shard is the endpoint");
+        self.endpoint.as_mut()
     }
 
     /// Whether a batch waits to be received.
     pub fn has_mail(&self) -> bool {
-        self.receivers.iter().any(|receiver| !receiver.channel.is_empty())
+        self.all_receivers().any(|receiver| receiver.waiting_batches() > 0)
     }
 
-    /// Batches that wait to be received, from all shards.
+    /// Batches that wait to be received, from all shards and the endpoint.
     pub fn waiting_batches(&self) -> usize {
-        self.receivers.iter().map(|receiver| receiver.channel.len()).sum()
+        self.all_receivers().map(Receiver::waiting_batches).sum()
     }
 
-    /// Wakes every shard that was sent something since the last call, once.
+    fn all_receivers(&self) -> impl Iterator<Item = &Receiver> {
+        self.receivers.iter().chain(self.endpoint.as_ref().map(|endpoint| &endpoint.receiver))
+    }
+
+    /// Wakes everyone who was sent something since the last call, once.
     pub fn ring(&mut self) {
-        for sender in &mut self.senders {
-            if std::mem::take(&mut sender.rings_at_flush) {
-                (sender.bell)();
-            }
+        self.senders.iter_mut().for_each(Sender::ring);
+        if let Some(endpoint) = &mut self.endpoint {
+            endpoint.ring();
         }
     }
 }
 
 impl Transport for MeshPort {
     fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
-        let sender = &mut self.senders[to.index()];
-        let batch = match sender.channel.try_send(batch) {
-            Ok(()) => {
-                sender.rings_at_flush = true;
-                return Ok(());
-            }
-            // The peer has ended, as it does only when the whole process is about to.
-            Err(flume::TrySendError::Disconnected(_)) => return Ok(()),
-            Err(flume::TrySendError::Full(batch)) => batch,
-        };
-        // Said before the second try: room made between the two is then not missed.
-        sender.is_starved.store(true, Ordering::Release);
-        match sender.channel.try_send(batch) {
-            Ok(()) => {
-                sender.rings_at_flush = true;
-                Ok(())
-            }
-            Err(refused) => Err(refused.into_inner()),
+        match self.senders.get_mut(to.index()) {
+            Some(sender) => sender.try_send(batch),
+            None => match self.endpoint_at(to) {
+                Some(endpoint) => endpoint.try_send(batch),
+                None => Err(batch),
+            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a shard has for the others: the batches of this turn, and what did not fit before.
 
+use super::endpoint::ENDPOINT;
 use madang_model::{Envelope, ShardId};
 use std::collections::VecDeque;
 
@@ -8,7 +9,7 @@ pub trait Transport {
     /// Hands a batch over, or gives it back when the channel is full.
     ///
     /// # Errors
-    /// The batch itself, which then waits in the overflow.
+    /// The batch itself, which then waits in the overflow; what the endpoint does not take is dropped.
     fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>>;
 }
 
@@ -32,6 +33,8 @@ pub struct Delivered {
 #[derive(Debug)]
 pub struct Outbound {
     peers: Vec<Peer>,
+    /// Towards the endpoint. No overflow: a shard keeps nothing for who does not take it.
+    endpoint: Vec<Envelope>,
 }
 
 impl Outbound {
@@ -41,12 +44,18 @@ impl Outbound {
 
     /// Towards `shard_count` shards, this one included (its batch is taken by [`Outbound::take`]).
     pub fn new(shard_count: u16) -> Outbound {
-        Outbound { peers: (0..shard_count).map(|_| Peer::default()).collect() }
+        Outbound { peers: (0..shard_count).map(|_| Peer::default()).collect(), endpoint: Vec::new() }
     }
 
-    /// Adds an entry to the batch of a shard.
+    /// Adds an entry to the batch of a shard or of the [`ENDPOINT`].
     pub fn push(&mut self, to: ShardId, envelope: Envelope) {
-        self.peers[to.index()].batch.push(envelope);
+        match self.peers.get_mut(to.index()) {
+            Some(peer) => peer.batch.push(envelope),
+            None => {
+                assert_eq!(to, ENDPOINT, "what is no shard is the endpoint");
+                self.endpoint.push(envelope);
+            }
+        }
     }
 
     /// Takes the batch for a shard without sending it: a shard's entries for itself.
@@ -65,6 +74,7 @@ impl Outbound {
 
     /// Gives back the memory of what was large once.
     pub fn shrink(&mut self) {
+        self.endpoint.shrink_to(2 * self.endpoint.len());
         for peer in &mut self.peers {
             peer.batch.shrink_to(2 * peer.batch.len());
             peer.overflow.shrink_to(2 * peer.overflow.len());
@@ -78,12 +88,12 @@ impl Outbound {
 
     /// Whether a batch was added to since the last flush.
     pub fn has_open_batch(&self) -> bool {
-        self.peers.iter().any(|peer| !peer.batch.is_empty())
+        !self.endpoint.is_empty() || self.peers.iter().any(|peer| !peer.batch.is_empty())
     }
 
     /// Whether anything is still to be handed over.
     pub fn has_any(&self) -> bool {
-        self.peers.iter().any(|peer| !peer.batch.is_empty() || !peer.overflow.is_empty())
+        self.has_open_batch() || self.peers.iter().any(|peer| !peer.overflow.is_empty())
     }
 
     /// Whether entries for a shard wait because its channel is full.
@@ -129,6 +139,12 @@ impl Outbound {
                 peer.overflow_entries
             );
             total.waiting += peer.overflow_entries;
+        }
+        if !self.endpoint.is_empty() {
+            let batch = std::mem::take(&mut self.endpoint);
+            let entries = batch.len();
+            // What is refused is dropped: the endpoint knows that something is missing.
+            total.entries += transport.try_send(ENDPOINT, batch).map_or(0, |()| entries);
         }
         total
     }

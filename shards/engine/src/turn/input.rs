@@ -2,6 +2,7 @@
 
 use super::shell::{Accepted, Input, Mesh, Readiness, Server, Shell, Sockets};
 use super::{Turn, TurnError};
+use crate::mesh::{BATCHES_MAX, ENDPOINT};
 use madang_model::connection::Surface;
 use madang_model::{ConnectionId, Moment, ShardId};
 use std::collections::VecDeque;
@@ -271,16 +272,30 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// Takes what other shards sent, as long as the log can hold what follows from it.
+    /// Takes what other shards and the endpoint sent, as long as the log can hold what follows from it.
     pub(super) fn take_mesh<W: Shell>(&mut self, shell: &mut W) {
         for from in (0..shell.mesh().shard_count()).map(ShardId) {
-            while self.shard.accepts_mesh() {
-                let Some(mut batch) = shell.mesh().receive(from) else { break };
-                shell.server().set_idle(false);
-                let entries = batch.len() as u64;
-                self.shard.mesh_received(&mut batch);
-                shell.server().received(entries);
+            while self.take_batch(from, shell) {}
+        }
+        if shell.mesh().has_endpoint() {
+            // No more: whoever has it may send as fast as they are taken.
+            let mut left = BATCHES_MAX;
+            while left > 0 && self.take_batch(ENDPOINT, shell) {
+                left -= 1;
             }
         }
+    }
+
+    /// Takes one batch, if there is one and the log can hold what follows from it.
+    fn take_batch<W: Shell>(&mut self, from: ShardId, shell: &mut W) -> bool {
+        if !self.shard.accepts_mesh() {
+            return false;
+        }
+        let Some(mut batch) = shell.mesh().receive(from) else { return false };
+        shell.server().set_idle(false);
+        let entries = batch.len() as u64;
+        self.shard.mesh_received(&mut batch);
+        shell.server().received(entries);
+        true
     }
 }

@@ -210,7 +210,11 @@ pub trait Sockets {
 pub trait Mesh: Transport {
     /// How many shards it connects.
     fn shard_count(&self) -> u16;
-    /// Takes the next batch that another shard sent, if any.
+    /// Whether threads that are no shards have an endpoint.
+    fn has_endpoint(&self) -> bool {
+        false
+    }
+    /// Takes the next batch that another shard or the endpoint sent, if any.
     fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>>;
     /// Whether a batch waits to be received.
     fn has_mail(&self) -> bool;

@@ -152,6 +152,11 @@ impl Mesh for MeshPort {
     }
 
     #[inline]
+    fn has_endpoint(&self) -> bool {
+        MeshPort::has_endpoint(self)
+    }
+
+    #[inline]
     fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
         MeshPort::receive(self, from)
     }

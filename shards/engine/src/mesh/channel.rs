@@ -1,0 +1,89 @@
+//! One channel: bounded, and its sender is woken when there is room again.
+
+use madang_model::Envelope;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Wakes a shard that may be waiting. Calling it for one that is not costs little.
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// One end of a channel that makes its sender wait.
+pub struct Sender {
+    channel: flume::Sender<Vec<Envelope>>,
+    /// Set while batches wait in this side's overflow: the receiver rings when it has made room.
+    is_starved: Arc<AtomicBool>,
+    bell: Bell,
+    rings_at_flush: bool,
+}
+
+/// The other end.
+pub struct Receiver {
+    channel: flume::Receiver<Vec<Envelope>>,
+    is_sender_starved: Arc<AtomicBool>,
+    sender_bell: Bell,
+}
+
+/// A channel of so many batches.
+pub fn channel(batches_max: usize, from_bell: &Bell, to_bell: &Bell) -> (Sender, Receiver) {
+    let (sender, receiver) = flume::bounded(batches_max);
+    let is_starved = Arc::new(AtomicBool::new(false));
+    let sender = Sender {
+        channel: sender,
+        is_starved: Arc::clone(&is_starved),
+        bell: Arc::clone(to_bell),
+        rings_at_flush: false,
+    };
+    let receiver =
+        Receiver { channel: receiver, is_sender_starved: is_starved, sender_bell: Arc::clone(from_bell) };
+    (sender, receiver)
+}
+
+impl Sender {
+    /// Hands a batch over; a receiver that is full rings when it has room.
+    ///
+    /// # Errors
+    /// The batch, when the channel is full.
+    pub fn try_send(&mut self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+        let batch = match self.channel.try_send(batch) {
+            Ok(()) => {
+                self.rings_at_flush = true;
+                return Ok(());
+            }
+            // The peer has ended, as it does only when the whole process is about to.
+            Err(flume::TrySendError::Disconnected(_)) => return Ok(()),
+            Err(flume::TrySendError::Full(batch)) => batch,
+        };
+        // Said before the second try: room made between the two is then not missed.
+        self.is_starved.store(true, Ordering::Release);
+        match self.channel.try_send(batch) {
+            Ok(()) => {
+                self.rings_at_flush = true;
+                Ok(())
+            }
+            Err(refused) => Err(refused.into_inner()),
+        }
+    }
+
+    /// Wakes the receiver if it was sent something since the last call.
+    pub fn ring(&mut self) {
+        if std::mem::take(&mut self.rings_at_flush) {
+            (self.bell)();
+        }
+    }
+}
+
+impl Receiver {
+    /// The next batch, if any.
+    pub fn receive(&mut self) -> Option<Vec<Envelope>> {
+        let batch = self.channel.try_recv().ok()?;
+        if self.is_sender_starved.swap(false, Ordering::AcqRel) {
+            (self.sender_bell)();
+        }
+        Some(batch)
+    }
+
+    /// How many batches wait.
+    pub fn waiting_batches(&self) -> usize {
+        self.channel.len()
+    }
+}
