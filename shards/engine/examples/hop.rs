@@ -115,6 +115,7 @@ fn shards(processors: &[usize], round_trips: u64, spin: Option<Duration>) -> Vec
         segment_bytes: 1 << 20,
         retention: Retention::default(),
         spin,
+        has_endpoint: false,
     };
     let opened = open_log(&StdFiles::new(data.path()), 2).unwrap();
     let entrance = Entrance { kind: EntranceKind::default(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };

@@ -64,6 +64,13 @@ impl Bell {
         self.has_rung.store(false, Ordering::SeqCst);
     }
 
+    /// The same for a thread that polls the event descriptor, where it stays readable until it is read.
+    pub fn answer_and_clear(&self) {
+        self.answer();
+        // Nothing to read is what is wanted.
+        let _ = rustix::io::read(&self.event, &mut [0; 8]);
+    }
+
     /// Whether it has rung and the shard has not looked yet.
     pub fn has_rung(&self) -> bool {
         self.has_rung.load(Ordering::Relaxed)

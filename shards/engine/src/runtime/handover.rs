@@ -4,6 +4,7 @@
 //! it lets go for good by ending; it takes everything back only when the new one is dead. How the two
 //! agree on that is the caller's business; here shards are snapshotted, resumed and started.
 
+use super::endpoint_status::Closing;
 use super::listener::Listener;
 use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
@@ -13,6 +14,7 @@ use madang_model::connection::EntranceKind;
 use madang_model::{Carried, ConnectionId, SessionId};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long what was read may take to be stored and told.
@@ -24,6 +26,8 @@ const ADOPT_TIME_MAX: Duration = Duration::from_secs(4);
 /// … and for each connection besides: one takes 6 µs, and up to 29 µs for a room of its own, where both
 /// processes share a processor.
 const ADOPT_TIME_PER_CONNECTION: Duration = Duration::from_micros(50);
+/// How long whoever has the endpoint may take to end its sessions, while everyone else is served.
+const ENDPOINT_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_secs(1);
@@ -179,12 +183,19 @@ impl Supervisor {
 
     /// Takes a snapshot of the shards, gives everything away, and resumes when it comes back.
     pub(super) fn hand_over(&mut self, order: &HandOver) {
+        self.close_endpoint();
         let since = Instant::now();
         self.lifecycle.forget_idleness();
         self.lifecycle.enter(Phase::Paused);
         if !self.await_quiet(PAUSE_TIME_MAX, LOOK) {
+            let is_endpoint_late = !self.lifecycle.endpoint.is_idle.load(Ordering::SeqCst);
+            let what = if is_endpoint_late {
+                "sessions of the edge did not end"
+            } else {
+                "accepted messages were not stored"
+            };
             self.resume();
-            let reason = format!("accepted messages were not stored within {} s", PAUSE_TIME_MAX.as_secs());
+            let reason = format!("{what} within {} s", PAUSE_TIME_MAX.as_secs());
             let _ = order.snapshotted.send(Err(reason));
             return;
         }
@@ -211,6 +222,17 @@ impl Supervisor {
                     panic!("the thread that hands over gives everything back, or ends the process")
                 }
             }
+        }
+    }
+
+    /// Sessions at the endpoint are not carried: they end before anyone is paused, so that their names and rooms are
+    /// with their homes. What is late is waited for with everything else, paused.
+    fn close_endpoint(&self) {
+        let endpoint = &self.lifecycle.endpoint;
+        endpoint.ask(Some(Closing::Upgrade));
+        let asked_at = Instant::now();
+        while !endpoint.is_idle.load(Ordering::SeqCst) && asked_at.elapsed() < ENDPOINT_TIME_MAX {
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -248,6 +270,7 @@ impl Supervisor {
 
     fn resume(&mut self) {
         self.lifecycle.enter(Phase::Running);
+        self.lifecycle.endpoint.ask(None);
         self.ring_all();
     }
 }

@@ -8,8 +8,11 @@
 //! what was read is carried to its end through mesh and log. *Closing*, once all shards are idle
 //! and every batch sent was received: outboxes are emptied, logs sealed. *Ended*.
 
+use super::bell::Bell;
+use super::endpoint_status::EndpointStatus;
 use super::handover::{HandOver, Held, Part};
 use crate::turn::Phase;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Why the server ends.
@@ -31,6 +34,8 @@ pub type Channel<T> = (flume::Sender<T>, flume::Receiver<T>);
 pub struct Lifecycle {
     phase: AtomicU8,
     shards: Vec<ShardStatus>,
+    /// Whoever has the endpoint of the mesh.
+    pub endpoint: EndpointStatus,
     /// What snapshotted shards give away, or why one cannot.
     pub parts: Channel<Result<Part, String>>,
     /// What each gets back.
@@ -58,8 +63,10 @@ impl Lifecycle {
     /// A shard that has not turned for so long is stuck. It is rung every second.
     pub const STUCK_SECONDS: u64 = 5;
 
-    pub fn new(shard_count: u16) -> Lifecycle {
+    /// Of so many shards, and of an endpoint that this wakes if there is one.
+    pub fn new(shard_count: u16, endpoint_bell: Option<Arc<Bell>>) -> Lifecycle {
         Lifecycle {
+            endpoint: EndpointStatus::new(endpoint_bell),
             phase: AtomicU8::new(Phase::Running as u8),
             shards: (0..shard_count).map(|_| ShardStatus::default()).collect(),
             parts: flume::bounded(usize::from(shard_count)),
@@ -100,12 +107,16 @@ impl Lifecycle {
         &self.shards[index]
     }
 
-    /// Whether all shards are idle and no batch is between them. To be believed only when it
+    /// Whether all shards and the endpoint are idle and no batch is between them. To be believed only when it
     /// holds twice with equal sums: a shard may have looked idle before it received something.
     pub fn quiet_sum(&self) -> Option<u64> {
-        let is_idle = self.shards.iter().all(|shard| shard.is_idle.load(Ordering::Acquire));
-        let received: u64 = self.shards.iter().map(|s| s.entries_received.load(Ordering::Acquire)).sum();
-        let sent: u64 = self.shards.iter().map(|s| s.entries_sent.load(Ordering::Acquire)).sum();
+        let Lifecycle { shards, endpoint, .. } = self;
+        let is_idle = endpoint.is_idle.load(Ordering::SeqCst)
+            && shards.iter().all(|shard| shard.is_idle.load(Ordering::Acquire));
+        let received: u64 = shards.iter().map(|s| s.entries_received.load(Ordering::Acquire)).sum();
+        let received = received + endpoint.entries_received.load(Ordering::Acquire);
+        let sent: u64 = shards.iter().map(|s| s.entries_sent.load(Ordering::Acquire)).sum();
+        let sent = sent + endpoint.entries_sent.load(Ordering::Acquire);
         (is_idle && sent == received).then_some(sent)
     }
 }

@@ -7,6 +7,8 @@
 
 mod bell;
 mod clock;
+mod endpoint;
+mod endpoint_status;
 mod handover;
 mod indexer;
 mod keep_alive;
@@ -26,6 +28,8 @@ mod turning;
 mod wait;
 mod writer;
 
+pub use endpoint::{Endpoint, EndpointStage};
+pub use endpoint_status::Closing;
 pub use handover::{Adopting, Adoption, HandOver, Held, Part, Snapshotted};
 pub use lifecycle::Stop;
 pub use listener::{AdoptError, BindError, Listeners};

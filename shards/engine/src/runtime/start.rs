@@ -2,6 +2,7 @@
 
 use super::bell::Bell;
 use super::clock::Clock;
+use super::endpoint::Endpoint;
 use super::handover::{Adopting, Adoption, Beginning, Given};
 use super::indexer::Indexer;
 use super::lifecycle::{Lifecycle, Stop};
@@ -56,6 +57,8 @@ pub struct StartOptions {
     pub retention: Retention,
     /// How long a shard spins before it sleeps.
     pub spin: Option<Duration>,
+    /// Whether a thread that is no shard is to have an endpoint of the mesh.
+    pub has_endpoint: bool,
 }
 
 /// Why the shards could not be started.
@@ -89,6 +92,8 @@ pub struct Running {
     pub remote: Remote,
     /// Where another process was there before: the end of its time.
     pub adopting: Option<Adopting>,
+    /// The endpoint of the mesh, where it was asked for.
+    pub endpoint: Option<Endpoint>,
     executors: Vec<Executor>,
 }
 
@@ -112,7 +117,9 @@ pub fn start<S: Surface>(
     let bells: io::Result<Vec<Arc<Bell>>> = (0..shard_count).map(|_| Bell::new().map(Arc::new)).collect();
     let bells = bells.map_err(StartError::Descriptor)?;
     let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
-    let lifecycle = Arc::new(Lifecycle::new(shard_count));
+    let endpoint_bell = options.has_endpoint.then(|| Bell::new().map(Arc::new)).transpose();
+    let endpoint_bell = endpoint_bell.map_err(StartError::Descriptor)?;
+    let lifecycle = Arc::new(Lifecycle::new(shard_count, endpoint_bell.clone()));
     if adoption.is_some() {
         lifecycle.enter(Phase::Paused);
     }
@@ -126,7 +133,11 @@ pub fn start<S: Surface>(
     let mut wires = Vec::new();
     let clock = Clock::start();
     let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
-    let ports = mesh::connect(&mesh_bells);
+    let mut ports = mesh::connect(&mesh_bells);
+    let endpoint = endpoint_bell.map(|bell| {
+        let endpoint = mesh::connect_endpoint(&mut ports, &mesh_bells, &bell.for_mesh());
+        Endpoint::new(endpoint, bell, Arc::clone(&lifecycle), clock)
+    });
     let mut seeds = Vec::new();
     for (index, (listeners, port)) in listeners.sockets.into_iter().zip(ports).enumerate() {
         let id = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
@@ -159,7 +170,7 @@ pub fn start<S: Surface>(
         .name("madang-supervisor".into())
         .spawn(move || supervisor.run())
         .map_err(StartError::Thread)?;
-    Ok(Running { remote, adopting, executors })
+    Ok(Running { remote, adopting, endpoint, executors })
 }
 
 /// What one shard's thread begins with.

@@ -2,6 +2,7 @@
 //! the drain.
 
 use super::bell::Bell;
+use super::endpoint_status::Closing;
 use super::handover::Beginning;
 use super::lifecycle::{Lifecycle, Stop};
 use crate::turn::Phase;
@@ -111,6 +112,7 @@ impl Supervisor {
     fn drain(&mut self) {
         let began = Instant::now();
         self.lifecycle.forget_idleness();
+        self.lifecycle.endpoint.ask(Some(Closing::Stop));
         self.lifecycle.enter(Phase::Draining);
         (self.notices)(Notice::Draining);
         self.await_quiet(DRAINING_TIME_MAX, DRAIN_LOOK);
@@ -162,7 +164,7 @@ mod tests {
     fn one_shard_that_does_not_turn_keeps_the_watchdog_unfed() {
         let heard: Arc<Mutex<Vec<Notice>>> = Arc::default();
         let hearer = Arc::clone(&heard);
-        let lifecycle = Arc::new(Lifecycle::new(2));
+        let lifecycle = Arc::new(Lifecycle::new(2, None));
         let mut supervisor = Supervisor {
             bells: [(); 2].map(|()| Arc::new(Bell::new().expect("a descriptor"))).to_vec(),
             lifecycle: Arc::clone(&lifecycle),
