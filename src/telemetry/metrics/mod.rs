@@ -2,6 +2,7 @@
 
 mod disk;
 mod endpoint;
+mod family;
 mod http;
 mod table;
 mod text;

@@ -1,6 +1,7 @@
 //! Metrics in the text format of Prometheus.
 
 use super::disk::Disk;
+use super::family::{Labelled, ProcessMetric, counter, gauge, write, write_value};
 use super::table::{COUNTERS, GAUGES};
 use crate::server::{Readiness, ServerState};
 use crate::telemetry;
@@ -8,7 +9,7 @@ use madang_engine::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, ProxyRefusal, Sample, ShardHealth, StorageState,
 };
 use madang_engine::shard::{CloseKind, RefusalKind};
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
@@ -24,26 +25,6 @@ pub fn encode(state: &ServerState, disk: &Disk) -> String {
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
-}
-
-/// One value, with its labels.
-type Labelled<L> = (L, f64);
-
-/// A metric of the process.
-#[derive(Debug)]
-struct ProcessMetric {
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    value: f64,
-}
-
-const fn counter(name: &'static str, help: &'static str, value: f64) -> ProcessMetric {
-    ProcessMetric { name, help, kind: MetricType::Counter, value }
-}
-
-const fn gauge(name: &'static str, help: &'static str, value: f64) -> ProcessMetric {
-    ProcessMetric { name, help, kind: MetricType::Gauge, value }
 }
 
 /// All values at one time.
@@ -278,30 +259,5 @@ impl prometheus_client::collector::Collector for Snapshot {
         )?;
         self.encode_shards(encoder)?;
         self.encode_histograms(encoder)
-    }
-}
-
-fn write<L: EncodeLabelSet>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    values: impl Iterator<Item = Labelled<L>>,
-) -> fmt::Result {
-    let mut values = values.peekable();
-    if values.peek().is_none() {
-        return Ok(());
-    }
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (labels, value) in values {
-        write_value(family.encode_family(&labels)?, kind, value)?;
-    }
-    Ok(())
-}
-
-fn write_value(mut metric: MetricEncoder<'_>, kind: MetricType, value: f64) -> fmt::Result {
-    match kind {
-        MetricType::Counter => metric.encode_counter::<NoLabelSet, f64, f64>(&value, None),
-        _ => metric.encode_gauge(&value),
     }
 }
