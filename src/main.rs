@@ -3,6 +3,7 @@
 mod cli;
 mod control;
 mod data_option;
+mod edge_link;
 mod exit_code;
 mod handover;
 mod log_command;

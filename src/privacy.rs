@@ -67,6 +67,7 @@ fn make_private_below(directory: &Path, depth: usize) -> io::Result<usize> {
 /// Whether a server or `log repair` creates files of this name in a data directory.
 fn is_ours(name: &str) -> bool {
     name == "control.sock"
+        || name == "link.sock"
         || name.starts_with("madang.")
         || name.starts_with("set-aside-")
         || name.starts_with("shard-")

@@ -119,6 +119,8 @@ fn content(value: &DeValue<'_>, form: Form) -> Result<String, String> {
                 .map(|texts| texts.join(","))
                 .ok_or_else(|| "a string of the list is empty, none, or has a comma".to_owned())
         }
+        (DeValue::Boolean(value), Form::Boolean) => Ok(value.to_string()),
+        (_, Form::Boolean) => Err("neither true nor false".to_owned()),
         (_, Form::Texts) => Err("not a list of strings".to_owned()),
         (_, Form::Text) => Err("not a string".to_owned()),
         (_, Form::Number) => Err("not a whole number".to_owned()),

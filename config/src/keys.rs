@@ -2,8 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile, Rooms,
-    ShardCount, Shards, Size, Telemetry, Tls,
+    Bounded, Config, Edge, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile,
+    Rooms, ShardCount, Shards, Size, Telemetry, Tls,
 };
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -96,6 +96,7 @@ pub const RESTART_KEYS: &[&str] = &[
     "log.durability",
     "log.segment_bytes",
     "rooms.lobby",
+    "edge.enabled",
     "telemetry.format",
     "telemetry.metrics",
 ];
@@ -170,6 +171,11 @@ pub static KEYS: &[Key] = &[
          slow readers."
     ),
     key!(limits.login_seconds, "Seconds a connection has to give a name."),
+    key!(
+        edge.enabled,
+        "Whether an edge, a process of its own with other protocols, can connect: to the socket `link.sock` in the \
+         data directory, as the same user. There is no such program yet."
+    ),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
     key!(telemetry.metrics, "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP; \"\" is none."),
@@ -210,6 +216,7 @@ impl Default for Config {
                 outbox_total_bytes_max: Size::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
+            edge: Edge { enabled: false },
             telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },
         }
     }

@@ -49,6 +49,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// What one connection may do.
     pub limits: Limits,
+    /// Who may be a server of further protocols.
+    pub edge: Edge,
     /// What the operator is told.
     pub telemetry: Telemetry,
 }
@@ -138,6 +140,13 @@ pub struct Limits {
     pub outbox_total_bytes_max: Size<1_048_576, 1_099_511_627_776>,
     /// Seconds a connection has to say its name.
     pub login_seconds: Bounded<1, 3_600>,
+}
+
+/// The process that serves further protocols.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    /// Whether it can connect.
+    pub enabled: bool,
 }
 
 /// What the operator is told.

@@ -20,6 +20,8 @@ pub enum Form {
     TextOrNumber,
     /// A list of strings.
     Texts,
+    /// `true` or `false`.
+    Boolean,
 }
 
 /// A value that an operator can set.
@@ -27,8 +29,8 @@ pub trait Setting: Sized {
     /// Its TOML type.
     const FORM: Form;
 
-    /// Parses the content of a string, the decimal digits of a number, or the contents of several strings,
-    /// separated by commas.
+    /// Parses the content of a string, the decimal digits of a number, the contents of several strings,
+    /// separated by commas, or a boolean.
     ///
     /// # Errors
     /// The mistake, in a few words; [`Setting::allowed`] says what is allowed.
@@ -73,6 +75,22 @@ impl Setting for ShardCount {
             ShardCount::Auto => "\"auto\"".to_owned(),
             ShardCount::Exactly(count) => count.to_string(),
         }
+    }
+}
+
+impl Setting for bool {
+    const FORM: Form = Form::Boolean;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "neither true nor false".to_owned())
+    }
+
+    fn allowed() -> String {
+        "true or false".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_string()
     }
 }
 

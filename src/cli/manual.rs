@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = &[
     ("/var/lib/madang", "The data of the service; commands look here last for a running server."),
     ("DIR/shard-NN", "The log of a shard: segments, their indexes, and a snapshot."),
     ("DIR/control.sock", "The control socket of a running server, for its user and root only."),
+    ("DIR/link.sock", "Where an edge connects to a running server, if edge.enabled is true."),
     ("DIR/madang.lock", "Locked while a process uses the directory."),
 ];
 

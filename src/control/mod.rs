@@ -5,4 +5,5 @@ mod describe;
 mod peer;
 mod server;
 
+pub use peer::user_of;
 pub use server::{ControlSocket, start};

@@ -5,6 +5,7 @@ mod data_directory;
 mod in_place;
 mod inherited;
 pub mod launch;
+mod link_report;
 mod operator_listener;
 pub mod pending_signals;
 mod state;
@@ -16,6 +17,7 @@ pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_s
 pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};
 pub use inherited::{InheritedListeners, SocketActivation};
 pub use launch::Launch;
+pub use link_report::LinkFigures;
 pub use operator_listener::{OperatorListener, Threads};
 pub use state::{Readiness, ServerState};
 pub use stops::{HeldStops, Stops};

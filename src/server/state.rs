@@ -4,6 +4,7 @@ use super::clock::now_us;
 use super::data_directory::DataDirectory;
 use super::inherited::SocketActivation;
 use super::launch::Launch;
+use super::link_report::LinkReport;
 use super::operator_listener::OperatorListener;
 use madang_engine::runtime::{Remote, ShardHealth};
 use madang_model::connection::Entrance;
@@ -29,6 +30,7 @@ pub struct ServerState {
     entrances: Mutex<Vec<Entrance>>,
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
+    link: LinkReport,
     lock: Option<OwnedFd>,
     activation: Mutex<SocketActivation>,
     launch: Option<Launch>,
@@ -64,6 +66,7 @@ impl ServerState {
             entrances: Mutex::default(),
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
+            link: LinkReport::default(),
             lock: data.lock(),
             activation: Mutex::default(),
             launch: Launch::of_this_process(),
@@ -167,6 +170,11 @@ impl ServerState {
     /// The numbers of successful and of refused reloads.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads[0].load(Ordering::Relaxed), self.reloads[1].load(Ordering::Relaxed))
+    }
+
+    /// The link to the edge.
+    pub fn link(&self) -> &LinkReport {
+        &self.link
     }
 
     /// The shards, once they run.

@@ -29,6 +29,7 @@ mod faults;
 mod history;
 mod lifecycle;
 mod limits;
+mod link;
 mod load;
 mod log_tools;
 mod metrics;

@@ -14,6 +14,7 @@ use super::reload::Reloader;
 use super::settings::{line_settings, retention, shard_settings, spin};
 use super::signals::Signals;
 use crate::control::{self, ControlSocket};
+use crate::edge_link;
 use crate::server::{ServerState, Stops, subprocess};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
@@ -52,6 +53,7 @@ pub fn run(
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
     engine.finish_adoption(&mut started, &inherited)?;
+    engine.open_link(&mut started)?;
     engine.serve(started, &reloads)
 }
 
@@ -243,6 +245,18 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Lets an edge connect, if it is configured.
+    fn open_link(&self, started: &mut Started) -> Result<(), EngineError> {
+        let Some(endpoint) = started.running.endpoint.take() else { return Ok(()) };
+        let config = &self.plan.config;
+        // As long as a line may be: what one says must be shown to the others.
+        let text_bytes_max = u32::try_from(config.limits.line_bytes_max.number()).unwrap_or(u32::MAX);
+        let settings = shard_settings(config, self.plan.shards);
+        edge_link::start(self.plan.data.path(), endpoint, settings, text_bytes_max, &self.state)
+            .map_err(StartError::Thread)?;
+        Ok(())
+    }
+
     /// Announces that clients are served, and waits for the end.
     fn serve(self, started: Started, reloads: &Reloads) -> Result<(), EngineError> {
         // The thread lives as long as the process.
@@ -286,5 +300,6 @@ fn start_options(plan: &Plan) -> StartOptions {
         segment_bytes: config.log.segment_bytes.number(),
         retention: retention(&config.log),
         spin: spin(&config.shards),
+        has_endpoint: config.edge.enabled,
     }
 }

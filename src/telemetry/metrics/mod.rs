@@ -4,6 +4,7 @@ mod disk;
 mod endpoint;
 mod family;
 mod http;
+mod link;
 mod table;
 mod text;
 

@@ -2,8 +2,9 @@
 
 use super::disk::Disk;
 use super::family::{Labelled, ProcessMetric, counter, gauge, write, write_value};
+use super::link;
 use super::table::{COUNTERS, GAUGES};
-use crate::server::{Readiness, ServerState};
+use crate::server::{LinkFigures, Readiness, ServerState};
 use crate::telemetry;
 use madang_engine::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, ProxyRefusal, Sample, ShardHealth, StorageState,
@@ -35,6 +36,7 @@ struct Snapshot {
     process: Vec<ProcessMetric>,
     segments: Vec<Labelled<[(&'static str, String); 1]>>,
     log_bytes: Vec<Labelled<[(&'static str, String); 1]>>,
+    link: LinkFigures,
     durability: String,
 }
 
@@ -112,6 +114,8 @@ impl Snapshot {
                 ),
             ]);
         }
+        let link = state.link().figures();
+        process.extend(link::metrics(&link));
         let of = |number: u16, value: u64| ([("shard", number.to_string())], value as f64);
         Snapshot {
             samples: remote.map(|remote| remote.samples()).unwrap_or_default(),
@@ -119,6 +123,7 @@ impl Snapshot {
             process,
             segments: usage.directories.iter().map(|one| of(one.number, one.segments)).collect(),
             log_bytes: usage.directories.iter().map(|one| of(one.number, one.bytes)).collect(),
+            link,
             durability: state.durability().to_owned(),
         }
     }
@@ -258,6 +263,7 @@ impl prometheus_client::collector::Collector for Snapshot {
             bytes,
         )?;
         self.encode_shards(encoder)?;
-        self.encode_histograms(encoder)
+        self.encode_histograms(encoder)?;
+        link::encode_ends(&self.link, encoder)
     }
 }

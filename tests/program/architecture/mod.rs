@@ -36,7 +36,7 @@ const SIMULATOR: [&str; 11] = [
 const CONFIG: [&str; 10] =
     ["shown", "values", "bounded", "size", "listen", "keys", "error", "file", "layers", "print"];
 /// Those of the program.
-const PROGRAM: [&str; 13] = [
+const PROGRAM: [&str; 14] = [
     "terminal",
     "privacy",
     "exit_code",
@@ -48,6 +48,7 @@ const PROGRAM: [&str; 13] = [
     "telemetry",
     "handover",
     "control",
+    "edge_link",
     "serve",
     "cli",
 ];
@@ -87,7 +88,7 @@ const CRATES: [(&str, &[&str], &[&str]); 9] = [
     ("shards/simulator", &SIMULATOR, &["model", "log", "engine"]),
     ("config", &CONFIG, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),
-    ("", &PROGRAM, &["model", "log", "surfaces", "engine", "config", "bench"]),
+    ("", &PROGRAM, &["model", "log", "surfaces", "link", "engine", "config", "bench"]),
 ];
 /// Imports against the order that there are yet: who, whom, and why. The table shrinks only.
 const UPWARDS: [(&str, &str, &str); 3] = [

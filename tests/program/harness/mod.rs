@@ -2,6 +2,7 @@
 
 mod client;
 mod disk;
+pub mod edge;
 pub mod http;
 mod load;
 mod lobby;

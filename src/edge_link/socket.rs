@@ -1,0 +1,88 @@
+//! The socket that the edge connects to.
+
+use crate::control::user_of;
+use rustix::fs::Mode;
+use std::fs;
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The name of the socket in the data directory.
+const SOCKET_FILE: &str = "link.sock";
+/// Its name until it is ready; not longer, because socket paths are limited.
+const NEW_SOCKET_FILE: &str = "link.new";
+
+/// The socket, whether it is listened at or not. The data directory is locked by this process: what lies there is
+/// a leftover, or of an old process that has closed its own.
+#[derive(Debug)]
+pub struct LinkSocket {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+}
+
+impl LinkSocket {
+    /// The socket of a data directory, not listened at yet.
+    pub fn new(data: &Path) -> LinkSocket {
+        LinkSocket { path: data.join(SOCKET_FILE), listener: None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is polled for the next connection.
+    pub fn listener(&self) -> Option<&UnixListener> {
+        self.listener.as_ref()
+    }
+
+    /// Listens, for the user of this process alone.
+    ///
+    /// # Errors
+    /// The system refuses, or the path is too long.
+    pub fn listen(&mut self) -> io::Result<()> {
+        let beside = self.path.with_file_name(NEW_SOCKET_FILE);
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&beside)?;
+        // The directory is private meanwhile.
+        rustix::fs::chmod(&beside, Mode::RUSR | Mode::WUSR)?;
+        listener.set_nonblocking(true)?;
+        fs::rename(&beside, &self.path)?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Listens no more. Who waits to be accepted is disconnected.
+    pub fn close(&mut self) {
+        if self.listener.take().is_some() {
+            // If the file stays, nobody listens at it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    /// The next connection, if one waits. It may be of a user who must not connect: then it is closed.
+    ///
+    /// # Errors
+    /// It cannot be accepted now.
+    pub fn accept(&self) -> io::Result<Option<UnixStream>> {
+        let Some(listener) = &self.listener else { return Ok(None) };
+        match listener.accept() {
+            Ok((stream, _)) if is_permitted(&stream) => {
+                stream.set_nonblocking(true)?;
+                Ok(Some(stream))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The mode of the socket has the same effect, but some file systems do not store it.
+fn is_permitted(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    user_of(stream).is_some_and(|user| user == own || user == 0)
+}
