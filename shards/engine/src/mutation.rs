@@ -17,6 +17,8 @@ pub enum Mutation {
     SkipNumber,
     /// An entry of an overflow is dropped.
     DropOverflowEntry,
+    /// An entry for the endpoint is dropped, and it is not notified.
+    LoseEndpointEntry,
     /// A connection that is lost does not leave its rooms at their homes.
     ForgetToLeave,
     /// A draft that was stored is not recognised.
@@ -118,6 +120,13 @@ pub fn batch_to_wait_for(last_batch: BatchId) -> BatchId {
 pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
     if now_and_then(Mutation::DropOverflowEntry) {
         overflow.back_mut().map(Vec::pop);
+    }
+}
+
+/// Drops the newest entry for the endpoint.
+pub fn lose_entry(batch: &mut Vec<Envelope>) {
+    if now_and_then(Mutation::LoseEndpointEntry) {
+        batch.pop();
     }
 }
 

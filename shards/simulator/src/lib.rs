@@ -9,6 +9,7 @@
 mod chance;
 mod client;
 mod disk;
+mod edge;
 mod network;
 mod options;
 mod server;

@@ -34,6 +34,8 @@ pub struct Options {
     pub has_upgrades: bool,
     /// Whether it comes thick: syncs fail, then the server is killed, then the power is cut.
     pub has_storms: bool,
+    /// Whether an edge has sessions over the link.
+    pub has_link: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -52,6 +54,7 @@ impl Options {
             has_interrupted_starts: false,
             has_upgrades: false,
             has_storms: false,
+            has_link: false,
             is_traced: false,
         }
     }
@@ -66,12 +69,13 @@ impl Options {
         let Options { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
             if self.has_upgrades { " --upgrades" } else { "" },
-            if self.has_storms { " --storms" } else { "" }
+            if self.has_storms { " --storms" } else { "" },
+            if self.has_link { " --link" } else { "" }
         )
     }
 }
@@ -120,6 +124,7 @@ impl Climate {
                 segment_bytes: 256 << 10,
                 retention: Retention { age_max: None, bytes_max },
                 channel_batches_max: [1, 4, 64][chance.below(3)],
+                link_batches_max: options.has_link.then(|| [2, 4, 64][chance.below(3)]),
             },
             habits: Habits {
                 users: options.users,

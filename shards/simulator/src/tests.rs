@@ -45,6 +45,19 @@ fn fixed_seeds_keep_every_promise() {
     }
 }
 
+/// The same with an edge.
+fn with_edge(seed: u64) -> Options {
+    Options { has_link: true, ..of(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_an_edge_keep_every_promise() {
+    let done: Vec<Outcome> = (1..=12).map(|seed| check(with_edge(seed))).collect();
+    let sum = |of: fn(&Outcome) -> u64| done.iter().map(of).sum::<u64>();
+    let (links, overruns, messages) = (sum(|it| it.links), sum(|it| it.overruns), sum(|it| it.edge_messages));
+    assert!(links > 200 && overruns > 0 && messages > 1_000, "{links} {overruns} {messages}");
+}
+
 #[test]
 fn a_seed_that_has_found_something_keeps_every_promise() {
     // A page across what had expired, whose index was made again while an older directory was kept.
@@ -59,6 +72,7 @@ fn fresh_seeds_keep_every_promise() {
     let started = Instant::now();
     for seed in first.. {
         check(of(seed));
+        check(with_edge(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }
@@ -82,6 +96,7 @@ fn one_seed_is_one_run() {
 /// cut one after another is tried where that comes often.
 fn to_see(mutation: Mutation, seed: u64) -> Options {
     match mutation {
+        Mutation::LoseEndpointEntry => with_edge(seed),
         Mutation::TrustPageCache | Mutation::TrustSeals => {
             Options { has_storms: true, has_upgrades: true, ..of(seed) }
         }
@@ -114,6 +129,7 @@ every_mutation_is_seen! {
     delivering_before_the_commit_is_seen: DeliverBeforeCommit,
     skipping_a_number_is_seen: SkipNumber,
     dropping_an_overflow_entry_is_seen: DropOverflowEntry,
+    losing_an_entry_for_the_endpoint_is_seen: LoseEndpointEntry,
     forgetting_to_leave_is_seen: ForgetToLeave,
     accepting_a_draft_twice_is_seen: AcceptDraftTwice,
     forgetting_drafts_on_restart_is_seen: ForgetDraftsOnRestart,

@@ -92,6 +92,12 @@ pub struct Outcome {
     pub upgrades: u64,
     /// Times that did not come about.
     pub failed_upgrades: u64,
+    /// Edges that connected.
+    pub links: u64,
+    /// Links that ended because shards had more for them than could wait.
+    pub overruns: u64,
+    /// Messages that edges received.
+    pub edge_messages: u64,
     /// What was wrong.
     pub violation: Option<String>,
     /// What happened last.
@@ -109,7 +115,7 @@ impl fmt::Display for Outcome {
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
              cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, \
-             overflow up to {}, {} upgrades and {} that failed, hash {:016x}",
+             overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -126,6 +132,9 @@ impl fmt::Display for Outcome {
             self.overflow_entries_max,
             self.upgrades,
             self.failed_upgrades,
+            self.links,
+            self.overruns,
+            self.edge_messages,
             self.hash
         )
     }

@@ -73,6 +73,11 @@ impl Truth {
         self.rooms.len() - 1
     }
 
+    /// How many rooms there are.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
     pub fn name(&self, room: RoomIndex) -> &str {
         &self.rooms[room].name
     }

@@ -30,8 +30,9 @@ const SURFACES: [&str; 1] = ["line"];
 const LINK: [&str; 9] =
     ["bounds", "versions", "format", "words", "body", "convert", "stream", "core_end", "edge_end"];
 const ENGINE: [&str; 7] = ["room", "user", "mesh", "shard", "store", "turn", "runtime"];
-const SIMULATOR: [&str; 11] = [
-    "chance", "network", "disk", "words", "truth", "server", "twins", "client", "options", "trace", "session",
+const SIMULATOR: [&str; 12] = [
+    "chance", "network", "disk", "words", "truth", "server", "twins", "client", "edge", "options", "trace",
+    "session",
 ];
 const CONFIG: [&str; 10] =
     ["shown", "values", "bounded", "size", "listen", "keys", "error", "file", "layers", "print"];
@@ -85,7 +86,7 @@ const CRATES: [(&str, &[&str], &[&str]); 9] = [
     ("shards/surfaces", &SURFACES, &["model"]),
     ("shards/link", &LINK, &["model"]),
     ("shards/engine", &ENGINE, &["model", "log"]),
-    ("shards/simulator", &SIMULATOR, &["model", "log", "engine"]),
+    ("shards/simulator", &SIMULATOR, &["model", "log", "link", "engine"]),
     ("config", &CONFIG, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),
     ("", &PROGRAM, &["model", "log", "surfaces", "link", "engine", "config", "bench"]),

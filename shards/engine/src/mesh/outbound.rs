@@ -141,6 +141,8 @@ impl Outbound {
             total.waiting += peer.overflow_entries;
         }
         if !self.endpoint.is_empty() {
+            #[cfg(any(test, feature = "deliberate-faults"))]
+            crate::mutation::lose_entry(&mut self.endpoint);
             let batch = std::mem::take(&mut self.endpoint);
             let entries = batch.len();
             // What is refused is dropped: the endpoint knows that something is missing.

@@ -1,8 +1,9 @@
 //! What the supervisor does around an upgrade in place, and what goes from one process to the other.
 
 use super::cell::Cell;
-use super::{Phase, Server};
+use super::{LinkCore, Phase, Server};
 use madang_engine::shard::{Portion, ShardImage};
+use madang_link::GoingDown;
 
 use super::super::chance::Chance;
 use super::super::disk::Disk;
@@ -14,14 +15,25 @@ impl Server {
         self.cells.iter_mut().for_each(|cell| cell.around.is_idle_seen = false);
         self.quiet_seen = None;
         self.phase = Phase::Paused;
+        self.close_link(GoingDown::Upgrade);
     }
 
     /// Everyone is read and accepted from now on. What was given away is back.
     pub fn resume(&mut self) {
         self.phase = Phase::Running;
+        if let Some(link) = &mut self.link {
+            link.is_open = true;
+        }
         self.parts.clear();
         for cell in &mut self.cells {
             cell.around.is_returned = cell.around.has_given;
+        }
+    }
+
+    /// No edge may connect any more.
+    pub fn close_link(&mut self, going_down: GoingDown) {
+        if let Some(link) = &mut self.link {
+            link.close(going_down);
         }
     }
 
@@ -33,9 +45,12 @@ impl Server {
     /// The supervisor looks whether all shards are idle and nothing is between them: to be believed when
     /// it holds twice.
     pub fn looks_quiet(&mut self) -> bool {
-        let is_idle = self.cells.iter().all(|cell| cell.around.is_idle_seen);
+        let is_idle = self.cells.iter().all(|cell| cell.around.is_idle_seen)
+            && self.link.as_ref().is_none_or(LinkCore::is_idle);
         let sum = |of: fn(&Cell) -> u64| self.cells.iter().map(of).sum::<u64>();
-        let (sent, received) = (sum(|cell| cell.around.entries.0), sum(|cell| cell.around.entries.1));
+        let of_link = self.link.as_ref().map(LinkCore::entries).unwrap_or_default();
+        let sent = sum(|cell| cell.around.entries.0) + of_link.0;
+        let received = sum(|cell| cell.around.entries.1) + of_link.1;
         let quiet = (is_idle && sent == received).then_some(sent);
         let is_quiet = quiet.is_some() && quiet == self.quiet_seen;
         self.quiet_seen = quiet;
@@ -74,6 +89,9 @@ impl Server {
     /// Begins to adopt what another process had: each shard before its first turn.
     pub fn begin_adoption(&mut self, portions: Vec<Portion<Line>>) {
         self.phase = Phase::Paused;
+        if let Some(link) = &mut self.link {
+            link.is_open = false;
+        }
         for (cell, portion) in self.cells.iter_mut().zip(portions) {
             cell.around.given = Some(portion);
         }

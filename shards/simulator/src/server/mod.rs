@@ -7,6 +7,7 @@ mod desk;
 mod handed;
 mod handover;
 mod indexes;
+mod link;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod view;
 
 pub use cell::Cell;
 pub use handed::{Handed, Standing};
+pub use link::LinkCore;
 pub use madang_engine::turn::Phase;
 pub use start::StartOptions;
 pub use view::Haste;
@@ -24,7 +26,7 @@ use super::network::Socket;
 use indexes::Jobs;
 use madang_engine::shard::ShardImage;
 use madang_engine::turn::Outcome;
-use madang_model::{Envelope, Now, SessionId};
+use madang_model::{Envelope, Moment, Now, SessionId};
 use std::collections::VecDeque;
 use view::View;
 
@@ -50,6 +52,8 @@ pub struct Server {
     pub cells: Vec<Cell>,
     channels: Channels,
     channel_batches_max: usize,
+    /// The link to an edge, if it has one.
+    pub link: Option<LinkCore>,
     jobs: Jobs,
     pub phase: Phase,
     /// What snapshotted shards give away, or why one cannot.
@@ -69,7 +73,7 @@ impl Server {
     /// # Errors
     /// When it ends its process.
     pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> Result<bool, String> {
-        let Server { cells, channels, channel_batches_max, jobs, phase, parts, .. } = self;
+        let Server { cells, channels, channel_batches_max, link, jobs, phase, parts, .. } = self;
         let (channel_batches_max, phase) = (*channel_batches_max, *phase);
         let Cell { turn, around } = &mut cells[index];
         turn.pace = haste.pace(world.chance);
@@ -81,6 +85,7 @@ impl Server {
             world,
             channels,
             channel_batches_max,
+            link: link.as_mut(),
             jobs,
             parts,
             phase,
@@ -157,15 +162,19 @@ impl Server {
     }
 
     /// A second has passed.
-    pub fn tick(&mut self) {
+    pub fn tick(&mut self, now: Moment) {
         for cell in &mut self.cells {
             cell.around.has_ticked = true;
+        }
+        if let Some(link) = &mut self.link {
+            link.tick(now);
         }
     }
 
     /// Whether every shard has nothing left to do and nothing is between them.
     pub fn is_idle(&self) -> bool {
         self.channels.iter().flatten().all(VecDeque::is_empty)
+            && self.link.as_ref().is_none_or(LinkCore::is_quiet)
             && self.jobs.is_empty()
             && self.cells.iter().all(Cell::is_idle)
     }

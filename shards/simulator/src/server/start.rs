@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
-use super::{CHANNEL_BATCHES_MAX, Phase, Server};
+use super::{CHANNEL_BATCHES_MAX, LinkCore, Phase, Server};
 use madang_engine::shard::{Archive, Settings, Shard, Stored};
 use madang_engine::store::{Writer, WriterOptions};
 use madang_engine::turn::{LogOptions, Turn};
@@ -27,6 +27,8 @@ pub struct StartOptions {
     pub retention: Retention,
     /// Smaller channels overflow sooner.
     pub channel_batches_max: usize,
+    /// Batches of a shard that may wait for the link, where there is one.
+    pub link_batches_max: Option<usize>,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
             cells,
             channels,
             channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
+            link: options.link_batches_max.map(|batches_max| LinkCore::new(count, batches_max)),
             jobs: Jobs::new(options.retention, count),
             phase: Phase::Running,
             parts: Vec::new(),

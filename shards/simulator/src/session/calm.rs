@@ -22,6 +22,7 @@ impl Session {
             self.unpause(number);
         }
         self.finish_upgrade()?;
+        self.cut_link();
         let rounds_max = ROUNDS_MAX + ROUNDS_PER_CLIENT * self.clients.len();
         let (mut rounds, mut quiet_seconds) = (0, 0);
         while quiet_seconds < QUIET_SECONDS {
@@ -58,6 +59,7 @@ impl Session {
         }
         let (server, mut world, _) = self.parts();
         has_done |= server.disk_round(&mut world);
+        has_done |= self.link_round();
         self.note_stored()?;
         Ok(has_done)
     }

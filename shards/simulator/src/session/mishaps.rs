@@ -5,6 +5,7 @@ use super::super::network::Socket;
 use super::super::server::{Haste, Phase, Server};
 use super::super::truth::Checked;
 use super::Session;
+use madang_link::GoingDown;
 use madang_log::{Durability, StoredFile};
 
 /// So many steps pass before the next storm, on average.
@@ -155,6 +156,7 @@ impl Session {
         self.upgrade = None;
         self.ghost = None;
         self.sockets.iter_mut().for_each(Socket::give);
+        self.edge = None;
         let Some(server) = self.server.take() else { return };
         self.count(&server);
         for number in 0..self.clients.len() {
@@ -171,6 +173,11 @@ impl Session {
 
     /// What a process has done, at its end.
     pub(super) fn count(&mut self, server: &Server) {
+        if let Some(link) = &server.link {
+            self.counts.links += link.core.counters.links;
+            let overruns = link.core.counters.ends().find(|(name, _)| *name == "overrun");
+            self.counts.overruns += overruns.map_or(0, |(_, count)| count);
+        }
         for cell in &server.cells {
             self.counts.slow_readers += cell.turn.shard.counters.slow_readers;
             self.counts.budget_cuts += cell.turn.shard.counters.outbox_budget_cuts;
@@ -243,7 +250,9 @@ impl Session {
         for phase in [Phase::Draining, Phase::Closing] {
             if let Some(server) = &mut self.server {
                 server.enter(phase);
+                server.close_link(GoingDown::Stop);
             }
+            self.cut_link();
             let mut rounds = 0;
             loop {
                 let mut has_done = false;
@@ -253,6 +262,7 @@ impl Session {
                 }
                 let (server, mut world, _) = self.parts();
                 has_done |= server.disk_round(&mut world);
+                has_done |= self.link_round();
                 self.note_stored()?;
                 let server = self.server.as_ref().expect("it drains");
                 let is_done = match phase {

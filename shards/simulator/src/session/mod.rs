@@ -1,6 +1,7 @@
 //! A session from its first start to its last check.
 
 mod calm;
+mod link;
 mod mishaps;
 mod people;
 mod twins;
@@ -9,6 +10,7 @@ mod upgrade;
 use super::chance::Chance;
 use super::client::{Client, Leniency};
 use super::disk::Disk;
+use super::edge::Edge;
 use super::network::Socket;
 use super::options::{Climate, Options};
 use super::server::{Haste, Server, World};
@@ -47,6 +49,12 @@ pub struct Session {
     upgrade: Option<Upgrade>,
     /// An old process that goes on though another has taken over, as one deliberate fault has it.
     ghost: Option<Server>,
+    /// An edge that is connected.
+    edge: Option<Edge>,
+    /// The thread of the link does not run before this step.
+    link_pauses_until: u64,
+    /// Lines that edges have said.
+    edge_lines: u64,
     counts: Counts,
 }
 
@@ -62,6 +70,9 @@ struct Counts {
     overflow_entries_max: u64,
     upgrades: u64,
     failed_upgrades: u64,
+    links: u64,
+    overruns: u64,
+    edge_messages: u64,
 }
 
 /// Runs a session.
@@ -87,6 +98,9 @@ pub fn run(options: Options) -> Outcome {
         overflow_entries_max: counts.overflow_entries_max,
         upgrades: counts.upgrades,
         failed_upgrades: counts.failed_upgrades,
+        links: counts.links,
+        overruns: counts.overruns,
+        edge_messages: counts.edge_messages,
         violation,
         last: trace.last(),
     }
@@ -135,6 +149,9 @@ impl Session {
             storm: None,
             upgrade: None,
             ghost: None,
+            edge: None,
+            link_pauses_until: 0,
+            edge_lines: 0,
             counts: Counts::default(),
         }
     }
@@ -203,6 +220,9 @@ impl Session {
         if self.options.has_upgrades {
             self.upgrade_moves()?;
         }
+        if self.options.has_link {
+            self.link_moves()?;
+        }
         if self.options.has_storms {
             self.storm_moves()?;
         }
@@ -251,7 +271,10 @@ impl Session {
         if self.now.monotonic.0 >= self.next_tick_ms {
             self.next_tick_ms = self.now.monotonic.0 + 1000;
             if let Some(server) = &mut self.server {
-                server.tick();
+                server.tick(self.now.monotonic);
+            }
+            if let Some(edge) = &mut self.edge {
+                edge.end.tick(self.now.monotonic);
             }
         }
     }

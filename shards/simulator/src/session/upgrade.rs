@@ -105,6 +105,7 @@ impl Session {
         }
         let Some(server) = &mut self.server else { return };
         server.pause();
+        self.cut_link();
         self.upgrade = Some(Upgrade {
             stage: Stage::Paused,
             fate,
@@ -307,6 +308,7 @@ impl Session {
             }
             let (server, mut world, _) = self.parts();
             has_done |= server.disk_round(&mut world);
+            has_done |= self.link_round();
             self.note_stored()?;
             self.pass_ms(if has_done { 1 } else { 100 });
             self.look_at_upgrade()?;

@@ -5,8 +5,8 @@ mod sockets;
 
 use super::cell::Around;
 use super::indexes::Jobs;
-use super::{Channels, World};
-use madang_engine::mesh::Transport;
+use super::{Channels, LinkCore, World};
+use madang_engine::mesh::{ENDPOINT, Transport};
 use madang_engine::shard::{Shard, ShardImage};
 use madang_engine::turn::{Mesh, Pace, Phase, READS_PER_LOOK, Server, Shell};
 use madang_model::connection::Surface;
@@ -61,6 +61,7 @@ pub struct View<'a, 'w> {
     pub world: &'a mut World<'w>,
     pub channels: &'a mut Channels,
     pub channel_batches_max: usize,
+    pub link: Option<&'a mut LinkCore>,
     pub jobs: &'a mut Jobs,
     pub parts: &'a mut Vec<Result<ShardImage, String>>,
     pub phase: Phase,
@@ -137,6 +138,12 @@ impl Shell for View<'_, '_> {
 
 impl Transport for View<'_, '_> {
     fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+        if to == ENDPOINT {
+            return match &mut self.link {
+                Some(link) => link.try_send(self.index, batch),
+                None => Err(batch),
+            };
+        }
         let channel = &mut self.channels[self.index][to.index()];
         if channel.len() >= self.channel_batches_max {
             return Err(batch);
@@ -155,7 +162,16 @@ impl Mesh for View<'_, '_> {
         self.channels.len() as u16
     }
 
+    fn has_endpoint(&self) -> bool {
+        self.link.is_some()
+    }
+
     fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
+        if from == ENDPOINT {
+            let batch = self.link.as_mut()?.receive(self.index)?;
+            self.has_done = true;
+            return Some(batch);
+        }
         let left = &mut self.batches_left[from.index()];
         if *left == 0 {
             return None;
@@ -167,7 +183,8 @@ impl Mesh for View<'_, '_> {
     }
 
     fn has_mail(&self) -> bool {
-        self.channels.iter().any(|to| !to[self.index].is_empty())
+        self.link.as_ref().is_some_and(|link| link.has_mail_for(self.index))
+            || self.channels.iter().any(|to| !to[self.index].is_empty())
     }
 
     fn ring(&mut self) {}
