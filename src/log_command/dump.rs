@@ -5,7 +5,9 @@ use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
-use madang_log::{ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, StoredRecord, Verdict, dump};
+use madang_log::{
+    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredRecord, dump,
+};
 use madang_model::{ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -224,10 +226,10 @@ fn place(frame: &Frame<'_>) -> String {
     format!("byte {offset}, {bytes}, batch {}, synced {}", frame.batch, frame.synced_bytes)
 }
 
-fn state(verdict: &Verdict) -> &'static str {
+fn state(verdict: &SegmentVerdict) -> &'static str {
     match verdict {
-        Verdict::End { .. } => "open",
-        Verdict::Sealed { .. } => "sealed",
-        Verdict::Torn { .. } => "torn",
+        SegmentVerdict::End { .. } => "open",
+        SegmentVerdict::Sealed { .. } => "sealed",
+        SegmentVerdict::Torn { .. } => "torn",
     }
 }

@@ -3,7 +3,7 @@
 use super::civil::Clock;
 use super::json::{push_number, push_text, write_json_line};
 use super::output::visible;
-use madang_log::{Gap, StoredMessage};
+use madang_log::{MissingRange, StoredMessage};
 use madang_model::{is_or_are, numbered};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -65,12 +65,12 @@ impl Lines {
         output.write_all(line)
     }
 
-    pub fn lost_text(&self, output: &mut impl Write, room: &str, gap: Gap) -> io::Result<()> {
+    pub fn lost_text(&self, output: &mut impl Write, room: &str, gap: MissingRange) -> io::Result<()> {
         self.room_text(output, room)?;
         writeln!(output, "* {} lost, and recorded so by a repair", numbers_are(gap))
     }
 
-    pub fn lost_json(&self, output: &mut impl Write, room: &str, gap: Gap) -> io::Result<()> {
+    pub fn lost_json(&self, output: &mut impl Write, room: &str, gap: MissingRange) -> io::Result<()> {
         let lost = LostNumbers { first: gap.first.0, last: gap.last.0 };
         write_json_line(output, &LostLine { room, lost })
     }
@@ -81,7 +81,7 @@ impl Lines {
 }
 
 /// `message #5 is` or `messages #5 to #7 are`.
-pub fn numbers_are(gap: Gap) -> String {
-    let Gap { first, last } = gap;
+pub fn numbers_are(gap: MissingRange) -> String {
+    let MissingRange { first, last } = gap;
     format!("{} {}", numbered(first, last, "message", "#"), is_or_are(first == last))
 }

@@ -3,7 +3,7 @@
 use super::{files, metric};
 use crate::error::BenchError;
 use crate::results::{Better, Measurement};
-use madang_log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
+use madang_log::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::fs;
@@ -97,12 +97,12 @@ fn weighed(data: &Path) -> Result<Weight, BenchError> {
         let mut end_bytes = HEADER_BYTES;
         for found in Scan::new(&aligned, place, None) {
             let frame = match found {
-                Found::Message(frame, _) => {
+                ScanItem::Message(frame, _) => {
                     weight.messages += 1;
                     frame
                 }
-                Found::Note(frame, _) => frame,
-                Found::Damage { .. } => continue,
+                ScanItem::Note(frame, _) => frame,
+                ScanItem::Damage { .. } => continue,
             };
             const FRAME_HEADER_BYTES: usize = 16;
             let frame_bytes = frame.end_bytes - frame.offset_bytes;
@@ -120,8 +120,8 @@ fn weighed(data: &Path) -> Result<Weight, BenchError> {
     Ok(weight)
 }
 
-fn place_of(path: &Path) -> Option<Place> {
+fn place_of(path: &Path) -> Option<SegmentId> {
     let segment = SegmentNumber(path.file_stem()?.to_str()?.parse().ok()?);
     let directory = path.parent()?.file_name()?.to_str()?;
-    Some(Place { shard: ShardId(directory.strip_prefix("shard-")?.parse().ok()?), segment })
+    Some(SegmentId { shard: ShardId(directory.strip_prefix("shard-")?.parse().ok()?), segment })
 }

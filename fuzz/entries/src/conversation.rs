@@ -152,7 +152,7 @@ impl World {
                     match query.step() {
                         madang_log::Step::Done(found) => break found,
                         madang_log::Step::Read(reads) => {
-                            query.supply(&vec![madang_log::Answer::NoFile; reads.len()]);
+                            query.supply(&vec![madang_log::ReadAnswer::NoFile; reads.len()]);
                         }
                     }
                 };

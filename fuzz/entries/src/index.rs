@@ -1,7 +1,9 @@
 //! The index of a segment, and the queries that follow it.
 
 use super::mending;
-use madang_log::{Answer, PageQuery, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile};
+use madang_log::{
+    PageQuery, ReadAnswer, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile,
+};
 use madang_model::{Page, RoomName, Seq, ShardId};
 
 const DIRECTORY: ShardId = ShardId(0);
@@ -44,7 +46,7 @@ fn ask(room: &RoomName, page: Page, head: Seq, tail: &RoomTail, index: &[u8], se
             }
             Step::Done(Err(fault)) => return assert!(!fault.to_string().is_empty()),
             Step::Read(requests) => {
-                let answers: Vec<Answer<'_>> =
+                let answers: Vec<ReadAnswer<'_>> =
                     requests.iter().map(|request| answer(request, index, segment)).collect();
                 query.supply(&answers);
             }
@@ -53,13 +55,13 @@ fn ask(room: &RoomName, page: Page, head: Seq, tail: &RoomTail, index: &[u8], se
     panic!("a query ends");
 }
 
-fn answer<'a>(request: &ReadRequest, index: &'a [u8], segment: &'a [u8]) -> Answer<'a> {
+fn answer<'a>(request: &ReadRequest, index: &'a [u8], segment: &'a [u8]) -> ReadAnswer<'a> {
     assert!(request.bytes <= 1 << 26, "a read of {} bytes", request.bytes);
     let file = match request.file {
         StoredFile::Index(SEGMENT) if request.directory == DIRECTORY => index,
         StoredFile::Segment(SEGMENT) if request.directory == DIRECTORY => segment,
-        _ => return Answer::NoFile,
+        _ => return ReadAnswer::NoFile,
     };
     let start = usize::try_from(request.offset_bytes).unwrap_or(usize::MAX).min(file.len());
-    Answer::Bytes(&file[start..file.len().min(start.saturating_add(request.bytes))])
+    ReadAnswer::Bytes(&file[start..file.len().min(start.saturating_add(request.bytes))])
 }

@@ -2,14 +2,14 @@
 
 use super::mending;
 use madang_log::{
-    Exported, Found, Frame, HEADER_BYTES, MemoryFiles, Place, SEGMENT_BYTES_MIN, Scan, SegmentHeader,
-    SegmentNumber, Selection, StoredMessage, StoredRecord, Verdict, dump, export, plan_repair, recover,
-    statistics, verify,
+    Exported, Frame, HEADER_BYTES, MemoryFiles, SEGMENT_BYTES_MIN, Scan, ScanItem, SegmentHeader, SegmentId,
+    SegmentNumber, SegmentVerdict, Selection, StoredMessage, StoredRecord, dump, export, plan_repair,
+    recover, statistics, verify,
 };
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
-const PLACE: Place = Place { shard: ShardId(0), segment: SegmentNumber(1) };
+const PLACE: SegmentId = SegmentId { shard: ShardId(0), segment: SegmentNumber(1) };
 
 /// The payload of a frame: an archived record.
 pub fn record(bytes: &[u8]) {
@@ -45,18 +45,18 @@ pub fn frame(bytes: &[u8]) {
     let mut end = HEADER_BYTES;
     for found in &mut scan {
         let (from, to) = match found {
-            Found::Message(frame, message) => {
+            ScanItem::Message(frame, message) => {
                 read(message);
                 (frame.offset_bytes, frame.end_bytes)
             }
-            Found::Note(frame, _) => (frame.offset_bytes, frame.end_bytes),
-            Found::Damage { offset_bytes, bytes } => (offset_bytes, offset_bytes + bytes),
+            ScanItem::Note(frame, _) => (frame.offset_bytes, frame.end_bytes),
+            ScanItem::Damage { offset_bytes, bytes } => (offset_bytes, offset_bytes + bytes),
         };
         assert!(from == end && from < to, "nothing between two finds is passed over");
         end = to;
     }
     let verdict = scan.verdict().expect("a pass that ended has a verdict");
-    if let Verdict::Torn { offset_bytes, bytes, .. } = verdict {
+    if let SegmentVerdict::Torn { offset_bytes, bytes, .. } = verdict {
         assert!(offset_bytes + bytes <= file.len());
     }
 }

@@ -1,7 +1,7 @@
 //! The snapshot of a directory: read whole, and asked for one room.
 
 use super::mending;
-use madang_log::{Answer, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotLookup, SnapshotReader, Step};
+use madang_log::{ReadAnswer, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotLookup, SnapshotReader, Step};
 use madang_model::{RoomName, ShardId};
 
 const DIRECTORY: ShardId = ShardId(0);
@@ -31,12 +31,12 @@ fn look_up(info: &SnapshotInfo, name: &RoomName, file: &[u8]) {
             Step::Done(Ok(_)) => return,
             Step::Done(Err(fault)) => return assert!(!fault.to_string().is_empty()),
             Step::Read(requests) => {
-                let answers: Vec<Answer<'_>> = requests
+                let answers: Vec<ReadAnswer<'_>> = requests
                     .iter()
                     .map(|request| {
                         let start = usize::try_from(request.offset_bytes).unwrap_or(usize::MAX);
                         let start = start.min(file.len());
-                        Answer::Bytes(&file[start..file.len().min(start.saturating_add(request.bytes))])
+                        ReadAnswer::Bytes(&file[start..file.len().min(start.saturating_add(request.bytes))])
                     })
                     .collect();
                 lookup.supply(&answers);

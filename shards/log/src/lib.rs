@@ -1,7 +1,7 @@
 //! The log: what was said, on disk before anyone sees it.
 //!
 //! Sans-I/O: [`Appender`] decides what bytes go where, and the runtime writes and syncs them;
-//! reading goes through the seam [`Files`]. `docs/durability.md` tells the format and the reasons.
+//! reading goes through the seam [`Files`]. `docs/durability.md` has the format and the reasons.
 
 mod append;
 mod files;
@@ -15,28 +15,28 @@ mod testing;
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use files::{
-    Files, FilesError, IndexFiles, MemoryFiles, Operation, SegmentFiles, StdFiles, open_regular,
+    FileOperation, Files, FilesError, IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular,
     open_regular_by,
 };
 pub use format::{
-    AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Found, Frame, HEADER_BYTES,
-    HeaderFault, LostRecord, MessageRecord, Place, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    Scan, SealRecord, SegmentHeader, SegmentNumber, StoredMessage, StoredRecord, TEXT_BYTES_MAX, Verdict,
-    directory_name, file_name,
+    AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault,
+    LostRecord, MessageRecord, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem,
+    SealRecord, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage, StoredRecord,
+    TEXT_BYTES_MAX, directory_name, file_name,
 };
 pub use index::{
-    Answer, FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault,
-    QueryOutcome, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail, SNAPSHOT_BLOCK_BYTES,
+    FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault, QueryOutcome,
+    ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail, SNAPSHOT_BLOCK_BYTES,
     SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo,
     SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, Step, StoredFile,
     StoredQuery, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
-    Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, Gap, IndexError, Location,
-    LooksReading, LostRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft, Recovered,
-    RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection, SnapshotLack,
-    SnapshotNote, Statistics, StoredLooks, Summary, Verification, dump, export, mend_snapshot, open_log,
-    rebuild_index, recover, renew_snapshot, retain, statistics, verify,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, IndexError, Location,
+    LooksReading, LostRange, MissingRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft,
+    Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection,
+    SnapshotLack, SnapshotNote, Statistics, StoredLooks, Summary, Verification, dump, export, mend_snapshot,
+    open_log, rebuild_index, recover, renew_snapshot, retain, statistics, verify,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

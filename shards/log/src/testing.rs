@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
         Writer { files, shard, appender, created: first.next() }
     }
 
-    /// Writes the waiting batch, and what must precede it, without telling the appender.
+    /// Writes the waiting batch, and what must precede it, without notifying the appender.
     pub fn write(&mut self) -> Option<Batch> {
         let batch = self.appender.take_batch()?;
         if let Some(sealed) = &batch.seals {

@@ -7,7 +7,7 @@
 use crate::shard::LookupId;
 use crate::turn::Found;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
-use madang_log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
+use madang_log::{ReadAnswer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_log::{SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular};
 use madang_model::ShardId;
 use rustix::io::{ReadWriteFlags, preadv2};
@@ -65,7 +65,7 @@ impl Reader {
                     Step::Read(requests) => requests,
                 };
                 let results = reader.read_all(&requests).await;
-                let answers: Vec<Answer<'_>> = results.iter().map(ReadOutcome::answer).collect();
+                let answers: Vec<ReadAnswer<'_>> = results.iter().map(ReadOutcome::answer).collect();
                 query.supply(&answers);
             }
         })
@@ -225,12 +225,12 @@ enum ReadOutcome {
 }
 
 impl ReadOutcome {
-    fn answer(&self) -> Answer<'_> {
+    fn answer(&self) -> ReadAnswer<'_> {
         match self {
-            ReadOutcome::Here(bytes) => Answer::Bytes(bytes),
-            ReadOutcome::Bytes(bytes) => Answer::Bytes(bytes),
-            ReadOutcome::NoFile => Answer::NoFile,
-            ReadOutcome::Failed => Answer::Bytes(&[]),
+            ReadOutcome::Here(bytes) => ReadAnswer::Bytes(bytes),
+            ReadOutcome::Bytes(bytes) => ReadAnswer::Bytes(bytes),
+            ReadOutcome::NoFile => ReadAnswer::NoFile,
+            ReadOutcome::Failed => ReadAnswer::Bytes(&[]),
         }
     }
 }
@@ -278,7 +278,10 @@ mod tests {
                 let read = reader.read(ReadRequest { directory, file, offset_bytes, bytes }).await;
                 let from = stored.len().min(offset_bytes as usize);
                 let expected = &stored[from..stored.len().min(from + bytes)];
-                assert!(matches!(read.answer(), Answer::Bytes(found) if found == expected), "{offset_bytes}");
+                assert!(
+                    matches!(read.answer(), ReadAnswer::Bytes(found) if found == expected),
+                    "{offset_bytes}"
+                );
             }
         };
         LocalExecutor::default().run(async {
@@ -310,7 +313,7 @@ mod tests {
                 // What is short goes through the ring, too.
                 for bytes in [5, 8] {
                     let request = ReadRequest { directory, file, offset_bytes: 0, bytes };
-                    assert!(matches!(reader.read(request).await.answer(), Answer::Bytes(b"hello")));
+                    assert!(matches!(reader.read(request).await.answer(), ReadAnswer::Bytes(b"hello")));
                     let kept: usize = reader.open.borrow().values().map(|file| file.descriptors()).sum();
                     assert!((1..=OPEN_DESCRIPTORS_MAX).contains(&kept), "{kept} after segment {number}");
                 }

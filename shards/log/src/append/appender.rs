@@ -4,8 +4,8 @@ use super::batch::{Batch, BatchId, SealedSegment};
 use super::current::{Current, START_BYTES};
 use super::durability::Durability;
 use crate::format::{
-    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, MessageRecord, Place, Record, SEAL_FRAME_BYTES,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentNumber, push_frame, stamp_frames,
+    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, MessageRecord, Record, SEAL_FRAME_BYTES,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, push_frame, stamp_frames,
 };
 use madang_model::{Message, ShardId};
 
@@ -225,7 +225,7 @@ impl Appender {
     }
 
     /// A sync beside any batch failed, as it can be under `interval` durability. Nobody knows what
-    /// of the segment is on disk, and a later sync would not tell: the next batch goes to a fresh
+    /// of the segment is on disk, and a later sync would not report it: the next batch goes to a fresh
     /// one, and this one is never sealed.
     ///
     /// # Panics
@@ -261,7 +261,7 @@ impl Appender {
         self.is_idle() && !self.is_left
     }
 
-    /// Goes on after [`finish`](Self::finish), in a fresh segment of this capacity. Returns its number: that
+    /// Continues after [`finish`](Self::finish), in a fresh segment of this capacity. Returns its number: that
     /// of the current one where nothing was written to it.
     pub fn begin_again(&mut self, capacity_bytes: u64) -> SegmentNumber {
         assert!(self.can_finish(), "only a finished log begins again");
@@ -287,7 +287,7 @@ impl Appender {
     fn stamped(&mut self, mut bytes: Vec<u8>, counts: SealRecord, seals: Option<SealedSegment>) -> Batch {
         let current = &mut self.current;
         current.batches += 1;
-        let place = Place { shard: self.shard, segment: current.number };
+        let place = SegmentId { shard: self.shard, segment: current.number };
         let (offset, synced) = (current.end_bytes as usize, current.synced_bytes as usize);
         stamp_frames(&mut bytes, place, offset, current.batches, synced);
         self.in_flight = Some(counts);

@@ -52,6 +52,6 @@ pub struct SealedSegment {
     /// The bytes of its seal.
     pub frame: Vec<u8>,
     /// Writing to it failed. Sealing it may fail too, and need not succeed: the next segment
-    /// tells where this one ends.
+    /// shows where this one ends.
     pub is_abandoned: bool,
 }

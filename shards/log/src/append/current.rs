@@ -2,7 +2,7 @@
 
 use super::batch::SealedSegment;
 use crate::format::{
-    HEADER_BYTES, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, push_frame, stamp_frames,
+    HEADER_BYTES, Record, SEAL_FRAME_BYTES, SealRecord, SegmentId, SegmentNumber, push_frame, stamp_frames,
 };
 use madang_model::ShardId;
 
@@ -39,14 +39,14 @@ impl Current {
 
     /// This segment, with the bytes that finish it.
     pub fn sealed(&self, shard: ShardId, is_abandoned: bool) -> SealedSegment {
-        let place = Place { shard, segment: self.number };
+        let place = SegmentId { shard, segment: self.number };
         let frame = seal_frame(place, self.end_bytes, self.batches + 1, self.counts);
         SealedSegment { number: self.number, end_offset_bytes: self.end_bytes, frame, is_abandoned }
     }
 }
 
 /// The bytes that finish a segment at `end_bytes`, to be written once all before them is on disk.
-pub fn seal_frame(place: Place, end_bytes: u64, batch: u32, counts: SealRecord) -> Vec<u8> {
+pub fn seal_frame(place: SegmentId, end_bytes: u64, batch: u32, counts: SealRecord) -> Vec<u8> {
     let mut frame = Vec::with_capacity(SEAL_FRAME_BYTES);
     push_frame(&mut frame, &Record::Seal(counts));
     assert_eq!(frame.len(), SEAL_FRAME_BYTES, "the room kept for a seal is a seal's");

@@ -123,7 +123,7 @@ fn what_is_not_synced_is_counted_until_it_is() {
 }
 
 #[test]
-fn after_a_failed_sync_the_log_goes_on_in_a_fresh_segment_and_never_seals_the_old_one() {
+fn after_a_failed_sync_the_log_continues_in_a_fresh_segment_and_never_seals_the_old_one() {
     let mut log = appender(Durability::Interval(Duration::from_millis(50)));
     log.append(&message("r", 1, "shown"));
     let shown = log.take_batch().expect("a message waits");

@@ -1,7 +1,7 @@
 //! The indexes beside the segments.
 
 use super::standard::open_regular;
-use super::{Files, FilesError, Operation, StdFiles};
+use super::{FileOperation, Files, FilesError, StdFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
     INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
@@ -44,7 +44,7 @@ pub trait IndexFiles: Files {
     /// Whether a segment has an index, sound or not.
     ///
     /// # Errors
-    /// When that cannot be told.
+    /// When that cannot be found out.
     fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
         Ok(self.read_index(shard, segment)?.is_some())
     }
@@ -76,7 +76,7 @@ pub trait IndexFiles: Files {
     /// What a finished segment takes with its index, in bytes, and when it was finished.
     ///
     /// # Errors
-    /// When that cannot be told.
+    /// When that cannot be found out.
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError>;
 
     /// Removes the index of a finished segment, then the segment, each for good: so an index without its
@@ -89,7 +89,7 @@ pub trait IndexFiles: Files {
     /// How long a segment's file is, in bytes.
     ///
     /// # Errors
-    /// When that cannot be told.
+    /// When that cannot be found out.
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError>;
 
     /// Writes a segment's index and makes sure that it is on disk, whole or not at all.
@@ -121,7 +121,7 @@ impl IndexFiles for StdFiles {
         match read() {
             Ok(start) => Ok(Some(start)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
         }
     }
 
@@ -135,7 +135,7 @@ impl IndexFiles for StdFiles {
         match read() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
         }
     }
 
@@ -148,7 +148,7 @@ impl IndexFiles for StdFiles {
         match open_regular(&path) {
             Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
         }
     }
 
@@ -165,7 +165,7 @@ impl IndexFiles for StdFiles {
         match read() {
             Ok(end) => Ok(Some(end)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: Operation::Read, source }),
+            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
         }
     }
 
@@ -181,7 +181,11 @@ impl IndexFiles for StdFiles {
             write(&mut file)?;
             file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
         })
-        .map_err(|source| FilesError { path: path.clone(), operation: Operation::Index, source })
+        .map_err(|source| FilesError {
+            path: path.clone(),
+            operation: FileOperation::Index,
+            source,
+        })
     }
 
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
@@ -193,7 +197,8 @@ impl IndexFiles for StdFiles {
             let held_bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
             Ok((metadata.len().min(held_bytes), metadata.modified()?))
         });
-        let (bytes, at) = found.map_err(|source| FilesError { path, operation: Operation::Read, source })?;
+        let (bytes, at) =
+            found.map_err(|source| FilesError { path, operation: FileOperation::Read, source })?;
         Ok((bytes + index_bytes, at))
     }
 
@@ -204,14 +209,14 @@ impl IndexFiles for StdFiles {
             Err(error) => Err(error),
             Ok(()) => path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()),
         };
-        removed.map_err(|source| FilesError { path, operation: Operation::Remove, source })?;
+        removed.map_err(|source| FilesError { path, operation: FileOperation::Remove, source })?;
         self.remove(shard, segment)
     }
 
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
         let path = self.path(shard, segment);
         let length = fs::metadata(&path).map(|metadata| metadata.len());
-        length.map_err(|source| FilesError { path, operation: Operation::Read, source })
+        length.map_err(|source| FilesError { path, operation: FileOperation::Read, source })
     }
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
@@ -219,7 +224,7 @@ impl IndexFiles for StdFiles {
         let _alone = self.writes_index.lock().unwrap_or_else(PoisonError::into_inner);
         replace(&path, |file| file.write_all(bytes)).map_err(|source| FilesError {
             path: path.clone(),
-            operation: Operation::Index,
+            operation: FileOperation::Index,
             source,
         })
     }

@@ -1,6 +1,6 @@
 //! Files that are only bytes in memory, for tests and the simulator.
 
-use super::{Files, FilesError, Operation};
+use super::{FileOperation, Files, FilesError};
 use crate::append::{Batch, SealedSegment};
 use crate::format::{SegmentHeader, SegmentNumber, directory_name, file_name};
 use madang_model::ShardId;
@@ -59,7 +59,7 @@ impl MemoryFiles {
         self.contents.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn missing(&self, shard: ShardId, segment: SegmentNumber, operation: Operation) -> FilesError {
+    fn missing(&self, shard: ShardId, segment: SegmentNumber, operation: FileOperation) -> FilesError {
         let source = io::Error::from(io::ErrorKind::NotFound);
         FilesError { path: self.path(shard, segment), operation, source }
     }
@@ -85,7 +85,7 @@ impl Files for MemoryFiles {
     ) -> Result<(), FilesError> {
         let contents = self.lock();
         let file = contents.get(&(shard, segment));
-        let file = file.ok_or_else(|| self.missing(shard, segment, Operation::Read))?;
+        let file = file.ok_or_else(|| self.missing(shard, segment, FileOperation::Read))?;
         into.clear();
         into.extend_from_slice(&file[..file.len().min(bytes_max)]);
         Ok(())
@@ -101,7 +101,7 @@ impl Files for MemoryFiles {
     ) -> Result<(), FilesError> {
         let mut contents = self.lock();
         let file = contents.get_mut(&(shard, segment));
-        let file = file.ok_or_else(|| self.missing(shard, segment, Operation::Seal))?;
+        let file = file.ok_or_else(|| self.missing(shard, segment, FileOperation::Seal))?;
         file.truncate(usize::try_from(end_bytes).expect("a segment fits in memory"));
         file.extend_from_slice(frame);
         Ok(())
@@ -109,12 +109,12 @@ impl Files for MemoryFiles {
 
     fn make_sure(&self, shard: ShardId, segment: SegmentNumber, _: u64) -> Result<(), FilesError> {
         let is_there = self.lock().contains_key(&(shard, segment));
-        if is_there { Ok(()) } else { Err(self.missing(shard, segment, Operation::Seal)) }
+        if is_there { Ok(()) } else { Err(self.missing(shard, segment, FileOperation::Seal)) }
     }
 
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
         let removed = self.lock().remove(&(shard, segment));
-        removed.map(|_| ()).ok_or_else(|| self.missing(shard, segment, Operation::Remove))
+        removed.map(|_| ()).ok_or_else(|| self.missing(shard, segment, FileOperation::Remove))
     }
 
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {

@@ -108,7 +108,7 @@ pub trait Files: Sync {
 
 /// What was tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Operation {
+pub enum FileOperation {
     /// Listing a directory.
     List,
     /// Reading a segment.
@@ -131,7 +131,7 @@ pub struct FilesError {
     /// Which.
     pub path: PathBuf,
     /// What was tried.
-    pub operation: Operation,
+    pub operation: FileOperation,
     /// What the system says.
     pub source: io::Error,
 }
@@ -140,7 +140,7 @@ impl FilesError {
     /// Whether the file is gone: to a tool that reads a running server's log, retention took it
     /// between the listing and the reading.
     pub fn is_gone(&self) -> bool {
-        self.operation == Operation::Read && self.source.kind() == io::ErrorKind::NotFound
+        self.operation == FileOperation::Read && self.source.kind() == io::ErrorKind::NotFound
     }
 
     /// Whether something that is no regular file has the name of a part of the log: it does not go away by
@@ -161,13 +161,15 @@ impl FilesError {
 impl fmt::Display for FilesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tried, remedy) = match self.operation {
-            Operation::List => ("list log directory", "check that it exists, or pass another with --data"),
-            Operation::Read => (self.read_what(), "check the disk with dmesg and smartctl"),
-            Operation::Seal => ("finish segment", "make the directory writable and free some space"),
-            Operation::Remove => ("remove empty segment", "make its directory writable"),
-            Operation::Index => ("write index", "make its directory writable and free some space"),
-            Operation::Keep => ("set aside a copy as", "free some space, and repair again"),
-            Operation::Replace => ("replace segment", "free some space, and repair again"),
+            FileOperation::List => {
+                ("list log directory", "check that it exists, or pass another with --data")
+            }
+            FileOperation::Read => (self.read_what(), "check the disk with dmesg and smartctl"),
+            FileOperation::Seal => ("finish segment", "make the directory writable and free some space"),
+            FileOperation::Remove => ("remove empty segment", "make its directory writable"),
+            FileOperation::Index => ("write index", "make its directory writable and free some space"),
+            FileOperation::Keep => ("set aside a copy as", "free some space, and repair again"),
+            FileOperation::Replace => ("replace segment", "free some space, and repair again"),
         };
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",

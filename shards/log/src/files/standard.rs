@@ -1,6 +1,6 @@
 //! Files of the operating system, through calls that block.
 
-use super::{Files, FilesError, IndexFiles, Operation};
+use super::{FileOperation, Files, FilesError, IndexFiles};
 use crate::format::{SegmentNumber, directory_name, directory_shard, file_name, file_segment};
 use hashbrown::HashMap;
 use madang_model::ShardId;
@@ -46,7 +46,7 @@ impl StdFiles {
 }
 
 /// Opens a file to read, unless it is something else: a pipe of its name would never give an end, and to open
-/// one may wait for ever.
+/// one may wait forever.
 ///
 /// # Errors
 /// What the system says; of the kind `InvalidInput` when it is no regular file.
@@ -98,7 +98,7 @@ fn listed<T: Ord>(directory: &Path, parse: impl Fn(&str) -> Option<T>) -> Result
         found.sort_unstable();
         Ok(found)
     };
-    list().map_err(|source| FilesError { path: directory.to_owned(), operation: Operation::List, source })
+    list().map_err(|source| FilesError { path: directory.to_owned(), operation: FileOperation::List, source })
 }
 
 /// Writes what stands behind a place again as it is, and syncs it.
@@ -152,7 +152,7 @@ impl Files for StdFiles {
             into.resize(filled, 0);
             Ok(())
         };
-        read().map_err(|source| FilesError { path: path.clone(), operation: Operation::Read, source })
+        read().map_err(|source| FilesError { path: path.clone(), operation: FileOperation::Read, source })
     }
 
     fn seal(
@@ -172,14 +172,14 @@ impl Files for StdFiles {
             file.write_all(frame)?;
             file.sync_all()
         };
-        seal().map_err(|source| FilesError { path: path.clone(), operation: Operation::Seal, source })
+        seal().map_err(|source| FilesError { path: path.clone(), operation: FileOperation::Seal, source })
     }
 
     fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
         let file = open_regular_by(OpenOptions::new().read(true).write(true), &path);
         let made_sure = file.and_then(|mut file| write_again(&mut file, from_bytes));
-        made_sure.map_err(|source| FilesError { path, operation: Operation::Seal, source })
+        made_sure.map_err(|source| FilesError { path, operation: FileOperation::Seal, source })
     }
 
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
@@ -188,7 +188,7 @@ impl Files for StdFiles {
             fs::remove_file(&path)?;
             File::open(self.directory.join(directory_name(shard)))?.sync_all()
         };
-        remove().map_err(|source| FilesError { path: path.clone(), operation: Operation::Remove, source })
+        remove().map_err(|source| FilesError { path: path.clone(), operation: FileOperation::Remove, source })
     }
 
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {

@@ -29,7 +29,7 @@ pub const ABANDONED_FRAME_BYTES: usize = 80;
 
 /// The segment that a frame belongs to; its checksum covers it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct SegmentId {
     /// Whose log.
     pub shard: ShardId,
     /// Which segment of it.
@@ -71,7 +71,7 @@ pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
     let start = bytes.len();
     debug_assert_eq!(start % ALIGN_BYTES, 0, "frames start aligned");
     bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
-    let mut payload = Payload { start: bytes.len(), bytes };
+    let mut payload = PayloadWriter { start: bytes.len(), bytes };
     let written = rkyv::api::serialize_using::<_, Panic>(record, &mut payload);
     written.unwrap_or_else(|never| match never {});
     let length = bytes.len() - start - FRAME_HEADER_BYTES;
@@ -84,7 +84,13 @@ pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
 ///
 /// # Panics
 /// When `bytes` are not whole frames of [`push_frame`].
-pub fn stamp_frames(bytes: &mut [u8], place: Place, offset_bytes: usize, batch: u32, synced_bytes: usize) {
+pub fn stamp_frames(
+    bytes: &mut [u8],
+    place: SegmentId,
+    offset_bytes: usize,
+    batch: u32,
+    synced_bytes: usize,
+) {
     let synced = u32::try_from(synced_bytes / ALIGN_BYTES).expect("segments are below 64 GiB");
     let mut at = 0;
     while at < bytes.len() {
@@ -99,7 +105,7 @@ pub fn stamp_frames(bytes: &mut [u8], place: Place, offset_bytes: usize, batch: 
 }
 
 /// The frame that starts at `offset_bytes` of a whole segment; `None` when none does.
-pub fn read_frame(segment: &[u8], offset_bytes: usize, place: Place) -> Option<Frame<'_>> {
+pub fn read_frame(segment: &[u8], offset_bytes: usize, place: SegmentId) -> Option<Frame<'_>> {
     let rest = segment.get(offset_bytes..)?;
     if rest.len() < FRAME_HEADER_BYTES {
         return None;
@@ -127,7 +133,7 @@ pub fn read_frame(segment: &[u8], offset_bytes: usize, place: Place) -> Option<F
     })
 }
 
-/// What the bytes at `offset_bytes` look like, **whatever their checksum says**: a guess at what a
+/// What the bytes at `offset_bytes` appear to be, **whatever their checksum says**: a guess at what a
 /// damaged frame held.
 pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<&StoredRecord> {
     let rest = segment.get(offset_bytes..)?;
@@ -142,7 +148,7 @@ pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<&StoredRe
     rkyv::api::low::access::<StoredRecord, Failure>(payload).ok()
 }
 
-fn checksum_of(frame: &[u8], place: Place, offset_bytes: usize) -> u32 {
+fn checksum_of(frame: &[u8], place: SegmentId, offset_bytes: usize) -> u32 {
     let mut covered = [0; 32];
     covered[..4].copy_from_slice(&frame[..4]);
     covered[4..12].copy_from_slice(&frame[8..16]);
@@ -157,18 +163,18 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Archives straight behind the frame's header: no bytes of its own, no arena.
-struct Payload<'a> {
+struct PayloadWriter<'a> {
     bytes: &'a mut Vec<u8>,
     start: usize,
 }
 
-impl Positional for Payload<'_> {
+impl Positional for PayloadWriter<'_> {
     fn pos(&self) -> usize {
         self.bytes.len() - self.start
     }
 }
 
-impl Writer<Panic> for Payload<'_> {
+impl Writer<Panic> for PayloadWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Panic> {
         self.bytes.extend_from_slice(bytes);
         Ok(())

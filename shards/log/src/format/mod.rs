@@ -7,13 +7,13 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, Place, SEAL_FRAME_BYTES, TEXT_BYTES_MAX};
+pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES, SegmentId, TEXT_BYTES_MAX};
 pub use frame::{push_frame, read_frame, stamp_frames, unchecked_record};
 pub use record::{
     AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, LostRecord, MessageRecord, Record, RecordError,
     SealRecord, StoredMessage, StoredRecord,
 };
-pub use scan::{Found, Scan, Verdict, next_frame};
+pub use scan::{Scan, ScanItem, SegmentVerdict, next_frame};
 pub use segment::{
     FORMAT_VERSION, HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader,
     SegmentNumber, directory_name, directory_shard, file_name, file_segment,

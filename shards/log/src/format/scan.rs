@@ -1,17 +1,17 @@
-//! Reading a segment from its first frame to its end, and telling a torn tail from damage.
+//! Reading a segment from its first frame to its end, and distinguishing a torn tail from damage.
 //!
 //! A write that never completed may leave any subset of its sectors behind. So an invalid frame is
 //! a *torn tail*, never acknowledged, unless something proves that it was on disk once: a valid
 //! frame anywhere behind it whose `synced` lies beyond it, or an end that is known. Then it is
-//! *damage*, reported with its bounds, and reading goes on behind it.
+//! *damage*, reported with its bounds, and reading continues behind it.
 
-use super::frame::{Frame, Place, aligned, read_frame};
+use super::frame::{Frame, SegmentId, aligned, read_frame};
 use super::record::{SealRecord, StoredMessage, StoredRecord};
 use super::segment::HEADER_BYTES;
 
 /// What stands next in a segment.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
+pub enum ScanItem<'a> {
     /// A message, with the frame that holds it.
     Message(Frame<'a>, &'a StoredMessage),
     /// A record that the log keeps for itself.
@@ -27,7 +27,7 @@ pub enum Found<'a> {
 
 /// How a segment ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum SegmentVerdict {
     /// Behind the last frame there is nothing.
     End {
         /// Where that is.
@@ -51,13 +51,13 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl SegmentVerdict {
     /// Where the good part ends.
     pub fn end_bytes(&self) -> usize {
         match self {
-            Verdict::End { offset_bytes }
-            | Verdict::Sealed { offset_bytes, .. }
-            | Verdict::Torn { offset_bytes, .. } => *offset_bytes,
+            SegmentVerdict::End { offset_bytes }
+            | SegmentVerdict::Sealed { offset_bytes, .. }
+            | SegmentVerdict::Torn { offset_bytes, .. } => *offset_bytes,
         }
     }
 }
@@ -66,31 +66,31 @@ impl Verdict {
 #[derive(Debug)]
 pub struct Scan<'a> {
     segment: &'a [u8],
-    place: Place,
+    place: SegmentId,
     /// Where the committed part ends, when a later segment says so.
     limit_bytes: Option<usize>,
     position: usize,
     /// The furthest offset that frames behind the first hole prove to have been on disk.
     proven_bytes: Option<usize>,
-    verdict: Option<Verdict>,
+    verdict: Option<SegmentVerdict>,
 }
 
 impl<'a> Scan<'a> {
     /// Begins behind the header. `segment` is the whole file, in memory aligned to 16 bytes;
     /// `limit_bytes` is where a later segment says that this one's committed part ends.
-    pub fn new(segment: &'a [u8], place: Place, limit_bytes: Option<usize>) -> Scan<'a> {
+    pub fn new(segment: &'a [u8], place: SegmentId, limit_bytes: Option<usize>) -> Scan<'a> {
         let limit_bytes = limit_bytes.map(|limit| limit.clamp(HEADER_BYTES, segment.len().max(HEADER_BYTES)));
         Scan { segment, place, limit_bytes, position: HEADER_BYTES, proven_bytes: None, verdict: None }
     }
 
-    /// Goes on where a frame is known to begin.
+    /// Continues where a frame is known to begin.
     #[must_use]
     pub fn from(self, offset_bytes: usize) -> Scan<'a> {
         Scan { position: offset_bytes, ..self }
     }
 
     /// How the segment ends; `None` until everything was read.
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self) -> Option<SegmentVerdict> {
         self.verdict
     }
 
@@ -100,59 +100,59 @@ impl<'a> Scan<'a> {
         is_within.then_some(frame)
     }
 
-    fn take(&mut self, frame: Frame<'a>) -> Found<'a> {
+    fn take(&mut self, frame: Frame<'a>) -> ScanItem<'a> {
         self.position = frame.end_bytes;
         match frame.record() {
-            Some(StoredRecord::Message(message)) => Found::Message(frame, message),
+            Some(StoredRecord::Message(message)) => ScanItem::Message(frame, message),
             Some(record) => {
                 self.verdict = self.seal_verdict(frame);
-                Found::Note(frame, record)
+                ScanItem::Note(frame, record)
             }
-            None => Found::Damage {
+            None => ScanItem::Damage {
                 offset_bytes: frame.offset_bytes,
                 bytes: frame.end_bytes - frame.offset_bytes,
             },
         }
     }
 
-    fn seal_verdict(&self, frame: Frame<'a>) -> Option<Verdict> {
+    fn seal_verdict(&self, frame: Frame<'a>) -> Option<SegmentVerdict> {
         let Some(StoredRecord::Seal(seal)) = frame.record() else { return None };
         let seal = SealRecord {
             records: seal.records.to_native(),
             first_time_us: seal.first_time_us.to_native(),
             last_time_us: seal.last_time_us.to_native(),
         };
-        Some(Verdict::Sealed { offset_bytes: frame.end_bytes, seal })
+        Some(SegmentVerdict::Sealed { offset_bytes: frame.end_bytes, seal })
     }
 
     /// At the end that a later segment named: the seal may still stand behind it.
     fn end_at_limit(&mut self, limit: usize) {
         let seal = read_frame(self.segment, limit, self.place).and_then(|frame| self.seal_verdict(frame));
-        self.verdict = Some(seal.unwrap_or(Verdict::End { offset_bytes: limit }));
+        self.verdict = Some(seal.unwrap_or(SegmentVerdict::End { offset_bytes: limit }));
     }
 
     /// What to make of a place where no valid frame starts.
-    fn judge_hole(&mut self) -> Option<Found<'a>> {
+    fn judge_hole(&mut self) -> Option<ScanItem<'a>> {
         let hole = self.position;
         let next = self.next_frame_behind(hole);
         let proven = match self.limit_bytes {
             Some(limit) => limit,
             None => *self.proven_bytes.get_or_insert_with(|| {
                 // `synced` only ever rises, but a hole may hide the highest: look at every frame.
-                Survey::of(self.segment, self.place, next).proven_bytes
+                HoleSurvey::of(self.segment, self.place, next).proven_bytes
             }),
         };
         if proven > hole {
             let end = next.map_or(proven, |frame| frame.offset_bytes);
             self.position = end;
-            return Some(Found::Damage { offset_bytes: hole, bytes: end - hole });
+            return Some(ScanItem::Damage { offset_bytes: hole, bytes: end - hole });
         }
         let bytes = bytes_until_zeros(&self.segment[hole.min(self.segment.len())..]);
         self.verdict = Some(if bytes == 0 {
-            Verdict::End { offset_bytes: hole }
+            SegmentVerdict::End { offset_bytes: hole }
         } else {
-            let frames = Survey::of(self.segment, self.place, next).frames;
-            Verdict::Torn { offset_bytes: hole, bytes, frames }
+            let frames = HoleSurvey::of(self.segment, self.place, next).frames;
+            SegmentVerdict::Torn { offset_bytes: hole, bytes, frames }
         });
         None
     }
@@ -164,9 +164,9 @@ impl<'a> Scan<'a> {
 }
 
 impl<'a> Iterator for Scan<'a> {
-    type Item = Found<'a>;
+    type Item = ScanItem<'a>;
 
-    fn next(&mut self) -> Option<Found<'a>> {
+    fn next(&mut self) -> Option<ScanItem<'a>> {
         if self.verdict.is_some() {
             return None;
         }
@@ -185,14 +185,14 @@ impl<'a> Iterator for Scan<'a> {
 
 /// What lies behind a hole.
 #[derive(Default)]
-struct Survey {
+struct HoleSurvey {
     frames: usize,
     proven_bytes: usize,
 }
 
-impl Survey {
-    fn of(segment: &[u8], place: Place, first: Option<Frame<'_>>) -> Survey {
-        let mut survey = Survey::default();
+impl HoleSurvey {
+    fn of(segment: &[u8], place: SegmentId, first: Option<Frame<'_>>) -> HoleSurvey {
+        let mut survey = HoleSurvey::default();
         let mut next = first;
         while let Some(frame) = next {
             survey.frames += 1;
@@ -206,7 +206,7 @@ impl Survey {
 const ZEROS_SKIPPED_BYTES: usize = 4096;
 
 /// The first valid frame that starts in `from..end`. `from` is aligned.
-pub fn next_frame(segment: &[u8], place: Place, from: usize, end: usize) -> Option<Frame<'_>> {
+pub fn next_frame(segment: &[u8], place: SegmentId, from: usize, end: usize) -> Option<Frame<'_>> {
     let mut at = from;
     while at < end {
         if let Some(chunk) = segment.get(at..at + ZEROS_SKIPPED_BYTES)

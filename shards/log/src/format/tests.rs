@@ -5,7 +5,7 @@ use crate::{Files, MemoryFiles};
 use madang_model::{Message, RoomName, UserName};
 use rkyv::util::AlignedVec;
 
-const PLACE: Place = Place { shard: SHARD, segment: SegmentNumber::FIRST };
+const PLACE: SegmentId = SegmentId { shard: SHARD, segment: SegmentNumber::FIRST };
 
 /// The file of segment 1 after `write`, without the zeros behind `zeros` bytes of its content.
 fn segment_of(durability: Durability, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
@@ -18,16 +18,16 @@ fn segment_of(durability: Durability, write: impl FnOnce(&mut Writer<'_>)) -> Ve
 }
 
 /// Texts, damaged stretches and the verdict.
-fn scanned(bytes: &[u8], limit: Option<usize>) -> (Vec<String>, Vec<(usize, usize)>, Verdict) {
+fn scanned(bytes: &[u8], limit: Option<usize>) -> (Vec<String>, Vec<(usize, usize)>, SegmentVerdict) {
     let mut segment = AlignedVec::<16>::new();
     segment.extend_from_slice(bytes);
     let mut scan = Scan::new(&segment, PLACE, limit);
     let (mut texts, mut damage) = (Vec::new(), Vec::new());
     for found in &mut scan {
         match found {
-            Found::Message(_, message) => texts.push(message.text.as_str().to_owned()),
-            Found::Note(..) => {}
-            Found::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
+            ScanItem::Message(_, message) => texts.push(message.text.as_str().to_owned()),
+            ScanItem::Note(..) => {}
+            ScanItem::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
         }
     }
     (texts, damage, scan.verdict().expect("the scan is finished"))
@@ -63,7 +63,7 @@ fn what_people_write_comes_back_unchanged() {
     let mut segment = AlignedVec::<16>::new();
     segment.extend_from_slice(&bytes);
     let mut read = Scan::new(&segment, PLACE, None).map(|found| match found {
-        Found::Message(_, stored) => stored
+        ScanItem::Message(_, stored) => stored
             .to_message(stored.room_name().expect("a room"), stored.author_name().expect("an author"))
             .expect("a message"),
         other => panic!("only messages were written, not {other:?}"),
@@ -134,7 +134,7 @@ fn every_prefix_of_the_last_batch_is_a_torn_tail() {
         assert!(damage.is_empty(), "cut at {cut}: {damage:?}");
         assert_eq!(read, texts(1..1 + read.len() as u64));
         assert!(read.len() >= 6.max(kept), "cut at {cut} lost a committed message");
-        assert!(matches!(verdict, Verdict::Torn { .. } | Verdict::End { .. }), "{verdict:?}");
+        assert!(matches!(verdict, SegmentVerdict::Torn { .. } | SegmentVerdict::End { .. }), "{verdict:?}");
         kept = read.len();
     }
     assert_eq!(scanned(&whole, None), (texts(1..10), Vec::new(), end));
@@ -177,7 +177,7 @@ fn damage_in_the_middle_is_never_skipped() {
     let (read, damage, verdict) = scanned(&bytes, None);
     assert_eq!(read, ["text 1", "text 2", "text 3", "text 4", "text 6", "text 7", "text 8", "text 9"]);
     assert!(matches!(damage[..], [(start, length)] if start < at && at < start + length), "{damage:?}");
-    assert!(matches!(verdict, Verdict::End { .. }));
+    assert!(matches!(verdict, SegmentVerdict::End { .. }));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn without_syncs_nothing_proves_that_lost_batches_were_stored() {
     bytes[at] ^= 1;
     let (read, damage, verdict) = scanned(&bytes, None);
     assert_eq!((read, damage), (texts(1..2), Vec::new()));
-    assert!(matches!(verdict, Verdict::Torn { frames: 7, .. }), "{verdict:?}");
+    assert!(matches!(verdict, SegmentVerdict::Torn { frames: 7, .. }), "{verdict:?}");
 }
 
 #[test]
@@ -208,14 +208,16 @@ fn a_flipped_byte_anywhere_in_a_sealed_segment_is_found() {
     });
     let (read, _, verdict) = scanned(&sealed, None);
     assert_eq!(read, texts(1..3));
-    let Verdict::Sealed { offset_bytes: end, seal } = verdict else { panic!("it was sealed: {verdict:?}") };
+    let SegmentVerdict::Sealed { offset_bytes: end, seal } = verdict else {
+        panic!("it was sealed: {verdict:?}")
+    };
     assert_eq!(seal.records, 2);
     for at in HEADER_BYTES..end {
         for bit in 0..8 {
             let mut flipped = sealed.clone();
             flipped[at] ^= 1 << bit;
             let (read, damage, verdict) = scanned(&flipped, None);
-            let is_sealed = matches!(verdict, Verdict::Sealed { .. });
+            let is_sealed = matches!(verdict, SegmentVerdict::Sealed { .. });
             assert!(!damage.is_empty() || !is_sealed, "byte {at}, bit {bit}: {read:?} {verdict:?}");
         }
     }
@@ -229,7 +231,10 @@ fn a_known_end_makes_everything_before_it_count_and_nothing_behind_it() {
         (0..=text).rev().find(|at| at % 16 == 0 && read_frame(&bytes, *at, PLACE).is_some()).expect("a frame")
     };
     let limit = start_of(7);
-    assert_eq!(scanned(&bytes, Some(limit)), (texts(1..7), Vec::new(), Verdict::End { offset_bytes: limit }));
+    assert_eq!(
+        scanned(&bytes, Some(limit)),
+        (texts(1..7), Vec::new(), SegmentVerdict::End { offset_bytes: limit })
+    );
     let mut damaged = bytes.clone();
     damaged[limit - 20] ^= 1;
     let (read, damage, _) = scanned(&damaged, Some(limit));
@@ -244,8 +249,8 @@ fn a_frame_counts_only_where_it_was_written() {
     let mut segment = vec![0; 64];
     segment.extend_from_slice(&frame);
     assert!(read_frame(&segment, 64, PLACE).is_some());
-    assert!(read_frame(&segment, 64, Place { segment: SegmentNumber(2), ..PLACE }).is_none());
-    assert!(read_frame(&segment, 64, Place { shard: madang_model::ShardId(1), ..PLACE }).is_none());
+    assert!(read_frame(&segment, 64, SegmentId { segment: SegmentNumber(2), ..PLACE }).is_none());
+    assert!(read_frame(&segment, 64, SegmentId { shard: madang_model::ShardId(1), ..PLACE }).is_none());
     segment.splice(0..0, [0; 16]);
     assert!(read_frame(&segment, 80, PLACE).is_none());
 }
@@ -286,7 +291,7 @@ fn the_longest_of_everything_fits_a_frame() {
     assert!(frame.len() <= FRAME_BYTES_MAX);
 }
 
-/// What version 1 wrote must read for ever: adding records may not move anything.
+/// What version 1 wrote must be readable forever: adding records may not move anything.
 #[test]
 fn a_message_lies_on_disk_as_it_did_in_version_1() {
     const FRAME: &str = concat!(

@@ -45,11 +45,11 @@ impl RoomTail {
     /// an earlier tail, nothing earlier is stored, or it has expired.
     ///
     /// # Panics
-    /// When the numbers do not go on from the earlier tail.
+    /// When the numbers do not continue the earlier tail.
     #[must_use]
     pub fn advanced(before: Option<&RoomTail>, last: Link, head: Seq) -> RoomTail {
         if let Some(before) = before {
-            assert_eq!(before.head.next(), last.first, "a room's numbers go on from segment to segment");
+            assert_eq!(before.head.next(), last.first, "a room's numbers continue from segment to segment");
         }
         let (ordinal, tower) = RoomTail::next_place(before);
         RoomTail { head, last, ordinal, tower }

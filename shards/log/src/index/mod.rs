@@ -4,7 +4,7 @@
 //! places of their messages. A room's entry links to its entries in earlier segments, like a skip
 //! list, so that any number is found in a logarithm of steps. A *snapshot* of each directory says
 //! where every room's newest entry is. [`PageQuery`] and [`SnapshotLookup`] say what to read, and
-//! are fed it. `docs/durability.md` tells the formats and the reasons.
+//! are fed it. `docs/durability.md` has the formats and the reasons.
 
 mod bytes;
 mod key;
@@ -19,7 +19,7 @@ mod tests;
 pub use key::key_bits;
 pub use link::{Link, RoomTail};
 pub use query::{FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
-pub use reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
+pub use reads::{QueryFault, ReadAnswer, ReadRequest, Step, StoredFile};
 pub use segment::{
     FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader, RebuildFault, RoomEntry,
     SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,

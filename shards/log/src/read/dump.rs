@@ -1,10 +1,12 @@
 //! Everything that stands in a segment, in place.
 
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use crate::files::{Files, FilesError};
-use crate::format::{Found, Frame, HeaderFault, Place, Scan, SegmentHeader, SegmentNumber, StoredRecord};
-use crate::format::{Verdict, next_frame};
+use crate::format::{
+    Frame, HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, StoredRecord,
+};
+use crate::format::{SegmentVerdict, next_frame};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::io;
@@ -43,7 +45,7 @@ pub enum Dumped<'a> {
     /// A whole frame that does not count: behind a torn write.
     Loose(Frame<'a>, &'a StoredRecord),
     /// The end of what counts.
-    End(Verdict),
+    End(SegmentVerdict),
 }
 
 /// Gives each segment of `shard` and `segment` (all of them when `None`) to `sink`, and each of its
@@ -60,7 +62,7 @@ pub fn dump(
     let mut buffer = AlignedVec::new();
     let mut segments = 0;
     for of in files.shards()?.into_iter().filter(|of| shard.is_none_or(|shard| shard == *of)) {
-        let plan = Plan::of(files, of)?;
+        let plan = ReadPlan::of(files, of)?;
         let wanted = plan.segments.iter().filter(|number| segment.is_none_or(|one| one == **number));
         for &number in wanted {
             // It may be written at this moment.
@@ -80,7 +82,7 @@ pub fn dump(
 
 fn dump_segment(
     files: &dyn Files,
-    plan: &Plan,
+    plan: &ReadPlan,
     number: SegmentNumber,
     bytes: &[u8],
     sink: &mut dyn FnMut(&DumpedSegment, Dumped<'_>) -> io::Result<()>,
@@ -90,12 +92,12 @@ fn dump_segment(
         header: SegmentHeader::decode(bytes, plan.shard, number),
         limit_bytes: plan.limit_bytes(number),
     };
-    let place = Place { shard: plan.shard, segment: number };
+    let place = SegmentId { shard: plan.shard, segment: number };
     let mut scan = Scan::new(bytes, place, segment.limit_bytes);
     for found in &mut scan {
         let dumped = match found {
-            Found::Damage { offset_bytes, bytes } => Dumped::Damage { offset_bytes, bytes },
-            Found::Message(frame, _) | Found::Note(frame, _) => match frame.record() {
+            ScanItem::Damage { offset_bytes, bytes } => Dumped::Damage { offset_bytes, bytes },
+            ScanItem::Message(frame, _) | ScanItem::Note(frame, _) => match frame.record() {
                 Some(record) => Dumped::Record(frame, record),
                 None => continue,
             },
@@ -103,7 +105,7 @@ fn dump_segment(
         sink(&segment, dumped)?;
     }
     let verdict = scan.verdict().expect("a finished scan has a verdict");
-    if let Verdict::Torn { offset_bytes, bytes: torn, .. } = verdict {
+    if let SegmentVerdict::Torn { offset_bytes, bytes: torn, .. } = verdict {
         let end = offset_bytes + torn;
         let mut at = offset_bytes;
         while at < end {

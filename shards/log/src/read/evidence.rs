@@ -1,12 +1,12 @@
 //! What indexes and snapshots prove of the segments beside them.
 //!
-//! Both are written once what they tell of is sealed and synced. So a segment that holds less than they tell
+//! Both are written once what they list is sealed and synced. So a segment that holds less than they list
 //! of was cut, and one that is not there was taken away: nothing that a crash can do. A segment that still
 //! has the length it was made with was never sealed there, and an index says nothing of it.
 
 use super::fault::{Fault, FaultKind, Location};
-use super::lost::Gap;
-use super::plan::Plan;
+use super::lost::MissingRange;
+use super::plan::ReadPlan;
 use super::snapshots::{info_of, rooms_of_snapshot};
 use super::tails::{read_table, start_of};
 use super::walk::{Role, SegmentReport};
@@ -20,7 +20,7 @@ use madang_model::{RoomName, Seq, ShardId};
 #[derive(Clone, Debug)]
 pub struct Proven {
     pub room: RoomName,
-    pub gap: Gap,
+    pub gap: MissingRange,
     /// The segment that held them.
     pub at: Location,
 }
@@ -60,9 +60,13 @@ impl Evidence {
         Ok(Evidence { shard, indexes, newest, covers, has_copy })
     }
 
-    /// The oldest segment that there must be, those that only their index tells of included; all before it have
-    /// expired. `None` where nothing tells of any.
-    pub fn oldest(&self, files: &dyn IndexFiles, plan: &Plan) -> Result<Option<SegmentNumber>, FilesError> {
+    /// The oldest segment that there must be, those that only their index shows included; all before it have
+    /// expired. `None` where nothing shows any.
+    pub fn oldest(
+        &self,
+        files: &dyn IndexFiles,
+        plan: &ReadPlan,
+    ) -> Result<Option<SegmentNumber>, FilesError> {
         let Some(mut oldest) = plan.segments.first().copied() else {
             return Ok(self.indexes.first().copied());
         };
@@ -85,17 +89,17 @@ impl Evidence {
         let left = SegmentNumber(first.0.checked_sub(1)?);
         let mut before = self.indexes.iter().filter(|segment| **segment < first);
         let is_alone = before.next() == Some(&left) && before.next().is_none();
-        let is_told = self.covers.is_some_and(|covers| left <= covers);
-        (is_alone && is_told && !self.has_copy && left > SegmentNumber::FIRST).then_some(left)
+        let is_covered = self.covers.is_some_and(|covers| left <= covers);
+        (is_alone && is_covered && !self.has_copy && left > SegmentNumber::FIRST).then_some(left)
     }
 
-    /// Looks for what is missing of the segments that `reports` tell of, which are those of one directory in
+    /// Looks for what is missing of the segments in `reports`, which are those of one directory in
     /// any order. A segment that lacks nothing but its seal is marked so; of one that lacks more, and of
     /// those that are not there at all, the reports and `faults` say it, and `proven` what they held.
     pub fn check(
         &self,
         files: &dyn IndexFiles,
-        plan: &Plan,
+        plan: &ReadPlan,
         reports: &mut [SegmentReport],
         faults: &mut Vec<Fault>,
         proven: &mut Vec<Proven>,
@@ -174,9 +178,9 @@ impl Evidence {
         let Some(table) = table else {
             // A snapshot covers sealed segments only.
             let is_covered = self.covers.is_some_and(|covers| report.segment <= covers);
-            let is_told = report.faults.iter().any(|fault| fault.kind == FaultKind::Unsealed);
+            let is_reported = report.faults.iter().any(|fault| fault.kind == FaultKind::Unsealed);
             let kind = if report.is_short { FaultKind::CutOff } else { FaultKind::Unsealed };
-            if is_covered && (report.is_short || !is_told) {
+            if is_covered && (report.is_short || !is_reported) {
                 report.role = Role::Open;
                 report.faults.push(Fault::new(files, at, kind));
             }
@@ -211,7 +215,7 @@ impl Evidence {
         let shard = self.shard;
         let mut add = |room: RoomName, segment, first: Seq, last: Seq| {
             let at = Location { shard, segment, offset_bytes: 0 };
-            proven.push(Proven { room, gap: Gap { first, last }, at });
+            proven.push(Proven { room, gap: MissingRange { first, last }, at });
         };
         for &segment in segments {
             let Some(table) = read_table(files, shard, segment)? else { continue };

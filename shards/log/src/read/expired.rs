@@ -1,11 +1,11 @@
-//! What is kept of rooms whose messages have all expired: no segment tells their numbers any more, so that the
+//! What is kept of rooms whose messages have all expired: no segment holds their numbers any more, so that the
 //! snapshot of their directory is kept twice.
 
 use super::lost::LostRange;
-use super::plan::{Plan, START_BYTES};
+use super::plan::{ReadPlan, START_BYTES};
 use super::snapshots::{Changed, info_of, is_damaged, mend_snapshot, open, path_of, snapshot_info, write};
-use crate::files::{FilesError, IndexFiles, Operation};
-use crate::format::{HEADER_BYTES, Place, SegmentNumber, StoredRecord, read_frame};
+use crate::files::{FileOperation, FilesError, IndexFiles};
+use crate::format::{HEADER_BYTES, SegmentId, SegmentNumber, StoredRecord, read_frame};
 use crate::index::{Link, RoomTail, SnapshotFile, SnapshotRoom, SnapshotScope, SnapshotWriter};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// Makes sure that what is said of segments up to this one, which are to expire or have, is there twice: no
-/// segment tells the numbers of rooms whose messages have all expired. With `is_changed` the snapshot was written
+/// segment holds the numbers of rooms whose messages have all expired. With `is_changed` the snapshot was written
 /// anew without covering more.
 ///
 /// # Errors
-/// As [`renew_snapshot`](super::renew_snapshot). When it is `Ok` the copy tells of that segment.
+/// As [`renew_snapshot`](super::renew_snapshot). When it is `Ok` the copy covers that segment.
 pub fn keep_copy(
     files: &dyn IndexFiles,
     shard: ShardId,
@@ -28,7 +28,7 @@ pub fn keep_copy(
     if !is_changed && copied.is_some_and(|copied| copied.scope.covers >= last) {
         return Ok(());
     }
-    // Nor is a copy replaced by one that tells of less.
+    // Nor is a copy replaced by one that covers less.
     let last = copied.map_or(last, |copied| copied.scope.covers.max(last));
     if copy(files, shard, last)? {
         return Ok(());
@@ -39,15 +39,19 @@ pub fn keep_copy(
     }
     let words = format!("no copy of the snapshot covers segments up to {last}");
     let source = io::Error::new(io::ErrorKind::InvalidData, words);
-    Err(FilesError { path: path_of(files, shard, SnapshotFile::Copy), operation: Operation::Index, source })
+    Err(FilesError {
+        path: path_of(files, shard, SnapshotFile::Copy),
+        operation: FileOperation::Index,
+        source,
+    })
 }
 
-/// Copies the snapshot. `false` when there is none that is whole and tells of segments up to `last`.
+/// Copies the snapshot. `false` when there is none that is whole and covers segments up to `last`.
 fn copy(files: &dyn IndexFiles, shard: ShardId, last: SegmentNumber) -> Result<bool, FilesError> {
     let newest = snapshot_info(files, shard)?.filter(|newest| newest.scope.covers >= last);
     let Some(newest) = newest else { return Ok(false) };
     let source = Some((SnapshotFile::Newest, &newest));
-    let plan = Plan::of(files, shard)?;
+    let plan = ReadPlan::of(files, shard)?;
     match write(files, &plan, SnapshotFile::Copy, source, newest.scope.covers, Changed::new()) {
         Err(error) if is_damaged(&error) => Ok(false),
         written => written.map(|_| true),
@@ -55,7 +59,7 @@ fn copy(files: &dyn IndexFiles, shard: ShardId, last: SegmentNumber) -> Result<b
 }
 
 /// Puts the numbers of lost messages that this segment records, if it does, into the snapshot: it is about to
-/// expire, and a room goes on behind them for ever. Returns whether it did.
+/// expire, and a room continues behind them forever. Returns whether it did.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -69,11 +73,11 @@ pub fn keep_lost_heads(
         Err(error) if error.is_gone() => return Ok(false),
         read => read?,
     }
-    let first = read_frame(&start, HEADER_BYTES, Place { shard, segment });
+    let first = read_frame(&start, HEADER_BYTES, SegmentId { shard, segment });
     if !matches!(first.and_then(|frame| frame.record()), Some(StoredRecord::Lost(_))) {
         return Ok(false);
     }
-    let plan = Plan::of(files, shard)?;
+    let plan = ReadPlan::of(files, shard)?;
     let mut changed = Changed::new();
     for LostRange { room, gap, .. } in plan.lost.iter().filter(|lost| lost.at.segment == segment) {
         // As of a room of which all has expired: what it links to is gone.

@@ -45,7 +45,7 @@ pub enum FaultKind {
         "it ends without a seal although a later segment holds messages or the snapshot covers it: its end is lost"
     )]
     Unsealed,
-    /// Its index tells of more.
+    /// Its index lists more.
     #[error(
         "it was cut off here: its index proves that it was whole up to byte {proven_bytes}, {} {} \
          missing; restore the file from a copy",
@@ -159,7 +159,7 @@ pub enum SnapshotLack {
     /// It is older than what has expired.
     #[error("it covers segments up to {covers} only")]
     Behind {
-        /// The last segment that it tells of.
+        /// The last segment that it covers.
         covers: SegmentNumber,
     },
 }

@@ -1,4 +1,4 @@
-//! Whether the numbers of rooms whose messages have all expired are known. No segment tells them any more: the
+//! Whether the numbers of rooms whose messages have all expired are known. No segment holds them any more: the
 //! snapshot of their directory does, and its copy. Where neither can, such a room would begin again at 1.
 
 use super::fault::{Fault, FaultKind, SnapshotLack, SnapshotNote};
@@ -11,7 +11,7 @@ use madang_model::ShardId;
 /// How far a snapshot is looked into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Depth {
-    /// Its end, which tells whether it was finished: what a start has time for.
+    /// Its end, which shows whether it was finished: what a start has time for.
     End,
     /// All, with every checksum.
     Whole,
@@ -48,9 +48,9 @@ pub fn check_heads(
         }
         (newest, copy) => {
             // Before anything is finished there is none, and no copy before anything expires.
-            let is_told = |lack: SnapshotLack| has_expired || lack != SnapshotLack::Missing;
+            let is_reported = |lack: SnapshotLack| has_expired || lack != SnapshotLack::Missing;
             for (file, lacking) in [(SnapshotFile::Newest, newest), (SnapshotFile::Copy, copy)] {
-                if let Some((offset_bytes, lack)) = lacking.filter(|(_, lack)| is_told(*lack)) {
+                if let Some((offset_bytes, lack)) = lacking.filter(|(_, lack)| is_reported(*lack)) {
                     found.notes.push(SnapshotNote { path: path_of(files, shard, file), offset_bytes, lack });
                 }
             }
@@ -59,7 +59,7 @@ pub fn check_heads(
     Ok(found)
 }
 
-/// The last segment that a snapshot covers which can be read whole: it tells up to which number each room has got
+/// The last segment that a snapshot covers which can be read whole: it shows up to which number each room has got
 /// there.
 ///
 /// # Errors

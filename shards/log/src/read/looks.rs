@@ -1,7 +1,7 @@
-//! What stored rooms look like: so that none is made beside one of them that could be taken for it.
+//! The looks of stored rooms: so that no room is made beside one of them that it could be taken for.
 
 use super::snapshots::{Opened, mend_snapshot, open, path_of};
-use crate::files::{FilesError, IndexFiles, Operation};
+use crate::files::{FileOperation, FilesError, IndexFiles};
 use crate::index::SnapshotFile;
 use hashbrown::HashTable;
 use madang_model::{Looks, RoomKey, RoomName, ShardId, SkeletonKey};
@@ -13,12 +13,12 @@ use std::io;
 pub struct StoredLooks {
     /// Names, one behind another: how long it is in bytes, and those.
     names: Vec<u8>,
-    by_look: HashTable<Entry>,
+    by_look: HashTable<LookEntry>,
 }
 
 /// A look, and a room that has it.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct LookEntry {
     /// The low half of the look: names that share it are compared whole.
     tag: u32,
     /// Where its name begins.
@@ -31,7 +31,7 @@ impl StoredLooks {
     /// Notes a room. Of a name that is noted already nothing is kept.
     pub fn add(&mut self, room: &RoomName, looks: Looks) {
         let name = room.as_str().as_bytes();
-        let is_it = |entry: &Entry| self.name(*entry) == name;
+        let is_it = |entry: &LookEntry| self.name(*entry) == name;
         if self.by_look.iter_hash(hash(tag(looks.lower_case))).any(is_it) {
             return;
         }
@@ -47,7 +47,7 @@ impl StoredLooks {
         self.names.extend_from_slice(name);
         let looks = [Some(looks.lower_case), (looks.shown != looks.lower_case).then_some(looks.shown)];
         for tag in looks.into_iter().flatten().map(tag) {
-            self.by_look.insert_unique(hash(tag), Entry { tag, name_at }, |entry| hash(entry.tag));
+            self.by_look.insert_unique(hash(tag), LookEntry { tag, name_at }, |entry| hash(entry.tag));
         }
     }
 
@@ -80,7 +80,7 @@ impl StoredLooks {
         self.names.capacity() + self.by_look.allocation_size()
     }
 
-    fn name(&self, entry: Entry) -> &[u8] {
+    fn name(&self, entry: LookEntry) -> &[u8] {
         let name_at = entry.name_at as usize;
         let length = self.length_at(name_at).unwrap_or_default();
         self.names.get(name_at + LENGTH_BYTES..name_at + LENGTH_BYTES + length).unwrap_or_default()
@@ -106,8 +106,8 @@ fn hash(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The looks of all rooms that the snapshots tell of, by the shard that is home to each, read a part at a time: there
-/// may be millions, and whoever reads them has other things to do.
+/// The looks of all rooms that the snapshots cover, by the shard that is home to each, read a part at a time: there
+/// may be millions, and their reader has other things to do.
 pub struct LooksReading {
     /// Directories that are not read through.
     left: Vec<ShardId>,
@@ -126,7 +126,7 @@ impl LooksReading {
         Ok(LooksReading { left: files.shards()?, current: None, all })
     }
 
-    /// Reads so many rooms at most. Returns all looks once all are read. A snapshot that is missing or damaged is made
+    /// Reads at most `rooms_max` rooms. Returns all looks once all are read. A snapshot that is missing or damaged is made
     /// again first.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl LooksReading {
                     Some(None) if is_made_again => {
                         let source = io::Error::new(io::ErrorKind::InvalidData, "it is damaged again");
                         let path = path_of(files, directory, SnapshotFile::Newest);
-                        return Err(FilesError { path, operation: Operation::Index, source });
+                        return Err(FilesError { path, operation: FileOperation::Index, source });
                     }
                     Some(None) => {
                         // From its beginning: a room that is noted already is not noted again.

@@ -1,22 +1,22 @@
 //! Messages that are known to be lost: what repairs recorded, so that a gap is no fault.
 
 use super::fault::Location;
-use crate::format::{HEADER_BYTES, Place, StoredRecord, read_frame};
+use crate::format::{HEADER_BYTES, SegmentId, StoredRecord, read_frame};
 use madang_model::{RoomName, Seq};
 
 /// Numbers of messages that are not there. Empty when `first > last`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Gap {
+pub struct MissingRange {
     /// The first.
     pub first: Seq,
     /// The last.
     pub last: Seq,
 }
 
-impl Gap {
+impl MissingRange {
     /// What lies between two messages.
-    pub fn between(before: Seq, after: Seq) -> Gap {
-        Gap { first: before.next(), last: Seq(after.0.saturating_sub(1)) }
+    pub fn between(before: Seq, after: Seq) -> MissingRange {
+        MissingRange { first: before.next(), last: Seq(after.0.saturating_sub(1)) }
     }
 
     fn is_empty(self) -> bool {
@@ -24,14 +24,15 @@ impl Gap {
     }
 
     /// The parts that none of `lost` covers; sorts `lost`.
-    pub fn unknown(self, lost: &mut [Gap]) -> Vec<Gap> {
+    pub fn unknown(self, lost: &mut [MissingRange]) -> Vec<MissingRange> {
         lost.sort_unstable();
         let (mut left, mut parts) = (self, Vec::new());
         for known in lost.iter().filter(|known| !known.is_empty()) {
             if left.is_empty() || known.last < left.first {
                 continue;
             }
-            let part = Gap { first: left.first, last: left.last.min(Seq(known.first.0.saturating_sub(1))) };
+            let part =
+                MissingRange { first: left.first, last: left.last.min(Seq(known.first.0.saturating_sub(1))) };
             parts.extend((!part.is_empty()).then_some(part));
             left.first = left.first.max(Seq(known.last.0.saturating_add(1)));
         }
@@ -40,7 +41,7 @@ impl Gap {
     }
 
     /// The parts that `lost` covers; sorts `lost`.
-    pub fn known(self, lost: &mut [Gap]) -> Vec<Gap> {
+    pub fn known(self, lost: &mut [MissingRange]) -> Vec<MissingRange> {
         let mut unknown = self.unknown(lost);
         self.unknown(&mut unknown)
     }
@@ -52,20 +53,20 @@ pub struct LostRange {
     /// The room.
     pub room: RoomName,
     /// The numbers.
-    pub gap: Gap,
+    pub gap: MissingRange,
     /// Where it is recorded.
     pub at: Location,
 }
 
 /// The losses that a segment begins with. A name that is none is left out: the gap it excused is
 /// then a fault again, and named.
-pub fn lost_ranges(segment: &[u8], place: Place) -> Vec<LostRange> {
+pub fn lost_ranges(segment: &[u8], place: SegmentId) -> Vec<LostRange> {
     let mut found = Vec::new();
     let mut offset_bytes = HEADER_BYTES;
     while let Some(frame) = read_frame(segment, offset_bytes, place) {
         let Some(StoredRecord::Lost(lost)) = frame.record() else { break };
         if let Ok(room) = RoomName::from_log(&lost.room) {
-            let gap = Gap { first: Seq(lost.first.to_native()), last: Seq(lost.last.to_native()) };
+            let gap = MissingRange { first: Seq(lost.first.to_native()), last: Seq(lost.last.to_native()) };
             let at = Location {
                 shard: place.shard,
                 segment: place.segment,
@@ -82,8 +83,8 @@ pub fn lost_ranges(segment: &[u8], place: Place) -> Vec<LostRange> {
 mod tests {
     use super::*;
 
-    fn gap(first: u64, last: u64) -> Gap {
-        Gap { first: Seq(first), last: Seq(last) }
+    fn gap(first: u64, last: u64) -> MissingRange {
+        MissingRange { first: Seq(first), last: Seq(last) }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use dump::{Dumped, DumpedSegment, dump};
 pub use export::{Export, ExportError, Exported, Selection, export};
 pub use fault::{Fault, FaultKind, Location, SnapshotLack, SnapshotNote};
 pub use looks::{LooksReading, StoredLooks};
-pub use lost::{Gap, LostRange};
+pub use lost::{LostRange, MissingRange};
 pub use opened::{OpenLogError, OpenedLog, open_log};
 pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
 pub use recovery::{RecoveryError, recover};
@@ -45,7 +45,7 @@ pub(super) mod for_repair {
     pub use super::evidence::Proven;
     pub use super::expired::snapshot_of_expired;
     pub use super::heads::covered;
-    pub use super::plan::Plan;
+    pub use super::plan::ReadPlan;
     pub use super::readable::Readable;
     pub use super::recovery::begin_late;
     pub use super::tails::{read_table, start_of};

@@ -1,4 +1,4 @@
-//! Opening a log to go on with it.
+//! Opening a log to continue it.
 
 use super::evidence::Evidence;
 use super::expired::keep_copy;
@@ -16,13 +16,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// While many indexes are made again, it is told so often how far that has come.
+/// While many indexes are made again, progress is reported at this interval.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenLogError {
-    /// It cannot be gone on from.
+    /// It cannot be continued from.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
     /// Stored messages cannot be found.
@@ -47,12 +47,12 @@ impl OpenLogError {
     }
 }
 
-/// A log that can be gone on with. Rooms are not in it: the snapshots tell where each is.
+/// A log that can be continued. Rooms are not in it: the snapshots say where each is.
 #[derive(Debug, Default)]
 pub struct OpenedLog {
     /// The segment that each shard begins with, by shard.
     pub next_segments: Vec<SegmentNumber>,
-    /// The snapshots of all directories, which together tell of every message there is.
+    /// The snapshots of all directories, which together cover every message there is.
     pub snapshots: Vec<SnapshotScope>,
     /// Rooms whose newest messages a repair recorded as lost: their names, and the numbers that
     /// stay taken.
@@ -94,7 +94,7 @@ fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Fi
     }
 }
 
-/// Opens a log to go on with it. As [`recover`](super::recover), but what snapshots and indexes say
+/// Opens a log to continue it. As [`recover`](super::recover), but what snapshots and indexes say
 /// of sealed segments is believed, and those segments are not read: what is damaged in them is found
 /// when it is, and by `verify`. Indexes that are missing or damaged are made again, and snapshots
 /// brought up to date, so that no room need be in memory. Memory is in proportion to the rooms that

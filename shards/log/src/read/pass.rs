@@ -1,8 +1,8 @@
 //! Indexes made again in one pass over the log, the earliest segment first: each directory is listed once, and
 //! each index read once, however many are missing.
 
-use super::lost::{Gap, LostRange};
-use super::plan::Plan;
+use super::lost::{LostRange, MissingRange};
+use super::plan::ReadPlan;
 use super::tails::{
     IndexError, Tails, earliest_first, is_sealed, known_before, read_table, start_of, take_table,
 };
@@ -18,13 +18,13 @@ type At = (ShardId, SegmentNumber);
 /// How far the log was gone through, and what was met.
 pub struct Pass<'f> {
     files: &'f dyn IndexFiles,
-    plans: HashMap<ShardId, Plan>,
+    plans: HashMap<ShardId, ReadPlan>,
     /// Once something earlier is asked for: all segments that hold something, the earliest first.
     ordered: Option<Ordered>,
     /// The newest entry of each room in the segments that were passed.
     passed: Tails,
     /// What repairs recorded as lost, by room.
-    lost: HashMap<RoomKey, Vec<Gap>>,
+    lost: HashMap<RoomKey, Vec<MissingRange>>,
     buffer: AlignedVec,
 }
 
@@ -44,7 +44,7 @@ impl<'f> Pass<'f> {
         Pass { files, plans, ordered: None, passed: Tails::default(), lost, buffer: AlignedVec::new() }
     }
 
-    /// Makes and writes the index of a segment, by the tails that are known before it. Where they do not tell of
+    /// Makes and writes the index of a segment, by the tails that are known before it. Where they do not cover
     /// all its rooms, the pass comes up to it, and makes the indexes that earlier segments lack: or what they hold
     /// would pass for lost. `None` when the segment holds no message.
     ///
@@ -79,9 +79,9 @@ impl<'f> Pass<'f> {
         Ok(Some(table))
     }
 
-    fn plan(&mut self, shard: ShardId) -> Result<&Plan, FilesError> {
+    fn plan(&mut self, shard: ShardId) -> Result<&ReadPlan, FilesError> {
         if !self.plans.contains_key(&shard) {
-            self.plans.insert(shard, Plan::of(self.files, shard)?);
+            self.plans.insert(shard, ReadPlan::of(self.files, shard)?);
         }
         Ok(&self.plans[&shard])
     }
@@ -97,7 +97,7 @@ impl<'f> Pass<'f> {
             let at = ordered.segments[ordered.next];
             ordered.next += 1;
             match self.pass(at) {
-                // It has expired meanwhile, and with it what it told of.
+                // It has expired meanwhile, and with it what it covered.
                 Err(IndexError::Files(error)) if error.is_gone() => {}
                 passed => passed?,
             }
@@ -157,14 +157,14 @@ impl<'f> Pass<'f> {
             }
             passed.into_iter().for_each(|tail| before.take(*key, tail.clone()));
         }
-        // Between directories only the clock tells which was filled earlier, and it may have been set back.
+        // Between directories only the clock shows which was filled earlier, and it may have been set back.
         if !loose.is_empty() && self.ordered.as_ref().is_some_and(|ordered| ordered.has_moved) {
             before.absorb(self.anywhere_before(&loose)?);
         }
         // A hole that no repair recorded has expired, and what is before it is as good as gone: with
         // another number of shards the room was stored elsewhere, where the newest segment is kept.
         before.rooms.retain(|key, tail| {
-            let gap = Gap::between(tail.head, firsts.get(key).copied().unwrap_or_default());
+            let gap = MissingRange::between(tail.head, firsts.get(key).copied().unwrap_or_default());
             gap.unknown(self.lost.entry(*key).or_default()).is_empty()
         });
         Ok(before)

@@ -3,7 +3,9 @@
 use super::lost::{LostRange, lost_ranges};
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::files::{Files, FilesError};
-use crate::format::{HEADER_BYTES, Place, SegmentHeader, SegmentNumber, StoredRecord, Verdict, read_frame};
+use crate::format::{
+    HEADER_BYTES, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, read_frame,
+};
 use hashbrown::HashMap;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -13,7 +15,7 @@ pub const START_BYTES: usize = 4096;
 
 /// The segments of one shard's directory.
 #[derive(Debug)]
-pub struct Plan {
+pub struct ReadPlan {
     pub shard: ShardId,
     /// In rising order.
     pub segments: Vec<SegmentNumber>,
@@ -27,7 +29,7 @@ pub struct Plan {
     pub lost: Vec<LostRange>,
     /// How many shards there were, when all headers agree on it.
     pub shard_count: Option<u16>,
-    /// How much of segments is read that a server went on with since it was planned.
+    /// How much is read of segments that a server has continued since this was planned.
     ends_bytes: HashMap<SegmentNumber, usize>,
 }
 
@@ -39,8 +41,8 @@ struct Abandoned {
     by: SegmentNumber,
 }
 
-impl Plan {
-    pub fn of(files: &dyn Files, shard: ShardId) -> Result<Plan, FilesError> {
+impl ReadPlan {
+    pub fn of(files: &dyn Files, shard: ShardId) -> Result<ReadPlan, FilesError> {
         let mut segments = files.segments(shard)?;
         let (mut gone, mut unsound, mut last_used) = (Vec::new(), Vec::new(), None);
         let mut start = AlignedVec::new();
@@ -53,7 +55,7 @@ impl Plan {
                 }
                 result => result?,
             }
-            let place = Place { shard, segment: by };
+            let place = SegmentId { shard, segment: by };
             let header = SegmentHeader::decode(&start, shard, by).ok();
             if header.is_none() {
                 unsound.push(by);
@@ -78,18 +80,18 @@ impl Plan {
         shard_counts.dedup();
         let shard_count = if let [one] = shard_counts[..] { one } else { None };
         let ends_bytes = HashMap::new();
-        Ok(Plan { shard, segments, unsound, last_used, abandoned, lost, shard_count, ends_bytes })
+        Ok(ReadPlan { shard, segments, unsound, last_used, abandoned, lost, shard_count, ends_bytes })
     }
 
-    /// What there is at this moment, though it is read later and a server goes on writing: what is finished
+    /// What there is at this moment, though it is read later while a server continues writing: what is finished
     /// by then, and of the rest as much as is there now. The newest is looked at first, so that whatever is in
     /// it, all before it is read, too.
     pub fn as_it_stands(
         files: &dyn Files,
         shard: ShardId,
         buffer: &mut AlignedVec,
-    ) -> Result<Plan, FilesError> {
-        let mut plan = Plan::of(files, shard)?;
+    ) -> Result<ReadPlan, FilesError> {
+        let mut plan = ReadPlan::of(files, shard)?;
         let mut is_used = false;
         for segment in plan.segments.clone().into_iter().rev() {
             if plan.limit_bytes(segment).is_some() {
@@ -100,7 +102,7 @@ impl Plan {
             let found = with_segment(files, &plan, segment, buffer, READS_OF_A_RUNNING_LOG, look);
             match found {
                 Err(error) if error.is_gone() => continue,
-                Ok((Verdict::Sealed { .. }, _)) => break,
+                Ok((SegmentVerdict::Sealed { .. }, _)) => break,
                 Ok((_, true)) if !is_used => plan.segments.retain(|listed| *listed != segment),
                 Ok((verdict, _)) => {
                     is_used = true;

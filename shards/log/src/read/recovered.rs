@@ -1,6 +1,6 @@
 //! What a start learns from the log.
 
-use super::lost::Gap;
+use super::lost::MissingRange;
 use super::walk::SegmentReport;
 use crate::format::SegmentNumber;
 use madang_model::{DraftId, Message, RoomName, Seq, UserKey};
@@ -30,7 +30,7 @@ pub struct RecoveredRoom {
     /// Its newest messages, oldest first.
     pub recent: Vec<Arc<Message>>,
     /// The numbers of messages that a repair recorded as lost, in order.
-    pub lost: Vec<Gap>,
+    pub lost: Vec<MissingRange>,
     /// Its newest draft ids, oldest first; at most [`RECENT_DRAFTS_MAX`].
     pub recent_drafts: Vec<RecentDraft>,
 }

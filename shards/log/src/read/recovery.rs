@@ -3,9 +3,9 @@
 use super::evidence::Evidence;
 use super::fault::{Fault, FaultKind, Location, NextStep};
 use super::heads::{Depth, check_heads};
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use super::recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Summary};
-use super::rooms::{Room, Rooms};
+use super::rooms::{StoredRoom, StoredRooms};
 use super::segment::{SegmentContents, with_segment};
 use super::snapshots::{snapshot_info, vouch};
 use super::tails::{Tails, indexed_end_bytes, read_table, start_of};
@@ -13,7 +13,7 @@ use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError, IndexFiles};
 use crate::format::{
-    Place, RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentNumber, StoredMessage, Verdict,
+    RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage,
 };
 use crate::index::{SegmentTable, SnapshotInfo, key_bits};
 use hashbrown::{HashMap, HashSet};
@@ -75,19 +75,19 @@ struct Newest {
     drafts: Vec<RecentDraft>,
 }
 
-struct Directory {
+struct DirectoryRecovery {
     shard: ShardId,
-    rooms: Rooms<Newest>,
+    rooms: StoredRooms<Newest>,
     reports: Vec<SegmentReport>,
     faults: Vec<Fault>,
     tails: Tails,
-    /// The segments that were not read, as an index or a snapshot tells what is in them.
+    /// The segments that were not read, as an index or a snapshot lists what is in them.
     known: HashSet<SegmentNumber>,
-    /// Whether a snapshot tells of some of them.
+    /// Whether a snapshot covers some of them.
     has_snapshot: bool,
 }
 
-impl Directory {
+impl DirectoryRecovery {
     /// The rooms that were read of, as snapshots sort them.
     fn room_bits(&self) -> impl Iterator<Item = u64> {
         self.rooms.names().map(|name| key_bits(name.key()))
@@ -95,7 +95,7 @@ impl Directory {
 }
 
 /// Reads the whole log, checks that it is complete, cuts and seals what a crash left open, and
-/// says where each of `shard_count` shards goes on: always in a new segment. Keeps the newest
+/// says where each of `shard_count` shards continues: always in a new segment. Keeps the newest
 /// `recent_max` messages of each room.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ pub fn recover_by(
         take_snapshots(files, indexes, &mut directories, keeps)?;
     }
     let (mut tails, mut scanned) = (Tails::default(), Vec::new());
-    let mut all: Rooms<Newest> = Rooms::new();
+    let mut all: StoredRooms<Newest> = StoredRooms::new();
     let mut reports = Vec::new();
     let mut faults = Vec::new();
     let mut next_segments = vec![SegmentNumber::FIRST; usize::from(shard_count)];
@@ -191,7 +191,7 @@ fn read_directories(
     files: &dyn Files,
     indexes: Option<&dyn IndexFiles>,
     keeps: Keeps,
-) -> Result<Vec<Directory>, FilesError> {
+) -> Result<Vec<DirectoryRecovery>, FilesError> {
     let shards = files.shards()?;
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(shards.len()));
@@ -217,7 +217,7 @@ fn read_directory(
     indexes: Option<&dyn IndexFiles>,
     shard: ShardId,
     keeps: Keeps,
-) -> Result<Directory, FilesError> {
+) -> Result<DirectoryRecovery, FilesError> {
     let snapshot = indexes.map(|indexes| snapshot_info(indexes, shard)).transpose()?.flatten();
     read_all(files, indexes, snapshot.as_ref(), shard, keeps)
 }
@@ -228,20 +228,20 @@ fn read_directory(
 fn take_snapshots(
     files: &dyn Files,
     indexes: &dyn IndexFiles,
-    directories: &mut [Directory],
+    directories: &mut [DirectoryRecovery],
     keeps: Keeps,
 ) -> Result<(), FilesError> {
-    let mut wanted: HashSet<u64> = directories.iter().flat_map(Directory::room_bits).collect();
+    let mut wanted: HashSet<u64> = directories.iter().flat_map(DirectoryRecovery::room_bits).collect();
     let mut index = 0;
     while let Some(directory) = directories.get_mut(index) {
-        let Directory { shard, rooms, tails, .. } = directory;
+        let DirectoryRecovery { shard, rooms, tails, .. } = directory;
         if !directory.has_snapshot || vouch(indexes, *shard, &wanted, rooms, tails)? {
             index += 1;
             continue;
         }
         *directory = read_all(files, Some(indexes), None, *shard, keeps)?;
         wanted.extend(directory.room_bits());
-        // The snapshots before it were not asked for the rooms that only this one tells of.
+        // The snapshots before it were not asked for the rooms that only this one covers.
         index = 0;
     }
     Ok(())
@@ -253,19 +253,19 @@ fn read_all(
     snapshot: Option<&SnapshotInfo>,
     shard: ShardId,
     keeps: Keeps,
-) -> Result<Directory, FilesError> {
+) -> Result<DirectoryRecovery, FilesError> {
     let beside = indexes.map(|beside| Ok((beside, Evidence::of(beside, shard)?))).transpose()?;
-    let plan = Plan::of(files, shard)?;
-    let mut directory = Directory {
+    let plan = ReadPlan::of(files, shard)?;
+    let mut directory = DirectoryRecovery {
         shard,
-        rooms: Rooms::new(),
+        rooms: StoredRooms::new(),
         reports: Vec::new(),
         faults: Vec::new(),
         tails: Tails::default(),
         known: HashSet::new(),
         has_snapshot: snapshot.is_some(),
     };
-    let Directory { rooms, reports, faults, tails, known: known_segments, .. } = &mut directory;
+    let DirectoryRecovery { rooms, reports, faults, tails, known: known_segments, .. } = &mut directory;
     plan.lost.iter().for_each(|lost| rooms.excuse(lost));
     let mut known = HashMap::new();
     if let Some(indexes) = indexes {
@@ -298,8 +298,8 @@ fn read_all(
 fn known_reports(
     files: &dyn IndexFiles,
     snapshot: Option<&SnapshotInfo>,
-    plan: &Plan,
-    rooms: &mut Rooms<Newest>,
+    plan: &ReadPlan,
+    rooms: &mut StoredRooms<Newest>,
     tails: &mut Tails,
 ) -> Result<HashMap<SegmentNumber, SegmentReport>, FilesError> {
     let shard = plan.shard;
@@ -309,7 +309,7 @@ fn known_reports(
         let file_bytes = files.length_bytes(shard, segment)?;
         let report = |records| {
             let counts = SealRecord { records, ..SealRecord::default() };
-            let verdict = Verdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
+            let verdict = SegmentVerdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
             let (path, faults) = (files.path(shard, segment), Vec::new());
             let synced_bytes = file_bytes;
             let role = Role::Sealed;
@@ -328,7 +328,7 @@ fn known_reports(
             }
         };
         if covers.is_some_and(|covers| segment <= covers) {
-            if is_as_told(files, plan, segment, file_bytes, covers == Some(segment))? {
+            if is_as_listed(files, plan, segment, file_bytes, covers == Some(segment))? {
                 known.insert(segment, report(0));
             }
             continue;
@@ -345,11 +345,11 @@ fn known_reports(
     Ok(known)
 }
 
-/// Whether a segment that a snapshot covers is as long as its index says. Where that tells nothing, the
+/// Whether a segment that a snapshot covers is as long as its index says. Where that shows nothing, the
 /// newest is looked at: it is the one that a crash or a hand is the likeliest to have cut.
-fn is_as_told(
+fn is_as_listed(
     files: &dyn IndexFiles,
-    plan: &Plan,
+    plan: &ReadPlan,
     segment: SegmentNumber,
     file_bytes: u64,
     is_newest: bool,
@@ -367,14 +367,20 @@ fn is_as_told(
     if !is_newest && header.is_none_or(|header| file_bytes < header.capacity_bytes) {
         return Ok(true);
     }
-    let is_sealed = |contents: &SegmentContents<'_>| matches!(contents.verdict, Verdict::Sealed { .. });
+    let is_sealed =
+        |contents: &SegmentContents<'_>| matches!(contents.verdict, SegmentVerdict::Sealed { .. });
     let mut buffer = AlignedVec::new();
     with_segment(files, plan, segment, &mut buffer, 1, is_sealed)
 }
 
 /// Counts the rooms of an index as if its segment had been read. Whether it did: not when a name
 /// is none, as reading the segment says more then.
-fn take_table(table: &SegmentTable, shard: ShardId, rooms: &mut Rooms<Newest>, tails: &mut Tails) -> bool {
+fn take_table(
+    table: &SegmentTable,
+    shard: ShardId,
+    rooms: &mut StoredRooms<Newest>,
+    tails: &mut Tails,
+) -> bool {
     let Ok(entries) = table.tails().collect::<Result<Vec<_>, _>>() else { return false };
     for (name, tail) in entries {
         let at = Location { shard, segment: tail.last.segment, offset_bytes: 0 };
@@ -385,7 +391,11 @@ fn take_table(table: &SegmentTable, shard: ShardId, rooms: &mut Rooms<Newest>, t
 }
 
 /// Messages come newest first: what a room has enough of is never decoded.
-fn keep_newest(room: &mut Room<Newest>, message: &StoredMessage, keeps: Keeps) -> Result<(), RecordError> {
+fn keep_newest(
+    room: &mut StoredRoom<Newest>,
+    message: &StoredMessage,
+    keeps: Keeps,
+) -> Result<(), RecordError> {
     let wants_draft = room.kept.drafts.len() < keeps.drafts_max && !message.draft.is_empty();
     let wants_message = room.kept.messages.len() < keeps.messages_max;
     if !wants_draft && !wants_message {
@@ -401,7 +411,7 @@ fn keep_newest(room: &mut Room<Newest>, message: &StoredMessage, keeps: Keeps) -
     Ok(())
 }
 
-fn recovered(room: Room<Newest>, keeps: Keeps) -> RecoveredRoom {
+fn recovered(room: StoredRoom<Newest>, keeps: Keeps) -> RecoveredRoom {
     let head = room.head();
     let lost = room.lost();
     let Newest { messages: mut recent, drafts: mut recent_drafts } = room.kept;
@@ -422,7 +432,7 @@ fn unconnected(recent: &[Arc<Message>], head: Seq) -> usize {
 }
 
 /// Finishes what a crash left open, and removes what holds nothing. A seal that is read may be in memory
-/// only, where the process before was killed after a sync of it that failed: it is written again.
+/// only, where the last process was killed after a sync of it that failed: it is written again.
 fn mend(files: &dyn Files, report: &SegmentReport, is_seal_unsure: bool) -> Result<(), FilesError> {
     let end_bytes = report.verdict.end_bytes() as u64;
     match report.role {
@@ -433,7 +443,7 @@ fn mend(files: &dyn Files, report: &SegmentReport, is_seal_unsure: bool) -> Resu
         }
         Role::Sealed => Ok(()),
         Role::Open => {
-            let place = Place { shard: report.shard, segment: report.segment };
+            let place = SegmentId { shard: report.shard, segment: report.segment };
             // The seal is the commit after all others; which number that is, nobody asks.
             let frame = seal_frame(place, end_bytes, u32::MAX, report.counts);
             files.seal(report.shard, report.segment, report.synced_bytes, end_bytes, &frame)

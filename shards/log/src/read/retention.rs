@@ -1,4 +1,4 @@
-//! What is not kept for ever: whole segments, the oldest first.
+//! What is not kept forever: whole segments, the oldest first.
 
 use super::expired::{keep_copy, keep_lost_heads};
 use super::snapshots::{renew_snapshot, snapshot_info};
@@ -7,7 +7,7 @@ use crate::format::SegmentNumber;
 use madang_model::ShardId;
 use std::time::{Duration, SystemTime};
 
-/// What is too old may wait so long for a snapshot that is due for other reasons.
+/// What is too old may wait this long for a snapshot that is due for other reasons.
 const RENEWAL_DELAY: Duration = Duration::from_secs(3600);
 
 /// How much is kept.
@@ -34,7 +34,7 @@ pub struct Removed {
 
 /// A finished segment.
 #[derive(Clone, Copy)]
-struct Finished {
+struct FinishedSegment {
     segment: SegmentNumber,
     bytes: u64,
     at: SystemTime,
@@ -48,8 +48,8 @@ impl Retention {
 }
 
 /// Removes what has expired. Only segments that their directory's snapshot covers may go, once a copy of it
-/// tells of them, too, and never the newest of those: so the heads of rooms outlive their messages, and the numbers of
-/// segments go on. In each directory the oldest goes first, and of the directories the one whose
+/// covers them, too, and never the newest of those: so the heads of rooms outlive their messages, and the numbers of
+/// segments continue. In each directory the oldest goes first, and of the directories the one whose
 /// oldest was finished first.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub fn retain(
     }
     let mut kept_bytes: u64 = found.iter().map(|one| bytes_of(&one.covered) + bytes_of(&one.behind)).sum();
     // Newest first, so that the oldest can be taken from the end.
-    let newest_first = |one: Directory| (one.shard, one.covered.into_iter().rev().collect::<Vec<_>>());
+    let newest_first = |one: FinishedSegments| (one.shard, one.covered.into_iter().rev().collect::<Vec<_>>());
     let mut directories: Vec<_> = found.into_iter().map(newest_first).collect();
     loop {
         let oldest = directories
@@ -77,7 +77,7 @@ pub fn retain(
             .filter(|(_, finished)| finished.len() > 1)
             .min_by_key(|(_, finished)| finished.last().map(|oldest| oldest.at));
         let Some((shard, finished)) = oldest else { return Ok(()) };
-        let Some(Finished { segment, bytes, at }) = finished.last().copied() else { return Ok(()) };
+        let Some(FinishedSegment { segment, bytes, at }) = finished.last().copied() else { return Ok(()) };
         let age = now.duration_since(at).unwrap_or_default();
         let is_too_old = retention.age_max.is_some_and(|age_max| age > age_max);
         let is_too_much = retention.bytes_max.is_some_and(|bytes_max| kept_bytes > bytes_max);
@@ -94,21 +94,21 @@ pub fn retain(
 }
 
 /// The finished segments of a directory, oldest first.
-struct Directory {
+struct FinishedSegments {
     shard: ShardId,
     /// Those that its snapshot covers.
-    covered: Vec<Finished>,
+    covered: Vec<FinishedSegment>,
     /// Those behind it.
-    behind: Vec<Finished>,
+    behind: Vec<FinishedSegment>,
     /// What the snapshot takes, about; 0 when there is none.
     snapshot_bytes: u64,
 }
 
-fn bytes_of(segments: &[Finished]) -> u64 {
+fn bytes_of(segments: &[FinishedSegment]) -> u64 {
     segments.iter().map(|one| one.bytes).sum()
 }
 
-fn directories(files: &dyn IndexFiles) -> Result<Vec<Directory>, FilesError> {
+fn directories(files: &dyn IndexFiles) -> Result<Vec<FinishedSegments>, FilesError> {
     let mut directories = Vec::new();
     for shard in files.shards()? {
         let snapshot = snapshot_info(files, shard)?;
@@ -118,13 +118,13 @@ fn directories(files: &dyn IndexFiles) -> Result<Vec<Directory>, FilesError> {
         for segment in files.segments(shard)? {
             if segment <= covers {
                 let (bytes, at) = files.finished(shard, segment)?;
-                covered.push(Finished { segment, bytes, at });
+                covered.push(FinishedSegment { segment, bytes, at });
             } else if files.has_index(shard, segment)? {
                 let (bytes, at) = files.finished(shard, segment)?;
-                behind.push(Finished { segment, bytes, at });
+                behind.push(FinishedSegment { segment, bytes, at });
             }
         }
-        directories.push(Directory { shard, covered, behind, snapshot_bytes });
+        directories.push(FinishedSegments { shard, covered, behind, snapshot_bytes });
     }
     Ok(directories)
 }
@@ -136,9 +136,10 @@ fn renew_due(
     files: &dyn IndexFiles,
     retention: &Retention,
     now: SystemTime,
-    directories: &[Directory],
+    directories: &[FinishedSegments],
 ) -> Result<bool, FilesError> {
-    let kept = |one: &Directory| one.covered.last().map_or(0, |newest| newest.bytes) + bytes_of(&one.behind);
+    let kept =
+        |one: &FinishedSegments| one.covered.last().map_or(0, |newest| newest.bytes) + bytes_of(&one.behind);
     let kept_bytes: u64 = directories.iter().map(kept).sum();
     let is_too_much = retention.bytes_max.is_some_and(|bytes_max| kept_bytes > bytes_max);
     let mut has_renewed = false;

@@ -2,7 +2,7 @@
 
 use super::evidence::Proven;
 use super::fault::{Fault, FaultKind, Location};
-use super::lost::{Gap, LostRange};
+use super::lost::{LostRange, MissingRange};
 use crate::files::Files;
 use crate::format::{RecordError, StoredMessage};
 use hashbrown::{HashMap, HashSet};
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 /// Numbers that follow each other.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct NumberRun {
     first: Seq,
     last: Seq,
     /// Where the first of them lies.
@@ -20,23 +20,23 @@ struct Run {
 
 /// A room, as far as one or all directories know it.
 #[derive(Debug)]
-pub struct Room<T> {
+pub struct StoredRoom<T> {
     pub name: RoomName,
     /// One run, unless the room's home moved, or something is lost.
-    runs: SmallVec<[Run; 1]>,
+    runs: SmallVec<[NumberRun; 1]>,
     /// What repairs recorded as lost, in no order.
-    lost: Vec<Gap>,
+    lost: Vec<MissingRange>,
     /// What indexes and snapshots prove to have been stored in segments that lack something.
-    proven: Vec<(Gap, Location)>,
+    proven: Vec<(MissingRange, Location)>,
     /// Up to this number a snapshot vouches for all.
     vouched: Seq,
-    /// The directories whose snapshots tell of it: nothing of theirs that is behind has expired.
+    /// The directories whose snapshots cover it: nothing of theirs that is behind has expired.
     vouchers: SmallVec<[ShardId; 1]>,
     /// What the reader keeps of it.
     pub kept: T,
 }
 
-impl<T> Room<T> {
+impl<T> StoredRoom<T> {
     /// The highest number, also of a message that is known to be lost: it stays taken.
     pub fn head(&self) -> Seq {
         let lost = self.lost.iter().map(|gap| gap.last).chain([self.vouched]);
@@ -44,7 +44,7 @@ impl<T> Room<T> {
     }
 
     /// What repairs recorded as lost, in order.
-    pub fn lost(&self) -> Vec<Gap> {
+    pub fn lost(&self) -> Vec<MissingRange> {
         let mut lost = self.lost.clone();
         lost.sort_unstable();
         lost
@@ -58,7 +58,7 @@ impl<T> Room<T> {
     fn count(&mut self, seq: Seq, at: Location) {
         match self.runs.last_mut() {
             Some(run) if run.first == seq.next() => (run.first, run.at) = (seq, at),
-            _ => self.runs.push(Run { first: seq, last: seq, at }),
+            _ => self.runs.push(NumberRun { first: seq, last: seq, at }),
         }
     }
 
@@ -79,7 +79,9 @@ impl<T> Room<T> {
                 Some(last) if run.first <= last => add(FaultKind::Repeated { room: room(), seq: run.first }),
                 Some(_) if late.iter().any(|shard| !seen.contains(shard)) => {}
                 Some(last) => {
-                    for Gap { first, last } in Gap::between(last, run.first).unknown(&mut self.lost) {
+                    for MissingRange { first, last } in
+                        MissingRange::between(last, run.first).unknown(&mut self.lost)
+                    {
                         add(FaultKind::Lost { room: room(), first, last });
                     }
                 }
@@ -91,12 +93,12 @@ impl<T> Room<T> {
             last = last.max(Some(run.last));
         }
         for (gap, at) in std::mem::take(&mut self.proven) {
-            // What is missing between two messages was told of above.
-            let behind = Gap { first: gap.first.max(last.unwrap_or_default().next()), ..gap };
-            for Gap { first, last } in behind.unknown(&mut self.lost) {
+            // What is missing between two messages was reported above.
+            let behind = MissingRange { first: gap.first.max(last.unwrap_or_default().next()), ..gap };
+            for MissingRange { first, last } in behind.unknown(&mut self.lost) {
                 let room = self.name.as_str().to_owned();
                 faults.push(Fault::new(files, at, FaultKind::Lost { room, first, last }));
-                self.lost.push(Gap { first, last });
+                self.lost.push(MissingRange { first, last });
             }
         }
     }
@@ -104,25 +106,29 @@ impl<T> Room<T> {
 
 /// Rooms by name, with what a reader keeps of each.
 #[derive(Debug)]
-pub struct Rooms<T> {
-    rooms: Vec<Room<T>>,
+pub struct StoredRooms<T> {
+    rooms: Vec<StoredRoom<T>>,
     by_key: HashMap<RoomKey, usize>,
     /// Names as they are stored, so that a known one is not parsed again.
     by_text: HashMap<Box<str>, usize>,
 }
 
-impl<T: Default> Rooms<T> {
+impl<T: Default> StoredRooms<T> {
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &RoomName> {
         self.rooms.iter().map(|room| &room.name)
     }
 
-    pub fn new() -> Rooms<T> {
-        Rooms { rooms: Vec::new(), by_key: HashMap::new(), by_text: HashMap::new() }
+    pub fn new() -> StoredRooms<T> {
+        StoredRooms { rooms: Vec::new(), by_key: HashMap::new(), by_text: HashMap::new() }
     }
 
     /// The room of a message, with its number counted.
-    pub fn count(&mut self, at: Location, message: &StoredMessage) -> Result<&mut Room<T>, RecordError> {
+    pub fn count(
+        &mut self,
+        at: Location,
+        message: &StoredMessage,
+    ) -> Result<&mut StoredRoom<T>, RecordError> {
         let index = match self.by_text.get(message.room.as_str()) {
             Some(index) => *index,
             None => {
@@ -147,7 +153,7 @@ impl<T: Default> Rooms<T> {
     /// Counts what the index of a segment says of a room.
     pub fn count_run(&mut self, name: &RoomName, first: Seq, last: Seq, at: Location) {
         let index = self.index_of(name);
-        self.rooms[index].runs.push(Run { first, last, at });
+        self.rooms[index].runs.push(NumberRun { first, last, at });
     }
 
     /// Takes note of messages that must have been stored.
@@ -166,13 +172,13 @@ impl<T: Default> Rooms<T> {
         *self.by_key.entry(name.key()).or_insert_with(|| {
             let (runs, vouchers, vouched) = (SmallVec::new(), SmallVec::new(), Seq::ZERO);
             let (name, lost, proven, kept) = (name.clone(), Vec::new(), Vec::new(), T::default());
-            self.rooms.push(Room { name, runs, lost, proven, vouched, vouchers, kept });
+            self.rooms.push(StoredRoom { name, runs, lost, proven, vouched, vouchers, kept });
             self.rooms.len() - 1
         })
     }
 
     /// Adds what another directory holds; `merge` joins what was kept.
-    pub fn absorb(&mut self, other: Rooms<T>, mut merge: impl FnMut(&mut T, T)) {
+    pub fn absorb(&mut self, other: StoredRooms<T>, mut merge: impl FnMut(&mut T, T)) {
         for room in other.rooms {
             let index = self.index_of(&room.name);
             self.rooms[index].runs.extend(room.runs);
@@ -184,7 +190,7 @@ impl<T: Default> Rooms<T> {
         }
     }
 
-    pub fn into_rooms(self) -> Vec<Room<T>> {
+    pub fn into_rooms(self) -> Vec<StoredRoom<T>> {
         self.rooms
     }
 }
@@ -199,7 +205,7 @@ mod tests {
     /// second begins late.
     fn lost(runs: &[(u16, u64, u64)], vouched: Option<(u16, u64)>) -> Vec<(u64, u64)> {
         let name = RoomName::parse("r").expect("a room name");
-        let mut rooms: Rooms<()> = Rooms::new();
+        let mut rooms: StoredRooms<()> = StoredRooms::new();
         for (shard, first, last) in runs {
             let at = Location { shard: ShardId(*shard), segment: SegmentNumber(9), offset_bytes: 0 };
             rooms.count_run(&name, Seq(*first), Seq(*last), at);
@@ -232,7 +238,7 @@ mod tests {
         assert_eq!(lost(&[(0, 1, 4), (1, 7, 9), (1, 12, 12)], None), [(10, 11)]);
         // Where the directory that begins late still has older ones.
         assert_eq!(lost(&[(1, 1, 4), (0, 7, 9)], None), [(5, 6)]);
-        // Behind what the directory's own snapshot tells of: only older segments expire.
+        // Behind what the directory's own snapshot covers: only older segments expire.
         assert_eq!(lost(&[(1, 1, 4), (1, 7, 9)], Some((1, 4))), [(5, 6)]);
     }
 }

@@ -1,9 +1,11 @@
 //! One segment, read whole.
 
 use super::fault::{Fault, FaultKind, Location};
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use crate::files::{Files, FilesError};
-use crate::format::{Found, HeaderFault, Place, Scan, SegmentHeader, SegmentNumber, StoredMessage, Verdict};
+use crate::format::{
+    HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage,
+};
 use rkyv::util::AlignedVec;
 
 /// How often a segment is read again when it seems damaged: it may be written at this moment.
@@ -23,30 +25,30 @@ pub struct SegmentContents<'a> {
     pub synced_bytes: usize,
     /// Damaged stretches: offset and length.
     pub damage: Vec<(usize, usize)>,
-    pub verdict: Verdict,
+    pub verdict: SegmentVerdict,
 }
 
 impl<'a> SegmentContents<'a> {
-    fn of(file: &'a [u8], plan: &Plan, segment: SegmentNumber) -> SegmentContents<'a> {
+    fn of(file: &'a [u8], plan: &ReadPlan, segment: SegmentNumber) -> SegmentContents<'a> {
         let header = SegmentHeader::decode(file, plan.shard, segment);
-        let place = Place { shard: plan.shard, segment };
+        let place = SegmentId { shard: plan.shard, segment };
         let mut scan = Scan::new(file, place, plan.limit_bytes(segment));
         let (mut messages, mut damage, mut notes, mut synced_bytes) = (Vec::new(), Vec::new(), 0, 0);
         for found in &mut scan {
             match found {
-                Found::Message(frame, message) => {
+                ScanItem::Message(frame, message) => {
                     synced_bytes = synced_bytes.max(frame.synced_bytes);
                     messages.push((frame.offset_bytes, message));
                 }
-                Found::Note(frame, _) => {
+                ScanItem::Note(frame, _) => {
                     synced_bytes = synced_bytes.max(frame.synced_bytes);
                     notes += 1;
                 }
-                Found::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
+                ScanItem::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
             }
         }
         let verdict = scan.verdict().expect("a finished scan has a verdict");
-        notes -= usize::from(matches!(verdict, Verdict::Sealed { .. }) && notes > 0);
+        notes -= usize::from(matches!(verdict, SegmentVerdict::Sealed { .. }) && notes > 0);
         let file_bytes = file.len() as u64;
         SegmentContents { file_bytes, header, messages, notes, synced_bytes, damage, verdict }
     }
@@ -59,7 +61,7 @@ impl<'a> SegmentContents<'a> {
         self.damage.is_empty() && self.header.is_ok()
     }
 
-    pub fn faults(&self, files: &dyn Files, plan: &Plan, segment: SegmentNumber) -> Vec<Fault> {
+    pub fn faults(&self, files: &dyn Files, plan: &ReadPlan, segment: SegmentNumber) -> Vec<Fault> {
         let fault = |offset: usize, kind| {
             let at = Location { shard: plan.shard, segment, offset_bytes: offset as u64 };
             Fault::new(files, at, kind)
@@ -71,7 +73,7 @@ impl<'a> SegmentContents<'a> {
         for (offset, bytes) in &self.damage {
             faults.push(fault(*offset, FaultKind::Damage { bytes: *bytes as u64 }));
         }
-        if let Verdict::Sealed { seal, offset_bytes } = self.verdict
+        if let SegmentVerdict::Sealed { seal, offset_bytes } = self.verdict
             && self.damage.is_empty()
             && seal.records != self.messages.len() as u64
         {
@@ -85,7 +87,7 @@ impl<'a> SegmentContents<'a> {
 /// Reads a segment into `buffer`, at most `reads` times until it is sound, and hands it to `read`.
 pub fn with_segment<R>(
     files: &dyn Files,
-    plan: &Plan,
+    plan: &ReadPlan,
     segment: SegmentNumber,
     buffer: &mut AlignedVec,
     reads: u32,

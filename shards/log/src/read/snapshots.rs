@@ -2,10 +2,10 @@
 //! never held: memory is in proportion to the rooms that messages came to since it was written.
 
 use super::pass::Pass;
-use super::plan::Plan;
-use super::rooms::Rooms;
+use super::plan::ReadPlan;
+use super::rooms::StoredRooms;
 use super::tails::{IndexError, Tails, is_sealed, read_table};
-use crate::files::{Files, FilesError, IndexFiles, Operation};
+use crate::files::{FileOperation, Files, FilesError, IndexFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
     RoomTail, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom,
@@ -16,7 +16,7 @@ use madang_model::{RoomKey, RoomName, ShardId};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Rooms that segments tell of, with their tails.
+/// Rooms that have messages in segments, with their tails.
 pub type Changed = HashMap<RoomKey, (RoomName, RoomTail)>;
 
 /// What the snapshot of a directory says of itself; `None` when there is none that was finished.
@@ -44,7 +44,7 @@ pub fn vouch<T: Default>(
     files: &dyn IndexFiles,
     shard: ShardId,
     wanted: &HashSet<u64>,
-    rooms: &mut Rooms<T>,
+    rooms: &mut StoredRooms<T>,
     tails: &mut Tails,
 ) -> Result<bool, FilesError> {
     if wanted.is_empty() {
@@ -86,11 +86,11 @@ pub fn open(
     Ok(source.and_then(|source| SnapshotReader::new(source, shard).ok()))
 }
 
-/// Which segments behind the last snapshot a new one tells of, from the first on until one does not count.
+/// Which segments behind the last snapshot a new one covers, from the first on until one does not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reach {
     /// All: nothing is appended to the directory. Indexes that are missing are made.
-    AtRest,
+    Idle,
     /// Those that have an index.
     Indexed,
     /// Those that are finished; indexes that are missing are made. A shard may know of as many from the snapshot
@@ -98,7 +98,7 @@ enum Reach {
     Finished,
 }
 
-/// What segments behind a snapshot tell of.
+/// What segments behind a snapshot hold.
 struct Since {
     /// The last of them that counts.
     covers: SegmentNumber,
@@ -108,22 +108,22 @@ struct Since {
 }
 
 /// Writes the snapshot of a directory anew, if segments were finished since: what the last one says, and what
-/// the indexes of later segments say. It tells of the messages in this directory only, whoever their room's home
+/// the indexes of later segments say. It covers the messages in this directory only, whoever their room's home
 /// is, so that it stays true when the number of shards changes. Returns what it says of itself; `None`
-/// when no segment is finished. With `is_at_rest` nothing is appended to the directory, and each
+/// when no segment is finished. With `is_idle` nothing is appended to the directory, and each
 /// segment behind the last snapshot that holds messages has an index.
 ///
 /// # Errors
 /// When a file cannot be read or written. Of the kind `InvalidData` when neither the last snapshot nor its copy
-/// tells of what has expired, or when segments are missing that only they told of: then nothing is written, as
+/// covers what has expired, or when segments are missing that only they covered: then nothing is written, as
 /// numbers would be given again.
 pub fn renew_snapshot(
     files: &dyn IndexFiles,
     shard: ShardId,
-    is_at_rest: bool,
+    is_idle: bool,
 ) -> Result<Option<SnapshotInfo>, FilesError> {
-    let plan = Plan::of(files, shard)?;
-    let reach = if is_at_rest { Reach::AtRest } else { Reach::Indexed };
+    let plan = ReadPlan::of(files, shard)?;
+    let reach = if is_idle { Reach::Idle } else { Reach::Indexed };
     let old = snapshot_info(files, shard)?;
     if let Some(old) = old.filter(|old| tells_of_all_before(old, first_of(&plan))) {
         let since = changed_since(files, &plan, old.scope.covers, reach)?;
@@ -143,18 +143,22 @@ pub fn renew_snapshot(
 }
 
 /// Writes the snapshot of a directory anew, as a lookup takes it for damaged. A lookup that met several
-/// snapshots, one after the other, is mistaken. The new one tells of every finished segment, so of all that a
+/// snapshots, one after the other, is mistaken. The new one covers every finished segment, so of all that a
 /// shard knows from the old one.
 ///
 /// # Errors
 /// As [`renew_snapshot`].
 pub fn mend_snapshot(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
-    write_anew(files, &Plan::of(files, shard)?, Reach::Finished).map(drop)
+    write_anew(files, &ReadPlan::of(files, shard)?, Reach::Finished).map(drop)
 }
 
 /// Writes the snapshot of a directory anew: from the last one where that can be read through, else from its copy,
 /// else, where nothing has expired, from the indexes alone. What all have expired of is in those two only.
-fn write_anew(files: &dyn IndexFiles, plan: &Plan, reach: Reach) -> Result<Option<SnapshotInfo>, FilesError> {
+fn write_anew(
+    files: &dyn IndexFiles,
+    plan: &ReadPlan,
+    reach: Reach,
+) -> Result<Option<SnapshotInfo>, FilesError> {
     let shard = plan.shard;
     let first = first_of(plan);
     for file in SnapshotFile::ALL {
@@ -182,11 +186,11 @@ fn write_anew(files: &dyn IndexFiles, plan: &Plan, reach: Reach) -> Result<Optio
 
 const HEADS_UNKNOWN: &str = "it is missing or damaged, as is its copy, and nothing else holds the numbers of rooms whose messages have expired";
 
-/// What segments behind `before` tell of, where the snapshot is lost that told of more than `before`: nothing may
-/// be left out that it told of.
+/// What segments behind `before` hold, where the snapshot is lost that covered more than `before`: nothing may
+/// be left out that it covered.
 fn all_since(
     files: &dyn IndexFiles,
-    plan: &Plan,
+    plan: &ReadPlan,
     before: SegmentNumber,
     reach: Reach,
 ) -> Result<Since, FilesError> {
@@ -210,7 +214,7 @@ fn all_since(
 
 fn unknown_numbers(path: PathBuf, words: String) -> FilesError {
     let source = io::Error::new(io::ErrorKind::InvalidData, words);
-    FilesError { path, operation: Operation::Index, source }
+    FilesError { path, operation: FileOperation::Index, source }
 }
 
 /// Whether a file was not what was written. An error of the disk is something else.
@@ -218,19 +222,19 @@ pub fn is_damaged(error: &FilesError) -> bool {
     error.source.kind() == io::ErrorKind::InvalidData
 }
 
-fn first_of(plan: &Plan) -> SegmentNumber {
+fn first_of(plan: &ReadPlan) -> SegmentNumber {
     plan.segments.first().copied().unwrap_or(SegmentNumber::FIRST)
 }
 
-/// Whether a snapshot tells of everything in segments before this one.
+/// Whether a snapshot covers everything in segments before this one.
 pub fn tells_of_all_before(snapshot: &SnapshotInfo, first: SegmentNumber) -> bool {
     snapshot.scope.covers.next() >= first
 }
 
-/// What the segments behind `before` tell of.
+/// What the segments behind `before` hold.
 fn changed_since(
     files: &dyn IndexFiles,
-    plan: &Plan,
+    plan: &ReadPlan,
     before: SegmentNumber,
     reach: Reach,
 ) -> Result<Since, FilesError> {
@@ -244,10 +248,10 @@ fn changed_since(
         let mut table = read_table(files, plan.shard, segment)?;
         if table.is_none() && !plan.is_empty(segment) {
             let is_finished = match reach {
-                Reach::AtRest => true,
-                // The open one and those after it have none, and end what the snapshot tells of.
+                Reach::Idle => true,
+                // The open one and those after it have none, and end what the snapshot covers.
                 Reach::Indexed => false,
-                // One that was cut has no seal, and would tell of less than was in it.
+                // One that was cut has no seal, and would list less than was in it.
                 Reach::Finished => {
                     plan.limit_bytes(segment).is_some() || is_sealed(files, plan.shard, segment)?
                 }
@@ -275,7 +279,7 @@ fn make_index(
         IndexError::Files(error) => error,
         error => FilesError {
             path: files.path(shard, segment),
-            operation: Operation::Index,
+            operation: FileOperation::Index,
             source: io::Error::other(error.to_string()),
         },
     })
@@ -284,7 +288,7 @@ fn make_index(
 /// Writes `target` from an old one and the rooms that have changed since.
 pub fn write(
     files: &dyn IndexFiles,
-    plan: &Plan,
+    plan: &ReadPlan,
     target: SnapshotFile,
     old: Option<(SnapshotFile, &SnapshotInfo)>,
     covers: SegmentNumber,

@@ -1,6 +1,6 @@
 //! What a log consists of.
 
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::{Role, SegmentReport, walk};
 use crate::files::{Files, FilesError};
@@ -28,7 +28,7 @@ pub struct Statistics {
     pub file_bytes: u64,
     /// What of them is used.
     pub used_bytes: u64,
-    /// Damaged places and whatever else `verify` would tell of segments.
+    /// Damaged places and whatever else `verify` would report of segments.
     pub faults: u64,
 }
 
@@ -58,7 +58,7 @@ impl Statistics {
     }
 }
 
-/// Reads every segment: first each directory's, then all together. `progress` is told the length
+/// Reads every segment: first each directory's, then all together. `progress` receives the length
 /// of each segment read.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub fn statistics(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<Ve
     let mut found = Vec::new();
     let mut buffer = AlignedVec::new();
     for shard in files.shards()? {
-        let plan = Plan::of(files, shard)?;
+        let plan = ReadPlan::of(files, shard)?;
         let mut statistics = Statistics { shard: Some(shard), ..Statistics::default() };
         let mut rooms: HashSet<RoomKey> = HashSet::new();
         let mut visit = |_, message: &StoredMessage| {

@@ -3,7 +3,7 @@
 use super::fault::NextStep;
 use super::pass::Pass;
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{HEADER_BYTES, Place, Scan, SegmentHeader, SegmentNumber, Verdict};
+use crate::format::{HEADER_BYTES, Scan, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict};
 use crate::index::{IndexBuilder, IndexHeader, RebuildFault, RoomTail, SealFault, SegmentTable};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, Seq, ShardId};
@@ -24,7 +24,7 @@ pub enum IndexError {
         /// What is wrong with it.
         source: RebuildFault,
     },
-    /// Indexes do not go on from one another.
+    /// Indexes do not continue one another.
     #[error(transparent)]
     Seal(#[from] SealFault),
 }
@@ -58,7 +58,7 @@ impl Tails {
     }
 }
 
-/// Makes the indexes of segments that have none, after they were read and sealed. `progress` is told how many
+/// Makes the indexes of segments that have none, after they were read and sealed. `progress` receives how many
 /// there are, and how many are made.
 ///
 /// # Errors
@@ -127,9 +127,9 @@ pub(super) fn is_sealed(
 ) -> Result<bool, FilesError> {
     let mut bytes = AlignedVec::new();
     files.read(shard, segment, &mut bytes)?;
-    let mut scan = Scan::new(&bytes, Place { shard, segment }, None);
+    let mut scan = Scan::new(&bytes, SegmentId { shard, segment }, None);
     scan.by_ref().for_each(drop);
-    Ok(matches!(scan.verdict(), Some(Verdict::Sealed { .. })))
+    Ok(matches!(scan.verdict(), Some(SegmentVerdict::Sealed { .. })))
 }
 
 pub(super) fn take_table(table: &SegmentTable, tails: &mut Tails) {

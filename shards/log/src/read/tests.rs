@@ -191,7 +191,7 @@ fn a_batch_that_failed_and_was_repeated_is_there_once() {
 }
 
 #[test]
-fn a_room_goes_on_when_the_shard_count_changed() {
+fn a_room_continues_when_the_shard_count_changed() {
     let files = MemoryFiles::default();
     let mut numbers = 1..;
     for (shard, segment) in [(0, 1), (1, 1), (0, 2), (2, 1)] {

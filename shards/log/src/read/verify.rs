@@ -4,10 +4,10 @@ use super::evidence::{Evidence, Proven};
 use super::fault::{Fault, FaultKind, Location, SnapshotNote};
 use super::heads::{Depth, check_heads};
 use super::lost::LostRange;
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use super::readable::Readable;
 use super::recovery::begin_late;
-use super::rooms::Rooms;
+use super::rooms::StoredRooms;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::{SegmentReport, walk};
 use crate::files::{Files, FilesError};
@@ -47,13 +47,13 @@ pub fn verify(
     files: &dyn Files,
     progress: &mut dyn FnMut(&SegmentReport),
 ) -> Result<Verification, FilesError> {
-    let mut rooms: Rooms<()> = Rooms::new();
+    let mut rooms: StoredRooms<()> = StoredRooms::new();
     let mut verification = Verification::default();
     let mut buffer = AlignedVec::new();
     for shard in files.shards()? {
         let beside = files.beside().map(|beside| Ok((beside, Evidence::of(beside, shard)?))).transpose()?;
-        let plan = Plan::of(files, shard)?;
-        let mut of_directory: Rooms<()> = Rooms::new();
+        let plan = ReadPlan::of(files, shard)?;
+        let mut of_directory: StoredRooms<()> = StoredRooms::new();
         plan.lost.iter().for_each(|lost| of_directory.excuse(lost));
         verification.lost.extend(plan.lost.iter().cloned());
         let mut readable = Readable::default();

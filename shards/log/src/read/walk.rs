@@ -1,13 +1,13 @@
 //! Going through a directory, newest message first.
 //!
 //! Backwards, because then it is known of each segment whether anything follows it, and because
-//! whoever wants the newest messages of each room need not look at the others.
+//! a reader that wants the newest messages of each room need not look at the others.
 
 use super::fault::{Fault, FaultKind, Location};
-use super::plan::Plan;
+use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::files::{Files, FilesError};
-use crate::format::{HeaderFault, SealRecord, SegmentNumber, StoredMessage, Verdict};
+use crate::format::{HeaderFault, SealRecord, SegmentNumber, SegmentVerdict, StoredMessage};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ pub struct SegmentReport {
     /// The messages in it.
     pub counts: SealRecord,
     /// How it ends.
-    pub verdict: Verdict,
+    pub verdict: SegmentVerdict,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
 }
@@ -56,7 +56,7 @@ impl SegmentReport {
     /// Where the torn write begins, and its length, if there is one.
     pub fn torn(&self) -> Option<(u64, u64)> {
         match self.verdict {
-            Verdict::Torn { offset_bytes, bytes, .. } if self.role != Role::Abandoned => {
+            SegmentVerdict::Torn { offset_bytes, bytes, .. } if self.role != Role::Abandoned => {
                 Some((offset_bytes as u64, bytes as u64))
             }
             _ => None,
@@ -68,7 +68,7 @@ impl SegmentReport {
 /// first, and each segment once its messages were shown.
 pub fn walk(
     files: &dyn Files,
-    plan: &Plan,
+    plan: &ReadPlan,
     buffer: &mut AlignedVec,
     reads: u32,
     visit_message: &mut dyn FnMut(Location, &StoredMessage),
@@ -80,7 +80,7 @@ pub fn walk(
 /// The same, but a segment of which `known` has a report is not read.
 pub fn walk_unknown(
     files: &dyn Files,
-    plan: &Plan,
+    plan: &ReadPlan,
     buffer: &mut AlignedVec,
     reads: u32,
     known: &mut dyn FnMut(SegmentNumber) -> Option<SegmentReport>,
@@ -119,7 +119,7 @@ pub fn walk_unknown(
 
 fn report_of(
     files: &dyn Files,
-    plan: &Plan,
+    plan: &ReadPlan,
     segment: SegmentNumber,
     contents: &SegmentContents<'_>,
     is_followed: bool,
@@ -127,8 +127,8 @@ fn report_of(
     let is_blank = matches!(contents.header, Err(HeaderFault::Blank));
     let role = match contents.verdict {
         _ if plan.limit_bytes(segment).is_some() => Role::Abandoned,
-        Verdict::Sealed { .. } => Role::Sealed,
-        Verdict::End { .. } if is_blank && contents.is_empty() && !is_followed => Role::Unused,
+        SegmentVerdict::Sealed { .. } => Role::Sealed,
+        SegmentVerdict::End { .. } if is_blank && contents.is_empty() && !is_followed => Role::Unused,
         _ if !is_blank && contents.header.is_ok() && contents.is_empty() && !is_followed => Role::Unused,
         _ => Role::Open,
     };

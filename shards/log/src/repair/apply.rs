@@ -5,16 +5,16 @@ use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError};
 use crate::format::{
-    FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Place, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
-    StoredRecord, push_frame, stamp_frames,
+    FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
+    SegmentId, StoredRecord, push_frame, stamp_frames,
 };
-use crate::read::for_repair::{Plan, snapshot_of_expired, start_of};
+use crate::read::for_repair::{ReadPlan, snapshot_of_expired, start_of};
 use madang_model::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
 
 impl RepairPlan {
-    /// Does what was planned, and tells `kept` of each file that holds what was cut or replaced.
+    /// Does what was planned, and reports to `kept` each file that holds what was cut or replaced.
     ///
     /// # Errors
     /// [`FilesError`] when a file cannot be used. Then nothing was changed, or, where names could not be
@@ -88,7 +88,7 @@ impl RepairPlan {
                 files.remove(*shard, *segment)?;
             }
         }
-        // Before the rest, because what indexes and damaged bytes tell of losses is gone afterwards.
+        // Before the rest, because what indexes and damaged bytes show of losses is gone afterwards.
         for next in self.next_segments.iter().filter(|next| !self.lost_of(next).is_empty()) {
             keeper.put_in_place(next.shard, next.segment)?;
         }
@@ -128,7 +128,7 @@ fn stage_change(
     kept: &mut dyn FnMut(PathBuf),
 ) -> Result<(), FilesError> {
     let SegmentChange { shard, segment, ref change, .. } = *segment_change;
-    let place = Place { shard, segment };
+    let place = SegmentId { shard, segment };
     match change {
         Change::Fill { shard_count, .. } => {
             let created_us = created_beside(files, place, now)?;
@@ -159,11 +159,11 @@ fn stage_change(
 
 fn rewritten(
     files: &dyn Files,
-    place: Place,
+    place: SegmentId,
     dropped: &[usize],
     now: Timestamp,
 ) -> Result<Vec<u8>, FilesError> {
-    let plan = Plan::of(files, place.shard)?;
+    let plan = ReadPlan::of(files, place.shard)?;
     let mut bytes = AlignedVec::new();
     files.read(place.shard, place.segment, &mut bytes)?;
     let (shard_count, created_us) = match SegmentHeader::decode(&bytes, place.shard, place.segment) {
@@ -185,7 +185,7 @@ fn rewritten(
 
 /// When a segment was made that does not say it itself: when the one before it was, or the one behind. By
 /// these times an index that is made again finds what a room has in earlier segments of other directories.
-fn created_beside(files: &dyn Files, place: Place, now: Timestamp) -> Result<i64, FilesError> {
+fn created_beside(files: &dyn Files, place: SegmentId, now: Timestamp) -> Result<i64, FilesError> {
     let segments = files.segments(place.shard)?;
     let before = segments.iter().rev().filter(|segment| **segment < place.segment);
     let behind = segments.iter().filter(|segment| **segment > place.segment);
@@ -198,7 +198,7 @@ fn created_beside(files: &dyn Files, place: Place, now: Timestamp) -> Result<i64
 }
 
 fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) -> Vec<u8> {
-    let place = Place { shard: next.shard, segment: next.segment };
+    let place = SegmentId { shard: next.shard, segment: next.segment };
     let mut segment = Rewritten::new(place, next.shard_count, now.0);
     let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
     for lost in lost {
@@ -212,7 +212,7 @@ fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) 
 
 /// A segment that is made as a whole, sealed, before it gets its name.
 struct Rewritten {
-    place: Place,
+    place: SegmentId,
     header: SegmentHeader,
     bytes: Vec<u8>,
     counts: SealRecord,
@@ -220,8 +220,8 @@ struct Rewritten {
 
 impl Rewritten {
     /// `shard_count` is 0 when nobody knows it: readers then look where rooms were.
-    fn new(place: Place, shard_count: u16, created_us: i64) -> Rewritten {
-        let Place { shard, segment } = place;
+    fn new(place: SegmentId, shard_count: u16, created_us: i64) -> Rewritten {
+        let SegmentId { shard, segment } = place;
         let header = SegmentHeader { shard, shard_count, segment, created_us, capacity_bytes: 0 };
         Rewritten { place, header, bytes: vec![0; HEADER_BYTES], counts: SealRecord::default() }
     }

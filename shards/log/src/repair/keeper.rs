@@ -1,6 +1,6 @@
 //! Where a repair keeps what it takes away, and how it replaces a segment.
 
-use crate::files::{FilesError, Operation};
+use crate::files::{FileOperation, FilesError};
 use crate::format::{SegmentNumber, directory_name, file_name};
 use crate::index::{SnapshotFile, index_file_segment};
 use madang_model::ShardId;
@@ -156,21 +156,21 @@ impl Keeper for StdKeeper {
             Ok(path)
         };
         let path = self.aside.join(directory_name(shard)).join(&name);
-        keep().map_err(|source| FilesError { path, operation: Operation::Keep, source })
+        keep().map_err(|source| FilesError { path, operation: FileOperation::Keep, source })
     }
 
     fn stage(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
         let path = self.directory(shard).join(file_name(segment));
-        self.write_beside(&path, bytes).map_err(failed(path, Operation::Replace))
+        self.write_beside(&path, bytes).map_err(failed(path, FileOperation::Replace))
     }
 
     fn stage_indexes(&self, shard: ShardId, snapshot: Option<&[u8]>) -> Result<(), FilesError> {
         let kept = self.keep_indexes(shard);
-        kept.map_err(failed(self.aside.join(directory_name(shard)), Operation::Keep))?;
+        kept.map_err(failed(self.aside.join(directory_name(shard)), FileOperation::Keep))?;
         let Some(bytes) = snapshot else { return Ok(()) };
         for file in SnapshotFile::ALL {
             let path = self.directory(shard).join(file.name());
-            self.write_beside(&path, bytes).map_err(failed(path, Operation::Index))?;
+            self.write_beside(&path, bytes).map_err(failed(path, FileOperation::Index))?;
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Keeper for StdKeeper {
         let directory = self.directory(shard);
         let path = directory.join(file_name(segment));
         let put = fs::rename(path.with_extension(STAGED_EXTENSION), &path);
-        put.and_then(|()| sync_directory(&directory)).map_err(failed(path, Operation::Replace))
+        put.and_then(|()| sync_directory(&directory)).map_err(failed(path, FileOperation::Replace))
     }
 
     fn take_indexes_away(&self, shard: ShardId) -> Result<(), FilesError> {
@@ -201,7 +201,7 @@ impl Keeper for StdKeeper {
             }
             sync_directory(&directory)
         };
-        take().map_err(failed(directory.clone(), Operation::Replace))
+        take().map_err(failed(directory.clone(), FileOperation::Replace))
     }
 
     fn give_up(&self) {
@@ -213,7 +213,7 @@ impl Keeper for StdKeeper {
     }
 }
 
-fn failed(path: PathBuf, operation: Operation) -> impl FnOnce(io::Error) -> FilesError {
+fn failed(path: PathBuf, operation: FileOperation) -> impl FnOnce(io::Error) -> FilesError {
     move |source| FilesError { path, operation, source }
 }
 

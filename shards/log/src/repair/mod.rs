@@ -17,7 +17,7 @@ pub use survey::plan;
 
 use crate::files::FilesError;
 use crate::format::SegmentNumber;
-use crate::read::{Fault, Gap, SegmentReport};
+use crate::read::{Fault, MissingRange, SegmentReport};
 use hashbrown::HashSet;
 use madang_model::{RoomName, ShardId};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub struct LostMessages {
     /// Of which room.
     pub room: RoomName,
     /// Their numbers.
-    pub gap: Gap,
+    pub gap: MissingRange,
     /// In whose directory they were.
     pub shard: ShardId,
 }
@@ -82,9 +82,9 @@ pub enum Change {
     Rewrite {
         /// The length of the file.
         file_bytes: u64,
-        /// How many messages are intact, and go on.
+        /// How many messages are intact and continue the numbers.
         messages: u64,
-        /// Frames that are intact and yet do not go on, by offset: messages that are there twice or
+        /// Frames that are intact and yet do not continue the numbers, by offset: messages that are there twice or
         /// cannot be messages.
         dropped: Vec<usize>,
     },
@@ -106,7 +106,7 @@ pub enum Change {
     Fill {
         /// How many shards there were.
         shard_count: u16,
-        /// Whether its index, or a snapshot, tells which numbers were in it.
+        /// Whether its index, or a snapshot, lists which numbers were in it.
         is_proven: bool,
     },
 }
@@ -127,7 +127,7 @@ pub enum RepairError {
     /// A later program wrote it, and only that can say what is wrong.
     #[error("{0}; nothing was changed")]
     FutureVersion(Fault),
-    /// So many segments are missing that the name of a file is more likely wrong.
+    /// Too many segments are missing: more likely the name of a file is wrong.
     #[error(
         "{fault}: that is too many to record as lost; if '{}' does not belong there, move it away, then repair \
          again; nothing was changed",

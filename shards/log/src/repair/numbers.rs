@@ -4,7 +4,7 @@ use super::LostMessages;
 use crate::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
 use crate::index::key_bits;
 use crate::read::for_repair::Proven;
-use crate::read::{Gap, LostRange};
+use crate::read::{LostRange, MissingRange};
 use hashbrown::{HashMap, HashSet};
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 
@@ -13,7 +13,7 @@ const MESSAGE_FRAME_BYTES_MIN: u64 = SEAL_FRAME_BYTES as u64;
 
 /// Numbers that are all there.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct IntactRun {
     first: Seq,
     last: Seq,
     /// Whose directory holds the first.
@@ -24,15 +24,15 @@ struct Run {
 struct RoomNumbers {
     name: RoomName,
     /// In rising order, with something missing between each and the next.
-    runs: Vec<Run>,
+    runs: Vec<IntactRun>,
     /// The first number in each directory that has any.
     firsts: Vec<(ShardId, Seq)>,
     /// What was lost before.
-    lost: Vec<Gap>,
+    lost: Vec<MissingRange>,
     /// What damaged frames seem to have held.
     hints: Vec<(Seq, ShardId)>,
     /// What indexes and snapshots prove to have been stored in segments that lack something.
-    proven: Vec<(Gap, ShardId)>,
+    proven: Vec<(MissingRange, ShardId)>,
 }
 
 /// The numbers of every room.
@@ -49,7 +49,7 @@ impl Numbers {
     /// Takes note of a message that is there; `false` when it was there already.
     pub fn insert(&mut self, message: &StoredMessage, shard: ShardId) -> Result<bool, RecordError> {
         let seq = message.number();
-        Ok(self.room(message)?.insert(Run { first: seq, last: seq, shard }))
+        Ok(self.room(message)?.insert(IntactRun { first: seq, last: seq, shard }))
     }
 
     /// Takes note of a message that seems to have been there.
@@ -112,7 +112,7 @@ impl Numbers {
 }
 
 impl RoomNumbers {
-    fn insert(&mut self, new: Run) -> bool {
+    fn insert(&mut self, new: IntactRun) -> bool {
         match self.firsts.iter_mut().find(|(shard, _)| *shard == new.shard) {
             Some((_, first)) => *first = new.first.min(*first),
             None => self.firsts.push((new.shard, new.first)),
@@ -142,22 +142,23 @@ impl RoomNumbers {
     fn lost_messages(&mut self, late: &HashSet<ShardId>, damaged_frames: u64) -> Vec<LostMessages> {
         let (name, lost) = (&self.name, &mut self.lost);
         let mut found = Vec::new();
-        let mut add = |gap: Gap, shard| {
+        let mut add = |gap: MissingRange, shard| {
             let parts = gap.unknown(lost).into_iter();
             found.extend(parts.map(|gap| LostMessages { room: name.clone(), gap, shard }));
         };
         let firsts = &self.firsts;
-        let has_older =
-            |shard: &ShardId, run: &Run| firsts.iter().any(|(of, first)| of == shard && *first < run.first);
-        let has_expired = |run: &Run| late.iter().any(|shard| !has_older(shard, run));
+        let has_older = |shard: &ShardId, run: &IntactRun| {
+            firsts.iter().any(|(of, first)| of == shard && *first < run.first)
+        };
+        let has_expired = |run: &IntactRun| late.iter().any(|shard| !has_older(shard, run));
         let mut last = if late.is_empty() { Some(Seq::ZERO) } else { None };
         for run in &self.runs {
             if let Some(last) = last.filter(|_| !has_expired(run)) {
-                add(Gap::between(last, run.first), run.shard);
+                add(MissingRange::between(last, run.first), run.shard);
             }
             last = Some(run.last);
         }
-        // Behind a room's last intact message only the damaged bytes themselves can tell what there
+        // Behind a room's last intact message only the damaged bytes themselves can show what there
         // was, and they may lie. A number that was never given is skipped without harm; one that is
         // given twice is not. So what they say is believed as far as they can have held it.
         let hinted = |hint: &&(Seq, ShardId)| {
@@ -166,13 +167,13 @@ impl RoomNumbers {
         let mut behind = last.unwrap_or_default();
         if let Some(&(seq, shard)) = self.hints.iter().filter(hinted).max() {
             let first = last.map_or(seq, Seq::next);
-            add(Gap { first, last: seq }, shard);
+            add(MissingRange { first, last: seq }, shard);
             behind = seq;
         }
         // What was indexed is known, not guessed.
         self.proven.sort_unstable();
         for &(gap, shard) in &self.proven {
-            add(Gap { first: gap.first.max(behind.next()), last: gap.last }, shard);
+            add(MissingRange { first: gap.first.max(behind.next()), last: gap.last }, shard);
             behind = behind.max(gap.last);
         }
         found

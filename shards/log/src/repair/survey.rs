@@ -4,10 +4,10 @@ use super::numbers::Numbers;
 use super::{Change, NextSegment, RepairError, RepairPlan, SegmentChange};
 use crate::files::Files;
 use crate::format::{
-    Frame, HEADER_BYTES, HeaderFault, Place, SegmentNumber, StoredRecord, Verdict, next_frame,
+    Frame, HEADER_BYTES, HeaderFault, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, next_frame,
     unchecked_record,
 };
-use crate::read::for_repair::{Plan, Readable, begin_late, covered, read_table};
+use crate::read::for_repair::{ReadPlan, Readable, begin_late, covered, read_table};
 use crate::read::{Fault, FaultKind, Role, SegmentReport, SnapshotLack, verify};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -15,7 +15,7 @@ use rkyv::util::AlignedVec;
 /// More missing segments than this in a row are a wrong name rather than a loss.
 const MISSING_SEGMENTS_MAX: u64 = 10_000;
 
-/// Reads the whole log twice, tells `progress` the length of each segment read, and says what a
+/// Reads the whole log twice, reports the length of each segment read to `progress`, and returns what a
 /// repair would do. Nothing is changed. No server may write it meanwhile.
 ///
 /// # Errors
@@ -32,10 +32,10 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     let is_of_a_copy = is_of_a_copy(&faults, &reports);
     reports.sort_unstable_by_key(|report| (report.shard, report.segment));
     let late = begin_late(&reports);
-    let mut survey = Survey::default();
+    let mut survey = LogSurvey::default();
     verification.proven.iter().for_each(|proven| survey.numbers.prove(proven));
     for shard in files.shards()? {
-        let plan = Plan::of(files, shard)?;
+        let plan = ReadPlan::of(files, shard)?;
         plan.lost.iter().for_each(|lost| survey.numbers.excuse(lost));
         let of_shard = reports.iter().filter(|report| report.shard == shard);
         survey.directory(files, &plan, of_shard, &verification.faults, progress)?;
@@ -72,7 +72,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
 /// different times. A segment that was copied before it was sealed has the length it was made with, and
 /// later ones hold messages; a snapshot that was copied late covers segments that were not yet listed; some expired
 /// before they were copied, though not those before them, or not their indexes; and a snapshot that was copied
-/// early tells less than what has expired since.
+/// early covers less than what has expired since.
 fn is_of_a_copy(faults: &[Fault], reports: &[SegmentReport]) -> bool {
     let is_full = |fault: &Fault| reports.iter().any(|report| report.path == fault.path && !report.is_short);
     let is_cause = |fault: &&Fault| match fault.kind {
@@ -93,21 +93,21 @@ fn refuse_future_versions(faults: &[Fault]) -> Result<(), RepairError> {
 }
 
 #[derive(Default)]
-struct Survey {
+struct LogSurvey {
     numbers: Numbers,
     readable: Readable,
     buffer: AlignedVec,
     changes: Vec<SegmentChange>,
-    /// Segments that a start would go on from and finish.
+    /// Segments that a start would continue from and finish.
     unfinished: Vec<SegmentReport>,
     next_segments: Vec<NextSegment>,
 }
 
-impl Survey {
+impl LogSurvey {
     fn directory<'a>(
         &mut self,
         files: &dyn Files,
-        plan: &Plan,
+        plan: &ReadPlan,
         reports: impl Iterator<Item = &'a SegmentReport>,
         faults: &[Fault],
         progress: &mut dyn FnMut(u64),
@@ -175,10 +175,10 @@ impl Survey {
     fn segment(
         &mut self,
         files: &dyn Files,
-        plan: &Plan,
+        plan: &ReadPlan,
         report: &SegmentReport,
     ) -> Result<Option<Change>, RepairError> {
-        let place = Place { shard: report.shard, segment: report.segment };
+        let place = SegmentId { shard: report.shard, segment: report.segment };
         if report.role == Role::Unused {
             let remove = |(torn_offset_bytes, torn_bytes)| Change::Remove { torn_offset_bytes, torn_bytes };
             return Ok(report.torn().map(remove));
@@ -207,7 +207,8 @@ impl Survey {
             use FaultKind::{Cut, CutOff, MissingSegments, Unsealed};
             !matches!(fault.kind, Unsealed | MissingSegments { .. } | Cut { .. } | CutOff)
         };
-        let has_loose = matches!(report.verdict, Verdict::Torn { frames: 1.., .. }) && limit_bytes.is_none();
+        let has_loose =
+            matches!(report.verdict, SegmentVerdict::Torn { frames: 1.., .. }) && limit_bytes.is_none();
         if has_loose || !dropped.is_empty() || report.faults.iter().any(must_rewrite) {
             return Ok(Some(Change::Rewrite { file_bytes: report.file_bytes, messages, dropped }));
         }
@@ -241,7 +242,7 @@ pub fn is_end_lost(fault: &Fault) -> bool {
 /// and behind a torn write, of which nobody can say which of the two it is.
 pub fn intact_frames<'a>(
     segment: &'a [u8],
-    place: Place,
+    place: SegmentId,
     limit_bytes: Option<usize>,
 ) -> impl Iterator<Item = (Frame<'a>, &'a StoredRecord)> {
     let end = limit_bytes.unwrap_or(segment.len());

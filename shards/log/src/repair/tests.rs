@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{SHARD, Writer, message, with_draft};
 use crate::{
     Exported, FaultKind, Files, HEADER_BYTES, HeaderFault, MemoryFiles, Recovered, SEGMENT_BYTES_MIN,
-    SegmentHeader, Selection, StdFiles, Verdict, export, recover, verify,
+    SegmentHeader, SegmentVerdict, Selection, StdFiles, export, recover, verify,
 };
 use madang_model::{Message, Seq, Timestamp};
 use rkyv::util::AlignedVec;
@@ -158,7 +158,7 @@ fn frames(files: &MemoryFiles) -> Vec<(String, u64, SegmentNumber, Range<usize>)
     for segment in files.segments(SHARD).expect("memory can be listed") {
         let mut bytes = AlignedVec::<16>::new();
         files.read(SHARD, segment, &mut bytes).expect("it is there");
-        let place = crate::Place { shard: SHARD, segment };
+        let place = crate::SegmentId { shard: SHARD, segment };
         for (frame, record) in survey::intact_frames(&bytes, place, None) {
             let crate::StoredRecord::Message(message) = record else { continue };
             let range = frame.offset_bytes..frame.end_bytes;
@@ -173,7 +173,7 @@ fn end_of(files: &MemoryFiles, segment: SegmentNumber) -> usize {
     let verification = verify(files, &mut |_| ()).expect("memory can be read");
     let report = verification.segments.iter().find(|report| report.segment == segment);
     match report.expect("it is there").verdict {
-        Verdict::Sealed { offset_bytes, .. } => offset_bytes,
+        SegmentVerdict::Sealed { offset_bytes, .. } => offset_bytes,
         _ => usize::MAX,
     }
 }
@@ -241,7 +241,7 @@ fn a_gap_is_recorded_and_its_numbers_stay_taken() {
     files.edit(SHARD, segment, |bytes| bytes[at + 20] ^= 1);
     let (planned, _) = repaired(&files);
     let [lost] = &planned.lost[..] else { panic!("one message is lost: {planned:?}") };
-    assert_eq!((lost.room.as_str(), lost.gap), ("r1", Gap { first: Seq(3), last: Seq(3) }));
+    assert_eq!((lost.room.as_str(), lost.gap), ("r1", MissingRange { first: Seq(3), last: Seq(3) }));
     assert_eq!(exported(&files).1, [("r1".to_owned(), 3, 3)]);
     let verification = verify(&files, &mut |_| ()).expect("memory can be read");
     assert_eq!(verification.lost.len(), 1);
@@ -411,7 +411,7 @@ fn what_expired_is_not_recorded_and_what_no_segment_took_along_is() {
 fn a_message_that_cannot_be_one_is_dropped_and_recorded() {
     let files = small_log();
     let (segment, at) = offset_of(&files, "r1", 3);
-    let place = crate::Place { shard: SHARD, segment };
+    let place = crate::SegmentId { shard: SHARD, segment };
     files.edit(SHARD, segment, |bytes| {
         let frame = crate::format::read_frame(bytes, at, place).expect("it is whole");
         let range = at..frame.end_bytes;
@@ -506,7 +506,7 @@ fn a_log_on_disk_is_repaired_like_one_in_memory() {
     }
     let report = verify(&disk, &mut |_| ()).expect("it can be read");
     assert_eq!(report.all_faults().count(), 0);
-    let is_sealed = |report: &crate::SegmentReport| matches!(report.verdict, Verdict::Sealed { .. });
+    let is_sealed = |report: &crate::SegmentReport| matches!(report.verdict, SegmentVerdict::Sealed { .. });
     assert!(report.segments.iter().filter(|report| report.segment == segment).all(is_sealed));
     recover(&disk, 1, 64).expect("a repaired log starts");
 }

@@ -3,8 +3,8 @@
 use super::{Disk, Handle, Name};
 use madang_engine::mutation::{Mutation, end_of_recovered, is_on};
 use madang_log::{
-    Files, FilesError, IndexFiles, Operation, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile, StoredFile,
-    directory_name, file_name, index_file_name,
+    FileOperation, Files, FilesError, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile,
+    StoredFile, directory_name, file_name, index_file_name,
 };
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -34,13 +34,13 @@ fn path((shard, file, _): Name) -> PathBuf {
     Path::new("disk").join(directory_name(shard)).join(name)
 }
 
-fn failed(name: Name, operation: Operation) -> impl FnOnce(io::Error) -> FilesError {
+fn failed(name: Name, operation: FileOperation) -> impl FnOnce(io::Error) -> FilesError {
     move |source| FilesError { path: path(name), operation, source }
 }
 
 impl Disk {
     fn read_whole(&self, name: Name, bytes_max: usize) -> Result<Vec<u8>, FilesError> {
-        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        let missing = || failed(name, FileOperation::Read)(io::ErrorKind::NotFound.into());
         self.read(name, 0, bytes_max).ok_or_else(missing)
     }
 
@@ -97,7 +97,7 @@ impl Files for Disk {
     ) -> Result<(), FilesError> {
         let name = segment_name(shard, segment);
         let end_bytes = end_of_recovered(end_bytes);
-        self.finish(name, synced_bytes, end_bytes, frame).map_err(failed(name, Operation::Seal))
+        self.finish(name, synced_bytes, end_bytes, frame).map_err(failed(name, FileOperation::Seal))
     }
 
     fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
@@ -106,13 +106,13 @@ impl Files for Disk {
         }
         let name = segment_name(shard, segment);
         let made_sure = self.open(name).and_then(|handle| self.write_again(name, handle, from_bytes));
-        made_sure.map_err(failed(name, Operation::Seal))
+        made_sure.map_err(failed(name, FileOperation::Seal))
     }
 
     fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
         let name = segment_name(shard, segment);
         let removed = self.unlink(name).and_then(|()| self.sync_directory(shard));
-        removed.map_err(failed(name, Operation::Remove))
+        removed.map_err(failed(name, FileOperation::Remove))
     }
 
     fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
@@ -155,7 +155,7 @@ impl IndexFiles for Disk {
         let name = snapshot_name(shard, file);
         let mut bytes = Vec::new();
         let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
-        written.map_err(failed(name, Operation::Index))
+        written.map_err(failed(name, FileOperation::Index))
     }
 
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
@@ -165,7 +165,7 @@ impl IndexFiles for Disk {
             Some((file.contents().len() as u64, file.changed_us))
         };
         let name = segment_name(shard, segment);
-        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        let missing = || failed(name, FileOperation::Read)(io::ErrorKind::NotFound.into());
         let (bytes, changed_us) = length(name).ok_or_else(missing)?;
         let index_bytes = length((shard, StoredFile::Index(segment), false)).map_or(0, |(bytes, _)| bytes);
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(changed_us.unsigned_abs());
@@ -176,7 +176,7 @@ impl IndexFiles for Disk {
         let name = (shard, StoredFile::Index(segment), false);
         match self.unlink(name).and_then(|()| self.sync_directory(shard)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(name, Operation::Remove)(error));
+                return Err(failed(name, FileOperation::Remove)(error));
             }
             _ => {}
         }
@@ -186,13 +186,13 @@ impl IndexFiles for Disk {
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
         let name = segment_name(shard, segment);
         let inner = self.lock();
-        let missing = || failed(name, Operation::Read)(io::ErrorKind::NotFound.into());
+        let missing = || failed(name, FileOperation::Read)(io::ErrorKind::NotFound.into());
         let handle = inner.names.get(&name).ok_or_else(missing)?;
         Ok(inner.files[*handle].contents().len() as u64)
     }
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
         let name = (shard, StoredFile::Index(segment), false);
-        self.replace(name, bytes).map_err(failed(name, Operation::Index))
+        self.replace(name, bytes).map_err(failed(name, FileOperation::Index))
     }
 }

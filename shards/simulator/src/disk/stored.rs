@@ -1,7 +1,7 @@
 //! What is on disk, read from the bytes that were synced, or written, and from nothing else.
 
 use super::file::File;
-use madang_log::{Found, HEADER_BYTES, Place, Scan, SegmentNumber};
+use madang_log::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber};
 use madang_model::ShardId;
 
 /// A message that what goes wrong in the session cannot take any more.
@@ -42,7 +42,7 @@ fn read_from(
     mut position: usize,
     stored: &mut Vec<Stored>,
 ) -> usize {
-    let place = Place { shard: at.0, segment: at.1 };
+    let place = SegmentId { shard: at.0, segment: at.1 };
     // Zeros end it: to search what lies behind them would cost more than all else here.
     let has_more = |position: usize| {
         contents.get(position..position + ALIGN_BYTES).is_some_and(|start| start.iter().any(|b| *b != 0))
@@ -50,7 +50,7 @@ fn read_from(
     let mut scan = Scan::new(contents, place, None).from(position);
     while has_more(position) {
         let frame = match scan.next() {
-            Some(Found::Message(frame, message)) => {
+            Some(ScanItem::Message(frame, message)) => {
                 stored.push(Stored {
                     at,
                     room: message.room.as_str().into(),
@@ -61,8 +61,8 @@ fn read_from(
                 });
                 frame
             }
-            Some(Found::Note(frame, _)) => frame,
-            Some(Found::Damage { .. }) | None => break,
+            Some(ScanItem::Note(frame, _)) => frame,
+            Some(ScanItem::Damage { .. }) | None => break,
         };
         position = frame.end_bytes;
     }

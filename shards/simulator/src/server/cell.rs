@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::indexes::JobsDone;
 use madang_engine::shard::{LookupId, Portion};
 use madang_engine::turn::{Found, Turn};
-use madang_log::{Answer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
+use madang_log::{ReadAnswer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_model::{ConnectionId, Moment};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -133,8 +133,10 @@ impl Around {
             Step::Read(requests) => {
                 let read: Vec<Option<Vec<u8>>> =
                     requests.iter().map(|request| read(world.disk, request)).collect();
-                let answers: Vec<Answer<'_>> =
-                    read.iter().map(|bytes| bytes.as_deref().map_or(Answer::NoFile, Answer::Bytes)).collect();
+                let answers: Vec<ReadAnswer<'_>> = read
+                    .iter()
+                    .map(|bytes| bytes.as_deref().map_or(ReadAnswer::NoFile, ReadAnswer::Bytes))
+                    .collect();
                 query.supply(&answers);
             }
         }

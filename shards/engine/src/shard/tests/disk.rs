@@ -2,7 +2,7 @@
 
 use crate::shard::Shard;
 use madang_log::{
-    Answer, Batch, IndexFiles, LooksReading, OpenedLog, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
+    Batch, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
     SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name,
     file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
 };
@@ -152,8 +152,10 @@ impl Disk {
                 Step::Read(requests) => requests,
             };
             let bytes: Vec<Option<Vec<u8>>> = requests.iter().map(|request| self.read(request)).collect();
-            let answers: Vec<Answer<'_>> =
-                bytes.iter().map(|bytes| bytes.as_deref().map_or(Answer::NoFile, Answer::Bytes)).collect();
+            let answers: Vec<ReadAnswer<'_>> = bytes
+                .iter()
+                .map(|bytes| bytes.as_deref().map_or(ReadAnswer::NoFile, ReadAnswer::Bytes))
+                .collect();
             query.supply(&answers);
         }
     }

@@ -8,20 +8,20 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What kind of file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum FileKind {
     Index = 1,
     Snapshot = 2,
 }
 
 /// A file of a directory: an index by its segment's number, a snapshot by the last segment in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    pub kind: Kind,
+pub struct FileIdentity {
+    pub kind: FileKind,
     pub directory: ShardId,
     pub number: u64,
 }
 
-impl Identity {
+impl FileIdentity {
     /// The checksum (CRC-32C) of a part of this file that lies at `offset_bytes`.
     pub fn checksum(&self, offset_bytes: u64, part: &[u8]) -> u32 {
         let mut covered = [0; 24];

@@ -5,8 +5,8 @@ mod identity;
 mod table;
 
 pub use coding::{Reader, field, push_varint};
-pub use identity::{FORMAT_VERSION, Identity, Kind};
+pub use identity::{FORMAT_VERSION, FileIdentity, FileKind};
 pub use table::{
-    BUCKET_BITS_MAX, BUCKET_PREFIX_BYTES, SLOT_BYTES, Slot, TableWriter, bucket_bits, bucket_of, open_bucket,
-    read_slot,
+    BUCKET_BITS_MAX, BUCKET_PREFIX_BYTES, BucketSlot, SLOT_BYTES, TableWriter, bucket_bits, bucket_of,
+    open_bucket, read_slot,
 };

@@ -2,7 +2,7 @@
 //! where each bucket is: a key is found with one read of a slot and one of a bucket.
 
 use super::coding::field;
-use super::identity::Identity;
+use super::identity::FileIdentity;
 use std::io::{self, Write};
 
 /// The bytes of a slot: offset, length and checksum.
@@ -27,24 +27,24 @@ pub fn bucket_of(key: u64, bits: u8) -> u64 {
 
 /// Where a bucket is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot {
+pub struct BucketSlot {
     pub offset_bytes: u64,
     /// With what stands before its entries.
     pub bytes: u32,
 }
 
 /// Reads the slot that lies at `offset_bytes`; `None` when it is damaged.
-pub fn read_slot(identity: Identity, offset_bytes: u64, bytes: &[u8]) -> Option<Slot> {
+pub fn read_slot(identity: FileIdentity, offset_bytes: u64, bytes: &[u8]) -> Option<BucketSlot> {
     let bytes: &[u8; SLOT_BYTES] = bytes.try_into().ok()?;
     let is_right = identity.checksum(offset_bytes, &bytes[..12]) == u32::from_le_bytes(field(bytes, 12));
-    is_right.then(|| Slot {
+    is_right.then(|| BucketSlot {
         offset_bytes: u64::from_le_bytes(field(bytes, 0)),
         bytes: u32::from_le_bytes(field(bytes, 8)),
     })
 }
 
 /// The entries of the bucket that lies at `offset_bytes`; `None` when it is damaged.
-pub fn open_bucket(identity: Identity, offset_bytes: u64, bytes: &[u8]) -> Option<&[u8]> {
+pub fn open_bucket(identity: FileIdentity, offset_bytes: u64, bytes: &[u8]) -> Option<&[u8]> {
     let (prefix, entries) = bytes.split_at_checked(BUCKET_PREFIX_BYTES)?;
     let is_whole = u32::from_le_bytes(field(prefix, 0)) as usize == entries.len();
     let is_right = identity.checksum(offset_bytes, entries) == u32::from_le_bytes(field(prefix, 4));
@@ -54,20 +54,20 @@ pub fn open_bucket(identity: Identity, offset_bytes: u64, bytes: &[u8]) -> Optio
 /// Writes a table's buckets one after another. Holds one bucket, and every slot.
 #[derive(Debug)]
 pub struct TableWriter {
-    identity: Identity,
+    identity: FileIdentity,
     bits: u8,
     /// Where the open bucket begins.
     offset_bytes: u64,
     /// The open bucket, with its prefix.
     open: Vec<u8>,
     /// Of the finished buckets: the open one is the next.
-    slots: Vec<Slot>,
+    slots: Vec<BucketSlot>,
     last_key: Option<u64>,
 }
 
 impl TableWriter {
     /// A table whose first bucket begins at `offset_bytes` of its file.
-    pub fn new(identity: Identity, bits: u8, offset_bytes: u64) -> TableWriter {
+    pub fn new(identity: FileIdentity, bits: u8, offset_bytes: u64) -> TableWriter {
         let open = vec![0; BUCKET_PREFIX_BYTES];
         TableWriter { identity, bits, offset_bytes, open, slots: Vec::new(), last_key: None }
     }
@@ -115,7 +115,7 @@ impl TableWriter {
         prefix[..4].copy_from_slice(&length.to_le_bytes());
         prefix[4..].copy_from_slice(&self.identity.checksum(self.offset_bytes, entries).to_le_bytes());
         out.write_all(&self.open)?;
-        self.slots.push(Slot { offset_bytes: self.offset_bytes, bytes: self.open.len() as u32 });
+        self.slots.push(BucketSlot { offset_bytes: self.offset_bytes, bytes: self.open.len() as u32 });
         self.offset_bytes += self.open.len() as u64;
         self.open.truncate(BUCKET_PREFIX_BYTES);
         Ok(())

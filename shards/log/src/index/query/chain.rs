@@ -5,7 +5,7 @@
 
 use crate::format::HEADER_BYTES;
 use crate::index::link::{Link, RoomTail};
-use crate::index::reads::{Answer, BucketLookup, Damaged, QueryFault, ReadRequest, StoredFile};
+use crate::index::reads::{BucketLookup, Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{INDEX_HEADER_BYTES, RoomEntry, identity};
 use hashbrown::HashSet;
 use madang_model::{RoomName, Seq};
@@ -37,13 +37,13 @@ struct Node {
 #[derive(Debug)]
 struct Pending {
     link: Link,
-    stage: Stage,
+    stage: LinkStage,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum LinkStage {
     Lookup(BucketLookup),
-    /// There is no index: whether there is a segment tells lost from expired.
+    /// There is no index: whether there is a segment distinguishes lost from expired.
     Segment,
 }
 
@@ -71,19 +71,19 @@ impl Chain {
     }
 
     /// Takes what was asked for.
-    pub fn supply(&mut self, answers: &[Answer<'_>]) -> Result<(), QueryFault> {
+    pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) -> Result<(), QueryFault> {
         for (mut pending, answer) in std::mem::take(&mut self.pending).into_iter().zip(answers) {
             match (&mut pending.stage, answer) {
-                (Stage::Lookup(_), Answer::NoFile) => {
-                    pending.stage = Stage::Segment;
+                (LinkStage::Lookup(_), ReadAnswer::NoFile) => {
+                    pending.stage = LinkStage::Segment;
                     self.pending.push(pending);
                 }
-                (Stage::Segment, Answer::NoFile) => self.floor = self.floor.max(pending.link.first),
-                (Stage::Segment, Answer::Bytes(_)) => {
+                (LinkStage::Segment, ReadAnswer::NoFile) => self.floor = self.floor.max(pending.link.first),
+                (LinkStage::Segment, ReadAnswer::Bytes(_)) => {
                     let Link { directory, segment, .. } = pending.link;
                     return Err(QueryFault::IndexMissing { directory, segment });
                 }
-                (Stage::Lookup(lookup), Answer::Bytes(bytes)) => {
+                (LinkStage::Lookup(lookup), ReadAnswer::Bytes(bytes)) => {
                     let at = lookup.offset_bytes();
                     let entries = lookup.supply(bytes).map_err(|damaged| pending.link.damaged(damaged))?;
                     match entries {
@@ -163,13 +163,13 @@ impl Pending {
         let identity = identity(link.directory, link.segment);
         let slots_at = INDEX_HEADER_BYTES as u64;
         let lookup = BucketLookup::new(identity, file, slots_at, key, link.bucket_bits);
-        Pending { link, stage: Stage::Lookup(lookup) }
+        Pending { link, stage: LinkStage::Lookup(lookup) }
     }
 
     fn request(&self) -> ReadRequest {
         match &self.stage {
-            Stage::Lookup(lookup) => lookup.request(),
-            Stage::Segment => ReadRequest {
+            LinkStage::Lookup(lookup) => lookup.request(),
+            LinkStage::Segment => ReadRequest {
                 directory: self.link.directory,
                 file: StoredFile::Segment(self.link.segment),
                 offset_bytes: 0,

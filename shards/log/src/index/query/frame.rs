@@ -1,6 +1,6 @@
 //! A frame that was read by itself.
 
-use crate::format::{Frame, Place, stamp_frames};
+use crate::format::{Frame, SegmentId, stamp_frames};
 use crate::index::bytes::field;
 use rkyv::util::AlignedVec;
 
@@ -11,7 +11,7 @@ const FRAME_HEADER_BYTES: usize = 16;
 /// there.
 pub fn frame_alone<'a>(
     bytes: &[u8],
-    place: Place,
+    place: SegmentId,
     offset_bytes: usize,
     aligned: &'a mut AlignedVec,
 ) -> Option<Frame<'a>> {

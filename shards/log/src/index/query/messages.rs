@@ -2,8 +2,8 @@
 
 use super::frame::frame_alone;
 use super::pieces::Piece;
-use crate::format::{Place, SegmentNumber, StoredMessage, StoredRecord};
-use crate::index::reads::{Answer, QueryFault, ReadRequest, StoredFile};
+use crate::format::{SegmentId, SegmentNumber, StoredMessage, StoredRecord};
+use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use hashbrown::HashMap;
 use madang_model::{Message, RoomName, Seq, ShardId, UserName};
 use rkyv::util::AlignedVec;
@@ -76,7 +76,7 @@ impl MessageRead {
 
 /// Turns what was read into messages.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct MessageDecoder {
     room: RoomName,
     /// Names as they are stored, so that each is checked once and shared.
     authors: HashMap<Box<str>, UserName>,
@@ -87,15 +87,15 @@ pub struct Decoder {
     pub expired_last: Option<Seq>,
 }
 
-impl Decoder {
-    pub fn new(room: RoomName) -> Decoder {
+impl MessageDecoder {
+    pub fn new(room: RoomName) -> MessageDecoder {
         let (authors, messages) = (HashMap::new(), Vec::new());
-        Decoder { room, authors, aligned: AlignedVec::new(), messages, expired_last: None }
+        MessageDecoder { room, authors, aligned: AlignedVec::new(), messages, expired_last: None }
     }
 
     /// Takes the messages of one read.
-    pub fn take(&mut self, read: &MessageRead, answer: &Answer<'_>) -> Result<(), QueryFault> {
-        let Answer::Bytes(bytes) = answer else {
+    pub fn take(&mut self, read: &MessageRead, answer: &ReadAnswer<'_>) -> Result<(), QueryFault> {
+        let ReadAnswer::Bytes(bytes) = answer else {
             self.expired_last = self.expired_last.max(Some(read.segment_last));
             self.messages.clear();
             return Ok(());
@@ -116,8 +116,8 @@ impl Decoder {
         offset_bytes: u64,
     ) -> Result<Arc<Message>, QueryFault> {
         let MessageRead { directory, segment, .. } = *read;
-        let Decoder { room, authors, aligned, .. } = self;
-        let place = Place { shard: directory, segment };
+        let MessageDecoder { room, authors, aligned, .. } = self;
+        let place = SegmentId { shard: directory, segment };
         let frame = frame_alone(bytes, place, offset_bytes as usize, aligned);
         let Some(StoredRecord::Message(stored)) = frame.and_then(|frame| frame.record()) else {
             return Err(QueryFault::MessageDamaged { directory, segment, offset_bytes, seq });

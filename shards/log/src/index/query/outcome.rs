@@ -2,7 +2,7 @@
 
 use super::page::{FoundPage, PageQuery};
 use super::room::RoomQuery;
-use crate::index::reads::{Answer, Step};
+use crate::index::reads::{ReadAnswer, Step};
 use crate::index::snapshot::SnapshotRoom;
 
 /// A query of any kind: [`step`](Self::step) says what to read, [`supply`](Self::supply) takes it.
@@ -36,7 +36,7 @@ impl StoredQuery {
     ///
     /// # Panics
     /// When there are more or fewer.
-    pub fn supply(&mut self, answers: &[Answer<'_>]) {
+    pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         match self {
             StoredQuery::Page(query) => query.supply(answers),
             StoredQuery::Room(query) => query.supply(answers),

@@ -1,13 +1,13 @@
 //! The machine that finds a page.
 
 use super::chain::Chain;
-use super::messages::{Decoder, MessageRead, message_reads};
+use super::messages::{MessageDecoder, MessageRead, message_reads};
 use super::pieces::{Piece, held_from};
 use super::range::range;
 use crate::format::SegmentNumber;
 use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
-use crate::index::reads::{Answer, Damaged, QueryFault, ReadRequest, Step};
+use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, Step};
 use crate::index::segment::FramePosition;
 use madang_model::{Message, Page, RoomName, Seq, ShardId};
 use std::sync::Arc;
@@ -59,11 +59,11 @@ pub struct PageQuery {
     open: Vec<Piece>,
     expired: Option<(Seq, Seq)>,
     oldest: Option<Seq>,
-    phase: Phase,
+    phase: PagePhase,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum PagePhase {
     Entries(Chain),
     Positions(Vec<Piece>),
     Messages(Vec<MessageRead>),
@@ -88,7 +88,7 @@ impl PageQuery {
             open: Vec::new(),
             expired: None,
             oldest: None,
-            phase: Phase::Done(Some(Ok(FoundPage::default()))),
+            phase: PagePhase::Done(Some(Ok(FoundPage::default()))),
         };
         let Some(range) = range(page, head) else { return query };
         query.range = range;
@@ -96,12 +96,12 @@ impl PageQuery {
         let stored_last = open.iter().filter_map(OpenRun::last).chain(sealed_last).max().unwrap_or_default();
         if range.1 > stored_last {
             let first = range.0.max(stored_last.next());
-            query.phase = Phase::Done(Some(Err(QueryFault::NotStored { first, last: range.1 })));
+            query.phase = PagePhase::Done(Some(Err(QueryFault::NotStored { first, last: range.1 })));
             return query;
         }
         query.open = open.iter().filter_map(|run| Piece::of_open(run, range)).collect();
         let end = open.first().map_or(Seq(1), |run| run.first);
-        query.phase = Phase::Entries(Chain::new(room.clone(), key_bits(room.key()), range, tail, end));
+        query.phase = PagePhase::Entries(Chain::new(room.clone(), key_bits(room.key()), range, tail, end));
         query.advance();
         query
     }
@@ -112,7 +112,7 @@ impl PageQuery {
     /// When the page was given already.
     pub fn step(&mut self) -> Step<FoundPage> {
         match &mut self.phase {
-            Phase::Done(result) => Step::Done(result.take().expect("a page is given once")),
+            PagePhase::Done(result) => Step::Done(result.take().expect("a page is given once")),
             _ => Step::Read(self.requests()),
         }
     }
@@ -121,49 +121,51 @@ impl PageQuery {
     ///
     /// # Panics
     /// When there are more or fewer.
-    pub fn supply(&mut self, answers: &[Answer<'_>]) {
+    pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         let asked = self.requests().len();
         assert_eq!(answers.len(), asked, "each read has one answer");
         let supplied = match &mut self.phase {
-            Phase::Entries(chain) => chain.supply(answers),
-            Phase::Positions(pieces) => {
+            PagePhase::Entries(chain) => chain.supply(answers),
+            PagePhase::Positions(pieces) => {
                 let waiting = pieces.iter_mut().filter(|piece| piece.request().is_some());
                 waiting.zip(answers).try_for_each(|(piece, answer)| piece.supply(answer))
             }
-            Phase::Messages(reads) => {
+            PagePhase::Messages(reads) => {
                 let reads = std::mem::take(reads);
                 let found = self.decode(&reads, answers);
-                self.phase = Phase::Done(Some(found));
+                self.phase = PagePhase::Done(Some(found));
                 return;
             }
-            Phase::Done(_) => Ok(()),
+            PagePhase::Done(_) => Ok(()),
         };
         match supplied {
             Ok(()) => self.advance(),
-            Err(fault) => self.phase = Phase::Done(Some(Err(fault))),
+            Err(fault) => self.phase = PagePhase::Done(Some(Err(fault))),
         }
     }
 
     fn requests(&self) -> Vec<ReadRequest> {
         match &self.phase {
-            Phase::Entries(chain) => chain.requests(),
-            Phase::Positions(pieces) => pieces.iter().filter_map(Piece::request).collect(),
-            Phase::Messages(reads) => reads.iter().map(MessageRead::request).collect(),
-            Phase::Done(_) => Vec::new(),
+            PagePhase::Entries(chain) => chain.requests(),
+            PagePhase::Positions(pieces) => pieces.iter().filter_map(Piece::request).collect(),
+            PagePhase::Messages(reads) => reads.iter().map(MessageRead::request).collect(),
+            PagePhase::Done(_) => Vec::new(),
         }
     }
 
-    /// Goes on while nothing needs to be read.
+    /// Continues while nothing needs to be read.
     fn advance(&mut self) {
-        while !matches!(self.phase, Phase::Done(_)) && self.requests().is_empty() {
-            let phase = std::mem::replace(&mut self.phase, Phase::Done(None));
+        while !matches!(self.phase, PagePhase::Done(_)) && self.requests().is_empty() {
+            let phase = std::mem::replace(&mut self.phase, PagePhase::Done(None));
             self.phase = match phase {
-                Phase::Entries(chain) => match self.pieces(&chain) {
-                    Ok(pieces) => Phase::Positions(pieces),
-                    Err(fault) => Phase::Done(Some(Err(fault))),
+                PagePhase::Entries(chain) => match self.pieces(&chain) {
+                    Ok(pieces) => PagePhase::Positions(pieces),
+                    Err(fault) => PagePhase::Done(Some(Err(fault))),
                 },
-                Phase::Positions(pieces) => Phase::Messages(message_reads(&pieces)),
-                Phase::Messages(_) | Phase::Done(_) => Phase::Done(Some(Ok(self.page(Vec::new())))),
+                PagePhase::Positions(pieces) => PagePhase::Messages(message_reads(&pieces)),
+                PagePhase::Messages(_) | PagePhase::Done(_) => {
+                    PagePhase::Done(Some(Ok(self.page(Vec::new()))))
+                }
             };
         }
     }
@@ -193,8 +195,8 @@ impl PageQuery {
         Ok(pieces)
     }
 
-    fn decode(&self, reads: &[MessageRead], answers: &[Answer<'_>]) -> Result<FoundPage, QueryFault> {
-        let mut decoder = Decoder::new(self.room.clone());
+    fn decode(&self, reads: &[MessageRead], answers: &[ReadAnswer<'_>]) -> Result<FoundPage, QueryFault> {
+        let mut decoder = MessageDecoder::new(self.room.clone());
         for (read, answer) in reads.iter().zip(answers) {
             decoder.take(read, answer)?;
         }

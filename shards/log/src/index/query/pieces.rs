@@ -3,8 +3,8 @@
 use super::page::OpenRun;
 use crate::format::SegmentNumber;
 use crate::index::link::Link;
-use crate::index::reads::{Answer, Damaged, QueryFault, ReadRequest, StoredFile};
-use crate::index::segment::{FramePosition, RoomEntry, RoomPositions, Run, identity};
+use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
+use crate::index::segment::{FramePosition, PositionRun, RoomEntry, RoomPositions, identity};
 use madang_model::{Seq, ShardId};
 
 /// Messages of one segment whose numbers follow one another, as far as a page asks for them.
@@ -27,7 +27,7 @@ pub struct Piece {
 #[derive(Debug)]
 struct MissingPositions {
     link: Link,
-    run: Run,
+    run: PositionRun,
     /// The positions' places in the run, from 0.
     first: u64,
     last: u64,
@@ -72,10 +72,10 @@ impl Piece {
     }
 
     /// Takes what was asked for.
-    pub fn supply(&mut self, answer: &Answer<'_>) -> Result<(), QueryFault> {
+    pub fn supply(&mut self, answer: &ReadAnswer<'_>) -> Result<(), QueryFault> {
         let Some(MissingPositions { link, run, first, last }) = self.missing.take() else { return Ok(()) };
         let Link { directory, segment, .. } = link;
-        let Answer::Bytes(bytes) = answer else {
+        let ReadAnswer::Bytes(bytes) = answer else {
             return Err(QueryFault::IndexMissing { directory, segment });
         };
         let positions = run.read(identity(directory, segment), first, last, bytes);

@@ -1,10 +1,10 @@
 //! The machine that finds a room that is not in memory: where its newest stored messages are.
 
-use crate::index::reads::{Answer, QueryFault, ReadRequest, Step, StoredFile};
+use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step, StoredFile};
 use crate::index::snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotLookup, SnapshotRoom, SnapshotScope};
 use madang_model::{RoomName, ShardId};
 
-/// A snapshot that is replaced while it is read is begun again, so often at most: it is replaced
+/// A snapshot that is replaced while it is read is begun again, at most this often: it is replaced
 /// once in many segments.
 const ATTEMPTS_MAX: u8 = 3;
 
@@ -21,14 +21,14 @@ pub struct RoomQuery {
 /// The search in one directory.
 #[derive(Debug)]
 struct Lookup {
-    /// What the snapshot there must tell at least.
+    /// What the snapshot there must cover at least.
     scope: SnapshotScope,
     attempts: u8,
-    stage: Stage,
+    stage: LookupStage,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum LookupStage {
     /// The end says where its table is.
     End,
     Table(SnapshotLookup),
@@ -39,7 +39,7 @@ impl RoomQuery {
     /// In the snapshots of these scopes, or later ones of the same directories.
     pub fn new(room: &RoomName, scopes: &[SnapshotScope]) -> RoomQuery {
         let may_hold = |scope: &&SnapshotScope| scope.may_hold(room.key());
-        let lookup = |scope: &SnapshotScope| Lookup { scope: *scope, attempts: 0, stage: Stage::End };
+        let lookup = |scope: &SnapshotScope| Lookup { scope: *scope, attempts: 0, stage: LookupStage::End };
         let lookups = scopes.iter().filter(may_hold).map(lookup).collect();
         RoomQuery { room: room.clone(), lookups, newest: None, fault: None }
     }
@@ -57,10 +57,10 @@ impl RoomQuery {
     ///
     /// # Panics
     /// When there are fewer.
-    pub fn supply(&mut self, answers: &[Answer<'_>]) {
+    pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         let mut answers = answers.iter();
         for lookup in &mut self.lookups {
-            if matches!(lookup.stage, Stage::Done) {
+            if matches!(lookup.stage, LookupStage::Done) {
                 continue;
             }
             let answer = answers.next().expect("each read has one answer");
@@ -81,30 +81,34 @@ impl RoomQuery {
 impl Lookup {
     fn request(&mut self) -> Option<ReadRequest> {
         match &mut self.stage {
-            Stage::End => Some(ReadRequest {
+            LookupStage::End => Some(ReadRequest {
                 directory: self.scope.directory,
                 file: StoredFile::SnapshotEnd,
                 offset_bytes: 0,
                 bytes: SNAPSHOT_BLOCK_BYTES,
             }),
-            Stage::Table(lookup) => match lookup.step() {
+            LookupStage::Table(lookup) => match lookup.step() {
                 Step::Read(requests) => requests.first().copied(),
                 Step::Done(_) => unreachable!("its end is taken when it comes"),
             },
-            Stage::Done => None,
+            LookupStage::Done => None,
         }
     }
 
-    fn supply(&mut self, answer: &Answer<'_>, room: &RoomName) -> Result<Option<SnapshotRoom>, QueryFault> {
+    fn supply(
+        &mut self,
+        answer: &ReadAnswer<'_>,
+        room: &RoomName,
+    ) -> Result<Option<SnapshotRoom>, QueryFault> {
         let found = match &mut self.stage {
-            Stage::Done => return Ok(None),
-            Stage::End => {
+            LookupStage::Done => return Ok(None),
+            LookupStage::End => {
                 self.attempts += 1;
                 let Some(info) = self.scope.at_least(answer) else { return self.damaged(0) };
-                self.stage = Stage::Table(SnapshotLookup::new(&info, room));
+                self.stage = LookupStage::Table(SnapshotLookup::new(&info, room));
                 return Ok(None);
             }
-            Stage::Table(lookup) => {
+            LookupStage::Table(lookup) => {
                 lookup.supply(std::slice::from_ref(answer));
                 match lookup.step() {
                     Step::Read(_) => return Ok(None),
@@ -114,13 +118,13 @@ impl Lookup {
         };
         match found {
             Ok(found) => {
-                self.stage = Stage::Done;
+                self.stage = LookupStage::Done;
                 // A name that is none has a right checksum, and yet nobody can have written it.
                 let is_sound = found.as_ref().is_none_or(|found| found.room_name().is_ok());
                 if is_sound { Ok(found) } else { self.damaged(0) }
             }
             Err(_) if self.attempts < ATTEMPTS_MAX => {
-                self.stage = Stage::End;
+                self.stage = LookupStage::End;
                 Ok(None)
             }
             Err(fault) => Err(fault),

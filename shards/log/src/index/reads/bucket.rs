@@ -1,7 +1,7 @@
 //! Finding a key in a table: the read of its slot, then the read of its bucket.
 
 use super::request::{ReadRequest, StoredFile};
-use crate::index::bytes::{Identity, SLOT_BYTES, Slot, bucket_of, open_bucket, read_slot};
+use crate::index::bytes::{BucketSlot, FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
 
 /// The part that begins here is not what was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,17 +12,17 @@ pub struct Damaged {
 /// A search for one key's bucket.
 #[derive(Debug)]
 pub struct BucketLookup {
-    identity: Identity,
+    identity: FileIdentity,
     file: StoredFile,
     slot_at: u64,
     /// Where the bucket is, once that was read.
-    slot: Option<Slot>,
+    slot: Option<BucketSlot>,
 }
 
 impl BucketLookup {
     /// In a table whose slots begin at `slots_at`.
     pub fn new(
-        identity: Identity,
+        identity: FileIdentity,
         file: StoredFile,
         slots_at: u64,
         key: u64,
@@ -48,7 +48,7 @@ impl BucketLookup {
                 self.slot = Some(slot.ok_or(Damaged { offset_bytes: self.slot_at })?);
                 Ok(None)
             }
-            Some(Slot { offset_bytes, .. }) => {
+            Some(BucketSlot { offset_bytes, .. }) => {
                 let entries = open_bucket(self.identity, offset_bytes, bytes);
                 entries.map(Some).ok_or(Damaged { offset_bytes })
             }

@@ -1,4 +1,4 @@
-//! What the machines of this module ask for, and what they are told.
+//! What the machines of this module ask for, and the answers they get.
 
 mod bucket;
 mod fault;
@@ -6,4 +6,4 @@ mod request;
 
 pub use bucket::{BucketLookup, Damaged};
 pub use fault::QueryFault;
-pub use request::{Answer, ReadRequest, Step, StoredFile};
+pub use request::{ReadAnswer, ReadRequest, Step, StoredFile};

@@ -19,7 +19,7 @@ pub enum StoredFile {
     SnapshotEnd,
 }
 
-/// Bytes that are needed to go on.
+/// Bytes that are needed to continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadRequest {
     /// The shard whose directory holds the file.
@@ -34,7 +34,7 @@ pub struct ReadRequest {
 
 /// What a read gave.
 #[derive(Clone, Copy, Debug)]
-pub enum Answer<'a> {
+pub enum ReadAnswer<'a> {
     /// The bytes; fewer than were asked for when the file ends before.
     Bytes(&'a [u8]),
     /// There is no such file.

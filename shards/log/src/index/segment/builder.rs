@@ -3,7 +3,7 @@
 use super::entry::{POSITIONS_HERE_MAX, RoomEntry, RoomPositions};
 use super::header::{INDEX_HEADER_BYTES, IndexHeader};
 use super::place::identity;
-use super::position::{FramePosition, Run, push_run};
+use super::position::{FramePosition, PositionRun, push_run};
 use crate::append::Batch;
 use crate::format::SegmentNumber;
 use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
@@ -43,7 +43,7 @@ impl OpenRoom {
     }
 }
 
-/// A room's numbers in a segment do not go on from its tail.
+/// A room's numbers in a segment do not continue its tail.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "room '{room}' continues with #{first} in segment {segment} of shard {directory}, but ended with #{head}; give the tail from the indexes of all earlier segments"
@@ -146,7 +146,7 @@ impl IndexBuilder {
     /// gives each room's tail before this segment, `None` when nothing earlier is stored.
     ///
     /// # Errors
-    /// [`SealFault`] when a room's numbers do not go on from its tail.
+    /// [`SealFault`] when a room's numbers do not continue its tail.
     pub fn seal<'t>(
         self,
         end_offset_bytes: u64,
@@ -240,7 +240,7 @@ impl SegmentIndex {
             let positions = if count <= POSITIONS_HERE_MAX {
                 RoomPositions::Here(room.positions.as_slice().into())
             } else {
-                let run = Run { offset_bytes: file.len() as u64, count };
+                let run = PositionRun { offset_bytes: file.len() as u64, count };
                 push_run(&mut file, identity, &room.positions);
                 RoomPositions::In(run)
             };

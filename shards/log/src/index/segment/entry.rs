@@ -1,6 +1,6 @@
 //! A room in the index of a segment.
 
-use super::position::{FramePosition, Run, positions_bytes, push_positions, read_positions};
+use super::position::{FramePosition, PositionRun, positions_bytes, push_positions, read_positions};
 use crate::format::{RecordError, SEGMENT_BYTES_MAX, SegmentNumber};
 use crate::index::bytes::{Reader, push_varint};
 use crate::index::link::{Link, RoomTail, push_tower, read_tower};
@@ -34,7 +34,7 @@ pub struct RoomEntry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RoomPositions {
     Here(Box<[FramePosition]>),
-    In(Run),
+    In(PositionRun),
 }
 
 impl RoomEntry {
@@ -84,7 +84,7 @@ impl RoomEntry {
             RoomPositions::Here(read_positions(positions).collect())
         } else {
             let offset_bytes = bytes.varint().filter(|offset| *offset <= FILE_BYTES_MAX)?;
-            RoomPositions::In(Run { offset_bytes, count })
+            RoomPositions::In(PositionRun { offset_bytes, count })
         };
         let (ordinal, tower) = read_tower(bytes, first)?;
         Some(RoomEntry { key, name, first, count, positions, ordinal, tower })

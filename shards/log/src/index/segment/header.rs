@@ -1,4 +1,4 @@
-//! The block that an index begins with. Pages do not read it; whoever reads an index whole does.
+//! The block that an index begins with. Pages do not read it; a reader of a whole index does.
 
 use super::place::identity;
 use crate::format::SegmentNumber;

@@ -12,6 +12,6 @@ pub use builder::{IndexBuilder, SealFault, SegmentIndex};
 pub use entry::{RoomEntry, RoomPositions, stored_name};
 pub use header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 pub use place::{identity, index_file_name, index_file_segment};
-pub use position::{FramePosition, Run};
+pub use position::{FramePosition, PositionRun};
 pub use rebuild::RebuildFault;
 pub use table::SegmentTable;

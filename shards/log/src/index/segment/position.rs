@@ -1,7 +1,7 @@
 //! Where the messages of one room lie in one segment.
 
 use crate::format::{FRAME_BYTES_MAX, HEADER_BYTES, SEGMENT_BYTES_MAX};
-use crate::index::bytes::{Identity, field};
+use crate::index::bytes::{FileIdentity, field};
 
 /// Frames begin at multiples of this, and are as long.
 const UNIT_BYTES: u64 = 16;
@@ -67,13 +67,13 @@ pub fn read_positions(bytes: &[u8]) -> impl Iterator<Item = FramePosition> + '_ 
     bytes.chunks_exact(POSITION_BYTES).map(|bytes| FramePosition(field(bytes, 0)))
 }
 
-/// The bytes of `count` positions; `None` when there cannot be so many.
+/// The bytes of `count` positions; `None` when `count` is impossibly large.
 pub fn positions_bytes(count: u64) -> Option<usize> {
     usize::try_from(count).ok()?.checked_mul(POSITION_BYTES)
 }
 
 /// Writes a room's run of blocks at the end of `file`, each with its checksum.
-pub fn push_run(file: &mut Vec<u8>, identity: Identity, positions: &[FramePosition]) {
+pub fn push_run(file: &mut Vec<u8>, identity: FileIdentity, positions: &[FramePosition]) {
     for block in positions.chunks(BLOCK_POSITIONS as usize) {
         let start = file.len();
         push_positions(file, block);
@@ -84,14 +84,14 @@ pub fn push_run(file: &mut Vec<u8>, identity: Identity, positions: &[FramePositi
 
 /// A room's run of blocks in an index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Run {
+pub struct PositionRun {
     /// Where it begins.
     pub offset_bytes: u64,
     /// The positions in it.
     pub count: u64,
 }
 
-impl Run {
+impl PositionRun {
     /// The bytes that hold the positions `first..=last`, counted from 0: offset and length.
     pub fn part(&self, first: u64, last: u64) -> (u64, u64) {
         let start = first / BLOCK_POSITIONS * BLOCK_BYTES;
@@ -103,7 +103,7 @@ impl Run {
     /// damaged.
     pub fn read(
         &self,
-        identity: Identity,
+        identity: FileIdentity,
         first: u64,
         last: u64,
         bytes: &[u8],

@@ -2,7 +2,7 @@
 
 use super::builder::IndexBuilder;
 use super::position::FramePosition;
-use crate::format::{Found, HEADER_BYTES, Place, RecordError, Scan, SegmentNumber, StoredRecord};
+use crate::format::{HEADER_BYTES, RecordError, Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
 use hashbrown::HashMap;
 use madang_model::{RoomName, Seq, ShardId, counted, is_or_are};
 
@@ -48,15 +48,15 @@ impl IndexBuilder {
         let mut builder = IndexBuilder::new(directory, segment);
         let mut names: HashMap<&str, RoomName> = HashMap::new();
         let mut end_bytes = HEADER_BYTES;
-        for found in Scan::new(file, Place { shard: directory, segment }, limit_bytes) {
+        for found in Scan::new(file, SegmentId { shard: directory, segment }, limit_bytes) {
             let (frame, message) = match found {
-                Found::Message(frame, message) => (frame, message),
-                Found::Note(_, StoredRecord::Seal(_)) => continue,
-                Found::Note(frame, _) => {
+                ScanItem::Message(frame, message) => (frame, message),
+                ScanItem::Note(_, StoredRecord::Seal(_)) => continue,
+                ScanItem::Note(frame, _) => {
                     end_bytes = frame.end_bytes;
                     continue;
                 }
-                Found::Damage { offset_bytes, bytes } => {
+                ScanItem::Damage { offset_bytes, bytes } => {
                     let (offset_bytes, bytes) = (offset_bytes as u64, bytes as u64);
                     return Err(RebuildFault::Damaged { offset_bytes, bytes });
                 }

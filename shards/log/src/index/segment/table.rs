@@ -4,7 +4,7 @@ use super::entry::{RoomEntry, RoomPositions};
 use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 use super::place::identity;
 use crate::format::{RecordError, SegmentNumber};
-use crate::index::bytes::{Identity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
+use crate::index::bytes::{FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
 use crate::index::link::RoomTail;
 use madang_model::{RoomName, ShardId};
 
@@ -81,7 +81,7 @@ impl SegmentTable {
     }
 }
 
-fn check_positions(file: &[u8], identity: Identity, room: &RoomEntry) -> Result<(), IndexFault> {
+fn check_positions(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Result<(), IndexFault> {
     let RoomPositions::In(run) = &room.positions else { return Ok(()) };
     let (offset_bytes, bytes) = run.part(0, run.count - 1);
     let positions =

@@ -2,8 +2,8 @@
 //! known only at its end stands there.
 
 use crate::format::SegmentNumber;
-use crate::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, Identity, Kind, field};
-use crate::index::reads::{Answer, ReadRequest, StoredFile};
+use crate::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, FileIdentity, FileKind, field};
+use crate::index::reads::{ReadAnswer, ReadRequest, StoredFile};
 use madang_model::{RoomKey, ShardId};
 use std::io;
 
@@ -22,7 +22,7 @@ pub enum SnapshotFile {
     /// The snapshot.
     Newest,
     /// What it said when something was about to expire: of rooms whose messages have all expired no segment
-    /// tells the numbers any more, so that they are kept twice.
+    /// holds the numbers any more, so that they are kept twice.
     Copy,
 }
 
@@ -45,7 +45,7 @@ pub struct SnapshotScope {
     /// Whose directory.
     pub directory: ShardId,
     /// How many shards there were while all of it was written: then it holds the rooms whose home
-    /// this shard was among so many. 0 when that has changed, or is not known.
+    /// this shard was among that many. 0 when that has changed, or is not known.
     pub shard_count: u16,
     /// The last segment of the directory whose rooms are in it.
     pub covers: SegmentNumber,
@@ -86,7 +86,7 @@ pub enum SnapshotFault {
 
 /// Which of the two blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
+pub enum BlockSide {
     Start,
     End,
 }
@@ -98,15 +98,15 @@ impl SnapshotScope {
         self.shard_count == 0 || key.home(self.shard_count) == self.directory
     }
 
-    /// Reads the end of a snapshot that tells what this one tells, or more.
-    pub(in crate::index) fn at_least(&self, end: &Answer<'_>) -> Option<SnapshotInfo> {
-        let Answer::Bytes(end) = end else { return None };
+    /// Reads the end of a snapshot that covers what this one covers, or more.
+    pub(in crate::index) fn at_least(&self, end: &ReadAnswer<'_>) -> Option<SnapshotInfo> {
+        let ReadAnswer::Bytes(end) = end else { return None };
         let info = SnapshotInfo::decode(end, self.directory).ok()?;
         (info.scope.covers >= self.covers).then_some(info)
     }
 
-    pub(super) fn identity(&self) -> Identity {
-        Identity { kind: Kind::Snapshot, directory: self.directory, number: self.covers.0 }
+    pub(super) fn identity(&self) -> FileIdentity {
+        FileIdentity { kind: FileKind::Snapshot, directory: self.directory, number: self.covers.0 }
     }
 }
 
@@ -127,10 +127,10 @@ impl SnapshotInfo {
     /// # Errors
     /// [`SnapshotFault`] when it is none of this directory, or its writing was never finished.
     pub fn decode(end: &[u8], directory: ShardId) -> Result<SnapshotInfo, SnapshotFault> {
-        SnapshotInfo::decode_block(Side::End, end, directory)
+        SnapshotInfo::decode_block(BlockSide::End, end, directory)
     }
 
-    pub(super) fn encode_block(&self, side: Side) -> [u8; SNAPSHOT_BLOCK_BYTES] {
+    pub(super) fn encode_block(&self, side: BlockSide) -> [u8; SNAPSHOT_BLOCK_BYTES] {
         let mut block = [0; SNAPSHOT_BLOCK_BYTES];
         block[..8].copy_from_slice(side.magic());
         block[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -146,7 +146,7 @@ impl SnapshotInfo {
     }
 
     pub(super) fn decode_block(
-        side: Side,
+        side: BlockSide,
         block: &[u8],
         directory: ShardId,
     ) -> Result<SnapshotInfo, SnapshotFault> {
@@ -176,11 +176,11 @@ impl SnapshotInfo {
     }
 }
 
-impl Side {
+impl BlockSide {
     fn magic(self) -> &'static [u8; 8] {
         match self {
-            Side::Start => b"MADANGSN",
-            Side::End => b"MADANGSE",
+            BlockSide::Start => b"MADANGSN",
+            BlockSide::End => b"MADANGSE",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::block::SnapshotInfo;
 use super::room::SnapshotRoom;
 use crate::index::key::key_bits;
-use crate::index::reads::{Answer, BucketLookup, QueryFault, Step, StoredFile};
+use crate::index::reads::{BucketLookup, QueryFault, ReadAnswer, Step, StoredFile};
 use madang_model::{RoomName, ShardId};
 
 /// Finds a room with two small reads; `None` when the snapshot has no such room. What is found has
@@ -37,12 +37,12 @@ impl SnapshotLookup {
     ///
     /// # Panics
     /// When it is not one answer.
-    pub fn supply(&mut self, answers: &[Answer<'_>]) {
+    pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         let [answer] = answers else { panic!("one read was asked for, {} came", answers.len()) };
         let offset_bytes = self.lookup.offset_bytes();
         let bytes = match answer {
-            Answer::Bytes(bytes) => bytes,
-            Answer::NoFile => &[][..],
+            ReadAnswer::Bytes(bytes) => bytes,
+            ReadAnswer::NoFile => &[][..],
         };
         let read = self.lookup.supply(bytes).ok().and_then(|entries| match entries {
             Some(entries) => SnapshotRoom::decode_bucket(entries).map(Some),

@@ -1,8 +1,8 @@
 //! Reading a snapshot from start to end.
 
-use super::block::{SNAPSHOT_BLOCK_BYTES, Side, SnapshotFault, SnapshotInfo, SnapshotScope};
+use super::block::{BlockSide, SNAPSHOT_BLOCK_BYTES, SnapshotFault, SnapshotInfo, SnapshotScope};
 use super::room::SnapshotRoom;
-use crate::index::bytes::{BUCKET_PREFIX_BYTES, SLOT_BYTES, Slot, field, open_bucket, read_slot};
+use crate::index::bytes::{BUCKET_PREFIX_BYTES, BucketSlot, SLOT_BYTES, field, open_bucket, read_slot};
 use madang_model::ShardId;
 use std::io::{self, Read};
 
@@ -28,7 +28,7 @@ impl<R: Read> SnapshotReader<R> {
     pub fn new(mut source: R, directory: ShardId) -> Result<SnapshotReader<R>, SnapshotFault> {
         let mut start = Vec::new();
         source.by_ref().take(SNAPSHOT_BLOCK_BYTES as u64).read_to_end(&mut start)?;
-        let info = SnapshotInfo::decode_block(Side::Start, &start, directory)?;
+        let info = SnapshotInfo::decode_block(BlockSide::Start, &start, directory)?;
         Ok(SnapshotReader {
             source,
             info,
@@ -70,7 +70,7 @@ impl<R: Read> SnapshotReader<R> {
             self.bytes.clear();
             self.fill(SLOT_BYTES as u64)?;
             match read_slot(self.info.scope.identity(), at, &self.bytes) {
-                Some(Slot { offset_bytes, bytes }) if offset_bytes == bucket_at => {
+                Some(BucketSlot { offset_bytes, bytes }) if offset_bytes == bucket_at => {
                     bucket_at += u64::from(bytes);
                 }
                 _ => return Err(SnapshotFault::Damaged { offset_bytes: at }),

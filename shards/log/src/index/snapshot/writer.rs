@@ -1,6 +1,6 @@
 //! Writing a snapshot from start to end.
 
-use super::block::{SNAPSHOT_BLOCK_BYTES, Side, SnapshotInfo, SnapshotScope};
+use super::block::{BlockSide, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotScope};
 use super::room::SnapshotRoom;
 use crate::index::bytes::{TableWriter, bucket_bits};
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ impl<W: Write> SnapshotWriter<W> {
     pub fn new(mut sink: W, scope: SnapshotScope, rooms_expected: u64) -> io::Result<SnapshotWriter<W>> {
         let bucket_bits = bucket_bits(rooms_expected);
         let info = SnapshotInfo { scope, rooms: 0, slots_at: 0, bucket_bits };
-        sink.write_all(&info.encode_block(Side::Start))?;
+        sink.write_all(&info.encode_block(BlockSide::Start))?;
         let table = TableWriter::new(scope.identity(), bucket_bits, SNAPSHOT_BLOCK_BYTES as u64);
         Ok(SnapshotWriter { sink, table, info })
     }
@@ -48,7 +48,7 @@ impl<W: Write> SnapshotWriter<W> {
         let (slots, slots_at) = table.finish(None, &mut sink)?;
         info.slots_at = slots_at;
         sink.write_all(&slots)?;
-        sink.write_all(&info.encode_block(Side::End))?;
+        sink.write_all(&info.encode_block(BlockSide::End))?;
         sink.flush()?;
         Ok((sink, info))
     }

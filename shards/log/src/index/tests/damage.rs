@@ -1,5 +1,5 @@
 use super::world::{World, any_page, some_rooms, texts};
-use crate::index::{Answer, QueryFault, SegmentTable, Step, StoredFile};
+use crate::index::{QueryFault, ReadAnswer, SegmentTable, Step, StoredFile};
 use crate::testing::Chance;
 use madang_model::{Page, Seq, ShardId};
 
@@ -113,7 +113,7 @@ fn a_short_read_is_damage() {
     let (world, questions) = small_world();
     let mut query = world.query(&questions[0].0, questions[0].1);
     let Step::Read(requests) = query.step() else { panic!("slots are asked for") };
-    query.supply(&vec![Answer::Bytes(&[1, 2, 3]); requests.len()]);
+    query.supply(&vec![ReadAnswer::Bytes(&[1, 2, 3]); requests.len()]);
     let Step::Done(Err(fault)) = query.step() else { panic!("three bytes are no slot") };
     assert!(matches!(fault, QueryFault::IndexDamaged { .. }), "{fault}");
 }

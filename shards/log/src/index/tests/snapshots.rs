@@ -48,7 +48,7 @@ fn looked_up(
                 };
                 reads += 1;
                 let start = (offset_bytes as usize).min(bytes.len());
-                lookup.supply(&[Answer::Bytes(&bytes[start..bytes.len().min(start + count)])]);
+                lookup.supply(&[ReadAnswer::Bytes(&bytes[start..bytes.len().min(start + count)])]);
             }
         }
     }

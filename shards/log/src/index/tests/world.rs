@@ -126,19 +126,20 @@ impl World {
                 Step::Read(requests) => {
                     cost.count(&requests);
                     assert!(cost.rounds < 100, "a query ends");
-                    let answers: Vec<Answer<'_>> = requests.iter().map(|read| self.answer(read)).collect();
+                    let answers: Vec<ReadAnswer<'_>> =
+                        requests.iter().map(|read| self.answer(read)).collect();
                     query.supply(&answers);
                 }
             }
         }
     }
 
-    pub fn answer(&self, read: &ReadRequest) -> Answer<'_> {
+    pub fn answer(&self, read: &ReadRequest) -> ReadAnswer<'_> {
         match self.files.get(&(read.directory, read.file)) {
-            None => Answer::NoFile,
+            None => ReadAnswer::NoFile,
             Some(file) => {
                 let start = (read.offset_bytes as usize).min(file.len());
-                Answer::Bytes(&file[start..file.len().min(start + read.bytes)])
+                ReadAnswer::Bytes(&file[start..file.len().min(start + read.bytes)])
             }
         }
     }

@@ -9,8 +9,8 @@ mod tests;
 pub use selection::Selection;
 
 use super::fault::{Fault, FaultKind, Location};
-use super::lost::Gap;
-use super::plan::Plan;
+use super::lost::MissingRange;
+use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use super::snapshots::rooms_of_snapshot;
 use crate::files::{Files, FilesError};
@@ -32,7 +32,7 @@ pub enum Exported<'a> {
         /// The room's name.
         room: &'a str,
         /// The numbers.
-        gap: Gap,
+        gap: MissingRange,
     },
 }
 
@@ -41,7 +41,7 @@ pub enum Exported<'a> {
 pub struct Export {
     /// How many messages.
     pub records: u64,
-    /// What was in the way. The export went on behind it.
+    /// What was in the way. The export continued behind it.
     pub faults: Vec<Fault>,
     /// Selected rooms that the log knows nothing of.
     pub unknown: Vec<RoomName>,
@@ -74,7 +74,7 @@ pub fn export(
     let mut buffer = AlignedVec::new();
     let mut plans = Vec::new();
     for shard in files.shards()? {
-        let plan = Plan::as_it_stands(files, shard, &mut buffer)?;
+        let plan = ReadPlan::as_it_stands(files, shard, &mut buffer)?;
         // What reads this may be slow, and old segments may expire meanwhile.
         files.hold(shard, &plan.segments);
         plans.push(plan);
@@ -87,7 +87,8 @@ pub fn export(
         }
     }
     let mut export = Export::default();
-    let begins_late = |plan: &&Plan| plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
+    let begins_late =
+        |plan: &&ReadPlan| plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
     let late = plans.iter().filter(begins_late).fold(0, |late, plan| late | bit_of(plan));
     let mut expiry = Expiry { late, expired: 0 };
     for at in reading_order(files, &plans, selection, &mut buffer, progress)? {
@@ -144,34 +145,34 @@ struct History {
 #[derive(Debug)]
 struct Losses {
     name: Box<str>,
-    gaps: Vec<Gap>,
+    gaps: Vec<MissingRange>,
 }
 
 impl History {
     /// The part of `gap` that is known to be lost.
-    fn known(&mut self, gap: Gap) -> Vec<Gap> {
+    fn known(&mut self, gap: MissingRange) -> Vec<MissingRange> {
         let losses = self.losses.as_mut().map_or(&mut [][..], |losses| &mut losses.gaps);
         gap.known(losses)
     }
 
     /// The rest of it.
-    fn unknown(&mut self, gap: Gap) -> Vec<Gap> {
+    fn unknown(&mut self, gap: MissingRange) -> Vec<MissingRange> {
         let losses = self.losses.as_mut().map_or(&mut [][..], |losses| &mut losses.gaps);
         gap.unknown(losses)
     }
 }
 
 /// A directory's bit: its number modulo 64.
-fn bit_of(plan: &Plan) -> u64 {
+fn bit_of(plan: &ReadPlan) -> u64 {
     1 << (plan.shard.index() % 64)
 }
 
-/// The rooms of so many messages are looked up in one go.
+/// The rooms of at most this many messages are looked up at once.
 const FOUND_TOGETHER: usize = 64;
 
 fn export_segment(
     files: &dyn Files,
-    (plan, segment): (&Plan, SegmentNumber),
+    (plan, segment): (&ReadPlan, SegmentNumber),
     expiry: &mut Expiry,
     buffer: &mut AlignedVec,
     rooms: &mut RoomTable<History>,
@@ -233,13 +234,13 @@ fn give_gap(
         report(FaultKind::Repeated { room: name.to_owned(), seq });
         return Ok(());
     }
-    let gap = Gap::between(room.last.unwrap_or(Seq::ZERO), seq);
+    let gap = MissingRange::between(room.last.unwrap_or(Seq::ZERO), seq);
     for gap in room.known(gap) {
         sink(Exported::Lost { room: name, gap })?;
     }
     // Whether a room may begin late is for `verify` to say.
     if room.last.is_some() && !may_have_expired {
-        for Gap { first, last } in room.unknown(gap) {
+        for MissingRange { first, last } in room.unknown(gap) {
             report(FaultKind::Lost { room: name.to_owned(), first, last });
         }
     }
@@ -249,7 +250,7 @@ fn give_gap(
 /// Losses behind a room's last message.
 fn give_end(room: History, sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>) -> io::Result<()> {
     let Some(mut losses) = room.losses else { return Ok(()) };
-    let behind = Gap::between(room.last.unwrap_or(Seq::ZERO), Seq(u64::MAX));
+    let behind = MissingRange::between(room.last.unwrap_or(Seq::ZERO), Seq(u64::MAX));
     for gap in behind.known(&mut losses.gaps) {
         sink(Exported::Lost { room: &losses.name, gap })?;
     }

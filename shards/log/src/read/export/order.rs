@@ -7,8 +7,8 @@
 
 use super::selection::{RoomTable, Selection};
 use crate::files::{Files, FilesError};
-use crate::format::{Found, Place, Scan, SegmentNumber};
-use crate::read::plan::Plan;
+use crate::format::{Scan, ScanItem, SegmentId, SegmentNumber};
+use crate::read::plan::ReadPlan;
 use hashbrown::{HashMap, HashSet};
 use madang_model::Seq;
 use rkyv::util::AlignedVec;
@@ -19,23 +19,23 @@ type Index = (usize, usize);
 /// The segments to read, in order.
 pub fn reading_order<'a>(
     files: &dyn Files,
-    plans: &'a [Plan],
+    plans: &'a [ReadPlan],
     selection: &Selection,
     buffer: &mut AlignedVec,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<(&'a Plan, SegmentNumber)>, FilesError> {
-    let predecessors = if rooms_never_moved(plans) {
+) -> Result<Vec<(&'a ReadPlan, SegmentNumber)>, FilesError> {
+    let earlier_segments = if rooms_never_moved(plans) {
         HashMap::new()
     } else {
-        predecessors(&stays(files, plans, selection, buffer, progress)?)
+        earlier_segments(&stays(files, plans, selection, buffer, progress)?)
     };
-    let order = merged(plans, &predecessors);
+    let order = merged(plans, &earlier_segments);
     Ok(order.into_iter().map(|(plan, index)| (&plans[plan], plans[plan].segments[index])).collect())
 }
 
-fn rooms_never_moved(plans: &[Plan]) -> bool {
+fn rooms_never_moved(plans: &[ReadPlan]) -> bool {
     let (Some(first), Some(last)) = (plans.first(), plans.last()) else { return true };
-    let is_same = |plan: &Plan| plan.shard_count == first.shard_count;
+    let is_same = |plan: &ReadPlan| plan.shard_count == first.shard_count;
     let has_all = first.shard_count.is_some_and(|count| last.shard.0 < count);
     plans.len() == 1 || (has_all && plans.iter().all(is_same))
 }
@@ -51,7 +51,7 @@ struct Stay {
 
 fn stays(
     files: &dyn Files,
-    plans: &[Plan],
+    plans: &[ReadPlan],
     selection: &Selection,
     buffer: &mut AlignedVec,
     progress: &mut dyn FnMut(u64),
@@ -64,9 +64,9 @@ fn stays(
                 result => result?,
             }
             progress(buffer.len() as u64);
-            let place = Place { shard: plan.shard, segment };
+            let place = SegmentId { shard: plan.shard, segment };
             for found in Scan::new(buffer, place, plan.limit_bytes(segment)) {
-                let Found::Message(_, message) = found else { continue };
+                let ScanItem::Message(_, message) = found else { continue };
                 let Some(stays) = rooms.find(&message.room) else { continue };
                 let (seq, at) = (message.number(), (directory, index));
                 match stays.last_mut() {
@@ -82,29 +82,29 @@ fn stays(
 }
 
 /// Which segments of other directories must have been read before a segment.
-fn predecessors(rooms: &[Vec<Stay>]) -> HashMap<Index, HashSet<Index>> {
-    let mut predecessors: HashMap<Index, HashSet<Index>> = HashMap::new();
+fn earlier_segments(rooms: &[Vec<Stay>]) -> HashMap<Index, HashSet<Index>> {
+    let mut earlier_segments: HashMap<Index, HashSet<Index>> = HashMap::new();
     for room in rooms {
         let mut stays: Vec<&Stay> = room.iter().collect();
         stays.sort_unstable_by_key(|stay| stay.first);
         for pair in stays.windows(2) {
             if pair[0].to.0 != pair[1].from.0 {
-                predecessors.entry(pair[1].from).or_default().insert(pair[0].to);
+                earlier_segments.entry(pair[1].from).or_default().insert(pair[0].to);
             }
         }
     }
-    predecessors
+    earlier_segments
 }
 
-/// Each directory's segments in their order, and none before its predecessors. Should damage have
-/// made that impossible, the first directory goes on; the export then names what is out of order.
-fn merged(plans: &[Plan], predecessors: &HashMap<Index, HashSet<Index>>) -> Vec<Index> {
+/// Each directory's segments in their order, and none before its earlier_segments. Should damage have
+/// made that impossible, the first directory comes next; the export then names what is out of order.
+fn merged(plans: &[ReadPlan], earlier_segments: &HashMap<Index, HashSet<Index>>) -> Vec<Index> {
     let mut next = vec![0; plans.len()];
     let mut order = Vec::new();
     loop {
         let left = |plan: usize, next: &[usize]| next[plan] < plans[plan].segments.len();
         let is_ready = |plan: usize, next: &[usize]| {
-            let before = predecessors.get(&(plan, next[plan]));
+            let before = earlier_segments.get(&(plan, next[plan]));
             before.is_none_or(|before| before.iter().all(|(other, index)| *index < next[*other]))
         };
         let with_some_left = || (0..plans.len()).filter(|plan| left(*plan, &next));

@@ -58,7 +58,7 @@ fn a_room_takes_a_few_bytes_beside_its_name() {
     measured("우리들의-마당");
     let (noted, bytes) = measured("match");
     let name_bytes = noted.names.len() as f64 / ROOMS as f64;
-    // Names with a 0 have two looks, as that looks like O and is no o.
+    // Names with a 0 have two looks, as a 0 is a look-alike of O and is no o.
     assert!(bytes < name_bytes + 26.0, "{bytes} bytes a room, {name_bytes} of names");
     assert_eq!(look_alike(&noted, "match-l7").as_deref(), Some("match-17"));
     assert_eq!(look_alike(&noted, "match-x7"), None);

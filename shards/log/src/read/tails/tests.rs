@@ -6,7 +6,7 @@ mod snapshots;
 use super::*;
 use crate::append::{Appender, Durability};
 use crate::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
-use crate::index::{Answer, PageQuery, Step, StoredFile, index_file_name};
+use crate::index::{PageQuery, ReadAnswer, Step, StoredFile, index_file_name};
 use crate::testing::message;
 use crate::{OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log};
 use madang_model::{Page, RoomName};
@@ -44,7 +44,7 @@ fn write_log(data: &Path, count: u64) -> Vec<SegmentNumber> {
     segments
 }
 
-/// Changes the header of a segment of shard 0; `edit` is told how long the segment is, too.
+/// Changes the header of a segment of shard 0; `edit` receives how long the segment is, too.
 fn edit_header(files: &StdFiles, segment: SegmentNumber, edit: impl FnOnce(&mut SegmentHeader, u64)) {
     let path = files.path(ShardId(0), segment);
     let mut bytes = fs::read(&path).expect("a segment");
@@ -105,8 +105,9 @@ fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page)
             Some(part.copied().collect::<Vec<_>>())
         };
         let bytes: Vec<Option<Vec<u8>>> = requests.iter().map(read).collect();
-        let answer = |bytes| Option::map_or(bytes, Answer::NoFile, |bytes: &Vec<u8>| Answer::Bytes(bytes));
-        let answers: Vec<Answer<'_>> = bytes.iter().map(|bytes| answer(bytes.as_ref())).collect();
+        let answer =
+            |bytes| Option::map_or(bytes, ReadAnswer::NoFile, |bytes: &Vec<u8>| ReadAnswer::Bytes(bytes));
+        let answers: Vec<ReadAnswer<'_>> = bytes.iter().map(|bytes| answer(bytes.as_ref())).collect();
         query.supply(&answers);
     }
 }
@@ -414,7 +415,7 @@ fn a_start_with_segments_behind_a_damaged_snapshot_reads_the_indexes_instead() {
     }
 }
 
-/// Writes the first segment of shard 1, where `r1` goes on after the number of shards has changed.
+/// Writes the first segment of shard 1, where `r1` continues after the number of shards has changed.
 fn write_what_follows(data: &Path, numbers: std::ops::RangeInclusive<u64>) {
     let shard = ShardId(1);
     let directory = data.join(directory_name(shard));
@@ -432,7 +433,7 @@ fn write_what_follows(data: &Path, numbers: std::ops::RangeInclusive<u64>) {
 }
 
 #[test]
-fn a_room_that_moved_goes_on_from_what_the_snapshot_of_another_directory_says() {
+fn a_room_that_moved_continues_from_what_the_snapshot_of_another_directory_says() {
     let data = tempfile::tempdir().expect("a directory");
     write_log(data.path(), 1_500);
     let files = StdFiles::new(data.path());
@@ -558,7 +559,7 @@ fn what_a_lost_index_holds_does_not_pass_for_lost_when_a_start_makes_the_next_on
     assert_eq!(all, (1..=500).collect::<Vec<_>>());
 }
 
-/// Damage is never passed over in silence: a start that finds it says so, even where the rest could be read.
+/// Damage is never ignored silently: a start that finds it reports it, even where the rest could be read.
 #[test]
 fn a_start_that_must_link_past_a_damaged_segment_names_it_and_says_what_to_do() {
     let data = tempfile::tempdir().expect("a directory");
@@ -571,7 +572,7 @@ fn a_start_that_must_link_past_a_damaged_segment_names_it_and_says_what_to_do() 
     let kept = |path: &Path| away.join(path.file_name().expect("a name"));
     later.iter().for_each(|path| fs::rename(path, kept(path)).expect("moved away"));
     open_log(&files, 1).expect("the first segments");
-    // From now on the snapshot tells of the first three segments only, and the damage is among them.
+    // From now on the snapshot covers the first three segments only, and the damage is among them.
     let snapshot_path = data.path().join(directory_name(shard)).join(crate::SNAPSHOT_FILE_NAME);
     let snapshot = fs::read(&snapshot_path).expect("a snapshot");
     later.iter().for_each(|path| fs::rename(kept(path), path).expect("back again"));

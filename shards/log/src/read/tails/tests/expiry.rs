@@ -32,7 +32,7 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     let none = Retention { age_max: Some(Duration::ZERO), bytes_max: Some(0) };
     retain(&files, &none, now + DAY, &mut |_| ()).expect("removed");
     let left = files.segments(ShardId(0)).expect("a directory");
-    assert_eq!(left, [*segments.last().expect("a segment")], "the newest stays: numbers go on from it");
+    assert_eq!(left, [*segments.last().expect("a segment")], "the newest stays: numbers continue from it");
     open_log(&files, 1).expect("a log");
     assert_eq!(heads(&files), before);
 }
@@ -94,10 +94,10 @@ fn an_index_made_again_behind_what_expired_is_found_by_the_links_to_it() {
     assert_eq!(left, (first.0..=500).collect::<Vec<_>>());
 }
 
-/// A front that is gone with its indexes is taken for one that has expired. Everything else that is lost is told of,
+/// A front that is gone with its indexes is taken for one that has expired. Everything else that is lost is reported,
 /// though numbers alone would no longer show it.
 #[test]
-fn behind_a_front_that_has_expired_every_other_loss_is_told_of() {
+fn behind_a_front_that_has_expired_every_other_loss_is_reported() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 3_000);
     let (files, shard) = (StdFiles::new(data.path()), ShardId(0));
@@ -190,7 +190,7 @@ fn of_a_snapshot_and_its_copy_one_is_enough_and_without_both_numbers_are_unknown
     let ways: Vec<usize> = [0, 1].into_iter().chain((2..bytes.len()).step_by(11)).collect();
     for &way in &ways {
         harm(&snapshot, &bytes, way);
-        assert_eq!(faults(), 0, "way {way}: the copy tells all");
+        assert_eq!(faults(), 0, "way {way}: the copy covers all");
         open_log(&files, 1).expect("a log");
         mend_snapshot(&files, ShardId(0)).expect("made from the copy");
         assert_eq!(heads(&files), before, "way {way}");
@@ -225,7 +225,7 @@ fn a_start_copies_the_snapshot_of_a_log_that_began_to_expire_without_a_copy() {
 
 /// The index of a segment that a damaged snapshot covers may be lost, too.
 #[test]
-fn a_snapshot_made_again_tells_of_segments_whose_index_was_lost() {
+fn a_snapshot_made_again_covers_segments_whose_index_was_lost() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 3_000);
     let files = StdFiles::new(data.path());
@@ -244,7 +244,7 @@ fn a_snapshot_made_again_tells_of_segments_whose_index_was_lost() {
 }
 
 #[test]
-fn a_missing_front_whose_index_is_there_is_told_and_a_removal_that_was_cut_short_is_not() {
+fn a_missing_front_whose_index_is_there_is_reported_and_an_interrupted_removal_is_not() {
     let data = tempfile::tempdir().expect("a directory");
     let segments = write_log(data.path(), 3_000);
     let (files, shard) = (StdFiles::new(data.path()), ShardId(0));

@@ -1,4 +1,4 @@
-//! A snapshot that is lost, with other files or without, is made again so that it tells of all it told of.
+//! A snapshot that is lost, with other files or without, is made again so that it covers all it covered.
 
 use super::*;
 use crate::SnapshotWriter;
@@ -44,7 +44,7 @@ fn faults(files: &StdFiles) -> Vec<String> {
 }
 
 #[test]
-fn a_snapshot_that_is_mended_tells_of_all_that_the_lost_one_told_whichever_index_is_lost_with_it() {
+fn a_mended_snapshot_covers_all_that_the_lost_one_covered_whichever_index_is_lost_with_it() {
     let data = tempfile::tempdir().expect("a directory");
     let (files, segments) = opened_log(data.path());
     let (before, last) = (heads(&files), segments.last().copied());
@@ -91,7 +91,7 @@ fn a_mended_snapshot_ends_before_the_segment_that_is_appended_to_or_was_cut() {
 
 /// A room may have had its newest messages there.
 #[test]
-fn a_snapshot_tells_of_nothing_behind_a_segment_that_is_missing() {
+fn a_snapshot_covers_nothing_behind_a_segment_that_is_missing() {
     let data = tempfile::tempdir().expect("a directory");
     let (files, segments) = opened_log(data.path());
     let (known, missing, last) = (segments[0], segments[2], segments[segments.len() - 1]);
@@ -116,18 +116,18 @@ fn a_snapshot_tells_of_nothing_behind_a_segment_that_is_missing() {
 }
 
 #[test]
-fn nothing_may_expire_until_a_copy_is_there_that_tells_of_it() {
+fn nothing_may_expire_until_a_copy_covers_it() {
     let data = tempfile::tempdir().expect("a directory");
     let (files, segments) = opened_log(data.path());
     let last = segments[segments.len() - 1];
-    let refused = keep_copy(&files, SHARD, last.next(), false).expect_err("no snapshot tells of it");
+    let refused = keep_copy(&files, SHARD, last.next(), false).expect_err("no snapshot covers it");
     assert!(refused.to_string().contains("no copy of the snapshot covers"), "{refused}");
     keep_copy(&files, SHARD, segments[1], false).expect("a copy");
     assert_eq!(covers(&files, SnapshotFile::Copy), Some(last));
-    // Of a snapshot that tells of less: it is made whole first.
+    // Of a snapshot that covers less: it is made whole first.
     write_short(&files, SnapshotFile::Newest, segments[1]);
     keep_copy(&files, SHARD, segments[1], true).expect("a copy");
-    assert_eq!(covers(&files, SnapshotFile::Copy), Some(last), "no copy gives way to one that tells of less");
+    assert_eq!(covers(&files, SnapshotFile::Copy), Some(last), "no copy is replaced by one that covers less");
 
     let empty = tempfile::tempdir().expect("a directory");
     let files = StdFiles::new(empty.path());
@@ -195,7 +195,7 @@ fn the_index_that_a_removal_of_earlier_versions_left_is_no_loss_and_goes_at_the_
 }
 
 #[test]
-fn an_index_is_no_leftover_where_others_stand_before_it_or_nothing_tells_that_its_segment_expired() {
+fn an_index_is_no_leftover_where_others_stand_before_it_or_nothing_shows_that_its_segment_expired() {
     let data = tempfile::tempdir().expect("a directory");
     let (files, segments) = opened_log(data.path());
     let leftover = |first| Evidence::of(&files, SHARD).expect("files can be read").leftover(first);
@@ -204,5 +204,5 @@ fn an_index_is_no_leftover_where_others_stand_before_it_or_nothing_tells_that_it
     fs::remove_file(index_path(&files, segments[0])).expect("an index");
     assert_eq!(leftover(segments[2]), Some(segments[1]));
     write_short(&files, SnapshotFile::Newest, segments[0]);
-    assert_eq!(leftover(segments[2]), None, "no snapshot tells of it");
+    assert_eq!(leftover(segments[2]), None, "no snapshot covers it");
 }
