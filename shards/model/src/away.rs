@@ -2,7 +2,7 @@
 
 use super::text::Text;
 
-/// What an absent user leaves for those who whisper.
+/// The text of an absent user for users who whisper to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Away {
     /// In the user's own words, if any.

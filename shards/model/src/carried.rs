@@ -1,4 +1,4 @@
-//! What a server hands to its successor of users and rooms: all that the log does not hold.
+//! What an old process hands to the new one of users and rooms: all that the log does not hold.
 
 use super::away::Away;
 use super::id::{Seq, SessionId};
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Holder {
     /// A session.
     Session(SessionId),
-    /// Nobody: the connection is lost, and the grace time has so much left.
+    /// Nobody: the connection is lost, and this much of the grace time is left.
     Lost(Duration),
 }
 
@@ -62,7 +62,7 @@ pub enum Carried {
     User(CarriedUser),
     /// One who is gone.
     Seen(CarriedSeen),
-    /// A room, and who is in it.
+    /// A room, and its members.
     Members {
         /// The room.
         room: RoomName,

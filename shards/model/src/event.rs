@@ -1,4 +1,4 @@
-//! What home shards tell connections, and what travels on the mesh.
+//! What home shards send to connections, and what travels on the mesh.
 
 use super::id::{ConnectionId, RoomKey, Seq, SessionId, UserKey};
 use super::message::Message;
@@ -14,10 +14,10 @@ pub enum Event {
     Reply {
         /// Which.
         to: ConnectionId,
-        /// What it is told.
+        /// The answer.
         reply: Reply,
     },
-    /// For everyone on this shard who is in the room: one event a shard, not one a member.
+    /// For every member of the room on this shard: one event a shard, not one a member.
     Room {
         /// The room.
         room: RoomKey,
@@ -30,7 +30,7 @@ pub enum Event {
         /// Which.
         to: ConnectionId,
     },
-    /// For one connection that came from the server before this one: it is in the room, or cannot be.
+    /// For one connection taken over from the old process: it is in the room, or cannot be.
     Carried {
         /// Which.
         to: ConnectionId,
@@ -38,7 +38,7 @@ pub enum Event {
         user: UserKey,
         /// The room.
         room: RoomName,
-        /// The room's newest number; `None` when the room cannot be taken up.
+        /// The room's newest number; `None` when the room cannot be loaded.
         head: Option<Seq>,
     },
 }
@@ -63,7 +63,7 @@ pub enum RoomEvent {
         /// Who.
         user: UserName,
     },
-    /// A member has a new name. The renamed one sees this too; in a crowd it alone learns it, from
+    /// A member has a new name. The renamed one sees this too; in a large room it alone learns it, from
     /// `Reply::Renamed`.
     Renamed {
         /// The name given up.

@@ -31,7 +31,7 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// A socket of one shard. The generation tells it from an earlier socket in the same slot.
+/// A socket of one shard. The generation distinguishes it from an earlier socket in the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId {
     /// The slot in the shard's connection table.
@@ -112,7 +112,7 @@ macro_rules! name_key {
 }
 
 name_key!(
-    /// A room, by the keyed hash of its canonical name. Two names with one key are told apart
+    /// A room, by the keyed hash of its canonical name. Two names with one key are distinguished
     /// when the second room would be created: it is refused.
     RoomKey,
     b'r'
@@ -140,7 +140,7 @@ impl SkeletonKey {
     /// No key is higher.
     pub const MAX: SkeletonKey = SkeletonKey(u64::MAX);
 
-    /// Half of it, for a table of so many that its bytes count.
+    /// Half of it, for a table so large that its bytes count.
     pub fn low_half(self) -> u32 {
         // The lower 32 bits, on purpose.
         (self.0 & u64::from(u32::MAX)) as u32

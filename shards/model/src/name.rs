@@ -127,7 +127,7 @@ impl UserName {
         self.0.looks.lower_case
     }
 
-    /// What it looks like, as it is shown and in lower case.
+    /// Its looks, as it is shown and in lower case.
     pub fn looks(&self) -> Looks {
         self.0.looks
     }
@@ -206,7 +206,7 @@ impl RoomName {
         self.0.key
     }
 
-    /// What it looks like, as it is shown and in lower case. Computed anew: only who makes a room needs it.
+    /// Its looks, as it is shown and in lower case. Computed anew: only who makes a room needs it.
     pub fn looks(&self) -> Looks {
         Looks::of(self.as_str(), &canonical_of_checked(self.as_str()))
     }

@@ -1,4 +1,4 @@
-//! What one connection is told in answer.
+//! Answers to one connection.
 
 use super::away::Away;
 use super::id::{ClaimNumber, Seq};
@@ -26,7 +26,7 @@ pub enum Reply {
         /// Which.
         room: RoomName,
     },
-    /// The session's new name is known in a room that is too large for everyone to be told.
+    /// The session's new name is known in a room that is too large to announce it to everyone.
     Renamed {
         /// The name given up.
         old: UserName,
@@ -53,7 +53,7 @@ pub enum Reply {
     },
     /// What is known of a user.
     Whois(UserSummary),
-    /// Who is in a room.
+    /// The members of a room.
     Who(WhoPage),
     /// Rooms of one shard.
     Rooms(RoomsPage),
@@ -71,7 +71,7 @@ pub enum Reply {
 pub struct Joined {
     /// The room.
     pub room: RoomName,
-    /// Who came in.
+    /// The connection that joined.
     pub user: UserName,
     /// The newest message's number.
     pub head: Seq,
@@ -79,7 +79,7 @@ pub struct Joined {
     pub history: Vec<Arc<Message>>,
     /// Members, this one included.
     pub members: u32,
-    /// When the session takes up a membership kept through the grace time: the newest number when it was lost.
+    /// When the session resumes a membership kept through the grace time: the newest number when it was lost.
     pub resumed_from: Option<Seq>,
 }
 
@@ -119,7 +119,7 @@ pub struct WhoMember {
     pub is_lost: bool,
 }
 
-/// Who is in a room, at most [`WhoPage::MEMBERS_MAX`] of them.
+/// The members of a room, at most [`WhoPage::MEMBERS_MAX`] of them.
 #[derive(Clone, Debug)]
 pub struct WhoPage {
     /// The room.
@@ -204,7 +204,7 @@ pub enum GapReason {
     TooMuch,
     /// Too many others ask at this moment: ask again.
     Busy,
-    /// The disk cannot give them; the operator has been told.
+    /// The disk cannot read them; it was reported to the operator.
     Unreadable,
 }
 
@@ -216,14 +216,14 @@ pub enum Refusal {
         /// Which.
         name: UserName,
     },
-    /// The name looks like one in use.
+    /// The name is a look-alike of one in use.
     NameConfusable {
         /// The name wanted.
         name: UserName,
         /// The name in use.
         with: UserName,
     },
-    /// The name of the room to be made looks like another's.
+    /// The name of the new room is a look-alike of another room's.
     RoomConfusable {
         /// The room wanted.
         room: Box<str>,
@@ -273,7 +273,7 @@ pub enum Refusal {
     },
     /// The shard cannot store messages at the moment.
     NotStored {
-        /// What a person may be told of the reason.
+        /// The reason, as a person may see it.
         reason: Box<str>,
     },
     /// Too many connections from one address.

@@ -65,12 +65,12 @@ pub enum Request {
         /// The name.
         name: UserName,
     },
-    /// Become away, with a text for those who whisper, or be back. Sent to the user's home and
+    /// Become away, with a text for users who whisper to it, or be back. Sent to the user's home and
     /// to the homes of its rooms. Not answered.
     SetAway {
         /// Who.
         user: UserName,
-        /// The room to tell, or the user's home when `None`.
+        /// The room to notify, or the user's home when `None`.
         room: Option<RoomKey>,
         /// `Some` is away, with what was said about it; `None` is back.
         away: Option<Away>,
@@ -118,7 +118,7 @@ pub enum Request {
         from: UserName,
         /// The reader.
         to: UserName,
-        /// What was said: a session that took up the name meanwhile gets it.
+        /// What was said: a session that claimed the name meanwhile gets it.
         message: Arc<Message>,
     },
     /// Enter a room, made if new. Answered by `Joined` or `Refused`.
@@ -182,7 +182,7 @@ pub enum Request {
         /// Which messages.
         page: Page,
     },
-    /// Who is in a room. Answered by `Who` or `Refused`.
+    /// The members of a room. Answered by `Who` or `Refused`.
     Who {
         /// Who asks.
         session: SessionId,
@@ -217,7 +217,7 @@ pub enum Request {
         room: RoomName,
         /// Where its looks are at home.
         home: HomeKey,
-        /// Whether people are in it already: then it is not asked whether it may be.
+        /// Whether it has members already: then it is not asked whether it may exist.
         is_there: bool,
     },
     /// Whether a room may have its looks. To the room's home.
@@ -233,10 +233,10 @@ pub enum Request {
         room: RoomName,
         /// Where its looks are at home.
         home: HomeKey,
-        /// Whether something was said in it: then it has its looks for ever.
+        /// Whether something was said in it: then it has its looks forever.
         is_stored: bool,
     },
-    /// What the server before this one knew. Members of a room are answered by `Event::Carried`.
+    /// What the old process knew. Members of a room are answered by `Event::Carried`.
     Carry(Box<Carried>),
 }
 
@@ -247,7 +247,7 @@ pub enum LooksAnswer {
     Taken,
     /// It could be taken for this room.
     LooksLike(RoomName),
-    /// What stored rooms look like could not be read, or too many ask.
+    /// The looks of stored rooms could not be read, or too many ask.
     Unknown(&'static str),
 }
 

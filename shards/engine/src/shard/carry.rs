@@ -6,7 +6,7 @@
 
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
-use madang_model::connection::{Asked, CloseReason, Core, Entrance, EntranceKind, Flood, Link, Surface};
+use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Flood, FollowUp, Link, Surface};
 use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl<S: Surface> Shard<S> {
         (connection.unread, connection.has_input_ended) = (unread, image.has_input_ended);
         connection.is_ending = is_ending;
         self.connections.insert(id, connection);
-        self.do_what_is_asked(id, Asked { reminder, ..Asked::default() });
+        self.do_follow_up(id, FollowUp { reminder, ..FollowUp::default() });
         if is_ending {
             self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
         } else if !is_whole {
@@ -180,7 +180,7 @@ impl<S: Surface> Shard<S> {
             core: &mut core,
             rooms: &mut self.rooms,
             requests: &mut requests,
-            asked: &mut Asked::default(),
+            follow_up: &mut FollowUp::default(),
             flood: &self.settings.flood,
             refused_too_fast: &mut refused,
             shard_count: self.settings.shard_count,

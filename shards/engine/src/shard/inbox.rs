@@ -2,7 +2,7 @@
 
 use super::connections::Connection;
 use super::{Deadline, RefusalKind, Shard};
-use madang_model::connection::{Asked, Core, Entrance, Link, Surface};
+use madang_model::connection::{Core, Entrance, FollowUp, Link, Surface};
 use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
@@ -20,13 +20,13 @@ impl<S: Surface> Shard<S> {
         if let Some(address) = core.counted_address {
             self.requests.push(Request::Admit { session, address });
         }
-        let mut asked = Asked::default();
+        let mut follow_up = FollowUp::default();
         let mut link = Link {
             now: self.now,
             core: &mut core,
             rooms: &mut self.rooms,
             requests: &mut self.requests,
-            asked: &mut asked,
+            follow_up: &mut follow_up,
             flood: &self.settings.flood,
             refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
@@ -39,7 +39,7 @@ impl<S: Surface> Shard<S> {
         self.connections.insert(id, connection);
         self.counters.accepted += 1;
         self.remind(Deadline::Login(id), self.settings.login);
-        self.do_what_is_asked(id, asked);
+        self.do_follow_up(id, follow_up);
         self.route_requests();
         self.settle();
         id
@@ -155,13 +155,13 @@ impl<S: Surface> Shard<S> {
         let connection = self.connections.get_mut(id)?;
         let was_closing = connection.core.closing.is_some();
         let outbox_bytes = connection.core.outbox.len();
-        let mut asked = Asked::default();
+        let mut follow_up = FollowUp::default();
         let mut link = Link {
             now: self.now,
             core: &mut connection.core,
             rooms: &mut self.rooms,
             requests: &mut self.requests,
-            asked: &mut asked,
+            follow_up: &mut follow_up,
             flood: &self.settings.flood,
             refused_too_fast: &mut self.counters.refused[RefusalKind::TooFast as usize],
             shard_count: self.settings.shard_count,
@@ -169,7 +169,7 @@ impl<S: Surface> Shard<S> {
         let result = act(&self.surface, &mut connection.protocol, &mut link);
         let wants_to_close = !was_closing && connection.core.closing.is_some();
         self.outboxes.changed(outbox_bytes, connection.core.outbox.len());
-        self.do_what_is_asked(id, asked);
+        self.do_follow_up(id, follow_up);
         if self.route_requests()
             && let Some(connection) = self.connections.get_mut(id)
             && !connection.is_parked

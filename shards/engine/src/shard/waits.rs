@@ -2,7 +2,7 @@
 
 use super::{Deadline, Shard};
 use madang_model::ConnectionId;
-use madang_model::connection::{Asked, DELAY_MAX, REMINDER_MAX, Silence, Surface};
+use madang_model::connection::{DELAY_MAX, FollowUp, REMINDER_MAX, Silence, Surface};
 use std::time::Duration;
 
 /// The shortest wait: what is asked for within a tick is never due in the same tick.
@@ -12,9 +12,9 @@ const READING_MS_MAX: u64 = 2_000;
 
 impl<S: Surface> Shard<S> {
     /// Does what a protocol has asked of the engine.
-    pub(super) fn do_what_is_asked(&mut self, id: ConnectionId, asked: Asked) {
-        let Asked { delay, reminder, wants_answered_call } = asked;
-        // Whoever is to end has no time left.
+    pub(super) fn do_follow_up(&mut self, id: ConnectionId, follow_up: FollowUp) {
+        let FollowUp { delay, reminder, wants_answered_call } = follow_up;
+        // A connection that is to end has no time left.
         let delay = delay.filter(|_| !self.is_draining);
         let Some(connection) = self.connections.get_mut(id) else { return };
         if wants_answered_call {

@@ -31,7 +31,7 @@ pub enum CloseReason {
     GoingDown,
     /// Another process serves from now on, and this connection cannot be handed to it.
     NotCarried,
-    /// The peer is gone without a word: reset, or silent past keep-alive.
+    /// The peer is gone without a farewell: reset, or idle past keep-alive.
     Lost,
 }
 
@@ -49,7 +49,7 @@ impl ProtocolReason {
     pub const COUNT_MAX: usize = 16;
 
     /// A reason, with its place in the program's one list of them, by which it is counted under its name. Whether the
-    /// user left on purpose decides whether others are told at once.
+    /// user left on purpose decides whether others are notified at once.
     ///
     /// # Panics
     /// When the place is not below [`ProtocolReason::COUNT_MAX`].
@@ -81,7 +81,7 @@ impl ProtocolReason {
 }
 
 impl CloseReason {
-    /// Whether the user left on purpose, so that others may be told at once.
+    /// Whether the user left on purpose, so that others may be notified at once.
     pub fn is_clean(&self) -> bool {
         match self {
             CloseReason::Quit | CloseReason::Kicked { .. } | CloseReason::GoingDown => true,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SurfaceId(pub u8);
 
-/// How those who connect are served, wherever that is. Every connection remembers the kind of entrance it came by.
+/// How new connections are served, at whatever address. Every connection remembers the kind of entrance it came by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct EntranceKind {
     /// The protocol that is spoken.

@@ -27,7 +27,7 @@ impl Flood {
         Duration::from_micros(self.full_at_us.saturating_sub(now.0.saturating_mul(1000)))
     }
 
-    /// An allowance of which so much is used.
+    /// An allowance of which this much is used.
     pub fn with_used(used: Duration, now: Moment) -> Flood {
         let used_us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
         Flood { full_at_us: now.0.saturating_mul(1000).saturating_add(used_us) }
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(passed, 40 + 100 * 20 - 1);
     }
 
-    /// No monotonic clock does this; whoever hands one in that does gets a refusal, and no panic.
+    /// No monotonic clock does this; with one that does there is a refusal, and no panic.
     #[test]
     fn a_clock_that_goes_back_refuses_until_it_is_where_it_was() {
         let mut flood = Flood::default();

@@ -15,10 +15,10 @@ pub const REMINDER_MAX: Duration = Duration::from_secs(600);
 
 /// What a session asks of the engine, beside requests to homes. The engine does it after the call.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Asked {
-    /// To read nothing for so long.
+pub struct FollowUp {
+    /// To read nothing for this long.
     pub delay: Option<Duration>,
-    /// To be called after so long.
+    /// To be called after this time.
     pub reminder: Option<Duration>,
     /// To be called when everything is answered.
     pub wants_answered_call: bool,
@@ -35,7 +35,7 @@ pub struct Link<'a> {
     /// What is asked of home shards, in order. The engine sends it after the call.
     pub requests: &'a mut Vec<Request>,
     /// What is asked of the engine.
-    pub asked: &'a mut Asked,
+    pub follow_up: &'a mut FollowUp,
     /// The configured message rate.
     pub flood: &'a FloodLimit,
     /// Counts what the rate refuses.
@@ -74,32 +74,32 @@ impl Link<'_> {
         self.requests.push(request);
     }
 
-    /// Reads nothing more of this connection for so long, at most [`DELAY_MAX`]: to slow down one who sends too fast,
+    /// Reads nothing more of this connection for `time`, at most [`DELAY_MAX`]: slows down a sender that is too fast,
     /// instead of refusing. Up to a second longer, as the engine looks at its clocks once a second; shorter where a
     /// drain or a handover comes. Until it ends, asking again changes nothing. What [`Surface::receive`] did not consume
-    /// is offered again then, and the end of input is told then.
+    /// is offered again then, and the end of input is reported then.
     ///
     /// [`Surface::receive`]: super::Surface::receive
     pub fn delay_input(&mut self, time: Duration) {
-        self.asked.delay = Some(time);
+        self.follow_up.delay = Some(time);
     }
 
-    /// Calls [`Surface::reminded`] after so long, at most [`REMINDER_MAX`], or up to a second later. One call at most
+    /// Calls [`Surface::reminded`] after `time`, at most [`REMINDER_MAX`], or up to a second later. One call at most
     /// is waited for: until it comes, asking again changes nothing.
     ///
     /// [`Surface::reminded`]: super::Surface::reminded
     pub fn remind_after(&mut self, time: Duration) {
-        self.asked.reminder = Some(time);
+        self.follow_up.reminder = Some(time);
     }
 
     /// Calls [`Surface::all_answered`] once nothing is unanswered that this connection has asked with `Publish` and
     /// `Whisper`; soon, when that is so already; not at all, when it is closed before. Asking more meanwhile puts the
-    /// call off: whoever wants to know of what it has asked so far leaves the rest of its input unconsumed, which is
+    /// call off: a session that wants to know of what it has asked so far leaves the rest of its input unconsumed, which is
     /// offered again after the call.
     ///
     /// [`Surface::all_answered`]: super::Surface::all_answered
     pub fn call_when_answered(&mut self) {
-        self.asked.wants_answered_call = true;
+        self.follow_up.wants_answered_call = true;
     }
 
     /// Takes what costs as much as `count` messages from the connection's allowance.

@@ -19,8 +19,8 @@ pub use core::Core;
 pub use either::{Either, EitherSession};
 pub use entrance::{Entrance, EntranceKind, SurfaceId};
 pub use flood::{Flood, FloodLimit};
-pub use link::{Asked, DELAY_MAX, Link, REMINDER_MAX};
-pub use networks::{NETWORKS_MAX, Network, NetworkError, Networks};
+pub use link::{DELAY_MAX, FollowUp, Link, REMINDER_MAX};
+pub use networks::{IpNetwork, NETWORKS_MAX, NetworkError, Networks};
 pub use proxy::{
     HeaderRead, PROXY_HEADER_BYTES_MAX, PROXY_HEADER_TIME_MAX, ProxyFault, ProxyHeader, read_header,
 };

@@ -13,7 +13,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 ///
 /// Invariant: `first` has no bit behind its prefix, and no IPv4 address is written as IPv6 in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Network {
+pub struct IpNetwork {
     first: IpAddr,
     prefix_bits: u8,
 }
@@ -47,7 +47,7 @@ pub enum NetworkError {
         /// As it was written.
         written: String,
         /// The network that the address is in.
-        network: Network,
+        network: IpNetwork,
         /// The address.
         address: IpAddr,
     },
@@ -56,10 +56,10 @@ pub enum NetworkError {
     TooMany(usize),
 }
 
-impl Network {
+impl IpNetwork {
     /// The network of an address: what is behind the prefix is taken away. `prefix_bits` is at most what the address
     /// has.
-    fn around(address: IpAddr, prefix_bits: u8) -> Network {
+    fn around(address: IpAddr, prefix_bits: u8) -> IpNetwork {
         let first = match address {
             IpAddr::V4(address) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(prefix_bits)).unwrap_or(0);
@@ -70,7 +70,7 @@ impl Network {
                 IpAddr::V6((address.to_bits() & mask).into())
             }
         };
-        Network { first, prefix_bits }
+        IpNetwork { first, prefix_bits }
     }
 
     /// Whether an address is in it. An IPv4 address that is written as IPv6 (RFC 4291, section 2.5.5.2) is the IPv4
@@ -78,7 +78,7 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4()
-            && Network::around(address, self.prefix_bits).first == self.first
+            && IpNetwork::around(address, self.prefix_bits).first == self.first
     }
 
     /// Whether it has every address of its kind.
@@ -87,10 +87,10 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for IpNetwork {
     type Err = NetworkError;
 
-    fn from_str(written: &str) -> Result<Network, NetworkError> {
+    fn from_str(written: &str) -> Result<IpNetwork, NetworkError> {
         let (address_text, prefix_text) = match written.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (written, None),
@@ -103,7 +103,7 @@ impl FromStr for Network {
                 .filter(|bits| *bits <= bits_max)
                 .ok_or_else(|| NetworkError::Prefix { written: written.to_owned(), bits_max })?,
         };
-        let network = Network::around(address, prefix_bits);
+        let network = IpNetwork::around(address, prefix_bits);
         if network.first != address {
             return Err(NetworkError::BitsBehindPrefix { written: written.to_owned(), network, address });
         }
@@ -111,20 +111,20 @@ impl FromStr for Network {
     }
 }
 
-impl Network {
+impl IpNetwork {
     /// A network of IPv4 that is written as one of IPv6 is that of IPv4.
-    fn canonical(self) -> Network {
+    fn canonical(self) -> IpNetwork {
         const MAPPED_BITS: u8 = 96;
         match (self.first.to_canonical(), self.prefix_bits.checked_sub(MAPPED_BITS)) {
             (first @ IpAddr::V4(_), Some(prefix_bits)) if self.first.is_ipv6() => {
-                Network { first, prefix_bits }
+                IpNetwork { first, prefix_bits }
             }
             _ => self,
         }
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.first, self.prefix_bits) {
             (IpAddr::V4(address), 32) => address.fmt(f),
@@ -158,7 +158,7 @@ fn shown(written: &str) -> String {
 
 /// A list of networks: at most [`NETWORKS_MAX`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Networks(Vec<Network>);
+pub struct Networks(Vec<IpNetwork>);
 
 impl Networks {
     /// Reads a list that is separated by commas, with spaces around them or not. Nothing is no network.
@@ -182,7 +182,7 @@ impl Networks {
     }
 
     /// Each of them, in the order in which they were written.
-    pub fn iter(&self) -> impl Iterator<Item = &Network> {
+    pub fn iter(&self) -> impl Iterator<Item = &IpNetwork> {
         self.0.iter()
     }
 }

@@ -16,7 +16,7 @@ const PREFIX_BYTES: usize = 16;
 /// identity of a connection 128; a header should fit in 536 bytes in all (section 2).
 const REST_BYTES_MAX: usize = 2_048;
 
-/// No header is longer: so much of a connection may have to be kept until it is whole.
+/// No header is longer: at most this much of a connection has to be kept until it is whole.
 pub const PROXY_HEADER_BYTES_MAX: usize = PREFIX_BYTES + REST_BYTES_MAX;
 /// After this time a header is not waited for any more. A segment that was lost is there again after 3 s
 /// (section 2).
@@ -172,7 +172,7 @@ fn read_binary(bytes: &[u8]) -> HeaderRead {
     }
 }
 
-/// The header, once it is whole. A fault is told as soon as its byte is there.
+/// The header, once it is whole. A fault is reported as soon as its byte is there.
 fn source_of_binary(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
     let Some(version_and_command) = bytes.get(SIGNATURE.len()) else { return Ok(None) };
     let (version, command) = (version_and_command >> 4, version_and_command & 0xf);

@@ -17,7 +17,7 @@ pub struct Subscription {
     pub position: u32,
 }
 
-/// One connection that hears a room.
+/// One connection that receives a room's events.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalMember {
     /// Which connection.
@@ -35,7 +35,7 @@ pub struct LocalRoom {
     pub name: RoomName,
     /// The newest message seen here.
     pub head: Seq,
-    /// The connections that hear it.
+    /// The connections that receive its events.
     pub members: Vec<LocalMember>,
 }
 
@@ -69,7 +69,7 @@ impl LocalRooms {
         }
     }
 
-    /// Removes a connection. The returned connection, if any, moved to its place and must be told.
+    /// Removes a connection. The returned connection, if any, moved to its place and must be notified.
     pub fn unsubscribe(&mut self, gone: Subscription) -> Option<ConnectionId> {
         let room = self.slots[gone.room as usize].as_mut().expect("a subscription names a room");
         room.members.swap_remove(gone.position as usize);

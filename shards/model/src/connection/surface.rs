@@ -32,7 +32,7 @@ pub trait Surface: 'static {
     /// An answer came.
     fn reply(&self, session: &mut Self::Session, reply: &Reply, link: &mut Link<'_>);
 
-    /// Everything that the session has asked with `Publish` and `Whisper` is answered, as it wanted to be told by
+    /// Everything that the session has asked with `Publish` and `Whisper` is answered; called if it was asked for with
     /// [`Link::call_when_answered`].
     fn all_answered(&self, session: &mut Self::Session, link: &mut Link<'_>) {
         let _ = (session, link);
@@ -49,7 +49,7 @@ pub trait Surface: 'static {
         None
     }
 
-    /// Writes what all who are in `room` see of `event`, once for all of one style.
+    /// Writes what the members of `room` see of `event`, once for all of one style.
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>);
 
     /// Adds to the outbox of one reader what [`Surface::render`] has written for its style. A protocol whose readers
@@ -73,8 +73,8 @@ pub trait Surface: 'static {
     /// Writes what the operator says to everyone into the outbox.
     fn announce(&self, session: &Self::Session, text: &Text, core: &mut Core);
 
-    /// What must be remembered of a connection for another process to go on with it, as
-    /// [`Surface::restore`] understands it. `None` when it cannot go on there: a session that waits
+    /// What must be remembered of a connection for another process to resume it, as
+    /// [`Surface::restore`] understands it. `None` when it cannot be resumed there: a session that waits
     /// for an answer, or whose bytes only this process can read.
     fn save(&self, _: &Self::Session) -> Option<Vec<u8>> {
         None

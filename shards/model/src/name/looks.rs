@@ -1,7 +1,7 @@
-//! What a name looks like (UTS 39, section 4), and the home where all that look alike meet.
+//! The look-alike form of a name (UTS 39, section 4), and the shard that is home to all names that share it.
 //!
-//! A name looks like what it is: `aIice` like `alice`. And like what it is in lower case, as that is
-//! the same name: `ALICE` like `alice`. One of another's looks is enough to be taken for it.
+//! A name has the look of what it is: `aIice` that of `alice`. And of what it is in lower case, as that is
+//! the same name: `ALICE` that of `alice`. One of another's looks is enough to be taken for it.
 //!
 //! **Invariant:** names that share a look share a home, so that one shard decides. Looks do not go
 //! over into each other: `Ν` (Greek) looks like n and is ν, which looks like v. So a home is chosen by

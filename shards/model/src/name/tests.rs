@@ -206,7 +206,7 @@ fn punctuation_alone_is_no_name() {
 }
 
 #[test]
-fn a_name_that_is_too_long_is_told_both_numbers() {
+fn a_name_that_is_too_long_is_reported_with_both_numbers() {
     assert_eq!(user(&"한".repeat(32)).as_str().chars().count(), 32);
     let refused = UserName::parse(&"a".repeat(33)).expect_err("33 characters");
     assert_eq!(refused, NameError::TooLong { chars: 33, chars_max: 32 });
@@ -286,7 +286,7 @@ fn a_direct_room_is_the_same_from_both_sides_and_after_storage() {
 }
 
 #[test]
-fn direct_rooms_of_mixed_directions_are_told_apart() {
+fn direct_rooms_of_mixed_directions_are_distinguished() {
     let first = RoomName::direct(&user("alice"), &user("علي"));
     let second = RoomName::direct(&user("bob"), &user("דוד"));
     assert!(first.is_same_as(&first.clone()));

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use unicode_normalization::char::is_combining_mark;
 
-/// Code points in a block, of which Unicode has so many.
+/// Code points in a block of Unicode.
 const BLOCK: usize = 256;
 const BLOCKS: usize = 0x11_0000 / BLOCK;
 /// A waving black flag, on which the tags of a flag such as England's hang (UTS 51, annex C).

@@ -47,7 +47,7 @@ impl Surface for JsonLines {
     fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while !session.is_waiting
-            && link.asked.delay.is_none()
+            && link.follow_up.delay.is_none()
             && link.core.closing.is_none()
             && let Some(end) = bytes[consumed..].iter().position(|byte| *byte == b'\n')
         {

@@ -1,6 +1,6 @@
 use super::*;
 
-fn network(text: &str) -> Network {
+fn network(text: &str) -> IpNetwork {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -51,7 +51,7 @@ fn a_network_is_shown_as_it_is_read() {
 }
 
 #[test]
-fn what_is_no_network_is_told_with_the_value_and_the_remedy() {
+fn what_is_no_network_is_reported_with_the_value_and_the_remedy() {
     for (text, why) in [
         ("10.0.0.0/33", "the prefix of '10.0.0.0/33' is no number from 0 to 32"),
         ("::/129", "the prefix of '::/129' is no number from 0 to 128"),
@@ -80,14 +80,18 @@ fn what_is_no_network_is_told_with_the_value_and_the_remedy() {
              not looked up)",
         ),
     ] {
-        assert_eq!(text.parse::<Network>().map_err(|error| error.to_string()), Err(why.to_owned()), "{text}");
+        assert_eq!(
+            text.parse::<IpNetwork>().map_err(|error| error.to_string()),
+            Err(why.to_owned()),
+            "{text}"
+        );
     }
     for text in ["", "/8", "010.0.0.0/8", "fe80::1%eth0", "10.0.0.0 /8", "*", "::g"] {
-        assert!(matches!(text.parse::<Network>(), Err(NetworkError::NotANetwork(_))), "{text}");
+        assert!(matches!(text.parse::<IpNetwork>(), Err(NetworkError::NotANetwork(_))), "{text}");
     }
     let hostile = format!("\u{1b}[2J{}", "x".repeat(1000));
-    let told = hostile.parse::<Network>().unwrap_err().to_string();
-    assert!(!told.contains('\u{1b}') && told.len() < 300, "{told}");
+    let message = hostile.parse::<IpNetwork>().unwrap_err().to_string();
+    assert!(!message.contains('\u{1b}') && message.len() < 300, "{message}");
 }
 
 #[test]
@@ -104,6 +108,6 @@ fn a_list_has_commas_and_at_most_so_many_networks() {
     assert!(matches!(Networks::parse("10.0.0.0/8,,::1"), Err(NetworkError::NotANetwork(_))));
     let list = |count: usize| (0..count).map(|i| format!("10.0.0.{i}")).collect::<Vec<_>>().join(",");
     assert!(Networks::parse(&list(NETWORKS_MAX)).is_ok());
-    let told = Networks::parse(&list(NETWORKS_MAX + 1)).unwrap_err().to_string();
-    assert_eq!(told, "65 networks, at most 64 are looked at; write fewer with shorter prefixes");
+    let message = Networks::parse(&list(NETWORKS_MAX + 1)).unwrap_err().to_string();
+    assert_eq!(message, "65 networks, at most 64 are looked at; write fewer with shorter prefixes");
 }

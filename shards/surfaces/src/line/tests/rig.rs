@@ -2,7 +2,7 @@
 
 use crate::line::{LineLimit, LineSettings, LineSurface, Session, Terminal, WRONG_PROTOCOL};
 use madang_model::connection::{
-    Asked, CloseReason, Core, Entrance, EntranceKind, FloodLimit, Link, LocalMember, LocalRooms, Surface,
+    CloseReason, Core, Entrance, EntranceKind, FloodLimit, FollowUp, Link, LocalMember, LocalRooms, Surface,
 };
 use madang_model::*;
 use std::collections::BTreeMap;
@@ -178,7 +178,7 @@ impl Rig {
             core: &mut self.core,
             rooms: &mut self.rooms,
             requests: &mut requests,
-            asked: &mut Asked::default(),
+            follow_up: &mut FollowUp::default(),
             flood: &self.flood,
             refused_too_fast: &mut self.refused_too_fast,
             shard_count: 2,
