@@ -102,7 +102,7 @@ impl Absence {
     }
 
     /// The user is in another room, whose newest message is `head`. A membership that was kept
-    /// through the grace time goes on after `resumed_from`.
+    /// through the grace time continues after `resumed_from`.
     pub fn enter(&mut self, head: Seq, resumed_from: Option<Seq>) {
         let after = resumed_from.unwrap_or(head).min(head);
         let until = (!self.is_away()).then_some(head);
@@ -126,8 +126,8 @@ impl Absence {
         is_seen && self.whispers.is_empty() && self.whispers_of_others == 0
     }
 
-    /// Tells what is unread, line by line. False when nothing is.
-    pub fn tell(&self, room: Option<&RoomName>, head: Seq, mut say: impl FnMut(fmt::Arguments<'_>)) -> bool {
+    /// Lists what is unread, line by line. False when nothing is.
+    pub fn list(&self, room: Option<&RoomName>, head: Seq, mut say: impl FnMut(fmt::Arguments<'_>)) -> bool {
         let mut is_any = false;
         if let (Some(room), Some(Unseen { after, until })) = (room, self.unseen) {
             let until = until.unwrap_or(head);

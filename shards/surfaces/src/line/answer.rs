@@ -1,7 +1,7 @@
 //! What a reply does: words for the peer, and the end of a wait.
 
 use super::LineSettings;
-use super::session::{Gathering, Question, Session, State, say};
+use super::session::{Gathering, PendingQuestion, Session, SessionState, say};
 use super::words;
 use madang_model::connection::{Flood, Link};
 use madang_model::{
@@ -32,11 +32,11 @@ impl Session {
             },
             Reply::Whois(summary) => {
                 words::user_summary(summary, link.core.style, &mut link.core.outbox);
-                self.asked(|question| matches!(question, Question::Whois));
+                self.asked(|question| matches!(question, PendingQuestion::Whois));
             }
             Reply::Who(page) => {
                 words::who(page, link.core.style, &mut link.core.outbox);
-                self.asked(|question| matches!(question, Question::Who));
+                self.asked(|question| matches!(question, PendingQuestion::Who));
             }
             Reply::Rooms(page) => self.gather(page, link),
             Reply::History(page) => self.history(page, link),
@@ -58,13 +58,13 @@ impl Session {
         }
         match self.state {
             // A name that was had has cost nothing: the allowance is for what is said under it.
-            State::Claiming => {
+            SessionState::Claiming => {
                 link.core.flood = Flood::default();
                 self.join(settings.lobby.clone(), user.clone(), link);
             }
-            State::Renaming => {
-                self.state = State::Present;
-                // In a room, the room tells it to everyone.
+            SessionState::Renaming => {
+                self.state = SessionState::Present;
+                // In a room, the room announces it to everyone.
                 if self.room.is_none() {
                     say(link, format_args!("* your name is {user} now"));
                 }
@@ -79,10 +79,10 @@ impl Session {
     }
 
     fn joined(&mut self, joined: &Joined, link: &mut Link<'_>) {
-        if !matches!(self.state, State::Joining) {
+        if !matches!(self.state, SessionState::Joining) {
             return;
         }
-        self.state = State::Present;
+        self.state = SessionState::Present;
         if let Some(old) = self.room.replace(joined.room.clone()) {
             link.hear_only_own(old.key());
             let (session, user) = (link.session(), joined.user.key());
@@ -110,7 +110,7 @@ impl Session {
 
     /// The confirmation of `/quit` leads to the lobby; that of a room left for another is not news.
     fn left(&mut self, settings: &LineSettings, room: &RoomName, link: &mut Link<'_>) {
-        let is_awaited = matches!(self.state, State::Leaving)
+        let is_awaited = matches!(self.state, SessionState::Leaving)
             && self.room.as_ref().is_some_and(|here| here.key() == room.key());
         if is_awaited && let Some(user) = link.user().cloned() {
             words::left(&user, room, link.core.style, &mut link.core.outbox);
@@ -138,16 +138,16 @@ impl Session {
 
     fn history(&mut self, page: &HistoryPage, link: &mut Link<'_>) {
         let asked = match self.state {
-            State::Asking(Question::History(asked)) => asked,
+            SessionState::Asking(PendingQuestion::History(asked)) => asked,
             _ => Page::Last { count: Page::MESSAGES_MAX },
         };
         words::history_page(page, asked, link.core.style, &mut link.core.outbox);
-        self.asked(|question| matches!(question, Question::History(_)));
+        self.asked(|question| matches!(question, PendingQuestion::History(_)));
     }
 
     /// Waits for every shard's rooms, then lists them as one.
     fn gather(&mut self, page: &RoomsPage, link: &mut Link<'_>) {
-        let State::Asking(Question::Rooms(gathering)) = &mut self.state else { return };
+        let SessionState::Asking(PendingQuestion::Rooms(gathering)) = &mut self.state else { return };
         gathering.shards_left = gathering.shards_left.saturating_sub(1);
         gathering.more += u64::from(page.more);
         gathering.is_busy |= page.is_busy;
@@ -159,31 +159,31 @@ impl Session {
         if gathering.shards_left == 0 {
             let Gathering { rooms, more, is_busy, pattern, .. } = &**gathering;
             words::rooms(rooms, *more, *is_busy, pattern, link.core.style, &mut link.core.outbox);
-            self.state = State::Present;
+            self.state = SessionState::Present;
         }
     }
 
     fn refused(&mut self, settings: &LineSettings, refusal: &Refusal, link: &mut Link<'_>) {
         words::refusal(refusal, link.core.style, &mut link.core.outbox);
         match self.state {
-            State::Naming | State::Present => return,
-            State::Claiming => self.state = State::Naming,
-            // Whoever is no member any more has left.
-            State::Leaving => {
+            SessionState::Naming | SessionState::Present => return,
+            SessionState::Claiming => self.state = SessionState::Naming,
+            // One that is no member any more has left.
+            SessionState::Leaving => {
                 self.room = None;
                 if let Some(user) = link.user().cloned() {
                     self.join(settings.lobby.clone(), user, link);
                 }
             }
-            _ => self.state = State::Present,
+            _ => self.state = SessionState::Present,
         }
         self.prompt(link);
     }
 
     /// Ends the wait for the answer to one kind of question.
-    fn asked(&mut self, is_it: impl Fn(&Question) -> bool) {
-        if matches!(&self.state, State::Asking(question) if is_it(question)) {
-            self.state = State::Present;
+    fn asked(&mut self, is_it: impl Fn(&PendingQuestion) -> bool) {
+        if matches!(&self.state, SessionState::Asking(question) if is_it(question)) {
+            self.state = SessionState::Present;
         }
     }
 }

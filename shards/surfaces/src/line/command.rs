@@ -33,7 +33,7 @@ pub enum Command {
     Quit,
     /// Every command in a line each.
     Help,
-    /// Who is in a room, or in this one.
+    /// The members of a room, or of this one.
     Who(Option<RoomName>),
     /// Rooms whose name contains this; all when it is empty.
     Rooms(Box<str>),

@@ -33,7 +33,7 @@ impl Foreign {
     }
 }
 
-/// Which protocol a line is of, if it is of one of these. Nothing that it is told by can be a name, but for that of
+/// Which protocol a line is of, if it is of one of these. Nothing that identifies one can be a name, but for that of
 /// SSH (RFC 4253, section 4.2), which nobody has.
 pub fn of_line(line: &[u8]) -> Option<Foreign> {
     if is_http(line) {
@@ -107,7 +107,7 @@ const FIRST_WORDS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI"];
 /// What the end of a request line begins with, letter by letter: ` HTTP/`, or ` RTSP/` (RFC 7826, section 20).
 const VERSION: [&[u8]; 6] = [b" ", b"HR", b"T", b"TS", b"P", b"/"];
-/// So many bytes of a line are looked at for how it begins: `OPTIONS https://`.
+/// The bytes of a line that are looked at for how it begins: `OPTIONS https://`.
 pub const START_BYTES: usize = 16;
 
 /// Whether a line is a request line of HTTP, or an answer.

@@ -1,12 +1,12 @@
-//! A session of the line protocol as bytes, for the process that goes on with it.
+//! A session of the line protocol as bytes, for the process that resumes it.
 
 use super::absence::Absence;
-use super::session::{Session, State};
+use super::session::{Session, SessionState};
 use madang_model::RoomName;
 use madang_model::connection::{CodingError, Decoder, Encoder};
 
 /// Which form of image this is, the newest first. One that is not known is not understood, and its connection not
-/// resumed. A session is saved in the oldest that holds all of it, so that releases before understand it too.
+/// resumed. A session is saved in the oldest that holds all of it, so that earlier releases understand it too.
 ///
 /// Of a peer that was asked as it came, as it was known to be telnet.
 const VERSION_TELNET: u8 = 3;
@@ -30,7 +30,7 @@ impl Session {
         };
         let mut out = Encoder::default();
         out.byte(version);
-        out.flag(matches!(self.state, State::Naming));
+        out.flag(matches!(self.state, SessionState::Naming));
         out.flag(self.has_ended);
         out.option(self.room.as_ref(), |out, room| out.text(room.as_str()));
         out.option(self.absence.as_deref(), |out, absence| absence.write(out));
@@ -54,7 +54,7 @@ impl Session {
         if !(VERSION_BEFORE..=VERSION_TELNET).contains(&version) {
             return Err(CodingError("the session is of another version"));
         }
-        let state = if from.flag()? { State::Naming } else { State::Present };
+        let state = if from.flag()? { SessionState::Naming } else { SessionState::Present };
         let has_ended = from.flag()?;
         let room = from.option(|from| {
             RoomName::parse(from.text()?).map_err(|_| CodingError("the name of its room is none"))
@@ -68,7 +68,7 @@ impl Session {
             decoder.read_of_telnet(&mut from)?;
         }
         from.end()?;
-        let is_prompting = matches!(state, State::Naming);
+        let is_prompting = matches!(state, SessionState::Naming);
         Ok(Session { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
     }
 }
@@ -102,7 +102,7 @@ mod tests {
             decoder,
             room: Some(RoomName::parse("r1").unwrap()),
             absence: Some(Box::new(absence)),
-            state: State::Present,
+            state: SessionState::Present,
             has_ended: false,
             is_prompting: false,
             has_typed: true,
@@ -120,7 +120,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_session_that_was_saved_by_the_release_before_goes_on() {
+    fn a_session_that_was_saved_by_the_last_release_is_resumed() {
         let mut session = Session::restore(BEFORE).unwrap();
         assert!(session.room.as_ref().is_some_and(|room| room.as_str() == "r1"));
         let (taken, answer) = session.decoder.next(b"\x01ne\n", 4096);
@@ -144,7 +144,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_session_that_was_saved_before_telnet_was_asked_goes_on() {
+    fn a_session_that_was_saved_before_telnet_was_asked_is_resumed() {
         let mut session = Session::restore(BEFORE_TELNET).unwrap();
         assert_eq!(session.save().as_deref(), Some(BEFORE_TELNET));
         assert!(!session.decoder.is_of_telnet());
@@ -209,6 +209,6 @@ mod tests {
 
     #[test]
     fn a_session_that_waits_for_an_answer_cannot_be_saved() {
-        assert_eq!(Session { state: State::Joining, ..busy_session() }.save(), None);
+        assert_eq!(Session { state: SessionState::Joining, ..busy_session() }.save(), None);
     }
 }

@@ -2,7 +2,7 @@
 //! clock: bytes and replies in, requests and bytes out.
 //!
 //! `decode` makes lines of bytes, `command` makes commands of lines, `session` and its parts act
-//! on commands and replies, and `words` is all that a peer is ever told.
+//! on commands and replies, and `words` is all that a peer is ever sent.
 
 mod absence;
 mod answer;
@@ -146,7 +146,7 @@ impl Surface for LineSurface {
     fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
         let restored = Session::restore(saved);
         if let Err(error) = &restored {
-            tracing::error!(%error, "a connection cannot be gone on with");
+            tracing::error!(%error, "a connection cannot be resumed");
         }
         restored.ok()
     }

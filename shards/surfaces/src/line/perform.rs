@@ -2,13 +2,13 @@
 
 use super::LineSettings;
 use super::command::Command;
-use super::session::{Gathering, Question, Session, State, help, say};
+use super::session::{Gathering, PendingQuestion, Session, SessionState, help, say};
 use super::words;
 use madang_model::connection::{CloseReason, Link};
 use madang_model::{Away, DraftId, Request, RoomName, Seq, Text, UserName};
 
 impl Session {
-    /// Acts on a command of one whose name is known.
+    /// Acts on a command of a user whose name is known.
     pub(super) fn perform(&mut self, settings: &LineSettings, command: Command, link: &mut Link<'_>) {
         let Some(user) = link.user().cloned() else {
             // The engine sets the name before it says `Claimed`, and the state follows from that.
@@ -33,7 +33,7 @@ impl Session {
             Command::Help => help(link),
             Command::Who(room) => {
                 if let Some(room) = room.or_else(|| self.here(settings, link)) {
-                    self.ask(Request::Who { session, room }, Question::Who, link);
+                    self.ask(Request::Who { session, room }, PendingQuestion::Who, link);
                 }
             }
             Command::Rooms(pattern) => {
@@ -44,13 +44,17 @@ impl Session {
                     is_busy: false,
                     pattern: pattern.clone(),
                 };
-                self.ask(Request::Rooms { session, pattern }, Question::Rooms(Box::new(gathering)), link);
+                self.ask(
+                    Request::Rooms { session, pattern },
+                    PendingQuestion::Rooms(Box::new(gathering)),
+                    link,
+                );
             }
-            Command::Whois(name) => self.ask(Request::Whois { session, name }, Question::Whois, link),
+            Command::Whois(name) => self.ask(Request::Whois { session, name }, PendingQuestion::Whois, link),
             Command::History(page) => {
                 if let Some(room) = self.here(settings, link) {
                     let request = Request::History { session, user: user.key(), room: room.key(), page };
-                    self.ask(request, Question::History(page), link);
+                    self.ask(request, PendingQuestion::History(page), link);
                 }
             }
             Command::Nick(name) if name.as_str() == user.as_str() => {
@@ -58,7 +62,7 @@ impl Session {
             }
             Command::Nick(name) => {
                 link.request(Request::Claim { session, name });
-                self.state = State::Renaming;
+                self.state = SessionState::Renaming;
             }
             Command::Away(text) => self.leave_for_a_while(user, Away { text }, link),
             Command::Back => self.come_back(user, link),
@@ -95,12 +99,12 @@ impl Session {
         }
     }
 
-    /// Asks for a room. A room one is in is left once the new one has said yes.
+    /// Asks for a room. The current room is left once the new one has accepted.
     pub(super) fn join(&mut self, room: RoomName, user: UserName, link: &mut Link<'_>) {
         let is_away = self.absence.as_ref().is_some_and(|absence| absence.is_away());
         let claim = link.claim();
         link.request(Request::Join { session: link.session(), user, claim, room, is_away });
-        self.state = State::Joining;
+        self.state = SessionState::Joining;
     }
 
     fn talk(
@@ -121,7 +125,7 @@ impl Session {
             Some(room) if room.key() != settings.lobby.key() => {
                 let (session, room) = (link.session(), room.key());
                 link.request(Request::Leave { session, user: user.key(), room, is_clean: true });
-                self.state = State::Leaving;
+                self.state = SessionState::Leaving;
             }
             _ => link.close(CloseReason::Quit),
         }
@@ -151,7 +155,7 @@ impl Session {
         }
     }
 
-    /// Tells the user's home and the room's: each answers for what it owns.
+    /// Notifies the user's home and the room's: each answers for what it owns.
     fn set_away(&self, user: UserName, away: Option<Away>, link: &mut Link<'_>) {
         if let Some(room) = &self.room {
             let room = Some(room.key());
@@ -164,18 +168,18 @@ impl Session {
         let head = self.head(link);
         let absence = self.absence.as_deref();
         let is_any =
-            absence.is_some_and(|absence| absence.tell(self.room.as_ref(), head, |words| say(link, words)));
+            absence.is_some_and(|absence| absence.list(self.room.as_ref(), head, |words| say(link, words)));
         if !is_any {
             say(link, format_args!("* nothing is unread"));
         }
     }
 
-    fn ask(&mut self, request: Request, question: Question, link: &mut Link<'_>) {
+    fn ask(&mut self, request: Request, question: PendingQuestion, link: &mut Link<'_>) {
         link.request(request);
-        self.state = State::Asking(question);
+        self.state = SessionState::Asking(question);
     }
 
-    /// The room one is in, or a hint how to be in one.
+    /// The current room, or a hint how to join one.
     fn here(&self, settings: &LineSettings, link: &mut Link<'_>) -> Option<RoomName> {
         if self.room.is_none() {
             self.tell_no_room(settings, link);

@@ -12,7 +12,7 @@ use std::fmt;
 
 /// The prompt for a name. It has no end of line: the name is typed behind it.
 const PROMPT: &[u8] = b"name: ";
-/// What telnet is told when it asks whether anyone is there (RFC 854).
+/// The answer to telnet when it asks whether anyone is there (RFC 854).
 const HERE: &str = "* yes, madang is here";
 /// For one whose telnet takes bytes of Korean for keys: Ctrl-\\ is 0x1C, and 0x9C without its highest bit.
 const MANGLED: &str = "mangled: telnet took a byte of the line for a key such as Ctrl-\\; nothing of it was sent, \
@@ -21,7 +21,7 @@ const MANGLED: &str = "mangled: telnet took a byte of the line for a key such as
 /// Who is expected at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Terminal {
-    /// Anything that sends lines, `nc` first. It is told nothing of telnet before it has begun with it.
+    /// Anything that sends lines, `nc` first. It is sent nothing of telnet before it has begun with it.
     Any,
     /// A telnet: it is asked for all that it takes to type any character, as it comes.
     Telnet,
@@ -36,7 +36,7 @@ pub struct Session {
     pub(super) room: Option<RoomName>,
     /// What came while the user was away.
     pub(super) absence: Option<Box<Absence>>,
-    pub(super) state: State,
+    pub(super) state: SessionState,
     /// The peer will send no more.
     pub(super) has_ended: bool,
     /// The prompt stands in the last line of the peer's terminal.
@@ -47,7 +47,7 @@ pub struct Session {
 
 /// What comes next.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum SessionState {
     /// A line with a name.
     Naming,
     /// The answer to the first name.
@@ -61,12 +61,12 @@ pub(super) enum State {
     /// The answer to another name.
     Renaming,
     /// The answer to a question.
-    Asking(Question),
+    Asking(PendingQuestion),
 }
 
 /// What was asked.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum PendingQuestion {
     History(Page),
     Who,
     Whois,
@@ -98,7 +98,7 @@ impl Session {
             decoder,
             room: None,
             absence: None,
-            state: State::Naming,
+            state: SessionState::Naming,
             has_ended: false,
             is_prompting: true,
             has_typed: false,
@@ -129,7 +129,7 @@ impl Session {
         if link.core.closing.is_some() { bytes.len() } else { consumed }
     }
 
-    /// The peer will send no more: what it said is finished, then it is let go.
+    /// The peer will send no more: what it sent is handled, then the connection is closed.
     pub fn end_of_input(&mut self, settings: &LineSettings, link: &mut Link<'_>) {
         self.has_ended = true;
         self.settle(settings, link);
@@ -137,7 +137,7 @@ impl Session {
 
     /// Whether a reply must come before the next line.
     pub(super) fn is_waiting(&self) -> bool {
-        !matches!(self.state, State::Naming | State::Present)
+        !matches!(self.state, SessionState::Naming | SessionState::Present)
     }
 
     /// How lines end, before any reply is at hand to look it up.
@@ -146,7 +146,7 @@ impl Session {
         if self.decoder.is_telnet() { words::with_crlf(style) } else { style }
     }
 
-    /// Lets a peer go that has ended its input, as soon as nothing is awaited. A last line
+    /// Closes the connection of a peer that has ended its input, as soon as nothing is awaited. A last line
     /// without an end counts: `printf hello | nc` means it.
     pub(super) fn settle(&mut self, settings: &LineSettings, link: &mut Link<'_>) {
         if !self.has_ended || self.is_waiting() || link.core.closing.is_some() {
@@ -162,7 +162,7 @@ impl Session {
 
     fn take(&mut self, settings: &LineSettings, token: Token<'_>, link: &mut Link<'_>) {
         let was_prompting = self.is_prompting;
-        // Whoever has ended a line is at the start of the next.
+        // After the end of a line the peer is at the start of the next.
         self.is_prompting &= !token.ends_line();
         let foreign = match &token {
             Token::Line(line) if was_prompting => foreign::of_line(line),
@@ -204,7 +204,7 @@ impl Session {
     }
 
     fn line(&mut self, settings: &LineSettings, line: &str, link: &mut Link<'_>) {
-        if matches!(self.state, State::Naming) {
+        if matches!(self.state, SessionState::Naming) {
             return self.name(line, link);
         }
         if line.is_empty() {
@@ -219,7 +219,7 @@ impl Session {
             return;
         }
         let command = Command::parse(line);
-        // Whoever wants to go may always go.
+        // Quitting is always allowed.
         let cost = command.as_ref().map_or(1, |command| command.as_ref().map_or(1, Command::cost));
         if cost > 0 && !self.spend(cost, link) {
             return;
@@ -234,7 +234,7 @@ impl Session {
     /// A line before there is a name: it should be one.
     fn name(&mut self, line: &str, link: &mut Link<'_>) {
         let line = &*cleaned(line);
-        // Trying names or asking for help costs as much as talking. Whoever wants to go may always go.
+        // Trying names or asking for help costs as much as talking. Quitting is always allowed.
         let is_free = line.starts_with('/') && matches!(Command::parse(line), Ok(Some(Command::Quit)));
         if !is_free && !self.spend(1, link) {
             return self.prompt(link);
@@ -261,7 +261,7 @@ impl Session {
         match UserName::parse(line) {
             Ok(name) => {
                 link.request(Request::Claim { session: link.session(), name });
-                self.state = State::Claiming;
+                self.state = SessionState::Claiming;
             }
             Err(error) => self.complain(link, format_args!("! {error}; choose another")),
         }
@@ -274,7 +274,7 @@ impl Session {
     }
 
     pub(super) fn prompt(&mut self, link: &mut Link<'_>) {
-        if matches!(self.state, State::Naming) {
+        if matches!(self.state, SessionState::Naming) {
             link.output().extend_from_slice(PROMPT);
             self.is_prompting = true;
         }
@@ -343,7 +343,7 @@ fn greet(settings: &LineSettings, decoder: &Decoder, style: Style, out: &mut Vec
     out.extend_from_slice(PROMPT);
 }
 
-/// Whether somebody who knows no command yet looks for one.
+/// Whether somebody who knows no command yet is looking for one.
 fn asks_for_help(line: &str) -> bool {
     let line = line.trim();
     line == "?" || line.eq_ignore_ascii_case("help")

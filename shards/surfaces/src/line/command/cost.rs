@@ -3,11 +3,11 @@
 use super::Command;
 use madang_model::Page;
 
-/// A page of history costs one more for so many messages.
+/// A page of history costs one more for this many messages.
 const MESSAGES_A_TOKEN: u32 = 100;
 
 impl Command {
-    /// As many messages as it counts for: what is looked up, listed or told to a whole room by one line is more
+    /// As many messages as it counts for: what is looked up, listed or announced to a whole room by one line is more
     /// work than saying it.
     pub fn cost(&self) -> u32 {
         match self {

@@ -66,7 +66,7 @@ fn seq_of(word: Option<&str>, example: &'static str) -> Result<Seq, Mistake> {
     }
 }
 
-/// Whether it is a whole number of any size: one that is too large is told so.
+/// Whether it is a whole number of any size: one that is too large gets an error of its own.
 fn is_number(word: &str) -> bool {
     let digits = word.strip_prefix('-').unwrap_or(word);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())

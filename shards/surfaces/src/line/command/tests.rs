@@ -204,7 +204,7 @@ fn mistakes_name_the_value_and_the_remedy() {
 }
 
 #[test]
-fn an_error_repeats_little_and_nothing_that_steers_a_terminal() {
+fn an_error_repeats_little_and_no_terminal_control_character() {
     let answer = mistake(&format!("/\x1b[2J\u{202e}{}", "x".repeat(4000)));
     assert_eq!(answer, format!("unknown command: /[2J{}… (try /help)", "x".repeat(37)));
 }

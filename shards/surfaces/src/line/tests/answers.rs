@@ -33,7 +33,7 @@ fn history_shows_number_and_time() {
 }
 
 #[test]
-fn history_tells_when_there_is_nothing_and_when_there_is_more() {
+fn history_says_when_there_is_nothing_and_when_there_is_more() {
     assert_eq!(answered(asking("/history"), page(&[], 0, None)), "* nothing here yet\n");
     assert_eq!(answered(asking("/history after 12"), page(&[], 12, None)), "* nothing after #12\n");
     assert_eq!(answered(asking("/history before 1"), page(&[], 12, None)), "* nothing before #1\n");
@@ -44,7 +44,7 @@ fn history_tells_when_there_is_nothing_and_when_there_is_more() {
 }
 
 #[test]
-fn a_gap_is_told_where_it_is() {
+fn a_gap_is_reported_where_it_is() {
     let gap = "* messages #3 to #40 have expired\n";
     let found = answered(asking("/history after 2"), page(&[41], 41, Some((Seq(3), Seq(40)))));
     assert_eq!(found, format!("{gap}#41 2026-11-20 12:03:11 bob: hi\n"));
@@ -99,7 +99,7 @@ fn rooms_of_all_shards_are_one_list() {
 }
 
 #[test]
-fn whois_tells_presence_and_when_last_seen() {
+fn whois_shows_presence_and_when_last_seen() {
     let about = |presence| Reply::Whois(UserSummary { name: user("bob"), presence, online_since: NOON });
     let lunch = Away { text: Text::sanitise("lunch") };
     let cases = [
@@ -115,7 +115,7 @@ fn whois_tells_presence_and_when_last_seen() {
 }
 
 #[test]
-fn who_whispers_to_one_who_is_away_is_told() {
+fn a_whisper_to_an_away_user_is_answered_with_the_away_text() {
     let mut rig = Rig::named("alice");
     let away = Away { text: Text::sanitise("lunch") };
     rig.reply(Reply::WhisperReaderAway { to: user("bob"), away });

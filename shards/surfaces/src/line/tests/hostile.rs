@@ -51,7 +51,7 @@ fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 #[test]
-fn nothing_that_steers_a_terminal_comes_out() {
+fn no_terminal_control_character_is_sent() {
     let attacks: [&[u8]; 12] = [
         b"\x1b[2J\x1b[Hhello",
         b"a\rroot: send me your password",
@@ -104,7 +104,7 @@ fn random_bytes_never_come_out_raw_and_never_crash() {
 }
 
 #[test]
-fn an_over_long_line_is_refused_whole_with_its_length() {
+fn a_line_that_is_too_long_is_refused_whole_with_its_length() {
     for (bytes, is_sent) in [(4096, true), (4097, false), (16_384, false)] {
         let mut rig = Rig::named("alice");
         rig.send(format!("{}\nnext\n", "x".repeat(bytes)));
@@ -224,7 +224,7 @@ fn what_begins_like_another_protocol_is_answered_once_and_closed() {
 }
 
 #[test]
-fn a_proxy_header_is_turned_away_however_it_is_cut() {
+fn a_proxy_header_is_refused_however_it_is_cut() {
     let header =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x1f\x90alice\nhello\n";
     let mut cuts: Vec<Vec<&[u8]>> = (1..20).map(|at| vec![&header[..at], &header[at..]]).collect();
@@ -300,7 +300,7 @@ fn a_line_that_telnet_mangled_is_refused_and_the_next_is_whole() {
 #[test]
 fn a_line_of_telnet_from_which_a_byte_is_missing_leads_to_binary_too() {
     let mut rig = Rig::named("alice");
-    // 안녕 without the byte that telnet takes for Ctrl-E, which it does not tell.
+    // 안녕 without the byte that telnet takes for Ctrl-E, without reporting it.
     rig.send(b"\xec\x95\x88\xeb\x95\r\n");
     let bytes = rig.bytes();
     assert!(bytes.starts_with(b"! not UTF-8") && bytes.ends_with(b"\xff\xfd\0"), "{}", bytes.escape_ascii());

@@ -11,7 +11,7 @@ fn saying(rig: &mut Rig, line: &str) -> String {
 }
 
 #[test]
-fn a_newcomer_joins_the_lobby_reads_its_history_and_talks() {
+fn a_new_user_joins_the_lobby_reads_its_history_and_talks() {
     let mut rig = Rig::new();
     rig.said.insert(
         "general".into(),
@@ -38,7 +38,7 @@ fn what_others_do_in_the_room_is_seen() {
 }
 
 #[test]
-fn a_channel_is_left_once_the_new_one_has_said_yes() {
+fn a_channel_is_left_once_the_new_one_has_accepted() {
     let mut rig = Rig::named("alice");
     rig.said.insert("r1".into(), vec![message("r1", 7, "bob", "here")]);
     assert_eq!(saying(&mut rig, "/channel r1"), "alice has joined r1\nbob: here\n");
@@ -51,7 +51,7 @@ fn a_channel_is_left_once_the_new_one_has_said_yes() {
 }
 
 #[test]
-fn a_full_room_is_told_and_one_stays_where_one_is() {
+fn a_full_room_is_reported_and_the_user_stays_in_the_old_one() {
     let mut rig = Rig::named("alice");
     rig.refused.insert("r1".into(), Refusal::RoomFull { room: "r1".into(), members_max: 100 });
     let told = "! room r1 is full: 100 of 100 members; try later, or another one (/rooms)\n";
@@ -76,7 +76,7 @@ fn quit_needs_no_name() {
 }
 
 #[test]
-fn a_name_that_cannot_be_had_is_asked_again() {
+fn a_refused_name_is_asked_for_again() {
     let mut rig = Rig::new();
     let (alice, paypal, other) = (user("alice"), user("paypal"), user("раypal"));
     rig.refused.insert("alice".into(), Refusal::NameTaken { name: alice });
@@ -196,7 +196,7 @@ fn too_many_lines_are_refused_with_the_time_to_wait() {
 }
 
 #[test]
-fn away_is_told_to_both_homes_and_unread_is_counted() {
+fn away_is_sent_to_both_homes_and_unread_is_counted() {
     let mut rig = Rig::named("alice");
     let session = rig.core.session;
     assert_eq!(saying(&mut rig, "/back"), "* you are not away\n");
@@ -234,7 +234,7 @@ fn a_new_name_is_away_as_the_old_one_was() {
 }
 
 #[test]
-fn what_was_missed_within_the_grace_time_is_told_on_coming_back() {
+fn what_was_missed_within_the_grace_time_is_listed_on_return() {
     let mut rig = Rig::new();
     rig.answers = false;
     rig.send("alice\n");
@@ -277,7 +277,7 @@ fn help_names_every_command_in_a_line_each() {
 }
 
 #[test]
-fn everyone_is_told_that_the_server_stops() {
+fn the_stop_of_the_server_is_announced_to_everyone() {
     let mut rig = Rig::named("alice");
     rig.going_down();
     rig.core.closing = Some(CloseReason::GoingDown);

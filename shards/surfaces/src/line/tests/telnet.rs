@@ -7,7 +7,7 @@ use crate::line::Terminal;
 const OPENING: &[u8] = b"\xff\xfd\0\xff\xfd\x03\xff\xfd\x22\xff\xfb\x2a";
 const GREETING: &[u8] = b"* welcome to madang; /help lists what you can type\r\nname: ";
 /// How inetutils 2.4 answers: BINARY of what it sends, SGA both ways, LINEMODE with its keys, no CHARSET; then that it edits
-/// the line as it was told.
+/// the line as it was asked to.
 const INETUTILS: [&[u8]; 2] = [
     b"\xff\xfb\0\xff\xfb\x03\xff\xfd\x03\xff\xfb\x22\xff\xfa\x22\x03\x01\0\0\x03\x62\x03\xff\xf0\xff\xfe\x2a",
     b"\xff\xfa\x22\x01\x07\xff\xf0",

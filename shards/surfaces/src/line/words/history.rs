@@ -5,7 +5,7 @@ use madang_model::connection::Style;
 use madang_model::{Gap, GapReason, HistoryPage, Page, Seq, is_or_are, numbered};
 use std::fmt;
 
-/// Writes a page as it was asked for: what is missing is told where it is missing.
+/// Writes a page as it was asked for: what is missing is reported where it is missing.
 pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec<u8>) {
     let first = page.messages.first().map(|message| message.seq);
     let is_gap_first = first.is_none_or(|first| page.gap.is_some_and(|gap| gap.first < first));

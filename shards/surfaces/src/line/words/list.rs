@@ -8,7 +8,7 @@ use std::fmt;
 /// How many members share a line.
 const MEMBERS_A_LINE: usize = 10;
 
-/// Writes who is in a room, ten in a line.
+/// Writes the members of a room, ten in a line.
 pub fn who(page: &WhoPage, style: Style, out: &mut Vec<u8>) {
     let (room, total) = (&page.room, page.total);
     if total == 0 {

@@ -1,4 +1,4 @@
-//! Everything a line connection is told, as bytes.
+//! Everything a line connection is sent, as bytes.
 
 mod farewell;
 mod help;

@@ -8,7 +8,7 @@ use madang_model::{Message, RoomEvent, RoomName, Timestamp, UserName};
 const MICROSECONDS_A_SECOND: i64 = 1_000_000;
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// Writes what one who is in `room` sees of `event`.
+/// Writes what a member of `room` sees of `event`.
 pub fn room_event(room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
     match event {
         RoomEvent::Message { message: said, .. } => message(said, style, out),
