@@ -164,7 +164,7 @@ fn settings() -> Settings {
     }
 }
 
-/// Greets with the number of its shard; whatever it then reads makes it ask who is in the room, again
+/// Greets with the number of its shard; whatever it then reads makes it ask for the members of the room, again
 /// when the answer has come, and so on.
 struct Asker {
     room: RoomName,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// A fault of the engine, or of the world that the simulator has around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutation {
-    /// Events go out while the messages they tell of are not on disk.
+    /// Events go out while the messages they report are not on disk.
     DeliverBeforeCommit,
     /// A room leaves a number out, now and then.
     SkipNumber,
@@ -25,11 +25,11 @@ pub enum Mutation {
     AcceptDraftTwice,
     /// Drafts are forgotten when a room is read from the disk.
     ForgetDraftsOnRestart,
-    /// A connection whose place among the listeners moved is not told.
+    /// A connection whose place among the listeners moved is not notified.
     LoseListenerOnMove,
     /// A message is put twice into the outboxes of one shard.
     RepeatDelivery,
-    /// Input that waited for a reply is not gone on with.
+    /// Input that waited for a reply is not resumed.
     ForgetUnread,
     /// A name is granted though another has it.
     GrantTakenName,
@@ -49,13 +49,13 @@ pub enum Mutation {
     ForgetDirectorySync,
     /// Recovery believes that what it reads is on disk.
     TrustPageCache,
-    /// A room is let go of though somebody came back.
+    /// A room is evicted though somebody came back.
     EvictUsedRoom,
     /// A room is made though it could be taken for another.
     MakeLookAlike,
     /// After an upgrade, rooms without messages have lost their looks.
     ForgetCarriedLooks,
-    /// A start does not read what stored rooms look like.
+    /// A start does not read the looks of stored rooms.
     ForgetStoredLooks,
     /// What is sent is not always taken off the sum of all outboxes.
     MiscountOutboxes,
@@ -71,23 +71,23 @@ pub enum Mutation {
     ForgetCarriedMember,
     /// Shards are snapshotted before what was read has come to its end.
     SnapshotTooSoon,
-    /// After an upgrade, a room goes on one number too early.
+    /// After an upgrade, a room continues one number too early.
     ResumeEarly,
-    /// A shard that stands still does not hear of a drain.
+    /// A paused shard is not notified of a drain.
     StayPaused,
-    /// A shard that goes on behind an upgrade that failed does not ask to be told what can be read.
+    /// A shard that resumes after a failed upgrade does not ask for reports of what can be read.
     StayDeaf,
     /// Of the segments that hold nothing only the one that is next is removed.
     LeaveLaterSegments,
     /// A start believes that a seal which it reads is on disk.
     TrustSeals,
-    /// Who wants to close is not let go of by the answer to a whisper.
+    /// A connection that wants to close is not closed by the answer to a whisper.
     ForgetClosable,
     /// Farewells are said before the homes have what was given back.
     SayFarewellEarly,
-    /// The new process sends before the old one has let go.
+    /// The new process sends before the old one has released its connections.
     SendBeforeGo,
-    /// The old process goes on, and the new one, too.
+    /// The old process keeps serving, and the new one serves, too.
     ServeTwice,
 }
 

@@ -1,8 +1,8 @@
 //! In steady state a delivery allocates nothing: what a message costs the allocator does not grow with
-//! the number of those who read it.
+//! the number of its readers.
 
 use madang_engine::room::RoomLimits;
-use madang_engine::shard::{Archive, Settings, Shard, Stored};
+use madang_engine::shard::{Archive, Settings, Shard, StartFindings};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{
@@ -138,7 +138,7 @@ impl Room {
             proxy_from: Networks::default(),
         };
         let log = Appender::new(ShardId(0), SegmentNumber::FIRST, 1 << 30, 1 << 30, Durability::Commit);
-        let archive = Archive::new(ShardId(0), SegmentNumber::FIRST, Stored::default(), 1 << 20);
+        let archive = Archive::new(ShardId(0), SegmentNumber::FIRST, StartFindings::default(), 1 << 20);
         let shard = Shard::new(ShardId(0), Arc::new(settings), Plain { room: name }, log, archive);
         let mut room = Room { shard, members: Vec::new(), dirty: Vec::new(), turns: 0 };
         let entrance =

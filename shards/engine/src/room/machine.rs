@@ -15,12 +15,12 @@ use std::time::Duration;
 
 /// What sort of room it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// The room everyone lands in: no bound on its members.
+pub enum RoomKind {
+    /// The room that every user joins first: no bound on its members.
     Lobby,
-    /// A room people make and leave.
+    /// A room that users make and leave.
     Channel,
-    /// Two users whisper: nobody joins it, its messages go to their sessions.
+    /// Whispers between two users: nobody joins it, its messages go to their sessions.
     Direct,
 }
 
@@ -29,7 +29,7 @@ pub enum Kind {
 pub struct RoomLimits {
     /// Members of a channel.
     pub members_max: u32,
-    /// Up to so many members, joins, leaves and new names are announced.
+    /// Up to this many members, joins, leaves and new names are announced.
     pub announce_members_max: u32,
     /// Messages shown on joining.
     pub history_on_join: usize,
@@ -50,11 +50,11 @@ pub struct RecentPage {
 #[derive(Debug)]
 pub struct Room {
     name: RoomName,
-    kind: Kind,
+    kind: RoomKind,
     head: Seq,
     members: Members,
     /// Members whose name another has been granted since: their leave or their new name is on its
-    /// way. Until it comes they hear and may speak, as they do not know yet.
+    /// way. Until it comes they receive and may send, as they do not know yet.
     departing: Vec<Member>,
     fan_out: FanOut,
     recent: Recent,
@@ -62,12 +62,12 @@ pub struct Room {
 
 impl Room {
     /// A room that nothing was said in yet.
-    pub fn new(name: RoomName, kind: Kind) -> Room {
+    pub fn new(name: RoomName, kind: RoomKind) -> Room {
         Room::restore(name, kind, Seq::ZERO, Vec::new())
     }
 
     /// A room as the log knows it: its newest number, and its latest messages, oldest first.
-    pub fn restore(name: RoomName, kind: Kind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
+    pub fn restore(name: RoomName, kind: RoomKind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
         let recent = Recent::restore(stored, head);
         let (members, departing) = (Members::default(), Vec::new());
         Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent }
@@ -83,7 +83,7 @@ impl Room {
         self.head
     }
 
-    /// Who is in it, in no order.
+    /// Its members, in no order.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.values()
     }
@@ -93,8 +93,8 @@ impl Room {
         self.recent.times()
     }
 
-    /// Whether nobody is in it: all there is to know of it is in the log.
-    pub fn is_deserted(&self) -> bool {
+    /// Whether it has no members: all there is to know of it is in the log.
+    pub fn is_idle(&self) -> bool {
         self.members.is_empty() && self.departing.is_empty()
     }
 
@@ -103,7 +103,7 @@ impl Room {
         self.members.is_empty() && self.departing.is_empty() && self.head == Seq::ZERO
     }
 
-    /// How many members wait for the word that they have gone or have another name.
+    /// How many members wait for the event that they have left or have another name.
     pub fn departing(&self) -> usize {
         self.departing.len()
     }
@@ -125,7 +125,7 @@ impl Room {
         limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
     ) -> Result<(), Refusal> {
-        if self.kind == Kind::Direct || !self.name.is_same_as(wanted) {
+        if self.kind == RoomKind::Direct || !self.name.is_same_as(wanted) {
             return Err(Refusal::RoomNameCollides { room: wanted.as_str().into() });
         }
         let mut is_counted = false;
@@ -145,7 +145,7 @@ impl Room {
                 lost.map(|lost| lost.head)
             }
             None => {
-                let is_bounded = self.kind == Kind::Channel;
+                let is_bounded = self.kind == RoomKind::Channel;
                 if is_bounded && self.members.len() >= limits.members_max as usize {
                     let room = self.name.as_str().into();
                     return Err(Refusal::RoomFull { room, members_max: limits.members_max });
@@ -170,11 +170,11 @@ impl Room {
             members: self.member_count(),
             resumed_from,
         };
-        tell(session, Reply::Joined(Box::new(joined)), events);
+        send_reply(session, Reply::Joined(Box::new(joined)), events);
         Ok(())
     }
 
-    /// Lets a session go: at once when it left on purpose, else after the grace time, whose end is
+    /// Removes a session: at once when it left on purpose, else after the grace time, whose end is
     /// returned so that [`Room::expire`] is called then. A session that is not the member's
     /// current one changes nothing.
     pub fn leave(
@@ -188,12 +188,12 @@ impl Room {
     ) -> Option<Moment> {
         if self.take_departing(session).is_some() {
             self.fan_out.remove(session.shard);
-            tell(session, Reply::Left { room: self.name.clone() }, events);
+            send_reply(session, Reply::Left { room: self.name.clone() }, events);
             return None;
         }
         let is_current = |member: &&mut Member| member.session == session && member.lost.is_none();
         let Some(member) = self.members.get_mut(&user).filter(is_current) else {
-            tell(session, Reply::Left { room: self.name.clone() }, events);
+            send_reply(session, Reply::Left { room: self.name.clone() }, events);
             return None;
         };
         self.fan_out.remove(session.shard);
@@ -202,7 +202,7 @@ impl Room {
             member.lost = Some(Lost { until, head: self.head });
             return Some(until);
         }
-        tell(session, Reply::Left { room: self.name.clone() }, events);
+        send_reply(session, Reply::Left { room: self.name.clone() }, events);
         self.remove(user, limits, events);
         None
     }
@@ -239,7 +239,7 @@ impl Room {
     ) {
         let announces = self.announces(limits);
         let departing = self.take_departing(session);
-        // Who had to give its old name up is not known to the others under any name.
+        // A user who had to give its old name up is not known to the others under any name.
         let is_unknown = departing.is_some();
         let is_current = |member: &Member| member.session == session && member.lost.is_none();
         let is_member = self.members.get(&old.key()).is_some_and(is_current);
@@ -249,7 +249,7 @@ impl Room {
         let room = self.name.key();
         if !announces {
             // The others see the new name in lists, and before what it says.
-            tell(session, Reply::Renamed { old: old.clone(), new: new.clone() }, events);
+            send_reply(session, Reply::Renamed { old: old.clone(), new: new.clone() }, events);
         }
         let mut is_taken = false;
         if let Some(other) = self.members.get(&new.key()) {
@@ -335,9 +335,9 @@ impl Room {
             is_receipt,
         };
         for reader in readers.iter().filter(|reader| **reader != session) {
-            tell(*reader, whisper(false), events);
+            send_reply(*reader, whisper(false), events);
         }
-        tell(session, whisper(true), events);
+        send_reply(session, whisper(true), events);
         Ok(message)
     }
 
@@ -388,24 +388,24 @@ impl Room {
         Ok(RecentPage { messages, gap })
     }
 
-    /// Answers who is here: the first by name.
+    /// Answers with the members: the first by name.
     pub fn who(&mut self, session: SessionId, events: &mut Vec<ShardEvent>) {
         let total = self.member_count();
         let listed = self.members.listed().into_iter();
         let members = listed
             .map(|m| WhoMember { name: m.user.clone(), is_away: m.is_away, is_lost: m.lost.is_some() })
             .collect();
-        tell(session, Reply::Who(WhoPage { room: self.name.clone(), members, total }), events);
+        send_reply(session, Reply::Who(WhoPage { room: self.name.clone(), members, total }), events);
     }
 
     /// Its members, when it is in lists: direct rooms are not.
     pub fn listed_members(&self) -> u32 {
-        if self.kind == Kind::Direct { 0 } else { self.member_count() }
+        if self.kind == RoomKind::Direct { 0 } else { self.member_count() }
     }
 
     /// The room in a list; `None` when nobody is in it or it is a direct room.
     pub fn summary(&self) -> Option<RoomSummary> {
-        let is_listed = self.kind != Kind::Direct && !self.members.is_empty();
+        let is_listed = self.kind != RoomKind::Direct && !self.members.is_empty();
         is_listed.then(|| RoomSummary {
             room: self.name.clone(),
             members: self.member_count(),
@@ -428,6 +428,6 @@ impl Room {
 }
 
 /// Puts an answer for one session into `events`.
-fn tell(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
+fn send_reply(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
     events.push((session.shard, Event::Reply { to: session.connection, reply }));
 }

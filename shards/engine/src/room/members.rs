@@ -1,4 +1,4 @@
-//! The members of a room, and, of a crowd, the first by name: a list of a few names never costs a look at all.
+//! The members of a room, and, of a large room, the first by name: a list of a few names never looks at all members.
 
 use super::member::Member;
 use hashbrown::HashMap;
@@ -6,7 +6,7 @@ use madang_model::{UserKey, UserName, WhoPage};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-/// So many of a crowd's names are kept in order, at most: all are looked at again only when so many fewer
+/// At most this many names of a large room are kept in order: all are looked at again only when so few
 /// are left that a list would be short.
 const KEPT_MAX: usize = 4 * WhoPage::MEMBERS_MAX;
 
@@ -14,9 +14,9 @@ const KEPT_MAX: usize = 4 * WhoPage::MEMBERS_MAX;
 #[derive(Debug, Default)]
 pub struct Members {
     all: HashMap<UserKey, Member>,
-    /// Of a crowd whose list was asked for, the first by name.
+    /// Of a large room whose list was asked for, the first by name.
     ///
-    /// Invariant: nobody who is missing here comes before the last who is here; they are at least
+    /// Invariant: no member that is missing here comes before the last that is here; they are at least
     /// [`WhoPage::MEMBERS_MAX`], or all.
     first: Option<BTreeSet<ByName>>,
 }
@@ -101,10 +101,10 @@ impl Members {
     }
 }
 
-/// The first of a crowd by name.
-fn first_of<'a>(crowd: impl Iterator<Item = &'a Member>) -> BTreeSet<ByName> {
+/// The first of a large room by name.
+fn first_of<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeSet<ByName> {
     let mut first: BTreeSet<ByName> = BTreeSet::new();
-    for member in crowd {
+    for member in members {
         let is_full = first.len() == KEPT_MAX;
         if is_full && first.last().is_some_and(|last| last.0.as_str() <= member.user.as_str()) {
             continue;
@@ -148,9 +148,9 @@ mod tests {
         Member { user, session, claim, is_away: false, lost: None }
     }
 
-    /// The list of a crowd is at every moment what sorting all of it would give.
+    /// The list of a large room is at every moment what sorting all of it would give.
     #[test]
-    fn a_crowds_list_is_its_first_members_by_name_whoever_comes_and_goes() {
+    fn the_list_of_a_large_room_is_its_first_members_by_name_after_every_join_and_leave() {
         let mut members = Members::default();
         let mut state = 1_u64;
         let mut any = |below: u64| {
@@ -159,7 +159,7 @@ mod tests {
         };
         for round in 0..12_000 {
             let one = member(&format!("u{:04}", any(3_000)));
-            // A crowd forms, melts away from the front, and forms again.
+            // A large room fills, empties from the front, and fills again.
             let is_front = one.user.as_str() < "u1500";
             match (round / 3_000) % 2 {
                 0 => members.insert(one.user.key(), one),

@@ -2,7 +2,7 @@
 //! follows from a decision comes out as events for shards.
 //!
 //! **Invariant:** events come out in the room's one order. The shard that owns the room holds them
-//! back until what they tell of is committed, and sends them on in that order.
+//! back until what they report is committed, and sends them on in that order.
 
 mod fan_out;
 mod machine;
@@ -11,7 +11,7 @@ mod members;
 mod recent;
 
 pub use fan_out::{FanOut, ShardEvent};
-pub use machine::{Kind, RecentPage, Room, RoomLimits};
+pub use machine::{RecentPage, Room, RoomKind, RoomLimits};
 pub use member::Member;
 pub use recent::Recent;
 

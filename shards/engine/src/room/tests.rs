@@ -38,7 +38,7 @@ fn draft(id: &str) -> Option<DraftId> {
     Some(DraftId::parse(id).expect("a draft id"))
 }
 
-/// A room with members, and what it told.
+/// A room with members, and what it sent.
 struct Scene {
     room: Room,
     events: Vec<ShardEvent>,
@@ -46,7 +46,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        Scene { room: Room::new(room_name(), Kind::Channel), events: Vec::new() }
+        Scene { room: Room::new(room_name(), RoomKind::Channel), events: Vec::new() }
     }
 
     fn join(&mut self, who: &str, session: SessionId) -> Result<(), Refusal> {
@@ -68,9 +68,9 @@ impl Scene {
         self.room.publish(session, author, None, text(said), at(0), &mut self.events).map(|m| m.seq)
     }
 
-    /// What was told since the last call: the shard, and a word for the event.
-    fn told(&mut self) -> Vec<(u16, String)> {
-        let tell = |event: &Event| match event {
+    /// What was sent since the last call: the shard, and a word for the event.
+    fn sent(&mut self) -> Vec<(u16, String)> {
+        let word_of = |event: &Event| match event {
             Event::Reply { reply: Reply::Joined(joined), .. } => format!(
                 "you joined: {} members, head {}, resumed {:?}",
                 joined.members, joined.head, joined.resumed_from
@@ -84,11 +84,11 @@ impl Scene {
             }
             other => format!("{other:?}"),
         };
-        self.events.drain(..).map(|(shard, event)| (shard.0, tell(&event))).collect()
+        self.events.drain(..).map(|(shard, event)| (shard.0, word_of(&event))).collect()
     }
 }
 
-fn told(expected: &[(u16, &str)]) -> Vec<(u16, String)> {
+fn sent(expected: &[(u16, &str)]) -> Vec<(u16, String)> {
     expected.iter().map(|(shard, event)| (*shard, (*event).to_owned())).collect()
 }
 
@@ -96,9 +96,9 @@ fn told(expected: &[(u16, &str)]) -> Vec<(u16, String)> {
 fn members_see_who_joins_and_the_one_who_joins_gets_the_state() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
-    scene.told();
+    scene.sent();
     scene.join("bob", session(1, 1)).unwrap();
-    assert_eq!(scene.told(), told(&[(0, "bob joined"), (1, "you joined: 2 members, head 0, resumed None")]));
+    assert_eq!(scene.sent(), sent(&[(0, "bob joined"), (1, "you joined: 2 members, head 0, resumed None")]));
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn one_event_goes_to_each_shard_not_to_each_member() {
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(0, 2)).unwrap();
     scene.join("carol", session(1, 1)).unwrap();
-    scene.told();
+    scene.sent();
     scene.say("alice", session(0, 1), "hi").unwrap();
-    assert_eq!(scene.told(), told(&[(0, "#1 alice: hi"), (1, "#1 alice: hi")]));
+    assert_eq!(scene.sent(), sent(&[(0, "#1 alice: hi"), (1, "#1 alice: hi")]));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_full_channel_refuses_and_names_the_bound_but_a_lobby_does_not() {
     }
     let refused = scene.join("a4", session(0, 9));
     assert_eq!(refused, Err(Refusal::RoomFull { room: "r1".into(), members_max: 3 }));
-    let mut lobby = Room::new(room_name(), Kind::Lobby);
+    let mut lobby = Room::new(room_name(), RoomKind::Lobby);
     for index in 0..10 {
         let who = name(&format!("user{index}"));
         lobby
@@ -151,7 +151,7 @@ fn a_full_channel_refuses_and_names_the_bound_but_a_lobby_does_not() {
 #[test]
 fn joins_and_leaves_of_a_large_room_are_not_announced() {
     let limits = RoomLimits { announce_members_max: 2, ..LIMITS };
-    let mut room = Room::new(room_name(), Kind::Lobby);
+    let mut room = Room::new(room_name(), RoomKind::Lobby);
     let mut events = Vec::new();
     for index in 0..3 {
         let who = name(&format!("user{index}"));
@@ -174,19 +174,19 @@ fn a_lost_connection_does_not_flicker() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
-    scene.told();
+    scene.sent();
     let ends = scene.leave("bob", session(1, 1), false, at(10));
     assert_eq!(ends, Some(Moment(40_000)));
     scene.say("alice", session(0, 1), "still here?").unwrap();
-    assert_eq!(scene.told(), told(&[(0, "#1 alice: still here?")]));
+    assert_eq!(scene.sent(), sent(&[(0, "#1 alice: still here?")]));
     scene.join("bob", session(2, 7)).unwrap();
     assert_eq!(
-        scene.told(),
-        told(&[(2, "you joined: 2 members, head 1, resumed Some(Seq(0))")]),
-        "nobody is told that bob came back, as nobody was told that he went"
+        scene.sent(),
+        sent(&[(2, "you joined: 2 members, head 1, resumed Some(Seq(0))")]),
+        "the return of bob is not announced, as his loss was not"
     );
     scene.room.expire(name("bob").key(), at(50), &LIMITS, &mut scene.events);
-    assert_eq!(scene.told(), told(&[]), "the old deadline is void");
+    assert_eq!(scene.sent(), sent(&[]), "the old deadline is void");
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn a_lost_member_who_does_not_return_leaves_when_the_grace_ends() {
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
     scene.leave("bob", session(1, 1), false, at(10));
-    scene.told();
+    scene.sent();
     scene.room.expire(name("bob").key(), at(39), &LIMITS, &mut scene.events);
-    assert_eq!(scene.told(), told(&[]));
+    assert_eq!(scene.sent(), sent(&[]));
     scene.room.expire(name("bob").key(), at(40), &LIMITS, &mut scene.events);
-    assert_eq!(scene.told(), told(&[(0, "bob left")]));
+    assert_eq!(scene.sent(), sent(&[(0, "bob left")]));
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn a_clean_leave_shows_at_once() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
-    scene.told();
+    scene.sent();
     assert_eq!(scene.leave("bob", session(1, 1), true, at(0)), None);
-    assert_eq!(scene.told(), told(&[(1, "you left"), (0, "bob left")]));
+    assert_eq!(scene.sent(), sent(&[(1, "you left"), (0, "bob left")]));
 }
 
 #[test]
@@ -217,18 +217,18 @@ fn a_late_leave_of_an_older_session_changes_nothing() {
     let mut scene = Scene::new();
     scene.join("bob", session(0, 1)).unwrap();
     scene.join("bob", session(1, 2)).unwrap();
-    scene.told();
+    scene.sent();
     scene.leave("bob", session(0, 1), true, at(0));
-    scene.told();
+    scene.sent();
     scene.say("bob", session(1, 2), "here").unwrap();
-    assert_eq!(scene.told(), told(&[(1, "#1 bob: here")]));
+    assert_eq!(scene.sent(), sent(&[(1, "#1 bob: here")]));
 }
 
 #[test]
 fn a_renamed_member_keeps_its_place() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
-    scene.told();
+    scene.sent();
     scene.room.rename(
         session(0, 1),
         &name("alice"),
@@ -236,20 +236,20 @@ fn a_renamed_member_keeps_its_place() {
         &LIMITS,
         &mut scene.events,
     );
-    assert_eq!(scene.told(), told(&[(0, "alice is now 지수")]));
+    assert_eq!(scene.sent(), sent(&[(0, "alice is now 지수")]));
     scene.say("지수", session(0, 1), "안녕").unwrap();
-    assert_eq!(scene.told(), told(&[(0, "#1 지수: 안녕")]));
+    assert_eq!(scene.sent(), sent(&[(0, "#1 지수: 안녕")]));
     assert!(scene.say("alice", session(0, 1), "hi").is_err());
 }
 
 #[test]
-fn a_new_name_in_a_crowd_is_told_to_its_owner_alone_and_shown_from_then_on() {
+fn a_new_name_in_a_large_room_is_sent_to_its_owner_alone_and_shown_from_then_on() {
     let limits = RoomLimits { announce_members_max: 2, ..LIMITS };
     let mut scene = Scene::new();
     for (index, who) in ["alice", "bob", "carol"].iter().enumerate() {
         scene.join(who, session(0, index as u32)).unwrap();
     }
-    scene.told();
+    scene.sent();
     let (old, new) = (name("alice"), name("지수"));
     scene.room.rename(session(0, 0), &old, (&new, ClaimNumber(1)), &limits, &mut scene.events);
     let [(ShardId(0), Event::Reply { to, reply: Reply::Renamed { old: before, new: after } })] =
@@ -258,9 +258,9 @@ fn a_new_name_in_a_crowd_is_told_to_its_owner_alone_and_shown_from_then_on() {
         panic!("{:?}", scene.events)
     };
     assert_eq!((to.index, before, after), (0, &old, &new));
-    scene.told();
+    scene.sent();
     scene.say("지수", session(0, 0), "안녕").unwrap();
-    assert_eq!(scene.told(), told(&[(0, "#1 지수: 안녕")]));
+    assert_eq!(scene.sent(), sent(&[(0, "#1 지수: 안녕")]));
     scene.room.who(session(0, 0), &mut scene.events);
     let Some((_, Event::Reply { reply: Reply::Who(page), .. })) = scene.events.pop() else {
         panic!("no list")
@@ -318,7 +318,7 @@ fn pages_hold_what_is_asked_and_name_what_is_missing() {
 #[test]
 fn a_whisper_reaches_the_reader_and_comes_back_as_receipt() {
     let room_name = RoomName::direct(&name("alice"), &name("bob"));
-    let mut room = Room::new(room_name, Kind::Direct);
+    let mut room = Room::new(room_name, RoomKind::Direct);
     let mut events = Vec::new();
     let (alice, bob) = (name("alice"), name("bob"));
     room.publish_direct(
@@ -336,7 +336,7 @@ fn a_whisper_reaches_the_reader_and_comes_back_as_receipt() {
         .iter()
         .map(|(shard, event)| match event {
             Event::Reply { reply: Reply::Whisper { is_receipt, .. }, .. } => (shard.0, *is_receipt),
-            other => panic!("only whispers are told: {other:?}"),
+            other => panic!("only whispers are sent: {other:?}"),
         })
         .collect();
     assert_eq!(receipts, [(1, false), (0, true)]);

@@ -19,8 +19,8 @@ use super::turning::Turning;
 use super::wait::Rest;
 use super::writer::LogWriter;
 use crate::mesh::{self, MeshPort};
-use crate::shard::{Archive, Settings, Shard, Stored};
-use crate::store::{Writer, WriterOptions};
+use crate::shard::{Archive, Settings, Shard, StartFindings};
+use crate::store::{SegmentWriter, WriterOptions};
 use crate::turn::{LogOptions, Phase, Turn, TurnError};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use madang_log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
@@ -132,7 +132,7 @@ pub fn start<S: Surface>(
         Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;
     let mut wires = Vec::new();
     let clock = Clock::start();
-    let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+    let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
     let mut ports = mesh::connect(&mesh_bells);
     let endpoint = endpoint_bell.map(|bell| {
         let endpoint = mesh::connect_endpoint(&mut ports, &mesh_bells, &bell.for_mesh());
@@ -186,7 +186,7 @@ struct Seed {
     lifecycle: Arc<Lifecycle>,
     preparer: Preparer,
     indexer: Indexer,
-    stored: Stored,
+    stored: StartFindings,
     clock: Clock,
     given: Option<Given>,
 }
@@ -251,7 +251,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
         segment_bytes: options.segment_bytes,
         durability: options.durability,
     };
-    let writer = Writer::new(writer_options, first_segment, first_bytes);
+    let writer = SegmentWriter::new(writer_options, first_segment, first_bytes);
     let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
     let mut sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
     sockets.set_proxies(proxies);

@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::preparer::Preparer;
 use super::writer::LogWriter;
-use crate::store::{CommitError, Faults, Operation, Work, Writer, WriterOptions};
+use crate::store::{CommitError, Faults, SegmentOperation, SegmentWriter, Work, WriterOptions};
 use madang_log::{Appender, Batch, Durability, Recovered, SegmentNumber, StdFiles, recover};
 use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
 use std::io;
@@ -34,17 +34,17 @@ fn failing_writer(data: &Path, appender: &Appender, faults: Faults) -> LogWriter
     on_disk(data, new_writer(appender).with_faults(faults))
 }
 
-fn new_writer(appender: &Appender) -> Writer<StdFiles> {
+fn new_writer(appender: &Appender) -> SegmentWriter<StdFiles> {
     let options = WriterOptions {
         shard: ShardId(0),
         shard_count: 1,
         segment_bytes: SEGMENT_BYTES,
         durability: appender.durability(),
     };
-    Writer::new(options, SegmentNumber::FIRST, SEGMENT_BYTES)
+    SegmentWriter::new(options, SegmentNumber::FIRST, SEGMENT_BYTES)
 }
 
-fn on_disk(data: &Path, writer: Writer<StdFiles>) -> LogWriter {
+fn on_disk(data: &Path, writer: SegmentWriter<StdFiles>) -> LogWriter {
     let preparer = Preparer::start(data.to_owned()).expect("a thread");
     LogWriter::new(data.to_owned(), writer, preparer, Arc::new(Bell::new().expect("a descriptor")))
 }
@@ -96,7 +96,7 @@ fn eio() -> io::Error {
 }
 
 /// Fails the operation each time `period` others of its kind are done.
-fn failing(operation: Operation, period: usize, at: usize) -> Faults {
+fn failing(operation: SegmentOperation, period: usize, at: usize) -> Faults {
     let mut done = 0;
     Box::new(move |asked| {
         if asked != operation {
@@ -110,12 +110,12 @@ fn failing(operation: Operation, period: usize, at: usize) -> Faults {
 #[test]
 fn what_is_committed_is_there_whatever_fails_and_whenever() {
     let cases = [
-        (Operation::Write, 7, 0),
-        (Operation::Write, 50, 1),
-        (Operation::Sync, 9, 0),
-        (Operation::Sync, 3, 1),
-        (Operation::Seal, 2, 1),
-        (Operation::Open, 2, 0),
+        (SegmentOperation::Write, 7, 0),
+        (SegmentOperation::Write, 50, 1),
+        (SegmentOperation::Sync, 9, 0),
+        (SegmentOperation::Sync, 3, 1),
+        (SegmentOperation::Seal, 2, 1),
+        (SegmentOperation::Open, 2, 0),
     ];
     for (operation, period, at) in cases {
         let data = tempfile::tempdir().expect("a directory");
@@ -140,7 +140,7 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
         let has_failed = Arc::new(AtomicBool::new(false));
         let fails_once = Arc::clone(&has_failed);
         let faults = Box::new(move |operation| {
-            (operation == Operation::Sync && !fails_once.swap(true, Ordering::SeqCst)).then(eio)
+            (operation == SegmentOperation::Sync && !fails_once.swap(true, Ordering::SeqCst)).then(eio)
         });
         let mut writer = failing_writer(&path, &appender, faults);
         assert_eq!(commit_all(&mut appender, &mut writer, 3), 1);
@@ -153,11 +153,11 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
 #[test]
 fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full() {
     let cases = [
-        (Operation::Open, 5, "the disk reports errors", "cannot open segment"),
-        (Operation::Write, 5, "the disk reports errors", "cannot write to segment"),
-        (Operation::Sync, 5, "the disk reports errors", "cannot sync segment"),
-        (Operation::Write, 28, "the disk is full", "cannot write to segment"),
-        (Operation::Write, 30, "the disk cannot be written", "cannot write to segment"),
+        (SegmentOperation::Open, 5, "the disk reports errors", "cannot open segment"),
+        (SegmentOperation::Write, 5, "the disk reports errors", "cannot write to segment"),
+        (SegmentOperation::Sync, 5, "the disk reports errors", "cannot sync segment"),
+        (SegmentOperation::Write, 28, "the disk is full", "cannot write to segment"),
+        (SegmentOperation::Write, 30, "the disk cannot be written", "cannot write to segment"),
     ];
     for (operation, errno, reason, words) in cases {
         let data = tempfile::tempdir().expect("a directory");
@@ -184,7 +184,7 @@ fn after_a_failed_sync_beside_any_batch_the_log_goes_on_and_keeps_what_was_shown
     let path = data.path().to_owned();
     {
         let mut appender = log(Durability::Interval(Duration::from_millis(50)));
-        let fails = failing(Operation::Sync, 3, 1);
+        let fails = failing(SegmentOperation::Sync, 3, 1);
         let mut writer = failing_writer(&path, &appender, fails);
         let mut failures = 0;
         for seq in 1..=9 {
@@ -218,9 +218,9 @@ fn what_was_shown_before_it_was_synced_is_synced_before_its_segment_is_left() {
         let syncs = Arc::new(AtomicUsize::new(0));
         let (counted, mut writes) = (Arc::clone(&syncs), 0);
         let faults = Box::new(move |operation| {
-            writes += usize::from(operation == Operation::Write);
-            counted.fetch_add(usize::from(operation == Operation::Sync), Ordering::SeqCst);
-            (operation == Operation::Write && writes == 2).then(eio)
+            writes += usize::from(operation == SegmentOperation::Write);
+            counted.fetch_add(usize::from(operation == SegmentOperation::Sync), Ordering::SeqCst);
+            (operation == SegmentOperation::Write && writes == 2).then(eio)
         });
         let mut writer = failing_writer(&path, &appender, faults);
         for seq in 1..=2 {

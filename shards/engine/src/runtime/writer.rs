@@ -4,7 +4,7 @@
 use super::bell::Bell;
 use super::preparer::Preparer;
 use crate::shard::Storage;
-use crate::store::{Done, Prepared, Progress, Work, Writer};
+use crate::store::{Done, Prepared, Progress, SegmentWriter, Work};
 use madang_log::{SegmentNumber, StdFiles};
 use madang_model::Moment;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The one writer of a shard's log, and how it gets the segments that it orders.
 pub struct LogWriter {
-    writer: Writer<StdFiles>,
+    writer: SegmentWriter<StdFiles>,
     files: StdFiles,
     preparer: Preparer,
     bell: Arc<Bell>,
@@ -22,7 +22,12 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// Orders what `writer` wants first; `bell` rings when a segment is ready.
-    pub fn new(data: PathBuf, writer: Writer<StdFiles>, preparer: Preparer, bell: Arc<Bell>) -> LogWriter {
+    pub fn new(
+        data: PathBuf,
+        writer: SegmentWriter<StdFiles>,
+        preparer: Preparer,
+        bell: Arc<Bell>,
+    ) -> LogWriter {
         let (reply, prepared) = flume::bounded(2);
         let mut writer = LogWriter { writer, files: StdFiles::new(data), preparer, bell, reply, prepared };
         writer.hand_out_order();

@@ -1,8 +1,8 @@
-//! A shard that stands still so that another process can go on with it, and one that goes on.
+//! A shard that is paused so that a new process can resume it, and the one that resumes it.
 //!
-//! Standing still, a shard reads nothing: what was read is carried to its end, and then every
+//! A paused shard reads nothing: what was read is handled to its end, and then every
 //! connection is a name, a few words of its protocol, what waits to be sent, and what waits to be
-//! understood. That is its image. Whoever adopts it tells nobody.
+//! understood. That is its image. The process that adopts it notifies nobody.
 
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
@@ -11,13 +11,13 @@ use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How long a connection that is ending has for its last words, in the process that goes on.
+/// How long a connection that is ending has for its last words, in the new process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// What becomes of a connection when another process goes on.
+/// What becomes of a connection when a new process takes over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Saved {
-    /// It goes on there.
+    /// It is resumed there.
     Image(ConnectionImage),
     /// It cannot: what is to be said to it before it is closed.
     LastWords(Vec<u8>),
@@ -29,7 +29,7 @@ impl<S: Surface> Shard<S> {
         self.is_paused = true;
     }
 
-    /// Reads again, and goes on with what was read before.
+    /// Reads again, and continues with what was read before.
     pub fn resume(&mut self) {
         self.is_paused = false;
         self.is_adopting = false;
@@ -45,10 +45,10 @@ impl<S: Surface> Shard<S> {
         self.homes.is_idle() && !self.has_outbound() && self.log.is_idle() && self.parked.is_empty()
     }
 
-    /// All that this shard knows and the log does not. It stands still, and is at rest. Connections that
+    /// All that this shard knows and the log does not. It is paused, and idle. Connections that
     /// are not `carriable` by their sockets stay behind, with last words.
     pub fn image(&self, carriable: impl Fn(ConnectionId) -> bool) -> ShardImage {
-        assert!(self.is_paused, "only what stands still has an image");
+        assert!(self.is_paused, "only a paused shard has an image");
         let ids = self.connections.ids().into_iter();
         let saved = |id| match self.connections.get(id)? {
             connection if carriable(id) => Some((id, self.saved(connection))),
@@ -82,7 +82,7 @@ impl<S: Surface> Shard<S> {
         })
     }
 
-    /// What a connection hears that ends with this process: what waits for it, and why it ends.
+    /// What is sent to a connection that ends with this process: what waits for it, and why it ends.
     fn left_behind(&self, connection: &Connection<S::Session>) -> Saved {
         let mut last_words = connection.core.outbox.clone();
         if !connection.is_ending {
@@ -91,7 +91,7 @@ impl<S: Surface> Shard<S> {
         Saved::LastWords(last_words)
     }
 
-    /// Goes on with a connection of the server before. It is told nothing; its rooms follow by
+    /// Resumes a connection of the old process. Nothing is sent to its peer; its rooms follow by
     /// [`Shard::take_over`]. It gets the lowest slot that is free. Nothing is sent to it before
     /// [`Shard::resume`].
     pub fn adopt(&mut self, image: ConnectionImage) -> ConnectionId {
@@ -149,7 +149,7 @@ impl<S: Surface> Shard<S> {
         self.settle();
     }
 
-    /// A home has said where a connection of the server before is.
+    /// A home has said where a connection of the old process is.
     pub(super) fn carried_into(
         &mut self,
         id: ConnectionId,

@@ -1,7 +1,7 @@
 //! How connections end: in order, in time, or at once.
 //!
 //! A connection that wants to close first gets the answers to what it sent. Then it leaves its rooms and gives
-//! its name back, and once the name's home has it, so that whoever comes next may have it, it gets its last
+//! its name back, and once the name's home has it, so that the next user may have it, it gets its last
 //! words. Its slot is free when the outbox is empty.
 
 use super::{Deadline, Ended, Shard};
@@ -31,7 +31,7 @@ impl<S: Surface> Shard<S> {
         self.remind(Deadline::Close(id), CLOSE_TIME_MAX);
     }
 
-    /// Lets those go whose answers have all come.
+    /// Closes the connections whose answers have all come.
     pub(super) fn close_closable(&mut self) {
         while let Some(id) = self.closable.pop() {
             let Some(connection) = self.connections.get(id) else { continue };
@@ -211,7 +211,7 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// The server stops: everyone is told, and nothing more is read.
+    /// The server stops: it is announced to everyone, and nothing more is read.
     pub fn begin_drain(&mut self) {
         self.is_draining = true;
         for id in self.connections.ids() {

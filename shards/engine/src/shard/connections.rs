@@ -12,13 +12,13 @@ pub struct Connection<T> {
     pub protocol: T,
     /// Bytes that were read but wait for a reply first. Empty, without capacity, when idle.
     pub unread: Vec<u8>,
-    /// So many of its reads are still those by which it comes in.
+    /// How many more of its reads count as those of a new connection.
     pub first_reads_left: u8,
     /// Bytes taken out of the outbox, and encrypted, that the kernel did not take.
     pub held_bytes: u32,
-    /// It is in the shard's list of those who are written this turn.
+    /// It is in the shard's list of those that are written this turn.
     pub is_due: bool,
-    /// It has a place in the shard's list of those who are written by and by.
+    /// It has a place in the shard's list of those whose writing is deferred.
     pub has_place: bool,
     /// The kernel did not take all of its outbox: what is added waits for the peer. An outbox that
     /// is not blocked may pass its bound until it is written, at the end of the turn.
@@ -35,7 +35,7 @@ pub struct Connection<T> {
     pub returns: u8,
     /// It has left everything; only its outbox is still to be sent.
     pub is_ending: bool,
-    /// It is ending, and still read until it can be told why: without keys it cannot.
+    /// It is ending, and still read until the reason can be sent: without keys it cannot.
     pub awaits_keys: bool,
     /// It is not read for a while, as its protocol wished.
     pub is_delayed: bool,
@@ -87,7 +87,7 @@ impl<T> Connection<T> {
         self.core.outbox.len() + self.held_bytes as usize
     }
 
-    /// Whether it is no more in any room nor known by any name.
+    /// Whether it is in no room and has no name any more.
     pub fn has_left(&self) -> bool {
         self.is_leaving || self.is_ending
     }
@@ -99,7 +99,7 @@ impl<T> Connection<T> {
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+struct ConnectionSlot<T> {
     generation: u32,
     connection: Option<Connection<T>>,
 }
@@ -107,7 +107,7 @@ struct Slot<T> {
 /// All connections of a shard.
 #[derive(Debug)]
 pub struct Connections<T> {
-    slots: Vec<Slot<T>>,
+    slots: Vec<ConnectionSlot<T>>,
     free: Vec<u32>,
     /// Of a new slot: above those of all that were here before.
     first_generation: u32,
@@ -121,7 +121,7 @@ impl<T> Connections<T> {
     /// The identity that the next connection gets.
     pub fn next_id(&mut self) -> ConnectionId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: self.first_generation, connection: None });
+            self.slots.push(ConnectionSlot { generation: self.first_generation, connection: None });
             u32::try_from(self.slots.len() - 1).expect("fewer connections a shard than 2^32")
         });
         ConnectionId { index, generation: self.slots[index as usize].generation }
@@ -200,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_crowd_that_has_gone_is_given_back_and_no_identity_comes_twice() {
+    fn memory_of_closed_connections_is_given_back_and_no_identity_is_used_twice() {
         let mut connections = Connections::new();
         let mut identities = HashSet::new();
         for _ in 0..3 {
-            let crowd: Vec<_> = (0..1000).map(|_| come(&mut connections)).collect();
-            assert!(crowd.iter().all(|id| identities.insert(*id)), "an identity was had before");
-            let (stays, gone) = (crowd[10], crowd.into_iter().filter(|id| id.index != 10));
+            let ids: Vec<_> = (0..1000).map(|_| come(&mut connections)).collect();
+            assert!(ids.iter().all(|id| identities.insert(*id)), "an identity was had before");
+            let (stays, gone) = (ids[10], ids.into_iter().filter(|id| id.index != 10));
             gone.for_each(|id| assert!(connections.remove(id).is_some()));
             connections.shrink();
             assert_eq!((connections.len(), connections.slots.len()), (1, 11));

@@ -62,9 +62,9 @@ kinds! {
     RefusalKind {
         /// The name is in use.
         NameTaken = "name_taken",
-        /// The name looks like one in use.
+        /// The name is a look-alike of one in use.
         NameConfusable = "name_confusable",
-        /// The name of a room to be made looks like another's.
+        /// The name of a new room is a look-alike of another room's.
         RoomConfusable = "room_confusable",
         /// Whether a room may be made is not known at this moment.
         RoomNotMade = "room_not_made",
@@ -106,7 +106,7 @@ kinds! {
         Kicked = "kicked",
         /// The server stops.
         GoingDown = "going_down",
-        /// It could not be handed to the next server.
+        /// It could not be handed to the new process.
         NotCarried = "not_carried",
         /// The peer is gone.
         Lost = "lost",

@@ -8,11 +8,11 @@ use madang_model::{
     ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
 };
 
-/// Last words may pass the bound of an outbox by so much.
+/// Last words may pass the bound of an outbox by this much.
 const LAST_WORDS_BYTES_MAX: usize = 1024;
 
 impl<S: Surface> Shard<S> {
-    /// Writes an event into the outbox of everyone here who is in the room.
+    /// Writes an event into the outbox of every member of the room who is here.
     pub(super) fn deliver_to_room(&mut self, key: RoomKey, event: RoomEvent) {
         let Some(slot) = self.rooms.slot_of(key) else { return };
         let Shard {
@@ -96,7 +96,7 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// Tells one connection an answer, after noting what it means for the engine.
+    /// Writes an answer to one connection, after noting what it means for the engine.
     pub(super) fn deliver_reply(&mut self, id: ConnectionId, reply: Reply) {
         if self.connections.get(id).is_none_or(Connection::has_left) {
             return self.undo_for_the_gone(id, reply);
@@ -138,7 +138,7 @@ impl<S: Surface> Shard<S> {
         self.answer(id, &reply);
     }
 
-    /// Has its protocol tell a connection an answer, and goes on with what it had sent.
+    /// Has its protocol write an answer to a connection, and continues with what the connection had sent.
     pub(super) fn answer(&mut self, id: ConnectionId, reply: &Reply) {
         self.with_link(id, |surface, protocol, link| surface.reply(protocol, reply, link));
         self.continue_input(id);
@@ -164,7 +164,7 @@ impl<S: Surface> Shard<S> {
     }
 
     /// Whether a connection has another name that it gives back now. Only when the old name's home has it, others
-    /// hear of the new one: so they can have the old one from then on.
+    /// see the new one: so they can have the old one from then on.
     fn gives_old_name_back(&mut self, id: ConnectionId, new: &UserName) -> bool {
         let user = self.connections.get(id).and_then(|connection| connection.core.user.as_ref());
         // Of two names that look alike one entry was renamed.
@@ -261,7 +261,7 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A connection cannot be written yet: its peer and we have not agreed on keys.
-    /// [`Shard::writable`] tells when it can.
+    /// [`Shard::writable`] reports when it can.
     pub fn not_open_yet(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_due = false;
@@ -272,7 +272,7 @@ impl<S: Surface> Shard<S> {
         if !is_refused || self.is_draining {
             self.end(id, false);
         } else if !connection.awaits_keys {
-            // It has until its deadline for the handshake, to learn why. What was not read of it is read now.
+            // It has until its deadline for the handshake, to receive the reason. What was not read of it is read now.
             connection.awaits_keys = true;
             self.read_again(id);
         }
@@ -331,7 +331,7 @@ impl<S: Surface> Shard<S> {
     }
 }
 
-/// Tells a connection that its subscription moved to the place of one that left.
+/// Notes for a connection that its subscription moved to the place of one that left.
 fn repoint<T>(
     connections: &mut Connections<T>,
     moved: ConnectionId,

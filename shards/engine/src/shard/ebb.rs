@@ -1,6 +1,6 @@
 //! When most of what was here has gone: what it took is then worth giving back.
 
-/// So many connections, names, rooms and deadlines together are worth it.
+/// From this many connections, names, rooms and deadlines together on it is worth it.
 const PEAK_MIN: usize = 8192;
 
 /// The most that was here since memory was given back last.
@@ -10,7 +10,7 @@ pub struct Ebb {
 }
 
 impl Ebb {
-    /// A second has passed, and so much is here. Whether that is an eighth of the most, or less.
+    /// A second has passed, and `count` are here. Whether that is an eighth of the most, or less.
     pub fn tick(&mut self, count: usize) -> bool {
         self.peak = self.peak.max(count);
         let has_gone = self.peak >= PEAK_MIN && count <= self.peak / 8;
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_that_has_gone_is_told_of_once_for_each_eighth() {
+    fn a_fall_to_an_eighth_is_reported_once_each_time() {
         let mut ebb = Ebb::default();
         assert!(!ebb.tick(PEAK_MIN - 1) && !ebb.tick(0), "nothing to speak of");
         assert!(!ebb.tick(100_000) && !ebb.tick(50_000), "many are still there");

@@ -1,4 +1,4 @@
-//! Events that wait for the commit of what they tell of.
+//! Events that wait for the commit of what they report.
 
 use crate::mesh::Outbound;
 use crate::room::ShardEvent;
@@ -11,12 +11,12 @@ use std::collections::VecDeque;
 /// Invariant: batches rise from front to back; within a batch events keep their order. Bounded by
 /// the log: only the batch in flight and the open one have events here.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct HeldEvents {
     batches: VecDeque<(BatchId, Vec<ShardEvent>)>,
     spare: Vec<Vec<ShardEvent>>,
 }
 
-impl Held {
+impl HeldEvents {
     /// Holds events until `batch` is committed. Leaves `events` empty.
     pub fn hold(&mut self, batch: BatchId, events: &mut Vec<ShardEvent>) {
         match self.batches.iter_mut().rev().find(|(known, _)| *known == batch) {

@@ -1,4 +1,4 @@
-//! From bytes to requests: what comes in at a connection.
+//! From bytes to requests: the input of a connection.
 
 use super::connections::Connection;
 use super::{Deadline, RefusalKind, Shard};
@@ -6,7 +6,7 @@ use madang_model::connection::{Core, Entrance, FollowUp, Link, Surface};
 use madang_model::{ConnectionId, Request};
 use std::net::IpAddr;
 
-/// By its first reads a connection comes in: it says its name, and where it wants to be.
+/// A connection is new during its first reads: it sends its name, and the room it joins.
 const FIRST_READS: u8 = 3;
 
 impl<S: Surface> Shard<S> {
@@ -68,7 +68,7 @@ impl<S: Surface> Shard<S> {
         })
     }
 
-    /// Whether a connection is new here, and what it asks for can wait for those already in.
+    /// Whether a connection is new, and what it asks for can wait for the connected clients.
     pub fn is_new(&self, id: ConnectionId) -> bool {
         self.connections.get(id).is_some_and(|connection| connection.first_reads_left > 0)
     }
@@ -111,7 +111,7 @@ impl<S: Surface> Shard<S> {
         self.settle();
     }
 
-    /// Goes on with what was read before: after a reply, or when the input has ended.
+    /// Continues with what was read before: after a reply, or when the input has ended.
     pub(super) fn continue_input(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.core.closing.is_some() || connection.is_delayed || self.is_paused {

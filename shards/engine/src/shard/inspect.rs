@@ -1,4 +1,4 @@
-//! What a shard holds, for those who check it from outside: the simulator, and tests.
+//! What a shard holds, for checks from outside: the simulator, and tests.
 
 use super::Shard;
 use crate::room::Room;
@@ -18,7 +18,7 @@ pub struct Membership {
     pub is_lost: bool,
 }
 
-/// A connection that hears a room, as its own shard has it.
+/// A connection that receives a room's events, as its own shard has it.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// Which room.
@@ -65,7 +65,7 @@ impl<S: Surface> Shard<S> {
         })
     }
 
-    /// The connections here that hear rooms, in no order.
+    /// The connections here that receive events of rooms, in no order.
     pub fn listeners(&self) -> impl Iterator<Item = Listener> {
         self.rooms.iter().flat_map(|room| {
             let listener = |connection| Listener { room: room.name.clone(), connection };
@@ -78,7 +78,7 @@ impl<S: Surface> Shard<S> {
         self.homes.room_count()
     }
 
-    /// The names of those that people are in or that something was said in, in no order; lobby and direct rooms are
+    /// The names of those that have members or messages, in no order; lobby and direct rooms are
     /// among them.
     pub fn used_rooms(&self) -> impl Iterator<Item = &RoomName> {
         let is_used = |room: &&Room| !room.is_forgettable();

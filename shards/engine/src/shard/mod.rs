@@ -27,7 +27,7 @@ mod wheel;
 mod writes;
 
 use archive::Answered;
-pub use archive::{Archive, LookupId, Stored};
+pub use archive::{Archive, LookupId, StartFindings};
 pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
@@ -55,7 +55,7 @@ use std::sync::Arc;
 use wheel::Wheel;
 use writes::Writes;
 
-/// Whether messages can be stored. The reasons are for the people who wanted to say something.
+/// Whether messages can be stored. The reasons are for the authors of refused messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Storage {
     /// They can.
@@ -118,12 +118,12 @@ pub struct Shard<S: Surface> {
     closable: Vec<ConnectionId>,
     /// Connections whose protocol is to be called, as everything it asked is answered.
     answered: Vec<ConnectionId>,
-    /// When no connection was read last, as the log or the outboxes had no room.
+    /// The last time at which no connection was read, as the log or the outboxes had no room.
     unread_at: Moment,
-    /// Connections whose slot is free again; their sockets are to be let go.
+    /// Connections whose slot is free again; their sockets are to be closed.
     ended: Vec<Ended>,
     requests: Vec<Request>,
-    /// Names that were granted to those who still give their old one back: each is told of when that is done.
+    /// Names that were granted to sessions that still give their old one back: each is confirmed when that is done.
     renames: HashMap<ConnectionId, Reply>,
     rendered: Rendered,
     spare_outboxes: Spares,
@@ -131,16 +131,16 @@ pub struct Shard<S: Surface> {
     ebb: Ebb,
     is_draining: bool,
     is_burst_over: bool,
-    /// Nothing is read: connections stay as they are until this process or another goes on with them.
+    /// Nothing is read: connections stay as they are until this process or a new one resumes them.
     is_paused: bool,
-    /// What is here is another process's until it lets go: nothing is sent and nobody is let go of, as that
-    /// process would do it again.
+    /// What is here belongs to another process until it releases it: nothing is sent and no connection is closed, as
+    /// that process would do it again.
     is_adopting: bool,
     /// What happened so far.
     pub counters: Counters,
 }
 
-/// A connection that the shard has let go of.
+/// A connection that the shard has closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Which.
@@ -150,7 +150,7 @@ pub struct Ended {
 }
 
 impl<S: Surface> Shard<S> {
-    /// A shard that goes on from what its log holds.
+    /// A shard that starts from what its log holds.
     pub fn new(
         id: ShardId,
         settings: Arc<Settings>,
@@ -255,7 +255,7 @@ impl<S: Surface> Shard<S> {
         self.can_append() || request.stores_nothing()
     }
 
-    /// Takes up what waited for room in the log, in the order in which it came.
+    /// Handles what waited for room in the log, in the order in which it came.
     fn resume_deferred(&mut self) {
         if !self.deferred.is_empty() {
             self.handle_deferred();
@@ -290,7 +290,7 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A batch goes to the segment that was ready: from now on messages are accepted as far as that has room, until
-    /// there is word of the one after it.
+    /// the one after it is reported.
     pub fn next_segment_used(&mut self) {
         if self.storage() == Storage::Ready {
             self.set_storage(Storage::Preparing);
@@ -316,7 +316,7 @@ impl<S: Surface> Shard<S> {
         self.homes.archive.next_query(self.log.last_committed())
     }
 
-    /// A query is done: whoever waits for it is told.
+    /// A query is done: it is answered to the session that waits for it.
     pub fn query_done(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) {
         match self.homes.archive.answer(id, found) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
@@ -335,12 +335,12 @@ impl<S: Surface> Shard<S> {
         self.settle();
     }
 
-    /// Whether what stored rooms look like is to be read now. [`Shard::looks_read`] hears what came of it.
+    /// Whether the looks of stored rooms are to be read now. [`Shard::looks_read`] receives the result.
     pub fn begin_reading_looks(&mut self) -> bool {
         self.homes.looks.begin_reading()
     }
 
-    /// What the stored rooms look like whose looks have their home here; `None` when it could not be read.
+    /// The looks of the stored rooms whose looks have their home here; `None` when they could not be read.
     pub fn looks_read(&mut self, read: Option<StoredLooks>) {
         self.homes.looks_read(read, &mut self.outbound);
         self.settle();
@@ -367,7 +367,7 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.looks.tick();
-        self.homes.evict_deserted(self.now, &self.log, &mut self.outbound);
+        self.homes.evict_idle(self.now, &self.log, &mut self.outbound);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();
         let count = self.connections.len() + self.homes.count() + self.wheel.len();
@@ -482,7 +482,7 @@ impl<S: Surface> Shard<S> {
         delivered
     }
 
-    /// Whether much was let go of in the last tick, of what waited for peers or of all that was here: the allocator has
+    /// Whether much was freed in the last tick, of what waited for peers or of all that was here: the allocator has
     /// it.
     pub fn is_burst_over(&self) -> bool {
         self.is_burst_over
@@ -526,7 +526,7 @@ impl<S: Surface> Shard<S> {
         into.append(&mut self.resumed);
     }
 
-    /// The connections whose sockets are to be let go.
+    /// The connections whose sockets are to be closed.
     pub fn take_ended(&mut self, into: &mut Vec<Ended>) {
         if !self.is_adopting {
             into.append(&mut self.ended);

@@ -1,4 +1,4 @@
-//! What the operator asks of a shard: how it is, whom to let go, what to tell, what holds now.
+//! What the operator asks of a shard: its state, to close connections, to announce, to change settings.
 //!
 //! Each is done within the turn. Only what is asked by hand may look at every connection or room.
 
@@ -9,7 +9,7 @@ use madang_model::connection::{CloseReason, Surface};
 use madang_model::{ConnectionId, Moment, Now, RoomName, Text, Timestamp, UserName};
 use std::sync::Arc;
 
-/// Messages of the last so many microseconds make the rate of a room.
+/// The rate of a room is that of its messages in this span, in microseconds.
 const RATE_SPAN_US: i64 = 10_000_000;
 
 /// How full a shard is at this moment. Each is counted as it changes, so that asking is cheap.
@@ -37,7 +37,7 @@ pub struct Fill {
     pub deferred_requests: u64,
     /// Lookups of stored messages and searches for rooms that wait or are under way.
     pub lookups: u64,
-    /// Bytes that hold what stored rooms look like.
+    /// Bytes that hold the looks of stored rooms.
     pub looks_bytes: u64,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     pub waiting_rooms: u64,
@@ -60,7 +60,7 @@ pub struct RoomReport {
     pub messages_per_second: f64,
 }
 
-/// A connection whose peer does not read as fast as it is told.
+/// A connection whose peer does not read as fast as it is sent to.
 #[derive(Clone, Debug)]
 pub struct SlowReport {
     /// Its user, if it has said a name.
@@ -74,14 +74,14 @@ pub struct SlowReport {
 pub struct Leaders {
     /// By members, fullest first.
     pub by_members: Vec<RoomReport>,
-    /// By messages a second, liveliest first; silent ones are not among them.
+    /// By messages a second, highest first; idle ones are not among them.
     pub by_rate: Vec<RoomReport>,
     /// By bytes waiting, most first.
     pub slow: Vec<SlowReport>,
 }
 
 impl<S: Surface> Shard<S> {
-    /// How full the shard is. Also lets go of what is no longer slow.
+    /// How full the shard is. Also drops what is no longer slow from the list.
     pub fn fill(&mut self) -> Fill {
         let Shard { connections, slow, .. } = self;
         let mut fill = Fill::default();
@@ -172,9 +172,9 @@ impl<S: Surface> Shard<S> {
         self.connections.get(id).is_none_or(|connection| connection.is_ending)
     }
 
-    /// Tells everyone who has a name. Returns how many that were here.
+    /// Announces to every named connection. Returns how many that were here.
     pub fn broadcast(&mut self, text: &Text) -> u64 {
-        let mut told = 0;
+        let mut notified = 0;
         for id in self.connections.ids() {
             let Shard { connections, surface, outboxes, .. } = self;
             let Some(connection) = connections.get_mut(id) else { continue };
@@ -182,19 +182,19 @@ impl<S: Surface> Shard<S> {
                 let before = connection.core.outbox.len();
                 surface.announce(&connection.protocol, text, &mut connection.core);
                 outboxes.changed(before, connection.core.outbox.len());
-                told += 1;
+                notified += 1;
                 self.mark_dirty(id);
             }
         }
         self.settle();
-        told
+        notified
     }
 
     /// From now on these settings hold, for what is there too. The number of shards and the lobby
     /// cannot change while there are connections.
     pub fn reconfigure(&mut self, settings: Arc<Settings>) {
         assert_eq!(settings.shard_count, self.settings.shard_count, "homes follow the number of shards");
-        assert!(settings.lobby.key() == self.settings.lobby.key(), "people are in the lobby");
+        assert!(settings.lobby.key() == self.settings.lobby.key(), "connected users are in the lobby");
         self.homes.reconfigure(Arc::clone(&settings));
         self.outboxes.limit(settings.outbox_total_bytes_max);
         self.settings = settings;
@@ -234,7 +234,7 @@ pub fn fullest_first(a: &RoomReport, b: &RoomReport) -> std::cmp::Ordering {
     b.members.cmp(&a.members).then_with(|| a.room.as_str().cmp(b.room.as_str()))
 }
 
-/// The order of the liveliest rooms.
+/// The order of the rooms with the highest rates.
 pub fn liveliest_first(a: &RoomReport, b: &RoomReport) -> std::cmp::Ordering {
     b.messages_per_second.total_cmp(&a.messages_per_second).then_with(|| a.room.as_str().cmp(b.room.as_str()))
 }

@@ -11,7 +11,7 @@ use madang_model::connection::{CloseReason, Surface};
 use madang_model::{ConnectionId, Event};
 use std::collections::VecDeque;
 
-/// A second in which so much waited at once is a burst: what it took is worth giving back.
+/// A second in which this much waited at once is a burst: what it took is worth giving back.
 const BURST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The bytes in the outboxes of a shard.
@@ -43,7 +43,7 @@ impl Outboxes {
         }
     }
 
-    /// From now on so many may wait.
+    /// From now on this many bytes may wait.
     pub fn limit(&mut self, bytes_max: usize) {
         self.bytes_max = bytes_max;
     }
@@ -111,7 +111,7 @@ impl Outboxes {
         self.waiting_bytes > self.bytes_max
     }
 
-    /// Cutting off goes on to an eighth below the bound: the search for the fullest is then paid
+    /// Connections are cut off down to an eighth below the bound: the search for the fullest is then paid
     /// for by the bytes that must come before the next one.
     fn is_well_below(&self) -> bool {
         self.waiting_bytes <= self.bytes_max - self.bytes_max / 8
@@ -136,7 +136,7 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// Begins a turn: what waits now waits for peers. The fullest give way, then delayed events go on.
+    /// Begins a turn: what waits now waits for peers. The fullest are cut off, then delayed events continue.
     pub(super) fn look_after_outboxes(&mut self) {
         // Whom another process still has is not cut off here.
         if self.outboxes.is_over() && !self.is_adopting {
@@ -195,7 +195,7 @@ mod tests {
             outboxes.tick()
         };
         assert!(!second(1_000) && !second(0), "nothing to speak of");
-        assert!(!second(2 * BURST_BYTES) && !second(BURST_BYTES), "it goes on");
+        assert!(!second(2 * BURST_BYTES) && !second(BURST_BYTES), "it lasts");
         assert!(second(1_000));
         assert!(!second(1_000) && !second(0), "and is over once");
     }

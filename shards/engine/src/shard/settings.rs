@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Settings {
     /// How many shards there are.
     pub shard_count: u16,
-    /// The room everyone lands in.
+    /// The room that every user joins first.
     pub lobby: RoomName,
     /// The bounds of rooms.
     pub rooms: RoomLimits,
@@ -22,7 +22,7 @@ pub struct Settings {
     pub flood: FloodLimit,
     /// Connections from one address other than loopback; 0 is no limit.
     pub connections_per_address: u32,
-    /// So many leading bits of an IPv6 address are one address: a household has all that begin so.
+    /// The leading bits of an IPv6 address that count as one address: a household has all that begin so.
     pub ipv6_prefix: u8,
     /// Bytes that may wait for one connection.
     pub outbox_bytes_max: usize,
@@ -50,7 +50,7 @@ impl Settings {
         })
     }
 
-    /// What a page of history may weigh: it and what else a reader is told in a turn must fit into an
+    /// What a page of history may weigh: it and what else a reader is sent in a turn must fit into an
     /// outbox.
     pub fn page_bytes_max(&self) -> usize {
         self.outbox_bytes_max / 2

@@ -14,7 +14,7 @@ pub struct Spares {
     buffers: Vec<Vec<u8>>,
     /// Invariant: the sum of the capacities of `buffers`.
     bytes: usize,
-    /// The fewest that were left at any time since the last tick: nobody has needed those.
+    /// The fewest that were left at any time since the last tick: those were not needed.
     fewest: usize,
 }
 
@@ -38,7 +38,7 @@ impl Spares {
         self.buffers.push(buffer);
     }
 
-    /// A second has passed: lets go of those that nobody has needed in it.
+    /// A second has passed: frees those that were not needed in it.
     pub fn tick(&mut self) {
         for unneeded in self.buffers.drain(..self.fewest) {
             self.bytes -= unneeded.capacity();

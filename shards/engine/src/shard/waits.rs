@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The shortest wait: what is asked for within a tick is never due in the same tick.
 const WAIT_MIN: Duration = Duration::from_millis(1);
-/// How long after a time in which nobody was read everyone is read again, in milliseconds: two ticks.
+/// How long after a time in which no connection was read all are read again, in milliseconds: two ticks.
 const READING_MS_MAX: u64 = 2_000;
 
 impl<S: Surface> Shard<S> {
@@ -70,8 +70,8 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// Calls the protocols of those whose last answer has come. Whoever asks again meanwhile is called in the next
-    /// round.
+    /// Calls the protocols of the connections whose last answer has come. One that asks again meanwhile is called in
+    /// the next round.
     pub(super) fn call_answered(&mut self) {
         for id in std::mem::take(&mut self.answered) {
             let Some(connection) = self.connections.get_mut(id) else { continue };

@@ -3,7 +3,7 @@
 use madang_model::Moment;
 use std::collections::BTreeMap;
 
-/// Entries by the second in which they fall due. Whoever is no longer interested lets its entry
+/// Entries by the second in which they fall due. An owner that is no longer interested lets its entry
 /// fall due and ignores it.
 #[derive(Debug)]
 pub struct Wheel<T> {

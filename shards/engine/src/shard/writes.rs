@@ -1,13 +1,13 @@
-//! Who is to be written to, and when. What many are told that is no hurry (a crowd's talk, who comes and
-//! goes) is written bit by bit, so that nobody's talk waits for it.
+//! Which connections are to be written, and when. What many receive with low priority (the talk of a large room,
+//! joins and leaves) is written bit by bit, so that nobody's talk waits for it.
 
 use madang_model::ConnectionId;
 use std::collections::VecDeque;
 
-/// A room in which more than so many of the shard's connections hear a message is a crowd.
+/// A room in which more than this many of the shard's connections receive a message is a large room.
 pub const CROWD_MEMBERS: usize = 256;
-/// Of those in no hurry, so many are written a turn: some 25 µs, as sockets that were not used lately take
-/// 6 µs each. What others say waits for that.
+/// At most this many of the deferred ones are written a turn: some 25 µs, as sockets that were not used lately take
+/// 6 µs each. What others send waits for that.
 const WAITING_WRITES_PER_TURN: usize = 4;
 
 /// Connections with something to send, each at most once in either list.
@@ -15,8 +15,8 @@ const WAITING_WRITES_PER_TURN: usize = 4;
 pub struct Writes {
     now: Vec<ConnectionId>,
     /// In the order in which they got something. What they get while they wait goes out in the same
-    /// write, so that a crowd that is told much is written less often, not later and later. Whoever is
-    /// written before, as talk came, keeps the place: it is passed over if there is nothing new.
+    /// write, so that a large room with much to send is written less often, not later and later. A connection
+    /// that is written before, as talk came, keeps the place: it is passed over if there is nothing new.
     deferred: VecDeque<ConnectionId>,
 }
 
@@ -36,13 +36,13 @@ impl Writes {
         self.now.len()
     }
 
-    /// Takes only those, and says whether nobody is left.
+    /// Takes only those, and says whether none is left.
     pub fn take_hurried(&mut self, into: &mut Vec<ConnectionId>) -> bool {
         into.append(&mut self.now);
         self.deferred.is_empty()
     }
 
-    /// Takes those who are to be written now, and some of the others, and says whether nobody is left.
+    /// Takes those that are to be written now, and some of the deferred ones, and says whether none is left.
     /// `is_waiting` is asked once of each whose place is reached: whether it still has something to send.
     pub fn take(
         &mut self,
@@ -62,13 +62,13 @@ impl Writes {
         self.deferred.is_empty()
     }
 
-    /// A second has passed: memory that a crowd took is given back when it was written.
+    /// A second has passed: memory that a large room took is given back when it was written.
     pub fn tick(&mut self) {
         self.now.shrink_to(CROWD_MEMBERS);
         self.deferred.shrink_to(CROWD_MEMBERS);
     }
 
-    /// Whether nobody is to be written.
+    /// Whether no connection is to be written.
     pub fn is_empty(&self) -> bool {
         self.now.is_empty() && self.deferred.is_empty()
     }
@@ -83,10 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn a_few_pass_a_crowd_and_the_crowd_keeps_its_order() {
+    fn a_few_pass_many_deferred_ones_which_keep_their_order() {
         let mut writes = Writes::default();
         (0..1_000).map(number).for_each(|id| writes.add_deferred(id));
-        let mut crowd = Vec::new();
+        let mut deferred = Vec::new();
         let mut turns = 0;
         loop {
             writes.add(number(5_000));
@@ -94,13 +94,13 @@ mod tests {
             assert_eq!(writes.due(), 1);
             let is_done = writes.take(&mut written, |_| true);
             assert_eq!(written[0], number(5_000));
-            crowd.extend_from_slice(&written[1..]);
+            deferred.extend_from_slice(&written[1..]);
             turns += 1;
             if is_done {
                 break;
             }
         }
-        assert_eq!(crowd, (0..1_000).map(number).collect::<Vec<_>>());
+        assert_eq!(deferred, (0..1_000).map(number).collect::<Vec<_>>());
         assert_eq!(turns, 1_000_usize.div_ceil(WAITING_WRITES_PER_TURN));
         assert!(writes.is_empty());
         writes.tick();

@@ -22,7 +22,7 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// What a person who wanted to say something may be told.
+    /// The reason, as the author of a refused message may see it.
     pub fn reason(&self) -> &'static str {
         match self {
             CommitError::Prepare(error) => error.reason(),
@@ -40,13 +40,13 @@ pub struct PrepareError {
 }
 
 impl PrepareError {
-    /// What a person who wanted to say something may be told.
+    /// The reason, as the author of a refused message may see it.
     pub fn reason(&self) -> &'static str {
         reason_for_people(self.source.kind())
     }
 }
 
-/// What a person who wanted to say something may be told of an error of the disk.
+/// An error of the disk, as the author of a refused message may see it.
 fn reason_for_people(kind: io::ErrorKind) -> &'static str {
     match kind {
         // The last: a limit of the size of files, which is the operator's to raise as space is.

@@ -23,7 +23,7 @@ pub enum IndexJob {
     Write(SegmentIndex),
     /// What goes through a whole directory.
     Chore(Chore),
-    /// Read what stored rooms look like, of all directories: by whoever does chores, when there is none. Of a shard one
+    /// Read the looks of stored rooms, of all directories: done as a chore, when there is no other. Of a shard one
     /// is under way.
     Looks,
 }
@@ -52,7 +52,7 @@ pub enum Chore {
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
-    /// Written, and what it tells of; or the old one stays.
+    /// Written, and what it covers; or the old one stays.
     Snapshot(Option<SnapshotScope>),
     /// A lost file was looked after.
     Rebuilt {
@@ -63,11 +63,11 @@ pub enum IndexDone {
         /// Whether it is there again.
         is_there: bool,
     },
-    /// What the rooms look like whose looks are at home on the shard, if it could be read.
+    /// The looks of the rooms whose looks are at home on the shard, if they could be read.
     Looks(Option<StoredLooks>),
 }
 
-/// What stored rooms look like, read for all shards that ask, a part at a time.
+/// The looks of stored rooms, read for all shards that ask, a part at a time.
 #[derive(Default)]
 pub struct LooksReader {
     reading: Option<LooksReading>,
@@ -85,7 +85,7 @@ impl LooksReader {
         self.askers.push(shard);
     }
 
-    /// Reads so many rooms at most. Returns what the shards that have asked hear, once that is known.
+    /// Reads at most `rooms_max` rooms. Returns the answers to the shards that have asked, once they are known.
     pub fn step<F: IndexFiles>(
         &mut self,
         files: &F,

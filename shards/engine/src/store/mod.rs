@@ -16,6 +16,6 @@ pub use index_work::{
 };
 pub use outage::Outage;
 pub use prepare::{Order, Prepared, prepare};
-pub use writer::{Done, Progress, Work, Writer, WriterOptions};
+pub use writer::{Done, Progress, SegmentWriter, Work, WriterOptions};
 #[cfg(test)]
-pub use writer::{Faults, Operation};
+pub use writer::{Faults, SegmentOperation};

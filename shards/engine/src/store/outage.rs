@@ -1,4 +1,4 @@
-//! A fault that goes on is told when it begins, then once a minute with how often it was met, and when it is over:
+//! A lasting fault is reported when it begins, then once a minute with how often it was met, and when it is over:
 //! a disk that is full for a night fills no journal.
 
 use madang_model::Moment;
@@ -7,10 +7,10 @@ use std::time::Duration;
 /// How long that is, unless said otherwise.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// One fault, and when it was told of last.
+/// One fault, and when it was reported last.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
-    /// How long it is not told of again.
+    /// How long it is not reported again.
     silence: Duration,
     told_at: Option<Moment>,
     /// How often it was met since it began.
@@ -24,12 +24,12 @@ impl Default for Outage {
 }
 
 impl Outage {
-    /// A fault that is told of so often while it goes on. It has not begun.
+    /// A fault that is reported at this interval while it lasts. It has not begun.
     pub fn told_every(silence: Duration) -> Outage {
         Outage { silence, told_at: None, met: 0 }
     }
 
-    /// It was met, once more. How often so far, where that is to be told now.
+    /// It was met, once more. How often so far, where that is to be reported now.
     pub fn met(&mut self, now: Moment) -> Option<u64> {
         self.met += 1;
         if self.told_at.is_some_and(|told_at| now < told_at.after(self.silence)) {
@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_told_when_it_begins_then_once_a_minute_with_a_count_and_when_it_is_over() {
+    fn a_fault_is_reported_when_it_begins_then_once_a_minute_with_a_count_and_when_it_is_over() {
         let mut outage = Outage::default();
         let second = |second: u64| Moment(1000 * second);
-        let told: Vec<_> =
+        let reported: Vec<_> =
             (0..150).filter_map(|at| outage.met(second(at)).map(|count| (at, count))).collect();
-        assert_eq!(told, [(0, 1), (60, 61), (120, 121)]);
+        assert_eq!(reported, [(0, 1), (60, 61), (120, 121)]);
         assert_eq!((outage.is_over(), outage.is_over()), (Some(150), None));
-        assert_eq!(outage.met(second(151)), Some(1), "the next one is told at once");
+        assert_eq!(outage.met(second(151)), Some(1), "the next one is reported at once");
     }
 }

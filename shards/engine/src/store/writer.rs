@@ -1,7 +1,7 @@
 //! Carries batches to the disk: one write, one `fdatasync`, one commit at a time.
 //!
-//! [`Writer::begin`] says what is to be done, and each [`Writer::step`] does one operation of it. Between two
-//! of them the process may be killed or the power cut.
+//! [`SegmentWriter::begin`] says what is to be done, and each [`SegmentWriter::step`] does one operation of it.
+//! Between two of them the process may be killed or the power cut.
 
 mod next;
 
@@ -15,7 +15,7 @@ use std::io;
 
 /// An operation on a segment, as tests make it fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Operation {
+pub enum SegmentOperation {
     /// A segment is opened.
     Open,
     /// A batch is written.
@@ -26,20 +26,20 @@ pub enum Operation {
     Seal,
 }
 
-impl Operation {
+impl SegmentOperation {
     /// As the error of it says.
     fn words(self) -> &'static str {
         match self {
-            Operation::Open => "open",
-            Operation::Write => "write to",
-            Operation::Sync => "sync",
-            Operation::Seal => "seal",
+            SegmentOperation::Open => "open",
+            SegmentOperation::Write => "write to",
+            SegmentOperation::Sync => "sync",
+            SegmentOperation::Seal => "seal",
         }
     }
 }
 
 /// Decides whether an operation fails instead of being done. In life there is none.
-pub type Faults = Box<dyn FnMut(Operation) -> Option<io::Error> + Send>;
+pub type Faults = Box<dyn FnMut(SegmentOperation) -> Option<io::Error> + Send>;
 
 /// How a shard's segments are kept.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ pub enum Work {
         /// Its seal; none where it holds nothing.
         sealed: Option<SealedSegment>,
         /// Whether to remove what was made ready and holds nothing then: a start would read all its zeros to be
-        /// sure of that. After it only [`Writer::begin_again`] is of use.
+        /// sure of that. After it only [`SegmentWriter::begin_again`] is of use.
         leaves_nothing_unused: bool,
     },
 }
@@ -90,7 +90,7 @@ pub struct Done {
 pub enum Progress {
     /// Something was done, and there is more to do.
     Going,
-    /// The next segment is needed, and not there yet: [`Writer::take_prepared`] comes first.
+    /// The next segment is needed, and not there yet: [`SegmentWriter::take_prepared`] comes first.
     AwaitsSegment,
     /// All is done, or it failed.
     Done(Done),
@@ -124,7 +124,7 @@ enum Action {
 type Actions = SmallVec<[Action; 8]>;
 
 /// The one writer of a shard's log.
-pub struct Writer<F: SegmentFiles> {
+pub struct SegmentWriter<F: SegmentFiles> {
     options: WriterOptions,
     open: Option<OpenSegment<F::Segment>>,
     next: Next,
@@ -139,16 +139,16 @@ struct OpenSegment<S> {
     file: S,
 }
 
-impl<F: SegmentFiles> Writer<F> {
+impl<F: SegmentFiles> SegmentWriter<F> {
     /// A writer that begins with segment `first`, which is ordered with its capacity.
-    pub fn new(options: WriterOptions, first: SegmentNumber, first_capacity_bytes: u64) -> Writer<F> {
+    pub fn new(options: WriterOptions, first: SegmentNumber, first_capacity_bytes: u64) -> SegmentWriter<F> {
         let next = Next::new(&options, first, first_capacity_bytes);
-        Writer { options, open: None, next, has_unsynced: false, work: None, faults: None }
+        SegmentWriter { options, open: None, next, has_unsynced: false, work: None, faults: None }
     }
 
     /// From now on operations fail as `faults` says.
     #[cfg(test)]
-    pub fn with_faults(mut self, faults: Faults) -> Writer<F> {
+    pub fn with_faults(mut self, faults: Faults) -> SegmentWriter<F> {
         self.faults = Some(faults);
         self
     }
@@ -256,7 +256,7 @@ impl<F: SegmentFiles> Writer<F> {
     }
 
     fn write(&mut self, work: &Work, files: &F) -> Result<(), CommitError> {
-        self.fail(Operation::Write, files)?;
+        self.fail(SegmentOperation::Write, files)?;
         let batch = work.batch().expect("what is written is a batch");
         let segment = self.open.as_ref().expect("a segment is open while a batch is written");
         assert_eq!(segment.number, batch.segment, "a batch is written to the segment it was made for");
@@ -272,7 +272,7 @@ impl<F: SegmentFiles> Writer<F> {
         if !std::mem::take(&mut self.has_unsynced) || self.open.is_none() {
             return Ok(());
         }
-        self.fail(Operation::Sync, files)?;
+        self.fail(SegmentOperation::Sync, files)?;
         let synced = self.open.as_ref().map_or(Ok(()), |segment| files.sync_contents(&segment.file));
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::IgnoreFailedSync) {
@@ -284,7 +284,7 @@ impl<F: SegmentFiles> Writer<F> {
     /// A part of finishing the open segment; at the end of the last it is left.
     fn seal_step(&mut self, action: Action, work: &Work, files: &F) -> Result<(), CommitError> {
         if self.open.is_some() && action == Action::Seal {
-            self.fail(Operation::Seal, files)?;
+            self.fail(SegmentOperation::Seal, files)?;
         }
         let (Some(OpenSegment { file, .. }), Some(sealed)) = (&self.open, work.sealed()) else {
             return Ok(());
@@ -302,7 +302,7 @@ impl<F: SegmentFiles> Writer<F> {
         Ok(())
     }
 
-    /// Lets go of the open segment as it is. Where people were shown what is in it before it was synced, it is
+    /// Closes the open segment as it is. Where users were shown what is in it before it was synced, it is
     /// synced now: nobody will again, and the interval has not been longer than was promised.
     fn abandon(&mut self, files: &F) {
         if matches!(self.options.durability, Durability::Interval(_))
@@ -338,7 +338,7 @@ impl<F: SegmentFiles> Writer<F> {
     }
 
     /// Fails when a test wants it to.
-    fn fail(&mut self, operation: Operation, files: &F) -> Result<(), CommitError> {
+    fn fail(&mut self, operation: SegmentOperation, files: &F) -> Result<(), CommitError> {
         let error = self.faults.as_mut().and_then(|faults| faults(operation));
         error.map_or(Ok(()), |error| Err(self.failed(operation.words(), error, files)))
     }

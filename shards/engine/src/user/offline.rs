@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 /// A bounded memory of who left when; the longest gone are forgotten first.
 ///
-/// Names that were given up for others are remembered apart: whoever takes one name after another makes nobody
-/// forgotten who is gone.
+/// Names that were given up for others are remembered apart: a user who takes one name after another evicts
+/// nobody who has left.
 #[derive(Debug)]
 pub struct Offline {
     gone: Memory,
@@ -18,7 +18,7 @@ pub struct Offline {
 #[derive(Debug)]
 struct Memory {
     names_max: usize,
-    names: HashMap<SkeletonKey, Seen>,
+    names: HashMap<SkeletonKey, LastSeen>,
     /// In the order of leaving. An entry whose number is not the name's latest is void.
     order: VecDeque<(SkeletonKey, u64)>,
     next_number: u64,
@@ -26,7 +26,7 @@ struct Memory {
 
 /// A user as last seen.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct LastSeen {
     /// The name at that time.
     pub name: UserName,
     /// When the user came online.
@@ -59,13 +59,13 @@ impl Offline {
         self.renamed.remember(name, online_since, offline_since);
     }
 
-    /// All who are remembered, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Seen> {
+    /// All remembered users, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &LastSeen> {
         self.gone.names.values().chain(self.renamed.names.values())
     }
 
     /// One who left and has not come back under this name.
-    pub fn get(&self, key: SkeletonKey) -> Option<&Seen> {
+    pub fn get(&self, key: SkeletonKey) -> Option<&LastSeen> {
         self.gone.names.get(&key).or_else(|| self.renamed.names.get(&key))
     }
 
@@ -84,10 +84,10 @@ impl Memory {
     fn remember(&mut self, name: UserName, online_since: Timestamp, offline_since: Timestamp) {
         let (key, number) = (name.skeleton(), self.next_number);
         self.next_number += 1;
-        self.names.insert(key, Seen { name, online_since, offline_since, number });
+        self.names.insert(key, LastSeen { name, online_since, offline_since, number });
         self.order.push_back((key, number));
         let Memory { names_max, names, order, .. } = self;
-        let is_latest = |names: &HashMap<SkeletonKey, Seen>, (key, number): &(SkeletonKey, u64)| {
+        let is_latest = |names: &HashMap<SkeletonKey, LastSeen>, (key, number): &(SkeletonKey, u64)| {
             names.get(key).is_some_and(|seen| seen.number == *number)
         };
         while names.len() > *names_max

@@ -36,7 +36,7 @@ pub struct WhisperRoute {
     pub reader: UserName,
     /// The reader's session; `None` while its connection is lost.
     pub session: Option<SessionId>,
-    /// What the author is to be told of the reader's absence.
+    /// The reader's absence, to be reported to the author.
     pub away: Option<Away>,
 }
 
@@ -48,11 +48,11 @@ struct User {
     lost_until: Option<Moment>,
     online_since: Timestamp,
     /// Boxed, as few have any.
-    absence: Option<Box<Absence>>,
+    absence: Option<Box<AwayState>>,
 }
 
 #[derive(Debug, Default)]
-struct Absence {
+struct AwayState {
     away: Option<Away>,
     missed_whispers: Vec<(UserName, u32)>,
 }
@@ -75,7 +75,7 @@ impl Users {
     /// Gives a free name to a session, or gives it back within the grace time.
     ///
     /// # Errors
-    /// [`Refusal`] when the name, or one that looks like it, is in use.
+    /// [`Refusal`] when the name, or a look-alike of it, is in use.
     pub fn claim(&mut self, session: SessionId, name: &UserName, now: Now) -> Result<Claimed, Refusal> {
         let key = name.skeleton();
         if let Some(with) = self.look_alike(session, name) {
@@ -120,7 +120,7 @@ impl Users {
         })
     }
 
-    /// Notes what a name that is held looks like as it is shown.
+    /// Notes the look of a name that is held, as it is shown.
     fn list(&mut self, name: &UserName) {
         let Looks { shown, lower_case, .. } = name.looks();
         if shown != lower_case {
@@ -239,7 +239,7 @@ impl Users {
     }
 
     /// A whisper came too late for the session it was meant for. Returns the session that has
-    /// taken up the name meanwhile; without one the whisper is counted as missed.
+    /// claimed the name meanwhile; without one the whisper is counted as missed.
     pub fn reroute_missed_whisper(&mut self, from: &UserName, to: &UserName) -> Option<SessionId> {
         let user = self.find_mut(to)?;
         if user.lost_until.is_none() {

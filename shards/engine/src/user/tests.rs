@@ -103,7 +103,7 @@ fn whispers_find_the_reader_or_say_why_not() {
 }
 
 #[test]
-fn whispers_to_a_lost_user_are_counted_and_told_on_return() {
+fn whispers_to_a_lost_user_are_counted_and_listed_on_return() {
     let mut users = Users::default();
     let (alice, bob) = (name("alice"), name("bob"));
     users.claim(session(2), &bob, at(0)).unwrap();

@@ -1,7 +1,7 @@
 //! A shard's writer, as the log's thread has it, and the thread that makes segments ready: a step at a time.
 
 use madang_engine::shard::Storage;
-use madang_engine::store::{Done, Prepared, Progress, Work, Writer, prepare};
+use madang_engine::store::{Done, Prepared, Progress, SegmentWriter, Work, prepare};
 use madang_log::SegmentNumber;
 use madang_model::{Moment, Timestamp};
 
@@ -10,7 +10,7 @@ use super::super::disk::Disk;
 
 /// The writer, and what is under way with it.
 pub struct Desk {
-    writer: Writer<Disk>,
+    writer: SegmentWriter<Disk>,
     is_working: bool,
     done: Option<Done>,
     /// A segment that is ready, or cannot be, of which the writer has not heard.
@@ -18,7 +18,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(writer: Writer<Disk>) -> Desk {
+    pub fn new(writer: SegmentWriter<Disk>) -> Desk {
         Desk { writer, is_working: false, done: None, prepared: None }
     }
 

@@ -4,8 +4,8 @@ use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
 use super::{CHANNEL_BATCHES_MAX, LinkCore, Phase, Server};
-use madang_engine::shard::{Archive, Settings, Shard, Stored};
-use madang_engine::store::{Writer, WriterOptions};
+use madang_engine::shard::{Archive, Settings, Shard, StartFindings};
+use madang_engine::store::{SegmentWriter, WriterOptions};
 use madang_engine::turn::{LogOptions, Turn};
 use madang_log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
 use madang_model::ShardId;
@@ -36,7 +36,7 @@ impl Server {
     pub fn start(disk: &Disk, options: &StartOptions) -> Result<Server, OpenLogError> {
         let count = options.settings.shard_count;
         let opened = open_log(disk, count)?;
-        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
         let mut cells = Vec::new();
         for id in (0..count).map(ShardId) {
             let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
@@ -47,7 +47,7 @@ impl Server {
             let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
             let durability = options.durability;
             let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
-            let desk = Desk::new(Writer::new(writer, first, segment_bytes));
+            let desk = Desk::new(SegmentWriter::new(writer, first, segment_bytes));
             let log = LogOptions { durability, first_segment_bytes: segment_bytes };
             cells.push(Cell::new(Turn::new(shard, log, READ_BYTES_MAX), desk));
         }

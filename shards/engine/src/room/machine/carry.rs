@@ -1,13 +1,13 @@
-//! Members on their way from one server to the next: nobody sees them leave or come.
+//! Members on their way from the old process to the new one: nobody sees them leave or join.
 
-use super::{Kind, Room};
+use super::{Room, RoomKind};
 use crate::room::fan_out::ShardEvent;
 use crate::room::member::{Lost, Member};
 use madang_model::{CarriedMember, ClaimNumber, Event, Holder, Moment, Now, SessionId, UserKey};
 use std::time::Duration;
 
 impl Room {
-    /// Who is in it, for the next server. Of a direct room there is nothing to carry.
+    /// Its members, for the new process. Of a direct room there is nothing to carry.
     pub fn carried(&self, now: Now) -> Vec<CarriedMember> {
         let carried = |member: &Member| CarriedMember {
             user: member.user.clone(),
@@ -21,7 +21,7 @@ impl Room {
         self.members.values().map(carried).collect()
     }
 
-    /// Goes on with the members of before, however many there may be now. Returns whose grace time
+    /// Resumes with the members of the old process, whatever the limit is now. Returns whose grace time
     /// runs, and until when.
     pub fn take_over(
         &mut self,
@@ -32,7 +32,7 @@ impl Room {
         let mut graces = Vec::new();
         for CarriedMember { user, is_away, holder, head } in members {
             let key = user.key();
-            if self.kind == Kind::Direct || self.members.contains_key(&key) {
+            if self.kind == RoomKind::Direct || self.members.contains_key(&key) {
                 continue;
             }
             let (session, lost) = match holder {
@@ -47,7 +47,7 @@ impl Room {
                     (SessionId::NOBODY, Some(Lost { until, head }))
                 }
             };
-            // Every grant of the names from now on is later than those of the server before.
+            // Every grant of the names from now on is later than those of the old process.
             let claim = ClaimNumber::default();
             self.members.insert(key, Member { user, session, claim, is_away, lost });
         }

@@ -1,4 +1,4 @@
-//! Who waits for stored messages, and what they are told.
+//! Who waits for stored messages, and the answers they get.
 
 use super::Archive;
 use super::page::cut_to;
@@ -17,11 +17,11 @@ pub struct LookupId(u64);
 
 /// Stored messages that someone waits for.
 #[derive(Debug)]
-pub struct Waiting {
-    purpose: Purpose,
+pub struct WaitingLookup {
+    purpose: LookupPurpose,
     room: RoomName,
     head: Seq,
-    /// What is looked up: from the first number, so many.
+    /// What is looked up: `count` numbers from the first.
     first: Seq,
     count: u32,
     /// Not before this batch is committed: the recent messages may be part of it.
@@ -32,10 +32,10 @@ pub struct Waiting {
 
 /// What stored messages are looked up for.
 #[derive(Debug)]
-enum Purpose {
+enum LookupPurpose {
     /// A session asked for a page; what follows and is in memory.
     Page { session: SessionId, recent: Vec<Arc<Message>> },
-    /// A room is taken up: where its newest messages are.
+    /// A room is loaded: where its newest messages are.
     Find,
     /// The same: those messages.
     Load,
@@ -46,7 +46,7 @@ enum Purpose {
 pub enum Answered {
     /// An event for the one who asked.
     Page(ShardId, Event),
-    /// A room, as it is taken up.
+    /// A room, as it is loaded.
     Room(RoomContents),
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
@@ -65,7 +65,7 @@ pub struct RoomContents {
 
 /// What is asked of the stored messages of a room.
 #[derive(Debug)]
-pub struct Question {
+pub struct PageLookup {
     /// Who asks.
     pub session: SessionId,
     /// The room.
@@ -82,16 +82,16 @@ pub struct Question {
 
 impl Archive {
     /// Someone asks for what is not in memory. The answer comes later, or at once when too many ask.
-    pub fn ask(&mut self, question: Question) -> Option<(SessionId, Reply)> {
-        let Question { session, room, head, gap: (first, last), recent, after } = question;
+    pub fn ask(&mut self, question: PageLookup) -> Option<(SessionId, Reply)> {
+        let PageLookup { session, room, head, gap: (first, last), recent, after } = question;
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             let gap = Some(Gap { first, last, reason: GapReason::Busy });
             return Some((session, Reply::History(HistoryPage { room, messages: recent, head, gap })));
         }
         let id = self.new_id();
         let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(Page::MESSAGES_MAX);
-        let purpose = Purpose::Page { session, recent };
-        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+        let purpose = LookupPurpose::Page { session, recent };
+        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
         None
     }
 
@@ -102,7 +102,7 @@ impl Archive {
         match self.known(key) {
             Some(name) => self.begin_loading(name),
             None if self.snapshots.iter().any(|scope| scope.may_hold(key)) => {
-                self.look_up(Purpose::Find, wanted.clone(), Seq::ZERO, 0);
+                self.look_up(LookupPurpose::Find, wanted.clone(), Seq::ZERO, 0);
             }
             None => return Some(self.unstored(wanted.clone())),
         }
@@ -119,14 +119,14 @@ impl Archive {
     /// Reads the latest messages of a room that is known: as many as may have drafts to remember.
     fn begin_loading(&mut self, name: RoomName) {
         let (head, count) = (self.head(name.key()), Recent::DRAFTS_MAX as u32);
-        self.look_up(Purpose::Load, name, head, count);
+        self.look_up(LookupPurpose::Load, name, head, count);
     }
 
-    fn look_up(&mut self, purpose: Purpose, room: RoomName, head: Seq, count: u32) {
+    fn look_up(&mut self, purpose: LookupPurpose, room: RoomName, head: Seq, count: u32) {
         let first = Seq(head.0.saturating_sub(u64::from(count)) + 1);
         let id = self.new_id();
         let after = BatchId::ZERO;
-        self.enqueue(id, Waiting { purpose, room, head, first, count, after, mended: Vec::new() });
+        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
     }
 
     /// How many lookups are not answered yet.
@@ -139,7 +139,7 @@ impl Archive {
         LookupId(self.next_id)
     }
 
-    fn enqueue(&mut self, id: LookupId, waiting: Waiting) {
+    fn enqueue(&mut self, id: LookupId, waiting: WaitingLookup) {
         self.waiting.insert(id, waiting);
         self.queue.push_back(id);
     }
@@ -156,7 +156,7 @@ impl Archive {
             return None;
         }
         self.queue.pop_front();
-        if matches!(waiting.purpose, Purpose::Find) {
+        if matches!(waiting.purpose, LookupPurpose::Find) {
             return Some((id, StoredQuery::Room(RoomQuery::new(&waiting.room, &self.snapshots))));
         }
         let key = waiting.room.key();
@@ -202,14 +202,14 @@ impl Archive {
             Ok(QueryOutcome::Page(page)) => Some(page),
             Err(_) => None,
         };
-        let Waiting { purpose, room, head, first, count, .. } = waiting;
+        let WaitingLookup { purpose, room, head, first, count, .. } = waiting;
         let (session, recent) = match purpose {
-            Purpose::Find => return Some(Answered::Unknown(room.key())),
-            Purpose::Load => {
+            LookupPurpose::Find => return Some(Answered::Unknown(room.key())),
+            LookupPurpose::Load => {
                 let messages = page.map(|page| page.messages).unwrap_or_default();
                 return Some(Answered::Room(RoomContents { name: room, head, messages }));
             }
-            Purpose::Page { session, recent } => (session, recent),
+            LookupPurpose::Page { session, recent } => (session, recent),
         };
         let last = Seq(first.0 + u64::from(count) - 1);
         let (mut messages, mut gap) = match page {
@@ -219,7 +219,7 @@ impl Archive {
                 if let (Some(gap), Some(oldest), true) =
                     (&mut gap, page.oldest, page.messages.is_empty() && recent.is_empty())
                 {
-                    // All that was asked for has expired: it is told where the others begin.
+                    // All that was asked for has expired: the answer says where the others begin.
                     gap.last = gap.last.max(Seq(oldest.0.saturating_sub(1)).min(head));
                 }
                 (page.messages, gap)
@@ -238,7 +238,7 @@ impl Archive {
         Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
     }
 
-    /// Goes on with the messages of a room that was found.
+    /// Continues with the messages of a room that was found.
     fn found(&mut self, wanted: RoomName, room: Option<SnapshotRoom>) -> Option<Answered> {
         // The query has checked its name.
         let Some((name, room)) = room.and_then(|room| Some((room.room_name().ok()?, room))) else {

@@ -1,8 +1,8 @@
 //! What a shard knows of its stored messages, and who waits for some of them.
 //!
-//! The latest messages of rooms that people are in are in memory; all else is looked up, rooms
-//! themselves too. A lookup is a query that the runtime carries out, read by read; nothing waits for
-//! it but the one who asked.
+//! The latest messages of rooms that have members are in memory; all else is looked up, rooms
+//! themselves too. A lookup is a query that the runtime carries out, read by read; only the
+//! session that asked waits for it.
 //!
 //! **Invariant:** the newest entry of every room is in memory here, or in the snapshot of a
 //! directory. It is in memory for rooms that are in memory, that have messages in the open segment,
@@ -11,10 +11,10 @@
 mod lookups;
 mod page;
 
-pub use lookups::{Answered, LookupId, Question, RoomContents};
+pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
 
 use hashbrown::HashMap;
-use lookups::Waiting;
+use lookups::WaitingLookup;
 use madang_log::{
     Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
 };
@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 
 /// What a start has found, as far as it is not in memory by room.
 #[derive(Clone, Debug, Default)]
-pub struct Stored {
+pub struct StartFindings {
     /// The snapshots of all directories.
     pub snapshots: Vec<SnapshotScope>,
     /// Rooms whose newest messages are lost: their names, and the numbers that stay taken.
@@ -32,7 +32,7 @@ pub struct Stored {
 
 /// Where the newest sealed messages of a room are.
 #[derive(Debug)]
-struct Known {
+struct SealedTail {
     name: RoomName,
     tail: RoomTail,
 }
@@ -46,8 +46,8 @@ pub struct Archive {
     appended: VecDeque<(BatchId, Vec<(RoomName, Seq)>)>,
     spare: Vec<Vec<(RoomName, Seq)>>,
     /// Where the sealed messages of rooms are, as far as it is in memory.
-    tails: HashMap<RoomKey, Known>,
-    /// The snapshots that tell of all others: this directory's and those of other shards.
+    tails: HashMap<RoomKey, SealedTail>,
+    /// The snapshots that cover all others: this directory's and those of other shards.
     snapshots: Vec<SnapshotScope>,
     lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
     /// Indexes to be written, and how many are being written.
@@ -55,7 +55,7 @@ pub struct Archive {
     indexes_under_way: usize,
     /// Segments whose indexes were too many: they are made again from the segments.
     unindexed: Vec<SegmentNumber>,
-    waiting: HashMap<LookupId, Waiting>,
+    waiting: HashMap<LookupId, WaitingLookup>,
     queue: VecDeque<LookupId>,
     next_id: u64,
     /// What one page may weigh: a reader's outbox must hold it.
@@ -71,8 +71,13 @@ impl Archive {
     /// The most segments that are remembered to be without one; others are met when they are missed, or at a start.
     const UNINDEXED_MAX: usize = 1024;
 
-    /// For a shard that goes on with segment `first`.
-    pub fn new(directory: ShardId, first: SegmentNumber, stored: Stored, page_bytes_max: usize) -> Archive {
+    /// For a shard that continues with segment `first`.
+    pub fn new(
+        directory: ShardId,
+        first: SegmentNumber,
+        stored: StartFindings,
+        page_bytes_max: usize,
+    ) -> Archive {
         Archive {
             directory,
             open: IndexBuilder::new(directory, first),
@@ -101,7 +106,7 @@ impl Archive {
         self.lost_heads.values().map(|(name, _)| name)
     }
 
-    /// From now on one page may weigh so much.
+    /// From now on one page may weigh this much.
     pub fn limit_pages(&mut self, page_bytes_max: usize) {
         self.page_bytes_max = page_bytes_max;
     }
@@ -147,9 +152,10 @@ impl Archive {
         let index =
             left.seal(sealed.end_offset_bytes, |room| tails.get(&room.key()).map(|known| &known.tail));
         // The tails follow from the same numbers that the rooms count by.
-        let index = index.unwrap_or_else(|fault| panic!("a room's numbers go on across segments: {fault}"));
+        let index =
+            index.unwrap_or_else(|fault| panic!("a room's numbers continue across segments: {fault}"));
         for (room, tail) in index.tails() {
-            self.tails.insert(room.key(), Known { name: room.clone(), tail });
+            self.tails.insert(room.key(), SealedTail { name: room.clone(), tail });
         }
         if self.index_jobs() < Self::INDEXES_MAX {
             return self.indexes.push(index);
@@ -201,7 +207,7 @@ impl Archive {
 
     /// Remembers where the newest sealed messages of a room are.
     fn know(&mut self, name: RoomName, tail: RoomTail) {
-        self.tails.insert(name.key(), Known { name, tail });
+        self.tails.insert(name.key(), SealedTail { name, tail });
     }
 
     /// The newest committed number of a room that is known here.
@@ -214,13 +220,13 @@ impl Archive {
 
     /// A room is no longer in memory: neither need be where its messages are, if a snapshot says it.
     pub fn left(&mut self, key: RoomKey) {
-        if self.is_told(key) {
+        if self.is_covered(key) {
             self.tails.remove(&key);
         }
     }
 
-    /// The snapshot of this directory is written anew. Lets go of the rooms that it tells of, as far
-    /// as they are not in memory. One that tells of less than the last did is not believed: a room that is
+    /// The snapshot of this directory is written anew. Evicts the rooms that it covers, as far
+    /// as they are not in memory. One that covers less than the last did is not believed: a room that is
     /// not in it may have been in that one, and its lookups find a snapshot that is to be mended.
     pub fn snapshot_renewed(&mut self, scope: SnapshotScope, is_in_memory: impl Fn(RoomKey) -> bool) {
         let last = self.snapshots.iter().find(|known| known.directory == scope.directory);
@@ -240,11 +246,11 @@ impl Archive {
         self.tails = tails;
     }
 
-    fn is_told(&self, key: RoomKey) -> bool {
+    fn is_covered(&self, key: RoomKey) -> bool {
         self.tails.get(&key).is_some_and(|known| self.tells_of(key, &known.tail))
     }
 
-    /// Whether a snapshot tells of this tail, and the open segment does not go on from it.
+    /// Whether a snapshot covers this tail, and the open segment does not continue it.
     fn tells_of(&self, key: RoomKey, tail: &RoomTail) -> bool {
         // An entry in another directory was found in a snapshot; nothing is appended to it here.
         let covers = |scope: &SnapshotScope| {

@@ -1,4 +1,4 @@
-//! What homes hand to those of the next server, and take from the one before.
+//! What homes hand to those of the new process, and take from the old one.
 
 use super::{Effects, Homes, send_or_hold};
 use crate::shard::Deadline;
@@ -9,7 +9,7 @@ impl Homes {
     pub fn carried(&self, now: Now) -> Vec<Carried> {
         let mut all = Vec::new();
         self.users.carried(now, &mut all);
-        let rooms = self.rooms.values().map(|loaded| &loaded.room).filter(|room| !room.is_deserted());
+        let rooms = self.rooms.values().map(|loaded| &loaded.room).filter(|room| !room.is_idle());
         all.extend(
             rooms.map(|room| Carried::Members { room: room.name().clone(), members: room.carried(now) }),
         );
@@ -54,11 +54,11 @@ impl Homes {
         }
         self.ranking.rank(loaded);
         send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
-        self.evict_if_deserted(key, effects.now, effects.outbound);
+        self.evict_if_idle(key, effects.now, effects.outbound);
     }
 }
 
-/// A room cannot be taken up: those who were in it cannot go on.
+/// A room cannot be loaded: its members cannot be resumed.
 pub(super) fn give_up(carried: Carried, effects: &mut Effects<'_>) {
     let Carried::Members { room, members } = carried else { return };
     for CarriedMember { user, holder, .. } in members {

@@ -1,27 +1,27 @@
-//! Which rooms are in memory: those that people are in, or were until lately. A room is taken up from
-//! the log when somebody joins it or whispers in it, and let go of once it has been deserted for a
+//! Which rooms are in memory: those that have members, or had until lately. A room is loaded from
+//! the log when somebody joins it or whispers in it, and evicted once it has been empty for a
 //! while. What it was then is in the log, all of it.
 
-use super::{Effects, Homes, LoadedRoom, refuse, tell};
+use super::{Effects, Homes, LoadedRoom, refuse, send_reply};
 use crate::mesh::Outbound;
-use crate::room::{Kind, Room};
+use crate::room::{Room, RoomKind};
 use crate::shard::archive::RoomContents;
 use madang_log::{Appender, BatchId};
 use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Joins and whispers that wait for one room to be taken up; more are refused.
+/// Joins and whispers that wait for one room to be loaded; more are refused.
 pub(super) const WAITING_MAX: usize = 4096;
-/// How long a deserted room stays: a draft that is repeated within it meets the whole window, and
-/// who changes channels to and fro waits for no disk.
-pub(super) const REST: Duration = Duration::from_secs(60);
-/// The most rooms let go of in a tick, so that no turn is long.
-const LEFT_PER_TICK: usize = 4096;
+/// How long an empty room stays: a draft that is repeated within it meets the whole window, and
+/// a user who switches between two channels waits for no disk.
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(60);
+/// The most rooms evicted in a tick, so that no turn is long.
+const EVICTED_PER_TICK_MAX: usize = 4096;
 
 impl Homes {
     /// Lets a request wait when its room is not in memory and it needs it there; gives it back when
-    /// it may go on.
+    /// it may continue.
     pub(super) fn wait_for_room(&mut self, request: Request, effects: &mut Effects<'_>) -> Option<Request> {
         let Some(key) = request.room() else { return Some(request) };
         if let Some(waiting) = self.loading.get_mut(&key) {
@@ -77,7 +77,7 @@ impl Homes {
         waiting
     }
 
-    /// Has a room made if nothing looks like it. Those who want to be in it wait for the answer.
+    /// Has a room made if it is no look-alike of another. The joins wait for the answer.
     fn make(&mut self, key: RoomKey, name: &RoomName, effects: &mut Effects<'_>) {
         if let Err(refusal) = self.ask_for_looks(name, effects.outbound) {
             self.refuse_to_make(key, &refusal, effects);
@@ -89,26 +89,26 @@ impl Homes {
         let RoomContents { name, head, messages } = loaded;
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
-            Kind::Lobby
+            RoomKind::Lobby
         } else if name.is_direct() {
-            Kind::Direct
+            RoomKind::Direct
         } else {
-            Kind::Channel
+            RoomKind::Channel
         };
         let room = Room::restore(name, kind, head, messages);
         let last_batch = BatchId::default();
         let loaded = LoadedRoom {
             room,
             last_batch,
-            deserted_at: Moment::default(),
+            idle_since: Moment::default(),
             is_made,
-            is_resting: false,
+            is_queued: false,
             ranked_members: 0,
         };
         self.rooms.insert(key, loaded);
     }
 
-    /// Nobody knows how a room goes on: who wanted to be in it is refused.
+    /// Nobody knows the next number of a room: the joins that waited for it are refused.
     pub fn refuse_waiting(&mut self, key: RoomKey, reason: &'static str, effects: &mut Effects<'_>) {
         for request in self.loading.remove(&key).unwrap_or_default() {
             if wanted(&request).is_some() {
@@ -119,9 +119,9 @@ impl Homes {
         }
     }
 
-    /// Notes when a room may be let go of, if nobody is in it; at once, when nothing was ever said.
-    pub(super) fn evict_if_deserted(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
-        let Some(loaded) = self.rooms.get_mut(&key).filter(|loaded| loaded.room.is_deserted()) else {
+    /// Notes when a room may be evicted, if it has no members; at once, when nothing was ever said.
+    pub(super) fn evict_if_idle(&mut self, key: RoomKey, now: Now, outbound: &mut Outbound) {
+        let Some(loaded) = self.rooms.get_mut(&key).filter(|loaded| loaded.room.is_idle()) else {
             return;
         };
         if loaded.room.is_forgettable() {
@@ -130,27 +130,27 @@ impl Homes {
             }
             return;
         }
-        loaded.deserted_at = now.monotonic;
-        if !std::mem::replace(&mut loaded.is_resting, true) {
-            self.resting.push_back((now.monotonic.after(REST), key));
+        loaded.idle_since = now.monotonic;
+        if !std::mem::replace(&mut loaded.is_queued, true) {
+            self.idle.push_back((now.monotonic.after(IDLE_TIME), key));
         }
     }
 
-    /// Lets go of rooms that have been deserted for a while.
-    pub fn evict_deserted(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
-        for _ in 0..LEFT_PER_TICK {
-            let Some((_, key)) = self.resting.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
+    /// Evicts rooms that have been empty for a while.
+    pub fn evict_idle(&mut self, now: Now, log: &Appender, outbound: &mut Outbound) {
+        for _ in 0..EVICTED_PER_TICK_MAX {
+            let Some((_, key)) = self.idle.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
             let Some(loaded) = self.rooms.get_mut(&key) else { continue };
-            let is_deserted = loaded.room.is_deserted();
+            let is_idle = loaded.room.is_idle();
             #[cfg(any(test, feature = "deliberate-faults"))]
-            let is_deserted = is_deserted || crate::mutation::is_on(crate::mutation::Mutation::EvictUsedRoom);
-            if !is_deserted {
-                loaded.is_resting = false;
+            let is_idle = is_idle || crate::mutation::is_on(crate::mutation::Mutation::EvictUsedRoom);
+            if !is_idle {
+                loaded.is_queued = false;
                 continue;
             }
             // What is not on disk yet could not be read back.
             let is_stored = loaded.last_batch <= log.last_committed();
-            let due = loaded.deserted_at.after(REST);
+            let due = loaded.idle_since.after(IDLE_TIME);
             if is_stored && due <= now.monotonic {
                 if let Some(loaded) = self.rooms.remove(&key) {
                     self.ranking.forget(&loaded);
@@ -160,8 +160,8 @@ impl Homes {
                 }
                 self.archive.left(key);
             } else {
-                let due = if is_stored { due } else { now.monotonic.after(REST) };
-                self.resting.push_back((due, key));
+                let due = if is_stored { due } else { now.monotonic.after(IDLE_TIME) };
+                self.idle.push_back((due, key));
             }
         }
         if self.rooms.capacity() > 8 * self.rooms.len().max(128) {
@@ -183,7 +183,7 @@ impl Homes {
     }
 }
 
-/// The room that a request needs in memory: all others are about rooms that people are in.
+/// The room that a request needs in memory: all others are about rooms that have members.
 fn wanted(request: &Request) -> Option<&RoomName> {
     match request {
         Request::Join { room, .. } | Request::PublishDirect { room, .. } => Some(room),
@@ -205,9 +205,9 @@ pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &m
         Request::Join { session, .. } => refuse(session, refusal, effects),
         Request::PublishDirect { session, .. } => {
             effects.counters.refusals += 1;
-            tell(session, Reply::NotSaid(refusal), effects.outbound);
+            send_reply(session, Reply::NotSaid(refusal), effects.outbound);
         }
         Request::Carry(carried) => super::carry::give_up(*carried, effects),
-        other => unreachable!("only who wants a room is refused it: {other:?}"),
+        other => unreachable!("only joins and whispers wait for a room: {other:?}"),
     }
 }

@@ -1,10 +1,10 @@
 //! Which room has which look: no room is made beside one that it could be taken for.
 //!
 //! The home of a room asks the home of its looks before it makes it. Rooms that messages are stored of, and those that
-//! the process before carries over, are let in whatever they look like: so a look may be several rooms'.
+//! the old process carries over, are admitted whatever their looks: so a look may be several rooms'.
 //!
-//! **Invariant:** a room that was made in this life of the server has its looks from before anyone is in it, until it
-//! is forgotten. If something was said in it, it has them for ever: a start reads the looks of all stored rooms.
+//! **Invariant:** a room that was made by this process has its looks before it has members, until it
+//! is forgotten. If something was said in it, it has them forever: a start reads the looks of all stored rooms.
 
 use super::loading::refuse_to_load;
 use super::{Effects, Homes, refuse};
@@ -21,15 +21,15 @@ use std::collections::VecDeque;
 
 /// Rooms that are to be made and wait until the looks of stored rooms are read; more are refused.
 const WAITING_MAX: usize = 65_536;
-/// So many of them are decided in a turn, at some 3 µs each.
+/// At most this many of them are decided in a turn, at some 3 µs each.
 const DECIDED_PER_TURN: usize = 64;
-/// Looks that could not be read are read again after so many seconds; until then no room is made.
+/// Looks that could not be read are read again after this many seconds; until then no room is made.
 const RETRY_SECONDS: u8 = 30;
 
 /// The rooms whose looks have their home here.
 #[derive(Debug)]
 pub struct RoomLooks {
-    /// Those that are in memory at their homes and were made in this life of the server, by each of their looks.
+    /// Those that are in memory at their homes and were made by this process, by each of their looks.
     made: HashMap<SkeletonKey, SmallVec<[RoomName; 1]>>,
     /// Those that something is stored of, as far as they are not above.
     stored: StoredLooks,
@@ -48,7 +48,7 @@ enum Reading {
     /// They are to be read.
     Due,
     UnderWay,
-    /// They could not be read, and are to be read again in so many seconds.
+    /// They could not be read, and are to be read again in this many seconds.
     Failed {
         seconds_left: u8,
     },
@@ -66,7 +66,7 @@ impl RoomLooks {
         }
     }
 
-    /// A room whose messages are lost and whose numbers stay taken: no snapshot tells of it.
+    /// A room whose messages are lost and whose numbers stay taken: no snapshot covers it.
     pub fn add_lost(&mut self, room: &RoomName) {
         self.stored.add(room, room.looks());
     }
@@ -161,7 +161,7 @@ impl RoomLooks {
         }
     }
 
-    /// How many looks rooms have that were made in this life of the server.
+    /// How many looks the rooms have that were made by this process.
     #[cfg(test)]
     pub fn made(&self) -> usize {
         self.made.len()
@@ -231,7 +231,7 @@ impl Homes {
         self.looks.give(room, is_stored);
     }
 
-    /// Whether a room is made by those who want to be in it, so that it needs looks of its own.
+    /// Whether a room is made by the sessions that join it, so that it needs looks of its own.
     pub(super) fn is_made(&self, found: &RoomContents) -> bool {
         let RoomContents { name, head, .. } = found;
         *head == Seq::ZERO && !name.is_direct() && name.key() != self.settings.lobby.key()
@@ -247,7 +247,7 @@ impl Homes {
         Ok(())
     }
 
-    /// A room is there with those who were in it before: it has its looks.
+    /// A room is there with the members it had before: it has its looks.
     pub(super) fn keep_looks(&self, room: &RoomName, outbound: &mut Outbound) {
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::ForgetCarriedLooks) {
@@ -272,7 +272,7 @@ impl Homes {
         }
     }
 
-    /// The home of a room's looks has answered. Returns what waited for the room and may go on, in order.
+    /// The home of a room's looks has answered. Returns what waited for the room and may continue, in order.
     pub fn looks_answered(
         &mut self,
         room: RoomName,
@@ -297,12 +297,12 @@ impl Homes {
         VecDeque::new()
     }
 
-    /// A room is not made: who wanted to be in it is refused.
+    /// A room is not made: the joins that waited for it are refused.
     pub(super) fn refuse_to_make(&mut self, key: RoomKey, refusal: &Refusal, effects: &mut Effects<'_>) {
         for request in self.loading.remove(&key).unwrap_or_default() {
             match request {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
-                // Nobody whispers into a channel, and no process before this one has people in it.
+                // Nobody whispers into a channel, and no old process has members in it.
                 Request::PublishDirect { .. } | Request::Carry(_) => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }

@@ -1,6 +1,6 @@
-//! Who comes into rooms and who leaves them.
+//! Members who join rooms and leave them.
 
-use super::{Effects, Homes, LoadedRoom, refuse, send_or_hold, tell};
+use super::{Effects, Homes, LoadedRoom, refuse, send_or_hold, send_reply};
 use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use madang_log::Appender;
@@ -55,10 +55,10 @@ impl Homes {
         loaded.room.expire(user, now, &self.settings.rooms, &mut self.events);
         self.ranking.rank(loaded);
         send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, log, outbound);
-        self.evict_if_deserted(room, now, outbound);
+        self.evict_if_idle(room, now, outbound);
     }
 
-    /// Answers who is in a room. A channel that nobody is in is none; the lobby is always there.
+    /// Answers with the members of a room. A channel without members does not exist; the lobby is always there.
     pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
         let is_listed = |found: &LoadedRoom| found.room.listed_members() > 0;
         if self.rooms.get(&room.key()).is_some_and(is_listed) {
@@ -68,7 +68,7 @@ impl Homes {
             });
         } else if room.key() == self.settings.lobby.key() {
             let nobody = WhoPage { room: self.settings.lobby.clone(), members: Vec::new(), total: 0 };
-            tell(session, Reply::Who(nobody), effects.outbound);
+            send_reply(session, Reply::Who(nobody), effects.outbound);
         } else {
             refuse(session, Refusal::NoSuchRoom { room: room.as_str().into() }, effects);
         }

@@ -1,7 +1,7 @@
 //! The rooms and users whose home this shard is, and the requests about them.
 //!
-//! **Invariant:** what a room tells is sent on only when every message it accepted before is
-//! committed. So whoever sees a message, a join or a page of history sees only what is on disk,
+//! **Invariant:** what a room sends is passed on only when every message it accepted before is
+//! committed. So a message, a join or a page of history that is seen is on disk,
 //! in the room's order.
 
 mod carry;
@@ -14,7 +14,7 @@ mod users;
 
 use super::archive::Archive;
 use super::counters::Counters;
-use super::held::Held;
+use super::held::HeldEvents;
 use super::settings::Settings;
 use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
@@ -36,12 +36,12 @@ struct LoadedRoom {
     room: Room,
     last_batch: BatchId,
     /// When it was left by the last of its members, or last whispered in.
-    deserted_at: Moment,
+    idle_since: Moment,
     /// Whether nothing was said in it when it came into memory: then it had to take its looks.
     is_made: bool,
-    /// Whether its turn to be let go of is noted.
-    is_resting: bool,
-    /// With so many members it has its place in [`Ranking`]; 0 is none.
+    /// Whether it is queued to be evicted.
+    is_queued: bool,
+    /// The number of members by which it has its place in [`Ranking`]; 0 is none.
     ranked_members: u32,
 }
 
@@ -52,20 +52,20 @@ pub struct Homes {
     settings: Arc<Settings>,
     /// Those in memory: with members, or until lately.
     rooms: HashMap<RoomKey, LoadedRoom>,
-    /// The same, as far as people are in them, in the order of lists.
+    /// The same, as far as they have members, in the order of lists.
     ranking: Ranking,
-    /// What waits for a room to be taken up, in order; of each at most [`loading::WAITING_MAX`]
+    /// What waits for a room to be loaded, in order; of each at most [`loading::WAITING_MAX`]
     /// joins and whispers.
     loading: HashMap<RoomKey, VecDeque<Request>>,
-    /// Rooms that nobody is in, by when they may be let go of; each once.
-    resting: VecDeque<(Moment, RoomKey)>,
+    /// Rooms without members, by when they may be evicted; each once.
+    idle: VecDeque<(Moment, RoomKey)>,
     users: Users,
     pub looks: RoomLooks,
     /// Whether messages can be stored.
     pub storage: Storage,
     /// What is stored.
     pub archive: Archive,
-    held: Held,
+    held: HeldEvents,
     connections_by_address: HashMap<IpAddr, u32>,
     events: Vec<ShardEvent>,
 }
@@ -89,12 +89,12 @@ impl Homes {
             rooms: HashMap::new(),
             ranking: Ranking::default(),
             loading: HashMap::new(),
-            resting: VecDeque::new(),
+            idle: VecDeque::new(),
             users: Users::default(),
             looks,
             storage: Storage::default(),
             archive,
-            held: Held::default(),
+            held: HeldEvents::default(),
             connections_by_address: HashMap::new(),
             events: Vec::new(),
         }
@@ -105,7 +105,7 @@ impl Homes {
         self.rooms.values().map(|loaded| &loaded.room)
     }
 
-    /// How many rooms are being taken up, and the most that waits for one of them.
+    /// How many rooms are being loaded, and the most that waits for one of them.
     pub fn loading(&self) -> (usize, usize) {
         (self.loading.len(), self.loading.values().map(VecDeque::len).max().unwrap_or(0))
     }
@@ -130,15 +130,15 @@ impl Homes {
         self.users.len()
     }
 
-    /// How many rooms, names and addresses are in memory, rooms twice that nobody is in.
+    /// How many rooms, names and addresses are in memory; rooms without members count twice.
     pub fn count(&self) -> usize {
-        self.rooms.len() + self.resting.len() + self.users.len() + self.connections_by_address.len()
+        self.rooms.len() + self.idle.len() + self.users.len() + self.connections_by_address.len()
     }
 
     /// Gives back the memory of what is gone.
     pub fn shrink(&mut self) {
         self.rooms.shrink_to(2 * self.rooms.len());
-        self.resting.shrink_to(2 * self.resting.len());
+        self.idle.shrink_to(2 * self.idle.len());
         self.loading.shrink_to(2 * self.loading.len());
         self.connections_by_address.shrink_to(2 * self.connections_by_address.len());
         self.events.shrink_to(2 * self.events.len());
@@ -223,7 +223,7 @@ impl Homes {
     ) {
         let Some(loaded) = self.rooms.get_mut(&key) else {
             effects.counters.refusals += 1;
-            return tell(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
+            return send_reply(session, no(Refusal::NotMember { room: "".into() }), effects.outbound);
         };
         let mut acceptance = Acceptance { log: effects.log, archive: &mut self.archive, batch: None };
         let done = act(&mut loaded.room, &mut self.events, &mut acceptance);
@@ -238,8 +238,8 @@ impl Homes {
         }
         self.ranking.rank(loaded);
         send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, effects.log, effects.outbound);
-        if loaded.room.is_deserted() {
-            self.evict_if_deserted(key, effects.now, effects.outbound);
+        if loaded.room.is_idle() {
+            self.evict_if_idle(key, effects.now, effects.outbound);
         }
     }
 }
@@ -259,11 +259,11 @@ impl Acceptance<'_> {
     }
 }
 
-/// Sends events on at once when nothing they could tell of is uncommitted; holds them otherwise.
+/// Sends events on at once when nothing they could report is uncommitted; holds them otherwise.
 fn send_or_hold(
     last_batch: BatchId,
     events: &mut Vec<ShardEvent>,
-    held: &mut Held,
+    held: &mut HeldEvents,
     log: &Appender,
     outbound: &mut Outbound,
 ) {
@@ -278,11 +278,11 @@ fn send_or_hold(
     }
 }
 
-fn tell(session: SessionId, reply: Reply, outbound: &mut Outbound) {
+fn send_reply(session: SessionId, reply: Reply, outbound: &mut Outbound) {
     outbound.push(session.shard, Envelope::Event(Event::Reply { to: session.connection, reply }));
 }
 
 fn refuse(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
     effects.counters.refusals += 1;
-    tell(session, Reply::Refused(refusal), effects.outbound);
+    send_reply(session, Reply::Refused(refusal), effects.outbound);
 }

@@ -2,9 +2,9 @@
 //!
 //! A list without a pattern is the front of that order. A pattern is looked for in every name, which takes
 //! its time where rooms are many: searches wait in a queue of their own, and each turn looks at a bounded
-//! number of rooms. So nobody waits for them but those who asked.
+//! number of rooms. So only the sessions that asked wait for them.
 
-use super::{Homes, LoadedRoom, tell};
+use super::{Homes, LoadedRoom, send_reply};
 use crate::mesh::Outbound;
 use crate::room::Room;
 use hashbrown::HashMap;
@@ -13,12 +13,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 
-/// Searches that wait; whoever asks for more is told to ask again.
+/// Searches that wait; past it the answer is to ask again.
 const SEARCHES_MAX: usize = 4096;
 /// Rooms that are looked at in a turn: some 0.3 ms.
 const VISITS_PER_TURN: usize = 2048;
 
-/// The rooms that people are in, fullest first.
+/// The rooms that have members, fullest first.
 #[derive(Debug, Default)]
 pub struct Ranking {
     rooms: BTreeSet<Ranked>,
@@ -59,7 +59,7 @@ impl Ranking {
         }
     }
 
-    /// A room is let go of.
+    /// A room is evicted.
     pub fn forget(&mut self, loaded: &LoadedRoom) {
         let members = loaded.ranked_members;
         if members > 0 {
@@ -74,7 +74,7 @@ impl Ranking {
         RoomsPage { rooms: found, more, is_busy: false }
     }
 
-    /// Looks at a turn's share of rooms, for whoever has waited longest.
+    /// Looks at a turn's share of rooms, for the search that has waited longest.
     fn search_on(&mut self, rooms: &HashMap<RoomKey, LoadedRoom>, outbound: &mut Outbound) {
         let Ranking { rooms: ranking, searches, lower_case } = self;
         let mut visits_left = VISITS_PER_TURN;
@@ -102,7 +102,7 @@ impl Ranking {
                 return;
             }
             if let Some(Search { session, page, .. }) = searches.pop_front() {
-                tell(session, Reply::Rooms(page), outbound);
+                send_reply(session, Reply::Rooms(page), outbound);
             }
         }
     }
@@ -112,26 +112,26 @@ impl Homes {
     /// Answers which rooms there are, now or when they were looked through.
     pub(super) fn list_rooms(&mut self, session: SessionId, pattern: &str, outbound: &mut Outbound) {
         if pattern.is_empty() {
-            return tell(session, Reply::Rooms(self.ranking.fullest(&self.rooms)), outbound);
+            return send_reply(session, Reply::Rooms(self.ranking.fullest(&self.rooms)), outbound);
         }
         let page = RoomsPage { is_busy: self.ranking.searches.len() >= SEARCHES_MAX, ..RoomsPage::default() };
         if page.is_busy {
-            return tell(session, Reply::Rooms(page), outbound);
+            return send_reply(session, Reply::Rooms(page), outbound);
         }
         let mut lower_case = String::new();
         write_lower_case(pattern, &mut lower_case);
         self.ranking.searches.push_back(Search { session, pattern: lower_case, after: None, page });
     }
 
-    /// Looks through rooms for those who asked: a bounded part.
+    /// Looks through rooms for the sessions that asked: a bounded part.
     pub fn search_on(&mut self, outbound: &mut Outbound) {
         self.ranking.search_on(&self.rooms, outbound);
     }
 
-    /// Has everyone who waits ask again: a handover waits for no search.
+    /// Answers every waiting search that it is to be asked again: a handover waits for no search.
     pub fn end_searches(&mut self, outbound: &mut Outbound) {
         for Search { session, .. } in self.ranking.searches.drain(..) {
-            tell(session, Reply::Rooms(RoomsPage { is_busy: true, ..RoomsPage::default() }), outbound);
+            send_reply(session, Reply::Rooms(RoomsPage { is_busy: true, ..RoomsPage::default() }), outbound);
         }
     }
 

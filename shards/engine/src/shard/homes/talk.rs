@@ -1,9 +1,9 @@
 //! What is said in rooms, whispered, and read back.
 
-use super::{Effects, Homes, tell};
+use super::{Effects, Homes, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
-use crate::shard::archive::Question;
+use crate::shard::archive::PageLookup;
 use madang_model::{
     DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey,
     UserName,
@@ -77,25 +77,27 @@ impl Homes {
                     let reply = Reply::History(HistoryPage { room, messages, head, gap: None });
                     events.push((session.shard, Event::Reply { to: session.connection, reply }));
                 }
-                Some(gap) => question = Some(Question { session, room, head, gap, recent: messages, after }),
+                Some(gap) => {
+                    question = Some(PageLookup { session, room, head, gap, recent: messages, after })
+                }
             }
             Ok(())
         });
         if let Some(question) = question
             && let Some((session, reply)) = self.archive.ask(question)
         {
-            tell(session, reply, effects.outbound);
+            send_reply(session, reply, effects.outbound);
         }
     }
 
-    /// Whether a draft is accepted already: its repeat needs no disk, and an author who is told that
-    /// nothing was stored would be told wrongly.
+    /// Whether a draft is accepted already: its repeat needs no disk, and an answer that nothing was
+    /// stored would be wrong.
     pub(super) fn is_stored(&self, room: RoomKey, author: UserKey, draft: Option<&DraftId>) -> bool {
         let loaded = self.rooms.get(&room);
         draft.is_some_and(|id| loaded.is_some_and(|found| found.room.knows_draft(author, id)))
     }
 
-    /// Tells an author that nothing can be stored. At once: what waits for the log waits for the disk.
+    /// Answers an author that nothing can be stored. At once: what waits for the log waits for the disk.
     pub(super) fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
         let reason = match self.storage {
             Storage::Ready | Storage::Preparing | Storage::Beginning => return false,
@@ -104,12 +106,12 @@ impl Homes {
         };
         effects.counters.refusals += 1;
         let refusal = Refusal::NotStored { reason: reason.into() };
-        tell(session, Reply::NotSaid(refusal), effects.outbound);
+        send_reply(session, Reply::NotSaid(refusal), effects.outbound);
         true
     }
 }
 
-/// What is said stays between those who are in the room: events tell where and how much.
+/// What is said stays between the members of the room: log events say where and how much.
 fn said(session: SessionId, message: &Message) {
     tracing::trace!(
         shard = session.shard.0,

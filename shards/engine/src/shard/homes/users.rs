@@ -1,6 +1,6 @@
 //! The users whose home this shard is: their names, their presence, the way to them.
 
-use super::{Effects, Homes, refuse, tell};
+use super::{Effects, Homes, refuse, send_reply};
 use crate::shard::Deadline;
 use crate::user::Claimed;
 use madang_model::{
@@ -15,7 +15,11 @@ impl Homes {
             Request::Claim { session, name } => match self.users.claim(session, &name, effects.now) {
                 Ok(claimed) => {
                     let Claimed { claim, missed_whispers } = claimed;
-                    tell(session, Reply::Claimed { user: name, claim, missed_whispers }, effects.outbound);
+                    send_reply(
+                        session,
+                        Reply::Claimed { user: name, claim, missed_whispers },
+                        effects.outbound,
+                    );
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },
@@ -32,7 +36,7 @@ impl Homes {
             }
             Request::SetAway { user, room: None, away } => self.users.set_away(&user, away),
             Request::Whois { session, name } => match self.users.whois(&name) {
-                Ok(summary) => tell(session, Reply::Whois(summary), effects.outbound),
+                Ok(summary) => send_reply(session, Reply::Whois(summary), effects.outbound),
                 Err(refusal) => refuse(session, refusal, effects),
             },
             Request::Whisper { session, from, to, draft, text } => {
@@ -40,7 +44,11 @@ impl Homes {
             }
             Request::WhisperMissed { from, to, message } => {
                 if let Some(reader) = self.users.reroute_missed_whisper(&from, &to) {
-                    tell(reader, Reply::Whisper { from, to, message, is_receipt: false }, effects.outbound);
+                    send_reply(
+                        reader,
+                        Reply::Whisper { from, to, message, is_receipt: false },
+                        effects.outbound,
+                    );
                 }
             }
             Request::Admit { session, address } => self.admit(session, address, effects),
@@ -74,12 +82,12 @@ impl Homes {
         match self.users.route_whisper(&from, to) {
             Err(refusal) => {
                 effects.counters.refusals += 1;
-                tell(session, Reply::NotSaid(refusal), effects.outbound);
+                send_reply(session, Reply::NotSaid(refusal), effects.outbound);
             }
             Ok(route) => {
                 if let Some(away) = route.away {
                     let to = route.reader.clone();
-                    tell(session, Reply::WhisperReaderAway { to, away }, effects.outbound);
+                    send_reply(session, Reply::WhisperReaderAway { to, away }, effects.outbound);
                 }
                 let request = Request::PublishDirect {
                     session,
@@ -107,7 +115,7 @@ impl Homes {
     }
 }
 
-/// Whoever asks next gets what was given back: its giver may say so now.
+/// The next one to ask gets what was given back: the session that gave it back may say so now.
 fn given_back(session: SessionId, effects: &mut Effects<'_>) {
     effects.outbound.push(session.shard, Envelope::Event(Event::GivenBack { to: session.connection }));
 }

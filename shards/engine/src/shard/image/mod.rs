@@ -1,7 +1,7 @@
 //! What a server is beside its log, as bytes: connections, names, members.
 //!
-//! The format has no version of its own: the one who sends it says which it is, and whoever does not
-//! know that refuses.
+//! The format has no version of its own: the sender says which it is, and a receiver that does not
+//! know that version refuses.
 
 mod coding;
 mod share;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A connection, without its socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectionImage {
-    /// How it came in. Not written with the rest: whoever hands images over says it beside them.
+    /// How it came in. Not written with the rest: the handover says it beside the images.
     pub entrance: EntranceKind,
     /// Its user, once claimed.
     pub user: Option<UserName>,

@@ -1,11 +1,11 @@
-//! Which shard goes on with what, and under which identity.
+//! Which shard resumes what, and under which identity.
 
 use super::ConnectionImage;
 use hashbrown::HashMap;
 use madang_model::{Carried, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
 use std::time::Duration;
 
-/// What one shard goes on with. `T` is what a connection is reached by.
+/// What one shard resumes. `T` is what a connection is reached by.
 #[derive(Debug)]
 pub struct Portion<T> {
     /// Its connections, in the order in which they are to be adopted: the first gets slot 0.
@@ -37,7 +37,7 @@ pub fn share_out<T>(
                 generation: 0,
             },
         };
-        // One that is ending has left, or is about to: what it still holds by then is let go of in time.
+        // One that is ending has left, or is about to: what it still holds by then is released in time.
         if !image.is_ending {
             sessions.insert(before, now);
         }

@@ -1,6 +1,6 @@
-//! One process goes on where another stood still, and nobody notices.
+//! A new process resumes where the old one was paused, and nobody notices.
 
-use super::disk::Disk;
+use super::disk::TestDisk;
 use super::world::{Chance, Client, World, entrance, settings};
 use crate::shard::{ConnectionImage, Saved, Settings, Shard, share_out};
 use madang_model::connection::{EntranceKind, SurfaceId};
@@ -17,20 +17,20 @@ fn roomy(shard_count: u16) -> Settings {
 
 fn handed_over(world: World, shard_count: u16, clients: &[Client]) -> (World, Vec<Client>) {
     let (world, clients) = world.hand_over(&roomy(shard_count), clients);
-    (world, clients.into_iter().map(|client| client.expect("everyone goes on")).collect())
+    (world, clients.into_iter().map(|client| client.expect("everyone is resumed")).collect())
 }
 
 #[test]
-fn rooms_go_on_with_the_same_people_whom_nobody_saw_leave_or_come() {
+fn rooms_are_resumed_with_their_members_and_no_leave_or_join_is_announced() {
     for (before, after) in [(2, 2), (1, 3), (3, 2), (2, 1)] {
-        let mut world = World::on(&roomy(before), Some(Disk::new(before)));
+        let mut world = World::on(&roomy(before), Some(TestDisk::new(before)));
         let last = usize::from(before) - 1;
         let clients = [world.member(0, "alice", "r1"), world.member(last, "bob", "r1")];
         world.send(clients[0], "say before\n");
         clients.iter().for_each(|client| drop(world.lines(*client)));
         let (mut world, clients) = handed_over(world, after, &clients);
         for client in &clients {
-            assert_eq!(world.lines(*client), [""; 0], "nobody is told");
+            assert_eq!(world.lines(*client), [""; 0], "nothing is sent");
         }
         world.send(clients[1], "say after\nhistory\n");
         assert_eq!(world.lines(clients[0]), ["#2 bob: after"]);
@@ -44,8 +44,8 @@ fn rooms_go_on_with_the_same_people_whom_nobody_saw_leave_or_come() {
 }
 
 #[test]
-fn what_was_read_and_not_understood_and_what_waits_to_be_sent_goes_along() {
-    let mut world = World::on(&roomy(2), Some(Disk::new(2)));
+fn input_that_waits_and_output_that_waits_are_carried() {
+    let mut world = World::on(&roomy(2), Some(TestDisk::new(2)));
     let clients = [world.member(0, "alice", "r1"), world.member(1, "bob", "r1")];
     clients.iter().for_each(|client| drop(world.lines(*client)));
     world.blocked.push(clients[1]);
@@ -70,7 +70,7 @@ fn what_was_read_and_not_understood_and_what_waits_to_be_sent_goes_along() {
 
 #[test]
 fn a_lost_user_keeps_name_place_and_unread_whispers_for_what_is_left_of_the_grace_time() {
-    let mut world = World::on(&roomy(2), Some(Disk::new(2)));
+    let mut world = World::on(&roomy(2), Some(TestDisk::new(2)));
     let alice = world.member(0, "alice", "r1");
     let bob = world.member(1, "bob", "r1");
     world.drop_connection(bob);
@@ -92,8 +92,8 @@ fn a_lost_user_keeps_name_place_and_unread_whispers_for_what_is_left_of_the_grac
 }
 
 #[test]
-fn who_stays_behind_is_owed_what_waits_and_the_reason() {
-    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+fn a_connection_that_is_not_carried_is_sent_what_waits_and_the_reason() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
     let [alice, bob] = [world.member(0, "alice", "r1"), world.member(0, "bob", "r1")];
     [alice, bob].iter().for_each(|client| drop(world.lines(*client)));
     world.blocked.push(bob);
@@ -109,8 +109,8 @@ fn who_stays_behind_is_owed_what_waits_and_the_reason() {
 }
 
 #[test]
-fn a_protocol_is_told_where_a_connection_comes_in_and_how_goes_along() {
-    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+fn a_protocol_receives_the_entrance_of_a_connection_and_its_kind_is_carried() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
     let kind = EntranceKind { surface: SurfaceId(7), is_telnet: true, ..EntranceKind::default() };
     let [alice, bob] = [world.connect_at(0, &entrance(kind), None), world.connect(0)];
     assert_eq!(world.lines(alice), ["hello telnet at 127.0.0.1:2323"]);
@@ -128,7 +128,7 @@ fn a_protocol_is_told_where_a_connection_comes_in_and_how_goes_along() {
 
 #[test]
 fn a_repeated_draft_is_known_after_a_handover() {
-    let mut world = World::on(&roomy(1), Some(Disk::new(1)));
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "draft d1 once\n");
     world.lines(alice);
@@ -168,13 +168,13 @@ fn a_name_does_not_stay_with_a_connection_that_is_only_ending() {
 }
 
 /// Whatever people do, in whatever order, and whenever the process is replaced: each reads every
-/// message of its room from its coming on, once and in order.
+/// message of its room after it joined, once and in order.
 #[test]
 fn no_sequence_of_talk_and_handovers_loses_repeats_or_reorders_anything() {
     for seed in 1..=30 {
         let mut chance = Chance(seed);
         let mut shards = 1 + chance.below(3) as u16;
-        let mut world = World::on(&roomy(shards), Some(Disk::new(shards)));
+        let mut world = World::on(&roomy(shards), Some(TestDisk::new(shards)));
         let rooms = ["r1", "r2", "r3"];
         let mut clients: Vec<Client> = Vec::new();
         for number in 0..6 {

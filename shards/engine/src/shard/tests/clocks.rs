@@ -55,7 +55,7 @@ fn deadlines_do_not_follow_the_wall_clock() {
 
 /// A suspended machine, or one whose host was busy for a day.
 #[test]
-fn what_fell_due_while_everything_stood_still_happens_at_once_and_members_stay() {
+fn what_fell_due_while_the_machine_was_suspended_happens_at_once_and_members_stay() {
     let mut world = World::new(&settings(2));
     let alice = world.member(0, "alice", "r1");
     let bob = world.member(1, "bob", "r1");

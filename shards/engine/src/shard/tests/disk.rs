@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// Small, so that segments are sealed often.
 pub const SEGMENT_BYTES: u64 = madang_log::SEGMENT_BYTES_MIN;
 
-pub struct Disk {
+pub struct TestDisk {
     directory: TempDir,
     files: StdFiles,
     shard_count: u16,
@@ -32,11 +32,11 @@ pub struct Disk {
     pub queries: usize,
 }
 
-impl Disk {
-    pub fn new(shard_count: u16) -> Disk {
+impl TestDisk {
+    pub fn new(shard_count: u16) -> TestDisk {
         let directory = tempfile::tempdir().expect("a directory");
         let files = StdFiles::new(directory.path());
-        Disk {
+        TestDisk {
             directory,
             files,
             shard_count,
@@ -49,8 +49,8 @@ impl Disk {
         }
     }
 
-    /// The same files, for so many shards.
-    pub fn for_shards(mut self, shard_count: u16) -> Disk {
+    /// The same files, for `shard_count` shards.
+    pub fn for_shards(mut self, shard_count: u16) -> TestDisk {
         self.shard_count = shard_count;
         self
     }

@@ -52,7 +52,7 @@ fn what_was_accepted_before_the_disk_failed_is_acknowledged_once_and_in_order_wh
     world.send(alice, "say refused\n");
     world.send(bob, "history\n");
     assert_eq!(world.lines(alice), ["not stored: the disk reports errors"]);
-    assert_eq!(world.lines(bob), [""; 0], "his page would tell of what is not on disk");
+    assert_eq!(world.lines(bob), [""; 0], "his page would show what is not on disk");
     world.disk_fails(REASON);
     world.disk_recovers();
     world.send(alice, "say third\n");

@@ -1,6 +1,6 @@
 //! A second protocol, so that it is seen what one more takes: rooms as lines of JSON, as a program would read them.
 //!
-//! A line is `NAME ROOM` (once), `say T`, `slowly T`, `receipt ID`, `pings SECONDS` or `end`. What is told is a JSON
+//! A line is `NAME ROOM` (once), `say T`, `slowly T`, `receipt ID`, `pings SECONDS` or `end`. What is sent is a JSON
 //! object a line; that of a room begins with a number of the reader's own, `{"n":3,…`, as each STOMP subscription has
 //! an id of its own.
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Connections of it.
 pub const JSON_LINES: SurfaceId = SurfaceId(7);
-/// It was silent though it was asked.
+/// It sent nothing though it was asked.
 pub const SILENT: ProtocolReason = ProtocolReason::new(15, "silent", false);
 
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Surface for JsonLines {
     }
 
     fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Session {
-        tell(link.output(), &format!("{{\"here\":\"{}\"}}", entrance.address));
+        write_line(link.output(), &format!("{{\"here\":\"{}\"}}", entrance.address));
         // More forms than one, and a number that no table of eight has.
         let style = Style { form: 200, ..link.core.style };
         link.set_style(style);
@@ -73,7 +73,7 @@ impl Surface for JsonLines {
                 session.is_waiting = false;
                 let told =
                     if matches!(other, Reply::Joined(_)) { "{\"joined\":true}" } else { "{\"other\":true}" };
-                tell(link.output(), told);
+                write_line(link.output(), told);
             }
         }
     }
@@ -81,7 +81,7 @@ impl Surface for JsonLines {
     fn all_answered(&self, session: &mut Session, link: &mut Link<'_>) {
         let receipt = session.receipt.take().expect("it was asked for");
         session.is_waiting = false;
-        tell(link.output(), &format!("{{\"receipt\":\"{receipt}\"}}"));
+        write_line(link.output(), &format!("{{\"receipt\":\"{receipt}\"}}"));
     }
 
     fn reminded(&self, session: &mut Session, since: Silence, link: &mut Link<'_>) {
@@ -89,7 +89,7 @@ impl Surface for JsonLines {
             return link.close(CloseReason::Protocol(SILENT));
         }
         if since.has_sent_nothing {
-            tell(link.output(), "{\"ping\":true}");
+            write_line(link.output(), "{\"ping\":true}");
         }
         link.remind_after(Duration::from_secs(session.ping_seconds.expect("it was asked for")));
     }
@@ -111,7 +111,7 @@ impl Surface for JsonLines {
             RoomEvent::Left { user } => format!("\"left\":\"{user}\"}}"),
             RoomEvent::Renamed { old, new } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),
         };
-        tell(out, &told);
+        write_line(out, &told);
     }
 
     fn deliver(&self, session: &Session, _: &RoomName, body: &[u8], outbox: &mut Vec<u8>) {
@@ -125,15 +125,18 @@ impl Surface for JsonLines {
     }
 
     fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
-        tell(out, if matches!(reason, CloseReason::Quit) { "{\"end\":true}" } else { "{\"cut\":true}" });
+        write_line(
+            out,
+            if matches!(reason, CloseReason::Quit) { "{\"end\":true}" } else { "{\"cut\":true}" },
+        );
     }
 
     fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
-        tell(out, "{\"going_down\":true}");
+        write_line(out, "{\"going_down\":true}");
     }
 
     fn announce(&self, _: &Session, text: &Text, core: &mut Core) {
-        tell(&mut core.outbox, &format!("{{\"operator\":\"{text}\"}}"));
+        write_line(&mut core.outbox, &format!("{{\"operator\":\"{text}\"}}"));
     }
 
     fn save(&self, session: &Session) -> Option<Vec<u8>> {
@@ -186,7 +189,7 @@ fn obey(session: &mut Session, line: &str, link: &mut Link<'_>) {
     }
 }
 
-fn tell(out: &mut Vec<u8>, line: &str) {
+fn write_line(out: &mut Vec<u8>, line: &str) {
     out.extend_from_slice(line.as_bytes());
     out.push(b'\n');
 }

@@ -1,4 +1,4 @@
-//! Whoever is told that a connection has ended may have what it had.
+//! What a connection had is free once its end was reported.
 
 use super::world::{Client, World, entrance, settings};
 use madang_model::connection::EntranceKind;
@@ -19,46 +19,46 @@ fn is_held(world: &World, name: &str) -> bool {
     world.shards.iter().any(|shard| shard.names().any(holds))
 }
 
-/// Steps until a client is told a line that contains this.
-fn step_until_told(world: &mut World, client: Client, words: &str) {
+/// Steps until a client is sent a line that contains this.
+fn step_until_sent(world: &mut World, client: Client, words: &str) {
     for _ in 0..20 {
         world.step();
         if world.lines(client).iter().any(|line| line.contains(words)) {
             return;
         }
     }
-    panic!("nobody is told {words:?}");
+    panic!("nobody is sent {words:?}");
 }
 
 #[test]
-fn whoever_has_read_the_farewell_has_no_name_any_more() {
+fn a_name_is_free_once_its_user_has_read_the_farewell() {
     let mut world = World::new(&settings(3));
     let (name, alice) = far_from_home(&mut world);
     world.shards[2].received(alice.id, b"bye\n");
-    step_until_told(&mut world, alice, "closed: Quit");
+    step_until_sent(&mut world, alice, "closed: Quit");
     assert!(!is_held(&world, &name));
 }
 
 #[test]
-fn whoever_is_sent_away_has_no_name_any_more_when_it_reads_why() {
+fn the_name_of_a_kicked_user_is_free_once_the_user_has_read_the_reason() {
     let mut world = World::new(&settings(3));
     let (name, alice) = far_from_home(&mut world);
     let user = UserName::parse(&name).expect("a name");
     let kicked = world.shards[2].kick(&user, "enough");
     assert_eq!(kicked, [alice.id]);
     assert!(!world.shards[2].has_parted(alice.id), "its home does not know yet");
-    step_until_told(&mut world, alice, "closed: Kicked");
+    step_until_sent(&mut world, alice, "closed: Kicked");
     assert!(world.shards[2].has_parted(alice.id) && !is_held(&world, &name));
 }
 
 #[test]
-fn when_a_new_name_is_told_the_old_one_is_free() {
+fn the_old_name_is_free_once_the_new_one_is_confirmed() {
     let mut world = World::new(&settings(3));
     let (name, alice) = far_from_home(&mut world);
     let bob = world.member(2, "bob", "r1");
     world.lines(bob);
     world.shards[2].received(alice.id, b"name carol\n");
-    step_until_told(&mut world, bob, &format!("{name} is now carol"));
+    step_until_sent(&mut world, bob, &format!("{name} is now carol"));
     assert!(!is_held(&world, &name));
     world.run();
     world.send(bob, &format!("name {name}\n"));
@@ -82,7 +82,7 @@ fn a_connection_that_is_lost_while_it_takes_another_name_keeps_neither_for_good(
 }
 
 #[test]
-fn whoever_has_read_the_farewell_does_not_count_against_its_address_any_more() {
+fn a_connection_does_not_count_against_its_address_once_it_has_read_the_farewell() {
     let mut settings = settings(3);
     settings.connections_per_address = 1;
     let mut world = World::new(&settings);
@@ -91,12 +91,12 @@ fn whoever_has_read_the_farewell_does_not_count_against_its_address_any_more() {
         let client = world.connect_from(shard, Some(address));
         world.send(client, "name alice\n");
         world.shards[shard].received(client.id, b"bye\n");
-        step_until_told(&mut world, client, "closed: Quit");
+        step_until_sent(&mut world, client, "closed: Quit");
     }
 }
 
 #[test]
-fn whoever_is_one_too_many_and_has_no_keys_yet_is_told_why_when_it_has() {
+fn a_connection_past_the_limit_is_sent_the_reason_once_it_has_keys() {
     let mut settings = settings(1);
     settings.connections_per_address = 1;
     let mut world = World::new(&settings);
@@ -121,17 +121,17 @@ fn whoever_is_one_too_many_and_has_no_keys_yet_is_told_why_when_it_has() {
 }
 
 #[test]
-fn a_home_that_does_not_answer_keeps_nobody_for_longer_than_closing_may_take() {
+fn a_home_that_does_not_answer_keeps_no_connection_past_the_time_to_close() {
     let mut world = World::new(&settings(3));
     let (_, alice) = far_from_home(&mut world);
     // Nothing is carried between shards from here on.
     let shard = &mut world.shards[2];
     shard.received(alice.id, b"bye\n");
     let at = |seconds: u64| Now { monotonic: Moment(seconds * 1000), ..Now::default() };
-    for (seconds, is_told) in [(4, false), (7, true)] {
+    for (seconds, is_sent) in [(4, false), (7, true)] {
         shard.begin_turn(at(seconds));
         shard.tick();
         let outbox = shard.outbox(alice.id).expect("an outbox");
-        assert_eq!(outbox.ends_with(b"closed: Quit\n"), is_told, "after {seconds} s");
+        assert_eq!(outbox.ends_with(b"closed: Quit\n"), is_sent, "after {seconds} s");
     }
 }

@@ -1,7 +1,7 @@
 //! Lists of rooms, and what they may cost others.
 
 use super::world::{Client, World, settings};
-use crate::room::{Kind, Room};
+use crate::room::{Room, RoomKind};
 use madang_model::{ClaimNumber, ConnectionId, RoomName, SessionId, ShardId, UserName};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -33,7 +33,7 @@ fn rooms_are_listed_fullest_first_with_those_that_have_a_part_in_their_name() {
     assert!(lines[1].starts_with("rooms [room0110, room0100, room0101, "), "{}", lines[1]);
     assert_eq!(lines[1].matches("room01").count(), 20);
     assert_eq!(lines[2..], ["rooms [마당] and 0", "rooms [] and 0", "rooms [Straße] and 0"]);
-    // Whoever leaves is counted no more.
+    // A member who left is not counted any more.
     world.send(alice, "bye\n");
     world.send(bob, "rooms \n");
     let lines = world.lines(bob);
@@ -41,7 +41,7 @@ fn rooms_are_listed_fullest_first_with_those_that_have_a_part_in_their_name() {
 }
 
 #[test]
-fn nobody_waits_until_rooms_were_searched_but_those_who_asked() {
+fn only_the_sessions_that_asked_wait_for_a_search_of_rooms() {
     let (mut world, alice) = world_of(3000);
     let askers: Vec<_> = (0..50).map(|number| world.member(0, &format!("asker{number}"), "r1")).collect();
     world.lines(alice);
@@ -62,7 +62,7 @@ fn nobody_waits_until_rooms_were_searched_but_those_who_asked() {
 }
 
 #[test]
-fn whoever_asks_when_too_many_do_is_told_so() {
+fn a_search_past_the_limit_is_answered_that_the_server_is_busy() {
     let (mut world, alice) = world_of(10);
     for _ in 0..4097 {
         world.shards[0].received(alice.id, b"rooms 7\n");
@@ -95,10 +95,10 @@ fn cpu_ms() -> i64 {
 
 /// Twice as many members make a list no dearer: when each is a sorting of all, these take 3 s.
 #[test]
-fn everyone_in_a_crowd_may_ask_who_is_here() {
+fn every_member_of_a_large_room_may_ask_for_its_members() {
     let limits = settings(1).rooms;
     let lobby_name = RoomName::parse("general").expect("a room name");
-    let mut lobby = Room::new(lobby_name.clone(), Kind::Lobby);
+    let mut lobby = Room::new(lobby_name.clone(), RoomKind::Lobby);
     let mut events = Vec::new();
     let session = |index| SessionId { shard: ShardId(0), connection: ConnectionId { index, generation: 0 } };
     for index in 0..5_000 {

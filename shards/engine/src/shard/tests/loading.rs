@@ -1,6 +1,6 @@
-//! Rooms come into memory when they are needed and leave it when they are not, and nobody notices.
+//! Rooms are loaded when they are needed and evicted when they are not, and nobody notices.
 
-use super::disk::Disk;
+use super::disk::TestDisk;
 use super::world::Chance;
 use super::world::{Client, World, settings};
 use crate::shard::{Archive, Settings};
@@ -9,7 +9,7 @@ use madang_model::ShardId;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Longer than a deserted room stays in memory.
+/// Longer than an empty room stays in memory.
 const REST_SECONDS: u64 = 62;
 
 fn roomy(shard_count: u16) -> Settings {
@@ -31,9 +31,9 @@ fn rooms_known(world: &mut World) -> usize {
 }
 
 #[test]
-fn a_room_that_is_on_disk_only_is_entered_once_its_messages_are_read() {
+fn a_room_that_is_on_disk_only_is_joined_once_its_messages_are_read() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "old");
     world.send(alice, "say first\n");
     let mut world = restarted(world, &settings);
@@ -54,9 +54,9 @@ fn a_room_that_is_on_disk_only_is_entered_once_its_messages_are_read() {
 }
 
 #[test]
-fn a_deserted_room_leaves_memory_and_goes_on_as_it_was() {
+fn an_empty_room_is_evicted_and_continues_as_it_was() {
     let settings = roomy(2);
-    let mut world = World::on(&settings, Some(Disk::new(2)));
+    let mut world = World::on(&settings, Some(TestDisk::new(2)));
     let alice = world.member(0, "alice", "R1");
     world.send(alice, "draft d1 hello\nbye\n");
     let in_memory = rooms_in_memory(&world);
@@ -73,9 +73,9 @@ fn a_deserted_room_leaves_memory_and_goes_on_as_it_was() {
 }
 
 #[test]
-fn a_room_that_people_are_in_or_that_waits_for_the_disk_stays() {
+fn a_room_that_has_members_or_waits_for_the_disk_stays() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "say hi\n");
     world.pass(REST_SECONDS);
@@ -90,9 +90,9 @@ fn a_room_that_people_are_in_or_that_waits_for_the_disk_stays() {
 }
 
 #[test]
-fn a_direct_room_is_taken_up_for_a_whisper_and_goes_on_counting() {
+fn a_direct_room_is_loaded_for_a_whisper_and_continues_its_numbers() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     let bob = world.member(0, "bob", "r2");
     world.send(alice, "to bob one\n");
@@ -108,13 +108,13 @@ fn a_direct_room_is_taken_up_for_a_whisper_and_goes_on_counting() {
 }
 
 #[test]
-fn who_wants_into_a_room_that_cannot_be_read_is_refused_and_it_never_begins_anew() {
+fn joins_of_a_room_that_cannot_be_read_are_refused_and_it_never_begins_anew() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "say one\n");
     let mut world = restarted(world, &settings);
-    // What stored rooms look like is read: that mends what it finds damaged.
+    // The looks of stored rooms are read: that repairs what it finds damaged.
     world.run();
     let path = world.disk.as_ref().expect("a disk").snapshot_path(ShardId(0));
     let sound = fs::read(&path).expect("a snapshot");
@@ -132,9 +132,9 @@ fn who_wants_into_a_room_that_cannot_be_read_is_refused_and_it_never_begins_anew
 }
 
 #[test]
-fn a_snapshot_that_tells_of_less_than_the_last_one_lets_no_room_begin_anew() {
+fn a_snapshot_that_covers_less_than_the_last_one_lets_no_room_begin_anew() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "say one\n");
     let mut world = restarted(world, &settings);
@@ -160,9 +160,9 @@ fn a_snapshot_that_tells_of_less_than_the_last_one_lets_no_room_begin_anew() {
 }
 
 #[test]
-fn indexes_that_are_too_many_for_the_disk_are_let_go_of_and_made_again_from_their_segments() {
+fn indexes_that_are_too_many_for_the_disk_are_dropped_and_made_again_from_their_segments() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
     world.disk.as_mut().expect("a disk").writes_indexes = false;
     // Each room's messages fill a segment and begin the next.
     let (rooms, said) = (Archive::INDEXES_MAX + 4, format!("say {}\n", "x".repeat(1000)).repeat(50));
@@ -182,7 +182,7 @@ fn indexes_that_are_too_many_for_the_disk_are_let_go_of_and_made_again_from_thei
         assert_eq!(world.lines(client), ["hello".to_owned(), format!("you are {user}")], "indexes go first");
         client
     });
-    // The snapshot tells of all segments, those too that had no index.
+    // The snapshot covers all segments, those too that had no index.
     let mut disk = world.disk.take().expect("a disk");
     disk.writes_indexes = true;
     disk.answers = false;
@@ -197,7 +197,7 @@ fn indexes_that_are_too_many_for_the_disk_are_let_go_of_and_made_again_from_thei
         assert!(lines.last().is_some_and(|joined| joined.contains("#300 a")), "{lines:?}");
     }
     assert!(!world.shards[0].archive().has_unindexed());
-    assert!(rooms_known(&mut world) <= 3, "of rooms that people are in, or that the open segment holds");
+    assert!(rooms_known(&mut world) <= 3, "of rooms that have members, or that the open segment holds");
 }
 
 /// What was said in a room: author, draft and text, by number from 1.
@@ -207,7 +207,7 @@ struct Model {
     world: World,
     settings: Settings,
     rooms: BTreeMap<String, Said>,
-    /// Who is where: user, room.
+    /// The memberships: user, room.
     present: BTreeMap<String, (Client, String)>,
     drafts: u64,
 }
@@ -281,11 +281,11 @@ impl Model {
 }
 
 #[test]
-fn whatever_leaves_memory_and_comes_back_nobody_can_tell() {
+fn rooms_that_are_evicted_and_loaded_again_are_as_if_they_had_stayed() {
     for seed in 1..=6 {
         let mut chance = Chance(seed * 7919);
         let settings = roomy(2);
-        let world = World::on(&settings, Some(Disk::new(2)));
+        let world = World::on(&settings, Some(TestDisk::new(2)));
         let (rooms, present) = (BTreeMap::new(), BTreeMap::new());
         let mut model = Model { world, settings, rooms, present, drafts: 0 };
         for _ in 0..1200 {
@@ -302,10 +302,10 @@ fn whatever_leaves_memory_and_comes_back_nobody_can_tell() {
 }
 
 #[test]
-fn memory_is_given_back_when_a_crowd_with_rooms_of_its_own_has_gone() {
+fn memory_is_given_back_when_many_users_with_rooms_of_their_own_have_gone() {
     let settings = roomy(1);
-    let mut world = World::on(&settings, Some(Disk::new(1)));
-    let crowd: Vec<Client> = (0..2100)
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+    let clients: Vec<Client> = (0..2100)
         .map(|number| {
             let client = world.member(0, &format!("user{number}"), &format!("room{number}"));
             world.send(client, "say hi\n");
@@ -314,7 +314,7 @@ fn memory_is_given_back_when_a_crowd_with_rooms_of_its_own_has_gone() {
         .collect();
     world.pass(1);
     assert!(!world.shards[0].is_burst_over(), "everyone is there");
-    for client in crowd {
+    for client in clients {
         world.send(client, "bye\n");
     }
     let mut is_given_back = false;

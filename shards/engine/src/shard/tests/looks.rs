@@ -1,27 +1,27 @@
 //! No room is made beside one that it could be taken for, and every room that is there stays.
 
-use super::disk::Disk;
+use super::disk::TestDisk;
 use super::world::{Client, World, settings};
 use madang_model::{RoomKey, RoomName};
 use std::fs;
 
-/// Longer than a deserted room stays in memory.
+/// Longer than an empty room stays in memory.
 const REST_SECONDS: u64 = 62;
 
 fn stored(shard_count: u16) -> World {
-    World::on(&settings(shard_count), Some(Disk::new(shard_count)))
+    World::on(&settings(shard_count), Some(TestDisk::new(shard_count)))
 }
 
 fn restarted(world: World, shard_count: u16) -> World {
     World::on(&settings(shard_count), world.disk.map(|disk| disk.for_shards(shard_count)))
 }
 
-/// Whether somebody who wants to be in a room comes into it, or which room it looks like.
+/// Whether a join of a room succeeds, or which room it is a look-alike of.
 fn enter(world: &mut World, client: Client, room: &str) -> Result<(), String> {
     world.lines(client);
     world.send(client, &format!("join {room}\n"));
     let lines = world.lines(client);
-    let answer = lines.last().unwrap_or_else(|| panic!("nobody answers who wants into {room}"));
+    let answer = lines.last().unwrap_or_else(|| panic!("nobody answers the join of {room}"));
     if answer.starts_with(&format!("you joined {room} ")) {
         return Ok(());
     }
@@ -36,7 +36,7 @@ fn stranger(world: &mut World, name: &str) -> Client {
 }
 
 #[test]
-fn a_room_that_looks_like_one_with_people_is_refused_and_the_room_is_named() {
+fn a_look_alike_of_a_room_with_members_is_refused_and_the_room_is_named() {
     for shard_count in 1..=4 {
         let mut world = World::new(&settings(shard_count));
         let mut people = 0..;
@@ -58,7 +58,7 @@ fn a_room_that_looks_like_one_with_people_is_refused_and_the_room_is_named() {
 }
 
 #[test]
-fn nothing_looks_like_the_lobby_though_nobody_is_there() {
+fn a_look_alike_of_the_empty_lobby_is_refused() {
     let mut world = World::new(&settings(3));
     let bob = stranger(&mut world, "bob");
     assert_eq!(enter(&mut world, bob, "generaI"), Err("general".into()));
@@ -66,7 +66,7 @@ fn nothing_looks_like_the_lobby_though_nobody_is_there() {
 }
 
 #[test]
-fn of_two_who_make_rooms_that_look_alike_at_once_one_has_its_room() {
+fn of_two_look_alike_rooms_made_at_once_one_is_made() {
     for shard_count in 1..=4 {
         let mut world = World::new(&settings(shard_count));
         world.channel_batches_max = 1;
@@ -86,7 +86,7 @@ fn of_two_who_make_rooms_that_look_alike_at_once_one_has_its_room() {
 }
 
 #[test]
-fn a_room_that_was_left_without_a_word_gives_its_looks_to_another() {
+fn the_looks_of_a_room_left_without_messages_are_free_for_another() {
     for shard_count in 1..=3 {
         let mut world = World::new(&settings(shard_count));
         let alice = stranger(&mut world, "alice");
@@ -101,13 +101,13 @@ fn a_room_that_was_left_without_a_word_gives_its_looks_to_another() {
 }
 
 #[test]
-fn a_room_that_something_was_said_in_has_its_looks_for_ever() {
+fn a_room_with_messages_keeps_its_looks_forever() {
     for (before, after) in [(1, 1), (3, 3), (2, 4), (4, 1)] {
         let mut world = stored(before);
         let alice = world.member(0, "alice", "Ian");
         world.send(alice, "say hi\nbye\n");
         let bob = stranger(&mut world, "bob");
-        assert_eq!(enter(&mut world, bob, "lan"), Err("Ian".into()), "deserted and in memory");
+        assert_eq!(enter(&mut world, bob, "lan"), Err("Ian".into()), "empty and in memory");
         world.pass(REST_SECONDS);
         assert_eq!(enter(&mut world, bob, "lan"), Err("Ian".into()), "not in memory");
         let mut world = restarted(world, after);
@@ -119,13 +119,13 @@ fn a_room_that_something_was_said_in_has_its_looks_for_ever() {
 }
 
 #[test]
-fn a_room_without_a_word_keeps_its_looks_in_another_process() {
+fn a_room_without_messages_keeps_its_looks_in_a_new_process() {
     for (before, after) in [(1, 1), (2, 2), (1, 3), (3, 2)] {
         let settings = settings(after);
         let mut world = stored(before);
         let alice = world.member(0, "alice", "Ian");
         let (mut world, clients) = world.hand_over(&settings, &[alice]);
-        let alice = clients[0].expect("alice goes on");
+        let alice = clients[0].expect("alice is resumed");
         let bob = stranger(&mut world, "bob");
         assert_eq!(enter(&mut world, bob, "lan"), Err("Ian".into()));
         world.send(alice, "bye\n");
@@ -145,7 +145,7 @@ fn with_alike_rooms(shard_count: u16) -> World {
 }
 
 #[test]
-fn rooms_that_look_alike_and_have_messages_are_entered_as_before() {
+fn look_alike_rooms_with_messages_are_joined_as_before() {
     for shard_count in [1, 3] {
         let mut world = with_alike_rooms(shard_count);
         for (user, room) in [("alice", "Ian"), ("bob", "lan")] {
@@ -159,7 +159,7 @@ fn rooms_that_look_alike_and_have_messages_are_entered_as_before() {
 }
 
 #[test]
-fn while_stored_looks_are_read_new_rooms_wait_and_those_that_are_there_do_not() {
+fn while_stored_looks_are_read_new_rooms_wait_and_existing_ones_do_not() {
     let mut world = stored(2);
     let alice = world.member(0, "alice", "Ian");
     world.send(alice, "say hi\nbye\n");
@@ -180,7 +180,7 @@ fn while_stored_looks_are_read_new_rooms_wait_and_those_that_are_there_do_not() 
 }
 
 #[test]
-fn a_handover_and_a_drain_wait_for_nobody_who_waits_until_stored_looks_are_read() {
+fn a_handover_and_a_drain_refuse_the_joins_that_wait_for_stored_looks() {
     for drains in [false, true] {
         let mut world = stored(2);
         let alice = world.member(0, "alice", "r1");
@@ -210,7 +210,7 @@ fn when_stored_looks_cannot_be_read_no_room_is_made_and_it_is_tried_again() {
     let alice = world.member(0, "alice", &first);
     world.send(alice, "say hi\nbye\n");
     let mut world = restarted(world, 2);
-    // Of the directory of the other home only, so that its own rooms can be taken up.
+    // Of the directory of the other home only, so that its own rooms can be loaded.
     let path = world.disk.as_ref().expect("a disk").snapshot_path(home(&first));
     let away = path.with_extension("away");
     fs::rename(&path, &away).expect("a rename");
@@ -223,7 +223,7 @@ fn when_stored_looks_cannot_be_read_no_room_is_made_and_it_is_tried_again() {
         assert!(is_not_known(&said), "{said:?}");
     }
     let reads = world.disk.as_ref().expect("a disk").looks_reads;
-    assert_eq!(reads, 2, "of each shard one: whoever asks again and again has nothing read again");
+    assert_eq!(reads, 2, "of each shard one: asking again and again reads nothing again");
     fs::remove_dir(&path).expect("it is empty");
     fs::rename(&away, &path).expect("a rename");
     assert!(is_not_known(&enter(&mut world, alice, &alike)), "it is not read again yet");
@@ -233,7 +233,7 @@ fn when_stored_looks_cannot_be_read_no_room_is_made_and_it_is_tried_again() {
 }
 
 #[test]
-fn rooms_that_nobody_stays_in_leave_nothing_behind() {
+fn rooms_that_everybody_leaves_leave_nothing_behind() {
     let mut world = World::new(&settings(2));
     for n in 0..300 {
         let client = world.member(n % 2, &format!("u{n}"), &format!("Room{n}"));
@@ -243,7 +243,7 @@ fn rooms_that_nobody_stays_in_leave_nothing_behind() {
 }
 
 #[test]
-fn a_room_that_is_there_is_entered_without_asking_anybody() {
+fn an_existing_room_is_joined_without_asking_another_shard() {
     let mut world = World::new(&settings(2));
     let home = |room: &str| RoomKey::of(room).home(2).index();
     // Its looks are at home elsewhere.

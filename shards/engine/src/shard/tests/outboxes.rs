@@ -24,7 +24,7 @@ fn is_cut_off(world: &mut World, client: Client) -> bool {
 fn slow_readers_who_are_each_within_their_bound_are_cut_off_fullest_first_when_all_are_too_many() {
     let mut world = World::new(&tight());
     let talker = world.member(0, "talker", "r1");
-    // Each has been asleep for longer than the one after it.
+    // Each has not read for longer than the one after it.
     let mut slow = Vec::new();
     for number in 0..8 {
         let sleeper = world.member(0, &format!("slow{number}"), "r1");
@@ -45,7 +45,7 @@ fn slow_readers_who_are_each_within_their_bound_are_cut_off_fullest_first_when_a
 }
 
 #[test]
-fn one_who_leaves_and_does_not_take_what_was_asked_for_is_cut_off_past_the_bound() {
+fn a_leaving_client_that_does_not_read_its_answers_is_cut_off_past_the_bound() {
     let mut world = World::new(&Settings { outbox_bytes_max: 2048, ..settings(1) });
     let reader = world.member(0, "reader", "r1");
     (0..15).for_each(|number| assert!(world.send(reader, &line(number))));
@@ -74,12 +74,12 @@ fn one_turn_adds_no_more_than_a_quarter_before_it_writes_and_readers_see_all_in_
         let numbers = lines.iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned());
         assert!(numbers.eq((1..=40).map(|number| format!("#{number}"))), "{lines:?}");
     }
-    assert_eq!(world.shards[0].counters.slow_readers, 0, "whoever reads is no slow reader");
+    assert_eq!(world.shards[0].counters.slow_readers, 0, "a client that reads is no slow reader");
     assert_eq!(world.shards[0].outboxes.waiting_bytes(), 0);
 }
 
 #[test]
-fn answers_to_one_who_floods_are_written_before_more_is_read() {
+fn answers_to_a_flooding_client_are_written_before_more_is_read() {
     let mut world = World::new(&tight());
     let mallory = world.member(0, "mallory", "r1");
     let flood = "history\n".repeat(2_000);
@@ -92,7 +92,7 @@ fn answers_to_one_who_floods_are_written_before_more_is_read() {
 }
 
 #[test]
-fn one_who_has_its_last_words_and_does_not_take_them_gives_way_too() {
+fn a_client_that_does_not_read_its_last_words_is_cut_off_too() {
     let mut world = World::new(&tight());
     let talker = world.member(0, "talker", "r1");
     let mut leaving = Vec::new();

@@ -19,7 +19,7 @@ fn nobody_sees_a_message_before_it_is_committed() {
 }
 
 #[test]
-fn one_who_joins_between_acceptance_and_commit_sees_the_message_once_and_not_early() {
+fn a_member_who_joins_between_acceptance_and_commit_sees_the_message_once_and_not_early() {
     let mut world = World::new(&settings(2));
     let alice = world.member(0, "alice", "r1");
     let bob = world.connect(1);
@@ -29,7 +29,7 @@ fn one_who_joins_between_acceptance_and_commit_sees_the_message_once_and_not_ear
     world.send(alice, "say first\n");
     world.send(bob, "join r1\n");
     world.send(alice, "say second\n");
-    assert_eq!(world.lines(bob), [""; 0], "his history would tell of what is not on disk");
+    assert_eq!(world.lines(bob), [""; 0], "his history would show what is not on disk");
     world.commit_once();
     assert_eq!(world.lines(bob), ["you joined r1 [#1 alice: first]", "#2 alice: second"]);
     assert_eq!(world.lines(alice), ["#1 alice: first", "bob joined", "#2 alice: second"]);
@@ -146,7 +146,7 @@ fn a_reader_who_reads_is_not_cut_off_by_one_large_commit() {
 }
 
 #[test]
-fn a_slow_reader_who_never_reads_is_gone_in_time() {
+fn a_slow_reader_who_never_reads_is_closed_in_time() {
     let mut world = World::new(&settings(1));
     let alice = world.member(0, "alice", "r1");
     let slow = world.member(0, "slow", "r1");
@@ -196,13 +196,13 @@ fn a_connection_that_says_no_name_is_closed() {
 }
 
 #[test]
-fn a_shard_that_does_not_take_requests_stops_those_who_send_them_and_loses_nothing() {
+fn a_shard_that_takes_no_requests_stops_reading_their_senders_and_loses_nothing() {
     let mut world = World::new(&settings(2));
     world.channel_batches_max = 1;
     let home = RoomKey::of("r1").home(2).index();
     let alice = world.member(1 - home, "alice", "r1");
     world.lines(alice);
-    // The room's home stands still: what alice's shard sends it fills the channel.
+    // The room's home is paused: what alice's shard sends it fills the channel.
     let mut sent = 0;
     for _ in 0..50 {
         let shard = &mut world.shards[1 - home];
@@ -290,7 +290,7 @@ fn an_address_of_ipv6_counts_with_its_prefix_and_a_mapped_one_as_what_it_is() {
 }
 
 #[test]
-fn a_drain_tells_everyone_and_ends_all_connections() {
+fn a_drain_is_announced_to_everyone_and_ends_all_connections() {
     let mut world = World::new(&settings(2));
     let alice = world.member(0, "alice", "r1");
     let bob = world.member(1, "bob", "r1");

@@ -16,16 +16,16 @@ fn program(world: &mut World<Both>, shard: usize, name: &str) -> Client {
     let entrance = entrance(EntranceKind { surface: JSON_LINES, ..EntranceKind::default() });
     let client = world.connect_at(shard, &entrance, None);
     world.send(client, &format!("{name} r1\n"));
-    let told = world.lines(client);
+    let lines = world.lines(client);
     assert!(
-        told[0].starts_with("{\"here\":\"") && told.ends_with(&["{\"joined\":true}".to_owned()]),
-        "{told:?}"
+        lines[0].starts_with("{\"here\":\"") && lines.ends_with(&["{\"joined\":true}".to_owned()]),
+        "{lines:?}"
     );
     client
 }
 
 #[test]
-fn people_and_programs_of_two_protocols_hear_each_other_in_one_order_on_every_shard() {
+fn clients_of_two_protocols_receive_each_others_messages_in_one_order_on_every_shard() {
     let mut world = world(&settings(2));
     let alice = world.member(0, "alice", "r1");
     let (first, second) = (program(&mut world, 0, "bot"), program(&mut world, 1, "other"));
@@ -43,13 +43,13 @@ fn people_and_programs_of_two_protocols_hear_each_other_in_one_order_on_every_sh
             body(n + 1, "\"seq\":2,\"from\":\"bot\",\"text\":\"안녕\""),
         ]
     };
-    // The first program heard the second come.
+    // The first program received the join of the second.
     assert_eq!(world.lines(first), of(2));
     assert_eq!(world.lines(second), of(1));
 }
 
 #[test]
-fn a_protocol_slows_one_down_who_sends_too_fast_and_loses_nothing_of_it() {
+fn a_protocol_slows_down_a_sender_that_is_too_fast_and_loses_nothing_of_it() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "slowly one\nsay two\n");
@@ -65,19 +65,22 @@ fn a_protocol_slows_one_down_who_sends_too_fast_and_loses_nothing_of_it() {
 }
 
 #[test]
-fn the_end_of_input_within_a_delay_is_told_after_it() {
+fn the_end_of_input_within_a_delay_is_reported_after_it() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "slowly one\nsay two\n");
     world.end_input(bot);
     world.pass(4);
-    let told = world.lines(bot);
-    assert!(told[1].contains("two") && told.last().is_some_and(|last| last == "{\"end\":true}"), "{told:?}");
+    let lines = world.lines(bot);
+    assert!(
+        lines[1].contains("two") && lines.last().is_some_and(|last| last == "{\"end\":true}"),
+        "{lines:?}"
+    );
     assert_eq!(world.ended.get(&bot), Some(&true));
 }
 
 #[test]
-fn every_delay_holds_the_end_of_input_up() {
+fn every_delay_delays_the_end_of_input() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "slowly one\nslowly two\n");
@@ -89,14 +92,14 @@ fn every_delay_holds_the_end_of_input_up() {
 }
 
 #[test]
-fn a_drain_carries_to_its_end_what_was_delayed() {
+fn a_drain_handles_delayed_input_to_its_end() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "slowly one\nsay two\n");
     world.shards[0].begin_drain();
     world.run();
-    let told = world.lines(bot);
-    assert!(told.iter().any(|line| line.contains("\"text\":\"two\"")), "{told:?}");
+    let lines = world.lines(bot);
+    assert!(lines.iter().any(|line| line.contains("\"text\":\"two\"")), "{lines:?}");
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn bytes_that_come_with_a_connection_wait_where_its_protocol_delays_it() {
 }
 
 #[test]
-fn times_of_any_length_are_waited_for_within_bounds() {
+fn waiting_times_are_bounded() {
     let mut world = world(&settings(1));
     for seconds in ["0", "18446744073709551615"] {
         let bot = program(&mut world, 0, &format!("bot{}", seconds.len()));
@@ -122,13 +125,13 @@ fn times_of_any_length_are_waited_for_within_bounds() {
 }
 
 #[test]
-fn a_peer_that_was_not_read_was_not_silent() {
+fn a_peer_that_was_not_read_does_not_count_as_idle() {
     let mut world = world(&settings(1));
     let alice = world.member(0, "alice", "r1");
     let bot = program(&mut world, 0, "bot");
     world.send(bot, "pings 10\n");
     world.send(alice, "say hello\n");
-    // Nobody is read while the next segment is being made and the open one is full.
+    // No connection is read while the next segment is being made and the open one is full.
     world.shards[0].set_storage(crate::shard::Storage::Beginning);
     world.pass(11);
     assert!(world.ended.is_empty(), "it could not say anything");
@@ -146,18 +149,18 @@ fn a_protocol_is_called_when_everything_it_asked_is_answered() {
     world.send(bot, "say one\nsay two\nreceipt 7\n");
     assert_eq!(world.lines(bot), [""; 0]);
     world.commit_once();
-    let told = world.lines(bot);
-    assert_eq!((told.len(), told[2].as_str()), (3, "{\"receipt\":\"7\"}"));
+    let lines = world.lines(bot);
+    assert_eq!((lines.len(), lines[2].as_str()), (3, "{\"receipt\":\"7\"}"));
     world.disk_moves = true;
     world.send(bot, "say three\nreceipt 9\nsay four\n");
-    let told = world.lines(bot);
-    assert!(told[0].contains("three") && told[1].contains("9") && told[2].contains("four"), "{told:?}");
+    let lines = world.lines(bot);
+    assert!(lines[0].contains("three") && lines[1].contains("9") && lines[2].contains("four"), "{lines:?}");
     world.send(bot, "receipt 8\n");
     assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}"], "nothing was asked");
 }
 
 #[test]
-fn a_protocol_is_reminded_and_knows_who_was_silent() {
+fn a_protocol_is_reminded_and_knows_which_connection_was_idle() {
     let mut world = world(&settings(1));
     let alice = world.member(0, "alice", "r1");
     let bot = program(&mut world, 0, "bot");
@@ -178,7 +181,7 @@ fn a_protocol_is_reminded_and_knows_who_was_silent() {
 }
 
 #[test]
-fn both_protocols_are_carried_into_another_process() {
+fn connections_of_both_protocols_are_carried_into_the_new_process() {
     let mut world = world(&settings(2));
     let alice = world.member(0, "alice", "r1");
     let bot = program(&mut world, 1, "bot");
@@ -193,10 +196,10 @@ fn both_protocols_are_carried_into_another_process() {
     world.send(bot, "say three\n");
     // Numbers begin again: this world has no disk.
     assert_eq!(world.lines(alice), ["#1 alice: two", "#2 bot: three"]);
-    let told = world.lines(bot);
+    let lines = world.lines(bot);
     assert!(
-        told[0].starts_with("{\"n\":2,\"seq\":1,") && told[1].starts_with("{\"n\":3,\"seq\":2,"),
-        "{told:?}"
+        lines[0].starts_with("{\"n\":2,\"seq\":1,") && lines[1].starts_with("{\"n\":3,\"seq\":2,"),
+        "{lines:?}"
     );
     world.pass(11);
     world.pass(11);

@@ -1,6 +1,6 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything told comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything sent comes back as a line.
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};

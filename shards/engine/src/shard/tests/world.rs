@@ -1,11 +1,11 @@
 //! A few shards, and a test that decides when disks and channels move.
 
-use super::disk::{Disk, SEGMENT_BYTES};
+use super::disk::{SEGMENT_BYTES, TestDisk};
 use super::words::Words;
 use crate::mesh::Transport;
 use crate::room::RoomLimits;
 use crate::shard::{
-    Archive, ConnectionImage, Ended, Saved, Settings, Shard, Storage, Stored, read_carried, share_out,
+    Archive, ConnectionImage, Ended, Saved, Settings, Shard, StartFindings, Storage, read_carried, share_out,
     write_carried,
 };
 use crate::user::UserLimits;
@@ -67,7 +67,7 @@ pub struct World<S: Surface = Words> {
     pub outbox_bytes_peak: usize,
     now: Now,
     /// Real files, where a test needs them.
-    pub disk: Option<Disk>,
+    pub disk: Option<TestDisk>,
 }
 
 struct Channels<'a> {
@@ -92,17 +92,17 @@ impl World {
     }
 
     /// On the log that the disk holds.
-    pub fn on(settings: &Settings, disk: Option<Disk>) -> World {
+    pub fn on(settings: &Settings, disk: Option<TestDisk>) -> World {
         World::serving(Words, settings, disk)
     }
 }
 
 impl<S: Surface + Copy> World<S> {
     /// With other protocols than words.
-    pub fn serving(surface: S, settings: &Settings, disk: Option<Disk>) -> World<S> {
+    pub fn serving(surface: S, settings: &Settings, disk: Option<TestDisk>) -> World<S> {
         let count = settings.shard_count;
-        let opened = disk.as_ref().map(Disk::open).unwrap_or_default();
-        let stored = Stored { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let opened = disk.as_ref().map(TestDisk::open).unwrap_or_default();
+        let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
         let bytes = if disk.is_some() { SEGMENT_BYTES } else { 1 << 20 };
         let shard = |index| {
             let id = ShardId(index);
@@ -191,7 +191,7 @@ impl<S: Surface + Copy> World<S> {
         self.run();
     }
 
-    /// So much passes between one turn and the next: the machine stood still.
+    /// This much time passes between one turn and the next: the machine was suspended.
     pub fn pause(&mut self, time: Duration) {
         self.now.monotonic = self.now.monotonic.after(time);
         for shard in &mut self.shards {
@@ -274,8 +274,8 @@ impl<S: Surface + Copy> World<S> {
         has_moved
     }
 
-    /// Another process goes on with everything, with these settings. Clients are the same people under
-    /// other identities, which are returned in the order of `clients`; who cannot go on has none.
+    /// A new process resumes everything, with these settings. Clients are the same people under
+    /// other identities, which are returned in the order of `clients`; a client that cannot be resumed has none.
     pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World<S>, Vec<Option<Client>>) {
         self.shards.iter_mut().for_each(Shard::pause);
         self.disk_moves = true;

@@ -1,12 +1,12 @@
-//! Who is written in which turn.
+//! Which connections are written in which turn.
 
 use super::world::{Client, World, settings};
 use madang_model::ConnectionId;
 
-/// More than are told in one turn of who comes and goes.
+/// More than are written in one turn when joins and leaves are announced.
 const MEMBERS: usize = 80;
 
-/// A room of many, two in another, and somebody who is in none of the two.
+/// A large room, two members in another, and somebody who is in none of the two.
 fn a_yard() -> (World, Vec<Client>, [Client; 2], Client) {
     let mut world = World::new(&settings(1));
     let many: Vec<Client> = (0..MEMBERS).map(|number| world.member(0, &format!("m{number}"), "r1")).collect();
@@ -17,7 +17,7 @@ fn a_yard() -> (World, Vec<Client>, [Client; 2], Client) {
     (world, many, pair, newcomer)
 }
 
-/// What is asked is stored and told: nobody is written yet.
+/// What is asked is stored and put into outboxes: no connection is written yet.
 fn ask(world: &mut World, asked: &[(Client, &str)]) {
     let shard = &mut world.shards[0];
     for (client, bytes) in asked {
@@ -28,7 +28,7 @@ fn ask(world: &mut World, asked: &[(Client, &str)]) {
     }
 }
 
-/// Writes those whose turn it is.
+/// Writes the connections whose turn it is.
 fn write_once(world: &mut World) -> Vec<ConnectionId> {
     let shard = &mut world.shards[0];
     let mut due = Vec::new();
@@ -42,26 +42,26 @@ fn write_once(world: &mut World) -> Vec<ConnectionId> {
 }
 
 #[test]
-fn talk_does_not_wait_for_the_news_of_who_comes() {
+fn talk_does_not_wait_for_announcements_of_joins() {
     let (mut world, many, pair, newcomer) = a_yard();
     ask(&mut world, &[(newcomer, "join r1\n"), (pair[0], "say hi\n")]);
     let first = write_once(&mut world);
     assert!(pair.iter().chain([&newcomer]).all(|client| first.contains(&client.id)), "those go out at once");
-    let mut told: Vec<ConnectionId> = first.into_iter().filter(|id| is_among(&many, *id)).collect();
-    assert!((1..MEMBERS / 2).contains(&told.len()), "the rest waits: {}", told.len());
+    let mut written: Vec<ConnectionId> = first.into_iter().filter(|id| is_among(&many, *id)).collect();
+    assert!((1..MEMBERS / 2).contains(&written.len()), "the rest waits: {}", written.len());
     for _ in 0..MEMBERS {
-        told.extend(write_once(&mut world));
+        written.extend(write_once(&mut world));
     }
-    assert_eq!(told, many.iter().map(|client| client.id).collect::<Vec<_>>(), "each once, in their order");
+    assert_eq!(written, many.iter().map(|client| client.id).collect::<Vec<_>>(), "each once, in their order");
 }
 
 #[test]
-fn who_hears_talk_hears_the_news_before_it_in_one_write() {
+fn talk_and_the_announcements_before_it_are_sent_in_one_write() {
     let (mut world, many, _, newcomer) = a_yard();
     ask(&mut world, &[(newcomer, "join r1\n")]);
-    let told = write_once(&mut world);
+    let written = write_once(&mut world);
     let last = many[MEMBERS - 1];
-    assert!(!told.contains(&last.id), "her turn has not come");
+    assert!(!written.contains(&last.id), "her turn has not come");
     ask(&mut world, &[(newcomer, "say hello\n")]);
     let outbox = world.shards[0].outbox(last.id).map(|outbox| String::from_utf8_lossy(outbox).into_owned());
     let lines: Vec<String> = outbox.unwrap_or_default().lines().map(str::to_owned).collect();

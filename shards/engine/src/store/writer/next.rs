@@ -1,6 +1,6 @@
 //! The segment after the open one: it is ordered, made ready elsewhere, and opened when the open one is full.
 
-use super::{OpenSegment, Operation, Work, Writer, WriterOptions};
+use super::{OpenSegment, SegmentOperation, SegmentWriter, Work, WriterOptions};
 use crate::shard::Storage;
 use crate::store::error::{CommitError, PrepareError};
 use crate::store::outage::Outage;
@@ -13,14 +13,14 @@ pub(super) struct Next {
     order: Order,
     /// The order was not handed out yet.
     is_order_new: bool,
-    state: State,
+    state: NextState,
     /// Whether a segment was opened: the next one is not the first.
     is_first_open: bool,
-    /// The time without a next segment, as the operator is told of it.
+    /// The time without a next segment, as it is reported to the operator.
     missing: Outage,
 }
 
-enum State {
+enum NextState {
     /// It is being made.
     Ordered,
     /// The same, after it could not be made ready, for this reason.
@@ -37,7 +37,7 @@ impl Next {
         Next {
             order: Order { shard, shard_count, number, capacity_bytes },
             is_order_new: true,
-            state: State::Ordered,
+            state: NextState::Ordered,
             is_first_open: false,
             missing: Outage::default(),
         }
@@ -49,11 +49,11 @@ impl Next {
 
     /// Whether it is being made.
     pub fn is_ordered(&self) -> bool {
-        matches!(self.state, State::Ordered | State::OrderedAgain(_))
+        matches!(self.state, NextState::Ordered | NextState::OrderedAgain(_))
     }
 
     fn order(&mut self) {
-        self.state = State::Ordered;
+        self.state = NextState::Ordered;
         self.is_order_new = true;
     }
 
@@ -67,14 +67,14 @@ impl Next {
 
     pub fn take_prepared(&mut self, prepared: Prepared) {
         assert_eq!(prepared.number, self.order.number, "segments are prepared in the order of their use");
-        self.state = prepared.result.map_or_else(State::Failed, |()| State::Ready);
+        self.state = prepared.result.map_or_else(NextState::Failed, |()| NextState::Ready);
     }
 
-    /// Tells the operator that there is no next segment, or that there is one again.
+    /// Reports to the operator that there is no next segment, or that there is one again.
     fn report(&mut self, shard: ShardId, now: Moment) {
         let shard = shard.0;
         match &self.state {
-            State::Failed(error) => {
+            NextState::Failed(error) => {
                 if let Some(attempts) = self.missing.met(now) {
                     tracing::error!(shard, attempts, %error, "{}", match self.is_first_open {
                         true => "no next segment: messages are refused once the open one is full",
@@ -92,20 +92,20 @@ impl Next {
 
     fn storage(&self) -> Storage {
         let missing = match &self.state {
-            State::Ready => return Storage::Ready,
-            State::Ordered if self.is_first_open => return Storage::Preparing,
-            State::Ordered => return Storage::Beginning,
-            // Still missing while it is tried again: who speaks meanwhile is refused, and waits for no disk.
-            State::OrderedAgain(reason) => reason,
-            State::Failed(error) => error.reason(),
+            NextState::Ready => return Storage::Ready,
+            NextState::Ordered if self.is_first_open => return Storage::Preparing,
+            NextState::Ordered => return Storage::Beginning,
+            // Still missing while it is tried again: messages are refused meanwhile, and wait for no disk.
+            NextState::OrderedAgain(reason) => reason,
+            NextState::Failed(error) => error.reason(),
         };
         if self.is_first_open { Storage::LastSegment(missing) } else { Storage::NoSegment(missing) }
     }
 }
 
-impl<F: SegmentFiles> Writer<F> {
-    /// A segment that is to be made ready, once. What became of it is told by [`Writer::take_prepared`] or
-    /// [`Writer::next_storage`].
+impl<F: SegmentFiles> SegmentWriter<F> {
+    /// A segment that is to be made ready, once. What became of it is reported by [`SegmentWriter::take_prepared`] or
+    /// [`SegmentWriter::next_storage`].
     pub fn take_order(&mut self) -> Option<Order> {
         std::mem::take(&mut self.next.is_order_new).then_some(self.next.order)
     }
@@ -115,7 +115,7 @@ impl<F: SegmentFiles> Writer<F> {
         self.next.is_ordered()
     }
 
-    /// Whether there is a segment to go on with after the open one, and an open one. Cheap while there is.
+    /// Whether there is a segment to continue in after the open one, and an open one. Cheap while there is.
     pub fn next_storage(&mut self, files: &F, prepared: Option<Prepared>, now: Moment) -> Storage {
         if let Some(prepared) = prepared {
             self.next.take_prepared(prepared);
@@ -127,19 +127,19 @@ impl<F: SegmentFiles> Writer<F> {
 
     /// Orders the next segment again when it could not be made. To be called about once a second.
     pub fn retry_next(&mut self) {
-        if let State::Failed(error) = &self.next.state {
+        if let NextState::Failed(error) = &self.next.state {
             let reason = error.reason();
             self.next.order();
-            self.next.state = State::OrderedAgain(reason);
+            self.next.state = NextState::OrderedAgain(reason);
         }
     }
 
     /// Opens the first segment before there is a batch for it, so that the one after it is made ready
-    /// before people talk. Should it fail, the first batch finds out.
+    /// before users talk. Should it fail, the first batch finds out.
     fn open_first(&mut self, files: &F) {
         let number = self.next.number();
         if !self.next.is_first_open
-            && matches!(self.next.state, State::Ready)
+            && matches!(self.next.state, NextState::Ready)
             && let Ok(file) = files.open(self.options.shard, number)
         {
             self.open = Some(OpenSegment { number, file });
@@ -163,15 +163,18 @@ impl<F: SegmentFiles> Writer<F> {
             return Ok(false);
         }
         assert_eq!(batch.segment, self.next.number(), "segments are used in the order of their numbers");
-        if let State::Failed(error) = std::mem::replace(&mut self.next.state, State::Ordered) {
+        if let NextState::Failed(error) = std::mem::replace(&mut self.next.state, NextState::Ordered) {
             self.next.order();
             return Err(error.into());
         }
-        let path = |writer: &Writer<F>| files.path(writer.options.shard, batch.segment);
+        let path = |writer: &SegmentWriter<F>| files.path(writer.options.shard, batch.segment);
         self.next.used(self.options.segment_bytes);
-        let failed =
-            |writer: &Writer<F>, source| CommitError::File { what: "open", path: path(writer), source };
-        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(Operation::Open)) {
+        let failed = |writer: &SegmentWriter<F>, source| CommitError::File {
+            what: "open",
+            path: path(writer),
+            source,
+        };
+        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(SegmentOperation::Open)) {
             return Err(failed(self, error));
         }
         let opened = files.open(self.options.shard, batch.segment);

@@ -1,15 +1,15 @@
-//! Names on their way from one server to the next.
+//! Names on their way from the old process to the new one.
 
-use super::{Absence, User, Users};
+use super::{AwayState, User, Users};
 use madang_model::{Carried, CarriedSeen, CarriedUser, Holder, Moment, Now, SessionId};
 use std::time::Duration;
 
-/// A session that cannot go on under its name, as another has it.
+/// A session that cannot be resumed under its name, as another has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NameHeld(pub SessionId);
 
 impl Users {
-    /// All there is to know, for the next server.
+    /// All there is to know, for the new process.
     pub fn carried(&self, now: Now, out: &mut Vec<Carried>) {
         out.extend(self.online.values().map(|user| Carried::User(user.carried(now))));
         out.extend(self.offline.all().map(|seen| {
@@ -21,10 +21,10 @@ impl Users {
         }));
     }
 
-    /// Goes on with a name. Returns when its grace time ends, if it runs.
+    /// Resumes a name. Returns when its grace time ends, if it runs.
     ///
     /// # Errors
-    /// [`NameHeld`] when the name, or one that looks like it in lower case, is held already: the images of a server
+    /// [`NameHeld`] when the name, or a look-alike of it in lower case, is held already: the images of a server
     /// that keeps its promises never lead here.
     pub fn take_over(&mut self, carried: CarriedUser, now: Now) -> Result<Option<Moment>, NameHeld> {
         let CarriedUser { name, online_since, away, missed_whispers, holder } = carried;
@@ -40,9 +40,9 @@ impl Users {
             Holder::Lost(left) => (SessionId::NOBODY, Some(now.monotonic.after(left))),
         };
         let is_plain = away.is_none() && missed_whispers.is_empty();
-        let absence = (!is_plain).then(|| Box::new(Absence { away, missed_whispers }));
+        let absence = (!is_plain).then(|| Box::new(AwayState { away, missed_whispers }));
         self.offline.forget(key);
-        // A server of before may have let two in that look alike: both go on.
+        // An earlier release may have admitted two that look alike: both are resumed.
         self.list(&name);
         self.online.insert(key, User { name, session, lost_until, online_since, absence });
         Ok(lost_until)
