@@ -32,7 +32,7 @@ impl Chance {
         (((self.number() >> 32) * bound as u64) >> 32) as usize
     }
 
-    /// Whether the one in so many happens.
+    /// Whether an event that happens once in `many` times happens now.
     pub fn one_in(&mut self, many: usize) -> bool {
         self.below(many) == 0
     }

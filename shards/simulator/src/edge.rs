@@ -1,7 +1,7 @@
 //! An edge whose sessions come, talk and go, and what it must hear.
 
 use super::chance::Chance;
-use super::truth::{Checked, RoomIndex, Told, Truth};
+use super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, SessionNumber};
 use madang_model::{Message, Moment, Reply, RoomName, Text, UserName};
 use std::collections::BTreeMap;
@@ -139,7 +139,7 @@ impl Edge {
     }
 
     fn message(&mut self, message: &Message, hearing: &mut Hearing<'_>) -> Checked {
-        let room = told(message, hearing)?;
+        let room = received(message, hearing)?;
         *hearing.messages += 1;
         let Some(heard) = self.rooms.get_mut(&room) else { return Ok(()) };
         if message.seq.0 != heard.last + 1 {
@@ -161,7 +161,7 @@ impl Edge {
             Reply::Claimed { .. } => drop(self.sessions.insert(session, Doing::Named)),
             Reply::Joined(joined) => {
                 for message in &joined.history {
-                    told(message, hearing)?;
+                    received(message, hearing)?;
                 }
                 let room = hearing.truth.room(joined.room.as_str());
                 self.sessions.insert(session, Doing::In(room));
@@ -189,11 +189,15 @@ fn room_name(truth: &Truth, room: RoomIndex) -> RoomName {
 }
 
 /// What is heard is stored.
-fn told(message: &Message, hearing: &mut Hearing<'_>) -> Result<RoomIndex, String> {
+fn received(message: &Message, hearing: &mut Hearing<'_>) -> Result<RoomIndex, String> {
     let room = hearing.truth.room(message.room.as_str());
     let draft = message.draft.as_ref().map_or("", |draft| draft.as_str());
-    let told =
-        Told { seq: message.seq.0, author: message.author.as_str(), draft, text: message.text.as_str() };
-    hearing.truth.told(room, told, hearing.step)?;
+    let received = ReceivedMessage {
+        seq: message.seq.0,
+        author: message.author.as_str(),
+        draft,
+        text: message.text.as_str(),
+    };
+    hearing.truth.received(room, received, hearing.step)?;
     Ok(room)
 }

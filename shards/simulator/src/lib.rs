@@ -19,9 +19,9 @@ mod truth;
 mod twins;
 mod words;
 
-pub use options::Options;
+pub use options::SessionOptions;
 pub use session::run;
-pub use trace::Outcome;
+pub use trace::SessionOutcome;
 
 #[cfg(test)]
 mod tests;

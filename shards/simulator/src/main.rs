@@ -8,7 +8,7 @@
 //! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
 //! kills and power cuts follow one another; `--link` has sessions over the link; `--calm` leaves out crashes and faults; `--trace` prints every step.
 
-use madang_simulator::{Options, run};
+use madang_simulator::{SessionOptions, run};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -21,11 +21,11 @@ fn main() -> ExitCode {
         }
     };
     for seed in options.seed..options.seed + seeds {
-        let options = Options { seed, ..options };
+        let options = SessionOptions { seed, ..options };
         let command = options.command();
-        let told = std::panic::take_hook();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            told(panic);
+            default_hook(panic);
             eprintln!("seed {seed} ends in a panic\nagain: {command} --trace");
         }));
         let started = Instant::now();
@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn options() -> Result<(Options, u64), String> {
-    let (mut options, mut seeds) = (Options::small(1), 1);
+fn options() -> Result<(SessionOptions, u64), String> {
+    let (mut options, mut seeds) = (SessionOptions::small(1), 1);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -52,9 +52,9 @@ fn options() -> Result<(Options, u64), String> {
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,
             "--large" => {
-                let large = Options::large(options.seed);
-                let Options { users, rooms, shards, steps, .. } = large;
-                options = Options { users, rooms, shards, steps, ..options };
+                let large = SessionOptions::large(options.seed);
+                let SessionOptions { users, rooms, shards, steps, .. } = large;
+                options = SessionOptions { users, rooms, shards, steps, ..options };
             }
             _ => {
                 let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;

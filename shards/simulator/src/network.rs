@@ -10,7 +10,7 @@ pub type Line = usize;
 
 /// What a shard's sockets report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Readiness {
+pub enum SocketNews {
     Read(Line),
     Write(Line),
 }
@@ -38,7 +38,7 @@ pub struct Socket {
     pub needs_keys: bool,
     /// Since it was heard first nobody has asked.
     has_opened: bool,
-    /// What the process before knows of it, while another may go on with it.
+    /// What the old process knows of it, while the new one may resume it.
     lent: Option<Lent>,
 }
 
@@ -53,9 +53,18 @@ struct Lent {
     was_emptied: bool,
 }
 
+/// What is to be reported of a socket that an old process has back.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Regained {
+    /// It can be read.
+    pub is_readable: bool,
+    /// It can be written.
+    pub is_writable: bool,
+}
+
 /// What a client finds in its socket.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum SocketRead {
     Bytes(u64, Vec<u8>),
     Nothing,
     End,
@@ -72,7 +81,7 @@ impl Socket {
         self.to_server.len()
     }
 
-    /// The client sends. What the server is to be told of, if it is news.
+    /// The client sends. What is to be reported to the server, if it is news.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         if self.is_reset || self.has_client_ended {
             return false;
@@ -136,20 +145,22 @@ impl Socket {
         self.lent.is_some()
     }
 
-    /// The other process alone has it from now on.
+    /// The new process alone has it from now on.
     pub fn give(&mut self) {
         self.lent = None;
     }
 
-    /// The other process is gone. Says what is news for the one that has it back: whether it can be read,
-    /// and whether it can be written.
-    pub fn take_back(&mut self) -> (bool, bool) {
-        let Some(lent) = self.lent.take() else { return (false, false) };
+    /// The new process is gone. Says what is to be reported to the old one, which has it back.
+    pub fn take_back(&mut self) -> Regained {
+        let Some(lent) = self.lent.take() else { return Regained::default() };
         (self.shard, self.id) = (lent.shard, lent.id);
         let is_readable = !self.to_server.is_empty() || self.has_client_ended || self.is_reset;
         let is_writable = lent.is_writable || lent.was_emptied;
         (self.is_readable, self.is_writable) = (lent.is_readable || is_readable, is_writable);
-        (is_readable && !lent.is_readable, is_writable && !lent.is_writable)
+        Regained {
+            is_readable: is_readable && !lent.is_readable,
+            is_writable: is_writable && !lent.is_writable,
+        }
     }
 
     /// Whether it was reported readable and has not been read empty.
@@ -237,12 +248,12 @@ impl Socket {
     }
 
     /// The client reads. Whether the server can write again, too.
-    pub fn take(&mut self) -> (Found, bool) {
+    pub fn take(&mut self) -> (SocketRead, bool) {
         let Some((step, bytes)) = self.to_client.pop_front() else {
             let found = match (self.is_reset, self.has_server_ended) {
-                (true, _) => Found::Reset,
-                (_, true) => Found::End,
-                _ => Found::Nothing,
+                (true, _) => SocketRead::Reset,
+                (_, true) => SocketRead::End,
+                _ => SocketRead::Nothing,
             };
             return (found, false);
         };
@@ -251,6 +262,6 @@ impl Socket {
             lent.was_emptied = true;
         }
         let is_news = !std::mem::replace(&mut self.is_writable, true);
-        (Found::Bytes(step, bytes), is_news)
+        (SocketRead::Bytes(step, bytes), is_news)
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct SessionOptions {
     /// Everything is chosen by it.
     pub seed: u64,
     /// Clients.
@@ -40,10 +40,10 @@ pub struct Options {
     pub is_traced: bool,
 }
 
-impl Options {
+impl SessionOptions {
     /// A session of the size that tests run by the dozen.
-    pub fn small(seed: u64) -> Options {
-        Options {
+    pub fn small(seed: u64) -> SessionOptions {
+        SessionOptions {
             seed,
             users: 24,
             rooms: 6,
@@ -60,13 +60,13 @@ impl Options {
     }
 
     /// The largest that is asked for.
-    pub fn large(seed: u64) -> Options {
-        Options { users: 1_000, rooms: 200, shards: 4, steps: 100_000, ..Options::small(seed) }
+    pub fn large(seed: u64) -> SessionOptions {
+        SessionOptions { users: 1_000, rooms: 200, shards: 4, steps: 100_000, ..SessionOptions::small(seed) }
     }
 
     /// The command that runs it again.
     pub fn command(&self) -> String {
-        let Options { seed, users, rooms, shards, steps, .. } = self;
+        let SessionOptions { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
              --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}",
@@ -82,15 +82,15 @@ impl Options {
 
 /// What the seed decides once for a whole session.
 #[derive(Clone, Debug)]
-pub struct Climate {
+pub struct SessionConditions {
     pub start: StartOptions,
     pub habits: Habits,
     /// Bytes that a socket takes until its peer reads.
     pub socket_bytes: usize,
 }
 
-impl Climate {
-    pub fn of(options: &Options, chance: &mut Chance) -> Climate {
+impl SessionConditions {
+    pub fn of(options: &SessionOptions, chance: &mut Chance) -> SessionConditions {
         let outbox_bytes_max = [8 << 10, 32 << 10, 128 << 10][chance.below(3)];
         let durability = match chance.below(8) {
             0 => Durability::None,
@@ -117,7 +117,7 @@ impl Climate {
             login: Duration::from_secs(60),
             proxy_from: Networks::default(),
         };
-        Climate {
+        SessionConditions {
             start: StartOptions {
                 settings,
                 durability,

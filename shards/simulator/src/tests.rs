@@ -1,7 +1,7 @@
 //! Sessions by the dozen, and the faults that they must see.
 
-use super::trace::Outcome;
-use super::{Options, run};
+use super::trace::SessionOutcome;
+use super::{SessionOptions, run};
 use madang_engine::mutation::{self, Mutation};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,18 +13,18 @@ const FRESH_TIME: Duration = Duration::from_secs(5);
 
 /// A session of a seed: every third with segments that expire, every other with starts that are
 /// interrupted, every fifth with storms, three of four with upgrades, and all that together in some.
-fn of(seed: u64) -> Options {
-    Options {
+fn of(seed: u64) -> SessionOptions {
+    SessionOptions {
         has_retention: seed.is_multiple_of(3),
         has_interrupted_starts: seed.is_multiple_of(2),
         has_storms: seed.is_multiple_of(5),
         has_upgrades: !seed.is_multiple_of(4),
-        ..Options::small(seed)
+        ..SessionOptions::small(seed)
     }
 }
 
 /// Runs a session. A panic is a violation, too.
-fn outcome(options: Options) -> Result<Outcome, String> {
+fn outcome(options: SessionOptions) -> Result<SessionOutcome, String> {
     let done = catch_unwind(AssertUnwindSafe(|| run(options)));
     let done =
         done.map_err(|_| format!("seed {} ends in a panic; again: {}", options.seed, options.command()))?;
@@ -34,7 +34,7 @@ fn outcome(options: Options) -> Result<Outcome, String> {
     }
 }
 
-fn check(options: Options) -> Outcome {
+fn check(options: SessionOptions) -> SessionOutcome {
     outcome(options).unwrap_or_else(|wrong| panic!("\n{wrong}"))
 }
 
@@ -46,14 +46,14 @@ fn fixed_seeds_keep_every_promise() {
 }
 
 /// The same with an edge.
-fn with_edge(seed: u64) -> Options {
-    Options { has_link: true, ..of(seed) }
+fn with_edge(seed: u64) -> SessionOptions {
+    SessionOptions { has_link: true, ..of(seed) }
 }
 
 #[test]
 fn fixed_seeds_with_an_edge_keep_every_promise() {
-    let done: Vec<Outcome> = (1..=12).map(|seed| check(with_edge(seed))).collect();
-    let sum = |of: fn(&Outcome) -> u64| done.iter().map(of).sum::<u64>();
+    let done: Vec<SessionOutcome> = (1..=12).map(|seed| check(with_edge(seed))).collect();
+    let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
     let (links, overruns, messages) = (sum(|it| it.links), sum(|it| it.overruns), sum(|it| it.edge_messages));
     assert!(links > 200 && overruns > 0 && messages > 1_000, "{links} {overruns} {messages}");
 }
@@ -62,7 +62,13 @@ fn fixed_seeds_with_an_edge_keep_every_promise() {
 fn a_seed_that_has_found_something_keeps_every_promise() {
     // A page across what had expired, whose index was made again while an older directory was kept.
     let (has_retention, has_interrupted_starts, has_storms, has_upgrades) = (true, true, true, true);
-    check(Options { has_retention, has_interrupted_starts, has_storms, has_upgrades, ..Options::small(53) });
+    check(SessionOptions {
+        has_retention,
+        has_interrupted_starts,
+        has_storms,
+        has_upgrades,
+        ..SessionOptions::small(53)
+    });
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn fresh_seeds_keep_every_promise() {
 
 #[test]
 fn a_session_of_a_thousand_users_keeps_every_promise() {
-    check(Options { steps: 5_000, ..Options::large(1) });
+    check(SessionOptions { steps: 5_000, ..SessionOptions::large(1) });
 }
 
 #[test]
@@ -94,11 +100,11 @@ fn one_seed_is_one_run() {
 
 /// What a mutation is tried with. What shows only when a sync fails, the server is killed and the power is
 /// cut one after another is tried where that comes often.
-fn to_see(mutation: Mutation, seed: u64) -> Options {
+fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
     match mutation {
         Mutation::LoseEndpointEntry => with_edge(seed),
         Mutation::TrustPageCache | Mutation::TrustSeals => {
-            Options { has_storms: true, has_upgrades: true, ..of(seed) }
+            SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) }
         }
         _ => of(seed),
     }
@@ -144,7 +150,7 @@ every_mutation_is_seen! {
     swapping_batches_is_seen: SwapBatches,
     dropping_the_last_frame_is_seen: DropLastFrame,
     forgetting_to_sync_a_directory_is_seen: ForgetDirectorySync,
-    letting_go_of_a_used_room_is_seen: EvictUsedRoom,
+    evicting_a_used_room_is_seen: EvictUsedRoom,
     making_a_look_alike_is_seen: MakeLookAlike,
     forgetting_carried_looks_is_seen: ForgetCarriedLooks,
     forgetting_stored_looks_is_seen: ForgetStoredLooks,
@@ -157,12 +163,12 @@ every_mutation_is_seen! {
     forgetting_what_came_is_seen: ForgetWhatCame,
     forgetting_half_a_line_is_seen: ForgetHalfLine,
     forgetting_a_carried_member_is_seen: ForgetCarriedMember,
-    freezing_too_soon_is_seen: SnapshotTooSoon,
+    snapshotting_too_soon_is_seen: SnapshotTooSoon,
     resuming_early_is_seen: ResumeEarly,
-    sending_before_the_word_is_seen: SendBeforeGo,
+    sending_before_the_old_process_has_released_is_seen: SendBeforeGo,
     serving_twice_is_seen: ServeTwice,
-    staying_still_in_a_drain_is_seen: StayPaused,
-    staying_deaf_behind_an_upgrade_is_seen: StayDeaf,
-    forgetting_who_can_close_is_seen: ForgetClosable,
+    staying_paused_in_a_drain_is_seen: StayPaused,
+    receiving_no_events_after_a_failed_upgrade_is_seen: StayDeaf,
+    forgetting_connections_that_can_close_is_seen: ForgetClosable,
     saying_farewell_early_is_seen: SayFarewellEarly,
 }

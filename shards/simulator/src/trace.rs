@@ -1,6 +1,6 @@
 //! What happened, step by step: the last of it for a failure, all of it on demand.
 
-use super::options::Options;
+use super::options::SessionOptions;
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
 
@@ -57,9 +57,9 @@ impl Trace {
 
 /// What a run came to.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct SessionOutcome {
     /// What was run.
-    pub options: Options,
+    pub options: SessionOptions,
     /// The same for runs that did the same.
     pub hash: u64,
     /// Steps taken.
@@ -70,7 +70,7 @@ pub struct Outcome {
     pub deliveries: u64,
     /// Lines that clients read.
     pub lines: u64,
-    /// Lives of the server.
+    /// Starts of the server.
     pub starts: u64,
     /// Times the power was cut.
     pub power_cuts: u64,
@@ -80,7 +80,7 @@ pub struct Outcome {
     pub slow_readers: u64,
     /// Connections cut off because all outboxes together were full.
     pub budget_cuts: u64,
-    /// Rooms that were let go of at rest.
+    /// Idle rooms that were evicted.
     pub rooms_left: u64,
     /// Queries of stored messages.
     pub lookups: u64,
@@ -104,7 +104,7 @@ pub struct Outcome {
     pub last: Vec<String>,
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for SessionOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(violation) = &self.violation {
             self.last.iter().try_for_each(|line| writeln!(f, "{line}"))?;

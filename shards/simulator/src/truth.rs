@@ -1,12 +1,12 @@
 //! What is true: the messages that are stored, whatever anybody says of them. They are on the disk: synced
 //! where `durability` promises that, and written where it promises no more.
 
-use super::disk::Stored;
+use super::disk::DurableMessage;
 use madang_log::SegmentNumber;
 use madang_model::ShardId;
 use std::collections::{HashMap, HashSet};
 
-/// A room, by the order in which rooms were first heard of.
+/// A room, by the order in which rooms were first mentioned.
 pub type RoomIndex = usize;
 /// What a check says: nothing, or what is wrong.
 pub type Checked = Result<(), String>;
@@ -14,9 +14,9 @@ pub type Checked = Result<(), String>;
 /// A repeat of a draft is recognised this far back, whatever happened in between.
 const DRAFT_WINDOW: u64 = 256;
 
-/// A message as a client is told it.
+/// A message as a client receives it.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct ReceivedMessage<'a> {
     pub seq: u64,
     pub author: &'a str,
     pub draft: &'a str,
@@ -24,7 +24,7 @@ pub struct Told<'a> {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct TruthEntry {
     author: Box<str>,
     draft: Box<str>,
     text: Box<str>,
@@ -42,7 +42,7 @@ type At = (ShardId, SegmentNumber);
 struct RoomTruth {
     name: String,
     /// Number `n` is at `n - 1`.
-    entries: Vec<Entry>,
+    entries: Vec<TruthEntry>,
     /// Numbers up to this one have expired.
     expired: u64,
 }
@@ -50,7 +50,7 @@ struct RoomTruth {
 /// Everything that was stored.
 #[derive(Debug, Default)]
 pub struct Truth {
-    /// The disk failed in this life of the server: a room whose latest messages could not be read
+    /// The disk failed since this start of the server: a room whose latest messages could not be read
     /// begins without knowing their drafts, as `docs/durability.md` says.
     pub may_forget_drafts: bool,
     rooms: Vec<RoomTruth>,
@@ -99,22 +99,27 @@ impl Truth {
     }
 
     /// A message was stored.
-    pub fn store(&mut self, stored: &Stored, step: u64) -> Checked {
+    pub fn store(&mut self, stored: &DurableMessage, step: u64) -> Checked {
         let room = self.room(&stored.room);
         self.segments.entry(stored.at).or_default().push((room, stored.seq));
-        let told = Told { seq: stored.seq, author: &stored.author, draft: &stored.draft, text: &stored.text };
+        let received = ReceivedMessage {
+            seq: stored.seq,
+            author: &stored.author,
+            draft: &stored.draft,
+            text: &stored.text,
+        };
         if let Some(entry) = self.entry_mut(room, stored.seq) {
             entry.at = stored.at;
-            return self.compare(room, told, "is stored");
+            return self.compare(room, received, "is stored");
         }
         let head = self.head(room);
         if stored.seq != head + 1 {
             return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
         }
-        let Stored { at, seq, author, draft, text, .. } = stored.clone();
+        let DurableMessage { at, seq, author, draft, text, .. } = stored.clone();
         let is_draft = !draft.is_empty();
         let earlier = self.texts.insert(text.clone(), (room, seq));
-        self.rooms[room].entries.push(Entry { author, draft, text, step, at, has_expired: false });
+        self.rooms[room].entries.push(TruthEntry { author, draft, text, step, at, has_expired: false });
         self.messages += 1;
         let Some((known_room, known)) = earlier else { return Ok(()) };
         let is_far = known_room == room && known + DRAFT_WINDOW < seq;
@@ -122,44 +127,44 @@ impl Truth {
         if is_draft && known_room == room && (is_far || has_expired || self.may_forget_drafts) {
             return Ok(());
         }
-        let Stored { room, draft, text, .. } = stored;
+        let DurableMessage { room, draft, text, .. } = stored;
         Err(format!("{text:?} is stored twice in {room}, as #{known} and as #{seq} (draft {draft:?})"))
     }
 
-    fn entry(&self, room: RoomIndex, seq: u64) -> Option<&Entry> {
+    fn entry(&self, room: RoomIndex, seq: u64) -> Option<&TruthEntry> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.rooms[room].entries.get(index)
     }
 
-    fn entry_mut(&mut self, room: RoomIndex, seq: u64) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, room: RoomIndex, seq: u64) -> Option<&mut TruthEntry> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.rooms[room].entries.get_mut(index)
     }
 
-    fn compare(&self, room: RoomIndex, told: Told<'_>, how: &str) -> Checked {
-        let Some(entry) = self.entry(room, told.seq) else { return Ok(()) };
-        let draft = if told.draft == "-" { "" } else { told.draft };
-        if *entry.author == *told.author && *entry.draft == *draft && *entry.text == *told.text {
+    fn compare(&self, room: RoomIndex, received: ReceivedMessage<'_>, how: &str) -> Checked {
+        let Some(entry) = self.entry(room, received.seq) else { return Ok(()) };
+        let draft = if received.draft == "-" { "" } else { received.draft };
+        if *entry.author == *received.author && *entry.draft == *draft && *entry.text == *received.text {
             return Ok(());
         }
         let name = &self.rooms[room].name;
-        Err(format!("#{} of {name} was {entry:?} and {how} as {told:?}", told.seq))
+        Err(format!("#{} of {name} was {entry:?} and {how} as {received:?}", received.seq))
     }
 
-    /// Somebody was told a message, in bytes that the server wrote in `step`.
-    pub fn told(&self, room: RoomIndex, told: Told<'_>, step: u64) -> Checked {
-        let Some(entry) = self.entry(room, told.seq) else {
+    /// A client received a message, in bytes that the server wrote in `step`.
+    pub fn received(&self, room: RoomIndex, received: ReceivedMessage<'_>, step: u64) -> Checked {
+        let Some(entry) = self.entry(room, received.seq) else {
             let name = &self.rooms[room].name;
-            return Err(format!("#{} of {name} is told and not on disk: {told:?}", told.seq));
+            return Err(format!("#{} of {name} is received and not on disk: {received:?}", received.seq));
         };
         if entry.step > step {
-            let (name, seq, stored) = (&self.rooms[room].name, told.seq, entry.step);
-            return Err(format!("#{seq} of {name} is told in step {step} and stored in step {stored}"));
+            let (name, seq, stored) = (&self.rooms[room].name, received.seq, entry.step);
+            return Err(format!("#{seq} of {name} is received in step {step} and stored in step {stored}"));
         }
-        self.compare(room, told, "is told")
+        self.compare(room, received, "is received")
     }
 
-    /// An author was told that a draft is stored already.
+    /// An author was answered that a draft is stored already.
     pub fn known_draft(&self, room: RoomIndex, seq: u64, author: &str, draft: &str, step: u64) -> Checked {
         match self.entry(room, seq) {
             Some(entry) if *entry.author == *author && *entry.draft == *draft && entry.step <= step => Ok(()),
@@ -196,7 +201,8 @@ impl Truth {
         }
         for (room, name) in self.rooms() {
             let entries = self.rooms[room].entries.iter().zip(1..);
-            let is_lost = |(entry, seq): &(&Entry, u64)| !entry.has_expired && !there.contains(&(room, *seq));
+            let is_lost =
+                |(entry, seq): &(&TruthEntry, u64)| !entry.has_expired && !there.contains(&(room, *seq));
             if let Some((entry, seq)) = entries.into_iter().find(is_lost) {
                 return Err(format!("the log has no #{seq} of {name}, which has not expired: {entry:?}"));
             }

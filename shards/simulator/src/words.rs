@@ -1,4 +1,4 @@
-//! A protocol of a few words, one command a line, everything told in lines that begin with a word
+//! A protocol of a few words, one command a line, everything sent in lines that begin with a word
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
 //! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
@@ -78,7 +78,7 @@ impl Surface for Words {
         if is_awaited {
             session.waiting = session.waiting.saturating_sub(1);
         }
-        tell(reply, link.output());
+        write_reply(reply, link.output());
     }
 
     fn render(&self, room: &RoomName, event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
@@ -211,7 +211,7 @@ fn draft_of(word: &str) -> Option<DraftId> {
     (word != "-").then(|| DraftId::parse(word).expect("clients send draft ids"))
 }
 
-fn tell(reply: &Reply, out: &mut Vec<u8>) {
+fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
     match reply {
         Reply::Claimed { user, .. } => line(out, format_args!("you {user}")),
         Reply::Joined(joined) => {
@@ -251,7 +251,7 @@ fn tell(reply: &Reply, out: &mut Vec<u8>) {
             line(out, format_args!("known {seq} {draft}"))
         }
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
-        // It has heard `you`.
+        // It was sent `you`.
         Reply::Renamed { .. } | Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}
     }
 }

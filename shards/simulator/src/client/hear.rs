@@ -1,7 +1,7 @@
-//! What a client is told, and how it checks it.
+//! What a client receives, and how it checks it.
 
-use super::super::truth::{Checked, RoomIndex, Told, Truth};
-use super::{Asked, AskedPage, Attendance, Client, Leniency, Listed, Said};
+use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
+use super::{AskedPage, Attendance, Client, Leniency, Listed, PendingMessage, PendingRequest};
 
 /// What is needed to check a line.
 struct Hearing<'a> {
@@ -27,7 +27,7 @@ impl Client {
             let text = std::str::from_utf8(&line).map_err(|_| "a line is no UTF-8".to_owned())?;
             let mut hearing = Hearing { truth, leniency, step: began };
             self.lines_heard += 1;
-            self.line_heard(text, &mut hearing).map_err(|wrong| format!("{wrong}; told in {text:?}"))?;
+            self.line_heard(text, &mut hearing).map_err(|wrong| format!("{wrong}; received in {text:?}"))?;
             line.clear();
             self.partial = line;
         }
@@ -50,7 +50,7 @@ impl Client {
             "old" => self.old(rest, hearing),
             "in" | "out" | "nick" => self.presence(word, rest, hearing),
             "you" => match self.asked.pop_front() {
-                Some(Asked::Name(name)) if name == rest => {
+                Some(PendingRequest::Name(name)) if name == rest => {
                     self.wanted_name.clone_from(&name);
                     self.name = Some(name);
                     Ok(())
@@ -59,8 +59,8 @@ impl Client {
             },
             "joined" => self.joined(rest, hearing),
             "left" => self.left(hearing.truth.room(rest)),
-            "page" => self.page_told(rest, hearing),
-            "who" => self.who_told(rest, hearing),
+            "page" => self.page_received(rest, hearing),
+            "who" => self.who_received(rest, hearing),
             "no" => self.refused(rest),
             "unsaid" => self.unsaid(rest),
             "known" => self.known(rest, hearing),
@@ -79,25 +79,25 @@ impl Client {
     }
 
     fn message(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
-        let (room, told) = told(rest, hearing.truth)?;
-        hearing.truth.told(room, told, hearing.step)?;
+        let (room, received) = received(rest, hearing.truth)?;
+        hearing.truth.received(room, received, hearing.step)?;
         self.deliveries += 1;
         let Some(attendance) = self.rooms.get_mut(&room) else {
             return Err(format!("client {} is not in this room", self.number));
         };
-        let is_next = told.seq == attendance.last + 1;
-        let is_allowed = is_next || (attendance.is_leaving && told.seq > attendance.last);
+        let is_next = received.seq == attendance.last + 1;
+        let is_allowed = is_next || (attendance.is_leaving && received.seq > attendance.last);
         if !is_allowed {
             let last = attendance.last;
-            return Err(format!("#{} follows #{last} for client {}", told.seq, self.number));
+            return Err(format!("#{} follows #{last} for client {}", received.seq, self.number));
         }
-        attendance.last = told.seq;
+        attendance.last = received.seq;
         if attendance.catch_up_to.is_none() && !attendance.is_leaving {
-            self.seen.insert(room, told.seq);
+            self.seen.insert(room, received.seq);
         }
-        let speaker = told.text.split_once('.').and_then(|(number, _)| number.parse().ok());
+        let speaker = received.text.split_once('.').and_then(|(number, _)| number.parse().ok());
         if speaker == Some(self.number) {
-            self.answered(told.text);
+            self.answered(received.text);
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Client {
         }
         self.refused = 0;
         let again = self.unanswered.drain(..).filter(|said| said.draft.is_some() && said.room.is_some());
-        let again: Vec<Said> = again.collect();
+        let again: Vec<PendingMessage> = again.collect();
         self.retry.extend(again);
         self.retry.truncate(8);
     }
@@ -141,8 +141,8 @@ impl Client {
 
     fn known(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
-        let is_it = |said: &Said| said.draft.as_deref() == Some(draft);
-        let place = |all: &[Said]| all.iter().position(is_it);
+        let is_it = |said: &PendingMessage| said.draft.as_deref() == Some(draft);
+        let place = |all: &[PendingMessage]| all.iter().position(is_it);
         let said = match (place(&self.unanswered), place(&self.perhaps_known)) {
             (Some(place), _) => self.unanswered.swap_remove(place),
             (None, Some(place)) => self.perhaps_known.swap_remove(place),
@@ -157,14 +157,14 @@ impl Client {
     fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
         let mut words = rest.splitn(3, ' ');
         let (_from, _to) = (words.next(), words.next());
-        let (room, told) = told(words.next().ok_or("whisper FROM TO …")?, hearing.truth)?;
-        hearing.truth.told(room, told, hearing.step)?;
+        let (room, received) = received(words.next().ok_or("whisper FROM TO …")?, hearing.truth)?;
+        hearing.truth.received(room, received, hearing.step)?;
         if is_receipt {
-            self.answered(told.text);
+            self.answered(received.text);
             return Ok(());
         }
-        if !self.heard.insert((room, told.seq)) {
-            return Err(format!("client {} hears a whisper again", self.number));
+        if !self.heard.insert((room, received.seq)) {
+            return Err(format!("client {} receives a whisper again", self.number));
         }
         Ok(())
     }
@@ -198,10 +198,10 @@ impl Client {
         let mut next = || number(words.next().unwrap_or_default());
         let (head, count) = (next()?, next()?);
         match self.asked.front_mut() {
-            Some(Asked::Join(asked)) if *asked == room => {
+            Some(PendingRequest::Join(asked)) if *asked == room => {
                 self.asked.pop_front();
             }
-            Some(Asked::Move { old, new }) if *new == Some(room) => {
+            Some(PendingRequest::Move { old, new }) if *new == Some(room) => {
                 *new = None;
                 if old.is_none() {
                     self.asked.pop_front();
@@ -243,16 +243,16 @@ impl Client {
     }
 
     fn old(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
-        let (room, told) = told(rest, hearing.truth)?;
-        hearing.truth.told(room, told, hearing.step)?;
+        let (room, received) = received(rest, hearing.truth)?;
+        hearing.truth.received(room, received, hearing.step)?;
         let Some(mut listed) = self.listed.take() else { return Err("no list was begun".to_owned()) };
-        if room != listed.room || told.seq != listed.next {
-            return Err(format!("#{} stands where {listed:?} goes on", told.seq));
+        if room != listed.room || received.seq != listed.next {
+            return Err(format!("#{} stands where {listed:?} continues", received.seq));
         }
         listed.next += 1;
         listed.left -= 1;
         if listed.is_catching_up {
-            self.caught_up(room, told.seq);
+            self.caught_up(room, received.seq);
         }
         self.list(listed);
         Ok(())
@@ -273,10 +273,10 @@ impl Client {
 
     fn left(&mut self, room: RoomIndex) -> Checked {
         match self.asked.front_mut() {
-            Some(Asked::Leave(asked)) if *asked == room => {
+            Some(PendingRequest::Leave(asked)) if *asked == room => {
                 self.asked.pop_front();
             }
-            Some(Asked::Move { old, new }) if *old == Some(room) => {
+            Some(PendingRequest::Move { old, new }) if *old == Some(room) => {
                 *old = None;
                 if new.is_none() {
                     self.asked.pop_front();
@@ -289,7 +289,7 @@ impl Client {
 
     fn refused(&mut self, why: &str) -> Checked {
         match self.asked.pop_front() {
-            Some(Asked::Name(name)) => {
+            Some(PendingRequest::Name(name)) => {
                 if self.name.is_none() {
                     self.wanted_name = self.own_name();
                 }
@@ -298,28 +298,30 @@ impl Client {
                     _ => Err(format!("nothing is wrong with the name {name}")),
                 }
             }
-            Some(Asked::Move { old, new: Some(_) })
+            Some(PendingRequest::Move { old, new: Some(_) })
                 if matches!(why, "full" | "roomconfusable" | "roomnotmade") =>
             {
                 if old.is_some() {
-                    self.asked.push_front(Asked::Move { old, new: None });
+                    self.asked.push_front(PendingRequest::Move { old, new: None });
                 }
                 Ok(())
             }
-            Some(Asked::Join(_)) if matches!(why, "full" | "nameless" | "roomconfusable" | "roomnotmade") => {
+            Some(PendingRequest::Join(_))
+                if matches!(why, "full" | "nameless" | "roomconfusable" | "roomnotmade") =>
+            {
                 Ok(())
             }
-            Some(Asked::Who(room)) if !self.rooms.contains_key(&room) => Ok(()),
+            Some(PendingRequest::Who(room)) if !self.rooms.contains_key(&room) => Ok(()),
             other => Err(format!("{other:?} was asked by client {}", self.number)),
         }
     }
 
-    fn who_told(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn who_received(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
         let mut words = rest.split(' ');
         let room = hearing.truth.room(words.next().unwrap_or_default());
         let total = number(words.next().unwrap_or_default())?;
         match self.asked.pop_front() {
-            Some(Asked::Who(asked)) if asked == room => {}
+            Some(PendingRequest::Who(asked)) if asked == room => {}
             other => return Err(format!("{other:?} was asked")),
         }
         let names: std::collections::BTreeSet<String> = words.map(str::to_owned).collect();
@@ -332,7 +334,7 @@ impl Client {
         Ok(())
     }
 
-    fn page_told(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn page_received(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
         let words: Vec<&str> = rest.split(' ').collect();
         let [name, head, gap_first, gap_last, why, count] = words[..] else {
             return Err("page ROOM HEAD FIRST LAST WHY COUNT".to_owned());
@@ -341,7 +343,7 @@ impl Client {
         let (head, count) = (number(head)?, number(count)?);
         let (gap_first, gap_last) = (number(gap_first)?, number(gap_last)?);
         let (page, is_catching_up) = match self.asked.pop_front() {
-            Some(Asked::Page { room: asked, page, is_catching_up }) if asked == room => {
+            Some(PendingRequest::Page { room: asked, page, is_catching_up }) if asked == room => {
                 (page, is_catching_up)
             }
             other => return Err(format!("{other:?} was asked")),
@@ -387,9 +389,9 @@ fn check_gap(
         "unreadable" => has_faults,
         _ => false,
     };
-    // What has expired or cannot be read before a part that does not fit is not told of as well.
+    // What has expired or cannot be read before a part that does not fit is not reported as well.
     let is_within = gap_first == first || (why == "much" && (may_expire || has_faults) && gap_first > first);
-    // Where nothing that was asked for is there, it is told up to what is.
+    // Where nothing that was asked for is there, the answer goes up to what is.
     let may_go_on = why == "expired" && count == 0;
     if is_due && is_within && (gap_last <= last || may_go_on) {
         return Ok(());
@@ -399,11 +401,11 @@ fn check_gap(
 }
 
 /// `ROOM SEQ AUTHOR DRAFT TEXT`
-fn told<'a>(rest: &'a str, truth: &mut Truth) -> Result<(RoomIndex, Told<'a>), String> {
+fn received<'a>(rest: &'a str, truth: &mut Truth) -> Result<(RoomIndex, ReceivedMessage<'a>), String> {
     let mut words = rest.splitn(5, ' ');
     let mut word = || words.next().ok_or("ROOM SEQ AUTHOR DRAFT TEXT");
     let room = truth.room(word()?);
-    Ok((room, Told { seq: number(word()?)?, author: word()?, draft: word()?, text: word()? }))
+    Ok((room, ReceivedMessage { seq: number(word()?)?, author: word()?, draft: word()?, text: word()? }))
 }
 
 fn number(word: &str) -> Result<u64, String> {

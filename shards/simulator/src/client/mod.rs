@@ -1,4 +1,4 @@
-//! Clients that remember what they were told, and check it.
+//! Clients that remember what they received, and check it.
 
 mod hear;
 mod speak;
@@ -11,9 +11,9 @@ use super::network::Line;
 use super::truth::RoomIndex;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-/// Something that was asked and is answered in its turn.
+/// Something that was requested and is answered in its turn.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Asked {
+pub enum PendingRequest {
     Name(String),
     Join(RoomIndex),
     Leave(RoomIndex),
@@ -52,7 +52,7 @@ impl AskedPage {
 
 /// Something said that is not answered yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Said {
+pub struct PendingMessage {
     /// Where, unless it is a whisper.
     room: Option<RoomIndex>,
     /// The name it was said under.
@@ -63,16 +63,16 @@ pub struct Said {
     is_of_before: bool,
 }
 
-/// A room as one who is in it sees it.
+/// A room as a member sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Attendance {
     /// The newest message seen.
     pub last: u64,
-    /// It is on its way out, and hears its own messages only.
+    /// It is leaving, and receives its own messages only.
     is_leaving: bool,
     /// What came before up to this number is still to be asked for.
     catch_up_to: Option<u64>,
-    /// Who is in the room, as far as one may know.
+    /// The members of the room, as far as they can be known.
     pub view: Option<BTreeSet<String>>,
 }
 
@@ -92,16 +92,16 @@ pub struct Client {
     pub rooms: BTreeMap<RoomIndex, Attendance>,
     /// Of each room, the number up to which it has seen everything.
     pub seen: BTreeMap<RoomIndex, u64>,
-    /// Of each room that it asked to join, the newest number at that time: it may not be told less.
+    /// Of each room that it asked to join, the newest number at that time: it may not receive less.
     floors: BTreeMap<RoomIndex, u64>,
-    pub asked: VecDeque<Asked>,
-    unanswered: Vec<Said>,
+    pub asked: VecDeque<PendingRequest>,
+    unanswered: Vec<PendingMessage>,
     refused: usize,
-    retry: Vec<Said>,
-    /// What was said on an earlier connection, repeated on this one and then told: by what was said first, and
+    retry: Vec<PendingMessage>,
+    /// What was said on an earlier connection, repeated on this one and then received: by what was said first, and
     /// the repetition is answered as well, or by the repetition.
-    perhaps_known: Vec<Said>,
-    /// Whispers heard, each once.
+    perhaps_known: Vec<PendingMessage>,
+    /// Whispers received, each once.
     heard: HashSet<(RoomIndex, u64)>,
     partial: Vec<u8>,
     /// The step in which the first byte of the partial line was written.
@@ -118,7 +118,7 @@ pub struct Client {
     pub deliveries: u64,
 }
 
-/// A list of messages that is being told.
+/// A list of messages that is being received.
 #[derive(Debug)]
 struct Listed {
     room: RoomIndex,
@@ -132,7 +132,7 @@ struct Listed {
 pub struct Leniency {
     /// Messages expire.
     pub may_expire: bool,
-    /// The disk had faults in this life of the server: what it cannot read it may say so of.
+    /// The disk had faults since this start of the server: what it cannot read it may say so of.
     pub has_faults: bool,
 }
 
@@ -174,7 +174,7 @@ impl Client {
             self.note_seen(room, &attendance);
         }
         let name = self.name.take();
-        let may_retry = |said: &Said| said.draft.is_some() && said.room.is_some();
+        let may_retry = |said: &PendingMessage| said.draft.is_some() && said.room.is_some();
         let lost = std::mem::take(&mut self.unanswered).into_iter().filter(may_retry);
         self.retry.extend(lost.filter(|said| Some(&said.author) == name.as_ref()));
         self.retry.truncate(8);
@@ -206,13 +206,13 @@ impl Client {
         format!("{:?}, {} refused of {:?}", self.asked, self.refused, self.unanswered)
     }
 
-    /// Whether it was told that this is its name, and has not asked for it again.
+    /// Whether it was confirmed that this is its name, and has not asked for it again.
     pub fn goes_by(&self, name: &str) -> bool {
-        let asked = |asked: &Asked| matches!(asked, Asked::Name(wanted) if wanted == name);
+        let asked = |asked: &PendingRequest| matches!(asked, PendingRequest::Name(wanted) if wanted == name);
         self.name.as_deref() == Some(name) && !self.asked.iter().any(asked)
     }
 
-    /// Whether it heard the last words, or ends by itself.
+    /// Whether it received the last words, or ends by itself.
     pub fn is_parting(&self) -> bool {
         self.is_farewell_said || self.has_ended
     }

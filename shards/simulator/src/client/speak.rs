@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::truth::{RoomIndex, Truth};
 use super::super::twins;
-use super::{Asked, AskedPage, Client, Said};
+use super::{AskedPage, Client, PendingMessage, PendingRequest};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 pub struct Habits {
     pub users: usize,
     pub padding_max: usize,
-    /// One of so many texts may be that long.
+    /// One in this many texts may be that long.
     pub long_one_in: usize,
     pub rooms_max: usize,
     /// Rooms that are nobody's favourites, by index.
@@ -23,7 +23,7 @@ impl Client {
     /// The first words on a new connection: the name, and the rooms it was in.
     pub fn greet(&mut self, chance: &mut Chance, truth: &Truth) -> String {
         let mut lines = format!("name {}\n", self.wanted_name);
-        self.asked.push_back(Asked::Name(self.wanted_name.clone()));
+        self.asked.push_back(PendingRequest::Name(self.wanted_name.clone()));
         let rooms: Vec<RoomIndex> = self.favourites.clone();
         for room in rooms {
             if !chance.one_in(5) {
@@ -36,10 +36,10 @@ impl Client {
     fn join(&mut self, room: RoomIndex, truth: &Truth, lines: &mut String) {
         push(lines, format_args!("join {}", truth.name(room)));
         self.floors.insert(room, truth.head(room));
-        self.asked.push_back(Asked::Join(room));
+        self.asked.push_back(PendingRequest::Join(room));
         if self.watches && truth.name(room) != "general" {
             push(lines, format_args!("who {}", truth.name(room)));
-            self.asked.push_back(Asked::Who(room));
+            self.asked.push_back(PendingRequest::Who(room));
         }
     }
 
@@ -51,7 +51,7 @@ impl Client {
         let (room, _) = self.attended().find(|(_, attendance)| attendance.catch_up_to.is_some())?;
         let seq = self.seen.get(&room).copied().unwrap_or(0);
         let page = AskedPage::After { seq, count: self.catch_up_count };
-        self.asked.push_back(Asked::Page { room, page, is_catching_up: true });
+        self.asked.push_back(PendingRequest::Page { room, page, is_catching_up: true });
         Some(format!("page {} after {seq} {}\n", truth.name(room), self.catch_up_count))
     }
 
@@ -59,7 +59,7 @@ impl Client {
     pub fn act(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth) -> String {
         let mut lines = String::new();
         // While a new name is asked for nobody knows under which one the next words are said.
-        let is_renaming = self.asked.iter().any(|asked| matches!(asked, Asked::Name(_)));
+        let is_renaming = self.asked.iter().any(|asked| matches!(asked, PendingRequest::Name(_)));
         if self.is_parting() || self.name.is_none() || self.asked.len() > 3 || is_renaming {
             return lines;
         }
@@ -109,14 +109,14 @@ impl Client {
 
     fn say(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
         let Some(room) = self.any_room(chance) else { return self.go(chance, habits, truth, lines) };
-        // A crowd hears everything: nobody says much there. Nor where rooms are to stay without messages.
+        // A large room receives everything: nobody says much there. Nor where rooms are to stay without messages.
         if (truth.name(room) == "general" || twins::is_one(truth.name(room))) && !chance.one_in(20) {
             return;
         }
         let (draft, text) = self.text(chance, habits);
         let author = self.name.clone().unwrap_or_default();
         push(lines, format_args!("say {} {} {text}", truth.name(room), draft.as_deref().unwrap_or("-")));
-        let said = Said { room: Some(room), author, draft, text, is_of_before: false };
+        let said = PendingMessage { room: Some(room), author, draft, text, is_of_before: false };
         // Now and then a client is unsure and repeats itself at once.
         if said.draft.is_some() && chance.one_in(8) {
             self.repeat(&said, truth, lines);
@@ -124,7 +124,7 @@ impl Client {
         self.unanswered.push(said);
     }
 
-    fn repeat(&mut self, said: &Said, truth: &Truth, lines: &mut String) {
+    fn repeat(&mut self, said: &PendingMessage, truth: &Truth, lines: &mut String) {
         let (Some(room), Some(draft)) = (said.room, &said.draft) else { return };
         push(lines, format_args!("say {} {draft} {}", truth.name(room), said.text));
         self.unanswered.push(said.clone());
@@ -151,7 +151,7 @@ impl Client {
         let to = format!("u{}", chance.below(habits.users));
         push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
         let author = self.name.clone().unwrap_or_default();
-        self.unanswered.push(Said { room: None, author, draft, text, is_of_before: false });
+        self.unanswered.push(PendingMessage { room: None, author, draft, text, is_of_before: false });
     }
 
     /// Into another room, or from one into another.
@@ -161,7 +161,7 @@ impl Client {
         if self.rooms.len() >= habits.rooms_max || !self.asked.is_empty() {
             return;
         }
-        // Now and then a room that others seldom are in: it is read from the disk, and let go of.
+        // Now and then a room that others seldom are in: it is read from the disk, and evicted.
         let side = habits.side_rooms.start + chance.below(habits.side_rooms.len());
         let is_aside = chance.one_in(3) && !self.rooms.contains_key(&side);
         let new = match away.len() {
@@ -174,7 +174,7 @@ impl Client {
         push(lines, format_args!("move {} {}", truth.name(old), truth.name(new)));
         self.part(old);
         self.floors.insert(new, truth.head(new));
-        self.asked.push_back(Asked::Move { old: Some(old), new: Some(new) });
+        self.asked.push_back(PendingRequest::Move { old: Some(old), new: Some(new) });
     }
 
     fn part(&mut self, room: RoomIndex) {
@@ -190,7 +190,7 @@ impl Client {
         if let Some(room) = self.any_room(chance).filter(|_| self.asked.is_empty()) {
             push(lines, format_args!("leave {}", truth.name(room)));
             self.part(room);
-            self.asked.push_back(Asked::Leave(room));
+            self.asked.push_back(PendingRequest::Leave(room));
         }
     }
 
@@ -211,7 +211,7 @@ impl Client {
             AskedPage::After { .. } => "after",
         };
         push(lines, format_args!("page {name} {kind} {seq} {count}"));
-        self.asked.push_back(Asked::Page { room, page, is_catching_up: false });
+        self.asked.push_back(PendingRequest::Page { room, page, is_catching_up: false });
     }
 
     fn rename(&mut self, chance: &mut Chance, habits: &Habits, lines: &mut String) {
@@ -225,7 +225,7 @@ impl Client {
             _ => format!("u{}x{}", self.number, self.names_tried % 4),
         };
         push(lines, format_args!("name {name}"));
-        self.asked.push_back(Asked::Name(name));
+        self.asked.push_back(PendingRequest::Name(name));
     }
 
     /// A name that nobody else wants.
@@ -234,10 +234,10 @@ impl Client {
         format!("u{}y{}", self.number, self.names_tried)
     }
 
-    /// What it says when its name was refused at the door.
+    /// What it says when its first name was refused.
     pub fn insist(&mut self, truth: &Truth) -> String {
         let mut lines = format!("name {}\n", self.wanted_name);
-        self.asked.push_back(Asked::Name(self.wanted_name.clone()));
+        self.asked.push_back(PendingRequest::Name(self.wanted_name.clone()));
         for room in self.favourites.clone() {
             self.join(room, truth, &mut lines);
         }

@@ -1,6 +1,6 @@
 //! The seams of the log, filled by the virtual disk.
 
-use super::{Disk, Handle, Name};
+use super::{Handle, Name, VirtualDisk};
 use madang_engine::mutation::{Mutation, end_of_recovered, is_on};
 use madang_log::{
     FileOperation, Files, FilesError, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile,
@@ -38,7 +38,7 @@ fn failed(name: Name, operation: FileOperation) -> impl FnOnce(io::Error) -> Fil
     move |source| FilesError { path: path(name), operation, source }
 }
 
-impl Disk {
+impl VirtualDisk {
     fn read_whole(&self, name: Name, bytes_max: usize) -> Result<Vec<u8>, FilesError> {
         let missing = || failed(name, FileOperation::Read)(io::ErrorKind::NotFound.into());
         self.read(name, 0, bytes_max).ok_or_else(missing)
@@ -54,14 +54,14 @@ impl Disk {
 
     fn write_again(&self, name: Name, handle: Handle, from_bytes: u64) -> io::Result<()> {
         if !is_on(Mutation::TrustPageCache) {
-            let unsure = Disk::read(self, name, from_bytes, usize::MAX).unwrap_or_default();
+            let unsure = VirtualDisk::read(self, name, from_bytes, usize::MAX).unwrap_or_default();
             self.write(handle, from_bytes, &unsure)?;
         }
         self.sync(handle)
     }
 }
 
-impl Files for Disk {
+impl Files for VirtualDisk {
     fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
         Ok(self.lock().directories.iter().copied().collect())
     }
@@ -124,7 +124,7 @@ impl Files for Disk {
     }
 }
 
-impl IndexFiles for Disk {
+impl IndexFiles for VirtualDisk {
     fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
         let index = |name: Name| match name {
             (of, StoredFile::Index(segment), false) if of == shard => Some(segment),
@@ -134,11 +134,11 @@ impl IndexFiles for Disk {
     }
 
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
-        Ok(Disk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
+        Ok(VirtualDisk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
     }
 
     fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
-        let bytes = Disk::read(self, snapshot_name(shard, file), 0, usize::MAX);
+        let bytes = VirtualDisk::read(self, snapshot_name(shard, file), 0, usize::MAX);
         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
     }
 

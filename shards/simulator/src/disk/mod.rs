@@ -3,14 +3,14 @@
 //! Of everything that was written and not synced a power cut keeps any subset of sectors, and of the
 //! names that were changed in a directory that was not synced any subset. A failed sync leaves
 //! unknown what is on disk, and what was to be synced counts as clean from then on, as on Linux: the
-//! next sync succeeds without writing it, while reads go on to show it until the power is cut.
+//! next sync succeeds without writing it, while reads continue to show it until the power is cut.
 
 mod file;
 mod files;
 mod segments;
 mod stored;
 
-pub use stored::Stored;
+pub use stored::DurableMessage;
 
 use super::chance::Chance;
 use file::File;
@@ -38,7 +38,7 @@ pub struct Weather {
 
 /// The disk of one machine.
 #[derive(Debug)]
-pub struct Disk {
+pub struct VirtualDisk {
     inner: Mutex<Inner>,
 }
 
@@ -52,19 +52,19 @@ struct Inner {
     synced_directories: BTreeSet<ShardId>,
     chance: Chance,
     weather: Weather,
-    /// So many more changes, then the power is off.
-    fuse: Option<u32>,
+    /// Changes that still succeed before the power is off.
+    changes_to_power_cut: Option<u32>,
     /// Whether a message counts as stored when it is written, though it is not synced.
     notes_writes: bool,
-    /// Messages that were stored, and nobody has taken note of yet.
-    stored: Vec<Stored>,
+    /// Messages that were stored, and not recorded yet.
+    stored: Vec<DurableMessage>,
     now_us: i64,
 }
 
-impl Disk {
+impl VirtualDisk {
     /// An empty disk. With `notes_writes` a message counts as stored when it is written, else when it is synced.
-    pub fn new(chance: Chance, notes_writes: bool) -> Disk {
-        Disk {
+    pub fn new(chance: Chance, notes_writes: bool) -> VirtualDisk {
+        VirtualDisk {
             inner: Mutex::new(Inner {
                 files: Vec::new(),
                 names: BTreeMap::new(),
@@ -73,7 +73,7 @@ impl Disk {
                 synced_directories: BTreeSet::new(),
                 chance,
                 weather: Weather::default(),
-                fuse: None,
+                changes_to_power_cut: None,
                 notes_writes,
                 stored: Vec::new(),
                 now_us: 0,
@@ -95,30 +95,30 @@ impl Disk {
         self.lock().now_us = now_us;
     }
 
-    /// The power goes off after so many more changes.
-    pub fn set_fuse(&self, changes: u32) {
-        self.lock().fuse = Some(changes);
+    /// The power goes off after this many more changes.
+    pub fn cut_power_after(&self, changes: u32) {
+        self.lock().changes_to_power_cut = Some(changes);
     }
 
     /// The power stays on.
-    pub fn clear_fuse(&self) {
-        self.lock().fuse = None;
+    pub fn keep_power_on(&self) {
+        self.lock().changes_to_power_cut = None;
     }
 
     /// Whether the power is off.
     pub fn is_off(&self) -> bool {
-        self.lock().fuse == Some(0)
+        self.lock().changes_to_power_cut == Some(0)
     }
 
     /// The messages that were stored since the last call.
-    pub fn take_stored(&self, into: &mut Vec<Stored>) {
+    pub fn take_stored(&self, into: &mut Vec<DurableMessage>) {
         into.append(&mut self.lock().stored);
     }
 
     /// The power was cut: what is left is what was synced, and some of the rest.
     pub fn cut_power(&self) {
         let inner = &mut *self.lock();
-        inner.fuse = None;
+        inner.changes_to_power_cut = None;
         let changed: BTreeSet<Name> = inner.names.keys().chain(inner.synced_names.keys()).copied().collect();
         let keeps_names = inner.chance.below(3);
         for name in changed {
@@ -183,7 +183,7 @@ impl Disk {
     pub fn write(&self, handle: Handle, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         let inner = &mut *self.lock();
         let fails = inner.weather.writes_fail && inner.chance.one_in(2);
-        let is_last = inner.fuse == Some(1);
+        let is_last = inner.changes_to_power_cut == Some(1);
         inner.spend()?;
         let now_us = inner.now_us;
         let written = if fails || is_last { inner.chance.below(bytes.len() + 1) } else { bytes.len() };
@@ -205,7 +205,7 @@ impl Disk {
     /// Syncs a file, and takes note of the messages in it. When it fails, nobody knows what of it is on disk.
     pub fn sync(&self, handle: Handle) -> io::Result<()> {
         self.sync_file(handle)?;
-        // Of what a write that failed has left at the end nobody was told.
+        // What a failed write has left at the end was not reported to anybody.
         if !self.lock().files[handle].is_torn {
             self.note(handle, File::synced_contents);
         }
@@ -322,7 +322,7 @@ impl Disk {
 impl Inner {
     /// Counts a change. The power may be off.
     fn spend(&mut self) -> io::Result<()> {
-        match &mut self.fuse {
+        match &mut self.changes_to_power_cut {
             Some(0) => return Err(io::Error::other("the power is off")),
             Some(left) => *left -= 1,
             None => {}

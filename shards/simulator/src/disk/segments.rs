@@ -1,6 +1,6 @@
 //! Segments as the writer uses them, on the virtual disk.
 
-use super::{Disk, Handle, Name};
+use super::{Handle, Name, VirtualDisk};
 use madang_log::{SegmentFiles, SegmentNumber, StoredFile};
 use madang_model::ShardId;
 use std::io;
@@ -9,11 +9,11 @@ fn name(shard: ShardId, number: SegmentNumber, is_unfinished: bool) -> Name {
     (shard, StoredFile::Segment(number), is_unfinished)
 }
 
-impl SegmentFiles for Disk {
+impl SegmentFiles for VirtualDisk {
     type Segment = Handle;
 
     fn open(&self, shard: ShardId, number: SegmentNumber) -> io::Result<Handle> {
-        Disk::open(self, name(shard, number, false))
+        VirtualDisk::open(self, name(shard, number, false))
     }
 
     fn write_at(&self, segment: &Handle, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
@@ -25,7 +25,7 @@ impl SegmentFiles for Disk {
     }
 
     fn truncate(&self, segment: &Handle, length_bytes: u64) -> io::Result<()> {
-        Disk::truncate(self, *segment, length_bytes)
+        VirtualDisk::truncate(self, *segment, length_bytes)
     }
 
     fn give_back(&self, _: &Handle, _: u64) {
@@ -33,11 +33,11 @@ impl SegmentFiles for Disk {
     }
 
     fn sync_contents(&self, segment: &Handle) -> io::Result<()> {
-        Disk::sync(self, *segment)
+        VirtualDisk::sync(self, *segment)
     }
 
     fn sync(&self, segment: &Handle) -> io::Result<()> {
-        Disk::sync(self, *segment)
+        VirtualDisk::sync(self, *segment)
     }
 
     fn make_directory(&self, shard: ShardId) -> io::Result<()> {
@@ -45,7 +45,7 @@ impl SegmentFiles for Disk {
     }
 
     fn create(&self, shard: ShardId, number: SegmentNumber) -> io::Result<Handle> {
-        Disk::create(self, name(shard, number, true))
+        VirtualDisk::create(self, name(shard, number, true))
     }
 
     fn free_bytes(&self, _: &Handle) -> io::Result<Option<u64>> {
@@ -61,6 +61,6 @@ impl SegmentFiles for Disk {
     }
 
     fn sync_directory(&self, shard: ShardId) -> io::Result<()> {
-        Disk::sync_directory(self, shard)
+        VirtualDisk::sync_directory(self, shard)
     }
 }

@@ -4,9 +4,9 @@ use super::file::File;
 use madang_log::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber};
 use madang_model::ShardId;
 
-/// A message that what goes wrong in the session cannot take any more.
+/// A message that no fault in the session can lose any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stored {
+pub struct DurableMessage {
     /// In which segment.
     pub at: (ShardId, SegmentNumber),
     /// Of which room.
@@ -29,7 +29,7 @@ pub fn read_new(
     file: &mut File,
     contents: fn(&File) -> &[u8],
     at: (ShardId, SegmentNumber),
-    stored: &mut Vec<Stored>,
+    stored: &mut Vec<DurableMessage>,
 ) {
     let from = file.read_bytes.max(HEADER_BYTES);
     file.read_bytes = read_from(contents(file), at, from, stored);
@@ -40,7 +40,7 @@ fn read_from(
     contents: &[u8],
     at: (ShardId, SegmentNumber),
     mut position: usize,
-    stored: &mut Vec<Stored>,
+    stored: &mut Vec<DurableMessage>,
 ) -> usize {
     let place = SegmentId { shard: at.0, segment: at.1 };
     // Zeros end it: to search what lies behind them would cost more than all else here.
@@ -51,7 +51,7 @@ fn read_from(
     while has_more(position) {
         let frame = match scan.next() {
             Some(ScanItem::Message(frame, message)) => {
-                stored.push(Stored {
+                stored.push(DurableMessage {
                     at,
                     room: message.room.as_str().into(),
                     seq: message.number().0,

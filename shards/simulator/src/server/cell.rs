@@ -1,6 +1,6 @@
 //! One shard, and what is around it that the runtime has threads, sockets and rings for.
 
-use super::World;
+use super::StepContext;
 use super::desk::Desk;
 use super::indexes::JobsDone;
 use madang_engine::shard::{LookupId, Portion};
@@ -9,8 +9,8 @@ use madang_log::{ReadAnswer, ReadRequest, SegmentNumber, Step, StoredFile, Store
 use madang_model::{ConnectionId, Moment};
 use std::collections::{BTreeMap, VecDeque};
 
-use super::super::disk::Disk;
-use super::super::network::{Line, Readiness};
+use super::super::disk::VirtualDisk;
+use super::super::network::{Line, SocketNews};
 use super::super::words::Words;
 
 /// One shard.
@@ -31,7 +31,7 @@ pub struct Around {
     /// Connections that wait to be accepted.
     pub backlog: VecDeque<Line>,
     /// What the sockets report next.
-    pub ready: Vec<Readiness>,
+    pub ready: Vec<SocketNews>,
     pub lines: BTreeMap<ConnectionId, Line>,
     /// Whether connections that wait are reported.
     pub is_listening: bool,
@@ -50,13 +50,13 @@ pub struct Around {
     /// Entries sent to other shards, and received.
     pub entries: (u64, u64),
     pub has_ended: bool,
-    /// Connections that were told farewell and closed since this was looked at, and whose they were.
+    /// Connections that were sent a farewell and closed since this was looked at, and whose they were.
     pub parted: Vec<(ConnectionId, usize)>,
     /// What the operator would read.
     pub notes: Vec<String>,
     /// The largest outbox that was left after a write to a socket that took all it could.
     pub outbox_bytes_max: usize,
-    /// Rooms that were let go of, and queries begun.
+    /// Rooms that were evicted, and queries begun.
     pub rooms_left: u64,
     pub lookups: u64,
     /// How many rooms there were before the tick.
@@ -109,17 +109,17 @@ impl Cell {
 
 impl Around {
     /// Makes the next segment ready, if that is ordered. Whether it was.
-    pub fn prepare(&mut self, world: &World<'_>) -> bool {
+    pub fn prepare(&mut self, world: &StepContext<'_>) -> bool {
         self.desk.prepare(world.disk, world.now.wall)
     }
 
     /// One operation of the writer. Whether there was one.
-    pub fn write_step(&mut self, world: &World<'_>) -> bool {
+    pub fn write_step(&mut self, world: &StepContext<'_>) -> bool {
         self.desk.step(world.disk)
     }
 
     /// One round of reads for one of the queries under way, whichever.
-    pub fn query_step(&mut self, world: &mut World<'_>) -> bool {
+    pub fn query_step(&mut self, world: &mut StepContext<'_>) -> bool {
         if self.queries.is_empty() {
             return false;
         }
@@ -145,7 +145,7 @@ impl Around {
 }
 
 /// A read as the runtime's reader does it; `None` when there is no such file.
-fn read(disk: &Disk, request: &ReadRequest) -> Option<Vec<u8>> {
+fn read(disk: &VirtualDisk, request: &ReadRequest) -> Option<Vec<u8>> {
     if request.file == StoredFile::SnapshotEnd {
         return disk.read_end((request.directory, StoredFile::Snapshot, false), request.bytes);
     }

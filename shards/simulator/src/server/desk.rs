@@ -6,19 +6,19 @@ use madang_log::SegmentNumber;
 use madang_model::{Moment, Timestamp};
 
 use super::super::chance::Chance;
-use super::super::disk::Disk;
+use super::super::disk::VirtualDisk;
 
 /// The writer, and what is under way with it.
 pub struct Desk {
-    writer: SegmentWriter<Disk>,
+    writer: SegmentWriter<VirtualDisk>,
     is_working: bool,
     done: Option<Done>,
-    /// A segment that is ready, or cannot be, of which the writer has not heard.
+    /// A segment that is ready, or cannot be, of which the writer was not notified.
     prepared: Option<Prepared>,
 }
 
 impl Desk {
-    pub fn new(writer: SegmentWriter<Disk>) -> Desk {
+    pub fn new(writer: SegmentWriter<VirtualDisk>) -> Desk {
         Desk { writer, is_working: false, done: None, prepared: None }
     }
 
@@ -37,7 +37,7 @@ impl Desk {
     }
 
     /// Does one operation of the work. Whether there was one to do.
-    pub fn step(&mut self, disk: &Disk) -> bool {
+    pub fn step(&mut self, disk: &VirtualDisk) -> bool {
         if !self.is_working {
             return false;
         }
@@ -59,14 +59,14 @@ impl Desk {
     }
 
     /// Makes the next segment ready, if that is ordered. Whether it was.
-    pub fn prepare(&mut self, disk: &Disk, now: Timestamp) -> bool {
+    pub fn prepare(&mut self, disk: &VirtualDisk, now: Timestamp) -> bool {
         let Some(order) = self.writer.take_order() else { return false };
         self.prepared = Some(prepare(disk, &order, now));
         true
     }
 
-    /// Whether there is a segment to go on with; nothing while the writer is at work.
-    pub fn next_storage(&mut self, disk: &Disk, now: Moment) -> Option<Storage> {
+    /// Whether there is a segment to continue in; nothing while the writer is at work.
+    pub fn next_storage(&mut self, disk: &VirtualDisk, now: Moment) -> Option<Storage> {
         if self.is_busy() {
             return None;
         }
@@ -85,15 +85,15 @@ impl Desk {
         self.writer.has_unsynced()
     }
 
-    pub fn begin_again(&mut self, disk: &Disk, number: SegmentNumber, capacity_bytes: u64) {
+    pub fn begin_again(&mut self, disk: &VirtualDisk, number: SegmentNumber, capacity_bytes: u64) {
         self.writer.begin_again(disk, number, capacity_bytes);
     }
 
     /// The process is killed: a write that was next may be done in part.
-    pub fn tear(&mut self, disk: &Disk, chance: &mut Chance) {
+    pub fn tear(&mut self, disk: &VirtualDisk, chance: &mut Chance) {
         if let Some((segment, offset_bytes, bytes)) = self.writer.next_write() {
             let written = chance.below(bytes.len() + 1);
-            // It is too late to hear of an error.
+            // It is too late to handle an error.
             let _ = disk.write(*segment, offset_bytes, &bytes[..written]);
         }
     }

@@ -1,6 +1,6 @@
-//! What goes from one process to the next, and whether it arrives.
+//! What the old process gives to the new one, and whether it arrives.
 
-use super::{Cell, Server};
+use super::{Cell, SimulatedServer};
 use madang_engine::shard::{
     ConnectionImage, Portion, Saved, ShardImage, read_carried, share_out, write_carried,
 };
@@ -13,17 +13,17 @@ use super::super::network::Line;
 use super::super::truth::Checked;
 use madang_engine::mutation::{Mutation, is_on};
 
-/// What another process is given.
+/// What the new process is given.
 pub struct Handed {
     connections: Vec<(SessionId, ConnectionImage, Line)>,
     carried: Vec<Carried>,
 }
 
 impl Handed {
-    /// Sends images as bytes, and reads them. Whoever cannot go along is missed.
+    /// Sends images as bytes, and reads them. A connection that cannot be carried is an error.
     ///
     /// # Errors
-    /// When a connection cannot go along, or what is read is not what was written.
+    /// When a connection cannot be carried, or what is read is not what was written.
     pub fn through_bytes(
         images: Vec<ShardImage>,
         line: impl Fn(ShardId, ConnectionId) -> Option<Line>,
@@ -91,17 +91,17 @@ fn in_order(mut one: Carried) -> Vec<u8> {
     bytes.0
 }
 
-/// What a process has, in words that the next one has in common with it.
+/// What a process has, in words that the new one has in common with it.
 #[derive(Default)]
 pub struct Standing {
     outboxes: BTreeMap<Line, Vec<u8>>,
-    /// Who is in which room; without a line who is lost.
+    /// The members of each room; lost ones have no line.
     members: BTreeSet<(String, String, Option<Line>)>,
     names: BTreeSet<(String, Option<Line>)>,
     listeners: BTreeSet<(String, Line)>,
 }
 
-impl Server {
+impl SimulatedServer {
     /// What it has now.
     pub fn standing(&self) -> Standing {
         let line =
@@ -128,7 +128,7 @@ impl Server {
 }
 
 impl Standing {
-    /// Nobody has noticed: everything is there, and nobody was told anything.
+    /// Clients have not noticed: everything is there, and nothing was sent to anybody.
     pub fn check(&self, after: &Standing) -> Checked {
         let gone = self.outboxes.keys().find(|line| !after.outboxes.contains_key(line));
         if let Some(line) = gone {

@@ -1,16 +1,16 @@
-//! What the supervisor does around an upgrade in place, and what goes from one process to the other.
+//! What the supervisor does around an upgrade in place, and what the old process gives to the new one.
 
 use super::cell::Cell;
-use super::{LinkCore, Phase, Server};
+use super::{LinkCore, Phase, SimulatedServer};
 use madang_engine::shard::{Portion, ShardImage};
 use madang_link::GoingDown;
 
 use super::super::chance::Chance;
-use super::super::disk::Disk;
+use super::super::disk::VirtualDisk;
 use super::super::network::Line;
 
-impl Server {
-    /// Nobody is accepted or read from now on; what was read is carried to its end.
+impl SimulatedServer {
+    /// No connection is accepted or read from now on; what was read is handled to its end.
     pub fn pause(&mut self) {
         self.cells.iter_mut().for_each(|cell| cell.around.is_idle_seen = false);
         self.quiet_seen = None;
@@ -18,7 +18,7 @@ impl Server {
         self.close_link(GoingDown::Upgrade);
     }
 
-    /// Everyone is read and accepted from now on. What was given away is back.
+    /// Connections are read and accepted from now on. What was given away is back.
     pub fn resume(&mut self) {
         self.phase = Phase::Running;
         if let Some(link) = &mut self.link {
@@ -73,7 +73,7 @@ impl Server {
         Some(Ok(images))
     }
 
-    /// Who waits to be accepted.
+    /// Connections that wait to be accepted.
     pub fn take_backlogs(&mut self) -> Vec<Line> {
         self.cells.iter_mut().flat_map(|cell| std::mem::take(&mut cell.around.backlog)).collect()
     }
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// A write that was under way may be done in part: the process is killed.
-    pub fn tear(&mut self, disk: &Disk, chance: &mut Chance) {
+    pub fn tear(&mut self, disk: &VirtualDisk, chance: &mut Chance) {
         self.cells.iter_mut().for_each(|cell| cell.around.desk.tear(disk, chance));
     }
 }

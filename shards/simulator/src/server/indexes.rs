@@ -1,7 +1,7 @@
 //! The thread that writes indexes, and the one that writes snapshots, makes lost ones again, and removes
 //! what expired: which of them does its next job is a matter of chance.
 
-use super::World;
+use super::StepContext;
 use madang_engine::mutation::{Mutation, is_on};
 use madang_engine::store::{
     Account, Chore, IndexDone, IndexJob, LooksReader, do_chore, remove_expired, write_index,
@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-/// What a shard hears of its jobs.
+/// What is reported to a shard of its jobs.
 pub type JobsDone = VecDeque<IndexDone>;
 
 /// Jobs in the order in which they came, for all shards.
@@ -25,7 +25,7 @@ pub struct Jobs {
     looks: LooksReader,
     shard_count: u16,
     retention: Retention,
-    /// Segments that expired and nobody has taken note of yet.
+    /// Segments that expired and were not recorded yet.
     pub expired: Vec<(ShardId, SegmentNumber)>,
     notes: Notes,
 }
@@ -75,8 +75,8 @@ impl Jobs {
     }
 
     /// Does the next job of one of the threads, whichever. Whether there was any, and the shards that ordered
-    /// it with what they hear.
-    pub fn step(&mut self, world: &mut World<'_>) -> (bool, Vec<(usize, IndexDone)>) {
+    /// it with what is reported to them.
+    pub fn step(&mut self, world: &mut StepContext<'_>) -> (bool, Vec<(usize, IndexDone)>) {
         let is_write = !self.writes.is_empty() && (self.chores.is_empty() || world.chance.one_in(2));
         if is_write && let Some((shard, index)) = self.writes.pop_front() {
             write_index(world.disk, shard, &index, &self.notes);
@@ -99,10 +99,10 @@ impl Jobs {
         }
     }
 
-    fn read_looks(&mut self, world: &mut World<'_>) -> Vec<(usize, IndexDone)> {
+    fn read_looks(&mut self, world: &mut StepContext<'_>) -> Vec<(usize, IndexDone)> {
         let rooms_max = world.chance.between(1, 8);
         let read = self.looks.step(world.disk, (self.shard_count, rooms_max), &self.notes);
-        let hears = |(shard, done): (ShardId, IndexDone)| {
+        let report = |(shard, done): (ShardId, IndexDone)| {
             let done = if is_on(Mutation::ForgetStoredLooks) {
                 IndexDone::Looks(Some(StoredLooks::default()))
             } else {
@@ -110,10 +110,10 @@ impl Jobs {
             };
             (shard.index(), done)
         };
-        read.into_iter().map(hears).collect()
+        read.into_iter().map(report).collect()
     }
 
-    fn remove_expired(&mut self, world: &mut World<'_>) {
+    fn remove_expired(&mut self, world: &mut StepContext<'_>) {
         let disk = world.disk;
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(world.now.wall.0.unsigned_abs());
         // By the names that are gone: the power may go off between the removal and its report.

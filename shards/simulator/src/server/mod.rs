@@ -1,4 +1,4 @@
-//! One life of the server: shards between two crashes, and what carries things between them.
+//! One process of the server: its shards between two crashes, and the channels between them.
 //!
 //! The turn is the real one; its shell is a [`View`] of the world, for one turn.
 
@@ -21,7 +21,7 @@ pub use start::StartOptions;
 pub use view::Haste;
 
 use super::chance::Chance;
-use super::disk::Disk;
+use super::disk::VirtualDisk;
 use super::network::Socket;
 use indexes::Jobs;
 use madang_engine::shard::ShardImage;
@@ -34,8 +34,8 @@ use view::View;
 const CHANNEL_BATCHES_MAX: usize = 64;
 
 /// What all parts of a step share.
-pub struct World<'a> {
-    pub disk: &'a Disk,
+pub struct StepContext<'a> {
+    pub disk: &'a VirtualDisk,
     pub sockets: &'a mut Vec<Socket>,
     /// Clients with something to read.
     pub news: &'a mut Vec<usize>,
@@ -48,7 +48,7 @@ pub struct World<'a> {
 type Channels = Vec<Vec<VecDeque<Vec<Envelope>>>>;
 
 /// The server.
-pub struct Server {
+pub struct SimulatedServer {
     pub cells: Vec<Cell>,
     channels: Channels,
     channel_batches_max: usize,
@@ -62,7 +62,7 @@ pub struct Server {
     quiet_seen: Option<u64>,
 }
 
-impl Server {
+impl SimulatedServer {
     /// How many shards there are.
     pub fn shard_count(&self) -> usize {
         self.cells.len()
@@ -72,8 +72,8 @@ impl Server {
     ///
     /// # Errors
     /// When it ends its process.
-    pub fn turn(&mut self, index: usize, haste: Haste, world: &mut World<'_>) -> Result<bool, String> {
-        let Server { cells, channels, channel_batches_max, link, jobs, phase, parts, .. } = self;
+    pub fn turn(&mut self, index: usize, haste: Haste, world: &mut StepContext<'_>) -> Result<bool, String> {
+        let SimulatedServer { cells, channels, channel_batches_max, link, jobs, phase, parts, .. } = self;
         let (channel_batches_max, phase) = (*channel_batches_max, *phase);
         let Cell { turn, around } = &mut cells[index];
         turn.pace = haste.pace(world.chance);
@@ -106,8 +106,8 @@ impl Server {
         Ok(has_done || outcome == Outcome::Busy)
     }
 
-    /// Clients who were told farewell by a shard, each with a name that its ended connection still holds: there is
-    /// none, unless a home did not answer in time, nobody can come in any more, or it was not told of the name.
+    /// Clients that were sent a farewell by a shard, each with a name that its ended connection still holds: there is
+    /// none, unless a home did not answer in time, new connections are refused, or it was not notified of the name.
     pub fn names_of_parted(&mut self, index: usize) -> Vec<(usize, String)> {
         let parted = std::mem::take(&mut self.cells[index].around.parted);
         let cell = &self.cells[index];
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// One thing that the disk does for a shard, or for the thread of indexes. Whether it did any.
-    pub fn disk_step(&mut self, index: usize, world: &mut World<'_>) -> bool {
+    pub fn disk_step(&mut self, index: usize, world: &mut StepContext<'_>) -> bool {
         match world.chance.below(8) {
             0 => self.cells[index].around.prepare(world),
             1 => self.job_step(world),
@@ -136,7 +136,7 @@ impl Server {
     }
 
     /// Everything that the disk can do now, once.
-    pub fn disk_round(&mut self, world: &mut World<'_>) -> bool {
+    pub fn disk_round(&mut self, world: &mut StepContext<'_>) -> bool {
         let mut has_done = self.job_step(world);
         for cell in &mut self.cells {
             has_done |= cell.around.prepare(world);
@@ -146,7 +146,7 @@ impl Server {
         has_done
     }
 
-    fn job_step(&mut self, world: &mut World<'_>) -> bool {
+    fn job_step(&mut self, world: &mut StepContext<'_>) -> bool {
         let (has_done, words) = self.jobs.step(world);
         for (index, done) in words {
             self.cells[index].around.jobs_done.push_back(done);

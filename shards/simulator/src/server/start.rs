@@ -1,9 +1,9 @@
-//! A start: the log is opened, and every shard goes on from what it holds.
+//! A start: the log is opened, and every shard continues from what it holds.
 
 use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
-use super::{CHANNEL_BATCHES_MAX, LinkCore, Phase, Server};
+use super::{CHANNEL_BATCHES_MAX, LinkCore, Phase, SimulatedServer};
 use madang_engine::shard::{Archive, Settings, Shard, StartFindings};
 use madang_engine::store::{SegmentWriter, WriterOptions};
 use madang_engine::turn::{LogOptions, Turn};
@@ -12,7 +12,7 @@ use madang_model::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::disk::Disk;
+use super::super::disk::VirtualDisk;
 use super::super::words::Words;
 
 /// Bytes that a shard reads at a time, as in the runtime.
@@ -31,9 +31,9 @@ pub struct StartOptions {
     pub link_batches_max: Option<usize>,
 }
 
-impl Server {
+impl SimulatedServer {
     /// Starts on what is on the disk.
-    pub fn start(disk: &Disk, options: &StartOptions) -> Result<Server, OpenLogError> {
+    pub fn start(disk: &VirtualDisk, options: &StartOptions) -> Result<SimulatedServer, OpenLogError> {
         let count = options.settings.shard_count;
         let opened = open_log(disk, count)?;
         let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
@@ -52,7 +52,7 @@ impl Server {
             cells.push(Cell::new(Turn::new(shard, log, READ_BYTES_MAX), desk));
         }
         let channels = (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect();
-        Ok(Server {
+        Ok(SimulatedServer {
             cells,
             channels,
             channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),

@@ -1,23 +1,23 @@
-//! Everything comes to rest, and then everything must agree.
+//! Everything becomes idle, and then everything must agree.
 
-use super::super::server::{Haste, Server};
+use super::super::server::{Haste, SimulatedServer};
 use super::super::truth::Checked;
 use super::Session;
 use madang_log::{Exported, Selection, export, verify};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds after which nothing may be left to do, and so many more a client.
+/// Rounds after which nothing may be left to do, and how many more for each client.
 const ROUNDS_MAX: usize = 4_000;
 const ROUNDS_PER_CLIENT: usize = 40;
 /// Longer than every grace time and every time to close.
 const QUIET_SECONDS: u64 = 16;
 
 impl Session {
-    /// Lets everybody finish, and checks what must hold at rest.
+    /// Lets everybody finish, and checks what must hold when idle.
     pub(super) fn calm(&mut self) -> Checked {
         self.trace.note(format_args!("everything comes to rest"));
-        self.clear_weather();
-        self.disk.clear_fuse();
+        self.clear_disk_faults();
+        self.disk.keep_power_on();
         for number in 0..self.clients.len() {
             self.unpause(number);
         }
@@ -54,7 +54,7 @@ impl Session {
                 has_done = true;
             }
         }
-        for index in 0..self.server.as_ref().map_or(0, Server::shard_count) {
+        for index in 0..self.server.as_ref().map_or(0, SimulatedServer::shard_count) {
             has_done |= self.turn(index, Haste::Full)?;
         }
         let (server, mut world, _) = self.parts();
@@ -67,12 +67,12 @@ impl Session {
     fn check_idle(&mut self) -> Checked {
         let server = self.server.as_ref().expect("a server runs");
         if !server.is_idle() {
-            return Err("the server is not idle at rest".to_owned());
+            return Err("the server is not idle when nothing is left to do".to_owned());
         }
         for cell in &server.cells {
             let queues = cell.turn.shard.queues();
             if queues != madang_engine::shard::Queues::default() || !cell.turn.shard.log.is_idle() {
-                return Err(format!("something waits at rest: {queues:?}"));
+                return Err(format!("something waits when idle: {queues:?}"));
             }
         }
         for cell in &server.cells {
@@ -129,7 +129,7 @@ impl Session {
         Ok(())
     }
 
-    /// Homes, listeners and clients agree on who is where.
+    /// Homes, listeners and clients agree on who is in which room.
     fn check_memberships(&self) -> Checked {
         let server = self.server.as_ref().expect("a server runs");
         let (mut at_home, mut listening, mut believed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

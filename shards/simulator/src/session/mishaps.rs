@@ -2,13 +2,13 @@
 
 use super::super::disk::Weather;
 use super::super::network::Socket;
-use super::super::server::{Haste, Phase, Server};
+use super::super::server::{Haste, Phase, SimulatedServer};
 use super::super::truth::Checked;
 use super::Session;
 use madang_link::GoingDown;
 use madang_log::{Durability, StoredFile};
 
-/// So many steps pass before the next storm, on average.
+/// Steps that pass before the next storm, on average.
 const STEPS_BETWEEN_STORMS: usize = 600;
 
 impl Session {
@@ -31,10 +31,10 @@ impl Session {
             78..=80 => self.lose_an_index(),
             81..=84 if is_crash_due => self.kill()?,
             85..=88 if is_crash_due => self.power_cut("at once")?,
-            89 | 90 if is_crash_due && self.climate.start.durability == Durability::Commit => {
+            89 | 90 if is_crash_due && self.conditions.start.durability == Durability::Commit => {
                 let changes = self.chance.between(1, 40) as u32;
                 self.trace.note(format_args!("the power has {changes} changes left"));
-                self.disk.set_fuse(changes);
+                self.disk.cut_power_after(changes);
             }
             91 if is_crash_due => {
                 self.drain()?;
@@ -103,11 +103,11 @@ impl Session {
         self.disk.set_weather(weather);
         self.leniency.has_faults = true;
         self.truth.may_forget_drafts = true;
-        self.bad_weather_until = Some(until);
+        self.disk_fails_until = Some(until);
     }
 
-    pub(super) fn clear_weather(&mut self) {
-        self.bad_weather_until = None;
+    pub(super) fn clear_disk_faults(&mut self) {
+        self.disk_fails_until = None;
         self.trace.note(format_args!("the disk is well again"));
         self.disk.set_weather(Weather::default());
     }
@@ -130,7 +130,7 @@ impl Session {
     /// The process is killed: what was written stays, whatever was synced.
     pub(super) fn kill(&mut self) -> Checked {
         self.trace.note(format_args!("the server is killed"));
-        self.disk.clear_fuse();
+        self.disk.keep_power_on();
         if let Some(server) = &mut self.server {
             server.tear(&self.disk, &mut self.chance);
         }
@@ -140,7 +140,7 @@ impl Session {
 
     /// The power is cut: what was not synced is lost, or not.
     pub(super) fn power_cut(&mut self, when: &str) -> Checked {
-        if self.climate.start.durability != Durability::Commit {
+        if self.conditions.start.durability != Durability::Commit {
             // What was shown may be lost then, as those durabilities say.
             return self.kill();
         }
@@ -154,7 +154,7 @@ impl Session {
     fn end_of_server(&mut self, is_crash: bool) {
         // Both processes, where one takes over from the other.
         self.upgrade = None;
-        self.ghost = None;
+        self.stale_server = None;
         self.sockets.iter_mut().for_each(Socket::give);
         self.edge = None;
         let Some(server) = self.server.take() else { return };
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// What a process has done, at its end.
-    pub(super) fn count(&mut self, server: &Server) {
+    pub(super) fn count(&mut self, server: &SimulatedServer) {
         if let Some(link) = &server.link {
             self.counts.links += link.core.counters.links;
             let overruns = link.core.counters.ends().find(|(name, _)| *name == "overrun");
@@ -188,19 +188,19 @@ impl Session {
 
     /// The server starts on what is left, now and then with another number of shards.
     pub(super) fn start(&mut self) -> Checked {
-        self.clear_weather();
+        self.clear_disk_faults();
         self.read_what_is_left()?;
         if self.counts.starts > 0 && self.chance.one_in(3) {
-            self.climate.start.settings.shard_count = self.chance.between(1, 4) as u16;
+            self.conditions.start.settings.shard_count = self.chance.between(1, 4) as u16;
         }
         let is_interrupted = self.options.has_interrupted_starts
             && self.counts.starts > 0
-            && self.climate.start.durability == Durability::Commit
+            && self.conditions.start.durability == Durability::Commit
             && self.chance.one_in(4);
         if is_interrupted {
             let changes = self.chance.below(30) as u32;
-            self.disk.set_fuse(changes);
-            let started = Server::start(&self.disk, &self.climate.start);
+            self.disk.cut_power_after(changes);
+            let started = SimulatedServer::start(&self.disk, &self.conditions.start);
             self.note_stored()?;
             if started.is_err() && self.disk.is_off() {
                 self.trace.note(format_args!("the power is cut in a start"));
@@ -208,7 +208,7 @@ impl Session {
             }
             self.disk.cut_power();
         }
-        let started = Server::start(&self.disk, &self.climate.start);
+        let started = SimulatedServer::start(&self.disk, &self.conditions.start);
         self.note_stored()?;
         let server = started.map_err(|error| format!("a start fails: {error}"))?;
         self.counts.starts += 1;
@@ -234,7 +234,7 @@ impl Session {
     }
 
     fn read_the_end(&mut self, number: usize) -> Checked {
-        // The end of a server without a word is a crash, or the end of a drain after its words.
+        // The end of a server without a farewell is a crash, or the end of a drain after its farewells.
         if self.clients[number].line.is_some() {
             self.clients[number].ends();
         }
@@ -245,8 +245,8 @@ impl Session {
     pub(super) fn drain(&mut self) -> Checked {
         self.finish_upgrade()?;
         self.trace.note(format_args!("the server drains"));
-        self.clear_weather();
-        self.disk.clear_fuse();
+        self.clear_disk_faults();
+        self.disk.keep_power_on();
         for phase in [Phase::Draining, Phase::Closing] {
             if let Some(server) = &mut self.server {
                 server.enter(phase);
@@ -256,7 +256,7 @@ impl Session {
             let mut rounds = 0;
             loop {
                 let mut has_done = false;
-                let count = self.server.as_ref().map_or(0, Server::shard_count);
+                let count = self.server.as_ref().map_or(0, SimulatedServer::shard_count);
                 for index in 0..count {
                     has_done |= self.turn(index, Haste::Full)?;
                 }

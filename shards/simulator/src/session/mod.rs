@@ -9,31 +9,31 @@ mod upgrade;
 
 use super::chance::Chance;
 use super::client::{Client, Leniency};
-use super::disk::Disk;
+use super::disk::VirtualDisk;
 use super::edge::Edge;
 use super::network::Socket;
-use super::options::{Climate, Options};
-use super::server::{Haste, Server, World};
-use super::trace::{Outcome, Trace};
+use super::options::{SessionConditions, SessionOptions};
+use super::server::{Haste, SimulatedServer, StepContext};
+use super::trace::{SessionOutcome, Trace};
 use super::truth::{Checked, Truth};
 use madang_model::{Moment, Now, Timestamp};
 use upgrade::Upgrade;
 
-/// Steps between two checks at rest, at least.
+/// Steps between two checks when idle, at least.
 const STEPS_BETWEEN_CALMS: u64 = 2_000;
 
-/// The longest line that a client hears.
+/// The longest line that a client receives.
 const EVENT_BYTES_MAX: usize = 8192;
 
 /// Everything there is.
 pub struct Session {
-    options: Options,
-    climate: Climate,
+    options: SessionOptions,
+    conditions: SessionConditions,
     chance: Chance,
     now: Now,
     next_tick_ms: u64,
-    disk: Disk,
-    server: Option<Server>,
+    disk: VirtualDisk,
+    server: Option<SimulatedServer>,
     sockets: Vec<Socket>,
     clients: Vec<Client>,
     /// Clients with something to read.
@@ -42,13 +42,13 @@ pub struct Session {
     trace: Trace,
     leniency: Leniency,
     /// The disk fails until this step.
-    bad_weather_until: Option<u64>,
+    disk_fails_until: Option<u64>,
     /// A storm: when the server is killed, and when the power is cut.
     storm: Option<(u64, u64)>,
-    /// Another process is taking over.
+    /// A new process is taking over.
     upgrade: Option<Upgrade>,
     /// An old process that goes on though another has taken over, as one deliberate fault has it.
-    ghost: Option<Server>,
+    stale_server: Option<SimulatedServer>,
     /// An edge that is connected.
     edge: Option<Edge>,
     /// The thread of the link does not run before this step.
@@ -76,11 +76,11 @@ struct Counts {
 }
 
 /// Runs a session.
-pub fn run(options: Options) -> Outcome {
+pub fn run(options: SessionOptions) -> SessionOutcome {
     let mut session = Session::new(options);
     let violation = session.run().err();
     let Session { trace, truth, clients, sockets, counts, .. } = session;
-    Outcome {
+    SessionOutcome {
         options,
         hash: trace.hash(),
         steps: trace.step,
@@ -107,9 +107,9 @@ pub fn run(options: Options) -> Outcome {
 }
 
 impl Session {
-    fn new(options: Options) -> Session {
+    fn new(options: SessionOptions) -> Session {
         let mut chance = Chance::new(options.seed);
-        let mut climate = Climate::of(&options, &mut chance);
+        let mut conditions = SessionConditions::of(&options, &mut chance);
         let mut truth = Truth::default();
         let lobby = truth.room("general");
         let rooms: Vec<usize> = (0..options.rooms)
@@ -118,7 +118,7 @@ impl Session {
         let favoured = rooms.len().div_ceil(2);
         let twins = super::twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
         let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
-        climate.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
+        conditions.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
             let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
             favourites.sort_unstable();
@@ -129,11 +129,12 @@ impl Session {
             Client::new(number, favourites)
         };
         let clients = (0..options.users).map(&mut client).collect();
-        let disk = Disk::new(chance.fork(), climate.start.durability.releases_before_sync());
-        let leniency = Leniency { may_expire: !climate.start.retention.keeps_all(), ..Leniency::default() };
+        let disk = VirtualDisk::new(chance.fork(), conditions.start.durability.releases_before_sync());
+        let leniency =
+            Leniency { may_expire: !conditions.start.retention.keeps_all(), ..Leniency::default() };
         Session {
             options,
-            climate,
+            conditions,
             chance,
             now: Now { wall: Timestamp(1_800_000_000_000_000), monotonic: Moment(0) },
             next_tick_ms: 1000,
@@ -145,10 +146,10 @@ impl Session {
             truth,
             trace: Trace::new(options.is_traced),
             leniency,
-            bad_weather_until: None,
+            disk_fails_until: None,
             storm: None,
             upgrade: None,
-            ghost: None,
+            stale_server: None,
             edge: None,
             link_pauses_until: 0,
             edge_lines: 0,
@@ -157,8 +158,8 @@ impl Session {
     }
 
     fn run(&mut self) -> Checked {
-        let climate = &self.climate;
-        let start = &climate.start;
+        let conditions = &self.conditions;
+        let start = &conditions.start;
         self.trace.note(format_args!(
             "durability {}, outbox {} bytes, channels of {}, rooms of {}, retention {:?}",
             start.durability,
@@ -182,9 +183,9 @@ impl Session {
     }
 
     /// Splits what a server needs from the server.
-    fn parts(&mut self) -> (&mut Server, World<'_>, &mut Trace) {
+    fn parts(&mut self) -> (&mut SimulatedServer, StepContext<'_>, &mut Trace) {
         let Session { server, disk, sockets, news, chance, now, trace, .. } = self;
-        let world = World { disk, sockets, news, chance, now: *now, step: trace.step };
+        let world = StepContext { disk, sockets, news, chance, now: *now, step: trace.step };
         (server.as_mut().expect("a server runs between two steps"), world, trace)
     }
 
@@ -205,7 +206,7 @@ impl Session {
             }
             77..=96 => self.disk_moves()?,
             97 => {
-                // Long enough for rooms at rest to be let go of, now and then.
+                // Long enough for idle rooms to be evicted, now and then.
                 let is_long = self.chance.one_in(8);
                 let wait_ms = self.chance.below(if is_long { 40_000 } else { 1500 }) as u64;
                 self.trace.note(format_args!("{wait_ms} ms pass"));
@@ -214,8 +215,8 @@ impl Session {
             _ if self.options.has_mishaps => self.mishap()?,
             _ => {}
         }
-        if self.bad_weather_until.is_some_and(|end| end <= self.trace.step) {
-            self.clear_weather();
+        if self.disk_fails_until.is_some_and(|end| end <= self.trace.step) {
+            self.clear_disk_faults();
         }
         if self.options.has_upgrades {
             self.upgrade_moves()?;
@@ -226,7 +227,7 @@ impl Session {
         if self.options.has_storms {
             self.storm_moves()?;
         }
-        if self.ghost.is_some() {
+        if self.stale_server.is_some() {
             self.ghost_moves();
         }
         Ok(())
@@ -234,14 +235,15 @@ impl Session {
 
     /// The process that should have ended turns.
     fn ghost_moves(&mut self) {
-        let Session { ghost: Some(ghost), disk, sockets, news, chance, now, trace, .. } = self else {
+        let Session { stale_server: Some(stale_server), disk, sockets, news, chance, now, trace, .. } = self
+        else {
             return;
         };
-        let mut world = World { disk, sockets, news, chance, now: *now, step: trace.step };
-        let index = world.chance.below(ghost.shard_count());
+        let mut world = StepContext { disk, sockets, news, chance, now: *now, step: trace.step };
+        let index = world.chance.below(stale_server.shard_count());
         // Whatever becomes of it is seen by what it does.
-        let _ = ghost.turn(index, Haste::Some, &mut world);
-        ghost.disk_step(index, &mut world);
+        let _ = stale_server.turn(index, Haste::Some, &mut world);
+        stale_server.disk_step(index, &mut world);
     }
 
     pub(super) fn disk_moves(&mut self) -> Checked {
@@ -260,7 +262,7 @@ impl Session {
     }
 
     fn any_shard(&mut self) -> usize {
-        let count = self.server.as_ref().map_or(1, Server::shard_count);
+        let count = self.server.as_ref().map_or(1, SimulatedServer::shard_count);
         self.chance.below(count)
     }
 
@@ -303,17 +305,17 @@ impl Session {
             kept.into_iter().find(|(number, name)| self.clients[*number].goes_by(name))
         {
             return Err(format!(
-                "client {number} was told farewell, and {name} is held by its connection still"
+                "client {number} was sent a farewell, and {name} is held by its connection still"
             ));
         }
         self.counts.overflow_entries_max = self.counts.overflow_entries_max.max(queues.overflow);
         // One more line and the last words may pass the bound.
-        let outbox_bytes_max = self.climate.start.settings.outbox_bytes_max + 8192;
+        let outbox_bytes_max = self.conditions.start.settings.outbox_bytes_max + 8192;
         if outbox > outbox_bytes_max {
             return Err(format!("an outbox holds {outbox} bytes, more than {outbox_bytes_max}"));
         }
-        let total_bytes_max = self.climate.start.settings.outbox_total_bytes_max;
-        // One event more, which everyone may hear who is on the shard.
+        let total_bytes_max = self.conditions.start.settings.outbox_total_bytes_max;
+        // One event more, which every connection of the shard may receive.
         let event_bytes_max = connections * EVENT_BYTES_MAX;
         let slack_bytes = total_bytes_max / 4 + event_bytes_max.max(4 * outbox_bytes_max);
         if waiting_bytes > total_bytes_max + slack_bytes {
@@ -337,7 +339,7 @@ impl Session {
         for message in &stored {
             self.truth.store(message, self.trace.step)?;
         }
-        let expired = self.server.as_mut().map(Server::take_expired).unwrap_or_default();
+        let expired = self.server.as_mut().map(SimulatedServer::take_expired).unwrap_or_default();
         for at in expired {
             self.trace.note(format_args!("segment {at:?} expires"));
             self.counts.expired_segments += 1;

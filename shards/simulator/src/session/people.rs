@@ -1,15 +1,15 @@
-//! Clients come, act, read and go.
+//! Clients connect, act, read and disconnect.
 
-use super::super::network::{Found, Readiness, Socket};
+use super::super::network::{Socket, SocketNews, SocketRead};
 use super::super::truth::Checked;
 use super::Session;
 
-/// A client does not send more while so many bytes of it are not read.
+/// A client does not send more while this many bytes of it are not read.
 const UNREAD_BYTES_MAX: usize = 4096;
 
 impl Session {
     pub(super) fn somebody_acts(&mut self) {
-        // Many wait for an answer: somebody who does not is looked for.
+        // Many wait for an answer: one that does not is looked for.
         for _ in 0..6 {
             let number = self.chance.below(self.clients.len());
             if self.clients[number].line.is_none() {
@@ -18,11 +18,11 @@ impl Session {
             if !self.can_send(number) {
                 continue;
             }
-            let Session { clients, chance, climate, truth, .. } = self;
+            let Session { clients, chance, conditions, truth, .. } = self;
             let client = &mut clients[number];
             let lines = match client.is_turned_away() {
                 true => client.insist(truth),
-                false => client.act(chance, &climate.habits, truth),
+                false => client.act(chance, &conditions.habits, truth),
             };
             if !lines.is_empty() {
                 return self.send(number, &lines);
@@ -33,8 +33,8 @@ impl Session {
     pub(super) fn connect(&mut self, number: usize) {
         let shard = self.any_shard();
         let line = self.sockets.len();
-        let mut socket = Socket::new(number, shard, self.climate.socket_bytes);
-        // No connection with keys goes along in an upgrade.
+        let mut socket = Socket::new(number, shard, self.conditions.socket_bytes);
+        // No connection with keys is carried in an upgrade.
         socket.needs_keys = !self.options.has_upgrades && self.chance.one_in(8);
         let client = &mut self.clients[number];
         client.line = Some(line);
@@ -65,18 +65,18 @@ impl Session {
     }
 
     pub(super) fn report(&mut self, line: usize) {
-        self.report_to_shard(line, Readiness::Read(line));
+        self.report_to_shard(line, SocketNews::Read(line));
     }
 
     /// A socket takes bytes again.
     pub(super) fn report_room(&mut self, line: usize) {
-        self.report_to_shard(line, Readiness::Write(line));
+        self.report_to_shard(line, SocketNews::Write(line));
     }
 
-    fn report_to_shard(&mut self, line: usize, readiness: Readiness) {
+    fn report_to_shard(&mut self, line: usize, readiness: SocketNews) {
         let socket = &self.sockets[line];
         let old = self.upgrade.as_mut().and_then(|upgrade| upgrade.old.as_mut());
-        // Before a new process has it, the old one hears.
+        // Until a new process has it, this is reported to the old one.
         let Some(server) = old.filter(|_| !socket.is_lent()).or(self.server.as_mut()) else { return };
         if socket.id.is_some() {
             server.cells[socket.shard].around.ready.push(readiness);
@@ -104,15 +104,15 @@ impl Session {
                 self.report_room(line);
             }
             match found {
-                Found::Bytes(step, bytes) => {
+                SocketRead::Bytes(step, bytes) => {
                     self.trace.mix(&bytes);
                     let Session { clients, truth, leniency, .. } = self;
                     clients[number].hear(step, &bytes, truth, *leniency)?;
                 }
-                Found::Nothing => return Ok(()),
-                Found::End | Found::Reset => {
+                SocketRead::Nothing => return Ok(()),
+                SocketRead::End | SocketRead::Reset => {
                     self.trace.note(format_args!("client {number} is disconnected: {found:?}"));
-                    if found == Found::End && !self.clients[number].is_parting() {
+                    if found == SocketRead::End && !self.clients[number].is_parting() {
                         return Err(format!("client {number} is left without a word"));
                     }
                     self.hang_up(number);

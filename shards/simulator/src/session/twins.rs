@@ -6,7 +6,7 @@ use super::Session;
 use std::collections::BTreeSet;
 
 impl Session {
-    /// No two rooms of one pair are there at a time: in memory with people or messages, or on the disk.
+    /// No two rooms of one pair exist at a time: in memory with members or messages, or on the disk.
     pub(super) fn check_twins(&self) -> Checked {
         let cells = self.server.iter().flat_map(|server| &server.cells);
         let used = cells.flat_map(|cell| cell.turn.shard.used_rooms()).map(|room| room.as_str());

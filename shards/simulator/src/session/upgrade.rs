@@ -1,7 +1,7 @@
-//! Another process takes over, or tries to, while people go on with what they do.
+//! A new process takes over, or tries to, while clients continue with what they do.
 
 use super::super::network::Line;
-use super::super::server::{Handed, Haste, Phase, Server, Standing};
+use super::super::server::{Handed, Haste, Phase, SimulatedServer, Standing};
 use super::super::truth::Checked;
 use super::Session;
 use madang_engine::mutation::{Mutation, is_on};
@@ -13,7 +13,7 @@ const PAUSE_MS_MAX: u64 = 2_000;
 const ADOPT_MS_MAX: u64 = 4_000;
 /// How long the new process has to be ready.
 const READY_MS_MAX: u64 = 5_000;
-/// So many steps pass before the next one, on average.
+/// Steps that pass before the next one, on average.
 const STEPS_BETWEEN: usize = 300;
 /// Rounds after which an upgrade is over, whatever becomes of it.
 const ROUNDS_MAX: usize = 20_000;
@@ -21,40 +21,40 @@ const ROUNDS_MAX: usize = 20_000;
 /// What becomes of the new process, unless the disk or the power decide otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fate {
-    /// It goes on.
+    /// It takes over.
     GoesOn,
     /// It gives up before it has everything.
     NeverComes,
-    /// It dies so many looks after it was given everything.
+    /// It dies this many looks after it was given everything.
     Dies(u32),
     /// It is never ready, and killed.
     Hangs,
-    /// The old process dies so many looks after it has given everything.
+    /// The old process dies this many looks after it has given everything.
     OldDies(u32),
 }
 
 /// How far it has come.
 #[derive(Debug)]
-enum Stage {
-    /// The old process comes to rest.
+enum UpgradeStage {
+    /// The old process becomes idle.
     Paused,
     /// It seals its logs.
     Snapshotted,
     /// The new one has everything, and finds a place for it.
     Adopting,
-    /// The new one waits for the word.
+    /// The new one waits for the release.
     Ready,
 }
 
 /// An upgrade that is under way.
 pub struct Upgrade {
-    stage: Stage,
+    stage: UpgradeStage,
     fate: Fate,
     since_ms: u64,
     given_ms: u64,
     shard_count: u16,
     /// The old process, while the new one is [`Session::server`].
-    pub(super) old: Option<Server>,
+    pub(super) old: Option<SimulatedServer>,
     /// What the old one had when it gave everything.
     before: Standing,
     is_old_dead: bool,
@@ -69,7 +69,7 @@ impl Session {
             }
             return Ok(());
         }
-        // With so many people a shard has more to do in the same time.
+        // With that many clients a shard has more to do in the same time.
         for _ in 0..=self.clients.len() / 50 {
             match self.chance.below(4) {
                 0 => self.look_at_upgrade()?,
@@ -84,7 +84,7 @@ impl Session {
         Ok(())
     }
 
-    /// Somebody starts another process that is to take over.
+    /// Somebody starts a new process that is to take over.
     pub(super) fn begin_upgrade(&mut self) {
         let looks = self.chance.below(60) as u32;
         let fate = match self.chance.below(16) {
@@ -96,18 +96,18 @@ impl Session {
         };
         let shard_count = self.any_shard_count();
         self.trace.note(format_args!("another process is to take over with {shard_count} shards: {fate:?}"));
-        if self.climate.start.durability == Durability::Commit
+        if self.conditions.start.durability == Durability::Commit
             && self.chance.one_in(8 + self.clients.len() / 50)
         {
             let changes = self.chance.between(1, 60) as u32;
             self.trace.note(format_args!("the power has {changes} changes left"));
-            self.disk.set_fuse(changes);
+            self.disk.cut_power_after(changes);
         }
         let Some(server) = &mut self.server else { return };
         server.pause();
         self.cut_link();
         self.upgrade = Some(Upgrade {
-            stage: Stage::Paused,
+            stage: UpgradeStage::Paused,
             fate,
             since_ms: self.now.monotonic.0,
             given_ms: 0,
@@ -122,7 +122,7 @@ impl Session {
         if self.chance.one_in(2) {
             self.chance.between(1, 4) as u16
         } else {
-            self.climate.start.settings.shard_count
+            self.conditions.start.settings.shard_count
         }
     }
 
@@ -132,19 +132,19 @@ impl Session {
         let (Some(upgrade), Some(server)) = (&mut self.upgrade, &mut self.server) else { return Ok(()) };
         let is_late = now_ms > upgrade.given_ms + READY_MS_MAX;
         match upgrade.stage {
-            Stage::Paused
+            UpgradeStage::Paused
                 if server.looks_quiet() || (is_on(Mutation::SnapshotTooSoon) && server.is_paused()) =>
             {
                 self.trace.note(format_args!("everything that was read has come to its end"));
                 server.enter(Phase::Snapshotted);
-                upgrade.stage = Stage::Snapshotted;
+                upgrade.stage = UpgradeStage::Snapshotted;
             }
-            Stage::Paused if now_ms > upgrade.since_ms + PAUSE_MS_MAX => {
+            UpgradeStage::Paused if now_ms > upgrade.since_ms + PAUSE_MS_MAX => {
                 return self.upgrade_fails("what was said was not stored in time");
             }
-            Stage::Paused => {}
-            Stage::Snapshotted => return self.hand_over(),
-            Stage::Adopting | Stage::Ready => match &mut upgrade.fate {
+            UpgradeStage::Paused => {}
+            UpgradeStage::Snapshotted => return self.hand_over(),
+            UpgradeStage::Adopting | UpgradeStage::Ready => match &mut upgrade.fate {
                 Fate::Dies(0) => return self.upgrade_fails("the new process dies"),
                 Fate::OldDies(0) => return self.old_dies(),
                 _ if is_late => return self.upgrade_fails("the new process is late"),
@@ -152,27 +152,27 @@ impl Session {
                     if let Fate::Dies(looks) | Fate::OldDies(looks) = fate {
                         *looks -= 1;
                     }
-                    return self.look_at_successor();
+                    return self.look_at_new_process();
                 }
             },
         }
         Ok(())
     }
 
-    fn look_at_successor(&mut self) -> Checked {
+    fn look_at_new_process(&mut self) -> Checked {
         let now_ms = self.now.monotonic.0;
         let (Some(upgrade), Some(server)) = (&mut self.upgrade, &mut self.server) else { return Ok(()) };
         let may_be_ready = upgrade.fate != Fate::Hangs;
         match upgrade.stage {
-            Stage::Adopting if may_be_ready && server.looks_quiet() => {
+            UpgradeStage::Adopting if may_be_ready && server.looks_quiet() => {
                 self.trace.note(format_args!("the new process is ready"));
-                upgrade.stage = Stage::Ready;
+                upgrade.stage = UpgradeStage::Ready;
             }
-            Stage::Adopting if now_ms > upgrade.given_ms + ADOPT_MS_MAX => {
+            UpgradeStage::Adopting if now_ms > upgrade.given_ms + ADOPT_MS_MAX => {
                 return self.upgrade_fails("not everything has its place in time");
             }
-            // With the word on its way the old process is as good as gone.
-            Stage::Ready if upgrade.fate == Fate::GoesOn => return self.go(),
+            // With the release on its way the old process is as good as gone.
+            UpgradeStage::Ready if upgrade.fate == Fate::GoesOn => return self.go(),
             _ => {}
         }
         Ok(())
@@ -192,27 +192,27 @@ impl Session {
         upgrade.before = server.standing();
         let lines = |shard: ShardId, id| server.cells[shard.index()].around.lines.get(&id).copied();
         let handed = Handed::through_bytes(images, lines)?;
-        let mut options = self.climate.start.clone();
+        let mut options = self.conditions.start.clone();
         options.settings.shard_count = upgrade.shard_count;
-        // What the old process could not read is still being told.
-        let is_foul = self.bad_weather_until.is_some();
+        // What the old process could not read is still being reported.
+        let is_foul = self.disk_fails_until.is_some();
         let shards_before = server.shard_count() as u16;
-        let started = Server::start(&self.disk, &options);
+        let started = SimulatedServer::start(&self.disk, &options);
         self.note_stored()?;
         if self.disk.is_off() {
             return self.power_cut("while a new process starts");
         }
-        let mut successor = match started {
-            Ok(successor) => successor,
+        let mut new_process = match started {
+            Ok(new_process) => new_process,
             // The same start would fail after a restart, too: only the disk may be the reason.
             Err(error) if !is_foul => return Err(format!("the start of a new process fails: {error}")),
             Err(error) => return self.upgrade_fails(&format!("the new process cannot start: {error}")),
         };
         let counts = (shards_before, options.settings.shard_count);
-        successor.begin_adoption(handed.share_out(counts, options.settings.users.grace));
+        new_process.begin_adoption(handed.share_out(counts, options.settings.users.grace));
         let Some(upgrade) = &mut self.upgrade else { return Ok(()) };
-        upgrade.old = self.server.replace(successor);
-        upgrade.stage = Stage::Adopting;
+        upgrade.old = self.server.replace(new_process);
+        upgrade.stage = UpgradeStage::Adopting;
         upgrade.given_ms = self.now.monotonic.0;
         self.trace.note(format_args!("a new process has everything, and {} shards", counts.1));
         Ok(())
@@ -234,10 +234,10 @@ impl Session {
             }
         }
         if let Some(old) = upgrade.old
-            && let Some(mut successor) = self.server.replace(old)
+            && let Some(mut new_process) = self.server.replace(old)
         {
-            successor.tear(&self.disk, &mut self.chance);
-            let waiting = successor.take_backlogs();
+            new_process.tear(&self.disk, &mut self.chance);
+            let waiting = new_process.take_backlogs();
             self.take_back(waiting);
         }
         if let Some(server) = &mut self.server {
@@ -252,17 +252,17 @@ impl Session {
         let lines: Vec<Line> =
             server.cells.iter().flat_map(|cell| cell.around.lines.values().copied()).collect();
         for line in lines {
-            let (is_readable, is_writable) = self.sockets[line].take_back();
-            if is_readable {
+            let regained = self.sockets[line].take_back();
+            if regained.is_readable {
                 self.report(line);
             }
-            if is_writable {
+            if regained.is_writable {
                 self.report_room(line);
             }
         }
     }
 
-    /// The old process has said the word, or has died: the new one goes on.
+    /// The old process has released everything, or has died: the new one serves.
     fn go(&mut self) -> Checked {
         let (Some(upgrade), Some(server)) = (self.upgrade.take(), &mut self.server) else { return Ok(()) };
         let Some(mut old) = upgrade.old else { return Ok(()) };
@@ -270,14 +270,14 @@ impl Session {
         server.give_backlogs(old.take_backlogs());
         server.resume();
         self.sockets.iter_mut().for_each(super::super::network::Socket::give);
-        self.climate.start.settings.shard_count = upgrade.shard_count;
+        self.conditions.start.settings.shard_count = upgrade.shard_count;
         self.counts.upgrades += 1;
         let paused_ms = self.now.monotonic.0 - upgrade.since_ms;
         self.trace.note(format_args!("the new process goes on, after {paused_ms} ms"));
         self.count(&old);
         if is_on(Mutation::ServeTwice) {
             old.resume();
-            self.ghost = Some(old);
+            self.stale_server = Some(old);
         }
         match self.chance.below(16) {
             0 => self.kill(),
@@ -286,7 +286,7 @@ impl Session {
         }
     }
 
-    /// The new process is left, and goes on as soon as everything has its place.
+    /// The new process is alone, and serves as soon as everything has its place.
     fn old_dies(&mut self) -> Checked {
         self.trace.note(format_args!("the old process dies"));
         if let Some(upgrade) = &mut self.upgrade {
@@ -303,7 +303,7 @@ impl Session {
                 return Ok(());
             }
             let mut has_done = false;
-            for index in 0..self.server.as_ref().map_or(0, Server::shard_count) {
+            for index in 0..self.server.as_ref().map_or(0, SimulatedServer::shard_count) {
                 has_done |= self.turn(index, Haste::Full)?;
             }
             let (server, mut world, _) = self.parts();

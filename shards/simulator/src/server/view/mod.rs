@@ -5,7 +5,7 @@ mod sockets;
 
 use super::cell::Around;
 use super::indexes::Jobs;
-use super::{Channels, LinkCore, World};
+use super::{Channels, LinkCore, StepContext};
 use madang_engine::mesh::{ENDPOINT, Transport};
 use madang_engine::shard::{Shard, ShardImage};
 use madang_engine::turn::{Mesh, Pace, Phase, READS_PER_LOOK, Server, Shell};
@@ -29,7 +29,7 @@ pub enum Haste {
 impl Haste {
     /// A shard in life has more connections: what it meets only then, it meets here by chance.
     pub fn pace(self, chance: &mut Chance) -> Pace {
-        // No time passes in a turn here: whoever is silent in it is greeted at its end.
+        // No time passes in a turn here: a connection that is idle in it is greeted at its end.
         let all = Pace { greeting_wait: Duration::ZERO, ..Pace::default() };
         if self == Haste::Full {
             return all;
@@ -42,7 +42,7 @@ impl Haste {
         }
     }
 
-    /// Batches that are taken from each of so many shards: some channels are late, each by its own measure.
+    /// Batches that are taken from each of `shard_count` shards: some channels are late, each by its own measure.
     pub fn batches(self, shards: usize, chance: &mut Chance) -> Vec<usize> {
         let batches = |_| match self {
             Haste::Full => usize::MAX,
@@ -58,7 +58,7 @@ pub struct View<'a, 'w> {
     /// Which shard.
     pub index: usize,
     pub around: &'a mut Around,
-    pub world: &'a mut World<'w>,
+    pub world: &'a mut StepContext<'w>,
     pub channels: &'a mut Channels,
     pub channel_batches_max: usize,
     pub link: Option<&'a mut LinkCore>,

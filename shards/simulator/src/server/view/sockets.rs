@@ -16,12 +16,12 @@ impl Sockets for View<'_, '_> {
     fn take_ready(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let is_hearing = self.around.is_hearing;
         let is_reported =
-            |one: &mut network::Readiness| is_hearing || !matches!(one, network::Readiness::Read(_));
+            |one: &mut network::SocketNews| is_hearing || !matches!(one, network::SocketNews::Read(_));
         for readiness in self.around.ready.extract_if(.., is_reported) {
             self.has_done = true;
             let (line, report): (Line, fn(ConnectionId) -> Readiness) = match readiness {
-                network::Readiness::Read(line) => (line, Readiness::Read),
-                network::Readiness::Write(line) => (line, Readiness::Write),
+                network::SocketNews::Read(line) => (line, Readiness::Read),
+                network::SocketNews::Write(line) => (line, Readiness::Write),
             };
             ready.extend(self.world.sockets[line].id.map(report));
         }
@@ -82,7 +82,7 @@ impl Sockets for View<'_, '_> {
     fn add(&mut self, id: ConnectionId, line: Line) -> io::Result<()> {
         self.around.lines.insert(id, line);
         if self.world.sockets[line].accept(self.index, id) {
-            self.around.ready.push(network::Readiness::Read(line));
+            self.around.ready.push(network::SocketNews::Read(line));
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Sockets for View<'_, '_> {
     fn add_carried(&mut self, id: ConnectionId, line: Line) -> io::Result<()> {
         self.around.lines.insert(id, line);
         if self.world.sockets[line].lend(self.index, id) {
-            self.around.ready.push(network::Readiness::Read(line));
+            self.around.ready.push(network::SocketNews::Read(line));
         }
         Ok(())
     }
