@@ -102,8 +102,8 @@ pub fn status(command: StatusCommand) -> ExitCode {
             return if is_well(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         std::thread::sleep(WATCH_INTERVAL);
-        if !command.json && !is_screen {
-            println!();
+        if !command.json && !is_screen && output.write_all(b"\n").is_err() {
+            return ExitCode::SUCCESS;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The log by itself: how fast it is opened, appended to, read and exported, and what it takes.
 //!
-//! Only here the engine is used: its appender writes the millions of messages that a server would take
+//! Only here the log's crate is used: its appender writes the millions of messages that a server would take
 //! minutes for. All that is measured is measured on the real program.
 
 mod append;

@@ -114,7 +114,7 @@ impl fmt::Display for SessionOutcome {
         write!(
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
-             cuts, {} slow readers, {} by the budget of all, {} rooms let go of, {} lookups, {} segments expired, \
+             cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, hash {:016x}",
             self.options.seed,
             self.steps,

@@ -208,7 +208,10 @@ impl Sockets {
                 }
                 Err(one_too_many) => {
                     self.proxies.count(ProxyRefusal::Full);
-                    tracing::warn!(?peer, "closed: the PROXY headers of too many connections are waited for");
+                    tracing::warn!(
+                        peer = peer.map(tracing::field::display),
+                        "closed: the PROXY headers of too many connections are waited for"
+                    );
                     close(one_too_many.caller.descriptor);
                 }
             },
@@ -216,7 +219,7 @@ impl Sockets {
                 self.proxies.count(ProxyRefusal::Absent);
                 if has_spoken {
                     tracing::warn!(
-                        ?peer,
+                        peer = peer.map(tracing::field::display),
                         "closed: no PROXY header from an address in listen.proxy_from; have the proxy send one"
                     );
                 }
@@ -224,7 +227,7 @@ impl Sockets {
             }
             Heard::Malformed(fault) => {
                 self.proxies.count(ProxyRefusal::Malformed);
-                tracing::warn!(?peer, %fault, "closed: a PROXY header is wrong");
+                tracing::warn!(peer = peer.map(tracing::field::display), %fault, "closed: a PROXY header is wrong");
                 close(passed_on.caller.descriptor);
             }
         }
@@ -235,7 +238,10 @@ impl Sockets {
     pub fn close_late(&mut self, now: Instant) {
         for passed_on in self.proxies.take_late(now) {
             self.proxies.count(ProxyRefusal::Late);
-            tracing::warn!(peer = ?passed_on.caller.peer, "closed: its PROXY header did not come in time");
+            tracing::warn!(
+                peer = passed_on.caller.peer.map(tracing::field::display),
+                "closed: its PROXY header did not come in time"
+            );
             close(passed_on.caller.descriptor);
         }
     }

@@ -1,4 +1,4 @@
-//! A second protocol, so that it is seen what one more takes: rooms as lines of JSON, as a program would read them.
+//! A second protocol, to test what a surface must implement: rooms as lines of JSON, as a program would read them.
 //!
 //! A line is `NAME ROOM` (once), `say T`, `slowly T`, `receipt ID`, `pings SECONDS` or `end`. What is sent is a JSON
 //! object a line; that of a room begins with a number of the reader's own, `{"n":3,…`, as each STOMP subscription has
@@ -25,7 +25,7 @@ pub struct Session {
     is_waiting: bool,
     receipt: Option<String>,
     ping_seconds: Option<u64>,
-    /// What came of rooms so far.
+    /// Events received from rooms.
     heard: Cell<u32>,
 }
 
