@@ -2,11 +2,14 @@
 
 use crate::harness::edge::{Edge, connect, user};
 use crate::harness::http::{expect_sum, metrics_address, samples};
-use crate::harness::{Client, PATIENCE, Server};
+use crate::harness::{Client, End, PATIENCE, Server};
 use madang_link::{EdgeEvent, EdgeRequest, GoingDown, LinkEnd};
 use madang_model::{Refusal, Reply};
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 const EDGE: &str = "edge.enabled=true";
@@ -165,6 +168,69 @@ fn an_upgrade_ends_the_link_and_the_edge_begins_anew_with_the_new_process() {
     edge.login("bob", "general");
     alice.send("everyone is here");
     edge.expect_line("alice: everyone is here");
+    server.verify();
+}
+
+/// Edges come, each after the end of the one before, and their sessions talk until told to stop. Returns what was
+/// acknowledged, and how many edges there were.
+fn talk(data: &Path, is_over: &AtomicBool) -> (Vec<String>, usize) {
+    let (mut acknowledged, mut edges, mut number) = (Vec::new(), 0, 0_u64);
+    while !is_over.load(Ordering::Relaxed) {
+        edges += 1;
+        // The old process may still have the socket when it ends.
+        let Some(mut edge) = Edge::try_connect(data) else { continue };
+        let sessions: Vec<_> =
+            (0..20).map_while(|number| edge.try_login(&format!("guest{number}"), "general")).collect();
+        let deadline = Instant::now() + 6 * PATIENCE;
+        let mut waiting = 0;
+        while !edge.has_ended() {
+            assert!(Instant::now() < deadline, "{waiting} lines wait");
+            if !is_over.load(Ordering::Relaxed) {
+                for session in &sessions {
+                    waiting += usize::from(edge.try_say(*session, "general", &format!("line {number}")));
+                    number += 1;
+                }
+            } else if waiting == 0 {
+                break;
+            }
+            edge.exchange();
+            for event in edge.take_events() {
+                if let EdgeEvent::Message { message, author: Some(_) } = event {
+                    acknowledged.push(message.text.as_str().to_owned());
+                    waiting -= 1;
+                }
+            }
+        }
+    }
+    (acknowledged, edges)
+}
+
+#[test]
+fn upgrades_under_load_lose_and_repeat_nothing_that_an_edge_was_told() {
+    const UPGRADES: usize = 5;
+    let settings = [EDGE, "rooms.announce_members_max=0", "limits.outbox_bytes_max=268435456"];
+    let mut server = Server::start(2, &settings);
+    let mut alice = server.login("alice");
+    let data = server.data();
+    let is_over = AtomicBool::new(false);
+    let (acknowledged, edges) = std::thread::scope(|scope| {
+        let talking = scope.spawn(|| talk(&data, &is_over));
+        let end = End(&is_over);
+        for _ in 0..UPGRADES {
+            // Somebody is in again, and speaks.
+            alice.expect_prefix("guest");
+            server.take_over(2);
+        }
+        drop(end);
+        talking.join().expect("it talked")
+    });
+    assert!(edges > UPGRADES && acknowledged.len() > 100, "{edges} edges, {} lines", acknowledged.len());
+    let stored: Vec<String> = server.export("general").into_iter().map(|said| said.text).collect();
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    stored.iter().for_each(|text| *times.entry(text).or_default() += 1);
+    for text in &acknowledged {
+        assert_eq!(times.get(text.as_str()), Some(&1), "{text}");
+    }
     server.verify();
 }
 

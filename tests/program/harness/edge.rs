@@ -31,6 +31,47 @@ impl Edge {
         edge
     }
 
+    /// Connects and greets, unless the server that it meets is about to end.
+    pub fn try_connect(data: &Path) -> Option<Edge> {
+        let mut edge = Edge::begin(data);
+        let deadline = Instant::now() + PATIENCE;
+        while !edge.is_greeted() {
+            assert!(Instant::now() < deadline, "nobody greets");
+            edge.exchange();
+            if edge.has_ended() {
+                return None;
+            }
+        }
+        Some(edge)
+    }
+
+    /// A session with a name, in a room, unless the link ends meanwhile.
+    pub fn try_login(&mut self, name: &str, in_room: &str) -> Option<SessionNumber> {
+        let session = self.end.open(None).ok()?;
+        for request in [EdgeRequest::Claim { name: user(name) }, EdgeRequest::Join { room: room(in_room) }] {
+            self.end.ask(session, &request).ok()?;
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let is_answered = |event: &EdgeEvent| match event {
+                    EdgeEvent::Reply { reply: Reply::Claimed { .. } | Reply::Joined(_), session: of } => {
+                        *of == session
+                    }
+                    EdgeEvent::Reply { reply: Reply::Refused(refusal), .. } => panic!("{name}: {refusal:?}"),
+                    _ => false,
+                };
+                if self.take_events().iter().any(is_answered) {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{name} is not answered");
+                self.exchange();
+                if self.has_ended() {
+                    return None;
+                }
+            }
+        }
+        Some(session)
+    }
+
     /// Connects, and has said nothing yet.
     #[track_caller]
     pub fn begin(data: &Path) -> Edge {
@@ -131,6 +172,22 @@ impl Edge {
             }
             _ => false,
         })
+    }
+
+    /// Says something, if it can be asked now. It goes out with the next exchange.
+    pub fn try_say(&mut self, session: SessionNumber, in_room: &str, text: &str) -> bool {
+        let text = Text::sanitise(text).expect("a text");
+        self.end.ask(session, &EdgeRequest::Publish { room: room(in_room), draft: None, text }).is_ok()
+    }
+
+    /// Takes what has come.
+    pub fn take_events(&mut self) -> Vec<EdgeEvent> {
+        std::iter::from_fn(|| self.end.next_event()).collect()
+    }
+
+    /// Whether the link has ended.
+    pub fn has_ended(&self) -> bool {
+        self.end.ended().is_some()
     }
 
     /// Exchanges until the link has ended, and says why.
