@@ -320,3 +320,32 @@ fn the_level_of_events_changes() {
     world.reload("[limits]\nburst = -1\n", REFUSED);
     assert!(!world.server.words().contains(TAKEN), "{}", world.server.words());
 }
+
+/// How many sockets listen at a port of 127.0.0.1 (proc_net(5): state 0A).
+fn listening_sockets(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").expect("the sockets of this machine");
+    let local = format!("0100007F:{port:04X}");
+    let is_one = |line: &&str| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some(&*local) && words.nth(1) == Some("0A")
+    };
+    table.lines().filter(is_one).count()
+}
+
+#[test]
+fn an_upgrade_that_moves_a_listener_has_every_shard_listen_there() {
+    const UPGRADES: usize = 6;
+    let mut taken = Reloadable::start("");
+    for _ in 0..UPGRADES {
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let text = format!("[listen]\nline = \"127.0.0.1:0\"\ntelnet = \"127.0.0.1:{port}\"\n");
+        fs::write(&taken.file, text).expect("write the configuration");
+        taken.server.take_over(2);
+        let asked_at = std::time::Instant::now();
+        while listening_sockets(port) < 2 {
+            let words = taken.server.words();
+            assert!(asked_at.elapsed() < harness::PATIENCE, "{} listen: {words}", listening_sockets(port));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}

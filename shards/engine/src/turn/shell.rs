@@ -40,8 +40,8 @@ pub trait Shell {
     /// Whether that time is over, asked after so many reads.
     fn is_reading_over(&mut self, reads: usize) -> bool;
 
-    /// Answers what the operator has asked.
-    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, is_running: bool);
+    /// Answers what the operator has asked of a shard in this phase.
+    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, phase: Phase);
     /// A second has passed: shows the operator how the shard is.
     fn show<S: Surface>(&mut self, shard: &mut Shard<S>);
     /// A batch of so many bytes goes to the writer; the shard has accepted so many messages so far.

@@ -33,7 +33,7 @@ impl Stage {
 impl<S: Surface> Turn<S> {
     /// Once a second: what is due, what lingers, and whether listening can go on.
     pub(super) fn take_tick<W: Shell>(&mut self, shell: &mut W) {
-        shell.answer(&mut self.shard, self.stage.phase == Phase::Running);
+        shell.answer(&mut self.shard, self.stage.phase);
         if !shell.server().take_tick() {
             return;
         }

@@ -111,8 +111,8 @@ impl Shell for Machine {
     }
 
     #[inline]
-    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, is_running: bool) {
-        self.monitor.answer(shard, &mut self.network.sockets, is_running);
+    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, phase: Phase) {
+        self.monitor.answer(shard, &mut self.network.sockets, phase);
     }
 
     fn show<S: Surface>(&mut self, shard: &mut Shard<S>) {

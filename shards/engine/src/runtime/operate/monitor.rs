@@ -8,6 +8,7 @@ use crate::mesh::MeshPort;
 use crate::runtime::lifecycle::ShardStatus;
 use crate::runtime::sockets::Sockets;
 use crate::shard::{Shard, Storage};
+use crate::turn::Phase;
 use madang_model::connection::Surface;
 use madang_model::{ConnectionId, Moment};
 use std::sync::atomic::Ordering;
@@ -58,6 +59,13 @@ pub struct Monitor {
     rates: (u64, u64),
     storage: StorageState,
     kicks: Vec<Kick>,
+    /// Asked while the shard was between two processes: at most what a mailbox holds for each time it is emptied.
+    postponed: Vec<Inquiry>,
+}
+
+/// Whether it is not yet decided if this process goes on to serve.
+fn is_between_processes(phase: Phase) -> bool {
+    matches!(phase, Phase::Paused | Phase::Snapshotted)
 }
 
 impl Monitor {
@@ -78,6 +86,7 @@ impl Monitor {
             rates: (0, 0),
             storage: StorageState::Ready,
             kicks: Vec::new(),
+            postponed: Vec::new(),
         }
     }
 
@@ -187,9 +196,14 @@ impl Monitor {
     }
 
     /// Answers what was asked since the last turn, if anything.
-    pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, is_running: bool) {
-        if self.mailbox.has_mail() {
-            self.take_mail(shard, sockets, is_running);
+    pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, phase: Phase) {
+        if !self.postponed.is_empty() && !is_between_processes(phase) {
+            for inquiry in std::mem::take(&mut self.postponed) {
+                self.answer_one(inquiry, shard, sockets, phase);
+            }
+        }
+        while let Some(inquiry) = self.mailbox.has_mail().then(|| self.mailbox.take()).flatten() {
+            self.answer_one(inquiry, shard, sockets, phase);
         }
         if !self.kicks.is_empty() {
             self.answer_kicks(shard);
@@ -207,39 +221,46 @@ impl Monitor {
         });
     }
 
-    fn take_mail<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, is_running: bool) {
-        while let Some(inquiry) = self.mailbox.take() {
-            // Whoever asked may have stopped waiting.
-            match inquiry {
-                Inquiry::Report { count, reply } => {
-                    let (fill, leaders) = (shard.fill(), shard.leaders(count));
-                    let _ = reply.try_send(ShardReport { shard: shard.id(), fill, leaders });
+    fn answer_one<S: Surface>(
+        &mut self,
+        inquiry: Inquiry,
+        shard: &mut Shard<S>,
+        sockets: &mut Sockets,
+        phase: Phase,
+    ) {
+        // Whoever asked may have stopped waiting.
+        match inquiry {
+            Inquiry::Report { count, reply } => {
+                let (fill, leaders) = (shard.fill(), shard.leaders(count));
+                let _ = reply.try_send(ShardReport { shard: shard.id(), fill, leaders });
+            }
+            Inquiry::Kick { name, reason, reply } => {
+                let connections = shard.kick(&name, &reason);
+                // How many are ended is known; that they are is said by another word.
+                let _ = reply.try_send(connections.len() as u64);
+                self.kicks.push(Kick { connections, asked_at: Instant::now(), reply });
+            }
+            Inquiry::Broadcast { text, reply } => {
+                let _ = reply.try_send(shard.broadcast(&text));
+            }
+            Inquiry::Reconfigure { settings, reply } => {
+                sockets.set_proxies(settings.proxy_from.clone());
+                shard.reconfigure(settings);
+                let _ = reply.try_send(1);
+            }
+            // A new process may be asked while it is not yet sure that it serves, an old one while it does not know
+            // whether it ends. The asker waits.
+            Inquiry::Listen { .. } if is_between_processes(phase) => self.postponed.push(inquiry),
+            // Who drains has stopped listening for good.
+            Inquiry::Listen { reply, .. } if phase != Phase::Running => {
+                let _ = reply.try_send(0);
+            }
+            Inquiry::Listen { kind, listeners, reply } => {
+                let listened = sockets.listen_at(kind, listeners);
+                if let Err(error) = &listened {
+                    tracing::error!(shard = shard.id().0, %error, "cannot listen at the new address yet");
                 }
-                Inquiry::Kick { name, reason, reply } => {
-                    let connections = shard.kick(&name, &reason);
-                    // How many are ended is known; that they are is said by another word.
-                    let _ = reply.try_send(connections.len() as u64);
-                    self.kicks.push(Kick { connections, asked_at: Instant::now(), reply });
-                }
-                Inquiry::Broadcast { text, reply } => {
-                    let _ = reply.try_send(shard.broadcast(&text));
-                }
-                Inquiry::Reconfigure { settings, reply } => {
-                    sockets.set_proxies(settings.proxy_from.clone());
-                    shard.reconfigure(settings);
-                    let _ = reply.try_send(1);
-                }
-                // Who drains has stopped listening for good.
-                Inquiry::Listen { reply, .. } if !is_running => {
-                    let _ = reply.try_send(0);
-                }
-                Inquiry::Listen { kind, listeners, reply } => {
-                    let listened = sockets.listen_at(kind, listeners);
-                    if let Err(error) = &listened {
-                        tracing::error!(shard = shard.id().0, %error, "cannot listen at the new address yet");
-                    }
-                    let _ = reply.try_send(u64::from(listened.is_ok()));
-                }
+                let _ = reply.try_send(u64::from(listened.is_ok()));
             }
         }
     }

@@ -108,7 +108,7 @@ impl Shell for View<'_, '_> {
         self.haste == Haste::Some && reads.is_multiple_of(READS_PER_LOOK) && self.world.chance.one_in(2)
     }
 
-    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, _: bool) {
+    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, _: Phase) {
         self.around.rooms_before = shard.room_count();
     }
 
