@@ -13,8 +13,8 @@ type Order = (Command, SyncSender<io::Result<Child>>);
 /// Takes orders for the thread that starts them.
 static ORDERS: OnceLock<SyncSender<Order>> = OnceLock::new();
 
-/// Starts a program that is killed when this process ends. On a thread that lives as long as the process, as it is
-/// the end of the *thread* of which the kernel tells a child (prctl(2), `PR_SET_PDEATHSIG`).
+/// Starts a program that is killed when this process ends. On a thread that lives as long as the process, as the
+/// kernel signals a child at the end of the *thread* that started it (prctl(2), `PR_SET_PDEATHSIG`).
 ///
 /// # Errors
 /// What the system says.
@@ -37,7 +37,7 @@ fn orders() -> io::Result<&'static SyncSender<Order>> {
     let (sender, receiver) = sync_channel::<Order>(1);
     std::thread::Builder::new().name("bench-children".into()).spawn(move || {
         for (mut command, reply) in receiver {
-            // Who asked waits for it.
+            // The caller waits for it.
             let _ = reply.send(command.spawn());
         }
     })?;

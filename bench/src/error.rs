@@ -75,7 +75,7 @@ pub enum BenchError {
         /// What is left for connections.
         fits: u64,
     },
-    /// Somebody asked to stop before there was anything to tell.
+    /// Somebody stopped it before there was anything to report.
     #[error("stopped before anything was measured")]
     Stopped,
     /// The server is there and does not answer.

@@ -1,4 +1,4 @@
-//! A small line server for tests, which can be told to break its promises.
+//! A small line server for tests, which breaks its promises on request.
 
 use crate::protocol::Protocol;
 use crate::target::Target;
@@ -22,13 +22,13 @@ pub(crate) enum Conduct {
     Swaps(u64),
     /// It changes a byte of that one.
     Damages(u64),
-    /// It stands still for 200 ms before that one.
+    /// It pauses for 200 ms before that one.
     Stalls(u64),
-    /// It hands each delivery over so many milliseconds late.
+    /// It hands each delivery over this many milliseconds late.
     Delays(u64),
     /// It hands that one to a member of another room, too.
     Misdelivers(u64),
-    /// It tells nobody anything of that one or later.
+    /// It delivers neither that one nor any later one.
     FallsSilent(u64),
     /// It takes connections and says nothing.
     NeverAnswers,
@@ -97,7 +97,7 @@ fn converse(mut stream: TcpStream, rooms: &Rooms, conduct: Conduct) -> std::io::
                 Member { name: name.clone(), stream: stream.try_clone()?, deliveries: 0, held: None };
             let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
             rooms.entry(wanted.to_owned()).or_default().push(member);
-            // Only now: whoever hears it may count on hearing what is said from here on.
+            // Only now: a client that hears it may count on hearing what is said from here on.
             stream.write_all(format!("{name} has joined {wanted}\n").as_bytes())?;
             room = Some(wanted.to_owned());
         } else if let Some(room) = &room {

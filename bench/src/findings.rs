@@ -165,7 +165,7 @@ impl Measurement {
         self.faults.examples.extend(examples);
     }
 
-    /// Says why the figures tell of the load.
+    /// Adds why the figures describe the load.
     pub(crate) fn limit(&mut self, words: String) {
         match &mut self.load_limit {
             Some(known) => *known = format!("{known}; {words}"),

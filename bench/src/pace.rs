@@ -68,8 +68,8 @@ impl Pacer {
         Pacer { schedule, number: 0, lag_ns: empty_histogram() }
     }
 
-    /// Does what is due, and returns when the next thing is. What is very late is done a few at a
-    /// time, so that reading goes on.
+    /// Does what is due, and returns when the next thing is. What is very late is done a few at a time, so that
+    /// reading continues.
     pub(crate) fn send_due(&mut self, load: &mut impl Load, crowd: &mut Crowd) -> Result<u64, BenchError> {
         for _ in 0..BURST_MAX {
             let (now_ns, intended_ns) = (crowd.now_ns(), self.schedule.intended_ns(self.number));
@@ -112,8 +112,8 @@ pub(crate) async fn keep_rate(
     Ok(Kept { lag_ns: pacer.lag_ns, is_cut_short })
 }
 
-/// Goes on with a schedule for so long. `what` is shown meanwhile, and as done what `share` makes of the part of
-/// the time that is over. Returns whether somebody stopped it.
+/// Continues a schedule for `duration`. `what` is shown meanwhile, and as done what `share` makes of the part of the
+/// time that is over. Returns whether somebody stopped it.
 pub(crate) async fn keep_rate_for(
     duration: Duration,
     load: &mut impl Load,

@@ -84,7 +84,7 @@ impl ChildServer {
         Ok(())
     }
 
-    /// Whether the process that was started serves, and the one before has ended; then it is the one.
+    /// Whether the new process serves and the old one has ended; then this is the new one.
     ///
     /// # Errors
     /// [`BenchError::OwnServer`] when one of the two ends otherwise, or it takes too long.

@@ -1,4 +1,4 @@
-//! How a measurement tells how far it is, and hears that it should stop.
+//! How a measurement reports how far it is, and learns that it should stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

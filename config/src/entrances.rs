@@ -1,4 +1,4 @@
-//! The one table of where people can come in.
+//! The one table of where clients can connect.
 //!
 //! A key of `listen`, a name of systemd's (`FileDescriptorName=`), a listener and a connection in a handover are all
 //! one of these. What is added here works in each of them.
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 /// The protocol of `nc` and `telnet`.
 pub const LINES: SurfaceId = SurfaceId(0);
 
-/// Lines as they are.
+/// Lines without TLS or telnet options.
 pub const LINE: EntranceKind = EntranceKind { surface: LINES, has_tls: false, is_telnet: false };
 /// Lines over TLS.
 pub const LINE_TLS: EntranceKind = EntranceKind { has_tls: true, ..LINE };
@@ -90,7 +90,7 @@ impl EntranceKey {
 }
 
 impl Config {
-    /// Where people shall come in, with the keys that say so.
+    /// Where clients shall connect, with the keys that say so.
     pub fn entrances(&self) -> Vec<(&'static EntranceKey, Entrance)> {
         let entrance =
             |key: &'static EntranceKey| Some((key, Entrance { kind: key.kind, address: key.address(self)? }));

@@ -1,4 +1,4 @@
-//! What an operator can decide, checked once, where it comes in.
+//! What an operator can decide, checked once, when it is read.
 //!
 //! Every value that exists is valid: the types of the fields carry their ranges. [`keys::KEYS`] is
 //! the one table of names, meanings and defaults; files, the environment, flags, the printed
@@ -37,9 +37,9 @@ use std::net::SocketAddr;
 /// Everything an operator can decide, except where the data lies (`--data`).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where people come in.
+    /// Where clients connect.
     pub listen: Listen,
-    /// Who we are to those who speak TLS.
+    /// The server's identity for TLS clients.
     pub tls: Tls,
     /// How the work is divided.
     pub shards: Shards,
@@ -51,7 +51,7 @@ pub struct Config {
     pub limits: Limits,
     /// Who may be a server of further protocols.
     pub edge: Edge,
-    /// What the operator is told.
+    /// What is reported to the operator.
     pub telemetry: Telemetry,
 }
 
@@ -64,7 +64,7 @@ impl Config {
     }
 }
 
-/// Where people come in.
+/// Where clients connect.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// The address of the line protocol (`nc`, `telnet`).
@@ -77,7 +77,7 @@ pub struct Listen {
     pub proxy_from: Networks,
 }
 
-/// Who we are to those who speak TLS.
+/// The server's identity for TLS clients.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// The certificate, with those that vouch for it.
@@ -149,7 +149,7 @@ pub struct Edge {
     pub enabled: bool,
 }
 
-/// What the operator is told.
+/// What is reported to the operator.
 #[derive(Clone, Copy, Debug)]
 pub struct Telemetry {
     /// The least important event that is written.

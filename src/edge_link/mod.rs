@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use thread::LinkThread;
 
-/// Starts the thread, which lasts as long as the process. Texts have at most so many bytes.
+/// Starts the thread, which lasts as long as the process. Texts have at most `text_bytes_max` bytes.
 ///
 /// # Errors
 /// The thread cannot be started.

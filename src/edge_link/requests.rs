@@ -18,7 +18,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Towards so many shards.
+    /// Towards `shard_count` shards.
     pub fn new(shard_count: u16) -> Requests {
         Requests { batches: (0..shard_count).map(|_| Vec::new()).collect() }
     }

@@ -55,7 +55,7 @@ impl LinkSocket {
         Ok(())
     }
 
-    /// Listens no more. Who waits to be accepted is disconnected.
+    /// Listens no more. Clients that wait to be accepted are disconnected.
     pub fn close(&mut self) {
         if self.listener.take().is_some() {
             // If the file stays, nobody listens at it.

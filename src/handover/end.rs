@@ -1,4 +1,4 @@
-//! The last frame: how many connections went before it, and how each came in.
+//! The last frame: how many connections went before it, and the kind of entrance of each.
 
 use madang_config::{ENTRANCES, EntranceKey, LINE};
 use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind};
@@ -14,10 +14,10 @@ pub fn write(entrances: &[EntranceKind], out: &mut Encoder) {
     out.bytes(&places);
 }
 
-/// Reads how each of `count` connections came in. `None` is a way that this program does not know.
+/// Reads the kind of entrance of each of `count` connections. `None` is one that this program does not know.
 ///
 /// # Errors
-/// When there were others.
+/// When their number is not `count`, or the frame is malformed.
 pub fn read(mut from: Decoder<'_>, count: usize) -> Result<Vec<Option<EntranceKind>>, CodingError> {
     if from.number()? != count as u64 {
         return Err(CodingError("connections are missing"));
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use madang_config::LINE_TLS;
 
-    /// What programs wrote after three connections, before they said how each came in.
+    /// What older programs wrote after three connections: no kinds of entrances.
     const BEFORE: &[u8] = b"\x03\0\0\0\0\0\0\0";
 
     fn written(entrances: &[EntranceKind]) -> Vec<u8> {

@@ -16,9 +16,9 @@ use std::io;
 const CONNECTIONS_PER_FRAME: usize = 200;
 /// Bytes of what homes know in one frame, and of connections.
 const FRAME_BYTES: usize = 1 << 20;
-/// Those who are told to reconnect have so long to read it. The new process reads out what they still
-/// send: unread, it would make the kernel reset the connection when this process ends, and throw the
-/// words away (RFC 1122, section 4.2.2.13).
+/// Clients that are asked to reconnect have this time to read the notice. The new process reads what they still send:
+/// unread, it would make the kernel reset the connection when this process ends, and discard the notice (RFC 1122,
+/// section 4.2.2.13).
 const LAST_WORDS_SECONDS: u8 = 3;
 
 /// Sends everything. Listeners stay behind where somebody else (systemd) passes them on.
@@ -43,7 +43,7 @@ pub fn pack<'a>(
     out.send(Kind::End, &last.0, &[])
 }
 
-/// Ends the connections that cannot go on in the other process, each with its last words. How many.
+/// Ends the connections that the other process cannot resume, each with its last words. Returns how many.
 pub fn say_last_words(snapshotted: &mut Snapshotted) -> u64 {
     let mut ended = 0;
     for Part { image, held } in &mut snapshotted.parts {
@@ -90,7 +90,7 @@ fn send_beginning<'a>(
     out.send(Kind::Begin, &first.0, &descriptors)
 }
 
-/// Adds how each that goes along came in.
+/// Adds the kind of entrance of each connection that it sends.
 fn send_connections<'a>(
     image: &ShardImage,
     held: &'a Held,
@@ -121,7 +121,7 @@ fn send_connections<'a>(
     Ok(())
 }
 
-/// What is closed already, and what will be when this process has let go.
+/// What is closed already, and what will be when this process has released it.
 fn send_lingering<'a>(image: &ShardImage, held: &'a Held, out: &mut impl Outgoing<'a>) -> io::Result<()> {
     let closed = held.lingering.iter().map(|(descriptor, seconds)| (descriptor.as_fd(), *seconds));
     let left_behind = image.connections.iter().filter_map(|(id, saved)| match saved {

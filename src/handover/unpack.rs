@@ -34,8 +34,8 @@ pub struct Unpacked {
     pub paused: Duration,
 }
 
-/// Reads everything, from its first frame on. Of the connections only so many are kept: the others end, and
-/// their names wait as those of any who were lost.
+/// Reads everything, from its first frame on. At most `connections_max` connections are kept: the others end, and
+/// their names wait as those of any lost connection.
 ///
 /// # Errors
 /// [`TakeError`] when that is not what a server sends.
@@ -83,7 +83,7 @@ pub fn unpack(
     }
 }
 
-/// Notes how each connection came in. One whose way this program does not know ends.
+/// Notes each connection's kind of entrance. A connection with one that this program does not know ends.
 fn came_in(adoption: &mut Adoption, entrances: &[Option<EntranceKind>]) {
     let count = adoption.connections.len();
     let mut entrances = entrances.iter();
@@ -117,7 +117,7 @@ fn connections(frame: Frame, adoption: &mut Adoption, connections_max: usize) ->
     let shard = ShardId(from.small()?);
     for descriptor in frame.descriptors {
         let connection = ConnectionId { index: from.small()?, generation: from.small()? };
-        // How it came in is said at the end.
+        // The last frame says its kind of entrance.
         let image = ConnectionImage::read(&mut from, LINE)?;
         if adoption.connections.len() < connections_max {
             adoption.connections.push((SessionId { shard, connection }, image, descriptor));

@@ -15,7 +15,7 @@ pub fn connect_command(entrance: &Entrance) -> String {
     format!("{program} {host} {port}")
 }
 
-/// What systemd is told of a server that serves.
+/// The status that a server reports to systemd while it serves.
 pub fn status_line(entrances: &[Entrance]) -> String {
     let entrances: Vec<_> = entrances.iter().map(ToString::to_string).collect();
     format!("Serving at {}", entrances.join(", "))

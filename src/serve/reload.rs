@@ -30,7 +30,7 @@ pub struct Reloader {
     pub line_bytes_max: LineLimit,
     /// Which sockets systemd has opened: where it has any, the addresses in `listen` are not looked at.
     pub activation: SocketActivation,
-    /// Accepts those who speak TLS, once anyone can.
+    /// Accepts TLS connections, once there is a certificate.
     pub acceptor: Option<Arc<TlsAcceptor>>,
     /// The server.
     pub state: Arc<ServerState>,
@@ -60,7 +60,7 @@ impl Reloader {
         Ok(begin)
     }
 
-    /// Reads everything again and tells how that went, to the journal and to systemd.
+    /// Reads everything again and reports how that went, to the journal and to systemd.
     fn reload(&mut self) {
         if self.state.readiness() != Readiness::Ready {
             return;
@@ -125,8 +125,8 @@ impl Reloader {
         key.needs_restart() || (is_address && self.activation.has_sockets())
     }
 
-    /// Where people come in that is not as it was: each kind of entrance with its new listeners, none where it is
-    /// over. They are bound, and nobody is accepted there yet.
+    /// The entrances that have changed: each kind with its new listeners, none where it is over. They are bound, and
+    /// nobody is accepted there yet.
     fn moves(&self, new: &Config) -> Result<Vec<(EntranceKind, Listeners)>, String> {
         if self.activation.has_sockets() {
             return Ok(Vec::new());
@@ -187,7 +187,7 @@ impl Reloader {
         }
     }
 
-    /// Shows this certificate to those who come from now on.
+    /// Shows this certificate to new connections.
     fn show(&mut self, identity: TlsIdentity) {
         match &self.acceptor {
             Some(acceptor) => acceptor.replace(identity),

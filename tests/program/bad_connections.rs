@@ -1,4 +1,4 @@
-//! Hostile and broken connections: each is let go, and nobody else notices any of it.
+//! Hostile and broken connections: each is closed, and nobody else notices any of it.
 
 use crate::harness::{Client, Dice, Lobby, PATIENCE, Server};
 use std::io::Write;
@@ -122,7 +122,7 @@ fn noise_does_no_harm() {
         let mut dice = Dice(seed);
         let noise: Vec<u8> = (0..4 * 1024).map(|_| dice.roll(256) as u8).collect();
         let stranger = Client::connect(lobby.server.address);
-        // Noise that holds a Ctrl-D may be let go before its end.
+        // The server may close at a Ctrl-D, before the noise ends.
         let _ = stranger.writer().write_all(&noise);
         stranger.reset();
     }

@@ -40,7 +40,7 @@ fn is_asked_for(data: &Path) -> bool {
     String::from_utf8_lossy(&planned.stdout).contains("will be reused")
 }
 
-/// Starts on a copy, and checks that a room goes on behind what is there.
+/// Starts on a copy, and checks that a room continues after what is there.
 #[track_caller]
 fn check_starts(directory: TempDir, room: &str, settings: &[&str]) -> (Server, Vec<u64>) {
     let server = Server::start_on(directory, 1, settings);
@@ -134,7 +134,7 @@ fn a_segment_that_was_copied_before_it_was_sealed_costs_its_end_in_the_copy_and_
     // The refused start has named itself in the lock file; the copy is another file all the same.
     let directory = new_directory();
     copy(&server.data(), directory.path());
-    // Where the file system does not tell when a file was made, nobody knows whether this is one.
+    // Where the file system does not record when a file was made, nobody knows whether this is a copy.
     let data = directory.path().join("data");
     let lock = data.join("madang.lock");
     let named = fs::read_to_string(&lock).expect("a lock file");

@@ -73,7 +73,7 @@ fn count_of(records: &[Record], what: impl Fn(&Record) -> usize) -> usize {
     records.iter().map(what).sum()
 }
 
-/// What one client was told, through all lives of the server.
+/// What one client was sent, through all lives of the server.
 struct Record {
     name: String,
     whispers_to: String,
@@ -226,7 +226,7 @@ fn said(line: &str) -> Said {
     Said { seq, author: author.to_owned(), text: text.to_owned() }
 }
 
-/// Each room's numbers are 1, 2, 3 …, nothing is there twice, and what anybody was told is there.
+/// Each room's numbers are 1, 2, 3 …, nothing is there twice, and what anybody was sent is there.
 fn check(server: &Server, records: &[Record]) {
     let mut stored: HashMap<&str, Vec<Said>> = HashMap::new();
     let mut places: HashMap<&str, HashMap<String, usize>> = HashMap::new();
@@ -284,7 +284,7 @@ fn check_whispers(server: &Server, records: &[Record]) {
     }
 }
 
-/// The whole process stands still, as it does when a machine is suspended or its host is busy.
+/// The whole process is stopped, as it is when a machine is suspended or its host is busy.
 #[test]
 fn a_server_that_stood_still_for_ten_seconds_goes_on_and_nobody_is_cut_off() {
     const STILL: Duration = Duration::from_secs(10);

@@ -66,7 +66,7 @@ fn a_full_disk_refuses_messages_serves_readers_and_recovers_by_itself() {
     server.verify();
 }
 
-/// Who is in, comes in, reads and whispers on a full disk is answered; who speaks is told what was not sent.
+/// On a full disk clients can stay, connect, read and whisper; a speaker is notified of what was not sent.
 fn expect_served_and_refused(server: &Server, alice: &mut Client, name: &str) {
     const NOT_SENT: &str = "! not sent, because it could not be stored: the disk is full; try again later";
     for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! What is sent under an id of one's own can be sent again by whoever saw no answer: it is stored
-//! once, whatever happened in between.
+//! A client that saw no answer can send a text again under its own id: it is stored once, whatever happened in
+//! between.
 
 use crate::harness::{Client, Server, on_one_shard_and_on_three};
 

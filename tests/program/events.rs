@@ -17,7 +17,7 @@ const SECRETS: [&str; 7] = [
     "비밀",
 ];
 
-/// A server that tells all it has to tell.
+/// A server that logs every event.
 fn talkative(format: &str) -> Server {
     Server::start(2, &["telemetry.level=trace", &format!("telemetry.format={format}")])
 }
@@ -121,7 +121,7 @@ fn talk_health_and_the_end_wait_for_nobody_who_reads_the_events() {
         crowd.iter_mut().for_each(|client| drop(client.expect_closed()));
     }
     assert_eq!(get(free, "/healthz").status, 200);
-    // Whoever reads at last finds what waited.
+    // A reader that reads at last finds what waited.
     let mut found = String::new();
     let mut bytes = [0; 4096];
     while found.matches("ended").count() < 120 && !found.contains("left out: ended") {

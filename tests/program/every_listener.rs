@@ -11,9 +11,9 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Those who come by TLS.
+/// Clients with TLS.
 const BY_TLS: usize = 5;
-/// One of so many others comes by telnet.
+/// One of this many others connects by telnet.
 const BY_TELNET_EACH: usize = 10;
 /// As the unit says.
 const STORE_MAX: usize = 64;
@@ -60,7 +60,7 @@ fn strs(settings: &[String]) -> Vec<&str> {
     settings.iter().map(String::as_str).collect()
 }
 
-/// Reads in the lobby, and comes back whenever told to, until the end is said. Returns how often that was.
+/// Reads in the lobby, and reconnects whenever asked to, until the end is said. Returns how often that was.
 fn come_back(tls: SocketAddr, trust: &Arc<ClientConfig>, name: &str) -> usize {
     for closings in 0.. {
         let mut client = TlsClient::login(tls, trust, name);
@@ -108,8 +108,8 @@ fn expect_sessions(server: &Server, count: usize) {
     }
 }
 
-/// So many people stay connected, and each hears each line once and in its order; who came by TLS is told to
-/// reconnect, and does; and whoever watches is answered at every moment.
+/// All `people` stay connected, and each hears each line once and in its order; TLS clients are asked to reconnect,
+/// and do; and requests for metrics are answered at every moment.
 fn nobody_is_disconnected(
     server: &mut Server,
     place: &Place,
@@ -140,7 +140,7 @@ fn nobody_is_disconnected(
             people[speaker].send(&format!("line {time}"));
         }
         expect_sessions(server, people.len() + BY_TLS);
-        // Where they came in others do, too.
+        // Others can connect there, too.
         drop(Client::login_by_telnet(place.telnet, "late"));
         let count = people.len();
         people[0].send("the end");

@@ -1,5 +1,5 @@
-//! What indexes and snapshots prove: a segment that was cut or taken away is damage, and is told; the numbers
-//! of what it held are never given again. Repairs, too, change all or nothing.
+//! What indexes and snapshots prove: a segment that was cut or taken away is damage, and is reported; the numbers of
+//! what it held are never given again. Repairs, too, change all or nothing.
 
 use crate::harness::long_talk::talk;
 use crate::harness::{Client, Refused, Server, SmallDisk, madang};
@@ -120,7 +120,7 @@ fn a_segment_that_was_cut_or_taken_away_is_told_and_its_numbers_are_never_given_
         assert_eq!(next_number(&server, ROOM), 401, "{what}");
         assert_eq!(next_number(&server, "late"), 2, "{what}");
         assert!(server.terminate().0.success());
-        // Also when only the snapshot tells of it.
+        // Also when only the snapshot proves it.
         server.start_again();
         assert_eq!(next_number(&server, ROOM), 402, "{what}");
         assert!(server.terminate().0.success());

@@ -1,6 +1,5 @@
-//! Each fault that a disk can have while the log is used or before it is opened: what people see,
-//! what the operator is told, and that nothing acknowledged is lost. The table is in
-//! docs/durability.md.
+//! Each fault that a disk can have while the log is used or before it is opened: what people see, what is reported to
+//! the operator, and that nothing acknowledged is lost. The table is in docs/durability.md.
 
 use crate::harness::long_talk::{talk, text};
 use crate::harness::{Client, PATIENCE, Refused, Server, forbid, forbid_writes, ours, tested_program};
@@ -48,7 +47,7 @@ fn damage(server: &Server, number: u64) -> PathBuf {
     panic!("message {number} is not in the log");
 }
 
-/// Changes a file where it is, under whoever has it open.
+/// Changes a file where it is, while others have it open.
 fn write_over(path: &Path, bytes: &[u8]) {
     use std::os::unix::fs::FileExt;
     let file = fs::OpenOptions::new().write(true).open(path).expect("open for writing");

@@ -138,7 +138,7 @@ fn what_has_expired_is_said_to_be_and_numbers_go_on() {
     server.start_again();
     let mut bob = server.login_to("bob", ROOM);
     assert!(is_told(&mut bob));
-    // Whoever follows the hint finds the oldest that is kept.
+    // A client that follows the hint finds the oldest that is kept.
     let told = bob.ask("/history 10 after 0");
     let oldest = server.export(ROOM).first().map_or(0, |oldest| oldest.seq);
     let last = oldest - 1;
@@ -157,7 +157,7 @@ fn who_joins_and_who_reads_is_answered_while_a_snapshot_is_being_written() {
     talk(&mut alice, "alice", 1, 300);
     server.kill_nine();
     server.start_again();
-    // Whoever writes a pipe waits until someone reads it: the next snapshot, which retention needs.
+    // Writing a pipe waits until someone reads it: the next snapshot, which retention needs.
     let unfinished = server.data().join("shard-00/rooms.unfinished");
     let (directory, kind) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
     rustix::fs::mknodat(directory, &unfinished, kind, 0o600.into(), 0).expect("a pipe");
@@ -188,7 +188,7 @@ fn a_damaged_message_is_told_repaired_and_its_loss_named() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&segment, bytes).expect("damage");
-    // Sealed segments are not read at a start: whoever asks for what is damaged is told, and only then.
+    // Sealed segments are not read at a start: damage is reported to a client that asks for it, and only then.
     server.start_again();
     let mut reader = server.login_to("reader", ROOM);
     let unreadable = (0..MESSAGES)

@@ -1,4 +1,4 @@
-//! How the server starts, refuses to start, limits those who stay, and ends.
+//! How the server starts, refuses to start, limits connected clients, and ends.
 
 use crate::harness;
 use crate::harness::{Client, Server, refused_start};
@@ -53,7 +53,7 @@ fn neither_who_never_reads_nor_who_never_closes_holds_up_the_end() {
     deaf.name("deaf");
     let mut talker = server.login("talker");
     let long = "x".repeat(4_000);
-    // More than the kernel holds for who does not read, and less than an outbox.
+    // More than the kernel holds for a client that does not read, and less than an outbox.
     let is_waiting =
         |server: &Server| !server.status()["slow_connections"].as_array().expect("a list").is_empty();
     for round in 0.. {
@@ -66,7 +66,7 @@ fn neither_who_never_reads_nor_who_never_closes_holds_up_the_end() {
             break;
         }
     }
-    // One goes on writing to the end, and closes only after it.
+    // One client writes to the end, and closes only after it.
     let mut writer = talker.writer();
     let (status, took) = std::thread::scope(|scope| {
         scope.spawn(move || while writer.write_all(b"still here\n").is_ok() {});

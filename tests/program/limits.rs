@@ -1,4 +1,4 @@
-//! What the one who starts a server lets it do: the size of files, a terminal that is closed.
+//! What its environment lets a server do: the size of files, a terminal that is closed.
 
 use crate::harness;
 use crate::harness::{PATIENCE, Server, ours, tested_program};
@@ -70,10 +70,10 @@ fn a_server_that_meets_the_limit_of_the_size_of_files_refuses_as_on_a_full_disk_
 }
 
 /// A server in a terminal of its own, which is closed when the program ends that made it (`script`, of util-linux).
-/// What the shell is told first comes before.
+/// The shell runs `first` before it.
 fn in_terminal(first: &str) -> Server {
     let mut program = ours("sh");
-    // Whoever runs the tests may have them outlive a terminal.
+    // The tests may have been started with SIGHUP ignored.
     let script = format!(
         "exec env --default-signal=HUP script --quiet --return --command \"{first} exec $*\" /dev/null"
     );

@@ -171,7 +171,7 @@ fn an_upgrade_ends_the_link_and_the_edge_begins_anew_with_the_new_process() {
     server.verify();
 }
 
-/// Edges come, each after the end of the one before, and their sessions talk until told to stop. Returns what was
+/// Edges connect, each after the end of the one before, and their sessions talk until stopped. Returns what was
 /// acknowledged, and how many edges there were.
 fn talk(data: &Path, is_over: &AtomicBool) -> (Vec<String>, usize) {
     let (mut acknowledged, mut edges, mut number) = (Vec::new(), 0, 0_u64);

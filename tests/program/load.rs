@@ -1,5 +1,5 @@
-//! Every workload of the load, a short time against the real binary: nothing is lost, and each tells
-//! what it promises to tell.
+//! Every workload of the load, a short time against the real binary: nothing is lost, and each reports what it
+//! promises.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -26,8 +26,8 @@ fn expect_refused(output: &Output, parts: &[&str]) {
     }
 }
 
-/// An export whose reader takes a little, then nothing while the log goes on, then the rest. Returns how many
-/// messages it gave: all of them, from the first.
+/// An export whose reader takes a little, then nothing while the log grows, then the rest. Returns how many messages
+/// it gave: all of them, from the first.
 fn export_slowly(server: &Server, go_on: impl FnOnce()) -> u64 {
     let mut export = log(&["export", "--room", ROOM, "--format", "jsonl", "--data"])
         .arg(server.data())

@@ -83,7 +83,7 @@ fn ready_means_that_people_can_come_in() {
     let address = metrics_address(&server);
     assert_eq!(get(address, "/readyz").status, 200);
     assert_eq!(get(address, "/healthz").body, "ok\n");
-    // Whoever does not read holds the drain up for as long as it may last.
+    // A client that does not read holds the drain up for as long as it may last.
     let _people = deaf_and_alice(&server);
     expect_sum(address, "madang_slow_connections{", |sum| sum == 1.0);
     expect_sum(address, "madang_outbox_bytes{", |sum| sum > 100_000.0);
@@ -138,7 +138,7 @@ fn the_endpoint_is_bounded_and_answers_while_others_dawdle() {
     let status = exchange(address, long.as_bytes()).map(|answer| answer.status);
     assert!(matches!(status, None | Some(414 | 431)), "{status:?}");
     assert_eq!(exchange(address, b"\x00\xff\x00\xff\r\n\r\n").map(|answer| answer.status), Some(400));
-    // More dawdlers than are served at once: they are let go in time.
+    // More slow clients than are served at once: they are closed in time.
     for _ in 0..6 {
         slow.push(TcpStream::connect(address).expect("connect"));
     }

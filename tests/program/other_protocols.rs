@@ -131,7 +131,7 @@ fn whoever_says_nothing_is_greeted_at_once() {
     assert!(waits[10] < Duration::from_millis(100), "{waits:?}");
 }
 
-/// Whoever speaks before being accepted is read before being greeted.
+/// A client that speaks before being accepted is read before being greeted.
 #[test]
 fn http_that_came_with_the_connection_gets_its_answer_alone() {
     needs("curl", "curl");
@@ -153,7 +153,7 @@ fn http_that_came_with_the_connection_gets_its_answer_alone() {
     let output = curl.wait_with_output().expect("its output");
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && shown.contains("this port is for chat"), "{output:?}");
-    // Who says a name so early is greeted as others are.
+    // A client that says a name so early is greeted as others are.
     stop(&server);
     let mut early = Client::connect(server.address);
     early.writer().write_all(b"early\n").expect("send");
@@ -164,7 +164,7 @@ fn http_that_came_with_the_connection_gets_its_answer_alone() {
     early.expect("early has joined general");
 }
 
-/// Stops a server, and returns when each of its threads has: one of them is told, and tells the others.
+/// Stops a server, and returns when each of its threads has: one gets the signal, and stops the others.
 #[track_caller]
 fn stop(server: &Server) {
     server.signal(Signal::STOP);

@@ -19,7 +19,7 @@ fn text(output: &Output) -> String {
 fn commands() -> BTreeSet<String> {
     let help = text(&run(&["--help"]));
     let (_, list) = help.split_once("Commands:\n").expect("commands");
-    // What a command does may go on in lines that are set in further.
+    // What a command does may continue in lines that are indented further.
     let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
     lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }

@@ -22,7 +22,7 @@ fn binary(source: [u8; 4]) -> Vec<u8> {
     [&start[..], &source, &[203, 0, 113, 1, 0xdc, 4, 0x1f, 0x90], b"\x04\0\x04more"].concat()
 }
 
-/// Connects and says this first, in pieces of so many bytes.
+/// Connects and sends `header` first, in pieces of `piece` bytes.
 fn connect(address: SocketAddr, header: &[u8], piece: usize) -> Client {
     let mut client = Client::connect(address);
     header.chunks(piece).for_each(|piece| client.send_bytes(piece));
@@ -36,7 +36,7 @@ fn login(address: SocketAddr, header: &[u8], name: &str) -> Client {
     client
 }
 
-/// Waits until so many were closed for this reason.
+/// Waits until `count` were closed for this reason.
 #[track_caller]
 fn expect_refused(metrics: SocketAddr, reason: &str, count: f64) {
     let name = format!("madang_proxy_refused_total{{shard=\"0\",reason=\"{reason}\"}}");

@@ -239,7 +239,7 @@ fn tls_is_switched_on_moved_and_off_while_people_talk() {
     alice.expect_next("bob has joined general");
     let addresses = world.server.status()["addresses"].to_string();
     assert!(addresses.contains(&old.to_string()) && addresses.contains(&free[0].to_string()), "{addresses}");
-    // Moved: who is there stays.
+    // Moved: connected clients stay.
     world.reload(&with_tls(free[1], &identity.certificate), TAKEN);
     let mut carol = TlsClient::login(free[1], &trust, "carol");
     alice.expect_next("carol has joined general");

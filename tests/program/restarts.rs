@@ -30,7 +30,7 @@ fn restart(server: &mut Server, manager: &Manager) {
     manager.expect_empty_store();
 }
 
-/// Ends the server while its manager would start it again, and expects everyone to be told.
+/// Ends the server while its manager would start it again, and expects everyone to be notified.
 #[track_caller]
 fn expect_drain(server: &mut Server, manager: &Manager, client: &mut Client, reason: &str) {
     server.end_for_restart(manager);
@@ -119,7 +119,7 @@ fn a_start_that_fails_in_between_leaves_everyone_where_they_are() {
     bob.send("ne");
     alice.expect_next("bob: half a line");
     bob.expect_next("bob: half a line");
-    // Who came while nobody was there waited to be accepted.
+    // A client that connected while no server ran waited to be accepted.
     late.expect("name: ");
     late.name("late");
     alice.expect_next("late has joined general");
@@ -241,7 +241,7 @@ fn sockets_of_the_manager_are_passed_by_it_and_nothing_piles_up() {
         alice.send(&format!("round {round}"));
         bob.expect_next(&format!("alice: round {round}"));
         assert_eq!(manager.stored(), ["line"]);
-        // One that systemd is told with may be open for a moment.
+        // A socket that notifies systemd may be open for a moment.
         let asked_at = Instant::now();
         while open_sockets(&server) > sockets {
             assert!(asked_at.elapsed() < PATIENCE, "{} sockets, {sockets} before", open_sockets(&server));

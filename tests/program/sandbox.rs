@@ -81,7 +81,7 @@ fn live(manager: &mut Manager, address: SocketAddr, pid: Pid) {
 
 #[test]
 fn the_unit_allows_every_system_call_of_a_servers_life_and_of_an_upgrade() {
-    // As the service manager does: who has no parent any more is its child.
+    // As the service manager does: a process without a parent becomes its child.
     set_child_subreaper(Some(getpid())).expect("no right is needed");
     let (mut manager, mut service, address) = start(Refusal::Kills, &[]);
     let pid = Pid::from_child(&service.0);

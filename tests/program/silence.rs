@@ -1,4 +1,4 @@
-//! Who is there stays, however long nothing is heard of them; who is gone is found.
+//! A client that is there stays, however long it is silent; one that is gone is found.
 
 use crate::harness::http::{expect_sum, metrics_address, samples};
 use crate::harness::{Client, Identity, PATIENCE, Server, TlsClient, come_back, vanish};
@@ -13,7 +13,7 @@ const LINES: usize = 250;
 /// 750 KB in all wait for each: less than the bound of an outbox, more than the buffers of a reader's kernel.
 const LINE_BYTES: usize = 3000;
 
-/// The same minute for all of them, as it is long. What is adopted from another process is treated as what came in here.
+/// The same minute for all of them, as it is long. A connection adopted from another process is treated as our own.
 #[test]
 fn who_is_silent_or_does_not_read_stays_and_who_is_gone_is_found() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");

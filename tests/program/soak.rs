@@ -151,8 +151,8 @@ fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     covariance / points.map(|(x, _)| (x - mean_x).powi(2)).sum::<f64>()
 }
 
-/// How many are open follows how many visitors the machine lets come and go: it is told, and that
-/// all are given back is asked at the end.
+/// How many are open depends on how many visitors the machine serves: it is reported, and that all are given back is
+/// checked at the end.
 fn tell_descriptors(samples: &[(f64, Usage)]) {
     let quarter = samples.len() / 4;
     let usual = |part: &[(f64, Usage)]| {

@@ -225,7 +225,7 @@ fn a_copy_of_a_running_servers_directory_is_one_where_no_server_runs() {
     assert_eq!(server.ask(&["status"]).status.code(), Some(0));
 }
 
-/// Who asks whether a server runs keeps none from starting.
+/// Asking whether a server runs keeps none from starting.
 #[test]
 fn a_server_starts_while_others_ask_whether_one_runs() {
     let mut server = Server::start(1, &[]);

@@ -60,7 +60,7 @@ fn ten_upgrades_within_one_process_under_load_disconnect_nobody_and_lose_repeat_
     assert_eq!(server.status()["pid"], pid);
 }
 
-/// Of the log it opens more the longer it is, for who looks back.
+/// The longer the log is, the more of its files are open, for readers of history.
 fn open_files_but_the_logs(server: &Server) -> usize {
     let data = server.data();
     let entries = fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("its descriptors").flatten();
@@ -81,7 +81,7 @@ fn a_process_that_goes_on_as_another_program_keeps_its_number_and_piles_nothing_
         server.login("carol").send("/quit");
         bob.expect("carol has left the channel(general)");
         alice.expect("carol has left the channel(general)");
-        // Who has left is read out for some seconds.
+        // What a client that has left still sends is read for some seconds.
         let asked_at = Instant::now();
         while open_files_but_the_logs(&server)
             > *open_files.get_or_insert_with(|| open_files_but_the_logs(&server))
@@ -114,7 +114,7 @@ fn a_program_that_cannot_go_on_leaves_the_process_as_it_is() {
     let output = server.ask(&["upgrade"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    // What is wrong, and where, is said to whoever asked.
+    // What is wrong, and where, is reported to the caller.
     for part in ["madang.toml:4: limits.burst = \"many\"", "this server continues"] {
         assert!(words.contains(part), "{words}");
     }
@@ -208,7 +208,7 @@ fn a_loop_in_a_shell_does_not_see_an_upgrade() {
     still_talk(&mut alice, &mut bob, "still here");
     assert_eq!(server.status()["pid"], pid);
     assert!(!ends.exists(), "the loop has started it again");
-    // The loop would go on: it ends first.
+    // The loop would continue: it ends first.
     server.signal(Signal::KILL);
     assert!(server.ask(&["drain"]).status.success());
 }
@@ -299,8 +299,8 @@ fn a_stop_that_comes_between_two_programs_is_heard_by_the_next() {
     let versions = Versions::new();
     let mut server = started_as(&versions, &[]);
     let mut alice = server.login("alice");
-    // The trial goes on at once. The process waits on the way to the next program until a signal waits for it; without
-    // children, as a shell that waits for one lets signals through.
+    // The trial continues at once. The process waits on the way to the next program until a signal waits for it;
+    // without children, as a shell that waits for one lets signals through.
     versions.move_on_to(
         "case \"$*\" in *--trial* | *--rehearse*) ;; *) : > \"$0.begun\"; while [ ! -e \"$0.go\" ]; do :; done ;; esac
         exec \"REAL\" \"$@\"",

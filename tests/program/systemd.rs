@@ -103,7 +103,7 @@ fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
     manager.expect("WATCHDOG=1");
     assert_eq!(http::get(metrics, "/healthz").body, "ok\n");
     let stuck = StuckThread::stop(service.0.id(), 1);
-    // What was on its way, then nothing for three seconds, though all else goes on.
+    // What was on its way, then nothing for three seconds, though all else runs.
     manager.await_silence(Duration::from_secs(3));
     let asked_at = Instant::now();
     let sick = loop {
@@ -119,7 +119,7 @@ fn one_shard_that_is_stuck_is_named_and_leaves_the_watchdog_unfed() {
     manager.expect("WATCHDOG=1");
     assert_eq!(http::get(metrics, "/healthz").body, "ok\n");
 
-    // Told to stop, it ends in time with a shard that does not, too, and says so.
+    // On SIGTERM it ends in time though one shard does not, and says so.
     let stuck = StuckThread::stop(service.0.id(), 1);
     let asked_at = Instant::now();
     service.signal(Signal::TERM);
@@ -259,7 +259,7 @@ fn without_systemd_nothing_is_missed() {
 
 #[test]
 fn an_upgrade_names_the_next_main_process_before_this_one_ends() {
-    // As the service manager does: who has no parent any more is its child.
+    // As the service manager does: a process without a parent becomes its child.
     set_child_subreaper(Some(getpid())).expect("no right is needed");
     let mut manager = Manager::new();
     let (listener, address) = listener();
@@ -283,7 +283,7 @@ fn an_upgrade_names_the_next_main_process_before_this_one_ends() {
     manager.expect("BARRIER=1");
     manager.expect("READY=1");
     service.expect_success();
-    // The watchdog was set for the process before, and is fed by the one that is.
+    // The watchdog was set for the old process, and is fed by the new one.
     manager.expect("WATCHDOG=1");
     alice.send("still here");
     alice.expect_next("alice: still here");

@@ -1,4 +1,4 @@
-//! Coming in, talking, whispering, changing rooms and leaving (docs/protocol.md).
+//! Connecting, talking, whispering, changing rooms and leaving (docs/protocol.md).
 
 use crate::harness::{Client, Server, alice_and_bob, on_one_shard_and_on_three};
 

@@ -10,7 +10,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 const UPGRADES: usize = 10;
-/// What one says before an upgrade, and goes on with after it.
+/// The part of a line sent before an upgrade; the rest follows after it.
 const HALF: &str = "half a li";
 
 #[test]
@@ -104,7 +104,7 @@ fn whoever_asks_for_the_status_is_answered_at_every_moment_of_an_upgrade() {
             let before = answers.load(Ordering::Relaxed);
             server.take_over(2);
             let deadline = Instant::now() + PATIENCE;
-            // Who asks has met no more than this upgrade, and the next finds it asking again.
+            // The client that asks has met at most this upgrade, and asks again before the next.
             while answers.load(Ordering::Relaxed) <= before + 1 && !asking.is_finished() {
                 assert!(Instant::now() < deadline, "{answers:?} answers after {upgrade} upgrades");
                 sleep(Duration::from_millis(1));
@@ -194,7 +194,7 @@ fn a_process_that_dies_or_hangs_on_the_way_gives_everything_back() {
             sleep(Duration::from_millis(5));
         }
         if !server.is_running() {
-            // It had let go before the signal came: the machine was too fast for this test.
+            // It had handed over before the signal came: the machine was too fast for this test.
             let _ = next.kill();
             let _ = next.wait();
             return;
@@ -217,7 +217,7 @@ fn a_process_that_dies_or_hangs_on_the_way_gives_everything_back() {
     assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "{seqs:?}");
 }
 
-/// A shard that stands still hears of the drain though it never saw the server run again.
+/// A paused shard learns of the drain though it never saw the server run again.
 #[test]
 fn a_server_that_is_to_stop_while_an_upgrade_fails_stops_in_order() {
     let mut server = Server::start(2, &[]);
@@ -234,7 +234,7 @@ fn a_server_that_is_to_stop_while_an_upgrade_fails_stops_in_order() {
     // It waits for the new one as long as that may take, takes everything back, and stops.
     let (status, _) = server.terminate();
     assert!(status.success(), "{}", server.words());
-    // If it had let go before the signal came, the machine was too fast for this test.
+    // If it had handed over before the signal came, the machine was too fast for this test.
     if server.words().contains("nothing was handed over") {
         for client in [&mut alice, &mut bob] {
             assert!(client.expect_closed().iter().any(|line| line == "* server is going down"));
@@ -293,8 +293,8 @@ fn who_talks_on_while_processes_fail_and_take_over_is_heard_whole_once_and_in_or
     assert_eq!(stored.len(), said + 1);
 }
 
-/// Talks without reading until told to stop, then reads to the end. Returns what was read; the end must be
-/// one that TLS has announced.
+/// Talks without reading until stopped, then reads to the end. Returns what was read; the end must be one that TLS
+/// has announced.
 fn talk_on(mut client: TlsClient, is_over: &AtomicBool) -> Vec<String> {
     for number in 0.. {
         if is_over.load(Ordering::Relaxed) || client.try_send(&format!("{number}")).is_err() {
@@ -325,10 +325,10 @@ fn who_came_by_tls_is_told_to_reconnect_once_another_serves_and_finds_her_room_a
     let mut bob = server.login_to("bob", "r1");
     alice.expect("bob has joined r1");
     let mut quiet = TlsClient::login(tls, &trust, "quiet");
-    // One whose handshake goes on has no words yet, and is only closed.
+    // A connection whose handshake is under way is sent no words, and is only closed.
     let mut silent = TcpStream::connect(tls).expect("connect");
     silent.set_read_timeout(Some(PATIENCE)).expect("set a time-out");
-    // An upgrade that fails: nobody was told to go, and TLS goes on.
+    // An upgrade that fails: nobody was asked to reconnect, and TLS continues.
     let refused = {
         let _crowd: Vec<Client> = (0..200).map(|_| Client::connect(server.address)).collect();
         server.refused_takeover(&[], Some(230))
@@ -355,7 +355,7 @@ fn who_came_by_tls_is_told_to_reconnect_once_another_serves_and_finds_her_room_a
     quiet.expect(notice);
     assert_eq!(quiet.read_line().expect("an announced end"), "");
     assert_eq!(silent.read(&mut [0; 1]).expect("an end"), 0);
-    // She comes back: nobody has seen her go, and her room goes on where it was.
+    // She comes back: nobody has seen her go, and her room continues where it was.
     let mut alice = TlsClient::login(tls, &trust, "alice");
     alice.enter("r1", "alice");
     alice.send("back");

@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// An account of rooms with so many members each, whose names are those of the crowd.
+    /// An account of rooms with `members` members each, whose names are those of the crowd.
     pub(crate) fn new(rooms: usize, members: usize, promises: Promises, names: Names) -> Ledger {
         let connections = rooms * members;
         Ledger {

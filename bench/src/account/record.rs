@@ -18,7 +18,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// For a measurement that begins now and lasts about so long.
+    /// For a measurement that begins at `start_ns` and lasts about `duration`.
     pub(crate) fn new(start_ns: u64, duration: Duration) -> Record {
         let timeline = Timeline::new(start_ns, duration);
         Record { latency_ns: empty_histogram(), timeline, last_ns: start_ns }

@@ -12,7 +12,7 @@ pub const EFFECT_MIN: f64 = 0.05;
 /// With fewer rounds on one side no p can be below [`P_MAX`]: three and three give 0.1 at best.
 pub const ROUNDS_MIN: usize = 4;
 
-/// A device that got faster or slower by more than this part is told of: what waits for it did too.
+/// A device that got faster or slower by more than this part is reported: what waits for it did too.
 const SYNC_DRIFT_MAX: f64 = 0.2;
 
 /// An earlier run and this one, figure by figure.
@@ -60,7 +60,7 @@ pub enum Verdict {
     },
     /// It did not move beyond the noise, or not enough to matter.
     Unmoved,
-    /// There are too few rounds to tell.
+    /// There are too few rounds to decide.
     TooFewRounds,
 }
 

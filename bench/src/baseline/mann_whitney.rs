@@ -4,7 +4,7 @@
 //! round that somebody disturbed does not decide. Mann and Whitney, Annals of Mathematical
 //! Statistics 18 (1947).
 
-/// Up to so many values together, every way to deal them out is counted; more are taken as normal.
+/// Up to this many values together, every way to deal them out is counted; more are taken as normal.
 const COUNTED_MAX: usize = 40;
 
 /// What the test says.

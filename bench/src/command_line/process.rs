@@ -10,8 +10,8 @@ const LISTEN: &str = "0A";
 /// Held open by a running server in its data directory.
 const LOCK_NAME: &str = "madang.lock";
 
-/// The one process that listens there; `None` when it is not on this machine, may not be looked at,
-/// or is several, of which one would tell only a part.
+/// The one process that listens there; `None` when it is not on this machine, may not be looked at, or is several, of
+/// which one would show only a part.
 pub fn listening_at(address: SocketAddr) -> Option<u32> {
     let inodes = inodes_of_listeners(address);
     if inodes.is_empty() {

@@ -40,7 +40,7 @@ impl RunProgress {
         RunProgress { line: (program.status_line)(), course }
     }
 
-    /// Goes on to a measurement that is expected to take `expected_s`.
+    /// Continues with a measurement that is expected to take `expected_s`.
     pub fn begin(&mut self, title: String, expected_s: f64) {
         let course = &mut self.course;
         course.behind_s += course.title_s;

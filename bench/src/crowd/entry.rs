@@ -1,5 +1,4 @@
-//! How a crowd comes in: the first proves what the server speaks, then everyone says a name and
-//! finds its room.
+//! How a crowd connects: the first proves what the server speaks, then everyone says a name and enters its room.
 
 use super::turn::{Crowd, not_the_protocol, shown};
 use crate::error::BenchError;

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const SOURCES_MAX: usize = 254;
 /// Ports of one address where the kernel does not say how many it gives out.
 const PORTS_DEFAULT: usize = 28_232;
-/// The share of an address's ports that is used, one of so many. `connect` tries one port after another
-/// until one is free, first those of one parity (Linux, `__inet_hash_connect`): with half of them taken,
-/// that was most of the load's processor time.
+/// The share of an address's ports that is used, one of this many. `connect` tries one port after another until one
+/// is free, first those of one parity (Linux, `__inet_hash_connect`): with half of them taken, that was most of the
+/// load's processor time.
 const PORTS_SHARE: usize = 8;
 
 /// How many connections come from one address before the next one is used.

@@ -148,7 +148,7 @@ impl Crowd {
         connection.reset().map_err(BenchError::system("cut a connection"))
     }
 
-    /// Lets a connection end: it is told of by [`Crowd::take_ended`] and is no error.
+    /// Lets a connection end: it is reported by [`Crowd::take_ended`] and is no error.
     pub(crate) fn allow_end(&mut self, number: usize) {
         self.connections[number].may_end = true;
     }

@@ -20,7 +20,7 @@ const TALKERS: u64 = 4;
 const IN_FLIGHT: u64 = 2000;
 const WARM_UP: Duration = Duration::from_millis(500);
 const SATURATED: Duration = Duration::from_secs(5);
-/// Round trips at rest, and as many of the disk by itself, in turns.
+/// Round trips of an idle server, and as many of the disk by itself, in turns.
 const ROUND_TRIPS: usize = 3000;
 /// What a commit of one message writes.
 const FRAME_BYTES: usize = 144;

@@ -14,7 +14,7 @@ pub(super) struct LogClient {
 }
 
 impl LogClient {
-    /// Comes in, says a name and goes to a room.
+    /// Connects, says a name and enters a room.
     pub(super) fn enter(address: SocketAddr, name: &str, room: &str) -> Result<LogClient, BenchError> {
         let unreachable = |source| BenchError::Unreachable { target: address, source };
         let stream = TcpStream::connect(address).map_err(unreachable)?;

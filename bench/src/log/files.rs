@@ -20,7 +20,7 @@ pub(super) fn all(data: &Path) -> Result<Vec<PathBuf>, BenchError> {
     Ok(found)
 }
 
-/// Those whose name ends so.
+/// Files with this extension.
 pub(super) fn ending(data: &Path, extension: &str) -> Result<Vec<PathBuf>, BenchError> {
     let is_such = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
     Ok(all(data)?.into_iter().filter(is_such).collect())

@@ -93,8 +93,8 @@ impl LogOptions {
         self.messages / 10
     }
 
-    /// The size of segments that servers begin. A log too small to tell of a large server shows that
-    /// all of this works: then no disk is kept busy with zeros, of which a server writes 128 MiB a shard.
+    /// The size of segments that servers begin. A log too small to represent a large server shows that all of this
+    /// works: then no disk is kept busy with zeros, of which a server writes 128 MiB a shard.
     pub(crate) fn segment_bytes(&self) -> Option<u64> {
         const SMALL_MESSAGES: u64 = 100_000;
         const SMALL_SEGMENT_BYTES: u64 = 4 << 20;

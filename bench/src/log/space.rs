@@ -25,7 +25,7 @@ struct Weight {
     index_bytes: u64,
 }
 
-/// The keys of what is told of a directory: bytes a message, of index, the padding, zeros, ready.
+/// The keys of what is reported of a directory: bytes a message, of index, the padding, zeros, ready.
 type Keys = [&'static str; 5];
 
 /// A log that was appended to one message a commit, while it is open.

@@ -84,7 +84,7 @@ fn resident_after(part: &Part<'_>, data: &Path) -> Result<u64, BenchError> {
     Ok(memory.resident_bytes)
 }
 
-/// Starts a server on the log, tells how long that took and what the server then holds.
+/// Starts a server on the log, reports how long that took and what the server then holds.
 fn start(
     part: &mut Part<'_>,
     measurement: &mut Measurement,

@@ -47,7 +47,7 @@ impl Placement {
 
 impl Drop for Placement {
     fn drop(&mut self) {
-        // Only comfort for whatever the thread does next: there is nobody to tell of a failure.
+        // Only for what the thread does next: nobody can be notified of a failure.
         let _ = sched_setaffinity(None, &self.before);
     }
 }

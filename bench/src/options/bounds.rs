@@ -45,7 +45,7 @@ pub(crate) fn seconds(seconds: f64) -> Result<(), BenchError> {
     Err(BenchError::BadOption { option: "seconds", value: seconds.to_string(), allowed })
 }
 
-/// `--rate`, kept for so many seconds.
+/// `--rate`, kept for `seconds`.
 pub(crate) fn rate(per_second: u64, seconds: f64) -> Result<(), BenchError> {
     let rate_max = RATE_MAX.min(MESSAGES_MAX / (seconds as u64).max(1));
     within("rate", per_second as usize, 1, rate_max as usize)

@@ -24,7 +24,7 @@ pub(crate) trait Options {
     /// Workload and options in words; the same for every round and every server.
     fn title(&self) -> String;
 
-    /// What tells it from others of its kind, in so few words that they fit a table.
+    /// What distinguishes it from others of its kind, in so few words that they fit a table.
     fn label(&self) -> String;
 
     /// Whether a server of this protocol can do such work.

@@ -1,8 +1,8 @@
-//! Who comes in, and how far it has come.
+//! A client that connects, and how far its entry has come.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Someone who comes in.
+/// A client that connects.
 #[derive(Clone, Debug)]
 pub(crate) struct Guest {
     /// The name to say.
@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     In,
 }
 
-/// Why a guest does not come in.
+/// Why a guest cannot enter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum EntryFault {
     /// Its name was not accepted.

@@ -1,7 +1,7 @@
 //! The protocols that are spoken: bytes to frames and back, without a socket or a clock.
 //!
-//! Each module knows how its server proves what it is, how a user comes in, how a text is said, and
-//! where one frame ends. All of them number nothing and keep no state but how far a user has come.
+//! Each module knows how its server proves what it is, how a user enters, how a text is said, and where one frame
+//! ends. All of them number nothing and keep no state but how far a user has come.
 
 mod entry;
 mod frame;

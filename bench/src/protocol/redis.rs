@@ -72,7 +72,7 @@ fn message<'a>(bytes: &'a [u8], head: &[u8]) -> Option<Option<(usize, Frame<'a>)
     Some(parts())
 }
 
-/// `$LENGTH`, and so many bytes.
+/// `$LENGTH`, and that many bytes.
 fn bulk(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (taken, head) = line_of(bytes)?;
     // A length that is none cannot be waited for: nothing is taken for it, and what follows is foreign.

@@ -9,7 +9,7 @@ pub struct Measurement {
     pub workload: &'static str,
     /// Workload and parameters in words; the same for every round and every server.
     pub title: String,
-    /// What tells it from others of its kind, in so few words that they fit a table.
+    /// What distinguishes it from others of its kind, in so few words that they fit a table.
     pub label: String,
     /// Which server: `madang`, `redis`, `irc`, `nats`, and for two of a kind with its address.
     pub server: String,
@@ -23,11 +23,11 @@ pub struct Measurement {
     pub series: Vec<Series>,
     /// What was wrong; empty is the promise.
     pub faults: Faults,
-    /// Why the figures tell of the load rather than of the server, when they do.
+    /// Why the figures describe the load rather than the server, when they do.
     pub load_limit: Option<String>,
     /// Sentences that must be known to read the figures rightly.
     pub notes: Vec<String>,
-    /// It was stopped before its time, and tells of what it has.
+    /// It was stopped before its time, and reports what it has.
     pub is_cut_short: bool,
 }
 

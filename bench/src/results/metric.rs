@@ -9,7 +9,7 @@ pub enum Better {
     Lower,
     /// More is better: deliveries a second.
     Higher,
-    /// It tells how the run went and is not compared.
+    /// It describes the run and is not compared.
     Neither,
 }
 

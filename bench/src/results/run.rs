@@ -22,7 +22,7 @@ pub struct Run {
     pub entries: Vec<Entry>,
     /// Sentences that must be known to read the figures rightly.
     pub notes: Vec<String>,
-    /// It was stopped before its end, and tells of what it has.
+    /// It was stopped before its end, and reports what it has.
     pub is_cut_short: bool,
 }
 

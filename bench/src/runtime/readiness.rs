@@ -1,8 +1,8 @@
 //! The set of sockets that are waited for: one epoll instance, which the executor itself waits for.
 //!
-//! Waiting is exact where it must be: the executor's timer wakes the load a little early, and the
-//! rest is spun away on the load's own processor, looking at the sockets all the while. What was
-//! spun is counted, so that the load's processor time can be told from its work.
+//! Waiting is exact where it must be: the executor's timer wakes the load a little early, and the rest is spun away
+//! on the load's own processor, looking at the sockets all the while. What was spun is counted, so that it can be
+//! separated from the load's work.
 
 use crate::machine::own_time_ns;
 use futures_lite::AsyncRead;
@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Ready sockets told of at once.
+/// Ready sockets reported at once.
 const READY_MAX: usize = 256;
 /// Spinning looks at the clock this often between two looks at the sockets (about 1 µs each).
 const PAUSES: usize = 16;

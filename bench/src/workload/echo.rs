@@ -1,4 +1,4 @@
-//! One connection that talks to itself: the time of one message, on disk and back, at rest.
+//! One connection that talks to itself: the time of one message, on disk and back, on an idle server.
 
 use super::fan_out::{DRAIN_MAX, RoomTalk, saturate};
 use super::measuring::Measuring;

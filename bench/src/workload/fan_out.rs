@@ -25,8 +25,7 @@ pub(super) struct RoomTalk {
 }
 
 impl RoomTalk {
-    /// Who writes message `number`: room by room first, so that neighbours in time are in
-    /// different rooms.
+    /// The writer of message `number`: room by room first, so that neighbours in time are in different rooms.
     pub(super) fn writer(&self, number: u64) -> usize {
         let (room, round) = (number as usize % self.rooms, number as usize / self.rooms);
         room * self.members + round % self.members
@@ -93,9 +92,9 @@ pub(super) async fn measure(
     measuring.add_talk(load.talk, &usage, "delivery")
 }
 
-/// Keeps `in_flight` messages of each room on their way for `duration`. Who hears itself goes on
-/// when its own message has come back; where nobody does, the next member goes on when it hears the
-/// one before it. Returns whether it was stopped.
+/// Keeps `in_flight` messages of each room on their way for `duration`. A member that hears itself continues when its
+/// own message has come back; where none does, the next member continues when it hears the previous one. Returns
+/// whether it was stopped.
 pub(super) async fn saturate(
     talk: &mut Talk,
     crowd: &mut Crowd,

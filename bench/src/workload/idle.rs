@@ -1,4 +1,4 @@
-//! Many connections that say a name and then nothing: how fast they come in, and what each holds.
+//! Many connections that say a name and then nothing: how fast they connect, and what each holds.
 
 use super::measuring::Measuring;
 use super::options::IdleOptions;

@@ -1,4 +1,4 @@
-//! What every workload measures with, and what all talk is told by.
+//! What every workload measures with, and how all talk is reported.
 
 use super::talk::{Circle, Talk};
 use crate::crowd::Crowd;
@@ -37,7 +37,7 @@ impl Measuring<'_, '_> {
         self.add_talk_since(talk, deliveries, usage, each)
     }
 
-    /// The same of the last part of a measurement, in which so many deliveries came.
+    /// The same of the last part of a measurement, which had `deliveries`.
     pub(super) fn add_talk_since(
         &mut self,
         talk: Talk,

@@ -88,9 +88,9 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// Somebody who goes from room to room.
+/// A user that moves from room to room.
 struct Wanderer {
-    /// Where it was told to go last.
+    /// The room it was last sent to.
     room: usize,
     /// Moves under way: the room, and when it was to go.
     moves: VecDeque<(usize, u64)>,
@@ -104,7 +104,7 @@ struct Mix {
     names: Names,
     wanderers: Vec<Wanderer>,
     moves_ns: Histogram<u64>,
-    /// Deliveries to those who wander.
+    /// Deliveries to wanderers.
     heard: u64,
     said: u64,
     whispered: u64,

@@ -13,9 +13,8 @@ use crate::watch::{Progress, Stop, Watch};
 /// Measures one workload once against one server.
 ///
 /// # Errors
-/// [`BenchError`] when the server cannot be measured. Lost, repeated, disordered or damaged
-/// deliveries are no error: they are in the measurement. One that is stopped early tells of what it
-/// has.
+/// [`BenchError`] when the server cannot be measured. Lost, repeated, disordered or damaged deliveries are no error:
+/// they are in the measurement. One that is stopped early reports what it has.
 pub(crate) fn measure(
     workload: &Workload,
     target: &Target,

@@ -1,4 +1,4 @@
-//! Members who never read: those who do must not notice, and the server must let go of the others.
+//! Members that never read: the others must not notice, and the server must close the slow connections.
 
 use super::fan_out::{DRAIN_MAX, RoomTalk};
 use super::measuring::Measuring;
@@ -13,7 +13,7 @@ use crate::protocol::Guest;
 use crate::results::Better;
 use std::time::Duration;
 
-/// How long the slow ones' sockets may take to tell, at the end, that the server has let go.
+/// How long the slow ones' sockets may take to show, at the end, that the server has closed them.
 const ENDING_MAX: Duration = Duration::from_secs(2);
 
 /// The same talk twice, the second time with members who do not read.
@@ -79,7 +79,7 @@ pub(super) async fn measure(
     measuring.add_talk_since(load.talk, delivered_with, &usage, "delivery")
 }
 
-/// Half of the time of talk among those who read.
+/// Half of the time of talk among members that read.
 async fn talk_for(
     duration: Duration,
     options: &SlowReadersOptions,

@@ -107,8 +107,8 @@ fn delays_show_in_the_latency_of_all() {
     assert!(latency_ms(&found, 0.01) >= 1 && latency_ms(&found, 0.5) >= 2, "{:?}", found.latencies[0]);
 }
 
-/// The promise of the open loop: users of a server that stands still for 200 ms feel it, all who come
-/// in that time. A load that waits for the server before it sends again sees one slow answer.
+/// The promise of the open loop: when a server pauses for 200 ms, all who send in that time feel it. A load that
+/// waits for the server before it sends again sees one slow answer.
 #[test]
 fn a_stall_shows_in_the_open_loop_where_a_closed_loop_hides_it() {
     let open = on(Conduct::Stalls(AT), &rooms(1, 1, RATE, 1.5)).expect("a measurement");

@@ -22,8 +22,8 @@ const TURN_BYTES_MAX: usize = OUTBOX_TOTAL_BYTES_MAX + READ_BYTES_MAX;
 const READ_BYTES_MAX: usize = 128 * 1024;
 const SHARD: ShardId = ShardId(0);
 
-/// Each step is a byte that says what happens (its lowest three bits) and to whom, and for input
-/// a length and so many bytes.
+/// Each step is a byte that says what happens (its lowest three bits) and to whom, and for input a length and that
+/// many bytes.
 pub fn conversation(mut script: &[u8]) {
     let mut world = World::new();
     while let [step, rest @ ..] = script {

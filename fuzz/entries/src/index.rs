@@ -11,7 +11,7 @@ const SEGMENT: SegmentNumber = SegmentNumber(1);
 /// More reads one after another than any query needs.
 const ROUNDS_MAX: usize = 200;
 
-/// An index, and the segment it tells of; the first two bytes say how long the index is.
+/// An index, and the segment it describes; the first two bytes say how long the index is.
 pub fn index(bytes: &[u8]) {
     let [low, high, both @ ..] = bytes else { return };
     let (index, segment) = both.split_at(both.len().min(usize::from(u16::from_le_bytes([*low, *high]))));

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use rustix::event::{EventfdFlags, eventfd};
 
-    /// Counters that tell which they are.
+    /// Counters whose values are their numbers.
     fn numbered(count: u32) -> Vec<OwnedFd> {
         (0..count).map(|number| eventfd(number + 1, EventfdFlags::CLOEXEC).expect("an eventfd")).collect()
     }

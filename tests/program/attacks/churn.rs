@@ -50,7 +50,7 @@ fn churn(duration: Duration) {
     bob.expect("alice: still here");
 }
 
-/// Everyone comes in one of six ways and goes in one of them. Gives how many came.
+/// Every client behaves in one of five ways and leaves in one of three. Returns how many connected.
 fn come_and_go(address: SocketAddr, duration: Duration) -> u64 {
     let until = Instant::now() + duration;
     let count = AtomicU64::new(0);

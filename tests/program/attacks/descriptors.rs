@@ -46,7 +46,7 @@ fn without_descriptors_newcomers_are_told_and_those_who_are_in_go_on() {
     server.verify();
 }
 
-/// Whether it is told that the server is full. Who waits to be accepted is told nothing yet.
+/// Whether the server has sent that it is full. A client that waits to be accepted is sent nothing yet.
 fn is_turned_away(client: &mut Client) -> bool {
     client
         .first_words(Duration::from_millis(20))

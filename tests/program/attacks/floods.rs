@@ -69,7 +69,7 @@ fn a_flood_whose_answers_are_not_read_ends_its_own_connection() {
     while mouth.write_all(help.as_bytes()).is_ok() {
         assert!(Instant::now() < deadline, "one who never reads is not read for ever");
     }
-    // Its unread input makes the kernel reset the connection: whoever does not read may not learn why.
+    // Its unread input makes the kernel reset the connection: a client that does not read may not learn why.
     mallory.expect_closed();
     let growth = server.usage().memory_bytes.saturating_sub(before.memory_bytes);
     assert!(growth < 16 << 20, "{growth} bytes more");

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 const TEXT_BYTES: usize = 4_000;
 const BATCH: usize = 16;
-/// Whoever is cut off and takes its last words within this time learns why. On a busy machine the
-/// sleepers here wake later.
+/// A client that is cut off and reads its last words within this time learns why. On a busy machine the sleepers here
+/// wake later.
 const LAST_WORDS_KEPT: Duration = Duration::from_secs(5);
 
 /// A connection in the room that takes bytes as fast as it can, and one that never does.

@@ -72,7 +72,7 @@ fn a_reset_with_a_full_outbox_frees_it() {
     while !talker.ask("/who").concat().contains("asleep (lost connection)") {
         assert!(Instant::now() < deadline, "the loss is noticed at once");
     }
-    // The log has gone on to further segments meanwhile.
+    // The log has continued in further segments meanwhile.
     server.expect_open_files_at_most(quiet + 4);
 }
 

@@ -8,7 +8,7 @@ fn leave(mut client: Client) {
     client.expect_closed();
 }
 
-/// Whoever wants into `alike` is told that it looks like `room`.
+/// A client that asks for `alike` is refused, as that looks like `room`.
 #[track_caller]
 fn refuses(server: &Server, alike: &str, room: &str) {
     let mut mallory = server.login("mallory");

@@ -2,7 +2,7 @@
 
 use crate::harness::Lobby;
 
-/// Bytes that no line of the server may hold, whatever came in.
+/// Bytes that no line of the server may hold, whatever it received.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'

@@ -36,7 +36,7 @@ const FOUND: [(&str, &str); 3] = [
 /// Lines that end otherwise than with 0, as the words around them say.
 const END_WITH: [(&str, i32); 1] = [("madang.toml:12", 2)];
 
-/// Lines that go on until Ctrl-C.
+/// Lines that run until Ctrl-C.
 const UNTIL_CTRL_C: [&str; 1] = ["madang status --watch"];
 
 fn value_of<T: Copy>(table: &[(&str, T)], command: &Command) -> Option<T> {

@@ -1,4 +1,4 @@
-//! The programs by which people come in, as the text names them, at a server as the text sets it up.
+//! The programs with which people connect, as the text names them, to a server as the text sets it up.
 
 use super::page::{self, Page};
 use super::world::World;
@@ -13,7 +13,7 @@ const HOSTS: [&str; 2] = ["YOUR-ADDRESS", "HOST"];
 const PROGRAMS: [(&str, &str); 4] =
     [("nc", "netcat-openbsd"), ("rlwrap", "rlwrap"), ("ncat", "ncat"), ("openssl", "openssl")];
 
-/// Each line by which somebody comes in, and the package of its program.
+/// Each line with which somebody connects, and the package of its program.
 fn lines() -> Vec<(String, &'static str)> {
     let pages = page::all();
     let spans = pages.iter().filter(|page| page.path != "docs/protocol.md").flat_map(Page::spans);

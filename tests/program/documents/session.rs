@@ -41,7 +41,7 @@ fn columns(lines: &[&str]) -> Vec<Column> {
         for (number, column) in columns.iter_mut().enumerate() {
             let cell = between(line, starts[number], starts.get(number + 1).copied());
             match cell.strip_prefix("  ") {
-                // A line that is too long for its column goes on, set in.
+                // A line that is too long for its column continues, indented.
                 Some(rest) => {
                     column.back_mut().expect("a line that goes on").1 += &format!(" {}", rest.trim())
                 }

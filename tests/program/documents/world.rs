@@ -161,7 +161,7 @@ impl World {
 
     /// Runs a line that shows something until Ctrl-C ends it.
     pub fn run_until_ctrl_c(&self, line: &str) {
-        // Whoever runs the tests may have them ignore it.
+        // The tests may have been started with SIGINT ignored.
         let mut program = self.shell(&format!("exec env --default-signal=INT {line}"), "line");
         let started_at = Instant::now();
         while self.words("line").matches("listens at").count() < 2 {
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// Runs a line that serves, and goes on when it does.
+    /// Runs a line that serves, and returns when it does.
     pub fn serve(&mut self, line: &str) -> Child {
         let mut server = self.shell(&format!("exec {line}"), "server");
         let started_at = Instant::now();
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// People whom lines name come in, and have talked.
+    /// Connects the people whom lines name; one has talked.
     pub fn have_people(&mut self) {
         self.people.clear();
         let mut alice = Client::login_when_free(ADDRESS, "alice");

@@ -316,7 +316,7 @@ impl Client {
             Err(error) => match error.kind() {
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => false,
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => self.fail("nothing more came"),
-                // Being stopped and resumed interrupts a read that has a time-out (signal(7)): whoever waits looks again.
+                // A stop and resume interrupts a read that has a time-out (signal(7)): the reader looks again.
                 ErrorKind::Interrupted => true,
                 _ => self.fail(&format!("cannot read: {error}")),
             },

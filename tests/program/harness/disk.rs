@@ -42,8 +42,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Says what is missing where a file system does not tell when a file was made: by that a copy of a data
-/// directory is known as one.
+/// Says what is missing where a file system does not record when a file was made: by that a copy of a data directory
+/// is known as one.
 #[track_caller]
 pub fn needs_birth_times() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));

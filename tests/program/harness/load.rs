@@ -1,4 +1,4 @@
-//! Talk that goes on while a server is replaced, and its accounting.
+//! Talk that continues while a server is replaced, and its accounting.
 
 use super::{Client, Said, Server};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// What the server needs for [`lose_nothing_while`].
 pub const LOAD_SETTINGS: [&str; 2] = ["limits.outbox_bytes_max=268435456", "rooms.announce_members_max=0"];
-/// What one says before the server is replaced, and goes on with after it.
+/// The part of a line sent before the server is replaced; the rest follows after it.
 const HALF: &str = "half a li";
 /// An echo that takes longer than this waits for more than that. A bound for machines that do other
 /// things as well; `madang bench upgrade` measures.
@@ -20,8 +20,8 @@ pub fn messages(lines: impl IntoIterator<Item = String>) -> Vec<String> {
     lines.into_iter().filter(|line| line.contains(": ") && !line.starts_with(['*', '!', '#'])).collect()
 }
 
-/// Talks until told to stop, each line after the echo of the one before. Returns what was read, and how
-/// long the slowest echo took.
+/// Talks until stopped, each line after the echo of the one before. Returns what was read, and how long the slowest
+/// echo took.
 fn talk(client: &mut Client, name: &str, is_over: &AtomicBool) -> (Vec<String>, Duration) {
     let (mut read, mut longest) = (Vec::new(), Duration::ZERO);
     let padding = "x".repeat(300);
@@ -55,7 +55,7 @@ impl Drop for End<'_> {
     }
 }
 
-/// Comes and goes until told to stop. Returns how often.
+/// Connects and leaves until stopped. Returns how often.
 fn visit(address: SocketAddr, is_over: &AtomicBool) -> u64 {
     let mut visits = 0;
     while !is_over.load(Ordering::Relaxed) {
@@ -67,7 +67,7 @@ fn visit(address: SocketAddr, is_over: &AtomicBool) -> u64 {
     visits
 }
 
-/// People talk, read slowly, type, are away, come and go, while the server is replaced so many times: nobody is
+/// People talk, read slowly, type, are away, come and go, while the server is replaced `times` times: nobody is
 /// disconnected, and nothing is lost, repeated or reordered. Started with [`LOAD_SETTINGS`].
 pub fn lose_nothing_while(server: &mut Server, times: usize, mut replace: impl FnMut(&mut Server)) {
     let names = ["ann", "ben", "cat", "dan"];

@@ -48,7 +48,7 @@ impl Manager {
         Manager::with_store(0)
     }
 
-    /// One that stores so many descriptors (`FileDescriptorStoreMax=`).
+    /// One that stores at most `store_max` descriptors (`FileDescriptorStoreMax=`).
     pub fn with_store(store_max: usize) -> Manager {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
         // The path of a socket is bounded: it lies where paths are short.
@@ -139,7 +139,7 @@ impl Manager {
         }
     }
 
-    /// Whether nothing is heard for so long, once what is on its way has come.
+    /// Waits until nothing is heard for `time`, once what is on its way has come.
     pub fn await_silence(&mut self, time: Duration) {
         while let Ok(message) = self.heard.recv_timeout(time) {
             self.log.push(message);
@@ -230,7 +230,7 @@ fn listen(
             stored.retain(|(found, _)| found != name);
         }
         drop(stored);
-        // What is not kept is closed when this turn ends: so is a barrier, which is how its sender hears of it.
+        // What is not kept is closed when this turn ends: so is a barrier, which notifies its sender.
         if hear.send(text).is_err() {
             return;
         }

@@ -57,7 +57,7 @@ impl Server {
         Server::start_on(directory, shards, settings)
     }
 
-    /// Starts a server that may have only so many files open.
+    /// Starts a server that may have at most `open_files_max` files open.
     pub fn start_with_open_files(shards: u16, settings: &[&str], open_files_max: u64) -> Server {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
         Server::begin(directory, shards, settings, Some(open_files_max))
@@ -171,8 +171,7 @@ impl Server {
         self.start_again();
     }
 
-    /// Another process takes over, with so many shards, and this is it from now on. The one before must
-    /// have ended well.
+    /// A new process takes over, with `shards`, and this is it from now on. The old process must have ended well.
     #[track_caller]
     pub fn take_over(&mut self, shards: u16) {
         self.arguments[1] = shards.to_string();
@@ -196,7 +195,7 @@ impl Server {
         assert!(status.success(), "the one before ended with {status}");
     }
 
-    /// The one before goes on writing to its own files.
+    /// The old process still writes to its own files.
     fn put_words_aside(&self) {
         for name in ["stdout", "stderr"] {
             let (now, before) = (self.directory.path().join(name), format!("{name}.before"));
@@ -249,7 +248,7 @@ impl Server {
         self.directory.path().join("data")
     }
 
-    /// Where those who speak TLS come in.
+    /// Where TLS clients connect.
     #[track_caller]
     pub fn tls_address(&self) -> SocketAddr {
         self.expect_words(&["tls=true"]);
@@ -259,7 +258,7 @@ impl Server {
         address.parse().expect("an address")
     }
 
-    /// Where real telnets come in.
+    /// Where real telnets connect.
     #[track_caller]
     pub fn telnet_address(&self) -> SocketAddr {
         self.expect_words(&[": telnet ", " ready "]);

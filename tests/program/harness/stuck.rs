@@ -1,4 +1,4 @@
-//! One thread of a server that stands still while all others go on, as a debugger stops it.
+//! One thread of a server that is stopped, as by a debugger, while all others run.
 
 use super::PATIENCE;
 use nix::sys::ptrace::{self, Options};
@@ -11,7 +11,7 @@ use std::time::Instant;
 pub struct StuckThread(Pid);
 
 impl StuckThread {
-    /// Stops the thread of this shard of a child process. It must be let go on the thread that calls this.
+    /// Stops the thread of this shard of a child process. It must be released on the thread that calls this.
     #[track_caller]
     pub fn stop(process: u32, shard: u16) -> StuckThread {
         // glommio puts the number of the executor behind it. The thread beside it, for calls that block,

@@ -1,5 +1,5 @@
-//! How often a processor is not there: a host gives a virtual machine's processors to others, and says
-//! so or not. Whoever waits for a processor that is away is late by as much, whatever the server.
+//! How often a processor is not there: a host gives a virtual machine's processors to others, and says so or not.
+//! What waits for a processor that is away is late by as much, whatever the server.
 
 use crate::error::BenchError;
 use crate::machine::Placement;

@@ -1,4 +1,4 @@
-//! What a device takes for a small synced write: no server that syncs first can be faster at rest.
+//! What a device takes for a small synced write: no idle server that syncs first can be faster.
 
 use crate::error::BenchError;
 use crate::watch::Stop;

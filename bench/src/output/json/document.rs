@@ -97,7 +97,7 @@ pub struct RoundRecord {
     pub series: Vec<SeriesRecord>,
     /// What was wrong.
     pub faults: FaultCounts,
-    /// Why the figures tell of the load rather than of the server, when they do.
+    /// Why the figures describe the load rather than the server, when they do.
     pub load_limit: Option<String>,
     /// Sentences that must be known to read the figures rightly.
     pub notes: Vec<String>,

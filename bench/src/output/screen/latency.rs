@@ -56,7 +56,7 @@ fn add(grid: &mut Grid, entry: &Entry, indent: &str) {
         match compared[..] {
             [] => {}
             [latency] => add_rows(grid, &title, column, latency.key),
-            // Side by side with the title, what tells them apart would not fit.
+            // Side by side with the title, what distinguishes them would not fit.
             _ => {
                 grid.title(title, false);
                 for latency in &compared {

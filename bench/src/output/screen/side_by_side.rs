@@ -5,7 +5,7 @@ use super::short::{self, NOTHING};
 use crate::output::words::{FLOOR, counted};
 use crate::results::{Better, Column, Entry, Figure, Run};
 
-/// With a label and the first server, so many others fit a screen.
+/// With a label and the first server, this many others fit a screen.
 const OTHERS_MAX: usize = 3;
 
 pub(super) fn tables(run: &Run, is_bold: bool) -> String {

@@ -37,7 +37,7 @@ pub(crate) struct MixedOptions {
 impl MixedOptions {
     pub(crate) const NAME: &str = "mixed";
 
-    /// Those who go from room to room: as many as there are rooms.
+    /// Users that move from room to room: as many as there are rooms.
     pub(crate) fn wanderers(&self) -> usize {
         if self.moves == 0 { 0 } else { self.rooms }
     }

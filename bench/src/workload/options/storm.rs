@@ -31,7 +31,7 @@ pub(crate) struct StormOptions {
 impl StormOptions {
     pub(crate) const NAME: &str = "storm";
 
-    /// Those who stay and talk: one for each room.
+    /// Users that stay and talk: one for each room.
     pub(crate) fn talkers(&self) -> usize {
         self.connections.div_ceil(self.members.saturating_sub(1).max(1))
     }

@@ -1,4 +1,4 @@
-//! What is typed, what results tell of it, and what it is called: all from one declaration.
+//! What is typed, what results say of it, and what it is called: all from one declaration.
 
 use crate::protocol::Protocol;
 use crate::workload::Workload;

@@ -23,7 +23,7 @@ const CALM_BEFORE: Duration = Duration::from_secs(2);
 const CALM_AFTER: Duration = Duration::from_secs(1);
 /// How long the storm may last.
 const STORM_MAX: Duration = Duration::from_secs(60);
-/// Connections cut, and opened, in one turn: the load goes on talking and reading meanwhile.
+/// Connections cut, and opened, in one turn: the load continues to talk and read meanwhile.
 const CHANGES_PER_TURN: usize = 32;
 /// Connections on their way back at once: within any backlog, so that none waits for a second
 /// handshake.
@@ -83,9 +83,9 @@ pub(super) async fn measure(
 }
 
 struct Storm {
-    /// Those who stay, each alone in the account of its room.
+    /// Users that stay, each alone in the account of its room.
     talk: RoomTalk,
-    /// Those who are cut off and return.
+    /// Users that are cut off and return.
     crowding: Crowding,
     before_ns: Histogram<u64>,
     during_ns: Histogram<u64>,

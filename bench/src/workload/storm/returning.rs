@@ -1,4 +1,4 @@
-//! Those who are cut off: what each has seen, and how it catches up.
+//! Users that are cut off: what each has seen, and how it catches up.
 
 use crate::account::{FaultKind, FaultList, PayloadFormat, empty_histogram};
 use crate::crowd::{Arrived, Crowd};
@@ -26,7 +26,7 @@ enum Place {
     },
 }
 
-/// One who is cut off. Messages are counted from 0: the room's number less one.
+/// A user that is cut off. Messages are counted from 0: the room's number less one.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     place: Place,
@@ -37,7 +37,7 @@ struct Member {
     cut_at_ns: u64,
 }
 
-/// All who are cut off and return.
+/// All users that are cut off and return.
 pub(super) struct Crowding {
     guests: Vec<Guest>,
     /// The first of them; connections below talk and stay.
@@ -52,7 +52,7 @@ pub(super) struct Crowding {
     next_open: usize,
     under_way: usize,
     back: usize,
-    /// Who is to say its name or to ask for its page again, and when.
+    /// Users that are to say their name or ask for their page again, and when.
     again: VecDeque<(u64, usize)>,
     faults: FaultList,
     returns_ns: Histogram<u64>,
@@ -140,7 +140,7 @@ impl Crowding {
         self.next_cut < self.members.len()
     }
 
-    /// Those who were refused say their name or ask for their page once more.
+    /// Users that were refused say their name or ask for their page once more.
     pub(super) fn ask_again(&mut self, crowd: &mut Crowd) {
         let now_ns = crowd.now_ns();
         while let Some((_, number)) = self.again.front().copied().filter(|(due_ns, _)| *due_ns <= now_ns) {
@@ -201,7 +201,7 @@ impl Crowding {
         }
     }
 
-    /// Live talk, or a room's recent messages on entering it, which look alike and go on in one row.
+    /// Live talk, or a room's recent messages on entering it, which look alike and follow each other without a gap.
     fn live(&mut self, number: usize, text: &[u8]) {
         let Some(sequence) = self.sequence_of(number, text) else { return };
         let member = &mut self.members[number];
@@ -291,7 +291,7 @@ impl Crowding {
         self.back == self.members.len()
     }
 
-    /// The share of those who have.
+    /// The share of users that have caught up.
     pub(super) fn share(&self) -> f64 {
         self.back as f64 / self.members.len() as f64
     }
@@ -328,7 +328,7 @@ impl Crowding {
         self.returns_ns.clone()
     }
 
-    /// What has not come now is lost, to those who are there.
+    /// What has not come by now is lost, to users that are back.
     pub(super) fn close(mut self) -> FaultList {
         for (number, sequence) in std::mem::take(&mut self.missing) {
             let name = &self.guests[self.base + number as usize].name;
@@ -337,7 +337,7 @@ impl Crowding {
         }
         for (number, member) in self.members.iter().enumerate() {
             let lost = self.said[number % self.base] - member.next;
-            // Who was still on its way when somebody stopped the measurement is owed nothing.
+            // A user still on its way when somebody stopped the measurement is owed nothing.
             if member.place == Place::Live {
                 let name = &self.guests[self.base + number].name;
                 self.faults.add_many(FaultKind::Lost, u64::from(lost), || {
