@@ -114,10 +114,14 @@ fn content(value: &DeValue<'_>, form: Form) -> Result<String, String> {
             number.map(|number| number.to_string()).map_err(|_| "too large".to_owned())
         }
         (DeValue::Array(values), Form::Texts) => {
-            let texts: Option<Vec<&str>> = values.iter().map(|value| list_item(value.get_ref())).collect();
-            texts
-                .map(|texts| texts.join(","))
-                .ok_or_else(|| "a string of the list is empty, none, or has a comma".to_owned())
+            let item = |(place, value)| {
+                let wrong =
+                    || format!("item {} of the list is no string, is empty or has a comma", place + 1);
+                list_item(value).ok_or_else(wrong)
+            };
+            let texts: Result<Vec<&str>, String> =
+                values.iter().map(|value| value.get_ref()).enumerate().map(item).collect();
+            texts.map(|texts| texts.join(","))
         }
         (DeValue::Boolean(value), Form::Boolean) => Ok(value.to_string()),
         (_, Form::Boolean) => Err("neither true nor false".to_owned()),
