@@ -13,7 +13,7 @@
 //!   the edge refuses with [`AskError::Busy`].
 //! - **Versions.** Every envelope names the version of its body. An end speaks its own version and the
 //!   one before; the first envelopes of both agree on one ([`Versions`]).
-//! - **Faults.** Everything that comes in is validated. A peer's fault ends the link, never the process.
+//! - **Faults.** Everything that is received is validated. A peer's fault ends the link, never the process.
 
 pub mod bounds;
 

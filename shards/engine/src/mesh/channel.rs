@@ -23,7 +23,7 @@ pub struct Receiver {
     sender_bell: Bell,
 }
 
-/// A channel of so many batches.
+/// A channel of at most `batches_max` batches.
 pub fn channel(batches_max: usize, from_bell: &Bell, to_bell: &Bell) -> (Sender, Receiver) {
     let (sender, receiver) = flume::bounded(batches_max);
     let is_starved = Arc::new(AtomicBool::new(false));

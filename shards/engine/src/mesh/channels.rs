@@ -29,7 +29,7 @@ pub fn connect(bells: &[Bell]) -> Vec<MeshPort> {
     ports
 }
 
-/// Adds an endpoint to connected ports; `bells[n]` wakes shard n, `bell` whoever has the endpoint.
+/// Adds an endpoint to connected ports; `bells[n]` wakes shard n, `bell` the endpoint's owner.
 ///
 /// # Panics
 /// When the ports have one.
@@ -80,7 +80,7 @@ impl MeshPort {
         self.receivers.iter().chain(self.endpoint.as_ref().map(|endpoint| &endpoint.receiver))
     }
 
-    /// Wakes everyone who was sent something since the last call, once.
+    /// Wakes every receiver that was sent something since the last call, once.
     pub fn ring(&mut self) {
         self.senders.iter_mut().for_each(Sender::ring);
         if let Some(endpoint) = &mut self.endpoint {

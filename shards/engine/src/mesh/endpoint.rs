@@ -1,15 +1,15 @@
 //! An end of the mesh for threads that are no shards: requests go in, events come out.
 //!
-//! Whoever has it is a shard without a home: sessions of its own, which homes know by [`ENDPOINT`]. It is as
-//! trusted as a shard, and only less prompt: so a shard that finds it full drops what it has for it, and
-//! whoever has it ends all its sessions and begins anew.
+//! Its owner is like a shard without a home: it has sessions of its own, which homes know by [`ENDPOINT`]. It is as
+//! trusted as a shard, and only less prompt: so a shard that finds it full drops what it has for it, and the owner
+//! ends all its sessions and begins anew.
 
 use super::channel::{Bell, Receiver, Sender, channel};
 use madang_model::{Envelope, ShardId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// By which number shards know the endpoint: above those of all shards, and not that of nobody.
+/// The number by which shards know the endpoint: above those of all shards, and not the one that means none.
 pub const ENDPOINT: ShardId = ShardId(0x8000);
 
 /// Entries of one shard that the endpoint has not taken yet, and one batch besides: more is dropped. A thread
@@ -31,7 +31,7 @@ pub enum Received {
     Overrun,
 }
 
-/// What both sides of one shard know.
+/// The state that both sides of one shard share.
 #[derive(Debug, Default)]
 struct Passage {
     /// Entries that were sent and not received.
@@ -70,7 +70,7 @@ impl PortToEndpoint {
             batch
         };
         self.passage.dropped_entries.fetch_add(entries as u64, Ordering::AcqRel);
-        // Set before anything else is sent: who receives that knows that something is missing before it.
+        // Set before anything else is sent: its receiver then knows that something is missing before it.
         self.is_overrun.store(true, Ordering::Release);
         self.rings_at_flush = true;
         Err(batch)
@@ -89,14 +89,14 @@ pub struct MeshEndpoint {
     senders: Vec<Sender>,
     receivers: Vec<(flume::Receiver<Vec<Envelope>>, Arc<Passage>)>,
     is_overrun: Arc<AtomicBool>,
-    /// Whose turn it is.
+    /// The shard whose turn it is.
     next: usize,
     /// What came behind an overrun that was reported first.
     held: Option<Vec<Envelope>>,
 }
 
 impl MeshEndpoint {
-    /// An endpoint, and the side of each shard; `bells[n]` wakes shard n, `bell` whoever has the endpoint.
+    /// An endpoint, and the side of each shard; `bells[n]` wakes shard n, `bell` the endpoint's owner.
     pub(super) fn new(bells: &[Bell], bell: &Bell) -> (MeshEndpoint, Vec<PortToEndpoint>) {
         let is_overrun = Arc::new(AtomicBool::new(false));
         let (mut senders, mut receivers, mut sides) = (Vec::new(), Vec::new(), Vec::new());
@@ -124,8 +124,8 @@ impl MeshEndpoint {
         u16::try_from(self.senders.len()).expect("shards are counted in 16 bits")
     }
 
-    /// Hands a batch to a shard, or gives it back when that has not taken those before: then the bell rings when
-    /// it has. [`MeshEndpoint::ring`] wakes the shards.
+    /// Sends a batch to a shard, or returns it when the shard has not taken the earlier ones: then the bell rings
+    /// when it has. [`MeshEndpoint::ring`] wakes the shards.
     ///
     /// # Errors
     /// The batch.
@@ -145,7 +145,7 @@ impl MeshEndpoint {
     /// What shards have next; all get their turn.
     pub fn receive(&mut self) -> Option<Received> {
         let batch = self.held.take().or_else(|| self.next_batch());
-        // Asked behind that: what was sent after entries were dropped comes after the overrun.
+        // Checked after that: what was sent after entries were dropped comes after the overrun.
         if self.is_overrun.swap(false, Ordering::AcqRel) {
             self.held = batch;
             return Some(Received::Overrun);

@@ -20,7 +20,7 @@ struct Peer {
     overflow_entries: usize,
 }
 
-/// What one flush came to.
+/// The result of one flush.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delivered {
     /// Entries handed to the transport.
@@ -33,7 +33,7 @@ pub struct Delivered {
 #[derive(Debug)]
 pub struct Outbound {
     peers: Vec<Peer>,
-    /// Towards the endpoint. No overflow: a shard keeps nothing for who does not take it.
+    /// Towards the endpoint. No overflow: a shard keeps nothing that the endpoint does not take.
     endpoint: Vec<Envelope>,
 }
 
@@ -72,7 +72,7 @@ impl Outbound {
         }
     }
 
-    /// Gives back the memory of what was large once.
+    /// Releases the memory of what was large once.
     pub fn shrink(&mut self) {
         self.endpoint.shrink_to(2 * self.endpoint.len());
         for peer in &mut self.peers {
@@ -101,7 +101,7 @@ impl Outbound {
         !self.peers[to.index()].overflow.is_empty()
     }
 
-    /// Hands everything over that fits, the oldest first; the rest waits.
+    /// Hands over everything that fits, the oldest first; the rest waits.
     pub fn flush(&mut self, transport: &mut impl Transport) -> Delivered {
         let mut total = Delivered::default();
         for (index, peer) in self.peers.iter_mut().enumerate() {

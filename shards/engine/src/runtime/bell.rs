@@ -7,12 +7,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Wakes one shard. Rings that come before the shard looks are one ring.
+/// Wakes one shard. Several rings before the shard looks count as one.
 ///
-/// Invariant: whoever rings after the shard said that it sleeps writes to the event descriptor,
-/// which the ring watches that the shard sleeps in; a shard that is awake costs its callers no system call.
-/// All accesses are in one total order: of a shard that falls asleep and one who rings, at least
-/// one sees the other.
+/// Invariant: a caller that rings after the shard announced its sleep writes to the event descriptor, which is
+/// watched by the ring that the shard sleeps in; ringing a shard that is awake costs no system call. All accesses are
+/// in one total order: when a shard falls asleep while a caller rings, at least one of them sees the other.
 #[derive(Debug)]
 pub struct Bell {
     has_rung: AtomicBool,
@@ -36,19 +35,19 @@ impl Bell {
         }
     }
 
-    /// Wakes the shard even if it seems to know: glommio 0.9 can park with runnable tasks.
+    /// Wakes the shard even if it seems to be awake: glommio 0.9 can park with runnable tasks.
     pub fn ring_loudly(&self) {
         self.has_rung.store(true, Ordering::SeqCst);
         self.signal();
     }
 
     fn signal(&self) {
-        // The ring reports every write, so nobody reads the counter: it is full after 2^64 rings.
+        // The ring reports every write, so the counter is never read: it is full after 2^64 rings.
         let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
     }
 
-    /// Whether the shard may sleep: it has not rung since the last time that was asked, and will
-    /// signal the event descriptor when it does.
+    /// Whether the shard may sleep: the bell has not rung since the last call, and will signal the event descriptor
+    /// when it does.
     pub fn may_sleep(&self) -> bool {
         self.is_asleep.store(true, Ordering::SeqCst);
         let may_sleep = !self.has_rung.swap(false, Ordering::SeqCst);
@@ -67,7 +66,7 @@ impl Bell {
     /// The same for a thread that polls the event descriptor, where it stays readable until it is read.
     pub fn answer_and_clear(&self) {
         self.answer();
-        // Nothing to read is what is wanted.
+        // It is no failure that there is nothing to read.
         let _ = rustix::io::read(&self.event, &mut [0; 8]);
     }
 
@@ -76,7 +75,7 @@ impl Bell {
         self.has_rung.load(Ordering::Relaxed)
     }
 
-    /// The bell as the mesh knows it.
+    /// The bell in the form that the mesh uses.
     pub fn for_mesh(self: &Arc<Bell>) -> mesh::Bell {
         let bell = Arc::clone(self);
         Arc::new(move || bell.ring())

@@ -15,13 +15,13 @@ impl Clock {
         Clock { started: Instant::now() }
     }
 
-    /// What both clocks say.
+    /// The time of both clocks.
     pub fn now(&self) -> Now {
         let monotonic_ms = self.started.elapsed().as_millis();
         Now { wall: wall_clock(), monotonic: Moment(u64::try_from(monotonic_ms).unwrap_or(u64::MAX)) }
     }
 
-    /// When this clock's monotonic side says so.
+    /// The instant of a moment of this clock.
     pub fn instant_of(&self, moment: Moment) -> Instant {
         self.started + Duration::from_millis(moment.0)
     }

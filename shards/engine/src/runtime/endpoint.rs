@@ -1,6 +1,6 @@
-//! The endpoint of the mesh, as the one thread has it that is no shard and has sessions.
+//! The endpoint of the mesh, for the one thread that has sessions and is no shard.
 //!
-//! It is part of the life of the server: the supervisor asks it to end its sessions before a handover and in a
+//! It follows the lifecycle of the server: the supervisor asks it to end its sessions before a handover and in a
 //! drain, and waits until it is idle, as for a shard; but it ends no process, and is not watched.
 
 use super::bell::Bell;
@@ -14,18 +14,18 @@ use rustix::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What is asked of whoever has the endpoint.
+/// What the supervisor asks of the endpoint's owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndpointStage {
     /// Sessions may begin.
     Open,
-    /// None may begin, and none are there: the shards are paused.
+    /// No session may begin, and none exists: the shards are paused.
     Paused,
     /// All sessions are to end.
     Closing(Closing),
 }
 
-/// The endpoint. When it is dropped, shards drop what they have for it; whoever has it ends its sessions before.
+/// The endpoint. Its owner ends all sessions before it drops this; shards then drop what they have for it.
 ///
 /// To wait, a thread asks [`Endpoint::may_sleep`], polls the descriptor for reading, and calls
 /// [`Endpoint::awake`] before it looks at anything.
@@ -51,12 +51,12 @@ impl Endpoint {
         self.mesh.shard_count()
     }
 
-    /// What time it is, by the clock of the shards.
+    /// The current time, by the clock of the shards.
     pub fn now(&self) -> Moment {
         self.clock.now().monotonic
     }
 
-    /// What is asked of whoever has it.
+    /// What the supervisor asks of the owner.
     pub fn stage(&self) -> EndpointStage {
         match self.lifecycle.endpoint.asked() {
             Some(closing) => EndpointStage::Closing(closing),
@@ -65,11 +65,11 @@ impl Endpoint {
         }
     }
 
-    /// Before the first session: the end of them is waited for from now on. Returns whether they may begin.
+    /// Before the first session: from now on the supervisor waits for their end. Returns whether they may begin.
     pub fn open(&mut self) -> bool {
         self.set_idle(false);
         let is_open = self.stage() == EndpointStage::Open;
-        // Looked at behind that: either this sees that the end is asked for, or the supervisor waits.
+        // Checked after that: either this sees that the end is asked for, or the supervisor waits.
         self.set_idle(!is_open);
         is_open
     }
@@ -79,7 +79,7 @@ impl Endpoint {
         self.lifecycle.endpoint.is_idle.store(is_idle, Ordering::SeqCst);
     }
 
-    /// Hands a batch to a shard, or gives it back as long as that has not taken those before.
+    /// Sends a batch to a shard, or returns it while the shard has not taken the earlier ones.
     ///
     /// # Errors
     /// The batch.
@@ -95,7 +95,7 @@ impl Endpoint {
         self.mesh.ring();
     }
 
-    /// What shards have next. It is not idle before it says so again.
+    /// What shards sent next. The endpoint is not idle before it reports that again.
     pub fn receive(&mut self) -> Option<Received> {
         let received = self.mesh.receive()?;
         self.set_idle(false);
@@ -115,7 +115,7 @@ impl Endpoint {
         self.mesh.dropped_entries()
     }
 
-    /// Whether nothing has come since the thread was awake: then the descriptor is readable when something does.
+    /// Whether nothing has arrived since the thread was awake: then the descriptor is readable when something does.
     pub fn may_sleep(&self) -> bool {
         self.bell.may_sleep()
     }
@@ -134,7 +134,7 @@ impl AsFd for Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // What nobody receives any more must not be waited for.
+        // The supervisor must not wait for entries that are never received.
         while self.receive().is_some() {}
         self.set_idle(true);
     }

@@ -1,15 +1,15 @@
-//! What the supervisor and whoever has the endpoint of the mesh tell each other.
+//! What the supervisor and the owner of the endpoint of the mesh report to each other.
 
 use super::bell::Bell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-/// What whoever has the endpoint of the mesh says, and hears.
+/// What the owner of the endpoint of the mesh reports, and what is asked of it.
 #[derive(Debug)]
 pub struct EndpointStatus {
     /// What the supervisor asks of it.
     asked: AtomicU8,
-    /// Whether it has no session and nothing left to send. True where nobody has one.
+    /// Whether it has no session and nothing left to send. True where the endpoint has no owner.
     pub is_idle: AtomicBool,
     /// Entries sent to shards.
     pub entries_sent: AtomicU64,
@@ -19,18 +19,18 @@ pub struct EndpointStatus {
     bell: Option<Arc<Bell>>,
 }
 
-/// Why whoever has the endpoint is to end all its sessions.
+/// Why the owner of the endpoint is to end all its sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Closing {
     /// The server is about to end.
     Stop = 1,
-    /// Another process takes over. It is not certain: sessions may be opened again.
+    /// A new process takes over. That may fail: then sessions may be opened again.
     Upgrade = 2,
 }
 
 impl EndpointStatus {
-    /// Of an endpoint that nobody uses yet; the bell wakes whoever does.
+    /// The status of an endpoint that has no owner yet; the bell wakes the owner.
     pub fn new(bell: Option<Arc<Bell>>) -> EndpointStatus {
         EndpointStatus {
             asked: AtomicU8::new(0),

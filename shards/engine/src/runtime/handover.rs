@@ -1,8 +1,8 @@
-//! From one process to the next: what snapshotted shards give away, and what new ones begin with.
+//! From the old process to the new one: what snapshotted shards give away, and what new shards begin with.
 //!
-//! **Invariant:** at every moment one process owns the log and the connections. The old one does until
-//! it lets go for good by ending; it takes everything back only when the new one is dead. How the two
-//! agree on that is the caller's business; here shards are snapshotted, resumed and started.
+//! **Invariant:** at every moment one process owns the log and the connections. The old one does until it ends; it
+//! takes everything back only when the new one is dead. How the two agree on that is the caller's business; here
+//! shards are snapshotted, resumed and started.
 
 use super::endpoint_status::Closing;
 use super::listener::Listener;
@@ -17,27 +17,27 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long what was read may take to be stored and told.
+/// How long what was read may take to be stored and sent.
 const PAUSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long logs may take to be sealed.
 const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(3);
-/// How long connections, names and members may take to be in their places, however few they are …
+/// How long it may take to place connections, names and members, however few they are …
 const ADOPT_TIME_MAX: Duration = Duration::from_secs(4);
 /// … and for each connection besides: one takes 6 µs, and up to 29 µs for a room of its own, where both
 /// processes share a processor.
 const ADOPT_TIME_PER_CONNECTION: Duration = Duration::from_micros(50);
-/// How long whoever has the endpoint may take to end its sessions, while everyone else is served.
+/// How long the owner of the endpoint may take to end its sessions, while all connections are served.
 const ENDPOINT_TIME_MAX: Duration = Duration::from_secs(1);
-/// How often it is looked.
+/// How often progress is checked.
 const LOOK: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_secs(1);
 
-/// The order to take a snapshot: everything comes by `snapshotted`, or why not; and goes back by `given_back`.
+/// The order to take a snapshot: everything, or why not, is sent to `snapshotted`, and returns by `given_back`.
 #[derive(Debug)]
 pub struct HandOver {
-    /// Gets everything.
+    /// Receives everything.
     pub snapshotted: flume::Sender<Result<Snapshotted, String>>,
-    /// Gives everything back. The shards stay snapshotted until then.
+    /// Returns everything. The shards stay snapshotted until then.
     pub given_back: flume::Receiver<Snapshotted>,
 }
 
@@ -53,7 +53,7 @@ pub struct Snapshotted {
 /// What one shard has.
 #[derive(Debug)]
 pub struct Part {
-    /// What it knows.
+    /// Its state.
     pub image: ShardImage,
     /// Its descriptors.
     pub held: Held,
@@ -69,7 +69,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Where it listens, and what kind of entrance each is.
+    /// Its listeners, each with the kind of its entrance.
     pub fn listeners(&self) -> impl Iterator<Item = (EntranceKind, BorrowedFd<'_>)> {
         self.listeners.iter().map(|listener| (listener.entrance.kind, listener.socket.as_fd()))
     }
@@ -79,23 +79,23 @@ impl Held {
         self.sockets.descriptor(id)
     }
 
-    /// Ends a connection that nobody goes on with, with these words, as far as its peer takes them at
-    /// once. For the owner that will not take it back.
+    /// Ends a connection that no process resumes, with these words, as far as its peer takes them at once. For the
+    /// owner that will not take it back.
     pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
         self.sockets.end(id, words);
     }
 }
 
-/// What another process has given.
+/// What the old process has given.
 #[derive(Debug)]
 pub struct Adoption {
     /// How many shards it had.
     pub shards_before: u16,
     /// Its connections, each as it was named there.
     pub connections: Vec<(SessionId, ConnectionImage, OwnedFd)>,
-    /// What its homes knew.
+    /// The state of its homes.
     pub carried: Vec<Carried>,
-    /// What is closed but still read out.
+    /// Connections that are closed but still read out, each with the seconds it has left.
     pub lingering: Vec<(OwnedFd, u8)>,
     /// How long a name and a membership outlive a lost connection.
     pub grace: Duration,
@@ -121,7 +121,7 @@ impl Adoption {
     }
 }
 
-/// Shards that have been given everything, and stand still.
+/// Shards that have been given everything, and are paused.
 #[derive(Debug)]
 pub struct Adopting {
     /// How long it may take.
@@ -131,7 +131,7 @@ pub struct Adopting {
 }
 
 impl Adopting {
-    /// How long it may take with so many connections.
+    /// How long it may take with this many connections.
     pub fn time_max(connections: usize) -> Duration {
         let each = u32::try_from(connections).unwrap_or(u32::MAX);
         ADOPT_TIME_MAX.saturating_add(ADOPT_TIME_PER_CONNECTION.saturating_mul(each))
@@ -142,7 +142,7 @@ impl Adopting {
         self.adopted.recv_timeout(self.time_max + TICK).unwrap_or(false)
     }
 
-    /// Everyone is read and accepted from now on.
+    /// From now on connections are read and accepted.
     pub fn go(self) {
         // The supervisor lives as long as the process.
         let _ = self.go.send(());
@@ -158,7 +158,7 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Of so many connections.
+    /// For this many connections.
     pub fn new(connections: usize) -> (Beginning, Adopting) {
         let time_max = Adopting::time_max(connections);
         let (adopted, is_adopted) = flume::bounded(1);
@@ -168,8 +168,8 @@ impl Beginning {
 }
 
 impl Supervisor {
-    /// The shards have been given what another process had: says when all of it has its place, and lets
-    /// them go on when that process has let go.
+    /// The shards have been given what the old process had: reports when all of it is in place, and resumes them when
+    /// that process has released it.
     pub(super) fn begin(&mut self, beginning: &Beginning) {
         let is_adopted = self.await_quiet(beginning.time_max, LOOK);
         let _ = beginning.adopted.send(is_adopted);
@@ -225,8 +225,8 @@ impl Supervisor {
         }
     }
 
-    /// Sessions at the endpoint are not carried: they end before anyone is paused, so that their names and rooms are
-    /// with their homes. What is late is waited for with everything else, paused.
+    /// Sessions at the endpoint are not carried over: they end before any shard is paused, so that their homes have
+    /// their names and rooms back. Late ones are waited for with everything else, while the shards are paused.
     fn close_endpoint(&self) {
         let endpoint = &self.lifecycle.endpoint;
         endpoint.ask(Some(Closing::Upgrade));
@@ -236,7 +236,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes what every shard has, or why it gives nothing.
+    /// Collects what every shard has, or why it gives nothing.
     fn collect_parts(&self) -> (Vec<Part>, Vec<String>) {
         let (mut parts, mut errors) = (Vec::new(), Vec::new());
         let deadline = Instant::now() + SNAPSHOT_TIME_MAX;
@@ -244,7 +244,7 @@ impl Supervisor {
             match self.lifecycle.parts.1.recv_deadline(deadline) {
                 Ok(Ok(part)) => parts.push(part),
                 Ok(Err(error)) => errors.push(error),
-                // A disk that takes longer is waited for: nothing goes on without its shard.
+                // A disk that takes longer is waited for: nothing continues without its shard.
                 Err(_) => match self.lifecycle.parts.1.recv() {
                     Ok(Ok(part)) => {
                         parts.push(part);
@@ -260,7 +260,7 @@ impl Supervisor {
     }
 
     fn give_back(&mut self, parts: Vec<Part>) {
-        // First: a shard that has everything back while they are to be snapshotted would give it away again.
+        // First: a shard that has everything back while the phase is still `Snapshotted` would give it away again.
         self.lifecycle.enter(Phase::Running);
         for Part { image, held } in parts {
             let _ = self.lifecycle.returned_to(image.shard.index()).0.send(held);

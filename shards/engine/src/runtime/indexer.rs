@@ -1,8 +1,8 @@
-//! Writes indexes and snapshots, makes lost ones again and removes what has expired, on two threads of their
-//! own: encoding and syncing takes longer than a turn may.
+//! Writes indexes and snapshots, rebuilds lost ones and removes what has expired, on two threads of their own:
+//! encoding and syncing takes longer than a turn may.
 //!
-//! **Invariant:** lookups wait until the indexes of finished segments are on disk, so that nothing else is done
-//! on the thread that writes these. What goes through a whole directory is done by the other, one at a time.
+//! **Invariant:** lookups wait until the indexes of finished segments are on disk, so the thread that writes these
+//! does nothing else. The other thread does all work on whole directories, one job at a time.
 
 use super::bell::Bell;
 use super::clock::Clock;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Who asks for something, and how to give word of it.
+/// The shard that ordered a job, and how to notify it.
 struct Asker {
     shard: ShardId,
     reply: flume::Sender<IndexDone>,
@@ -35,7 +35,7 @@ pub struct Indexer {
     chores: flume::Sender<Next>,
 }
 
-/// What the thread of snapshots does next.
+/// What the snapshot thread does next.
 enum Next {
     Chore(Asker, Chore),
     Looks(Asker),
@@ -43,14 +43,14 @@ enum Next {
     Expiry,
 }
 
-/// Rooms whose looks are read before it is asked whether there is something else to do: some 5 ms.
+/// Rooms whose looks are read between two checks for other work: some 5 ms.
 const LOOKS_PER_STEP: usize = 1_000;
 
-/// How often what has grown too old is looked for, besides after each sealed segment.
+/// How often expired segments are searched for, besides after each sealed segment.
 const RETENTION_LOOK: Duration = Duration::from_secs(600);
-/// How often the space of the disk is looked at, besides after each sealed segment.
+/// How often the free space of the disk is checked, besides after each sealed segment.
 const SPACE_LOOK: Duration = Duration::from_secs(30);
-/// How often it is told that the disk fills up, while it does.
+/// How often a warning repeats while the disk fills up.
 const LOW_SPACE_SILENCE: Duration = Duration::from_secs(3600);
 
 impl Indexer {
@@ -58,10 +58,10 @@ impl Indexer {
     pub fn start(data: PathBuf, shard_count: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
         let shards = usize::from(shard_count);
         let (indexes, written) = flume::bounded(shards * Archive::INDEXES_MAX);
-        // Of each shard a snapshot, what stored rooms look like and what its lookups miss, and one look.
+        // Per shard a snapshot, the looks of rooms and what its lookups miss; and one search for expired segments.
         let (chores, chore) = flume::bounded(shards * (2 + REBUILDS_MAX) + 1);
         let look = Look { is_due: Arc::default(), chores: chores.clone() };
-        // The same files: of two threads that are to write the same index, one waits for the other.
+        // Shared: when both threads are to write the same index, one waits for the other.
         let files = StdFiles::new(data.clone());
         let (is_due, its_files, its_housekeeping) =
             (Arc::clone(&look.is_due), files.clone(), Arc::clone(housekeeping));
@@ -77,7 +77,7 @@ impl Indexer {
         Ok(Indexer { indexes, chores })
     }
 
-    /// Orders a job; `reply` gets word when it is done. Never waits: both queues hold what the shards may have
+    /// Orders a job; `reply` is notified when it is done. Never waits: both queues hold what the shards may have
     /// under way.
     pub fn order(&self, shard: ShardId, job: IndexJob, reply: flume::Sender<IndexDone>, bell: Arc<Bell>) {
         let asker = Asker { shard, reply, bell };
@@ -98,7 +98,7 @@ impl Asker {
     }
 }
 
-/// Has the other thread look for what has expired: one look is due at most.
+/// Orders the other thread to search for expired segments: at most one search is due.
 struct Look {
     is_due: Arc<AtomicBool>,
     chores: flume::Sender<Next>,
@@ -126,7 +126,7 @@ fn write_indexes(
         match indexes.recv_timeout(SPACE_LOOK) {
             Ok((asker, index)) => {
                 write_index(files, asker.shard, &index, housekeeping);
-                // Before the answer: what a shard orders then is done after the look.
+                // Before the answer: what a shard orders after it is done after the search.
                 look.order();
                 asker.answer(IndexDone::Written);
             }
@@ -172,7 +172,7 @@ fn do_chores(
                 false
             }
             Ok(Next::Expiry) => {
-                // Before the look: what is finished meanwhile asks for another.
+                // Before the search: a segment that is finished meanwhile orders another.
                 is_look_due.store(false, Ordering::Release);
                 true
             }
@@ -186,7 +186,7 @@ fn do_chores(
     }
 }
 
-/// Tells the operator that the disk fills up, long before it is full.
+/// Warns the operator that the disk fills up, long before it is full.
 fn look_at_space(data: &Path, low: &mut Outage, now: Moment) {
     let Some(space) = Space::of(data) else { return };
     if !space.is_low() {

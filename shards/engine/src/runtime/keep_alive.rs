@@ -1,13 +1,12 @@
-//! How the kernel finds out that a peer is gone, and nobody is cut off who is there.
+//! How the kernel detects that a peer is gone, without cutting off peers that are there.
 //!
-//! A silent peer is asked by the kernel's keep-alive. Peers that were silent together would all be asked in the
-//! same moment, and a queue of packets (1,000 on loopback and on many a network card) loses what of such
-//! a burst is too much. So each connection has times of its own, and is asked again often enough that
-//! bursts that are lost cut nobody off.
+//! The kernel's keep-alive probes idle connections. Those that became idle together would all be probed at the same
+//! moment, and a queue of packets (1,000 on loopback and on many network cards) drops the excess of such a burst. So
+//! each connection has times of its own, and is probed often enough that lost bursts cut off no peer.
 //!
-//! A peer that is sent something is not asked by keep-alive, but acknowledges. `TCP_USER_TIMEOUT` would end
-//! a connection without acknowledgement, and one whose reader has stopped (its window is zero) as well. So it is
-//! not set, and the shard looks itself: see [`Answers`].
+//! A peer that is sent something is not probed by keep-alive, but acknowledges. `TCP_USER_TIMEOUT` would end a
+//! connection without acknowledgement, and one whose reader has stopped (its window is zero) as well. So it is not
+//! set, and the shard checks itself: see [`Answers`].
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
@@ -15,24 +14,24 @@ use rustix::net::sockopt;
 use std::mem::{MaybeUninit, size_of};
 use std::time::Duration;
 
-/// A silent peer is asked after so many seconds at the earliest, and before so many more. Kernels keep such
-/// times in steps of up to 4 s: these are a dozen moments and more.
+/// The kernel probes an idle connection after this many seconds at the earliest, plus less than the spread. Kernels
+/// keep such times in steps of up to 4 s: these are a dozen moments and more.
 const IDLE_SECONDS_MIN: u32 = 16;
 const IDLE_SECONDS_SPREAD: u32 = 32;
-/// It is asked again after so many seconds at the earliest, and before so many more.
+/// It is probed again after this many seconds at the earliest, plus less than the spread.
 const INTERVAL_SECONDS_MIN: u32 = 5;
 const INTERVAL_SECONDS_SPREAD: u32 = 4;
-/// It is gone when it has not answered so often: after 46 s at the earliest, 95 s at the latest.
+/// The peer is gone after this many unanswered probes: after 46 s at the earliest, 95 s at the latest.
 const PROBES: u32 = 6;
-/// A peer that does not acknowledge, or has stopped reading, is asked again after so long at the latest. Kernels
-/// before 6.15 know 120 s only.
+/// The longest time until a peer that does not acknowledge, or has stopped reading, is asked again. Kernels before
+/// 6.15 know 120 s only.
 const RETRY_MS_MAX: u32 = 30_000;
 /// `TCP_RTO_MAX_MS` of linux/tcp.h.
 const TCP_RTO_MAX_MS: i32 = 44;
-/// The kernel keeps what a closed connection has not sent for so long.
+/// How long the kernel keeps what a closed connection has not sent.
 const CLOSED_MS_MAX: u32 = 30_000;
 
-/// What a listener's connections inherit, so that most of it needs no system call of theirs.
+/// Sets what a listener's connections inherit, so that most of it costs them no system call.
 pub fn set_for_all(socket: impl AsFd) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_socket_keepalive(socket, true)?;
@@ -50,8 +49,7 @@ pub fn set_for_one(socket: impl AsFd, count: u32) -> Result<(), Errno> {
     set_times(socket, idle, interval)
 }
 
-/// A connection is closed: what waits for a peer that does not read takes memory of the kernel no longer than
-/// this.
+/// For a closed connection: limits how long unsent bytes for a peer that does not read take memory of the kernel.
 pub fn set_for_closed(socket: impl AsFd) {
     // It fails only where the connection is gone already.
     let _ = sockopt::set_tcp_user_timeout(socket, CLOSED_MS_MAX);
@@ -78,7 +76,7 @@ fn set_retry_max(descriptor: i32) {
 pub enum Answers {
     /// It has acknowledged everything.
     All,
-    /// Something is not acknowledged or not sent, and the peer has been heard of lately, or was not asked.
+    /// Something is not acknowledged or not sent, and the peer has answered lately, or was not asked.
     Some,
     /// It was asked, and has been silent for some seconds.
     None,

@@ -1,12 +1,12 @@
 //! From running to drained or handed over, agreed on by all shards.
 //!
-//! A handover has two steps back and forth. *Paused*: nobody is accepted or read, and what was read is
-//! carried to its end. *Snapshotted*, once all shards are idle: logs are sealed, and the shards give
-//! everything they have away, until they get it back or the process ends.
+//! A handover has two steps back and forth. *Paused*: no connection is accepted or read, and what was read is
+//! processed to its end. *Snapshotted*, once all shards are idle: logs are sealed, and the shards give everything
+//! they have away, until they get it back or the process ends.
 //!
-//! A drain has three steps. *Draining*: nobody is accepted or read any more, everyone is told, and
-//! what was read is carried to its end through mesh and log. *Closing*, once all shards are idle
-//! and every batch sent was received: outboxes are emptied, logs sealed. *Ended*.
+//! A drain has three steps. *Draining*: no connection is accepted or read any more, all clients are notified, and
+//! what was read is processed to its end through mesh and log. *Closing*, once all shards are idle and every batch
+//! sent was received: outboxes are emptied, logs sealed. *Ended*.
 
 use super::bell::Bell;
 use super::endpoint_status::EndpointStatus;
@@ -22,27 +22,27 @@ pub enum Stop {
     Signal(&'static str),
     /// The operator asked for it, over the control socket.
     Asked,
-    /// Another process shall go on with everything.
+    /// A new process is to take over everything.
     HandOver(HandOver),
 }
 
 /// Both ends of a channel.
 pub type Channel<T> = (flume::Sender<T>, flume::Receiver<T>);
 
-/// What the supervisor and the shards tell each other.
+/// What the supervisor and the shards report to each other.
 #[derive(Debug)]
 pub struct Lifecycle {
     phase: AtomicU8,
     shards: Vec<ShardStatus>,
-    /// Whoever has the endpoint of the mesh.
+    /// The status of the endpoint of the mesh.
     pub endpoint: EndpointStatus,
     /// What snapshotted shards give away, or why one cannot.
     pub parts: Channel<Result<Part, String>>,
-    /// What each gets back.
+    /// What each shard gets back.
     returns: Vec<Channel<Held>>,
 }
 
-/// What one shard says of itself.
+/// What one shard reports of itself.
 #[derive(Debug, Default)]
 pub struct ShardStatus {
     /// Turns taken: the watchdog's heartbeat.
@@ -60,10 +60,10 @@ pub struct ShardStatus {
 }
 
 impl Lifecycle {
-    /// A shard that has not turned for so long is stuck. It is rung every second.
+    /// A shard that has not turned for this long is stuck. It is rung every second.
     pub const STUCK_SECONDS: u64 = 5;
 
-    /// Of so many shards, and of an endpoint that this wakes if there is one.
+    /// For this many shards, and the endpoint that the bell wakes, if there is one.
     pub fn new(shard_count: u16, endpoint_bell: Option<Arc<Bell>>) -> Lifecycle {
         Lifecycle {
             endpoint: EndpointStatus::new(endpoint_bell),
@@ -74,7 +74,7 @@ impl Lifecycle {
         }
     }
 
-    /// The way back of what a shard has given away.
+    /// The channel that returns what a shard has given away.
     pub fn returned_to(&self, index: usize) -> &Channel<Held> {
         &self.returns[index]
     }
@@ -84,7 +84,7 @@ impl Lifecycle {
         self.shards.len()
     }
 
-    /// No shard has said that it is idle since the phase that is about to begin.
+    /// Resets idleness: each shard reports it anew in the phase that is about to begin.
     pub fn forget_idleness(&self) {
         self.shards.iter().for_each(|shard| shard.is_idle.store(false, Ordering::Release));
     }
@@ -107,8 +107,8 @@ impl Lifecycle {
         &self.shards[index]
     }
 
-    /// Whether all shards and the endpoint are idle and no batch is between them. To be believed only when it
-    /// holds twice with equal sums: a shard may have looked idle before it received something.
+    /// Whether all shards and the endpoint are idle and no batch is between them. Valid only when it holds twice with
+    /// equal sums: a shard may have looked idle before it received something.
     pub fn quiet_sum(&self) -> Option<u64> {
         let Lifecycle { shards, endpoint, .. } = self;
         let is_idle = endpoint.is_idle.load(Ordering::SeqCst)

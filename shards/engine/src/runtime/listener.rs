@@ -1,4 +1,4 @@
-//! The listening sockets: one a shard on the same address, so that the kernel spreads connections.
+//! The listening sockets: one per shard on the same address, so that the kernel spreads connections.
 
 use super::keep_alive;
 use super::tls::TlsAcceptor;
@@ -9,7 +9,7 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Connections that wait to be accepted, a shard; the kernel bounds it by `net.core.somaxconn`.
+/// Connections that wait to be accepted, per shard; the kernel bounds it by `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 /// Why an address cannot be listened on.
@@ -18,12 +18,12 @@ const BACKLOG: i32 = 4096;
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The system's error.
     #[source]
     pub source: std::io::Error,
 }
 
-/// Why a descriptor that was passed cannot be listened on.
+/// Why an inherited descriptor cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
     /// The system refuses it.
@@ -31,7 +31,7 @@ pub enum AdoptError {
     Unusable {
         /// Which, counted from 0.
         index: usize,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -70,7 +70,7 @@ impl Listeners {
         Listeners { entrances: Vec::new(), sockets: (0..count).map(|_| Vec::new()).collect() }
     }
 
-    /// Binds `count` sockets to one address where nobody else listens.
+    /// Binds `count` sockets to one address where no other socket listens.
     ///
     /// # Errors
     /// [`BindError`] when the address is taken or not this machine's.
@@ -83,8 +83,8 @@ impl Listeners {
         Listeners::of(Entrance { kind, address: bound }, sockets).map_err(failed)
     }
 
-    /// Binds `count` sockets to one address, also when this user listens at its port already. Whether that is
-    /// this process and nobody else, the caller has to know.
+    /// Binds `count` sockets to one address, also when this user listens at its port already. The caller must know
+    /// that only this process does.
     ///
     /// # Errors
     /// [`BindError`] when the address is another's or not this machine's.
@@ -94,7 +94,7 @@ impl Listeners {
         Listeners::of(entrance, (0..count).map(|_| listen(address))).map_err(failed)
     }
 
-    /// One socket a shard.
+    /// One socket per shard.
     fn of(
         entrance: Entrance,
         sockets: impl Iterator<Item = Result<OwnedFd, Errno>>,
@@ -134,7 +134,7 @@ impl Listeners {
             }
         }
         for (entrance, group) in all.entrances.iter().zip(at_entrance) {
-            // Every shard hears the address, and every socket is heard by a shard.
+            // Every shard listens at the address, and every socket has a shard.
             for place in 0..group.len().max(usize::from(count)) {
                 let socket = group[place % group.len()].try_clone();
                 let socket = socket.map_err(|source| AdoptError::Unusable { index: place, source })?;
@@ -145,8 +145,8 @@ impl Listeners {
         Ok(all)
     }
 
-    /// The same, where those who speak TLS are accepted so. Without an acceptor nobody could come in there: these
-    /// are closed.
+    /// The same, with TLS connections accepted by `acceptor`. Without one no client could connect to the TLS
+    /// listeners: they are closed.
     #[must_use]
     pub fn with_tls(mut self, acceptor: Option<&Arc<TlsAcceptor>>) -> Listeners {
         let can_accept = |entrance: &Entrance| acceptor.is_some() || !entrance.kind.has_tls;
@@ -160,7 +160,7 @@ impl Listeners {
         self
     }
 
-    /// These and others, of as many shards.
+    /// These and others, for as many shards.
     #[must_use]
     pub fn and(mut self, others: Listeners) -> Listeners {
         assert_eq!(self.sockets.len(), others.sockets.len(), "as many shards");
@@ -184,9 +184,9 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Opens the first listening socket. `SO_REUSEPORT` would share the port with another server of this user
-/// without a word, so it comes last: the kernel lets only one socket without it listen, and never
-/// beside one that listens already. Of two servers that start at the same time, one is refused.
+/// Opens the first listening socket. `SO_REUSEPORT` would silently share the port with another server of this user,
+/// so it is set last: the kernel lets only one socket without it listen, and never beside one that listens already.
+/// Of two servers that start at the same time, one is refused.
 fn listen_alone(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let socket = prepared(address)?;
     net::bind(&socket, &address)?;
@@ -204,7 +204,7 @@ fn prepared(address: SocketAddr) -> Result<OwnedFd, Errno> {
 }
 
 /// What every connection inherits from its listener on Linux (tcp(7)). One that comes from another process may have
-/// inherited what another release thought right.
+/// inherited the options of another release.
 pub fn set_options(socket: &OwnedFd) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, true)?;
     // Telnet sends the byte of its DATA MARK as urgent data (RFC 854): it stays in its place.
@@ -282,7 +282,7 @@ mod tests {
             let there: Vec<_> = sockets.iter().map(|listener| listener.entrance).collect();
             assert_eq!(there, all.entrances, "every shard hears both");
         }
-        // Without keys nobody could speak TLS there, and nobody may speak anything else.
+        // Without keys no client could use TLS there, and nothing else is allowed.
         let all = all.with_tls(None);
         assert_eq!(kinds(&all), [EntranceKind::default()]);
         assert!(all.sockets.iter().flatten().all(|listener| !listener.entrance.kind.has_tls));

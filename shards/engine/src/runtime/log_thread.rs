@@ -1,7 +1,7 @@
 //! The thread that carries a shard's batches to the disk.
 //!
-//! A buffered write and an `fdatasync` on ext4 block. Through io_uring each would be handed to a
-//! worker thread of the kernel: two wakes there and two back a commit. Here it is one of each.
+//! A buffered write and an `fdatasync` on ext4 block. Through io_uring each would be handed to a worker thread of the
+//! kernel: two wakes there and two back per commit. Here it is one of each.
 
 use super::bell::Bell;
 use super::writer::LogWriter;
@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is to be done with the writer, which travels along: so there is never a second commit.
+/// A job for the writer, which moves along with it: so there is never a second commit.
 pub struct Job {
     pub writer: Box<LogWriter>,
     pub work: Work,
@@ -48,12 +48,12 @@ impl LogThread {
         self.jobs.send(job).unwrap_or_else(|_| panic!("the log thread lives as long as its shard"));
     }
 
-    /// Takes the job that is done, if it is.
+    /// Takes the job if it is done.
     pub fn take_done(&self) -> Option<(Box<LogWriter>, Done)> {
         self.done.try_recv().ok()
     }
 
-    /// The same, and waits for it no longer than this.
+    /// The same, after waiting for at most `time_max`.
     pub fn wait_done(&self, time_max: Duration) -> Option<(Box<LogWriter>, Done)> {
         self.done.recv_timeout(time_max).ok()
     }

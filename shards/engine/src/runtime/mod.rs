@@ -1,9 +1,8 @@
 //! The shell around the shards: executors, sockets, files, clocks, threads. Only this module
 //! names glommio, and only here anything waits.
 //!
-//! **Invariants:** one task a shard turns for the life of the process (a task that is dropped
-//! while it waits leaks in glommio 0.9); no task and no buffer belongs to a connection; a panic
-//! anywhere ends the process.
+//! **Invariants:** one task per shard turns for the life of the process (a task that is dropped while it waits leaks
+//! in glommio 0.9); no task and no buffer belongs to a connection; a panic anywhere ends the process.
 
 mod bell;
 mod clock;

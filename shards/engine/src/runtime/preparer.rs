@@ -41,12 +41,12 @@ impl Preparer {
     }
 }
 
-/// Lets the shards go first where they share a processor with the calling thread. It still gets a
-/// tenth of it, more than a shard that fills segments as fast as it can needs to have them made.
+/// Gives the shards priority where they share a processor with the calling thread. It still gets a tenth of it: more
+/// than it needs to make segments for a shard that fills them as fast as it can.
 pub fn step_back() {
-    /// Every thread would say the same.
+    /// Every thread would log the same.
     static SAID: Once = Once::new();
-    // Refused or not, the work is the same; whoever refuses it should know what it costs.
+    // If it is refused, the work is the same; the operator should know what that costs.
     if let Err(error) = rustix::process::setpriority_process(None, BESIDE_NICENESS) {
         SAID.call_once(|| {
             tracing::warn!(

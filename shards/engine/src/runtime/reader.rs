@@ -1,8 +1,8 @@
 //! Carries out queries of stored messages. What the kernel has in memory is taken at once; all other reads
 //! of a step go together through io_uring.
 //!
-//! Taking a room up is one read a message, up to 256, where others talk between. Through the executor each
-//! costs some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/measurements/upgrades.md).
+//! Loading a room takes one read per message, up to 256, if other rooms' lie between. Through the executor each costs
+//! some 11 µs though the kernel has it in memory; with `RWF_NOWAIT` 2 (docs/measurements/upgrades.md).
 
 use crate::shard::LookupId;
 use crate::turn::Found;
@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Descriptors kept open for the next query, one or two a file. Past it all are closed, and opened again as
+/// Descriptors kept open for the next query, one or two per file. At the limit all are closed, and opened again when
 /// they are needed.
 const OPEN_DESCRIPTORS_MAX: usize = 64;
 
@@ -89,7 +89,7 @@ impl Reader {
     }
 
     async fn read_snapshot_end(&self, request: ReadRequest) -> ReadOutcome {
-        // The one that is there now: it may have been replaced since it was opened.
+        // Reads the current file: it may have been replaced since it was opened.
         self.forget(request.directory, StoredFile::Snapshot);
         let file = match self.file((request.directory, StoredFile::Snapshot)) {
             Ok(Some(file)) => file,
@@ -138,7 +138,7 @@ impl Reader {
         ReadOutcome::Failed
     }
 
-    /// Opens a file, which waits no longer than to see whether it is there.
+    /// Opens a file, waiting only to see whether it exists.
     fn file(&self, file: File) -> io::Result<Option<Rc<Open>>> {
         if let Some(open) = self.open.borrow().get(&file) {
             return Ok(Some(Rc::clone(open)));
@@ -154,7 +154,7 @@ impl Reader {
         Ok(Some(opened))
     }
 
-    /// Before one more descriptor is kept.
+    /// Closes all files when the limit of descriptors is reached.
     fn make_room(&self) {
         let mut open = self.open.borrow_mut();
         if open.values().map(|file| file.descriptors()).sum::<usize>() >= OPEN_DESCRIPTORS_MAX {
@@ -168,8 +168,8 @@ impl Reader {
         self.path((directory, StoredFile::Segment(SegmentNumber(number - 1)))).exists()
     }
 
-    /// Closes all files; queries under way keep theirs until they are done. Says whether any was
-    /// read since the last time: the executor closes them when it is let in.
+    /// Closes all files; queries under way keep theirs until they are done. Returns whether any was read since the
+    /// last time: the executor closes them when it next runs.
     pub fn close_files(&self) -> bool {
         let mut open = self.open.borrow_mut();
         let has_any = !open.is_empty();
@@ -310,7 +310,7 @@ mod tests {
             for number in 1..=OPEN_DESCRIPTORS_MAX as u64 {
                 let file = StoredFile::Segment(SegmentNumber(number));
                 fs::write(reader.path((directory, file)), b"hello").expect("a segment");
-                // What is short goes through the ring, too.
+                // Short reads go through the ring, too.
                 for bytes in [5, 8] {
                     let request = ReadRequest { directory, file, offset_bytes: 0, bytes };
                     assert!(matches!(reader.read(request).await.answer(), ReadAnswer::Bytes(b"hello")));

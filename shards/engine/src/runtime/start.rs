@@ -78,7 +78,7 @@ pub enum StartError {
     Executor {
         /// Of which shard.
         shard: ShardId,
-        /// What glommio says.
+        /// The error of glommio.
         reason: String,
     },
 }
@@ -90,16 +90,15 @@ type Executor = ExecutorJoinHandle<Result<(), TurnError>>;
 pub struct Running {
     /// All shards, from any thread.
     pub remote: Remote,
-    /// Where another process was there before: the end of its time.
+    /// Set when this process takes over from an old one.
     pub adopting: Option<Adopting>,
     /// The endpoint of the mesh, where it was asked for.
     pub endpoint: Option<Endpoint>,
     executors: Vec<Executor>,
 }
 
-/// Starts one executor a shard, and the supervisor, which tells `notices` what it sees.
-/// `surface` makes each shard's protocol. What another process has given away is adopted first: then the
-/// shards stand still until [`Adopting::go`].
+/// Starts one executor per shard, and the supervisor, which reports to `notices`. `surface` makes each shard's
+/// protocol. What the old process has given away is adopted first: then the shards are paused until [`Adopting::go`].
 ///
 /// # Errors
 /// [`StartError`] when threads or rings cannot be had.
@@ -278,7 +277,7 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     }
     let ended = turning.run().await;
     if let Err(error) = &ended {
-        // Half a server is worse than none: the others must not go on without this shard.
+        // Half a server is worse than none: the others must not continue without this shard.
         tracing::error!(shard = id.0, %error, "the process ends");
         std::process::exit(1);
     }
@@ -289,7 +288,7 @@ impl Running {
     /// Waits until all shards have drained.
     ///
     /// # Errors
-    /// What the first shard to fail says.
+    /// The error of the first shard to fail.
     pub fn join(self) -> Result<(), String> {
         for executor in self.executors {
             match executor.join() {

@@ -1,5 +1,4 @@
-//! The thread beside the shards: it keeps the second, watches that every shard turns, and leads
-//! the drain.
+//! The thread beside the shards: it ticks once a second, checks that every shard turns, and leads the drain.
 
 use super::bell::Bell;
 use super::endpoint_status::Closing;
@@ -11,32 +10,32 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_secs(1);
-/// How often a drain is looked at.
+/// How often a drain is checked.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// How long what was read may take to be stored and sent.
 const DRAINING_TIME_MAX: Duration = Duration::from_millis(1500);
 /// How long a drain may take in all. Less than systemd waits (`TimeoutStopSec`) before it kills the process.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(12);
-/// A shard that has not turned for so many ticks ends the process; one line a tick warns before.
+/// A shard that has not turned for this many ticks ends the process; one line a tick warns before.
 const STUCK_TICKS_MAX: u64 = 30;
 
-/// What the supervisor sees, for those who tell others of it.
+/// What the supervisor observes, for code that reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Notice {
     /// A second has passed, and every shard has turned in it.
     AllTurned,
-    /// A second has passed, and this shard has not turned for so many.
+    /// A second has passed, and this shard has not turned for this many.
     Stuck {
         /// Which shard.
         shard: usize,
-        /// For so many seconds.
+        /// For this many seconds.
         seconds: u64,
     },
-    /// Nobody is accepted or read any more; what was read is carried to its end.
+    /// No connection is accepted or read any more; what was read is processed to its end.
     Draining,
 }
 
-/// Hears what the supervisor sees, on its thread: it must not wait.
+/// Receives what the supervisor observes, on its thread: it must not wait.
 pub type Notices = Box<dyn FnMut(Notice) + Send>;
 
 /// What the supervisor holds of each shard and of the process.
@@ -45,7 +44,7 @@ pub struct Supervisor {
     pub lifecycle: Arc<Lifecycle>,
     pub stops: flume::Receiver<Stop>,
     pub notices: Notices,
-    /// Set where another process was there before.
+    /// Set when this process takes over from an old one.
     pub beginning: Option<Beginning>,
 }
 
@@ -123,8 +122,8 @@ impl Supervisor {
             std::thread::sleep(TICK);
             self.tick();
         }
-        // A disk that hangs, or a shard that does. Whoever told the server to stop must not wait for it:
-        // what was acknowledged is stored as its durability says, and the next start mends the rest.
+        // A disk that hangs, or a shard that does. A caller that stops the server must not wait for it: what was
+        // acknowledged is stored as its durability says, and the next start mends the rest.
         tracing::error!(
             seconds = DRAIN_TIME_MAX.as_secs(),
             "the drain did not finish: the process ends as in a crash, and the next start takes longer"

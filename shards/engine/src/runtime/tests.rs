@@ -1,4 +1,4 @@
-//! The writer on a real disk that fails when told to: whatever was committed is there afterwards.
+//! The writer on a real disk that fails on demand: all that was committed is there afterwards.
 
 use super::bell::Bell;
 use super::preparer::Preparer;
@@ -245,7 +245,7 @@ fn every_segment_that_holds_nothing_is_removed_whoever_made_it() {
     let mut appender = log(Durability::Commit);
     let mut writer = writer(&path, &appender);
     commit_all(&mut appender, &mut writer, 3);
-    // Another process was to take over, and has died: the segment after the next one is its work.
+    // A new process was to take over, and has died: it made the segment after the next one.
     let directory = path.join("shard-00");
     std::fs::write(directory.join(madang_log::file_name(SegmentNumber(3))), b"").expect("a segment");
     let sealed = appender.finish();

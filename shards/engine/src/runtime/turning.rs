@@ -7,7 +7,7 @@ use crate::turn::{Outcome, Turn, TurnError};
 use madang_model::connection::Surface;
 use std::sync::Arc;
 
-/// A shard with everything it turns on.
+/// A shard with everything it runs on.
 pub struct Turning<S: Surface> {
     pub turn: Turn<S>,
     pub machine: Machine,
@@ -15,7 +15,7 @@ pub struct Turning<S: Surface> {
 }
 
 impl<S: Surface> Turning<S> {
-    /// Takes over what another process had, before the first turn.
+    /// Takes over what the old process had, before the first turn.
     pub fn adopt(&mut self, given: Given) {
         self.turn.adopt(given.portion, &mut self.machine);
         self.machine.network.take_over(given.lingering);

@@ -1,4 +1,4 @@
-//! What a shard waits for when it has nothing to do, and how it breathes when it has.
+//! What a shard waits for when it has nothing to do, and how it yields to its executor when it has.
 //!
 //! A shard sleeps in the ring of its sockets, not in its executor: everything that can wake it is
 //! there (sockets, and the bell that other threads ring), and glommio 0.9 takes five to seven system
@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 /// Long enough to make the executor look at its rings and at other threads' wakes; a plain yield
 /// does not: both stalled for 99 to 200 ms, and with this for 0.3 ms.
 const BREATH: Duration = Duration::from_nanos(500);
-/// Work goes on so long before the executor is let in, while it has something to do.
+/// How long work continues before the executor runs, while that has something to do.
 const BREATH_INTERVAL: Duration = Duration::from_micros(200);
-/// Queries are looked after so long in one turn, and until the one that is looked after waits or is done.
+/// How long queries are polled in one turn; one that is being polled runs on until it waits or is done.
 const LOOK_MAX: Duration = Duration::from_micros(200);
 
 /// What a shard waits for besides its sockets and its bell, and how.
@@ -30,11 +30,11 @@ pub struct Rest {
     pub queries: Vec<Reading>,
     /// When what is written must be synced, under `interval` durability.
     pub sync_at: Option<Instant>,
-    /// The executor has something to do that nobody waits for: files to close.
+    /// The executor has something to do that no query waits for: files to close.
     pub has_chores: bool,
-    /// How long to look before sleeping.
+    /// How long to spin before sleeping.
     spin: Option<Duration>,
-    /// When the executor was last let in.
+    /// When the executor last ran.
     last_breath: Instant,
 }
 
@@ -49,7 +49,7 @@ impl Rest {
         self.sync_at.take_if(|at| *at <= Instant::now()).is_some()
     }
 
-    /// With more work at hand: looks after the queries, and lets the executor in when it is time.
+    /// With more work at hand: polls the queries, and lets the executor run when it is time.
     pub async fn between_turns(&mut self, bell: &Bell) -> Vec<Found> {
         bell.answer();
         let is_time = !self.queries.is_empty() && self.last_breath.elapsed() > BREATH_INTERVAL;
@@ -140,9 +140,9 @@ impl Rest {
     }
 }
 
-/// Lets the executor look at its rings: nothing that it was given is submitted before. A timer that
-/// is over when it is looked at, as a short one often is on a processor that has just woken, would
-/// not make it; a longer one is taken then.
+/// Lets the executor look at its rings: nothing that it was given is submitted before. A timer that has expired when
+/// it is checked, as a short one often has on a processor that has just woken, would not achieve that; then a longer
+/// one is used.
 async fn let_executor_in(mut breath: Duration) {
     let mut timer = Timer::new(breath);
     let mut was_let_in = false;
@@ -156,8 +156,8 @@ async fn let_executor_in(mut breath: Duration) {
     .await;
 }
 
-/// Looks after the queries, at most one of them past the time for it: what is in memory is found without
-/// waiting, and others want their turn. The rest are looked after in the next.
+/// Polls the queries, at most one of them past the time for it: what is in memory is found without waiting, and other
+/// work must get its turn. The rest are polled in the next.
 fn look<T>(queries: &mut Vec<Pin<Box<dyn Future<Output = T>>>>, context: &mut Context<'_>) -> Vec<T> {
     let (mut found, began) = (Vec::new(), Instant::now());
     queries.retain_mut(|query| {

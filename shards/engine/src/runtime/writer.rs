@@ -40,7 +40,7 @@ impl LogWriter {
         }
     }
 
-    /// Whether there is a segment to go on with after the open one, and an open one. Cheap while there is.
+    /// Whether there is an open segment, and one to continue with after it. Cheap while there is.
     pub fn next_storage(&mut self, now: Moment) -> Storage {
         let prepared = if self.writer.awaits_segment() { self.prepared.try_recv().ok() } else { None };
         let storage = self.writer.next_storage(&self.files, prepared, now);

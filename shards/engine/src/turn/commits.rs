@@ -1,4 +1,4 @@
-//! From the open batch to the disk and back: one commit at a time, while the turns go on.
+//! From the open batch to the disk and back: one commit at a time, while the turns continue.
 
 use super::Turn;
 use super::shell::{Disk, Shell};
@@ -7,7 +7,7 @@ use crate::store::{CommitError, Done, Work};
 use madang_log::{Batch, Durability};
 use madang_model::connection::Surface;
 
-/// What is decided of a shard's log.
+/// The settings of a shard's log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     /// When a message counts as stored.
@@ -43,7 +43,7 @@ impl<S: Surface> Turn<S> {
         !shell.disk().is_writing() && !self.commits.has_failed && !self.shard.log.is_idle()
     }
 
-    /// Hands the open batch to the disk, unless a commit is under way: then it goes on filling.
+    /// Hands the open batch to the disk, unless a commit is under way: then it continues to fill.
     pub(super) fn start_commit<W: Shell>(&mut self, shell: &mut W) {
         let commits = &mut self.commits;
         if shell.disk().is_writing() || commits.has_failed {
@@ -93,8 +93,8 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// The batch is kept, and tried again at the next tick: its authors wait, nobody is told of
-    /// what is not on disk, and nothing new is accepted until the disk takes it.
+    /// The batch is kept, and tried again at the next tick: its authors wait, nothing is reported that is not on
+    /// disk, and nothing new is accepted until the disk takes it.
     fn commit_failed(&mut self, batch: Option<Batch>, error: &CommitError) {
         let shard = self.shard.id().0;
         let Some(batch) = batch else {

@@ -1,5 +1,5 @@
-//! A shard that takes no more turns: its log is sealed, its indexes and its snapshot are written, and then it
-//! has ended, or gives everything away. And one that is given everything.
+//! A shard that takes no more turns: its log is sealed, its indexes and its snapshot are written, and then it has
+//! ended, or gives everything away. And a shard that takes over everything.
 
 use super::shell::{Disk, Phase, Server, Shell, Sockets};
 use super::{Outcome, Turn, TurnError};
@@ -12,11 +12,11 @@ use madang_model::connection::Surface;
 pub enum Purpose {
     /// The server has drained.
     End,
-    /// Another process is to take over.
+    /// A new process is to take over.
     HandOver,
 }
 
-/// How far that has come.
+/// How far the completion has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Completion {
     /// It is not asked for: the shard turns.
@@ -25,8 +25,8 @@ pub enum Completion {
     Sealing(Purpose),
     /// Indexes and the snapshot are being written: a start has nothing to read.
     Indexing(Purpose),
-    /// Everything is given away, until it comes back: then another process has not taken over. If one does,
-    /// this one ends meanwhile.
+    /// Everything is given away, until it comes back: then the new process has not taken over. If it does, this one
+    /// ends meanwhile.
     Given,
     /// Nothing is given away, and the others are waited for.
     Refused,
@@ -34,7 +34,7 @@ pub enum Completion {
     Ended,
 }
 
-/// What a shard waits for that takes no turns.
+/// What a shard that takes no turns waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Awaited {
     /// The writer.
@@ -48,7 +48,7 @@ pub enum Awaited {
 }
 
 impl<S: Surface> Turn<S> {
-    /// Takes over what another process had, before the first turn.
+    /// Takes over what the old process had, before the first turn.
     pub fn adopt<W: Shell>(&mut self, portion: Portion<<W::Sockets as Sockets>::Carried>, shell: &mut W) {
         self.shard.begin_turn(shell.now());
         self.pause(shell.sockets());
@@ -65,7 +65,7 @@ impl<S: Surface> Turn<S> {
     }
 
     /// At the end of a turn: whether it was the last for now. The writer comes back first, which under `interval`
-    /// may be at work for a sync that nobody waits for.
+    /// may be at work for a sync that nothing waits for.
     pub(super) fn begin_completion<W: Shell>(&mut self, shell: &mut W) -> bool {
         let is_paused = self.stage.phase() == Phase::Paused;
         let purpose = if self.has_drained() {
@@ -142,7 +142,7 @@ impl<S: Surface> Turn<S> {
 
     fn not_sealed<W: Shell>(&mut self, error: &CommitError, shell: &mut W) {
         tracing::error!(shard = self.shard.id().0, %error, "the log cannot be sealed");
-        // Nobody knows what of the segment is on disk: the next batch goes to a fresh one.
+        // It is unknown what of the segment is on disk: the next batch goes to a fresh one.
         self.shard.log.sync_failed();
         self.refuse(error.to_string(), shell);
     }

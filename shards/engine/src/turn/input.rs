@@ -8,16 +8,16 @@ use madang_model::{ConnectionId, Moment, ShardId};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Connections accepted a turn, and newcomers read: each takes some 30 µs in all, so that a turn stays
-/// short for those already in, however many want to come in.
+/// Connections accepted per turn, and as many new ones read: each takes some 30 µs in all, so that a turn stays short
+/// for connected clients during a connection storm.
 const NEWCOMERS_PER_TURN: usize = 16;
-/// Sockets read a turn.
+/// Sockets read per turn.
 const READS_PER_TURN: usize = 512;
-/// So many writes take about as long as a commit, some 200 µs. Fewer are done while one is under way.
+/// This many writes take about as long as a commit, some 200 µs. Fewer are done while one is under way.
 const WRITES_FIRST: usize = 50;
-/// Reading ends after so long: what a crowd of newcomers asks for does not hold up what others said.
+/// Reading ends after this time: requests of a connection storm do not hold up connected clients.
 pub const READING_TIME_MAX: Duration = Duration::from_millis(1);
-/// So many are read before the clock is looked at: what one read may ask for takes up to some 0.2 ms.
+/// How many are read before the clock is checked: what one read may ask for takes up to some 0.2 ms.
 pub const READS_PER_LOOK: usize = 4;
 
 /// How much of what waits is taken in one turn.
@@ -27,9 +27,9 @@ pub struct Pace {
     pub newcomers: usize,
     /// Other connections read.
     pub reads: usize,
-    /// With so many connections to be written, that is done before the next commit.
+    /// With this many connections to be written, that is done before the next commit.
     pub writes_first: usize,
-    /// A greeting waits so long for the peer to speak first.
+    /// How long a greeting waits for the peer to speak first.
     pub greeting_wait: Duration,
 }
 
@@ -44,11 +44,11 @@ impl Default for Pace {
     }
 }
 
-/// A greeting waits so long for the peer to speak first, as clients of HTTP do, which take no answer that does not
-/// begin as one. What a client sends at once follows the end of the handshake directly; nobody sees the wait.
+/// How long a greeting waits for the peer to speak first, as HTTP clients do, which accept no answer that does not
+/// begin as one. What a client sends at once follows the end of the handshake directly; users do not notice the wait.
 const GREETING_WAIT: Duration = Duration::from_millis(5);
 
-/// Memory for so many silent ones is kept when a crowd was greeted.
+/// Memory for this many silent connections is kept after a connection storm.
 const SILENT_KEPT: usize = 64;
 
 /// What is to be taken in, and where it is read into.
@@ -57,7 +57,7 @@ pub struct Inlet {
     readable: VecDeque<ConnectionId>,
     /// The same of new connections.
     newcomers: VecDeque<ConnectionId>,
-    /// Those who were silent when they came, each with the time when it is greeted whatever comes.
+    /// New connections that have sent nothing, each with the time when it is greeted in any case.
     silent: VecDeque<(Moment, ConnectionId)>,
     has_waiting_connections: bool,
     has_warned_of_descriptors: bool,
@@ -80,14 +80,14 @@ impl Inlet {
         }
     }
 
-    /// Nobody is read any more.
+    /// No connection is read any more.
     pub fn clear(&mut self) {
         self.stop_accepting();
         self.readable.clear();
         self.newcomers.clear();
     }
 
-    /// Nobody is accepted before it is reported again that somebody waits.
+    /// No connection is accepted before it is reported again that one waits.
     pub fn stop_accepting(&mut self) {
         self.has_waiting_connections = false;
     }
@@ -217,8 +217,8 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// A peer that has spoken already, or does so soon, is heard before its greeting is sent: a script is served at
-    /// once, and HTTP finds its answer at the beginning.
+    /// Input of a peer that has sent some already, or does so soon, is read before its greeting is sent: a script is
+    /// served at once, and HTTP finds its answer at the beginning.
     fn take_arrival<N: Sockets>(&mut self, arrival: N::Arrival, now: Moment, sockets: &mut N) {
         let buffer = &mut self.inlet.buffer[..];
         let count = if self.shard.accepts_input() { sockets.take_first(&arrival, buffer) } else { 0 };
@@ -238,7 +238,7 @@ impl<S: Surface> Turn<S> {
         self.inlet.silent.push_back((now.after(self.pace.greeting_wait), id));
     }
 
-    /// Once a tick, as a crowd would fill the operator's disk with it.
+    /// Once a tick, as a connection storm would fill the operator's disk with it.
     fn warn_of_descriptors(&mut self) {
         if !std::mem::replace(&mut self.inlet.has_warned_of_descriptors, true) {
             tracing::warn!(
@@ -278,7 +278,7 @@ impl<S: Surface> Turn<S> {
             while self.take_batch(from, shell) {}
         }
         if shell.mesh().has_endpoint() {
-            // No more: whoever has it may send as fast as they are taken.
+            // No more: the endpoint's owner may send as fast as they are taken.
             let mut left = BATCHES_MAX;
             while left > 0 && self.take_batch(ENDPOINT, shell) {
                 left -= 1;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 /// Queries carried out at a time.
 pub const QUERIES_MAX: usize = 32;
 
-/// A start after a crash reads the indexes of so many segments at most.
+/// A start after a crash reads the indexes of at most this many segments.
 const SEGMENTS_PER_SNAPSHOT: u64 = 16;
 
 /// What is ordered for this shard's indexes and snapshot.
@@ -20,13 +20,13 @@ pub struct Lookups {
     /// Jobs that are ordered and not done.
     under_way: usize,
     snapshot: SnapshotState,
-    /// Lookups that miss a file, and wait until those before them have theirs again: no more than there are
+    /// Lookups that miss a file, and wait until the earlier ones have theirs again: at most as many as there are
     /// lookups.
     missed: VecDeque<(QueryFault, LookupId)>,
     rebuilds_under_way: usize,
 }
 
-/// Of a shard one snapshot at most is under way. Another may become due meanwhile.
+/// At most one snapshot of a shard is under way. Another may become due meanwhile.
 #[derive(Default)]
 struct SnapshotState {
     is_due: bool,
@@ -80,8 +80,7 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// Has the snapshot written that is due: not before the indexes are on disk, or it would not tell of
-    /// their segments.
+    /// Orders the snapshot that is due: not before the indexes are on disk, or it would not cover their segments.
     fn start_snapshot(&mut self, disk: &mut impl Disk) {
         let archive = self.shard.archive();
         let snapshot = &mut self.lookups.snapshot;
@@ -121,7 +120,7 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// Has the indexes of finished segments written, then the snapshot.
+    /// Orders the indexes of finished segments, then the snapshot.
     pub(super) fn begin_last_indexes(&mut self, disk: &mut impl Disk) {
         self.lookups.snapshot.is_due = true;
         self.take_index_jobs(disk);

@@ -1,7 +1,7 @@
 //! A shard's turn: take what is there, decide, hand on, write each connection once.
 //!
-//! A turn never waits. What takes longer it begins, and a later turn hears that it is done. All that lies
-//! outside of the shard it asks of its [`Shell`], so that the runtime and the simulator run the same turn.
+//! A turn never waits. It begins what takes longer, and a later turn learns that it is done. It asks its [`Shell`]
+//! for everything outside of the shard, so that the runtime and the simulator run the same turn.
 
 mod commits;
 mod completion;
@@ -48,13 +48,13 @@ pub enum Outcome {
     Busy,
     /// To wait until something happens.
     Idle,
-    /// To wait for this alone: nothing else is taken up before.
+    /// To wait for this alone: nothing else is begun before.
     Awaits(Awaited),
     /// Nothing: the shard has drained, and its log is sealed.
     Ended,
 }
 
-/// Why a shard cannot go on.
+/// Why a shard cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
     /// Messages cannot be stored.
@@ -117,8 +117,8 @@ impl<S: Surface> Turn<S> {
         Ok(if is_busy { Outcome::Busy } else { Outcome::Idle })
     }
 
-    /// Writes before the next commit begins. Those who read answer meanwhile: what they say joins the
-    /// open batch, and so is stored by one commit and shown by one write a reader.
+    /// Writes before the next commit begins. Clients that read it answer meanwhile: what they send joins the open
+    /// batch, and so is stored by one commit and shown by one write per reader.
     fn write_first<W: Shell>(&mut self, shell: &mut W) -> Result<(), TurnError> {
         self.flush_hurried(shell);
         self.take_input(shell)?;

@@ -11,7 +11,7 @@ use madang_model::connection::Surface;
 #[derive(Default)]
 pub struct Outlet {
     dirty: Vec<ConnectionId>,
-    /// What was written to those.
+    /// What was written to each connection.
     written: Vec<(ConnectionId, Written)>,
     ended: Vec<Ended>,
 }
@@ -23,13 +23,13 @@ impl<S: Surface> Turn<S> {
         shell.mesh().ring();
     }
 
-    /// Writes each connection that has something to send, once, and lets go of those that ended.
+    /// Writes each connection that has something to send, once, and closes those that ended.
     pub(super) fn flush_sockets<W: Shell>(&mut self, shell: &mut W) {
         self.shard.take_dirty(&mut self.outlet.dirty);
         self.write_dirty(shell.sockets());
     }
 
-    /// The same, but for those who can wait.
+    /// The same, except for deferred connections.
     pub(super) fn flush_hurried<W: Shell>(&mut self, shell: &mut W) {
         self.shard.take_hurried(&mut self.outlet.dirty);
         self.write_dirty(shell.sockets());

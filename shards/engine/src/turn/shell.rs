@@ -1,7 +1,7 @@
-//! What a turn asks of the world around its shard: all that waits, all that is a matter of the machine.
+//! What a turn asks of the world around its shard: everything that waits or depends on the machine.
 //!
-//! The runtime has sockets, threads and clocks; the simulator has a world that a seed decides. None of these
-//! calls waits, but for a disk that is to be asked something short.
+//! The runtime has sockets, threads and clocks; the simulator has a world that a seed decides. None of these calls
+//! waits, except for short requests to a disk.
 
 use crate::mesh::Transport;
 use crate::shard::{LookupId, Shard, ShardImage, Storage};
@@ -33,22 +33,22 @@ pub trait Shell {
     /// The rest of the server.
     fn server(&mut self) -> &mut Self::Server;
 
-    /// What the clocks say.
+    /// The time of the clocks.
     fn now(&self) -> Now;
     /// Reading begins, for a limited time.
     fn begin_reading(&mut self);
-    /// Whether that time is over, asked after so many reads.
+    /// Whether that time is over, asked after this many reads.
     fn is_reading_over(&mut self, reads: usize) -> bool;
 
     /// Answers what the operator has asked of a shard in this phase.
     fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, phase: Phase);
     /// A second has passed: shows the operator how the shard is.
     fn show<S: Surface>(&mut self, shard: &mut Shard<S>);
-    /// A batch of so many bytes goes to the writer; the shard has accepted so many messages so far.
+    /// A batch of this size goes to the writer; the shard has accepted this many messages so far.
     fn commit_begins(&mut self, bytes: usize, messages: u64);
     /// The writer is done with it, or has failed.
     fn commit_ended(&mut self, is_done: bool);
-    /// Much was let go of: the allocator gives back what it keeps.
+    /// Much was released: the allocator gives back what it keeps.
     fn give_back_memory(&mut self);
 
     /// Gives away what the shard knows and, with it, what [`Sockets::give_away`] has put aside; or says why it
@@ -123,7 +123,7 @@ pub enum Written {
 
 /// The sockets of a shard.
 pub trait Sockets {
-    /// A connection as it comes in.
+    /// A new connection.
     type Arrival;
     /// A connection that another process has given away.
     type Carried;
@@ -145,17 +145,17 @@ pub trait Sockets {
     fn close_listener(&mut self);
     /// Takes one waiting connection.
     fn accept(&mut self) -> Accepted<Self::Arrival>;
-    /// Where a connection comes in.
+    /// The entrance of a connection.
     fn entrance(&self, arrival: &Self::Arrival) -> Entrance;
     /// Where the peer of a connection is.
     fn address(&self, arrival: &Self::Arrival) -> Option<IpAddr>;
     /// Whether what is written to a connection goes out as it is, before its peer has agreed on keys.
     fn is_open(&self, arrival: &Self::Arrival) -> bool;
-    /// Takes what has come with a connection, if that can be read as it is. Says how many bytes that is.
+    /// Takes what has come with a connection, if that can be read as it is. Returns how many bytes that is.
     fn take_first(&mut self, arrival: &Self::Arrival, buffer: &mut [u8]) -> usize;
-    /// Turns a connection away with a word.
+    /// Refuses a connection with a message.
     fn refuse(&mut self, arrival: Self::Arrival, words: &[u8]);
-    /// Turns one waiting connection away with a word, though no descriptor is left for it.
+    /// Refuses one waiting connection with a message, though no descriptor is left for it.
     fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]);
 
     /// Adds a connection.
@@ -187,12 +187,12 @@ pub trait Sockets {
     /// A second has passed. `gone` gets connections whose peers are not there any more.
     fn tick(&mut self, buffer: &mut [u8], gone: &mut Vec<ConnectionId>);
 
-    /// Nobody is accepted or read from now on.
+    /// No connection is accepted or read from now on.
     fn pause(&mut self);
-    /// Everyone is accepted and read again.
+    /// Connections are accepted and read again.
     ///
     /// # Errors
-    /// When nobody can be accepted yet.
+    /// When no connection can be accepted yet.
     fn resume(&mut self) -> io::Result<()>;
     /// Puts all of them aside, to be given away by [`Shell::hand_over`].
     ///
@@ -225,7 +225,7 @@ pub trait Mesh: Transport {
 /// A query that is done.
 pub type Found = (LookupId, Result<QueryOutcome, QueryFault>);
 
-/// The log of a shard on disk: its writer, who reads, and who writes indexes.
+/// The log of a shard on disk: its writer, its readers, and the writers of its indexes.
 pub trait Disk {
     /// Whether the writer is at work. Until it is done it is given nothing else, nor asked.
     fn is_writing(&self) -> bool;
@@ -233,15 +233,15 @@ pub trait Disk {
     fn begin(&mut self, work: Work);
     /// Takes the work that is done, if it is.
     fn take_done(&mut self) -> Option<Done>;
-    /// Whether there is a segment to go on with; nothing while the writer is at work.
+    /// Whether there is a segment to continue with; `None` while the writer is at work.
     fn next_storage(&mut self, now: Moment) -> Option<Storage>;
-    /// The log goes on after it was finished.
+    /// The log continues after it was finished.
     fn begin_again(&mut self, first: SegmentNumber, capacity_bytes: u64);
     /// Whether something written waits to be synced.
     fn has_unsynced(&self) -> bool;
     /// A sync is due after this time, unless one is due before.
     fn remind_of_sync(&mut self, after: Duration);
-    /// Whether a sync has become due since this was asked.
+    /// Whether a sync has become due since the last call.
     fn take_sync_due(&mut self) -> bool;
     /// A second has passed: what could not be had is tried again, and what was only kept open is closed.
     fn tick(&mut self);
@@ -267,7 +267,7 @@ pub trait Server {
     fn phase(&self) -> Phase;
     /// A turn begins.
     fn count_turn(&mut self);
-    /// Whether a second has passed since this was asked.
+    /// Whether a second has passed since the last call.
     fn take_tick(&mut self) -> bool;
     /// Whether nothing is left to do, while that is asked.
     fn set_idle(&mut self, is_idle: bool);
@@ -281,13 +281,13 @@ pub trait Server {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Phase {
-    /// Everyone is accepted, read and answered.
+    /// Connections are accepted, read and answered.
     Running = 0,
-    /// Nobody is accepted or read; what was read is carried to its end.
+    /// No connection is accepted or read; what was read is processed to its end.
     Paused = 1,
     /// The shards give everything away.
     Snapshotted = 2,
-    /// Nobody is accepted or read any more; everyone is told.
+    /// No connection is accepted or read any more; all clients are notified.
     Draining = 3,
     /// Outboxes are emptied and logs sealed.
     Closing = 4,

@@ -4,7 +4,7 @@ use super::Turn;
 use super::shell::{Disk, Phase, Server, Shell, Sockets};
 use madang_model::connection::Surface;
 
-/// Ticks that a drain waits for readers who do not take their last words.
+/// Ticks that a drain waits for readers that do not take their last words.
 const CLOSING_TICKS_MAX: u8 = 2;
 
 /// How far this shard has followed the life of the server.
@@ -14,8 +14,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A shard begins running, whatever is asked of the server by the time its thread does: it enters each phase by
-    /// what it has to do for it.
+    /// A shard begins in `Running`, whatever the server's phase is by the time its thread starts: it enters each
+    /// phase by what it has to do for it.
     pub fn new() -> Stage {
         Stage { phase: Phase::Running, closing_ticks: 0 }
     }
@@ -31,13 +31,13 @@ impl Stage {
 }
 
 impl<S: Surface> Turn<S> {
-    /// Once a second: what is due, what lingers, and whether listening can go on.
+    /// Once a second: what is due, what lingers, and whether listening can continue.
     pub(super) fn take_tick<W: Shell>(&mut self, shell: &mut W) {
         shell.answer(&mut self.shard, self.stage.phase);
         if !shell.server().take_tick() {
             return;
         }
-        // While the shard is paused, no time passes for those who are here, and nobody is read.
+        // While the shard is paused, no time passes for connections, and none is read.
         if self.stage.phase != Phase::Paused {
             let mut gone = Vec::new();
             shell.sockets().tick(&mut self.inlet.buffer[..], &mut gone);
@@ -87,7 +87,7 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// Nobody is accepted or read from now on; who waits to be accepted goes on waiting.
+    /// No connection is accepted or read from now on; those that wait to be accepted continue to wait.
     pub(super) fn pause(&mut self, sockets: &mut impl Sockets) {
         sockets.pause();
         self.inlet.stop_accepting();
@@ -95,7 +95,7 @@ impl<S: Surface> Turn<S> {
         self.stage.phase = Phase::Paused;
     }
 
-    /// Everyone is read and accepted again.
+    /// Connections are read and accepted again.
     fn resume(&mut self, sockets: &mut impl Sockets) {
         self.stage.phase = Phase::Running;
         self.shard.resume();
@@ -108,7 +108,7 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// While draining, says whether nothing is left to do.
+    /// While draining, reports whether nothing is left to do.
     pub(super) fn report_idleness<W: Shell>(&mut self, is_busy: bool, shell: &mut W) {
         if matches!(self.stage.phase, Phase::Draining | Phase::Paused) {
             let is_idle = self.stage.phase == Phase::Draining || self.shard.is_idle();
@@ -122,7 +122,7 @@ impl<S: Surface> Turn<S> {
         }
     }
 
-    /// Whether a drain has come to its end: everyone has the last words, or does not take them.
+    /// Whether a drain has come to its end: every client has the last words, or does not take them.
     pub(super) fn has_drained(&self) -> bool {
         let has_said_all = self.shard.connection_count() == 0 || self.stage.closing_ticks > CLOSING_TICKS_MAX;
         self.stage.phase == Phase::Closing && has_said_all

@@ -24,7 +24,7 @@ pub struct HelloBody {
 pub struct WelcomeBody {
     /// The version from now on.
     pub version: u16,
-    /// How many shards there are: a list of rooms is answered that often.
+    /// How many shards there are: a list of rooms gets that many answers.
     pub shard_count: u16,
     /// Bytes of requests that it takes ahead.
     pub window_bytes: u32,

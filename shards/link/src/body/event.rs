@@ -24,7 +24,7 @@ pub enum EventBody<'a> {
         /// What.
         said: SaidBody<'a>,
     },
-    /// A user came into a room.
+    /// A user joined a room.
     UserJoined {
         /// The room.
         #[rkyv(with = AsString)]
@@ -61,7 +61,7 @@ pub enum EventBody<'a> {
         /// Why.
         reason: SessionEndBody,
     },
-    /// What a session asked cannot be asked.
+    /// A request of a session is invalid.
     BadRequest {
         /// Which session.
         session: u32,

@@ -6,7 +6,7 @@
 //! a new version, with its own types beside these, and those of the version before are kept as long as it is
 //! spoken ([`VERSIONS`](crate::VERSIONS)). A kept sample in the tests holds the bytes.
 //!
-//! A text that is not there is an empty one: no name, draft id or text is empty.
+//! An absent text is written as an empty one: no name, draft id or text is empty.
 
 pub mod control;
 mod event;

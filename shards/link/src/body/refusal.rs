@@ -39,7 +39,7 @@ pub enum RefusalBody<'a> {
         #[rkyv(with = AsString)]
         reason: &'a str,
     },
-    /// Nobody of that name is or was here.
+    /// No user of that name is or was here.
     NoSuchUser {
         /// Which.
         #[rkyv(with = AsString)]

@@ -20,7 +20,7 @@ pub enum ReplyBody<'a> {
         /// The room.
         #[rkyv(with = AsString)]
         room: &'a str,
-        /// Who came in.
+        /// Who joined.
         #[rkyv(with = AsString)]
         user: &'a str,
         /// The newest message's number.
@@ -68,7 +68,7 @@ pub enum ReplyBody<'a> {
         /// Who.
         #[rkyv(with = AsString)]
         to: &'a str,
-        /// What was left about it.
+        /// The away text.
         #[rkyv(with = AsString)]
         text: &'a str,
     },
@@ -98,7 +98,7 @@ pub enum ReplyBody<'a> {
         rooms: Vec<ListedRoomBody<'a>>,
         /// How many more.
         more: u32,
-        /// Whether the shard has not looked.
+        /// Whether the shard was too busy to look.
         is_busy: bool,
     },
     /// Stored messages.
@@ -154,7 +154,7 @@ pub enum PresenceBody<'a> {
     Online,
     /// Here, but away.
     Away {
-        /// What was left about it.
+        /// The away text.
         #[rkyv(with = AsString)]
         text: &'a str,
     },

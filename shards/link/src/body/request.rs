@@ -34,7 +34,7 @@ pub enum RequestBody<'a> {
         session: u32,
         /// Whether away.
         is_away: bool,
-        /// What is left for those who whisper.
+        /// The away text, for users who whisper.
         #[rkyv(with = AsString)]
         text: &'a str,
     },

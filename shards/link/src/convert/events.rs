@@ -30,7 +30,7 @@ pub fn closed_body(session: u32, reason: SessionEnd) -> EventBody<'static> {
     EventBody::Closed { session, reason }
 }
 
-/// What a session asked cannot be asked.
+/// A request of a session is invalid.
 pub fn bad_request_body(session: u32, fault: RequestFault, words: &str) -> EventBody<'_> {
     let fault = match fault {
         RequestFault::UserName => RequestFaultBody::UserName,

@@ -1,4 +1,4 @@
-//! What the edge receives, read by it. What is no name, text or draft id is a fault of the core.
+//! Events, read by the edge. An invalid name, text or draft id is a fault of the core.
 
 use super::read_names::{room_of, user_of};
 use super::read_replies::{message_of, read_reply};

@@ -1,4 +1,4 @@
-//! Names, draft ids and texts that the core has said, read by the edge.
+//! Names, draft ids and texts that the core has sent, read by the edge.
 
 use crate::format::{Kind, WireFault};
 use madang_model::{DraftId, RoomName, Text, UserName};

@@ -1,7 +1,7 @@
 //! What the edge asks, read and checked by the core.
 //!
-//! What cannot be asked is answered, not taken for a fault of the link: the edge may be of a release whose
-//! names are not this one's.
+//! An invalid request is answered, not taken for a fault of the link: the edge may be of a release with other rules
+//! for names.
 
 use crate::body::{ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody};
 use crate::bounds::PATTERN_BYTES_MAX;
@@ -30,7 +30,7 @@ pub enum Asked {
     },
     /// The session asks something.
     Request(EdgeRequest),
-    /// The session asks what cannot be asked.
+    /// The session sends an invalid request.
     Bad(RequestFault, Box<str>),
 }
 

@@ -10,7 +10,7 @@ use madang_model::{Away, Gap, GapReason, HistoryPage, Joined, Presence, Reply, R
 /// An answer. Pages are cut to what an envelope holds.
 pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
     match reply {
-        // The grant stays with the core end, which says it in requests.
+        // The grant stays with the core end, which puts it into requests.
         Reply::Claimed { user, claim: _, missed_whispers } => ReplyBody::Claimed {
             user: user.as_str(),
             missed: missed_whispers

@@ -23,7 +23,7 @@ pub struct CoreConnection {
     pub end: Option<LinkEnd>,
 }
 
-/// What an edge says.
+/// What an edge sends.
 enum Said {
     Hello(WelcomeBody),
     /// It speaks no version that this end does.
@@ -85,7 +85,7 @@ impl CoreConnection {
         Ok(received?)
     }
 
-    /// Both speak a version.
+    /// Both have a version in common.
     fn greet(&mut self, welcome: &WelcomeBody) {
         self.stream.say(Kind::Welcome, welcome);
         if let Some(going_down) = self.going_down {

@@ -9,7 +9,7 @@ pub struct LinkCounters {
     pub links: u64,
     /// Requests that were taken of them.
     pub requests: u64,
-    /// Requests that cannot be asked.
+    /// Invalid requests.
     pub bad_requests: u64,
     /// Events that were queued for them.
     pub events: u64,

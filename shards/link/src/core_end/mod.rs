@@ -1,9 +1,9 @@
 //! The core's end: requests of the edge become requests to home shards, events of shards become events of the edge.
 //!
-//! It lasts as long as the process, whether an edge is there or not: what shards send to sessions that are
-//! gone must be given back to its home. **Invariant:** whatever a session holds or may hold at a home, its
-//! name, its rooms, its place among the connections of its address, is given back when the session ends,
-//! also when the link is lost and events with it.
+//! It lasts as long as the process, whether an edge is connected or not: what shards send to sessions that are gone
+//! must be given back to its home. **Invariant:** whatever a session holds or may hold at a home, its name, its
+//! rooms, its place among the connections of its address, is given back when the session ends, also when the link is
+//! lost and events with it.
 
 mod connection;
 mod counters;
@@ -168,7 +168,7 @@ impl CoreEnd {
         self.connection.as_mut().map_or(&[], |connection| connection.stream.output())
     }
 
-    /// So much of it was written.
+    /// This much of it was written.
     pub fn sent(&mut self, bytes: usize) {
         if let Some(connection) = &mut self.connection {
             connection.stream.sent(bytes);
@@ -196,7 +196,7 @@ impl CoreEnd {
         self.connection.as_ref().and_then(|connection| connection.end.as_ref())
     }
 
-    /// The edge's socket is closed: another edge may connect. Says why the link has ended.
+    /// The edge's socket is closed: another edge may connect. Returns why the link has ended.
     pub fn disconnected(&mut self) -> Option<LinkEnd> {
         self.end(LinkEnd::Lost);
         self.connection.take().and_then(|connection| connection.end)

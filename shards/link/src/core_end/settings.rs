@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// What the core end is to know of its server.
 pub struct CoreSettings {
-    /// By which number the mesh knows the link: none of a shard.
+    /// The number by which the mesh knows the link: none of a shard.
     pub shard: ShardId,
     /// How many shards there are.
     pub shard_count: u16,
@@ -21,7 +21,7 @@ pub struct CoreSettings {
 }
 
 impl CoreSettings {
-    /// Of a server of so many shards that counts no addresses, with the longest texts.
+    /// Of a server of this many shards that counts no addresses, with the longest texts.
     pub fn new(shard: ShardId, shard_count: u16) -> CoreSettings {
         let counted = Box::new(|_| None);
         CoreSettings { shard, shard_count, text_bytes_max: TEXT_BYTES_MAX, counted, versions: VERSIONS }

@@ -8,7 +8,7 @@ pub enum AskError {
     /// The core has not answered the greeting yet.
     #[error("the core has not answered yet; try again in a moment")]
     NotReady,
-    /// The core takes less than it is asked, and what may wait does.
+    /// The core takes less than it is asked, and the limit of waiting requests is reached.
     #[error("the core is busy; try again in a moment")]
     Busy,
     /// The core is about to end.

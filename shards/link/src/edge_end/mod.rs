@@ -202,7 +202,7 @@ impl EdgeEnd {
         self.stream.output()
     }
 
-    /// So much of it was written.
+    /// This much of it was written.
     pub fn sent(&mut self, bytes: usize) {
         self.stream.sent(bytes);
     }

@@ -1,4 +1,4 @@
-//! What the core says, read by the edge.
+//! What the core sends, read by the edge.
 
 use super::sessions::Limits;
 use crate::body::control::{ArchivedGoingDownBody, ArchivedRejectedBody, ArchivedWelcomeBody, last_words};
@@ -10,7 +10,7 @@ use crate::stream::Agreement;
 use crate::versions::Versions;
 use crate::words::{EdgeEvent, GoingDown};
 
-/// What the core says.
+/// What the core sends.
 pub enum Said {
     Welcome { agreement: Agreement, limits: Limits },
     Rejected(Versions),

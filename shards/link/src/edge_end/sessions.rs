@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 /// What the core allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// How many shards there are: a list of rooms is answered that often.
+    /// How many shards there are: a list of rooms gets that many answers.
     pub shard_count: u16,
     /// Sessions at one time.
     pub sessions_max: u32,
@@ -34,7 +34,7 @@ impl OpenSessions {
         self.last.checked_add(1).and_then(SessionNumber::new).ok_or(AskError::NumbersUsedUp)
     }
 
-    /// It has it.
+    /// The session has that number.
     pub fn opened(&mut self, session: SessionNumber) {
         self.last = session.get();
         self.open.insert(session, false);

@@ -33,7 +33,7 @@ pub enum WireFault {
     /// Bytes that must be zero are not.
     #[error("bytes that are zero in this format are not")]
     NotZero,
-    /// Nobody knows an envelope of this kind.
+    /// An envelope of an unknown kind.
     #[error("an envelope of kind {kind}, which this version does not have")]
     UnknownKind {
         /// Its kind.
@@ -44,7 +44,7 @@ pub enum WireFault {
     Version {
         /// Its version.
         version: u16,
-        /// The one that both speak; 0 until they have said so.
+        /// The agreed version; 0 until there is one.
         agreed: u16,
     },
     /// An envelope that does not belong here: of the other direction, or at another time.
@@ -77,7 +77,7 @@ pub enum WireFault {
         /// The window.
         window_bytes: u64,
     },
-    /// The other end says that it has taken what was never sent.
+    /// The other end reports that it has taken what was never sent.
     #[error("{taken_bytes} bytes taken of {sent_bytes} that were sent")]
     Taken {
         /// What it says.

@@ -13,26 +13,26 @@ pub struct SendCredit {
 }
 
 impl SendCredit {
-    /// The other end takes so much ahead.
+    /// The other end takes this many bytes ahead.
     pub fn grant(&mut self, window_bytes: u32) {
         self.window = u64::from(window_bytes);
     }
 
-    /// Whether so much more may be sent.
+    /// Whether this many bytes more may be sent.
     pub fn covers(&self, bytes: usize) -> bool {
         self.sent + bytes as u64 <= self.taken + self.window
     }
 
-    /// So much is sent.
+    /// This many bytes are sent.
     pub fn spend(&mut self, bytes: usize) {
         assert!(self.covers(bytes), "an end sends no more than the other takes ahead");
         self.sent += bytes as u64;
     }
 
-    /// The other end has taken so much, counted from the beginning. What is older than is known is ignored.
+    /// The other end has taken this many, counted from the beginning. What is older than is known is ignored.
     ///
     /// # Errors
-    /// [`WireFault::Taken`] when so much was never sent.
+    /// [`WireFault::Taken`] when they were never sent.
     pub fn taken(&mut self, taken_bytes: u64) -> Result<(), WireFault> {
         if taken_bytes > self.sent {
             return Err(WireFault::Taken { taken_bytes, sent_bytes: self.sent });
@@ -54,12 +54,12 @@ pub struct ReceiveCredit {
 }
 
 impl ReceiveCredit {
-    /// The other end may send so much ahead.
+    /// The other end may send this many bytes ahead.
     pub fn new(window_bytes: u32) -> ReceiveCredit {
         ReceiveCredit { window: u64::from(window_bytes), received: 0, taken: 0, announced: 0 }
     }
 
-    /// So much came.
+    /// This many bytes came.
     ///
     /// # Errors
     /// [`WireFault::Credit`] when it was not allowed.
@@ -73,7 +73,7 @@ impl ReceiveCredit {
         Ok(())
     }
 
-    /// So much of it is taken.
+    /// This many of them are taken.
     pub fn take(&mut self, bytes: usize) {
         self.taken += bytes as u64;
         assert!(self.taken <= self.received, "only what came is taken");

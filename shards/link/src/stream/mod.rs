@@ -133,7 +133,7 @@ impl Stream {
         self.outgoing.ready()
     }
 
-    /// So much of it was written.
+    /// This much of it was written.
     pub fn sent(&mut self, bytes: usize) {
         self.outgoing.sent(bytes);
     }

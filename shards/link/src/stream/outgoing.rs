@@ -49,15 +49,15 @@ struct Finished {
 }
 
 impl Outgoing {
-    /// The other end takes so much ahead.
+    /// The other end takes this many bytes ahead.
     pub fn grant(&mut self, window_bytes: u32) {
         self.credit.grant(window_bytes);
     }
 
-    /// The other end has taken so much, counted from the beginning.
+    /// The other end has taken this many bytes, counted from the beginning.
     ///
     /// # Errors
-    /// [`WireFault::Taken`] when so much was never sent.
+    /// [`WireFault::Taken`] when they were never sent.
     pub fn taken(&mut self, taken_bytes: u64) -> Result<(), WireFault> {
         self.credit.taken(taken_bytes)
     }
@@ -72,12 +72,12 @@ impl Outgoing {
         control.add(envelope.expect("what is sent about the link is short"));
     }
 
-    /// The other end is to know how much was taken.
+    /// Announces to the other end how much was taken.
     pub fn announce_taken(&mut self, taken_bytes: u64) {
         self.taken = Some(taken_bytes);
     }
 
-    /// The other end is to know that this one is alive, unless something else is sent anyway.
+    /// Shows the other end that this one is alive, unless something else is sent anyway.
     pub fn ping(&mut self) {
         self.is_ping_due = true;
     }
@@ -159,7 +159,7 @@ impl Outgoing {
         &self.ready[self.sent..]
     }
 
-    /// So much of it was written.
+    /// This much of it was written.
     ///
     /// # Panics
     /// When there was less.
@@ -174,7 +174,7 @@ impl Outgoing {
         }
     }
 
-    /// What waits for credit is given up.
+    /// Drops what waits for credit.
     pub fn forget_waiting(&mut self) {
         self.finished = VecDeque::new();
         self.open = BatchBuilder::default();

@@ -80,7 +80,7 @@ fn core_after(bytes: &[u8], chance: &mut Chance) -> CoreEnd {
     core
 }
 
-/// An edge that was sent something, and how many events it heard.
+/// An edge that was sent something, and how many events it received.
 fn edge_after(bytes: &[u8], chance: &mut Chance) -> (EdgeEnd, usize) {
     let mut edge = EdgeEnd::new(Moment(0));
     let mut heard = 0;

@@ -1,7 +1,7 @@
 //! Homes as small as can be: who has which name, who is in which room, how many come from an address.
 //!
-//! They take back what is given back only from the one who has it, as the engine's do, and say nothing to who is
-//! lost but what the engine would.
+//! They take back what is given back only from its holder, as the engine's do, and send a lost session only what the
+//! engine would.
 
 use madang_model::{
     ClaimNumber, Event, Joined, Message, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, Seq,
@@ -42,7 +42,7 @@ impl Homes {
         self.events.clear();
     }
 
-    /// What anyone holds, as words; empty when nobody holds anything.
+    /// What all sessions hold, as words; empty when none holds anything.
     pub fn held(&self) -> Vec<String> {
         let names = self.names.iter().map(|(name, holder)| format!("{name} is {holder:?}'s"));
         let members = self.rooms.values().flat_map(|room| &room.members);

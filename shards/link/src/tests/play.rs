@@ -14,7 +14,7 @@ const ROOMS: [&str; 4] = ["r1", "r2", "r3", "full"];
 #[derive(Default)]
 struct Known {
     sessions: Vec<SessionNumber>,
-    /// The newest message heard in each room, while a session is in it.
+    /// The newest message received in each room, while a session is in it.
     heads: HashMap<String, u64>,
     /// Sessions in each room.
     in_room: HashMap<String, Vec<SessionNumber>>,
@@ -42,7 +42,7 @@ fn step(rig: &mut Rig, known: &mut Known, chance: &mut Chance) {
             if let Some(session) = any(&known.sessions, chance)
                 && rig.edge.close(session, chance.one_in(2)).is_ok()
             {
-                // From now on it hears nothing for sure.
+                // From now on it may miss events.
                 known.forget(session);
             }
         }
@@ -110,7 +110,7 @@ fn anything(chance: &mut Chance) -> EdgeRequest {
     }
 }
 
-/// A room is heard without a gap as long as a session is in it.
+/// Messages of a room arrive without a gap as long as a session is in it.
 fn hear(event: EdgeEvent, known: &mut Known) {
     match event {
         EdgeEvent::Reply { session, reply: Reply::Joined(joined) } if known.sessions.contains(&session) => {

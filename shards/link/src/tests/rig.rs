@@ -45,7 +45,7 @@ impl Rig {
         is_any
     }
 
-    /// Moves at most so many bytes to the core. Says how many.
+    /// Moves at most `bytes_max` bytes to the core. Returns how many.
     pub fn carry_to_core(&mut self, bytes_max: usize) -> usize {
         let output = self.edge.output();
         let bytes = output[..output.len().min(bytes_max)].to_vec();
@@ -54,7 +54,7 @@ impl Rig {
         bytes.len()
     }
 
-    /// Moves at most so many bytes to the edge. Says how many.
+    /// Moves at most `bytes_max` bytes to the edge. Returns how many.
     pub fn carry_to_edge(&mut self, bytes_max: usize) -> usize {
         let output = self.core.output();
         let bytes = output[..output.len().min(bytes_max)].to_vec();
@@ -90,7 +90,7 @@ impl Rig {
         self.edge = EdgeEnd::new(self.now);
     }
 
-    /// The next event that the edge hears.
+    /// The next event that the edge receives.
     pub fn hear(&mut self) -> Option<EdgeEvent> {
         self.settle();
         self.edge.next_event()

@@ -23,7 +23,7 @@ fn a_session_that_closes_gives_everything_back_before_the_edge_is_told() {
     rig.edge.close(alice, true).expect("it is open");
     assert_eq!(rig.edge.ask(alice, &say("r1", "too late")), Err(AskError::NoSession { session: alice }));
     rig.exchange();
-    // Homes have it, and have not said so yet.
+    // Homes have granted it, and have not answered yet.
     while let Some(request) = rig.core.next_request() {
         rig.homes.handle(request);
     }
@@ -91,13 +91,13 @@ fn answers_that_come_after_the_link_was_lost_go_back() {
     }
     rig.reconnect();
     rig.exchange();
-    // These have the numbers of those before.
+    // These have the numbers of the earlier ones.
     for _ in 0..2 {
         rig.edge.open(None).expect("a session");
     }
     assert!(rig.hear().is_none(), "the answers are not theirs");
     assert_eq!(rig.homes.held(), Vec::<String>::new());
-    // Whoever comes next may have the names, and is not told what those before asked.
+    // Later sessions may have the names, and do not get the answers to earlier ones.
     let alice = rig.named("alice");
     rig.join(alice, "r1");
 }
@@ -155,7 +155,7 @@ fn names_and_rooms_wait_for_each_other() {
     assert!(matches!(rig.answer(alice), Reply::Joined(_)));
 }
 
-/// One at a time is asked for, so that it is known whose an answer is.
+/// One at a time is asked for, so that it is known which room an answer is about.
 #[test]
 fn several_rooms_can_be_asked_for_at_once_and_one_of_them_may_be_refused() {
     let mut rig = Rig::new();

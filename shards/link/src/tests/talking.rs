@@ -1,4 +1,4 @@
-//! Who says what, and who hears it.
+//! What is sent, and which sessions receive it.
 
 use super::rig::{LINK, Rig, SHARDS, draft, room, say, text, user};
 use crate::{AskError, CoreEnd, EdgeEnd, EdgeEvent, EdgeRequest, LinkEnd, Versions};

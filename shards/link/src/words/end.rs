@@ -67,7 +67,7 @@ impl LinkEnd {
         !matches!(self, LinkEnd::VersionsApart { .. } | LinkEnd::Goodbye(_) | LinkEnd::Lost)
     }
 
-    /// A word for it, as metrics have it.
+    /// Its name in metrics.
     pub fn name(&self) -> &'static str {
         match self {
             LinkEnd::Fault(_) => "fault",
@@ -82,7 +82,7 @@ impl LinkEnd {
         }
     }
 
-    /// All words.
+    /// All names.
     pub const NAMES: [&'static str; 9] = [
         "fault",
         "slow_edge",

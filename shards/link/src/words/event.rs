@@ -23,14 +23,14 @@ pub enum EdgeEvent {
         /// The session that said it, if it is one of this edge's: its acknowledgement.
         author: Option<SessionNumber>,
     },
-    /// A user came into a room. The one who came receives `Reply::Joined`.
+    /// A user joined a room. That user receives `Reply::Joined`.
     UserJoined {
         /// The room.
         room: RoomName,
         /// Who.
         user: UserName,
     },
-    /// A user left a room. The one who left receives `Reply::Left`.
+    /// A user left a room. That user receives `Reply::Left`.
     UserLeft {
         /// The room.
         room: RoomName,
@@ -53,7 +53,7 @@ pub enum EdgeEvent {
         /// Why.
         reason: SessionEnd,
     },
-    /// What a session asked cannot be asked.
+    /// A request of a session is invalid.
     BadRequest {
         /// Which session.
         session: SessionNumber,
@@ -82,17 +82,17 @@ pub enum SessionEnd {
 /// this when its rules are not the core's, as during an upgrade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestFault {
-    /// A user's name is none.
+    /// A user's name is invalid.
     UserName,
-    /// A room's name is none.
+    /// A room's name is invalid.
     RoomName,
-    /// A draft id is none.
+    /// A draft id is invalid.
     DraftId,
     /// Nothing of a text can be seen.
     EmptyText,
     /// A text is too long.
     LongText,
-    /// What room names shall contain is too long.
+    /// The part of room names to search for is too long.
     Pattern,
     /// The session has no name yet.
     NoName,

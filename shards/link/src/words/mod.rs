@@ -1,4 +1,4 @@
-//! What the two ends send to each other, as those who use them see it.
+//! What the two ends send to each other, as their users see it.
 
 mod end;
 mod event;

@@ -2,7 +2,7 @@
 
 use madang_model::{Away, DraftId, Page, RoomName, Text, UserName};
 
-/// What a session asks. Whose name it has, and which grant of it, the core end knows: the edge does not say so.
+/// What a session asks. The core end knows its name, and which grant of it: the edge does not send them.
 ///
 /// Rates are not limited here: that is the edge's.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub enum EdgeRequest {
         /// The name wanted.
         name: UserName,
     },
-    /// To be away, with words for those who whisper, or back. Not answered.
+    /// To be away, with words for users who whisper, or back. Not answered.
     SetAway {
         /// `None` is back.
         away: Option<Away>,

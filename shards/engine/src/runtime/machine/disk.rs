@@ -17,13 +17,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who writes, who reads, the threads that write this shard's indexes and snapshot, and what they have done.
+/// The writer, the reader, the threads that write this shard's indexes and snapshot, and their results.
 pub struct LogDisk {
     shard: ShardId,
-    /// While it is not at work.
+    /// `None` while it is at work.
     writer: Option<Box<LogWriter>>,
     thread: LogThread,
-    /// What the thread has done, if it was waited for.
+    /// The job that the thread has done, if it was waited for.
     done: Option<(Box<LogWriter>, Done)>,
     reader: Rc<Reader>,
     indexer: Indexer,
@@ -119,7 +119,7 @@ impl Disk for LogDisk {
     }
 
     fn tick(&mut self) {
-        // Not longer than this are files kept open that retention has removed.
+        // Files that retention has removed are kept open no longer than this.
         self.rest.has_chores |= self.reader.close_files();
         if let Some(writer) = &mut self.writer {
             writer.retry_next();

@@ -1,4 +1,4 @@
-//! What a shard turns on in life: the sockets, the disk and the clocks of this machine, and the rest of the
+//! What a shard runs on in production: the sockets, the disk and the clocks of this machine, and the rest of the
 //! process.
 
 mod disk;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A shard that takes no turns shows so often that it is alive.
+/// How often a shard that takes no turns reports that it is alive.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How often it looks whether the phase has changed.
 const PHASE_LOOK: Duration = Duration::from_millis(10);
@@ -36,7 +36,7 @@ pub struct Machine {
     pub clock: Clock,
     /// When the reading of this turn began.
     reading_since: Instant,
-    /// What the operator sees and asks.
+    /// The part that faces the operator.
     monitor: Monitor,
     /// What was given away and has come back.
     returned: Option<Held>,
@@ -55,7 +55,7 @@ impl Machine {
         Machine { network, port, disk, reports, clock, reading_since, monitor, returned: None }
     }
 
-    /// Waits for what the shard waits for, but no longer than until its next heartbeat.
+    /// Waits for `awaited`, but no longer than until the next heartbeat.
     pub fn wait_for(&mut self, awaited: Awaited) {
         match awaited {
             Awaited::Writer => self.disk.wait_for_writer(HEARTBEAT),
@@ -172,7 +172,7 @@ impl Mesh for MeshPort {
     }
 }
 
-/// What one shard reports to the supervisor, and hears from it.
+/// What one shard reports to the supervisor, and receives from it.
 pub struct Reports {
     lifecycle: Arc<Lifecycle>,
     shard: usize,

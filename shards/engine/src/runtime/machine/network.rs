@@ -12,10 +12,10 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// A closed connection's peer gets so many seconds to read the last words.
+/// How many seconds a closed connection's peer gets to read the last words.
 const LINGER_SECONDS: u8 = 3;
 const LINGERING_MAX: usize = 4096;
-/// With so many seconds left it has had at least one since everything arrived at its machine.
+/// With this many seconds left it has had at least one since everything arrived at its machine.
 const ARRIVED_SECONDS: u8 = 1;
 
 /// All connections of a shard, as far as the kernel knows them.
@@ -51,7 +51,7 @@ impl Network {
         Held { sockets, listeners, lingering: std::mem::take(&mut self.lingering) }
     }
 
-    /// It is back.
+    /// Takes back what was given away.
     ///
     /// # Errors
     /// When the ring of the sockets fails.
@@ -61,10 +61,10 @@ impl Network {
         self.sockets.take_back((sockets, listeners))
     }
 
-    /// Lets go of those whose time is over, or whose peer has closed its side.
+    /// Closes connections whose time is over, or whose peer has closed its side.
     ///
-    /// Some clients read the end of what we say and still wait for what is typed, as OpenBSD's `nc` does: a
-    /// connection that is broken ends it, so that the shell is back without another key.
+    /// Some clients, such as OpenBSD's `nc`, read the end of our stream and still wait for input: a broken connection
+    /// ends them without another key.
     fn tick_lingering(&mut self, buffer: &mut [u8]) {
         let is_over = |(descriptor, seconds_left): &mut (OwnedFd, u8)| {
             *seconds_left = seconds_left.saturating_sub(1);
@@ -73,7 +73,7 @@ impl Network {
             }
             let has_arrived = *seconds_left <= ARRIVED_SECONDS && sockets::has_arrived(descriptor);
             if has_arrived {
-                // Closed with a reset, which takes nothing back that its machine has.
+                // Closed with a reset, which discards nothing that its machine has received.
                 let _ = sockopt::set_socket_linger(&*descriptor, Some(Duration::ZERO));
             }
             has_arrived || *seconds_left == 0
@@ -213,7 +213,7 @@ impl Sockets for Network {
     }
 }
 
-/// Reads and throws away; whether the peer has closed its side, too.
+/// Reads and discards. Returns whether the peer has closed its side, too.
 fn is_read_out(descriptor: &OwnedFd, buffer: &mut [u8]) -> bool {
     for _ in 0..16 {
         match net::recv(descriptor, &mut *buffer, RecvFlags::DONTWAIT) {

@@ -85,12 +85,12 @@ macro_rules! board {
         }
 
         impl Board {
-            /// Puts a sample up. Only the shard itself does.
+            /// Stores a sample. Only the shard itself does.
             pub fn store(&self, sample: &Sample) {
                 $(sample.$field.store(&self.$field);)+
             }
 
-            /// What is up.
+            /// The stored sample.
             pub fn load(&self) -> Sample {
                 Sample { $($field: <$type as Shared>::load(&self.$field),)+ }
             }
@@ -125,13 +125,13 @@ board! {
     deliveries_per_second_milli: u64,
     /// Bytes sent to connections.
     sent_bytes: u64,
-    /// Connections with TLS, those whose handshake goes on among them.
+    /// Connections with TLS, including those in the handshake.
     tls_connections: u64,
     /// TLS handshakes done.
     tls_handshakes: u64,
     /// Connections that ended by a fault of TLS, most of them before the handshake was done.
     tls_faults: u64,
-    /// Connections of proxies of which the PROXY header is waited for.
+    /// Connections of proxies that wait for their PROXY header.
     proxy_waiting: u64,
     /// Connections of proxies that were closed without a header, by [`ProxyRefusal`].
     proxy_refused: [u64; ProxyRefusal::COUNT],
@@ -139,7 +139,7 @@ board! {
     outbox_bytes: u64,
     /// The largest outbox that the kernel does not take, in bytes.
     outbox_bytes_largest: u64,
-    /// How many connections have one.
+    /// Connections with an outbox that the kernel does not take.
     slow_connections: u64,
     /// Connections cut off because they did not read.
     slow_readers: u64,
@@ -151,7 +151,7 @@ board! {
     deferred_requests: u64,
     /// Lookups of stored messages that wait or are under way.
     lookups: u64,
-    /// Bytes that hold what stored rooms look like.
+    /// Bytes of the looks of stored rooms.
     looks_bytes: u64,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     waiting_rooms: u64,
@@ -165,7 +165,7 @@ board! {
     mesh_sent: u64,
     /// Entries received from other shards.
     mesh_received: u64,
-    /// What connections were refused, by kind.
+    /// Refusals to connections, by kind.
     refused: [u64; RefusalKind::COUNT],
     /// Connections that ended, by kind.
     closed: [u64; CloseKind::COUNT],
@@ -179,9 +179,9 @@ board! {
     commit_bytes: u64,
     /// From a batch handed to the writer to its commit, in seconds.
     commit_seconds: Histogram<{ COMMIT_SECONDS.len() }>,
-    /// Bytes a batch.
+    /// Bytes per batch.
     batch_bytes: Histogram<{ BATCH_BYTES.len() }>,
-    /// Messages a batch.
+    /// Messages per batch.
     batch_messages: Histogram<{ BATCH_MESSAGES.len() }>,
     /// Bytes in the log that are not synced.
     unsynced_bytes: u64,
@@ -210,7 +210,7 @@ impl StorageState {
     /// Their names, each at its number.
     pub const NAMES: &'static [&'static str] = &["ready", "preparing", "last_segment", "failing"];
 
-    /// The state, and what a person may be told of the reason.
+    /// The state, and its reason as it may be shown to a person.
     pub fn of(storage: Storage) -> (StorageState, &'static str) {
         match storage {
             Storage::Ready => (StorageState::Ready, ""),

@@ -1,4 +1,4 @@
-//! What operators' threads ask of a shard, and the box that they put it in.
+//! What operators' threads ask of a shard, and the mailbox for it.
 
 use super::board::Board;
 use super::remote::ShardReport;
@@ -9,19 +9,19 @@ use madang_model::{Text, UserName};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Inquiries that wait for one shard at most; more are not taken.
+/// The limit of inquiries that wait for one shard; more are not taken.
 pub const INQUIRIES_MAX: usize = 16;
 
-/// Something asked of one shard. It answers within a turn, but where that is said, into a channel with room for it.
+/// Something asked of one shard. It answers within a turn, unless stated otherwise, into a channel with room for it.
 #[derive(Debug)]
 pub enum Inquiry {
     /// How it is, with at most `count` of each list.
     Report { count: usize, reply: flume::Sender<ShardReport> },
     /// End the connections of a user. The answer counts them, and comes when they have given back what they had.
     Kick { name: UserName, reason: Arc<str>, reply: flume::Sender<u64> },
-    /// Tell everyone. The answer counts them.
+    /// Send a notice to every connection that has a name. The answer counts them.
     Broadcast { text: Text, reply: flume::Sender<u64> },
-    /// Go by other settings from now on. The answer is 1.
+    /// Use other settings from now on. The answer is 1.
     Reconfigure { settings: Arc<Settings>, reply: flume::Sender<u64> },
     /// Listen there from now on, and at no other entrance of this kind. The answer is 1 when it does.
     Listen { kind: EntranceKind, listeners: Vec<Listener>, reply: flume::Sender<u64> },
@@ -53,7 +53,7 @@ impl Mailbox {
         (Mailbox { common: Arc::clone(&common), inquiries }, common, sender)
     }
 
-    /// Whether anything was put in since this was asked last. One load a turn.
+    /// Whether anything was put in since the last call. One load per turn.
     pub fn has_mail(&self) -> bool {
         self.common.has_inquiry.load(Ordering::Relaxed)
             && self.common.has_inquiry.swap(false, Ordering::AcqRel)
@@ -64,7 +64,7 @@ impl Mailbox {
         self.inquiries.try_recv().ok()
     }
 
-    /// The board to put samples up on.
+    /// The board to store samples on.
     pub fn board(&self) -> &Board {
         &self.common.board
     }

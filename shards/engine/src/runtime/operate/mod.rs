@@ -1,8 +1,7 @@
 //! What a shard shows to the operator's threads, and what they ask of it.
 //!
-//! **Invariant:** a shard never waits for those who look at it. It counts in plain numbers of its
-//! own, stores them once a second into a board that others read without locks, and looks for an
-//! inquiry by one load a turn.
+//! **Invariant:** a shard never waits for its observers. It counts in plain numbers of its own, stores them once a
+//! second into a board that others read without locks, and looks for an inquiry by one load per turn.
 
 mod board;
 mod histogram;

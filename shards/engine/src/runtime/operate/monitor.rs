@@ -1,4 +1,4 @@
-//! A shard's own watch: it times the commits, and once a second puts everything up.
+//! A shard's own monitor: it times the commits, and publishes all numbers once a second.
 
 use super::board::{Sample, StorageState};
 use super::histogram::{BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram};
@@ -22,7 +22,7 @@ struct Begun {
     messages: u64,
 }
 
-/// What is remembered between two samples, to tell the rates.
+/// What is remembered between two samples, to compute the rates.
 #[derive(Clone, Copy, Debug, Default)]
 struct Before {
     at: Moment,
@@ -30,10 +30,10 @@ struct Before {
     deliveries: u64,
 }
 
-/// So long a kick waits for what its connections had to be given back. Less than an operator waits for the answer.
+/// How long a kick waits until what its connections held is given back. Less than an operator waits for the answer.
 const KICK_WAIT: Duration = Duration::from_millis(500);
 
-/// Connections that were told to go, and who waits for that.
+/// Connections that a kick ends, and the caller that waits for it.
 #[derive(Debug)]
 struct Kick {
     connections: Vec<ConnectionId>,
@@ -97,12 +97,12 @@ impl Monitor {
         self.begun = Some(Begun { at: Instant::now(), bytes: bytes as u64, messages: count });
     }
 
-    /// The writer is back.
+    /// The writer is done.
     pub fn commit_ended(&mut self, is_done: bool) {
         let begun = self.begun.take();
         if !is_done {
             self.commit_failures += 1;
-            // They are in the next batch again.
+            // The messages are in the next batch again.
             self.messages_taken -= begun.map_or(0, |begun| begun.messages);
         } else if let Some(Begun { at, bytes, messages }) = begun {
             self.commits += 1;
@@ -113,7 +113,7 @@ impl Monitor {
         }
     }
 
-    /// A second has passed: everything is put up for others to read.
+    /// A second has passed: all numbers are published for others to read.
     pub fn tick<S: Surface>(
         &mut self,
         shard: &mut Shard<S>,
@@ -228,7 +228,7 @@ impl Monitor {
         sockets: &mut Sockets,
         phase: Phase,
     ) {
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         match inquiry {
             Inquiry::Report { count, reply } => {
                 let (fill, leaders) = (shard.fill(), shard.leaders(count));
@@ -236,7 +236,7 @@ impl Monitor {
             }
             Inquiry::Kick { name, reason, reply } => {
                 let connections = shard.kick(&name, &reason);
-                // How many are ended is known; that they are is said by another word.
+                // The count is known now; a second reply reports that they have ended.
                 let _ = reply.try_send(connections.len() as u64);
                 self.kicks.push(Kick { connections, asked_at: Instant::now(), reply });
             }
@@ -251,7 +251,7 @@ impl Monitor {
             // A new process may be asked while it is not yet sure that it serves, an old one while it does not know
             // whether it ends. The asker waits.
             Inquiry::Listen { .. } if is_between_processes(phase) => self.postponed.push(inquiry),
-            // Who drains has stopped listening for good.
+            // A draining shard has stopped listening for good.
             Inquiry::Listen { reply, .. } if phase != Phase::Running => {
                 let _ = reply.try_send(0);
             }

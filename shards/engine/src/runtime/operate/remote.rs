@@ -30,7 +30,7 @@ pub struct ShardReport {
 pub enum ShardHealth {
     /// It does.
     Well,
-    /// It has not turned for so many seconds.
+    /// It has not turned for this many seconds.
     Stuck(u64),
     /// It cannot store messages, and why.
     CannotStore(&'static str),
@@ -114,8 +114,8 @@ impl Remote {
         self.ask_all(time_max, |reply| Inquiry::Report { count, reply })
     }
 
-    /// Ends all connections of a user. Returns how many there were, once their name is free; where its home does not
-    /// answer, sooner. `None` when a shard does not answer in time.
+    /// Ends all connections of a user. Returns how many there were, once their name is free, or earlier where its
+    /// home does not answer. `None` when a shard does not answer in time.
     pub fn kick(&self, name: &UserName, reason: &str, time_max: Duration) -> Option<u64> {
         let deadline = Instant::now() + time_max;
         let reason: Arc<str> = reason.into();
@@ -127,7 +127,7 @@ impl Remote {
             .collect();
         counts.map(|counts| {
             let count = |(count, is_done): (u64, flume::Receiver<u64>)| {
-                // A second word says that it is done.
+                // The second reply reports that it is done.
                 let _ = is_done.recv_deadline(deadline);
                 count
             };
@@ -135,26 +135,26 @@ impl Remote {
         })
     }
 
-    /// Tells everyone who has a name. Returns how many that were.
+    /// Sends a notice to every connection that has a name. Returns to how many.
     pub fn broadcast(&self, text: &Text, time_max: Duration) -> u64 {
         let ask = |reply| Inquiry::Broadcast { text: text.clone(), reply };
         self.ask_all(time_max, ask).into_iter().flatten().sum()
     }
 
-    /// Gives all shards other settings. Returns whether all have taken them.
+    /// Sends other settings to all shards. Returns whether all have applied them.
     pub fn reconfigure(&self, settings: Settings, time_max: Duration) -> bool {
         let settings = Arc::new(settings);
         let ask = |reply| Inquiry::Reconfigure { settings: Arc::clone(&settings), reply };
         self.ask_all(time_max, ask).iter().all(Option::is_some)
     }
 
-    /// From now on so much of the log is kept.
+    /// Sets how much of the log is kept from now on.
     pub fn retain(&self, retention: Retention) {
         *self.housekeeping.retention.lock().unwrap_or_else(PoisonError::into_inner) = retention;
     }
 
-    /// Listens there, and at no other entrance of this kind; who came in at one stays. Returns whether all
-    /// shards do.
+    /// Listens there, and at no other entrance of this kind; existing connections stay. Returns whether all shards
+    /// do.
     pub fn listen(&self, kind: EntranceKind, listeners: Listeners, time_max: Duration) -> bool {
         let mut sockets = listeners.sockets.into_iter();
         let ask = |reply| Inquiry::Listen { kind, listeners: sockets.next().unwrap_or_default(), reply };

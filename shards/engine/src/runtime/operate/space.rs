@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Below this part of a file system it is said that it fills up.
+/// Below this percentage of free space the operator is warned.
 const LOW_PERCENT: u64 = 10;
 
 /// The space of a file system.
@@ -15,7 +15,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// That of the file system of a directory; `None` where it cannot be told.
+    /// The space of the file system of a directory; `None` where it cannot be determined.
     pub fn of(directory: &Path) -> Option<Space> {
         let system = rustix::fs::statvfs(directory).ok()?;
         let free_bytes = system.f_bavail.saturating_mul(system.f_frsize);
@@ -27,7 +27,7 @@ impl Space {
         u128::from(self.free_bytes) * 100 < u128::from(self.total_bytes) * u128::from(LOW_PERCENT)
     }
 
-    /// What to say of it, for an operator.
+    /// A description for an operator.
     pub fn words(&self) -> String {
         const MIB: u64 = 1 << 20;
         format!(

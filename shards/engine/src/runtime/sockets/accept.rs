@@ -27,11 +27,11 @@ pub type Accepted = turn::Accepted<Arrival>;
 #[derive(Debug)]
 struct OpenListener {
     listener: Listener,
-    /// The kernel will tell when connections wait.
+    /// The kernel will report when connections wait.
     is_polled: bool,
 }
 
-/// Where a shard accepts.
+/// The listening sockets of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     /// Usually one; several where systemd passed several, or none after a drain began.
@@ -39,14 +39,14 @@ pub(super) struct Listeners {
     /// Where accepting begins, so that a storm at one listener does not starve another.
     first: usize,
     is_listening: bool,
-    /// How often open_listeners were closed: what the kernel tells of those before is of no interest.
+    /// How often open_listeners were closed: what the kernel reports of earlier ones is ignored.
     generation: u32,
     /// Of the open_listeners that were given away, which are polled.
     polled: Vec<bool>,
 }
 
 impl Listeners {
-    /// Connections wait there, too.
+    /// Adds listeners.
     pub fn add(&mut self, listeners: Vec<Listener>) {
         for Listener { entrance, tls, .. } in &listeners {
             assert_eq!(
@@ -59,7 +59,7 @@ impl Listeners {
             .extend(listeners.into_iter().map(|listener| OpenListener { listener, is_polled: false }));
     }
 
-    /// The kernel says that connections wait. Whether that is to be reported.
+    /// The kernel reports that connections wait. Returns whether the caller is to report it.
     pub fn take_knock(&mut self, tag: u64) -> bool {
         // The lower half is exactly 32 bits wide.
         let index = tag as u32 as usize;
@@ -72,13 +72,13 @@ impl Listeners {
         self.is_listening
     }
 
-    /// Gives the listeners away; the kernel goes on watching them.
+    /// Gives the listeners away; the kernel continues to watch them.
     pub fn give_away(&mut self) -> Vec<Listener> {
         self.polled = self.open_listeners.iter().map(|open_listener| open_listener.is_polled).collect();
         self.open_listeners.drain(..).map(|open_listener| open_listener.listener).collect()
     }
 
-    /// They are back.
+    /// Takes the listeners back.
     pub fn take_back(&mut self, listeners: Vec<Listener>) {
         assert_eq!(listeners.len(), self.polled.len(), "what comes back is what was given away");
         let polled = self.polled.drain(..);
@@ -112,8 +112,8 @@ impl Sockets {
         self.listen()
     }
 
-    /// Asked once each time, and then accepted by hand: the kernel's own repeated accept would know
-    /// neither the pace of a turn nor the peers' addresses.
+    /// Polls once each time, and then accepts by hand: the kernel's own repeated accept would know neither the pace
+    /// of a turn nor the peers' addresses.
     fn poll_listener(&mut self, index: usize) -> io::Result<()> {
         let Listeners { open_listeners, is_listening, generation, .. } = &mut self.listeners;
         let open_listener = &mut open_listeners[index];
@@ -141,7 +141,7 @@ impl Sockets {
         self.proxies.take_all().into_iter().for_each(|passed_on| close(passed_on.caller.descriptor));
     }
 
-    /// No open_listener is watched any more, nor known by the number it had.
+    /// Stops watching the open_listeners, and forgets their numbers.
     fn close_listeners(&mut self) {
         let Listeners { open_listeners, generation, .. } = &mut self.listeners;
         for (index, open_listener) in
@@ -156,12 +156,12 @@ impl Sockets {
         *generation = generation.wrapping_add(1);
     }
 
-    /// The kernel says that something came of a connection that a proxy passes on. Whether that is to be reported.
+    /// The kernel reports input of a connection that a proxy passes on. Returns whether the caller is to report it.
     pub(super) fn take_news_of_passed_on(&mut self, tag: u64) -> bool {
         self.proxies.came(tag & !PASSED_ON) && self.listeners.is_listening
     }
 
-    /// Takes one waiting connection. Those that a proxy passes on and of which something came are first.
+    /// Takes one waiting connection; first those that a proxy passes on and that have new input.
     pub fn accept(&mut self) -> Accepted {
         if let Some(passed_on) = self.proxies.take_ready() {
             return self.hear(passed_on);
@@ -193,7 +193,7 @@ impl Sockets {
         turn::Accepted::Nothing
     }
 
-    /// Reads what has come of a header: then the connection arrives, or is waited for, or is closed.
+    /// Reads what has come of a header: then the connection is accepted, waits for the rest, or is closed.
     fn hear(&mut self, mut passed_on: PassedOn) -> Accepted {
         let peer = passed_on.caller.peer;
         match passed_on.read() {
@@ -234,7 +234,7 @@ impl Sockets {
         Accepted::NotYet
     }
 
-    /// A second has passed: headers that did not come in time are not waited for any more.
+    /// A second has passed: connections whose headers are late are closed.
     pub fn close_late(&mut self, now: Instant) {
         for passed_on in self.proxies.take_late(now) {
             self.proxies.count(ProxyRefusal::Late);
@@ -246,7 +246,7 @@ impl Sockets {
         }
     }
 
-    /// Turns one waiting connection away with a word, by the descriptor kept for that.
+    /// Refuses one waiting connection with a message, by the descriptor reserved for that.
     pub fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         self.reserve = None;
         if let turn::Accepted::Connection(caller) | turn::Accepted::TooMany(caller) = self.accept_at_doors()
@@ -296,7 +296,7 @@ fn accept_from(listener: &Listener, descriptors_max: u64) -> turn::Accepted<Call
     }
 }
 
-/// Descriptors below which connections have theirs, with so many shards.
+/// Connections have descriptors below this, with this many shards.
 pub(super) fn descriptors_max(shard_count: u16) -> u64 {
     let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     files_max.saturating_sub(PROCESS_FILES_LEFT + u64::from(shard_count) * SHARD_FILES_LEFT)

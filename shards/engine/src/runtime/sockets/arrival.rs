@@ -1,4 +1,4 @@
-//! Who connects.
+//! New connections.
 
 use super::super::tls::{TlsAcceptor, TlsSession};
 use madang_model::connection::Entrance;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A fatal alert, `internal_error` (RFC 8446, sections 5.1 and 6.2), as it may be sent before anything else.
 const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
-/// Who has connected, before it is known whose connection it is.
+/// A new connection, before it is known whose it is.
 pub(super) struct Caller {
     pub descriptor: OwnedFd,
     pub entrance: Entrance,
@@ -19,7 +19,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The connection, from this address. None without randomness, when nobody can be let in with TLS.
+    /// The connection, from this address. `None` without randomness, when no TLS connection can begin.
     pub fn arrive(self, address: Option<IpAddr>) -> Option<Arrival> {
         let Caller { descriptor, entrance, tls, .. } = self;
         let tls = tls.map(|acceptor| acceptor.accept().map(Box::new)).transpose().ok()?;
@@ -27,13 +27,13 @@ impl Caller {
     }
 }
 
-/// A connection as it comes in.
+/// A new connection.
 #[derive(Debug)]
 pub struct Arrival {
     pub(super) descriptor: OwnedFd,
-    /// Where it comes in.
+    /// The entrance that it connected to.
     pub entrance: Entrance,
-    /// Where the peer is; of one that a proxy passes on, what its header says.
+    /// The peer's address; for a connection that a proxy passes on, the one in its header.
     pub address: Option<IpAddr>,
     pub(super) tls: Option<Box<TlsSession>>,
 }
@@ -44,17 +44,17 @@ impl Arrival {
         self.tls.is_some()
     }
 
-    /// Takes what has come with the connection, if that can be read as it is. Says how many bytes that is.
+    /// Takes what has come with the connection, if that can be read as it is. Returns how many bytes that is.
     pub fn take_first(&self, buffer: &mut [u8]) -> usize {
         if self.tls.is_some() {
             return 0;
         }
-        // An end or a failure is met again by those who read next.
+        // The next read meets an end or a failure again.
         net::recv(&self.descriptor, buffer, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
     }
 
-    /// Best effort: the peer learns why, or just that it is closed. To who speaks TLS words before a handshake would
-    /// be noise: it gets an alert, which its program shows as an error of ours.
+    /// Best effort: the peer learns why, or just that it is closed. Words before a TLS handshake would be noise: a
+    /// TLS peer gets an alert, which its program shows as an error of ours.
     pub fn refuse(self, words: &[u8]) {
         let words = if self.tls.is_none() { words } else { &TLS_ALERT };
         let _ = net::send(&self.descriptor, words, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);

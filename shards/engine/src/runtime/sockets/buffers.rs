@@ -1,5 +1,5 @@
-//! The buffers that bytes are received into: one of them is taken only when bytes come, so that a
-//! silent connection has none.
+//! The buffers that bytes are received into: one of them is taken only when bytes come, so that an idle connection
+//! has none.
 
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
@@ -11,20 +11,20 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers of a shard; a power of two.
 pub const BUFFERS: u16 = 256;
-/// Of those, so many are in use at first. The kernel takes them in turns, so that each that is in use soon
-/// takes memory: more are only when they ran out.
+/// How many of them are in use at first. The kernel takes them in turns, so that each one in use soon takes memory:
+/// more are used only when they ran out.
 const BUFFERS_AT_FIRST: u16 = 8;
 /// What one receive brings at most.
 pub const BUFFER_BYTES: usize = 16 * 1024;
-/// Under which receives name these buffers.
+/// The number by which receives name these buffers.
 pub const BUFFER_GROUP: u16 = 0;
 
-/// The buffers, and the ring in which they are offered to the kernel. Never freed: a shard has them
-/// for the life of the process, and receives may still be on their way when it ends.
+/// The buffers, and the ring in which they are offered to the kernel. Never freed: a shard has them for the life of
+/// the process, and receives may still be under way when it ends.
 pub struct Buffers {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
-    /// So many of them are in use, the first ones.
+    /// How many of them are in use: the first ones.
     in_use: u16,
     /// Buffers offered since the start, modulo 2^16.
     tail: u16,
@@ -41,7 +41,7 @@ impl Buffers {
     /// Offers all buffers that are in use to a ring, which has none of them.
     pub fn offer_all(&mut self, ring: &IoUring) -> io::Result<()> {
         self.set_tail(0);
-        // SAFETY: the entries are page-aligned, initialised, as many as told, and never freed.
+        // SAFETY: the entries are page-aligned, initialised, as many as given, and never freed.
         unsafe {
             ring.submitter().register_buf_ring_with_flags(
                 self.entries.as_ptr() as u64,
@@ -54,7 +54,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Takes more buffers into use, and offers them. Whether there were any.
+    /// Takes more buffers into use, and offers them. Returns whether there were any.
     pub fn add(&mut self) -> bool {
         let before = self.in_use;
         self.in_use = (2 * before).min(BUFFERS);

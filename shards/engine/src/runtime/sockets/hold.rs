@@ -1,8 +1,8 @@
-//! Everything is given away to another process, and perhaps comes back.
+//! Gives all sockets away to a new process, and takes them back if it fails.
 //!
-//! What was asked of the kernel stays with it: no receive moves a byte while the shard makes no call to
-//! its ring (`DEFER_TASKRUN`), and none could, as the kernel has no buffer then. So whoever reads the
-//! sockets meanwhile misses nothing, and the requests of an owner who ends come to nothing.
+//! What was asked of the kernel stays with it: no receive moves a byte while the shard makes no call to its ring
+//! (`DEFER_TASKRUN`), and none could, as the kernel has no buffer then. So a process that reads the sockets meanwhile
+//! misses nothing, and the requests of an owner that ends have no effect.
 
 use super::table::{Receipt, Table};
 use super::{Listener, Sockets, TlsTable};
@@ -26,8 +26,8 @@ impl HeldSockets {
         Some(self.table.find(id)?.descriptor.as_fd())
     }
 
-    /// Whether another process could go on with a connection. With one under TLS it could not: the keys
-    /// are here, and stay. Nor with one that is broken: who asks its socket again is told of an end.
+    /// Whether another process could resume a connection. Not one under TLS: the keys stay in this process. Nor a
+    /// broken one: the next read of its socket would report an end.
     pub fn is_carriable(&self, id: ConnectionId) -> bool {
         self.table.find(id).is_some_and(|socket| !socket.has_tls && socket.receipt != Receipt::Broken)
     }
@@ -36,7 +36,7 @@ impl HeldSockets {
     pub fn end(&mut self, id: ConnectionId, words: &[u8]) {
         let Some(socket) = self.table.find_mut(id) else { return };
         if socket.has_tls {
-            // What is broken hears nothing more.
+            // A broken connection receives nothing more.
             let _ = self.tls.write(id, socket, words);
             self.tls.remove(id, socket);
         } else {
@@ -53,20 +53,20 @@ impl HeldSockets {
 }
 
 impl Sockets {
-    /// Asks the kernel for nothing more that anybody says; what it was asked for may still come.
+    /// Asks the kernel for no more input; what it was asked for may still come.
     pub fn pause(&mut self) {
         self.pause_listening();
         self.inbox.set_closed(true);
     }
 
-    /// Everyone is heard and accepted again.
+    /// Connections are read and accepted again.
     pub fn resume(&mut self) -> io::Result<()> {
         self.inbox.set_closed(false);
         self.listen()
     }
 
-    /// Gives all away, connections and listeners, with what came and was not read. Until they are back,
-    /// this is not to be asked anything.
+    /// Gives all away, connections and listeners, with what came and was not read. Until they are back, nothing else
+    /// may be called.
     pub fn give_away(&mut self) -> io::Result<(HeldSockets, Vec<Listener>)> {
         self.ring.withdraw_buffers()?;
         let mut unreported = std::mem::take(&mut self.unreported);
@@ -78,7 +78,7 @@ impl Sockets {
         Ok((HeldSockets { table, copies, tls }, self.listeners.give_away()))
     }
 
-    /// They are back. What became ready meanwhile is reported.
+    /// Takes them back. What became ready meanwhile is reported.
     pub fn take_back(&mut self, (held, listeners): (HeldSockets, Vec<Listener>)) -> io::Result<()> {
         (self.table, self.inbox.copies, self.tls) = (held.table, held.copies, held.tls);
         self.listeners.take_back(listeners);

@@ -12,7 +12,7 @@ use std::io;
 
 const _: () = assert!(BUFFERS <= 256, "a socket names its buffer by one byte");
 
-/// What connections have not read yet, and who may ask for more.
+/// Input that connections have not read yet, and which of them have no receive.
 pub struct Inbox {
     /// Which connection holds each buffer that was taken and not read.
     holders: [Option<ConnectionId>; BUFFERS as usize],
@@ -35,7 +35,7 @@ impl Inbox {
         }
     }
 
-    /// Whether nothing more is to be asked of the kernel for now. What was asked for goes on.
+    /// Sets whether nothing more is to be asked of the kernel for now. Receives under way continue.
     pub fn set_closed(&mut self, is_closed: bool) {
         self.is_closed = is_closed;
     }
@@ -104,7 +104,7 @@ impl Inbox {
         }
     }
 
-    /// A connection is gone: nobody wants what came for it.
+    /// A connection is gone: discards what came for it.
     pub fn forget(&mut self, ring: &mut NetRing, id: ConnectionId, receipt: Receipt) {
         match receipt {
             Receipt::Holds { buffer, .. } => {
@@ -116,8 +116,8 @@ impl Inbox {
         }
     }
 
-    /// When buffers ran out: there are more, or those that are held are copied, so that all are free
-    /// again; and whoever found none is asked for again.
+    /// When buffers ran out: adds more, or copies those that are held, so that all are free again; then asks again
+    /// for connections that found none.
     pub fn feed_starved(&mut self, ring: &mut NetRing, table: &mut Table) -> io::Result<()> {
         if self.starved.is_empty() || self.is_closed {
             return Ok(());
@@ -151,7 +151,7 @@ impl Inbox {
     }
 }
 
-/// As many bytes as there is room for; how many that were, and what is left.
+/// Moves as many bytes as there is room for. Returns how many, and what is left.
 fn move_bytes(bytes: &[u8], into: &mut [u8]) -> (usize, Option<Box<[u8]>>) {
     let (now, rest) = bytes.split_at(bytes.len().min(into.len()));
     into[..now.len()].copy_from_slice(now);

@@ -5,8 +5,8 @@
 //! buffer at most, and its peer is held back by TCP. What a turn has to send goes out in one call.
 //! An idle connection costs one entry of the table.
 //!
-//! **Invariant:** a byte leaves the kernel only while the shard is in a call to its ring, and only
-//! into a buffer: who makes no call, and has taken the buffers back, can give a connection away.
+//! **Invariant:** a byte leaves the kernel only while the shard is in a call to its ring, and only into a buffer: a
+//! shard that makes no call, and has taken the buffers back, can give a connection away.
 
 mod accept;
 mod arrival;
@@ -48,8 +48,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use table::{Receipt, Table};
 
-/// Completions taken from the kernel at a time, about: were there more than buffers, many would
-/// say that there was none.
+/// About how many completions are taken from the kernel at a time: if there were more than buffers, many would report
+/// that no buffer was left.
 const COMPLETIONS_MAX: usize = BUFFERS as usize;
 
 /// What a request belongs to: in the upper four bits of its tag. Below are the generation of a
@@ -78,21 +78,21 @@ pub struct Sockets {
     /// the number says how many the whole process has open.
     descriptors_max: u64,
     completions: Vec<Completion>,
-    /// What was learnt while everything was given away.
+    /// Readiness that was reported while everything was given away.
     unreported: Vec<Readiness>,
     sent: Vec<Result<usize, Errno>>,
     tries: Vec<u32>,
-    /// Connections that came in so far, modulo 2^32.
+    /// Connections added so far, modulo 2^32.
     arrivals: u32,
-    /// Which connections are looked at in this second, whether their peers are there.
+    /// Selects the connections that are checked in this second for gone peers.
     second: u32,
-    /// Given up for a moment when no other descriptor is left, so that a peer can be told so.
+    /// Closed for a moment when no other descriptor is left, so that a peer can be notified.
     reserve: Option<OwnedFd>,
 }
 
 impl Sockets {
-    /// The sockets that the listeners of one of so many shards will bring, and the descriptor by
-    /// which other threads end a sleep. Belongs to the calling thread from now on.
+    /// The sockets of one of `shard_count` shards with its listeners, and the descriptor by which other threads end a
+    /// sleep. Belongs to the calling thread from now on.
     pub fn new(listeners: Vec<Listener>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
         let mut sockets = Sockets {
             ring: NetRing::new(SEND)?,
@@ -173,7 +173,7 @@ impl Sockets {
                         ready.push(Readiness::Write(id));
                     }
                 }
-                // Nothing comes of a cancellation that the request itself does not say.
+                // A cancellation reports nothing that the request itself does not.
                 _ => {}
             }
         }
@@ -189,7 +189,7 @@ impl Sockets {
         {
             self.ring.release(buffer);
         }
-        // Of a connection that is gone nothing is known any more, not even who has its place now.
+        // Nothing is reported of a connection that is gone, nor of the one that has its place now.
         let (id, socket) = receiver?;
         socket.receipt = match (result, buffer) {
             (Ok(count @ 1..), Some(buffer)) => self.inbox.hold(id, buffer, count),
@@ -215,7 +215,7 @@ impl Sockets {
 
     /// Adds a connection that another process has handed over.
     pub fn add_carried(&mut self, id: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
-        // Where this fails the peer is gone already, and reading says so.
+        // Where this fails the peer is gone already, and reading reports that.
         let _ = listener::set_options(&descriptor);
         // It may have been written to before.
         self.insert(id, descriptor, false, WRITTEN)
@@ -271,13 +271,13 @@ impl Sockets {
         self.proxies.set_networks(networks);
     }
 
-    /// Of how many connections the PROXY header is waited for, and how many were closed without one so far, by
+    /// How many connections wait for their PROXY header, and how many were closed without one so far, by
     /// [`ProxyRefusal`].
     pub fn proxy_counts(&self) -> (usize, [u64; ProxyRefusal::COUNT]) {
         self.proxies.counts()
     }
 
-    /// Lets go of a socket, which is to be closed by [`close`].
+    /// Removes a socket, which is to be closed by [`close`].
     pub fn remove(&mut self, id: ConnectionId) -> Option<OwnedFd> {
         let socket = self.table.remove(id)?;
         self.inbox.forget(&mut self.ring, id, socket.receipt);
@@ -291,8 +291,8 @@ impl Sockets {
     }
 }
 
-/// Closes a socket of which requests may be under way: as each of them keeps it open, they are ended
-/// first. Whoever shares the socket loses it, too.
+/// Closes a socket that may have requests under way: as each of them keeps it open, they are ended first. A process
+/// that shares the socket loses it, too.
 pub fn close(descriptor: OwnedFd) {
     keep_alive::set_for_closed(&descriptor);
     // It fails where the peer is gone already, and then nothing is under way.

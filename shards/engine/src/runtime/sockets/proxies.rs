@@ -1,9 +1,8 @@
-//! Connections that a proxy passes on: each is read up to the end of its PROXY header, and arrives as the one that the
-//! header names.
+//! Connections that a proxy passes on: each is read up to the end of its PROXY header, and is accepted with the
+//! address that the header names.
 //!
-//! A header that has not come whole is waited for, without a connection of the shard: nobody speaks for it yet. What
-//! came of it is taken out of the socket, so that the kernel reports the next bytes; what follows the header stays
-//! there.
+//! While a header is incomplete, the shard has no connection for it yet. What came of it is taken out of the socket,
+//! so that the kernel reports the next bytes; what follows the header stays there.
 
 use super::arrival::Caller;
 use hashbrown::HashMap;
@@ -16,10 +15,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Connections of which a shard waits for the header. A proxy sends it at once.
+/// The limit of connections that wait for their header. A proxy sends it at once.
 pub const WAITING_MAX: usize = 1_024;
 
-/// Why a connection of a proxy was closed before anybody spoke for it.
+/// Why a connection of a proxy was closed before the shard had a connection for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProxyRefusal {
     /// It began with something else, or ended.
@@ -28,7 +27,7 @@ pub enum ProxyRefusal {
     Malformed,
     /// Its header did not come in time.
     Late,
-    /// Too many others were waited for.
+    /// Too many others waited.
     Full,
 }
 
@@ -39,12 +38,12 @@ impl ProxyRefusal {
     pub const COUNT: usize = ProxyRefusal::NAMES.len();
 }
 
-/// Which connections come from proxies, and those of which the header has not come.
+/// Which connections come from proxies, and those that wait for their header.
 pub(super) struct Proxies {
     networks: Networks,
     /// By a number that is not used again, so that what the kernel reports is never taken for another's.
     waiting: HashMap<u64, PassedOn>,
-    /// The numbers of those of which something came. Some may be gone.
+    /// The numbers of those with new input. Some may be gone.
     ready: VecDeque<u64>,
     number_last: u64,
     refused: [u64; ProxyRefusal::COUNT],
@@ -86,7 +85,7 @@ impl Proxies {
         }
     }
 
-    /// From now on whoever connects from these passes on. A header that is waited for still is.
+    /// From now on connections from these networks are a proxy's. Those that wait for their header still do.
     pub fn set_networks(&mut self, networks: Networks) {
         self.networks = networks;
     }
@@ -101,8 +100,8 @@ impl Proxies {
         PassedOn { caller, came: Vec::new(), give_up_at: Instant::now() + self.time_max }
     }
 
-    /// Waits for the rest of a header, by the number that this is; or gives the connection back, if that would be one
-    /// too many.
+    /// Waits for the rest of a header, under the number that this returns; or returns the connection, if that would
+    /// be one too many.
     pub fn wait_for(&mut self, passed_on: PassedOn) -> Result<(u64, &PassedOn), PassedOn> {
         if self.waiting.len() >= self.waiting_max {
             return Err(passed_on);
@@ -111,7 +110,7 @@ impl Proxies {
         Ok((self.number_last, self.waiting.entry(self.number_last).insert(passed_on).into_mut()))
     }
 
-    /// Something came of the one with this number. Whether there still is one.
+    /// Notes new input of the connection with this number. Returns whether it is still there.
     pub fn came(&mut self, number: u64) -> bool {
         let is_there = self.waiting.contains_key(&number);
         if is_there {
@@ -120,7 +119,7 @@ impl Proxies {
         is_there
     }
 
-    /// Takes one of which something came.
+    /// Takes one that has new input.
     pub fn take_ready(&mut self) -> Option<PassedOn> {
         while let Some(number) = self.ready.pop_front() {
             if let Some(passed_on) = self.waiting.remove(&number) {
@@ -130,7 +129,7 @@ impl Proxies {
         None
     }
 
-    /// Those of which something came are to be reported once more.
+    /// Forgets which have new input: they are to be reported once more.
     pub fn forget_ready(&mut self) -> impl Iterator<Item = (u64, &PassedOn)> {
         let Proxies { ready, waiting, .. } = self;
         ready.drain(..).filter_map(|number| Some((number, waiting.get(&number)?)))

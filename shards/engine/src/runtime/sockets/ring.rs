@@ -2,7 +2,7 @@
 //!
 //! Its thread alone submits and completes (`SINGLE_ISSUER`), and the kernel works on it only when
 //! that thread asks (`DEFER_TASKRUN`): nothing changes behind the shard's back. While the shard
-//! waits in its executor, an eventfd which the executor reads says that there is something.
+//! waits in its executor, an eventfd which the executor reads reports that there is something.
 
 use super::buffers::{BUFFER_BYTES, BUFFER_GROUP, Buffers};
 use glommio::GlommioError;
@@ -70,7 +70,7 @@ pub struct NetRing {
     stash: Vec<Completion>,
     /// The tag of all sends.
     send_tag: u64,
-    /// What every call says.
+    /// The flags of every call.
     enter_flags: u32,
 }
 
@@ -133,14 +133,14 @@ impl NetRing {
         unsafe { self.push(&entry.user_data(tag)) }
     }
 
-    /// Asks to be told once when a descriptor has one of the poll `events`.
+    /// Asks for one report when a descriptor has one of the poll `events`.
     pub fn poll(&mut self, descriptor: BorrowedFd<'_>, events: u32, tag: u64) -> io::Result<()> {
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events).build();
         // SAFETY: the entry points to no memory.
         unsafe { self.push(&entry.user_data(tag)) }
     }
 
-    /// Asks to be told each time a descriptor is written to.
+    /// Asks for a report each time a descriptor is written to.
     pub fn watch(&mut self, descriptor: BorrowedFd<'_>, tag: u64) -> io::Result<()> {
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), POLL_IN).multi(true).build();
         // SAFETY: the entry points to no memory.
@@ -154,8 +154,8 @@ impl NetRing {
         unsafe { self.push(&entry.user_data(own_tag)) }
     }
 
-    /// Hands everything to the kernel that was asked for: from now on it holds the descriptors
-    /// itself, and those of the caller may be closed.
+    /// Hands all requests to the kernel: from now on it holds the descriptors itself, and those of the caller may be
+    /// closed.
     pub fn submit(&mut self) -> io::Result<()> {
         while !self.ring.submission().is_empty() {
             self.enter(0)?;
@@ -241,7 +241,7 @@ impl NetRing {
         }
     }
 
-    /// Whether entering the kernel would bring something on.
+    /// Whether entering the kernel would make progress.
     fn has_kernel_work(&mut self) -> bool {
         let submissions = self.ring.submission();
         !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow()
@@ -251,7 +251,7 @@ impl NetRing {
         !self.stash.is_empty() || !self.ring.completion().is_empty()
     }
 
-    /// Submits what was pushed, and waits for so many completions.
+    /// Submits what was pushed, and waits for `completions_min` completions.
     fn enter(&mut self, completions_min: u32) -> io::Result<()> {
         let count = self.ring.submission().len() as u32;
         let flags = self.enter_flags;
@@ -323,7 +323,7 @@ impl NetRing {
         self.buffers.offer(buffer);
     }
 
-    /// Gives the kernel buffers it did not have so far. Whether there were any.
+    /// Gives the kernel buffers it did not have so far. Returns whether there were any.
     pub fn add_buffers(&mut self) -> bool {
         self.buffers.add()
     }
@@ -342,8 +342,7 @@ impl NetRing {
 
 const _: () = assert!(size_of::<WaitArgument>() == 24);
 
-/// Interrupted, short of something for a moment, or late is no failure: what the kernel did not
-/// take is still queued.
+/// An interruption, a momentary shortage or a timeout is no failure: what the kernel did not take is still queued.
 fn pass_over(entered: io::Result<usize>) -> io::Result<()> {
     match entered {
         Err(error) => match Errno::from_io_error(&error) {

@@ -54,7 +54,7 @@ impl Sockets {
         }
     }
 
-    /// What became of a write that needs no ring; nothing, if it does.
+    /// The outcome of a write that needs no ring; `None` if it needs one.
     fn write_at_once(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<Written> {
         let Sockets { ring, table, tls, .. } = self;
         let Some(socket) = table.find_mut(id) else { return Some(Written::Broken) };
@@ -95,7 +95,7 @@ fn conclude(
     }
 }
 
-/// Asks to be told when a socket takes bytes again that took them until now.
+/// Asks for a report when a socket takes bytes again that took them until now.
 pub(super) fn await_room(
     ring: &mut NetRing,
     socket: &Socket,

@@ -20,18 +20,18 @@ pub enum Receipt {
     Broken,
 }
 
-/// One connection's.
+/// The socket of one connection.
 #[derive(Debug)]
 pub struct Socket {
     pub descriptor: OwnedFd,
     pub(super) generation: u32,
     pub(super) receipt: Receipt,
-    /// It takes bytes; if not, the kernel tells when it does again.
+    /// It takes bytes; if not, the kernel reports when it does again.
     pub is_writable: bool,
     /// There is a TLS session for it.
     pub(super) has_tls: bool,
-    /// 0 while everything that was written is known to be acknowledged; from then on one more than the looks that
-    /// found its peer without an answer, one after another.
+    /// 0 while everything that was written is known to be acknowledged; otherwise one more than the checks in a row
+    /// that found no answer of its peer.
     pub(super) doubts: u8,
 }
 
@@ -69,7 +69,7 @@ impl Table {
         self.at_mut(id.index).filter(|socket| socket.generation == id.generation)
     }
 
-    /// Whoever has this place now.
+    /// The socket that has this place now.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut Socket> {
         self.sockets.get_mut(index as usize)?.as_mut()
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 mod proxies;
 
-/// Nothing here takes so long.
+/// Nothing here takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORTLY: Duration = Duration::from_millis(50);
 
@@ -64,7 +64,7 @@ impl Stage {
         (peer, id)
     }
 
-    /// Waits until so many of what is reported match.
+    /// Waits until `count` of the reports match.
     fn await_each(&mut self, count: usize, matches: impl Fn(&Readiness) -> bool) {
         let give_up_at = Instant::now() + PATIENCE;
         let mut found = 0;
@@ -246,7 +246,7 @@ fn what_is_given_away_takes_along_all_that_came_and_nothing_comes_meanwhile() {
         stage.sockets.pause();
         let (held, listeners) = stage.sockets.give_away().expect("the ring gives its buffers up");
         assert_eq!((held.came(early), held.came(late)), (&b"before"[..], &b""[..]));
-        // It has a receive with the kernel, which may not take this from whoever reads the socket now.
+        // It has a receive with the kernel, which may not take this from the process that reads the socket now.
         late_peer.write_all(b"meanwhile").expect("the line is open");
         let socket = held.descriptor(late).expect("it was there").try_clone_to_owned().expect("a descriptor");
         let mut bytes = [0; 64];
@@ -357,7 +357,7 @@ fn silent_connections_are_asked_at_times_of_their_own() {
         let times: HashSet<_> = joined.iter().map(|(_, id)| times(*id)).collect();
         assert_eq!(times.len(), joined.len(), "no two alike");
         for (idle, interval, count) in times {
-            // Half a minute out of reach ends nobody; who is gone is known as the documents say.
+            // Half a minute out of reach ends no connection; a gone peer is detected as documented.
             assert!(
                 idle + interval * count > Duration::from_secs(45),
                 "{idle:?}, {count} times {interval:?}"

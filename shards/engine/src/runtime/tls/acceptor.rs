@@ -1,5 +1,5 @@
-//! Who we are towards TLS peers: a certificate chain and its key, which can be replaced while
-//! connections go on.
+//! The server's identity towards TLS peers: a certificate chain and its key, which can be replaced while connections
+//! continue.
 
 use super::der::{self, Validity};
 use super::session::TlsSession;
@@ -96,7 +96,7 @@ impl TlsIdentity {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
             .map_err(unusable)?;
-        // Who comes back resumes without a signature of ours, and we remember nothing of who left.
+        // Returning clients resume without a signature of ours, and we keep no state of clients that left.
         config.ticketer = ring::Ticketer::new().map_err(unusable)?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(TlsIdentity { config: Arc::new(config), validity })
@@ -139,10 +139,10 @@ fn describe(error: &pem::Error, form: &str) -> String {
     }
 }
 
-/// Accepts TLS connections on all shards, by the identity of the moment.
+/// Accepts TLS connections on all shards, by the current identity.
 #[derive(Debug)]
 pub struct TlsAcceptor {
-    /// Locked for the time of a clone: once a connection, and once a reload.
+    /// Locked for the time of a clone: once per connection, and once per reload.
     identity: RwLock<TlsIdentity>,
 }
 
@@ -152,7 +152,7 @@ impl TlsAcceptor {
         TlsAcceptor { identity: RwLock::new(identity) }
     }
 
-    /// Who connects from now on is shown this identity; who is connected keeps what it has.
+    /// New connections are shown this identity; existing ones keep theirs.
     pub fn replace(&self, identity: TlsIdentity) {
         *self.identity.write().unwrap_or_else(PoisonError::into_inner) = identity;
     }

@@ -8,7 +8,7 @@ const OCTET_STRING: u8 = 0x04;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
-/// The tag of the version, which old certificates have not.
+/// The tag of the version, which old certificates lack.
 const VERSION: u8 = 0xa0;
 
 /// From when until when a certificate is valid: 14 digits each, year to second, in UTC. They sort as times do.
@@ -53,7 +53,7 @@ pub fn rsa_bits(key: &PrivateKeyDer<'_>) -> Option<usize> {
     let (fields, _) = expect(key, SEQUENCE)?;
     let (_, rest) = expect(fields, INTEGER)?;
     let (modulus, rest) = expect(rest, INTEGER)?;
-    // Of an elliptic curve's key there is no second number.
+    // An elliptic curve's key has no second number.
     expect(rest, INTEGER)?;
     let modulus = &modulus[modulus.iter().position(|byte| *byte != 0)?..];
     Some(8 * modulus.len() - modulus[0].leading_zeros() as usize)

@@ -24,7 +24,7 @@ const DECODE_ERROR: u8 = 50;
 
 type Traffic<'a> = WriteTraffic<'a, ServerConnectionData>;
 
-/// Why a TLS connection cannot go on.
+/// Why a TLS connection cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     /// The peer broke the protocol, or wants what we do not offer.
@@ -33,7 +33,7 @@ pub enum TlsFault {
     /// A record or a message of the handshake has no end.
     #[error("a record that is too long")]
     Endless,
-    /// It makes us answer and does not read.
+    /// The peer makes us answer and does not read.
     #[error("the peer does not read the handshake")]
     Unread,
     /// The keys are used up, and new ones cannot be agreed on.
@@ -58,7 +58,7 @@ pub struct TlsSession {
 
 impl fmt::Debug for TlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The keys are nobody's business.
+        // The keys are secret.
         f.debug_struct("TlsSession").field("is_open", &self.is_open).finish_non_exhaustive()
     }
 }
@@ -162,8 +162,8 @@ impl TlsSession {
         Ok(count)
     }
 
-    /// Tells the peer about its mistake, as long as nothing was encrypted. rustls is not asked for its own
-    /// alert: after a fault it may look for messages in bytes that are gone, and panic.
+    /// Notifies the peer of its mistake, as long as nothing was encrypted. rustls is not asked for its own alert:
+    /// after a fault it may look for messages in bytes that are gone, and panic.
     fn queue_alert(&mut self, error: &rustls::Error) {
         let description = match error {
             rustls::Error::InvalidMessage(_) => DECODE_ERROR,
@@ -180,7 +180,7 @@ impl TlsSession {
         &self.outgoing
     }
 
-    /// So much of it was sent.
+    /// This much of it was sent.
     pub fn sent(&mut self, bytes: usize) {
         if bytes == self.outgoing.len() {
             self.outgoing = Vec::new();
@@ -206,8 +206,8 @@ impl TlsSession {
         self.write(wire, |traffic, wire| traffic.encrypt(plain, wire)).map(|written| (plain.len(), written))
     }
 
-    /// Says that nothing more comes, into `wire`. Returns how many bytes that takes; 0 where nothing can
-    /// be said any more.
+    /// Writes into `wire` that nothing more comes. Returns how many bytes that takes; 0 where it cannot be sent any
+    /// more.
     pub fn say_end(&mut self, wire: &mut [u8]) -> usize {
         if !self.is_open || !self.outgoing.is_empty() {
             return 0;

@@ -8,8 +8,8 @@ use madang_model::ConnectionId;
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags};
 
-/// Reads of connections whose handshake goes on, a turn: with a signature in one of them, all of them
-/// together take a shard a few milliseconds.
+/// Reads of connections in the handshake, per turn: with a signature in one of them, all of them together take a
+/// shard a few milliseconds.
 const HANDSHAKE_READS_PER_TURN: u32 = 8;
 /// A record, and before it a message of the protocol.
 const WIRE_BYTES: usize = RECORD_BYTES_MAX + 1024;
@@ -78,7 +78,7 @@ impl TlsTable {
         self.sessions.insert(id.index, session);
     }
 
-    /// Forgets a session, after telling its peer that nothing more comes, if it can be told.
+    /// Forgets a session, after notifying its peer that nothing more comes, if that is possible.
     pub fn remove(&mut self, id: ConnectionId, socket: &Socket) {
         let Some(mut session) = self.sessions.remove(&id.index) else { return };
         let count = session.say_end(&mut self.wire);
@@ -109,7 +109,7 @@ impl TlsTable {
         let (count, is_more) = match receive(socket, &mut self.wire[start..RECORD_BYTES_MAX]) {
             Input::Bytes { count, is_more } => (count, is_more),
             Input::Nothing => return Input::Nothing,
-            // An end that the peer has not announced may be another's work: as if the network had failed.
+            // An end that the peer has not announced may be forged: handled as a failed network.
             Input::End | Input::Broken => return Input::Broken,
         };
         let received = session.receive(&mut self.wire[..start + count], plain);

@@ -2,7 +2,7 @@
 
 use madang_model::Refusal;
 
-/// What a session waits for, of that which it must not lose track of.
+/// What a session waits for, if it must keep track of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Question {
     /// A name.

@@ -40,7 +40,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// A session asks what cannot be asked.
+    /// A session sends an invalid request.
     ///
     /// # Errors
     /// [`WireFault`] when it was never opened.
@@ -50,7 +50,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// A session asks. One that is closing, or closed, as the edge may not know yet, is not answered.
+    /// A session sends a request. One that is closing, or closed, as the edge may not know yet, is not answered.
     ///
     /// # Errors
     /// [`WireFault`] when it was never opened.
@@ -178,7 +178,7 @@ fn forget_join(session: &mut Session, room: &RoomName) -> bool {
     session.joins.len() < count && !is_there
 }
 
-/// Tells the user's home and those of its rooms: each answers for what it owns.
+/// Notifies the user's home and those of its rooms: each answers for what it owns.
 fn set_away(user: &UserName, session: &mut Session, away: Option<Away>, requests: &mut VecDeque<Request>) {
     session.is_away = away.is_some();
     for room in session.rooms.iter().chain(&session.joining) {

@@ -35,7 +35,7 @@ impl Sessions {
         self.sessions.get(&number).is_some_and(|session| session.end.is_none())
     }
 
-    /// A name is the session's. Others see it once the old one's home has that one back: then they can have it.
+    /// A name is granted. Others see it once the old name's home has that one back: then they can claim the old name.
     fn claimed(&mut self, number: u32, granted: Granted, missed_whispers: Vec<(UserName, u32)>) {
         let id = self.id(number);
         let Some(session) = self.sessions.get_mut(&number) else { return };

@@ -4,7 +4,7 @@ use super::session::{Granted, Session};
 use madang_model::{Request, SessionId};
 use std::collections::VecDeque;
 
-/// Sessions that are lost, and what is to be said for the one before them.
+/// Sessions that are lost, and requests still to be sent for the one before them.
 #[derive(Debug, Default)]
 pub struct Lost {
     sessions: Vec<(SessionId, Session)>,
@@ -12,12 +12,12 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// One more.
+    /// Adds one.
     pub fn add(&mut self, id: SessionId, session: Session) {
         self.sessions.push((id, session));
     }
 
-    /// Whether nothing is left to be said.
+    /// Whether nothing is left to be sent.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.requests.is_empty()
     }

@@ -24,7 +24,7 @@ pub enum Notice {
     Reply(u32, Reply),
     /// It has ended.
     Closed(u32, SessionEnd),
-    /// It asks what cannot be asked.
+    /// It has sent an invalid request.
     BadRequest(u32, RequestFault, Box<str>),
 }
 
@@ -36,7 +36,7 @@ struct HeardRoom {
     sessions: u32,
 }
 
-/// All sessions of one edge, and what is still to be said of those of the edge before it.
+/// All sessions of one edge, and what is still to be sent for those of earlier edges.
 ///
 /// On the mesh a session is a connection of the link's number; its generation is the life of the link, so that
 /// what comes for a session of an earlier life is not taken for one of this.
@@ -68,7 +68,7 @@ impl Sessions {
         }
     }
 
-    /// Another edge begins: its sessions are none of those before.
+    /// Another edge connects: its sessions are none of the earlier ones.
     pub fn begin_life(&mut self) {
         assert!(self.sessions.is_empty(), "the sessions of a link are lost before the next begins");
         self.life = self.life.wrapping_add(1);

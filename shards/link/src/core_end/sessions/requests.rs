@@ -2,8 +2,8 @@
 
 use madang_model::Request;
 
-/// Whether a session of the link may ask this of a home shard. The rest is said among shards alone, and is no part
-/// of the wire.
+/// Whether a session of the link may ask this of a home shard. Only shards send the rest to each other, and it is no
+/// part of the wire.
 pub fn comes_from_link(request: &Request) -> bool {
     match request {
         Request::Claim { .. }

@@ -23,7 +23,7 @@ pub struct Session {
     pub renaming: Option<Renaming>,
     /// Rooms that it is in.
     pub rooms: Vec<RoomName>,
-    /// A room that was asked for and not answered: one at a time, so that it is known which answer is whose.
+    /// A room that was asked for and not answered: one at a time, so that it is known which room an answer is about.
     pub joining: Option<RoomName>,
     /// Rooms that are asked for next.
     pub joins: VecDeque<RoomName>,

@@ -16,7 +16,7 @@ impl Stage {
         self.sockets.set_proxies(Networks::parse(networks).expect("networks"));
     }
 
-    /// A connection that says this and waits to be accepted.
+    /// A connection that sends this and waits to be accepted.
     fn knock(&self, words: &[u8]) -> TcpStream {
         let mut peer = TcpStream::connect(self.address).expect("somebody listens");
         peer.set_read_timeout(Some(PATIENCE)).expect("a time that can be set");
@@ -77,7 +77,7 @@ fn whom_a_proxy_passes_on_comes_from_where_the_header_says_and_is_heard_behind_i
         // The proxy's own.
         let _peer = stage.knock(b"PROXY UNKNOWN\r\n");
         assert_eq!(address(&stage.accept_one()), "127.0.0.1");
-        // From elsewhere a header is words like any others.
+        // From elsewhere a header is ordinary input.
         stage.trust("10.0.0.0/8, ::1");
         let _peer = stage.knock(HEADER);
         let arrival = stage.accept_one();
@@ -143,7 +143,7 @@ fn a_header_that_does_not_come_in_time_is_waited_for_no_longer() {
         stage.sockets.close_late(Instant::now() + PROXY_HEADER_TIME_MAX);
         expect_end(&mut peer);
         assert_eq!((stage.refused(ProxyRefusal::Late), stage.waiting()), (1, 0));
-        // What the kernel still reports of it is nobody's.
+        // What the kernel still reports of it is ignored.
         assert!(stage.reported().is_empty());
         assert!(matches!(stage.sockets.accept(), Accepted::Nothing));
     });
@@ -164,7 +164,7 @@ fn one_too_many_to_wait_for_is_closed_and_one_with_a_whole_header_is_let_in() {
         assert_eq!((stage.refused(ProxyRefusal::Full), stage.waiting()), (1, 2));
         let _whole = stage.knock(HEADER);
         assert_eq!(address(&stage.accept_one()), "192.0.2.7");
-        // The others are heard as before.
+        // The others are read as before.
         peers[0].write_all(&HEADER[6..]).expect("the line is open");
         stage.await_accept();
         assert_eq!(address(&stage.accept_one()), "192.0.2.7");
