@@ -544,4 +544,4 @@ impl<S: Surface> Shard<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

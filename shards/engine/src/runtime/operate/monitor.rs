@@ -202,8 +202,10 @@ impl Monitor {
                 self.answer_one(inquiry, shard, sockets, phase);
             }
         }
-        while let Some(inquiry) = self.mailbox.has_mail().then(|| self.mailbox.take()).flatten() {
-            self.answer_one(inquiry, shard, sockets, phase);
+        if self.mailbox.has_mail() {
+            while let Some(inquiry) = self.mailbox.take() {
+                self.answer_one(inquiry, shard, sockets, phase);
+            }
         }
         if !self.kicks.is_empty() {
             self.answer_kicks(shard);
@@ -265,3 +267,6 @@ impl Monitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

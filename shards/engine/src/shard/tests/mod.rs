@@ -15,3 +15,6 @@ mod surfaces;
 mod words;
 mod world;
 mod writes;
+
+pub(crate) use words::Words;
+pub(crate) use world::{World, settings};
