@@ -39,9 +39,9 @@ pub(super) struct Listeners {
     /// Where accepting begins, so that a storm at one listener does not starve another.
     first: usize,
     is_listening: bool,
-    /// How often open_listeners were closed: what the kernel reports of earlier ones is ignored.
+    /// How often polling was stopped: what the kernel reports of earlier requests is ignored.
     generation: u32,
-    /// Of the open_listeners that were given away, which are polled.
+    /// Of the listeners that were given away, which are polled.
     polled: Vec<bool>,
 }
 
@@ -106,7 +106,7 @@ impl Sockets {
     /// Listens there from now on, and at no other entrance of this kind. What waited to be accepted at one of
     /// those is lost.
     pub fn listen_at(&mut self, kind: EntranceKind, listeners: Vec<Listener>) -> io::Result<()> {
-        self.close_listeners();
+        self.stop_polling();
         self.listeners.open_listeners.retain(|open_listener| open_listener.listener.entrance.kind != kind);
         self.listeners.add(listeners);
         self.listen()
@@ -136,13 +136,13 @@ impl Sockets {
     /// Stops listening for good.
     pub fn close_listener(&mut self) {
         self.pause_listening();
-        self.close_listeners();
+        self.stop_polling();
         self.listeners.open_listeners.clear();
         self.proxies.take_all().into_iter().for_each(|passed_on| close(passed_on.caller.descriptor));
     }
 
-    /// Stops watching the open_listeners, and forgets their numbers.
-    fn close_listeners(&mut self) {
+    /// Stops polling the listeners, and forgets their numbers.
+    fn stop_polling(&mut self) {
         let Listeners { open_listeners, generation, .. } = &mut self.listeners;
         for (index, open_listener) in
             open_listeners.iter_mut().enumerate().filter(|(_, open_listener)| open_listener.is_polled)
@@ -166,7 +166,7 @@ impl Sockets {
         if let Some(passed_on) = self.proxies.take_ready() {
             return self.hear(passed_on);
         }
-        match self.accept_at_doors() {
+        match self.accept_at_listeners() {
             turn::Accepted::Connection(caller) if self.proxies.pass_on(caller.peer) => {
                 let passed_on = self.proxies.begin(caller);
                 self.hear(passed_on)
@@ -179,7 +179,7 @@ impl Sockets {
         }
     }
 
-    fn accept_at_doors(&mut self) -> turn::Accepted<Caller> {
+    fn accept_at_listeners(&mut self) -> turn::Accepted<Caller> {
         for _ in 0..self.listeners.open_listeners.len() {
             self.listeners.first = (self.listeners.first + 1) % self.listeners.open_listeners.len();
             let index = self.listeners.first;
@@ -249,7 +249,8 @@ impl Sockets {
     /// Refuses one waiting connection with a message, by the descriptor reserved for that.
     pub fn turn_away(&mut self, words: &dyn Fn(EntranceKind) -> &'static [u8]) {
         self.reserve = None;
-        if let turn::Accepted::Connection(caller) | turn::Accepted::TooMany(caller) = self.accept_at_doors()
+        if let turn::Accepted::Connection(caller) | turn::Accepted::TooMany(caller) =
+            self.accept_at_listeners()
             && let Some(arrival) = caller.arrive(None)
         {
             let words = words(arrival.entrance.kind);
