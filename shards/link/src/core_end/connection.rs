@@ -2,11 +2,13 @@
 
 use super::settings::CoreSettings;
 use crate::body::control::{ArchivedHelloBody, GoingDownBody, RejectedBody, WelcomeBody, last_words};
-use crate::body::{ArchivedRequestBody, open};
-use crate::bounds::{ENVELOPE_BYTES_MAX, REQUEST_WINDOW_BYTES, ROOMS_PER_SESSION_MAX, SESSIONS_MAX};
+use crate::body::{ArchivedRequestBody, EventBody, open};
+use crate::bounds::{
+    ENVELOPE_BYTES_MAX, EVENTS_WAITING_BYTES_MAX, REQUEST_WINDOW_BYTES, ROOMS_PER_SESSION_MAX, SESSIONS_MAX,
+};
 use crate::convert::{Incoming, read_request};
 use crate::format::{Kind, WireFault};
-use crate::stream::{Agreement, Stream};
+use crate::stream::{Agreement, NotQueued, Stream};
 use crate::versions::Versions;
 use crate::words::{GoingDown, LinkEnd};
 use madang_model::Moment;
@@ -96,6 +98,14 @@ impl CoreConnection {
     /// Whether both ends speak a version, and the link lasts.
     pub fn is_up(&self) -> bool {
         self.stream.version() > 0 && self.end.is_none()
+    }
+
+    /// Sends an event, after those that wait.
+    ///
+    /// # Errors
+    /// [`NotQueued`] when it is too long, or too much waits.
+    pub fn queue_event(&mut self, body: &EventBody<'_>) -> Result<(), NotQueued> {
+        self.stream.queue(Kind::Event, body, EVENTS_WAITING_BYTES_MAX)
     }
 
     /// The next request of the edge, which may then send as much more.

@@ -14,9 +14,10 @@ pub use counters::LinkCounters;
 pub use sessions::comes_from_link;
 pub use settings::CoreSettings;
 
+use crate::body::EventBody;
 use crate::bounds::EVENTS_WAITING_BYTES_MAX;
 use crate::convert::{Asked, Incoming, bad_request_body, closed_body, reply_body, room_event_body};
-use crate::format::{Kind, WireFault};
+use crate::format::WireFault;
 use crate::stream::NotQueued;
 use crate::words::{GoingDown, LinkEnd};
 use connection::CoreConnection;
@@ -111,10 +112,9 @@ impl CoreEnd {
             RoomEvent::Message { author, .. } => self.sessions.number_of(*author),
             _ => None,
         };
-        let body = room_event_body(room.as_str(), event, author.unwrap_or(0));
         let Some(connection) = &mut self.connection else { return };
-        let queued = connection.stream.queue(Kind::Event, &body, EVENTS_WAITING_BYTES_MAX);
-        self.counters.events += 1;
+        let body = room_event_body(room.as_str(), event, author.unwrap_or(0));
+        let queued = connection.queue_event(&body);
         self.queued(queued);
     }
 
@@ -122,30 +122,24 @@ impl CoreEnd {
     fn send_notices(&mut self) {
         while let Some(notice) = self.sessions.next_notice() {
             let Some(connection) = self.connection.as_mut().filter(|it| it.end.is_none()) else { continue };
-            let stream = &mut connection.stream;
-            let waiting_bytes_max = EVENTS_WAITING_BYTES_MAX;
-            let queued = match &notice {
+            let body = match &notice {
                 Notice::Reply(session, reply) => {
-                    let (session, reply) = (*session, reply_body(reply));
-                    let body = crate::body::EventBody::Reply { session, reply };
-                    stream.queue(Kind::Event, &body, waiting_bytes_max)
+                    EventBody::Reply { session: *session, reply: reply_body(reply) }
                 }
-                Notice::Closed(session, end) => {
-                    stream.queue(Kind::Event, &closed_body(*session, *end), waiting_bytes_max)
-                }
+                Notice::Closed(session, end) => closed_body(*session, *end),
                 Notice::BadRequest(session, fault, words) => {
                     self.counters.bad_requests += 1;
-                    let body = bad_request_body(*session, *fault, words);
-                    stream.queue(Kind::Event, &body, waiting_bytes_max)
+                    bad_request_body(*session, *fault, words)
                 }
             };
-            self.counters.events += 1;
+            let queued = connection.queue_event(&body);
             self.queued(queued);
         }
     }
 
     /// An edge that does not take its events is disconnected: no shard waits for it, and no event is left out.
     fn queued(&mut self, queued: Result<(), NotQueued>) {
+        self.counters.events += 1;
         match queued {
             Ok(()) => {}
             Err(NotQueued::TooLong { bytes }) => self.end(LinkEnd::TooLong { bytes }),
