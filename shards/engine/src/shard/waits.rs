@@ -13,6 +13,9 @@ const READING_MS_MAX: u64 = 2_000;
 impl<S: Surface> Shard<S> {
     /// Does what a protocol has asked of the engine.
     pub(super) fn do_follow_up(&mut self, id: ConnectionId, follow_up: FollowUp) {
+        if follow_up == FollowUp::default() {
+            return;
+        }
         let FollowUp { delay, reminder, wants_answered_call } = follow_up;
         // A connection that is to end has no time left.
         let delay = delay.filter(|_| !self.is_draining);

@@ -14,7 +14,7 @@ pub const DELAY_MAX: Duration = Duration::from_secs(60);
 pub const REMINDER_MAX: Duration = Duration::from_secs(600);
 
 /// What a session asks of the engine, beside requests to homes. The engine does it after the call.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct FollowUp {
     /// To read nothing for this long.
     pub delay: Option<Duration>,
