@@ -5,7 +5,6 @@
 //! state machine; whatever is wrong with it ends the connection.
 
 mod peer;
-mod requests;
 mod socket;
 mod thread;
 

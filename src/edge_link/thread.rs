@@ -1,12 +1,11 @@
 //! The thread of the link: one round after another, and it waits in between.
 
 use super::peer::{Moved, Peer};
-use super::requests::Requests;
 use super::socket::LinkSocket;
 use crate::server::{LinkFigures, ServerState};
-use madang_engine::mesh::Received;
+use madang_engine::mesh::{BATCH_ENTRIES_MAX, Received};
 use madang_engine::runtime::{Closing, Endpoint, EndpointStage};
-use madang_link::{CoreEnd, GoingDown, LinkEnd};
+use madang_link::{CoreEnd, GoingDown, LinkEnd, RequestBatches};
 use madang_model::{Envelope, Moment};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -23,6 +22,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(10);
 /// Batches of shards in one round: then it is the turn of the edge.
 const BATCHES_MAX: usize = 256;
+/// Requests taken in one round: then it is the turn of events.
+const REQUESTS_MAX: usize = 4096;
 
 /// All that the thread has.
 pub struct LinkThread {
@@ -30,7 +31,7 @@ pub struct LinkThread {
     endpoint: Endpoint,
     socket: LinkSocket,
     peer: Option<Peer>,
-    requests: Requests,
+    requests: RequestBatches,
     state: Arc<ServerState>,
     /// Whether an edge may connect.
     is_open: bool,
@@ -46,7 +47,7 @@ pub struct LinkThread {
 impl LinkThread {
     /// Nobody can connect before it runs.
     pub fn new(core: CoreEnd, endpoint: Endpoint, socket: LinkSocket, state: Arc<ServerState>) -> LinkThread {
-        let requests = Requests::new(endpoint.shard_count());
+        let requests = RequestBatches::new(endpoint.shard_count(), BATCH_ENTRIES_MAX);
         let now = endpoint.now();
         LinkThread {
             core,
@@ -83,7 +84,7 @@ impl LinkThread {
         self.accept(now);
         let mut has_done = self.read(now);
         has_done |= self.take_events();
-        has_done |= self.requests.send(&mut self.core, &mut self.endpoint);
+        has_done |= self.send_requests();
         has_done |= self.write(now);
         if self.next_tick <= now {
             self.next_tick = now.after(TICK);
@@ -208,6 +209,14 @@ impl LinkThread {
             }
         }
         true
+    }
+
+    /// Takes requests of the edge and sends them, as far as shards take them.
+    fn send_requests(&mut self) -> bool {
+        let LinkThread { core, endpoint, requests, .. } = self;
+        let has_sent = requests.send(core, REQUESTS_MAX, |shard, batch| endpoint.try_send(shard, batch));
+        endpoint.ring();
+        has_sent
     }
 
     /// Whether no session is left, and all that they gave back was sent.

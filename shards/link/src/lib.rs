@@ -31,7 +31,7 @@ mod stream;
 mod core_end;
 mod edge_end;
 
-pub use core_end::{CoreEnd, CoreSettings, LinkCounters, comes_from_link};
+pub use core_end::{CoreEnd, CoreSettings, LinkCounters, RequestBatches, comes_from_link};
 pub use edge_end::{AskError, EdgeEnd, Limits};
 pub use format::WireFault;
 pub use versions::{VERSIONS, Versions};

@@ -1,26 +1,22 @@
-//! Requests on their way from the link to home shards.
+//! Requests on their way from the core's end to home shards.
 
-use madang_engine::mesh::BATCH_ENTRIES_MAX;
-use madang_engine::runtime::Endpoint;
-use madang_link::CoreEnd;
+use super::CoreEnd;
 use madang_model::{Destination, Envelope, Request, ShardId};
-
-/// Requests taken in one round: then it is the turn of events.
-const REQUESTS_MAX: usize = 4096;
 
 /// A batch for each shard.
 ///
-/// Invariant: none has more than [`BATCH_ENTRIES_MAX`] entries. While one is full that its shard does not take, no
-/// more requests are taken from the link; the edge then has no credit for more.
+/// Invariant: none has more than `entries_max` entries. While one is full that its shard does not take, no more
+/// requests are taken from the core's end; the edge then has no credit for more.
 #[derive(Debug)]
-pub struct Requests {
+pub struct RequestBatches {
     batches: Vec<Vec<Envelope>>,
+    entries_max: usize,
 }
 
-impl Requests {
-    /// Towards `shard_count` shards.
-    pub fn new(shard_count: u16) -> Requests {
-        Requests { batches: (0..shard_count).map(|_| Vec::new()).collect() }
+impl RequestBatches {
+    /// Towards `shard_count` shards, with at most `entries_max` entries a batch.
+    pub fn new(shard_count: u16, entries_max: usize) -> RequestBatches {
+        RequestBatches { batches: (0..shard_count).map(|_| Vec::new()).collect(), entries_max }
     }
 
     /// Whether none waits to be sent.
@@ -28,12 +24,18 @@ impl Requests {
         self.batches.iter().all(Vec::is_empty)
     }
 
-    /// Takes requests of the link and sends them, as far as shards take them. Whether any was sent.
-    pub fn send(&mut self, core: &mut CoreEnd, endpoint: &mut Endpoint) -> bool {
-        let mut has_sent = self.flush(endpoint);
-        for _ in 0..REQUESTS_MAX {
+    /// Takes at most `requests_max` requests and hands batches to `try_send`, as far as shards take them; a batch that
+    /// is not taken comes back. Returns whether any was sent.
+    pub fn send(
+        &mut self,
+        core: &mut CoreEnd,
+        requests_max: usize,
+        mut try_send: impl FnMut(ShardId, Vec<Envelope>) -> Result<(), Vec<Envelope>>,
+    ) -> bool {
+        let mut has_sent = self.flush(&mut try_send);
+        for _ in 0..requests_max {
             if self.is_full() {
-                has_sent |= self.flush(endpoint);
+                has_sent |= self.flush(&mut try_send);
                 if self.is_full() {
                     break;
                 }
@@ -41,13 +43,11 @@ impl Requests {
             let Some(request) = core.next_request() else { break };
             self.add(request);
         }
-        has_sent |= self.flush(endpoint);
-        endpoint.ring();
-        has_sent
+        has_sent | self.flush(&mut try_send)
     }
 
     fn is_full(&self) -> bool {
-        self.batches.iter().any(|batch| batch.len() >= BATCH_ENTRIES_MAX)
+        self.batches.iter().any(|batch| batch.len() >= self.entries_max)
     }
 
     fn add(&mut self, request: Request) {
@@ -62,14 +62,17 @@ impl Requests {
         }
     }
 
-    fn flush(&mut self, endpoint: &mut Endpoint) -> bool {
+    fn flush(
+        &mut self,
+        try_send: &mut impl FnMut(ShardId, Vec<Envelope>) -> Result<(), Vec<Envelope>>,
+    ) -> bool {
         let mut has_sent = false;
         for (index, waiting) in self.batches.iter_mut().enumerate() {
             if waiting.is_empty() {
                 continue;
             }
             let shard = ShardId(u16::try_from(index).expect("shards are counted in 16 bits"));
-            match endpoint.try_send(shard, std::mem::take(waiting)) {
+            match try_send(shard, std::mem::take(waiting)) {
                 Ok(()) => has_sent = true,
                 Err(batch) => *waiting = batch,
             }

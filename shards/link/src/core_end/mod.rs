@@ -5,11 +5,13 @@
 //! rooms, its place among the connections of its address, is given back when the session ends, also when the link is
 //! lost and events with it.
 
+mod batches;
 mod connection;
 mod counters;
 mod sessions;
 mod settings;
 
+pub use batches::RequestBatches;
 pub use counters::LinkCounters;
 pub use sessions::comes_from_link;
 pub use settings::CoreSettings;

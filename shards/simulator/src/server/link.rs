@@ -2,8 +2,8 @@
 
 use super::super::chance::Chance;
 use madang_engine::mesh::{BATCH_ENTRIES_MAX, BATCHES_MAX, ENDPOINT};
-use madang_link::{CoreEnd, CoreSettings, GoingDown, LinkEnd};
-use madang_model::{Destination, Envelope, Moment};
+use madang_link::{CoreEnd, CoreSettings, GoingDown, LinkEnd, RequestBatches};
+use madang_model::{Envelope, Moment};
 use std::collections::VecDeque;
 
 /// Batches on their way, of each shard or for it.
@@ -17,8 +17,8 @@ pub struct LinkCore {
     events: Queues,
     /// To each shard.
     requests: Queues,
-    /// Not sent yet, for each shard.
-    batches: Vec<Vec<Envelope>>,
+    /// Not sent yet.
+    batches: RequestBatches,
     batches_max: usize,
     is_overrun: bool,
     /// Entries sent to shards and received from them.
@@ -35,7 +35,7 @@ impl LinkCore {
             core: CoreEnd::new(CoreSettings::new(ENDPOINT, shard_count)),
             events: queues(),
             requests: queues(),
-            batches: (0..shard_count).map(|_| Vec::new()).collect(),
+            batches: RequestBatches::new(shard_count, BATCH_ENTRIES_MAX),
             batches_max,
             is_overrun: false,
             entries: (0, 0),
@@ -86,35 +86,16 @@ impl LinkCore {
 
     /// Sends at most so many requests, as far as shards take them. Whether there were any.
     pub fn send_requests(&mut self, requests_max: usize) -> bool {
-        let mut has_done = self.flush();
-        for _ in 0..requests_max {
-            if self.batches.iter().any(|batch| batch.len() >= BATCH_ENTRIES_MAX) {
-                break;
+        let LinkCore { core, batches, requests, entries, .. } = self;
+        batches.send(core, requests_max, |shard, batch| {
+            let waiting = &mut requests[shard.index()];
+            if waiting.len() >= BATCHES_MAX {
+                return Err(batch);
             }
-            let Some(request) = self.core.next_request() else { break };
-            let shard_count = u16::try_from(self.batches.len()).expect("few shards");
-            match request.destination(shard_count) {
-                Destination::Home(shard) => self.batches[shard.index()].push(Envelope::Request(request)),
-                Destination::Every => {
-                    let each = self.batches.iter_mut();
-                    each.for_each(|batch| batch.push(Envelope::Request(request.clone())));
-                }
-            }
-        }
-        has_done |= self.flush();
-        has_done
-    }
-
-    fn flush(&mut self) -> bool {
-        let mut has_done = false;
-        for (batch, requests) in self.batches.iter_mut().zip(&mut self.requests) {
-            if !batch.is_empty() && requests.len() < BATCHES_MAX {
-                self.entries.0 += batch.len() as u64;
-                requests.push_back(std::mem::take(batch));
-                has_done = true;
-            }
-        }
-        has_done
+            entries.0 += batch.len() as u64;
+            waiting.push_back(batch);
+            Ok(())
+        })
     }
 
     /// No edge may connect any more; one that is there is notified.
@@ -132,7 +113,7 @@ impl LinkCore {
     /// Whether it waits for nothing: what sessions gave back was sent, and if it is closed no session is left.
     pub fn is_idle(&self) -> bool {
         let has_sessions = !self.is_open && self.core.session_count() > 0;
-        !has_sessions && !self.core.has_requests() && self.batches.iter().all(Vec::is_empty)
+        !has_sessions && !self.core.has_requests() && self.batches.is_empty()
     }
 
     /// Whether nothing is on its way.
