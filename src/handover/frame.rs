@@ -3,7 +3,7 @@
 use rustix::fd::{BorrowedFd, OwnedFd};
 use std::io;
 
-/// Descriptors of one frame: the maximum of one message (unix(7)).
+/// Descriptors of one message between processes (unix(7)). A frame may have more: they go in several messages.
 pub const DESCRIPTORS_MAX: usize = 253;
 /// Bytes of one frame: the largest outbox that can be configured, and some more.
 const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 24);
@@ -64,10 +64,10 @@ pub struct Header {
 
 impl Header {
     pub fn write(self) -> [u8; HEADER_BYTES] {
-        assert!(self.descriptors <= DESCRIPTORS_MAX, "no message carries more descriptors");
+        let descriptors = u16::try_from(self.descriptors).expect("frames have fewer descriptors");
         let mut bytes = [0; HEADER_BYTES];
         bytes[0] = self.kind as u8;
-        bytes[1..3].copy_from_slice(&(self.descriptors as u16).to_le_bytes());
+        bytes[1..3].copy_from_slice(&descriptors.to_le_bytes());
         bytes[3..].copy_from_slice(&(self.length as u64).to_le_bytes());
         bytes
     }

@@ -2,7 +2,7 @@
 
 use super::begin::Begin;
 use super::end;
-use super::frame::{self, Kind, Outgoing};
+use super::frame::{Kind, Outgoing};
 use crate::server::ServerState;
 use madang_config::EntranceKey;
 use madang_engine::runtime::{Held, Part, Snapshotted};
@@ -72,9 +72,6 @@ fn send_beginning<'a>(
     descriptors.extend(listeners.iter().map(|(_, listener)| *listener));
     descriptors.extend(operator.iter().map(|one| one.listener()));
     descriptors.extend(others.iter().map(|(_, listener)| *listener));
-    if descriptors.len() > frame::DESCRIPTORS_MAX {
-        return Err(io::Error::other("there are more listeners than can be handed over at once"));
-    }
     let begin = Begin {
         pid: std::process::id().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

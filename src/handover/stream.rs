@@ -29,7 +29,11 @@ impl Incoming for Receiver<'_> {
     }
 }
 
-/// Sends a frame. The descriptors go with its first bytes.
+/// Sends a frame. The descriptors go with its first bytes, at most [`DESCRIPTORS_MAX`] in a message: with the header,
+/// then with a byte of the payload each.
+///
+/// # Panics
+/// When the payload has fewer bytes than there are messages.
 pub fn send(
     mut stream: &UnixStream,
     kind: Kind,
@@ -37,24 +41,35 @@ pub fn send(
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let header = Header { kind, descriptors: descriptors.len(), length: payload.len() }.write();
-    if descriptors.is_empty() {
-        stream.write_all(&header)?;
-        return stream.write_all(payload);
+    let mut messages = descriptors.chunks(DESCRIPTORS_MAX);
+    let first = messages.next().unwrap_or_default();
+    let sent = send_with(stream, &header, first)?;
+    stream.write_all(&header[sent..])?;
+    let mut rest = payload;
+    for message in messages {
+        let (byte, after) = rest.split_at(1);
+        send_with(stream, byte, message)?;
+        rest = after;
     }
+    stream.write_all(rest)
+}
+
+/// Sends bytes, at least one, with all of these descriptors. Returns how many bytes.
+fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "there is space for as many");
-    let sent = loop {
-        match sendmsg(stream, &[IoSlice::new(&header)], &mut ancillary, SendFlags::NOSIGNAL) {
-            Ok(sent) => break sent,
+    if !descriptors.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "there is space for as many");
+    }
+    loop {
+        match sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
+            Ok(sent) => return Ok(sent),
             Err(Errno::INTR) => {}
             // Too many are in flight (unix(7)): the peer takes them out.
             Err(Errno::TOOMANYREFS) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => return Err(error.into()),
         }
-    };
-    stream.write_all(&header[sent..])?;
-    stream.write_all(payload)
+    }
 }
 
 /// Receives frames.
@@ -145,5 +160,31 @@ impl<'a> Receiver<'a> {
         }
         self.bytes.extend_from_slice(&buffer[..received.bytes]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn listeners_of_many_shards_go_in_one_frame() {
+        // 96 shards with three listeners each, and the lock.
+        let files: Vec<File> = (0..289).map(|_| tempfile::tempfile().expect("a file")).collect();
+        for (index, mut file) in files.iter().enumerate() {
+            write!(file, "{index}").expect("space");
+        }
+        let descriptors: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        send(&ours, Kind::Begin, b"payload", &descriptors).expect("a reader");
+        send(&ours, Kind::Go, b"", &[]).expect("a reader");
+        let mut receiver = Receiver::new(&theirs);
+        let frame = receiver.next().expect("a frame");
+        assert_eq!((frame.kind, frame.payload.as_slice()), (Kind::Begin, b"payload".as_slice()));
+        let inode = |descriptor: BorrowedFd<'_>| rustix::fs::fstat(descriptor).expect("a file").st_ino;
+        let received: Vec<u64> = frame.descriptors.iter().map(|one| inode(one.as_fd())).collect();
+        assert_eq!(received, descriptors.into_iter().map(inode).collect::<Vec<_>>());
+        assert_eq!(receiver.next().expect("a frame").kind, Kind::Go);
     }
 }
