@@ -4,14 +4,13 @@ use super::{PATIENCE, madang, tested_program, words_of};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
-use std::io::IoSliceMut;
+use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -114,8 +113,7 @@ impl Manager {
         );
         // It is not there at first.
         let _ = fs::remove_file(bin.join("systemctl.ended"));
-        fs::write(bin.join("systemctl.new"), script).expect("a script");
-        fs::set_permissions(bin.join("systemctl.new"), fs::Permissions::from_mode(0o755)).expect("a mode");
+        write_program(&bin.join("systemctl.new"), &script);
         fs::rename(bin.join("systemctl.new"), bin.join("systemctl")).expect("put it in its place");
     }
 
@@ -192,6 +190,18 @@ impl Drop for Manager {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
+}
+
+/// Writes a script that can be run at once. Another process does, as a file that this one has open for writing is also
+/// open in whatever another test is just starting, and cannot be run meanwhile (ETXTBSY).
+fn write_program(path: &Path, script: &str) {
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut install = install.spawn().expect("install, of coreutils");
+    let mut input = install.stdin.take().expect("a pipe");
+    input.write_all(script.as_bytes()).expect("it reads");
+    drop(input);
+    assert!(install.wait().expect("it ends").success(), "{}", path.display());
 }
 
 /// Hears what the service says, and keeps what it gives.
