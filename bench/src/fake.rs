@@ -43,7 +43,7 @@ pub(crate) enum Conduct {
 }
 
 #[derive(Debug)]
-struct Member {
+struct FakeMember {
     name: String,
     stream: TcpStream,
     /// Deliveries so far, from 1.
@@ -51,7 +51,7 @@ struct Member {
     held: Option<String>,
 }
 
-type Rooms = Arc<Mutex<HashMap<String, Vec<Member>>>>;
+type Rooms = Arc<Mutex<HashMap<String, Vec<FakeMember>>>>;
 
 /// It as a target.
 pub(crate) fn target(address: SocketAddr, pid: Option<u32>) -> Target {
@@ -94,7 +94,7 @@ fn converse(mut stream: TcpStream, rooms: &Rooms, conduct: Conduct) -> std::io::
         let line = line?;
         if let Some(wanted) = line.strip_prefix("/channel ") {
             let member =
-                Member { name: name.clone(), stream: stream.try_clone()?, deliveries: 0, held: None };
+                FakeMember { name: name.clone(), stream: stream.try_clone()?, deliveries: 0, held: None };
             let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
             rooms.entry(wanted.to_owned()).or_default().push(member);
             // Only now: a client that hears it may count on hearing what is said from here on.
@@ -121,7 +121,7 @@ fn strays_at(conduct: Conduct) -> u64 {
     if let Conduct::Misdelivers(at) = conduct { at } else { 0 }
 }
 
-impl Member {
+impl FakeMember {
     fn deliver(&mut self, line: String, conduct: Conduct) -> std::io::Result<()> {
         self.deliveries += 1;
         let now = self.deliveries;

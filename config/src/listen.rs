@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_told_why() {
+    fn what_is_not_an_address_is_refused_with_the_reason() {
         for (text, why) in [
             ("127.0.0.1", "the port is missing"),
             ("::1", "an IPv6 address stands in brackets, with the port after them"),

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_told_why() {
+    fn what_is_no_size_is_refused_with_the_reason() {
         for (text, why) in [
             ("", "not a size"),
             ("many", "not a size"),

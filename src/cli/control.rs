@@ -1,7 +1,7 @@
 //! `madang status`, `drain`, `kick` and `broadcast`: the operator's commands for a running server.
 
 use crate::data_option::DataOption;
-use crate::operator::{Answer, ClientError, Command, Connection, Status, ask_current_server};
+use crate::operator::{Answer, ClientError, Connection, ControlCommand, Status, ask_current_server};
 use clap::Args;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -115,7 +115,7 @@ fn is_well(status: &Status) -> bool {
 /// Runs `madang drain`.
 pub fn drain(command: DrainCommand) -> ExitCode {
     let data = command.data.to_running();
-    match ask_current_server(&data, &Command::Drain) {
+    match ask_current_server(&data, &ControlCommand::Drain) {
         Ok((Answer::Draining, server)) if server.await_end(DRAIN_MAX) => {
             println!("the server has ended");
             ExitCode::SUCCESS
@@ -135,7 +135,7 @@ pub fn drain(command: DrainCommand) -> ExitCode {
 /// Runs `madang kick`.
 pub fn kick(command: KickCommand) -> ExitCode {
     let KickCommand { name, reason, data } = command;
-    match reached(&data, &Command::Kick { name: name.clone(), reason }) {
+    match reached(&data, &ControlCommand::Kick { name: name.clone(), reason }) {
         Ok(0) => {
             eprintln!(
                 "no user named {name} is connected; `/whois {name}`, typed in a chat, shows how the name is spelled and whether anyone has it"
@@ -152,7 +152,7 @@ pub fn kick(command: KickCommand) -> ExitCode {
 
 /// Runs `madang broadcast`.
 pub fn broadcast(command: BroadcastCommand) -> ExitCode {
-    match reached(&command.data, &Command::Broadcast { text: command.text.join(" ") }) {
+    match reached(&command.data, &ControlCommand::Broadcast { text: command.text.join(" ") }) {
         Ok(count) => {
             println!("sent to {count} {}", if count == 1 { "connection" } else { "connections" });
             ExitCode::SUCCESS
@@ -161,7 +161,7 @@ pub fn broadcast(command: BroadcastCommand) -> ExitCode {
     }
 }
 
-fn reached(data: &DataOption, command: &Command) -> Result<u64, ExitCode> {
+fn reached(data: &DataOption, command: &ControlCommand) -> Result<u64, ExitCode> {
     let answer = Connection::open(&data.to_running()).and_then(|mut server| server.ask(command));
     match answer {
         Ok(Answer::Reached(count)) => Ok(count),

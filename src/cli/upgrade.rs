@@ -2,7 +2,7 @@
 
 use super::control::{fail, help, unexpected};
 use crate::data_option::DataOption;
-use crate::operator::{Answer, ClientError, Command, Connection, Status, status};
+use crate::operator::{Answer, ClientError, Connection, ControlCommand, Status, status};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
     let before = status(data, 0)?;
     let mut server = Connection::open(data)?;
     // The server first lets the new program check whether it would start.
-    match server.ask_within(&Command::Upgrade, UPGRADE_MAX)? {
+    match server.ask_within(&ControlCommand::Upgrade, UPGRADE_MAX)? {
         Answer::Upgrading(_) => {}
         other => return Ok(unexpected(&other)),
     }

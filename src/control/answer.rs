@@ -1,7 +1,7 @@
 //! Executing the operator's commands.
 
 use super::describe::describe;
-use crate::operator::{Answer, Command};
+use crate::operator::{Answer, ControlCommand};
 use crate::server::{ServerState, Stops};
 use madang_engine::runtime::{Remote, Stop};
 use madang_model::{Text, UserName};
@@ -24,20 +24,20 @@ pub fn answer(line: &[u8], state: &ServerState, stops: &Stops) -> Answer {
     carry_out(command, state, stops).unwrap_or_else(Answer::Error)
 }
 
-fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Answer, String> {
+fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Result<Answer, String> {
     match command {
-        Command::Status { count } => {
+        ControlCommand::Status { count } => {
             Ok(Answer::Status(Box::new(describe(state, count.min(COUNT_MAX), ANSWER_TIME_MAX))))
         }
-        Command::Drain => {
+        ControlCommand::Drain => {
             shards(state)?;
             stops.ask(Stop::Asked);
             Ok(Answer::Draining)
         }
-        Command::Upgrade | Command::Takeover { .. } => {
+        ControlCommand::Upgrade | ControlCommand::Takeover { .. } => {
             Err("this command needs a connection of its own".to_owned())
         }
-        Command::Kick { name, reason } => {
+        ControlCommand::Kick { name, reason } => {
             let remote = shards(state)?;
             let user =
                 UserName::parse(&name).map_err(|error| format!("{error}; nobody can have that name"))?;
@@ -53,7 +53,7 @@ fn carry_out(command: Command, state: &ServerState, stops: &Stops) -> Result<Ans
             tracing::info!(user = user.as_str(), connections = count, "the operator closed connections");
             Ok(Answer::Reached(count))
         }
-        Command::Broadcast { text: words } => {
+        ControlCommand::Broadcast { text: words } => {
             let remote = shards(state)?;
             let count = remote.broadcast(&text(&words, TEXT_BYTES_MAX)?, ANSWER_TIME_MAX);
             tracing::info!(connections = count, "the operator sent a broadcast");

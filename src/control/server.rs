@@ -3,7 +3,7 @@
 use super::answer::answer;
 use super::peer::user_of;
 use crate::handover;
-use crate::operator::{Answer, Command, REQUEST_BYTES_MAX, socket_path};
+use crate::operator::{Answer, ControlCommand, REQUEST_BYTES_MAX, socket_path};
 use crate::server::{ServerState, Stops};
 use rustix::fs::Mode;
 use std::fs;
@@ -114,11 +114,11 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
             return send(stream, &Answer::Error(words));
         }
         match serde_json::from_slice(&line) {
-            Ok(Command::Takeover { version, is_trial }) => {
+            Ok(ControlCommand::Takeover { version, is_trial }) => {
                 handover::give(stream, handover::Request { version, is_trial }, state, stops);
                 return Ok(());
             }
-            Ok(Command::Upgrade) => return upgrade_exclusively(stream, state),
+            Ok(ControlCommand::Upgrade) => return upgrade_exclusively(stream, state),
             _ => {}
         }
         let answer = answer(&line, state, stops);

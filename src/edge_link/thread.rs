@@ -6,7 +6,7 @@ use crate::server::{LinkFigures, ServerState};
 use madang_engine::mesh::{BATCH_ENTRIES_MAX, Received};
 use madang_engine::runtime::{Closing, Endpoint, EndpointStage};
 use madang_link::{CoreEnd, GoingDown, LinkEnd, RequestBatches};
-use madang_model::{Envelope, Moment};
+use madang_model::{MeshEntry, Moment};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -199,8 +199,8 @@ impl LinkThread {
                 Some(Received::Batch(batch)) => {
                     for envelope in batch {
                         match envelope {
-                            Envelope::Event(event) => self.core.event(event),
-                            Envelope::Request(request) => {
+                            MeshEntry::Event(event) => self.core.event(event),
+                            MeshEntry::Request(request) => {
                                 tracing::error!(?request, "a shard has asked the link, which has no home");
                             }
                         }

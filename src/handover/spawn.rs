@@ -21,11 +21,11 @@ use std::process::{Child, Stdio};
 pub struct Started {
     /// Its process id.
     pub pid: u32,
-    handle: Handle,
+    handle: ProcessHandle,
 }
 
 #[derive(Debug)]
-enum Handle {
+enum ProcessHandle {
     Child(Child),
     /// A child of the service manager. `None`: it ended before it could be opened.
     Orphan(Option<OwnedFd>),
@@ -38,15 +38,15 @@ impl Started {
     /// If its state cannot be read.
     pub fn end(&mut self) -> io::Result<Option<String>> {
         match &mut self.handle {
-            Handle::Child(child) => match child.try_wait() {
+            ProcessHandle::Child(child) => match child.try_wait() {
                 // The thread that hands over has reaped it.
                 Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
                     Ok(Some("before it was checked".to_owned()))
                 }
                 status => Ok(status?.map(|status| status.to_string())),
             },
-            Handle::Orphan(None) => Ok(Some("at once".to_owned())),
-            Handle::Orphan(Some(process)) => {
+            ProcessHandle::Orphan(None) => Ok(Some("at once".to_owned())),
+            ProcessHandle::Orphan(Some(process)) => {
                 let mut waited = [PollFd::new(process, PollFlags::IN)];
                 let has_ended = poll(&mut waited, Some(&Timespec::default()))? > 0;
                 Ok(has_ended.then(|| format!("process {}", self.pid)))
@@ -60,9 +60,9 @@ impl Started {
     /// The error of the system.
     pub fn kill(&mut self) -> io::Result<()> {
         match &mut self.handle {
-            Handle::Child(child) => child.kill(),
-            Handle::Orphan(None) => Ok(()),
-            Handle::Orphan(Some(process)) => match pidfd_send_signal(process, Signal::KILL) {
+            ProcessHandle::Child(child) => child.kill(),
+            ProcessHandle::Orphan(None) => Ok(()),
+            ProcessHandle::Orphan(Some(process)) => match pidfd_send_signal(process, Signal::KILL) {
                 Err(Errno::SRCH) => Ok(()),
                 done => Ok(done?),
             },
@@ -95,7 +95,7 @@ fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     let mut next = command_of(launch.program());
     next.args(arguments).stdin(Stdio::null());
     let child = pending_signals::unblocked(|| next.spawn())?;
-    Ok(Started { pid: child.id(), handle: Handle::Child(child) })
+    Ok(Started { pid: child.id(), handle: ProcessHandle::Child(child) })
 }
 
 /// Makes a shell start the program and end, so that the service manager becomes its parent.
@@ -118,5 +118,5 @@ fn spawn_orphan(program: &Path, arguments: &[OsString]) -> io::Result<Started> {
         Err(Errno::SRCH) => None,
         process => Some(process?),
     };
-    Ok(Started { pid: number.unsigned_abs(), handle: Handle::Orphan(process) })
+    Ok(Started { pid: number.unsigned_abs(), handle: ProcessHandle::Orphan(process) })
 }

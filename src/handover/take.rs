@@ -5,7 +5,7 @@ use super::error::TakeError;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
-use crate::operator::{Command, connect, is_disconnect, is_not_listening, socket_path};
+use crate::operator::{ControlCommand, connect, is_disconnect, is_not_listening, socket_path};
 use crate::server::{InheritedListeners, SocketActivation};
 use madang_engine::runtime::Adoption;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -78,8 +78,8 @@ pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<TakenOver, T
     })?;
     let peer = sockopt::socket_peercred(&stream).ok();
     let pidfd = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
-    let mut line =
-        serde_json::to_vec(&Command::Takeover { version: VERSION, is_trial }).map_err(io::Error::from)?;
+    let mut line = serde_json::to_vec(&ControlCommand::Takeover { version: VERSION, is_trial })
+        .map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let Unpacked { lock, listeners, activation, adoption, pid, version, paused, .. } =

@@ -31,12 +31,12 @@ pub struct DumpArguments {
 /// Prints every frame.
 pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
     let (data, files) = arguments.place.open()?;
-    let mut printer = Printer::new(standard_output(), arguments.format);
+    let mut printer = DumpPrinter::new(standard_output(), arguments.format);
     let shard = arguments.shard.map(ShardId);
     let dumped = dump(&files, shard, arguments.segment.map(SegmentNumber), &mut |segment, entry| {
         printer.print(segment, entry)
     });
-    let Printer { output, faults, .. } = printer;
+    let DumpPrinter { output, faults, .. } = printer;
     match dumped {
         Err(error) => {
             finish(output, Ok(()))?;
@@ -48,7 +48,7 @@ pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
     }
 }
 
-pub struct Printer<W> {
+pub struct DumpPrinter<W> {
     pub output: W,
     format: LineFormat,
     clock: Clock,
@@ -57,9 +57,9 @@ pub struct Printer<W> {
     pub faults: usize,
 }
 
-impl<W: Write> Printer<W> {
-    pub fn new(output: W, format: LineFormat) -> Printer<W> {
-        Printer { output, format, clock: Clock::default(), current: None, faults: 0 }
+impl<W: Write> DumpPrinter<W> {
+    pub fn new(output: W, format: LineFormat) -> DumpPrinter<W> {
+        DumpPrinter { output, format, clock: Clock::default(), current: None, faults: 0 }
     }
 
     pub fn print(&mut self, segment: &DumpedSegment, entry: Dumped<'_>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use super::civil;
 use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
-use super::record::Lines;
+use super::record::RecordLines;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{Export, ExportError, Exported, Selection, StoredMessage, export};
@@ -17,7 +17,7 @@ Examples:
   madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
   madang log export --data DIR --all --since 2026-11-20T12:00:00Z
 
-With --all or several rooms, each line names its room; JSON Lines always do. The messages of a room
+With --all or several rooms, each line names its room; JSON RecordLines always do. The messages of a room
 are in the order of their numbers; rooms are interleaved as in the log. Messages that a repair
 recorded as lost are shown in their place, whatever the time range.
 
@@ -31,7 +31,7 @@ pub struct ExportArguments {
     #[command(flatten)]
     place: LogPlace,
     #[command(flatten)]
-    rooms: Rooms,
+    rooms: RoomOptions,
     /// Only messages of this time or later: a date (its start, UTC) or a time of RFC 3339
     #[arg(long, value_name = "TIME", value_parser = civil::parse)]
     since: Option<i64>,
@@ -45,7 +45,7 @@ pub struct ExportArguments {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Rooms {
+struct RoomOptions {
     /// A room; may be repeated. For whispers, both names with & between them
     #[arg(long, value_name = "ROOM")]
     room: Vec<String>,
@@ -54,7 +54,7 @@ struct Rooms {
     all: bool,
 }
 
-impl Rooms {
+impl RoomOptions {
     fn selection(&self) -> Result<Selection, String> {
         if self.all {
             return Ok(Selection::All);
@@ -67,9 +67,9 @@ impl Rooms {
 }
 
 /// Prints messages in a time range.
-pub struct Printer<W> {
+pub struct ExportPrinter<W> {
     pub output: W,
-    pub lines: Lines,
+    pub lines: RecordLines,
     pub format: LineFormat,
     pub since_us: i64,
     /// Exclusive.
@@ -77,7 +77,7 @@ pub struct Printer<W> {
     pub printed: u64,
 }
 
-impl<W: Write> Printer<W> {
+impl<W: Write> ExportPrinter<W> {
     pub fn print(&mut self, exported: Exported<'_>) -> io::Result<()> {
         match (exported, self.format) {
             (Exported::Message(message), _) if !self.is_wanted(message) => Ok(()),
@@ -107,9 +107,9 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let selection = arguments.rooms.selection()?;
     let (data, files) = arguments.place.open()?;
     let names_rooms = arguments.rooms.all || arguments.rooms.room.len() > 1;
-    let mut printer = Printer {
+    let mut printer = ExportPrinter {
         output: standard_output(),
-        lines: Lines::new(names_rooms),
+        lines: RecordLines::new(names_rooms),
         format: arguments.format,
         since_us: arguments.since.unwrap_or(i64::MIN),
         until_us: arguments.until.unwrap_or(i64::MAX),
@@ -120,7 +120,7 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         progress.read(bytes);
     });
     progress.clear();
-    let Printer { output, printed, .. } = printer;
+    let ExportPrinter { output, printed, .. } = printer;
     let export = match exported {
         Ok(export) => export,
         Err(ExportError::Sink(error)) => return finish(output, Err(error)).map(|()| Outcome::Sound),

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 /// Writes lines.
 #[derive(Debug)]
-pub struct Lines {
+pub struct RecordLines {
     clock: Clock,
     /// Whether each line of text names its room; JSON always does.
     names_rooms: bool,
@@ -30,9 +30,9 @@ struct LostNumbers {
     last: u64,
 }
 
-impl Lines {
-    pub fn new(names_rooms: bool) -> Lines {
-        Lines { clock: Clock::default(), names_rooms, line: Vec::new() }
+impl RecordLines {
+    pub fn new(names_rooms: bool) -> RecordLines {
+        RecordLines { clock: Clock::default(), names_rooms, line: Vec::new() }
     }
 
     pub fn message_text(&mut self, output: &mut impl Write, message: &StoredMessage) -> io::Result<()> {

@@ -1,6 +1,6 @@
-use super::export::Printer;
+use super::export::ExportPrinter;
 use super::output::visible;
-use super::record::Lines;
+use super::record::RecordLines;
 use super::{LineFormat, LogPlace, Outcome, dump, next_step, repair, stats, verify};
 use crate::data_option::DataOption;
 use crate::server::DataDirectory;
@@ -60,16 +60,16 @@ fn damage(path: &PathBuf, text: &str) {
     fs::write(path, bytes).expect("the disk has room");
 }
 
-fn printed(files: &StdFiles, selection: &Selection, printer: Printer<Vec<u8>>) -> String {
+fn printed(files: &StdFiles, selection: &Selection, printer: ExportPrinter<Vec<u8>>) -> String {
     let mut printer = printer;
     let mut sink = |exported: Exported<'_>| printer.print(exported);
     export(files, selection, &mut sink, &mut |_| ()).expect("the log can be read");
     String::from_utf8(printer.output).expect("it is UTF-8")
 }
 
-fn printer(format: LineFormat, names_rooms: bool) -> Printer<Vec<u8>> {
-    let lines = Lines::new(names_rooms);
-    Printer { output: Vec::new(), lines, format, since_us: i64::MIN, until_us: i64::MAX, printed: 0 }
+fn printer(format: LineFormat, names_rooms: bool) -> ExportPrinter<Vec<u8>> {
+    let lines = RecordLines::new(names_rooms);
+    ExportPrinter { output: Vec::new(), lines, format, since_us: i64::MIN, until_us: i64::MAX, printed: 0 }
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn all_rooms_are_named_and_a_time_range_begins_with_its_start_and_ends_before_it
     assert_eq!(all.lines().count(), 3);
     assert!(all.ends_with("마당 #1 2026-11-20 12:03:11 bob: 하나\n"), "{all}");
     let from = |since_us, until_us| {
-        let ranged = Printer { since_us, until_us, ..printer(LineFormat::Text, true) };
+        let ranged = ExportPrinter { since_us, until_us, ..printer(LineFormat::Text, true) };
         printed(&files, &Selection::All, ranged).lines().count()
     };
     assert_eq!(from(TIME_US, TIME_US + 1_000_000), 2);
@@ -134,7 +134,7 @@ fn a_dump_shows_every_frame_and_the_damage_in_its_place() {
     damage(&path, "say");
     let files = StdFiles::new(directory.path());
     let dumped = |format| {
-        let mut printer = dump::Printer::new(Vec::new(), format);
+        let mut printer = dump::DumpPrinter::new(Vec::new(), format);
         let segments =
             madang_log::dump(&files, None, None, &mut |segment, entry| printer.print(segment, entry));
         assert_eq!(segments.expect("the log can be read").expect("memory can be written"), 1);

@@ -1,6 +1,6 @@
 //! The client of the control socket.
 
-use super::protocol::{Answer, Command, Status};
+use super::protocol::{Answer, ControlCommand, Status};
 use super::socket_path;
 use crate::server::holder_serves;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -105,7 +105,7 @@ pub fn is_disconnect(error: &io::Error) -> bool {
 /// # Errors
 /// [`ClientError`].
 pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
-    match ask_current_server(data, &Command::Status { count })? {
+    match ask_current_server(data, &ControlCommand::Status { count })? {
         (Answer::Status(status), _) => Ok(status),
         (other, _) => Err(ClientError::Unexpected(format!("{other:?}"))),
     }
@@ -116,7 +116,10 @@ pub fn status(data: &Path, count: usize) -> Result<Box<Status>, ClientError> {
 ///
 /// # Errors
 /// [`ClientError`].
-pub fn ask_current_server(data: &Path, command: &Command) -> Result<(Answer, Connection), ClientError> {
+pub fn ask_current_server(
+    data: &Path,
+    command: &ControlCommand,
+) -> Result<(Answer, Connection), ClientError> {
     let deadline = Instant::now() + LISTEN_MAX;
     loop {
         let mut server = Connection::open(data)?;
@@ -170,7 +173,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`ClientError`], also if the server refuses.
-    pub fn ask(&mut self, command: &Command) -> Result<Answer, ClientError> {
+    pub fn ask(&mut self, command: &ControlCommand) -> Result<Answer, ClientError> {
         let mut line = serde_json::to_vec(command).map_err(|source| self.unknown_answer(source))?;
         line.push(b'\n');
         // A server that refuses this user closes before it reads: the answer says so.
@@ -186,7 +189,11 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::ask`].
-    pub fn ask_within(&mut self, command: &Command, time_max: Duration) -> Result<Answer, ClientError> {
+    pub fn ask_within(
+        &mut self,
+        command: &ControlCommand,
+        time_max: Duration,
+    ) -> Result<Answer, ClientError> {
         self.stream.get_mut().set_read_timeout(Some(time_max)).map_err(|source| self.no_answer(source))?;
         self.ask(command)
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The operator's commands, one per line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
+pub enum ControlCommand {
     /// The status of the server; lists have at most `count` entries.
     Status {
         /// The maximum of entries.

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_pipe_still_is_not_waited_for() {
+    fn a_process_that_keeps_the_pipe_open_is_not_waited_for() {
         let begun = Instant::now();
         let (status, text) =
             run(&mut shell("sleep 30 & echo answer"), Duration::from_secs(10)).expect("it ends");

@@ -67,7 +67,7 @@ fn data(servers: &[Server]) -> Option<PathBuf> {
 /// Measures everything until it is done, the first server fails, or somebody asks to stop.
 pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, program: &Program, stop: &Stop) -> Conducted {
     let mut progress = RunProgress::new(plan.expected_s(), program);
-    let mut work = Conduct { plan, servers, program, progress: &mut progress, stop };
+    let mut work = Conductor { plan, servers, program, progress: &mut progress, stop };
     work.measure_machine(run);
     let error = work.measure_rounds(run).err();
     progress.end();
@@ -80,7 +80,7 @@ pub fn conduct(plan: &Plan, servers: &[Server], run: &mut Run, program: &Program
 }
 
 /// A run under way.
-struct Conduct<'a> {
+struct Conductor<'a> {
     plan: &'a Plan,
     servers: &'a [Server],
     program: &'a Program,
@@ -88,7 +88,7 @@ struct Conduct<'a> {
     stop: &'a Stop,
 }
 
-impl Conduct<'_> {
+impl Conductor<'_> {
     /// The device, the processors and the load's own floor: what no server can be faster than.
     fn measure_machine(&mut self, run: &mut Run) {
         let (plan, stop) = (self.plan, self.stop);

@@ -17,7 +17,7 @@ mod write;
 
 pub(crate) use options::LogOptions;
 use options::LogPart;
-pub(crate) use write::{Plan, write};
+pub(crate) use write::{LogPlan, write};
 
 use crate::error::BenchError;
 use crate::results::{Better, Measurement, Metric};
@@ -69,7 +69,7 @@ impl Part<'_> {
     }
 
     /// Writes a log, which is the first half of the part.
-    fn write(&mut self, plan: &write::Plan<'_>) -> Result<(), BenchError> {
+    fn write(&mut self, plan: &write::LogPlan<'_>) -> Result<(), BenchError> {
         write::write(plan, &mut |share| {
             self.show("writing the log", 0.5 * share);
             self.go_on()

@@ -2,7 +2,7 @@
 
 use super::client::LogClient;
 use super::cold::ColdReads;
-use super::write::{Plan, room};
+use super::write::{LogPlan, room};
 use super::{Part, cold};
 use crate::error::BenchError;
 use crate::results::{Latency, Measurement};
@@ -20,7 +20,7 @@ const BARE_READS: usize = 8;
 pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Result<(), BenchError> {
     let data = part.directory.join("room");
     let messages = part.options.room_messages();
-    let plan = Plan { data: &data, shard_count: 1, rooms: 1, messages };
+    let plan = LogPlan { data: &data, shard_count: 1, rooms: 1, messages };
     part.write(&plan)?;
     let server = part.server(&data, Some(1))?;
     let mut client = LogClient::enter(server.address, "reader", &room(0))?;

@@ -1,7 +1,7 @@
 //! How long a start takes, and what the server then holds; then what tools make of the same log.
 
 use super::server::LogServer;
-use super::write::Plan;
+use super::write::LogPlan;
 use super::{Part, export, metric, space};
 use crate::error::BenchError;
 use crate::machine::ProcessMemory;
@@ -47,7 +47,7 @@ pub(super) fn measure(part: &mut Part<'_>, measurement: &mut Measurement) -> Res
     let data = part.directory.join("large");
     let shard_count = available_parallelism().map_or(1, |count| count.get() as u16);
     let (rooms, messages) = (part.options.rooms, part.options.messages);
-    let plan = Plan { data: &data, shard_count, rooms, messages };
+    let plan = LogPlan { data: &data, shard_count, rooms, messages };
     let began = Instant::now();
     part.write(&plan)?;
     let took = began.elapsed();

@@ -19,7 +19,7 @@ const TEXT: &str = "sixty-four bytes of talk, as a match has them, and then some
 const STEP_US: i64 = 15_000;
 
 /// What is written.
-pub(crate) struct Plan<'a> {
+pub(crate) struct LogPlan<'a> {
     pub(crate) data: &'a Path,
     pub(crate) shard_count: u16,
     pub(crate) rooms: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Hears which share is written, once in a while, and may end it.
-pub(crate) type Told<'a> = &'a mut dyn FnMut(f64) -> Result<(), BenchError>;
+pub(crate) type OnProgress<'a> = &'a mut dyn FnMut(f64) -> Result<(), BenchError>;
 
 /// The name of a room.
 pub(super) fn room(number: u64) -> String {
@@ -35,7 +35,7 @@ pub(super) fn room(number: u64) -> String {
 }
 
 /// Writes it, each room's messages spread over the whole time.
-pub(crate) fn write(plan: &Plan<'_>, told: Told<'_>) -> Result<(), BenchError> {
+pub(crate) fn write(plan: &LogPlan<'_>, on_progress: OnProgress<'_>) -> Result<(), BenchError> {
     let name = |number| RoomName::parse(&room(number)).map_err(|error| invented(&error.to_string()));
     let rooms: Vec<RoomName> = (0..plan.rooms).map(name).collect::<Result<_, _>>()?;
     let mut written = 0;
@@ -46,14 +46,14 @@ pub(crate) fn write(plan: &Plan<'_>, told: Told<'_>) -> Result<(), BenchError> {
         if messages == 0 {
             continue;
         }
-        write_shard(told, plan, shard, of_shard, messages, &mut written)?;
+        write_shard(on_progress, plan, shard, of_shard, messages, &mut written)?;
     }
     Ok(())
 }
 
 fn write_shard(
-    told: Told<'_>,
-    plan: &Plan<'_>,
+    on_progress: OnProgress<'_>,
+    plan: &LogPlan<'_>,
     shard: ShardId,
     rooms: Vec<RoomName>,
     messages: u64,
@@ -80,7 +80,7 @@ fn write_shard(
         log.committed(batch);
         said.clear();
         if written.is_multiple_of(64 * 1024) {
-            told(*written as f64 / plan.messages as f64)?;
+            on_progress(*written as f64 / plan.messages as f64)?;
         }
     }
     let sealed = log.finish().ok_or_else(|| invented("a log that holds messages cannot be finished"))?;
@@ -100,7 +100,7 @@ fn first_message(room: RoomName) -> Result<Message, BenchError> {
 
 /// The segments of one shard, with their indexes; each is written at once.
 struct Segments<'a> {
-    plan: &'a Plan<'a>,
+    plan: &'a LogPlan<'a>,
     shard: ShardId,
     files: StdFiles,
     bytes: Vec<u8>,
@@ -109,7 +109,7 @@ struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    fn begin(plan: &'a Plan<'a>, shard: ShardId) -> Result<Segments<'a>, BenchError> {
+    fn begin(plan: &'a LogPlan<'a>, shard: ShardId) -> Result<Segments<'a>, BenchError> {
         let directory = plan.data.join(directory_name(shard));
         fs::create_dir_all(&directory)
             .map_err(BenchError::system(format!("make '{}'", directory.display())))?;

@@ -15,11 +15,11 @@ const MODE: u32 = 0o666;
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
-    place: Place,
+    place: Destination,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Destination {
     /// Beside where it will be, so that it gets there by a rename.
     Beside(NamedTempFile),
     /// A terminal, a pipe or a device, which cannot be replaced.
@@ -49,8 +49,8 @@ impl OutputFile {
     pub fn write(self, contents: &[u8]) -> Result<(), OutputError> {
         let path = self.path;
         let written = match self.place {
-            Place::Into(mut file) => file.write_all(contents),
-            Place::Beside(mut file) => write_beside(&mut file, contents)
+            Destination::Into(mut file) => file.write_all(contents),
+            Destination::Beside(mut file) => write_beside(&mut file, contents)
                 // A link stays, and what it leads to is replaced.
                 .and_then(|()| fs::canonicalize(&path).or_else(|_| Ok(path.clone())))
                 .and_then(|end| file.persist(end).map(drop).map_err(|error| error.error)),
@@ -64,11 +64,13 @@ fn write_beside(file: &mut NamedTempFile, contents: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()
 }
 
-fn prepare(path: &Path) -> io::Result<Place> {
+fn prepare(path: &Path) -> io::Result<Destination> {
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(there) if !there.is_file() => return OpenOptions::new().write(true).open(path).map(Place::Into),
+        Ok(there) if !there.is_file() => {
+            return OpenOptions::new().write(true).open(path).map(Destination::Into);
+        }
         // A file that may not be written is not replaced behind its owner's back.
         Ok(_) => drop(OpenOptions::new().append(true).open(path)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -85,7 +87,7 @@ fn prepare(path: &Path) -> io::Result<Place> {
     prefix.push(name);
     let mut builder = Builder::new();
     builder.prefix(&prefix).permissions(Permissions::from_mode(MODE));
-    builder.tempfile_in(directory).map(Place::Beside)
+    builder.tempfile_in(directory).map(Destination::Beside)
 }
 
 /// A directory in which several files will be written.

@@ -31,7 +31,7 @@ mod tests {
     use crate::results::example;
 
     #[test]
-    fn the_machine_is_told_in_a_line() {
+    fn the_machine_is_described_in_a_line() {
         let facts = example::run(&[]).machine;
         let expected =
             "Linux 6.18.5 x86_64 · Example 9000 · 2 processors · 24.0 GiB · data on ext4 (/dev/vda)";

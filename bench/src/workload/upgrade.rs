@@ -31,7 +31,7 @@ pub(super) fn fill(data: &Path, options: &UpgradeOptions, watch: &mut Watch<'_>)
         return Ok(());
     }
     let rooms = STORED_ROOMS.min(options.messages);
-    let plan = log::Plan { data, shard_count: 1, rooms, messages: options.messages };
+    let plan = log::LogPlan { data, shard_count: 1, rooms, messages: options.messages };
     watch.begin(0.0, 0.2);
     let mut shown = 0;
     log::write(&plan, &mut |share| {

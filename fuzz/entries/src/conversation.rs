@@ -6,7 +6,7 @@ use madang_engine::shard::{Archive, Settings, Shard, Storage};
 use madang_engine::user::UserLimits;
 use madang_log::{Appender, Durability, SEGMENT_BYTES_MIN, SegmentNumber};
 use madang_model::connection::{Entrance, EntranceKind, FloodLimit, Networks};
-use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, ShardId, Timestamp};
+use madang_model::{ConnectionId, MeshEntry, Moment, Now, RoomName, ShardId, Timestamp};
 use madang_surfaces::line::{LineLimit, LineSettings, LineSurface};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ struct World {
 struct Nowhere;
 
 impl Transport for Nowhere {
-    fn try_send(&mut self, to: ShardId, _: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    fn try_send(&mut self, to: ShardId, _: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         panic!("shard {to:?} is not there");
     }
 }

@@ -2,7 +2,7 @@
 
 use madang_surfaces::line::command::Command;
 use madang_surfaces::line::decode::telnet::{Filtered, Telnet};
-use madang_surfaces::line::decode::{Decoder, Token};
+use madang_surfaces::line::decode::{LineDecoder, Token};
 
 const IAC: u8 = 255;
 /// Answers that are given at most once each: two for each option but BINARY, and what is asked.
@@ -24,11 +24,11 @@ pub fn line(bytes: &[u8]) {
 
 /// What is found in it, of a peer that may be anything and of one that is known to be telnet.
 fn tokens(input: &[u8], bytes_max: usize, piece_bytes: usize) -> [Vec<String>; 2] {
-    [Decoder::default(), Decoder::of_telnet()]
+    [LineDecoder::default(), LineDecoder::of_telnet()]
         .map(|decoder| tokens_of(decoder, input, bytes_max, piece_bytes))
 }
 
-fn tokens_of(mut decoder: Decoder, input: &[u8], bytes_max: usize, piece_bytes: usize) -> Vec<String> {
+fn tokens_of(mut decoder: LineDecoder, input: &[u8], bytes_max: usize, piece_bytes: usize) -> Vec<String> {
     let mut found = Vec::new();
     for piece in input.chunks(piece_bytes) {
         let mut rest = piece;

@@ -3,7 +3,7 @@
 //! its own thread.
 
 use madang_log::BatchId;
-use madang_model::{Envelope, Message, Seq};
+use madang_model::{MeshEntry, Message, Seq};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,14 +117,14 @@ pub fn batch_to_wait_for(last_batch: BatchId) -> BatchId {
 }
 
 /// Drops the newest entry of an overflow.
-pub fn drop_entry(overflow: &mut VecDeque<Vec<Envelope>>) {
+pub fn drop_entry(overflow: &mut VecDeque<Vec<MeshEntry>>) {
     if now_and_then(Mutation::DropOverflowEntry) {
         overflow.back_mut().map(Vec::pop);
     }
 }
 
 /// Drops the newest entry for the endpoint.
-pub fn lose_entry(batch: &mut Vec<Envelope>) {
+pub fn lose_entry(batch: &mut Vec<MeshEntry>) {
     if now_and_then(Mutation::LoseEndpointEntry) {
         batch.pop();
     }

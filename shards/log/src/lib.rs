@@ -25,11 +25,11 @@ pub use format::{
     TEXT_BYTES_MAX, directory_name, file_name,
 };
 pub use index::{
-    FoundPage, FramePosition, IndexBuilder, IndexFault, Link, OpenRun, PageQuery, QueryFault, QueryOutcome,
-    ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail, SNAPSHOT_BLOCK_BYTES,
-    SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo,
-    SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter, Step, StoredFile,
-    StoredQuery, index_file_name, index_file_segment, merge_snapshots,
+    EntryLink, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun, PageQuery, QueryFault,
+    QueryOutcome, ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail,
+    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault,
+    SnapshotFile, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
+    Step, StoredFile, StoredQuery, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, IndexError, Location,

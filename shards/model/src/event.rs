@@ -75,7 +75,7 @@ pub enum RoomEvent {
 
 /// One entry of a mesh batch.
 #[derive(Clone, Debug)]
-pub enum Envelope {
+pub enum MeshEntry {
     /// Towards a home shard.
     Request(Request),
     /// Towards connections.

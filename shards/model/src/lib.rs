@@ -17,7 +17,7 @@ mod time;
 pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
-pub use event::{Envelope, Event, RoomEvent};
+pub use event::{Event, MeshEntry, RoomEvent};
 pub use id::{ClaimNumber, ConnectionId, HomeKey, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};

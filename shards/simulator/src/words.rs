@@ -24,25 +24,25 @@ pub struct Words;
 
 /// A connection that speaks it.
 #[derive(Default)]
-pub struct Session {
+pub struct WordsSession {
     /// Answers that are waited for before anything else is obeyed.
     waiting: u8,
     line: Vec<u8>,
 }
 
 impl Surface for Words {
-    type Session = Session;
+    type Session = WordsSession;
 
     fn serves(&self, _: SurfaceId) -> bool {
         true
     }
 
-    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> Session {
+    fn open(&self, _: &Entrance, link: &mut Link<'_>) -> WordsSession {
         link.output().extend_from_slice(b"hello\n");
-        Session::default()
+        WordsSession::default()
     }
 
-    fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
+    fn receive(&self, session: &mut WordsSession, bytes: &[u8], link: &mut Link<'_>) -> usize {
         let mut consumed = 0;
         while session.waiting == 0 && link.core.closing.is_none() {
             let Some(end) = bytes[consumed..].iter().position(|b| *b == b'\n') else {
@@ -61,11 +61,11 @@ impl Surface for Words {
         consumed
     }
 
-    fn end_of_input(&self, _: &mut Session, link: &mut Link<'_>) {
+    fn end_of_input(&self, _: &mut WordsSession, link: &mut Link<'_>) {
         link.close(CloseReason::Quit);
     }
 
-    fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
+    fn reply(&self, session: &mut WordsSession, reply: &Reply, link: &mut Link<'_>) {
         let is_awaited = matches!(
             reply,
             Reply::Claimed { .. }
@@ -98,7 +98,7 @@ impl Surface for Words {
         outbox.iter().position(|byte| *byte == b'\n').map_or(outbox.len(), |end| end + 1)
     }
 
-    fn farewell(&self, _: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+    fn farewell(&self, _: &WordsSession, reason: &CloseReason, out: &mut Vec<u8>) {
         let word = match reason {
             CloseReason::Quit => "quit",
             CloseReason::SlowReader { .. } => "slow",
@@ -110,27 +110,27 @@ impl Surface for Words {
         line(out, format_args!("bye {word}"));
     }
 
-    fn going_down(&self, _: &Session, out: &mut Vec<u8>) {
+    fn going_down(&self, _: &WordsSession, out: &mut Vec<u8>) {
         out.extend_from_slice(b"down\n");
     }
 
-    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+    fn save(&self, session: &WordsSession) -> Option<Vec<u8>> {
         let line = || if is_on(Mutation::ForgetHalfLine) { Vec::new() } else { session.line.clone() };
         (session.waiting == 0).then(line)
     }
 
-    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
-        Some(Session { waiting: 0, line: saved.to_vec() })
+    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<WordsSession> {
+        Some(WordsSession { waiting: 0, line: saved.to_vec() })
     }
 
-    fn announce(&self, _: &Session, _: &Text, _: &mut Core) {}
+    fn announce(&self, _: &WordsSession, _: &Text, _: &mut Core) {}
 
     fn server_full(&self, _: EntranceKind) -> &'static [u8] {
         b"full\n"
     }
 }
 
-fn obey(session: &mut Session, line: &str, link: &mut Link<'_>) {
+fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let sender = link.session();
     if word == "bye" {

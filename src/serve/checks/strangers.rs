@@ -12,7 +12,7 @@ const LISTENS: &str = "0A";
 
 /// A listening socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Listening {
+struct ListeningSocket {
     address: SocketAddr,
     inode: u64,
 }
@@ -46,7 +46,7 @@ pub fn listens(address: SocketAddr) -> io::Result<bool> {
     Ok(!there.is_empty())
 }
 
-fn listening(table: impl BufRead) -> io::Result<Vec<Listening>> {
+fn listening(table: impl BufRead) -> io::Result<Vec<ListeningSocket>> {
     let mut found = Vec::new();
     for line in table.lines().skip(1) {
         match entry(&line?) {
@@ -58,10 +58,10 @@ fn listening(table: impl BufRead) -> io::Result<Vec<Listening>> {
 }
 
 /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`.
-fn entry(line: &str) -> Option<Listening> {
+fn entry(line: &str) -> Option<ListeningSocket> {
     let fields: Vec<_> = line.split_whitespace().collect();
     let &[_, local, _, LISTENS, _, _, _, _, _, inode, ..] = fields.as_slice() else { return None };
-    Some(Listening { address: address(local)?, inode: inode.parse().ok()? })
+    Some(ListeningSocket { address: address(local)?, inode: inode.parse().ok()? })
 }
 
 /// Hexadecimal words in native byte order, and the port.
@@ -104,7 +104,7 @@ mod tests {
                      1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A \
                      00000000:00000000 00:00000000 00000000     0        0 7 1 0 100 0 0 10 0\n   \
                      2: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000  1000        0 9 1\n";
-        let entry = |address: &str, inode| Listening { address: address.parse().unwrap(), inode };
+        let entry = |address: &str, inode| ListeningSocket { address: address.parse().unwrap(), inode };
         let found = listening(table.as_bytes()).unwrap();
         if cfg!(target_endian = "little") {
             assert_eq!(found, [entry("127.0.0.1:8080", 81_234), entry("[::1]:80", 7)]);

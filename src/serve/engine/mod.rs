@@ -76,7 +76,7 @@ struct Listening {
 }
 
 /// The shards run; they may wait until the inherited state is restored.
-struct Started {
+struct StartedShards {
     running: Running,
     entrances: Vec<Entrance>,
     acceptor: Option<Arc<TlsAcceptor>>,
@@ -179,7 +179,7 @@ impl Engine<'_> {
         Listening { sockets, acceptor, metrics }: Listening,
         inherited: &mut Inherited,
         stop_requests: flume::Receiver<Stop>,
-    ) -> Result<Started, EngineError> {
+    ) -> Result<StartedShards, EngineError> {
         let entrances = sockets.entrances.clone();
         let line_bytes_max = LineLimit::new(self.plan.config.limits.line_bytes_max.usize());
         let settings = line_settings(&self.plan.config, &line_bytes_max);
@@ -189,13 +189,13 @@ impl Engine<'_> {
         let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
         let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;
         self.state.set_serving(running.remote.clone(), entrances.clone());
-        Ok(Started { running, entrances, acceptor, metrics, line_bytes_max, connections })
+        Ok(StartedShards { running, entrances, acceptor, metrics, line_bytes_max, connections })
     }
 
     /// A reload waits until this process owns everything.
     fn prepare_reloads(
         &self,
-        started: &Started,
+        started: &StartedShards,
         inherited: &Inherited,
         sources: Sources,
         level: LevelControl,
@@ -220,7 +220,11 @@ impl Engine<'_> {
 
     /// Waits until all inherited state is restored, and until the old process, if it runs, sends `Go`; then lets
     /// the shards resume.
-    fn finish_adoption(&mut self, started: &mut Started, inherited: &Inherited) -> Result<(), EngineError> {
+    fn finish_adoption(
+        &mut self,
+        started: &mut StartedShards,
+        inherited: &Inherited,
+    ) -> Result<(), EngineError> {
         if let Some(adopting) = started.running.adopting.take() {
             let is_done = adopting.is_done();
             match &inherited.old_process {
@@ -246,7 +250,7 @@ impl Engine<'_> {
     }
 
     /// Lets an edge connect, if it is configured.
-    fn open_link(&self, started: &mut Started) -> Result<(), EngineError> {
+    fn open_link(&self, started: &mut StartedShards) -> Result<(), EngineError> {
         let Some(endpoint) = started.running.endpoint.take() else { return Ok(()) };
         let config = &self.plan.config;
         // As long as a line may be: what one says must be shown to the others.
@@ -258,7 +262,7 @@ impl Engine<'_> {
     }
 
     /// Announces that clients are served, and waits for the end.
-    fn serve(self, started: Started, reloads: &Reloads) -> Result<(), EngineError> {
+    fn serve(self, started: StartedShards, reloads: &Reloads) -> Result<(), EngineError> {
         // The thread lives as long as the process.
         let _ = reloads.begin.send(());
         // For people and scripts that started it by hand.

@@ -1,7 +1,7 @@
 //! The endpoint of `telemetry.metrics`: `/metrics`, `/healthz`, `/readyz`.
 
 use super::disk::Disk;
-use super::http::{Answer, serve_connection};
+use super::http::{HttpAnswer, serve_connection};
 use super::text;
 use crate::server::{OperatorListener, Readiness, ServerState, Threads};
 use std::io;
@@ -58,17 +58,21 @@ pub fn serve(listener: TcpListener, state: &Arc<ServerState>) -> Result<Operator
     OperatorListener::open(NAME, listener, THREADS, work).map_err(MetricsError::Thread)
 }
 
-fn answer(path: &str, state: &ServerState, disk: &Disk) -> Option<Answer> {
+fn answer(path: &str, state: &ServerState, disk: &Disk) -> Option<HttpAnswer> {
     match path {
-        "/metrics" => Some(Answer::Metrics(text::encode(state, disk))),
+        "/metrics" => Some(HttpAnswer::Metrics(text::encode(state, disk))),
         "/healthz" => {
             let faults = state.faults();
-            Some(if faults.is_empty() { Answer::Well("ok\n".into()) } else { Answer::Unwell(lines(&faults)) })
+            Some(if faults.is_empty() {
+                HttpAnswer::Well("ok\n".into())
+            } else {
+                HttpAnswer::Unwell(lines(&faults))
+            })
         }
         "/readyz" => Some(match state.readiness() {
-            Readiness::Ready => Answer::Well("ready\n".into()),
-            Readiness::Recovering => Answer::Unwell("recovering: the log is being opened\n".into()),
-            Readiness::Draining => Answer::Unwell("draining: the server is about to stop\n".into()),
+            Readiness::Ready => HttpAnswer::Well("ready\n".into()),
+            Readiness::Recovering => HttpAnswer::Unwell("recovering: the log is being opened\n".into()),
+            Readiness::Draining => HttpAnswer::Unwell("draining: the server is about to stop\n".into()),
         }),
         _ => None,
     }

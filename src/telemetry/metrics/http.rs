@@ -22,7 +22,7 @@ const REQUEST_BYTES_MAX: usize = 8192;
 const CHUNK_BYTES: usize = 4096;
 
 /// An answer.
-pub enum Answer {
+pub enum HttpAnswer {
     /// Metrics, in the text format.
     Metrics(String),
     /// 200, with a text.
@@ -32,7 +32,7 @@ pub enum Answer {
 }
 
 /// Answers one request. Errors concern only its peer.
-pub fn serve_connection(stream: TcpStream, answer: impl Fn(&str) -> Option<Answer>) {
+pub fn serve_connection(stream: TcpStream, answer: impl Fn(&str) -> Option<HttpAnswer>) {
     let Ok(closing) = stream.try_clone() else { return };
     let io = Blocking { stream, deadline: Instant::now() + TIME_MAX };
     let service = service_fn(|request: Request<Incoming>| {
@@ -49,18 +49,21 @@ pub fn serve_connection(stream: TcpStream, answer: impl Fn(&str) -> Option<Answe
     let _ = closing.shutdown(Shutdown::Both);
 }
 
-fn respond(request: &Request<Incoming>, answer: &impl Fn(&str) -> Option<Answer>) -> Response<Full<Bytes>> {
+fn respond(
+    request: &Request<Incoming>,
+    answer: &impl Fn(&str) -> Option<HttpAnswer>,
+) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered here\n".into());
     }
     match answer(request.uri().path()) {
-        Some(Answer::Metrics(text)) => {
+        Some(HttpAnswer::Metrics(text)) => {
             let version = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             response(StatusCode::OK, version, text)
         }
-        Some(Answer::Well(words)) => response(StatusCode::OK, TEXT, words),
-        Some(Answer::Unwell(words)) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, words),
+        Some(HttpAnswer::Well(words)) => response(StatusCode::OK, TEXT, words),
+        Some(HttpAnswer::Unwell(words)) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, words),
         None => {
             let words = "there are /metrics, /healthz and /readyz here\n";
             response(StatusCode::NOT_FOUND, TEXT, words.into())

@@ -2,6 +2,7 @@
 
 mod imports;
 mod tokens;
+mod type_names;
 
 use imports::Imports;
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! From what was measured to what is written, and from there to figures.
 
 use super::document::{
-    Document, FaultCounts, LatencyRecord, MetricRecord, Program, RoundRecord, SCHEMA_VERSION, SeriesRecord,
-    ServerRecord, ServerRounds, WorkloadRecord,
+    Document, FaultCounts, LatencyRecord, MetricRecord, ProgramRecord, RoundRecord, SCHEMA_VERSION,
+    SeriesRecord, ServerRecord, ServerRounds, WorkloadRecord,
 };
 use crate::results::{
     Better, Column, Entry, Figure, Latency, Measurement, QUANTILES, Run, ServerFacts, quantile_us,
@@ -17,7 +17,7 @@ const WAYS: [(Better, &str); 3] =
 pub(super) fn document(run: &Run) -> Result<Document, String> {
     Ok(Document {
         schema_version: SCHEMA_VERSION,
-        program: Program { name: "madang".to_owned(), version: run.program_version.clone() },
+        program: ProgramRecord { name: "madang".to_owned(), version: run.program_version.clone() },
         started_at: run.started_at.clone(),
         command: run.command.clone(),
         rounds: run.rounds,

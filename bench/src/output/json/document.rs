@@ -14,7 +14,7 @@ pub struct Document {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
     pub schema_version: u64,
     /// Which program measured.
-    pub program: Program,
+    pub program: ProgramRecord,
     /// RFC 3339, in UTC.
     pub started_at: String,
     /// What was typed, word by word.
@@ -35,7 +35,7 @@ pub struct Document {
 
 /// Which program measured.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Program {
+pub struct ProgramRecord {
     /// `madang`.
     pub name: String,
     /// `0.1.0`.

@@ -1,30 +1,30 @@
 //! One channel: bounded, and its sender is woken when there is room again.
 
-use madang_model::Envelope;
+use madang_model::MeshEntry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Wakes a shard that may be waiting. Calling it for one that is not costs little.
-pub type Bell = Arc<dyn Fn() + Send + Sync>;
+pub type WakeShard = Arc<dyn Fn() + Send + Sync>;
 
 /// One end of a channel that makes its sender wait.
 pub struct Sender {
-    channel: flume::Sender<Vec<Envelope>>,
+    channel: flume::Sender<Vec<MeshEntry>>,
     /// Set while batches wait in this side's overflow: the receiver rings when it has made room.
     is_starved: Arc<AtomicBool>,
-    bell: Bell,
+    bell: WakeShard,
     rings_at_flush: bool,
 }
 
 /// The other end.
 pub struct Receiver {
-    channel: flume::Receiver<Vec<Envelope>>,
+    channel: flume::Receiver<Vec<MeshEntry>>,
     is_sender_starved: Arc<AtomicBool>,
-    sender_bell: Bell,
+    sender_bell: WakeShard,
 }
 
 /// A channel of at most `batches_max` batches.
-pub fn channel(batches_max: usize, from_bell: &Bell, to_bell: &Bell) -> (Sender, Receiver) {
+pub fn channel(batches_max: usize, from_bell: &WakeShard, to_bell: &WakeShard) -> (Sender, Receiver) {
     let (sender, receiver) = flume::bounded(batches_max);
     let is_starved = Arc::new(AtomicBool::new(false));
     let sender = Sender {
@@ -43,7 +43,7 @@ impl Sender {
     ///
     /// # Errors
     /// The batch, when the channel is full.
-    pub fn try_send(&mut self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    pub fn try_send(&mut self, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         let batch = match self.channel.try_send(batch) {
             Ok(()) => {
                 self.rings_at_flush = true;
@@ -74,7 +74,7 @@ impl Sender {
 
 impl Receiver {
     /// The next batch, if any.
-    pub fn receive(&mut self) -> Option<Vec<Envelope>> {
+    pub fn receive(&mut self) -> Option<Vec<MeshEntry>> {
         let batch = self.channel.try_recv().ok()?;
         if self.is_sender_starved.swap(false, Ordering::AcqRel) {
             (self.sender_bell)();

@@ -1,9 +1,9 @@
 //! The channels of all shards.
 
-use super::channel::{Bell, Receiver, Sender, channel};
+use super::channel::{Receiver, Sender, WakeShard, channel};
 use super::endpoint::{ENDPOINT, MeshEndpoint, PortToEndpoint};
 use super::outbound::Transport;
-use madang_model::{Envelope, ShardId};
+use madang_model::{MeshEntry, ShardId};
 
 /// Batches that one channel holds before the sender's overflow takes over.
 const CHANNEL_BATCHES_MAX: usize = 64;
@@ -16,7 +16,7 @@ pub struct MeshPort {
 }
 
 /// Connects every shard with every other; `bells[n]` wakes shard n.
-pub fn connect(bells: &[Bell]) -> Vec<MeshPort> {
+pub fn connect(bells: &[WakeShard]) -> Vec<MeshPort> {
     let port = |_| MeshPort { senders: Vec::new(), receivers: Vec::new(), endpoint: None };
     let mut ports: Vec<MeshPort> = bells.iter().map(port).collect();
     for (from, from_bell) in bells.iter().enumerate() {
@@ -33,7 +33,7 @@ pub fn connect(bells: &[Bell]) -> Vec<MeshPort> {
 ///
 /// # Panics
 /// When the ports have one.
-pub fn connect_endpoint(ports: &mut [MeshPort], bells: &[Bell], bell: &Bell) -> MeshEndpoint {
+pub fn connect_endpoint(ports: &mut [MeshPort], bells: &[WakeShard], bell: &WakeShard) -> MeshEndpoint {
     assert!(ports.len() <= ENDPOINT.index(), "shards have the numbers below");
     let (endpoint, sides) = MeshEndpoint::new(bells, bell);
     for (port, side) in ports.iter_mut().zip(sides) {
@@ -49,7 +49,7 @@ impl MeshPort {
     }
 
     /// Takes the next batch that another shard or the [`ENDPOINT`] sent, if any; all get their turn.
-    pub fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
+    pub fn receive(&mut self, from: ShardId) -> Option<Vec<MeshEntry>> {
         match self.receivers.get_mut(from.index()) {
             Some(receiver) => receiver.receive(),
             None => self.endpoint_at(from)?.receiver.receive(),
@@ -90,7 +90,7 @@ impl MeshPort {
 }
 
 impl Transport for MeshPort {
-    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         match self.senders.get_mut(to.index()) {
             Some(sender) => sender.try_send(batch),
             None => match self.endpoint_at(to) {

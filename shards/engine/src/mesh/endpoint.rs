@@ -4,8 +4,8 @@
 //! trusted as a shard, and only less prompt: so a shard that finds it full drops what it has for it, and the owner
 //! ends all its sessions and begins anew.
 
-use super::channel::{Bell, Receiver, Sender, channel};
-use madang_model::{Envelope, ShardId};
+use super::channel::{Receiver, Sender, WakeShard, channel};
+use madang_model::{MeshEntry, ShardId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -26,7 +26,7 @@ pub const BATCH_ENTRIES_MAX: usize = 128;
 #[derive(Debug)]
 pub enum Received {
     /// The next batch of a shard.
-    Batch(Vec<Envelope>),
+    Batch(Vec<MeshEntry>),
     /// Entries were dropped, of those that come next or of those that came: no session can be relied on.
     Overrun,
 }
@@ -42,11 +42,11 @@ struct Passage {
 
 /// The shard's side.
 pub struct PortToEndpoint {
-    channel: flume::Sender<Vec<Envelope>>,
+    channel: flume::Sender<Vec<MeshEntry>>,
     pub receiver: Receiver,
     passage: Arc<Passage>,
     is_overrun: Arc<AtomicBool>,
-    bell: Bell,
+    bell: WakeShard,
     rings_at_flush: bool,
 }
 
@@ -55,7 +55,7 @@ impl PortToEndpoint {
     ///
     /// # Errors
     /// The batch, which is to be dropped: the endpoint is full, or its thread has ended.
-    pub fn try_send(&mut self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    pub fn try_send(&mut self, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         let entries = batch.len();
         let batch = if self.passage.waiting_entries.load(Ordering::Acquire) < WAITING_ENTRIES_MAX {
             self.passage.waiting_entries.fetch_add(entries, Ordering::AcqRel);
@@ -87,17 +87,17 @@ impl PortToEndpoint {
 /// The end of the mesh for threads that are no shards.
 pub struct MeshEndpoint {
     senders: Vec<Sender>,
-    receivers: Vec<(flume::Receiver<Vec<Envelope>>, Arc<Passage>)>,
+    receivers: Vec<(flume::Receiver<Vec<MeshEntry>>, Arc<Passage>)>,
     is_overrun: Arc<AtomicBool>,
     /// The shard whose turn it is.
     next: usize,
     /// What came behind an overrun that was reported first.
-    held: Option<Vec<Envelope>>,
+    held: Option<Vec<MeshEntry>>,
 }
 
 impl MeshEndpoint {
     /// An endpoint, and the side of each shard; `bells[n]` wakes shard n, `bell` the endpoint's owner.
-    pub(super) fn new(bells: &[Bell], bell: &Bell) -> (MeshEndpoint, Vec<PortToEndpoint>) {
+    pub(super) fn new(bells: &[WakeShard], bell: &WakeShard) -> (MeshEndpoint, Vec<PortToEndpoint>) {
         let is_overrun = Arc::new(AtomicBool::new(false));
         let (mut senders, mut receivers, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for shard_bell in bells {
@@ -132,7 +132,7 @@ impl MeshEndpoint {
     ///
     /// # Panics
     /// When the batch has more than [`BATCH_ENTRIES_MAX`].
-    pub fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    pub fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         assert!(batch.len() <= BATCH_ENTRIES_MAX, "a shard takes a bounded number of entries in a turn");
         self.senders[to.index()].try_send(batch)
     }
@@ -153,7 +153,7 @@ impl MeshEndpoint {
         batch.map(Received::Batch)
     }
 
-    fn next_batch(&mut self) -> Option<Vec<Envelope>> {
+    fn next_batch(&mut self) -> Option<Vec<MeshEntry>> {
         let count = self.receivers.len();
         for _ in 0..count {
             let (channel, passage) = &self.receivers[self.next];

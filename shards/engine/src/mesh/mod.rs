@@ -12,7 +12,7 @@ mod channels;
 mod endpoint;
 mod outbound;
 
-pub use channel::Bell;
+pub use channel::WakeShard;
 pub use channels::{MeshPort, connect, connect_endpoint};
 pub use endpoint::{BATCH_ENTRIES_MAX, BATCHES_MAX, ENDPOINT, MeshEndpoint, Received, WAITING_ENTRIES_MAX};
 pub use outbound::{Delivered, Outbound, Transport};

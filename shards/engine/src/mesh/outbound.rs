@@ -1,7 +1,7 @@
 //! What a shard has for the others: the batches of this turn, and what did not fit before.
 
 use super::endpoint::ENDPOINT;
-use madang_model::{Envelope, ShardId};
+use madang_model::{MeshEntry, ShardId};
 use std::collections::VecDeque;
 
 /// Carries batches to other shards: flume in life, a seeded scheduler in the simulator.
@@ -10,13 +10,13 @@ pub trait Transport {
     ///
     /// # Errors
     /// The batch itself, which then waits in the overflow; what the endpoint does not take is dropped.
-    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>>;
+    fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>>;
 }
 
 #[derive(Debug, Default)]
 struct Peer {
-    batch: Vec<Envelope>,
-    overflow: VecDeque<Vec<Envelope>>,
+    batch: Vec<MeshEntry>,
+    overflow: VecDeque<Vec<MeshEntry>>,
     overflow_entries: usize,
 }
 
@@ -34,7 +34,7 @@ pub struct Delivered {
 pub struct Outbound {
     peers: Vec<Peer>,
     /// Towards the endpoint. No overflow: a shard keeps nothing that the endpoint does not take.
-    endpoint: Vec<Envelope>,
+    endpoint: Vec<MeshEntry>,
 }
 
 impl Outbound {
@@ -48,7 +48,7 @@ impl Outbound {
     }
 
     /// Adds an entry to the batch of a shard or of the [`ENDPOINT`].
-    pub fn push(&mut self, to: ShardId, envelope: Envelope) {
+    pub fn push(&mut self, to: ShardId, envelope: MeshEntry) {
         match self.peers.get_mut(to.index()) {
             Some(peer) => peer.batch.push(envelope),
             None => {
@@ -59,12 +59,12 @@ impl Outbound {
     }
 
     /// Takes the batch for a shard without sending it: a shard's entries for itself.
-    pub fn take(&mut self, to: ShardId) -> Vec<Envelope> {
+    pub fn take(&mut self, to: ShardId) -> Vec<MeshEntry> {
         std::mem::take(&mut self.peers[to.index()].batch)
     }
 
     /// Gives an emptied batch back, to be filled again.
-    pub fn reuse(&mut self, to: ShardId, batch: Vec<Envelope>) {
+    pub fn reuse(&mut self, to: ShardId, batch: Vec<MeshEntry>) {
         debug_assert!(batch.is_empty(), "only an emptied batch is filled again");
         let peer = &mut self.peers[to.index()];
         if peer.batch.capacity() < batch.capacity() && peer.batch.is_empty() {

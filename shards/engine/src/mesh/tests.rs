@@ -1,26 +1,26 @@
 //! What the mesh promises.
 
 use super::*;
-use madang_model::{Envelope, Request, ShardId, UserKey};
+use madang_model::{MeshEntry, Request, ShardId, UserKey};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-fn entry(number: usize) -> Envelope {
+fn entry(number: usize) -> MeshEntry {
     let user = UserKey::of(&number.to_string());
     let room = madang_model::RoomKey::of("r");
     let connection = madang_model::ConnectionId { index: 0, generation: 0 };
     let session = madang_model::SessionId { shard: ShardId(0), connection };
-    Envelope::Request(Request::Leave { session, user, room, is_clean: true })
+    MeshEntry::Request(Request::Leave { session, user, room, is_clean: true })
 }
 
-fn user_of(envelope: &Envelope) -> UserKey {
+fn user_of(envelope: &MeshEntry) -> UserKey {
     match envelope {
-        Envelope::Request(Request::Leave { user, .. }) => *user,
+        MeshEntry::Request(Request::Leave { user, .. }) => *user,
         other => panic!("only leaves were sent: {other:?}"),
     }
 }
 
-fn counting(rings: &Arc<AtomicU32>) -> Bell {
+fn counting(rings: &Arc<AtomicU32>) -> WakeShard {
     let count = Arc::clone(rings);
     Arc::new(move || {
         count.fetch_add(1, Ordering::SeqCst);
@@ -30,7 +30,7 @@ fn counting(rings: &Arc<AtomicU32>) -> Bell {
 /// Two connected shards; the counters count the rings of each.
 fn pair() -> (MeshPort, MeshPort, [Arc<AtomicU32>; 2]) {
     let rings = [Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0))];
-    let bells: Vec<Bell> = rings.iter().map(counting).collect();
+    let bells: Vec<WakeShard> = rings.iter().map(counting).collect();
     let mut ports = connect(&bells).into_iter();
     let mut next = || ports.next().expect("two ports");
     (next(), next(), rings)
@@ -80,7 +80,7 @@ fn what_does_not_fit_waits_in_order_and_nothing_is_lost() {
 /// Two connected shards with an endpoint, and how often its bell and those of the shards have rung.
 fn with_endpoint() -> (Vec<MeshPort>, MeshEndpoint, [Arc<AtomicU32>; 3]) {
     let rings = [(); 3].map(|()| Arc::new(AtomicU32::new(0)));
-    let bells: Vec<Bell> = rings[1..].iter().map(counting).collect();
+    let bells: Vec<WakeShard> = rings[1..].iter().map(counting).collect();
     let mut ports = connect(&bells);
     let endpoint = connect_endpoint(&mut ports, &bells, &counting(&rings[0]));
     (ports, endpoint, rings)

@@ -76,7 +76,7 @@ impl Bell {
     }
 
     /// The bell in the form that the mesh uses.
-    pub fn for_mesh(self: &Arc<Bell>) -> mesh::Bell {
+    pub fn for_mesh(self: &Arc<Bell>) -> mesh::WakeShard {
         let bell = Arc::clone(self);
         Arc::new(move || bell.ring())
     }

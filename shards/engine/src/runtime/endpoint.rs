@@ -9,7 +9,7 @@ use super::endpoint_status::Closing;
 use super::lifecycle::Lifecycle;
 use crate::mesh::{MeshEndpoint, Received};
 use crate::turn::Phase;
-use madang_model::{Envelope, Moment, ShardId};
+use madang_model::{MeshEntry, Moment, ShardId};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,7 +83,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The batch.
-    pub fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    pub fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         let entries = batch.len() as u64;
         self.mesh.try_send(to, batch)?;
         self.lifecycle.endpoint.entries_sent.fetch_add(entries, Ordering::AcqRel);
@@ -146,8 +146,8 @@ mod tests {
     use crate::mesh::{ENDPOINT, MeshPort, Outbound, connect, connect_endpoint};
     use madang_model::{ConnectionId, Event};
 
-    fn entry() -> Envelope {
-        Envelope::Event(Event::GivenBack { to: ConnectionId { index: 1, generation: 1 } })
+    fn entry() -> MeshEntry {
+        MeshEntry::Event(Event::GivenBack { to: ConnectionId { index: 1, generation: 1 } })
     }
 
     /// An endpoint beside one shard that is idle, with the shard's port.

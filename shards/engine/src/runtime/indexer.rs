@@ -32,11 +32,11 @@ struct Asker {
 #[derive(Clone)]
 pub struct Indexer {
     indexes: flume::Sender<(Asker, SegmentIndex)>,
-    chores: flume::Sender<Next>,
+    chores: flume::Sender<SnapshotWork>,
 }
 
 /// What the snapshot thread does next.
-enum Next {
+enum SnapshotWork {
     Chore(Asker, Chore),
     Looks(Asker),
     /// A segment is finished, and another may have expired.
@@ -83,8 +83,8 @@ impl Indexer {
         let asker = Asker { shard, reply, bell };
         let is_taken = match job {
             IndexJob::Write(index) => self.indexes.try_send((asker, index)).is_ok(),
-            IndexJob::Chore(chore) => self.chores.try_send(Next::Chore(asker, chore)).is_ok(),
-            IndexJob::Looks => self.chores.try_send(Next::Looks(asker)).is_ok(),
+            IndexJob::Chore(chore) => self.chores.try_send(SnapshotWork::Chore(asker, chore)).is_ok(),
+            IndexJob::Looks => self.chores.try_send(SnapshotWork::Looks(asker)).is_ok(),
         };
         assert!(is_taken, "the threads of indexes live as long as their orders, of which a shard has few");
     }
@@ -101,14 +101,14 @@ impl Asker {
 /// Orders the other thread to search for expired segments: at most one search is due.
 struct Look {
     is_due: Arc<AtomicBool>,
-    chores: flume::Sender<Next>,
+    chores: flume::Sender<SnapshotWork>,
 }
 
 impl Look {
     fn order(&self) {
         if !self.is_due.swap(true, Ordering::AcqRel) {
             // Otherwise its thread has ended, and with it the process.
-            let _ = self.chores.try_send(Next::Expiry);
+            let _ = self.chores.try_send(SnapshotWork::Expiry);
         }
     }
 }
@@ -120,7 +120,7 @@ fn write_indexes(
     look: &Look,
     housekeeping: &Housekeeping,
 ) {
-    let (clock, mut low_space) = (Clock::start(), Outage::told_every(LOW_SPACE_SILENCE));
+    let (clock, mut low_space) = (Clock::start(), Outage::reported_every(LOW_SPACE_SILENCE));
     loop {
         look_at_space(data, &mut low_space, clock.now().monotonic);
         match indexes.recv_timeout(SPACE_LOOK) {
@@ -138,7 +138,7 @@ fn write_indexes(
 
 fn do_chores(
     (files, shard_count): (&StdFiles, u16),
-    chores: &flume::Receiver<Next>,
+    chores: &flume::Receiver<SnapshotWork>,
     is_look_due: &AtomicBool,
     housekeeping: &Housekeeping,
 ) {
@@ -161,17 +161,17 @@ fn do_chores(
             chores.recv_timeout(RETENTION_LOOK)
         };
         let is_look = match next {
-            Ok(Next::Chore(asker, chore)) => {
+            Ok(SnapshotWork::Chore(asker, chore)) => {
                 let done = do_chore(files, asker.shard, chore, housekeeping);
                 asker.answer(done);
                 false
             }
-            Ok(Next::Looks(asker)) => {
+            Ok(SnapshotWork::Looks(asker)) => {
                 looks.ask(asker.shard);
                 askers.push(asker);
                 false
             }
-            Ok(Next::Expiry) => {
+            Ok(SnapshotWork::Expiry) => {
                 // Before the search: a segment that is finished meanwhile orders another.
                 is_look_due.store(false, Ordering::Release);
                 true

@@ -40,20 +40,20 @@ struct Open {
 }
 
 /// Reads the segments and indexes of all directories.
-pub struct Reader {
+pub struct LogReader {
     data: PathBuf,
     open: RefCell<HashMap<File, Rc<Open>>>,
     /// Whether a query has ended since files were closed: it may have been the last with a file.
     has_read: Cell<bool>,
 }
 
-impl Reader {
-    pub fn new(data: PathBuf) -> Reader {
-        Reader { data, open: RefCell::default(), has_read: Cell::default() }
+impl LogReader {
+    pub fn new(data: PathBuf) -> LogReader {
+        LogReader { data, open: RefCell::default(), has_read: Cell::default() }
     }
 
     /// Carries out a query.
-    pub fn carry_out(self: &Rc<Reader>, id: LookupId, mut query: StoredQuery) -> Reading {
+    pub fn carry_out(self: &Rc<LogReader>, id: LookupId, mut query: StoredQuery) -> Reading {
         let reader = Rc::clone(self);
         Box::pin(async move {
             loop {
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn what_is_read_is_the_same_whether_the_kernel_has_it_in_memory_or_not() {
         let data = tempfile::tempdir().expect("a directory");
-        let reader = Reader::new(data.path().to_owned());
+        let reader = LogReader::new(data.path().to_owned());
         let path = reader.path((ShardId(0), StoredFile::Segment(SegmentNumber::FIRST)));
         fs::create_dir_all(path.parent().expect("a directory")).expect("made");
         let stored: Vec<u8> = (0..1_000_000_u32).map(|number| (number * 7 % 251) as u8).collect();
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn no_more_descriptors_are_kept_than_the_reader_is_left() {
         let data = tempfile::tempdir().expect("a directory");
-        let reader = Reader::new(data.path().to_owned());
+        let reader = LogReader::new(data.path().to_owned());
         let directory = ShardId(0);
         fs::create_dir_all(data.path().join(directory_name(directory))).expect("made");
         LocalExecutor::default().run(async {

@@ -11,8 +11,8 @@ use super::log_thread::LogThread;
 use super::machine::{LogDisk, Machine, Network, Reports};
 use super::operate::{Housekeeping, Mailbox, Monitor, Remote, Wire};
 use super::preparer::Preparer;
-use super::reader::Reader;
-use super::sockets::Sockets;
+use super::reader::LogReader;
+use super::sockets::RingSockets;
 use super::supervisor::{Notices, Supervisor};
 use super::tls::RECORD_BYTES_MAX;
 use super::turning::Turning;
@@ -115,7 +115,7 @@ pub fn start<S: Surface>(
     assert_eq!(listeners.sockets.len(), usize::from(shard_count), "one listener a shard");
     let bells: io::Result<Vec<Arc<Bell>>> = (0..shard_count).map(|_| Bell::new().map(Arc::new)).collect();
     let bells = bells.map_err(StartError::Descriptor)?;
-    let mesh_bells: Vec<mesh::Bell> = bells.iter().map(Bell::for_mesh).collect();
+    let mesh_bells: Vec<mesh::WakeShard> = bells.iter().map(Bell::for_mesh).collect();
     let endpoint_bell = options.has_endpoint.then(|| Bell::new().map(Arc::new)).transpose();
     let endpoint_bell = endpoint_bell.map_err(StartError::Descriptor)?;
     let lifecycle = Arc::new(Lifecycle::new(shard_count, endpoint_bell.clone()));
@@ -252,12 +252,12 @@ async fn turn<S: Surface>(seed: Seed, surface: S) -> Result<(), TurnError> {
     };
     let writer = SegmentWriter::new(writer_options, first_segment, first_bytes);
     let writer = LogWriter::new(options.data.clone(), writer, seed.preparer, Arc::clone(&bell));
-    let mut sockets = Sockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
+    let mut sockets = RingSockets::new(listeners, &*bell, shard_count).map_err(TurnError::Sockets)?;
     sockets.set_proxies(proxies);
     let disk = LogDisk::new(
         id,
         (writer, seed.log_thread),
-        Reader::new(options.data),
+        LogReader::new(options.data),
         seed.indexer,
         Arc::clone(&bell),
         Rest::new(options.spin),

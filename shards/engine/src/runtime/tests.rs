@@ -151,7 +151,7 @@ fn a_failed_sync_is_not_tried_again_on_the_same_segment() {
 }
 
 #[test]
-fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full() {
+fn a_disk_error_is_reported_to_people_in_short_and_to_the_operator_in_full() {
     let cases = [
         (SegmentOperation::Open, 5, "the disk reports errors", "cannot open segment"),
         (SegmentOperation::Write, 5, "the disk reports errors", "cannot write to segment"),
@@ -172,9 +172,9 @@ fn an_error_of_the_disk_is_told_to_people_in_short_and_to_the_operator_in_full()
             commit(&mut writer, batch).1.expect_err("the disk fails")
         };
         assert_eq!(error.reason(), reason, "{operation:?}");
-        let told = error.to_string();
-        assert!(told.starts_with(words) && told.contains("00000000000000000001.seg"), "{told}");
-        assert!(told.contains(&io::Error::from_raw_os_error(errno).to_string()), "{told}");
+        let shown = error.to_string();
+        assert!(shown.starts_with(words) && shown.contains("00000000000000000001.seg"), "{shown}");
+        assert!(shown.contains(&io::Error::from_raw_os_error(errno).to_string()), "{shown}");
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::bell::Bell;
 use super::reader::Reading;
-use super::sockets::Sockets;
+use super::sockets::RingSockets;
 use crate::turn::Found;
 use glommio::timer::Timer;
 use std::future::Future;
@@ -70,7 +70,7 @@ impl Rest {
     /// When the ring of the sockets can no longer be waited for.
     pub async fn until_woken(
         &mut self,
-        sockets: &mut Sockets,
+        sockets: &mut RingSockets,
         bell: &Bell,
         wake_at: Option<Instant>,
     ) -> io::Result<Vec<Found>> {
@@ -92,7 +92,7 @@ impl Rest {
         earliest.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    fn sleep(&mut self, sockets: &mut Sockets, bell: &Bell, wake_at: Option<Instant>) -> io::Result<()> {
+    fn sleep(&mut self, sockets: &mut RingSockets, bell: &Bell, wake_at: Option<Instant>) -> io::Result<()> {
         if let Some(spin) = self.spin {
             let started = Instant::now();
             while started.elapsed() < spin {
@@ -108,7 +108,7 @@ impl Rest {
 
     async fn sleep_in_executor(
         &mut self,
-        sockets: &mut Sockets,
+        sockets: &mut RingSockets,
         bell: &Bell,
         wake_at: Option<Instant>,
     ) -> io::Result<Vec<Found>> {

@@ -3,7 +3,7 @@
 use crate::mesh::Outbound;
 use crate::room::ShardEvent;
 use madang_log::BatchId;
-use madang_model::Envelope;
+use madang_model::MeshEntry;
 use std::collections::VecDeque;
 
 /// Events by the batch they wait for.
@@ -41,7 +41,7 @@ impl HeldEvents {
         while self.batches.front().is_some_and(|(batch, _)| *batch <= committed) {
             let Some((_, mut events)) = self.batches.pop_front() else { return };
             for (shard, event) in events.drain(..) {
-                outbound.push(shard, Envelope::Event(event));
+                outbound.push(shard, MeshEntry::Event(event));
             }
             self.spare.push(events);
         }

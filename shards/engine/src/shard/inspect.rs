@@ -20,7 +20,7 @@ pub struct Membership {
 
 /// A connection that receives a room's events, as its own shard has it.
 #[derive(Clone, Debug)]
-pub struct Listener {
+pub struct RoomListener {
     /// Which room.
     pub room: RoomName,
     /// Which connection.
@@ -66,9 +66,9 @@ impl<S: Surface> Shard<S> {
     }
 
     /// The connections here that receive events of rooms, in no order.
-    pub fn listeners(&self) -> impl Iterator<Item = Listener> {
+    pub fn listeners(&self) -> impl Iterator<Item = RoomListener> {
         self.rooms.iter().flat_map(|room| {
-            let listener = |connection| Listener { room: room.name.clone(), connection };
+            let listener = |connection| RoomListener { room: room.name.clone(), connection };
             room.members.iter().map(move |member| listener(member.connection))
         })
     }

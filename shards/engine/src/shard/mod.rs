@@ -32,7 +32,7 @@ pub use carry::Saved;
 pub use connections::Connection;
 pub use counters::{CloseKind, Counters, RefusalKind};
 pub use image::{ConnectionImage, Portion, ShardImage, read_carried, share_out, write_carried};
-pub use inspect::{Listener, Membership, Queues};
+pub use inspect::{Membership, Queues, RoomListener};
 pub use operator::{Fill, Leaders, RoomReport, SlowReport, fullest_first, liveliest_first};
 pub use settings::Settings;
 
@@ -44,7 +44,7 @@ use homes::{Effects, Homes};
 use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
-    ConnectionId, Destination, Envelope, Moment, Now, Reply, Request, RoomKey, SessionId, ShardId,
+    ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomKey, SessionId, ShardId,
     SkeletonKey, UserKey,
 };
 use outboxes::Outboxes;
@@ -272,7 +272,7 @@ impl<S: Surface> Shard<S> {
     }
 
     /// A batch came from another shard.
-    pub fn mesh_received(&mut self, batch: &mut Vec<Envelope>) {
+    pub fn mesh_received(&mut self, batch: &mut Vec<MeshEntry>) {
         for envelope in batch.drain(..) {
             self.handle(envelope);
         }
@@ -319,7 +319,7 @@ impl<S: Surface> Shard<S> {
     /// A query is done: it is answered to the session that waits for it.
     pub fn query_done(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) {
         match self.homes.archive.answer(id, found) {
-            Some(Answered::Page(shard, event)) => self.outbound.push(shard, Envelope::Event(event)),
+            Some(Answered::Page(shard, event)) => self.outbound.push(shard, MeshEntry::Event(event)),
             Some(Answered::Room(room)) => {
                 let (homes, mut effects) = self.homes();
                 let waiting = homes.room_read(room, &mut effects);
@@ -409,9 +409,9 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    fn handle(&mut self, envelope: Envelope) {
+    fn handle(&mut self, envelope: MeshEntry) {
         match envelope {
-            Envelope::Request(request) => {
+            MeshEntry::Request(request) => {
                 let is_free = request.stores_nothing() && self.deferred.is_empty();
                 if !is_free && !self.accepts_input() {
                     self.deferred.push_back(request);
@@ -420,7 +420,7 @@ impl<S: Surface> Shard<S> {
                     self.handle_deferred();
                 }
             }
-            Envelope::Event(event) => self.deliver(event),
+            MeshEntry::Event(event) => self.deliver(event),
         }
     }
 
@@ -453,11 +453,11 @@ impl<S: Surface> Shard<S> {
             match request.destination(self.settings.shard_count) {
                 Destination::Home(shard) => {
                     is_backed_up |= self.outbound.is_backed_up(shard);
-                    self.outbound.push(shard, Envelope::Request(request));
+                    self.outbound.push(shard, MeshEntry::Request(request));
                 }
                 Destination::Every => {
                     for shard in 0..self.settings.shard_count {
-                        self.outbound.push(ShardId(shard), Envelope::Request(request.clone()));
+                        self.outbound.push(ShardId(shard), MeshEntry::Request(request.clone()));
                     }
                 }
             }

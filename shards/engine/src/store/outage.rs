@@ -12,38 +12,38 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Outage {
     /// How long it is not reported again.
     silence: Duration,
-    told_at: Option<Moment>,
+    reported_at: Option<Moment>,
     /// How often it was met since it began.
     met: u64,
 }
 
 impl Default for Outage {
     fn default() -> Outage {
-        Outage::told_every(SILENCE)
+        Outage::reported_every(SILENCE)
     }
 }
 
 impl Outage {
     /// A fault that is reported at this interval while it lasts. It has not begun.
-    pub fn told_every(silence: Duration) -> Outage {
-        Outage { silence, told_at: None, met: 0 }
+    pub fn reported_every(silence: Duration) -> Outage {
+        Outage { silence, reported_at: None, met: 0 }
     }
 
     /// It was met, once more. How often so far, where that is to be reported now.
     pub fn met(&mut self, now: Moment) -> Option<u64> {
         self.met += 1;
-        if self.told_at.is_some_and(|told_at| now < told_at.after(self.silence)) {
+        if self.reported_at.is_some_and(|reported_at| now < reported_at.after(self.silence)) {
             return None;
         }
-        self.told_at = Some(now);
+        self.reported_at = Some(now);
         Some(self.met)
     }
 
     /// It is not met any more. How often it was, where it had begun.
     pub fn is_over(&mut self) -> Option<u64> {
-        let Outage { silence, told_at, met } = *self;
-        *self = Outage::told_every(silence);
-        told_at.map(|_| met)
+        let Outage { silence, reported_at, met } = *self;
+        *self = Outage::reported_every(silence);
+        reported_at.map(|_| met)
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::CommitError;
 use super::prepare::Prepared;
 use madang_log::{Batch, Durability, Position, SealedSegment, SegmentFiles, SegmentNumber};
 use madang_model::ShardId;
-use next::Next;
+use next::UpcomingSegment;
 use smallvec::SmallVec;
 use std::io;
 
@@ -127,7 +127,7 @@ type Actions = SmallVec<[Action; 8]>;
 pub struct SegmentWriter<F: SegmentFiles> {
     options: WriterOptions,
     open: Option<OpenSegment<F::Segment>>,
-    next: Next,
+    next: UpcomingSegment,
     /// Written, but not synced yet.
     has_unsynced: bool,
     work: Option<(Work, Actions)>,
@@ -142,7 +142,7 @@ struct OpenSegment<S> {
 impl<F: SegmentFiles> SegmentWriter<F> {
     /// A writer that begins with segment `first`, which is ordered with its capacity.
     pub fn new(options: WriterOptions, first: SegmentNumber, first_capacity_bytes: u64) -> SegmentWriter<F> {
-        let next = Next::new(&options, first, first_capacity_bytes);
+        let next = UpcomingSegment::new(&options, first, first_capacity_bytes);
         SegmentWriter { options, open: None, next, has_unsynced: false, work: None, faults: None }
     }
 
@@ -162,7 +162,7 @@ impl<F: SegmentFiles> SegmentWriter<F> {
     /// and is made anew.
     pub fn begin_again(&mut self, files: &F, number: SegmentNumber, capacity_bytes: u64) {
         self.abandon(files);
-        self.next = Next::new(&self.options, number, capacity_bytes);
+        self.next = UpcomingSegment::new(&self.options, number, capacity_bytes);
     }
 
     /// Begins work, of which there is none yet.

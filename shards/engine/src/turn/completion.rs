@@ -157,10 +157,10 @@ impl<S: Surface> Turn<S> {
         sockets.give_away().map_err(TurnError::Sockets)?;
         let mut image = self.shard.image(|id| sockets.is_carriable(id));
         #[cfg(any(test, feature = "deliberate-faults"))]
-        let is_told = !crate::mutation::is_on(crate::mutation::Mutation::ForgetWhatCame);
+        let includes_unread = !crate::mutation::is_on(crate::mutation::Mutation::ForgetWhatCame);
         #[cfg(not(any(test, feature = "deliberate-faults")))]
-        let is_told = true;
-        if is_told {
+        let includes_unread = true;
+        if includes_unread {
             image.add_unread(|id| sockets.came(id));
         }
         shell.hand_over(Ok(image));

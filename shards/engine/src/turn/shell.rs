@@ -8,7 +8,7 @@ use crate::shard::{LookupId, Shard, ShardImage, Storage};
 use crate::store::{Done, IndexDone, IndexJob, Work};
 use madang_log::{QueryFault, QueryOutcome, SegmentNumber, StoredFile, StoredQuery};
 use madang_model::connection::{Entrance, EntranceKind, Surface};
-use madang_model::{ConnectionId, Envelope, Moment, Now, ShardId};
+use madang_model::{ConnectionId, MeshEntry, Moment, Now, ShardId};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,7 +215,7 @@ pub trait Mesh: Transport {
         false
     }
     /// Takes the next batch that another shard or the endpoint sent, if any.
-    fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>>;
+    fn receive(&mut self, from: ShardId) -> Option<Vec<MeshEntry>>;
     /// Whether a batch waits to be received.
     fn has_mail(&self) -> bool;
     /// Wakes every shard that was sent something since the last call, once.

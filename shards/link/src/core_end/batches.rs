@@ -1,7 +1,7 @@
 //! Requests on their way from the core's end to home shards.
 
 use super::CoreEnd;
-use madang_model::{Destination, Envelope, Request, ShardId};
+use madang_model::{Destination, MeshEntry, Request, ShardId};
 
 /// A batch for each shard.
 ///
@@ -9,7 +9,7 @@ use madang_model::{Destination, Envelope, Request, ShardId};
 /// requests are taken from the core's end; the edge then has no credit for more.
 #[derive(Debug)]
 pub struct RequestBatches {
-    batches: Vec<Vec<Envelope>>,
+    batches: Vec<Vec<MeshEntry>>,
     entries_max: usize,
 }
 
@@ -30,7 +30,7 @@ impl RequestBatches {
         &mut self,
         core: &mut CoreEnd,
         requests_max: usize,
-        mut try_send: impl FnMut(ShardId, Vec<Envelope>) -> Result<(), Vec<Envelope>>,
+        mut try_send: impl FnMut(ShardId, Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>>,
     ) -> bool {
         let mut has_sent = self.flush(&mut try_send);
         for _ in 0..requests_max {
@@ -53,10 +53,10 @@ impl RequestBatches {
     fn add(&mut self, request: Request) {
         let shard_count = u16::try_from(self.batches.len()).expect("shards are counted in 16 bits");
         match request.destination(shard_count) {
-            Destination::Home(shard) => self.batches[shard.index()].push(Envelope::Request(request)),
+            Destination::Home(shard) => self.batches[shard.index()].push(MeshEntry::Request(request)),
             Destination::Every => {
                 for batch in &mut self.batches {
-                    batch.push(Envelope::Request(request.clone()));
+                    batch.push(MeshEntry::Request(request.clone()));
                 }
             }
         }
@@ -64,7 +64,7 @@ impl RequestBatches {
 
     fn flush(
         &mut self,
-        try_send: &mut impl FnMut(ShardId, Vec<Envelope>) -> Result<(), Vec<Envelope>>,
+        try_send: &mut impl FnMut(ShardId, Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>>,
     ) -> bool {
         let mut has_sent = false;
         for (index, waiting) in self.batches.iter_mut().enumerate() {

@@ -26,7 +26,7 @@ pub struct CoreConnection {
 }
 
 /// What an edge sends.
-enum Said {
+enum FromEdge {
     Hello(WelcomeBody),
     /// It speaks no version that this end does.
     Strange(Versions),
@@ -61,27 +61,29 @@ impl CoreConnection {
                     let (theirs, window_bytes) = hello_of(body)?;
                     let version = settings.versions.agree(theirs);
                     agreement = version.map(|version| Agreement { version, window_bytes });
-                    version.map_or(Said::Strange(theirs), |version| Said::Hello(welcome(version, settings)))
+                    version.map_or(FromEdge::Strange(theirs), |version| {
+                        FromEdge::Hello(welcome(version, settings))
+                    })
                 }
                 Kind::Request => {
                     let request = open::<ArchivedRequestBody<'static>>(kind, body)?;
-                    Said::Request(envelope.bytes, read_request(request, text_bytes_max))
+                    FromEdge::Request(envelope.bytes, read_request(request, text_bytes_max))
                 }
-                Kind::Goodbye => Said::Goodbye(last_words(body)?),
+                Kind::Goodbye => FromEdge::Goodbye(last_words(body)?),
                 _ => return Err(WireFault::Unexpected { kind }),
             });
             Ok(agreement)
         });
         for said in said {
             match said {
-                Said::Hello(welcome) => self.greet(&welcome),
-                Said::Strange(theirs) => {
+                FromEdge::Hello(welcome) => self.greet(&welcome),
+                FromEdge::Strange(theirs) => {
                     let Versions { oldest, newest } = settings.versions;
                     self.stream.say(Kind::Rejected, &RejectedBody { oldest, newest });
                     return Err(LinkEnd::VersionsApart { ours: settings.versions, theirs });
                 }
-                Said::Request(bytes, incoming) => self.incoming.push_back((bytes, incoming)),
-                Said::Goodbye(words) => return Err(LinkEnd::Goodbye(words)),
+                FromEdge::Request(bytes, incoming) => self.incoming.push_back((bytes, incoming)),
+                FromEdge::Goodbye(words) => return Err(LinkEnd::Goodbye(words)),
             }
         }
         Ok(received?)

@@ -24,7 +24,7 @@ use crate::stream::NotQueued;
 use crate::words::{GoingDown, LinkEnd};
 use connection::CoreConnection;
 use madang_model::{Event, Moment, Request, RoomEvent, RoomKey};
-use sessions::{Notice, Sessions};
+use sessions::{SessionNotice, Sessions};
 
 /// The core's end of the link.
 #[derive(Debug)]
@@ -125,11 +125,11 @@ impl CoreEnd {
         while let Some(notice) = self.sessions.next_notice() {
             let Some(connection) = self.connection.as_mut().filter(|it| it.end.is_none()) else { continue };
             let body = match &notice {
-                Notice::Reply(session, reply) => {
+                SessionNotice::Reply(session, reply) => {
                     EventBody::Reply { session: *session, reply: reply_body(reply) }
                 }
-                Notice::Closed(session, end) => closed_body(*session, *end),
-                Notice::BadRequest(session, fault, words) => {
+                SessionNotice::Closed(session, end) => closed_body(*session, *end),
+                SessionNotice::BadRequest(session, fault, words) => {
                     self.counters.bad_requests += 1;
                     bad_request_body(*session, *fault, words)
                 }

@@ -18,7 +18,7 @@ use crate::stream::{NotQueued, Stream};
 use crate::versions::{VERSIONS, Versions};
 use crate::words::{EdgeEvent, EdgeRequest, LinkEnd, SessionNumber};
 use madang_model::Moment;
-use said::{Said, read};
+use said::{FromCore, read};
 use sessions::OpenSessions;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -142,10 +142,10 @@ impl EdgeEnd {
         let received = self.stream.receive(bytes, now, |envelope| {
             let next = read(envelope)?;
             let agreement = match &next {
-                Said::Welcome { agreement, .. } if is_greeted || !versions.contain(agreement.version) => {
+                FromCore::Welcome { agreement, .. } if is_greeted || !versions.contain(agreement.version) => {
                     return Err(WireFault::Unexpected { kind: Kind::Welcome });
                 }
-                Said::Welcome { agreement, .. } => Some(*agreement),
+                FromCore::Welcome { agreement, .. } => Some(*agreement),
                 _ => None,
             };
             is_greeted |= agreement.is_some();
@@ -162,17 +162,17 @@ impl EdgeEnd {
         }
     }
 
-    fn handle(&mut self, said: Said) -> Result<(), LinkEnd> {
+    fn handle(&mut self, said: FromCore) -> Result<(), LinkEnd> {
         match said {
-            Said::Welcome { limits, .. } => self.limits = Some(limits),
-            Said::Rejected(theirs) => return Err(LinkEnd::VersionsApart { ours: self.versions, theirs }),
-            Said::Event(bytes, event) => self.events.push_back((bytes, event)),
-            Said::GoingDown(going_down) => {
+            FromCore::Welcome { limits, .. } => self.limits = Some(limits),
+            FromCore::Rejected(theirs) => return Err(LinkEnd::VersionsApart { ours: self.versions, theirs }),
+            FromCore::Event(bytes, event) => self.events.push_back((bytes, event)),
+            FromCore::GoingDown(going_down) => {
                 if !std::mem::replace(&mut self.is_going_down, true) {
                     self.events.push_back((0, EdgeEvent::GoingDown(going_down)));
                 }
             }
-            Said::Goodbye(words) => return Err(LinkEnd::Goodbye(words)),
+            FromCore::Goodbye(words) => return Err(LinkEnd::Goodbye(words)),
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::versions::Versions;
 use crate::words::{EdgeEvent, GoingDown};
 
 /// What the core sends.
-pub enum Said {
+pub enum FromCore {
     Welcome { agreement: Agreement, limits: Limits },
     Rejected(Versions),
     Event(usize, EdgeEvent),
@@ -23,7 +23,7 @@ pub enum Said {
 ///
 /// # Errors
 /// [`WireFault`] when it is none that a core sends.
-pub fn read(envelope: Envelope<'_>) -> Result<Said, WireFault> {
+pub fn read(envelope: Envelope<'_>) -> Result<FromCore, WireFault> {
     let (kind, body) = (envelope.kind, envelope.body);
     Ok(match kind {
         Kind::Welcome => {
@@ -38,22 +38,22 @@ pub fn read(envelope: Envelope<'_>) -> Result<Said, WireFault> {
             if (window_bytes as usize) < ENVELOPE_BYTES_MAX {
                 return Err(WireFault::value(kind, "a window", &window_bytes.to_string()));
             }
-            Said::Welcome { agreement: Agreement { version, window_bytes }, limits }
+            FromCore::Welcome { agreement: Agreement { version, window_bytes }, limits }
         }
         Kind::Rejected => {
             let rejected = open::<ArchivedRejectedBody>(kind, body)?;
             let (oldest, newest) = (rejected.oldest.to_native(), rejected.newest.to_native());
-            Said::Rejected(Versions { oldest, newest })
+            FromCore::Rejected(Versions { oldest, newest })
         }
         Kind::Event => {
             let event = read_event(open::<ArchivedEventBody<'static>>(kind, body)?)?;
-            Said::Event(envelope.bytes, event)
+            FromCore::Event(envelope.bytes, event)
         }
         Kind::GoingDown => {
             let is_upgrade = open::<ArchivedGoingDownBody>(kind, body)?.is_upgrade;
-            Said::GoingDown(if is_upgrade { GoingDown::Upgrade } else { GoingDown::Stop })
+            FromCore::GoingDown(if is_upgrade { GoingDown::Upgrade } else { GoingDown::Stop })
         }
-        Kind::Goodbye => Said::Goodbye(last_words(body)?),
+        Kind::Goodbye => FromCore::Goodbye(last_words(body)?),
         Kind::Hello | Kind::Request | Kind::Taken | Kind::Ping => {
             return Err(WireFault::Unexpected { kind });
         }

@@ -65,7 +65,7 @@ fn who_connects_and_says_nothing_is_given_up_soon() {
 }
 
 #[test]
-fn a_core_that_goes_down_takes_nothing_more_and_tells_what_came_of_what_it_took() {
+fn a_core_that_goes_down_takes_nothing_more_and_answers_what_it_took() {
     let mut rig = Rig::new();
     let alice = rig.named("alice");
     rig.join(alice, "r1");
@@ -100,7 +100,7 @@ fn a_core_that_goes_down_takes_nothing_more_and_tells_what_came_of_what_it_took(
 }
 
 #[test]
-fn an_edge_that_comes_while_the_core_goes_down_is_told_so() {
+fn an_edge_that_connects_while_the_core_goes_down_learns_so() {
     let mut rig = Rig::with(super::rig::settings());
     rig.core.go_down(GoingDown::Stop);
     rig.exchange();

@@ -15,7 +15,7 @@ fn bad_request(rig: &mut Rig) -> RequestFault {
 }
 
 #[test]
-fn a_session_that_closes_gives_everything_back_before_the_edge_is_told() {
+fn a_session_that_closes_gives_everything_back_before_the_edge_hears_of_it() {
     let mut rig = Rig::new();
     let alice = rig.named_from("alice", Some(ADDRESS));
     rig.join(alice, "r1");
@@ -117,7 +117,7 @@ fn sessions_of_a_new_link_come_after_those_of_the_old_have_left() {
 }
 
 #[test]
-fn a_new_name_is_told_once_the_old_one_is_free_and_rooms_know_it() {
+fn a_new_name_is_acknowledged_once_the_old_one_is_free_and_rooms_know_it() {
     let mut rig = Rig::new();
     let alice = rig.named("alice");
     rig.join(alice, "r1");

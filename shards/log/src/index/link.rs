@@ -14,7 +14,7 @@ const BASE: u32 = 4;
 
 /// Where an entry of a room is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Link {
+pub struct EntryLink {
     /// The directory; shards of an earlier shard count too.
     pub directory: ShardId,
     /// The segment whose index holds the entry.
@@ -33,11 +33,11 @@ pub struct RoomTail {
     /// The newest message in any sealed segment.
     pub head: Seq,
     /// The newest entry.
-    pub last: Link,
+    pub last: EntryLink,
     /// That entry's ordinal.
     pub(super) ordinal: u32,
     /// That entry's tower.
-    pub(super) tower: Box<[Link]>,
+    pub(super) tower: Box<[EntryLink]>,
 }
 
 impl RoomTail {
@@ -47,7 +47,7 @@ impl RoomTail {
     /// # Panics
     /// When the numbers do not continue the earlier tail.
     #[must_use]
-    pub fn advanced(before: Option<&RoomTail>, last: Link, head: Seq) -> RoomTail {
+    pub fn advanced(before: Option<&RoomTail>, last: EntryLink, head: Seq) -> RoomTail {
         if let Some(before) = before {
             assert_eq!(before.head.next(), last.first, "a room's numbers continue from segment to segment");
         }
@@ -56,12 +56,12 @@ impl RoomTail {
     }
 
     /// The ordinal and the tower of the entry that follows `before`.
-    pub(super) fn next_place(before: Option<&RoomTail>) -> (u32, Box<[Link]>) {
+    pub(super) fn next_place(before: Option<&RoomTail>) -> (u32, Box<[EntryLink]>) {
         before.map_or_else(|| (1, Box::default()), |tail| (tail.ordinal + 1, tail.next_tower()))
     }
 
     /// The tower of the entry that will follow.
-    pub(super) fn next_tower(&self) -> Box<[Link]> {
+    pub(super) fn next_tower(&self) -> Box<[EntryLink]> {
         let level = |level: usize| {
             let is_raised = self.ordinal.is_multiple_of(BASE.pow(level as u32));
             if is_raised { self.last } else { self.tower[level] }
@@ -81,7 +81,7 @@ fn levels(ordinal: u32) -> usize {
 }
 
 /// Writes one link of a room whose entry or head is at `from`.
-pub fn push_link(out: &mut Vec<u8>, link: &Link, from: Seq) {
+pub fn push_link(out: &mut Vec<u8>, link: &EntryLink, from: Seq) {
     push_varint(out, u64::from(link.directory.0));
     push_varint(out, link.segment.0);
     out.push(link.bucket_bits);
@@ -89,12 +89,12 @@ pub fn push_link(out: &mut Vec<u8>, link: &Link, from: Seq) {
 }
 
 /// Reads what [`push_link`] wrote.
-pub fn read_link(bytes: &mut Reader<'_>, from: Seq) -> Option<Link> {
+pub fn read_link(bytes: &mut Reader<'_>, from: Seq) -> Option<EntryLink> {
     let directory = ShardId(u16::try_from(bytes.varint()?).ok()?);
     let segment = SegmentNumber(bytes.varint()?);
     let bucket_bits = bytes.byte()?;
     let first = Seq(from.0.checked_sub(bytes.varint()?)?);
-    (bucket_bits <= BUCKET_BITS_MAX && first > Seq::ZERO).then_some(Link {
+    (bucket_bits <= BUCKET_BITS_MAX && first > Seq::ZERO).then_some(EntryLink {
         directory,
         segment,
         first,
@@ -103,7 +103,7 @@ pub fn read_link(bytes: &mut Reader<'_>, from: Seq) -> Option<Link> {
 }
 
 /// Writes an entry's ordinal and tower.
-pub fn push_tower(out: &mut Vec<u8>, ordinal: u32, tower: &[Link], from: Seq) {
+pub fn push_tower(out: &mut Vec<u8>, ordinal: u32, tower: &[EntryLink], from: Seq) {
     debug_assert_eq!(tower.len(), levels(ordinal), "an ordinal says how high its tower is");
     push_varint(out, u64::from(ordinal));
     for link in tower {
@@ -112,9 +112,9 @@ pub fn push_tower(out: &mut Vec<u8>, ordinal: u32, tower: &[Link], from: Seq) {
 }
 
 /// Reads what [`push_tower`] wrote. Each level leads as far back as the one before, or further.
-pub fn read_tower(bytes: &mut Reader<'_>, from: Seq) -> Option<(u32, Box<[Link]>)> {
+pub fn read_tower(bytes: &mut Reader<'_>, from: Seq) -> Option<(u32, Box<[EntryLink]>)> {
     let ordinal = u32::try_from(bytes.varint()?).ok().filter(|ordinal| (1..u32::MAX).contains(ordinal))?;
-    let tower = (0..levels(ordinal)).map(|_| read_link(bytes, from)).collect::<Option<Box<[Link]>>>()?;
+    let tower = (0..levels(ordinal)).map(|_| read_link(bytes, from)).collect::<Option<Box<[EntryLink]>>>()?;
     let is_ordered = tower.windows(2).all(|pair| pair[0].first >= pair[1].first);
     (is_ordered && tower.iter().all(|link| link.first < from)).then_some((ordinal, tower))
 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_level_leads_to_the_latest_multiple_of_its_power() {
-        let link = |ordinal: u32| Link {
+        let link = |ordinal: u32| EntryLink {
             directory: ShardId(0),
             segment: SegmentNumber(u64::from(ordinal)),
             first: Seq(u64::from(ordinal)),
@@ -135,7 +135,7 @@ mod tests {
         for ordinal in 1..=300_u32 {
             let next = RoomTail::advanced(tail.as_ref(), link(ordinal), Seq(u64::from(ordinal)));
             let powers = (0..).map(|level| BASE.pow(level)).take_while(|power| *power < ordinal);
-            let expected: Vec<Link> = powers.map(|power| link((ordinal - 1) / power * power)).collect();
+            let expected: Vec<EntryLink> = powers.map(|power| link((ordinal - 1) / power * power)).collect();
             assert_eq!((next.ordinal, &*next.tower), (ordinal, &expected[..]));
             tail = Some(next);
         }

@@ -17,7 +17,7 @@ mod snapshot;
 mod tests;
 
 pub use key::key_bits;
-pub use link::{Link, RoomTail};
+pub use link::{EntryLink, RoomTail};
 pub use query::{FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
 pub use reads::{QueryFault, ReadAnswer, ReadRequest, Step, StoredFile};
 pub use segment::{

@@ -129,7 +129,9 @@ impl Evidence {
             }
             for fault in &report.faults {
                 match fault.kind {
-                    FaultKind::MissingSegments { first, last } => lacking.extend(self.told_of(first, last)),
+                    FaultKind::MissingSegments { first, last } => {
+                        lacking.extend(self.missing_between(first, last))
+                    }
                     FaultKind::Damage { .. } | FaultKind::Header(_) | FaultKind::Unsealed => {
                         lacking.insert(report.segment);
                     }
@@ -152,7 +154,7 @@ impl Evidence {
             let is_indexed = files.indexes(self.shard)?.iter().any(|indexed| *indexed >= first);
             let kind = FaultKind::MissingNewest { first, last: newest, is_indexed };
             faults.push(Fault::new(files, at, kind));
-            lacking.extend(self.told_of(first, newest));
+            lacking.extend(self.missing_between(first, newest));
         }
         if !lacking.is_empty() {
             self.prove(files, &lacking, proven)?;
@@ -160,8 +162,12 @@ impl Evidence {
         Ok(())
     }
 
-    /// Those of a range that something can be said of: a wrong name may make it very long.
-    fn told_of(&self, first: SegmentNumber, last: SegmentNumber) -> impl Iterator<Item = SegmentNumber> {
+    /// The numbers of a range, at most to the newest segment: a wrong name may make it very long.
+    fn missing_between(
+        &self,
+        first: SegmentNumber,
+        last: SegmentNumber,
+    ) -> impl Iterator<Item = SegmentNumber> {
         let last = self.newest.map_or(SegmentNumber(0), |newest| newest.min(last));
         (first.0..=last.0).map(SegmentNumber)
     }

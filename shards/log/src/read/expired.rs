@@ -6,7 +6,7 @@ use super::plan::{ReadPlan, START_BYTES};
 use super::snapshots::{Changed, info_of, is_damaged, mend_snapshot, open, path_of, snapshot_info, write};
 use crate::files::{FileOperation, FilesError, IndexFiles};
 use crate::format::{HEADER_BYTES, SegmentId, SegmentNumber, StoredRecord, read_frame};
-use crate::index::{Link, RoomTail, SnapshotFile, SnapshotRoom, SnapshotScope, SnapshotWriter};
+use crate::index::{EntryLink, RoomTail, SnapshotFile, SnapshotRoom, SnapshotScope, SnapshotWriter};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub fn keep_lost_heads(
     let mut changed = Changed::new();
     for LostRange { room, gap, .. } in plan.lost.iter().filter(|lost| lost.at.segment == segment) {
         // As of a room of which all has expired: what it links to is gone.
-        let last = Link { directory: shard, segment, first: gap.first, bucket_bits: 0 };
+        let last = EntryLink { directory: shard, segment, first: gap.first, bucket_bits: 0 };
         let tail = RoomTail::advanced(None, last, gap.last);
         match changed.get(&room.key()) {
             Some((_, known)) if known.head > tail.head => {}

@@ -2,7 +2,7 @@
 //! snapshot of their directory does, and its copy. Where neither can, such a room would begin again at 1.
 
 use super::fault::{Fault, FaultKind, SnapshotLack, SnapshotNote};
-use super::snapshots::{info_of, path_of, tells_of_all_before};
+use super::snapshots::{covers_all_before, info_of, path_of};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
 use crate::index::{SnapshotFault, SnapshotFile, SnapshotReader};
@@ -87,7 +87,7 @@ fn look(
         let lack = if is_there { SnapshotLack::Damaged } else { SnapshotLack::Missing };
         return Ok(Some((0, lack)));
     };
-    if !tells_of_all_before(&info, first) {
+    if !covers_all_before(&info, first) {
         return Ok(Some((0, SnapshotLack::Behind { covers: info.scope.covers })));
     }
     match depth {

@@ -105,10 +105,10 @@ fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Fi
 pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, OpenLogError> {
     let keeps = Keeps { messages_max: 0, drafts_max: 0 };
     let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, keeps)?;
-    let mut told_at = Instant::now();
+    let mut reported_at = Instant::now();
     let mut progress = |made: usize, count: usize| {
-        if told_at.elapsed() >= PROGRESS_INTERVAL {
-            told_at = Instant::now();
+        if reported_at.elapsed() >= PROGRESS_INTERVAL {
+            reported_at = Instant::now();
             tracing::info!(made, count, "rebuilding the indexes of segments that have none");
         }
     };

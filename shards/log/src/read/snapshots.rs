@@ -125,7 +125,7 @@ pub fn renew_snapshot(
     let plan = ReadPlan::of(files, shard)?;
     let reach = if is_idle { Reach::Idle } else { Reach::Indexed };
     let old = snapshot_info(files, shard)?;
-    if let Some(old) = old.filter(|old| tells_of_all_before(old, first_of(&plan))) {
+    if let Some(old) = old.filter(|old| covers_all_before(old, first_of(&plan))) {
         let since = changed_since(files, &plan, old.scope.covers, reach)?;
         if let Some((first, last)) = since.missing {
             tracing::warn!(
@@ -162,7 +162,7 @@ fn write_anew(
     let shard = plan.shard;
     let first = first_of(plan);
     for file in SnapshotFile::ALL {
-        let Some(old) = info_of(files, shard, file)?.filter(|old| tells_of_all_before(old, first)) else {
+        let Some(old) = info_of(files, shard, file)?.filter(|old| covers_all_before(old, first)) else {
             continue;
         };
         let since = match file {
@@ -227,7 +227,7 @@ fn first_of(plan: &ReadPlan) -> SegmentNumber {
 }
 
 /// Whether a snapshot covers everything in segments before this one.
-pub fn tells_of_all_before(snapshot: &SnapshotInfo, first: SegmentNumber) -> bool {
+pub fn covers_all_before(snapshot: &SnapshotInfo, first: SegmentNumber) -> bool {
     snapshot.scope.covers.next() >= first
 }
 

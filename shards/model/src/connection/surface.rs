@@ -25,7 +25,7 @@ pub trait Surface: 'static {
     /// until then. An incomplete line is consumed and kept by the session.
     fn receive(&self, session: &mut Self::Session, bytes: &[u8], link: &mut Link<'_>) -> usize;
 
-    /// The peer will send no more, and everything it sent is consumed. Told again after each answer while the
+    /// The peer will send no more, and everything it sent is consumed. OnProgress again after each answer while the
     /// connection stays open.
     fn end_of_input(&self, session: &mut Self::Session, link: &mut Link<'_>);
 

@@ -4,7 +4,7 @@ use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use super::{AskedPage, Attendance, Client, Leniency, Listed, PendingMessage, PendingRequest};
 
 /// What is needed to check a line.
-struct Hearing<'a> {
+struct ClientHearing<'a> {
     truth: &'a mut Truth,
     leniency: Leniency,
     /// When the server wrote the start of the line.
@@ -25,7 +25,7 @@ impl Client {
             let mut line = std::mem::take(&mut self.partial);
             line.extend_from_slice(head);
             let text = std::str::from_utf8(&line).map_err(|_| "a line is no UTF-8".to_owned())?;
-            let mut hearing = Hearing { truth, leniency, step: began };
+            let mut hearing = ClientHearing { truth, leniency, step: began };
             self.lines_heard += 1;
             self.line_heard(text, &mut hearing).map_err(|wrong| format!("{wrong}; received in {text:?}"))?;
             line.clear();
@@ -40,7 +40,7 @@ impl Client {
         Ok(())
     }
 
-    fn line_heard(&mut self, line: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn line_heard(&mut self, line: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         if self.listed.is_some() && !matches!(word, "old" | "bye" | "down") {
             return Err(format!("a list ends early: {:?}", self.listed));
@@ -78,7 +78,7 @@ impl Client {
         }
     }
 
-    fn message(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn message(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (room, received) = received(rest, hearing.truth)?;
         hearing.truth.received(room, received, hearing.step)?;
         self.deliveries += 1;
@@ -139,7 +139,7 @@ impl Client {
         Ok(())
     }
 
-    fn known(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn known(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
         let is_it = |said: &PendingMessage| said.draft.as_deref() == Some(draft);
         let place = |all: &[PendingMessage]| all.iter().position(is_it);
@@ -154,7 +154,7 @@ impl Client {
         hearing.truth.known_draft(room, number(seq)?, &said.author, draft, hearing.step)
     }
 
-    fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let mut words = rest.splitn(3, ' ');
         let (_from, _to) = (words.next(), words.next());
         let (room, received) = received(words.next().ok_or("whisper FROM TO …")?, hearing.truth)?;
@@ -169,7 +169,7 @@ impl Client {
         Ok(())
     }
 
-    fn presence(&mut self, word: &str, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn presence(&mut self, word: &str, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let mut words = rest.split(' ');
         let room = hearing.truth.room(words.next().unwrap_or_default());
         let (who, new) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -192,7 +192,7 @@ impl Client {
         Ok(())
     }
 
-    fn joined(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn joined(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let mut words = rest.split(' ');
         let room = hearing.truth.room(words.next().unwrap_or_default());
         let mut next = || number(words.next().unwrap_or_default());
@@ -242,7 +242,7 @@ impl Client {
         }
     }
 
-    fn old(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn old(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (room, received) = received(rest, hearing.truth)?;
         hearing.truth.received(room, received, hearing.step)?;
         let Some(mut listed) = self.listed.take() else { return Err("no list was begun".to_owned()) };
@@ -316,7 +316,7 @@ impl Client {
         }
     }
 
-    fn who_received(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn who_received(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let mut words = rest.split(' ');
         let room = hearing.truth.room(words.next().unwrap_or_default());
         let total = number(words.next().unwrap_or_default())?;
@@ -334,7 +334,7 @@ impl Client {
         Ok(())
     }
 
-    fn page_received(&mut self, rest: &str, hearing: &mut Hearing<'_>) -> Checked {
+    fn page_received(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let words: Vec<&str> = rest.split(' ').collect();
         let [name, head, gap_first, gap_last, why, count] = words[..] else {
             return Err("page ROOM HEAD FIRST LAST WHY COUNT".to_owned());
@@ -379,7 +379,7 @@ fn check_gap(
     (gap_first, gap_last): (u64, u64),
     (why, count): (&str, u64),
     room: RoomIndex,
-    hearing: &Hearing<'_>,
+    hearing: &ClientHearing<'_>,
 ) -> Checked {
     let Leniency { may_expire, has_faults } = hearing.leniency;
     let is_due = match why {

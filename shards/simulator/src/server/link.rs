@@ -3,11 +3,11 @@
 use super::super::chance::Chance;
 use madang_engine::mesh::{BATCH_ENTRIES_MAX, BATCHES_MAX, ENDPOINT};
 use madang_link::{CoreEnd, CoreSettings, GoingDown, LinkEnd, RequestBatches};
-use madang_model::{Envelope, Moment};
+use madang_model::{MeshEntry, Moment};
 use std::collections::VecDeque;
 
 /// Batches on their way, of each shard or for it.
-type Queues = Vec<VecDeque<Vec<Envelope>>>;
+type Queues = Vec<VecDeque<Vec<MeshEntry>>>;
 
 /// The core's end of the link, and the channels between it and the shards.
 pub struct LinkCore {
@@ -44,7 +44,7 @@ impl LinkCore {
     }
 
     /// A shard has something for it, which is dropped when it is full.
-    pub fn try_send(&mut self, from: usize, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    pub fn try_send(&mut self, from: usize, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         if self.events[from].len() >= self.batches_max {
             self.is_overrun = true;
             return Err(batch);
@@ -54,7 +54,7 @@ impl LinkCore {
     }
 
     /// What a shard takes next.
-    pub fn receive(&mut self, shard: usize) -> Option<Vec<Envelope>> {
+    pub fn receive(&mut self, shard: usize) -> Option<Vec<MeshEntry>> {
         self.requests[shard].pop_front()
     }
 
@@ -76,7 +76,7 @@ impl LinkCore {
             has_done = true;
             self.entries.1 += batch.len() as u64;
             for envelope in batch {
-                if let Envelope::Event(event) = envelope {
+                if let MeshEntry::Event(event) = envelope {
                     self.core.event(event);
                 }
             }

@@ -26,7 +26,7 @@ use super::network::Socket;
 use indexes::Jobs;
 use madang_engine::shard::ShardImage;
 use madang_engine::turn::Outcome;
-use madang_model::{Envelope, Moment, Now, SessionId};
+use madang_model::{MeshEntry, Moment, Now, SessionId};
 use std::collections::VecDeque;
 use view::View;
 
@@ -45,7 +45,7 @@ pub struct StepContext<'a> {
 }
 
 /// The batches from each shard to each other: `channels[from][to]`.
-type Channels = Vec<Vec<VecDeque<Vec<Envelope>>>>;
+type Channels = Vec<Vec<VecDeque<Vec<MeshEntry>>>>;
 
 /// The server.
 pub struct SimulatedServer {

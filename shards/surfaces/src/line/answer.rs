@@ -1,7 +1,7 @@
 //! What a reply does: words for the peer, and the end of a wait.
 
 use super::LineSettings;
-use super::session::{Gathering, PendingQuestion, Session, SessionState, say};
+use super::session::{Gathering, LineSession, PendingQuestion, SessionState, say};
 use super::words;
 use madang_model::connection::{Flood, Link};
 use madang_model::{
@@ -11,7 +11,7 @@ use madang_model::{
 /// How many rooms are listed in all, of those that the shards name.
 const ROOMS_LISTED_MAX: usize = RoomsPage::ROOMS_MAX;
 
-impl Session {
+impl LineSession {
     /// Acts on an answer.
     pub fn answer(&mut self, settings: &LineSettings, reply: &Reply, link: &mut Link<'_>) {
         match reply {

@@ -1,7 +1,7 @@
 //! A session of the line protocol as bytes, for the process that resumes it.
 
 use super::absence::Absence;
-use super::session::{Session, SessionState};
+use super::session::{LineSession, SessionState};
 use madang_model::RoomName;
 use madang_model::connection::{CodingError, Decoder, Encoder};
 
@@ -14,7 +14,7 @@ const VERSION_TELNET: u8 = 3;
 const VERSION: u8 = 2;
 const VERSION_BEFORE: u8 = 1;
 
-impl Session {
+impl LineSession {
     /// The session, unless it waits for an answer, which would come to nobody.
     pub fn save(&self) -> Option<Vec<u8>> {
         if self.is_waiting() {
@@ -23,7 +23,7 @@ impl Session {
         let more = more_of(&self.decoder);
         let version = if self.decoder.is_of_telnet() {
             VERSION_TELNET
-        } else if more == more_of(&super::decode::Decoder::default()) {
+        } else if more == more_of(&super::decode::LineDecoder::default()) {
             VERSION_BEFORE
         } else {
             VERSION
@@ -48,7 +48,7 @@ impl Session {
     ///
     /// # Errors
     /// [`CodingError`] when it is none.
-    pub fn restore(bytes: &[u8]) -> Result<Session, CodingError> {
+    pub fn restore(bytes: &[u8]) -> Result<LineSession, CodingError> {
         let mut from = Decoder(bytes);
         let version = from.byte()?;
         if !(VERSION_BEFORE..=VERSION_TELNET).contains(&version) {
@@ -60,7 +60,7 @@ impl Session {
             RoomName::parse(from.text()?).map_err(|_| CodingError("the name of its room is none"))
         })?;
         let absence = from.option(Absence::read_from)?.map(Box::new);
-        let mut decoder = super::decode::Decoder::read(&mut from)?;
+        let mut decoder = super::decode::LineDecoder::read(&mut from)?;
         if version >= VERSION {
             decoder.read_more(&mut from)?;
         }
@@ -69,12 +69,12 @@ impl Session {
         }
         from.end()?;
         let is_prompting = matches!(state, SessionState::Naming);
-        Ok(Session { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
+        Ok(LineSession { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
     }
 }
 
 /// What the form before does not hold of a decoder.
-fn more_of(decoder: &super::decode::Decoder) -> Vec<u8> {
+fn more_of(decoder: &super::decode::LineDecoder) -> Vec<u8> {
     let mut out = Encoder::default();
     decoder.write_more(&mut out);
     out.0
@@ -87,18 +87,18 @@ mod tests {
     use crate::line::decode::{Answer, Token};
     use madang_model::{Away, Seq, Text, UserName};
 
-    fn busy_session() -> Session {
+    fn busy_session() -> LineSession {
         let mut absence = Absence::default();
         absence.leave(Away { text: Text::sanitise("점심") }, Seq(7));
         absence.whispered(&UserName::parse("bob").unwrap(), 3);
-        let mut decoder = super::super::decode::Decoder::default();
+        let mut decoder = super::super::decode::LineDecoder::default();
         // An offer that is refused, one that is agreed to, half a line that is mangled, and half a command.
         let mut bytes: &[u8] = b"\xff\xfb\x01\xff\xfb\x00half a li\xff\xf3\xff\xfb";
         while !bytes.is_empty() {
             let (taken, _) = decoder.next(bytes, 4096);
             bytes = &bytes[taken..];
         }
-        Session {
+        LineSession {
             decoder,
             room: Some(RoomName::parse("r1").unwrap()),
             absence: Some(Box::new(absence)),
@@ -121,13 +121,16 @@ mod tests {
 
     #[test]
     fn a_session_that_was_saved_by_the_last_release_is_resumed() {
-        let mut session = Session::restore(BEFORE).unwrap();
+        let mut session = LineSession::restore(BEFORE).unwrap();
         assert!(session.room.as_ref().is_some_and(|room| room.as_str() == "r1"));
         let (taken, answer) = session.decoder.next(b"\x01ne\n", 4096);
         assert_eq!((taken, answer), (1, Some(Token::Answer(Answer::of(&[255, 254, 1])))));
         let (_, line) = session.decoder.next(b"ne\n", 4096);
         assert_eq!(line, Some(Token::Line(b"half a line".into())));
-        assert!(Session::restore(&[&[0], &BEFORE[1..]].concat()).is_err() && Session::restore(&[4]).is_err());
+        assert!(
+            LineSession::restore(&[&[0], &BEFORE[1..]].concat()).is_err()
+                && LineSession::restore(&[4]).is_err()
+        );
     }
 
     /// What one was saved as by the form between: as above, with BINARY of what the peer sends on, half a command and
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_session_that_was_saved_before_telnet_was_asked_is_resumed() {
-        let mut session = Session::restore(BEFORE_TELNET).unwrap();
+        let mut session = LineSession::restore(BEFORE_TELNET).unwrap();
         assert_eq!(session.save().as_deref(), Some(BEFORE_TELNET));
         assert!(!session.decoder.is_of_telnet());
         let (taken, answer) = session.decoder.next(b"\x22ne\r", 4096);
@@ -159,37 +162,38 @@ mod tests {
 
     #[test]
     fn a_session_of_a_telnet_that_was_asked_is_the_same_after_it_was_saved() {
-        let mut decoder = super::super::decode::Decoder::of_telnet();
+        let mut decoder = super::super::decode::LineDecoder::of_telnet();
         // Agreed to in part, and in the middle of a request for a character set.
         for byte in b"\xff\xfb\0\xff\xfd\x03\xff\xfd\x2ahalf\xff\xfa\x2a\x01;EUC-KR;UT" {
             decoder.next(&[*byte], 4096);
         }
-        let session = Session { decoder, ..busy_session() };
+        let session = LineSession { decoder, ..busy_session() };
         let saved = session.save().unwrap();
         assert_eq!(saved[0], VERSION_TELNET);
-        let mut restored = Session::restore(&saved).unwrap();
+        let mut restored = LineSession::restore(&saved).unwrap();
         assert_eq!(format!("{restored:?}"), format!("{session:?}"));
         let accept = Token::Answer(Answer::of(b"\xff\xfa\x2a\x02UTF-8\xff\xf0"));
         assert_eq!(restored.decoder.next(b"F-8\xff\xf0", 4096), (5, Some(accept)));
         for end in 0..saved.len() {
-            assert!(Session::restore(&saved[..end]).is_err(), "{end} bytes of it");
+            assert!(LineSession::restore(&saved[..end]).is_err(), "{end} bytes of it");
         }
     }
 
     #[test]
     fn a_session_that_uses_nothing_new_is_understood_by_the_release_before() {
-        let saved =
-            Session { decoder: super::super::decode::Decoder::default(), ..busy_session() }.save().unwrap();
+        let saved = LineSession { decoder: super::super::decode::LineDecoder::default(), ..busy_session() }
+            .save()
+            .unwrap();
         assert_eq!(saved[0], VERSION_BEFORE);
         assert_eq!(busy_session().save().unwrap()[0], VERSION);
-        let restored = Session::restore(&saved).unwrap();
+        let restored = LineSession::restore(&saved).unwrap();
         assert_eq!(restored.save().unwrap(), saved);
     }
 
     #[test]
     fn a_session_is_the_same_after_it_was_saved() {
         let saved = busy_session().save().unwrap();
-        let restored = Session::restore(&saved).unwrap();
+        let restored = LineSession::restore(&saved).unwrap();
         assert_eq!(format!("{restored:?}"), format!("{:?}", busy_session()));
     }
 
@@ -197,18 +201,18 @@ mod tests {
     fn what_is_no_session_is_refused() {
         let saved = busy_session().save().unwrap();
         for end in 0..saved.len() {
-            assert!(Session::restore(&saved[..end]).is_err(), "{end} bytes of it");
+            assert!(LineSession::restore(&saved[..end]).is_err(), "{end} bytes of it");
         }
         for place in 0..saved.len() {
             let mut wrong = saved.clone();
             wrong[place] ^= 0x80;
             // Understood as something else or not at all, and nothing worse.
-            let _ = Session::restore(&wrong);
+            let _ = LineSession::restore(&wrong);
         }
     }
 
     #[test]
     fn a_session_that_waits_for_an_answer_cannot_be_saved() {
-        assert_eq!(Session { state: SessionState::Joining, ..busy_session() }.save(), None);
+        assert_eq!(LineSession { state: SessionState::Joining, ..busy_session() }.save(), None);
     }
 }

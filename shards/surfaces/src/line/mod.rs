@@ -20,7 +20,7 @@ use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{Reply, RoomEvent, RoomName, Text};
-pub use session::{Session, Terminal};
+pub use session::{LineSession, Terminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,26 +90,26 @@ impl LineSurface {
 }
 
 impl Surface for LineSurface {
-    type Session = Session;
+    type Session = LineSession;
 
     fn serves(&self, surface: SurfaceId) -> bool {
         surface == SURFACE
     }
 
-    fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> Session {
+    fn open(&self, entrance: &Entrance, link: &mut Link<'_>) -> LineSession {
         let terminal = if entrance.kind.is_telnet { Terminal::Telnet } else { Terminal::Any };
-        Session::open(&self.settings, terminal, link)
+        LineSession::open(&self.settings, terminal, link)
     }
 
-    fn receive(&self, session: &mut Session, bytes: &[u8], link: &mut Link<'_>) -> usize {
+    fn receive(&self, session: &mut LineSession, bytes: &[u8], link: &mut Link<'_>) -> usize {
         session.receive(&self.settings, bytes, link)
     }
 
-    fn end_of_input(&self, session: &mut Session, link: &mut Link<'_>) {
+    fn end_of_input(&self, session: &mut LineSession, link: &mut Link<'_>) {
         session.end_of_input(&self.settings, link);
     }
 
-    fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
+    fn reply(&self, session: &mut LineSession, reply: &Reply, link: &mut Link<'_>) {
         session.answer(&self.settings, reply, link);
     }
 
@@ -118,33 +118,33 @@ impl Surface for LineSurface {
     }
 
     /// The rest of a line.
-    fn begun_bytes(&self, _: &Session, outbox: &[u8]) -> usize {
+    fn begun_bytes(&self, _: &LineSession, outbox: &[u8]) -> usize {
         memchr::memchr(b'\n', outbox).map_or(outbox.len(), |end| end + 1)
     }
 
-    fn farewell(&self, session: &Session, reason: &CloseReason, out: &mut Vec<u8>) {
+    fn farewell(&self, session: &LineSession, reason: &CloseReason, out: &mut Vec<u8>) {
         if words::has_farewell(reason) {
             session.begin_line(out);
         }
         words::farewell(reason, session.line_ends(), out);
     }
 
-    fn going_down(&self, session: &Session, out: &mut Vec<u8>) {
+    fn going_down(&self, session: &LineSession, out: &mut Vec<u8>) {
         session.begin_line(out);
         words::line(out, session.line_ends(), format_args!("{}", words::GOING_DOWN));
     }
 
-    fn announce(&self, session: &Session, text: &Text, core: &mut Core) {
+    fn announce(&self, session: &LineSession, text: &Text, core: &mut Core) {
         session.begin_line(&mut core.outbox);
         words::line(&mut core.outbox, core.style, format_args!("* the operator says: {text}"));
     }
 
-    fn save(&self, session: &Session) -> Option<Vec<u8>> {
+    fn save(&self, session: &LineSession) -> Option<Vec<u8>> {
         session.save()
     }
 
-    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<Session> {
-        let restored = Session::restore(saved);
+    fn restore(&self, _: EntranceKind, saved: &[u8]) -> Option<LineSession> {
+        let restored = LineSession::restore(saved);
         if let Err(error) = &restored {
             tracing::error!(%error, "a connection cannot be resumed");
         }

@@ -2,12 +2,12 @@
 
 use super::LineSettings;
 use super::command::Command;
-use super::session::{Gathering, PendingQuestion, Session, SessionState, help, say};
+use super::session::{Gathering, LineSession, PendingQuestion, SessionState, help, say};
 use super::words;
 use madang_model::connection::{CloseReason, Link};
 use madang_model::{Away, DraftId, Request, RoomName, Seq, Text, UserName};
 
-impl Session {
+impl LineSession {
     /// Acts on a command of a user whose name is known.
     pub(super) fn perform(&mut self, settings: &LineSettings, command: Command, link: &mut Link<'_>) {
         let Some(user) = link.user().cloned() else {

@@ -2,7 +2,7 @@
 
 use super::absence::Absence;
 use super::command::{Command, cleaned};
-use super::decode::{Decoder, Token};
+use super::decode::{LineDecoder, Token};
 use super::foreign::{self, Foreign};
 use super::words;
 use super::{ENDLESS_LINE, LineSettings};
@@ -30,8 +30,8 @@ pub enum Terminal {
 /// What the protocol remembers of one connection. A million of them are idle at once, so that
 /// what few need is behind a pointer.
 #[derive(Debug)]
-pub struct Session {
-    pub(super) decoder: Decoder,
+pub struct LineSession {
+    pub(super) decoder: LineDecoder,
     /// The room that lines are said in. `None` before the first, and between two.
     pub(super) room: Option<RoomName>,
     /// What came while the user was away.
@@ -83,18 +83,18 @@ pub(super) struct Gathering {
     pub(super) pattern: Box<str>,
 }
 
-impl Session {
+impl LineSession {
     /// Greets a new connection and asks for a name.
-    pub fn open(settings: &LineSettings, terminal: Terminal, link: &mut Link<'_>) -> Session {
+    pub fn open(settings: &LineSettings, terminal: Terminal, link: &mut Link<'_>) -> LineSession {
         let decoder = match terminal {
-            Terminal::Any => Decoder::default(),
+            Terminal::Any => LineDecoder::default(),
             Terminal::Telnet => {
                 link.set_style(words::with_crlf(link.core.style));
-                Decoder::of_telnet()
+                LineDecoder::of_telnet()
             }
         };
         greet(settings, &decoder, link.core.style, &mut link.core.outbox);
-        Session {
+        LineSession {
             decoder,
             room: None,
             absence: None,
@@ -337,7 +337,7 @@ pub(super) fn help(link: &mut Link<'_>) {
     }
 }
 
-fn greet(settings: &LineSettings, decoder: &Decoder, style: Style, out: &mut Vec<u8>) {
+fn greet(settings: &LineSettings, decoder: &LineDecoder, style: Style, out: &mut Vec<u8>) {
     out.extend_from_slice(decoder.opening());
     words::line(out, style, format_args!("{}", settings.greeting));
     out.extend_from_slice(PROMPT);

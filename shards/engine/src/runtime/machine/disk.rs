@@ -4,7 +4,7 @@
 use crate::runtime::bell::Bell;
 use crate::runtime::indexer::Indexer;
 use crate::runtime::log_thread::{Job, LogThread};
-use crate::runtime::reader::Reader;
+use crate::runtime::reader::LogReader;
 use crate::runtime::wait::Rest;
 use crate::runtime::writer::LogWriter;
 use crate::shard::{LookupId, Storage};
@@ -25,7 +25,7 @@ pub struct LogDisk {
     thread: LogThread,
     /// The job that the thread has done, if it was waited for.
     done: Option<(Box<LogWriter>, Done)>,
-    reader: Rc<Reader>,
+    reader: Rc<LogReader>,
     indexer: Indexer,
     bell: Arc<Bell>,
     reply: flume::Sender<IndexDone>,
@@ -42,7 +42,7 @@ impl LogDisk {
     pub fn new(
         shard: ShardId,
         (writer, thread): (LogWriter, LogThread),
-        reader: Reader,
+        reader: LogReader,
         indexer: Indexer,
         bell: Arc<Bell>,
         rest: Rest,

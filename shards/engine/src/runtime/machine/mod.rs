@@ -16,7 +16,7 @@ use crate::mesh::MeshPort;
 use crate::shard::{Shard, ShardImage};
 use crate::turn::{Awaited, Mesh, Phase, READING_TIME_MAX, READS_PER_LOOK, Server, Shell};
 use madang_model::connection::Surface;
-use madang_model::{Envelope, Now, ShardId};
+use madang_model::{MeshEntry, Now, ShardId};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -157,7 +157,7 @@ impl Mesh for MeshPort {
     }
 
     #[inline]
-    fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
+    fn receive(&mut self, from: ShardId) -> Option<Vec<MeshEntry>> {
         MeshPort::receive(self, from)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::runtime::handover::Held;
 use crate::runtime::listener::Listener;
-use crate::runtime::sockets::{self, Accepted, Arrival, HeldSockets};
+use crate::runtime::sockets::{self, AcceptedSocket, Arrival, HeldSockets};
 use crate::turn::{Input, Readiness, Sockets, Written};
 use madang_model::connection::{Entrance, EntranceKind};
 use madang_model::{ConnectionId, ShardId};
@@ -21,7 +21,7 @@ const ARRIVED_SECONDS: u8 = 1;
 /// All connections of a shard, as far as the kernel knows them.
 pub struct Network {
     shard: ShardId,
-    pub sockets: sockets::Sockets,
+    pub sockets: sockets::RingSockets,
     /// Connections that are closed but still read out, each with the seconds it has left.
     lingering: Vec<(OwnedFd, u8)>,
     /// What is put aside to be given away.
@@ -29,7 +29,7 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn new(shard: ShardId, sockets: sockets::Sockets) -> Network {
+    pub fn new(shard: ShardId, sockets: sockets::RingSockets) -> Network {
         Network { shard, sockets, lingering: Vec::new(), held: None }
     }
 
@@ -105,7 +105,7 @@ impl Sockets for Network {
         self.sockets.close_listener();
     }
 
-    fn accept(&mut self) -> Accepted {
+    fn accept(&mut self) -> AcceptedSocket {
         self.sockets.accept()
     }
 

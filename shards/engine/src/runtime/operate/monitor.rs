@@ -6,7 +6,7 @@ use super::inquiry::{Inquiry, Mailbox};
 use super::remote::ShardReport;
 use crate::mesh::MeshPort;
 use crate::runtime::lifecycle::ShardStatus;
-use crate::runtime::sockets::Sockets;
+use crate::runtime::sockets::RingSockets;
 use crate::shard::{Shard, Storage};
 use crate::turn::Phase;
 use madang_model::connection::Surface;
@@ -118,7 +118,7 @@ impl Monitor {
         &mut self,
         shard: &mut Shard<S>,
         port: &MeshPort,
-        sockets: &Sockets,
+        sockets: &RingSockets,
         status: &ShardStatus,
         lingering: usize,
     ) {
@@ -196,7 +196,7 @@ impl Monitor {
     }
 
     /// Answers what was asked since the last turn, if anything.
-    pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut Sockets, phase: Phase) {
+    pub fn answer<S: Surface>(&mut self, shard: &mut Shard<S>, sockets: &mut RingSockets, phase: Phase) {
         if !self.postponed.is_empty() && !is_between_processes(phase) {
             for inquiry in std::mem::take(&mut self.postponed) {
                 self.answer_one(inquiry, shard, sockets, phase);
@@ -227,7 +227,7 @@ impl Monitor {
         &mut self,
         inquiry: Inquiry,
         shard: &mut Shard<S>,
-        sockets: &mut Sockets,
+        sockets: &mut RingSockets,
         phase: Phase,
     ) {
         // The caller may have stopped waiting.

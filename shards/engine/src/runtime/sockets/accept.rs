@@ -4,7 +4,7 @@ use super::super::listener::Listener;
 use super::arrival::{Arrival, Caller};
 use super::proxies::{Heard, PassedOn, ProxyRefusal};
 use super::ring::POLL_IN;
-use super::{CANCEL, GENERATION_MASK, LISTENER, PASSED_ON, Sockets, close};
+use super::{CANCEL, GENERATION_MASK, LISTENER, PASSED_ON, RingSockets, close};
 use crate::turn;
 use madang_model::connection::EntranceKind;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -21,7 +21,7 @@ const SHARD_FILES_LEFT: u64 = 80;
 const PROCESS_FILES_LEFT: u64 = 16;
 
 /// What accepting gave.
-pub type Accepted = turn::Accepted<Arrival>;
+pub type AcceptedSocket = turn::Accepted<Arrival>;
 
 /// A socket at which connections wait.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ struct OpenListener {
 
 /// The listening sockets of a shard.
 #[derive(Debug, Default)]
-pub(super) struct Listeners {
+pub(super) struct ShardListeners {
     /// Usually one; several where systemd passed several, or none after a drain began.
     open_listeners: Vec<OpenListener>,
     /// Where accepting begins, so that a storm at one listener does not starve another.
@@ -45,7 +45,7 @@ pub(super) struct Listeners {
     polled: Vec<bool>,
 }
 
-impl Listeners {
+impl ShardListeners {
     /// Adds listeners.
     pub fn add(&mut self, listeners: Vec<Listener>) {
         for Listener { entrance, tls, .. } in &listeners {
@@ -90,7 +90,7 @@ impl Listeners {
     }
 }
 
-impl Sockets {
+impl RingSockets {
     /// Starts to report connections that wait, after a pause.
     pub fn listen(&mut self) -> io::Result<()> {
         if self.reserve.is_none() {
@@ -115,7 +115,7 @@ impl Sockets {
     /// Polls once each time, and then accepts by hand: the kernel's own repeated accept would know neither the pace
     /// of a turn nor the peers' addresses.
     fn poll_listener(&mut self, index: usize) -> io::Result<()> {
-        let Listeners { open_listeners, is_listening, generation, .. } = &mut self.listeners;
+        let ShardListeners { open_listeners, is_listening, generation, .. } = &mut self.listeners;
         let open_listener = &mut open_listeners[index];
         if *is_listening && !open_listener.is_polled {
             self.ring.poll(
@@ -143,7 +143,7 @@ impl Sockets {
 
     /// Stops polling the listeners, and forgets their numbers.
     fn stop_polling(&mut self) {
-        let Listeners { open_listeners, generation, .. } = &mut self.listeners;
+        let ShardListeners { open_listeners, generation, .. } = &mut self.listeners;
         for (index, open_listener) in
             open_listeners.iter_mut().enumerate().filter(|(_, open_listener)| open_listener.is_polled)
         {
@@ -162,7 +162,7 @@ impl Sockets {
     }
 
     /// Takes one waiting connection; first those that a proxy passes on and that have new input.
-    pub fn accept(&mut self) -> Accepted {
+    pub fn accept(&mut self) -> AcceptedSocket {
         if let Some(passed_on) = self.proxies.take_ready() {
             return self.hear(passed_on);
         }
@@ -171,11 +171,11 @@ impl Sockets {
                 let passed_on = self.proxies.begin(caller);
                 self.hear(passed_on)
             }
-            turn::Accepted::Connection(caller) => arrived(caller, Accepted::Connection),
-            turn::Accepted::TooMany(caller) => arrived(caller, Accepted::TooMany),
-            turn::Accepted::NotYet => Accepted::NotYet,
-            turn::Accepted::Nothing => Accepted::Nothing,
-            turn::Accepted::NoDescriptor => Accepted::NoDescriptor,
+            turn::Accepted::Connection(caller) => arrived(caller, AcceptedSocket::Connection),
+            turn::Accepted::TooMany(caller) => arrived(caller, AcceptedSocket::TooMany),
+            turn::Accepted::NotYet => AcceptedSocket::NotYet,
+            turn::Accepted::Nothing => AcceptedSocket::Nothing,
+            turn::Accepted::NoDescriptor => AcceptedSocket::NoDescriptor,
         }
     }
 
@@ -194,11 +194,11 @@ impl Sockets {
     }
 
     /// Reads what has come of a header: then the connection is accepted, waits for the rest, or is closed.
-    fn hear(&mut self, mut passed_on: PassedOn) -> Accepted {
+    fn hear(&mut self, mut passed_on: PassedOn) -> AcceptedSocket {
         let peer = passed_on.caller.peer;
         match passed_on.read() {
             Heard::Whole(source) => {
-                return arrived_from(source.or(peer), passed_on.caller, Accepted::Connection);
+                return arrived_from(source.or(peer), passed_on.caller, AcceptedSocket::Connection);
             }
             Heard::Part => match self.proxies.wait_for(passed_on) {
                 Ok((number, passed_on)) => {
@@ -231,7 +231,7 @@ impl Sockets {
                 close(passed_on.caller.descriptor);
             }
         }
-        Accepted::NotYet
+        AcceptedSocket::NotYet
     }
 
     /// A second has passed: connections whose headers are late are closed.
@@ -260,12 +260,16 @@ impl Sockets {
     }
 }
 
-fn arrived(caller: Caller, accepted: fn(Arrival) -> Accepted) -> Accepted {
+fn arrived(caller: Caller, accepted: fn(Arrival) -> AcceptedSocket) -> AcceptedSocket {
     arrived_from(caller.peer, caller, accepted)
 }
 
-fn arrived_from(address: Option<IpAddr>, caller: Caller, accepted: fn(Arrival) -> Accepted) -> Accepted {
-    caller.arrive(address).map_or(Accepted::NotYet, accepted)
+fn arrived_from(
+    address: Option<IpAddr>,
+    caller: Caller,
+    accepted: fn(Arrival) -> AcceptedSocket,
+) -> AcceptedSocket {
+    caller.arrive(address).map_or(AcceptedSocket::NotYet, accepted)
 }
 
 fn listener_tag(generation: u32, index: usize) -> u64 {

@@ -1,7 +1,7 @@
 //! Whether peers with unacknowledged data are still there: each connection that was written to is checked now and
 //! then, until all is acknowledged. A peer that only stopped reading still answers the kernel, and stays.
 
-use super::Sockets;
+use super::RingSockets;
 use super::table::Socket;
 use crate::runtime::keep_alive::{Answers, answers};
 use madang_model::ConnectionId;
@@ -13,7 +13,7 @@ const LOOKS: u8 = 5;
 /// [`Socket::doubts`] of a connection that has been written to, and not yet found without an answer.
 pub const WRITTEN: u8 = 1;
 
-impl Sockets {
+impl RingSockets {
     /// A second has passed: checks every tenth connection. `gone` gets those whose peers are not there.
     pub fn look_for_gone(&mut self, gone: &mut Vec<ConnectionId>) {
         self.second = (self.second + 1) % LOOK_SECONDS;

@@ -5,7 +5,7 @@
 //! misses nothing, and the requests of an owner that ends have no effect.
 
 use super::table::{Receipt, Table};
-use super::{Listener, Sockets, TlsTable};
+use super::{Listener, RingSockets, TlsTable};
 use hashbrown::HashMap;
 use madang_model::ConnectionId;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -52,7 +52,7 @@ impl HeldSockets {
     }
 }
 
-impl Sockets {
+impl RingSockets {
     /// Asks the kernel for no more input; what it was asked for may still come.
     pub fn pause(&mut self) {
         self.pause_listening();

@@ -20,7 +20,7 @@ mod ring;
 mod send;
 mod table;
 
-pub use accept::Accepted;
+pub use accept::AcceptedSocket;
 pub use arrival::Arrival;
 pub use arrived::has_arrived;
 pub use buffers::BUFFERS;
@@ -33,13 +33,13 @@ use super::keep_alive;
 use super::listener::{self, Listener};
 use super::tls::{TlsCounters, TlsFault, TlsTable};
 use crate::turn::{Input, Readiness};
-use accept::Listeners;
+use accept::ShardListeners;
 use doubts::WRITTEN;
 use inbox::Inbox;
 use madang_model::ConnectionId;
 use madang_model::connection::Networks;
 use proxies::Proxies;
-use ring::{Completion, NetRing};
+use ring::{NetRing, RingCompletion};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, Shutdown};
@@ -65,11 +65,11 @@ const SEND: u64 = 8 << 60;
 const GENERATION_MASK: u32 = (1 << 28) - 1;
 
 /// All sockets of a shard.
-pub struct Sockets {
+pub struct RingSockets {
     ring: NetRing,
     bell: OwnedFd,
     is_bell_watched: bool,
-    listeners: Listeners,
+    listeners: ShardListeners,
     proxies: Proxies,
     table: Table,
     inbox: Inbox,
@@ -77,7 +77,7 @@ pub struct Sockets {
     /// Connections have descriptors below this. The kernel gives the lowest that is free, so that
     /// the number says how many the whole process has open.
     descriptors_max: u64,
-    completions: Vec<Completion>,
+    completions: Vec<RingCompletion>,
     /// Readiness that was reported while everything was given away.
     unreported: Vec<Readiness>,
     sent: Vec<Result<usize, Errno>>,
@@ -90,15 +90,15 @@ pub struct Sockets {
     reserve: Option<OwnedFd>,
 }
 
-impl Sockets {
+impl RingSockets {
     /// The sockets of one of `shard_count` shards with its listeners, and the descriptor by which other threads end a
     /// sleep. Belongs to the calling thread from now on.
-    pub fn new(listeners: Vec<Listener>, bell: impl AsFd, shard_count: u16) -> io::Result<Sockets> {
-        let mut sockets = Sockets {
+    pub fn new(listeners: Vec<Listener>, bell: impl AsFd, shard_count: u16) -> io::Result<RingSockets> {
+        let mut sockets = RingSockets {
             ring: NetRing::new(SEND)?,
             bell: bell.as_fd().try_clone_to_owned()?,
             is_bell_watched: false,
-            listeners: Listeners::default(),
+            listeners: ShardListeners::default(),
             proxies: Proxies::new(),
             table: Table::default(),
             inbox: Inbox::new(),
@@ -124,13 +124,13 @@ impl Sockets {
     }
 
     /// Sleeps until there is something to report, or the time is over. What there is waits for
-    /// [`Sockets::take_ready`].
+    /// [`RingSockets::take_ready`].
     pub fn sleep(&mut self, time_max: Option<Duration>) -> io::Result<()> {
         self.prepare_to_wait()?;
         self.ring.sleep(time_max)
     }
 
-    /// Whether there is something to report, which then waits for [`Sockets::take_ready`].
+    /// Whether there is something to report, which then waits for [`RingSockets::take_ready`].
     pub fn look(&mut self) -> io::Result<bool> {
         self.prepare_to_wait()?;
         self.ring.look()
@@ -181,8 +181,8 @@ impl Sockets {
         Ok(())
     }
 
-    fn take_received(&mut self, completion: Completion) -> Option<Readiness> {
-        let Completion { tag, result, buffer, .. } = completion;
+    fn take_received(&mut self, completion: RingCompletion) -> Option<Readiness> {
+        let RingCompletion { tag, result, buffer, .. } = completion;
         let receiver = find_tagged(&mut self.table, tag);
         if let Some(buffer) = buffer
             && (receiver.is_none() || !matches!(result, Ok(1..)))
@@ -232,7 +232,7 @@ impl Sockets {
 
     /// Takes what came into `buffer`, which holds [`super::tls::RECORD_BYTES_MAX`].
     pub fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) -> Input {
-        let Sockets { ring, table, inbox, tls, .. } = self;
+        let RingSockets { ring, table, inbox, tls, .. } = self;
         let Some(socket) = table.find_mut(id) else { return Input::Nothing };
         if !socket.has_tls {
             return inbox.take(ring, socket, id, buffer);

@@ -50,7 +50,7 @@ type Waking = Pin<Box<dyn Future<Output = Result<ReadResult, GlommioError<()>>>>
 
 /// A request that the kernel has finished, or for which it has something.
 #[derive(Clone, Copy, Debug)]
-pub struct Completion {
+pub struct RingCompletion {
     /// What the request was tagged with.
     pub tag: u64,
     pub result: Result<usize, Errno>,
@@ -67,7 +67,7 @@ pub struct NetRing {
     event: Rc<BufferedFile>,
     waking: Option<Waking>,
     /// Completions that came while sends were waited for.
-    stash: Vec<Completion>,
+    stash: Vec<RingCompletion>,
     /// The tag of all sends.
     send_tag: u64,
     /// The flags of every call.
@@ -225,7 +225,7 @@ impl NetRing {
     }
 
     /// Takes completions into `into`, about `count_max` at most, submitting what was pushed.
-    pub fn collect(&mut self, into: &mut Vec<Completion>, count_max: usize) -> io::Result<()> {
+    pub fn collect(&mut self, into: &mut Vec<RingCompletion>, count_max: usize) -> io::Result<()> {
         self.ring.completion().disable_eventfd();
         into.append(&mut self.stash);
         let mut has_entered = false;
@@ -353,10 +353,10 @@ fn pass_over(entered: io::Result<usize>) -> io::Result<()> {
     }
 }
 
-fn completion(entry: &cqueue::Entry) -> Completion {
+fn completion(entry: &cqueue::Entry) -> RingCompletion {
     let flags = entry.flags();
     let result = entry.result();
-    Completion {
+    RingCompletion {
         tag: entry.user_data(),
         result: usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result)),
         buffer: cqueue::buffer_select(flags),

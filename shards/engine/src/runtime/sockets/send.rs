@@ -3,7 +3,7 @@
 use super::doubts::WRITTEN;
 use super::ring::{NetRing, POLL_OUT};
 use super::table::{Socket, Table};
-use super::{Sockets, WRITABLE, tag};
+use super::{RingSockets, WRITABLE, tag};
 use crate::turn::Written;
 use madang_model::ConnectionId;
 use rustix::fd::AsFd;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{self, SendFlags};
 use std::io;
 
-impl Sockets {
+impl RingSockets {
     /// Writes to each connection what the kernel takes of its outbox. `written` gets every one that
     /// has an outbox.
     pub fn write_each<'a>(
@@ -31,7 +31,7 @@ impl Sockets {
                 written.push((*id, outcome));
             }
         }
-        let Sockets { ring, table, sent, tries, .. } = self;
+        let RingSockets { ring, table, sent, tries, .. } = self;
         let mut sends = tries.iter().filter_map(|index| {
             let (id, _) = written[*index as usize];
             Some((table.find(id)?.descriptor.as_fd(), outbox(id)?))
@@ -56,7 +56,7 @@ impl Sockets {
 
     /// The outcome of a write that needs no ring; `None` if it needs one.
     fn write_at_once(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<Written> {
-        let Sockets { ring, table, tls, .. } = self;
+        let RingSockets { ring, table, tls, .. } = self;
         let Some(socket) = table.find_mut(id) else { return Some(Written::Broken) };
         if socket.has_tls {
             // It goes out record by record, each by a call of its own: what the kernel does not take of

@@ -1,7 +1,7 @@
 //! The promises of the seam, on real sockets of loopback.
 
 use super::buffers::BUFFER_BYTES;
-use super::{Accepted, Arrival, BUFFERS, RECEIVE, Sockets, close, tag};
+use super::{AcceptedSocket, Arrival, BUFFERS, RECEIVE, RingSockets, close, tag};
 use crate::runtime::bell::Bell;
 use crate::runtime::listener::{Listener, set_options};
 use crate::turn::{Input, Readiness, Written};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SHORTLY: Duration = Duration::from_millis(50);
 
 struct Stage {
-    sockets: Sockets,
+    sockets: RingSockets,
     bell: Bell,
     address: SocketAddr,
     buffer: Vec<u8>,
@@ -40,7 +40,7 @@ impl Stage {
                 let entrance = Entrance { kind: EntranceKind::default(), address };
                 let bell = Bell::new().expect("a descriptor");
                 let listeners = vec![Listener { socket: listener.into(), entrance, tls: None }];
-                let sockets = Sockets::new(listeners, &bell, 1).expect("a ring");
+                let sockets = RingSockets::new(listeners, &bell, 1).expect("a ring");
                 scene(&mut Stage { sockets, bell, address, buffer: vec![0; BUFFER_BYTES] });
             });
         };
@@ -52,7 +52,7 @@ impl Stage {
         let peer = TcpStream::connect(self.address).expect("somebody listens");
         peer.set_read_timeout(Some(PATIENCE)).expect("a time that can be set");
         match self.sockets.accept() {
-            Accepted::Connection(arrival) => (peer, arrival),
+            AcceptedSocket::Connection(arrival) => (peer, arrival),
             other => panic!("a connection waits, and accepting gave {other:?}"),
         }
     }
@@ -169,7 +169,7 @@ fn a_peer_that_is_not_read_is_held_back_and_loses_nothing() {
 }
 
 #[test]
-fn what_did_not_fit_is_told_of_when_it_does() {
+fn a_socket_that_takes_bytes_again_is_reported() {
     Stage::play(|stage| {
         let (mut slow_peer, slow) = stage.join(0, 1);
         let (mut quick_peer, quick) = stage.join(1, 1);
@@ -202,7 +202,7 @@ fn what_did_not_fit_is_told_of_when_it_does() {
 }
 
 #[test]
-fn a_peer_that_left_is_told_of() {
+fn a_peer_that_left_is_reported() {
     Stage::play(|stage| {
         let (peer, id) = stage.join(0, 1);
         drop(peer);
@@ -285,7 +285,7 @@ fn what_comes_back_is_heard_again_and_misses_nothing() {
         early_peer.write_all(b"after").expect("the line is open");
         stage.await_each(2, is_read);
         assert_eq!((stage.read(early), stage.read(late)), (b"after".to_vec(), b"meanwhile".to_vec()));
-        assert!(matches!(stage.sockets.accept(), Accepted::Connection(_)), "who waited is let in");
+        assert!(matches!(stage.sockets.accept(), AcceptedSocket::Connection(_)), "who waited is let in");
         for round in 0..2 * BUFFERS {
             early_peer.write_all(&round.to_be_bytes()).expect("the line is open");
             stage.await_each(1, is_read);
@@ -342,7 +342,7 @@ fn no_request_keeps_a_closed_connection_open() {
 }
 
 #[test]
-fn silent_connections_are_asked_at_times_of_their_own() {
+fn idle_connections_are_probed_at_different_times() {
     Stage::play(|stage| {
         let joined: Vec<_> = (0..128).map(|index| stage.join(index, 1)).collect();
         let times = |id| {

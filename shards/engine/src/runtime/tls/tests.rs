@@ -167,7 +167,7 @@ fn an_idle_session_holds_no_buffer() {
 }
 
 #[test]
-fn what_is_no_tls_is_a_fault_and_is_told_so() {
+fn what_is_no_tls_is_a_fault_and_is_answered_so() {
     for bytes in [&b"hello, is this a chat server?\n"[..], b"GET / HTTP/1.1\r\n\r\n", &[0; 64], &[0xff; 64]] {
         let mut pair = Pair::new(RECORD_BYTES_MAX);
         assert!(matches!(pair.feed(bytes), Err(TlsFault::Protocol(_))), "{bytes:?}");

@@ -241,17 +241,17 @@ impl Archive {
         self.snapshots.retain(|known| known.directory != scope.directory);
         self.snapshots.push(scope);
         let mut tails = std::mem::take(&mut self.tails);
-        tails.retain(|key, known| is_in_memory(*key) || !self.tells_of(*key, &known.tail));
+        tails.retain(|key, known| is_in_memory(*key) || !self.covers(*key, &known.tail));
         tails.shrink_to(tails.len() * 2);
         self.tails = tails;
     }
 
     fn is_covered(&self, key: RoomKey) -> bool {
-        self.tails.get(&key).is_some_and(|known| self.tells_of(key, &known.tail))
+        self.tails.get(&key).is_some_and(|known| self.covers(key, &known.tail))
     }
 
     /// Whether a snapshot covers this tail, and the open segment does not continue it.
-    fn tells_of(&self, key: RoomKey, tail: &RoomTail) -> bool {
+    fn covers(&self, key: RoomKey, tail: &RoomTail) -> bool {
         // An entry in another directory was found in a snapshot; nothing is appended to it here.
         let covers = |scope: &SnapshotScope| {
             scope.directory == tail.last.directory

@@ -2,7 +2,7 @@
 
 use super::{Effects, Homes, send_or_hold};
 use crate::shard::Deadline;
-use madang_model::{Carried, CarriedMember, Envelope, Event, Holder, Now, RoomName, SessionId};
+use madang_model::{Carried, CarriedMember, Event, Holder, MeshEntry, Now, RoomName, SessionId};
 
 impl Homes {
     /// All that is known here and not in the log.
@@ -70,5 +70,5 @@ pub(super) fn give_up(carried: Carried, effects: &mut Effects<'_>) {
 
 fn not_carried(session: SessionId, user: &madang_model::UserName, room: RoomName, effects: &mut Effects<'_>) {
     let event = Event::Carried { to: session.connection, user: user.key(), room, head: None };
-    effects.outbound.push(session.shard, Envelope::Event(event));
+    effects.outbound.push(session.shard, MeshEntry::Event(event));
 }

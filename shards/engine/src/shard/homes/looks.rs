@@ -13,7 +13,7 @@ use crate::shard::archive::RoomContents;
 use hashbrown::HashMap;
 use madang_log::StoredLooks;
 use madang_model::{
-    Destination, Envelope, HomeKey, Looks, LooksAnswer, Refusal, Request, RoomKey, RoomName, Seq, ShardId,
+    Destination, HomeKey, Looks, LooksAnswer, MeshEntry, Refusal, Request, RoomKey, RoomName, Seq, ShardId,
     SkeletonKey,
 };
 use smallvec::SmallVec;
@@ -33,7 +33,7 @@ pub struct RoomLooks {
     made: HashMap<SkeletonKey, SmallVec<[RoomName; 1]>>,
     /// Those that something is stored of, as far as they are not above.
     stored: StoredLooks,
-    reading: Reading,
+    reading: ReadingState,
     /// Rooms that are to be made, until the looks of stored ones are read.
     waiting: VecDeque<RoomName>,
     /// The looks of the lobby.
@@ -42,7 +42,7 @@ pub struct RoomLooks {
 
 /// How far the looks of stored rooms are known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reading {
+enum ReadingState {
     /// All of them.
     Done,
     /// They are to be read.
@@ -60,7 +60,7 @@ impl RoomLooks {
         RoomLooks {
             made: HashMap::new(),
             stored: StoredLooks::default(),
-            reading: if has_stored { Reading::Due } else { Reading::Done },
+            reading: if has_stored { ReadingState::Due } else { ReadingState::Done },
             waiting: VecDeque::new(),
             lobby,
         }
@@ -73,9 +73,9 @@ impl RoomLooks {
 
     /// Whether the looks of stored rooms are to be read now. [`Homes::looks_read`] says what came of it.
     pub fn begin_reading(&mut self) -> bool {
-        let is_due = self.reading == Reading::Due;
+        let is_due = self.reading == ReadingState::Due;
         if is_due {
-            self.reading = Reading::UnderWay;
+            self.reading = ReadingState::UnderWay;
         }
         is_due
     }
@@ -86,12 +86,12 @@ impl RoomLooks {
             return None;
         }
         match self.reading {
-            Reading::Done => return Some(self.decide(&room)),
-            Reading::Failed { .. } => return Some(LooksAnswer::Unknown(UNREADABLE)),
-            Reading::Due | Reading::UnderWay if self.waiting.len() >= WAITING_MAX => {
+            ReadingState::Done => return Some(self.decide(&room)),
+            ReadingState::Failed { .. } => return Some(LooksAnswer::Unknown(UNREADABLE)),
+            ReadingState::Due | ReadingState::UnderWay if self.waiting.len() >= WAITING_MAX => {
                 return Some(LooksAnswer::Unknown("too many wait for the disk"));
             }
-            Reading::Due | Reading::UnderWay => self.waiting.push_back(room),
+            ReadingState::Due | ReadingState::UnderWay => self.waiting.push_back(room),
         }
         None
     }
@@ -99,15 +99,15 @@ impl RoomLooks {
     /// Whether rooms wait that can be decided now. Where the shard `ends`, they are refused: nothing waits for
     /// what is read beside.
     pub fn may_answer(&self, ends: bool) -> bool {
-        !self.waiting.is_empty() && (ends || self.reading == Reading::Done)
+        !self.waiting.is_empty() && (ends || self.reading == ReadingState::Done)
     }
 
     /// A second has passed.
     pub fn tick(&mut self) {
-        if let Reading::Failed { seconds_left } = &mut self.reading {
+        if let ReadingState::Failed { seconds_left } = &mut self.reading {
             *seconds_left = seconds_left.saturating_sub(1);
             if *seconds_left == 0 {
-                self.reading = Reading::Due;
+                self.reading = ReadingState::Due;
             }
         }
     }
@@ -195,12 +195,12 @@ impl Homes {
     /// The looks of stored rooms are read, or could not be: rooms that wait for it are made in the next turns, or not.
     pub fn looks_read(&mut self, read: Option<StoredLooks>, outbound: &mut Outbound) {
         let Some(mut read) = read else {
-            self.looks.reading = Reading::Failed { seconds_left: RETRY_SECONDS };
+            self.looks.reading = ReadingState::Failed { seconds_left: RETRY_SECONDS };
             return self.refuse_undecided(UNREADABLE, outbound);
         };
         read.absorb(&self.looks.stored);
         self.looks.stored = read;
-        self.looks.reading = Reading::Done;
+        self.looks.reading = ReadingState::Done;
     }
 
     /// Decides some of the rooms that wait; or refuses them all, where the shard `ends`.
@@ -268,7 +268,7 @@ impl Homes {
 
     fn send(&self, request: Request, outbound: &mut Outbound) {
         if let Destination::Home(home) = request.destination(self.settings.shard_count) {
-            outbound.push(home, Envelope::Request(request));
+            outbound.push(home, MeshEntry::Request(request));
         }
     }
 

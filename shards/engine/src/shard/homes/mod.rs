@@ -24,7 +24,7 @@ use crate::user::Users;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
 use madang_log::{Appender, BatchId, SnapshotScope};
-use madang_model::{Envelope, Event, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
+use madang_model::{Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -273,13 +273,13 @@ fn send_or_hold(
         held.hold(last_batch, events);
     } else {
         for (shard, event) in events.drain(..) {
-            outbound.push(shard, Envelope::Event(event));
+            outbound.push(shard, MeshEntry::Event(event));
         }
     }
 }
 
 fn send_reply(session: SessionId, reply: Reply, outbound: &mut Outbound) {
-    outbound.push(session.shard, Envelope::Event(Event::Reply { to: session.connection, reply }));
+    outbound.push(session.shard, MeshEntry::Event(Event::Reply { to: session.connection, reply }));
 }
 
 fn refuse(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {

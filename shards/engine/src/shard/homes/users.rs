@@ -4,7 +4,7 @@ use super::{Effects, Homes, refuse, send_reply};
 use crate::shard::Deadline;
 use crate::user::Claimed;
 use madang_model::{
-    Destination, DraftId, Envelope, Event, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey,
+    Destination, DraftId, Event, MeshEntry, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey,
     Text, UserName,
 };
 use std::net::IpAddr;
@@ -99,7 +99,7 @@ impl Homes {
                     text,
                 };
                 if let Destination::Home(home) = request.destination(self.settings.shard_count) {
-                    effects.outbound.push(home, Envelope::Request(request));
+                    effects.outbound.push(home, MeshEntry::Request(request));
                 }
             }
         }
@@ -117,5 +117,5 @@ impl Homes {
 
 /// The next one to ask gets what was given back: the session that gave it back may say so now.
 fn given_back(session: SessionId, effects: &mut Effects<'_>) {
-    effects.outbound.push(session.shard, Envelope::Event(Event::GivenBack { to: session.connection }));
+    effects.outbound.push(session.shard, MeshEntry::Event(Event::GivenBack { to: session.connection }));
 }

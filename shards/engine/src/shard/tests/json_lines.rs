@@ -71,9 +71,9 @@ impl Surface for JsonLines {
             }
             other => {
                 session.is_waiting = false;
-                let told =
+                let body =
                     if matches!(other, Reply::Joined(_)) { "{\"joined\":true}" } else { "{\"other\":true}" };
-                write_line(link.output(), told);
+                write_line(link.output(), body);
             }
         }
     }
@@ -100,7 +100,7 @@ impl Surface for JsonLines {
 
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
         assert_eq!(style, Style { surface: JSON_LINES, form: 200 });
-        let told = match event {
+        let body = match event {
             RoomEvent::Message { message, .. } => {
                 format!(
                     "\"seq\":{},\"from\":\"{}\",\"text\":\"{}\"}}",
@@ -111,7 +111,7 @@ impl Surface for JsonLines {
             RoomEvent::Left { user } => format!("\"left\":\"{user}\"}}"),
             RoomEvent::Renamed { old, new } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),
         };
-        write_line(out, &told);
+        write_line(out, &body);
     }
 
     fn deliver(&self, session: &Session, _: &RoomName, body: &[u8], outbox: &mut Vec<u8>) {

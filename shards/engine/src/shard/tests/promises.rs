@@ -216,8 +216,8 @@ fn a_shard_that_takes_no_requests_stops_reading_their_senders_and_loses_nothing(
             fn try_send(
                 &mut self,
                 _: madang_model::ShardId,
-                batch: Vec<madang_model::Envelope>,
-            ) -> Result<(), Vec<madang_model::Envelope>> {
+                batch: Vec<madang_model::MeshEntry>,
+            ) -> Result<(), Vec<madang_model::MeshEntry>> {
                 Err(batch)
             }
         }

@@ -12,7 +12,7 @@ use crate::user::UserLimits;
 use hashbrown::HashMap;
 use madang_log::{Appender, Durability, SegmentNumber};
 use madang_model::connection::{Decoder, Encoder, Entrance, EntranceKind, FloodLimit, Networks, Surface};
-use madang_model::{ConnectionId, Envelope, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
+use madang_model::{ConnectionId, MeshEntry, Moment, Now, RoomName, SessionId, ShardId, Timestamp};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub struct World<S: Surface = Words> {
     surface: S,
     pub shards: Vec<Shard<S>>,
     /// `channels[from][to]`.
-    channels: Vec<Vec<VecDeque<Vec<Envelope>>>>,
+    channels: Vec<Vec<VecDeque<Vec<MeshEntry>>>>,
     pub channel_batches_max: usize,
     /// Whether batches that are taken are committed at once.
     pub disk_moves: bool,
@@ -71,12 +71,12 @@ pub struct World<S: Surface = Words> {
 }
 
 struct Channels<'a> {
-    to: &'a mut Vec<VecDeque<Vec<Envelope>>>,
+    to: &'a mut Vec<VecDeque<Vec<MeshEntry>>>,
     batches_max: usize,
 }
 
 impl Transport for Channels<'_> {
-    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         let channel = &mut self.to[to.index()];
         if channel.len() >= self.batches_max {
             return Err(batch);

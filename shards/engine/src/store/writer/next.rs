@@ -9,7 +9,7 @@ use madang_log::{SegmentFiles, SegmentNumber};
 use madang_model::{Moment, ShardId};
 
 /// The next segment.
-pub(super) struct Next {
+pub(super) struct UpcomingSegment {
     order: Order,
     /// The order was not handed out yet.
     is_order_new: bool,
@@ -30,11 +30,11 @@ enum NextState {
     Failed(PrepareError),
 }
 
-impl Next {
+impl UpcomingSegment {
     /// Orders the first.
-    pub fn new(options: &WriterOptions, number: SegmentNumber, capacity_bytes: u64) -> Next {
+    pub fn new(options: &WriterOptions, number: SegmentNumber, capacity_bytes: u64) -> UpcomingSegment {
         let WriterOptions { shard, shard_count, .. } = *options;
-        Next {
+        UpcomingSegment {
             order: Order { shard, shard_count, number, capacity_bytes },
             is_order_new: true,
             state: NextState::Ordered,

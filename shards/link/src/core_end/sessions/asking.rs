@@ -1,7 +1,7 @@
 //! What the edge asks for its sessions, as requests to home shards.
 
-use super::session::{Granted, Session};
-use super::{Notice, Sessions};
+use super::session::{EdgeSession, Granted};
+use super::{SessionNotice, Sessions};
 use crate::bounds::{ROOMS_PER_SESSION_MAX, SESSIONS_MAX};
 use crate::format::WireFault;
 use crate::words::{EdgeRequest, RequestFault, SessionEnd};
@@ -22,7 +22,7 @@ impl Sessions {
             return Err(WireFault::Sessions { sessions_max: SESSIONS_MAX });
         }
         self.last_opened = number;
-        self.sessions.insert(number, Session { address: counted, ..Session::default() });
+        self.sessions.insert(number, EdgeSession { address: counted, ..EdgeSession::default() });
         if let Some(address) = counted {
             let session = self.id(number);
             self.requests.push_back(Request::Admit { session, address });
@@ -46,7 +46,7 @@ impl Sessions {
     /// [`WireFault`] when it was never opened.
     pub fn refuse(&mut self, number: u32, fault: RequestFault, words: Box<str>) -> Result<(), WireFault> {
         self.check(number)?;
-        self.notices.push_back(Notice::BadRequest(number, fault, words));
+        self.notices.push_back(SessionNotice::BadRequest(number, fault, words));
         Ok(())
     }
 
@@ -63,8 +63,8 @@ impl Sessions {
         };
         match ask_as(id, session, request, requests) {
             Ok(None) => {}
-            Ok(Some(reply)) => notices.push_back(Notice::Reply(number, reply)),
-            Err((fault, words)) => notices.push_back(Notice::BadRequest(number, fault, words.into())),
+            Ok(Some(reply)) => notices.push_back(SessionNotice::Reply(number, reply)),
+            Err((fault, words)) => notices.push_back(SessionNotice::BadRequest(number, fault, words.into())),
         }
         Ok(())
     }
@@ -77,15 +77,15 @@ impl Sessions {
     }
 }
 
-type Refused = (RequestFault, String);
+type RefusedRequest = (RequestFault, String);
 
 /// Asks for a session; what is known without its home is answered at once.
 fn ask_as(
     id: SessionId,
-    session: &mut Session,
+    session: &mut EdgeSession,
     request: EdgeRequest,
     requests: &mut VecDeque<Request>,
-) -> Result<Option<Reply>, Refused> {
+) -> Result<Option<Reply>, RefusedRequest> {
     let request = match request {
         EdgeRequest::Claim { name } => claim(id, session, name)?,
         EdgeRequest::Whois { name } => Request::Whois { session: id, name },
@@ -128,7 +128,7 @@ fn ask_as(
     Ok(None)
 }
 
-fn named(session: &Session) -> Result<Granted, Refused> {
+fn named(session: &EdgeSession) -> Result<Granted, RefusedRequest> {
     session
         .name
         .clone()
@@ -136,7 +136,7 @@ fn named(session: &Session) -> Result<Granted, Refused> {
 }
 
 /// A room is asked for under the name that the session has: neither changes while the other is waited for.
-fn claim(id: SessionId, session: &mut Session, name: UserName) -> Result<Request, Refused> {
+fn claim(id: SessionId, session: &mut EdgeSession, name: UserName) -> Result<Request, RefusedRequest> {
     if session.is_naming() || session.is_joining() {
         let words = format!("the session waits for a name or a room; claim {name} after that");
         return Err((RequestFault::Waiting, words));
@@ -145,7 +145,7 @@ fn claim(id: SessionId, session: &mut Session, name: UserName) -> Result<Request
     Ok(Request::Claim { session: id, name })
 }
 
-fn join(session: &mut Session, room: RoomName) -> Result<(), Refused> {
+fn join(session: &mut EdgeSession, room: RoomName) -> Result<(), RefusedRequest> {
     named(session)?;
     if session.is_naming() {
         let words = format!("the session waits for another name; join {room} after that");
@@ -160,7 +160,7 @@ fn join(session: &mut Session, room: RoomName) -> Result<(), Refused> {
 }
 
 /// Asks for the next room that a session wants to be in, when the one before it is answered.
-pub fn ask_for_next_room(id: SessionId, session: &mut Session, requests: &mut VecDeque<Request>) {
+pub fn ask_for_next_room(id: SessionId, session: &mut EdgeSession, requests: &mut VecDeque<Request>) {
     if session.joining.is_some() {
         return;
     }
@@ -171,7 +171,7 @@ pub fn ask_for_next_room(id: SessionId, session: &mut Session, requests: &mut Ve
 }
 
 /// A room that was not asked for yet need not be left. Returns whether that is all there is to do.
-fn forget_join(session: &mut Session, room: &RoomName) -> bool {
+fn forget_join(session: &mut EdgeSession, room: &RoomName) -> bool {
     let count = session.joins.len();
     session.joins.retain(|wanted| wanted.key() != room.key());
     let is_there = session.rooms.iter().chain(&session.joining).any(|there| there.key() == room.key());
@@ -179,7 +179,12 @@ fn forget_join(session: &mut Session, room: &RoomName) -> bool {
 }
 
 /// Notifies the user's home and those of its rooms: each answers for what it owns.
-fn set_away(user: &UserName, session: &mut Session, away: Option<Away>, requests: &mut VecDeque<Request>) {
+fn set_away(
+    user: &UserName,
+    session: &mut EdgeSession,
+    away: Option<Away>,
+    requests: &mut VecDeque<Request>,
+) {
     session.is_away = away.is_some();
     for room in session.rooms.iter().chain(&session.joining) {
         let (user, away) = (user.clone(), away.clone());

@@ -1,6 +1,6 @@
 //! How sessions end: everything goes back to its home, and the edge is notified when all of it has arrived.
 
-use super::{Notice, Sessions};
+use super::{SessionNotice, Sessions};
 use crate::words::SessionEnd;
 use madang_model::Request;
 
@@ -46,7 +46,7 @@ impl Sessions {
             && let Some(session) = self.sessions.remove(&number)
             && let Some(end) = session.end
         {
-            self.notices.push_back(Notice::Closed(number, end));
+            self.notices.push_back(SessionNotice::Closed(number, end));
         }
     }
 }

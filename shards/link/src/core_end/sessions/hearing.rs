@@ -3,7 +3,7 @@
 use super::answers::{Question, question_of};
 use super::asking::ask_for_next_room;
 use super::session::{Granted, Renaming};
-use super::{Notice, Sessions};
+use super::{SessionNotice, Sessions};
 use crate::words::SessionEnd;
 use madang_model::{ConnectionId, Joined, Refusal, Reply, Request, RoomKey, SessionId, UserName};
 
@@ -28,7 +28,7 @@ impl Sessions {
             Reply::Refused(refusal) => self.refused(number, refusal),
             _ => {}
         }
-        self.notices.push_back(Notice::Reply(number, reply));
+        self.notices.push_back(SessionNotice::Reply(number, reply));
     }
 
     fn is_open(&self, number: u32) -> bool {
@@ -66,7 +66,7 @@ impl Sessions {
             }
         }
         let reply = Reply::Claimed { user, claim, missed_whispers };
-        self.notices.push_back(Notice::Reply(number, reply));
+        self.notices.push_back(SessionNotice::Reply(number, reply));
     }
 
     fn joined(&mut self, number: u32, joined: &Joined) {

@@ -1,19 +1,19 @@
 //! Sessions whose link is lost: all that they hold or may hold goes back to its home.
 
-use super::session::{Granted, Session};
+use super::session::{EdgeSession, Granted};
 use madang_model::{Request, SessionId};
 use std::collections::VecDeque;
 
 /// Sessions that are lost, and requests still to be sent for the one before them.
 #[derive(Debug, Default)]
-pub struct Lost {
-    sessions: Vec<(SessionId, Session)>,
+pub struct LostSessions {
+    sessions: Vec<(SessionId, EdgeSession)>,
     requests: VecDeque<Request>,
 }
 
-impl Lost {
+impl LostSessions {
     /// Adds one.
-    pub fn add(&mut self, id: SessionId, session: Session) {
+    pub fn add(&mut self, id: SessionId, session: EdgeSession) {
         self.sessions.push((id, session));
     }
 
@@ -37,8 +37,8 @@ impl Lost {
 
 /// Also what was asked for is given back: its answer may be lost with the link. Where there is nothing, a home
 /// ignores it; where the answer does come, it is for a session that is gone and goes back again.
-fn give_everything_back(id: SessionId, session: Session, requests: &mut VecDeque<Request>) {
-    let Session { name, claiming, renaming, rooms, joining, address, .. } = session;
+fn give_everything_back(id: SessionId, session: EdgeSession, requests: &mut VecDeque<Request>) {
+    let EdgeSession { name, claiming, renaming, rooms, joining, address, .. } = session;
     if let Some(Granted { user, .. }) = name {
         for room in rooms.iter().chain(&joining) {
             let (user, room) = (user.key(), room.key());

@@ -12,14 +12,14 @@ pub use requests::comes_from_link;
 
 use crate::words::{RequestFault, SessionEnd};
 use hashbrown::HashMap;
-use lost::Lost;
+use lost::LostSessions;
 use madang_model::{ConnectionId, Reply, Request, RoomKey, RoomName, SessionId, ShardId};
-use session::Session;
+use session::EdgeSession;
 use std::collections::VecDeque;
 
 /// What is sent to the edge about a session.
 #[derive(Debug)]
-pub enum Notice {
+pub enum SessionNotice {
     /// An answer.
     Reply(u32, Reply),
     /// It has ended.
@@ -45,12 +45,12 @@ pub struct Sessions {
     shard: ShardId,
     life: u32,
     last_opened: u32,
-    sessions: HashMap<u32, Session>,
+    sessions: HashMap<u32, EdgeSession>,
     rooms: HashMap<RoomKey, HeardRoom>,
-    lost: Lost,
+    lost: LostSessions,
     /// What follows from what came; taken before anything else comes.
     requests: VecDeque<Request>,
-    notices: VecDeque<Notice>,
+    notices: VecDeque<SessionNotice>,
 }
 
 impl Sessions {
@@ -62,7 +62,7 @@ impl Sessions {
             last_opened: 0,
             sessions: HashMap::new(),
             rooms: HashMap::new(),
-            lost: Lost::default(),
+            lost: LostSessions::default(),
             requests: VecDeque::new(),
             notices: VecDeque::new(),
         }
@@ -104,7 +104,7 @@ impl Sessions {
     }
 
     /// What is to be sent to the edge next.
-    pub fn next_notice(&mut self) -> Option<Notice> {
+    pub fn next_notice(&mut self) -> Option<SessionNotice> {
         self.notices.pop_front()
     }
 

@@ -14,7 +14,7 @@ pub struct Granted {
 
 /// A session of the edge.
 #[derive(Debug, Default)]
-pub struct Session {
+pub struct EdgeSession {
     /// Its name.
     pub name: Option<Granted>,
     /// A name that was asked for and not answered.
@@ -43,7 +43,7 @@ pub struct Renaming {
     pub missed_whispers: Vec<(UserName, u32)>,
 }
 
-impl Session {
+impl EdgeSession {
     /// Whether it waits for a name.
     pub fn is_naming(&self) -> bool {
         self.claiming.is_some() || self.renaming.is_some()

@@ -4,7 +4,7 @@
 //! distance, and of the width, in segments.
 
 use crate::format::HEADER_BYTES;
-use crate::index::link::{Link, RoomTail};
+use crate::index::link::{EntryLink, RoomTail};
 use crate::index::reads::{BucketLookup, Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{INDEX_HEADER_BYTES, RoomEntry, identity};
 use hashbrown::HashSet;
@@ -30,13 +30,13 @@ pub struct Chain {
 /// An entry; or what stands behind the last one.
 #[derive(Debug)]
 struct Node {
-    tower: Box<[Link]>,
-    entry: Option<(Link, RoomEntry)>,
+    tower: Box<[EntryLink]>,
+    entry: Option<(EntryLink, RoomEntry)>,
 }
 
 #[derive(Debug)]
 struct Pending {
-    link: Link,
+    link: EntryLink,
     stage: LinkStage,
 }
 
@@ -80,7 +80,7 @@ impl Chain {
                 }
                 (LinkStage::Segment, ReadAnswer::NoFile) => self.floor = self.floor.max(pending.link.first),
                 (LinkStage::Segment, ReadAnswer::Bytes(_)) => {
-                    let Link { directory, segment, .. } = pending.link;
+                    let EntryLink { directory, segment, .. } = pending.link;
                     return Err(QueryFault::IndexMissing { directory, segment });
                 }
                 (LinkStage::Lookup(lookup), ReadAnswer::Bytes(bytes)) => {
@@ -102,7 +102,7 @@ impl Chain {
     }
 
     /// The entries found, in order.
-    pub fn entries(&self) -> impl Iterator<Item = (Link, &RoomEntry)> {
+    pub fn entries(&self) -> impl Iterator<Item = (EntryLink, &RoomEntry)> {
         self.nodes.values().filter_map(|node| node.entry.as_ref().map(|(link, entry)| (*link, entry)))
     }
 
@@ -116,24 +116,24 @@ impl Chain {
     }
 
     /// The link that should have led to `seq`.
-    pub fn link_towards(&self, seq: Seq) -> Option<Link> {
+    pub fn link_towards(&self, seq: Seq) -> Option<EntryLink> {
         let (_, above) = self.nodes.range(seq.next()..).next()?;
         above.tower.first().copied()
     }
 
-    fn entry_of(&self, link: Link, entries: &[u8]) -> Option<RoomEntry> {
+    fn entry_of(&self, link: EntryLink, entries: &[u8]) -> Option<RoomEntry> {
         let entry = RoomEntry::decode_bucket(entries)?.into_iter().find(|entry| entry.key == self.key)?;
         let is_named = *entry.name == *self.room.as_str()
             || entry.room_name().is_ok_and(|name| name.is_same_as(&self.room));
         (is_named && entry.first == link.first).then_some(entry)
     }
 
-    fn add(&mut self, link: Link, entry: RoomEntry) {
+    fn add(&mut self, link: EntryLink, entry: RoomEntry) {
         self.nodes.insert(entry.first, Node { tower: entry.tower.clone(), entry: Some((link, entry)) });
     }
 
     fn follow(&mut self) {
-        let wanted: Vec<Link> =
+        let wanted: Vec<EntryLink> =
             self.nodes.iter().flat_map(|(first, node)| self.wanted(*first, &node.tower)).collect();
         for link in wanted {
             if self.followed.insert(link.first) {
@@ -144,7 +144,7 @@ impl Chain {
 
     /// Which links of an entry that begins at `begins` lead to numbers that are asked for; or to
     /// the oldest entry, where asked ones have expired.
-    fn wanted<'a>(&self, begins: Seq, tower: &'a [Link]) -> impl Iterator<Item = Link> + use<'a> {
+    fn wanted<'a>(&self, begins: Seq, tower: &'a [EntryLink]) -> impl Iterator<Item = EntryLink> + use<'a> {
         let low = self.first.max(self.floor.next());
         let top = self.last.max(self.floor);
         let leads_on = begins > low;
@@ -158,7 +158,7 @@ impl Chain {
 }
 
 impl Pending {
-    fn new(link: Link, key: u64) -> Pending {
+    fn new(link: EntryLink, key: u64) -> Pending {
         let file = StoredFile::Index(link.segment);
         let identity = identity(link.directory, link.segment);
         let slots_at = INDEX_HEADER_BYTES as u64;
@@ -179,9 +179,9 @@ impl Pending {
     }
 }
 
-impl Link {
+impl EntryLink {
     pub(super) fn damaged(&self, damaged: Damaged) -> QueryFault {
-        let Link { directory, segment, .. } = *self;
+        let EntryLink { directory, segment, .. } = *self;
         QueryFault::IndexDamaged { directory, segment, offset_bytes: damaged.offset_bytes }
     }
 }

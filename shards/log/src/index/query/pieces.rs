@@ -2,7 +2,7 @@
 
 use super::page::OpenRun;
 use crate::format::SegmentNumber;
-use crate::index::link::Link;
+use crate::index::link::EntryLink;
 use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{FramePosition, PositionRun, RoomEntry, RoomPositions, identity};
 use madang_model::{Seq, ShardId};
@@ -26,7 +26,7 @@ pub struct Piece {
 
 #[derive(Debug)]
 struct MissingPositions {
-    link: Link,
+    link: EntryLink,
     run: PositionRun,
     /// The positions' places in the run, from 0.
     first: u64,
@@ -35,8 +35,8 @@ struct MissingPositions {
 
 impl Piece {
     /// What of `range` a sealed segment holds.
-    pub fn of_entry(link: Link, entry: &RoomEntry, range: (Seq, Seq)) -> Option<Piece> {
-        let Link { directory, segment, .. } = link;
+    pub fn of_entry(link: EntryLink, entry: &RoomEntry, range: (Seq, Seq)) -> Option<Piece> {
+        let EntryLink { directory, segment, .. } = link;
         let (first, last) = overlap((entry.first, entry.last()), range)?;
         let (from, to) = (first.0 - entry.first.0, last.0 - entry.first.0);
         let (positions, missing) = match &entry.positions {
@@ -74,7 +74,7 @@ impl Piece {
     /// Takes what was asked for.
     pub fn supply(&mut self, answer: &ReadAnswer<'_>) -> Result<(), QueryFault> {
         let Some(MissingPositions { link, run, first, last }) = self.missing.take() else { return Ok(()) };
-        let Link { directory, segment, .. } = link;
+        let EntryLink { directory, segment, .. } = link;
         let ReadAnswer::Bytes(bytes) = answer else {
             return Err(QueryFault::IndexMissing { directory, segment });
         };

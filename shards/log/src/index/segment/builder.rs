@@ -8,7 +8,7 @@ use crate::append::Batch;
 use crate::format::SegmentNumber;
 use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
 use crate::index::key::key_bits;
-use crate::index::link::{Link, RoomTail};
+use crate::index::link::{EntryLink, RoomTail};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 
@@ -201,7 +201,7 @@ struct SealedRoom {
     first: Seq,
     positions: Vec<FramePosition>,
     ordinal: u32,
-    tower: Box<[Link]>,
+    tower: Box<[EntryLink]>,
 }
 
 impl SegmentIndex {
@@ -214,7 +214,7 @@ impl SegmentIndex {
     pub fn tails(&self) -> impl ExactSizeIterator<Item = (&RoomName, RoomTail)> {
         self.rooms.iter().map(|room| {
             let SegmentIndex { directory, segment, bucket_bits, .. } = *self;
-            let last = Link { directory, segment, first: room.first, bucket_bits };
+            let last = EntryLink { directory, segment, first: room.first, bucket_bits };
             let head = Seq(room.first.0 + room.positions.len() as u64 - 1);
             (&room.name, RoomTail { head, last, ordinal: room.ordinal, tower: room.tower.clone() })
         })

@@ -3,7 +3,7 @@
 use super::position::{FramePosition, PositionRun, positions_bytes, push_positions, read_positions};
 use crate::format::{RecordError, SEGMENT_BYTES_MAX, SegmentNumber};
 use crate::index::bytes::{Reader, push_varint};
-use crate::index::link::{Link, RoomTail, push_tower, read_tower};
+use crate::index::link::{EntryLink, RoomTail, push_tower, read_tower};
 use madang_model::{RoomName, Seq, ShardId};
 
 /// Up to this many positions stand in the entry itself: a room that says little costs no further
@@ -27,7 +27,7 @@ pub struct RoomEntry {
     pub count: u64,
     pub(in crate::index) positions: RoomPositions,
     pub(in crate::index) ordinal: u32,
-    pub(in crate::index) tower: Box<[Link]>,
+    pub(in crate::index) tower: Box<[EntryLink]>,
 }
 
 /// Where an entry's positions are.
@@ -53,7 +53,7 @@ impl RoomEntry {
 
     /// The room's tail after this segment.
     pub fn tail(&self, directory: ShardId, segment: SegmentNumber, bucket_bits: u8) -> RoomTail {
-        let last = Link { directory, segment, first: self.first, bucket_bits };
+        let last = EntryLink { directory, segment, first: self.first, bucket_bits };
         RoomTail { head: self.last(), last, ordinal: self.ordinal, tower: self.tower.clone() }
     }
 

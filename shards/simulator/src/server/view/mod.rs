@@ -10,7 +10,7 @@ use madang_engine::mesh::{ENDPOINT, Transport};
 use madang_engine::shard::{Shard, ShardImage};
 use madang_engine::turn::{Mesh, Pace, Phase, READS_PER_LOOK, Server, Shell};
 use madang_model::connection::Surface;
-use madang_model::{ConnectionId, Envelope, Now, ShardId};
+use madang_model::{ConnectionId, MeshEntry, Now, ShardId};
 use std::io;
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ impl Shell for View<'_, '_> {
 }
 
 impl Transport for View<'_, '_> {
-    fn try_send(&mut self, to: ShardId, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+    fn try_send(&mut self, to: ShardId, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         if to == ENDPOINT {
             return match &mut self.link {
                 Some(link) => link.try_send(self.index, batch),
@@ -166,7 +166,7 @@ impl Mesh for View<'_, '_> {
         self.link.is_some()
     }
 
-    fn receive(&mut self, from: ShardId) -> Option<Vec<Envelope>> {
+    fn receive(&mut self, from: ShardId) -> Option<Vec<MeshEntry>> {
         if from == ENDPOINT {
             let batch = self.link.as_mut()?.receive(self.index)?;
             self.has_done = true;

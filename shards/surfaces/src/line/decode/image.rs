@@ -1,10 +1,10 @@
 //! The line so far as bytes, and where in a telnet command it stands.
 
-use super::{Decoder, ENDLESS_LINE_BYTES};
+use super::{ENDLESS_LINE_BYTES, LineDecoder};
 use crate::line::foreign::VersionAtEnd;
-use madang_model::connection::{CodingError, Decoder as Reader, Encoder};
+use madang_model::connection::{CodingError, Decoder, Encoder};
 
-impl Decoder {
+impl LineDecoder {
     /// Writes it.
     pub fn write(&self, out: &mut Encoder) {
         out.bytes(&self.partial);
@@ -17,7 +17,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`CodingError`] when it is none.
-    pub fn read(from: &mut Reader<'_>) -> Result<Decoder, CodingError> {
+    pub fn read(from: &mut Decoder<'_>) -> Result<LineDecoder, CodingError> {
         let partial = from.bytes()?.to_vec();
         let line_bytes: u32 = from.small()?;
         let is_possible =
@@ -27,7 +27,7 @@ impl Decoder {
         }
         let ends_in_return = from.flag()? && line_bytes > 0;
         let telnet = super::telnet::Telnet::read(from)?;
-        Ok(Decoder { partial, line_bytes, ends_in_return, telnet, ..Decoder::default() })
+        Ok(LineDecoder { partial, line_bytes, ends_in_return, telnet, ..LineDecoder::default() })
     }
 
     /// Writes what images did not hold at first.
@@ -43,7 +43,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`CodingError`] when it is none.
-    pub fn read_more(&mut self, from: &mut Reader<'_>) -> Result<(), CodingError> {
+    pub fn read_more(&mut self, from: &mut Decoder<'_>) -> Result<(), CodingError> {
         self.follows_return = from.flag()?;
         self.is_mangled = from.flag()?;
         self.begins_as_http = from.flag()?;
@@ -60,7 +60,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`CodingError`] when it is none.
-    pub fn read_of_telnet(&mut self, from: &mut Reader<'_>) -> Result<(), CodingError> {
+    pub fn read_of_telnet(&mut self, from: &mut Decoder<'_>) -> Result<(), CodingError> {
         self.telnet.read_opened(from)
     }
 }

@@ -60,7 +60,7 @@ impl Token<'_> {
 /// Invariant: `partial` is the line so far as long as that has at most `bytes_max + 1` bytes (the
 /// last may be the `\r` of its end), and empty, without capacity, from then on to its end.
 #[derive(Default, Debug)]
-pub struct Decoder {
+pub struct LineDecoder {
     partial: Vec<u8>,
     /// The length of the line so far, in bytes, stored or not.
     line_bytes: u32,
@@ -77,10 +77,10 @@ pub struct Decoder {
     telnet: Telnet,
 }
 
-impl Decoder {
-    /// Of a peer that is known to speak telnet, and is sent [`Decoder::opening`] as it comes.
-    pub fn of_telnet() -> Decoder {
-        Decoder { telnet: Telnet::opened(), ..Decoder::default() }
+impl LineDecoder {
+    /// Of a peer that is known to speak telnet, and is sent [`LineDecoder::opening`] as it comes.
+    pub fn of_telnet() -> LineDecoder {
+        LineDecoder { telnet: Telnet::opened(), ..LineDecoder::default() }
     }
 
     /// What the peer is sent before anything else.

@@ -87,7 +87,7 @@ impl Sides {
 
 /// Where the ends stand with what a peer is asked that is known to be telnet, besides BINARY.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Asked {
+struct AskedOptions {
     go_ahead: Sides,
     /// The peer has demanded that we suppress go-ahead, and waits for an answer until it has answered LINEMODE.
     awaits_go_ahead: bool,
@@ -98,9 +98,9 @@ struct Asked {
     has_asked_for_utf_8: bool,
 }
 
-impl Asked {
+impl AskedOptions {
     /// Behind [`OPENING`].
-    const OPENED: Asked = Asked {
+    const OPENED: AskedOptions = AskedOptions {
         go_ahead: Sides { theirs: Side::WantYes, ours: Side::No },
         awaits_go_ahead: false,
         line_mode: Side::WantYes,
@@ -136,8 +136,8 @@ impl Asked {
         out.flag(self.has_asked_for_utf_8);
     }
 
-    fn read(from: &mut Decoder<'_>) -> Result<Asked, CodingError> {
-        Ok(Asked {
+    fn read(from: &mut Decoder<'_>) -> Result<AskedOptions, CodingError> {
+        Ok(AskedOptions {
             go_ahead: Sides::read(from)?,
             awaits_go_ahead: from.flag()?,
             line_mode: Side::read(from)?,
@@ -157,7 +157,7 @@ pub struct Options {
     /// BINARY was asked for; who has refused is not asked again.
     has_offered: bool,
     /// The rest of what a peer was asked that is known to be telnet.
-    asked: Option<Asked>,
+    asked: Option<AskedOptions>,
 }
 
 impl Options {
@@ -167,7 +167,7 @@ impl Options {
             refused: None,
             binary: Sides { theirs: Side::WantYes, ours: Side::No },
             has_offered: true,
-            asked: Some(Asked::OPENED),
+            asked: Some(AskedOptions::OPENED),
         }
     }
 
@@ -293,7 +293,7 @@ impl Options {
     /// # Errors
     /// [`CodingError`] when it is none.
     pub fn read_asked(&mut self, from: &mut Decoder<'_>) -> Result<(), CodingError> {
-        self.asked = Some(Asked::read(from)?);
+        self.asked = Some(AskedOptions::read(from)?);
         Ok(())
     }
 }

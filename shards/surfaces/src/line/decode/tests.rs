@@ -4,10 +4,10 @@ const MAX: usize = 4096;
 
 /// All tokens of `input`, given in pieces of the lengths that `cut` says.
 fn tokens(input: &[u8], cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
-    tokens_of(Decoder::default(), input, cut)
+    tokens_of(LineDecoder::default(), input, cut)
 }
 
-fn tokens_of(mut decoder: Decoder, input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
+fn tokens_of(mut decoder: LineDecoder, input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<Token<'static>> {
     let mut found = Vec::new();
     let mut left = input;
     while !left.is_empty() {
@@ -85,7 +85,7 @@ fn lines_end_in_lf_or_crlf_and_nothing_else() {
 
 #[test]
 fn a_whole_line_is_lent_and_a_broken_one_is_kept() {
-    let mut decoder = Decoder::default();
+    let mut decoder = LineDecoder::default();
     assert!(matches!(decoder.next(b"hello\n", MAX), (6, Some(Token::Line(Cow::Borrowed(b"hello"))))));
     assert_eq!(decoder.next(b"hel", MAX), (3, None));
     assert_eq!(decoder.next(b"lo\nx", MAX), (3, Some(line(b"hello"))));
@@ -175,10 +175,10 @@ fn of_a_telnet_that_was_asked_lines_and_answers_are_found_however_they_are_cut()
         answer(b"\xff\xfa\x2a\x02UTF-8\xff\xf0"),
         answer(b"\xff\xfa\x2a\x03\xff\xf0"),
     ];
-    assert_eq!(tokens_of(Decoder::of_telnet(), input, || usize::MAX), expected);
-    assert_eq!(tokens_of(Decoder::of_telnet(), input, || 1), expected);
+    assert_eq!(tokens_of(LineDecoder::of_telnet(), input, || usize::MAX), expected);
+    assert_eq!(tokens_of(LineDecoder::of_telnet(), input, || 1), expected);
     for seed in 1..50 {
-        assert_eq!(tokens_of(Decoder::of_telnet(), input, random_cuts(seed)), expected, "seed {seed}");
+        assert_eq!(tokens_of(LineDecoder::of_telnet(), input, random_cuts(seed)), expected, "seed {seed}");
     }
 }
 
@@ -186,7 +186,7 @@ fn of_a_telnet_that_was_asked_lines_and_answers_are_found_however_they_are_cut()
 fn a_request_for_a_character_set_is_skipped_where_none_was_agreed_on() {
     assert_eq!(whole(b"\xff\xfa\x2a\x01 UTF-8\xff\xf0hi\n"), [offer(), line(b"hi")]);
     let refused = b"\xff\xfe\x2a\xff\xfa\x2a\x01 UTF-8\xff\xf0hi\n";
-    assert_eq!(tokens_of(Decoder::of_telnet(), refused, || usize::MAX), [line(b"hi")]);
+    assert_eq!(tokens_of(LineDecoder::of_telnet(), refused, || usize::MAX), [line(b"hi")]);
 }
 
 #[test]
@@ -215,13 +215,13 @@ fn a_request_of_any_length_is_known_as_one() {
 
 #[test]
 fn a_limit_that_is_raised_within_a_line_lets_no_part_of_it_through() {
-    let mut decoder = Decoder::default();
+    let mut decoder = LineDecoder::default();
     assert_eq!(decoder.next(&[b'x'; 200], 128), (200, None));
     assert_eq!(decoder.next(b"tail\n", MAX), (5, Some(too_long(204))));
 }
 
 #[test]
-fn an_over_long_line_is_told_its_length_and_the_next_is_fine() {
+fn an_over_long_line_is_reported_with_its_length_and_the_next_is_fine() {
     for (bytes, end) in
         [(4096, "\n"), (4096, "\r\n"), (4097, "\n"), (4097, "\r\n"), (16_384, "\n"), (65_534, "\r\n")]
     {
@@ -244,7 +244,7 @@ fn a_line_of_64_kib_without_an_end_is_endless() {
 
 #[test]
 fn the_rest_is_what_was_begun() {
-    let mut decoder = Decoder::default();
+    let mut decoder = LineDecoder::default();
     assert_eq!(decoder.rest(MAX), None);
     decoder.next(b"hi\r", MAX);
     assert_eq!(decoder.rest(MAX), Some(line(b"hi")));

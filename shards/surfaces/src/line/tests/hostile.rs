@@ -1,7 +1,7 @@
 //! Bytes that no friendly terminal sends.
 
 use super::rig::Rig;
-use crate::line::{ENDLESS_LINE, Session};
+use crate::line::{ENDLESS_LINE, LineSession};
 use madang_model::connection::CloseReason;
 
 /// Feeds `input` in pieces of the lengths that `cut` says; what comes back, and what was asked.
@@ -19,7 +19,7 @@ fn run(input: &[u8], mut cut: impl FnMut() -> usize) -> (Vec<u8>, Vec<String>) {
 
 #[test]
 fn an_idle_session_is_small() {
-    assert!(size_of::<Session>() <= 160, "a session takes {} bytes", size_of::<Session>());
+    assert!(size_of::<LineSession>() <= 160, "a session takes {} bytes", size_of::<LineSession>());
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn a_line_without_an_end_closes_the_connection() {
 fn invalid_utf8_is_refused_and_the_connection_stays() {
     let mut rig = Rig::named("alice");
     rig.send(b"caf\xe9\n");
-    let told =
+    let expected =
         "! not UTF-8: 0xE9 is byte 4 of the line; nothing of it was sent, set your terminal to UTF-8\n";
-    assert_eq!(rig.output(), told);
+    assert_eq!(rig.output(), expected);
     rig.send("café\n");
     assert_eq!(rig.output(), "alice: café\n");
 }
@@ -202,7 +202,7 @@ fn what_begins_like_tls_is_answered_once_and_closed() {
 
 #[test]
 fn what_begins_like_another_protocol_is_answered_once_and_closed() {
-    for (start, told) in [
+    for (start, expected) in [
         (&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8080\r\n"[..], "PROXY header"),
         (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x1f\x90", "PROXY header"),
         (b"EHLO mail.example\r\nMAIL FROM:<a@mail.example>\r\n", "mail"),
@@ -219,7 +219,10 @@ fn what_begins_like_another_protocol_is_answered_once_and_closed() {
         assert!(rig.requests.is_empty(), "{}: {:?}", start.escape_ascii(), rig.requests);
         assert!(rig.was_of_another_protocol(), "{:?}", rig.core.closing);
         let answer = rig.output();
-        assert!(answer.contains(told) && answer.matches("this port is for chat").count() == 1, "{answer}");
+        assert!(
+            answer.contains(expected) && answer.matches("this port is for chat").count() == 1,
+            "{answer}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! One connection with an engine made of answers: enough of a server to hold a conversation.
 
-use crate::line::{LineLimit, LineSettings, LineSurface, Session, Terminal, WRONG_PROTOCOL};
+use crate::line::{LineLimit, LineSession, LineSettings, LineSurface, Terminal, WRONG_PROTOCOL};
 use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, FloodLimit, FollowUp, Link, LocalMember, LocalRooms, Surface,
 };
@@ -14,7 +14,7 @@ pub const NOON: Timestamp = Timestamp(1_795_176_191_000_000);
 
 pub struct Rig {
     surface: LineSurface,
-    session: Option<Session>,
+    session: Option<LineSession>,
     pub core: Core,
     rooms: LocalRooms,
     pub flood: FloodLimit,
@@ -170,7 +170,7 @@ impl Rig {
 
     fn call<R>(
         &mut self,
-        act: impl FnOnce(&LineSurface, Option<&mut Session>, &mut Link<'_>) -> R,
+        act: impl FnOnce(&LineSurface, Option<&mut LineSession>, &mut Link<'_>) -> R,
     ) -> (R, Vec<Request>) {
         let mut requests = Vec::new();
         let mut link = Link {

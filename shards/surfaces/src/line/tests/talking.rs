@@ -54,8 +54,8 @@ fn a_channel_is_left_once_the_new_one_has_accepted() {
 fn a_full_room_is_reported_and_the_user_stays_in_the_old_one() {
     let mut rig = Rig::named("alice");
     rig.refused.insert("r1".into(), Refusal::RoomFull { room: "r1".into(), members_max: 100 });
-    let told = "! room r1 is full: 100 of 100 members; try later, or another one (/rooms)\n";
-    assert_eq!(saying(&mut rig, "/channel r1"), told);
+    let expected = "! room r1 is full: 100 of 100 members; try later, or another one (/rooms)\n";
+    assert_eq!(saying(&mut rig, "/channel r1"), expected);
     assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
     assert_eq!(rig.said["general"].len(), 1);
 }
@@ -185,10 +185,10 @@ fn too_many_lines_are_refused_with_the_time_to_wait() {
     let mut rig = Rig::named("alice");
     rig.flood.burst = 2;
     // The name is no message: two may be said at once.
-    let told = "! too fast: 20 messages a second, 2 at once; wait 50 ms and send it again\n";
+    let expected = "! too fast: 20 messages a second, 2 at once; wait 50 ms and send it again\n";
     assert_eq!(saying(&mut rig, "/ping"), "pong\n");
     assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
-    assert_eq!(saying(&mut rig, "hello"), told);
+    assert_eq!(saying(&mut rig, "hello"), expected);
     assert_eq!(saying(&mut rig, ""), "");
     rig.now.monotonic.0 += 50;
     assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
@@ -318,12 +318,12 @@ fn what_is_said_at_the_prompt_without_being_asked_for_begins_a_line() {
 fn whoever_looks_for_help_finds_it_and_talk_stays_talk() {
     for word in ["help", "?", "HELP", " ? "] {
         let mut rig = Rig::new();
-        let told = "* /help lists what you can type; a name comes first\nname: ";
-        assert_eq!(saying(&mut rig, word), told);
+        let expected = "* /help lists what you can type; a name comes first\nname: ";
+        assert_eq!(saying(&mut rig, word), expected);
         assert_eq!(saying(&mut rig, "alice"), "alice has joined general\n");
         let shown = word.trim();
-        let told = format!("* /help lists what you can type (to say {shown}, type it again)\n");
-        assert_eq!(saying(&mut rig, word), told);
+        let expected = format!("* /help lists what you can type (to say {shown}, type it again)\n");
+        assert_eq!(saying(&mut rig, word), expected);
         assert_eq!(saying(&mut rig, shown), format!("alice: {shown}\n"));
     }
     let mut rig = Rig::named("alice");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 struct Stage {
     monitor: Monitor,
     shard: Shard<Words>,
-    sockets: Sockets,
+    sockets: RingSockets,
     common: Arc<Common>,
     inquiries: flume::Sender<Inquiry>,
 }
@@ -22,7 +22,7 @@ impl Stage {
             let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(65_536).ring_depth(128);
             executor.make().expect("an executor").run(async move {
                 let bell = Bell::new().expect("a descriptor");
-                let sockets = Sockets::new(Vec::new(), &bell, 1).expect("a ring");
+                let sockets = RingSockets::new(Vec::new(), &bell, 1).expect("a ring");
                 let (mailbox, common, inquiries) = Mailbox::new();
                 let shard = World::new(&settings(1)).shards.remove(0);
                 scene(&mut Stage { monitor: Monitor::new(mailbox), shard, sockets, common, inquiries });

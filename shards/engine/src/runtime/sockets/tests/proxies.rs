@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, Stage};
 use crate::runtime::sockets::proxies::WAITING_MAX;
-use crate::runtime::sockets::{Accepted, Arrival, ProxyRefusal};
+use crate::runtime::sockets::{AcceptedSocket, Arrival, ProxyRefusal};
 use crate::turn::Readiness;
 use madang_model::connection::{Networks, PROXY_HEADER_TIME_MAX};
 use std::io::{Read, Write};
@@ -31,12 +31,12 @@ impl Stage {
     /// Accepts what waits, which is no connection yet or any more.
     fn accept_nobody(&mut self) {
         let accepted = self.sockets.accept();
-        assert!(matches!(accepted, Accepted::NotYet), "{accepted:?}");
+        assert!(matches!(accepted, AcceptedSocket::NotYet), "{accepted:?}");
     }
 
     fn accept_one(&mut self) -> Arrival {
         match self.sockets.accept() {
-            Accepted::Connection(arrival) => arrival,
+            AcceptedSocket::Connection(arrival) => arrival,
             other => panic!("a connection is there, and accepting gave {other:?}"),
         }
     }
@@ -104,7 +104,7 @@ fn a_header_that_comes_byte_by_byte_is_waited_for_and_the_shard_sleeps_between_t
             }
         }
         assert_eq!(address(&stage.accept_one()), "192.0.2.7");
-        assert!(matches!(stage.sockets.accept(), Accepted::Nothing));
+        assert!(matches!(stage.sockets.accept(), AcceptedSocket::Nothing));
         assert_eq!(stage.sockets.proxy_counts(), (0, [0; ProxyRefusal::COUNT]));
     });
 }
@@ -145,7 +145,7 @@ fn a_header_that_does_not_come_in_time_is_waited_for_no_longer() {
         assert_eq!((stage.refused(ProxyRefusal::Late), stage.waiting()), (1, 0));
         // What the kernel still reports of it is ignored.
         assert!(stage.reported().is_empty());
-        assert!(matches!(stage.sockets.accept(), Accepted::Nothing));
+        assert!(matches!(stage.sockets.accept(), AcceptedSocket::Nothing));
     });
 }
 
@@ -191,7 +191,7 @@ fn a_header_that_comes_while_nobody_is_accepted_is_heard_afterwards() {
         let mut found = 0;
         while found < 2 {
             stage.await_accept();
-            while let Accepted::Connection(arrival) = stage.sockets.accept() {
+            while let AcceptedSocket::Connection(arrival) = stage.sockets.accept() {
                 assert_eq!(address(&arrival), "192.0.2.7");
                 found += 1;
             }

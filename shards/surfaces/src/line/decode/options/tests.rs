@@ -76,7 +76,7 @@ fn two_of_us_agree_and_fall_silent() {
 }
 
 #[test]
-fn a_telnet_that_edits_its_line_is_told_so_and_go_ahead_is_suppressed() {
+fn a_telnet_that_edits_its_line_is_answered_so_and_go_ahead_is_suppressed() {
     // As inetutils 2.4 answers; its demand for SGA comes before its answer to LINEMODE.
     let mut options = Options::opened();
     let said = [(WILL, BINARY), (WILL, SUPPRESS_GO_AHEAD), (DO, SUPPRESS_GO_AHEAD), (WILL, LINEMODE)];
