@@ -82,13 +82,12 @@ impl<W: Write> DumpPrinter<W> {
         match (self.format, &segment.header) {
             (LineFormat::Text, Ok(header)) => {
                 let created = self.clock.second(header.created_us);
-                let (count, capacity) = (header.shard_count, header.capacity_bytes);
-                writeln!(
-                    self.output,
-                    "{path}: of {}, created {created}, {}",
-                    counted(count, "shard"),
-                    counted(capacity, "byte")
-                )
+                let capacity = header.capacity_bytes;
+                let of = match header.shard_count {
+                    0 => String::new(),
+                    count => format!("of {}, ", counted(count, "shard")),
+                };
+                writeln!(self.output, "{path}: {of}created {created}, {}", counted(capacity, "byte"))
             }
             (LineFormat::Text, Err(fault)) => writeln!(self.output, "{path}: {fault}"),
             (LineFormat::Jsonl, header) => {

@@ -5,7 +5,9 @@ use madang_log::{
     Appender, Batch, Durability, HEADER_BYTES, IndexBuilder, IndexFiles, RoomTail, SealedSegment,
     SegmentHeader, SegmentNumber, StdFiles, directory_name, file_name,
 };
-use madang_model::{Message, RoomKey, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{
+    Message, RoomKey, RoomName, Seq, ShardId, Text, Timestamp, UserName, recorded_shard_count,
+};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -123,7 +125,7 @@ impl<'a> Segments<'a> {
     fn start(&mut self, segment: SegmentNumber) {
         let header = SegmentHeader {
             shard: self.shard,
-            shard_count: self.plan.shard_count,
+            shard_count: recorded_shard_count(self.plan.shard_count),
             segment,
             created_us: segment.0 as i64,
             capacity_bytes: SEGMENT_BYTES,

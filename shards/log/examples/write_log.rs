@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "whoever measures sees what failed")]
 
 use madang_log::{Appender, Durability, SegmentHeader, SegmentNumber, directory_name, file_name};
-use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{Message, RoomName, Seq, ShardId, Text, Timestamp, UserName, recorded_shard_count};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn main() {
     let bytes_max = megabytes.parse::<u64>().unwrap() * 1_000_000 / u64::from(shard_count);
     for shard in (0..shard_count).map(ShardId) {
         let of_shard = rooms.iter().filter(|room| room.key().home(shard_count) == shard).cloned().collect();
-        write_shard(Path::new(directory), shard, shard_count, of_shard, bytes_max);
+        write_shard(Path::new(directory), shard, recorded_shard_count(shard_count), of_shard, bytes_max);
     }
 }
 

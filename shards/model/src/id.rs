@@ -31,6 +31,27 @@ impl fmt::Display for ShardId {
     }
 }
 
+/// How many partitions there are. It is part of where things are stored: never change it.
+pub const PARTITIONS: u16 = 1024;
+
+/// A share of all rooms and users: what moves as one when the number of shards changes. A key belongs to the
+/// partition `key % PARTITIONS`, and a partition to the shard `partition % shards`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct PartitionId(pub u16);
+
+impl PartitionId {
+    /// The shard that owns it.
+    pub fn home(self, shard_count: u16) -> ShardId {
+        ShardId(self.0 % shard_count)
+    }
+}
+
+/// The number of shards as files of the log say it, by which a reader tells whether a directory may hold a room: 0,
+/// unknown, where the partition decides otherwise than [`RoomKey::directory`].
+pub fn recorded_shard_count(shard_count: u16) -> u16 {
+    if shard_count > 0 && PARTITIONS.is_multiple_of(shard_count) { shard_count } else { 0 }
+}
+
 /// A socket of one shard. The generation distinguishes it from an earlier socket in the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId {
@@ -102,10 +123,15 @@ macro_rules! name_key {
                 Self(keyed_hash($domain, canonical.as_bytes()))
             }
 
+            /// The partition of what this key names.
+            pub fn partition(self) -> PartitionId {
+                // The remainder is below `PARTITIONS`, so it fits.
+                PartitionId((self.0 % u64::from(PARTITIONS)) as u16)
+            }
+
             /// The shard that owns what this key names.
             pub fn home(self, shard_count: u16) -> ShardId {
-                // The remainder is below `shard_count`, so it fits.
-                ShardId((self.0 % u64::from(shard_count)) as u16)
+                self.partition().home(shard_count)
             }
         }
     };
@@ -134,6 +160,15 @@ name_key!(
     b'h'
 );
 
+impl RoomKey {
+    /// The directory that holds the room where files name this many shards, which is not 0. Releases before
+    /// partitions named every number, and took this remainder.
+    pub fn directory(self, recorded_shard_count: u16) -> ShardId {
+        // The remainder is below the divisor, so it fits.
+        ShardId((self.0 % u64::from(recorded_shard_count)) as u16)
+    }
+}
+
 impl SkeletonKey {
     /// No key is lower.
     pub const MIN: SkeletonKey = SkeletonKey(0);
@@ -151,15 +186,32 @@ impl SkeletonKey {
 mod tests {
     use super::*;
 
+    fn rooms<T>(of: impl Fn(RoomKey) -> T) -> [T; 3] {
+        ["general", "r1", "마당"].map(|name| of(RoomKey::of(name)))
+    }
+
     #[test]
     fn homes_are_stable_across_releases() {
         // A changed hash would move rooms away from their history.
         assert_eq!(RoomKey::of("general").home(1), ShardId(0));
-        let homes: Vec<u16> = ["general", "r1", "마당"].iter().map(|n| RoomKey::of(n).home(7).0).collect();
-        assert_eq!(homes, HOMES_OF_SEVEN);
+        assert_eq!(rooms(|room| room.partition().0), PARTITIONS_OF_ROOMS);
+        assert_eq!(rooms(|room| room.directory(7).0), DIRECTORIES_OF_SEVEN);
     }
 
-    const HOMES_OF_SEVEN: [u16; 3] = [4, 1, 1];
+    const PARTITIONS_OF_ROOMS: [u16; 3] = [20, 296, 137];
+    const DIRECTORIES_OF_SEVEN: [u16; 3] = [4, 1, 1];
+
+    #[test]
+    fn a_recorded_number_of_shards_leads_to_the_home() {
+        for shard_count in 1..=PARTITIONS {
+            let keys = (0..64).map(|name| RoomKey::of(&name.to_string()));
+            match recorded_shard_count(shard_count) {
+                0 => assert!(!shard_count.is_power_of_two()),
+                recorded => keys.for_each(|key| assert_eq!(key.directory(recorded), key.home(shard_count))),
+            }
+        }
+        assert_eq!(recorded_shard_count(0), 0);
+    }
 
     #[test]
     fn kinds_of_keys_do_not_share_a_hash() {

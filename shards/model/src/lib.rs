@@ -18,7 +18,10 @@ pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
 pub use event::{Event, MeshEntry, RoomEvent};
-pub use id::{ClaimNumber, ConnectionId, HomeKey, RoomKey, Seq, SessionId, ShardId, SkeletonKey, UserKey};
+pub use id::{
+    ClaimNumber, ConnectionId, HomeKey, PARTITIONS, PartitionId, RoomKey, Seq, SessionId, ShardId,
+    SkeletonKey, UserKey, recorded_shard_count,
+};
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};
 pub use reply::{

@@ -5,7 +5,7 @@
 
 use super::error::PrepareError;
 use madang_log::{SegmentFiles, SegmentHeader, SegmentNumber};
-use madang_model::{ShardId, Timestamp};
+use madang_model::{ShardId, Timestamp, recorded_shard_count};
 use std::io;
 
 /// Zeros written at a time.
@@ -52,6 +52,7 @@ fn fill<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> io::Result
     if files.free_bytes(&segment)?.is_some_and(|free_bytes| free_bytes < capacity_bytes) {
         return Err(rustix::io::Errno::NOSPC.into());
     }
+    let shard_count = recorded_shard_count(shard_count);
     let header = SegmentHeader { shard, shard_count, segment: number, created_us: now.0, capacity_bytes };
     let header = header.encode();
     files.write_at(&segment, 0, &header)?;

@@ -63,7 +63,7 @@ pub fn file_segment(name: &str) -> Option<SegmentNumber> {
 pub struct SegmentHeader {
     /// Whose log.
     pub shard: ShardId,
-    /// How many shards there were when it was created.
+    /// How many shards there were when it was created; 0 where that does not say which rooms it may hold.
     pub shard_count: u16,
     /// Its number.
     pub segment: SegmentNumber,

@@ -37,7 +37,7 @@ mod tests {
         assert_eq!(key_bits(RoomKey::of("general")), GENERAL);
         let (a, b) = (RoomKey::of("a"), RoomKey::of("b"));
         assert_eq!(a.cmp(&b), key_bits(a).cmp(&key_bits(b)));
-        assert_eq!((key_bits(a) % 7) as u16, a.home(7).0);
+        assert_eq!((key_bits(a) % 7) as u16, a.directory(7).0);
     }
 
     const GENERAL: u64 = 13_179_970_904_019_798_036;

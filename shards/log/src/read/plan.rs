@@ -60,7 +60,8 @@ impl ReadPlan {
             if header.is_none() {
                 unsound.push(by);
             }
-            shard_counts.push(header.map(|header| header.shard_count));
+            // 0 says nothing.
+            shard_counts.push(header.map(|header| header.shard_count).filter(|count| *count > 0));
             let first = read_frame(&start, HEADER_BYTES, place);
             last_used = first.is_some().then_some(by).or(last_used);
             match first.and_then(|frame| frame.record()) {

@@ -297,7 +297,7 @@ pub fn write(
     let shard = plan.shard;
     let shard_count = plan.shard_count.unwrap_or(0);
     let was_alike = old.is_none_or(|(_, old)| old.scope.shard_count == shard_count);
-    let is_home = |key: &RoomKey| shard_count > 0 && key.home(shard_count) == shard;
+    let is_home = |key: &RoomKey| shard_count > 0 && key.directory(shard_count) == shard;
     let shard_count = if was_alike && changed.keys().all(is_home) { shard_count } else { 0 };
     let scope = SnapshotScope { directory: shard, shard_count, covers };
     let rooms_expected = old.map_or(0, |(_, old)| old.rooms) + changed.len() as u64;

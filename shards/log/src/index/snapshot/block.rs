@@ -95,7 +95,7 @@ impl SnapshotScope {
     /// Whether a room of this key may be in it. It holds the messages of its own directory only,
     /// and those are of rooms at home there, as long as the number of shards never changed.
     pub fn may_hold(&self, key: RoomKey) -> bool {
-        self.shard_count == 0 || key.home(self.shard_count) == self.directory
+        self.shard_count == 0 || key.directory(self.shard_count) == self.directory
     }
 
     /// Reads the end of a snapshot that covers what this one covers, or more.
