@@ -17,6 +17,9 @@ pub fn page(status: &Status) -> String {
         duration(status.uptime_seconds)
     );
     let _ = writeln!(page, "listens at {}  data {}", status.addresses.join(", "), status.data);
+    if !status.epoch.is_empty() {
+        let _ = writeln!(page, "log epoch {}", status.epoch);
+    }
     let _ = writeln!(
         page,
         "durability {}  log opened in {:.1} s  connections {} of {}",

@@ -40,6 +40,7 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
         recovery_seconds: state.recovery().as_secs_f64(),
         data: absolute(state.data()).unwrap_or_else(|_| state.data().to_owned()).display().to_string(),
         addresses: state.entrances().iter().map(ToString::to_string).collect(),
+        epoch: state.epoch().map_or_else(String::new, |epoch| epoch.to_string()),
         durability: state.durability().to_owned(),
         connections_limit: state.connections_max(),
         shards,

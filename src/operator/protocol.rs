@@ -80,6 +80,9 @@ pub struct Status {
     pub data: String,
     /// The addresses for clients.
     pub addresses: Vec<String>,
+    /// The epoch of the log, once clients are served; empty before, and of a server that has none.
+    #[serde(default)]
+    pub epoch: String,
     /// The durability mode.
     pub durability: String,
     /// Connections that the open-file limit allows.

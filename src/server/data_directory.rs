@@ -1,9 +1,9 @@
 //! The data directory, which one process at a time owns.
 
+use super::file_identity::FileIdentity;
 use madang_log::{open_regular, open_regular_by};
 use rustix::fd::OwnedFd;
 use rustix::process::geteuid;
-use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -15,10 +15,6 @@ use std::time::{Duration, Instant, SystemTime};
 const LOCK_FILE: &str = "madang.lock";
 /// The maximum of bytes that are read from the lock file.
 const HOLDER_BYTES_MAX: u64 = 256;
-/// Precedes the inode number of the lock file itself, by which a copy is recognised.
-const FILE_WORDS: &str = "file ";
-/// Precedes its birth time in nanoseconds since 1970.
-const BORN_WORDS: &str = " born ";
 /// How long a process that only checks the lock may hold it.
 const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
@@ -29,44 +25,6 @@ pub struct DataDirectory {
     path: PathBuf,
     lock: File,
     is_copy: bool,
-}
-
-/// The identity of the lock file. A copy has another inode number and a later birth time, which no program can set.
-/// Some file systems renumber files each time they are mounted, but keep the birth time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Identity {
-    number: u64,
-    /// In nanoseconds since 1970; `None` if the file system does not record it.
-    born_ns: Option<u128>,
-}
-
-impl Identity {
-    fn of(file: &File) -> Option<Identity> {
-        let found = file.metadata().ok()?;
-        let born = found.created().ok().and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
-        Some(Identity { number: found.ino(), born_ns: born.map(|born| born.as_nanos()) })
-    }
-
-    fn parse(text: &str) -> Option<Identity> {
-        let words = text.strip_prefix(FILE_WORDS)?;
-        let (number, born) = words.split_once(BORN_WORDS).map_or((words, None), |(n, b)| (n, Some(b)));
-        let born_ns = born.map(str::parse).transpose().ok()?;
-        Some(Identity { number: number.parse().ok()?, born_ns })
-    }
-
-    /// Whether the file with the identity `own`, whose content says `self`, is a copy. If that is uncertain it is
-    /// none: losses that are refused elsewhere are repaired in a copy.
-    fn is_another(self, own: Identity) -> bool {
-        let has_other_birth = self.born_ns.zip(own.born_ns).is_some_and(|(born, own)| born != own);
-        has_other_birth && self.number != own.number
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FILE_WORDS}{}", self.number)?;
-        self.born_ns.map_or(Ok(()), |born_ns| write!(f, "{BORN_WORDS}{born_ns}"))
-    }
 }
 
 /// Why the data directory cannot be used.
@@ -136,7 +94,7 @@ impl DataDirectory {
     /// Writes this process into the lock file.
     pub fn record_holder(&mut self) {
         // Only people read it.
-        let own = Identity::of(&self.lock);
+        let own = FileIdentity::of(&self.lock);
         let _ = write_holder(&mut self.lock, own);
     }
 
@@ -247,7 +205,7 @@ fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
         }
         Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
     }
-    let own = Identity::of(&file);
+    let own = FileIdentity::of(&file);
     let copied = written_file(&mut file).filter(|written| own.is_some_and(|own| written.is_another(own)));
     // A copy counts as a copy until it is served.
     write_holder(&mut file, copied.or(own)).map_err(|source| refused("write to", path, source))?;
@@ -264,11 +222,11 @@ fn open_own(options: &mut OpenOptions, path: &Path, name: &str) -> Result<File, 
 }
 
 /// The identity that the lock file contains; `None` if an earlier version wrote it.
-fn written_file(file: &mut File) -> Option<Identity> {
+fn written_file(file: &mut File) -> Option<FileIdentity> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
-    text.lines().find_map(Identity::parse)
+    text.lines().find_map(FileIdentity::parse)
 }
 
 /// A time for people. The clock may be out of range.
@@ -277,7 +235,7 @@ fn readable(time: SystemTime) -> String {
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
-fn write_holder(file: &mut File, identity: Option<Identity>) -> io::Result<()> {
+fn write_holder(file: &mut File, identity: Option<FileIdentity>) -> io::Result<()> {
     let (process, since) = (std::process::id(), readable(SystemTime::now()));
     let identity = identity.map_or_else(String::new, |identity| format!("{identity}\n"));
     let line = format!("process {process} (madang serve), since {since}\n{identity}");
@@ -291,7 +249,7 @@ fn holder(file: &mut File) -> String {
     let mut line = String::new();
     let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
     let (line, rest) = line.trim().split_once('\n').unwrap_or((line.trim(), ""));
-    let is_ours = rest.is_empty() || Identity::parse(rest).is_some();
+    let is_ours = rest.is_empty() || FileIdentity::parse(rest).is_some();
     let is_plain = line.starts_with("process ") && !line.contains(char::is_control) && is_ours;
     if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
 }

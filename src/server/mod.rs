@@ -2,6 +2,8 @@
 
 mod clock;
 mod data_directory;
+mod epoch;
+mod file_identity;
 mod in_place;
 mod inherited;
 pub mod launch;
@@ -14,6 +16,7 @@ pub mod subprocess;
 
 pub use clock::now_us;
 pub use data_directory::{DataDirectory, DataDirectoryError, holder_serves, was_served};
+pub use epoch::{EPOCH_FILE, EpochOrigin, begin_or_continue, random as random_epoch};
 pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};
 pub use inherited::{InheritedListeners, SocketActivation};
 pub use launch::Launch;

@@ -7,6 +7,7 @@ use super::launch::Launch;
 use super::link_report::LinkReport;
 use super::operator_listener::OperatorListener;
 use madang_engine::runtime::{Remote, ShardHealth};
+use madang_model::LogEpoch;
 use madang_model::connection::Entrance;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub struct ServerState {
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
     link: LinkReport,
+    epoch: OnceLock<LogEpoch>,
     lock: Option<OwnedFd>,
     activation: Mutex<SocketActivation>,
     launch: Option<Launch>,
@@ -67,6 +69,7 @@ impl ServerState {
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             link: LinkReport::default(),
+            epoch: OnceLock::new(),
             lock: data.lock(),
             activation: Mutex::default(),
             launch: Launch::of_this_process(),
@@ -74,6 +77,16 @@ impl ServerState {
             next_takes_signals: AtomicBool::new(false),
             operator_listeners: Mutex::default(),
         })
+    }
+
+    /// Records the epoch of the log, before clients are served.
+    pub fn set_epoch(&self, epoch: LogEpoch) {
+        let _ = self.epoch.set(epoch);
+    }
+
+    /// The epoch of the log; `None` before clients are served.
+    pub fn epoch(&self) -> Option<LogEpoch> {
+        self.epoch.get().copied()
     }
 
     /// The lock of the data directory.

@@ -22,6 +22,7 @@ mod disk;
 mod documents;
 mod drafts;
 mod durability;
+mod epochs;
 mod events;
 mod every_listener;
 mod evidence;

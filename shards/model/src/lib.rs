@@ -5,6 +5,7 @@ mod away;
 mod carried;
 pub mod connection;
 mod counted;
+mod epoch;
 mod event;
 mod id;
 mod message;
@@ -17,6 +18,7 @@ mod time;
 pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
+pub use epoch::LogEpoch;
 pub use event::{Event, MeshEntry, RoomEvent};
 pub use id::{
     ClaimNumber, ConnectionId, HomeKey, PARTITIONS, PartitionId, RoomKey, Seq, SessionId, ShardId,

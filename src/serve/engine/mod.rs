@@ -15,7 +15,9 @@ use super::settings::{line_settings, retention, shard_settings, spin};
 use super::signals::Signals;
 use crate::control::{self, ControlSocket};
 use crate::edge_link;
-use crate::server::{ServerState, Stops, subprocess};
+use crate::server::{
+    EPOCH_FILE, EpochOrigin, ServerState, Stops, begin_or_continue, random_epoch, subprocess,
+};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use inherited::Inherited;
@@ -53,6 +55,7 @@ pub fn run(
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
     engine.finish_adoption(&mut started, &inherited)?;
+    engine.name_epoch();
     engine.open_link(&mut started)?;
     engine.serve(started, &reloads)
 }
@@ -247,6 +250,43 @@ impl Engine<'_> {
             self.open_control();
         }
         Ok(())
+    }
+
+    /// Finds or begins the epoch of the log. Nothing is written before this process owns the directory for good, and
+    /// clients that are connected already do not lose it for a file that cannot be written.
+    fn name_epoch(&self) {
+        let data = self.plan.data.path();
+        let epoch = match begin_or_continue(data) {
+            Ok((epoch, EpochOrigin::Continued)) => epoch,
+            Ok((epoch, origin)) => {
+                match origin {
+                    EpochOrigin::Copied => tracing::warn!(
+                        %epoch,
+                        "the data directory is a copy or was restored: its log begins a new epoch, and clients that \
+                         resume are told that there may be a gap"
+                    ),
+                    EpochOrigin::Unreadable => tracing::warn!(
+                        %epoch,
+                        "'{}' names no epoch of the log: a new one begins",
+                        data.join(EPOCH_FILE).display()
+                    ),
+                    EpochOrigin::First | EpochOrigin::Continued => {
+                        tracing::info!(%epoch, "the log begins its first epoch")
+                    }
+                }
+                epoch
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "cannot write '{}': the log has an epoch of its own until the next start; make room, or make the \
+                     data directory writable",
+                    data.join(EPOCH_FILE).display()
+                );
+                random_epoch()
+            }
+        };
+        self.state.set_epoch(epoch);
     }
 
     /// Lets an edge connect, if it is configured.

@@ -10,9 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 12] = [
+const MODEL: [&str; 13] = [
     "counted",
     "time",
+    "epoch",
     "id",
     "text",
     "name",

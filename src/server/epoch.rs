@@ -1,0 +1,214 @@
+//! The file that names the epoch of the log, and itself, so that a copy of the data directory is another epoch.
+
+use super::file_identity::FileIdentity;
+use madang_log::open_regular;
+use madang_model::LogEpoch;
+use rustix::fs::fstatvfs;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Its name.
+pub const EPOCH_FILE: &str = "madang.epoch";
+/// It is written beside, and renamed.
+const NEW_EPOCH_FILE: &str = "madang.epoch.new";
+/// The first line; the number is the version of the file.
+const TITLE: &str = "madang log epoch 1";
+const EPOCH_WORDS: &str = "epoch ";
+/// Precedes the identifier of the file system, by which a copy is recognised where no birth times are recorded.
+const SYSTEM_WORDS: &str = "file system ";
+/// The maximum of bytes that are read.
+const FILE_BYTES_MAX: u64 = 512;
+
+/// How the epoch of a start was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EpochOrigin {
+    /// The log continues.
+    Continued,
+    /// No file named one: a new log, or one of a release from before there were epochs.
+    First,
+    /// The file is a copy, and so is the log beside it.
+    Copied,
+    /// What stands in the file is no epoch.
+    Unreadable,
+}
+
+/// What the file says.
+struct WrittenEpoch {
+    epoch: LogEpoch,
+    identity: FileIdentity,
+    /// The identifier of the file system.
+    system: u64,
+}
+
+/// The epoch of the log in this data directory, which this process owns and is about to serve. Where no file names one
+/// that continues, a new one begins and is written.
+///
+/// # Errors
+/// When the new epoch cannot be written.
+pub fn begin_or_continue(data: &Path) -> io::Result<(LogEpoch, EpochOrigin)> {
+    let origin = match read(data) {
+        Ok(Some((epoch, true))) => return Ok((epoch, EpochOrigin::Continued)),
+        Ok(Some((_, false))) => EpochOrigin::Copied,
+        Ok(None) => EpochOrigin::Unreadable,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => EpochOrigin::First,
+        // What cannot be read may be any: it is replaced.
+        Err(_) => EpochOrigin::Unreadable,
+    };
+    let epoch = random();
+    write(data, epoch)?;
+    Ok((epoch, origin))
+}
+
+/// An epoch that nobody has had.
+///
+/// # Panics
+/// When the kernel has no random numbers: every one with io_uring has.
+pub fn random() -> LogEpoch {
+    let mut bytes = [0_u8; 16];
+    // So few are never given in part (getrandom(2)).
+    getrandom(&mut bytes, GetRandomFlags::empty()).expect("the kernel has random numbers");
+    LogEpoch(u128::from_le_bytes(bytes))
+}
+
+/// What the file says, and whether it is the file that was written; `None` when it says nothing of the kind.
+fn read(data: &Path) -> io::Result<Option<(LogEpoch, bool)>> {
+    let file = open_regular(&data.join(EPOCH_FILE))?;
+    let mut bytes = Vec::new();
+    (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let Some(written) = parse(&text) else { return Ok(None) };
+    let is_same = FileIdentity::of(&file).is_some_and(|own| match (written.identity.born_ns, own.born_ns) {
+        // Some file systems renumber files each time they are mounted.
+        (Some(written), Some(own)) => written == own,
+        _ => written.identity.number == own.number && system_of(&file).is_ok_and(|own| own == written.system),
+    });
+    Ok(Some((written.epoch, is_same)))
+}
+
+fn parse(text: &str) -> Option<WrittenEpoch> {
+    let mut lines = text.lines();
+    let is_titled = lines.next()? == TITLE;
+    let epoch = LogEpoch::parse(lines.next()?.strip_prefix(EPOCH_WORDS)?)?;
+    let identity = FileIdentity::parse(lines.next()?)?;
+    let system = u64::from_str_radix(lines.next()?.strip_prefix(SYSTEM_WORDS)?, 16).ok()?;
+    is_titled.then_some(WrittenEpoch { epoch, identity, system })
+}
+
+fn write(data: &Path, epoch: LogEpoch) -> io::Result<()> {
+    let beside = data.join(NEW_EPOCH_FILE);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    // It keeps its identity when it is renamed.
+    let identity = FileIdentity::of(&file).ok_or(io::ErrorKind::Unsupported)?;
+    let system = system_of(&file)?;
+    write!(file, "{TITLE}\n{EPOCH_WORDS}{epoch}\n{identity}\n{SYSTEM_WORDS}{system:x}\n")?;
+    file.sync_all()?;
+    fs::rename(&beside, data.join(EPOCH_FILE))?;
+    File::open(data)?.sync_all()
+}
+
+fn system_of(file: &File) -> io::Result<u64> {
+    Ok(fstatvfs(file)?.f_fsid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::{TempDir, tempdir};
+
+    fn begun() -> (TempDir, LogEpoch) {
+        let data = tempdir().expect("a directory");
+        let (epoch, origin) = begin_or_continue(data.path()).expect("space");
+        assert_eq!(origin, EpochOrigin::First);
+        (data, epoch)
+    }
+
+    fn text_of(data: &TempDir) -> String {
+        fs::read_to_string(data.path().join(EPOCH_FILE)).expect("a file")
+    }
+
+    #[test]
+    fn an_epoch_lasts_as_long_as_its_log() {
+        let (data, epoch) = begun();
+        for _ in 0..2 {
+            assert_eq!(begin_or_continue(data.path()).expect("a file"), (epoch, EpochOrigin::Continued));
+        }
+        let (_, other) = begun();
+        assert_ne!(epoch, other);
+        assert_eq!(fs::read_dir(data.path()).expect("a directory").count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_moved_directory_continues_and_a_copied_one_begins_another_epoch() {
+        let (data, epoch) = begun();
+        let moved = data.path().join("moved");
+        fs::create_dir(&moved).expect("space");
+        fs::rename(data.path().join(EPOCH_FILE), moved.join(EPOCH_FILE)).expect("one file system");
+        assert_eq!(begin_or_continue(&moved).expect("a file"), (epoch, EpochOrigin::Continued));
+        let copy = data.path().join("copy");
+        fs::create_dir(&copy).expect("space");
+        fs::copy(moved.join(EPOCH_FILE), copy.join(EPOCH_FILE)).expect("space");
+        let (new, origin) = begin_or_continue(&copy).expect("a file");
+        assert!(new != epoch && origin == EpochOrigin::Copied);
+        assert_eq!(begin_or_continue(&copy).expect("a file"), (new, EpochOrigin::Continued));
+        assert_eq!(begin_or_continue(&moved).expect("a file"), (epoch, EpochOrigin::Continued));
+    }
+
+    #[test]
+    fn without_birth_times_the_number_and_the_file_system_decide() {
+        let (data, epoch) = begun();
+        let path = data.path().join(EPOCH_FILE);
+        let own = FileIdentity::of(&File::open(&path).expect("a file")).expect("metadata");
+        let text = text_of(&data);
+        let unborn =
+            |number| text.replace(&own.to_string(), &FileIdentity { number, born_ns: None }.to_string());
+        fs::write(&path, unborn(own.number)).expect("space");
+        assert_eq!(begin_or_continue(data.path()).expect("a file"), (epoch, EpochOrigin::Continued));
+        let system = system_of(&File::open(&path).expect("a file")).expect("a file system");
+        let line = |system: u64| format!("{SYSTEM_WORDS}{system:x}");
+        let elsewhere = unborn(own.number).replace(&line(system), &line(system ^ 1));
+        for copied in [unborn(own.number + 1), elsewhere] {
+            fs::write(&path, copied).expect("space");
+            assert_eq!(read(data.path()).expect("a file"), Some((epoch, false)));
+        }
+    }
+
+    #[test]
+    fn whatever_stands_there_is_read_or_replaced() {
+        let (data, _) = begun();
+        let path = data.path().join(EPOCH_FILE);
+        let text = text_of(&data);
+        let later = text.replace(TITLE, "madang log epoch 2");
+        let endless = "x".repeat(10_000);
+        for wrong in ["", "\u{0}", &text[..text.len() / 2], &later, &endless] {
+            fs::write(&path, wrong).expect("space");
+            let (_, origin) = begin_or_continue(data.path()).expect("space");
+            assert_eq!(origin, EpochOrigin::Unreadable, "{wrong:.40}");
+        }
+        fs::write(&path, [0xff; 40]).expect("space");
+        assert_eq!(begin_or_continue(data.path()).expect("space").1, EpochOrigin::Unreadable);
+    }
+
+    #[test]
+    fn what_an_interrupted_start_left_is_replaced() {
+        let data = tempdir().expect("a directory");
+        fs::write(data.path().join(NEW_EPOCH_FILE), "half").expect("space");
+        assert_eq!(begin_or_continue(data.path()).expect("space").1, EpochOrigin::First);
+    }
+
+    #[test]
+    fn the_file_of_this_version_is_read_by_later_ones() {
+        let sample = "madang log epoch 1\nepoch 0123456789abcdef0123456789abcdef\nfile 42 born 1795284217222535000\n\
+            file system 8001\n";
+        let written = parse(sample).expect("the kept sample");
+        assert_eq!(written.epoch, LogEpoch(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
+        assert_eq!((written.identity.number, written.system), (42, 0x8001));
+        assert_eq!(written.identity.born_ns, Some(1_795_284_217_222_535_000));
+    }
+}
