@@ -15,24 +15,49 @@ use madang_engine::shard::Settings;
 use madang_link::{CoreEnd, CoreSettings};
 use socket::LinkSocket;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use thread::LinkThread;
 
-/// Starts the thread, which lasts as long as the process. Texts have at most `text_bytes_max` bytes.
+/// What the link goes by of the configuration. A reload changes it for all who have a copy of this.
+#[derive(Clone, Debug)]
+pub struct LinkLimits(Arc<RwLock<(Settings, u32)>>);
+
+impl LinkLimits {
+    /// As shards have them, with texts of at most `text_bytes_max` bytes.
+    pub fn new(settings: Settings, text_bytes_max: u32) -> LinkLimits {
+        LinkLimits(Arc::new(RwLock::new((settings, text_bytes_max))))
+    }
+
+    /// From now on these hold.
+    pub fn set(&self, settings: Settings, text_bytes_max: u32) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (settings, text_bytes_max);
+    }
+
+    fn text_bytes_max(&self) -> u32 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.counted(address)
+    }
+}
+
+/// Starts the thread, which lasts as long as the process.
 ///
 /// # Errors
 /// The thread cannot be started.
 pub fn start(
     data: &Path,
     endpoint: Endpoint,
-    settings: Settings,
-    text_bytes_max: u32,
+    limits: LinkLimits,
     state: &Arc<ServerState>,
 ) -> io::Result<()> {
+    let counting = limits.clone();
     let core = CoreEnd::new(CoreSettings {
-        text_bytes_max,
-        counted: Box::new(move |address| settings.counted(address)),
+        text_bytes_max: Box::new(move || limits.text_bytes_max()),
+        counted: Box::new(move |address| counting.counted(address)),
         ..CoreSettings::new(ENDPOINT, endpoint.shard_count())
     });
     let link = LinkThread::new(core, endpoint, LinkSocket::new(data), Arc::clone(state));

@@ -65,15 +65,16 @@ impl LinkThread {
     }
 
     /// Runs as long as the process.
-    pub fn run(mut self) {
+    pub fn run(mut self) -> ! {
         loop {
             self.endpoint.awake();
             if self.round(self.endpoint.now()) {
                 continue;
             }
             if let Err(error) = self.wait() {
-                tracing::error!(%error, "the link to the edge has ended: restart the server to have it again");
-                return self.socket.close();
+                // Short of memory, as poll(2) says. The thread must last: sessions hold names and rooms.
+                tracing::error!(%error, "the link to the edge cannot wait for its socket; it is tried again");
+                std::thread::sleep(TICK);
             }
         }
     }
@@ -104,6 +105,8 @@ impl LinkThread {
                 if !self.is_open {
                     self.is_open = self.endpoint.open();
                     self.accepts_at = now;
+                    // What was to end goes on after all.
+                    self.closes_at = None;
                 }
             }
             EndpointStage::Paused => {}
@@ -179,6 +182,7 @@ impl LinkThread {
         if moved == Moved::Gone {
             self.peer = None;
             self.disconnects_at = None;
+            self.closes_at = None;
             match self.core.disconnected() {
                 Some(end @ (LinkEnd::GoingDown(_) | LinkEnd::Goodbye(_) | LinkEnd::Lost)) => {
                     tracing::info!(reason = %end, "the link to the edge has ended");

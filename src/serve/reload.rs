@@ -2,7 +2,8 @@
 
 use super::checks::{Approved, configuration, listen_error, strangers};
 use super::entrances::status_line;
-use super::settings::{retention, shard_settings};
+use super::settings::{retention, shard_settings, text_bytes_max};
+use crate::edge_link::LinkLimits;
 use crate::server::{Readiness, ServerState, SocketActivation};
 use crate::systemd::notify;
 use crate::telemetry::LevelControl;
@@ -38,6 +39,8 @@ pub struct Reloader {
     pub remote: Remote,
     /// How many.
     pub shards: u16,
+    /// What the link to the edge goes by.
+    pub link_limits: LinkLimits,
 }
 
 impl Reloader {
@@ -182,6 +185,7 @@ impl Reloader {
         self.remote.retain(retention(&self.config.log));
         self.line_bytes_max.set(self.config.limits.line_bytes_max.usize());
         let settings = shard_settings(&self.config, self.shards);
+        self.link_limits.set(settings.clone(), text_bytes_max(&self.config));
         if !self.remote.reconfigure(settings, SHARD_TIME_MAX) {
             tracing::error!("reload: a shard has not applied the new limits within 5 s; see `madang status`");
         }

@@ -38,6 +38,11 @@ pub fn shard_settings(config: &Config, shards: u16) -> Settings {
     }
 }
 
+/// How long a text of an edge may be: as long as a line, as what one says must be shown to the others.
+pub fn text_bytes_max(config: &Config) -> u32 {
+    u32::try_from(config.limits.line_bytes_max.number()).unwrap_or(u32::MAX)
+}
+
 /// How long a shard polls for work before it sleeps, if configured.
 pub fn spin(shards: &Shards) -> Option<Duration> {
     let spin_us = shards.spin_us.number();

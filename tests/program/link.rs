@@ -1,16 +1,18 @@
 //! The link: an edge that talks with people in `nc`, and all the ways in which it ends.
 
-use crate::harness::edge::{Edge, connect, user};
+use crate::harness::edge::{Edge, connect, room, user};
 use crate::harness::http::{expect_sum, metrics_address, samples};
 use crate::harness::{Client, End, PATIENCE, Server};
 use madang_link::{EdgeEvent, EdgeRequest, GoingDown, LinkEnd};
-use madang_model::{Refusal, Reply};
+use madang_model::{Page, Refusal, Reply};
+use rustix::process::Signal;
 use std::collections::HashMap;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const EDGE: &str = "edge.enabled=true";
 const METRICS: &str = "telemetry.metrics=127.0.0.1:0";
@@ -111,6 +113,58 @@ fn an_edge_that_does_not_read_is_disconnected_and_people_notice_nothing() {
 }
 
 #[test]
+fn an_edge_that_reads_may_ask_for_pages_faster_than_they_come() {
+    const SESSIONS: usize = 300;
+    let server = Server::start(2, &[EDGE, METRICS]);
+    let mut alice = server.login("alice");
+    let words = "x".repeat(2_000);
+    for number in 0..64 {
+        alice.send(&format!("{number} {words}"));
+        alice.expect(&format!("alice: {number} {words}"));
+    }
+    let mut edge = Edge::connect(&server);
+    let sessions: Vec<_> =
+        (0..SESSIONS).map(|number| edge.login(&format!("guest{number}"), "general")).collect();
+    // More than can wait for it: 300 pages of 128 KB.
+    for session in sessions {
+        let page = Page::Last { count: 64 };
+        edge.ask(session, &EdgeRequest::History { room: room("general"), page });
+    }
+    let is_page = |event: &EdgeEvent| matches!(event, EdgeEvent::Reply { reply: Reply::History(page), .. } if page.messages.len() == 64);
+    for count in 0..SESSIONS {
+        edge.expect(&format!("page {count}"), is_page);
+    }
+}
+
+#[test]
+fn limits_that_are_reloaded_hold_for_an_edge_too() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let file = directory.path().join("madang.toml");
+    let write = |connections: u32, bytes: u32| {
+        let limits = format!("[limits]\nconnections_per_address = {connections}\nline_bytes_max = {bytes}\n");
+        fs::write(&file, limits + "[edge]\nenabled = true\n").expect("write the configuration");
+    };
+    write(2, 2_000);
+    let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let server = Server::start_with_file(data, 2, &file);
+    let mut edge = Edge::connect(&server);
+    let address = Some("192.0.2.1".parse().expect("an address"));
+    let first = edge.login_from(address, "first", "general");
+    edge.login_from(address, "second", "general");
+    write(0, 600);
+    server.signal(Signal::HUP);
+    server.expect_words(&["reloaded"]);
+    for number in 0..5 {
+        edge.login_from(address, &format!("guest{number}"), "general");
+    }
+    edge.say(first, "general", &"x".repeat(601));
+    edge.expect(
+        "a refusal",
+        |event| matches!(event, EdgeEvent::BadRequest { session, .. } if *session == first),
+    );
+}
+
+#[test]
 fn garbage_on_the_socket_ends_the_link_alone() {
     let mut server = Server::start(2, &[EDGE, METRICS]);
     let mut alice = server.login("alice");
@@ -172,17 +226,16 @@ fn an_upgrade_ends_the_link_and_the_edge_begins_anew_with_the_new_process() {
 }
 
 /// Edges connect, each after the end of the one before, and their sessions talk until stopped. Returns what was
-/// acknowledged, and how many edges there were.
-fn talk(data: &Path, is_over: &AtomicBool) -> (Vec<String>, usize) {
-    let (mut acknowledged, mut edges, mut number) = (Vec::new(), 0, 0_u64);
+/// acknowledged; `talkers` counts the edges that have said something and heard it.
+fn talk(data: &Path, is_over: &AtomicBool, talkers: &AtomicUsize) -> Vec<String> {
+    let (mut acknowledged, mut number) = (Vec::new(), 0_u64);
     while !is_over.load(Ordering::Relaxed) {
-        edges += 1;
         // The old process may still have the socket when it ends.
         let Some(mut edge) = Edge::try_connect(data) else { continue };
         let sessions: Vec<_> =
             (0..20).map_while(|number| edge.try_login(&format!("guest{number}"), "general")).collect();
         let deadline = Instant::now() + 6 * PATIENCE;
-        let mut waiting = 0;
+        let (mut waiting, mut has_talked) = (0, false);
         while !edge.has_ended() {
             assert!(Instant::now() < deadline, "{waiting} lines wait");
             if !is_over.load(Ordering::Relaxed) {
@@ -198,11 +251,14 @@ fn talk(data: &Path, is_over: &AtomicBool) -> (Vec<String>, usize) {
                 if let EdgeEvent::Message { message, author: Some(_) } = event {
                     acknowledged.push(message.text.as_str().to_owned());
                     waiting -= 1;
+                    if !std::mem::replace(&mut has_talked, true) {
+                        talkers.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             }
         }
     }
-    (acknowledged, edges)
+    acknowledged
 }
 
 #[test]
@@ -210,21 +266,24 @@ fn upgrades_under_load_lose_and_repeat_nothing_that_an_edge_was_told() {
     const UPGRADES: usize = 5;
     let settings = [EDGE, "rooms.announce_members_max=0", "limits.outbox_bytes_max=268435456"];
     let mut server = Server::start(2, &settings);
-    let mut alice = server.login("alice");
     let data = server.data();
-    let is_over = AtomicBool::new(false);
-    let (acknowledged, edges) = std::thread::scope(|scope| {
-        let talking = scope.spawn(|| talk(&data, &is_over));
+    let (is_over, talkers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let acknowledged = std::thread::scope(|scope| {
+        let talking = scope.spawn(|| talk(&data, &is_over, &talkers));
         let end = End(&is_over);
-        for _ in 0..UPGRADES {
-            // Somebody is in again, and speaks.
-            alice.expect_prefix("guest");
+        for round in 0..UPGRADES {
+            // An edge has come back, and talks.
+            let asked_at = Instant::now();
+            while talkers.load(Ordering::Relaxed) <= round {
+                assert!(asked_at.elapsed() < 2 * PATIENCE, "no edge talks after {round} upgrades");
+                std::thread::sleep(Duration::from_millis(1));
+            }
             server.take_over(2);
         }
         drop(end);
         talking.join().expect("it talked")
     });
-    assert!(edges > UPGRADES && acknowledged.len() > 100, "{edges} edges, {} lines", acknowledged.len());
+    assert!(acknowledged.len() > 100, "{} lines", acknowledged.len());
     let stored: Vec<String> = server.export("general").into_iter().map(|said| said.text).collect();
     let mut times: HashMap<&str, usize> = HashMap::new();
     stored.iter().for_each(|text| *times.entry(text).or_default() += 1);

@@ -341,11 +341,8 @@ fn an_upgrade_that_moves_a_listener_has_every_shard_listen_there() {
         let text = format!("[listen]\nline = \"127.0.0.1:0\"\ntelnet = \"127.0.0.1:{port}\"\n");
         fs::write(&taken.file, text).expect("write the configuration");
         taken.server.take_over(2);
-        let asked_at = std::time::Instant::now();
-        while listening_sockets(port) < 2 {
-            let words = taken.server.words();
-            assert!(asked_at.elapsed() < harness::PATIENCE, "{} listen: {words}", listening_sockets(port));
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        // It is said once every shard has answered, and was bound before that.
+        taken.server.expect_words(&[&format!("listening at a new address address=127.0.0.1:{port}")]);
+        assert_eq!(listening_sockets(port), 2, "{}", taken.server.words());
     }
 }

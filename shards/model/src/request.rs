@@ -36,6 +36,12 @@ pub enum Page {
 impl Page {
     /// The most messages one page holds.
     pub const MESSAGES_MAX: u32 = 500;
+
+    /// How many messages are asked for, at most.
+    pub fn count(self) -> u32 {
+        let (Page::Last { count } | Page::Before { count, .. } | Page::After { count, .. }) = self;
+        count.min(Page::MESSAGES_MAX)
+    }
 }
 
 /// What a session asks. Those that name a user go to that user's home, those that name a room to

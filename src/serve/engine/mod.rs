@@ -11,10 +11,10 @@ pub use error::EngineError;
 use super::entrances::{connect_command, status_line};
 use super::plan::Plan;
 use super::reload::Reloader;
-use super::settings::{line_settings, retention, shard_settings, spin};
+use super::settings::{line_settings, retention, shard_settings, spin, text_bytes_max};
 use super::signals::Signals;
 use crate::control::{self, ControlSocket};
-use crate::edge_link;
+use crate::edge_link::{self, LinkLimits};
 use crate::server::{
     EPOCH_FILE, EpochOrigin, ServerState, Stops, begin_or_continue, random_epoch, subprocess,
 };
@@ -54,9 +54,9 @@ pub fn run(
     let listening = engine.listen(&mut inherited)?;
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
+    engine.open_link(&mut started)?;
     engine.finish_adoption(&mut started, &inherited)?;
     engine.name_epoch();
-    engine.open_link(&mut started)?;
     engine.serve(started, &reloads)
 }
 
@@ -68,6 +68,7 @@ struct Engine<'a> {
     /// Requests a reload.
     reload: flume::Sender<()>,
     control: Option<ControlSocket>,
+    link_limits: LinkLimits,
 }
 
 /// The listeners, before the server serves.
@@ -104,7 +105,9 @@ impl Engine<'_> {
         if plan.stored.is_some() {
             state.set_adopting();
         }
-        Engine { plan, state, stops, reload, control: None }
+        let link_limits =
+            LinkLimits::new(shard_settings(&plan.config, plan.shards), text_bytes_max(&plan.config));
+        Engine { plan, state, stops, reload, control: None, link_limits }
     }
 
     /// Opens metrics and the control socket before the log is opened, which may take long; unless the old process
@@ -214,6 +217,7 @@ impl Engine<'_> {
             state: Arc::clone(&self.state),
             remote: started.running.remote.clone(),
             shards: self.plan.shards,
+            link_limits: self.link_limits.clone(),
         };
         let entrances = |config: &Config| ENTRANCES.iter().map(|key| key.address(config)).collect::<Vec<_>>();
         let is_due = entrances(&reloader.config) != entrances(&self.plan.config);
@@ -289,14 +293,11 @@ impl Engine<'_> {
         self.state.set_epoch(epoch);
     }
 
-    /// Lets an edge connect, if it is configured.
+    /// Starts the thread to which an edge can connect once clients are served, if it is configured. As long as the old
+    /// process can still take over again, a failure of it is one of the upgrade.
     fn open_link(&self, started: &mut StartedShards) -> Result<(), EngineError> {
         let Some(endpoint) = started.running.endpoint.take() else { return Ok(()) };
-        let config = &self.plan.config;
-        // As long as a line may be: what one says must be shown to the others.
-        let text_bytes_max = u32::try_from(config.limits.line_bytes_max.number()).unwrap_or(u32::MAX);
-        let settings = shard_settings(config, self.plan.shards);
-        edge_link::start(self.plan.data.path(), endpoint, settings, text_bytes_max, &self.state)
+        edge_link::start(self.plan.data.path(), endpoint, self.link_limits.clone(), &self.state)
             .map_err(StartError::Thread)?;
         Ok(())
     }

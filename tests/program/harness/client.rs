@@ -177,12 +177,6 @@ impl Client {
         }
     }
 
-    /// Reads up to a line that begins so.
-    #[track_caller]
-    pub fn expect_prefix(&mut self, prefix: &str) {
-        while !self.read_line().starts_with(prefix) {}
-    }
-
     /// Reads up to exactly this line; false when the connection ends before it.
     #[track_caller]
     pub fn hears(&mut self, line: &str) -> bool {

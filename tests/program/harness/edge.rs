@@ -4,6 +4,7 @@ use super::{PATIENCE, Server};
 use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, LinkEnd, SessionNumber};
 use madang_model::{Moment, Reply, RoomName, Text, UserName};
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -96,7 +97,13 @@ impl Edge {
     /// A session with a name, in a room.
     #[track_caller]
     pub fn login(&mut self, name: &str, in_room: &str) -> SessionNumber {
-        let session = self.open();
+        self.login_from(None, name, in_room)
+    }
+
+    /// The same for somebody at an address.
+    #[track_caller]
+    pub fn login_from(&mut self, address: Option<IpAddr>, name: &str, in_room: &str) -> SessionNumber {
+        let session = self.end.open(address).expect("a session");
         self.ask(session, &EdgeRequest::Claim { name: user(name) });
         self.expect("its name", |event| matches!(event, EdgeEvent::Reply { session: of, reply: Reply::Claimed { .. } } if *of == session));
         self.ask(session, &EdgeRequest::Join { room: room(in_room) });

@@ -16,11 +16,12 @@ pub const ENDPOINT: ShardId = ShardId(0x8000);
 /// that is not run for a tenth of a second misses nothing.
 pub const WAITING_ENTRIES_MAX: usize = 32_768;
 
-/// Batches of the endpoint that one shard has not taken yet, and that it takes in one turn: then the endpoint waits.
-pub const BATCHES_MAX: usize = 4;
+/// Batches of the endpoint that one shard has not taken yet, and that it takes in one turn if its time lasts: then the
+/// endpoint waits.
+pub const BATCHES_MAX: usize = 16;
 
 /// Entries of such a batch. With [`BATCHES_MAX`] as many as there are reads in a turn.
-pub const BATCH_ENTRIES_MAX: usize = 128;
+pub const BATCH_ENTRIES_MAX: usize = 32;
 
 /// What shards have for the endpoint.
 #[derive(Debug)]

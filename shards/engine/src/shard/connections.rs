@@ -39,6 +39,8 @@ pub struct Connection<T> {
     pub awaits_keys: bool,
     /// It is not read for a while, as its protocol wished.
     pub is_delayed: bool,
+    /// It asked for a delay in its last call, while there are none.
+    pub is_undelayed: bool,
     /// Its protocol is to be called when everything that it asked is answered.
     pub awaits_answers: bool,
     /// Its protocol is to be reminded at a time.
@@ -69,6 +71,7 @@ impl<T> Connection<T> {
             is_ending: false,
             awaits_keys: false,
             is_delayed: false,
+            is_undelayed: false,
             awaits_answers: false,
             awaits_reminder: false,
             has_heard: false,

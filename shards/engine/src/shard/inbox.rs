@@ -124,13 +124,20 @@ impl<S: Surface> Shard<S> {
         let had_unread = !connection.unread.is_empty();
         if had_unread {
             let mut unread = std::mem::take(&mut connection.unread);
-            let consumed =
-                self.with_link(id, |surface, protocol, link| surface.receive(protocol, &unread, link));
-            unread.drain(..consumed.unwrap_or(unread.len()));
-            let Some(connection) = self.connections.get_mut(id) else { return };
-            if !unread.is_empty() && connection.core.closing.is_none() {
-                connection.unread = unread;
-                return;
+            loop {
+                let consumed =
+                    self.with_link(id, |surface, protocol, link| surface.receive(protocol, &unread, link));
+                let consumed = consumed.unwrap_or(unread.len());
+                unread.drain(..consumed);
+                let Some(connection) = self.connections.get_mut(id) else { return };
+                if unread.is_empty() || connection.core.closing.is_some() {
+                    break;
+                }
+                // Who would be offered the rest after a delay is offered it at once, once there are no delays.
+                if !std::mem::take(&mut connection.is_undelayed) || consumed == 0 {
+                    connection.unread = unread;
+                    return;
+                }
             }
         }
         let Some(connection) = self.connections.get(id) else { return };

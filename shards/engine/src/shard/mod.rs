@@ -223,6 +223,9 @@ impl<S: Surface> Shard<S> {
             }
             self.settle();
         }
+        if !self.answered.is_empty() {
+            self.settle();
+        }
     }
 
     /// Whether input may be taken in: false while the log has all it can hold, until a commit

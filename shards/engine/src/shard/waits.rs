@@ -17,9 +17,10 @@ impl<S: Surface> Shard<S> {
             return;
         }
         let FollowUp { delay, reminder, wants_answered_call } = follow_up;
-        // A connection that is to end has no time left.
-        let delay = delay.filter(|_| !self.is_draining);
         let Some(connection) = self.connections.get_mut(id) else { return };
+        // A connection that is to end has no time left.
+        connection.is_undelayed = delay.is_some() && self.is_draining;
+        let delay = delay.filter(|_| !self.is_draining);
         if wants_answered_call {
             connection.awaits_answers = true;
             if connection.core.outstanding == 0 {

@@ -278,10 +278,14 @@ impl<S: Surface> Turn<S> {
             while self.take_batch(from, shell) {}
         }
         if shell.mesh().has_endpoint() {
-            // No more: the endpoint's owner may send as fast as they are taken.
-            let mut left = BATCHES_MAX;
-            while left > 0 && self.take_batch(ENDPOINT, shell) {
-                left -= 1;
+            // The endpoint's owner may send as fast as they are taken.
+            shell.begin_reading();
+            let mut taken = 0;
+            while taken < BATCHES_MAX && self.take_batch(ENDPOINT, shell) {
+                taken += 1;
+                if shell.is_reading_over(taken * READS_PER_LOOK) {
+                    break;
+                }
             }
         }
     }

@@ -51,7 +51,7 @@ impl CoreConnection {
         }
         let mut said = Vec::new();
         let mut is_greeted = self.stream.version() > 0;
-        let text_bytes_max = settings.text_bytes_max as usize;
+        let text_bytes_max = (settings.text_bytes_max)() as usize;
         let received = self.stream.receive(bytes, now, |envelope| {
             let (kind, body) = (envelope.kind, envelope.body);
             let mut agreement = None;
@@ -167,6 +167,6 @@ fn welcome(version: u16, settings: &CoreSettings) -> WelcomeBody {
         window_bytes: REQUEST_WINDOW_BYTES,
         sessions_max: SESSIONS_MAX,
         rooms_max: ROOMS_PER_SESSION_MAX as u32,
-        text_bytes_max: settings.text_bytes_max,
+        text_bytes_max: (settings.text_bytes_max)(),
     }
 }

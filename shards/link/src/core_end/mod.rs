@@ -39,7 +39,7 @@ pub struct CoreEnd {
 impl CoreEnd {
     /// The end of a core whose edge has not connected yet.
     pub fn new(settings: CoreSettings) -> CoreEnd {
-        let sessions = Sessions::new(settings.shard);
+        let sessions = Sessions::new(settings.shard, settings.shard_count);
         CoreEnd { settings, connection: None, sessions, counters: LinkCounters::default() }
     }
 
@@ -71,7 +71,7 @@ impl CoreEnd {
                 return Some(request);
             }
             // An edge that has not taken what it asked for is given no more: its own queue fills instead.
-            if self.waiting_event_bytes() > EVENTS_WAITING_BYTES_MAX / 2 {
+            if self.expected_event_bytes() > EVENTS_WAITING_BYTES_MAX / 2 {
                 return None;
             }
             let incoming = self.connection.as_mut()?.next_incoming()?;
@@ -82,8 +82,14 @@ impl CoreEnd {
         }
     }
 
+    /// Bytes of events that wait for the edge, or will, at most, when all that it has asked for has come.
+    fn expected_event_bytes(&self) -> usize {
+        self.waiting_event_bytes().saturating_add(self.sessions.due_bytes())
+    }
+
     fn take(&mut self, Incoming { session, asked }: Incoming) -> Result<(), WireFault> {
         self.counters.requests += 1;
+        self.sessions.limit_texts((self.settings.text_bytes_max)());
         match asked {
             Asked::Open(address) => {
                 let counted = address.and_then(|address| (self.settings.counted)(address));

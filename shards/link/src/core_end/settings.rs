@@ -12,8 +12,8 @@ pub struct CoreSettings {
     pub shard: ShardId,
     /// How many shards there are.
     pub shard_count: u16,
-    /// Bytes of a text that is said, at most [`TEXT_BYTES_MAX`].
-    pub text_bytes_max: u32,
+    /// Bytes of a text that is said, at most [`TEXT_BYTES_MAX`]; it may change.
+    pub text_bytes_max: Box<dyn Fn() -> u32 + Send>,
     /// What a connection from an address is counted against, if it is.
     pub counted: Box<dyn Fn(IpAddr) -> Option<IpAddr> + Send>,
     /// What this end speaks.
@@ -24,7 +24,8 @@ impl CoreSettings {
     /// Of a server of this many shards that counts no addresses, with the longest texts.
     pub fn new(shard: ShardId, shard_count: u16) -> CoreSettings {
         let counted = Box::new(|_| None);
-        CoreSettings { shard, shard_count, text_bytes_max: TEXT_BYTES_MAX, counted, versions: VERSIONS }
+        let text_bytes_max = Box::new(|| TEXT_BYTES_MAX);
+        CoreSettings { shard, shard_count, text_bytes_max, counted, versions: VERSIONS }
     }
 }
 
@@ -34,7 +35,7 @@ impl fmt::Debug for CoreSettings {
         f.debug_struct("CoreSettings")
             .field("shard", shard)
             .field("shard_count", shard_count)
-            .field("text_bytes_max", text_bytes_max)
+            .field("text_bytes_max", &text_bytes_max())
             .field("versions", versions)
             .finish_non_exhaustive()
     }

@@ -5,7 +5,10 @@ use crate::bounds::{
     EVENT_WINDOW_BYTES, EVENTS_WAITING_BYTES_MAX, REQUEST_WINDOW_BYTES, REQUESTS_WAITING_BYTES_MAX,
 };
 use crate::{AskError, EdgeEvent, EdgeRequest, LinkEnd};
-use madang_model::{Event, Message, RoomEvent, Seq, SessionId, Timestamp};
+use madang_model::{
+    ConnectionId, Event, HistoryPage, Message, Page, Refusal, Reply, Request, RoomEvent, Seq, SessionId,
+    Timestamp,
+};
 use std::sync::Arc;
 
 /// Something is said in a room by somebody at a shard.
@@ -15,6 +18,27 @@ fn said(name: &str, seq: u64, words: &str) -> Event {
     let message = Message { room, seq: Seq(seq), time: Timestamp(0), author, draft: None, text: text(words) };
     let event = RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY };
     Event::Room { room: key, event }
+}
+
+/// As long as [`full_page`] is.
+const PAGE: Page = Page::Last { count: 64 };
+
+/// 64 messages of 2,000 bytes.
+fn full_page() -> HistoryPage {
+    let words = "x".repeat(2_000);
+    let message = |seq| {
+        let (room, author) = (room("r1"), user("bob"));
+        Arc::new(Message { room, seq: Seq(seq), time: Timestamp(0), author, draft: None, text: text(&words) })
+    };
+    HistoryPage { room: room("r1"), messages: (1..=64).map(message).collect(), head: Seq(64), gap: None }
+}
+
+/// Both ends of a server where texts have at most so many bytes.
+fn with_texts_of(bytes_max: u32) -> Rig {
+    let text_bytes_max = Box::new(move || bytes_max);
+    let mut rig = Rig::with(crate::CoreSettings { text_bytes_max, ..super::rig::settings() });
+    rig.exchange();
+    rig
 }
 
 #[test]
@@ -73,6 +97,59 @@ fn an_edge_that_has_not_taken_what_waits_is_asked_for_nothing_more_until_it_has(
     }
     rig.settle();
     assert!(rig.core.ended().is_none() && rig.core.waiting_event_bytes() == 0);
+}
+
+#[test]
+fn an_edge_is_given_no_more_long_answers_at_a_time_than_can_wait_for_it() {
+    let mut rig = with_texts_of(2_000);
+    let alice = rig.named("alice");
+    rig.join(alice, "r1");
+    let asked = 300;
+    for _ in 0..asked {
+        rig.ask(alice, EdgeRequest::History { room: room("r1"), page: PAGE });
+    }
+    rig.exchange();
+    let to = ConnectionId { index: alice.get(), generation: 1 };
+    let mut pages = 0;
+    while pages < asked {
+        let taken: Vec<_> = std::iter::from_fn(|| rig.core.next_request()).collect();
+        assert!(
+            (1..=EVENTS_WAITING_BYTES_MAX / 2 / (64 * 2_000) + 1).contains(&taken.len()),
+            "{}",
+            taken.len()
+        );
+        // All at once, before any byte is written; every second one is refused.
+        for (index, request) in taken.iter().enumerate() {
+            assert!(matches!(request, Request::History { .. }));
+            let reply = match index % 2 {
+                0 => Reply::History(full_page()),
+                _ => Reply::Refused(Refusal::NotMember { room: "r1".into() }),
+            };
+            rig.event(Event::Reply { to, reply });
+        }
+        pages += taken.len();
+        assert!(rig.core.ended().is_none(), "{:?} after {pages} pages", rig.core.ended());
+        while rig.exchange() || rig.edge.next_event().is_some() {}
+    }
+    assert!(rig.core.next_request().is_none() && rig.core.ended().is_none());
+}
+
+#[test]
+fn answers_that_a_closed_session_would_have_had_are_waited_for_no_more() {
+    let mut rig = with_texts_of(2_000);
+    let (alice, bob) = (rig.named("alice"), rig.named("bob"));
+    rig.join(alice, "r1");
+    let taken_for = |rig: &mut Rig, session, count: usize| {
+        (0..count).for_each(|_| rig.ask(session, EdgeRequest::History { room: room("r1"), page: PAGE }));
+        rig.exchange();
+        let taken = std::iter::from_fn(|| rig.core.next_request());
+        taken.filter(|request| matches!(request, Request::History { .. })).count()
+    };
+    assert_eq!(taken_for(&mut rig, alice, 30), 30);
+    rig.edge.close(alice, true).expect("it is open");
+    assert_eq!(taken_for(&mut rig, bob, 40), 40);
+    let left = taken_for(&mut rig, bob, 40);
+    assert!(left < 10, "{left} more, beside 40 that wait");
 }
 
 #[test]
@@ -173,9 +250,7 @@ fn no_more_sessions_are_opened_than_there_may_be() {
 
 #[test]
 fn texts_and_patterns_have_the_length_that_the_core_says() {
-    let settings = crate::CoreSettings { text_bytes_max: 100, ..super::rig::settings() };
-    let mut rig = Rig::with(settings);
-    rig.exchange();
+    let mut rig = with_texts_of(100);
     let alice = rig.named("alice");
     rig.join(alice, "r1");
     rig.edge.ask(alice, &say("r1", &"x".repeat(100))).expect("as long as it may be");

@@ -5,7 +5,7 @@
 
 use madang_model::{
     ClaimNumber, Event, Joined, Message, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, Seq,
-    SessionId, Timestamp, UserName,
+    SessionId, Timestamp, UserName, WhoPage,
 };
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -96,6 +96,11 @@ impl Homes {
                     self.addresses.remove(&address);
                 }
                 self.events.push_back(Event::GivenBack { to: session.connection });
+            }
+            Request::Who { session, room } => {
+                self.others.push(Request::Who { session, room: room.clone() });
+                let page = WhoPage { room, members: Vec::new(), total: 0 };
+                self.reply(session, Reply::Who(page));
             }
             other => self.others.push(other),
         }

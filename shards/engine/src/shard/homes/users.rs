@@ -109,7 +109,8 @@ impl Homes {
         let connections_max = self.settings.connections_per_address;
         let count = self.connections_by_address.entry(address).or_default();
         *count += 1;
-        if *count > connections_max {
+        // Those that were counted when there was a limit are counted on.
+        if connections_max > 0 && *count > connections_max {
             refuse(session, Refusal::TooManyFromAddress { connections_max }, effects);
         }
     }

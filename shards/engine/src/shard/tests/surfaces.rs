@@ -103,6 +103,19 @@ fn a_drain_handles_delayed_input_to_its_end() {
 }
 
 #[test]
+fn a_drain_handles_input_to_its_end_that_every_line_would_delay() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "slowly one\nslowly two\nslowly three\nsay four\n");
+    world.shards[0].begin_drain();
+    world.run();
+    let lines = world.lines(bot);
+    for said in ["one", "two", "three", "four"] {
+        assert!(lines.iter().any(|line| line.contains(&format!("\"text\":\"{said}\""))), "{said}: {lines:?}");
+    }
+}
+
+#[test]
 fn bytes_that_come_with_a_connection_wait_where_its_protocol_delays_it() {
     let mut world = world(&settings(1));
     let bot = program(&mut world, 0, "bot");
@@ -157,6 +170,15 @@ fn a_protocol_is_called_when_everything_it_asked_is_answered() {
     assert!(lines[0].contains("three") && lines[1].contains("9") && lines[2].contains("four"), "{lines:?}");
     world.send(bot, "receipt 8\n");
     assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}"], "nothing was asked");
+}
+
+#[test]
+fn a_protocol_that_asks_again_in_that_call_is_called_again_without_waiting_for_a_tick() {
+    let mut world = world(&settings(1));
+    let bot = program(&mut world, 0, "bot");
+    world.send(bot, "receipt 8\nreceipt 9\n");
+    world.run();
+    assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}", "{\"receipt\":\"9\"}"]);
 }
 
 #[test]

@@ -56,15 +56,15 @@ impl Sessions {
     /// [`WireFault`] when it was never opened.
     pub fn ask(&mut self, number: u32, request: EdgeRequest) -> Result<(), WireFault> {
         self.check(number)?;
-        let id = self.id(number);
-        let Sessions { sessions, requests, notices, .. } = self;
-        let Some(session) = sessions.get_mut(&number).filter(|session| session.end.is_none()) else {
+        if !self.is_open(number) {
             return Ok(());
-        };
-        match ask_as(id, session, request, requests) {
-            Ok(None) => {}
-            Ok(Some(reply)) => notices.push_back(SessionNotice::Reply(number, reply)),
-            Err((fault, words)) => notices.push_back(SessionNotice::BadRequest(number, fault, words.into())),
+        }
+        match self.counting(number, |id, session, requests| ask_as(id, session, request, requests)) {
+            Some(Ok(Some(reply))) => self.notices.push_back(SessionNotice::Reply(number, reply)),
+            Some(Err((fault, words))) => {
+                self.notices.push_back(SessionNotice::BadRequest(number, fault, words.into()));
+            }
+            Some(Ok(None)) | None => {}
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ impl Sessions {
     /// Gives back what a session holds, unless it is closing already.
     pub(super) fn begin_closing(&mut self, number: u32, end: SessionEnd, is_clean: bool) {
         let id = self.id(number);
+        self.expect_no_answers(number);
         let Some(session) = self.sessions.get_mut(&number).filter(|session| session.end.is_none()) else {
             return;
         };

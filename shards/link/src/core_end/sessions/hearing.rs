@@ -23,6 +23,16 @@ impl Sessions {
             reply => reply,
         };
         match &reply {
+            Reply::Joined(_) | Reply::History(_) | Reply::Who(_) | Reply::Rooms(_) => self.answered(number),
+            // Which question it answers is not known of all. One that is counted in the place of another was short.
+            Reply::Refused(refusal)
+                if !matches!(question_of(refusal), Question::Claim | Question::Address) =>
+            {
+                self.answered(number);
+            }
+            _ => {}
+        }
+        match &reply {
             Reply::Joined(joined) => self.joined(number, joined),
             Reply::Left { room } => self.left(number, room.key()),
             Reply::Refused(refusal) => self.refused(number, refusal),
@@ -31,7 +41,7 @@ impl Sessions {
         self.notices.push_back(SessionNotice::Reply(number, reply));
     }
 
-    fn is_open(&self, number: u32) -> bool {
+    pub(super) fn is_open(&self, number: u32) -> bool {
         self.sessions.get(&number).is_some_and(|session| session.end.is_none())
     }
 
@@ -70,15 +80,16 @@ impl Sessions {
     }
 
     fn joined(&mut self, number: u32, joined: &Joined) {
-        let id = self.id(number);
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        session.joining = None;
-        let is_new = session.rooms.iter().all(|room| room.key() != joined.room.key());
-        if is_new {
-            session.rooms.push(joined.room.clone());
-        }
-        ask_for_next_room(id, session, &mut self.requests);
-        if is_new {
+        let is_new = self.counting(number, |id, session, requests| {
+            session.joining = None;
+            let is_new = session.rooms.iter().all(|room| room.key() != joined.room.key());
+            if is_new {
+                session.rooms.push(joined.room.clone());
+            }
+            ask_for_next_room(id, session, requests);
+            is_new
+        });
+        if is_new == Some(true) {
             self.enter_room(&joined.room);
         }
     }
@@ -93,18 +104,18 @@ impl Sessions {
     }
 
     fn refused(&mut self, number: u32, refusal: &Refusal) {
-        let id = self.id(number);
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        match question_of(refusal) {
-            Question::Claim => session.claiming = None,
-            Question::Join => session.joining = None,
-            Question::ClaimOrJoin => {
-                session.claiming = None;
-                session.joining = None;
+        self.counting(number, |id, session, requests| {
+            match question_of(refusal) {
+                Question::Claim => session.claiming = None,
+                Question::Join => session.joining = None,
+                Question::ClaimOrJoin => {
+                    session.claiming = None;
+                    session.joining = None;
+                }
+                Question::Address | Question::Other => {}
             }
-            Question::Address | Question::Other => {}
-        }
-        ask_for_next_room(id, session, &mut self.requests);
+            ask_for_next_room(id, session, requests);
+        });
     }
 
     /// A home has taken back what a session gave back.

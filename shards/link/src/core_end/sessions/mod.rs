@@ -10,6 +10,7 @@ mod session;
 
 pub use requests::comes_from_link;
 
+use crate::bounds::PAGE_BYTES_MAX;
 use crate::words::{RequestFault, SessionEnd};
 use hashbrown::HashMap;
 use lost::LostSessions;
@@ -27,6 +28,13 @@ pub enum SessionNotice {
     /// It has sent an invalid request.
     BadRequest(u32, RequestFault, Box<str>),
 }
+
+/// Messages that a room shows on coming in, at most (`rooms.history_on_join`).
+const JOIN_MESSAGES_MAX: u32 = 64;
+/// Bytes of a list of members or rooms, at most.
+const LIST_BYTES_MAX: u32 = 64 * 1024;
+/// Bytes of a message beside its text, at most: its names, its draft id and its numbers.
+const BESIDE_TEXT_BYTES_MAX: u32 = 1024;
 
 /// A room that sessions are in.
 #[derive(Debug)]
@@ -48,6 +56,12 @@ pub struct Sessions {
     sessions: HashMap<u32, EdgeSession>,
     rooms: HashMap<RoomKey, HeardRoom>,
     lost: LostSessions,
+    /// How many shards there are: each answers for its rooms.
+    shard_count: u16,
+    /// Bytes of a message, at most.
+    message_bytes_max: u32,
+    /// Bytes that the long answers may have that are on their way, together.
+    due: u64,
     /// What follows from what came; taken before anything else comes.
     requests: VecDeque<Request>,
     notices: VecDeque<SessionNotice>,
@@ -55,7 +69,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(shard: ShardId) -> Sessions {
+    pub fn new(shard: ShardId, shard_count: u16) -> Sessions {
         Sessions {
             shard,
             life: 0,
@@ -63,6 +77,9 @@ impl Sessions {
             sessions: HashMap::new(),
             rooms: HashMap::new(),
             lost: LostSessions::default(),
+            shard_count,
+            message_bytes_max: 0,
+            due: 0,
             requests: VecDeque::new(),
             notices: VecDeque::new(),
         }
@@ -85,6 +102,7 @@ impl Sessions {
         self.sessions.shrink_to_fit();
         self.rooms = HashMap::new();
         self.notices.clear();
+        self.due = 0;
     }
 
     /// How many there are.
@@ -106,6 +124,57 @@ impl Sessions {
     /// What is to be sent to the edge next.
     pub fn next_notice(&mut self) -> Option<SessionNotice> {
         self.notices.pop_front()
+    }
+
+    /// Bytes of the long answers that shards may still send: pages, rooms as they are found on coming in, and lists.
+    pub fn due_bytes(&self) -> usize {
+        usize::try_from(self.due).unwrap_or(usize::MAX)
+    }
+
+    /// From now on texts have at most so many bytes.
+    pub fn limit_texts(&mut self, text_bytes_max: u32) {
+        self.message_bytes_max = text_bytes_max.saturating_add(BESIDE_TEXT_BYTES_MAX);
+    }
+
+    /// Lets a session ask, and counts the long answers that will come of it.
+    fn counting<T>(
+        &mut self,
+        number: u32,
+        act: impl FnOnce(SessionId, &mut EdgeSession, &mut VecDeque<Request>) -> T,
+    ) -> Option<T> {
+        let id = self.id(number);
+        let session = self.sessions.get_mut(&number)?;
+        let asked = self.requests.len();
+        let done = act(id, session, &mut self.requests);
+        for request in self.requests.range(asked..) {
+            let messages = |count: u32| {
+                // Beyond that the older part is left out.
+                count.saturating_mul(self.message_bytes_max).min(PAGE_BYTES_MAX as u32)
+            };
+            let (answers, bytes) = match request {
+                Request::History { page, .. } => (1, messages(page.count())),
+                Request::Join { .. } => (1, messages(JOIN_MESSAGES_MAX)),
+                Request::Who { .. } => (1, LIST_BYTES_MAX),
+                Request::Rooms { .. } => (self.shard_count, LIST_BYTES_MAX),
+                _ => continue,
+            };
+            session.due.extend((0..answers).map(|_| bytes));
+            self.due += u64::from(answers) * u64::from(bytes);
+        }
+        Some(done)
+    }
+
+    /// A long answer has come, or a refusal in its place. Several may come in another order than they were asked for
+    /// in: the sum is right when all have come.
+    fn answered(&mut self, number: u32) {
+        let answered = self.sessions.get_mut(&number).and_then(|session| session.due.pop_front());
+        self.due -= u64::from(answered.unwrap_or(0));
+    }
+
+    /// Long answers that come for a session are not sent to the edge any more.
+    fn expect_no_answers(&mut self, number: u32) {
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        self.due -= session.due.drain(..).map(u64::from).sum::<u64>();
     }
 
     /// A room that sessions are in.

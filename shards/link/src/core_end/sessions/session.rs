@@ -30,6 +30,9 @@ pub struct EdgeSession {
     /// What it counts against.
     pub address: Option<IpAddr>,
     pub is_away: bool,
+    /// Long answers that are on their way, to pages, rooms that it joins, and lists: the bytes that
+    /// each may have.
+    pub due: VecDeque<u32>,
     /// What was given back and not confirmed by its home.
     pub returns: u32,
     /// Set when it is closing, and why.
