@@ -35,8 +35,8 @@ pub enum LinkEnd {
         /// How long it is.
         bytes: usize,
     },
-    /// The other end has said nothing for too long.
-    #[error("the other end has said nothing for {silent_ms} ms")]
+    /// The other end has sent no whole envelope for too long.
+    #[error("the other end has sent nothing whole for {silent_ms} ms")]
     Silent {
         /// For how long.
         silent_ms: u64,
