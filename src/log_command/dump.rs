@@ -5,9 +5,7 @@ use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
-use madang_log::{
-    ArchivedRecord, Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredRecord, dump,
-};
+use madang_log::{Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredRecord, dump};
 use madang_model::{ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -108,11 +106,11 @@ impl<W: Write> DumpPrinter<W> {
     fn print_text(&mut self, entry: Dumped<'_>) -> io::Result<()> {
         match entry {
             Dumped::Record(frame, record) => {
-                let content = self.content(record);
+                let content = self.content(&record);
                 writeln!(self.output, "  {}: {content}", place(&frame))
             }
             Dumped::Loose(frame, record) => {
-                let content = self.content(record);
+                let content = self.content(&record);
                 writeln!(self.output, "  {}: does not count: {content}", place(&frame))
             }
             Dumped::Damage { offset_bytes, bytes } => {
@@ -131,30 +129,30 @@ impl<W: Write> DumpPrinter<W> {
         }
     }
 
-    fn content(&mut self, record: &StoredRecord) -> String {
+    fn content(&mut self, record: &StoredRecord<'_>) -> String {
         match record {
-            ArchivedRecord::Message(message) => {
-                let time = self.clock.second(message.time_us.to_native());
+            StoredRecord::Message(message) => {
+                let time = self.clock.second(message.time.0);
                 let (room, author, text) =
-                    (visible(&message.room), visible(&message.author), visible(&message.text));
-                let draft = match message.draft.as_str() {
+                    (visible(message.room), visible(message.author.name), visible(message.text));
+                let draft = match message.draft {
                     "" => String::new(),
                     draft => format!(" [draft {}]", visible(draft)),
                 };
                 format!("message {room} #{} {time} {author}: {text}{draft}", message.seq)
             }
-            ArchivedRecord::Seal(seal) if seal.records == 0 => "seal: no messages".to_owned(),
-            ArchivedRecord::Seal(seal) => {
-                let first = self.clock.second(seal.first_time_us.to_native()).to_owned();
-                let last = self.clock.second(seal.last_time_us.to_native());
-                format!("seal: {}, {first} to {last}", counted(seal.records.to_native(), "message"))
+            StoredRecord::Seal(seal) if seal.records == 0 => "seal: no messages".to_owned(),
+            StoredRecord::Seal(seal) => {
+                let first = self.clock.second(seal.first_time_us).to_owned();
+                let last = self.clock.second(seal.last_time_us);
+                format!("seal: {}, {first} to {last}", counted(seal.records, "message"))
             }
-            ArchivedRecord::Abandoned(note) => {
+            StoredRecord::Abandoned(note) => {
                 format!("note: segment {} ends at byte {}, by a failure", note.segment, note.end_offset_bytes)
             }
-            ArchivedRecord::Lost(lost) => {
-                let numbers = numbered(lost.first.to_native(), lost.last.to_native(), "message", "#");
-                format!("lost: {numbers} of {}", visible(&lost.room))
+            StoredRecord::Lost(lost) => {
+                let numbers = numbered(lost.first.0, lost.last.0, "message", "#");
+                format!("lost: {numbers} of {}", visible(lost.room))
             }
         }
     }
@@ -170,7 +168,7 @@ impl<W: Write> DumpPrinter<W> {
                 set("batch", frame.batch.into());
                 set("synced", frame.synced_bytes.into());
                 set("counts", matches!(entry, Dumped::Record(..)).into());
-                line.append(&mut self.fields(record));
+                line.append(&mut self.fields(&record));
             }
             Dumped::Damage { offset_bytes, bytes } | Dumped::Torn { offset_bytes, bytes } => {
                 set("offset", offset_bytes.into());
@@ -186,33 +184,35 @@ impl<W: Write> DumpPrinter<W> {
         write_json_line(&mut self.output, &line)
     }
 
-    fn fields(&mut self, record: &StoredRecord) -> Map<String, Value> {
+    fn fields(&mut self, record: &StoredRecord<'_>) -> Map<String, Value> {
         let fields = match record {
-            ArchivedRecord::Message(message) => json!({
+            StoredRecord::Message(message) => json!({
                 "kind": "message",
-                "room": message.room.as_str(),
-                "seq": message.seq.to_native(),
-                "time": self.clock.microsecond(message.time_us.to_native()),
-                "author": message.author.as_str(),
-                "draft": Some(message.draft.as_str()).filter(|draft| !draft.is_empty()),
-                "text": message.text.as_str(),
+                "room": message.room,
+                "seq": message.seq.0,
+                "time": self.clock.microsecond(message.time.0),
+                "author": message.author.name,
+                "author_kind": message.author.kind.name(),
+                "author_id": Some(message.author.id).filter(|id| *id > 0),
+                "draft": Some(message.draft).filter(|draft| !draft.is_empty()),
+                "text": message.text,
             }),
-            ArchivedRecord::Seal(seal) => json!({
+            StoredRecord::Seal(seal) => json!({
                 "kind": "seal",
-                "records": seal.records.to_native(),
-                "first_time": self.clock.microsecond(seal.first_time_us.to_native()),
-                "last_time": self.clock.microsecond(seal.last_time_us.to_native()),
+                "records": seal.records,
+                "first_time": self.clock.microsecond(seal.first_time_us),
+                "last_time": self.clock.microsecond(seal.last_time_us),
             }),
-            ArchivedRecord::Abandoned(note) => json!({
+            StoredRecord::Abandoned(note) => json!({
                 "kind": "abandoned",
-                "segment": note.segment.to_native(),
-                "end_offset": note.end_offset_bytes.to_native(),
+                "segment": note.segment,
+                "end_offset": note.end_offset_bytes,
             }),
-            ArchivedRecord::Lost(lost) => json!({
+            StoredRecord::Lost(lost) => json!({
                 "kind": "lost",
-                "room": lost.room.as_str(),
-                "first": lost.first.to_native(),
-                "last": lost.last.to_native(),
+                "room": lost.room,
+                "first": lost.first.0,
+                "last": lost.last.0,
             }),
         };
         if let Value::Object(fields) = fields { fields } else { Map::new() }

@@ -80,12 +80,12 @@ pub struct ExportPrinter<W> {
 impl<W: Write> ExportPrinter<W> {
     pub fn print(&mut self, exported: Exported<'_>) -> io::Result<()> {
         match (exported, self.format) {
-            (Exported::Message(message), _) if !self.is_wanted(message) => Ok(()),
+            (Exported::Message(message), _) if !self.is_wanted(&message) => Ok(()),
             (Exported::Message(message), format) => {
                 self.printed += 1;
                 match format {
-                    LineFormat::Text => self.lines.message_text(&mut self.output, message),
-                    LineFormat::Jsonl => self.lines.message_json(&mut self.output, message),
+                    LineFormat::Text => self.lines.message_text(&mut self.output, &message),
+                    LineFormat::Jsonl => self.lines.message_json(&mut self.output, &message),
                 }
             }
             (Exported::Lost { room, gap }, LineFormat::Text) => {
@@ -97,8 +97,8 @@ impl<W: Write> ExportPrinter<W> {
         }
     }
 
-    fn is_wanted(&self, message: &StoredMessage) -> bool {
-        (self.since_us..self.until_us).contains(&message.time_us.to_native())
+    fn is_wanted(&self, message: &StoredMessage<'_>) -> bool {
+        (self.since_us..self.until_us).contains(&message.time.0)
     }
 }
 

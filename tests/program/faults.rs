@@ -203,7 +203,7 @@ fn a_future_format_version_stops_the_start_and_is_never_taken_for_damage() {
     newer[60..64].copy_from_slice(&checksum.to_le_bytes());
     write_over(&segment, &newer);
     let shown = segment.display().to_string();
-    expect_refused(&server, &[&shown, "it has format version 99, this madang knows 2; start a newer madang"]);
+    expect_refused(&server, &[&shown, "it has format version 99, this madang knows 3; start a newer madang"]);
     let repaired = server.log_tool(&["repair", "--yes"]);
     assert!(!repaired.status.success(), "{repaired:?}");
     assert_eq!(fs::read(&segment).expect("a segment"), newer);

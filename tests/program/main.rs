@@ -40,6 +40,7 @@ mod privacy;
 mod proxy;
 mod reload;
 mod restarts;
+mod samples;
 mod sandbox;
 mod silence;
 mod soak;

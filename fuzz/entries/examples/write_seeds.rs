@@ -21,7 +21,9 @@ const FRAME_HEADER_BYTES: usize = 16;
 fn main() {
     let (frames, index, snapshot) = log(40, &["general", "r1", "alice&bob", "마당"]);
     let (few_frames, few_index, few_snapshot) = log(3, &["general"]);
-    write("record", "message", &few_frames[FRAME_HEADER_BYTES..][..payload_bytes(&few_frames)]);
+    let [low, middle, high, head, ..] = few_frames[..] else { panic!("a frame has a header") };
+    let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
+    write("record", "message", &[&[head][..], &few_frames[FRAME_HEADER_BYTES..][..length]].concat());
     for (name, frames, index, snapshot) in
         [("many", frames, index, snapshot), ("few", few_frames.clone(), few_index, few_snapshot)]
     {
@@ -141,7 +143,7 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let (mut at, mut number) = (0, 0);
     let mut heads = vec![0; rooms.len()];
     while number < messages {
-        let bytes = FRAME_HEADER_BYTES + payload_bytes(&frames[at..]).next_multiple_of(16);
+        let bytes = madang_log::frame_bytes(&frames[at..]);
         let room = (number % 7) as usize % rooms.len();
         heads[room] += 1;
         let name = RoomName::from_log(rooms[room]).expect("a room name");
@@ -158,10 +160,6 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     known.iter().for_each(|room| writer.push(room).expect("memory takes all"));
     let (snapshot, _) = writer.finish().expect("memory takes all");
     (frames, sealed.encode(), snapshot)
-}
-
-fn payload_bytes(frame: &[u8]) -> usize {
-    u32::from_le_bytes(*frame.first_chunk().expect("a frame")) as usize
 }
 
 fn behind_length(length: usize, one: &[u8], other: &[u8]) -> Vec<u8> {

@@ -16,7 +16,8 @@ pub const SNAPSHOT: u8 = 2;
 pub fn frames(segment: &mut [u8], shard: u16, number: u64) {
     let mut at = BLOCK_BYTES;
     while at + FRAME_HEADER_BYTES <= segment.len() {
-        let length = u32_at(segment, at) as usize;
+        // The upper byte is the length of the head.
+        let length = (u32_at(segment, at) & 0x00ff_ffff) as usize;
         let end = at.saturating_add(FRAME_HEADER_BYTES + length.next_multiple_of(ALIGN_BYTES));
         if length == 0 || end > segment.len() {
             at += ALIGN_BYTES;

@@ -2,7 +2,7 @@
 
 use super::mending;
 use madang_log::{
-    Exported, Frame, HEADER_BYTES, MemoryFiles, SEGMENT_BYTES_MIN, Scan, ScanItem, SegmentHeader, SegmentId,
+    Exported, HEADER_BYTES, MemoryFiles, SEGMENT_BYTES_MIN, Scan, ScanItem, SegmentHeader, SegmentId,
     SegmentNumber, SegmentVerdict, Selection, StoredMessage, StoredRecord, dump, export, plan_repair,
     recover, statistics, verify,
 };
@@ -11,19 +11,19 @@ use rkyv::util::AlignedVec;
 
 const PLACE: SegmentId = SegmentId { shard: ShardId(0), segment: SegmentNumber(1) };
 
-/// The payload of a frame: an archived record.
+/// The payload of a frame: a record, after the length of its head in units of 8 bytes.
 pub fn record(bytes: &[u8]) {
+    let [head_units, bytes @ ..] = bytes else { return };
     let mut payload: AlignedVec<16> = AlignedVec::new();
     payload.extend_from_slice(bytes);
-    let frame = Frame { offset_bytes: 64, end_bytes: 80, batch: 1, synced_bytes: 0, payload: &payload };
-    match frame.record() {
-        Some(StoredRecord::Message(message)) => read(message),
+    match StoredRecord::read(&payload, usize::from(*head_units) * 8) {
+        Some(StoredRecord::Message(message)) => read(&message),
         Some(record) => assert!(!format!("{record:?}").is_empty()),
         None => {}
     }
 }
 
-fn read(message: &StoredMessage) {
+fn read(message: &StoredMessage<'_>) {
     let (room, author) = (message.room_name(), message.author_name());
     let _ = message.draft_id();
     if let (Ok(room), Ok(author)) = (room, author)
@@ -46,7 +46,7 @@ pub fn frame(bytes: &[u8]) {
     for found in &mut scan {
         let (from, to) = match found {
             ScanItem::Message(frame, message) => {
-                read(message);
+                read(&message);
                 (frame.offset_bytes, frame.end_bytes)
             }
             ScanItem::Note(frame, _) => (frame.offset_bytes, frame.end_bytes),

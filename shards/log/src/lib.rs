@@ -19,10 +19,10 @@ pub use files::{
     open_regular_by,
 };
 pub use format::{
-    AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault,
-    LostRecord, MessageRecord, Record, RecordError, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem,
-    SealRecord, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage, StoredRecord,
-    TEXT_BYTES_MAX, directory_name, file_name,
+    AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Record, RecordError,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader, SegmentId,
+    SegmentNumber, SegmentVerdict, StoredAuthor, StoredLost, StoredMessage, StoredRecord, TEXT_BYTES_MAX,
+    directory_name, draft_hash, file_name, frame_bytes,
 };
 pub use index::{
     EntryLink, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun, PageQuery, QueryFault,

@@ -4,8 +4,8 @@ use super::batch::{Batch, BatchId, SealedSegment};
 use super::current::{Current, START_BYTES};
 use super::durability::Durability;
 use crate::format::{
-    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, MessageRecord, Record, SEAL_FRAME_BYTES,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, push_frame, stamp_frames,
+    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, Record, SEAL_FRAME_BYTES, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, push_frame, stamp_frames,
 };
 use madang_model::{Message, ShardId};
 
@@ -109,7 +109,7 @@ impl Appender {
     /// [`TEXT_BYTES_MAX`](crate::TEXT_BYTES_MAX): the caller checks both.
     pub fn append(&mut self, message: &Message) -> BatchId {
         assert!(!self.is_full(), "nothing is appended to a full batch");
-        push_frame(&mut self.open, &Record::Message(MessageRecord::from(message)));
+        push_frame(&mut self.open, &Record::Message(message));
         self.open_counts.count(message.time.0);
         self.last_taken.next()
     }

@@ -1,15 +1,18 @@
 //! A frame: one record with its length, its checksum and what was known to be on disk before it.
 //!
-//! Sixteen bytes, little-endian: `length` of the payload, `checksum` (CRC-32C), `batch` (which
-//! commit of the segment, from 1) and `synced` (the offset, in units of 16 bytes, below which the
-//! segment was known to be on disk when the frame was written). The payload follows, then zeros up
+//! Sixteen bytes, little-endian: `length` of the payload in 24 bits, and in 8 the length of the record's
+//! [head](super::head), with which the payload begins, in units of 8 bytes (0 in frames of format 2, which have none);
+//! `checksum` (CRC-32C), `batch` (which commit of the segment, from 1) and `synced` (the offset, in units of 16 bytes,
+//! below which the segment was known to be on disk when the frame was written). The payload follows, then zeros up
 //! to the next multiple of 16. The checksum covers all of it, and the frame's place: shard,
 //! segment and offset. A frame found anywhere else, such as in a reused block, is none.
 
+use super::head::HEAD_ALIGN_BYTES;
 use super::record::{Record, StoredRecord};
 use super::segment::SegmentNumber;
 use madang_model::ShardId;
-use rkyv::rancor::{Failure, Panic};
+use rkyv::Serialize;
+use rkyv::rancor::Panic;
 use rkyv::ser::{Positional, Writer};
 
 /// Frames start at multiples of this; a payload is then aligned for use in place.
@@ -22,10 +25,12 @@ pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 const PAYLOAD_BYTES_MAX: usize = TEXT_BYTES_MAX + 2048;
 /// The longest frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX;
-/// Every record has the size of the largest variant (56 bytes); these two have nothing beyond it.
+/// The frame of a seal, in every format.
 pub const SEAL_FRAME_BYTES: usize = 80;
-/// See [`SEAL_FRAME_BYTES`].
-pub const ABANDONED_FRAME_BYTES: usize = 80;
+/// The frame of the note about a segment that was abandoned. Format 2 wrote a longer one.
+pub const ABANDONED_FRAME_BYTES: usize = 64;
+/// The bits of the first field that are the length of the payload.
+const LENGTH_MASK: u32 = 0x00ff_ffff;
 
 /// The segment that a frame belongs to; its checksum covers it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,14 +52,16 @@ pub struct Frame<'a> {
     pub batch: u32,
     /// Everything below this offset was on disk when it was written.
     pub synced_bytes: usize,
-    /// The archived record; not validated yet.
+    /// The record's head, and its archived body; not validated yet.
     pub payload: &'a [u8],
+    /// The length of the head; 0 in frames of format 2.
+    pub head_bytes: usize,
 }
 
 impl<'a> Frame<'a> {
     /// The record, validated; `None` when this program cannot read it.
-    pub fn record(&self) -> Option<&'a StoredRecord> {
-        rkyv::api::low::access::<StoredRecord, Failure>(self.payload).ok()
+    pub fn record(&self) -> Option<StoredRecord<'a>> {
+        StoredRecord::read(self.payload, self.head_bytes)
     }
 }
 
@@ -71,13 +78,29 @@ pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
     let start = bytes.len();
     debug_assert_eq!(start % ALIGN_BYTES, 0, "frames start aligned");
     bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
-    let mut payload = PayloadWriter { start: bytes.len(), bytes };
-    let written = rkyv::api::serialize_using::<_, Panic>(record, &mut payload);
-    written.unwrap_or_else(|never| match never {});
+    let head_units = record.push(bytes);
     let length = bytes.len() - start - FRAME_HEADER_BYTES;
     assert!(length <= PAYLOAD_BYTES_MAX, "a record has at most {PAYLOAD_BYTES_MAX} bytes, not {length}");
-    bytes[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    let lengths = length as u32 | u32::from(head_units) << LENGTH_MASK.count_ones();
+    bytes[start..start + 4].copy_from_slice(&lengths.to_le_bytes());
     bytes.resize(aligned(bytes.len()), 0);
+}
+
+/// Appends the archive of a body.
+pub(super) fn archive<T>(body: &T, bytes: &mut Vec<u8>)
+where
+    T: for<'a> Serialize<rkyv::rancor::Strategy<PayloadWriter<'a>, Panic>>,
+{
+    let mut payload = PayloadWriter { start: bytes.len(), bytes };
+    let written = rkyv::api::serialize_using::<_, Panic>(body, &mut payload);
+    written.unwrap_or_else(|never| match never {});
+}
+
+/// The lengths of the payload and of the head, of a frame that begins so.
+pub fn lengths(frame: &[u8]) -> (usize, usize) {
+    let lengths = u32_at(frame, 0);
+    let head_units = lengths >> LENGTH_MASK.count_ones();
+    ((lengths & LENGTH_MASK) as usize, head_units as usize * HEAD_ALIGN_BYTES)
 }
 
 /// Completes frames that will lie at `offset_bytes` of a segment.
@@ -94,7 +117,7 @@ pub fn stamp_frames(
     let synced = u32::try_from(synced_bytes / ALIGN_BYTES).expect("segments are below 64 GiB");
     let mut at = 0;
     while at < bytes.len() {
-        let end = at + FRAME_HEADER_BYTES + aligned(u32_at(bytes, at) as usize);
+        let end = at + frame_bytes(&bytes[at..]);
         let frame = &mut bytes[at..end];
         frame[8..12].copy_from_slice(&batch.to_le_bytes());
         frame[12..16].copy_from_slice(&synced.to_le_bytes());
@@ -104,16 +127,24 @@ pub fn stamp_frames(
     }
 }
 
+/// The bytes of a frame that begins so, to where the next one begins.
+///
+/// # Panics
+/// When there are fewer than four.
+pub fn frame_bytes(frame: &[u8]) -> usize {
+    FRAME_HEADER_BYTES + aligned(lengths(frame).0)
+}
+
 /// The frame that starts at `offset_bytes` of a whole segment; `None` when none does.
 pub fn read_frame(segment: &[u8], offset_bytes: usize, place: SegmentId) -> Option<Frame<'_>> {
     let rest = segment.get(offset_bytes..)?;
     if rest.len() < FRAME_HEADER_BYTES {
         return None;
     }
-    let length = u32_at(rest, 0) as usize;
+    let (length, head_bytes) = lengths(rest);
     // What is never written is refused before the checksum is computed: a search through damaged
     // bytes stays quick.
-    if length == 0 || length > PAYLOAD_BYTES_MAX {
+    if length == 0 || length > PAYLOAD_BYTES_MAX || head_bytes > length {
         return None;
     }
     let synced_bytes = u32_at(rest, 12) as usize * ALIGN_BYTES;
@@ -130,22 +161,23 @@ pub fn read_frame(segment: &[u8], offset_bytes: usize, place: SegmentId) -> Opti
         batch: u32_at(frame, 8),
         synced_bytes,
         payload: &frame[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length],
+        head_bytes,
     })
 }
 
 /// What the bytes at `offset_bytes` appear to be, **whatever their checksum says**: a guess at what a
 /// damaged frame held.
-pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<&StoredRecord> {
+pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<StoredRecord<'_>> {
     let rest = segment.get(offset_bytes..)?;
     if rest.len() < FRAME_HEADER_BYTES {
         return None;
     }
-    let length = u32_at(rest, 0) as usize;
+    let (length, head_bytes) = lengths(rest);
     if length == 0 || length > PAYLOAD_BYTES_MAX {
         return None;
     }
     let payload = rest.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length)?;
-    rkyv::api::low::access::<StoredRecord, Failure>(payload).ok()
+    StoredRecord::read(payload, head_bytes)
 }
 
 fn checksum_of(frame: &[u8], place: SegmentId, offset_bytes: usize) -> u32 {
@@ -162,8 +194,8 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes are four"))
 }
 
-/// Archives straight behind the frame's header: no bytes of its own, no arena.
-struct PayloadWriter<'a> {
+/// Archives straight behind the record's head: no bytes of its own, no arena.
+pub(super) struct PayloadWriter<'a> {
     bytes: &'a mut Vec<u8>,
     start: usize,
 }

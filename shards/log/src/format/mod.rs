@@ -1,17 +1,20 @@
 //! The bytes of a segment.
 
 mod frame;
+mod head;
+mod inline;
 mod record;
 mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod version_2;
 
 pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES, SegmentId, TEXT_BYTES_MAX};
-pub use frame::{push_frame, read_frame, stamp_frames, unchecked_record};
+pub use frame::{frame_bytes, lengths, push_frame, read_frame, stamp_frames, unchecked_record};
+pub use head::{AuthorKind, draft_hash};
 pub use record::{
-    AbandonedRecord, ArchivedMessageRecord, ArchivedRecord, LostRecord, MessageRecord, Record, RecordError,
-    SealRecord, StoredMessage, StoredRecord,
+    AbandonedRecord, Record, RecordError, SealRecord, StoredAuthor, StoredLost, StoredMessage, StoredRecord,
 };
 pub use scan::{Scan, ScanItem, SegmentVerdict, next_frame};
 pub use segment::{

@@ -1,55 +1,67 @@
 //! What a frame carries.
 
+use super::head::{AuthorKind, RecordHead, RecordKind, draft_hash};
+use super::inline::Inline;
+use super::version_2;
 use madang_model::{DraftId, Message, NameError, RoomName, Seq, Text, Timestamp, UserName};
-use rkyv::rancor::{Fallible, Source};
-use rkyv::string::{ArchivedString, StringResolver};
-use rkyv::with::{ArchiveWith, SerializeWith};
-use rkyv::{Archive, Place, Serialize, SerializeUnsized};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Failure;
+use rkyv::{Archive, Portable, Serialize};
 use std::fmt;
 
-/// One entry of the log.
-///
-/// Built to grow: a variant's number on disk is its position, so new ones go **at the end** and
-/// none is ever removed, reordered or given other fields; a changed record is a new variant. A
-/// program that meets a number it does not know reports the frame as unreadable, so a new
-/// variant raises [`FORMAT_VERSION`](super::FORMAT_VERSION), which is checked first.
-#[derive(Archive, Serialize, Clone, Copy, Debug)]
+/// The version of every body that this program writes.
+const BODY_VERSION: u8 = 1;
+
+/// One record, to be written.
+#[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
     /// Something was said.
-    Message(MessageRecord<'a>),
+    Message(&'a Message),
     /// The segment is finished. Always its last frame.
     Seal(SealRecord),
     /// An earlier segment failed before its end. Always the first frame of its segment.
     Abandoned(AbandonedRecord),
     /// Messages that were stored are gone for good. A repair writes these, as the first frames of
     /// a segment that holds nothing else.
-    Lost(LostRecord<'a>),
+    Lost {
+        /// The room.
+        room: &'a RoomName,
+        /// The number of the first.
+        first: Seq,
+        /// The number of the last.
+        last: Seq,
+    },
 }
 
-/// A message as it is stored. It names its room in full, so that a damaged frame loses only itself.
-#[derive(Archive, Serialize, Clone, Copy, Debug)]
-pub struct MessageRecord<'a> {
-    /// The room's name as shown; a direct room's has a `&`.
-    #[rkyv(with = Inline)]
-    pub room: &'a str,
-    /// Its number in the room.
-    pub seq: u64,
-    /// When it was accepted: microseconds since the Unix epoch.
-    pub time_us: i64,
+/// One record as it is stored, validated, whichever format wrote it.
+#[derive(Clone, Copy, Debug)]
+pub enum StoredRecord<'a> {
+    /// Something was said.
+    Message(StoredMessage<'a>),
+    /// The segment is finished.
+    Seal(SealRecord),
+    /// An earlier segment failed before its end.
+    Abandoned(AbandonedRecord),
+    /// Messages that were stored are gone for good.
+    Lost(StoredLost<'a>),
+}
+
+/// The body of a message. What is known of every entry stands in the head.
+#[derive(Archive, Serialize)]
+pub struct MessageBody<'a> {
     /// The author's name as shown.
     #[rkyv(with = Inline)]
-    pub author: &'a str,
+    author: &'a str,
     /// The author's own id of it; empty is none.
     #[rkyv(with = Inline)]
-    pub draft: &'a str,
+    draft: &'a str,
     /// What was said.
     #[rkyv(with = Inline)]
-    pub text: &'a str,
+    text: &'a str,
 }
 
 /// What is known of a finished segment.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[rkyv(derive(Debug))]
 pub struct SealRecord {
     /// How many messages it holds.
     pub records: u64,
@@ -83,7 +95,6 @@ impl SealRecord {
 /// Writing to an earlier segment failed. What it holds from `end_offset_bytes` on was never
 /// committed and is repeated in this segment; segments between the two hold nothing.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[rkyv(derive(Debug))]
 pub struct AbandonedRecord {
     /// The number of that segment.
     pub segment: u64,
@@ -91,22 +102,54 @@ pub struct AbandonedRecord {
     pub end_offset_bytes: u64,
 }
 
-/// Messages of a room that can no longer be read: their numbers stay taken.
-#[derive(Archive, Serialize, Clone, Copy, Debug)]
-pub struct LostRecord<'a> {
-    /// The room's name as shown.
-    #[rkyv(with = Inline)]
-    pub room: &'a str,
-    /// The number of the first.
-    pub first: u64,
-    /// The number of the last.
-    pub last: u64,
+/// The body of a loss: the head has the room and, as its number, the first.
+#[derive(Archive, Serialize)]
+pub struct LostBody {
+    last: u64,
 }
 
-/// A record as it lies in a segment, validated.
-pub type StoredRecord = ArchivedRecord<'static>;
-/// A message as it lies in a segment, validated.
-pub type StoredMessage = ArchivedMessageRecord<'static>;
+/// Messages of a room that can no longer be read, as they are stored: their numbers stay taken.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredLost<'a> {
+    /// The room's name as shown.
+    pub room: &'a str,
+    /// The number of the first.
+    pub first: Seq,
+    /// The number of the last.
+    pub last: Seq,
+}
+
+/// Who wrote an entry, as it is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoredAuthor<'a> {
+    /// What it is.
+    pub kind: AuthorKind,
+    /// Its id; 0 is none.
+    pub id: u64,
+    /// Its name of that moment, as shown.
+    pub name: &'a str,
+}
+
+/// A message as it is stored. It names its room in full, so that a damaged frame loses only itself.
+#[derive(Clone, Copy)]
+pub struct StoredMessage<'a> {
+    /// The room's name as shown; a direct room's has a `&`.
+    pub room: &'a str,
+    /// Its number in the room.
+    pub seq: Seq,
+    /// When it was accepted.
+    pub time: Timestamp,
+    /// Who said it.
+    pub author: StoredAuthor<'a>,
+    /// The author's own id of it; empty is none.
+    pub draft: &'a str,
+    /// Author and draft as a number; 0 is none, and unknown of format 2.
+    pub draft_hash: u64,
+    /// How many of the room's entries before this are no messages.
+    pub amendments_before: u64,
+    /// What was said.
+    pub text: &'a str,
+}
 
 /// Why a stored message cannot become a [`Message`] again, although its checksum is right.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -141,57 +184,135 @@ pub enum RecordError {
     },
 }
 
-impl<'a> From<&'a Message> for MessageRecord<'a> {
-    fn from(message: &'a Message) -> MessageRecord<'a> {
-        MessageRecord {
-            room: message.room.as_str(),
-            seq: message.seq.0,
-            time_us: message.time.0,
-            author: message.author.as_str(),
-            draft: message.draft.as_ref().map_or("", DraftId::as_str),
-            text: message.text.as_str(),
-        }
-    }
-}
-
-impl fmt::Debug for StoredMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} of {:?}", self.seq, self.room.as_str())
-    }
-}
-
-impl fmt::Debug for StoredRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoredRecord::Message(message) => message.fmt(f),
-            StoredRecord::Seal(seal) => seal.fmt(f),
-            StoredRecord::Abandoned(abandoned) => abandoned.fmt(f),
-            StoredRecord::Lost(lost) => {
-                write!(f, "lost: #{} to #{} of {:?}", lost.first, lost.last, lost.room.as_str())
+impl Record<'_> {
+    /// Appends the head and the body, at a place that is aligned for both. Returns how many units the head has.
+    ///
+    /// # Panics
+    /// When a part is longer than its type may be.
+    pub(super) fn push(&self, bytes: &mut Vec<u8>) -> u8 {
+        match *self {
+            Record::Message(message) => {
+                let author = (AuthorKind::Guest, 0);
+                let draft = message.draft.as_ref();
+                let hash = draft.map_or(0, |draft| draft_hash(author, message.author.as_str(), draft));
+                let head = RecordHead {
+                    kind: RecordKind::Message,
+                    version: BODY_VERSION,
+                    author_kind: author.0,
+                    author_id: author.1,
+                    number: message.seq.0,
+                    time_us: message.time.0,
+                    draft_hash: hash,
+                    amendments_before: 0,
+                    room: message.room.as_str(),
+                };
+                let units = head.push(bytes);
+                let (author, text) = (message.author.as_str(), message.text.as_str());
+                super::frame::archive(
+                    &MessageBody { author, draft: draft.map_or("", DraftId::as_str), text },
+                    bytes,
+                );
+                units
+            }
+            Record::Seal(seal) => {
+                let units = RecordHead::of_note(RecordKind::Seal).push(bytes);
+                super::frame::archive(&seal, bytes);
+                units
+            }
+            Record::Abandoned(abandoned) => {
+                let units = RecordHead::of_note(RecordKind::Abandoned).push(bytes);
+                super::frame::archive(&abandoned, bytes);
+                units
+            }
+            Record::Lost { room, first, last } => {
+                let head = RecordHead {
+                    number: first.0,
+                    room: room.as_str(),
+                    ..RecordHead::of_note(RecordKind::Lost)
+                };
+                let units = head.push(bytes);
+                super::frame::archive(&LostBody { last: last.0 }, bytes);
+                units
             }
         }
     }
 }
 
-impl StoredMessage {
-    /// Its number in its room.
-    pub fn number(&self) -> Seq {
-        Seq(self.seq.to_native())
+impl<'a> StoredRecord<'a> {
+    /// The record in the payload of a frame, which is aligned; `None` when this program cannot read it. A head of 0
+    /// bytes is none: then format 2 wrote it.
+    ///
+    /// **The one place that decides what each kind means:** a new kind does not compile until it is here.
+    pub fn read(payload: &'a [u8], head_bytes: usize) -> Option<StoredRecord<'a>> {
+        if head_bytes == 0 {
+            return version_2::read(payload);
+        }
+        let (head, body) = payload.split_at_checked(head_bytes)?;
+        let head = RecordHead::read(head)?;
+        if head.version != BODY_VERSION {
+            return None;
+        }
+        Some(match head.kind {
+            RecordKind::Message => {
+                let body = access::<ArchivedMessageBody<'static>>(body)?;
+                StoredRecord::Message(StoredMessage {
+                    room: head.room,
+                    seq: Seq(head.number),
+                    time: Timestamp(head.time_us),
+                    author: StoredAuthor { kind: head.author_kind, id: head.author_id, name: &body.author },
+                    draft: &body.draft,
+                    draft_hash: head.draft_hash,
+                    amendments_before: head.amendments_before,
+                    text: &body.text,
+                })
+            }
+            RecordKind::Seal => {
+                let body = access::<ArchivedSealRecord>(body)?;
+                StoredRecord::Seal(SealRecord {
+                    records: body.records.to_native(),
+                    first_time_us: body.first_time_us.to_native(),
+                    last_time_us: body.last_time_us.to_native(),
+                })
+            }
+            RecordKind::Abandoned => {
+                let body = access::<ArchivedAbandonedRecord>(body)?;
+                StoredRecord::Abandoned(AbandonedRecord {
+                    segment: body.segment.to_native(),
+                    end_offset_bytes: body.end_offset_bytes.to_native(),
+                })
+            }
+            RecordKind::Lost => {
+                let body = access::<ArchivedLostBody>(body)?;
+                let last = Seq(body.last.to_native());
+                StoredRecord::Lost(StoredLost { room: head.room, first: Seq(head.number), last })
+            }
+        })
     }
+}
 
+/// The value that is archived in these bytes, which are aligned.
+fn access<T>(bytes: &[u8]) -> Option<&T>
+where
+    T: Portable + for<'b> CheckBytes<rkyv::api::low::LowValidator<'b, Failure>>,
+{
+    rkyv::api::low::access::<T, Failure>(bytes).ok()
+}
+
+impl fmt::Debug for StoredMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} of {:?}", self.seq, self.room)
+    }
+}
+
+impl StoredMessage<'_> {
     /// The message, with names that the caller has read back (and may share between messages).
     ///
     /// # Errors
     /// [`RecordError`] when this program would not have stored it.
     pub fn to_message(&self, room: RoomName, author: UserName) -> Result<Message, RecordError> {
-        Ok(Message {
-            room,
-            seq: self.number(),
-            time: Timestamp(self.time_us.to_native()),
-            author,
-            draft: self.draft_id()?,
-            text: Text::restore(&self.text).ok_or(RecordError::Text { seq: self.number() })?,
-        })
+        let (seq, time, draft) = (self.seq, self.time, self.draft_id()?);
+        let text = Text::restore(self.text).ok_or(RecordError::Text { seq })?;
+        Ok(Message { room, seq, time, author, draft, text })
     }
 
     /// The room's name.
@@ -199,8 +320,8 @@ impl StoredMessage {
     /// # Errors
     /// [`RecordError::Room`] when it is none.
     pub fn room_name(&self) -> Result<RoomName, RecordError> {
-        RoomName::from_log(&self.room)
-            .map_err(|source| RecordError::Room { name: self.room.as_str().to_owned(), source })
+        RoomName::from_log(self.room)
+            .map_err(|source| RecordError::Room { name: self.room.to_owned(), source })
     }
 
     /// The author's name.
@@ -208,8 +329,8 @@ impl StoredMessage {
     /// # Errors
     /// [`RecordError::Author`] when it is none.
     pub fn author_name(&self) -> Result<UserName, RecordError> {
-        UserName::parse(&self.author)
-            .map_err(|source| RecordError::Author { name: self.author.as_str().to_owned(), source })
+        UserName::parse(self.author.name)
+            .map_err(|source| RecordError::Author { name: self.author.name.to_owned(), source })
     }
 
     /// The draft id, if it has one.
@@ -220,30 +341,7 @@ impl StoredMessage {
         if self.draft.is_empty() {
             return Ok(None);
         }
-        let parsed = DraftId::parse(&self.draft);
-        parsed.map(Some).ok_or_else(|| RecordError::Draft { draft: self.draft.as_str().to_owned() })
-    }
-}
-
-/// Archives a borrowed string as an [`ArchivedString`], which keeps up to eight bytes in place:
-/// most names then cost nothing beyond their field.
-#[derive(Debug)]
-pub struct Inline;
-
-impl<'a> ArchiveWith<&'a str> for Inline {
-    type Archived = ArchivedString;
-    type Resolver = StringResolver;
-
-    fn resolve_with(field: &&'a str, resolver: StringResolver, out: Place<ArchivedString>) {
-        ArchivedString::resolve_from_str(field, resolver, out);
-    }
-}
-
-impl<'a, S: Fallible<Error: Source> + ?Sized> SerializeWith<&'a str, S> for Inline
-where
-    str: SerializeUnsized<S>,
-{
-    fn serialize_with(field: &&'a str, serializer: &mut S) -> Result<StringResolver, S::Error> {
-        ArchivedString::serialize_from_str(field, serializer)
+        let parsed = DraftId::parse(self.draft);
+        parsed.map(Some).ok_or_else(|| RecordError::Draft { draft: self.draft.to_owned() })
     }
 }

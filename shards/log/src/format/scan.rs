@@ -13,9 +13,9 @@ use super::segment::HEADER_BYTES;
 #[derive(Clone, Copy, Debug)]
 pub enum ScanItem<'a> {
     /// A message, with the frame that holds it.
-    Message(Frame<'a>, &'a StoredMessage),
+    Message(Frame<'a>, StoredMessage<'a>),
     /// A record that the log keeps for itself.
-    Note(Frame<'a>, &'a StoredRecord),
+    Note(Frame<'a>, StoredRecord<'a>),
     /// Bytes that were on disk once and are no longer what they were, or cannot be read.
     Damage {
         /// Where they begin.
@@ -117,11 +117,6 @@ impl<'a> Scan<'a> {
 
     fn seal_verdict(&self, frame: Frame<'a>) -> Option<SegmentVerdict> {
         let Some(StoredRecord::Seal(seal)) = frame.record() else { return None };
-        let seal = SealRecord {
-            records: seal.records.to_native(),
-            first_time_us: seal.first_time_us.to_native(),
-            last_time_us: seal.last_time_us.to_native(),
-        };
         Some(SegmentVerdict::Sealed { offset_bytes: frame.end_bytes, seal })
     }
 

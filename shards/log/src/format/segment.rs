@@ -3,8 +3,9 @@
 use madang_model::ShardId;
 use std::fmt;
 
-/// The newest format that this program writes and reads. Version 2 added the record `Lost`.
-pub const FORMAT_VERSION: u32 = 2;
+/// The newest format that this program writes and reads. Version 2 added the record `Lost`, version 3 the head of records,
+/// without which frames of before are still read.
+pub const FORMAT_VERSION: u32 = 3;
 /// The bytes before the first frame.
 pub const HEADER_BYTES: usize = 64;
 /// The smallest segment: a few of the longest frames fit.

@@ -1,3 +1,4 @@
+use super::version_2::{OldAbandoned, OldLost, OldMessage, OldRecord, OldSeal};
 use super::*;
 use crate::append::{Durability, seal_frame};
 use crate::testing::{SHARD, Writer, message, with_draft};
@@ -25,7 +26,7 @@ fn scanned(bytes: &[u8], limit: Option<usize>) -> (Vec<String>, Vec<(usize, usiz
     let (mut texts, mut damage) = (Vec::new(), Vec::new());
     for found in &mut scan {
         match found {
-            ScanItem::Message(_, message) => texts.push(message.text.as_str().to_owned()),
+            ScanItem::Message(_, message) => texts.push(message.text.to_owned()),
             ScanItem::Note(..) => {}
             ScanItem::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
         }
@@ -287,24 +288,129 @@ fn the_longest_of_everything_fits_a_frame() {
     let mut said = with_draft(said, &"d".repeat(64));
     said.text = message("r", 1, &"x".repeat(TEXT_BYTES_MAX)).text;
     let mut frame = Vec::new();
-    push_frame(&mut frame, &Record::Message(MessageRecord::from(&said)));
+    push_frame(&mut frame, &Record::Message(&said));
     assert!(frame.len() <= FRAME_BYTES_MAX);
 }
 
-/// What version 1 wrote must be readable forever: adding records may not move anything.
+/// The frame of "twelve bytes", as #7 of r1 by bob, as versions 1 and 2 wrote it.
+const OLD_FRAME: &str = concat!(
+    "480000009dd9c2920100000004000000",
+    "7477656c766520627974657300000000",
+    "00000000000000007231ffffffffffff",
+    "070000000000000007e025dafe5b0600",
+    "626f62ffffffffffffffffffffffffff",
+    "8c000000c0ffffff0000000000000000"
+);
+
+fn frame_of(hex: &str) -> AlignedVec<16> {
+    let mut bytes = AlignedVec::new();
+    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("two digits");
+    (0..hex.len()).step_by(2).for_each(|at| bytes.push(digit(at)));
+    bytes
+}
+
+/// A segment that holds these frames, which were stamped for where they lie in it.
+fn segment_with(frames: &[u8]) -> AlignedVec<16> {
+    let mut segment = AlignedVec::new();
+    segment.extend_from_slice(&[0; HEADER_BYTES]);
+    segment.extend_from_slice(frames);
+    segment
+}
+
+/// What versions 1 and 2 wrote is readable for ever.
 #[test]
-fn a_message_lies_on_disk_as_it_did_in_version_1() {
+fn a_message_of_version_1_is_read_as_it_was_written() {
+    let segment = segment_with(&frame_of(OLD_FRAME));
+    let items: Vec<_> = Scan::new(&segment, PLACE, None).collect();
+    let [ScanItem::Message(frame, stored)] = items[..] else { panic!("{items:?}") };
+    assert_eq!((frame.head_bytes, frame.batch, frame.synced_bytes), (0, 1, 64));
+    assert_eq!(stored.author, StoredAuthor { kind: AuthorKind::None, id: 0, name: "bob" });
+    let (room, author) = (stored.room_name().expect("a room"), stored.author_name().expect("an author"));
+    let read = stored.to_message(room, author).expect("a message");
+    assert_eq!(format!("{read:?}"), format!("{:?}", message("r1", 7, "twelve bytes")));
+}
+
+/// And what version 3 writes.
+#[test]
+fn a_message_lies_on_disk_as_it_did_in_version_3() {
     const FRAME: &str = concat!(
-        "480000009dd9c2920100000004000000",
-        "7477656c766520627974657300000000",
-        "00000000000000007231ffffffffffff",
-        "070000000000000007e025dafe5b0600",
-        "626f62ffffffffffffffffffffffffff",
-        "8c000000c0ffffff0000000000000000"
+        "5400000652f26a470100000004000000",
+        "0101040102000000070000000000000007e025dafe5b0600",
+        "0000000000000000fdcf1211815241a77231000000000000",
+        "7477656c7665206279746573626f62ffffffffff64726166742d31ff",
+        "8c000000e4ffffff000000000000000000000000"
     );
     let mut frame = Vec::new();
-    push_frame(&mut frame, &Record::Message(MessageRecord::from(&message("r1", 7, "twelve bytes"))));
+    let said = with_draft(message("r1", 7, "twelve bytes"), "draft-1");
+    push_frame(&mut frame, &Record::Message(&said));
     stamp_frames(&mut frame, PLACE, 64, 1, 64);
     let written: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(written, FRAME);
+    let segment = segment_with(&frame);
+    let stored = read_frame(&segment, 64, PLACE).and_then(|frame| frame.record());
+    let Some(StoredRecord::Message(stored)) = stored else { panic!("{stored:?}") };
+    assert_eq!(stored.author, StoredAuthor { kind: AuthorKind::Guest, id: 0, name: "bob" });
+    let draft = said.draft.as_ref().expect("it has one");
+    assert_eq!(stored.draft_hash, draft_hash((AuthorKind::Guest, 0), "bob", draft));
+    assert_eq!(
+        (stored.room, stored.seq, stored.text, stored.draft),
+        ("r1", said.seq, "twelve bytes", "draft-1")
+    );
+}
+
+/// A frame as format 2 wrote it, which is yet to be stamped.
+fn push_old_frame(bytes: &mut Vec<u8>, record: &OldRecord<'_>) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; 16]);
+    super::frame::archive(record, bytes);
+    let length = (bytes.len() - start - 16) as u32;
+    bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    bytes.resize(bytes.len().next_multiple_of(16), 0);
+}
+
+#[test]
+fn records_of_both_formats_stand_in_one_segment() {
+    let room = RoomName::parse("r1").expect("a room's name");
+    let mut frames = Vec::new();
+    push_old_frame(&mut frames, &OldRecord::Abandoned(OldAbandoned { segment: 3, end_offset_bytes: 64 }));
+    push_frame(&mut frames, &Record::Abandoned(AbandonedRecord { segment: 3, end_offset_bytes: 64 }));
+    push_old_frame(&mut frames, &OldRecord::Lost(OldLost { room: "r1", first: 2, last: 9 }));
+    push_frame(
+        &mut frames,
+        &Record::Lost { room: &room, first: madang_model::Seq(2), last: madang_model::Seq(9) },
+    );
+    let old = OldMessage { room: "r1", seq: 10, time_us: 5, author: "bob", draft: "d", text: "old" };
+    push_old_frame(&mut frames, &OldRecord::Message(old));
+    push_frame(&mut frames, &Record::Message(&message("r1", 11, "new")));
+    let seal = SealRecord { records: 2, first_time_us: 5, last_time_us: 6 };
+    push_old_frame(&mut frames, &OldRecord::Seal(OldSeal { records: 2, first_time_us: 5, last_time_us: 6 }));
+    push_frame(&mut frames, &Record::Seal(seal));
+    stamp_frames(&mut frames, PLACE, HEADER_BYTES, 1, HEADER_BYTES);
+    let segment = segment_with(&frames);
+    let (mut at, mut shown) = (HEADER_BYTES, Vec::new());
+    while let Some(frame) = read_frame(&segment, at, PLACE) {
+        shown.push(format!("{:?}", frame.record().expect("it is readable")));
+        at = frame.end_bytes;
+    }
+    assert_eq!(at, segment.len());
+    assert_eq!(
+        (shown[0].as_str(), shown[2].as_str(), shown[6].as_str()),
+        (&*shown[1], &*shown[3], &*shown[7])
+    );
+    assert_eq!(shown[4..6], ["Message(#10 of \"r1\")", "Message(#11 of \"r1\")"]);
+    let (texts, damage, verdict) = scanned(&segment, None);
+    assert_eq!((texts, damage.len()), (vec!["old".to_owned(), "new".to_owned()], 0));
+    assert!(matches!(verdict, SegmentVerdict::Sealed { seal: found, .. } if found == seal), "{verdict:?}");
+}
+
+#[test]
+fn a_record_of_a_later_program_is_damage_and_no_other_record() {
+    for (at, later) in [(0, 2), (1, 2), (2, 16)] {
+        let mut frame = Vec::new();
+        push_frame(&mut frame, &Record::Message(&message("r1", 7, "of later")));
+        frame[16 + at] = later;
+        stamp_frames(&mut frame, PLACE, HEADER_BYTES, 1, HEADER_BYTES);
+        let (texts, damage, _) = scanned(&segment_with(&frame), None);
+        assert_eq!((texts.len(), damage), (0, vec![(HEADER_BYTES, frame.len())]), "byte {at} of the head");
+    }
 }

@@ -27,7 +27,7 @@ pub struct DumpedSegment {
 #[derive(Clone, Copy, Debug)]
 pub enum Dumped<'a> {
     /// A whole frame that counts.
-    Record(Frame<'a>, &'a StoredRecord),
+    Record(Frame<'a>, StoredRecord<'a>),
     /// Bytes that were on disk once and are no longer what they were.
     Damage {
         /// Where.
@@ -43,7 +43,7 @@ pub enum Dumped<'a> {
         bytes: usize,
     },
     /// A whole frame that does not count: behind a torn write.
-    Loose(Frame<'a>, &'a StoredRecord),
+    Loose(Frame<'a>, StoredRecord<'a>),
     /// The end of what counts.
     End(SegmentVerdict),
 }

@@ -65,8 +65,8 @@ pub fn lost_ranges(segment: &[u8], place: SegmentId) -> Vec<LostRange> {
     let mut offset_bytes = HEADER_BYTES;
     while let Some(frame) = read_frame(segment, offset_bytes, place) {
         let Some(StoredRecord::Lost(lost)) = frame.record() else { break };
-        if let Ok(room) = RoomName::from_log(&lost.room) {
-            let gap = MissingRange { first: Seq(lost.first.to_native()), last: Seq(lost.last.to_native()) };
+        if let Ok(room) = RoomName::from_log(lost.room) {
+            let gap = MissingRange { first: lost.first, last: lost.last };
             let at = Location {
                 shard: place.shard,
                 segment: place.segment,

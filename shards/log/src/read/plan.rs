@@ -66,8 +66,8 @@ impl ReadPlan {
             last_used = first.is_some().then_some(by).or(last_used);
             match first.and_then(|frame| frame.record()) {
                 Some(StoredRecord::Abandoned(note)) => {
-                    let left = SegmentNumber(note.segment.to_native());
-                    let end_bytes = usize::try_from(note.end_offset_bytes.to_native()).unwrap_or(usize::MAX);
+                    let left = SegmentNumber(note.segment);
+                    let end_bytes = usize::try_from(note.end_offset_bytes).unwrap_or(usize::MAX);
                     abandoned.push(Abandoned { left, end_bytes, by });
                 }
                 Some(StoredRecord::Lost(_)) => {

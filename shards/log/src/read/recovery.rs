@@ -272,7 +272,7 @@ fn read_all(
         known = known_reports(indexes, snapshot, &plan, rooms, tails)?;
         known_segments.extend(known.keys());
     }
-    let mut keep = |at: Location, message: &StoredMessage| {
+    let mut keep = |at: Location, message: &StoredMessage<'_>| {
         let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, keeps));
         if let Err(error) = kept {
             faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
@@ -393,7 +393,7 @@ fn take_table(
 /// Messages come newest first: what a room has enough of is never decoded.
 fn keep_newest(
     room: &mut StoredRoom<Newest>,
-    message: &StoredMessage,
+    message: &StoredMessage<'_>,
     keeps: Keeps,
 ) -> Result<(), RecordError> {
     let wants_draft = room.kept.drafts.len() < keeps.drafts_max && !message.draft.is_empty();
@@ -403,7 +403,7 @@ fn keep_newest(
     }
     let author = message.author_name()?;
     if wants_draft && let Some(draft) = message.draft_id()? {
-        room.kept.drafts.push(RecentDraft { author: author.key(), draft, seq: message.number() });
+        room.kept.drafts.push(RecentDraft { author: author.key(), draft, seq: message.seq });
     }
     if wants_message {
         room.kept.messages.push(Arc::new(message.to_message(room.name.clone(), author)?));

@@ -127,18 +127,18 @@ impl<T: Default> StoredRooms<T> {
     pub fn count(
         &mut self,
         at: Location,
-        message: &StoredMessage,
+        message: &StoredMessage<'_>,
     ) -> Result<&mut StoredRoom<T>, RecordError> {
-        let index = match self.by_text.get(message.room.as_str()) {
+        let index = match self.by_text.get(message.room) {
             Some(index) => *index,
             None => {
                 let index = self.index_of(&message.room_name()?);
-                self.by_text.insert(message.room.as_str().into(), index);
+                self.by_text.insert(message.room.into(), index);
                 index
             }
         };
         let room = &mut self.rooms[index];
-        room.count(message.number(), at);
+        room.count(message.seq, at);
         Ok(room)
     }
 

@@ -18,7 +18,7 @@ pub struct SegmentContents<'a> {
     pub file_bytes: u64,
     pub header: Result<SegmentHeader, HeaderFault>,
     /// With the offset of each, in order.
-    pub messages: Vec<(usize, &'a StoredMessage)>,
+    pub messages: Vec<(usize, StoredMessage<'a>)>,
     /// Records that the log keeps for itself, but for the seal.
     pub notes: usize,
     /// The furthest offset that a frame says to have been on disk.

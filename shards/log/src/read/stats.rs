@@ -73,10 +73,10 @@ pub fn statistics(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<Ve
         let plan = ReadPlan::of(files, shard)?;
         let mut statistics = Statistics { shard: Some(shard), ..Statistics::default() };
         let mut rooms: HashSet<RoomKey> = HashSet::new();
-        let mut visit = |_, message: &StoredMessage| {
-            let key = keys.get(message.room.as_str()).copied().unwrap_or_else(|| {
-                let key = RoomName::from_log(&message.room).ok().map(|name| name.key());
-                keys.insert(message.room.as_str().into(), key);
+        let mut visit = |_, message: &StoredMessage<'_>| {
+            let key = keys.get(message.room).copied().unwrap_or_else(|| {
+                let key = RoomName::from_log(message.room).ok().map(|name| name.key());
+                keys.insert(message.room.into(), key);
                 key
             });
             rooms.extend(key);

@@ -20,7 +20,7 @@ fn exported(files: &MemoryFiles, room: &str) -> Vec<u64> {
     let room = RoomName::from_log(room).expect("a room name");
     let mut sink = |exported: Exported<'_>| {
         let Exported::Message(message) = exported else { panic!("nothing is lost") };
-        numbers.push(message.number().0);
+        numbers.push(message.seq.0);
         Ok(())
     };
     let export = export(files, &Selection::Rooms(vec![room]), &mut sink, &mut |_| ());

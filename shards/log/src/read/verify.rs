@@ -58,7 +58,7 @@ pub fn verify(
         verification.lost.extend(plan.lost.iter().cloned());
         let mut readable = Readable::default();
         let faults = &mut verification.faults;
-        let mut count = |at: Location, message: &StoredMessage| {
+        let mut count = |at: Location, message: &StoredMessage<'_>| {
             let counted = of_directory.count(at, message).map(|_| ());
             if let Err(error) = counted.and_then(|()| readable.check(message)) {
                 faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));

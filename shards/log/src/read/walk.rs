@@ -71,7 +71,7 @@ pub fn walk(
     plan: &ReadPlan,
     buffer: &mut AlignedVec,
     reads: u32,
-    visit_message: &mut dyn FnMut(Location, &StoredMessage),
+    visit_message: &mut dyn FnMut(Location, &StoredMessage<'_>),
     visit_segment: &mut dyn FnMut(SegmentReport),
 ) -> Result<(), FilesError> {
     walk_unknown(files, plan, buffer, reads, &mut |_| None, visit_message, visit_segment)
@@ -84,7 +84,7 @@ pub fn walk_unknown(
     buffer: &mut AlignedVec,
     reads: u32,
     known: &mut dyn FnMut(SegmentNumber) -> Option<SegmentReport>,
-    visit_message: &mut dyn FnMut(Location, &StoredMessage),
+    visit_message: &mut dyn FnMut(Location, &StoredMessage<'_>),
     visit_segment: &mut dyn FnMut(SegmentReport),
 ) -> Result<(), FilesError> {
     let mut is_followed = false;
@@ -144,7 +144,7 @@ fn report_of(
     }
     let mut counts = SealRecord::default();
     for (_, message) in &contents.messages {
-        counts.count(message.time_us.to_native());
+        counts.count(message.time.0);
     }
     SegmentReport {
         shard: plan.shard,

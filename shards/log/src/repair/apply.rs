@@ -2,11 +2,12 @@
 
 use super::survey::{intact_frames, is_end_lost};
 use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
+use crate::MissingRange;
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError};
 use crate::format::{
-    FRAME_BYTES_MAX, HEADER_BYTES, LostRecord, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader,
-    SegmentId, StoredRecord, push_frame, stamp_frames,
+    FRAME_BYTES_MAX, HEADER_BYTES, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader, SegmentId,
+    StoredRecord, push_frame, stamp_frames,
 };
 use crate::read::for_repair::{ReadPlan, snapshot_of_expired, start_of};
 use madang_model::Timestamp;
@@ -176,7 +177,7 @@ fn rewritten(
             continue;
         }
         if let StoredRecord::Message(message) = record {
-            segment.counts.count(message.time_us.to_native());
+            segment.counts.count(message.time.0);
         }
         segment.move_in(&bytes[frame.offset_bytes..frame.end_bytes], frame.batch);
     }
@@ -202,9 +203,9 @@ fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) 
     let mut segment = Rewritten::new(place, next.shard_count, now.0);
     let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
     for lost in lost {
-        let (first, last) = (lost.gap.first.0, lost.gap.last.0);
         frame.clear();
-        push_frame(&mut frame, &Record::Lost(LostRecord { room: lost.room.as_str(), first, last }));
+        let MissingRange { first, last } = lost.gap;
+        push_frame(&mut frame, &Record::Lost { room: &lost.room, first, last });
         segment.move_in(&frame, 1);
     }
     segment.finish(now)

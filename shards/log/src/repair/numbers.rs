@@ -47,14 +47,14 @@ pub struct Numbers {
 
 impl Numbers {
     /// Takes note of a message that is there; `false` when it was there already.
-    pub fn insert(&mut self, message: &StoredMessage, shard: ShardId) -> Result<bool, RecordError> {
-        let seq = message.number();
+    pub fn insert(&mut self, message: &StoredMessage<'_>, shard: ShardId) -> Result<bool, RecordError> {
+        let seq = message.seq;
         Ok(self.room(message)?.insert(IntactRun { first: seq, last: seq, shard }))
     }
 
     /// Takes note of a message that seems to have been there.
-    pub fn hint(&mut self, message: &StoredMessage, shard: ShardId) {
-        let seq = message.number();
+    pub fn hint(&mut self, message: &StoredMessage<'_>, shard: ShardId) {
+        let seq = message.seq;
         if let Ok(room) = self.room(message) {
             room.hints.push((seq, shard));
         }
@@ -89,12 +89,12 @@ impl Numbers {
         self.rooms.iter_mut().flat_map(|room| room.lost_messages(late, frames)).collect()
     }
 
-    fn room(&mut self, message: &StoredMessage) -> Result<&mut RoomNumbers, RecordError> {
-        let index = match self.by_text.get(message.room.as_str()) {
+    fn room(&mut self, message: &StoredMessage<'_>) -> Result<&mut RoomNumbers, RecordError> {
+        let index = match self.by_text.get(message.room) {
             Some(index) => *index,
             None => {
                 let index = self.index_of(&message.room_name()?);
-                self.by_text.insert(message.room.as_str().into(), index);
+                self.by_text.insert(message.room.into(), index);
                 index
             }
         };

@@ -189,10 +189,11 @@ impl LogSurvey {
         for (frame, record) in intact_frames(&self.buffer, place, limit_bytes) {
             let StoredRecord::Message(message) = record else { continue };
             let is_kept =
-                match self.readable.check(message).and_then(|()| self.numbers.insert(message, place.shard)) {
+                match self.readable.check(&message).and_then(|()| self.numbers.insert(&message, place.shard))
+                {
                     Ok(is_new) => is_new,
                     Err(_) => {
-                        self.numbers.hint(message, place.shard);
+                        self.numbers.hint(&message, place.shard);
                         false
                     }
                 };
@@ -226,7 +227,7 @@ impl LogSurvey {
             let start = fault.offset_bytes as usize;
             for at in (start..start + bytes as usize).step_by(16) {
                 if let Some(StoredRecord::Message(message)) = unchecked_record(&self.buffer, at) {
-                    self.numbers.hint(message, report.shard);
+                    self.numbers.hint(&message, report.shard);
                 }
             }
         }
@@ -244,7 +245,7 @@ pub fn intact_frames<'a>(
     segment: &'a [u8],
     place: SegmentId,
     limit_bytes: Option<usize>,
-) -> impl Iterator<Item = (Frame<'a>, &'a StoredRecord)> {
+) -> impl Iterator<Item = (Frame<'a>, StoredRecord<'a>)> {
     let end = limit_bytes.unwrap_or(segment.len());
     let mut at = HEADER_BYTES;
     let frames = std::iter::from_fn(move || {

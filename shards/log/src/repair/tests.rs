@@ -103,7 +103,7 @@ fn exported(files: &MemoryFiles) -> (BTreeMap<String, Vec<u64>>, Vec<Lost>) {
     let mut sink = |exported: Exported<'_>| {
         match exported {
             Exported::Message(message) => {
-                numbers.entry(message.room.as_str().to_owned()).or_default().push(message.number().0);
+                numbers.entry(message.room.to_owned()).or_default().push(message.seq.0);
             }
             Exported::Lost { room, gap } => lost.push((room.to_owned(), gap.first.0, gap.last.0)),
         }
@@ -162,7 +162,7 @@ fn frames(files: &MemoryFiles) -> Vec<(String, u64, SegmentNumber, Range<usize>)
         for (frame, record) in survey::intact_frames(&bytes, place, None) {
             let crate::StoredRecord::Message(message) = record else { continue };
             let range = frame.offset_bytes..frame.end_bytes;
-            found.push((message.room.as_str().to_owned(), message.number().0, segment, range));
+            found.push((message.room.to_owned(), message.seq.0, segment, range));
         }
     }
     found

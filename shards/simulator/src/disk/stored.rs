@@ -53,11 +53,11 @@ fn read_from(
             Some(ScanItem::Message(frame, message)) => {
                 stored.push(DurableMessage {
                     at,
-                    room: message.room.as_str().into(),
-                    seq: message.number().0,
-                    author: message.author.as_str().into(),
-                    draft: message.draft.as_str().into(),
-                    text: message.text.as_str().into(),
+                    room: message.room.into(),
+                    seq: message.seq.0,
+                    author: message.author.name.into(),
+                    draft: message.draft.into(),
+                    text: message.text.into(),
                 });
                 frame
             }

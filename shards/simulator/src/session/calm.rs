@@ -182,8 +182,8 @@ impl Session {
         let mut found: Vec<(String, u64, String)> = Vec::new();
         let mut sink = |exported: Exported<'_>| {
             if let Exported::Message(message) = exported {
-                let (room, text) = (message.room.as_str().to_owned(), message.text.as_str().to_owned());
-                found.push((room, message.number().0, text));
+                let (room, text) = (message.room.to_owned(), message.text.to_owned());
+                found.push((room, message.seq.0, text));
             }
             Ok(())
         };

@@ -1,6 +1,6 @@
 //! A frame that was read by itself.
 
-use crate::format::{Frame, SegmentId, stamp_frames};
+use crate::format::{Frame, SegmentId, lengths, stamp_frames};
 use crate::index::bytes::field;
 use rkyv::util::AlignedVec;
 
@@ -16,9 +16,10 @@ pub fn frame_alone<'a>(
     aligned: &'a mut AlignedVec,
 ) -> Option<Frame<'a>> {
     let header = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
-    let length = u32::from_le_bytes(field(header, 0)) as usize;
+    let (length, head_bytes) = lengths(header);
     let end = FRAME_HEADER_BYTES.checked_add(length)?;
-    if length == 0 || end.checked_next_multiple_of(FRAME_HEADER_BYTES)? != bytes.len() {
+    if length == 0 || head_bytes > length || end.checked_next_multiple_of(FRAME_HEADER_BYTES)? != bytes.len()
+    {
         return None;
     }
     let batch = u32::from_le_bytes(field(header, 8));
@@ -37,5 +38,6 @@ pub fn frame_alone<'a>(
         batch,
         synced_bytes,
         payload: &aligned[FRAME_HEADER_BYTES..end],
+        head_bytes,
     })
 }

@@ -122,15 +122,15 @@ impl MessageDecoder {
         let Some(StoredRecord::Message(stored)) = frame.and_then(|frame| frame.record()) else {
             return Err(QueryFault::MessageDamaged { directory, segment, offset_bytes, seq });
         };
-        if stored.number() != seq || !is_of(stored, room)? {
+        if stored.seq != seq || !is_of(&stored, room)? {
             // A whole message, and another one: the index is wrong about it.
             return Err(QueryFault::IndexDamaged { directory, segment, offset_bytes: 0 });
         }
-        let author = match authors.get(stored.author.as_str()) {
+        let author = match authors.get(stored.author.name) {
             Some(author) => author.clone(),
             None => {
                 let author = stored.author_name()?;
-                authors.insert(stored.author.as_str().into(), author.clone());
+                authors.insert(stored.author.name.into(), author.clone());
                 author
             }
         };
@@ -138,6 +138,6 @@ impl MessageDecoder {
     }
 }
 
-fn is_of(stored: &StoredMessage, room: &RoomName) -> Result<bool, QueryFault> {
-    Ok(stored.room.as_str() == room.as_str() || stored.room_name()?.is_same_as(room))
+fn is_of(stored: &StoredMessage<'_>, room: &RoomName) -> Result<bool, QueryFault> {
+    Ok(stored.room == room.as_str() || stored.room_name()?.is_same_as(room))
 }

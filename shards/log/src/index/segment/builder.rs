@@ -5,7 +5,7 @@ use super::header::{INDEX_HEADER_BYTES, IndexHeader};
 use super::place::identity;
 use super::position::{FramePosition, PositionRun, push_run};
 use crate::append::Batch;
-use crate::format::SegmentNumber;
+use crate::format::{SegmentNumber, frame_bytes};
 use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
 use crate::index::key::key_bits;
 use crate::index::link::{EntryLink, RoomTail};
@@ -174,8 +174,7 @@ fn frames_of(batch: &Batch) -> Vec<FramePosition> {
     let mut frames = Vec::new();
     let mut at = 0;
     while at < batch.bytes.len() {
-        let length = u32::from_le_bytes(crate::index::bytes::field(&batch.bytes, at));
-        let frame_bytes = (16 + length as usize).next_multiple_of(16);
+        let frame_bytes = frame_bytes(&batch.bytes[at..]);
         frames.push(FramePosition::new(batch.offset_bytes + at as u64, frame_bytes as u64));
         at += frame_bytes;
     }

@@ -62,11 +62,11 @@ impl IndexBuilder {
                 }
             };
             end_bytes = frame.end_bytes;
-            let name = match names.get(message.room.as_str()) {
+            let name = match names.get(message.room) {
                 Some(name) => name,
-                None => names.entry(message.room.as_str()).or_insert(message.room_name()?),
+                None => names.entry(message.room).or_insert(message.room_name()?),
             };
-            let seq = message.number();
+            let seq = message.seq;
             let expected = builder.room(name.key()).map(|(first, all)| Seq(first.0 + all.len() as u64));
             // Damage would have been found: a number that is skipped was lost and repaired before.
             builder.skip_to(name.key(), seq);

@@ -1,7 +1,7 @@
 use super::world::{World, some_rooms};
 use crate::SEGMENT_BYTES_MIN;
 use crate::append::{Appender, Durability};
-use crate::format::{HEADER_BYTES, SegmentNumber};
+use crate::format::{ABANDONED_FRAME_BYTES, HEADER_BYTES, SegmentNumber};
 use crate::index::{
     IndexBuilder, RebuildFault, RoomTail, SegmentTable, StoredFile, index_file_name, index_file_segment,
 };
@@ -111,7 +111,7 @@ fn a_batch_that_is_written_again_is_found_behind_its_note() {
     let mut builder = IndexBuilder::new(SHARD, again.segment);
     builder.committed(&again, [(&said.room, said.seq)].into_iter());
     let (first, positions) = builder.room(said.room.key()).expect("the room");
-    assert_eq!((first, positions[0].offset_bytes()), (Seq(1), 64 + 80));
+    assert_eq!((first, positions[0].offset_bytes()), (Seq(1), 64 + ABANDONED_FRAME_BYTES as u64));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::io;
 #[derive(Clone, Copy, Debug)]
 pub enum Exported<'a> {
     /// A message.
-    Message(&'a StoredMessage),
+    Message(StoredMessage<'a>),
     /// Messages that a repair recorded as lost, in their place.
     Lost {
         /// The room's name.
@@ -187,10 +187,10 @@ fn export_segment(
         }
         for messages in contents.messages.chunks(FOUND_TOGETHER) {
             places.clear();
-            places.extend(messages.iter().map(|(_, message)| rooms.place(&message.room)));
+            places.extend(messages.iter().map(|(_, message)| rooms.place(message.room)));
             for ((offset, message), place) in messages.iter().zip(&places) {
                 let Some(place) = *place else { continue };
-                let (room, seq) = (rooms.at(place), message.number());
+                let (room, seq) = (rooms.at(place), message.seq);
                 if room.last.is_none_or(|last| last.next() != seq) {
                     let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
                     let fault = |kind| Fault::new(files, at, kind);
@@ -201,7 +201,7 @@ fn export_segment(
                 room.seen |= directory;
                 room.last = room.last.max(Some(seq));
                 export.records += 1;
-                sink(Exported::Message(message))?;
+                sink(Exported::Message(*message))?;
             }
         }
         Ok(())
@@ -224,12 +224,12 @@ fn export_segment(
 /// a directory whose first segments are gone has nothing of the room before it.
 fn give_gap(
     room: &mut History,
-    message: &StoredMessage,
+    message: &StoredMessage<'_>,
     may_have_expired: bool,
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
     report: &mut dyn FnMut(FaultKind),
 ) -> io::Result<()> {
-    let (seq, name) = (message.number(), message.room.as_str());
+    let (seq, name) = (message.seq, message.room);
     if room.last.is_some_and(|last| seq <= last) {
         report(FaultKind::Repeated { room: name.to_owned(), seq });
         return Ok(());

@@ -41,7 +41,7 @@ fn exported(files: &MemoryFiles, selection: &Selection) -> BTreeMap<String, Vec<
     let mut numbers = BTreeMap::<String, Vec<u64>>::new();
     let mut sink = |exported: Exported<'_>| {
         let Exported::Message(message) = exported else { panic!("nothing is lost") };
-        numbers.entry(message.room.as_str().to_owned()).or_default().push(message.number().0);
+        numbers.entry(message.room.to_owned()).or_default().push(message.seq.0);
         Ok(())
     };
     let export = export(files, selection, &mut sink, &mut |_| ()).expect("memory can be read");

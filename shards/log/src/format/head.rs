@@ -1,0 +1,270 @@
+//! The head of a record: what a reader of any index needs, and what stays when the rest is erased.
+//!
+//! It precedes the record's body and is no part of its archive. Little-endian; it ends at a multiple of 8:
+//!
+//! | Bytes | Field |
+//! |---|---|
+//! | 0 | kind |
+//! | 1 | version of the body |
+//! | 2 | flags: 4 a draft hash follows, 8 a count of amendments follows; the others are 0 |
+//! | 3 | kind of the author |
+//! | 4–5 | length of the room's name in bytes |
+//! | 6–7 | 0 |
+//! | 8–15 | number: of an entry in its room, else as its kind says |
+//! | 16–23 | time: microseconds since the Unix epoch |
+//! | 24–31 | id of the author |
+//! | … | draft hash, count of amendments: 8 each, where flagged |
+//! | … | the room's name, then zeros |
+
+use madang_model::DraftId;
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher;
+
+/// Bytes of the fixed part.
+const FIXED_BYTES: usize = 32;
+/// Heads end at multiples of this, and bodies begin there, aligned for use in place.
+pub const HEAD_ALIGN_BYTES: usize = 8;
+const HAS_DRAFT_HASH: u8 = 4;
+const HAS_AMENDMENTS: u8 = 8;
+/// The key of the hash of drafts. It is part of the file format: never change it.
+const DRAFT_HASH_KEY: [u8; 16] = *b"madang/drafthash";
+
+/// What a record is. One place decides what each kind means: [`StoredRecord::read`](super::StoredRecord::read).
+///
+/// A number is never used for anything else. A program that meets one that it does not know reports the frame as
+/// unreadable, so a new kind raises [`FORMAT_VERSION`](super::FORMAT_VERSION), which is checked first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordKind {
+    /// Something was said.
+    Message = 1,
+    /// The segment is finished.
+    Seal = 128,
+    /// An earlier segment failed before its end.
+    Abandoned = 129,
+    /// Messages that were stored are gone for good.
+    Lost = 130,
+}
+
+impl RecordKind {
+    /// All of them.
+    pub const ALL: [RecordKind; 4] =
+        [RecordKind::Message, RecordKind::Seal, RecordKind::Abandoned, RecordKind::Lost];
+
+    fn of_number(number: u8) -> Option<RecordKind> {
+        RecordKind::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// What an author is. A number is never used for anything else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum AuthorKind {
+    /// There is none, or format 2 wrote the record, which knew names alone.
+    #[default]
+    None = 0,
+    /// A name that is held while its user is connected. It has no id.
+    Guest = 1,
+    /// An account, by its id.
+    Account = 2,
+    /// A program with a key, by its id.
+    Service = 3,
+}
+
+impl AuthorKind {
+    /// All of them.
+    pub const ALL: [AuthorKind; 4] =
+        [AuthorKind::None, AuthorKind::Guest, AuthorKind::Account, AuthorKind::Service];
+
+    /// Its name; `None` where there is no author, or format 2 knew no kind.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            AuthorKind::None => None,
+            AuthorKind::Guest => Some("guest"),
+            AuthorKind::Account => Some("account"),
+            AuthorKind::Service => Some("service"),
+        }
+    }
+
+    fn of_number(number: u8) -> Option<AuthorKind> {
+        AuthorKind::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// The head of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordHead<'a> {
+    pub kind: RecordKind,
+    /// The version of the body.
+    pub version: u8,
+    pub author_kind: AuthorKind,
+    /// 0 is none.
+    pub author_id: u64,
+    pub number: u64,
+    pub time_us: i64,
+    /// The author's draft, hashed: 0 is none.
+    pub draft_hash: u64,
+    /// How many of the room's entries before this are no messages.
+    pub amendments_before: u64,
+    /// The room's name as shown; empty is none.
+    pub room: &'a str,
+}
+
+impl<'a> RecordHead<'a> {
+    /// Of a record that the log keeps for itself.
+    pub fn of_note(kind: RecordKind) -> RecordHead<'static> {
+        RecordHead {
+            kind,
+            version: 1,
+            author_kind: AuthorKind::None,
+            author_id: 0,
+            number: 0,
+            time_us: 0,
+            draft_hash: 0,
+            amendments_before: 0,
+            room: "",
+        }
+    }
+
+    /// Appends it. Returns how many units of [`HEAD_ALIGN_BYTES`] it has.
+    ///
+    /// # Panics
+    /// When the room's name is longer than names are.
+    pub fn push(&self, bytes: &mut Vec<u8>) -> u8 {
+        let start = bytes.len();
+        let name_bytes = u16::try_from(self.room.len()).expect("names are short");
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = self.kind as u8;
+        fixed[1] = self.version;
+        fixed[2] = if self.draft_hash == 0 { 0 } else { HAS_DRAFT_HASH }
+            | if self.amendments_before == 0 { 0 } else { HAS_AMENDMENTS };
+        fixed[3] = self.author_kind as u8;
+        fixed[4..6].copy_from_slice(&name_bytes.to_le_bytes());
+        fixed[8..16].copy_from_slice(&self.number.to_le_bytes());
+        fixed[16..24].copy_from_slice(&self.time_us.to_le_bytes());
+        fixed[24..].copy_from_slice(&self.author_id.to_le_bytes());
+        bytes.extend_from_slice(&fixed);
+        for field in [self.draft_hash, self.amendments_before] {
+            if field != 0 {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        bytes.extend_from_slice(self.room.as_bytes());
+        let length = (bytes.len() - start).next_multiple_of(HEAD_ALIGN_BYTES);
+        bytes.resize(start + length, 0);
+        u8::try_from(length / HEAD_ALIGN_BYTES).expect("heads with names are short")
+    }
+
+    /// Reads one that fills `bytes`; `None` when this program cannot, or would not have written it.
+    pub fn read(bytes: &'a [u8]) -> Option<RecordHead<'a>> {
+        let (fixed, mut rest) = bytes.split_first_chunk::<FIXED_BYTES>()?;
+        let field = |at: usize| fixed[at..].first_chunk::<8>().copied().map(u64::from_le_bytes);
+        let (flags, mut fields) = (fixed[2], [0; 2]);
+        if flags & !(HAS_DRAFT_HASH | HAS_AMENDMENTS) != 0 || fixed[6..8] != [0; 2] {
+            return None;
+        }
+        for (flag, field) in [HAS_DRAFT_HASH, HAS_AMENDMENTS].into_iter().zip(&mut fields) {
+            if flags & flag != 0 {
+                let (found, after) = rest.split_first_chunk::<8>()?;
+                *field = u64::from_le_bytes(*found);
+                rest = after;
+            }
+        }
+        let (name, padding) = rest.split_at_checked(usize::from(u16::from_le_bytes([fixed[4], fixed[5]])))?;
+        if padding.len() >= HEAD_ALIGN_BYTES {
+            return None;
+        }
+        Some(RecordHead {
+            kind: RecordKind::of_number(fixed[0])?,
+            version: fixed[1],
+            author_kind: AuthorKind::of_number(fixed[3])?,
+            author_id: field(24)?,
+            number: field(8)?,
+            time_us: field(16)?.cast_signed(),
+            draft_hash: fields[0],
+            amendments_before: fields[1],
+            room: std::str::from_utf8(name).ok()?,
+        })
+    }
+}
+
+/// An author's draft as a number, which stays when the draft and the author's name are erased: a draft that comes again
+/// after that is still known. Not 0.
+pub fn draft_hash(author: (AuthorKind, u64), name: &str, draft: &DraftId) -> u64 {
+    let (kind, id) = author;
+    let mut hasher = SipHasher24::new_with_key(&DRAFT_HASH_KEY);
+    hasher.write_u8(kind as u8);
+    hasher.write_u64(id);
+    // A guest is its name; of others the name may change.
+    if matches!(kind, AuthorKind::None | AuthorKind::Guest) {
+        hasher.write(name.as_bytes());
+    }
+    hasher.write_u8(0);
+    hasher.write(draft.as_str().as_bytes());
+    hasher.finish().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(room: &str) -> RecordHead<'_> {
+        RecordHead {
+            kind: RecordKind::Message,
+            version: 1,
+            author_kind: AuthorKind::Account,
+            author_id: 0x0102_0304_0506_0708,
+            number: 41,
+            time_us: -5,
+            draft_hash: 0,
+            amendments_before: 0,
+            room,
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        let long = "\u{20000}".repeat(32) + "&" + &"\u{20001}".repeat(32);
+        for room in ["", "r1", "r1234567", "마당", &long] {
+            for (draft_hash, amendments_before) in [(0, 0), (7, 0), (0, 9), (u64::MAX, u64::MAX)] {
+                let head = RecordHead { draft_hash, amendments_before, ..head(room) };
+                let mut bytes = vec![0xee; 8];
+                let units = head.push(&mut bytes);
+                assert_eq!(usize::from(units) * HEAD_ALIGN_BYTES, bytes.len() - 8);
+                assert_eq!(RecordHead::read(&bytes[8..]), Some(head));
+                for end in 8..bytes.len() {
+                    let cut = RecordHead::read(&bytes[8..end]);
+                    assert!(
+                        cut.is_none_or(|cut| cut == head),
+                        "{end} bytes of it, and only zeros are left out"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_program_of_this_version_writes_is_none() {
+        let mut bytes = Vec::new();
+        head("r1").push(&mut bytes);
+        for (at, wrong) in [(0, 2), (0, 200), (2, 1), (2, 2), (2, 16), (3, 4), (4, 9), (5, 1), (6, 1), (7, 1)]
+        {
+            let mut changed = bytes.clone();
+            changed[at] = wrong;
+            assert_eq!(RecordHead::read(&changed), None, "{wrong} at {at}");
+        }
+        bytes[32] = 0xff;
+        assert_eq!(RecordHead::read(&bytes), None, "a name that is no UTF-8");
+    }
+
+    /// Part of the file format: a changed hash would store repeated drafts again.
+    #[test]
+    fn hashes_of_drafts_are_stable_across_releases() {
+        let draft = DraftId::parse("draft-1").expect("a draft id");
+        let hash = |kind, id, name| draft_hash((kind, id), name, &draft);
+        assert_eq!(hash(AuthorKind::Guest, 0, "alice"), OF_ALICE);
+        assert_eq!(hash(AuthorKind::Account, 7, "alice"), hash(AuthorKind::Account, 7, "renamed"));
+        assert_ne!(hash(AuthorKind::Guest, 0, "alice"), hash(AuthorKind::Guest, 0, "bob"));
+        assert_ne!(hash(AuthorKind::Account, 7, ""), hash(AuthorKind::Service, 7, ""));
+    }
+
+    const OF_ALICE: u64 = 15_861_642_758_437_425_827;
+}

@@ -1,0 +1,84 @@
+//! Logs that earlier releases wrote, as they were kept.
+
+use crate::harness::{Server, madang};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
+}
+
+/// A copy of a sample's data directory, as a server would find it.
+fn copy_of(name: &str) -> TempDir {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let data = directory.path().join("data");
+    for shard in fs::read_dir(sample(name)).expect("the sample").map(|entry| entry.expect("an entry").path())
+    {
+        if shard.is_dir() {
+            let copy = data.join(shard.file_name().expect("a name"));
+            fs::create_dir_all(&copy).expect("space");
+            for file in
+                fs::read_dir(&shard).expect("a directory").map(|entry| entry.expect("an entry").path())
+            {
+                fs::copy(&file, copy.join(file.file_name().expect("a name"))).expect("space");
+            }
+        }
+    }
+    directory
+}
+
+fn tool(data: &Path, arguments: &[&str]) -> String {
+    let output = madang().args(["log"]).args(arguments).arg("--data").arg(data).output().expect("madang");
+    let words = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {words}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn sorted(lines: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = lines.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn a_log_of_format_2_is_read_by_every_tool_as_its_own_release_read_it() {
+    let directory = copy_of("log-2");
+    let data = directory.path().join("data");
+    let kept = fs::read_to_string(sample("log-2").join("export.jsonl")).expect("the kept export");
+    assert_eq!(sorted(&tool(&data, &["export", "--all", "--format", "jsonl"])), sorted(&kept));
+    assert!(tool(&data, &["verify"]).ends_with("9 messages, 0 faults\n"));
+    let all = tool(&data, &["stats"]).lines().last().map(str::to_owned).unwrap_or_default();
+    assert_eq!(all.split_whitespace().take(6).collect::<Vec<_>>(), ["all", "5", "0", "0", "4", "9"]);
+    let dumped = tool(&data, &["dump", "--format", "jsonl"]);
+    let lines = dumped.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let messages: Vec<_> = lines.filter(|line| line["kind"] == "message").collect();
+    assert!(messages.len() == 9 && messages.iter().all(|message| message["author_kind"].is_null()));
+    assert!(tool(&data, &["repair"]).contains("nothing to repair"));
+}
+
+#[test]
+fn people_continue_a_log_of_format_2_whatever_the_number_of_shards() {
+    for shards in [1, 2, 3, 5] {
+        let mut server = Server::start_on(copy_of("log-2"), shards, &[]);
+        let mut carol = server.login("carol");
+        carol.ask("/history 10 general").iter().for_each(|line| assert!(!line.contains("gap"), "{line}"));
+        for (room, before) in [("general", 4), ("마당", 3), ("r1", 1)] {
+            carol.ask(&format!("/channel {room}"));
+            carol.send("said in format 3");
+            carol.expect("carol: said in format 3");
+            let said = server.export(room);
+            assert_eq!(said.len(), before + 1, "{room} with {shards} shards");
+            assert!(said.iter().zip(1..).all(|(one, seq)| one.seq == seq), "{room} with {shards} shards");
+        }
+        // A draft that was sent to the release of before is known.
+        let mut alice = server.login("alice");
+        alice.send("/send d-1 with a draft");
+        alice.settle("alice");
+        assert_eq!(server.export("general").len(), 5, "with {shards} shards");
+        server.kill_nine();
+        server.start_again();
+        server.verify();
+        assert_eq!(server.export("마당").len(), 4, "with {shards} shards");
+    }
+}
