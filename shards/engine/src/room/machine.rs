@@ -359,10 +359,12 @@ impl Room {
             self.head = self.head.next();
             self.recent = Recent::default();
         }
+        // Whoever reads a room by time finds its messages in the order of their numbers, whatever the clock does.
+        let time = self.recent.times().next().map_or(now.wall, |newest| newest.max(now.wall));
         let message = Arc::new(Message {
             room: self.name.clone(),
             seq: self.head,
-            time: now.wall,
+            time,
             author,
             draft,
             text,
