@@ -361,14 +361,8 @@ impl Room {
         }
         // Whoever reads a room by time finds its messages in the order of their numbers, whatever the clock does.
         let time = self.recent.times().next().map_or(now.wall, |newest| newest.max(now.wall));
-        let message = Arc::new(Message {
-            room: self.name.clone(),
-            seq: self.head,
-            time,
-            author,
-            draft,
-            text,
-        });
+        let message =
+            Arc::new(Message { room: self.name.clone(), seq: self.head, time, author, draft, text });
         self.recent.push(Arc::clone(&message));
         Ok(message)
     }
@@ -388,6 +382,15 @@ impl Room {
         }
         let (messages, gap) = self.recent.page(page, self.head);
         Ok(RecentPage { messages, gap })
+    }
+
+    /// The number of the first message that was said at this time or later, or that the next one will get; as far as
+    /// that is known in memory.
+    ///
+    /// # Errors
+    /// The number below which it must be looked for.
+    pub fn first_since(&self, time: Timestamp) -> Result<Seq, Seq> {
+        self.recent.first_since(time, self.head)
     }
 
     /// Answers with the members: the first by name.

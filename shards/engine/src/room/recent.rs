@@ -66,6 +66,18 @@ impl Recent {
         self.messages.iter().rev().map(|message| message.time)
     }
 
+    /// The number of the first message that was said at this time or later, or that the next one will get; as far as
+    /// that is known here.
+    ///
+    /// # Errors
+    /// The number below which it must be looked for: all messages held are of that time or later.
+    pub fn first_since(&self, time: Timestamp, head: Seq) -> Result<Seq, Seq> {
+        let first = self.messages.iter().find(|message| message.time >= time);
+        let first = first.map_or(head.next(), |message| message.seq);
+        let is_oldest = self.messages.front().is_none_or(|oldest| oldest.seq == first);
+        if is_oldest && first > Seq(1) { Err(first) } else { Ok(first) }
+    }
+
     fn bound(&mut self) {
         while self.messages.len() > Self::MESSAGES_MAX {
             self.messages.pop_front();
@@ -96,29 +108,11 @@ impl Recent {
 
     /// What of a page is held here, oldest first, and the numbers of what is stored but not held.
     pub fn page(&self, page: Page, head: Seq) -> (Vec<Arc<Message>>, Option<(Seq, Seq)>) {
-        let (first, last) = range(page, head);
-        if first > last {
-            return (Vec::new(), None);
-        }
+        let Some((first, last)) = page.range(head) else { return (Vec::new(), None) };
         let held_from = self.messages.front().map_or(head.next(), |oldest| oldest.seq);
         let found =
             self.messages.iter().filter(|m| (first..=last).contains(&m.seq)).cloned().collect::<Vec<_>>();
         let gap_last = last.min(Seq(held_from.0 - 1));
         (found, (first <= gap_last).then_some((first, gap_last)))
-    }
-}
-
-/// The first and last number of a page; empty when the first is above the last.
-fn range(page: Page, head: Seq) -> (Seq, Seq) {
-    let bounded = |count: u32| u64::from(count.min(Page::MESSAGES_MAX));
-    let ending_at =
-        |last: Seq, count: u32| (Seq(last.0.saturating_sub(bounded(count)).saturating_add(1)), last);
-    match page {
-        Page::Last { count } => ending_at(head, count),
-        Page::Before { seq, count } => ending_at(Seq(seq.0.saturating_sub(1)).min(head), count),
-        Page::After { seq, count } => {
-            let first = Seq(seq.0.saturating_add(1));
-            (first, Seq(seq.0.saturating_add(bounded(count))).min(head))
-        }
     }
 }

@@ -333,6 +333,10 @@ impl<S: Surface> Shard<S> {
                 let (homes, mut effects) = self.homes();
                 homes.refuse_waiting(room, "the disk reports errors", &mut effects);
             }
+            Some(Answered::Time { session, user, room, page }) => {
+                let (homes, mut effects) = self.homes();
+                homes.history(session, user, room, page, &mut effects);
+            }
             None => {}
         }
         self.settle();

@@ -151,4 +151,25 @@ pub enum PageBody {
         /// How many.
         count: u32,
     },
+    /// Those around a number.
+    Around {
+        /// The number.
+        seq: u64,
+        /// How many.
+        count: u32,
+    },
+    /// The oldest since a time.
+    Since {
+        /// The time, in microseconds since 1970.
+        time_us: i64,
+        /// How many.
+        count: u32,
+    },
+    /// The newest before a time.
+    Until {
+        /// The time, in microseconds since 1970.
+        time_us: i64,
+        /// How many.
+        count: u32,
+    },
 }

@@ -6,7 +6,7 @@
 use crate::body::{ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody};
 use crate::bounds::PATTERN_BYTES_MAX;
 use crate::words::{EdgeRequest, RequestFault};
-use madang_model::{Away, DraftId, Page, RoomName, Seq, Text, UserName};
+use madang_model::{Away, DraftId, Page, RoomName, Seq, Text, Timestamp, UserName};
 use std::net::IpAddr;
 
 /// What came from the edge.
@@ -141,6 +141,15 @@ fn page_of(page: &ArchivedPageBody) -> Page {
         }
         ArchivedPageBody::After { seq, count } => {
             Page::After { seq: Seq(seq.to_native()), count: bounded(count.to_native()) }
+        }
+        ArchivedPageBody::Around { seq, count } => {
+            Page::Around { seq: Seq(seq.to_native()), count: bounded(count.to_native()) }
+        }
+        ArchivedPageBody::Since { time_us, count } => {
+            Page::Since { time: Timestamp(time_us.to_native()), count: bounded(count.to_native()) }
+        }
+        ArchivedPageBody::Until { time_us, count } => {
+            Page::Until { time: Timestamp(time_us.to_native()), count: bounded(count.to_native()) }
         }
     }
 }

@@ -56,5 +56,8 @@ fn page_body(page: Page) -> PageBody {
         Page::Last { count } => PageBody::Last { count },
         Page::Before { seq, count } => PageBody::Before { seq: seq.0, count },
         Page::After { seq, count } => PageBody::After { seq: seq.0, count },
+        Page::Around { seq, count } => PageBody::Around { seq: seq.0, count },
+        Page::Since { time, count } => PageBody::Since { time_us: time.0, count },
+        Page::Until { time, count } => PageBody::Until { time_us: time.0, count },
     }
 }

@@ -4,10 +4,12 @@ use super::Archive;
 use super::page::cut_to;
 use crate::room::Recent;
 use madang_log::{
-    BatchId, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile, StoredQuery,
+    BatchId, FoundPage, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile,
+    StoredQuery,
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
+    Timestamp, UserKey,
 };
 use std::sync::Arc;
 
@@ -39,6 +41,45 @@ enum LookupPurpose {
     Find,
     /// The same: those messages.
     Load,
+    /// A session asked for a page by time: where that begins.
+    Time(TimeSearch),
+}
+
+/// The search for the first message of a time, by halves.
+#[derive(Debug)]
+struct TimeSearch {
+    session: SessionId,
+    user: UserKey,
+    page: Page,
+    time: Timestamp,
+    /// Every message up to this one was said before.
+    before: Seq,
+    /// Every message from this one on was not.
+    since: Seq,
+}
+
+impl TimeSearch {
+    /// Looks at the first of so many messages in the middle: where some are lost, the first that is not.
+    fn probe(&self, count: u32) -> (Seq, u32) {
+        let first = self.before.0 + (self.since.0 - self.before.0) / 2;
+        let left = u32::try_from(self.since.0 - first).unwrap_or(u32::MAX);
+        (Seq(first), count.min(left))
+    }
+
+    /// What a look at the numbers from `first` on has shown.
+    fn narrow(&mut self, first: Seq, count: u32, found: &FoundPage) {
+        match (found.messages.first(), found.expired) {
+            (Some(message), _) if message.time < self.time => self.before = message.seq,
+            // What is before the oldest message is gone.
+            (None, Some((_, last))) => {
+                let oldest = found.oldest.map_or(last, |oldest| Seq(oldest.0.saturating_sub(1)));
+                self.before = oldest.max(last).min(Seq(self.since.0 - 1));
+            }
+            // All of them are lost: others are looked at first.
+            (None, None) if count == 1 && first.next() < self.since => {}
+            (Some(_) | None, _) => self.since = first,
+        }
+    }
 }
 
 /// What a lookup came to.
@@ -50,6 +91,17 @@ pub enum Answered {
     Room(RoomContents),
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
+    /// A page that was asked for by time, as it is by numbers.
+    Time {
+        /// Who asks.
+        session: SessionId,
+        /// Its user.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// The page.
+        page: Page,
+    },
 }
 
 /// A room as the log knows it.
@@ -80,6 +132,27 @@ pub struct PageLookup {
     pub after: BatchId,
 }
 
+/// A page by time that is not in memory.
+#[derive(Debug)]
+pub struct TimeQuestion {
+    /// Who asks.
+    pub session: SessionId,
+    /// Its user.
+    pub user: UserKey,
+    /// The room.
+    pub room: RoomName,
+    /// Its newest message.
+    pub head: Seq,
+    /// The page.
+    pub page: Page,
+    /// Its time.
+    pub time: Timestamp,
+    /// All messages from this number on were said then or later.
+    pub below: Seq,
+    /// The last batch that carries something of the room.
+    pub after: BatchId,
+}
+
 impl Archive {
     /// Someone asks for what is not in memory. The answer comes later, or at once when too many ask.
     pub fn ask(&mut self, question: PageLookup) -> Option<(SessionId, Reply)> {
@@ -92,6 +165,50 @@ impl Archive {
         let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(Page::MESSAGES_MAX);
         let purpose = LookupPurpose::Page { session, recent };
         self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        None
+    }
+
+    /// Someone asks for a page by time that begins below a number. The answer comes later, or at once when too many ask.
+    pub fn search(&mut self, question: TimeQuestion) -> Option<(SessionId, Reply)> {
+        let TimeQuestion { session, user, room, head, page, time, below, after } = question;
+        if self.waiting.len() >= Self::LOOKUPS_MAX {
+            let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Busy });
+            return Some((session, Reply::History(HistoryPage { room, messages: Vec::new(), head, gap })));
+        }
+        let search = TimeSearch { session, user, page, time, before: Seq::ZERO, since: below };
+        let (first, count) = search.probe(1);
+        let id = self.new_id();
+        let purpose = LookupPurpose::Time(search);
+        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        None
+    }
+
+    /// Looks further, or gives the page by numbers.
+    fn searched(
+        &mut self,
+        waiting: WaitingLookup,
+        mut search: TimeSearch,
+        page: Option<FoundPage>,
+    ) -> Option<Answered> {
+        let WaitingLookup { room, head, first, count, .. } = waiting;
+        let Some(found) = page else {
+            let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Unreadable });
+            let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
+            let event = Event::Reply { to: search.session.connection, reply };
+            return Some(Answered::Page(search.session.shard, event));
+        };
+        let width = search.since.0 - search.before.0;
+        search.narrow(first, count, &found);
+        if search.before.next() >= search.since {
+            let TimeSearch { session, user, page, since, .. } = search;
+            return Some(Answered::Time { session, user, room: room.key(), page: page.at(since) });
+        }
+        let is_narrower = search.since.0 - search.before.0 < width;
+        let (first, count) = search.probe(if is_narrower { 1 } else { Page::MESSAGES_MAX });
+        let (id, after, mended) = (self.new_id(), waiting.after, waiting.mended);
+        let purpose = LookupPurpose::Time(search);
+        self.waiting.insert(id, WaitingLookup { purpose, room, head, first, count, after, mended });
+        self.queue.push_front(id);
         None
     }
 
@@ -202,8 +319,16 @@ impl Archive {
             Ok(QueryOutcome::Page(page)) => Some(page),
             Err(_) => None,
         };
+        let waiting = match waiting.purpose {
+            LookupPurpose::Time(search) => {
+                let rest = WaitingLookup { purpose: LookupPurpose::Find, ..waiting };
+                return self.searched(rest, search, page);
+            }
+            purpose => WaitingLookup { purpose, ..waiting },
+        };
         let WaitingLookup { purpose, room, head, first, count, .. } = waiting;
         let (session, recent) = match purpose {
+            LookupPurpose::Time(_) => unreachable!("it was taken before"),
             LookupPurpose::Find => return Some(Answered::Unknown(room.key())),
             LookupPurpose::Load => {
                 let messages = page.map(|page| page.messages).unwrap_or_default();

@@ -11,7 +11,7 @@
 mod lookups;
 mod page;
 
-pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
+pub use lookups::{Answered, LookupId, PageLookup, RoomContents, TimeQuestion};
 
 use hashbrown::HashMap;
 use lookups::WaitingLookup;

@@ -3,10 +3,10 @@
 use super::{Effects, Homes, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
-use crate::shard::archive::PageLookup;
+use crate::shard::archive::{PageLookup, TimeQuestion};
 use madang_model::{
-    DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text, UserKey,
-    UserName,
+    DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text,
+    Timestamp, UserKey, UserName,
 };
 
 impl Homes {
@@ -59,7 +59,7 @@ impl Homes {
     }
 
     /// Answers with what is in memory, or has the rest looked up first.
-    pub(super) fn history(
+    pub fn history(
         &mut self,
         session: SessionId,
         user: UserKey,
@@ -67,6 +67,9 @@ impl Homes {
         page: Page,
         effects: &mut Effects<'_>,
     ) {
+        if let Some(time) = page.time() {
+            return self.history_by_time(session, user, room, (page, time), effects);
+        }
         let mut question = None;
         let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
@@ -85,6 +88,39 @@ impl Homes {
         });
         if let Some(question) = question
             && let Some((session, reply)) = self.archive.ask(question)
+        {
+            send_reply(session, reply, effects.outbound);
+        }
+    }
+
+    /// The same for a page by time: finds where it begins, which may have to be looked up.
+    fn history_by_time(
+        &mut self,
+        session: SessionId,
+        user: UserKey,
+        room: RoomKey,
+        (page, time): (Page, Timestamp),
+        effects: &mut Effects<'_>,
+    ) {
+        let (mut known, mut question) = (None, None);
+        let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
+        self.with_room(room, session, Reply::Refused, effects, |found, _, _| {
+            // Who is no member gets no answer to when something was said either.
+            found.history(user, Page::Last { count: 0 })?;
+            match found.first_since(time) {
+                Ok(first) => known = Some(first),
+                Err(below) => {
+                    let (room, head) = (found.name().clone(), found.head());
+                    question = Some(TimeQuestion { session, user, room, head, page, time, below, after });
+                }
+            }
+            Ok(())
+        });
+        if let Some(first) = known {
+            self.history(session, user, room, page.at(first), effects);
+        }
+        if let Some(question) = question
+            && let Some((session, reply)) = self.archive.search(question)
         {
             send_reply(session, reply, effects.outbound);
         }

@@ -12,7 +12,7 @@ use std::fs;
 /// Longer than an empty room stays in memory.
 const REST_SECONDS: u64 = 62;
 
-fn roomy(shard_count: u16) -> Settings {
+pub fn roomy(shard_count: u16) -> Settings {
     let mut settings = settings(shard_count);
     settings.outbox_bytes_max = 64 << 20;
     settings

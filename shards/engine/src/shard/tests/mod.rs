@@ -10,6 +10,7 @@ mod lists;
 mod loading;
 mod looks;
 mod outboxes;
+mod pages;
 mod promises;
 mod surfaces;
 mod words;

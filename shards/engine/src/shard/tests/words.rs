@@ -1,9 +1,11 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `rooms P`, `times`, `bye`, one a line. Everything sent comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `times`, `bye`, one a line. Everything sent comes back as a line.
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
-use madang_model::{DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Text, UserName};
+use madang_model::{
+    DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, Timestamp, UserName,
+};
 
 #[derive(Clone, Copy)]
 pub struct Words;
@@ -143,6 +145,21 @@ impl Words {
             ("history", Some(user)) => {
                 let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
                 let page = Page::Last { count: 20 };
+                link.request(Request::History { session: sender, user: user.key(), room, page });
+            }
+            ("page", Some(user)) => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [kind, at, count] = words[..] else { panic!("page KIND AT COUNT") };
+                let at: i64 = at.parse().expect("a number");
+                let (seq, time) = (Seq(at.unsigned_abs()), Timestamp(at));
+                let count = count.parse().expect("a number");
+                let page = match kind {
+                    "around" => Page::Around { seq, count },
+                    "since" => Page::Since { time, count },
+                    "until" => Page::Until { time, count },
+                    other => panic!("no page is called {other}"),
+                };
+                let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
                 link.request(Request::History { session: sender, user: user.key(), room, page });
             }
             ("to", Some(from)) => {

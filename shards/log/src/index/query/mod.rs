@@ -6,7 +6,6 @@ mod messages;
 mod outcome;
 mod page;
 mod pieces;
-mod range;
 mod room;
 
 pub use outcome::{QueryOutcome, StoredQuery};

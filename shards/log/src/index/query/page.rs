@@ -3,7 +3,6 @@
 use super::chain::Chain;
 use super::messages::{MessageDecoder, MessageRead, message_reads};
 use super::pieces::{Piece, held_from};
-use super::range::range;
 use crate::format::SegmentNumber;
 use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
@@ -90,7 +89,7 @@ impl PageQuery {
             oldest: None,
             phase: PagePhase::Done(Some(Ok(FoundPage::default()))),
         };
-        let Some(range) = range(page, head) else { return query };
+        let Some(range) = page.range(head) else { return query };
         query.range = range;
         let sealed_last = tail.map(|tail| tail.head);
         let stored_last = open.iter().filter_map(OpenRun::last).chain(sealed_last).max().unwrap_or_default();

@@ -151,6 +151,14 @@ impl World {
             Page::Last { count } => newest(all.collect(), count),
             Page::Before { seq, count } => newest(all.filter(|(at, _)| *at < seq).collect(), count),
             Page::After { seq, count } => all.filter(|(at, _)| *at > seq).take(count as usize).collect(),
+            Page::Around { seq, count } => {
+                // The window of so many that has as many on both sides, moved as far as it must be to be full.
+                let all: Vec<_> = all.collect();
+                let first = (seq.0 as usize - 1).saturating_sub(count as usize / 2);
+                let first = first.min(all.len().saturating_sub(count as usize));
+                all.into_iter().skip(first).take(count as usize).collect()
+            }
+            Page::Since { .. } | Page::Until { .. } => panic!("a query is by numbers"),
         }
     }
 
@@ -196,9 +204,10 @@ pub fn any_page(head: u64, chance: &mut Chance) -> Page {
         3 => Seq(u64::MAX),
         _ => Seq(chance.below(head + 3)),
     };
-    match chance.below(3) {
+    match chance.below(4) {
         0 => Page::Last { count },
         1 => Page::Before { seq, count },
+        2 => Page::Around { seq: Seq(seq.0.max(1)), count },
         _ => Page::After { seq, count },
     }
 }

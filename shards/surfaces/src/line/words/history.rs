@@ -91,8 +91,11 @@ impl fmt::Display for Onwards<'_> {
 
 fn nothing(asked: Page, style: Style, out: &mut Vec<u8>) {
     match asked {
-        Page::Last { .. } => line(out, style, format_args!("* nothing here yet")),
         Page::Before { seq, .. } => line(out, style, format_args!("* nothing before #{seq}")),
         Page::After { seq, .. } => line(out, style, format_args!("* nothing after #{seq}")),
+        // People do not ask here for the others.
+        Page::Last { .. } | Page::Around { .. } | Page::Since { .. } | Page::Until { .. } => {
+            line(out, style, format_args!("* nothing here yet"));
+        }
     }
 }
