@@ -6,6 +6,7 @@
 
 use super::endpoint_status::Closing;
 use super::listener::Listener;
+use super::preparer::Preparer;
 use super::sockets::HeldSockets;
 use super::supervisor::Supervisor;
 use crate::shard::{ConnectionImage, Portion, ShardImage, share_out};
@@ -128,6 +129,8 @@ pub struct Adopting {
     time_max: Duration,
     adopted: flume::Receiver<bool>,
     go: flume::Sender<()>,
+    /// Holds segments back until then.
+    preparer: Preparer,
 }
 
 impl Adopting {
@@ -144,6 +147,7 @@ impl Adopting {
 
     /// From now on connections are read and accepted.
     pub fn go(self) {
+        self.preparer.release();
         // The supervisor lives as long as the process.
         let _ = self.go.send(());
     }
@@ -159,11 +163,11 @@ pub struct Beginning {
 
 impl Beginning {
     /// For this many connections.
-    pub fn new(connections: usize) -> (Beginning, Adopting) {
+    pub fn new(connections: usize, preparer: Preparer) -> (Beginning, Adopting) {
         let time_max = Adopting::time_max(connections);
         let (adopted, is_adopted) = flume::bounded(1);
         let (go, gone) = flume::bounded(1);
-        (Beginning { time_max, adopted, go: gone }, Adopting { time_max, adopted: is_adopted, go })
+        (Beginning { time_max, adopted, go: gone }, Adopting { time_max, adopted: is_adopted, go, preparer })
     }
 }
 

@@ -122,10 +122,12 @@ pub fn start<S: Surface>(
     if adoption.is_some() {
         lifecycle.enter(Phase::Paused);
     }
-    let (beginning, adopting) =
-        adoption.as_ref().map(|adoption| Beginning::new(adoption.connections.len())).unzip();
+    let preparer = Preparer::start(options.data.clone(), adoption.is_some()).map_err(StartError::Thread)?;
+    let (beginning, adopting) = adoption
+        .as_ref()
+        .map(|adoption| Beginning::new(adoption.connections.len(), preparer.clone()))
+        .unzip();
     let mut given = adoption.map(|adoption| adoption.share_out(shard_count));
-    let preparer = Preparer::start(options.data.clone()).map_err(StartError::Thread)?;
     let housekeeping = Arc::new(Housekeeping::default());
     let indexer =
         Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;

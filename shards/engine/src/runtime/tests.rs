@@ -45,7 +45,7 @@ fn new_writer(appender: &Appender) -> SegmentWriter<StdFiles> {
 }
 
 fn on_disk(data: &Path, writer: SegmentWriter<StdFiles>) -> LogWriter {
-    let preparer = Preparer::start(data.to_owned()).expect("a thread");
+    let preparer = Preparer::start(data.to_owned(), false).expect("a thread");
     LogWriter::new(data.to_owned(), writer, preparer, Arc::new(Bell::new().expect("a descriptor")))
 }
 

@@ -15,7 +15,7 @@ pub use index_work::{
     Account, Chore, IndexDone, IndexJob, LooksReader, REBUILDS_MAX, do_chore, remove_expired, write_index,
 };
 pub use outage::Outage;
-pub use prepare::{Order, Prepared, prepare};
+pub use prepare::{Order, Prepared, fill, finish, prepare};
 pub use writer::{Done, Progress, SegmentWriter, Work, WriterOptions};
 #[cfg(test)]
 pub use writer::{Faults, SegmentOperation};

@@ -35,41 +35,62 @@ pub struct Prepared {
 
 /// Makes a segment ready.
 pub fn prepare<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> Prepared {
-    let Order { shard, number, .. } = *order;
-    let filled = fill(files, order, now).map_err(|source| {
-        // A full disk gets back what the attempt took.
-        files.discard(shard, number);
-        PrepareError { path: files.path(shard, number), source }
-    });
-    Prepared { number, result: filled }
+    finish(files, order, fill(files, order), now)
 }
 
-fn fill<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> io::Result<()> {
+/// Makes an unfinished segment and fills it with zeros: nothing else of the log changes.
+///
+/// # Errors
+/// [`PrepareError`], for [`finish`].
+pub fn fill<F: SegmentFiles>(files: &F, order: &Order) -> Result<F::Segment, PrepareError> {
+    let Order { shard, number, capacity_bytes, .. } = *order;
+    let filled = || -> io::Result<F::Segment> {
+        files.make_directory(shard)?;
+        let segment = files.create(shard, number)?;
+        // Once a second a full disk is tried again: what is left of it is not filled with zeros each time.
+        if files.free_bytes(&segment)?.is_some_and(|free_bytes| free_bytes < capacity_bytes) {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        let zeros = vec![0; CHUNK_BYTES];
+        let mut filled_bytes = 0;
+        while filled_bytes < capacity_bytes {
+            let chunk_bytes = (capacity_bytes - filled_bytes).min(CHUNK_BYTES as u64);
+            files.write_at(&segment, filled_bytes, &zeros[..chunk_bytes as usize])?;
+            // A commit waits for what the disk was given before it: never for a whole segment.
+            files.sync_contents(&segment)?;
+            filled_bytes += chunk_bytes;
+        }
+        Ok(segment)
+    };
+    filled().map_err(|source| PrepareError { path: files.path(shard, number), source })
+}
+
+/// Gives a segment that was filled its header and its name. It is of this program's format from here on.
+pub fn finish<F: SegmentFiles>(
+    files: &F,
+    order: &Order,
+    filled: Result<F::Segment, PrepareError>,
+    now: Timestamp,
+) -> Prepared {
     let Order { shard, shard_count, number, capacity_bytes } = *order;
-    files.make_directory(shard)?;
-    let segment = files.create(shard, number)?;
-    // Once a second a full disk is tried again: what is left of it is not filled with zeros each time.
-    if files.free_bytes(&segment)?.is_some_and(|free_bytes| free_bytes < capacity_bytes) {
-        return Err(rustix::io::Errno::NOSPC.into());
-    }
     let shard_count = recorded_shard_count(shard_count);
     let header = SegmentHeader { shard, shard_count, segment: number, created_us: now.0, capacity_bytes };
-    let header = header.encode();
-    files.write_at(&segment, 0, &header)?;
-    let zeros = vec![0; CHUNK_BYTES];
-    let mut filled_bytes = header.len() as u64;
-    while filled_bytes < capacity_bytes {
-        let chunk_bytes = (capacity_bytes - filled_bytes).min(CHUNK_BYTES as u64);
-        files.write_at(&segment, filled_bytes, &zeros[..chunk_bytes as usize])?;
-        // A commit waits for what the disk was given before it: never for a whole segment.
-        files.sync_contents(&segment)?;
-        filled_bytes += chunk_bytes;
+    let put_in_place = |segment: &F::Segment| -> io::Result<()> {
+        files.write_at(segment, 0, &header.encode())?;
+        files.sync(segment)?;
+        files.put_in_place(shard, number)?;
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::ForgetDirectorySync) {
+            return Ok(());
+        }
+        files.sync_directory(shard)
+    };
+    let result = filled.and_then(|segment| {
+        put_in_place(&segment).map_err(|source| PrepareError { path: files.path(shard, number), source })
+    });
+    if result.is_err() {
+        // A full disk gets back what the attempt took.
+        files.discard(shard, number);
     }
-    files.sync(&segment)?;
-    files.put_in_place(shard, number)?;
-    #[cfg(any(test, feature = "deliberate-faults"))]
-    if crate::mutation::is_on(crate::mutation::Mutation::ForgetDirectorySync) {
-        return Ok(());
-    }
-    files.sync_directory(shard)
+    Prepared { number, result }
 }

@@ -132,7 +132,12 @@ impl SegmentFiles for StdFiles {
     }
 
     fn create(&self, shard: ShardId, number: SegmentNumber) -> io::Result<File> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(self.unfinished(shard, number))
+        // Never the file that another process left, or may still be writing to: an upgrade that failed.
+        let path = self.unfinished(shard, number);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => OpenOptions::new().write(true).create_new(true).open(path),
+        }
     }
 
     fn free_bytes(&self, segment: &File) -> io::Result<Option<u64>> {
