@@ -23,9 +23,11 @@ bench *ARGUMENTS:
 fmt:
     cargo fmt --all
 
-# Run what is too long for every change: fifty crashes, a hundred upgrades, twenty seconds of churn, the soak
+# Run what is too long for every change, with the program as it is shipped: fifty crashes, a hundred upgrades, twenty
+# seconds of churn, the soak (MADANG_SOAK_SECONDS)
 long *FILTER:
-    cargo test --release --locked --test program -- --ignored --nocapture {{FILTER}}
+    cargo build --release --locked
+    MADANG_TESTED_PROGRAM="{{justfile_directory()}}/target/release/madang" cargo test --locked --test program -- --ignored --nocapture --test-threads=1 {{FILTER}}
 
 # Look for inputs that break a parser's promise (config, conversation, frame, index, line, link, names, proxy, record, segment, snapshot, telnet)
 fuzz TARGET SECONDS="60":

@@ -1,6 +1,7 @@
 //! What home shards send to connections, and what travels on the mesh.
 
 use super::id::{ConnectionId, RoomKey, Seq, SessionId, UserKey};
+use super::leaving::LeaveReason;
 use super::message::Message;
 use super::name::{RoomName, UserName};
 use super::reply::Reply;
@@ -62,6 +63,8 @@ pub enum RoomEvent {
     Left {
         /// Who.
         user: UserName,
+        /// Why.
+        reason: LeaveReason,
     },
     /// A member has a new name. The renamed one sees this too; in a large room it alone learns it, from
     /// `Reply::Renamed`.

@@ -8,6 +8,7 @@ mod counted;
 mod epoch;
 mod event;
 mod id;
+mod leaving;
 mod message;
 mod name;
 mod reply;
@@ -24,6 +25,7 @@ pub use id::{
     ClaimNumber, ConnectionId, HomeKey, PARTITIONS, PartitionId, RoomKey, Seq, SessionId, ShardId,
     SkeletonKey, UserKey, recorded_shard_count,
 };
+pub use leaving::LeaveReason;
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};
 pub use reply::{

@@ -3,6 +3,7 @@
 use super::away::Away;
 use super::carried::Carried;
 use super::id::{ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
+use super::leaving::LeaveReason;
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
@@ -219,8 +220,8 @@ pub enum Request {
         user: UserKey,
         /// The room.
         room: RoomKey,
-        /// Whether the user left on purpose; otherwise membership is kept for the grace time.
-        is_clean: bool,
+        /// Why; if the user is lost, the membership is kept for the grace time.
+        reason: LeaveReason,
     },
     /// A member's new name. Not answered; the room sees it.
     Rename {

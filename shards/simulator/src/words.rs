@@ -9,7 +9,8 @@ use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    DraftId, GapReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, UserName,
+    DraftId, GapReason, LeaveReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text,
+    UserName,
 };
 use std::io::Write;
 
@@ -89,7 +90,7 @@ impl Surface for Words {
                 said(message, out);
             }
             RoomEvent::Joined { user } => line(out, format_args!("in {room} {user}")),
-            RoomEvent::Left { user } => line(out, format_args!("out {room} {user}")),
+            RoomEvent::Left { user, .. } => line(out, format_args!("out {room} {user}")),
             RoomEvent::Renamed { old, new } => line(out, format_args!("nick {room} {old} {new}")),
         }
     }
@@ -160,14 +161,24 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
         "leave" => {
             session.waiting += 1;
             let room = room(rest).key();
-            link.request(Request::Leave { session: sender, user: user.key(), room, is_clean: true });
+            link.request(Request::Leave {
+                session: sender,
+                user: user.key(),
+                room,
+                reason: LeaveReason::Left,
+            });
         }
         "move" => {
             session.waiting += 2;
             let (old, new) = rest.split_once(' ').expect("move A B");
             let old = room(old).key();
             link.hear_only_own(old);
-            link.request(Request::Leave { session: sender, user: user.key(), room: old, is_clean: true });
+            link.request(Request::Leave {
+                session: sender,
+                user: user.key(),
+                room: old,
+                reason: LeaveReason::Left,
+            });
             let claim = link.claim();
             link.request(Request::Join { session: sender, user, claim, room: room(new), is_away: false });
         }

@@ -10,10 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 13] = [
+const MODEL: [&str; 14] = [
     "counted",
     "time",
     "epoch",
+    "leaving",
     "id",
     "text",
     "name",

@@ -7,8 +7,8 @@ use super::member::{Lost, Member};
 use super::members::Members;
 use super::recent::Recent;
 use madang_model::{
-    ClaimNumber, DraftId, Event, Joined, Message, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomKey,
-    RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
+    ClaimNumber, DraftId, Event, Joined, LeaveReason, Message, Moment, Now, Page, Refusal, Reply, RoomEvent,
+    RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +181,7 @@ impl Room {
         &mut self,
         session: SessionId,
         user: UserKey,
-        is_clean: bool,
+        reason: LeaveReason,
         now: Now,
         limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
@@ -197,13 +197,13 @@ impl Room {
             return None;
         };
         self.fan_out.remove(session.shard);
-        if !is_clean {
+        if reason == LeaveReason::Lost {
             let until = now.monotonic.after(limits.grace);
             member.lost = Some(Lost { until, head: self.head });
             return Some(until);
         }
         send_reply(session, Reply::Left { room: self.name.clone() }, events);
-        self.remove(user, limits, events);
+        self.remove(user, reason, limits, events);
         None
     }
 
@@ -211,15 +211,21 @@ impl Room {
     pub fn expire(&mut self, user: UserKey, now: Now, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
         let is_over = |member: &Member| member.lost.is_some_and(|lost| lost.until <= now.monotonic);
         if self.members.get(&user).is_some_and(is_over) {
-            self.remove(user, limits, events);
+            self.remove(user, LeaveReason::Lost, limits, events);
         }
     }
 
-    fn remove(&mut self, user: UserKey, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
+    fn remove(
+        &mut self,
+        user: UserKey,
+        reason: LeaveReason,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) {
         let announces = self.announces(limits);
         let Some(gone) = self.members.remove(&user) else { return };
         if announces {
-            self.fan_out.emit(self.name.key(), &RoomEvent::Left { user: gone.user }, events);
+            self.fan_out.emit(self.name.key(), &RoomEvent::Left { user: gone.user, reason }, events);
         }
     }
 
@@ -258,7 +264,8 @@ impl Room {
                 // The new name has gone to another as well.
                 self.departing.push(member);
                 if !is_unknown && announces {
-                    self.fan_out.emit(room, &RoomEvent::Left { user: old.clone() }, events);
+                    let left = RoomEvent::Left { user: old.clone(), reason: LeaveReason::Renamed };
+                    self.fan_out.emit(room, &left, events);
                 }
                 return;
             }

@@ -2,8 +2,8 @@
 
 use super::*;
 use madang_model::{
-    ClaimNumber, ConnectionId, DraftId, Event, Moment, Now, Page, Refusal, Reply, RoomEvent, RoomName, Seq,
-    SessionId, ShardId, Text, UserName,
+    ClaimNumber, ConnectionId, DraftId, Event, LeaveReason, Moment, Now, Page, Refusal, Reply, RoomEvent,
+    RoomName, Seq, SessionId, ShardId, Text, UserName,
 };
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ impl Scene {
         self.room.join(session, grant, &room_name(), false, &LIMITS, &mut self.events)
     }
 
-    fn leave(&mut self, who: &str, session: SessionId, is_clean: bool, now: Now) -> Option<Moment> {
-        self.room.leave(session, name(who).key(), is_clean, now, &LIMITS, &mut self.events)
+    fn leave(&mut self, who: &str, session: SessionId, reason: LeaveReason, now: Now) -> Option<Moment> {
+        self.room.leave(session, name(who).key(), reason, now, &LIMITS, &mut self.events)
     }
 
     fn say(&mut self, who: &str, session: SessionId, said: &str) -> Result<Seq, Refusal> {
@@ -77,7 +77,9 @@ impl Scene {
             ),
             Event::Reply { reply: Reply::Left { .. }, .. } => "you left".to_owned(),
             Event::Room { event: RoomEvent::Joined { user }, .. } => format!("{user} joined"),
-            Event::Room { event: RoomEvent::Left { user }, .. } => format!("{user} left"),
+            Event::Room { event: RoomEvent::Left { user, reason }, .. } => {
+                format!("{user} {}", reason.name())
+            }
             Event::Room { event: RoomEvent::Renamed { old, new }, .. } => format!("{old} is now {new}"),
             Event::Room { event: RoomEvent::Message { message, .. }, .. } => {
                 format!("#{} {}: {}", message.seq, message.author, message.text)
@@ -163,9 +165,9 @@ fn joins_and_leaves_of_a_large_room_are_not_announced() {
     };
     assert_eq!(announced(&events), 1, "the second was announced to the first, the third to nobody");
     events.clear();
-    room.leave(session(0, 2), name("user2").key(), true, at(0), &limits, &mut events);
+    room.leave(session(0, 2), name("user2").key(), LeaveReason::Left, at(0), &limits, &mut events);
     assert_eq!(announced(&events), 0);
-    room.leave(session(0, 1), name("user1").key(), true, at(0), &limits, &mut events);
+    room.leave(session(0, 1), name("user1").key(), LeaveReason::Left, at(0), &limits, &mut events);
     assert_eq!(announced(&events), 1);
 }
 
@@ -175,7 +177,7 @@ fn a_lost_connection_does_not_flicker() {
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
     scene.sent();
-    let ends = scene.leave("bob", session(1, 1), false, at(10));
+    let ends = scene.leave("bob", session(1, 1), LeaveReason::Lost, at(10));
     assert_eq!(ends, Some(Moment(40_000)));
     scene.say("alice", session(0, 1), "still here?").unwrap();
     assert_eq!(scene.sent(), sent(&[(0, "#1 alice: still here?")]));
@@ -194,12 +196,12 @@ fn a_lost_member_who_does_not_return_leaves_when_the_grace_ends() {
     let mut scene = Scene::new();
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
-    scene.leave("bob", session(1, 1), false, at(10));
+    scene.leave("bob", session(1, 1), LeaveReason::Lost, at(10));
     scene.sent();
     scene.room.expire(name("bob").key(), at(39), &LIMITS, &mut scene.events);
     assert_eq!(scene.sent(), sent(&[]));
     scene.room.expire(name("bob").key(), at(40), &LIMITS, &mut scene.events);
-    assert_eq!(scene.sent(), sent(&[(0, "bob left")]));
+    assert_eq!(scene.sent(), sent(&[(0, "bob lost")]));
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn a_clean_leave_shows_at_once() {
     scene.join("alice", session(0, 1)).unwrap();
     scene.join("bob", session(1, 1)).unwrap();
     scene.sent();
-    assert_eq!(scene.leave("bob", session(1, 1), true, at(0)), None);
+    assert_eq!(scene.leave("bob", session(1, 1), LeaveReason::Left, at(0)), None);
     assert_eq!(scene.sent(), sent(&[(1, "you left"), (0, "bob left")]));
 }
 
@@ -218,7 +220,7 @@ fn a_late_leave_of_an_older_session_changes_nothing() {
     scene.join("bob", session(0, 1)).unwrap();
     scene.join("bob", session(1, 2)).unwrap();
     scene.sent();
-    scene.leave("bob", session(0, 1), true, at(0));
+    scene.leave("bob", session(0, 1), LeaveReason::Left, at(0));
     scene.sent();
     scene.say("bob", session(1, 2), "here").unwrap();
     assert_eq!(scene.sent(), sent(&[(1, "#1 bob: here")]));
@@ -365,7 +367,7 @@ fn a_join_that_a_later_one_has_overtaken_changes_nothing() {
     let mut scene = Scene::new();
     scene.join_by("bob", session(0, 2), 7).unwrap();
     assert!(matches!(scene.join_by("bob", session(1, 1), 6), Err(Refusal::NameTaken { .. })));
-    scene.leave("bob", session(1, 1), false, at(0));
+    scene.leave("bob", session(1, 1), LeaveReason::Lost, at(0));
     assert_eq!(scene.say("bob", session(0, 2), "still here").unwrap(), Seq(1));
 }
 
@@ -396,7 +398,7 @@ fn one_whose_new_name_has_gone_to_another_too_hears_the_room_until_it_leaves() {
         &mut scene.events,
     );
     assert_eq!(scene.say("bob", session(0, 2), "mine").unwrap(), Seq(1));
-    scene.leave("bob", session(0, 1), true, at(0));
+    scene.leave("bob", session(0, 1), LeaveReason::Left, at(0));
     assert_eq!(scene.room.departing(), 0);
     assert_eq!(scene.say("bob", session(0, 2), "still mine").unwrap(), Seq(2));
 }

@@ -7,7 +7,7 @@
 use super::image::{ConnectionImage, ShardImage};
 use super::{Connection, Deadline, Shard};
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Flood, FollowUp, Link, Surface};
-use madang_model::{Carried, ConnectionId, Request, RoomName, Seq, UserKey};
+use madang_model::{Carried, ConnectionId, LeaveReason, Request, RoomName, Seq, UserKey};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ impl<S: Surface> Shard<S> {
             Some(head) if is_there => self.subscribe(id, room, head),
             Some(_) => {
                 let session = self.session(id);
-                self.ask(Request::Leave { session, user, room: room.key(), is_clean: false });
+                self.ask(Request::Leave { session, user, room: room.key(), reason: LeaveReason::Lost });
             }
             None => self.close(id, CloseReason::NotCarried),
         }

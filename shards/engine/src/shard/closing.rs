@@ -6,7 +6,7 @@
 
 use super::{Deadline, Ended, Shard};
 use madang_model::connection::{CloseReason, Surface};
-use madang_model::{ConnectionId, Reply, Request};
+use madang_model::{ConnectionId, LeaveReason, Reply, Request};
 use std::time::Duration;
 
 /// How long answers and the outbox may take once a connection wants to close.
@@ -44,8 +44,8 @@ impl<S: Surface> Shard<S> {
     /// Leaves everything, and says farewell when the homes know.
     fn leave(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let is_clean = connection.core.closing.as_ref().is_some_and(CloseReason::is_clean);
-        self.leave_everything(id, is_clean);
+        let reason = connection.core.closing.as_ref().map_or(LeaveReason::Lost, CloseReason::leave_reason);
+        self.leave_everything(id, reason);
         self.say_farewell_if_left(id);
     }
 
@@ -90,7 +90,7 @@ impl<S: Surface> Shard<S> {
         self.outboxes.changed(before, connection.core.outbox.len());
         connection.is_ending = true;
         if !connection.is_leaving {
-            self.leave_everything(id, reason.is_clean());
+            self.leave_everything(id, reason.leave_reason());
         }
         self.mark_dirty(id);
     }
@@ -139,14 +139,15 @@ impl<S: Surface> Shard<S> {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let reason = connection.core.closing.get_or_insert(CloseReason::Lost).clone();
         if !connection.has_left() {
-            self.leave_everything(id, reason.is_clean());
+            self.leave_everything(id, reason.leave_reason());
         }
         self.end(id, false);
         self.settle();
     }
 
     /// Leaves all rooms, the name and the address count, here and at their homes.
-    fn leave_everything(&mut self, id: ConnectionId, is_clean: bool) {
+    fn leave_everything(&mut self, id: ConnectionId, reason: LeaveReason) {
+        let is_clean = reason != LeaveReason::Lost;
         let session = self.session(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_leaving = true;
@@ -166,7 +167,7 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             if let Some(user) = &user {
-                self.ask(Request::Leave { session, user: user.key(), room, is_clean });
+                self.ask(Request::Leave { session, user: user.key(), room, reason });
             }
         }
         if let Some(name) = user {

@@ -5,7 +5,7 @@ use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
 use madang_model::connection::{CloseReason, LocalMember, Surface};
 use madang_model::{
-    ClaimNumber, ConnectionId, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
+    ClaimNumber, ConnectionId, LeaveReason, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
 };
 
 /// Last words may pass the bound of an outbox by this much.
@@ -149,9 +149,12 @@ impl<S: Surface> Shard<S> {
         let session = self.session(id);
         let request = match reply {
             Reply::Claimed { user, .. } => Request::Release { session, name: user, is_clean: true },
-            Reply::Joined(joined) => {
-                Request::Leave { session, user: joined.user.key(), room: joined.room.key(), is_clean: true }
-            }
+            Reply::Joined(joined) => Request::Leave {
+                session,
+                user: joined.user.key(),
+                room: joined.room.key(),
+                reason: LeaveReason::Quit,
+            },
             Reply::Whisper { from, to, message, is_receipt: false } => {
                 Request::WhisperMissed { from, to, message }
             }

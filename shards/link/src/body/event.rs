@@ -41,6 +41,8 @@ pub enum EventBody<'a> {
         /// Who.
         #[rkyv(with = AsString)]
         user: &'a str,
+        /// Why.
+        reason: LeaveReasonBody,
     },
     /// A user in a room has another name.
     UserRenamed {
@@ -108,4 +110,19 @@ pub enum RequestFaultBody {
     Waiting,
     /// The session is in as many rooms as it may be.
     TooManyRooms,
+}
+
+/// Why a user left a room.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum LeaveReasonBody {
+    /// The user left this room.
+    Left,
+    /// The user left the server.
+    Quit,
+    /// The connection was lost.
+    Lost,
+    /// The operator ended the connection.
+    Kicked,
+    /// The new name is another's in the room.
+    Renamed,
 }

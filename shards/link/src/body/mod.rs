@@ -14,8 +14,8 @@ mod refusal;
 mod reply;
 mod request;
 
-pub use event::{ArchivedEventBody, EventBody, RequestFaultBody, SessionEndBody};
-pub use event::{ArchivedRequestFaultBody, ArchivedSessionEndBody};
+pub use event::{ArchivedEventBody, EventBody, LeaveReasonBody, RequestFaultBody, SessionEndBody};
+pub use event::{ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
 pub use refusal::{ArchivedRefusalBody, RefusalBody};
 pub use reply::{
     ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,

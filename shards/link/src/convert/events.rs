@@ -1,9 +1,9 @@
 //! What the edge receives, as bodies.
 
 use super::page::said_body;
-use crate::body::{EventBody, RequestFaultBody, SessionEndBody};
+use crate::body::{EventBody, LeaveReasonBody, RequestFaultBody, SessionEndBody};
 use crate::words::{RequestFault, SessionEnd};
-use madang_model::RoomEvent;
+use madang_model::{LeaveReason, RoomEvent};
 
 /// What happened in a room; `author_session` is the edge's session that a message came from, or 0.
 pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: u32) -> EventBody<'a> {
@@ -12,10 +12,22 @@ pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: 
             EventBody::Message { author_session, room: message.room.as_str(), said: said_body(message) }
         }
         RoomEvent::Joined { user } => EventBody::UserJoined { room, user: user.as_str() },
-        RoomEvent::Left { user } => EventBody::UserLeft { room, user: user.as_str() },
+        RoomEvent::Left { user, reason } => {
+            EventBody::UserLeft { room, user: user.as_str(), reason: leave_reason_body(*reason) }
+        }
         RoomEvent::Renamed { old, new } => {
             EventBody::UserRenamed { room, old: old.as_str(), new: new.as_str() }
         }
+    }
+}
+
+fn leave_reason_body(reason: LeaveReason) -> LeaveReasonBody {
+    match reason {
+        LeaveReason::Left => LeaveReasonBody::Left,
+        LeaveReason::Quit => LeaveReasonBody::Quit,
+        LeaveReason::Lost => LeaveReasonBody::Lost,
+        LeaveReason::Kicked => LeaveReasonBody::Kicked,
+        LeaveReason::Renamed => LeaveReasonBody::Renamed,
     }
 }
 

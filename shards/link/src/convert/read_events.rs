@@ -2,9 +2,12 @@
 
 use super::read_names::{room_of, user_of};
 use super::read_replies::{message_of, read_reply};
-use crate::body::{ArchivedEventBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
+use crate::body::{
+    ArchivedEventBody, ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody,
+};
 use crate::format::{Kind, WireFault};
 use crate::words::{EdgeEvent, RequestFault, SessionEnd, SessionNumber};
+use madang_model::LeaveReason;
 
 /// Reads an event.
 ///
@@ -21,7 +24,11 @@ pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFa
             author: SessionNumber::new(author_session.to_native()),
         },
         B::UserJoined { room, user } => EdgeEvent::UserJoined { room: room_of(room)?, user: user_of(user)? },
-        B::UserLeft { room, user } => EdgeEvent::UserLeft { room: room_of(room)?, user: user_of(user)? },
+        B::UserLeft { room, user, reason } => EdgeEvent::UserLeft {
+            room: room_of(room)?,
+            user: user_of(user)?,
+            reason: leave_reason_of(reason),
+        },
         B::UserRenamed { room, old, new } => {
             EdgeEvent::UserRenamed { room: room_of(room)?, old: user_of(old)?, new: user_of(new)? }
         }
@@ -62,5 +69,15 @@ fn fault_of(fault: &ArchivedRequestFaultBody) -> RequestFault {
         B::ToOneself => RequestFault::ToOneself,
         B::Waiting => RequestFault::Waiting,
         B::TooManyRooms => RequestFault::TooManyRooms,
+    }
+}
+
+fn leave_reason_of(reason: &ArchivedLeaveReasonBody) -> LeaveReason {
+    match reason {
+        ArchivedLeaveReasonBody::Left => LeaveReason::Left,
+        ArchivedLeaveReasonBody::Quit => LeaveReason::Quit,
+        ArchivedLeaveReasonBody::Lost => LeaveReason::Lost,
+        ArchivedLeaveReasonBody::Kicked => LeaveReason::Kicked,
+        ArchivedLeaveReasonBody::Renamed => LeaveReason::Renamed,
     }
 }

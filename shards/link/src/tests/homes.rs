@@ -4,8 +4,8 @@
 //! engine would.
 
 use madang_model::{
-    ClaimNumber, Event, Joined, Message, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, Seq,
-    SessionId, Timestamp, UserName, WhoPage,
+    ClaimNumber, Event, Joined, LeaveReason, Message, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName,
+    Seq, SessionId, Timestamp, UserName, WhoPage,
 };
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -67,7 +67,7 @@ impl Homes {
                 self.events.push_back(Event::GivenBack { to: session.connection });
             }
             Request::Join { session, user, room, .. } => self.join(session, user, room),
-            Request::Leave { session, room, is_clean, .. } => self.leave(session, room, is_clean),
+            Request::Leave { session, room, reason, .. } => self.leave(session, room, reason),
             Request::Rename { session, room, old, new, .. } => self.rename(session, room, old, new),
             Request::Publish { session, room, draft, text, .. } => {
                 let said = self.rooms.get_mut(&room).and_then(|found| {
@@ -137,18 +137,18 @@ impl Homes {
         self.reply(session, Reply::Joined(Box::new(joined)));
     }
 
-    fn leave(&mut self, session: SessionId, key: RoomKey, is_clean: bool) {
+    fn leave(&mut self, session: SessionId, key: RoomKey, reason: LeaveReason) {
         let Some(room) = self.rooms.get_mut(&key) else {
             return self.reply(session, Reply::Refused(Refusal::NotMember { room: "".into() }));
         };
         let name = room.name.clone();
         let place = room.members.iter().position(|(_, member)| *member == session);
         let gone = place.map(|place| room.members.swap_remove(place).0);
-        if is_clean || gone.is_none() {
+        if reason != LeaveReason::Lost || gone.is_none() {
             self.reply(session, Reply::Left { room: name });
         }
         if let Some(user) = gone {
-            self.tell(key, RoomEvent::Left { user });
+            self.tell(key, RoomEvent::Left { user, reason });
         }
     }
 

@@ -13,7 +13,7 @@ use crate::convert::{
 };
 use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
 use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
-use madang_model::{Away, Message, Page, Reply, RoomEvent, Seq, SessionId, Timestamp};
+use madang_model::{Away, LeaveReason, Message, Page, Reply, RoomEvent, Seq, SessionId, Timestamp};
 use std::sync::Arc;
 
 /// One envelope a line: its kind and its bytes.
@@ -64,7 +64,7 @@ fn every_room_event() -> Vec<RoomEvent> {
     vec![
         RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY },
         RoomEvent::Joined { user: user("bob") },
-        RoomEvent::Left { user: user("bob") },
+        RoomEvent::Left { user: user("bob"), reason: LeaveReason::Left },
         RoomEvent::Renamed { old: user("bob"), new: user("robert-the-second") },
     ]
 }
@@ -181,7 +181,9 @@ fn version_1_is_read_as_it_was_meant() {
                 format!("Message {{ message: {message:?}, author: Some({session:?}) }}")
             }
             RoomEvent::Joined { user } => format!("UserJoined {{ room: {room:?}, user: {user:?} }}"),
-            RoomEvent::Left { user } => format!("UserLeft {{ room: {room:?}, user: {user:?} }}"),
+            RoomEvent::Left { user, reason } => {
+                format!("UserLeft {{ room: {room:?}, user: {user:?}, reason: {reason:?} }}")
+            }
             RoomEvent::Renamed { old, new } => {
                 format!("UserRenamed {{ room: {room:?}, old: {old:?}, new: {new:?} }}")
             }

@@ -52,7 +52,7 @@ fn a_lost_link_gives_back_what_its_sessions_held_uncleanly() {
     assert!(matches!(
         &requests[..],
         [
-            Request::Leave { is_clean: false, .. },
+            Request::Leave { reason: madang_model::LeaveReason::Lost, .. },
             Request::Release { is_clean: false, .. },
             Request::Discharge { .. }
         ]

@@ -2,7 +2,7 @@
 
 use super::end::GoingDown;
 use super::session::SessionNumber;
-use madang_model::{Message, Reply, RoomName, UserName};
+use madang_model::{LeaveReason, Message, Reply, RoomName, UserName};
 use std::sync::Arc;
 
 /// What the edge receives. An event of a room comes once, however many of its sessions are in the room: the edge
@@ -36,6 +36,8 @@ pub enum EdgeEvent {
         room: RoomName,
         /// Who.
         user: UserName,
+        /// Why.
+        reason: LeaveReason,
     },
     /// A user in a room has another name.
     UserRenamed {

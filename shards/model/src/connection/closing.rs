@@ -1,5 +1,7 @@
 //! Why connections end.
 
+use crate::leaving::LeaveReason;
+
 /// Why a connection ends. Surfaces say it in their own words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CloseReason {
@@ -81,6 +83,15 @@ impl ProtocolReason {
 }
 
 impl CloseReason {
+    /// Why its user is no longer in its rooms.
+    pub fn leave_reason(&self) -> LeaveReason {
+        match self {
+            CloseReason::Kicked { .. } => LeaveReason::Kicked,
+            reason if reason.is_clean() => LeaveReason::Quit,
+            _ => LeaveReason::Lost,
+        }
+    }
+
     /// Whether the user left on purpose, so that others may be notified at once.
     pub fn is_clean(&self) -> bool {
         match self {

@@ -5,7 +5,8 @@ use super::session::{Gathering, LineSession, PendingQuestion, SessionState, say}
 use super::words;
 use madang_model::connection::{Flood, Link};
 use madang_model::{
-    HistoryPage, Joined, Message, Page, Refusal, Reply, Request, RoomName, RoomSummary, RoomsPage, UserName,
+    HistoryPage, Joined, LeaveReason, Message, Page, Refusal, Reply, Request, RoomName, RoomSummary,
+    RoomsPage, UserName,
 };
 
 /// How many rooms are listed in all, of those that the shards name.
@@ -86,7 +87,7 @@ impl LineSession {
         if let Some(old) = self.room.replace(joined.room.clone()) {
             link.hear_only_own(old.key());
             let (session, user) = (link.session(), joined.user.key());
-            link.request(Request::Leave { session, user, room: old.key(), is_clean: true });
+            link.request(Request::Leave { session, user, room: old.key(), reason: LeaveReason::Left });
         }
         let (style, out) = (link.core.style, &mut link.core.outbox);
         words::joined(&joined.user, &joined.room, style, out);

@@ -5,7 +5,7 @@ use super::command::Command;
 use super::session::{Gathering, LineSession, PendingQuestion, SessionState, help, say};
 use super::words;
 use madang_model::connection::{CloseReason, Link};
-use madang_model::{Away, DraftId, Request, RoomName, Seq, Text, UserName};
+use madang_model::{Away, DraftId, LeaveReason, Request, RoomName, Seq, Text, UserName};
 
 impl LineSession {
     /// Acts on a command of a user whose name is known.
@@ -124,7 +124,7 @@ impl LineSession {
         match &self.room {
             Some(room) if room.key() != settings.lobby.key() => {
                 let (session, room) = (link.session(), room.key());
-                link.request(Request::Leave { session, user: user.key(), room, is_clean: true });
+                link.request(Request::Leave { session, user: user.key(), room, reason: LeaveReason::Left });
                 self.state = SessionState::Leaving;
             }
             _ => link.close(CloseReason::Quit),

@@ -5,7 +5,7 @@ use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use madang_log::Appender;
 use madang_model::{
-    ClaimNumber, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
+    ClaimNumber, LeaveReason, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
 };
 
 impl Homes {
@@ -28,13 +28,13 @@ impl Homes {
         session: SessionId,
         user: UserKey,
         room: RoomKey,
-        is_clean: bool,
+        reason: LeaveReason,
         effects: &mut Effects<'_>,
     ) {
         let (limits, now) = (self.settings.rooms, effects.now);
         let mut grace_ends = None;
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
-            grace_ends = found.leave(session, user, is_clean, now, &limits, events);
+            grace_ends = found.leave(session, user, reason, now, &limits, events);
             Ok(())
         });
         if let Some(end) = grace_ends {

@@ -174,8 +174,8 @@ impl Homes {
             Request::Join { session, user, claim, room, is_away } => {
                 self.join(session, (&user, claim), &room, is_away, effects);
             }
-            Request::Leave { session, user, room, is_clean } => {
-                self.leave(session, user, room, is_clean, effects);
+            Request::Leave { session, user, room, reason } => {
+                self.leave(session, user, room, reason, effects);
             }
             Request::Rename { session, room, old, new, claim } => {
                 let limits = self.settings.rooms;

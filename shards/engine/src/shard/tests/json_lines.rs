@@ -108,7 +108,7 @@ impl Surface for JsonLines {
                 )
             }
             RoomEvent::Joined { user } => format!("\"joined\":\"{user}\",\"room\":\"{room}\"}}"),
-            RoomEvent::Left { user } => format!("\"left\":\"{user}\"}}"),
+            RoomEvent::Left { user, reason } => format!("\"{}\":\"{user}\"}}", reason.name()),
             RoomEvent::Renamed { old, new } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),
         };
         write_line(out, &body);

@@ -4,6 +4,7 @@ use super::json_lines::{JSON_LINES, JsonLines, SILENT};
 use super::words::Words;
 use super::world::{Client, World, entrance, settings};
 use crate::shard::Settings;
+use madang_model::UserName;
 use madang_model::connection::{Either, EntranceKind};
 
 type Both = Either<Words, JsonLines>;
@@ -170,6 +171,25 @@ fn a_protocol_is_called_when_everything_it_asked_is_answered() {
     assert!(lines[0].contains("three") && lines[1].contains("9") && lines[2].contains("four"), "{lines:?}");
     world.send(bot, "receipt 8\n");
     assert_eq!(world.lines(bot), ["{\"receipt\":\"8\"}"], "nothing was asked");
+}
+
+#[test]
+fn others_learn_why_somebody_is_no_longer_in_the_room() {
+    let mut world = world(&settings(2));
+    let bot = program(&mut world, 0, "bot");
+    let [quits, _, is_lost] = ["quits", "kicked", "lost"].map(|name| world.member(1, name, "r1"));
+    world.lines(bot);
+    world.send(quits, "bye\n");
+    world.shards[1].kick(&UserName::parse("kicked").expect("a name"), "advertising");
+    world.run();
+    let seen = world.lines(bot);
+    assert!(seen.len() == 2 && seen[0].ends_with("\"quit\":\"quits\"}"), "{seen:?}");
+    assert!(seen[1].ends_with("\"kicked\":\"kicked\"}"), "{seen:?}");
+    world.drop_connection(is_lost);
+    assert_eq!(world.lines(bot), [""; 0], "the grace time runs");
+    world.pass(31);
+    let seen = world.lines(bot);
+    assert!(seen.len() == 1 && seen[0].ends_with("\"lost\":\"lost\"}"), "{seen:?}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Surface for Words {
         let line = match event {
             RoomEvent::Message { message, .. } => said(message),
             RoomEvent::Joined { user } => format!("{user} joined"),
-            RoomEvent::Left { user } => format!("{user} left"),
+            RoomEvent::Left { user, .. } => format!("{user} left"),
             RoomEvent::Renamed { old, new } => format!("{old} is now {new}"),
         };
         out.extend_from_slice(line.as_bytes());

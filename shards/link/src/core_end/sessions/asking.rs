@@ -5,7 +5,7 @@ use super::{SessionNotice, Sessions};
 use crate::bounds::{ROOMS_PER_SESSION_MAX, SESSIONS_MAX};
 use crate::format::WireFault;
 use crate::words::{EdgeRequest, RequestFault, SessionEnd};
-use madang_model::{Away, Reply, Request, RoomName, SessionId, UserName};
+use madang_model::{Away, LeaveReason, Reply, Request, RoomName, SessionId, UserName};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -113,7 +113,7 @@ fn ask_as(
             if forget_join(session, &room) {
                 return Ok(Some(Reply::Left { room }));
             }
-            Request::Leave { session: id, user: user.key(), room: room.key(), is_clean: true }
+            Request::Leave { session: id, user: user.key(), room: room.key(), reason: LeaveReason::Left }
         }
         EdgeRequest::Publish { room, draft, text } => {
             let Granted { user, .. } = named(session)?;

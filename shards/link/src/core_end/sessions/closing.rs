@@ -2,7 +2,7 @@
 
 use super::{SessionNotice, Sessions};
 use crate::words::SessionEnd;
-use madang_model::Request;
+use madang_model::{LeaveReason, Request};
 
 impl Sessions {
     /// Gives back what a session holds, unless it is closing already.
@@ -20,7 +20,8 @@ impl Sessions {
             // A room that it is about to be in is left behind that.
             for room in rooms.iter().chain(&joining) {
                 let (user, room) = (name.user.key(), room.key());
-                self.requests.push_back(Request::Leave { session: id, user, room, is_clean });
+                let reason = if is_clean { LeaveReason::Quit } else { LeaveReason::Lost };
+                self.requests.push_back(Request::Leave { session: id, user, room, reason });
             }
             session.returns += 1;
             self.requests.push_back(Request::Release { session: id, name: name.user, is_clean });

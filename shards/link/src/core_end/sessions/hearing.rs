@@ -5,7 +5,9 @@ use super::asking::ask_for_next_room;
 use super::session::{Granted, Renaming};
 use super::{SessionNotice, Sessions};
 use crate::words::SessionEnd;
-use madang_model::{ConnectionId, Joined, Refusal, Reply, Request, RoomKey, SessionId, UserName};
+use madang_model::{
+    ConnectionId, Joined, LeaveReason, Refusal, Reply, Request, RoomKey, SessionId, UserName,
+};
 
 impl Sessions {
     /// An answer came.
@@ -140,7 +142,12 @@ impl Sessions {
             Reply::Refused(refusal) if is_of_claim(&refusal) => self.claim_answered(to, 0),
             Reply::Joined(joined) => {
                 let (user, room) = (joined.user.key(), joined.room.key());
-                self.requests.push_back(Request::Leave { session: id, user, room, is_clean: true });
+                self.requests.push_back(Request::Leave {
+                    session: id,
+                    user,
+                    room,
+                    reason: LeaveReason::Quit,
+                });
             }
             Reply::Whisper { from, to, message, is_receipt: false } => {
                 self.requests.push_back(Request::WhisperMissed { from, to, message });

@@ -1,7 +1,7 @@
 //! Sessions whose link is lost: all that they hold or may hold goes back to its home.
 
 use super::session::{EdgeSession, Granted};
-use madang_model::{Request, SessionId};
+use madang_model::{LeaveReason, Request, SessionId};
 use std::collections::VecDeque;
 
 /// Sessions that are lost, and requests still to be sent for the one before them.
@@ -42,7 +42,7 @@ fn give_everything_back(id: SessionId, session: EdgeSession, requests: &mut VecD
     if let Some(Granted { user, .. }) = name {
         for room in rooms.iter().chain(&joining) {
             let (user, room) = (user.key(), room.key());
-            requests.push_back(Request::Leave { session: id, user, room, is_clean: false });
+            requests.push_back(Request::Leave { session: id, user, room, reason: LeaveReason::Lost });
         }
         requests.push_back(Request::Release { session: id, name: user, is_clean: false });
     }
