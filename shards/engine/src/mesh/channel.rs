@@ -7,13 +7,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Wakes a shard that may be waiting. Calling it for one that is not costs little.
 pub type WakeShard = Arc<dyn Fn() + Send + Sync>;
 
+/// Wakes the one at the other end once for all that was sent since the last time.
+pub struct PendingRing {
+    wake: WakeShard,
+    is_due: bool,
+}
+
+impl PendingRing {
+    pub fn new(wake: &WakeShard) -> PendingRing {
+        PendingRing { wake: Arc::clone(wake), is_due: false }
+    }
+
+    /// Something was sent.
+    pub fn note(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Wakes it if something was sent since the last call.
+    pub fn ring(&mut self) {
+        if std::mem::take(&mut self.is_due) {
+            (self.wake)();
+        }
+    }
+}
+
 /// One end of a channel that makes its sender wait.
 pub struct Sender {
     channel: flume::Sender<Vec<MeshEntry>>,
     /// Set while batches wait in this side's overflow: the receiver rings when it has made room.
     is_starved: Arc<AtomicBool>,
-    bell: WakeShard,
-    rings_at_flush: bool,
+    /// For [`PendingRing::ring`] when all is sent.
+    pub pending_ring: PendingRing,
 }
 
 /// The other end.
@@ -30,8 +54,7 @@ pub fn channel(batches_max: usize, from_bell: &WakeShard, to_bell: &WakeShard) -
     let sender = Sender {
         channel: sender,
         is_starved: Arc::clone(&is_starved),
-        bell: Arc::clone(to_bell),
-        rings_at_flush: false,
+        pending_ring: PendingRing::new(to_bell),
     };
     let receiver =
         Receiver { channel: receiver, is_sender_starved: is_starved, sender_bell: Arc::clone(from_bell) };
@@ -46,7 +69,7 @@ impl Sender {
     pub fn try_send(&mut self, batch: Vec<MeshEntry>) -> Result<(), Vec<MeshEntry>> {
         let batch = match self.channel.try_send(batch) {
             Ok(()) => {
-                self.rings_at_flush = true;
+                self.pending_ring.note();
                 return Ok(());
             }
             // The peer has ended, as it does only when the whole process is about to.
@@ -57,17 +80,10 @@ impl Sender {
         self.is_starved.store(true, Ordering::Release);
         match self.channel.try_send(batch) {
             Ok(()) => {
-                self.rings_at_flush = true;
+                self.pending_ring.note();
                 Ok(())
             }
             Err(refused) => Err(refused.into_inner()),
-        }
-    }
-
-    /// Wakes the receiver if it was sent something since the last call.
-    pub fn ring(&mut self) {
-        if std::mem::take(&mut self.rings_at_flush) {
-            (self.bell)();
         }
     }
 }

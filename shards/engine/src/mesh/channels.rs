@@ -82,9 +82,9 @@ impl MeshPort {
 
     /// Wakes every receiver that was sent something since the last call, once.
     pub fn ring(&mut self) {
-        self.senders.iter_mut().for_each(Sender::ring);
+        self.senders.iter_mut().for_each(|sender| sender.pending_ring.ring());
         if let Some(endpoint) = &mut self.endpoint {
-            endpoint.ring();
+            endpoint.pending_ring.ring();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! trusted as a shard, and only less prompt: so a shard that finds it full drops what it has for it, and the owner
 //! ends all its sessions and begins anew.
 
-use super::channel::{Receiver, Sender, WakeShard, channel};
+use super::channel::{PendingRing, Receiver, Sender, WakeShard, channel};
 use madang_model::{MeshEntry, ShardId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -47,8 +47,8 @@ pub struct PortToEndpoint {
     pub receiver: Receiver,
     passage: Arc<Passage>,
     is_overrun: Arc<AtomicBool>,
-    bell: WakeShard,
-    rings_at_flush: bool,
+    /// For [`PendingRing::ring`] when all is sent.
+    pub pending_ring: PendingRing,
 }
 
 impl PortToEndpoint {
@@ -62,7 +62,7 @@ impl PortToEndpoint {
             self.passage.waiting_entries.fetch_add(entries, Ordering::AcqRel);
             match self.channel.send(batch) {
                 Ok(()) => {
-                    self.rings_at_flush = true;
+                    self.pending_ring.note();
                     return Ok(());
                 }
                 Err(flume::SendError(batch)) => batch,
@@ -73,15 +73,8 @@ impl PortToEndpoint {
         self.passage.dropped_entries.fetch_add(entries as u64, Ordering::AcqRel);
         // Set before anything else is sent: its receiver then knows that something is missing before it.
         self.is_overrun.store(true, Ordering::Release);
-        self.rings_at_flush = true;
+        self.pending_ring.note();
         Err(batch)
-    }
-
-    /// Wakes the endpoint if there is something for it since the last call.
-    pub fn ring(&mut self) {
-        if std::mem::take(&mut self.rings_at_flush) {
-            (self.bell)();
-        }
     }
 }
 
@@ -113,8 +106,7 @@ impl MeshEndpoint {
                 receiver,
                 passage,
                 is_overrun: Arc::clone(&is_overrun),
-                bell: Arc::clone(bell),
-                rings_at_flush: false,
+                pending_ring: PendingRing::new(bell),
             });
         }
         (MeshEndpoint { senders, receivers, is_overrun, next: 0, held: None }, sides)
@@ -140,7 +132,7 @@ impl MeshEndpoint {
 
     /// Wakes every shard that was sent something since the last call, once.
     pub fn ring(&mut self) {
-        self.senders.iter_mut().for_each(Sender::ring);
+        self.senders.iter_mut().for_each(|sender| sender.pending_ring.ring());
     }
 
     /// What shards have next; all get their turn.
