@@ -111,13 +111,18 @@ impl Reloader {
                 tracing::info!("reload: {} = {wanted} (was {old})", key.name);
             }
         }
-        self.config = new;
+        let before = std::mem::replace(&mut self.config, new);
         self.apply();
         if let Some(identity) = identity {
             self.show(identity);
         }
         for (kind, listeners) in moves {
-            self.listen(kind, listeners.with_tls(self.acceptor.as_ref()));
+            if !self.listen(kind, listeners.with_tls(self.acceptor.as_ref())) {
+                // The next reload tries it again.
+                let entrance = EntranceKey::of(kind).name;
+                let key = KEYS.iter().find(|key| key.name == entrance).expect("an entrance is a setting");
+                (key.copy)(&before, &mut self.config);
+            }
         }
         tracing::info!(changes = changed.len() - waiting, waiting, "reloaded");
         Ok(())
@@ -200,8 +205,8 @@ impl Reloader {
         tracing::info!("the certificate was reloaded, for new connections");
     }
 
-    /// Listens there from now on, and at no other entrance of this kind.
-    fn listen(&self, kind: EntranceKind, listeners: Listeners) {
+    /// Listens there from now on, and at no other entrance of this kind. Whether every shard does.
+    fn listen(&self, kind: EntranceKind, listeners: Listeners) -> bool {
         let new = listeners.entrances.clone();
         let is_taken = self.remote.listen(kind, listeners, SHARD_TIME_MAX);
         for entrance in &new {
@@ -209,7 +214,10 @@ impl Reloader {
                 let (listener, tls) = (EntranceKey::of(kind).short_name(), kind.has_tls);
                 tracing::info!(address = %entrance.address, listener, tls, "listening at a new address");
             } else {
-                tracing::error!(address = %entrance.address, "not every shard listens there; restart the server");
+                tracing::error!(
+                    address = %entrance.address,
+                    "not every shard listens there yet; reload again, or restart the server if that does not help"
+                );
             }
         }
         let mut entrances = self.state.entrances();
@@ -217,5 +225,6 @@ impl Reloader {
         entrances.extend(new);
         entrances.sort_by_key(|entrance| EntranceKey::place(entrance.kind));
         self.state.listens(entrances);
+        is_taken
     }
 }
