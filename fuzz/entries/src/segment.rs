@@ -4,7 +4,7 @@ use super::mending;
 use madang_log::{
     Exported, HEADER_BYTES, MemoryFiles, SEGMENT_BYTES_MIN, Scan, ScanItem, SegmentHeader, SegmentId,
     SegmentNumber, SegmentVerdict, Selection, StoredMessage, StoredRecord, dump, export, plan_repair,
-    recover, statistics, verify,
+    recover, statistics, stored_record, verify,
 };
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -16,7 +16,7 @@ pub fn record(bytes: &[u8]) {
     let [head_units, bytes @ ..] = bytes else { return };
     let mut payload: AlignedVec<16> = AlignedVec::new();
     payload.extend_from_slice(bytes);
-    match StoredRecord::read(&payload, usize::from(*head_units) * 8) {
+    match stored_record(&payload, usize::from(*head_units) * 8) {
         Some(StoredRecord::Message(message)) => read(&message),
         Some(record) => assert!(!format!("{record:?}").is_empty()),
         None => {}

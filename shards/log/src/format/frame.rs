@@ -10,10 +10,8 @@
 use super::head::HEAD_ALIGN_BYTES;
 use super::record::{Record, StoredRecord};
 use super::segment::SegmentNumber;
+use super::version_2;
 use madang_model::ShardId;
-use rkyv::Serialize;
-use rkyv::rancor::Panic;
-use rkyv::ser::{Positional, Writer};
 
 /// Frames start at multiples of this; a payload is then aligned for use in place.
 const ALIGN_BYTES: usize = 16;
@@ -61,8 +59,18 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The record, validated; `None` when this program cannot read it.
     pub fn record(&self) -> Option<StoredRecord<'a>> {
-        StoredRecord::read(self.payload, self.head_bytes)
+        stored_record(self.payload, self.head_bytes)
     }
+}
+
+/// The record in the payload of a frame, which is aligned; `None` when this program cannot read it. A head of 0 bytes is
+/// none: then format 2 wrote it.
+pub fn stored_record(payload: &[u8], head_bytes: usize) -> Option<StoredRecord<'_>> {
+    if head_bytes == 0 {
+        return version_2::read(payload);
+    }
+    let (head, body) = payload.split_at_checked(head_bytes)?;
+    StoredRecord::read(head, body)
 }
 
 /// The next multiple of the frame alignment.
@@ -84,16 +92,6 @@ pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
     let lengths = length as u32 | u32::from(head_units) << LENGTH_MASK.count_ones();
     bytes[start..start + 4].copy_from_slice(&lengths.to_le_bytes());
     bytes.resize(aligned(bytes.len()), 0);
-}
-
-/// Appends the archive of a body.
-pub(super) fn archive<T>(body: &T, bytes: &mut Vec<u8>)
-where
-    T: for<'a> Serialize<rkyv::rancor::Strategy<PayloadWriter<'a>, Panic>>,
-{
-    let mut payload = PayloadWriter { start: bytes.len(), bytes };
-    let written = rkyv::api::serialize_using::<_, Panic>(body, &mut payload);
-    written.unwrap_or_else(|never| match never {});
 }
 
 /// The lengths of the payload and of the head, of a frame that begins so.
@@ -177,7 +175,7 @@ pub fn unchecked_record(segment: &[u8], offset_bytes: usize) -> Option<StoredRec
         return None;
     }
     let payload = rest.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length)?;
-    StoredRecord::read(payload, head_bytes)
+    stored_record(payload, head_bytes)
 }
 
 fn checksum_of(frame: &[u8], place: SegmentId, offset_bytes: usize) -> u32 {
@@ -192,23 +190,4 @@ fn checksum_of(frame: &[u8], place: SegmentId, offset_bytes: usize) -> u32 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes are four"))
-}
-
-/// Archives straight behind the record's head: no bytes of its own, no arena.
-pub(super) struct PayloadWriter<'a> {
-    bytes: &'a mut Vec<u8>,
-    start: usize,
-}
-
-impl Positional for PayloadWriter<'_> {
-    fn pos(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-}
-
-impl Writer<Panic> for PayloadWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Panic> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
 }

@@ -164,12 +164,12 @@ impl<'a> RecordHead<'a> {
         for (flag, field) in [HAS_DRAFT_HASH, HAS_AMENDMENTS].into_iter().zip(&mut fields) {
             if flags & flag != 0 {
                 let (found, after) = rest.split_first_chunk::<8>()?;
-                *field = u64::from_le_bytes(*found);
+                *field = Some(u64::from_le_bytes(*found)).filter(|value| *value != 0)?;
                 rest = after;
             }
         }
         let (name, padding) = rest.split_at_checked(usize::from(u16::from_le_bytes([fixed[4], fixed[5]])))?;
-        if padding.len() >= HEAD_ALIGN_BYTES {
+        if padding.len() >= HEAD_ALIGN_BYTES || padding.iter().any(|byte| *byte != 0) {
             return None;
         }
         Some(RecordHead {

@@ -1,8 +1,8 @@
 //! The bytes of a segment.
 
+mod archive;
 mod frame;
 mod head;
-mod inline;
 mod record;
 mod scan;
 mod segment;
@@ -11,7 +11,9 @@ mod tests;
 mod version_2;
 
 pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES, SegmentId, TEXT_BYTES_MAX};
-pub use frame::{frame_bytes, lengths, push_frame, read_frame, stamp_frames, unchecked_record};
+pub use frame::{
+    frame_bytes, lengths, push_frame, read_frame, stamp_frames, stored_record, unchecked_record,
+};
 pub use head::{AuthorKind, draft_hash};
 pub use record::{
     AbandonedRecord, Record, RecordError, SealRecord, StoredAuthor, StoredLost, StoredMessage, StoredRecord,

@@ -1,8 +1,7 @@
 //! What a frame carries.
 
+use super::archive::{Inline, archive};
 use super::head::{AuthorKind, RecordHead, RecordKind, draft_hash};
-use super::inline::Inline;
-use super::version_2;
 use madang_model::{DraftId, Message, NameError, RoomName, Seq, Text, Timestamp, UserName};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Failure;
@@ -208,20 +207,17 @@ impl Record<'_> {
                 };
                 let units = head.push(bytes);
                 let (author, text) = (message.author.as_str(), message.text.as_str());
-                super::frame::archive(
-                    &MessageBody { author, draft: draft.map_or("", DraftId::as_str), text },
-                    bytes,
-                );
+                archive(&MessageBody { author, draft: draft.map_or("", DraftId::as_str), text }, bytes);
                 units
             }
             Record::Seal(seal) => {
                 let units = RecordHead::of_note(RecordKind::Seal).push(bytes);
-                super::frame::archive(&seal, bytes);
+                archive(&seal, bytes);
                 units
             }
             Record::Abandoned(abandoned) => {
                 let units = RecordHead::of_note(RecordKind::Abandoned).push(bytes);
-                super::frame::archive(&abandoned, bytes);
+                archive(&abandoned, bytes);
                 units
             }
             Record::Lost { room, first, last } => {
@@ -231,7 +227,7 @@ impl Record<'_> {
                     ..RecordHead::of_note(RecordKind::Lost)
                 };
                 let units = head.push(bytes);
-                super::frame::archive(&LostBody { last: last.0 }, bytes);
+                archive(&LostBody { last: last.0 }, bytes);
                 units
             }
         }
@@ -239,15 +235,10 @@ impl Record<'_> {
 }
 
 impl<'a> StoredRecord<'a> {
-    /// The record in the payload of a frame, which is aligned; `None` when this program cannot read it. A head of 0
-    /// bytes is none: then format 2 wrote it.
+    /// The record with this head and this body, which are aligned; `None` when this program cannot read it.
     ///
     /// **The one place that decides what each kind means:** a new kind does not compile until it is here.
-    pub fn read(payload: &'a [u8], head_bytes: usize) -> Option<StoredRecord<'a>> {
-        if head_bytes == 0 {
-            return version_2::read(payload);
-        }
-        let (head, body) = payload.split_at_checked(head_bytes)?;
+    pub fn read(head: &'a [u8], body: &'a [u8]) -> Option<StoredRecord<'a>> {
         let head = RecordHead::read(head)?;
         if head.version != BODY_VERSION {
             return None;

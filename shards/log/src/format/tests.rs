@@ -362,7 +362,7 @@ fn a_message_lies_on_disk_as_it_did_in_version_3() {
 fn push_old_frame(bytes: &mut Vec<u8>, record: &OldRecord<'_>) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; 16]);
-    super::frame::archive(record, bytes);
+    super::archive::archive(record, bytes);
     let length = (bytes.len() - start - 16) as u32;
     bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
     bytes.resize(bytes.len().next_multiple_of(16), 0);

@@ -2,8 +2,8 @@
 //!
 //! Format 1 had no `Lost`. What is described here lies in files: nothing of it may change.
 
+use super::archive::Inline;
 use super::head::AuthorKind;
-use super::inline::Inline;
 use super::record::{AbandonedRecord, SealRecord, StoredAuthor, StoredLost, StoredMessage, StoredRecord};
 use madang_model::{Seq, Timestamp};
 use rkyv::Archive;
