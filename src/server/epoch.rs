@@ -44,14 +44,15 @@ struct WrittenEpoch {
 }
 
 /// The epoch of the log in this data directory, which this process owns and is about to serve. Where no file names one
-/// that continues, a new one begins and is written.
+/// that continues, a new one begins and is written; also where the directory is known to be a copy by another of its
+/// files: `rsync` leaves a file alone that has the length and the time of its origin.
 ///
 /// # Errors
 /// When the new epoch cannot be written.
-pub fn begin_or_continue(data: &Path) -> io::Result<(LogEpoch, EpochOrigin)> {
+pub fn begin_or_continue(data: &Path, is_copy: bool) -> io::Result<(LogEpoch, EpochOrigin)> {
     let origin = match read(data) {
-        Ok(Some((epoch, true))) => return Ok((epoch, EpochOrigin::Continued)),
-        Ok(Some((_, false))) => EpochOrigin::Copied,
+        Ok(Some((epoch, true))) if !is_copy => return Ok((epoch, EpochOrigin::Continued)),
+        Ok(Some(_)) => EpochOrigin::Copied,
         Ok(None) => EpochOrigin::Unreadable,
         Err(error) if error.kind() == io::ErrorKind::NotFound => EpochOrigin::First,
         // What cannot be read may be any: it is replaced.
@@ -124,7 +125,7 @@ mod tests {
 
     fn begun() -> (TempDir, LogEpoch) {
         let data = tempdir().expect("a directory");
-        let (epoch, origin) = begin_or_continue(data.path()).expect("space");
+        let (epoch, origin) = begin_or_continue(data.path(), false).expect("space");
         assert_eq!(origin, EpochOrigin::First);
         (data, epoch)
     }
@@ -137,7 +138,10 @@ mod tests {
     fn an_epoch_lasts_as_long_as_its_log() {
         let (data, epoch) = begun();
         for _ in 0..2 {
-            assert_eq!(begin_or_continue(data.path()).expect("a file"), (epoch, EpochOrigin::Continued));
+            assert_eq!(
+                begin_or_continue(data.path(), false).expect("a file"),
+                (epoch, EpochOrigin::Continued)
+            );
         }
         let (_, other) = begun();
         assert_ne!(epoch, other);
@@ -150,14 +154,22 @@ mod tests {
         let moved = data.path().join("moved");
         fs::create_dir(&moved).expect("space");
         fs::rename(data.path().join(EPOCH_FILE), moved.join(EPOCH_FILE)).expect("one file system");
-        assert_eq!(begin_or_continue(&moved).expect("a file"), (epoch, EpochOrigin::Continued));
+        assert_eq!(begin_or_continue(&moved, false).expect("a file"), (epoch, EpochOrigin::Continued));
         let copy = data.path().join("copy");
         fs::create_dir(&copy).expect("space");
         fs::copy(moved.join(EPOCH_FILE), copy.join(EPOCH_FILE)).expect("space");
-        let (new, origin) = begin_or_continue(&copy).expect("a file");
+        let (new, origin) = begin_or_continue(&copy, false).expect("a file");
         assert!(new != epoch && origin == EpochOrigin::Copied);
-        assert_eq!(begin_or_continue(&copy).expect("a file"), (new, EpochOrigin::Continued));
-        assert_eq!(begin_or_continue(&moved).expect("a file"), (epoch, EpochOrigin::Continued));
+        assert_eq!(begin_or_continue(&copy, false).expect("a file"), (new, EpochOrigin::Continued));
+        assert_eq!(begin_or_continue(&moved, false).expect("a file"), (epoch, EpochOrigin::Continued));
+    }
+
+    #[test]
+    fn a_directory_that_is_known_to_be_a_copy_begins_another_epoch_though_this_file_was_left_alone() {
+        let (data, epoch) = begun();
+        let (new, origin) = begin_or_continue(data.path(), true).expect("space");
+        assert!(new != epoch && origin == EpochOrigin::Copied);
+        assert_eq!(begin_or_continue(data.path(), false).expect("a file"), (new, EpochOrigin::Continued));
     }
 
     #[test]
@@ -169,7 +181,7 @@ mod tests {
         let unborn =
             |number| text.replace(&own.to_string(), &FileIdentity { number, born_ns: None }.to_string());
         fs::write(&path, unborn(own.number)).expect("space");
-        assert_eq!(begin_or_continue(data.path()).expect("a file"), (epoch, EpochOrigin::Continued));
+        assert_eq!(begin_or_continue(data.path(), false).expect("a file"), (epoch, EpochOrigin::Continued));
         let system = system_of(&File::open(&path).expect("a file")).expect("a file system");
         let line = |system: u64| format!("{SYSTEM_WORDS}{system:x}");
         let elsewhere = unborn(own.number).replace(&line(system), &line(system ^ 1));
@@ -188,18 +200,18 @@ mod tests {
         let endless = "x".repeat(10_000);
         for wrong in ["", "\u{0}", &text[..text.len() / 2], &later, &endless] {
             fs::write(&path, wrong).expect("space");
-            let (_, origin) = begin_or_continue(data.path()).expect("space");
+            let (_, origin) = begin_or_continue(data.path(), false).expect("space");
             assert_eq!(origin, EpochOrigin::Unreadable, "{wrong:.40}");
         }
         fs::write(&path, [0xff; 40]).expect("space");
-        assert_eq!(begin_or_continue(data.path()).expect("space").1, EpochOrigin::Unreadable);
+        assert_eq!(begin_or_continue(data.path(), false).expect("space").1, EpochOrigin::Unreadable);
     }
 
     #[test]
     fn what_an_interrupted_start_left_is_replaced() {
         let data = tempdir().expect("a directory");
         fs::write(data.path().join(NEW_EPOCH_FILE), "half").expect("space");
-        assert_eq!(begin_or_continue(data.path()).expect("space").1, EpochOrigin::First);
+        assert_eq!(begin_or_continue(data.path(), false).expect("space").1, EpochOrigin::First);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
 use madang_engine::runtime::{
     self, Adopting, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop, TlsAcceptor,
 };
-use madang_log::OpenedLog;
+use madang_log::{OpenedLog, StdFiles};
 use madang_model::connection::Entrance;
 use madang_surfaces::line::{LineLimit, LineSurface};
 use metrics_listener::MetricsListener;
@@ -52,11 +52,13 @@ pub fn run(
     let log = engine.open_log()?;
     let mut inherited = engine.inherit();
     let listening = engine.listen(&mut inherited)?;
+    if inherited.adoption.is_none() {
+        engine.name_epoch();
+    }
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
     engine.open_link(&mut started)?;
     engine.finish_adoption(&mut started, &inherited)?;
-    engine.name_epoch();
     engine.serve(started, &reloads)
 }
 
@@ -138,6 +140,12 @@ impl Engine<'_> {
         let started = Instant::now();
         let recovering = notify::recovering();
         let can_expire = !retention(&self.plan.config.log).keeps_all();
+        // An old process that is still there may have some of its own.
+        if self.plan.taken_over.is_none()
+            && let Err(error) = StdFiles::new(self.plan.data.path()).remove_unfinished()
+        {
+            tracing::warn!("{error}; what an earlier start left unfinished takes space until it is removed");
+        }
         let opened = open_log(&self.plan.data, self.plan.shards, can_expire)?;
         if self.plan.data.is_copy() {
             self.plan.data.record_holder();
@@ -245,6 +253,7 @@ impl Engine<'_> {
                 }
                 None => {}
             }
+            self.name_epoch();
             adopting.go();
             // From here on this process ends only for reasons that would have ended the old one.
             inherited.announce(started.connections);
@@ -256,11 +265,11 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Finds or begins the epoch of the log. Nothing is written before this process owns the directory for good, and
-    /// clients that are connected already do not lose it for a file that cannot be written.
+    /// Finds or begins the epoch of the log, before clients are served. Nothing is written before this process owns the
+    /// directory for good, and clients that are connected already do not lose it for a file that cannot be written.
     fn name_epoch(&self) {
         let data = self.plan.data.path();
-        let epoch = match begin_or_continue(data) {
+        let epoch = match begin_or_continue(data, self.plan.data.is_copy()) {
             Ok((epoch, EpochOrigin::Continued)) => epoch,
             Ok((epoch, origin)) => {
                 match origin {

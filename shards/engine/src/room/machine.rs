@@ -13,6 +13,9 @@ use madang_model::{
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How far the clock may have been ahead: an hour, in microseconds.
+const CLOCK_AHEAD_US_MAX: i64 = 3_600_000_000;
+
 /// What sort of room it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RoomKind {
@@ -366,8 +369,7 @@ impl Room {
             self.head = self.head.next();
             self.recent = Recent::default();
         }
-        // Whoever reads a room by time finds its messages in the order of their numbers, whatever the clock does.
-        let time = self.recent.times().next().map_or(now.wall, |newest| newest.max(now.wall));
+        let time = time_after(self.recent.times().next(), now.wall);
         let message =
             Arc::new(Message { room: self.name.clone(), seq: self.head, time, author, draft, text });
         self.recent.push(Arc::clone(&message));
@@ -440,6 +442,14 @@ impl Room {
 }
 
 /// Puts an answer for one session into `events`.
+/// The time of a message that is said now, after one of this time. Whoever reads a room by time finds its messages in
+/// the order of their numbers, though the clock is set back by up to an hour; one that was further ahead, as on a machine
+/// that starts with a wrong clock, must not set the time of all that follows.
+fn time_after(newest: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let is_near = |newest: &Timestamp| newest.0 <= now.0.saturating_add(CLOCK_AHEAD_US_MAX);
+    newest.filter(is_near).map_or(now, |newest| newest.max(now))
+}
+
 fn send_reply(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
     events.push((session.shard, Event::Reply { to: session.connection, reply }));
 }

@@ -35,24 +35,29 @@ pub struct Prepared {
 
 /// Makes a segment ready.
 pub fn prepare<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> Prepared {
-    finish(files, order, fill(files, order), now)
+    finish(files, order, fill(files, order, now))
 }
 
-/// Makes an unfinished segment and fills it with zeros: nothing else of the log changes.
+/// Makes an unfinished segment, with its header and zeros behind it: nothing else of the log changes, and no reader looks
+/// at it.
 ///
 /// # Errors
 /// [`PrepareError`], for [`finish`].
-pub fn fill<F: SegmentFiles>(files: &F, order: &Order) -> Result<F::Segment, PrepareError> {
-    let Order { shard, number, capacity_bytes, .. } = *order;
-    let filled = || -> io::Result<F::Segment> {
+pub fn fill<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> Result<(), PrepareError> {
+    let Order { shard, shard_count, number, capacity_bytes } = *order;
+    let filled = || -> io::Result<()> {
         files.make_directory(shard)?;
         let segment = files.create(shard, number)?;
         // Once a second a full disk is tried again: what is left of it is not filled with zeros each time.
         if files.free_bytes(&segment)?.is_some_and(|free_bytes| free_bytes < capacity_bytes) {
             return Err(rustix::io::Errno::NOSPC.into());
         }
+        let shard_count = recorded_shard_count(shard_count);
+        let header = SegmentHeader { shard, shard_count, segment: number, created_us: now.0, capacity_bytes };
+        let header = header.encode();
+        files.write_at(&segment, 0, &header)?;
         let zeros = vec![0; CHUNK_BYTES];
-        let mut filled_bytes = 0;
+        let mut filled_bytes = header.len() as u64;
         while filled_bytes < capacity_bytes {
             let chunk_bytes = (capacity_bytes - filled_bytes).min(CHUNK_BYTES as u64);
             files.write_at(&segment, filled_bytes, &zeros[..chunk_bytes as usize])?;
@@ -60,24 +65,15 @@ pub fn fill<F: SegmentFiles>(files: &F, order: &Order) -> Result<F::Segment, Pre
             files.sync_contents(&segment)?;
             filled_bytes += chunk_bytes;
         }
-        Ok(segment)
+        files.sync(&segment)
     };
     filled().map_err(|source| PrepareError { path: files.path(shard, number), source })
 }
 
-/// Gives a segment that was filled its header and its name. It is of this program's format from here on.
-pub fn finish<F: SegmentFiles>(
-    files: &F,
-    order: &Order,
-    filled: Result<F::Segment, PrepareError>,
-    now: Timestamp,
-) -> Prepared {
-    let Order { shard, shard_count, number, capacity_bytes } = *order;
-    let shard_count = recorded_shard_count(shard_count);
-    let header = SegmentHeader { shard, shard_count, segment: number, created_us: now.0, capacity_bytes };
-    let put_in_place = |segment: &F::Segment| -> io::Result<()> {
-        files.write_at(segment, 0, &header.encode())?;
-        files.sync(segment)?;
+/// Gives a segment that was filled its name: it is one of the log from here on.
+pub fn finish<F: SegmentFiles>(files: &F, order: &Order, filled: Result<(), PrepareError>) -> Prepared {
+    let Order { shard, number, .. } = *order;
+    let put_in_place = || -> io::Result<()> {
         files.put_in_place(shard, number)?;
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::ForgetDirectorySync) {
@@ -85,9 +81,8 @@ pub fn finish<F: SegmentFiles>(
         }
         files.sync_directory(shard)
     };
-    let result = filled.and_then(|segment| {
-        put_in_place(&segment).map_err(|source| PrepareError { path: files.path(shard, number), source })
-    });
+    let failed = |source| PrepareError { path: files.path(shard, number), source };
+    let result = filled.and_then(|()| put_in_place().map_err(failed));
     if result.is_err() {
         // A full disk gets back what the attempt took.
         files.discard(shard, number);

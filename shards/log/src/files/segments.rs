@@ -1,13 +1,16 @@
 //! Segments as the one who appends to them uses them: one operation of the file system at a time.
 
-use super::{Files, StdFiles};
-use crate::format::{SegmentNumber, directory_name};
+use super::{FileOperation, Files, FilesError, StdFiles};
+use crate::format::{SegmentNumber, directory_name, file_segment};
 use madang_model::ShardId;
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+
+/// What unfinished segments are called, beside their names.
+const UNFINISHED_EXTENSION: &str = "new";
 
 /// Makes segments and writes to them. It blocks, as [`Files`] does.
 ///
@@ -85,8 +88,30 @@ pub trait SegmentFiles: Files {
 }
 
 impl StdFiles {
+    /// Removes the unfinished segments of all directories: what an earlier process left behind. For a process that owns
+    /// the log.
+    ///
+    /// # Errors
+    /// When a directory cannot be read, or one of them cannot be removed.
+    pub fn remove_unfinished(&self) -> Result<(), FilesError> {
+        for shard in self.shards()? {
+            let directory = self.directory.join(directory_name(shard));
+            let failed =
+                |source| FilesError { path: directory.clone(), operation: FileOperation::List, source };
+            for entry in fs::read_dir(&directory).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
+                let of_segment = path.with_extension("seg");
+                let is_ours = of_segment.file_name().and_then(|name| file_segment(name.to_str()?)).is_some();
+                if is_ours && path.extension().is_some_and(|extension| extension == UNFINISHED_EXTENSION) {
+                    fs::remove_file(&path).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn unfinished(&self, shard: ShardId, number: SegmentNumber) -> PathBuf {
-        self.path(shard, number).with_extension("new")
+        self.path(shard, number).with_extension(UNFINISHED_EXTENSION)
     }
 }
 
@@ -156,5 +181,32 @@ impl SegmentFiles for StdFiles {
 
     fn sync_directory(&self, shard: ShardId) -> io::Result<()> {
         File::open(self.directory.join(directory_name(shard)))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_unfinished_goes_and_nothing_else() {
+        let data = tempfile::tempdir().expect("a directory");
+        let files = StdFiles::new(data.path());
+        let names =
+            ["00000000000000000001.seg", "00000000000000000002.new", "00000000000000000001.idx", "notes.new"];
+        for shard in ["shard-00", "shard-07"] {
+            fs::create_dir(data.path().join(shard)).expect("space");
+            for name in names {
+                fs::write(data.path().join(shard).join(name), "x").expect("space");
+            }
+        }
+        fs::write(data.path().join("00000000000000000003.new"), "x").expect("space");
+        files.remove_unfinished().expect("they can be removed");
+        for shard in ["shard-00", "shard-07"] {
+            let is_left = |name: &&str| data.path().join(shard).join(name).exists();
+            let left: Vec<&str> = names.into_iter().filter(is_left).collect();
+            assert_eq!(left, [names[0], names[2], names[3]]);
+        }
+        assert!(data.path().join("00000000000000000003.new").exists());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Archive;
 use super::page::cut_to;
+use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use crate::room::Recent;
 use madang_log::{
     BatchId, FoundPage, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile,
@@ -9,7 +10,7 @@ use madang_log::{
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
-    Timestamp, UserKey,
+    UserKey,
 };
 use std::sync::Arc;
 
@@ -43,43 +44,6 @@ enum LookupPurpose {
     Load,
     /// A session asked for a page by time: where that begins.
     Time(TimeSearch),
-}
-
-/// The search for the first message of a time, by halves.
-#[derive(Debug)]
-struct TimeSearch {
-    session: SessionId,
-    user: UserKey,
-    page: Page,
-    time: Timestamp,
-    /// Every message up to this one was said before.
-    before: Seq,
-    /// Every message from this one on was not.
-    since: Seq,
-}
-
-impl TimeSearch {
-    /// Looks at the first of so many messages in the middle: where some are lost, the first that is not.
-    fn probe(&self, count: u32) -> (Seq, u32) {
-        let first = self.before.0 + (self.since.0 - self.before.0) / 2;
-        let left = u32::try_from(self.since.0 - first).unwrap_or(u32::MAX);
-        (Seq(first), count.min(left))
-    }
-
-    /// What a look at the numbers from `first` on has shown.
-    fn narrow(&mut self, first: Seq, count: u32, found: &FoundPage) {
-        match (found.messages.first(), found.expired) {
-            (Some(message), _) if message.time < self.time => self.before = message.seq,
-            // What is before the oldest message is gone.
-            (None, Some((_, last))) => {
-                let oldest = found.oldest.map_or(last, |oldest| Seq(oldest.0.saturating_sub(1)));
-                self.before = oldest.max(last).min(Seq(self.since.0 - 1));
-            }
-            // All of them are lost: others are looked at first.
-            (None, None) if count == 1 && first.next() < self.since => {}
-            (Some(_) | None, _) => self.since = first,
-        }
-    }
 }
 
 /// What a lookup came to.
@@ -132,27 +96,6 @@ pub struct PageLookup {
     pub after: BatchId,
 }
 
-/// A page by time that is not in memory.
-#[derive(Debug)]
-pub struct TimeQuestion {
-    /// Who asks.
-    pub session: SessionId,
-    /// Its user.
-    pub user: UserKey,
-    /// The room.
-    pub room: RoomName,
-    /// Its newest message.
-    pub head: Seq,
-    /// The page.
-    pub page: Page,
-    /// Its time.
-    pub time: Timestamp,
-    /// All messages from this number on were said then or later.
-    pub below: Seq,
-    /// The last batch that carries something of the room.
-    pub after: BatchId,
-}
-
 impl Archive {
     /// Someone asks for what is not in memory. The answer comes later, or at once when too many ask.
     pub fn ask(&mut self, question: PageLookup) -> Option<(SessionId, Reply)> {
@@ -169,47 +112,48 @@ impl Archive {
     }
 
     /// Someone asks for a page by time that begins below a number. The answer comes later, or at once when too many ask.
-    pub fn search(&mut self, question: TimeQuestion) -> Option<(SessionId, Reply)> {
-        let TimeQuestion { session, user, room, head, page, time, below, after } = question;
+    pub fn search(
+        &mut self,
+        room: RoomName,
+        head: Seq,
+        question: TimeQuestion,
+    ) -> Option<(SessionId, Reply)> {
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Busy });
-            return Some((session, Reply::History(HistoryPage { room, messages: Vec::new(), head, gap })));
+            let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
+            return Some((question.session, reply));
         }
-        let search = TimeSearch { session, user, page, time, before: Seq::ZERO, since: below };
-        let (first, count) = search.probe(1);
-        let id = self.new_id();
-        let purpose = LookupPurpose::Time(search);
-        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        let (search, first) = TimeSearch::new(question);
+        let (id, after, purpose) = (self.new_id(), question.after, LookupPurpose::Time(search));
+        self.enqueue(id, WaitingLookup { purpose, room, head, first, count: 1, after, mended: Vec::new() });
         None
     }
 
-    /// Looks further, or gives the page by numbers.
+    /// Looks further, or gives the page by numbers. `page` is what the last look found; `None` when that cannot be read.
     fn searched(
         &mut self,
         waiting: WaitingLookup,
         mut search: TimeSearch,
         page: Option<FoundPage>,
     ) -> Option<Answered> {
-        let WaitingLookup { room, head, first, count, .. } = waiting;
-        let Some(found) = page else {
-            let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Unreadable });
-            let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
-            let event = Event::Reply { to: search.session.connection, reply };
-            return Some(Answered::Page(search.session.shard, event));
-        };
-        let width = search.since.0 - search.before.0;
-        search.narrow(first, count, &found);
-        if search.before.next() >= search.since {
-            let TimeSearch { session, user, page, since, .. } = search;
-            return Some(Answered::Time { session, user, room: room.key(), page: page.at(since) });
+        let WaitingLookup { room, head, after, .. } = waiting;
+        let TimeQuestion { session, user, page: asked, .. } = search.question;
+        match search.found(page.as_ref()) {
+            SearchStep::Look { first, count } => {
+                let (id, purpose, mended) = (self.new_id(), LookupPurpose::Time(search), waiting.mended);
+                self.waiting.insert(id, WaitingLookup { purpose, room, head, first, count, after, mended });
+                self.queue.push_front(id);
+                None
+            }
+            SearchStep::Done(since) => {
+                Some(Answered::Time { session, user, room: room.key(), page: asked.at(since) })
+            }
+            SearchStep::Unreadable => {
+                let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Unreadable });
+                let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
+                Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
+            }
         }
-        let is_narrower = search.since.0 - search.before.0 < width;
-        let (first, count) = search.probe(if is_narrower { 1 } else { Page::MESSAGES_MAX });
-        let (id, after, mended) = (self.new_id(), waiting.after, waiting.mended);
-        let purpose = LookupPurpose::Time(search);
-        self.waiting.insert(id, WaitingLookup { purpose, room, head, first, count, after, mended });
-        self.queue.push_front(id);
-        None
     }
 
     /// A room that is not in memory is wanted. Gives it at once when nothing of it is stored;

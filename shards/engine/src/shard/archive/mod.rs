@@ -10,8 +10,10 @@
 
 mod lookups;
 mod page;
+mod search;
 
-pub use lookups::{Answered, LookupId, PageLookup, RoomContents, TimeQuestion};
+pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
+pub use search::TimeQuestion;
 
 use hashbrown::HashMap;
 use lookups::WaitingLookup;

@@ -110,8 +110,8 @@ impl Homes {
             match found.first_since(time) {
                 Ok(first) => known = Some(first),
                 Err(below) => {
-                    let (room, head) = (found.name().clone(), found.head());
-                    question = Some(TimeQuestion { session, user, room, head, page, time, below, after });
+                    let asked = TimeQuestion { session, user, page, time, below, after };
+                    question = Some((found.name().clone(), found.head(), asked));
                 }
             }
             Ok(())
@@ -119,8 +119,8 @@ impl Homes {
         if let Some(first) = known {
             self.history(session, user, room, page.at(first), effects);
         }
-        if let Some(question) = question
-            && let Some((session, reply)) = self.archive.search(question)
+        if let Some((room, head, question)) = question
+            && let Some((session, reply)) = self.archive.search(room, head, question)
         {
             send_reply(session, reply, effects.outbound);
         }

@@ -18,4 +18,4 @@ mod world;
 mod writes;
 
 pub(crate) use words::Words;
-pub(crate) use world::{World, settings};
+pub(crate) use world::{Chance, World, settings};

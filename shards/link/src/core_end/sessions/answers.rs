@@ -13,6 +13,8 @@ pub enum Question {
     ClaimOrJoin,
     /// Whether its address may have one more connection.
     Address,
+    /// Where a user is, or a draft: an answer that is short in any case.
+    Short,
     /// Anything else.
     Other,
 }
@@ -29,10 +31,9 @@ pub fn question_of(refusal: &Refusal) -> Question {
         | Refusal::RoomNameCollides { .. }
         | Refusal::NotStored { .. } => Question::Join,
         Refusal::TooManyFromAddress { .. } => Question::Address,
-        Refusal::NoSuchUser { .. }
-        | Refusal::UserOffline { .. }
-        | Refusal::NoSuchRoom { .. }
-        | Refusal::NotMember { .. }
-        | Refusal::DraftRepeated { .. } => Question::Other,
+        Refusal::NoSuchUser { .. } | Refusal::UserOffline { .. } | Refusal::DraftRepeated { .. } => {
+            Question::Short
+        }
+        Refusal::NoSuchRoom { .. } | Refusal::NotMember { .. } => Question::Other,
     }
 }

@@ -26,12 +26,7 @@ impl Sessions {
         };
         match &reply {
             Reply::Joined(_) | Reply::History(_) | Reply::Who(_) | Reply::Rooms(_) => self.answered(number),
-            // Which question it answers is not known of all. One that is counted in the place of another was short.
-            Reply::Refused(refusal)
-                if !matches!(question_of(refusal), Question::Claim | Question::Address) =>
-            {
-                self.answered(number);
-            }
+            Reply::Refused(refusal) if self.was_long(number, refusal) => self.answered(number),
             _ => {}
         }
         match &reply {
@@ -41,6 +36,17 @@ impl Sessions {
             _ => {}
         }
         self.notices.push_back(SessionNotice::Reply(number, reply));
+    }
+
+    /// Whether what is refused would have had a long answer; also of a room that is left, which is not told apart.
+    fn was_long(&self, number: u32, refusal: &Refusal) -> bool {
+        match question_of(refusal) {
+            Question::Join | Question::Other => true,
+            Question::ClaimOrJoin => {
+                self.sessions.get(&number).is_some_and(|session| session.joining.is_some())
+            }
+            Question::Claim | Question::Address | Question::Short => false,
+        }
     }
 
     pub(super) fn is_open(&self, number: u32) -> bool {
@@ -114,7 +120,7 @@ impl Sessions {
                     session.claiming = None;
                     session.joining = None;
                 }
-                Question::Address | Question::Other => {}
+                Question::Address | Question::Short | Question::Other => {}
             }
             ask_for_next_room(id, session, requests);
         });
