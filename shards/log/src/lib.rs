@@ -32,11 +32,12 @@ pub use index::{
     Step, StoredFile, StoredQuery, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
-    Dumped, DumpedSegment, Export, ExportError, Exported, Fault, FaultKind, IndexError, Location,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Extent, Fault, FaultKind, IndexError, Location,
     LooksReading, LostRange, MissingRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft,
     Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection,
-    SnapshotLack, SnapshotNote, Statistics, StoredLooks, Summary, Verification, dump, export, mend_snapshot,
-    open_log, rebuild_index, recover, renew_snapshot, retain, statistics, verify,
+    SnapshotLack, SnapshotNote, StandingSegment, Statistics, StoredLooks, Summary, Verification, dump,
+    export, mend_snapshot, open_log, rebuild_index, recover, renew_snapshot, retain, standing, statistics,
+    verify, verify_believing,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,

@@ -18,6 +18,7 @@ mod retention;
 mod rooms;
 mod segment;
 mod snapshots;
+mod standing;
 mod stats;
 mod tails;
 #[cfg(test)]
@@ -35,9 +36,10 @@ pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Su
 pub use recovery::{RecoveryError, recover};
 pub use retention::{Removed, Retention, retain};
 pub use snapshots::{mend_snapshot, renew_snapshot};
+pub use standing::{Extent, StandingSegment, standing};
 pub use stats::{Statistics, statistics};
 pub use tails::{IndexError, rebuild_index};
-pub use verify::{Verification, verify};
+pub use verify::{Verification, verify, verify_believing};
 pub use walk::{Role, SegmentReport};
 
 /// What a repair reads with.

@@ -115,6 +115,12 @@ impl ReadPlan {
         Ok(plan)
     }
 
+    /// Whether every failure that a later plan knows of was known here.
+    pub fn knows_all_of(&self, later: &ReadPlan) -> bool {
+        let is_known = |one: &Abandoned| self.abandoned.iter().any(|known| known.left == one.left);
+        later.abandoned.iter().all(is_known)
+    }
+
     /// Reads what is to be read of a segment.
     pub fn read(
         &self,

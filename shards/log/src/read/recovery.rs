@@ -12,9 +12,7 @@ use super::tails::{Tails, indexed_end_bytes, read_table, start_of};
 use super::walk::{Role, SegmentReport, walk_unknown};
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{
-    RecordError, SEAL_FRAME_BYTES, SealRecord, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage,
-};
+use crate::format::{RecordError, SEAL_FRAME_BYTES, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage};
 use crate::index::{SegmentTable, SnapshotInfo, key_bits};
 use hashbrown::{HashMap, HashSet};
 use madang_model::{Message, Seq, ShardId, counted};
@@ -307,26 +305,7 @@ fn known_reports(
     let mut known = HashMap::new();
     for &segment in plan.segments.iter().filter(|segment| plan.is_sound(**segment)) {
         let file_bytes = files.length_bytes(shard, segment)?;
-        let report = |records| {
-            let counts = SealRecord { records, ..SealRecord::default() };
-            let verdict = SegmentVerdict::Sealed { offset_bytes: file_bytes as usize, seal: counts };
-            let (path, faults) = (files.path(shard, segment), Vec::new());
-            let synced_bytes = file_bytes;
-            let role = Role::Sealed;
-            SegmentReport {
-                shard,
-                segment,
-                path,
-                role,
-                file_bytes,
-                is_short: true,
-                lacks_seal: false,
-                synced_bytes,
-                counts,
-                verdict,
-                faults,
-            }
-        };
+        let report = |records| SegmentReport::believed(files, (shard, segment), file_bytes, records);
         if covers.is_some_and(|covers| segment <= covers) {
             if is_as_listed(files, plan, segment, file_bytes, covers == Some(segment))? {
                 known.insert(segment, report(0));

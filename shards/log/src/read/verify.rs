@@ -9,9 +9,12 @@ use super::readable::Readable;
 use super::recovery::begin_late;
 use super::rooms::StoredRooms;
 use super::segment::READS_OF_A_RUNNING_LOG;
-use super::walk::{SegmentReport, walk};
-use crate::files::{Files, FilesError};
-use crate::format::StoredMessage;
+use super::tails::read_table;
+use super::walk::{SegmentReport, walk_unknown};
+use crate::files::{Files, FilesError, IndexFiles};
+use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredMessage};
+use hashbrown::HashMap;
+use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
 /// What a log turned out to be.
@@ -47,6 +50,19 @@ pub fn verify(
     files: &dyn Files,
     progress: &mut dyn FnMut(&SegmentReport),
 ) -> Result<Verification, FilesError> {
+    verify_believing(files, &|_, _| false, progress)
+}
+
+/// The same, but of sealed segments that are `believed`, as they were read before, only the index is read: it says which
+/// messages they hold. One whose index is missing or damaged is read all the same.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_believing(
+    files: &dyn Files,
+    believed: &dyn Fn(ShardId, SegmentNumber) -> bool,
+    progress: &mut dyn FnMut(&SegmentReport),
+) -> Result<Verification, FilesError> {
     let mut rooms: StoredRooms<()> = StoredRooms::new();
     let mut verification = Verification::default();
     let mut buffer = AlignedVec::new();
@@ -56,6 +72,10 @@ pub fn verify(
         let mut of_directory: StoredRooms<()> = StoredRooms::new();
         plan.lost.iter().for_each(|lost| of_directory.excuse(lost));
         verification.lost.extend(plan.lost.iter().cloned());
+        let mut known = HashMap::new();
+        if let Some((beside, _)) = &beside {
+            known = believed_reports(*beside, &plan, believed, &mut of_directory)?;
+        }
         let mut readable = Readable::default();
         let faults = &mut verification.faults;
         let mut count = |at: Location, message: &StoredMessage<'_>| {
@@ -65,10 +85,12 @@ pub fn verify(
             }
         };
         let mut reports = Vec::new();
-        walk(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut count, &mut |report| {
+        let mut known = |segment| known.remove(&segment);
+        let mut report = |report| {
             progress(&report);
             reports.push(report);
-        })?;
+        };
+        walk_unknown(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut known, &mut count, &mut report)?;
         if let Some((beside, evidence)) = beside {
             let mut proven = Vec::new();
             // One that is no file stops a start, whatever the segments are.
@@ -93,4 +115,30 @@ pub fn verify(
         room.check(files, &late, &mut verification.faults);
     }
     Ok(verification)
+}
+
+/// The reports of segments that are believed, by their indexes, whose rooms are counted.
+fn believed_reports(
+    files: &dyn IndexFiles,
+    plan: &ReadPlan,
+    believed: &dyn Fn(ShardId, SegmentNumber) -> bool,
+    rooms: &mut StoredRooms<()>,
+) -> Result<HashMap<SegmentNumber, SegmentReport>, FilesError> {
+    let shard = plan.shard;
+    let mut known = HashMap::new();
+    for &segment in plan.segments.iter().filter(|segment| believed(shard, **segment)) {
+        let file_bytes = files.length_bytes(shard, segment)?;
+        let Some(table) = read_table(files, shard, segment)? else { continue };
+        let is_as_listed = file_bytes == table.end_offset_bytes() + SEAL_FRAME_BYTES as u64;
+        if !plan.is_sound(segment) || plan.limit_bytes(segment).is_some() || !is_as_listed {
+            continue;
+        }
+        let Ok(tails) = table.tails().collect::<Result<Vec<_>, _>>() else { continue };
+        for (name, tail) in tails {
+            let at = Location { shard, segment, offset_bytes: 0 };
+            rooms.count_run(&name, tail.last.first, tail.head, at);
+        }
+        known.insert(segment, SegmentReport::believed(files, (shard, segment), file_bytes, table.messages()));
+    }
+    Ok(known)
 }

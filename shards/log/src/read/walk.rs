@@ -53,6 +53,29 @@ pub struct SegmentReport {
 }
 
 impl SegmentReport {
+    /// That of a sealed segment which was not read, as its index or a snapshot lists what is in it.
+    pub(super) fn believed(
+        files: &dyn Files,
+        (shard, segment): (ShardId, SegmentNumber),
+        file_bytes: u64,
+        records: u64,
+    ) -> SegmentReport {
+        let counts = SealRecord { records, ..SealRecord::default() };
+        SegmentReport {
+            shard,
+            segment,
+            path: files.path(shard, segment),
+            role: Role::Sealed,
+            file_bytes,
+            is_short: true,
+            lacks_seal: false,
+            synced_bytes: file_bytes,
+            counts,
+            verdict: SegmentVerdict::Sealed { offset_bytes: file_bytes as usize, seal: counts },
+            faults: Vec::new(),
+        }
+    }
+
     /// Where the torn write begins, and its length, if there is one.
     pub fn torn(&self) -> Option<(u64, u64)> {
         match self.verdict {
