@@ -1,5 +1,6 @@
 //! Madang: a chat server that puts every message on disk before anyone sees it.
 
+mod backup;
 mod cli;
 mod control;
 mod data_option;

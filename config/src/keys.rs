@@ -2,8 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Bounded, Config, Edge, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress, OptionalFile,
-    Rooms, ShardCount, Shards, Size, Telemetry, Tls,
+    Backup, Bounded, Config, Edge, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress,
+    OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
 };
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -140,6 +140,10 @@ pub static KEYS: &[Key] = &[
     key!(log.segment_bytes, "The size of a log file."),
     key!(log.retain_days, "For how many days messages are kept, by whole log files; 0 is for ever."),
     key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest ones; 0 is all."),
+    key!(
+        backup.keep_days,
+        "For how many days `madang backup` keeps older backups; 0 is for ever. The newest whole one is always kept."
+    ),
     key!(rooms.lobby, "The room that everyone joins at login."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
@@ -198,6 +202,7 @@ impl Default for Config {
                 retain_days: Bounded::constant::<0>(),
                 retain_bytes: Size::constant::<0>(),
             },
+            backup: Backup { keep_days: Bounded::constant::<30>() },
             rooms: Rooms {
                 lobby: lobby_default(),
                 members_max: Bounded::constant::<100>(),

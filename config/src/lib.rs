@@ -45,6 +45,8 @@ pub struct Config {
     pub shards: Shards,
     /// How messages reach the disk.
     pub log: Log,
+    /// How long backups are kept.
+    pub backup: Backup,
     /// What rooms are like.
     pub rooms: Rooms,
     /// What one connection may do.
@@ -106,6 +108,13 @@ pub struct Log {
     pub retain_days: Bounded<0, 36_500>,
     /// How many bytes of finished segments are kept; 0 is all.
     pub retain_bytes: Size<0, 9_007_199_254_740_992>,
+}
+
+/// How long backups are kept, which `madang backup` makes and a server knows nothing of.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// For how many days; 0 is for ever.
+    pub keep_days: Bounded<0, 36_500>,
 }
 
 /// What rooms are like.

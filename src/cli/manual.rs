@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = &[
     ("DIR/shard-NN", "The log of a shard: segments, their indexes, and a snapshot."),
     ("DIR/control.sock", "The control socket of a running server, for its user and root only."),
     ("DIR/link.sock", "Where an edge connects to a running server, if edge.enabled is true."),
+    ("DIRECTORY/TIME", "A backup, by the time when it began (UTC)."),
     ("DIR/madang.lock", "Locked while a process uses the directory."),
 ];
 

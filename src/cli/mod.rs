@@ -1,5 +1,6 @@
 //! The command line, and which part of the program runs each command.
 
+mod backup;
 mod bench;
 mod config;
 mod control;
@@ -39,6 +40,8 @@ enum Command {
     /// Read a log (export, verify, dump, stats), or repair one
     #[command(subcommand)]
     Log(LogCommand),
+    Backup(backup::BackupCommand),
+    Restore(backup::RestoreCommand),
     Bench(Box<BenchCommand>),
     Completions(packaging::CompletionsCommand),
     Man(packaging::ManCommand),
@@ -54,6 +57,7 @@ Examples:
   madang config default > madang.toml      write a commented file to start from
   madang config check --config madang.toml
   madang log export --room general         print the messages of a room
+  madang backup /var/backups/madang        copy the log while it is written, and verify the copy
   madang bench                             start a server and measure it
 
 Exit codes: 0 done, 1 failed while running, 2 the command line, the configuration or the machine
@@ -64,7 +68,7 @@ pub fn run() -> ExitCode {
     let words = hints::normalized(std::env::args_os().collect());
     let command =
         CommandLine::try_parse_from(words).unwrap_or_else(|error| hints::with_hint(error).exit()).command;
-    if matches!(command, Command::Serve(_) | Command::Log(_)) {
+    if matches!(command, Command::Serve(_) | Command::Log(_) | Command::Backup(_) | Command::Restore(_)) {
         privacy::restrict_umask();
     }
     match command {
@@ -76,6 +80,8 @@ pub fn run() -> ExitCode {
         Command::Broadcast(command) => control::broadcast(command),
         Command::Config(command) => config::run(command),
         Command::Log(command) => log_command::run(command),
+        Command::Backup(command) => backup::back_up(command),
+        Command::Restore(command) => backup::restore(&command),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(command) => packaging::completions(&command),
         Command::Man(command) => packaging::man(&command),

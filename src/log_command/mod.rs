@@ -1,11 +1,11 @@
 //! `madang log …`: reading a log, even while a server writes it, and repairing one.
 
-mod civil;
+pub mod civil;
 mod dump;
 mod export;
 mod json;
 mod output;
-mod progress;
+pub mod progress;
 mod record;
 mod repair;
 mod stats;
@@ -65,7 +65,7 @@ impl LogPlace {
     ///
     /// # Errors
     /// If there is no log: it would otherwise be reported as intact.
-    fn open(&self) -> Result<(PathBuf, StdFiles), String> {
+    pub fn open(&self) -> Result<(PathBuf, StdFiles), String> {
         let data = self.data.to_running();
         let shown = data.display();
         let remedy = "pass the server's data directory with --data or MADANG_DATA";

@@ -20,9 +20,16 @@ pub struct Progress {
 impl Progress {
     /// Starts to measure `passes` reads of the whole log.
     pub fn begin(files: &StdFiles, passes: u64) -> Progress {
-        let line = StatusLine::new();
-        let total_bytes = if line.is_watched() { log_bytes(files) * passes } else { 0 };
-        Progress { began: Instant::now(), line, read_bytes: 0, total_bytes }
+        let mut progress = Progress::of(0);
+        if progress.line.is_watched() {
+            progress.total_bytes = log_bytes(files) * passes;
+        }
+        progress
+    }
+
+    /// Starts to measure a read of so many bytes; 0 if that is unknown.
+    pub fn of(total_bytes: u64) -> Progress {
+        Progress { began: Instant::now(), line: StatusLine::new(), read_bytes: 0, total_bytes }
     }
 
     /// Like [`begin`](Self::begin), for work that prints while it runs: a terminal that shows the output needs no

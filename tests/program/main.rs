@@ -7,6 +7,7 @@ mod harness;
 
 mod architecture;
 mod attacks;
+mod backups;
 mod bad_connections;
 mod bad_input;
 mod bench;

@@ -40,7 +40,7 @@ const SIMULATOR: [&str; 12] = [
 const CONFIG: [&str; 10] =
     ["shown", "values", "bounded", "size", "listen", "keys", "error", "file", "layers", "print"];
 /// Those of the program.
-const PROGRAM: [&str; 14] = [
+const PROGRAM: [&str; 15] = [
     "terminal",
     "privacy",
     "exit_code",
@@ -49,6 +49,7 @@ const PROGRAM: [&str; 14] = [
     "systemd",
     "operator",
     "log_command",
+    "backup",
     "telemetry",
     "handover",
     "control",

@@ -5,7 +5,7 @@ use super::page::{self, Command, ROOT};
 use std::path::Path;
 
 /// The commands of madang, but those that are only words of the text.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "serve",
     "status",
     "upgrade",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 11] = [
     "broadcast",
     "config",
     "log",
+    "backup",
+    "restore",
     "bench",
     "completions",
     "man",

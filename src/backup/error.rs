@@ -1,0 +1,156 @@
+//! Why a backup cannot be made, or not restored.
+
+use madang_log::FilesError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a command could not be done.
+#[derive(thiserror::Error, Debug)]
+pub enum BackupError {
+    /// The log to copy could not be read.
+    #[error(transparent)]
+    Log(#[from] FilesError),
+    /// There is no log, as the words say.
+    #[error("{0}")]
+    NoLog(String),
+    /// A file or directory could not be used.
+    #[error("cannot {doing} '{}': {source}; {}", path.display(), Remedy(source))]
+    Refused {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file could not be copied.
+    #[error("cannot copy '{}' to '{}': {source}; {}", from.display(), to.display(), Remedy(source))]
+    NotCopied {
+        /// The file.
+        from: PathBuf,
+        /// Its copy.
+        to: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Backups in the data directory would be lost with it.
+    #[error(
+        "'{}' is inside the data directory '{}' and would be lost with it; choose a directory elsewhere, best on \
+         another disk",
+        to.display(),
+        data.display()
+    )]
+    InsideData {
+        /// Where the backups were to be.
+        to: PathBuf,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Something else is there.
+    #[error(
+        "'{}' is no directory of backups and is not empty; name an empty or a new directory, or one that \
+         `madang backup` made",
+        .0.display()
+    )]
+    OfOthers(PathBuf),
+    /// A later program has made it.
+    #[error("'{}' was written by a later madang, with form '{form}'; use that version", path.display())]
+    LaterVersion {
+        /// The marker.
+        path: PathBuf,
+        /// What it says.
+        form: String,
+    },
+    /// Another process has locked it.
+    #[error("the backups in '{}' are in use by {holder}; try again when it has ended", path.display())]
+    InUse {
+        /// The directory of backups.
+        path: PathBuf,
+        /// That process.
+        holder: String,
+    },
+    /// Segments went or came faster than they could be listed or copied.
+    #[error(
+        "the log in '{}' changes faster than it can be copied: messages expire before they are read; raise \
+         log.retain_days or log.retain_bytes, or back up to a faster disk",
+        .0.display()
+    )]
+    TooFast(PathBuf),
+    /// The clock says a time that no calendar has.
+    #[error("the clock says a time beyond the calendar; set it")]
+    NoTime,
+    /// The data directory has something in it.
+    #[error(
+        "'{}' is not empty, and a restore replaces nothing; move it away (`mv {} {}.before`), or pass another --data",
+        .0.display(),
+        .0.display(),
+        .0.display()
+    )]
+    NotEmpty(PathBuf),
+    /// A server uses the data directory.
+    #[error("a server runs on '{}'; stop it, and move the directory away", .0.display())]
+    ServerRuns(PathBuf),
+    /// The data directory is a file system of its own, which nothing can be renamed to.
+    #[error(
+        "'{}' is the root of a file system, which nothing can be renamed to; restore into a directory of it with \
+         --data, and serve that, or move what is in it up",
+        .0.display()
+    )]
+    MountPoint(PathBuf),
+    /// There is no backup to restore.
+    #[error("{}", no_backup(from, until))]
+    NoBackup {
+        /// Where one was looked for.
+        from: PathBuf,
+        /// Only those until then.
+        until: Option<String>,
+    },
+    /// It was never finished.
+    #[error("'{}' was never finished; choose another (`madang restore --list`)", .0.display())]
+    Unfinished(PathBuf),
+}
+
+fn no_backup(from: &Path, until: &Option<String>) -> String {
+    let from = from.display();
+    match until {
+        Some(until) => format!(
+            "'{from}' has no whole backup that began by {until}; see which there are with `madang restore --list \
+             {from}`"
+        ),
+        None => format!(
+            "'{from}' is no backup, and no directory with a whole one; name what `madang backup` made"
+        ),
+    }
+}
+
+/// What to do about an error of the system.
+struct Remedy<'a>(&'a io::Error);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind() {
+            io::ErrorKind::PermissionDenied => "run as root or as the user that owns it",
+            io::ErrorKind::NotFound => "create the directory above it (is its disk mounted?)",
+            io::ErrorKind::ReadOnlyFilesystem => "mount its file system for writing, or choose another",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space on its file system (a lower --keep-days removes older backups), or choose another"
+            }
+            io::ErrorKind::InvalidInput => "move it away",
+            io::ErrorKind::Unsupported => "its file system has no locks: choose another",
+            _ => "check its file system with dmesg",
+        })
+    }
+}
+
+/// Names what was tried on which path.
+pub trait Naming<T> {
+    /// As a [`BackupError`].
+    fn naming(self, doing: &'static str, path: &Path) -> Result<T, BackupError>;
+}
+
+impl<T> Naming<T> for io::Result<T> {
+    fn naming(self, doing: &'static str, path: &Path) -> Result<T, BackupError> {
+        self.map_err(|source| BackupError::Refused { doing, path: path.to_owned(), source })
+    }
+}

@@ -1,0 +1,62 @@
+//! `madang backup` and `madang restore`: the log at one moment, copied while a server runs, and put back. A server is not
+//! asked for anything, so one that hangs does not stop a backup.
+
+mod account;
+mod copying;
+mod error;
+mod moment;
+mod name;
+mod place;
+mod restore;
+mod take;
+
+pub use restore::{RestoreArguments, restore};
+pub use take::{BackupArguments, back_up};
+
+use crate::log_command::progress::Progress;
+use crate::terminal::visible;
+use error::BackupError;
+use madang_log::{SegmentNumber, StdFiles, Verification, verify_believing};
+use madang_model::ShardId;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// How a command ended that was not refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum BackupOutcome {
+    Done,
+    /// It was done, or not, as faults were found.
+    Faulty,
+}
+
+fn exit_code(outcome: Result<BackupOutcome, BackupError>) -> ExitCode {
+    match outcome {
+        Ok(BackupOutcome::Done) => ExitCode::SUCCESS,
+        Ok(BackupOutcome::Faulty) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("madang: {}", visible(&error.to_string()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Checks a copy as `madang log verify` does, and names its faults on standard error. Segments that are `believed` are
+/// not read again.
+fn verify_copy(
+    copy: &Path,
+    believed: &dyn Fn(ShardId, SegmentNumber) -> bool,
+) -> Result<Verification, BackupError> {
+    let files = StdFiles::new(copy);
+    let mut progress = Progress::begin(&files, 1);
+    let verified = verify_believing(&files, believed, &mut |report| progress.read(report.file_bytes));
+    progress.clear();
+    let verification = verified?;
+    for fault in verification.all_faults() {
+        eprintln!("madang: {}", visible(&fault.to_string()));
+    }
+    Ok(verification)
+}
+
+fn messages(verification: &Verification) -> u64 {
+    verification.segments.iter().map(|report| report.counts.records).sum()
+}

@@ -1,0 +1,244 @@
+//! `madang restore`.
+
+use super::account::Account;
+use super::copying::Copying;
+use super::error::{BackupError, Naming};
+use super::moment::Moment;
+use super::name::{BackupState, BackupTime};
+use super::place::{BackupPlace, FoundBackup, parent_of, sync_directory};
+use super::{BackupOutcome, exit_code, messages, verify_copy};
+use crate::data_option::DataOption;
+use crate::log_command::civil;
+use crate::log_command::progress::Progress;
+use crate::server::holder_serves;
+use crate::terminal::visible;
+use clap::Args;
+use madang_log::StdFiles;
+use madang_model::counted;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Follows the name of the data directory while it is being made.
+const RESTORING: &str = ".restoring";
+
+/// What to restore, and where to.
+#[derive(Args, Debug)]
+pub struct RestoreArguments {
+    #[command(flatten)]
+    data: DataOption,
+
+    /// A backup, or a directory of backups, of which the newest whole one is restored
+    #[arg(value_name = "BACKUP")]
+    from: PathBuf,
+
+    /// Restore the newest whole backup that began by then: its name, a date (its start, UTC) or a time of RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    at: Option<i64>,
+
+    /// Restore a backup although it has faults; it must be named itself
+    #[arg(long)]
+    accept_faults: bool,
+
+    /// Only list the backups, with their messages, rooms and bytes
+    #[arg(long, conflicts_with_all = ["at", "accept_faults", "data"])]
+    list: bool,
+}
+
+fn parse_time(given: &str) -> Result<i64, String> {
+    BackupTime::parse(given).map_or_else(|| civil::parse(given), |time| Ok(time.microseconds()))
+}
+
+/// Restores a backup, or lists what there is.
+pub fn restore(arguments: &RestoreArguments) -> ExitCode {
+    exit_code(if arguments.list { list(&arguments.from) } else { run(arguments) })
+}
+
+fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
+    let backups = match BackupPlace::look_unlocked(from)? {
+        Some(place) => place.backups()?,
+        None => vec![named(from)?],
+    };
+    let mut text = format!("{:<22}{:>12}{:>10}{:>16}  state\n", "time", "messages", "rooms", "bytes");
+    for backup in backups {
+        let state = match backup.state {
+            BackupState::Whole => "whole",
+            BackupState::Faulty => "faulty",
+            BackupState::Unfinished => "unfinished",
+        };
+        let account = Account::read(&backup.path);
+        let shown = |number: fn(&Account) -> u64| {
+            account.as_ref().map_or_else(|| "?".to_owned(), |account| number(account).to_string())
+        };
+        let (messages, rooms) = (shown(|account| account.messages), shown(|account| account.rooms));
+        let bytes = shown(|account| account.bytes);
+        text.push_str(&format!(
+            "{:<22}{messages:>12}{rooms:>10}{bytes:>16}  {state}\n",
+            backup.time.to_string()
+        ));
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that ends early (`| head`) is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).naming("write to", Path::new("/dev/stdout"))
+        }
+        _ => Ok(BackupOutcome::Done),
+    }
+}
+
+fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
+    let began = Instant::now();
+    let (backup, _place) = choose(&arguments.from, arguments.at)?;
+    match backup.state {
+        BackupState::Whole => {}
+        BackupState::Unfinished => return Err(BackupError::Unfinished(backup.path)),
+        BackupState::Faulty if arguments.accept_faults => {}
+        BackupState::Faulty => {
+            let path = visible_path(&backup.path);
+            eprintln!(
+                "madang: '{path}' has faults: see them with `madang log verify --data {path}`; restore another, or \
+                 pass --accept-faults"
+            );
+            return Ok(BackupOutcome::Faulty);
+        }
+    }
+    let data = resolved(&arguments.data.to_running());
+    refuse_used(&data)?;
+    let restoring = with_suffix(&data);
+    let _lock = make_restoring(&restoring)?;
+    let account = match copy(&backup.path, &restoring) {
+        Ok(account) if account.faults == 0 || arguments.accept_faults => account,
+        refused => {
+            // That the space stays taken is said by the next one.
+            let _ = fs::remove_dir_all(&restoring);
+            let faults = counted(refused?.faults, "fault");
+            let path = visible_path(&backup.path);
+            eprintln!(
+                "madang: the restored copy of '{path}' has {faults}, and was removed; restore another backup, or \
+                 pass --accept-faults"
+            );
+            return Ok(BackupOutcome::Faulty);
+        }
+    };
+    fs::rename(&restoring, &data).naming("create data directory", &data)?;
+    sync_directory(parent_of(&data))?;
+    println!(
+        "restored {} from {}: {} in {}, {}, {:.1} s; the next start begins a new epoch",
+        visible_path(&data),
+        visible_path(&backup.path),
+        counted(account.messages, "message"),
+        counted(account.rooms, "room"),
+        counted(account.bytes, "byte"),
+        began.elapsed().as_secs_f64()
+    );
+    Ok(BackupOutcome::Done)
+}
+
+fn visible_path(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
+}
+
+/// The backup to restore, and the directory of backups around it, so that it stays there.
+fn choose(from: &Path, until_us: Option<i64>) -> Result<(FoundBackup, Option<BackupPlace>), BackupError> {
+    if let Some(place) = BackupPlace::look(from)? {
+        let is_wanted = |backup: &FoundBackup| {
+            backup.state == BackupState::Whole
+                && until_us.is_none_or(|until_us| backup.time.microseconds() <= until_us)
+        };
+        let found = place.backups()?.into_iter().rfind(is_wanted);
+        let until = until_us.map(|until_us| civil::Clock::default().second(until_us).to_owned());
+        let found = found.ok_or_else(|| BackupError::NoBackup { from: from.to_owned(), until })?;
+        return Ok((found, Some(place)));
+    }
+    let backup = named(from)?;
+    let place = BackupPlace::look(parent_of(&backup.path))?;
+    Ok((backup, place))
+}
+
+/// The backup of this path.
+fn named(from: &Path) -> Result<FoundBackup, BackupError> {
+    let none = || BackupError::NoBackup { from: from.to_owned(), until: None };
+    let path = match fs::canonicalize(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
+        path => path.naming("read backup", from)?,
+    };
+    if let Some((time, state)) = path.file_name().and_then(|name| BackupTime::parse_name(name.to_str()?)) {
+        return Ok(FoundBackup { time, state, path });
+    }
+    // One that was renamed.
+    let account = Account::read(&path).ok_or_else(none)?;
+    let state = if account.faults == 0 { BackupState::Whole } else { BackupState::Faulty };
+    let renamed = fs::metadata(&path).and_then(|found| found.modified()).naming("read backup", &path)?;
+    let time = BackupTime::of(renamed).ok_or(BackupError::NoTime)?;
+    Ok(FoundBackup { time, state, path })
+}
+
+/// The data directory itself, where a link leads to it.
+fn resolved(data: &Path) -> PathBuf {
+    fs::canonicalize(data).unwrap_or_else(|_| data.to_owned())
+}
+
+/// Refuses a data directory that has something in it, or that a finished one cannot be renamed to.
+fn refuse_used(data: &Path) -> Result<(), BackupError> {
+    let mut entries = match fs::read_dir(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.naming("read data directory", data)?,
+    };
+    if holder_serves(data) {
+        return Err(BackupError::ServerRuns(data.to_owned()));
+    }
+    if entries.next().is_some() {
+        return Err(BackupError::NotEmpty(data.to_owned()));
+    }
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).naming("read", path);
+    match device(data)? == device(parent_of(data))? {
+        true => Ok(()),
+        false => Err(BackupError::MountPoint(data.to_owned())),
+    }
+}
+
+fn with_suffix(data: &Path) -> PathBuf {
+    let mut name = OsString::from(data);
+    name.push(RESTORING);
+    PathBuf::from(name)
+}
+
+/// Makes the directory that becomes the data directory, in place of what an interrupted restore left, and locks it.
+fn make_restoring(path: &Path) -> Result<File, BackupError> {
+    let lock = || -> Result<File, BackupError> {
+        let directory = File::open(path).naming("open directory", path)?;
+        directory.try_lock().map_err(|_| BackupError::InUse {
+            path: path.to_owned(),
+            holder: "another restore".to_owned(),
+        })?;
+        Ok(directory)
+    };
+    if path.exists() {
+        let _lock = lock()?;
+        fs::remove_dir_all(path).naming("remove unfinished restore", path)?;
+    }
+    DirBuilder::new().mode(0o700).create(path).naming("create directory", path)?;
+    lock()
+}
+
+/// Copies the log of a backup, and verifies the copy.
+fn copy(backup: &Path, to: &Path) -> Result<Account, BackupError> {
+    let files = StdFiles::new(backup);
+    let mut moment = Moment::take(&files, backup)?;
+    let mut progress = Progress::of(moment.segment_bytes());
+    let copied = Copying { files: &files, to, earlier: None, progress: &mut |bytes| progress.read(bytes) }
+        .run(&mut moment);
+    progress.clear();
+    let copied = copied?.ok_or_else(|| BackupError::TooFast(backup.to_owned()))?;
+    let verification = verify_copy(to, &|_, _| false)?;
+    Ok(Account {
+        messages: messages(&verification),
+        rooms: verification.rooms,
+        bytes: copied.copied_bytes,
+        faults: verification.all_faults().count() as u64,
+    })
+}

@@ -1,0 +1,148 @@
+//! `madang backup`.
+
+use super::account::Account;
+use super::copying::{Copied, Copying};
+use super::error::{BackupError, Naming};
+use super::moment::Moment;
+use super::name::{BackupState, BackupTime};
+use super::place::{BackupPlace, sync_directory};
+use super::{BackupOutcome, exit_code, messages, verify_copy};
+use crate::log_command::LogPlace;
+use crate::log_command::progress::Progress;
+use crate::terminal::visible;
+use clap::Args;
+use madang_log::StdFiles;
+use madang_model::counted;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often everything is copied again, as segments have expired that could not be held open.
+const ATTEMPTS_MAX: u32 = 3;
+/// How long to wait for another second, as a backup has the name of this one.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// What to back up, and where to.
+#[derive(Args, Debug)]
+pub struct BackupArguments {
+    #[command(flatten)]
+    place: LogPlace,
+
+    /// The directory of backups; created if missing. Best on another disk
+    #[arg(value_name = "DIRECTORY")]
+    to: PathBuf,
+
+    /// Copy and read every segment again, instead of linking to those of the last backup
+    #[arg(long)]
+    full: bool,
+}
+
+/// Makes a backup, and removes whole ones that are older than `keep_days` (0 keeps all).
+pub fn back_up(arguments: &BackupArguments, keep_days: u64) -> ExitCode {
+    exit_code(run(arguments, keep_days))
+}
+
+fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, BackupError> {
+    let began = Instant::now();
+    let (data, files) = arguments.place.open().map_err(BackupError::NoLog)?;
+    let place = BackupPlace::take(&arguments.to, &data)?;
+    place.remove_unfinished()?;
+    let time = free_time(&place)?;
+    let unfinished = place.path().join(time.name(BackupState::Unfinished));
+    make_directory(&unfinished)?;
+    let earlier = if arguments.full { None } else { place.newest_whole()? };
+    let earlier = earlier.map(|earlier| earlier.path);
+    let made = make(&files, &data, earlier.as_deref(), &unfinished);
+    let (account, copied) = made.inspect_err(|_| {
+        // A full disk gets its space back; if that fails, the next backup does it.
+        let _ = fs::remove_dir_all(&unfinished);
+    })?;
+    let state = if account.faults == 0 { BackupState::Whole } else { BackupState::Faulty };
+    let finished = place.path().join(time.name(state));
+    fs::rename(&unfinished, &finished).naming("rename finished backup", &unfinished)?;
+    sync_directory(place.path())?;
+    let removed = place.remove_expired(keep_days, time)?;
+    println!("{}", visible(&summary(&finished, &account, &copied, removed, began.elapsed())));
+    if state == BackupState::Whole {
+        return Ok(BackupOutcome::Done);
+    }
+    eprintln!(
+        "madang: the backup has {} and is kept as '{}'; the log itself is damaged, or the backup is: see `madang log \
+         verify --data {}`, and repeat with --full if that finds nothing",
+        counted(account.faults, "fault"),
+        visible(&finished.display().to_string()),
+        visible(&data.display().to_string())
+    );
+    Ok(BackupOutcome::Faulty)
+}
+
+fn summary(path: &Path, account: &Account, copied: &Copied, removed: usize, took: Duration) -> String {
+    let mut words = format!(
+        "backup {}: {} in {}, {} copied, {} linked, {:.1} s",
+        path.display(),
+        counted(account.messages, "message"),
+        counted(account.rooms, "room"),
+        counted(copied.copied_bytes, "byte"),
+        counted(copied.linked_bytes, "byte"),
+        took.as_secs_f64()
+    );
+    if removed > 0 {
+        words.push_str(&format!("; {} removed", counted(removed, "old backup")));
+    }
+    words
+}
+
+/// The present second, if no backup has its name: else a later one.
+fn free_time(place: &BackupPlace) -> Result<BackupTime, BackupError> {
+    loop {
+        let time = BackupTime::of(SystemTime::now()).ok_or(BackupError::NoTime)?;
+        if place.backups()?.iter().all(|backup| backup.time != time) {
+            return Ok(time);
+        }
+        sleep(BETWEEN);
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), BackupError> {
+    DirBuilder::new().mode(0o700).create(path).naming("create directory", path)
+}
+
+/// Copies the log, and verifies the copy.
+fn make(
+    files: &StdFiles,
+    data: &Path,
+    earlier: Option<&Path>,
+    to: &Path,
+) -> Result<(Account, Copied), BackupError> {
+    let mut attempts_left = ATTEMPTS_MAX;
+    let copied = loop {
+        let mut moment = Moment::take(files, data)?;
+        let mut progress = Progress::of(moment.segment_bytes());
+        let copied =
+            Copying { files, to, earlier, progress: &mut |bytes| progress.read(bytes) }.run(&mut moment);
+        progress.clear();
+        if let Some(copied) = copied? {
+            break copied;
+        }
+        attempts_left -= 1;
+        if attempts_left == 0 {
+            return Err(BackupError::TooFast(data.to_owned()));
+        }
+        fs::remove_dir_all(to).naming("remove unfinished backup", to)?;
+        make_directory(to)?;
+    };
+    // They were read when they were copied.
+    let verification = verify_copy(to, &|shard, segment| copied.linked.contains(&(shard, segment)))?;
+    let account = Account {
+        messages: messages(&verification),
+        rooms: verification.rooms,
+        bytes: copied.copied_bytes + copied.linked_bytes,
+        faults: verification.all_faults().count() as u64,
+    };
+    account.write(to)?;
+    sync_directory(to)?;
+    Ok((account, copied))
+}

@@ -1,0 +1,78 @@
+//! `madang backup` and `madang restore`: what the command line and the configuration say of them.
+
+use super::options::ConfigOptions;
+use crate::backup::{self, BackupArguments, RestoreArguments};
+use crate::exit_code::EXIT_USAGE;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Copy the log at one moment into a directory of backups, and verify the copy
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  madang backup /var/backups/madang
+  madang backup --data /srv/chat --keep-days 7 /mnt/backups
+  madang backup --full /var/backups/madang   copy everything again, linking nothing
+
+It works while a server runs, without its help, and while none does. Each backup is a directory, which is named after
+the time when it began and which `madang log` reads (--data). Segments that the last backup has, too, are linked (hard
+links), so they take no space again. A backup has its name once it is whole, verified and synced; with faults it is
+kept as TIME.faulty. Then whole backups that are older than backup.keep_days are removed, never the newest.
+
+Exit codes: 0 the backup is whole, 1 it has faults (named), 2 it could not be made, or the configuration or the command
+line is wrong.")]
+pub struct BackupCommand {
+    #[command(flatten)]
+    arguments: BackupArguments,
+
+    /// For how many days whole backups are kept; 0 keeps all [default: backup.keep_days of the configuration, 30]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+    keep_days: Option<u64>,
+
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+/// Put a backup in the place of a data directory
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  madang restore --list /var/backups/madang
+  madang restore /var/backups/madang --data /var/lib/madang
+  madang restore --at 2026-11-20T12:00:00Z /var/backups/madang
+  madang restore /var/backups/madang/2026-11-30T08-00-00Z
+
+The data directory must not exist, or be empty: stop the server, and move the old one away first. The backup is copied
+beside it (DIR.restoring), synced and verified before it gets its name. Its files belong to the user that runs this:
+give them to the server's user (chown -R). The log begins a new epoch when it is served.
+
+Exit codes: 0 restored, 1 the backup has faults (named), and nothing was restored, 2 it could not be restored, or the
+command line is wrong.")]
+pub struct RestoreCommand {
+    #[command(flatten)]
+    arguments: RestoreArguments,
+}
+
+/// Runs `madang backup`.
+pub fn back_up(command: BackupCommand) -> ExitCode {
+    let BackupCommand { arguments, keep_days, config } = command;
+    if let Some(keep_days) = keep_days {
+        return backup::back_up(&arguments, keep_days);
+    }
+    match config.try_load(Vec::new()) {
+        Ok(loaded) => backup::back_up(&arguments, loaded.config.backup.keep_days.number()),
+        Err(errors) => {
+            // A backup is worth more than its removal.
+            eprintln!("{errors}\nno older backup is removed until the configuration is right");
+            match backup::back_up(&arguments, 0) {
+                ExitCode::SUCCESS => ExitCode::from(EXIT_USAGE),
+                code => code,
+            }
+        }
+    }
+}
+
+/// Runs `madang restore`.
+pub fn restore(command: &RestoreCommand) -> ExitCode {
+    backup::restore(&command.arguments)
+}
