@@ -143,9 +143,36 @@ fn a_newer_package_upgrades_in_place_and_the_sandbox_lets_it() {
     assert!(allowed.split(' ').any(|path| path == "/usr/bin") && !allowed.contains("madang"), "{allowed}");
 }
 
-/// The exposure that systemd gives the unit; `None` where systemd cannot say.
-fn exposure() -> Option<f64> {
-    let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/madang.service");
+#[test]
+fn the_unit_of_backups_runs_the_command_that_the_documents_show() {
+    let service = unit("madang-backup.service");
+    let command =
+        service.iter().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/")).expect("a command");
+    // Each line of a console is run by tests/program/documents.
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = fs::read_to_string(page).expect("the page");
+    assert!(page.lines().any(|line| line == format!("# {command}")), "{command}");
+    let place = service.iter().find_map(|line| line.strip_prefix("ReadWritePaths=")).expect("a place");
+    let to = Path::new(command.rsplit(' ').next().expect("a directory"));
+    assert_eq!(to.parent(), Some(Path::new(place)));
+    assert!(service.contains(&"CapabilityBoundingSet=CAP_DAC_READ_SEARCH".to_owned()));
+    let timer = unit("madang-backup.timer");
+    for line in ["OnCalendar=daily", "Persistent=yes", "WantedBy=timers.target"] {
+        assert!(timer.contains(&line.to_owned()), "{line}");
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the manifest");
+    for name in ["madang-backup.service", "madang-backup.timer"] {
+        assert!(
+            manifest.contains(&format!("[\"systemd/{name}\", \"usr/share/doc/madang/examples/\"")),
+            "{name}"
+        );
+    }
+}
+
+/// The exposure that systemd gives a unit; `None` where systemd cannot say.
+fn exposure(name: &str) -> Option<f64> {
+    let service = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
     let output = Command::new("systemd-analyze")
         .args(["security", "--no-pager", "--offline=true"])
         .arg(service)
@@ -153,15 +180,17 @@ fn exposure() -> Option<f64> {
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let (_, rest) = text.split_once("Overall exposure level for madang.service: ")?;
+    let (_, rest) = text.split_once(&format!("Overall exposure level for {name}: "))?;
     rest.split(' ').next()?.parse().ok()
 }
 
 #[test]
-fn systemd_rates_the_unit_one_and_a_half_or_better() {
-    match exposure() {
-        Some(exposure) => assert!(exposure <= 1.5, "{exposure}"),
-        None => eprintln!("not tried: there is no systemd-analyze here"),
+fn systemd_rates_the_unit_one_and_a_half_or_better_and_that_of_backups_two() {
+    for (name, exposure_max) in [("madang.service", 1.5), ("madang-backup.service", 2.0)] {
+        match exposure(name) {
+            Some(exposure) => assert!(exposure <= exposure_max, "{name}: {exposure}"),
+            None => eprintln!("not tried: there is no systemd-analyze here"),
+        }
     }
 }
 
