@@ -54,8 +54,10 @@ impl Moment {
         for _ in 0..MOMENTS_MAX {
             let before = layout(files)?;
             let mut shards = Vec::new();
-            let mut left = raise_limit();
-            for shard in files.shards()? {
+            let found = files.shards()?;
+            let snapshots = (found.len() * SnapshotFile::ALL.len()) as u64;
+            let mut left = raise_limit().saturating_sub(snapshots);
+            for shard in found {
                 shards.push(ShardMoment::take(files, data, shard, &mut left)?);
             }
             // With another number of shards rooms have other homes: the later messages of a room would be there, and

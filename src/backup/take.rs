@@ -51,6 +51,7 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     let place = BackupPlace::take(&arguments.to, &data)?;
     place.remove_unfinished()?;
     let time = free_time(&place)?;
+    warn_of_later(&place, time)?;
     let unfinished = place.path().join(time.name(BackupState::Unfinished));
     make_directory(&unfinished)?;
     let earlier = if arguments.full { None } else { place.newest_whole()? };
@@ -104,6 +105,18 @@ fn free_time(place: &BackupPlace) -> Result<BackupTime, BackupError> {
         }
         sleep(BETWEEN);
     }
+}
+
+/// A restore takes the newest by name: after a clock that was wrong, that is an old one.
+fn warn_of_later(place: &BackupPlace, time: BackupTime) -> Result<(), BackupError> {
+    if let Some(later) = place.newest_whole()?.filter(|newest| newest.time > time) {
+        eprintln!(
+            "madang: '{}' has a later time than now, so a restore takes it first; if the clock was wrong then, rename \
+             it",
+            visible(&later.path.display().to_string())
+        );
+    }
+    Ok(())
 }
 
 fn make_directory(path: &Path) -> Result<(), BackupError> {

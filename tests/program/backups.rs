@@ -2,7 +2,7 @@
 //! meanwhile, and what was interrupted counts as nothing.
 
 use crate::harness::long_talk::{talk, text};
-use crate::harness::{Dice, PATIENCE, Server, SmallDisk, madang, seed};
+use crate::harness::{Dice, PATIENCE, Server, SmallDisk, madang, ours, seed, tested_program};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -249,6 +249,56 @@ fn messages_that_expire_during_backups_make_none_faulty() {
     server.verify();
 }
 
+#[test]
+fn a_backup_during_upgrades_to_other_numbers_of_shards_lacks_nothing() {
+    let mut server = Server::start(2, &[]);
+    server.keep_address();
+    let place = new_directory();
+    let (data, to) = (server.data(), place.path().join("backups"));
+    let mut alice = server.login_to("alice", ROOM);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let backing_up = scope.spawn(|| {
+            let mut made = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                back_up(&data, &to, &["--full"], 0);
+                fs::remove_dir_all(newest(&to)).expect("remove");
+                made += 1;
+            }
+            made
+        });
+        let mut last = 0;
+        for shards in [3, 1, 5, 2] {
+            talk(&mut alice, last + 1, last + 50);
+            server.take_over(shards);
+            talk(&mut alice, last + 51, last + 100);
+            last += 100;
+        }
+        is_over.store(true, Ordering::SeqCst);
+        assert!(backing_up.join().expect("it backs up") > 3);
+    });
+}
+
+#[test]
+fn a_backup_with_few_open_files_holds_fewer_segments_and_has_all() {
+    let server = Server::start(1, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, 1, 2_200);
+    assert!(server.files(0, "seg").len() > 6);
+    let place = new_directory();
+    let to = place.path().join("backups");
+    let limited = |limit: u64| {
+        let mut program = ours("sh");
+        program.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" backup --data \"$1\" \"$2\"")]);
+        program.arg(tested_program()).arg(server.data()).arg(&to).output().expect("run it")
+    };
+    for limit in [20, 70] {
+        let output = limited(limit);
+        assert!(output.status.success(), "{}", words(&output));
+        assert_eq!(number_of(&words(&output), " messages in "), 2_200);
+    }
+}
+
 /// A stopped server's data with a few messages.
 fn stopped() -> Server {
     let mut server = Server::start(1, &[]);
@@ -294,7 +344,8 @@ fn old_backups_go_the_newest_whole_one_stays_and_what_is_not_ours_is_left_alone(
     let faulty = newest(&to);
     assert!(faulty.to_string_lossy().ends_with("Z.faulty"));
     fs::write(&segment, sound).expect("space");
-    back_up(&server.data(), &to, &["--keep-days", "9"], 0);
+    let told = back_up(&server.data(), &to, &["--keep-days", "9"], 0);
+    assert!(told.contains("; 1 old backup removed"), "{told}");
     let left = names(&to);
     assert!(!left.contains(&"2020-01-02T00-00-00Z".to_owned()), "{left:?}");
     for name in ["2019-01-01", "2019-01-01T00-00-00Z.old", "2019-01-03T00-00-00Z"] {
@@ -467,4 +518,22 @@ fn a_mistake_in_the_configuration_stops_no_backup_and_removes_none() {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(names(&to).len(), 2);
+}
+
+#[test]
+fn a_backup_of_a_clock_that_was_wrong_is_named_and_stays() {
+    let server = stopped();
+    let place = new_directory();
+    let to = place.path().join("backups");
+    back_up(&server.data(), &to, &[], 0);
+    let later = to.join("2099-01-01T00-00-00Z");
+    fs::rename(newest(&to), &later).expect("rename");
+    let told = back_up(&server.data(), &to, &["--keep-days", "1"], 0);
+    assert!(told.contains("2099-01-01T00-00-00Z' has a later time than now"), "{told}");
+    assert!(number_of(&told, " bytes copied") < number_of(&told, " bytes linked"), "{told}");
+    assert_eq!(names(&to).len(), 2);
+    // One that was renamed is still one.
+    fs::rename(&later, to.join("kept")).expect("rename");
+    let told = restore(&to.join("kept"), &place.path().join("data"), &[], 0);
+    assert!(told.contains(" 400 messages in 1 room"), "{told}");
 }
