@@ -3,11 +3,11 @@
 
 use crate::harness::long_talk::{talk, text};
 use crate::harness::{Dice, PATIENCE, Server, SmallDisk, madang, ours, seed, tested_program};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -247,6 +247,73 @@ fn messages_that_expire_during_backups_make_none_faulty() {
     bob.expect_next("bob: here");
     assert_eq!(server.export(ROOM).last().expect("messages").seq, last + 1);
     server.verify();
+}
+
+/// Begins a backup, and stops its process while it copies; `None` when it was too fast.
+fn stopped_within(data: &Path, to: &Path) -> Option<Child> {
+    let mut child = backup(data, to, &["--full"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run madang");
+    let is_copying = || {
+        let unfinished =
+            to.is_dir().then(|| names(to)).into_iter().flatten().find(|name| name.contains(".un"));
+        unfinished.is_some_and(|name| to.join(name).join("shard-00").is_dir())
+    };
+    while !is_copying() {
+        if child.try_wait().expect("wait").is_some() {
+            return None;
+        }
+    }
+    kill_process(Pid::from_child(&child), Signal::STOP).expect("send a signal");
+    let is_within = names(to).iter().any(|name| name.contains(".un"));
+    if !is_within {
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+    }
+    is_within.then_some(child)
+}
+
+#[test]
+fn a_backup_that_takes_longer_than_messages_are_kept_has_what_was_there_when_it_began() {
+    let server = Server::start(1, &["log.retain_bytes=3000000"]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, 1, 1_500);
+    let place = new_directory();
+    let to = place.path().join("backups");
+    let mut said = 1_500;
+    let mut caught = 0;
+    for _ in 0..40 {
+        let Some(child) = stopped_within(&server.data(), &to) else { continue };
+        // All that it copies expires, and the snapshot covers what came later.
+        let newest_then = server.files(0, "seg").pop().expect("a segment");
+        let before = said;
+        while newest_then.exists() {
+            talk(&mut alice, said + 1, said + 300);
+            said += 300;
+            assert!(said < 40_000, "it expires");
+        }
+        kill_process(Pid::from_child(&child), Signal::CONT).expect("send a signal");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", words(&output));
+        let exported = log(&newest(&to), &["export", "--room", ROOM, "--format", "jsonl"]);
+        let last = format!("\"seq\":{before},");
+        assert!(exported.lines().last().is_some_and(|line| line.contains(&last)), "{before}");
+        assert!(exported.lines().count() > 300, "{}", exported.lines().count());
+        caught += 1;
+        if caught == 2 {
+            let directory = new_directory();
+            restore(&to, &directory.path().join("data"), &[], 0);
+            let server = Server::start_on(directory, 1, &[]);
+            let mut bob = server.login_to("bob", ROOM);
+            bob.send("here");
+            bob.expect_next("bob: here");
+            assert_eq!(server.export(ROOM).last().expect("messages").seq, before + 1);
+            return;
+        }
+    }
+    panic!("no backup was stopped while it copied");
 }
 
 #[test]
