@@ -14,9 +14,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// The bytes at both ends of a file by which it is known: the header of a segment, and most of its seal, with the
-/// checksum.
-const END_BYTES: usize = HEADER_BYTES;
+/// The bytes at the end of a file by which it is known, with those of a segment's header at its start: the seal, whose
+/// checksum covers its place, its count and its times.
+const END_BYTES: usize = 128;
 
 /// What a copy took.
 #[derive(Default)]
@@ -163,13 +163,13 @@ fn link_if_same(
 #[derive(PartialEq, Eq)]
 struct Ends {
     file_bytes: u64,
-    start: [u8; END_BYTES],
+    start: [u8; HEADER_BYTES],
     end: [u8; END_BYTES],
 }
 
 fn ends(file: &File) -> io::Result<Ends> {
     let file_bytes = file.metadata()?.len();
-    let (mut start, mut end) = ([0; END_BYTES], [0; END_BYTES]);
+    let (mut start, mut end) = ([0; HEADER_BYTES], [0; END_BYTES]);
     file.read_exact_at(&mut start, 0)?;
     file.read_exact_at(&mut end, file_bytes.saturating_sub(END_BYTES as u64))?;
     Ok(Ends { file_bytes, start, end })

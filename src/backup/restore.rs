@@ -12,7 +12,7 @@ use crate::log_command::civil;
 use crate::log_command::progress::Progress;
 use crate::server::holder_serves;
 use crate::terminal::visible;
-use clap::Args;
+use clap::{Args, ValueHint};
 use madang_log::StdFiles;
 use madang_model::counted;
 use std::ffi::OsString;
@@ -33,7 +33,7 @@ pub struct RestoreArguments {
     data: DataOption,
 
     /// A backup, or a directory of backups, of which the newest whole one is restored
-    #[arg(value_name = "BACKUP")]
+    #[arg(value_name = "BACKUP", value_hint = ValueHint::DirPath)]
     from: PathBuf,
 
     /// Restore the newest whole backup that began by then: its name, a date (its start, UTC) or a time of RFC 3339

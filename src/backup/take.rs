@@ -10,7 +10,7 @@ use super::{BackupOutcome, exit_code, messages, verify_copy};
 use crate::log_command::LogPlace;
 use crate::log_command::progress::Progress;
 use crate::terminal::visible;
-use clap::Args;
+use clap::{Args, ValueHint};
 use madang_log::StdFiles;
 use madang_model::counted;
 use std::fs::{self, DirBuilder};
@@ -32,7 +32,7 @@ pub struct BackupArguments {
     place: LogPlace,
 
     /// The directory of backups; created if missing. Best on another disk
-    #[arg(value_name = "DIRECTORY")]
+    #[arg(value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     to: PathBuf,
 
     /// Copy and read every segment again, instead of linking to those of the last backup

@@ -14,13 +14,14 @@ Examples:
   madang backup --data /srv/chat --keep-days 7 /mnt/backups
   madang backup --full /var/backups/madang   copy everything again, linking nothing
 
-It works while a server runs, without its help, and while none does. Each backup is a directory, which is named after
-the time when it began and which `madang log` reads (--data). Segments that the last backup has, too, are linked (hard
-links), so they take no space again. A backup has its name once it is whole, verified and synced; with faults it is
-kept as TIME.faulty. Then whole backups that are older than backup.keep_days are removed, never the newest.
+It works while a server runs, without its help, and while none does. Each backup is a directory,
+which is named after the time when it began and which `madang log` reads (--data). Segments that
+the last backup has, too, are linked (hard links), so they take no space again. A backup has its
+name once it is whole, verified and synced; with faults it is kept as TIME.faulty. Then whole
+backups that are older than backup.keep_days are removed, never the newest.
 
-Exit codes: 0 the backup is whole, 1 it has faults (named), 2 it could not be made, or the configuration or the command
-line is wrong.")]
+Exit codes: 0 the backup is whole, 1 it has faults (named), 2 it could not be made, or the
+configuration or the command line is wrong.")]
 pub struct BackupCommand {
     #[command(flatten)]
     arguments: BackupArguments,
@@ -42,12 +43,13 @@ Examples:
   madang restore --at 2026-11-20T12:00:00Z /var/backups/madang
   madang restore /var/backups/madang/2026-11-30T08-00-00Z
 
-The data directory must not exist, or be empty: stop the server, and move the old one away first. The backup is copied
-beside it (DIR.restoring), synced and verified before it gets its name. Its files belong to the user that runs this:
-give them to the server's user (chown -R). The log begins a new epoch when it is served.
+The data directory must not exist, or be empty: stop the server, and move the old one away
+first. The backup is copied beside it (DIR.restoring), synced and verified before it gets its
+name. Its files belong to the user that runs this: give them to the server's user (chown -R).
+The log begins a new epoch when it is served.
 
-Exit codes: 0 restored, 1 the backup has faults (named), and nothing was restored, 2 it could not be restored, or the
-command line is wrong.")]
+Exit codes: 0 restored, 1 the backup has faults (named), and nothing was restored, 2 it could
+not be restored, or the command line is wrong.")]
 pub struct RestoreCommand {
     #[command(flatten)]
     arguments: RestoreArguments,

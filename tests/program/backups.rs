@@ -474,6 +474,12 @@ fn a_place_that_cannot_be_used_is_refused_with_the_remedy() {
     assert_eq!(names(&to).len(), 1);
     let told = back_up(&place.path().join("others"), &to, &[], 2);
     assert!(told.contains("no log in"), "{told}");
+    drop(lock);
+    let index = server.files(0, "idx").remove(0);
+    fs::remove_file(&index).expect("remove");
+    fs::create_dir(&index).expect("a directory");
+    expect(&to, &["cannot read index '", "it is a directory, not a regular file; move it away"]);
+    assert_eq!(names(&to).len(), 1, "what was begun is removed");
 }
 
 #[test]
