@@ -1,9 +1,11 @@
 //! A log written as the runtime writes it, to files in memory.
 
 use super::{
-    Appender, Batch, Durability, MemoryFiles, SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader, SegmentNumber,
+    Appender, Batch, Durability, Files, MemoryFiles, SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader,
+    SegmentNumber, StdFiles, directory_name,
 };
 use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use rkyv::util::AlignedVec;
 
 pub const SHARD: ShardId = ShardId(0);
 
@@ -85,6 +87,21 @@ impl<'a> Writer<'a> {
         self.files.write_seal(self.shard, &sealed);
         sealed
     }
+}
+
+/// The same files in a directory on disk.
+pub fn on_disk(files: &MemoryFiles) -> (tempfile::TempDir, StdFiles) {
+    let data = tempfile::tempdir().expect("a directory");
+    let on_disk = StdFiles::new(data.path());
+    let mut bytes = AlignedVec::new();
+    for shard in files.shards().expect("memory can be listed") {
+        std::fs::create_dir(data.path().join(directory_name(shard))).expect("space");
+        for segment in files.segments(shard).expect("memory can be listed") {
+            files.read(shard, segment, &mut bytes).expect("memory can be read");
+            std::fs::write(on_disk.path(shard, segment), &bytes).expect("space");
+        }
+    }
+    (data, on_disk)
 }
 
 pub fn create(files: &MemoryFiles, shard: ShardId, segment: SegmentNumber) {

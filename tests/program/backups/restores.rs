@@ -1,6 +1,8 @@
 //! What is restored, and what is refused.
 
-use super::{ROOM, back_up, check_starts, damage, new_directory, newest, restore, segments, stopped, words};
+use super::{
+    ROOM, back_up, check_starts, damage, new_directory, newest, number_of, restore, segments, stopped, words,
+};
 use crate::harness::long_talk::talk;
 use crate::harness::madang;
 use std::fs;
@@ -16,6 +18,10 @@ fn what_is_damaged_in_a_backup_is_found_before_it_is_served_and_a_full_one_is_wi
     let told = restore(&to, &data, &[], 1);
     assert!(told.contains("bytes are damaged") && told.contains("was removed"), "{told}");
     assert!(!data.exists() && !place.path().join("data.restoring").exists());
+    // What is linked is not read again.
+    let linked = back_up(&server.data(), &to, &[], 0);
+    assert!(number_of(&linked, " bytes linked") > 1_000_000, "{linked}");
+    restore(&to, &data, &[], 1);
     back_up(&server.data(), &to, &["--full"], 0);
     restore(&to, &data, &[], 0);
 }

@@ -99,49 +99,54 @@ fn of_plan(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::append::{Appender, Durability};
-    use crate::files::StdFiles;
-    use crate::format::{HEADER_BYTES, SEGMENT_BYTES_MIN, SegmentHeader, directory_name, file_name};
-    use crate::testing::message;
-    use std::fs;
-    use std::path::Path;
+    use crate::files::MemoryFiles;
+    use crate::testing::{SHARD, Writer, message, on_disk};
 
-    /// A segment that was made; the first has a message.
-    fn write(data: &Path, number: u64) {
-        let (shard, segment) = (ShardId(0), SegmentNumber(number));
-        let capacity_bytes = SEGMENT_BYTES_MIN;
-        let header = SegmentHeader { shard, shard_count: 1, segment, created_us: 1, capacity_bytes };
-        let mut bytes = header.encode().to_vec();
-        if number == 1 {
-            let mut log = Appender::new(shard, segment, capacity_bytes, capacity_bytes, Durability::Commit);
-            log.append(&message("r1", 1, "one"));
-            let batch = log.take_batch().expect("a message waits");
-            bytes.extend(&batch.bytes);
-        }
-        bytes.resize(capacity_bytes as usize, 0);
-        fs::create_dir_all(data.join(directory_name(shard))).expect("space");
-        fs::write(data.join(directory_name(shard)).join(file_name(segment)), bytes).expect("space");
+    fn found(files: &MemoryFiles, covered: Option<u64>) -> Vec<(u64, Option<u64>)> {
+        let (_data, files) = on_disk(files);
+        let found = standing(&files, SHARD, covered.map(SegmentNumber)).expect("it can be read");
+        let shown = |one: StandingSegment| match one.extent {
+            Extent::Whole => (one.segment.0, None),
+            Extent::Committed { end_bytes, capacity_bytes } => {
+                assert!(end_bytes <= capacity_bytes);
+                (one.segment.0, Some(end_bytes))
+            }
+        };
+        found.into_iter().map(shown).collect()
     }
 
     #[test]
     fn the_open_segment_ends_with_its_last_frame_and_a_prepared_one_does_not_count() {
-        let data = tempfile::tempdir().expect("a directory");
-        write(data.path(), 1);
-        write(data.path(), 2);
-        let files = StdFiles::new(data.path());
-        let found = standing(&files, ShardId(0), None).expect("it can be read");
-        let [
-            StandingSegment {
-                segment: SegmentNumber(1),
-                extent: Extent::Committed { end_bytes, capacity_bytes },
-            },
-        ] = found[..]
-        else {
-            panic!("{found:?}");
-        };
-        assert!(end_bytes > HEADER_BYTES as u64 && end_bytes < capacity_bytes);
+        let files = MemoryFiles::default();
+        let mut writer = Writer::new(&files, SHARD, SegmentNumber::FIRST);
+        assert!(found(&files, None).is_empty(), "nothing is written yet");
+        writer.commit(&[message("r1", 1, "one")]);
+        writer.finish();
+        let mut writer = Writer::new(&files, SHARD, SegmentNumber(2));
+        writer.commit(&[message("r1", 2, "two")]);
+        let end_bytes = writer.appender.written().offset_bytes;
+        assert_eq!(found(&files, Some(1)), [(1, None), (2, Some(end_bytes))]);
+        // Part of a write that is under way.
+        files.edit(SHARD, SegmentNumber(2), |bytes| bytes[end_bytes as usize + 40] = 1);
+        assert_eq!(found(&files, Some(1)), [(1, None), (2, Some(end_bytes))]);
         // What a snapshot covers was sealed: as it is not, something is wrong with it, which a copy is to show.
-        let covered = standing(&files, ShardId(0), Some(SegmentNumber(1))).expect("it can be read");
-        assert_eq!(covered, [StandingSegment { segment: SegmentNumber(1), extent: Extent::Whole }]);
+        assert_eq!(found(&files, Some(2)), [(1, None), (2, None)]);
+    }
+
+    #[test]
+    fn a_segment_that_was_left_by_a_failure_is_copied_as_it_is() {
+        let files = MemoryFiles::default();
+        let mut writer = Writer::new(&files, SHARD, SegmentNumber::FIRST);
+        writer.commit(&[message("r1", 1, "one")]);
+        let end_bytes = writer.appender.written().offset_bytes;
+        writer.appender.append(&message("r1", 2, "unlucky"));
+        let unlucky = writer.write().expect("a message waits");
+        // It may be on disk, though nobody was shown it.
+        assert!(found(&files, None)[0].1 > Some(end_bytes));
+        writer.appender.failed(unlucky);
+        let again = writer.write().expect("a batch waits");
+        writer.appender.committed(again);
+        let end_bytes = writer.appender.written().offset_bytes;
+        assert_eq!(found(&files, None), [(1, None), (2, Some(end_bytes))]);
     }
 }

@@ -142,3 +142,38 @@ fn believed_reports(
     }
     Ok(known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::MemoryFiles;
+    use crate::read::open_log;
+    use crate::testing::{SHARD, Writer, message, on_disk};
+    use std::fs;
+
+    #[test]
+    fn of_a_segment_that_is_believed_only_the_index_is_read_if_that_is_whole() {
+        let memory = MemoryFiles::default();
+        let mut writer = Writer::new(&memory, SHARD, SegmentNumber::FIRST);
+        (1..=9).for_each(|number| writer.commit(&[message("r1", number, "said")]));
+        let sealed = writer.finish();
+        let end_bytes = sealed.end_offset_bytes as usize + sealed.frame.len();
+        memory.edit(SHARD, SegmentNumber::FIRST, |bytes| bytes.truncate(end_bytes));
+        let (_data, files) = on_disk(&memory);
+        open_log(&files, 1).expect("nothing is wrong");
+        let path = files.path(SHARD, SegmentNumber::FIRST);
+        let mut bytes = fs::read(&path).expect("a segment");
+        bytes[200] ^= 1;
+        fs::write(&path, bytes).expect("space");
+        let verified = |is_believed: bool| {
+            let found = verify_believing(&files, &|_, _| is_believed, &mut |_| ()).expect("it can be read");
+            let messages: u64 = found.segments.iter().map(|report| report.counts.records).sum();
+            (messages, found.rooms, found.all_faults().count())
+        };
+        assert_eq!(verified(true), (9, 1, 0));
+        let read = verified(false);
+        assert!(read.0 == 8 && read.2 > 0, "{read:?}");
+        fs::remove_file(path.with_extension("idx")).expect("an index");
+        assert_eq!(verified(true), verified(false));
+    }
+}
