@@ -18,6 +18,7 @@ use crate::terminal::visible;
 use error::BackupError;
 use madang_log::{SegmentNumber, StdFiles, Verification, verify_believing};
 use madang_model::ShardId;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -59,4 +60,9 @@ fn verify_copy(
 
 fn messages(verification: &Verification) -> u64 {
     verification.segments.iter().map(|report| report.counts.records).sum()
+}
+
+/// Prints text. A reader that has ended is no failure: what was to be done is done.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }

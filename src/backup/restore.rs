@@ -6,7 +6,7 @@ use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
 use super::place::{BackupPlace, FoundBackup, parent_of, sync_directory};
-use super::{BackupOutcome, exit_code, messages, verify_copy};
+use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::data_option::DataOption;
 use crate::log_command::civil;
 use crate::log_command::progress::Progress;
@@ -126,15 +126,15 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     };
     fs::rename(&restoring, &data).naming("create data directory", &data)?;
     sync_directory(parent_of(&data))?;
-    println!(
-        "restored {} from {}: {} in {}, {}, {:.1} s; the next start begins a new epoch",
+    say(&format!(
+        "restored {} from {}: {} in {}, {}, {:.1} s; the next start begins a new epoch\n",
         visible_path(&data),
         visible_path(&backup.path),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
         counted(account.bytes, "byte"),
         began.elapsed().as_secs_f64()
-    );
+    ));
     Ok(BackupOutcome::Done)
 }
 

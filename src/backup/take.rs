@@ -6,7 +6,7 @@ use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
 use super::place::{BackupPlace, sync_directory};
-use super::{BackupOutcome, exit_code, messages, verify_copy};
+use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::log_command::LogPlace;
 use crate::log_command::progress::Progress;
 use crate::terminal::visible;
@@ -66,7 +66,8 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     fs::rename(&unfinished, &finished).naming("rename finished backup", &unfinished)?;
     sync_directory(place.path())?;
     let removed = place.remove_expired(keep_days, time)?;
-    println!("{}", visible(&summary(&finished, &account, &copied, removed, began.elapsed())));
+    let summary = summary(&finished, &account, &copied, removed, began.elapsed());
+    say(&format!("{}\n", visible(&summary)));
     if state == BackupState::Whole {
         return Ok(BackupOutcome::Done);
     }
