@@ -113,6 +113,8 @@ pub enum FileOperation {
     List,
     /// Reading a segment.
     Read,
+    /// Writing a new segment.
+    Write,
     /// Cutting, writing or syncing a segment.
     Seal,
     /// Removing a segment.
@@ -165,6 +167,7 @@ impl fmt::Display for FilesError {
                 ("list log directory", "check that it exists, or pass another with --data")
             }
             FileOperation::Read => (self.read_what(), "check the disk with dmesg and smartctl"),
+            FileOperation::Write => ("write segment", "make its directory writable and free some space"),
             FileOperation::Seal => ("finish segment", "make the directory writable and free some space"),
             FileOperation::Remove => ("remove empty segment", "make its directory writable"),
             FileOperation::Index => ("write index", "make its directory writable and free some space"),

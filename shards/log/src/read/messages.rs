@@ -1,0 +1,37 @@
+//! Every message that is stored, in one pass and in no order of rooms.
+
+use super::fault::Fault;
+use super::plan::ReadPlan;
+use super::segment::READS_OF_A_RUNNING_LOG;
+use super::walk::walk;
+use crate::files::{Files, FilesError};
+use crate::format::StoredMessage;
+use rkyv::util::AlignedVec;
+
+/// Shows every message there is, also while a server writes. Returns what is wrong with segments: messages may be
+/// missing then. `progress` receives the bytes that were read.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn read_messages(
+    files: &dyn Files,
+    visit: &mut dyn FnMut(&StoredMessage<'_>),
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Fault>, FilesError> {
+    let (mut faults, mut buffer) = (Vec::new(), AlignedVec::new());
+    for shard in files.shards()? {
+        let plan = ReadPlan::of(files, shard)?;
+        walk(
+            files,
+            &plan,
+            &mut buffer,
+            READS_OF_A_RUNNING_LOG,
+            &mut |_, message| visit(message),
+            &mut |report| {
+                progress(report.file_bytes);
+                faults.extend(report.faults);
+            },
+        )?;
+    }
+    Ok(faults)
+}
