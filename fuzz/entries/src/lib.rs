@@ -2,6 +2,7 @@
 //! is broken.
 
 mod conversation;
+mod import;
 mod index;
 mod line;
 mod link;
@@ -13,6 +14,7 @@ mod settings;
 mod snapshot;
 
 pub use conversation::conversation;
+pub use import::import;
 pub use index::index;
 pub use line::{line, telnet};
 pub use link::{envelopes_of, link};
@@ -26,10 +28,11 @@ pub use snapshot::snapshot;
 pub type Entry = fn(&[u8]);
 
 /// Every entry, by the name of its target and its corpus.
-pub const ENTRIES: [(&str, Entry); 12] = [
+pub const ENTRIES: [(&str, Entry); 13] = [
     ("config", settings),
     ("conversation", conversation),
     ("frame", frame),
+    ("import", import),
     ("index", index),
     ("line", line),
     ("link", link),
