@@ -229,7 +229,7 @@ fn make_restoring(path: &Path) -> Result<File, BackupError> {
 fn copy(backup: &Path, to: &Path) -> Result<Account, BackupError> {
     let files = StdFiles::new(backup);
     let mut moment = Moment::take(&files, backup)?;
-    let mut progress = Progress::of(moment.segment_bytes());
+    let mut progress = Progress::begin_of(|| moment.segment_bytes());
     let copied = Copying { files: &files, to, earlier: None, progress: &mut |bytes| progress.read(bytes) }
         .run(&mut moment);
     progress.clear();

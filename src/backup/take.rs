@@ -134,7 +134,7 @@ fn make(
     let mut attempts_left = ATTEMPTS_MAX;
     let copied = loop {
         let mut moment = Moment::take(files, data)?;
-        let mut progress = Progress::of(moment.segment_bytes());
+        let mut progress = Progress::begin_of(|| moment.segment_bytes());
         let copied =
             Copying { files, to, earlier, progress: &mut |bytes| progress.read(bytes) }.run(&mut moment);
         progress.clear();

@@ -37,7 +37,7 @@ enum Command {
     Broadcast(control::BroadcastCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Read a log (export, verify, dump, stats), or repair one
+    /// Read a log (export, verify, dump, stats), repair one, or import messages into one
     #[command(subcommand)]
     Log(LogCommand),
     Backup(backup::BackupCommand),

@@ -1,8 +1,9 @@
-//! `madang log …`: reading a log, even while a server writes it, and repairing one.
+//! `madang log …`: reading a log, even while a server writes it, repairing one, and importing messages.
 
 pub mod civil;
 mod dump;
 mod export;
+mod import;
 mod json;
 mod output;
 pub mod progress;
@@ -18,9 +19,11 @@ pub use repair::repair_copy;
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
 use madang_log::{Files, StdFiles};
+use madang_model::Timestamp;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 /// Examples and exit codes.
 macro_rules! help {
@@ -33,7 +36,7 @@ macro_rules! help {
     };
 }
 
-/// Read a log, or repair one. All commands but repair only read, even while a server writes.
+/// Read a log, repair one, or add to one. All commands but repair and import only read, even while a server writes.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Print messages of one room, several or all, each room's in order
@@ -48,6 +51,9 @@ pub enum LogCommand {
     /// Count segments, rooms, messages and bytes, of each shard and of all
     #[command(after_help = help!("Example: madang log stats --data /var/lib/madang"))]
     Stats(stats::StatsArguments),
+    /// Store messages of other systems, or of an export, without a server
+    #[command(after_help = import::EXAMPLES, after_long_help = import::EXAMPLES)]
+    Import(import::ImportArguments),
     /// Repair a damaged log so that a server starts from it; keeps a copy of all it removes
     #[command(after_help = repair::NOTES, after_long_help = repair::NOTES)]
     Repair(repair::RepairArguments),
@@ -102,6 +108,7 @@ pub fn run(command: LogCommand) -> ExitCode {
         LogCommand::Dump(arguments) => dump::run(&arguments),
         LogCommand::Stats(arguments) => stats::run(&arguments),
         LogCommand::Repair(arguments) => repair::run(&arguments),
+        LogCommand::Import(arguments) => return import::run(&arguments),
     };
     match outcome {
         Ok(Outcome::Sound) => ExitCode::SUCCESS,
@@ -133,6 +140,11 @@ impl Outcome {
         }
         outcome
     }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// What to do about faults.

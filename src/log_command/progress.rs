@@ -20,16 +20,14 @@ pub struct Progress {
 impl Progress {
     /// Starts to measure `passes` reads of the whole log.
     pub fn begin(files: &StdFiles, passes: u64) -> Progress {
-        let mut progress = Progress::of(0);
-        if progress.line.is_watched() {
-            progress.total_bytes = log_bytes(files) * passes;
-        }
-        progress
+        Progress::begin_of(|| log_bytes(files) * passes)
     }
 
-    /// Starts to measure a read of so many bytes; 0 if that is unknown.
-    pub fn of(total_bytes: u64) -> Progress {
-        Progress { began: Instant::now(), line: StatusLine::new(), read_bytes: 0, total_bytes }
+    /// The same for a total of bytes, which is asked for only if the line is shown.
+    pub fn begin_of(total_bytes: impl FnOnce() -> u64) -> Progress {
+        let line = StatusLine::new();
+        let total_bytes = if line.is_watched() { total_bytes() } else { 0 };
+        Progress { began: Instant::now(), line, read_bytes: 0, total_bytes }
     }
 
     /// Like [`begin`](Self::begin), for work that prints while it runs: a terminal that shows the output needs no
@@ -57,7 +55,7 @@ impl Progress {
 }
 
 /// The size of all segments of a log; 0 if unknown.
-fn log_bytes(files: &StdFiles) -> u64 {
+pub fn log_bytes(files: &StdFiles) -> u64 {
     let shards = files.shards().unwrap_or_default();
     let of_shard = |shard| {
         let segments = files.segments(shard).unwrap_or_default();

@@ -5,7 +5,7 @@ use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::record::numbers_are;
 use super::verify::summary;
-use super::{LogPlace, Outcome};
+use super::{LogPlace, Outcome, now};
 use crate::privacy;
 use crate::server::DataDirectory;
 use clap::Args;
@@ -18,7 +18,6 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::SystemTime;
 
 pub const NOTES: &str = "\
 Examples:
@@ -252,11 +251,6 @@ fn say(text: &str) -> Result<(), String> {
     let mut output = standard_output();
     let printed: io::Result<()> = output.write_all(text.as_bytes());
     finish(output, printed)
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// `set-aside-20261120T120311Z`, with a number appended if that exists.

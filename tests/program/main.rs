@@ -29,6 +29,7 @@ mod every_listener;
 mod evidence;
 mod faults;
 mod history;
+mod imports;
 mod lifecycle;
 mod limits;
 mod link;

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-fn sample(name: &str) -> PathBuf {
+pub fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
 }
 
 /// A copy of a sample's data directory, as a server would find it.
-fn copy_of(name: &str) -> TempDir {
+pub fn copy_of(name: &str) -> TempDir {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let data = directory.path().join("data");
     for shard in fs::read_dir(sample(name)).expect("the sample").map(|entry| entry.expect("an entry").path())

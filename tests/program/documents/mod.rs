@@ -18,13 +18,20 @@ use std::time::Instant;
 use world::{World, in_a_world};
 
 /// What the documents expect to find and no line of theirs makes: a part of the line, and what makes it.
-const FOUND: [(&str, &str); 3] = [
+const FOUND: [(&str, &str); 4] = [
     // Two mistakes, in the lines that the page shows.
     (
         "madang.toml:12",
         "{ yes '' | head -n 10; printf '[limits]\\nburst = -1\\n[rooms]\\n\\nmember_max = 7\\n'; } > madang.toml",
     ),
     ("cp madang-new ", "cp /usr/bin/madang madang-new"),
+    (
+        "general/*.json",
+        r#"mkdir general
+        for ts in 1700000000.000100 1700000001.000200; do
+            printf '{"type":"message","user":"U1","ts":"%s","text":"hi","user_profile":{"name":"bob"}}\n' $ts
+        done | jq -s '. + [{"type":"message","subtype":"channel_join","ts":"1700000002.000300"}]' > general/2023-11-14.json"#,
+    ),
     // What is measured says more than a person may, as the line says.
     (
         "with limits.messages_per_second=0",

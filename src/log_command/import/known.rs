@@ -1,0 +1,47 @@
+//! What the log has already.
+
+use madang_import::{Intake, RoomIndex, derived_id};
+use madang_log::{AuthorKind, Fault, StdFiles, StoredMessage, draft_hash, read_messages};
+use madang_model::{DraftId, RoomName};
+use std::collections::HashMap;
+
+/// Tells the intake of every message that is stored in its rooms, or in any, and returns what is wrong with the log.
+pub fn read<T>(
+    log: &StdFiles,
+    intake: &mut Intake<T>,
+    of_all_rooms: bool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Fault>, String> {
+    // By every way in which a name is written; `None` is a room that does not matter.
+    let mut rooms: HashMap<Box<str>, Option<RoomIndex>> = HashMap::new();
+    let mut visit = |message: &StoredMessage<'_>| {
+        let room = match rooms.get(message.room) {
+            Some(room) => *room,
+            None => {
+                let name = RoomName::from_log(message.room).ok();
+                let room = name.and_then(|name| match of_all_rooms {
+                    true => Some(intake.room(&name)),
+                    false => intake.find(name.key()),
+                });
+                rooms.insert(message.room.into(), room);
+                room
+            }
+        };
+        if let Some(room) = room {
+            intake.know(room, message.time, hash_of(message));
+        }
+    };
+    read_messages(log, &mut visit, progress).map_err(|error| error.to_string())
+}
+
+/// Author and id as an import would have them. A message without an id has the one that an import of its export gives it.
+fn hash_of(message: &StoredMessage<'_>) -> u64 {
+    if message.draft_hash != 0 {
+        return message.draft_hash;
+    }
+    let (author, name) = ((AuthorKind::Guest, 0), message.author.name);
+    // Format 2 has the id alone.
+    let id = DraftId::parse(message.draft);
+    let id = id.unwrap_or_else(|| derived_id(message.room, name, message.time, message.text));
+    draft_hash(author, name, &id)
+}
