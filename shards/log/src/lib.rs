@@ -36,9 +36,9 @@ pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Extent, Fault, FaultKind, IndexError, Location,
     LooksReading, LostRange, MissingRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft,
     Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection,
-    SnapshotLack, SnapshotNote, StandingSegment, Statistics, StoredLooks, StoredTail, Summary, Verification, dump,
-    export, mend_snapshot, open_log, read_messages, read_tails, rebuild_index, recover, renew_snapshot, retain,
-    standing, statistics, verify, verify_believing,
+    SnapshotLack, SnapshotNote, StandingSegment, Statistics, StoredLooks, StoredTail, Summary, Verification,
+    dump, export, mend_snapshot, open_log, read_messages, read_tails, rebuild_index, recover, renew_snapshot,
+    retain, standing, statistics, verify, verify_believing,
 };
 pub use repair::{
     Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,
