@@ -55,7 +55,7 @@ fn fixed_seeds_with_an_edge_keep_every_promise() {
     let done: Vec<SessionOutcome> = (1..=12).map(|seed| check(with_edge(seed))).collect();
     let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
     let (links, overruns, messages) = (sum(|it| it.links), sum(|it| it.overruns), sum(|it| it.edge_messages));
-    assert!(links > 200 && overruns > 0 && messages > 1_000, "{links} {overruns} {messages}");
+    assert!(links > 200 && overruns > 0 && messages > 500, "{links} {overruns} {messages}");
 }
 
 #[test]

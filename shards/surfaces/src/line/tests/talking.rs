@@ -43,7 +43,7 @@ fn a_channel_is_left_once_the_new_one_has_accepted() {
     rig.said.insert("r1".into(), vec![message("r1", 7, "bob", "here")]);
     assert_eq!(saying(&mut rig, "/channel r1"), "alice has joined r1\nbob: here\n");
     assert!(rig.requests[0].starts_with("Join"), "{:?}", rig.requests);
-    assert!(rig.requests[1].starts_with("Leave") && rig.requests[1].contains("is_clean: true"));
+    assert!(rig.requests[1].starts_with("Leave") && rig.requests[1].contains("reason: Left"));
     assert_eq!(saying(&mut rig, "/channel R1"), "* you are already in r1\n");
     assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
     assert_eq!(rig.said["r1"].len(), 2);
