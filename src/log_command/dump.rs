@@ -5,8 +5,10 @@ use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
-use madang_log::{Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredRecord, dump};
-use madang_model::{ShardId, counted, numbered};
+use madang_log::{
+    Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredChange, StoredRecord, dump,
+};
+use madang_model::{Seq, ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -141,6 +143,27 @@ impl<W: Write> DumpPrinter<W> {
                 };
                 format!("message {room} #{} {time} {author}: {text}{draft}", message.seq)
             }
+            StoredRecord::Amendment(amendment) => {
+                let time = self.clock.second(amendment.time.0);
+                let (room, author) = (visible(amendment.room), visible(amendment.author.name));
+                let what = match amendment.change {
+                    StoredChange::Edit { text } => format!("edit: {}", visible(text)),
+                    StoredChange::Deletion => "deletion".to_owned(),
+                    StoredChange::Reactions { changes } => format!("reactions: {}", visible(changes)),
+                    StoredChange::Pin { is_pinned } => if is_pinned { "pin" } else { "unpin" }.to_owned(),
+                    StoredChange::Topic { text } => format!("topic: {}", visible(text)),
+                    StoredChange::Erased(_) => "erased".to_owned(),
+                };
+                let about = match amendment.target {
+                    Seq(0) => String::new(),
+                    target => format!(" of #{target}"),
+                };
+                format!("entry {room} #{}{about} {time} {author}: {what}", amendment.seq)
+            }
+            StoredRecord::Facts(facts) => {
+                let (room, revision) = (visible(facts.room), facts.revision);
+                format!("facts of {room} at revision {revision}: {}", counted(facts.body.len(), "byte"))
+            }
             StoredRecord::Seal(seal) if seal.records == 0 => "seal: no messages".to_owned(),
             StoredRecord::Seal(seal) => {
                 let first = self.clock.second(seal.first_time_us).to_owned();
@@ -196,6 +219,36 @@ impl<W: Write> DumpPrinter<W> {
                 "author_id": Some(message.author.id).filter(|id| *id > 0),
                 "draft": Some(message.draft).filter(|draft| !draft.is_empty()),
                 "text": message.text,
+            }),
+            StoredRecord::Amendment(amendment) => {
+                let (kind, text) = match amendment.change {
+                    StoredChange::Edit { text } => ("edit", Some(text)),
+                    StoredChange::Deletion => ("deletion", None),
+                    StoredChange::Reactions { changes } => ("reactions", Some(changes)),
+                    StoredChange::Pin { is_pinned: true } => ("pin", None),
+                    StoredChange::Pin { is_pinned: false } => ("unpin", None),
+                    StoredChange::Topic { text } => ("topic", Some(text)),
+                    StoredChange::Erased(_) => ("erased", None),
+                };
+                json!({
+                    "kind": kind,
+                    "room": amendment.room,
+                    "seq": amendment.seq.0,
+                    "target": Some(amendment.target.0).filter(|target| *target > 0),
+                    "time": self.clock.microsecond(amendment.time.0),
+                    "author": amendment.author.name,
+                    "author_kind": amendment.author.kind.name(),
+                    "author_id": Some(amendment.author.id).filter(|id| *id > 0),
+                    "draft": Some(amendment.draft).filter(|draft| !draft.is_empty()),
+                    "text": text,
+                })
+            }
+            StoredRecord::Facts(facts) => json!({
+                "kind": "facts",
+                "room": facts.room,
+                "revision": facts.revision,
+                "time": self.clock.microsecond(facts.time.0),
+                "bytes": facts.body.len(),
             }),
             StoredRecord::Seal(seal) => json!({
                 "kind": "seal",

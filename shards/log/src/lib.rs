@@ -21,9 +21,10 @@ pub use files::{
 };
 pub use format::{
     AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Record, RecordError,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader, SegmentId,
-    SegmentNumber, SegmentVerdict, StoredAuthor, StoredLost, StoredMessage, StoredRecord, TEXT_BYTES_MAX,
-    directory_name, draft_hash, file_name, frame_bytes, stored_record,
+    RecordKind, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader, SegmentId,
+    SegmentNumber, SegmentVerdict, StoredAmendment, StoredAuthor, StoredChange, StoredFacts, StoredLost,
+    StoredMessage, StoredRecord, TEXT_BYTES_MAX, directory_name, draft_hash, file_name, frame_bytes,
+    stored_record,
 };
 pub use index::{
     EntryLink, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun, PageQuery, QueryFault,

@@ -6,15 +6,17 @@
 //! |---|---|
 //! | 0 | kind |
 //! | 1 | version of the body |
-//! | 2 | flags: 4 a draft hash follows, 8 a count of amendments follows; the others are 0 |
+//! | 2 | flags: 1 erased, 4 a draft hash follows, 8 a count of amendments follows, 16 a target follows; the others are 0 |
 //! | 3 | kind of the author |
 //! | 4–5 | length of the room's name in bytes |
 //! | 6–7 | 0 |
 //! | 8–15 | number: of an entry in its room, else as its kind says |
 //! | 16–23 | time: microseconds since the Unix epoch |
 //! | 24–31 | id of the author |
-//! | … | draft hash, count of amendments: 8 each, where flagged |
+//! | … | draft hash, count of amendments, target: 8 each, where flagged |
 //! | … | the room's name, then zeros |
+//!
+//! Of an erased record the head is all that is left: its body has the length that it had, and is zeros.
 
 use madang_model::DraftId;
 use siphasher::sip::SipHasher24;
@@ -24,19 +26,40 @@ use std::hash::Hasher;
 const FIXED_BYTES: usize = 32;
 /// Heads end at multiples of this, and bodies begin there, aligned for use in place.
 pub const HEAD_ALIGN_BYTES: usize = 8;
+const IS_ERASED: u8 = 1;
 const HAS_DRAFT_HASH: u8 = 4;
 const HAS_AMENDMENTS: u8 = 8;
+const HAS_TARGET: u8 = 16;
 /// The key of the hash of drafts. It is part of the file format: never change it.
 const DRAFT_HASH_KEY: [u8; 16] = *b"madang/drafthash";
 
 /// What a record is. One place decides what each kind means: [`StoredRecord::read`](super::StoredRecord::read).
 ///
 /// A number is never used for anything else. A program that meets one that it does not know reports the frame as
-/// unreadable, so a new kind raises [`FORMAT_VERSION`](super::FORMAT_VERSION), which is checked first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// unreadable, so a new kind raises [`FORMAT_VERSION`](super::FORMAT_VERSION), which is checked first. Entries of a room's
+/// one numbering are below 64.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RecordKind {
     /// Something was said.
     Message = 1,
+    /// A message has another text.
+    Edit = 2,
+    /// A message is no longer to be seen.
+    Deletion = 3,
+    /// How many reacted to messages, and how.
+    Reactions = 4,
+    /// A message is pinned.
+    Pin = 5,
+    /// The room has another topic.
+    Topic = 6,
+    /// A message is no longer pinned.
+    Unpin = 7,
+    /// A change of the facts of a room, numbered by their revision.
+    Facts = 64,
+    /// A part of all facts of a room at a revision.
+    FactsCheckpoint = 65,
+    /// How far members of a room have read, at a revision.
+    ReadPositions = 66,
     /// The segment is finished.
     Seal = 128,
     /// An earlier segment failed before its end.
@@ -47,8 +70,21 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All of them.
-    pub const ALL: [RecordKind; 4] =
-        [RecordKind::Message, RecordKind::Seal, RecordKind::Abandoned, RecordKind::Lost];
+    pub const ALL: [RecordKind; 13] = [
+        RecordKind::Message,
+        RecordKind::Edit,
+        RecordKind::Deletion,
+        RecordKind::Reactions,
+        RecordKind::Pin,
+        RecordKind::Topic,
+        RecordKind::Unpin,
+        RecordKind::Facts,
+        RecordKind::FactsCheckpoint,
+        RecordKind::ReadPositions,
+        RecordKind::Seal,
+        RecordKind::Abandoned,
+        RecordKind::Lost,
+    ];
 
     fn of_number(number: u8) -> Option<RecordKind> {
         RecordKind::ALL.into_iter().find(|kind| *kind as u8 == number)
@@ -95,6 +131,8 @@ pub struct RecordHead<'a> {
     pub kind: RecordKind,
     /// The version of the body.
     pub version: u8,
+    /// Whether the body was erased.
+    pub is_erased: bool,
     pub author_kind: AuthorKind,
     /// 0 is none.
     pub author_id: u64,
@@ -104,6 +142,8 @@ pub struct RecordHead<'a> {
     pub draft_hash: u64,
     /// How many of the room's entries before this are no messages.
     pub amendments_before: u64,
+    /// The number of the message that the entry is about: 0 is none.
+    pub target: u64,
     /// The room's name as shown; empty is none.
     pub room: &'a str,
 }
@@ -114,12 +154,14 @@ impl<'a> RecordHead<'a> {
         RecordHead {
             kind,
             version: 1,
+            is_erased: false,
             author_kind: AuthorKind::None,
             author_id: 0,
             number: 0,
             time_us: 0,
             draft_hash: 0,
             amendments_before: 0,
+            target: 0,
             room: "",
         }
     }
@@ -134,15 +176,17 @@ impl<'a> RecordHead<'a> {
         let mut fixed = [0; FIXED_BYTES];
         fixed[0] = self.kind as u8;
         fixed[1] = self.version;
-        fixed[2] = if self.draft_hash == 0 { 0 } else { HAS_DRAFT_HASH }
-            | if self.amendments_before == 0 { 0 } else { HAS_AMENDMENTS };
+        fixed[2] = if self.is_erased { IS_ERASED } else { 0 }
+            | if self.draft_hash == 0 { 0 } else { HAS_DRAFT_HASH }
+            | if self.amendments_before == 0 { 0 } else { HAS_AMENDMENTS }
+            | if self.target == 0 { 0 } else { HAS_TARGET };
         fixed[3] = self.author_kind as u8;
         fixed[4..6].copy_from_slice(&name_bytes.to_le_bytes());
         fixed[8..16].copy_from_slice(&self.number.to_le_bytes());
         fixed[16..24].copy_from_slice(&self.time_us.to_le_bytes());
         fixed[24..].copy_from_slice(&self.author_id.to_le_bytes());
         bytes.extend_from_slice(&fixed);
-        for field in [self.draft_hash, self.amendments_before] {
+        for field in [self.draft_hash, self.amendments_before, self.target] {
             if field != 0 {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
@@ -157,11 +201,11 @@ impl<'a> RecordHead<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<RecordHead<'a>> {
         let (fixed, mut rest) = bytes.split_first_chunk::<FIXED_BYTES>()?;
         let field = |at: usize| fixed[at..].first_chunk::<8>().copied().map(u64::from_le_bytes);
-        let (flags, mut fields) = (fixed[2], [0; 2]);
-        if flags & !(HAS_DRAFT_HASH | HAS_AMENDMENTS) != 0 || fixed[6..8] != [0; 2] {
+        let (flags, mut fields) = (fixed[2], [0; 3]);
+        if flags & !(IS_ERASED | HAS_DRAFT_HASH | HAS_AMENDMENTS | HAS_TARGET) != 0 || fixed[6..8] != [0; 2] {
             return None;
         }
-        for (flag, field) in [HAS_DRAFT_HASH, HAS_AMENDMENTS].into_iter().zip(&mut fields) {
+        for (flag, field) in [HAS_DRAFT_HASH, HAS_AMENDMENTS, HAS_TARGET].into_iter().zip(&mut fields) {
             if flags & flag != 0 {
                 let (found, after) = rest.split_first_chunk::<8>()?;
                 *field = Some(u64::from_le_bytes(*found)).filter(|value| *value != 0)?;
@@ -175,12 +219,14 @@ impl<'a> RecordHead<'a> {
         Some(RecordHead {
             kind: RecordKind::of_number(fixed[0])?,
             version: fixed[1],
+            is_erased: flags & IS_ERASED != 0,
             author_kind: AuthorKind::of_number(fixed[3])?,
             author_id: field(24)?,
             number: field(8)?,
             time_us: field(16)?.cast_signed(),
             draft_hash: fields[0],
             amendments_before: fields[1],
+            target: fields[2],
             room: std::str::from_utf8(name).ok()?,
         })
     }
@@ -210,12 +256,14 @@ mod tests {
         RecordHead {
             kind: RecordKind::Message,
             version: 1,
+            is_erased: false,
             author_kind: AuthorKind::Account,
             author_id: 0x0102_0304_0506_0708,
             number: 41,
             time_us: -5,
             draft_hash: 0,
             amendments_before: 0,
+            target: 0,
             room,
         }
     }
@@ -224,8 +272,11 @@ mod tests {
     fn a_head_is_read_as_it_was_written() {
         let long = "\u{20000}".repeat(32) + "&" + &"\u{20001}".repeat(32);
         for room in ["", "r1", "r1234567", "마당", &long] {
-            for (draft_hash, amendments_before) in [(0, 0), (7, 0), (0, 9), (u64::MAX, u64::MAX)] {
-                let head = RecordHead { draft_hash, amendments_before, ..head(room) };
+            for (draft_hash, amendments_before, target) in
+                [(0, 0, 0), (7, 0, 0), (0, 9, 0), (0, 0, 5), (u64::MAX, u64::MAX, u64::MAX)]
+            {
+                let is_erased = target == 5;
+                let head = RecordHead { is_erased, draft_hash, amendments_before, target, ..head(room) };
                 let mut bytes = vec![0xee; 8];
                 let units = head.push(&mut bytes);
                 assert_eq!(usize::from(units) * HEAD_ALIGN_BYTES, bytes.len() - 8);
@@ -242,10 +293,18 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_number() {
+        let numbers = RecordKind::ALL.map(|kind| kind as u8);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 64, 65, 66, 128, 129, 130]);
+        assert!(RecordKind::ALL.iter().all(|kind| RecordKind::of_number(*kind as u8) == Some(*kind)));
+    }
+
+    #[test]
     fn what_no_program_of_this_version_writes_is_none() {
         let mut bytes = Vec::new();
         head("r1").push(&mut bytes);
-        for (at, wrong) in [(0, 2), (0, 200), (2, 1), (2, 2), (2, 16), (3, 4), (4, 9), (5, 1), (6, 1), (7, 1)]
+        for (at, wrong) in
+            [(0, 63), (0, 200), (2, 2), (2, 16), (2, 32), (3, 4), (4, 9), (5, 1), (6, 1), (7, 1)]
         {
             let mut changed = bytes.clone();
             changed[at] = wrong;

@@ -14,9 +14,10 @@ pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES,
 pub use frame::{
     frame_bytes, lengths, push_frame, read_frame, stamp_frames, stored_record, unchecked_record,
 };
-pub use head::{AuthorKind, draft_hash};
+pub use head::{AuthorKind, RecordKind, draft_hash};
 pub use record::{
-    AbandonedRecord, Record, RecordError, SealRecord, StoredAuthor, StoredLost, StoredMessage, StoredRecord,
+    AbandonedRecord, Record, RecordError, SealRecord, StoredAmendment, StoredAuthor, StoredChange,
+    StoredFacts, StoredLost, StoredMessage, StoredRecord,
 };
 pub use scan::{Scan, ScanItem, SegmentVerdict, next_frame};
 pub use segment::{

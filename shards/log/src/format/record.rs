@@ -37,6 +37,10 @@ pub enum Record<'a> {
 pub enum StoredRecord<'a> {
     /// Something was said.
     Message(StoredMessage<'a>),
+    /// A message became something else, or the room has another topic.
+    Amendment(StoredAmendment<'a>),
+    /// Facts of a room.
+    Facts(StoredFacts<'a>),
     /// The segment is finished.
     Seal(SealRecord),
     /// An earlier segment failed before its end.
@@ -45,7 +49,7 @@ pub enum StoredRecord<'a> {
     Lost(StoredLost<'a>),
 }
 
-/// The body of a message. What is known of every entry stands in the head.
+/// The body of a message, and of each other entry of a room. What is known of every entry stands in the head.
 #[derive(Archive, Serialize)]
 pub struct MessageBody<'a> {
     /// The author's name as shown.
@@ -54,7 +58,7 @@ pub struct MessageBody<'a> {
     /// The author's own id of it; empty is none.
     #[rkyv(with = Inline)]
     draft: &'a str,
-    /// What was said.
+    /// What was said; of an amendment, what its kind says.
     #[rkyv(with = Inline)]
     text: &'a str,
 }
@@ -146,8 +150,79 @@ pub struct StoredMessage<'a> {
     pub draft_hash: u64,
     /// How many of the room's entries before this are no messages.
     pub amendments_before: u64,
+    /// Whether text, draft and the author's name were erased: they are empty then.
+    pub is_erased: bool,
     /// What was said.
     pub text: &'a str,
+}
+
+/// An entry that says what became of a message or of the room, as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredAmendment<'a> {
+    /// The room's name as shown.
+    pub room: &'a str,
+    /// Its number in the room.
+    pub seq: Seq,
+    /// When it was accepted.
+    pub time: Timestamp,
+    /// Who did it.
+    pub author: StoredAuthor<'a>,
+    /// The author's own id of it; empty is none.
+    pub draft: &'a str,
+    /// Author and draft as a number; 0 is none.
+    pub draft_hash: u64,
+    /// How many of the room's entries before this are no messages.
+    pub amendments_before: u64,
+    /// The message that it is about; 0 where it is about several, or about the room.
+    pub target: Seq,
+    /// What it says.
+    pub change: StoredChange<'a>,
+}
+
+/// What an amendment says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoredChange<'a> {
+    /// The message has this text now.
+    Edit {
+        /// Which.
+        text: &'a str,
+    },
+    /// The message is no longer to be seen.
+    Deletion,
+    /// How many reacted to messages, and how.
+    Reactions {
+        /// In their own coding.
+        changes: &'a str,
+    },
+    /// The message is pinned, or no longer.
+    Pin {
+        /// Which of the two.
+        is_pinned: bool,
+    },
+    /// The room has this topic now.
+    Topic {
+        /// Which; empty is none.
+        text: &'a str,
+    },
+    /// What it said was erased.
+    Erased(RecordKind),
+}
+
+/// Facts of a room, as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredFacts<'a> {
+    /// A change, a part of all facts, or read positions.
+    pub kind: RecordKind,
+    /// The room's name as shown.
+    pub room: &'a str,
+    /// The revision of the facts.
+    pub revision: u64,
+    /// When they became so.
+    pub time: Timestamp,
+    /// Who did it: kind and id.
+    pub author: (AuthorKind, u64),
+    /// In their own coding.
+    pub body: &'a [u8],
 }
 
 /// Why a stored message cannot become a [`Message`] again, although its checksum is right.
@@ -197,12 +272,14 @@ impl Record<'_> {
                 let head = RecordHead {
                     kind: RecordKind::Message,
                     version: BODY_VERSION,
+                    is_erased: false,
                     author_kind: author.0,
                     author_id: author.1,
                     number: message.seq.0,
                     time_us: message.time.0,
                     draft_hash: hash,
                     amendments_before: 0,
+                    target: 0,
                     room: message.room.as_str(),
                 };
                 let units = head.push(bytes);
@@ -240,21 +317,60 @@ impl<'a> StoredRecord<'a> {
     /// **The one place that decides what each kind means:** a new kind does not compile until it is here.
     pub fn read(head: &'a [u8], body: &'a [u8]) -> Option<StoredRecord<'a>> {
         let head = RecordHead::read(head)?;
-        if head.version != BODY_VERSION {
+        // Only entries of a room are ever erased.
+        if head.version != BODY_VERSION || head.is_erased && head.kind as u8 >= RecordKind::Facts as u8 {
             return None;
         }
         Some(match head.kind {
             RecordKind::Message => {
-                let body = access::<ArchivedMessageBody<'static>>(body)?;
+                let Said { author, draft, text } = Said::read(&head, body)?;
                 StoredRecord::Message(StoredMessage {
                     room: head.room,
                     seq: Seq(head.number),
                     time: Timestamp(head.time_us),
-                    author: StoredAuthor { kind: head.author_kind, id: head.author_id, name: &body.author },
-                    draft: &body.draft,
+                    author,
+                    draft,
                     draft_hash: head.draft_hash,
                     amendments_before: head.amendments_before,
-                    text: &body.text,
+                    is_erased: head.is_erased,
+                    text,
+                })
+            }
+            RecordKind::Edit
+            | RecordKind::Deletion
+            | RecordKind::Reactions
+            | RecordKind::Pin
+            | RecordKind::Unpin
+            | RecordKind::Topic => {
+                let Said { author, draft, text } = Said::read(&head, body)?;
+                let change = match head.kind {
+                    kind if head.is_erased => StoredChange::Erased(kind),
+                    RecordKind::Edit => StoredChange::Edit { text },
+                    RecordKind::Deletion => StoredChange::Deletion,
+                    RecordKind::Reactions => StoredChange::Reactions { changes: text },
+                    RecordKind::Topic => StoredChange::Topic { text },
+                    kind => StoredChange::Pin { is_pinned: kind == RecordKind::Pin },
+                };
+                StoredRecord::Amendment(StoredAmendment {
+                    room: head.room,
+                    seq: Seq(head.number),
+                    time: Timestamp(head.time_us),
+                    author,
+                    draft,
+                    draft_hash: head.draft_hash,
+                    amendments_before: head.amendments_before,
+                    target: Seq(head.target),
+                    change,
+                })
+            }
+            RecordKind::Facts | RecordKind::FactsCheckpoint | RecordKind::ReadPositions => {
+                StoredRecord::Facts(StoredFacts {
+                    kind: head.kind,
+                    room: head.room,
+                    revision: head.number,
+                    time: Timestamp(head.time_us),
+                    author: (head.author_kind, head.author_id),
+                    body,
                 })
             }
             RecordKind::Seal => {
@@ -278,6 +394,28 @@ impl<'a> StoredRecord<'a> {
                 StoredRecord::Lost(StoredLost { room: head.room, first: Seq(head.number), last })
             }
         })
+    }
+}
+
+/// The body of an entry; all of it is empty where it was erased.
+struct Said<'a> {
+    author: StoredAuthor<'a>,
+    draft: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Said<'a> {
+    fn read(head: &RecordHead<'_>, body: &'a [u8]) -> Option<Said<'a>> {
+        let of = |name| StoredAuthor { kind: head.author_kind, id: head.author_id, name };
+        if head.is_erased {
+            return body.iter().all(|byte| *byte == 0).then_some(Said {
+                author: of(""),
+                draft: "",
+                text: "",
+            });
+        }
+        let body = access::<ArchivedMessageBody<'static>>(body)?;
+        Some(Said { author: of(&body.author), draft: &body.draft, text: &body.text })
     }
 }
 

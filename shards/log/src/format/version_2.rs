@@ -73,6 +73,7 @@ pub fn read(payload: &[u8]) -> Option<StoredRecord<'_>> {
             draft: &message.draft,
             draft_hash: 0,
             amendments_before: 0,
+            is_erased: false,
             text: &message.text,
         }),
         ArchivedOldRecord::Seal(seal) => StoredRecord::Seal(SealRecord {
