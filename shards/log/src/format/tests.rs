@@ -405,7 +405,7 @@ fn records_of_both_formats_stand_in_one_segment() {
 
 #[test]
 fn a_record_of_a_later_program_is_damage_and_no_other_record() {
-    for (at, later) in [(0, 2), (1, 2), (2, 16)] {
+    for (at, later) in [(0, 63), (1, 2), (2, 32)] {
         let mut frame = Vec::new();
         push_frame(&mut frame, &Record::Message(&message("r1", 7, "of later")));
         frame[16 + at] = later;
