@@ -7,8 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Its name.
-const ACCOUNT_FILE: &str = "madang.backup";
+use crate::server::BACKUP_FILE as ACCOUNT_FILE;
 /// The first line; the number is the version.
 const TITLE: &str = "madang backup 1";
 /// The maximum of bytes that are read.

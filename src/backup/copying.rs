@@ -68,6 +68,19 @@ impl Copying<'_> {
             held.file = None;
             (self.progress)(copied.copied_bytes + copied.linked_bytes - before_bytes);
         }
+        for &segment in &moment.lone_indexes {
+            let name = index_file_name(segment);
+            let from = self.files.path(shard, segment).with_file_name(&name);
+            match open_regular(&from) {
+                // It has expired.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                index => {
+                    let index = index.naming("read index", &from)?;
+                    copied.copied_bytes +=
+                        copy_file((&index, &from), u64::MAX, None, &directory.join(&name))?;
+                }
+            }
+        }
         for (kind, snapshot) in &moment.snapshots {
             let from = self.files.path(shard, SegmentNumber::FIRST).with_file_name(kind.name());
             let to = directory.join(kind.name());

@@ -106,6 +106,16 @@ pub enum BackupError {
         /// Only those until then.
         until: Option<String>,
     },
+    /// A faulty backup is only restored where it is named.
+    #[error(
+        "'{}' is a directory of backups; with --accept-faults name the backup itself (`madang restore --list {}`)",
+        .0.display(),
+        .0.display()
+    )]
+    NotNamed(PathBuf),
+    /// A time chooses among several.
+    #[error("'{}' is one backup; name the directory of backups with --at, or leave --at out", .0.display())]
+    Named(PathBuf),
     /// It was never finished.
     #[error("'{}' was never finished; choose another (`madang restore --list`)", .0.display())]
     Unfinished(PathBuf),

@@ -2,7 +2,7 @@
 
 use super::error::{BackupError, Naming};
 use madang_log::{
-    Extent, Files, FilesError, HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SegmentHeader, SegmentNumber,
+    Extent, Files, FilesError, HEADER_BYTES, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentHeader, SegmentNumber,
     SnapshotFile, SnapshotInfo, StdFiles, open_regular, standing,
 };
 use madang_model::ShardId;
@@ -34,6 +34,9 @@ pub struct ShardMoment {
     pub shard: ShardId,
     /// Its segments, in rising order.
     pub segments: Vec<HeldSegment>,
+    /// Indexes of segments that are not there, which prove that messages are missing: a copy without them would seem to
+    /// be whole.
+    pub lone_indexes: Vec<SegmentNumber>,
     /// The snapshot and its copy, as far as they exist. They cover nothing behind these segments.
     pub snapshots: Vec<(SnapshotFile, File)>,
 }
@@ -96,7 +99,11 @@ impl ShardMoment {
             // Before the segments, so that they cover nothing that is not among these.
             let snapshots = open_snapshots(files, shard)?;
             let covered = snapshots.iter().filter_map(|(_, file)| covers(file, shard)).max();
+            let mut lone_indexes = files.indexes(shard)?;
             let standing = standing(files, shard, covered)?;
+            // After the indexes, and whatever is in them: what expires loses its index first.
+            let there = files.segments(shard)?;
+            lone_indexes.retain(|indexed| there.binary_search(indexed).is_err());
             let mut left = *descriptors;
             let mut segments = Vec::with_capacity(standing.len());
             let mut is_gone = false;
@@ -124,7 +131,7 @@ impl ShardMoment {
                 first == SegmentNumber::FIRST || covered.is_some_and(|covered| covered.next() >= first);
             if !is_gone && (is_covered || is_last) {
                 *descriptors = left;
-                return Ok(ShardMoment { shard, segments, snapshots });
+                return Ok(ShardMoment { shard, segments, lone_indexes, snapshots });
             }
             if is_last {
                 return Err(BackupError::TooFast(data.to_owned()));

@@ -1,5 +1,6 @@
 //! A directory of backups: who may use it, and what is in it.
 
+use super::account::Account;
 use super::error::{BackupError, Naming};
 use super::name::{BackupState, BackupTime};
 use madang_log::{open_regular, open_regular_by};
@@ -39,6 +40,16 @@ pub struct FoundBackup {
     pub state: BackupState,
     /// Its directory.
     pub path: PathBuf,
+}
+
+impl FoundBackup {
+    /// That of a directory whose name says so. One that does not say what it holds is not whole: a part of it may be
+    /// missing.
+    pub fn of(time: BackupTime, state: BackupState, path: PathBuf) -> FoundBackup {
+        let is_said = || Account::read(&path).is_some_and(|account| account.faults == 0);
+        let is_faulty = state == BackupState::Whole && !is_said();
+        FoundBackup { time, state: if is_faulty { BackupState::Faulty } else { state }, path }
+    }
 }
 
 impl BackupPlace {
@@ -110,7 +121,7 @@ impl BackupPlace {
                 else {
                     continue;
                 };
-                found.push(FoundBackup { time, state, path: entry.path() });
+                found.push(FoundBackup::of(time, state, entry.path()));
             }
             found.sort_by_key(|backup| backup.time);
             Ok(found)

@@ -92,7 +92,8 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
 
 fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
-    let (backup, _place) = choose(&arguments.from, arguments.at)?;
+    let (backup, _place) = choose(arguments)?;
+    let written = Account::read(&backup.path);
     match backup.state {
         BackupState::Whole => {}
         BackupState::Unfinished => return Err(BackupError::Unfinished(backup.path)),
@@ -110,7 +111,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     refuse_used(&data)?;
     let restoring = with_suffix(&data);
     let _lock = make_restoring(&restoring)?;
-    let account = match copy(&backup.path, &restoring) {
+    let account = match copy(&backup.path, &restoring, written) {
         Ok(account) if account.faults == 0 || arguments.accept_faults => account,
         refused => {
             // That the space stays taken is said by the next one.
@@ -143,8 +144,12 @@ fn visible_path(path: &Path) -> String {
 }
 
 /// The backup to restore, and the directory of backups around it, so that it stays there.
-fn choose(from: &Path, until_us: Option<i64>) -> Result<(FoundBackup, Option<BackupPlace>), BackupError> {
+fn choose(arguments: &RestoreArguments) -> Result<(FoundBackup, Option<BackupPlace>), BackupError> {
+    let (from, until_us) = (arguments.from.as_path(), arguments.at);
     if let Some(place) = BackupPlace::look(from)? {
+        if arguments.accept_faults {
+            return Err(BackupError::NotNamed(from.to_owned()));
+        }
         let is_wanted = |backup: &FoundBackup| {
             backup.state == BackupState::Whole
                 && until_us.is_none_or(|until_us| backup.time.microseconds() <= until_us)
@@ -155,6 +160,9 @@ fn choose(from: &Path, until_us: Option<i64>) -> Result<(FoundBackup, Option<Bac
         return Ok((found, Some(place)));
     }
     let backup = named(from)?;
+    if until_us.is_some() {
+        return Err(BackupError::Named(backup.path));
+    }
     let place = BackupPlace::look(parent_of(&backup.path))?;
     Ok((backup, place))
 }
@@ -167,7 +175,7 @@ fn named(from: &Path) -> Result<FoundBackup, BackupError> {
         path => path.naming("read backup", from)?,
     };
     if let Some((time, state)) = path.file_name().and_then(|name| BackupTime::parse_name(name.to_str()?)) {
-        return Ok(FoundBackup { time, state, path });
+        return Ok(FoundBackup::of(time, state, path));
     }
     // One that was renamed.
     let account = Account::read(&path).ok_or_else(none)?;
@@ -177,9 +185,9 @@ fn named(from: &Path) -> Result<FoundBackup, BackupError> {
     Ok(FoundBackup { time, state, path })
 }
 
-/// The data directory itself, where a link leads to it.
+/// The data directory itself, where a link leads to it, without a slash at its end.
 fn resolved(data: &Path) -> PathBuf {
-    fs::canonicalize(data).unwrap_or_else(|_| data.to_owned())
+    fs::canonicalize(data).unwrap_or_else(|_| data.components().collect())
 }
 
 /// Refuses a data directory that has something in it, or that a finished one cannot be renamed to.
@@ -225,8 +233,8 @@ fn make_restoring(path: &Path) -> Result<File, BackupError> {
     lock()
 }
 
-/// Copies the log of a backup, and verifies the copy.
-fn copy(backup: &Path, to: &Path) -> Result<Account, BackupError> {
+/// Copies the log of a backup, and verifies the copy; also that it holds what the backup says that it does.
+fn copy(backup: &Path, to: &Path, written: Option<Account>) -> Result<Account, BackupError> {
     let files = StdFiles::new(backup);
     let mut moment = Moment::take(&files, backup)?;
     let mut progress = Progress::begin_of(|| moment.segment_bytes());
@@ -235,10 +243,22 @@ fn copy(backup: &Path, to: &Path) -> Result<Account, BackupError> {
     progress.clear();
     let copied = copied?.ok_or_else(|| BackupError::TooFast(backup.to_owned()))?;
     let verification = verify_copy(to, &|_, _| false)?;
-    Ok(Account {
+    let mut account = Account {
         messages: messages(&verification),
         rooms: verification.rooms,
         bytes: copied.copied_bytes,
         faults: verification.all_faults().count() as u64,
-    })
+    };
+    let amount =
+        |of: &Account| format!("{} in {}", counted(of.messages, "message"), counted(of.rooms, "room"));
+    let differs = match written {
+        Some(written) if (written.messages, written.rooms) == (account.messages, account.rooms) => None,
+        Some(written) => Some(format!("has {}, and should have {}", amount(&account), amount(&written))),
+        None => Some(format!("does not say what it should have; it has {}", amount(&account))),
+    };
+    if let Some(differs) = differs {
+        eprintln!("madang: '{}' {differs}; a part of it is missing, or was changed", visible_path(backup));
+        account.faults += 1;
+    }
+    Ok(account)
 }

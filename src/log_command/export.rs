@@ -17,7 +17,7 @@ Examples:
   madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
   madang log export --data DIR --all --since 2026-11-20T12:00:00Z
 
-With --all or several rooms, each line names its room; JSON RecordLines always do. The messages of a room
+With --all or several rooms, each line names its room; JSON lines always do. The messages of a room
 are in the order of their numbers; rooms are interleaved as in the log. Messages that a repair
 recorded as lost are shown in their place, whatever the time range.
 

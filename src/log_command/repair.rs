@@ -57,7 +57,7 @@ pub struct RepairArguments {
 /// Prints what is wrong and what would be done, and does it with `--yes`.
 pub fn run(arguments: &RepairArguments) -> Result<Outcome, String> {
     let (data, files) = arguments.place.open()?;
-    let _taken = DataDirectory::take(&data).map_err(|error| error.to_string())?;
+    let _taken = DataDirectory::take(&data, "log repair").map_err(|error| error.to_string())?;
     if arguments.yes
         && let Some(words) = privacy::make_private(&data)
     {

@@ -201,7 +201,7 @@ fn a_repair_changes_nothing_without_yes_and_never_what_a_server_uses() {
     let place = || LogPlace { data: DataOption::of(directory.path().to_owned()) };
     let arguments = |yes| repair::RepairArguments { place: place(), yes, forget_expired_rooms: false };
     assert_eq!(repair::run(&arguments(false)), Ok(Outcome::Faulty));
-    let server = DataDirectory::take(directory.path()).expect("nobody has it");
+    let server = DataDirectory::take(directory.path(), "serve").expect("nobody has it");
     let refused = repair::run(&arguments(true)).expect_err("a server has it");
     assert!(refused.contains("is in use by process"), "{refused}");
     drop(server);

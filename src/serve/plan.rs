@@ -8,7 +8,9 @@ use super::patience::{ADDRESS_TIME_MAX, patiently};
 use super::settings::GRACE;
 use crate::handover::{self, TakeError, TakenOver, Takeover, VERSION};
 use crate::privacy;
-use crate::server::{DataDirectory, DataDirectoryError, InheritedListeners, SocketActivation, was_served};
+use crate::server::{
+    DataDirectory, DataDirectoryError, InheritedListeners, SERVE, SocketActivation, was_served,
+};
 use crate::systemd::{self, ActivationError, StoredDescriptors};
 use crate::telemetry::metrics::{self, MetricsError};
 use madang_config::{Config, Loaded, ShardCount};
@@ -122,7 +124,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
                 }
             }
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
-            Ok(DataDirectory::take(data)?)
+            Ok(DataDirectory::take(data, SERVE)?)
         };
         let directory = patiently(|error| wait_time_max(error, data, is_left), free)?;
         make_private(data);

@@ -18,6 +18,10 @@ const HOLDER_BYTES_MAX: u64 = 256;
 /// How long a process that only checks the lock may hold it.
 const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
+/// The command that serves.
+pub const SERVE: &str = "serve";
+/// A backup has it, and a data directory never.
+pub const BACKUP_FILE: &str = "madang.backup";
 
 /// A data directory that is locked by this process as long as this lives.
 #[derive(Debug)]
@@ -49,10 +53,19 @@ pub enum DataDirectoryError {
         /// What it is.
         source: io::Error,
     },
+    /// The path is a backup, or something was copied from one.
+    #[error(
+        "'{}' is a backup, which stays as it was made: put it into a data directory with `madang restore --data … {}`; if \
+         it is a data directory that a backup was copied into, remove '{}'",
+        .0.display(),
+        .0.display(),
+        .0.join(BACKUP_FILE).display()
+    )]
+    IsBackup(PathBuf),
     /// Root would create files in it that its owner cannot use.
     #[error(
         "data directory '{}' belongs to user {owner}, and root would leave files in it that this user cannot \
-         write; run as that user (`setpriv --reuid={owner} --regid={group} --clear-groups madang serve …`)",
+         write; run as that user (`setpriv --reuid={owner} --regid={group} --clear-groups madang {command} …`)",
         path.display()
     )]
     OwnedByAnother {
@@ -62,6 +75,8 @@ pub enum DataDirectoryError {
         owner: u32,
         /// Its group id.
         group: u32,
+        /// What was to be run.
+        command: &'static str,
     },
     /// The system refused.
     #[error("cannot {doing} data directory '{}': {source}; {remedy}", path.display())]
@@ -95,7 +110,7 @@ impl DataDirectory {
     pub fn record_holder(&mut self) {
         // Only people read it.
         let own = FileIdentity::of(&self.lock);
-        let _ = write_holder(&mut self.lock, own);
+        let _ = write_holder(&mut self.lock, own, SERVE);
     }
 
     /// The lock, to be handed over.
@@ -103,19 +118,23 @@ impl DataDirectory {
         self.lock.try_clone().ok().map(OwnedFd::from)
     }
 
-    /// Creates it if it is missing (its parent must exist), for its owner alone, and locks it.
+    /// Creates it if it is missing (its parent must exist), for its owner alone, and locks it for this command of
+    /// `madang`.
     ///
     /// # Errors
     /// [`DataDirectoryError`].
-    pub fn take(path: &Path) -> Result<DataDirectory, DataDirectoryError> {
+    pub fn take(path: &Path, command: &'static str) -> Result<DataDirectory, DataDirectoryError> {
         create(path).map_err(|source| refused("create", path, source))?;
         let metadata = fs::metadata(path).map_err(|source| refused("read", path, source))?;
         if !metadata.is_dir() {
             return Err(DataDirectoryError::NotADirectory(path.to_owned()));
         }
+        if path.join(BACKUP_FILE).exists() {
+            return Err(DataDirectoryError::IsBackup(path.to_owned()));
+        }
         let (owner, group) = (metadata.uid(), metadata.gid());
         if geteuid().is_root() && owner != 0 {
-            return Err(DataDirectoryError::OwnedByAnother { path: path.to_owned(), owner, group });
+            return Err(DataDirectoryError::OwnedByAnother { path: path.to_owned(), owner, group, command });
         }
         // A directory of this user is made private later.
         if metadata.mode() & 0o007 != 0 && owner != geteuid().as_raw() {
@@ -127,7 +146,7 @@ impl DataDirectory {
                 path.display()
             );
         }
-        let (lock, is_copy) = lock(path)?;
+        let (lock, is_copy) = lock(path, command)?;
         try_to_write(path)?;
         Ok(DataDirectory { path: path.to_owned(), lock, is_copy })
     }
@@ -189,7 +208,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
+fn lock(path: &Path, command: &str) -> Result<(File, bool), DataDirectoryError> {
     let mut file =
         open_own(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, LOCK_FILE)?;
     let asked_at = Instant::now();
@@ -208,7 +227,7 @@ fn lock(path: &Path) -> Result<(File, bool), DataDirectoryError> {
     let own = FileIdentity::of(&file);
     let copied = written_file(&mut file).filter(|written| own.is_some_and(|own| written.is_another(own)));
     // A copy counts as a copy until it is served.
-    write_holder(&mut file, copied.or(own)).map_err(|source| refused("write to", path, source))?;
+    write_holder(&mut file, copied.or(own), command).map_err(|source| refused("write to", path, source))?;
     Ok((file, copied.is_some()))
 }
 
@@ -235,10 +254,10 @@ fn readable(time: SystemTime) -> String {
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
-fn write_holder(file: &mut File, identity: Option<FileIdentity>) -> io::Result<()> {
+fn write_holder(file: &mut File, identity: Option<FileIdentity>, command: &str) -> io::Result<()> {
     let (process, since) = (std::process::id(), readable(SystemTime::now()));
     let identity = identity.map_or_else(String::new, |identity| format!("{identity}\n"));
-    let line = format!("process {process} (madang serve), since {since}\n{identity}");
+    let line = format!("process {process} (madang {command}), since {since}\n{identity}");
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(line.as_bytes())

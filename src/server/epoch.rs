@@ -1,10 +1,12 @@
-//! The file that names the epoch of the log, and itself, so that a copy of the data directory is another epoch.
+//! The file that names the epoch of the log, itself and the directories of the log, so that a copy of the data directory,
+//! or of a part of it, is another epoch.
 
 use super::file_identity::FileIdentity;
-use madang_log::open_regular;
+use madang_log::{Files, StdFiles, directory_name, open_regular};
 use madang_model::LogEpoch;
 use rustix::fs::fstatvfs;
 use rustix::rand::{GetRandomFlags, getrandom};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,8 +21,10 @@ const TITLE: &str = "madang log epoch 1";
 const EPOCH_WORDS: &str = "epoch ";
 /// Precedes the identifier of the file system, by which a copy is recognised where no birth times are recorded.
 const SYSTEM_WORDS: &str = "file system ";
-/// The maximum of bytes that are read.
-const FILE_BYTES_MAX: u64 = 512;
+/// Precedes a directory and its identity: `.` is the data directory. Files of before have no such lines.
+const PLACE_WORDS: &str = "directory ";
+/// The maximum of bytes that are read: more than so many lines as there may be shards.
+const FILE_BYTES_MAX: u64 = 128 * 1024;
 
 /// How the epoch of a start was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +45,11 @@ struct WrittenEpoch {
     identity: FileIdentity,
     /// The identifier of the file system.
     system: u64,
+    places: Places,
 }
+
+/// The data directory and those of the shards in it, by their names.
+type Places = BTreeMap<String, FileIdentity>;
 
 /// The epoch of the log in this data directory, which this process owns and is about to serve. Where no file names one
 /// that continues, a new one begins and is written; also where the directory is known to be a copy by another of its
@@ -50,8 +58,15 @@ struct WrittenEpoch {
 /// # Errors
 /// When the new epoch cannot be written.
 pub fn begin_or_continue(data: &Path, is_copy: bool) -> io::Result<(LogEpoch, EpochOrigin)> {
-    let origin = match read(data) {
-        Ok(Some((epoch, true))) if !is_copy => return Ok((epoch, EpochOrigin::Continued)),
+    let places = places_of(data)?;
+    let origin = match read(data, &places) {
+        Ok(Some((written, true))) if !is_copy => {
+            // A shard may have been added since.
+            if written.places != places {
+                write(data, written.epoch, &places)?;
+            }
+            return Ok((written.epoch, EpochOrigin::Continued));
+        }
         Ok(Some(_)) => EpochOrigin::Copied,
         Ok(None) => EpochOrigin::Unreadable,
         Err(error) if error.kind() == io::ErrorKind::NotFound => EpochOrigin::First,
@@ -59,7 +74,7 @@ pub fn begin_or_continue(data: &Path, is_copy: bool) -> io::Result<(LogEpoch, Ep
         Err(_) => EpochOrigin::Unreadable,
     };
     let epoch = random();
-    write(data, epoch)?;
+    write(data, epoch, &places)?;
     Ok((epoch, origin))
 }
 
@@ -74,19 +89,37 @@ pub fn random() -> LogEpoch {
     LogEpoch(u128::from_le_bytes(bytes))
 }
 
-/// What the file says, and whether it is the file that was written; `None` when it says nothing of the kind.
-fn read(data: &Path) -> io::Result<Option<(LogEpoch, bool)>> {
+/// What there is now.
+fn places_of(data: &Path) -> io::Result<Places> {
+    let identity = |path: &Path| -> io::Result<FileIdentity> {
+        FileIdentity::of(&File::open(path)?).ok_or(io::ErrorKind::Unsupported.into())
+    };
+    let mut places = Places::from([(".".to_owned(), identity(data)?)]);
+    for shard in StdFiles::new(data).shards().map_err(io::Error::other)? {
+        let name = directory_name(shard);
+        places.insert(name.clone(), identity(&data.join(name))?);
+    }
+    Ok(places)
+}
+
+/// What the file says, and whether it and the directories that it names are those of which it was written; `None` when
+/// it says nothing of the kind.
+fn read(data: &Path, places: &Places) -> io::Result<Option<(WrittenEpoch, bool)>> {
     let file = open_regular(&data.join(EPOCH_FILE))?;
     let mut bytes = Vec::new();
     (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let Some(written) = parse(&text) else { return Ok(None) };
-    let is_same = FileIdentity::of(&file).is_some_and(|own| match (written.identity.born_ns, own.born_ns) {
+    let is_system = system_of(&file).is_ok_and(|own| own == written.system);
+    let is_it = |written: &FileIdentity, own: FileIdentity| match (written.born_ns, own.born_ns) {
         // Some file systems renumber files each time they are mounted.
         (Some(written), Some(own)) => written == own,
-        _ => written.identity.number == own.number && system_of(&file).is_ok_and(|own| own == written.system),
-    });
-    Ok(Some((written.epoch, is_same)))
+        _ => written.number == own.number && is_system,
+    };
+    let is_same = FileIdentity::of(&file).is_some_and(|own| is_it(&written.identity, own));
+    let is_there = |(name, identity): (&String, _)| places.get(name).is_some_and(|own| is_it(identity, *own));
+    let is_same = is_same && written.places.iter().all(is_there);
+    Ok(Some((written, is_same)))
 }
 
 fn parse(text: &str) -> Option<WrittenEpoch> {
@@ -95,10 +128,15 @@ fn parse(text: &str) -> Option<WrittenEpoch> {
     let epoch = LogEpoch::parse(lines.next()?.strip_prefix(EPOCH_WORDS)?)?;
     let identity = FileIdentity::parse(lines.next()?)?;
     let system = u64::from_str_radix(lines.next()?.strip_prefix(SYSTEM_WORDS)?, 16).ok()?;
-    is_titled.then_some(WrittenEpoch { epoch, identity, system })
+    let place = |line: &str| {
+        let (name, identity) = line.strip_prefix(PLACE_WORDS)?.split_once(' ')?;
+        Some((name.to_owned(), FileIdentity::parse(identity)?))
+    };
+    let places = lines.map(place).collect::<Option<Places>>()?;
+    is_titled.then_some(WrittenEpoch { epoch, identity, system, places })
 }
 
-fn write(data: &Path, epoch: LogEpoch) -> io::Result<()> {
+fn write(data: &Path, epoch: LogEpoch, places: &Places) -> io::Result<()> {
     let beside = data.join(NEW_EPOCH_FILE);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -108,7 +146,11 @@ fn write(data: &Path, epoch: LogEpoch) -> io::Result<()> {
     // It keeps its identity when it is renamed.
     let identity = FileIdentity::of(&file).ok_or(io::ErrorKind::Unsupported)?;
     let system = system_of(&file)?;
-    write!(file, "{TITLE}\n{EPOCH_WORDS}{epoch}\n{identity}\n{SYSTEM_WORDS}{system:x}\n")?;
+    let mut text = format!("{TITLE}\n{EPOCH_WORDS}{epoch}\n{identity}\n{SYSTEM_WORDS}{system:x}\n");
+    for (name, identity) in places {
+        text.push_str(&format!("{PLACE_WORDS}{name} {identity}\n"));
+    }
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, data.join(EPOCH_FILE))?;
     File::open(data)?.sync_all()
@@ -150,12 +192,13 @@ mod tests {
 
     #[test]
     fn a_moved_directory_continues_and_a_copied_one_begins_another_epoch() {
-        let (data, epoch) = begun();
-        let moved = data.path().join("moved");
-        fs::create_dir(&moved).expect("space");
-        fs::rename(data.path().join(EPOCH_FILE), moved.join(EPOCH_FILE)).expect("one file system");
+        let above = tempdir().expect("a directory");
+        let (data, moved) = (above.path().join("data"), above.path().join("moved"));
+        fs::create_dir(&data).expect("space");
+        let (epoch, _) = begin_or_continue(&data, false).expect("space");
+        fs::rename(&data, &moved).expect("one file system");
         assert_eq!(begin_or_continue(&moved, false).expect("a file"), (epoch, EpochOrigin::Continued));
-        let copy = data.path().join("copy");
+        let copy = above.path().join("copy");
         fs::create_dir(&copy).expect("space");
         fs::copy(moved.join(EPOCH_FILE), copy.join(EPOCH_FILE)).expect("space");
         let (new, origin) = begin_or_continue(&copy, false).expect("a file");
@@ -187,8 +230,47 @@ mod tests {
         let elsewhere = unborn(own.number).replace(&line(system), &line(system ^ 1));
         for copied in [unborn(own.number + 1), elsewhere] {
             fs::write(&path, copied).expect("space");
-            assert_eq!(read(data.path()).expect("a file"), Some((epoch, false)));
+            let places = places_of(data.path()).expect("directories");
+            let read = read(data.path(), &places)
+                .expect("a file")
+                .map(|(written, is_same)| (written.epoch, is_same));
+            assert_eq!(read, Some((epoch, false)));
         }
+    }
+
+    #[test]
+    fn a_shard_that_was_put_back_or_taken_away_begins_another_epoch_and_a_new_one_does_not() {
+        let (data, mut epoch) = begun();
+        let [first, second, aside] = ["shard-00", "shard-01", "aside"].map(|name| data.path().join(name));
+        let mut next = |is_continued: bool, why: &str| {
+            let (found, origin) = begin_or_continue(data.path(), false).expect("space");
+            assert_eq!(
+                (found == epoch, origin == EpochOrigin::Continued),
+                (is_continued, is_continued),
+                "{why}"
+            );
+            epoch = found;
+        };
+        fs::create_dir(&first).expect("space");
+        next(true, "a shard is new");
+        fs::create_dir(&second).expect("space");
+        next(true, "another is new");
+        fs::rename(&first, &aside).expect("one file system");
+        next(false, "one is gone");
+        fs::rename(&aside, &first).expect("one file system");
+        next(true, "what is there now is not known to be old");
+        fs::rename(&first, &aside).expect("one file system");
+        fs::create_dir(&first).expect("space");
+        next(false, "another directory has its name");
+    }
+
+    #[test]
+    fn hard_links_to_every_file_are_a_copy() {
+        let (data, epoch) = begun();
+        let copy = tempdir().expect("a directory");
+        fs::hard_link(data.path().join(EPOCH_FILE), copy.path().join(EPOCH_FILE)).expect("one file system");
+        let (new, origin) = begin_or_continue(copy.path(), false).expect("space");
+        assert!(new != epoch && origin == EpochOrigin::Copied);
     }
 
     #[test]
@@ -222,5 +304,9 @@ mod tests {
         assert_eq!(written.epoch, LogEpoch(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
         assert_eq!((written.identity.number, written.system), (42, 0x8001));
         assert_eq!(written.identity.born_ns, Some(1_795_284_217_222_535_000));
+        assert!(written.places.is_empty());
+        let written = parse(&format!("{sample}directory . file 7 born 8\ndirectory shard-00 file 9\n"));
+        let places = written.expect("the kept sample").places;
+        assert_eq!((places["."].number, places["shard-00"].number, places.len()), (7, 9, 2));
     }
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -112,8 +113,14 @@ fn torn_picture(server: &mut Server) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     bob.send("behind what was copied");
     bob.expect_next("bob: behind what was copied");
     talk(&mut alice, 451, 900);
+    let index = open.with_extension("idx");
+    let asked_at = Instant::now();
+    while !index.exists() {
+        assert!(asked_at.elapsed() < PATIENCE, "a sealed segment gets an index");
+        sleep(Duration::from_millis(5));
+    }
     server.kill_nine();
-    vec![(open.with_extension("idx"), None), (open, Some(then))]
+    vec![(index, None), (open, Some(then))]
 }
 
 #[test]

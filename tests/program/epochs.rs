@@ -51,3 +51,17 @@ fn a_log_whose_epoch_cannot_be_read_begins_another() {
     assert_ne!(epoch_of(&server), epoch);
     server.expect_words(&["madang.epoch", "names no epoch of the log"]);
 }
+
+#[test]
+fn shards_that_are_put_back_alone_begin_another_epoch() {
+    let mut server = Server::start(1, &[]);
+    let epoch = epoch_of(&server);
+    server.kill_nine();
+    let [there, copy] = ["shard-00", "copy"].map(|name| server.data().join(name));
+    let copied = Command::new("cp").arg("-a").args([&there, &copy]).status().expect("cp");
+    assert!(copied.success());
+    fs::remove_dir_all(&there).expect("remove");
+    fs::rename(&copy, &there).expect("one file system");
+    server.start_again();
+    assert_ne!(epoch_of(&server), epoch);
+}

@@ -38,6 +38,7 @@ mod log_tools;
 mod metrics;
 mod other_protocols;
 mod packaging;
+mod previous_release;
 mod privacy;
 mod proxy;
 mod reload;

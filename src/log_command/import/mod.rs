@@ -143,13 +143,16 @@ fn import(arguments: &ImportArguments, data: &Path) -> Result<(), Refused> {
 
 /// The data directory, locked. One that is missing is made.
 fn take(data: &Path) -> Result<DataDirectory, Refused> {
-    DataDirectory::take(data).map_err(|error| match error {
+    DataDirectory::take(data, "log import").map_err(|error| match error {
         DataDirectoryError::InUse { path, holder } => {
             let path = path.display();
-            Refused::InUse(format!(
-                "data directory '{path}' is in use by {holder}; stop the server first: `madang drain --data {path}` \
-                 (or `systemctl stop madang`)"
-            ))
+            let remedy = match holder.contains("(madang serve)") {
+                true => format!(
+                    "stop the server first: `madang drain --data {path}` (or `systemctl stop madang`)"
+                ),
+                false => "try again when it has ended".to_owned(),
+            };
+            Refused::InUse(format!("data directory '{path}' is in use by {holder}; {remedy}"))
         }
         error => Refused::Failed(error.to_string()),
     })

@@ -26,7 +26,8 @@ use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
 use madang_engine::runtime::{
     self, Adopting, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop, TlsAcceptor,
 };
-use madang_log::{OpenedLog, StdFiles};
+use madang_log::{OpenedLog, SegmentFiles, StdFiles};
+use madang_model::ShardId;
 use madang_model::connection::Entrance;
 use madang_surfaces::line::{LineLimit, LineSurface};
 use metrics_listener::MetricsListener;
@@ -269,7 +270,10 @@ impl Engine<'_> {
     /// directory for good, and clients that are connected already do not lose it for a file that cannot be written.
     fn name_epoch(&self) {
         let data = self.plan.data.path();
-        let epoch = match begin_or_continue(data, self.plan.data.is_copy()) {
+        // They are part of the epoch, so that none is exchanged without it.
+        let log = StdFiles::new(data);
+        let made = (0..self.plan.shards).try_for_each(|shard| log.make_directory(ShardId(shard)));
+        let epoch = match made.and_then(|()| begin_or_continue(data, self.plan.data.is_copy())) {
             Ok((epoch, EpochOrigin::Continued)) => epoch,
             Ok((epoch, origin)) => {
                 match origin {
@@ -284,7 +288,7 @@ impl Engine<'_> {
                         data.join(EPOCH_FILE).display()
                     ),
                     EpochOrigin::First | EpochOrigin::Continued => {
-                        tracing::info!(%epoch, "the log begins its first epoch")
+                        tracing::info!(%epoch, "no file names the epoch of the log: a new one begins")
                     }
                 }
                 epoch

@@ -8,7 +8,7 @@ use tempfile::tempdir;
 fn a_missing_directory_is_made_for_its_owner_alone() {
     let above = tempdir().unwrap();
     let path = above.path().join("data");
-    let data = DataDirectory::take(&path).unwrap();
+    let data = DataDirectory::take(&path, SERVE).unwrap();
     assert_eq!(data.path(), path);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
 }
@@ -16,8 +16,8 @@ fn a_missing_directory_is_made_for_its_owner_alone() {
 #[test]
 fn a_second_process_learns_who_has_it_and_the_lock_ends_with_its_holder() {
     let directory = tempdir().unwrap();
-    let first = DataDirectory::take(directory.path()).unwrap();
-    let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+    let first = DataDirectory::take(directory.path(), SERVE).unwrap();
+    let message = DataDirectory::take(directory.path(), SERVE).unwrap_err().to_string();
     let expected = format!(
         "data directory '{}' is in use by process {} (madang serve), since ",
         directory.path().display(),
@@ -26,14 +26,14 @@ fn a_second_process_learns_who_has_it_and_the_lock_ends_with_its_holder() {
     assert!(message.starts_with(&expected), "{message}");
     assert!(message.ends_with("; stop it or pass another --data"), "{message}");
     drop(first);
-    DataDirectory::take(directory.path()).unwrap();
+    DataDirectory::take(directory.path(), SERVE).unwrap();
 }
 
 #[test]
 fn a_holder_serves_until_it_ends_and_what_it_left_behind_deceives_nobody() {
     use std::process::{Command, Stdio};
     let directory = tempdir().unwrap();
-    let _lock = DataDirectory::take(directory.path()).unwrap();
+    let _lock = DataDirectory::take(directory.path(), SERVE).unwrap();
     let is_named = |process: &str| {
         fs::write(
             directory.path().join(LOCK_FILE),
@@ -67,7 +67,7 @@ fn what_a_lock_file_says_is_shown_only_if_we_wrote_it() {
     let mut file = File::create(directory.path().join(LOCK_FILE)).unwrap();
     file.write_all(b"process \x1b[31m1").unwrap();
     file.lock().unwrap();
-    let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+    let message = DataDirectory::take(directory.path(), SERVE).unwrap_err().to_string();
     assert!(message.contains("in use by another process;"), "{message}");
 }
 
@@ -76,8 +76,8 @@ fn a_file_or_a_missing_parent_is_refused() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("file");
     File::create(&file).unwrap();
-    assert!(matches!(DataDirectory::take(&file), Err(DataDirectoryError::NotADirectory(_))));
-    let message = DataDirectory::take(&directory.path().join("no/such")).unwrap_err().to_string();
+    assert!(matches!(DataDirectory::take(&file, SERVE), Err(DataDirectoryError::NotADirectory(_))));
+    let message = DataDirectory::take(&directory.path().join("no/such"), SERVE).unwrap_err().to_string();
     assert!(message.contains("create the directory above it"), "{message}");
 }
 
@@ -89,7 +89,7 @@ fn root_does_not_spoil_the_directory_of_another() {
     let directory = tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
     std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
-    let refused = DataDirectory::take(directory.path());
+    let refused = DataDirectory::take(directory.path(), SERVE);
     assert!(matches!(refused, Err(DataDirectoryError::OwnedByAnother { owner: 65_534, .. })));
 }
 
@@ -97,7 +97,7 @@ fn root_does_not_spoil_the_directory_of_another() {
 #[test]
 fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
     let directory = tempdir().unwrap();
-    drop(DataDirectory::take(directory.path()).unwrap());
+    drop(DataDirectory::take(directory.path(), SERVE).unwrap());
     let path = directory.path().join(LOCK_FILE);
     let own = FileIdentity::of(&File::open(&path).unwrap()).unwrap();
     let Some(born_ns) = own.born_ns else {
@@ -107,17 +107,17 @@ fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
     let is_copy = |number, born_ns| {
         let identity = FileIdentity { number, born_ns };
         fs::write(&path, format!("process 1 (madang serve), since then\n{identity}\n")).unwrap();
-        DataDirectory::take(directory.path()).unwrap().is_copy()
+        DataDirectory::take(directory.path(), SERVE).unwrap().is_copy()
     };
     assert!(!is_copy(own.number, Some(born_ns)), "where it was served");
     assert!(!is_copy(own.number + 1, Some(born_ns)), "numbered anew");
     assert!(!is_copy(own.number + 1, None), "an earlier version wrote it, so that nobody knows");
     assert!(is_copy(own.number + 1, Some(born_ns - 1)));
-    assert!(DataDirectory::take(directory.path()).unwrap().is_copy(), "until it is served");
-    let mut served = DataDirectory::take(directory.path()).unwrap();
+    assert!(DataDirectory::take(directory.path(), SERVE).unwrap().is_copy(), "until it is served");
+    let mut served = DataDirectory::take(directory.path(), SERVE).unwrap();
     served.record_holder();
     drop(served);
-    assert!(!DataDirectory::take(directory.path()).unwrap().is_copy());
+    assert!(!DataDirectory::take(directory.path(), SERVE).unwrap().is_copy());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn nothing_but_a_file_is_taken_for_the_lock_and_what_it_is_is_said() {
             let directory = tempdir().unwrap();
             let path = directory.path().join(name);
             make(&path);
-            let message = DataDirectory::take(directory.path()).unwrap_err().to_string();
+            let message = DataDirectory::take(directory.path(), SERVE).unwrap_err().to_string();
             for part in [kind, "not a regular file; move it away", &path.display().to_string()] {
                 assert!(message.contains(part), "{name}, {kind}: {message}");
             }

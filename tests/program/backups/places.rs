@@ -84,6 +84,8 @@ fn old_backups_go_the_newest_whole_one_stays_and_what_is_not_ours_is_left_alone(
     for name in ["2019-01-01T00-00-00Z", "2019-01-01", "2019-01-01T00-00-00Z.old", "notes"] {
         fs::create_dir(to.join(name)).expect("a directory");
     }
+    let said = |name: &str| to.join(name).join("madang.backup");
+    fs::copy(said("2020-01-02T00-00-00Z"), said("2019-01-01T00-00-00Z")).expect("space");
     fs::write(to.join("2019-01-03T00-00-00Z"), "a file").expect("space");
     let all = names(&to);
     back_up(&server.data(), &to, &["--keep-days", "0"], 0);

@@ -6,6 +6,7 @@ use super::{
 use crate::harness::long_talk::talk;
 use crate::harness::madang;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn what_is_damaged_in_a_backup_is_found_before_it_is_served_and_a_full_one_is_without_it() {
@@ -62,4 +63,87 @@ fn a_restore_replaces_nothing_and_takes_the_backup_of_the_time_that_is_said() {
     assert_eq!((rows[2][1], rows[2][4], rows.len()), ("410", "whole", 3));
     let (_, texts) = check_starts(place, 1);
     assert_eq!(texts.len(), 410);
+}
+
+/// What makes a backup of several segments incomplete without damaging what is left.
+#[test]
+fn a_backup_of_which_a_part_is_missing_is_not_restored() {
+    let server = stopped();
+    let place = new_directory();
+    let (to, data) = (place.path().join("backups"), place.path().join("data"));
+    back_up(&server.data(), &to, &[], 0);
+    let backup = newest(&to);
+    let list = || words(&madang().args(["restore", "--list"]).arg(&to).output().expect("run madang"));
+    assert!(list().contains("whole"));
+    let aside = place.path().join("aside");
+    let rest = |path: &Path| fs::rename(path, &aside).expect("one file system");
+
+    // Half of it was copied.
+    rest(&backup.join("shard-00"));
+    fs::create_dir(backup.join("shard-00")).expect("space");
+    let told = restore(&to, &data, &[], 1);
+    assert!(told.contains("has 0 messages in 0 rooms, and should have 400 messages in 1 room"), "{told}");
+    assert!(told.contains("was removed; restore another backup") && !data.exists(), "{told}");
+    fs::remove_dir(backup.join("shard-00")).expect("it is empty");
+    fs::rename(&aside, backup.join("shard-00")).expect("one file system");
+
+    // Only the index of the oldest segment shows that there was one.
+    let oldest = segments(&backup)[0].clone();
+    rest(&oldest);
+    let told = restore(&backup, &data, &[], 1);
+    assert!(told.contains("segment 1 is missing"), "{told}");
+    fs::rename(&aside, &oldest).expect("one file system");
+
+    // Nothing says what it should hold.
+    rest(&backup.join("madang.backup"));
+    assert!(list().contains("faulty") && !list().contains("whole"));
+    assert!(restore(&to, &data, &[], 2).contains("no directory with a whole one"));
+    let told = restore(&backup, &data, &["--accept-faults"], 0);
+    assert!(told.contains("does not say what it should have; it has 400 messages"), "{told}");
+}
+
+#[test]
+fn an_oldest_segment_that_is_missing_makes_the_backup_a_faulty_one() {
+    let server = stopped();
+    let place = new_directory();
+    let to = place.path().join("backups");
+    fs::remove_file(&segments(&server.data())[0]).expect("a segment");
+    let told = back_up(&server.data(), &to, &[], 1);
+    assert!(told.contains("segment 1 is missing") && newest(&to).extension().is_some(), "{told}");
+}
+
+#[test]
+fn a_backup_stays_as_it_was_made() {
+    let server = stopped();
+    let place = new_directory();
+    let to = place.path().join("backups");
+    back_up(&server.data(), &to, &[], 0);
+    let backup = newest(&to);
+    let lines = place.path().join("lines");
+    fs::write(&lines, "").expect("space");
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["log", "repair"], &["log", "import"]] {
+        let mut program = madang();
+        program.args(arguments).arg("--data").arg(&backup);
+        if arguments.contains(&"import") {
+            program.arg(&lines);
+        }
+        let output = program.output().expect("run madang");
+        let told = words(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains("is a backup, which stays as it was made"), "{told}");
+    }
+    assert!(!backup.join("madang.lock").exists());
+}
+
+#[test]
+fn options_that_say_nothing_are_refused_and_a_slash_at_the_end_is_none() {
+    let server = stopped();
+    let place = new_directory();
+    let (to, data) = (place.path().join("backups"), place.path().join("data/"));
+    back_up(&server.data(), &to, &[], 0);
+    let told = restore(&to, &data, &["--accept-faults"], 2);
+    assert!(told.contains("with --accept-faults name the backup itself"), "{told}");
+    let told = restore(&newest(&to), &data, &["--at", "2026-11-01"], 2);
+    assert!(told.contains("is one backup; name the directory of backups with --at"), "{told}");
+    restore(&to, &data, &[], 0);
 }

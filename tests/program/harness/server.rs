@@ -88,6 +88,11 @@ impl Server {
     /// Starts a server by this command, which runs madang with what is added to it.
     pub fn start_by(program: Command, shards: u16, settings: &[&str]) -> Server {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        Server::start_on_by(directory, program, shards, settings)
+    }
+
+    /// The same on a directory that was made ready.
+    pub fn start_on_by(directory: TempDir, program: Command, shards: u16, settings: &[&str]) -> Server {
         let arguments = arguments(shards, settings);
         let (child, address) = launch_program(program, directory.path(), &arguments);
         Server { child, address, arguments, open_files_max: None, directory }
