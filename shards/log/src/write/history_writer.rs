@@ -2,7 +2,7 @@
 
 use crate::append::{Appender, Durability, SealedSegment};
 use crate::files::{FileOperation, FilesError, IndexFiles, SegmentFiles};
-use crate::format::{HEADER_BYTES, SegmentHeader, SegmentNumber};
+use crate::format::{SegmentHeader, SegmentNumber};
 use crate::index::{IndexBuilder, RoomTail, SealFault};
 use hashbrown::HashMap;
 use madang_model::{Message, RoomKey, RoomName, Seq, ShardId, Timestamp, recorded_shard_count};
@@ -119,7 +119,6 @@ impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
             self.files.make_directory(shard)?;
             let segment = self.files.create(shard, number)?;
             self.files.write_at(&segment, 0, &header.encode())?;
-            debug_assert_eq!(header.encode().len(), HEADER_BYTES);
             Ok(segment)
         };
         begin().map_err(|source| self.failed(number, source))
