@@ -42,8 +42,13 @@ impl Account {
 
     /// That of a backup; `None` where there is none that can be read.
     pub fn read(backup: &Path) -> Option<Account> {
+        Account::read_from(&mut open_regular(&backup.join(ACCOUNT_FILE)).ok()?)
+    }
+
+    /// The same from a file that is open.
+    pub fn read_from(file: &mut dyn Read) -> Option<Account> {
         let mut text = String::new();
-        open_regular(&backup.join(ACCOUNT_FILE)).ok()?.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
         Account::parse(&text)
     }
 

@@ -116,6 +116,21 @@ pub enum BackupError {
     /// A time chooses among several.
     #[error("'{}' is one backup; name the directory of backups with --at, or leave --at out", .0.display())]
     Named(PathBuf),
+    /// A file is there already.
+    #[error("'{}' exists, and a backup replaces nothing; name another file", .0.display())]
+    Exists(PathBuf),
+    /// A file is no backup.
+    #[error(
+        "'{}' is no backup: it has an entry '{}' that no backup has; name what `madang backup` made",
+        path.display(),
+        entry.display()
+    )]
+    NoArchive {
+        /// Which.
+        path: PathBuf,
+        /// The entry.
+        entry: PathBuf,
+    },
     /// It was never finished.
     #[error("'{}' was never finished; choose another (`madang restore --list`)", .0.display())]
     Unfinished(PathBuf),

@@ -174,7 +174,8 @@ pub fn sync_directory(path: &Path) -> Result<(), BackupError> {
     File::open(path).and_then(|directory| directory.sync_all()).naming("sync directory", path)
 }
 
-fn refuse_inside(to: &Path, data: &Path) -> Result<(), BackupError> {
+/// Refuses to put a backup into the data directory that it is of.
+pub fn refuse_inside(to: &Path, data: &Path) -> Result<(), BackupError> {
     // It may not exist yet.
     let resolved = fs::canonicalize(to).or_else(|_| {
         let parent = fs::canonicalize(parent_of(to))?;

@@ -1,6 +1,7 @@
 //! `madang restore`.
 
 use super::account::Account;
+use super::archive;
 use super::copying::Copying;
 use super::error::{BackupError, Naming};
 use super::moment::Moment;
@@ -10,7 +11,7 @@ use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::data_option::DataOption;
 use crate::log_command::civil;
 use crate::log_command::progress::Progress;
-use crate::server::holder_serves;
+use crate::server::{BACKUP_FILE, holder_serves};
 use crate::terminal::visible;
 use clap::{Args, ValueHint};
 use madang_log::StdFiles;
@@ -33,7 +34,7 @@ pub struct RestoreArguments {
     data: DataOption,
 
     /// A backup, or a directory of backups, of which the newest whole one is restored
-    #[arg(value_name = "BACKUP", value_hint = ValueHint::DirPath)]
+    #[arg(value_name = "BACKUP", value_hint = ValueHint::AnyPath)]
     from: PathBuf,
 
     /// Restore the newest whole backup that began by then: its name, a date (its start, UTC) or a time of RFC 3339
@@ -59,7 +60,8 @@ pub fn restore(arguments: &RestoreArguments) -> ExitCode {
 }
 
 fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
-    let backups = match BackupPlace::look_unlocked(from)? {
+    let place = if archive::is_archive(from) { None } else { BackupPlace::look_unlocked(from)? };
+    let backups = match place {
         Some(place) => place.backups()?,
         None => vec![named(from)?],
     };
@@ -70,7 +72,10 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
             BackupState::Faulty => "faulty",
             BackupState::Unfinished => "unfinished",
         };
-        let account = Account::read(&backup.path);
+        let account = match archive::is_archive(&backup.path) {
+            true => archive::account(&backup.path).naming("read backup", &backup.path)?,
+            false => Account::read(&backup.path),
+        };
         let shown = |number: fn(&Account) -> u64| {
             account.as_ref().map_or_else(|| "?".to_owned(), |account| number(account).to_string())
         };
@@ -93,7 +98,11 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
 fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
     let (backup, _place) = choose(arguments)?;
-    let written = Account::read(&backup.path);
+    let is_archive = archive::is_archive(&backup.path);
+    let written = match is_archive {
+        true => archive::account(&backup.path).naming("read backup", &backup.path)?,
+        false => Account::read(&backup.path),
+    };
     match backup.state {
         BackupState::Whole => {}
         BackupState::Unfinished => return Err(BackupError::Unfinished(backup.path)),
@@ -111,7 +120,11 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     refuse_used(&data)?;
     let restoring = with_suffix(&data);
     let _lock = make_restoring(&restoring)?;
-    let account = match copy(&backup.path, &restoring, written) {
+    let copied = match is_archive {
+        true => unpack(&backup.path, &restoring),
+        false => copy(&backup.path, &restoring),
+    };
+    let account = match copied.and_then(|bytes| judged(&backup.path, &restoring, bytes, written)) {
         Ok(account) if account.faults == 0 || arguments.accept_faults => account,
         refused => {
             // That the space stays taken is said by the next one.
@@ -146,7 +159,8 @@ fn visible_path(path: &Path) -> String {
 /// The backup to restore, and the directory of backups around it, so that it stays there.
 fn choose(arguments: &RestoreArguments) -> Result<(FoundBackup, Option<BackupPlace>), BackupError> {
     let (from, until_us) = (arguments.from.as_path(), arguments.at);
-    if let Some(place) = BackupPlace::look(from)? {
+    let place = if archive::is_archive(from) { None } else { BackupPlace::look(from)? };
+    if let Some(place) = place {
         if arguments.accept_faults {
             return Err(BackupError::NotNamed(from.to_owned()));
         }
@@ -174,11 +188,20 @@ fn named(from: &Path) -> Result<FoundBackup, BackupError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
         path => path.naming("read backup", from)?,
     };
+    if archive::is_archive(&path) {
+        let account = archive::account(&path).naming("read backup", &path)?.ok_or_else(none)?;
+        return unnamed(path, &account);
+    }
     if let Some((time, state)) = path.file_name().and_then(|name| BackupTime::parse_name(name.to_str()?)) {
         return Ok(FoundBackup::of(time, state, path));
     }
     // One that was renamed.
     let account = Account::read(&path).ok_or_else(none)?;
+    unnamed(path, &account)
+}
+
+/// A backup whose name says nothing.
+fn unnamed(path: PathBuf, account: &Account) -> Result<FoundBackup, BackupError> {
     let state = if account.faults == 0 { BackupState::Whole } else { BackupState::Faulty };
     let renamed = fs::metadata(&path).and_then(|found| found.modified()).naming("read backup", &path)?;
     let time = BackupTime::of(renamed).ok_or(BackupError::NoTime)?;
@@ -233,20 +256,47 @@ fn make_restoring(path: &Path) -> Result<File, BackupError> {
     lock()
 }
 
-/// Copies the log of a backup, and verifies the copy; also that it holds what the backup says that it does.
-fn copy(backup: &Path, to: &Path, written: Option<Account>) -> Result<Account, BackupError> {
+/// Unpacks the log of a backup that is one file. Returns how many bytes that were.
+fn unpack(backup: &Path, to: &Path) -> Result<u64, BackupError> {
+    let mut progress = Progress::begin_of(|| fs::metadata(backup).map_or(0, |file| file.len()));
+    let mut bytes = 0;
+    let unpacked = archive::unpack(backup, to, &mut |read| {
+        bytes += read;
+        progress.read(read);
+    });
+    progress.clear();
+    unpacked?;
+    // A data directory has none.
+    let said = to.join(BACKUP_FILE);
+    if said.exists() {
+        fs::remove_file(&said).naming("remove", &said)?;
+    }
+    Ok(bytes)
+}
+
+/// Copies the log of a backup. Returns how many bytes that were.
+fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     let files = StdFiles::new(backup);
     let mut moment = Moment::take(&files, backup)?;
     let mut progress = Progress::begin_of(|| moment.segment_bytes());
     let copied = Copying { files: &files, to, earlier: None, progress: &mut |bytes| progress.read(bytes) }
         .run(&mut moment);
     progress.clear();
-    let copied = copied?.ok_or_else(|| BackupError::TooFast(backup.to_owned()))?;
+    Ok(copied?.ok_or_else(|| BackupError::TooFast(backup.to_owned()))?.copied_bytes)
+}
+
+/// Verifies a copy; also that it holds what the backup says that it does.
+fn judged(
+    backup: &Path,
+    to: &Path,
+    copied_bytes: u64,
+    written: Option<Account>,
+) -> Result<Account, BackupError> {
     let verification = verify_copy(to, &|_, _| false)?;
     let mut account = Account {
         messages: messages(&verification),
         rooms: verification.rooms,
-        bytes: copied.copied_bytes,
+        bytes: copied_bytes,
         faults: verification.all_faults().count() as u64,
     };
     let amount =

@@ -1,11 +1,12 @@
 //! `madang backup`.
 
 use super::account::Account;
+use super::archive::{NewArchive, is_archive};
 use super::copying::{Copied, Copying};
 use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
-use super::place::{BackupPlace, sync_directory};
+use super::place::{BackupPlace, refuse_inside, sync_directory};
 use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::log_command::LogPlace;
 use crate::log_command::progress::Progress;
@@ -31,8 +32,8 @@ pub struct BackupArguments {
     #[command(flatten)]
     place: LogPlace,
 
-    /// The directory of backups; created if missing. Best on another disk
-    #[arg(value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    /// The directory of backups, created if missing; or a new file with a name that ends with .tar. Best on another disk
+    #[arg(value_name = "DIRECTORY|FILE.tar", value_hint = ValueHint::AnyPath)]
     to: PathBuf,
 
     /// Copy and read every segment again, instead of linking to those of the last backup
@@ -48,6 +49,9 @@ pub fn back_up(arguments: &BackupArguments, keep_days: u64) -> ExitCode {
 fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
     let (data, files) = arguments.place.open().map_err(BackupError::NoLog)?;
+    if is_archive(&arguments.to) {
+        return to_archive(&files, &data, &arguments.to, began);
+    }
     let place = BackupPlace::take(&arguments.to, &data)?;
     place.remove_unfinished()?;
     let time = free_time(&place)?;
@@ -66,10 +70,35 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     fs::rename(&unfinished, &finished).naming("rename finished backup", &unfinished)?;
     sync_directory(place.path())?;
     let removed = place.remove_expired(keep_days, time)?;
-    let summary = summary(&finished, &account, &copied, removed, began.elapsed());
-    say(&format!("{}\n", visible(&summary)));
-    if state == BackupState::Whole {
-        return Ok(BackupOutcome::Done);
+    Ok(report(&finished, &data, &account, &summary(&finished, &account, &copied, removed, began.elapsed())))
+}
+
+/// The same as one file.
+fn to_archive(
+    files: &StdFiles,
+    data: &Path,
+    to: &Path,
+    began: Instant,
+) -> Result<BackupOutcome, BackupError> {
+    refuse_inside(to, data)?;
+    let new = NewArchive::begin(to)?;
+    let contents = new.contents();
+    let made = make_directory(&contents).and_then(|()| make(files, data, None, &contents));
+    let (account, copied) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            new.abandon();
+            return Err(error);
+        }
+    };
+    new.finish()?;
+    Ok(report(to, data, &account, &summary(to, &account, &copied, 0, began.elapsed())))
+}
+
+fn report(finished: &Path, data: &Path, account: &Account, summary: &str) -> BackupOutcome {
+    say(&format!("{}\n", visible(summary)));
+    if account.faults == 0 {
+        return BackupOutcome::Done;
     }
     eprintln!(
         "madang: the backup has {} and is kept as '{}'; the log itself is damaged, or the backup is: see `madang log \
@@ -78,7 +107,7 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
         visible(&finished.display().to_string()),
         visible(&data.display().to_string())
     );
-    Ok(BackupOutcome::Faulty)
+    BackupOutcome::Faulty
 }
 
 fn summary(path: &Path, account: &Account, copied: &Copied, removed: usize, took: Duration) -> String {

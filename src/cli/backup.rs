@@ -6,19 +6,22 @@ use crate::exit_code::EXIT_USAGE;
 use clap::Args;
 use std::process::ExitCode;
 
-/// Copy the log at one moment into a directory of backups, and verify the copy
+/// Copy the log at one moment into a directory of backups, or into one file, and verify the copy
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   madang backup /var/backups/madang
   madang backup --data /srv/chat --keep-days 7 /mnt/backups
   madang backup --full /var/backups/madang   copy everything again, linking nothing
+  madang backup /mnt/usb/madang.tar          one file with everything (a tar archive)
 
 It works while a server runs, without its help, and while none does. Each backup is a directory,
 which is named after the time when it began and which `madang log` reads (--data). Segments that
 the last backup has, too, are linked (hard links), so they take no space again. A backup has its
 name once it is whole, verified and synced; with faults it is kept as TIME.faulty. Then whole
-backups that are older than backup.keep_days are removed, never the newest.
+backups that are older than backup.keep_days are removed, never the newest. A file (NAME.tar)
+is complete in itself, replaces nothing, and is made and compared in a directory beside it, which
+needs the space of another.
 
 Exit codes: 0 the backup is whole, 1 it has faults (named), 2 it could not be made, or the
 configuration or the command line is wrong.")]
@@ -42,6 +45,7 @@ Examples:
   madang restore /var/backups/madang --data /var/lib/madang
   madang restore --at 2026-11-20T12:00:00Z /var/backups/madang
   madang restore /var/backups/madang/2026-11-30T08-00-00Z
+  madang restore /mnt/usb/madang.tar
 
 The data directory must not exist, or be empty: stop the server, and move the old one away
 first. The backup is copied beside it (DIR.restoring), synced and verified before it gets its

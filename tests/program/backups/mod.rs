@@ -1,6 +1,7 @@
 //! `madang backup` beside a server or without one, and `madang restore`: what was acknowledged is there, whatever happens
 //! meanwhile, and what was interrupted counts as nothing.
 
+mod archives;
 mod meanwhile;
 mod places;
 mod restores;
