@@ -91,13 +91,6 @@ pub enum BackupError {
     /// A server uses the data directory.
     #[error("a server runs on '{}'; stop it, and move the directory away", .0.display())]
     ServerRuns(PathBuf),
-    /// The data directory is a file system of its own, which nothing can be renamed to.
-    #[error(
-        "'{}' is the root of a file system, which nothing can be renamed to; restore into a directory of it with \
-         --data, and serve that, or move what is in it up",
-        .0.display()
-    )]
-    MountPoint(PathBuf),
     /// There is no backup to restore.
     #[error("{}", no_backup(from, until))]
     NoBackup {

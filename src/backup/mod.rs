@@ -4,6 +4,7 @@
 mod account;
 mod archive;
 mod copying;
+mod destination;
 mod error;
 mod moment;
 mod name;

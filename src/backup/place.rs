@@ -19,7 +19,7 @@ const LOCK_FILE: &str = "madang.backups.lock";
 const TITLE: &str = "madang backups 1";
 const TITLE_WORDS: &str = "madang backups ";
 /// File systems make it by themselves.
-const LOST_AND_FOUND: &str = "lost+found";
+pub const LOST_AND_FOUND: &str = "lost+found";
 /// The maximum of bytes that are read of either file.
 const FILE_BYTES_MAX: u64 = 256;
 

@@ -3,29 +3,25 @@
 use super::account::Account;
 use super::archive;
 use super::copying::Copying;
+use super::destination::Destination;
 use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
-use super::place::{BackupPlace, FoundBackup, parent_of, sync_directory};
+use super::place::{BackupPlace, FoundBackup, parent_of};
 use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::data_option::DataOption;
 use crate::log_command::civil;
 use crate::log_command::progress::Progress;
-use crate::server::{BACKUP_FILE, holder_serves};
+use crate::server::BACKUP_FILE;
 use crate::terminal::visible;
 use clap::{Args, ValueHint};
 use madang_log::StdFiles;
 use madang_model::counted;
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-
-/// Follows the name of the data directory while it is being made.
-const RESTORING: &str = ".restoring";
 
 /// What to restore, and where to.
 #[derive(Args, Debug)]
@@ -116,19 +112,16 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
             return Ok(BackupOutcome::Faulty);
         }
     }
-    let data = resolved(&arguments.data.to_running());
-    refuse_used(&data)?;
-    let restoring = with_suffix(&data);
-    let _lock = make_restoring(&restoring)?;
+    let destination = Destination::take(&arguments.data.to_running())?;
+    let restoring = destination.restoring();
     let copied = match is_archive {
-        true => unpack(&backup.path, &restoring),
-        false => copy(&backup.path, &restoring),
+        true => unpack(&backup.path, restoring),
+        false => copy(&backup.path, restoring),
     };
-    let account = match copied.and_then(|bytes| judged(&backup.path, &restoring, bytes, written)) {
+    let account = match copied.and_then(|bytes| judged(&backup.path, restoring, bytes, written)) {
         Ok(account) if account.faults == 0 || arguments.accept_faults => account,
         refused => {
-            // That the space stays taken is said by the next one.
-            let _ = fs::remove_dir_all(&restoring);
+            destination.abandon();
             let faults = counted(refused?.faults, "fault");
             let path = visible_path(&backup.path);
             eprintln!(
@@ -138,8 +131,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
             return Ok(BackupOutcome::Faulty);
         }
     };
-    fs::rename(&restoring, &data).naming("create data directory", &data)?;
-    sync_directory(parent_of(&data))?;
+    let data = destination.finish()?;
     say(&format!(
         "restored {} from {}: {} in {}, {}, {:.1} s; the next start begins a new epoch\n",
         visible_path(&data),
@@ -206,54 +198,6 @@ fn unnamed(path: PathBuf, account: &Account) -> Result<FoundBackup, BackupError>
     let renamed = fs::metadata(&path).and_then(|found| found.modified()).naming("read backup", &path)?;
     let time = BackupTime::of(renamed).ok_or(BackupError::NoTime)?;
     Ok(FoundBackup { time, state, path })
-}
-
-/// The data directory itself, where a link leads to it, without a slash at its end.
-fn resolved(data: &Path) -> PathBuf {
-    fs::canonicalize(data).unwrap_or_else(|_| data.components().collect())
-}
-
-/// Refuses a data directory that has something in it, or that a finished one cannot be renamed to.
-fn refuse_used(data: &Path) -> Result<(), BackupError> {
-    let mut entries = match fs::read_dir(data) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.naming("read data directory", data)?,
-    };
-    if holder_serves(data) {
-        return Err(BackupError::ServerRuns(data.to_owned()));
-    }
-    if entries.next().is_some() {
-        return Err(BackupError::NotEmpty(data.to_owned()));
-    }
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).naming("read", path);
-    match device(data)? == device(parent_of(data))? {
-        true => Ok(()),
-        false => Err(BackupError::MountPoint(data.to_owned())),
-    }
-}
-
-fn with_suffix(data: &Path) -> PathBuf {
-    let mut name = OsString::from(data);
-    name.push(RESTORING);
-    PathBuf::from(name)
-}
-
-/// Makes the directory that becomes the data directory, in place of what an interrupted restore left, and locks it.
-fn make_restoring(path: &Path) -> Result<File, BackupError> {
-    let lock = || -> Result<File, BackupError> {
-        let directory = File::open(path).naming("open directory", path)?;
-        directory.try_lock().map_err(|_| BackupError::InUse {
-            path: path.to_owned(),
-            holder: "another restore".to_owned(),
-        })?;
-        Ok(directory)
-    };
-    if path.exists() {
-        let _lock = lock()?;
-        fs::remove_dir_all(path).naming("remove unfinished restore", path)?;
-    }
-    DirBuilder::new().mode(0o700).create(path).naming("create directory", path)?;
-    lock()
 }
 
 /// Unpacks the log of a backup that is one file. Returns how many bytes that were.

@@ -20,6 +20,8 @@ const LOOK_TIME_MAX: Duration = Duration::from_millis(50);
 const PROBE_FILE: &str = "madang.probe";
 /// The command that serves.
 pub const SERVE: &str = "serve";
+/// A data directory that is the root of a file system has it while it is restored.
+pub const RESTORING: &str = ".restoring";
 /// A backup has it, and a data directory never.
 pub const BACKUP_FILE: &str = "madang.backup";
 
@@ -62,6 +64,12 @@ pub enum DataDirectoryError {
         .0.join(BACKUP_FILE).display()
     )]
     IsBackup(PathBuf),
+    /// A restore into it was interrupted.
+    #[error(
+        "a restore into data directory '{}' was interrupted, and a part of it may be missing; repeat it (`madang restore`)",
+        .0.display()
+    )]
+    HalfRestored(PathBuf),
     /// Root would create files in it that its owner cannot use.
     #[error(
         "data directory '{}' belongs to user {owner}, and root would leave files in it that this user cannot \
@@ -131,6 +139,9 @@ impl DataDirectory {
         }
         if path.join(BACKUP_FILE).exists() {
             return Err(DataDirectoryError::IsBackup(path.to_owned()));
+        }
+        if path.join(RESTORING).exists() {
+            return Err(DataDirectoryError::HalfRestored(path.to_owned()));
         }
         let (owner, group) = (metadata.uid(), metadata.gid());
         if geteuid().is_root() && owner != 0 {

@@ -15,7 +15,9 @@ mod stops;
 pub mod subprocess;
 
 pub use clock::now_us;
-pub use data_directory::{BACKUP_FILE, DataDirectory, DataDirectoryError, SERVE, holder_serves, was_served};
+pub use data_directory::{
+    BACKUP_FILE, DataDirectory, DataDirectoryError, RESTORING, SERVE, holder_serves, was_served,
+};
 pub use epoch::{EPOCH_FILE, EpochOrigin, begin_or_continue, random as random_epoch};
 pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};
 pub use inherited::{InheritedListeners, SocketActivation};

@@ -1,10 +1,11 @@
 //! What is restored, and what is refused.
 
 use super::{
-    ROOM, back_up, check_starts, damage, new_directory, newest, number_of, restore, segments, stopped, words,
+    ROOM, back_up, check_starts, damage, log, new_directory, newest, number_of, restore, segments, stopped,
+    words,
 };
 use crate::harness::long_talk::talk;
-use crate::harness::madang;
+use crate::harness::{SmallDisk, madang};
 use std::fs;
 use std::path::Path;
 
@@ -63,6 +64,32 @@ fn a_restore_replaces_nothing_and_takes_the_backup_of_the_time_that_is_said() {
     assert_eq!((rows[2][1], rows[2][4], rows.len()), ("410", "whole", 3));
     let (_, texts) = check_starts(place, 1);
     assert_eq!(texts.len(), 410);
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_system_of_its_own_is_filled_and_not_served_by_half() {
+    let server = stopped();
+    let place = new_directory();
+    let to = place.path().join("backups");
+    back_up(&server.data(), &to, &[], 0);
+    let Some(disk) = SmallDisk::mount(place.path().join("disk"), "64m") else {
+        eprintln!("not tried: this user may not mount");
+        return;
+    };
+    let data = disk.path();
+    fs::create_dir(data.join("lost+found")).expect("space");
+    restore(&to, data, &[], 0);
+    assert!(!data.join(".restoring").exists() && data.join("shard-00").is_dir());
+    assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
+    assert!(restore(&to, data, &[], 2).contains("is not empty"));
+    // As if it had been interrupted between two names.
+    fs::create_dir(data.join(".restoring")).expect("space");
+    let mut program = madang();
+    let output =
+        program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().expect("madang");
+    assert!(words(&output).contains("was interrupted, and a part of it may be missing; repeat it"));
+    restore(&to, data, &[], 0);
+    assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
 }
 
 /// What makes a backup of several segments incomplete without damaging what is left.
