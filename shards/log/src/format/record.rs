@@ -268,7 +268,7 @@ impl Record<'_> {
             Record::Message(message) => {
                 let author = (AuthorKind::Guest, 0);
                 let draft = message.draft.as_ref();
-                let hash = draft.map_or(0, |draft| draft_hash(author, message.author.as_str(), draft));
+                let hash = draft.map_or(0, |draft| draft_hash(author, message.author.key(), draft));
                 let head = RecordHead {
                     kind: RecordKind::Message,
                     version: BODY_VERSION,
