@@ -83,7 +83,7 @@ impl LineReader {
             Some(id) => given_id(&id.0),
             None => derived_id(&given_room, &given_author, time, &given_text),
         };
-        let id_hash = draft_hash((AuthorKind::Guest, 0), author.as_str(), &id);
+        let id_hash = draft_hash((AuthorKind::Guest, 0), author.key(), &id);
         Ok(ReadLine::Message(SentMessage { room, time, author, id, id_hash, text }))
     }
 

@@ -2,10 +2,11 @@
 //! between.
 
 use crate::harness::{Client, Server, on_one_shard_and_on_three};
+use std::time::SystemTime;
 
 const ROOM: &str = "r1";
-/// Drafts that a room remembers.
-const WINDOW: u64 = 256;
+/// Drafts that a room remembers of one author.
+const WINDOW: u64 = 64;
 
 fn repeated(id: &str, number: u64) -> String {
     format!("* draft {id} was stored before, as #{number}")
@@ -119,7 +120,7 @@ fn the_same_id_of_another_author_or_in_another_room_is_another_draft() {
 }
 
 #[test]
-fn a_room_remembers_its_latest_drafts_and_stores_older_ones_again() {
+fn a_room_remembers_an_authors_latest_drafts_and_stores_older_ones_again() {
     let mut server = Server::start(1, &[]);
     let mut alice = server.login_to("alice", ROOM);
     let send = |alice: &mut Client, number: u64| alice.send(&format!("/send id-{number} text {number}"));
@@ -140,6 +141,12 @@ fn a_room_remembers_its_latest_drafts_and_stores_older_ones_again() {
         send(&mut alice, 1);
         alice.expect_next(&repeated("id-1", 1));
     }
+    let mut bob = server.login_to("bob", ROOM);
+    alice.expect_next("bob has joined r1");
+    bob.send("/send id-1 of bob");
+    alice.expect_next("bob: of bob");
+    send(&mut alice, 1);
+    alice.expect_next(&repeated("id-1", 1));
     alice.send("/send one-more one more");
     alice.expect_next("alice: one more");
     send(&mut alice, 2);
@@ -147,7 +154,41 @@ fn a_room_remembers_its_latest_drafts_and_stores_older_ones_again() {
     send(&mut alice, 1);
     alice.expect_next("alice: text 1");
     send(&mut alice, 1);
-    alice.expect_next(&repeated("id-1", WINDOW + 2));
-    send(&mut alice, 2);
-    alice.expect_next("alice: text 2");
+    alice.expect_next(&repeated("id-1", WINDOW + 3));
+}
+
+/// A UUID of version 7 that was made so many seconds ago.
+fn uuid_made(seconds_ago: u64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
+    let made = format!("{:012x}", now.as_millis() - u128::from(seconds_ago) * 1000);
+    format!("{}-{}-7abc-8000-0123456789ab", &made[..8], &made[8..])
+}
+
+#[test]
+fn a_draft_whose_id_says_that_it_is_old_is_found_in_the_log_after_kill_nine_with_any_number_of_shards() {
+    let mut server = Server::start(2, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    let id = uuid_made(3_600);
+    alice.send(&format!("/send {id} written in a tunnel"));
+    alice.expect_next("alice: written in a tunnel");
+    for number in 2..=700 {
+        alice.send(&format!("/send id-{number} {number}"));
+        alice.expect_next(&format!("alice: {number}"));
+    }
+    for shards in [3, 1, 2] {
+        server.kill_nine();
+        server.start_again_with(shards);
+        let mut alice = back(&server, "alice");
+        // What is said behind it is answered after it.
+        alice.send_bytes(format!("/send {id} written in a tunnel\nand then {shards}\n").as_bytes());
+        alice.expect_next(&repeated(&id, 1));
+        alice.expect_next(&format!("alice: and then {shards}"));
+    }
+    let mut alice = back(&server, "carol");
+    let too_old = uuid_made(8 * 86_400);
+    alice.send(&format!("/send {too_old} from last week"));
+    let answer = alice.read_line();
+    assert!(answer.starts_with(&format!("! not sent: draft {too_old} is so old")), "{answer}");
+    assert_eq!(texts(&server).len(), 703);
+    server.verify();
 }

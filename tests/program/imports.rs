@@ -175,11 +175,6 @@ fn a_server_pages_through_what_was_imported_and_continues_it_whatever_the_number
     let said = server.export("마당");
     assert_eq!(said.len(), 1_003);
     assert!(said.iter().zip(1..).all(|(one, seq)| one.seq == seq));
-    // An id that was imported is a draft: a repeat of it is not stored again.
-    let mut alice = server.login_to("alice", "r3");
-    alice.send("/send id-2999 again");
-    alice.settle("alice");
-    assert_eq!(server.export("r3").len(), 1_000);
     server.verify();
 }
 

@@ -3,7 +3,7 @@
 //! its own thread.
 
 use madang_log::BatchId;
-use madang_model::{MeshEntry, Message, Seq};
+use madang_model::{MeshEntry, Message, Request, Seq};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +23,10 @@ pub enum Mutation {
     ForgetToLeave,
     /// A draft that was stored is not recognised.
     AcceptDraftTwice,
+    /// A draft that may be in the log is not looked for.
+    TrustOldDraft,
+    /// What a session asks behind a draft that is looked for is forgotten.
+    ForgetBehindDraft,
     /// Drafts are forgotten when a room is read from the disk.
     ForgetDraftsOnRestart,
     /// A connection whose place among the listeners moved is not notified.
@@ -140,6 +144,14 @@ pub fn resume_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
     if is_on(Mutation::ResumeEarly) && messages.pop().is_some() {
         *head = Seq(head.0 - 1);
     }
+}
+
+/// What waited for a draft, or only the message that has it.
+pub fn forget_behind_draft(mut waiting: VecDeque<Request>) -> VecDeque<Request> {
+    if is_on(Mutation::ForgetBehindDraft) {
+        waiting.truncate(1);
+    }
+    waiting
 }
 
 /// Where a recovery cuts the open segment: the shortest frame of a message is longer than what is cut off, so that it

@@ -5,6 +5,7 @@ mod away;
 mod carried;
 pub mod connection;
 mod counted;
+mod draft_age;
 mod epoch;
 mod event;
 mod id;
@@ -19,6 +20,7 @@ mod time;
 pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
+pub use draft_age::{DRAFT_AGE_US_MAX, DRAFT_CLOCK_US_MAX, DRAFT_WINDOW_US, OLD_DRAFT_COST};
 pub use epoch::LogEpoch;
 pub use event::{Event, MeshEntry, RoomEvent};
 pub use id::{

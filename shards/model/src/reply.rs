@@ -288,4 +288,9 @@ pub enum Refusal {
         /// The draft's id.
         draft: DraftId,
     },
+    /// What was to be said is a draft that may be stored already, too long ago to be looked for.
+    DraftTooOld {
+        /// The draft's id.
+        draft: DraftId,
+    },
 }

@@ -357,6 +357,34 @@ impl Request {
         }
     }
 
+    /// The session that asks, if one does.
+    pub fn session(&self) -> Option<SessionId> {
+        use Request as R;
+        match self {
+            R::Claim { session, .. }
+            | R::Release { session, .. }
+            | R::GiveUp { session, .. }
+            | R::Whois { session, .. }
+            | R::Whisper { session, .. }
+            | R::PublishDirect { session, .. }
+            | R::Join { session, .. }
+            | R::Leave { session, .. }
+            | R::Rename { session, .. }
+            | R::Publish { session, .. }
+            | R::History { session, .. }
+            | R::Who { session, .. }
+            | R::Rooms { session, .. }
+            | R::Admit { session, .. }
+            | R::Discharge { session, .. } => Some(*session),
+            R::SetAway { .. }
+            | R::WhisperMissed { .. }
+            | R::TakeLooks { .. }
+            | R::LooksAnswered { .. }
+            | R::GiveLooks { .. }
+            | R::Carry(_) => None,
+        }
+    }
+
     /// Whether it needs no place in the log, whatever follows from it.
     pub fn stores_nothing(&self) -> bool {
         use Request as R;

@@ -138,6 +138,8 @@ every_mutation_is_seen! {
     losing_an_entry_for_the_endpoint_is_seen: LoseEndpointEntry,
     forgetting_to_leave_is_seen: ForgetToLeave,
     accepting_a_draft_twice_is_seen: AcceptDraftTwice,
+    trusting_an_old_draft_is_seen: TrustOldDraft,
+    forgetting_what_waits_behind_a_draft_is_seen: ForgetBehindDraft,
     forgetting_drafts_on_restart_is_seen: ForgetDraftsOnRestart,
     losing_a_listener_on_a_move_is_seen: LoseListenerOnMove,
     repeating_a_delivery_is_seen: RepeatDelivery,

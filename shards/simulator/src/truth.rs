@@ -3,7 +3,7 @@
 
 use super::disk::DurableMessage;
 use madang_log::SegmentNumber;
-use madang_model::ShardId;
+use madang_model::{DRAFT_AGE_US_MAX, DRAFT_WINDOW_US, DraftId, ShardId};
 use std::collections::{HashMap, HashSet};
 
 /// A room, by the order in which rooms were first mentioned.
@@ -11,8 +11,8 @@ pub type RoomIndex = usize;
 /// What a check says: nothing, or what is wrong.
 pub type Checked = Result<(), String>;
 
-/// A repeat of a draft is recognised this far back, whatever happened in between.
-const DRAFT_WINDOW: u64 = 256;
+/// This many of an author's drafts are recognised in a room, whatever happened in between.
+const DRAFTS_OF_AUTHOR: usize = 64;
 
 /// A message as a client receives it.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ struct TruthEntry {
     author: Box<str>,
     draft: Box<str>,
     text: Box<str>,
+    /// When it was accepted, in microseconds since 1970.
+    time_us: i64,
     /// When it was stored.
     step: u64,
     /// Where it was stored last.
@@ -53,6 +55,8 @@ pub struct Truth {
     /// The disk failed since this start of the server: a room whose latest messages could not be read
     /// begins without knowing their drafts, as `docs/durability.md` says.
     pub may_forget_drafts: bool,
+    /// The time, in microseconds since 1970.
+    pub now_us: i64,
     rooms: Vec<RoomTruth>,
     by_name: HashMap<String, RoomIndex>,
     /// Where each text was stored last: every text is said once, unless as a repeated draft.
@@ -116,19 +120,49 @@ impl Truth {
         if stored.seq != head + 1 {
             return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
         }
-        let DurableMessage { at, seq, author, draft, text, .. } = stored.clone();
-        let is_draft = !draft.is_empty();
+        let DurableMessage { at, seq, time_us, author, draft, text, .. } = stored.clone();
+        let id = DraftId::parse(&draft);
         let earlier = self.texts.insert(text.clone(), (room, seq));
-        self.rooms[room].entries.push(TruthEntry { author, draft, text, step, at, has_expired: false });
+        self.rooms[room].entries.push(TruthEntry {
+            author,
+            draft,
+            text,
+            time_us,
+            step,
+            at,
+            has_expired: false,
+        });
         self.messages += 1;
         let Some((known_room, known)) = earlier else { return Ok(()) };
-        let is_far = known_room == room && known + DRAFT_WINDOW < seq;
-        let has_expired = known <= self.rooms[room].expired;
-        if is_draft && known_room == room && (is_far || has_expired || self.may_forget_drafts) {
+        // One whose id says when it was made is looked for in the log; any other is a new one after a while.
+        let is_new_later = id.is_some_and(|id| id.made_at().is_none());
+        if is_new_later && known_room == room && (self.is_forgotten(room, known) || self.may_forget_drafts) {
             return Ok(());
         }
         let DurableMessage { room, draft, text, .. } = stored;
         Err(format!("{text:?} is stored twice in {room}, as #{known} and as #{seq} (draft {draft:?})"))
+    }
+
+    /// Whether the draft of a message may be forgotten, now that the newest was said.
+    fn is_forgotten(&self, room: RoomIndex, seq: u64) -> bool {
+        let entries = &self.rooms[room].entries;
+        let Some((known, newest)) = self.entry(room, seq).zip(entries.last()) else { return false };
+        let later = entries.iter().skip(seq as usize);
+        let own = later.filter(|entry| entry.author == known.author && !entry.draft.is_empty());
+        newest.time_us - known.time_us > DRAFT_WINDOW_US || own.count() > DRAFTS_OF_AUTHOR
+    }
+
+    /// An author was answered that a draft is too old to be looked for.
+    pub fn too_old(&self, room: Option<RoomIndex>, draft: &str) -> Checked {
+        let made = DraftId::parse(draft).and_then(|id| id.made_at());
+        let Some(made) = made else {
+            return Err(format!("draft {draft} says nothing of its age and is too old"));
+        };
+        let has_expired = room.is_none_or(|room| self.expired(room) > 0);
+        if self.now_us - made.0 > DRAFT_AGE_US_MAX || has_expired {
+            return Ok(());
+        }
+        Err(format!("draft {draft} is not old, and its room has all its messages"))
     }
 
     fn entry(&self, room: RoomIndex, seq: u64) -> Option<&TruthEntry> {

@@ -261,6 +261,7 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
         Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => {
             line(out, format_args!("known {seq} {draft}"))
         }
+        Reply::NotSaid(Refusal::DraftTooOld { draft }) => line(out, format_args!("tooold {draft}")),
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
         // It was sent `you`.
         Reply::Renamed { .. } | Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}

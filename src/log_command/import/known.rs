@@ -2,7 +2,7 @@
 
 use madang_import::{Intake, RoomIndex, derived_id};
 use madang_log::{AuthorKind, Fault, StdFiles, StoredMessage, draft_hash, read_messages};
-use madang_model::{DraftId, RoomName};
+use madang_model::{DraftId, RoomName, UserKey, UserName};
 use std::collections::HashMap;
 
 /// Tells the intake of every message that is stored in its rooms, or in any, and returns what is wrong with the log.
@@ -14,6 +14,7 @@ pub fn read<T>(
 ) -> Result<Vec<Fault>, String> {
     // By every way in which a name is written; `None` is a room that does not matter.
     let mut rooms: HashMap<Box<str>, Option<RoomIndex>> = HashMap::new();
+    let mut authors = Authors::default();
     let mut visit = |message: &StoredMessage<'_>| {
         let room = match rooms.get(message.room) {
             Some(room) => *room,
@@ -28,14 +29,14 @@ pub fn read<T>(
             }
         };
         if let Some(room) = room {
-            intake.know(room, message.time, hash_of(message));
+            intake.know(room, message.time, hash_of(message, &mut authors));
         }
     };
     read_messages(log, &mut visit, progress).map_err(|error| error.to_string())
 }
 
 /// Author and id as an import would have them. A message without an id has the one that an import of its export gives it.
-fn hash_of(message: &StoredMessage<'_>) -> u64 {
+fn hash_of(message: &StoredMessage<'_>, authors: &mut Authors) -> u64 {
     if message.draft_hash != 0 {
         return message.draft_hash;
     }
@@ -43,5 +44,27 @@ fn hash_of(message: &StoredMessage<'_>) -> u64 {
     // Format 2 has the id alone.
     let id = DraftId::parse(message.draft);
     let id = id.unwrap_or_else(|| derived_id(message.room, name, message.time, message.text));
-    draft_hash(author, name, &id)
+    draft_hash(author, authors.key_of(name), &id)
+}
+
+/// The keys of authors, by every way in which a name is written: computing one takes longer than all else.
+#[derive(Default)]
+struct Authors(HashMap<Box<str>, UserKey>);
+
+impl Authors {
+    /// When there are more, it begins again.
+    const MAX: usize = 1 << 17;
+
+    fn key_of(&mut self, name: &str) -> UserKey {
+        if let Some(key) = self.0.get(name) {
+            return *key;
+        }
+        // What is stored as a name is one, or the message is damaged: then its hash meets no other.
+        let key = UserName::parse(name).map_or_else(|_| UserKey::of(name), |name| name.key());
+        if self.0.len() >= Authors::MAX {
+            self.0.clear();
+        }
+        self.0.insert(name.into(), key);
+        key
+    }
 }

@@ -32,6 +32,11 @@ pub static COUNTERS: &[Metric] = &[
         "Slow readers closed because all outboxes together were full.",
         |s| s.outbox_budget_cuts,
     ),
+    metric(
+        "madang_drafts_forgotten_early",
+        "Drafts that rooms forgot within ten minutes, because too many were said there.",
+        |s| s.drafts_forgotten_early,
+    ),
     metric("madang_turns", "Turns taken by the shard's loop.", |s| s.turns),
     metric("madang_mesh_entries_sent", "Requests and events sent to other shards.", |s| s.mesh_sent),
     metric("madang_mesh_entries_received", "Requests and events received from other shards.", |s| {

@@ -1,7 +1,11 @@
 //! The state machine of one room.
 
 mod carry;
+mod drafts;
 
+pub use drafts::draft_of;
+
+use super::drafts::Drafts;
 use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::members::Members;
@@ -61,19 +65,26 @@ pub struct Room {
     departing: Vec<Member>,
     fan_out: FanOut,
     recent: Recent,
+    drafts: Drafts,
 }
 
 impl Room {
     /// A room that nothing was said in yet.
     pub fn new(name: RoomName, kind: RoomKind) -> Room {
-        Room::restore(name, kind, Seq::ZERO, Vec::new())
+        Room::restore(name, kind, Seq::ZERO, Vec::new(), Drafts::default())
     }
 
-    /// A room as the log knows it: its newest number, and its latest messages, oldest first.
-    pub fn restore(name: RoomName, kind: RoomKind, head: Seq, stored: Vec<Arc<Message>>) -> Room {
+    /// A room as the log knows it: its newest number, its latest messages, oldest first, and its latest drafts.
+    pub fn restore(
+        name: RoomName,
+        kind: RoomKind,
+        head: Seq,
+        stored: Vec<Arc<Message>>,
+        drafts: Drafts,
+    ) -> Room {
         let recent = Recent::restore(stored, head);
         let (members, departing) = (Members::default(), Vec::new());
-        Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent }
+        Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent, drafts }
     }
 
     /// Its name as it was first written.
@@ -309,9 +320,7 @@ impl Room {
         now: Now,
         events: &mut Vec<ShardEvent>,
     ) -> Result<Arc<Message>, Refusal> {
-        let is_current = |member: &&Member| member.session == session && member.lost.is_none();
-        let departing = || self.departing.iter().find(|member| member.session == session);
-        let Some(member) = self.members.get(&author).filter(is_current).or_else(departing) else {
+        let Some(member) = self.author(session, author) else {
             return Err(Refusal::NotMember { room: self.name.as_str().into() });
         };
         let author = member.user.clone();
@@ -319,6 +328,13 @@ impl Room {
         let said = RoomEvent::Message { message: Arc::clone(&message), author: session };
         self.fan_out.emit(self.name.key(), &said, events);
         Ok(message)
+    }
+
+    /// The member that a session may say something as.
+    fn author(&self, session: SessionId, author: UserKey) -> Option<&Member> {
+        let is_current = |member: &&Member| member.session == session && member.lost.is_none();
+        let departing = || self.departing.iter().find(|member| member.session == session);
+        self.members.get(&author).filter(is_current).or_else(departing)
     }
 
     /// Accepts a whisper in a direct room: for the reader's sessions, and as receipt for the author's.
@@ -359,7 +375,7 @@ impl Room {
         now: Now,
     ) -> Result<Arc<Message>, Refusal> {
         if let Some(id) = &draft
-            && let Some(seq) = self.recent.seq_of(author.key(), id)
+            && let Some(seq) = self.known_draft(&author, id, now)
         {
             return Err(Refusal::DraftRepeated { seq, draft: id.clone() });
         }
@@ -372,13 +388,9 @@ impl Room {
         let time = time_after(self.recent.times().next(), now.wall);
         let message =
             Arc::new(Message { room: self.name.clone(), seq: self.head, time, author, draft, text });
+        self.remember_draft(&message);
         self.recent.push(Arc::clone(&message));
         Ok(message)
-    }
-
-    /// Whether this draft of this author was accepted within the window.
-    pub fn knows_draft(&self, author: UserKey, id: &DraftId) -> bool {
-        self.recent.seq_of(author, id).is_some()
     }
 
     /// What of a page is in memory, oldest first, and the first and last number of what is not.

@@ -1,49 +1,27 @@
-//! The latest messages of a room, and the drafts they came from.
+//! The latest messages of a room.
 
-use madang_model::{DraftId, Message, Page, Seq, Timestamp, UserKey};
+use madang_model::{Message, Page, Seq, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A ring of the latest messages and of the drafts already stored.
+/// A ring of the latest messages.
 ///
 /// Invariant: the messages' numbers follow one another and end at the room's head.
 #[derive(Debug, Default)]
 pub struct Recent {
     messages: VecDeque<Arc<Message>>,
-    drafts: VecDeque<RememberedDraft>,
-}
-
-/// A draft that is stored, as the repeat of it is recognised.
-#[derive(Clone, Debug)]
-struct RememberedDraft {
-    /// Whose draft.
-    author: UserKey,
-    /// Its author's id of it.
-    id: DraftId,
-    /// The number the message got.
-    seq: Seq,
 }
 
 impl Recent {
     /// The most messages held.
     pub const MESSAGES_MAX: usize = 64;
-    /// The most drafts remembered: a repeat that comes later is stored again.
-    pub const DRAFTS_MAX: usize = 256;
 
-    /// What was read from the log, oldest first, as far as it leads up to `head` without a gap. All
-    /// that was read is looked through for drafts.
+    /// What was read from the log, oldest first, as far as it leads up to `head` without a gap.
     pub fn restore(stored: Vec<Arc<Message>>, head: Seq) -> Recent {
-        let draft = |message: &Arc<Message>| {
-            let (author, seq) = (message.author.key(), message.seq);
-            message.draft.clone().map(|id| RememberedDraft { author, id, seq })
-        };
-        let drafts = stored.iter().filter_map(draft).collect();
-        #[cfg(any(test, feature = "deliberate-faults"))]
-        let drafts = crate::mutation::forget_if(crate::mutation::Mutation::ForgetDraftsOnRestart, drafts);
         let wanted = (0..=head.0).rev().map(Seq);
         let connected = stored.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
         let skipped = stored.len() - connected.count();
-        let mut recent = Recent { messages: stored.into_iter().skip(skipped).collect(), drafts };
+        let mut recent = Recent { messages: stored.into_iter().skip(skipped).collect() };
         recent.bound();
         recent
     }
@@ -52,10 +30,6 @@ impl Recent {
     pub fn push(&mut self, message: Arc<Message>) {
         if let Some(last) = self.messages.back() {
             assert_eq!(last.seq.next(), message.seq, "messages of a room follow one another");
-        }
-        if let Some(id) = &message.draft {
-            let author = message.author.key();
-            self.drafts.push_back(RememberedDraft { author, id: id.clone(), seq: message.seq });
         }
         self.messages.push_back(message);
         self.bound();
@@ -82,22 +56,6 @@ impl Recent {
         while self.messages.len() > Self::MESSAGES_MAX {
             self.messages.pop_front();
         }
-        while self.drafts.len() > Self::DRAFTS_MAX {
-            self.drafts.pop_front();
-        }
-    }
-
-    /// The number a draft got, if it was stored within the window.
-    pub fn seq_of(&self, author: UserKey, id: &DraftId) -> Option<Seq> {
-        #[cfg(any(test, feature = "deliberate-faults"))]
-        if crate::mutation::is_on(crate::mutation::Mutation::AcceptDraftTwice) {
-            return None;
-        }
-        self.drafts
-            .iter()
-            .rev()
-            .find(|draft| draft.author == author && draft.id == *id)
-            .map(|draft| draft.seq)
     }
 
     /// The newest `count`, oldest first.

@@ -32,6 +32,8 @@ pub struct Counters {
     pub closed: [u64; CloseKind::COUNT],
     /// Those that ended for a reason of their protocol, by [`ProtocolReason::place`].
     pub closed_by_protocol: [u64; ProtocolReason::COUNT_MAX],
+    /// Drafts that rooms forgot before their time, as there were too many.
+    pub drafts_forgotten_early: u64,
     /// Entries that wait because other shards' channels are full.
     pub mesh_overflow_entries: u64,
 }
@@ -86,6 +88,8 @@ kinds! {
         TooManyFromAddress = "too_many_from_address",
         /// A draft that is stored already.
         DraftRepeated = "draft_repeated",
+        /// A draft that may be stored, too long ago to be looked for.
+        DraftTooOld = "draft_too_old",
         /// More messages than the rate allows.
         TooFast = "too_fast",
     }
@@ -129,6 +133,7 @@ impl From<&Refusal> for RefusalKind {
             Refusal::NotStored { .. } => RefusalKind::NotStored,
             Refusal::TooManyFromAddress { .. } => RefusalKind::TooManyFromAddress,
             Refusal::DraftRepeated { .. } => RefusalKind::DraftRepeated,
+            Refusal::DraftTooOld { .. } => RefusalKind::DraftTooOld,
         }
     }
 }

@@ -88,6 +88,8 @@ enum Deadline {
     Member(RoomKey, UserKey),
     /// A name's grace time ends.
     Name(SkeletonKey),
+    /// The time of a room's drafts ends.
+    Drafts(RoomKey),
 }
 
 /// One shard.
@@ -321,7 +323,7 @@ impl<S: Surface> Shard<S> {
 
     /// A query is done: it is answered to the session that waits for it.
     pub fn query_done(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) {
-        match self.homes.archive.answer(id, found) {
+        match self.homes.archive.answer(id, found, self.now.wall) {
             Some(Answered::Page(shard, event)) => self.outbound.push(shard, MeshEntry::Event(event)),
             Some(Answered::Room(room)) => {
                 let (homes, mut effects) = self.homes();
@@ -336,6 +338,11 @@ impl<S: Surface> Shard<S> {
             Some(Answered::Time { session, user, room, page }) => {
                 let (homes, mut effects) = self.homes();
                 homes.history(session, user, room, page, &mut effects);
+            }
+            Some(Answered::Draft { session, room, hash, found }) => {
+                let waiting = self.homes.draft_found((room, session), hash, found);
+                self.defer_first(waiting);
+                self.resume_deferred();
             }
             None => {}
         }
@@ -371,6 +378,10 @@ impl<S: Surface> Shard<S> {
                     homes.expire_member(room, user, *now, log, outbound);
                 }
                 Deadline::Name(key) => self.homes.expire_name(key, self.now),
+                Deadline::Drafts(room) => {
+                    let again = self.homes.expire_drafts(room, self.now);
+                    again.into_iter().for_each(|at| self.wheel.add(at, Deadline::Drafts(room)));
+                }
             }
         }
         self.homes.looks.tick();

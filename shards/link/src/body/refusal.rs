@@ -98,4 +98,10 @@ pub enum RefusalBody<'a> {
         #[rkyv(with = AsString)]
         draft: &'a str,
     },
+    /// The draft may be stored, too long ago to be looked for.
+    DraftTooOld {
+        /// Its id.
+        #[rkyv(with = AsString)]
+        draft: &'a str,
+    },
 }

@@ -9,6 +9,8 @@ use madang_model::{Refusal, Seq, Timestamp};
 pub fn read_refusal(body: &ArchivedRefusalBody<'static>) -> Result<Refusal, WireFault> {
     use ArchivedRefusalBody as B;
     let text = |text: &str| Box::<str>::from(text);
+    let draft_of =
+        |draft: &str| draft_of(draft)?.ok_or_else(|| WireFault::value(Kind::Event, "a draft id", draft));
     Ok(match body {
         B::NameTaken { name } => Refusal::NameTaken { name: user_of(name)? },
         B::NameConfusable { name, with } => {
@@ -30,9 +32,9 @@ pub fn read_refusal(body: &ArchivedRefusalBody<'static>) -> Result<Refusal, Wire
         B::TooManyFromAddress { connections_max } => {
             Refusal::TooManyFromAddress { connections_max: connections_max.to_native() }
         }
-        B::DraftRepeated { seq, draft } => Refusal::DraftRepeated {
-            seq: Seq(seq.to_native()),
-            draft: draft_of(draft)?.ok_or_else(|| WireFault::value(Kind::Event, "a draft id", draft))?,
-        },
+        B::DraftRepeated { seq, draft } => {
+            Refusal::DraftRepeated { seq: Seq(seq.to_native()), draft: draft_of(draft)? }
+        }
+        B::DraftTooOld { draft } => Refusal::DraftTooOld { draft: draft_of(draft)? },
     })
 }

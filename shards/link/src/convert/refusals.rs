@@ -24,5 +24,6 @@ pub fn refusal_body(refusal: &Refusal) -> RefusalBody<'_> {
             B::TooManyFromAddress { connections_max: *connections_max }
         }
         Refusal::DraftRepeated { seq, draft } => B::DraftRepeated { seq: seq.0, draft: draft.as_str() },
+        Refusal::DraftTooOld { draft } => B::DraftTooOld { draft: draft.as_str() },
     }
 }

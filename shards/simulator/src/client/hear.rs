@@ -1,7 +1,7 @@
 //! What a client receives, and how it checks it.
 
 use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
-use super::{AskedPage, Attendance, Client, Leniency, Listed, PendingMessage, PendingRequest};
+use super::{AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest};
 
 /// What is needed to check a line.
 struct ClientHearing<'a> {
@@ -64,6 +64,7 @@ impl Client {
             "no" => self.refused(rest),
             "unsaid" => self.unsaid(rest),
             "known" => self.known(rest, hearing),
+            "tooold" => self.too_old(rest, hearing),
             "whisper" | "receipt" => self.whispered(word == "receipt", rest, hearing),
             "bye" if rest == "notcarried" && !hearing.leniency.has_faults => {
                 Err(format!("client {} is not carried over", self.number))
@@ -108,6 +109,8 @@ impl Client {
             let said = self.unanswered.swap_remove(place);
             if said.is_of_before {
                 self.perhaps_known.push(said);
+            } else {
+                self.keep(said);
             }
             self.settle_refused();
         } else {
@@ -152,6 +155,27 @@ impl Client {
         // Whispers are repeated too seldom to be looked up here.
         let Some(room) = said.room else { return Ok(()) };
         hearing.truth.known_draft(room, number(seq)?, &said.author, draft, hearing.step)
+    }
+
+    fn too_old(&mut self, draft: &str, hearing: &ClientHearing<'_>) -> Checked {
+        let place = self.unanswered.iter().position(|said| said.draft.as_deref() == Some(draft));
+        let said = place.map(|place| self.unanswered.swap_remove(place));
+        self.settle_refused();
+        match said {
+            // A whisper, too, may be read late.
+            Some(PendingMessage { room, .. }) => hearing.truth.too_old(room, draft),
+            None => Err("no such draft was said".to_owned()),
+        }
+    }
+
+    /// Remembers something that was answered, to say it again much later.
+    fn keep(&mut self, said: PendingMessage) {
+        if said.draft.is_some() && said.room.is_some() && self.said_count.is_multiple_of(3) {
+            self.kept.push_back(said);
+            if self.kept.len() > KEPT_MAX {
+                self.kept.pop_front();
+            }
+        }
     }
 
     fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {

@@ -11,6 +11,9 @@ use super::network::Line;
 use super::truth::RoomIndex;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+/// This much of what was answered is kept, to be said again.
+const KEPT_MAX: usize = 12;
+
 /// Something that was requested and is answered in its turn.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PendingRequest {
@@ -98,6 +101,8 @@ pub struct Client {
     unanswered: Vec<PendingMessage>,
     refused: usize,
     retry: Vec<PendingMessage>,
+    /// What was answered, to be said again: oldest first.
+    kept: VecDeque<PendingMessage>,
     /// What was said on an earlier connection, repeated on this one and then received: by what was said first, and
     /// the repetition is answered as well, or by the repetition.
     perhaps_known: Vec<PendingMessage>,
@@ -153,6 +158,7 @@ impl Client {
             unanswered: Vec::new(),
             refused: 0,
             retry: Vec::new(),
+            kept: VecDeque::new(),
             perhaps_known: Vec::new(),
             heard: HashSet::new(),
             partial: Vec::new(),

@@ -68,8 +68,9 @@ impl Client {
         }
         match chance.below(100) {
             0..=59 => self.say(chance, habits, truth, &mut lines),
-            60..=66 => self.retry(chance, truth, &mut lines),
-            67..=74 => self.whisper(chance, habits, &mut lines),
+            60..=64 => self.retry(chance, truth, &mut lines),
+            65 | 66 => self.say_again(chance, truth, &mut lines),
+            67..=74 => self.whisper(chance, habits, truth, &mut lines),
             75..=80 => self.go(chance, habits, truth, &mut lines),
             81..=85 => self.leave(chance, truth, &mut lines),
             86..=93 => self.page(chance, truth, &mut lines),
@@ -94,7 +95,7 @@ impl Client {
         (!rooms.is_empty()).then(|| rooms[if chance.one_in(2) { 0 } else { chance.below(rooms.len()) }])
     }
 
-    fn text(&mut self, chance: &mut Chance, habits: &Habits) -> (Option<String>, String) {
+    fn text(&mut self, chance: &mut Chance, habits: &Habits, now_us: i64) -> (Option<String>, String) {
         self.said_count += 1;
         let (number, count) = (self.number, self.said_count);
         let padding = match chance.one_in(habits.long_one_in) {
@@ -103,7 +104,15 @@ impl Client {
         };
         let words = if chance.one_in(6) { "안녕하세요 " } else { "hello " };
         let text = format!("{number}.{count} {words}{}", "x".repeat(padding));
-        let draft = chance.one_in(2).then(|| format!("d{number}.{count}"));
+        let draft = chance.one_in(2).then(|| match chance.one_in(2) {
+            true => format!("d{number}.{count}"),
+            false => {
+                // A UUID of version 7, by a clock that may be late.
+                let made_ms = (now_us / 1000 - chance.below(50_000) as i64).unsigned_abs();
+                let made = format!("{made_ms:012x}");
+                format!("{}-{}-7000-8000-{number:04x}{count:08x}", &made[..8], &made[8..])
+            }
+        });
         (draft, text.trim_end().to_owned())
     }
 
@@ -113,7 +122,7 @@ impl Client {
         if (truth.name(room) == "general" || twins::is_one(truth.name(room))) && !chance.one_in(20) {
             return;
         }
-        let (draft, text) = self.text(chance, habits);
+        let (draft, text) = self.text(chance, habits, truth.now_us);
         let author = self.name.clone().unwrap_or_default();
         push(lines, format_args!("say {} {} {text}", truth.name(room), draft.as_deref().unwrap_or("-")));
         let said = PendingMessage { room: Some(room), author, draft, text, is_of_before: false };
@@ -146,8 +155,22 @@ impl Client {
         }
     }
 
-    fn whisper(&mut self, chance: &mut Chance, habits: &Habits, lines: &mut String) {
-        let (draft, text) = self.text(chance, habits);
+    /// Says again what was answered, perhaps long ago: nothing is stored.
+    fn say_again(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let said = self.kept[chance.below(self.kept.len())].clone();
+        let is_there = said.room.is_some_and(|room| self.attended().any(|(attended, _)| attended == room));
+        // One is on its way at a time, so that it is known what the answer is to.
+        let is_asked = self.unanswered.iter().any(|asked| asked.text == said.text);
+        if is_there && !is_asked && Some(&said.author) == self.name.as_ref() {
+            self.repeat(&said, truth, lines);
+        }
+    }
+
+    fn whisper(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
+        let (draft, text) = self.text(chance, habits, truth.now_us);
         let to = format!("u{}", chance.below(habits.users));
         push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
         let author = self.name.clone().unwrap_or_default();

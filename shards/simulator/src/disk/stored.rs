@@ -13,6 +13,8 @@ pub struct DurableMessage {
     pub room: Box<str>,
     /// Its number.
     pub seq: u64,
+    /// When it was accepted, in microseconds since 1970.
+    pub time_us: i64,
     /// Who said it.
     pub author: Box<str>,
     /// The author's id of it; empty is none.
@@ -55,6 +57,7 @@ fn read_from(
                     at,
                     room: message.room.into(),
                     seq: message.seq.0,
+                    time_us: message.time.0,
                     author: message.author.name.into(),
                     draft: message.draft.into(),
                     text: message.text.into(),

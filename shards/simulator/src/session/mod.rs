@@ -22,6 +22,9 @@ use upgrade::Upgrade;
 /// Steps between two checks when idle, at least.
 const STEPS_BETWEEN_CALMS: u64 = 2_000;
 
+/// When it begins, in microseconds since 1970.
+const START_US: i64 = 1_800_000_000_000_000;
+
 /// The longest line that a client receives.
 const EVENT_BYTES_MAX: usize = 8192;
 
@@ -111,6 +114,7 @@ impl Session {
         let mut chance = Chance::new(options.seed);
         let mut conditions = SessionConditions::of(&options, &mut chance);
         let mut truth = Truth::default();
+        truth.now_us = START_US;
         let lobby = truth.room("general");
         let rooms: Vec<usize> = (0..options.rooms)
             .map(|n| truth.room(&if n % 5 == 4 { format!("방{n}") } else { format!("r{n}") }))
@@ -136,7 +140,7 @@ impl Session {
             options,
             conditions,
             chance,
-            now: Now { wall: Timestamp(1_800_000_000_000_000), monotonic: Moment(0) },
+            now: Now { wall: Timestamp(START_US), monotonic: Moment(0) },
             next_tick_ms: 1000,
             disk,
             server: None,
@@ -208,7 +212,12 @@ impl Session {
             97 => {
                 // Long enough for idle rooms to be evicted, now and then.
                 let is_long = self.chance.one_in(8);
-                let wait_ms = self.chance.below(if is_long { 40_000 } else { 1500 }) as u64;
+                // Longer than drafts are known, now and then, and than they are looked for.
+                let wait_ms = match self.chance.below(300) {
+                    0..=9 => 600_000 + self.chance.below(200_000) as u64,
+                    10 => 8 * 86_400_000,
+                    _ => self.chance.below(if is_long { 40_000 } else { 1500 }) as u64,
+                };
                 self.trace.note(format_args!("{wait_ms} ms pass"));
                 self.pass_ms(wait_ms);
             }
@@ -270,6 +279,7 @@ impl Session {
         self.now.monotonic.0 += ms;
         self.now.wall.0 += ms as i64 * 1000;
         self.disk.set_time(self.now.wall.0);
+        self.truth.now_us = self.now.wall.0;
         if self.now.monotonic.0 >= self.next_tick_ms {
             self.next_tick_ms = self.now.monotonic.0 + 1000;
             if let Some(server) = &mut self.server {
@@ -325,6 +335,7 @@ impl Session {
             || queues.lookups > 4096 + 4096
             || queues.deferred > 16_384
             || queues.waiting_for_room > 16_384
+            || queues.waiting_for_draft > 16_384
             || queues.waiting_for_looks > 65_536
         {
             return Err(format!("a queue is past its bound: {queues:?}, a channel holds {channel}"));

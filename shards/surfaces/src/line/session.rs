@@ -220,7 +220,8 @@ impl LineSession {
         }
         let command = Command::parse(line);
         // Quitting is always allowed.
-        let cost = command.as_ref().map_or(1, |command| command.as_ref().map_or(1, Command::cost));
+        let now = link.now.wall;
+        let cost = command.as_ref().map_or(1, |command| command.as_ref().map_or(1, |one| one.cost(now)));
         if cost > 0 && !self.spend(cost, link) {
             return;
         }

@@ -145,6 +145,8 @@ board! {
     slow_readers: u64,
     /// How many of them because all outboxes together were full.
     outbox_budget_cuts: u64,
+    /// Drafts that rooms forgot before their time.
+    drafts_forgotten_early: u64,
     /// Connections not read because another shard is backed up.
     parked_connections: u64,
     /// Requests that wait for room in the log.

@@ -161,6 +161,7 @@ impl Monitor {
             slow_connections: fill.slow_connections,
             slow_readers: counters.slow_readers,
             outbox_budget_cuts: counters.outbox_budget_cuts,
+            drafts_forgotten_early: counters.drafts_forgotten_early,
             parked_connections: fill.parked_connections,
             deferred_requests: fill.deferred_requests,
             lookups: fill.lookups,

@@ -1,16 +1,17 @@
 //! Who waits for stored messages, and the answers they get.
 
 use super::Archive;
+use super::drafts::{DraftFound, DraftQuestion, DraftSearch, DraftStep, LOADED_FIRST, LoadStep, RoomLoading};
 use super::page::cut_to;
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
-use crate::room::Recent;
+use crate::room::Drafts;
 use madang_log::{
     BatchId, FoundPage, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile,
     StoredQuery,
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
-    UserKey,
+    Timestamp, UserKey,
 };
 use std::sync::Arc;
 
@@ -41,9 +42,11 @@ enum LookupPurpose {
     /// A room is loaded: where its newest messages are.
     Find,
     /// The same: those messages.
-    Load,
+    Load(RoomLoading),
     /// A session asked for a page by time: where that begins.
     Time(TimeSearch),
+    /// A session repeats a draft that may be stored.
+    Draft(DraftSearch),
 }
 
 /// What a lookup came to.
@@ -66,6 +69,17 @@ pub enum Answered {
         /// The page.
         page: Page,
     },
+    /// Whether a draft is stored.
+    Draft {
+        /// Who says it.
+        session: SessionId,
+        /// Where.
+        room: RoomKey,
+        /// Author and id.
+        hash: u64,
+        /// What was found.
+        found: DraftFound,
+    },
 }
 
 /// A room as the log knows it.
@@ -77,6 +91,8 @@ pub struct RoomContents {
     pub head: Seq,
     /// Its latest messages, oldest first; none when they could not be read.
     pub messages: Vec<Arc<Message>>,
+    /// Its latest drafts.
+    pub drafts: Drafts,
 }
 
 /// What is asked of the stored messages of a room.
@@ -129,6 +145,74 @@ impl Archive {
         None
     }
 
+    /// Someone says a draft that may be stored. The answer comes later; false when too many ask.
+    pub fn look_for_draft(&mut self, question: DraftQuestion) -> bool {
+        if self.waiting.len() >= Self::LOOKUPS_MAX {
+            return false;
+        }
+        let (search, first, count) = DraftSearch::new(&question);
+        let DraftQuestion { room, head, after, .. } = question;
+        let (id, purpose) = (self.new_id(), LookupPurpose::Draft(search));
+        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        true
+    }
+
+    /// Looks further back for a draft, or says what became of it.
+    fn draft_searched(
+        &mut self,
+        waiting: WaitingLookup,
+        mut search: DraftSearch,
+        page: Option<&FoundPage>,
+    ) -> Option<Answered> {
+        match search.found(waiting.first, page) {
+            DraftStep::Read(first, count) => {
+                self.look_on(WaitingLookup {
+                    purpose: LookupPurpose::Draft(search),
+                    first,
+                    count,
+                    ..waiting
+                });
+                None
+            }
+            DraftStep::Done(found) => {
+                let DraftSearch { session, hash, .. } = search;
+                Some(Answered::Draft { session, room: waiting.room.key(), hash, found })
+            }
+        }
+    }
+
+    /// Reads further of a room that is loaded, or gives it.
+    fn loaded(
+        &mut self,
+        waiting: WaitingLookup,
+        loading: RoomLoading,
+        page: Option<FoundPage>,
+        now: Timestamp,
+    ) -> Option<Answered> {
+        let WaitingLookup { head, first, count, .. } = waiting;
+        match loading.found((first, count), page, now) {
+            (loading, LoadStep::Read(first, count)) => {
+                self.look_on(WaitingLookup {
+                    purpose: LookupPurpose::Load(loading),
+                    first,
+                    count,
+                    ..waiting
+                });
+                None
+            }
+            (_, LoadStep::Done { messages, drafts }) => {
+                Some(Answered::Room(RoomContents { name: waiting.room, head, messages, drafts }))
+            }
+        }
+    }
+
+    /// The next step of a lookup, before all that came later.
+    fn look_on(&mut self, waiting: WaitingLookup) {
+        let id = self.new_id();
+        self.waiting.insert(id, waiting);
+        self.queue.push_front(id);
+    }
+
     /// Looks further, or gives the page by numbers. `page` is what the last look found; `None` when that cannot be read.
     fn searched(
         &mut self,
@@ -140,9 +224,8 @@ impl Archive {
         let TimeQuestion { session, user, page: asked, .. } = search.question;
         match search.found(page.as_ref()) {
             SearchStep::Look { first, count } => {
-                let (id, purpose, mended) = (self.new_id(), LookupPurpose::Time(search), waiting.mended);
-                self.waiting.insert(id, WaitingLookup { purpose, room, head, first, count, after, mended });
-                self.queue.push_front(id);
+                let (purpose, mended) = (LookupPurpose::Time(search), waiting.mended);
+                self.look_on(WaitingLookup { purpose, room, head, first, count, after, mended });
                 None
             }
             SearchStep::Done(since) => {
@@ -174,13 +257,13 @@ impl Archive {
     fn unstored(&self, wanted: RoomName) -> RoomContents {
         let lost = self.lost_heads.get(&wanted.key()).cloned();
         let (name, head) = lost.unwrap_or((wanted, Seq::ZERO));
-        RoomContents { name, head, messages: Vec::new() }
+        RoomContents { name, head, messages: Vec::new(), drafts: Drafts::default() }
     }
 
-    /// Reads the latest messages of a room that is known: as many as may have drafts to remember.
+    /// Reads the latest messages of a room that is known, and then those that may have drafts to remember.
     fn begin_loading(&mut self, name: RoomName) {
-        let (head, count) = (self.head(name.key()), Recent::DRAFTS_MAX as u32);
-        self.look_up(LookupPurpose::Load, name, head, count);
+        let head = self.head(name.key());
+        self.look_up(LookupPurpose::Load(RoomLoading::default()), name, head, LOADED_FIRST);
     }
 
     fn look_up(&mut self, purpose: LookupPurpose, room: RoomName, head: Seq, count: u32) {
@@ -253,7 +336,12 @@ impl Archive {
     }
 
     /// A lookup is answered.
-    pub fn answer(&mut self, id: LookupId, found: Result<QueryOutcome, QueryFault>) -> Option<Answered> {
+    pub fn answer(
+        &mut self,
+        id: LookupId,
+        found: Result<QueryOutcome, QueryFault>,
+        now: Timestamp,
+    ) -> Option<Answered> {
         let waiting = self.waiting.remove(&id)?;
         if let Err(fault) = &found {
             tracing::error!(shard = self.directory.0, %fault, "stored messages cannot be shown");
@@ -263,23 +351,15 @@ impl Archive {
             Ok(QueryOutcome::Page(page)) => Some(page),
             Err(_) => None,
         };
-        let waiting = match waiting.purpose {
-            LookupPurpose::Time(search) => {
-                let rest = WaitingLookup { purpose: LookupPurpose::Find, ..waiting };
-                return self.searched(rest, search, page);
-            }
-            purpose => WaitingLookup { purpose, ..waiting },
-        };
-        let WaitingLookup { purpose, room, head, first, count, .. } = waiting;
-        let (session, recent) = match purpose {
-            LookupPurpose::Time(_) => unreachable!("it was taken before"),
-            LookupPurpose::Find => return Some(Answered::Unknown(room.key())),
-            LookupPurpose::Load => {
-                let messages = page.map(|page| page.messages).unwrap_or_default();
-                return Some(Answered::Room(RoomContents { name: room, head, messages }));
-            }
+        let rest = WaitingLookup { purpose: LookupPurpose::Find, ..waiting };
+        let (session, recent) = match waiting.purpose {
+            LookupPurpose::Find => return Some(Answered::Unknown(rest.room.key())),
+            LookupPurpose::Load(loading) => return self.loaded(rest, loading, page, now),
+            LookupPurpose::Time(search) => return self.searched(rest, search, page),
+            LookupPurpose::Draft(search) => return self.draft_searched(rest, search, page.as_ref()),
             LookupPurpose::Page { session, recent } => (session, recent),
         };
+        let WaitingLookup { room, head, first, count, .. } = rest;
         let last = Seq(first.0 + u64::from(count) - 1);
         let (mut messages, mut gap) = match page {
             Some(page) => {

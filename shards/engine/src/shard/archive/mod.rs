@@ -8,10 +8,12 @@
 //! directory. It is in memory for rooms that are in memory, that have messages in the open segment,
 //! or that a segment behind the shard's last snapshot holds messages of.
 
+mod drafts;
 mod lookups;
 mod page;
 mod search;
 
+pub use drafts::{DraftFound, DraftQuestion};
 pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
 pub use search::TimeQuestion;
 

@@ -18,7 +18,10 @@ impl Homes {
 
     /// Whether nobody waits for the log here.
     pub fn is_idle(&self) -> bool {
-        self.loading.is_empty() && self.archive.lookup_count() == 0 && !self.is_searching()
+        self.loading.is_empty()
+            && self.drafts.is_empty()
+            && self.archive.lookup_count() == 0
+            && !self.is_searching()
     }
 
     pub(super) fn take_over(&mut self, carried: Carried, effects: &mut Effects<'_>) {

@@ -50,6 +50,7 @@ impl Homes {
             }
         }
         self.enter(key, loaded);
+        self.drafts_changed(key, effects);
         Some(request)
     }
 
@@ -67,13 +68,14 @@ impl Homes {
         let waiting = self.loading.remove(&key).unwrap_or_default();
         #[cfg(any(test, feature = "deliberate-faults"))]
         let loaded = {
-            let RoomContents { name, mut head, mut messages } = loaded;
+            let RoomContents { name, mut head, mut messages, drafts } = loaded;
             if matches!(waiting.front(), Some(Request::Carry(_))) {
                 crate::mutation::resume_early(&mut head, &mut messages);
             }
-            RoomContents { name, head, messages }
+            RoomContents { name, head, messages, drafts }
         };
         self.enter(key, loaded);
+        self.drafts_changed(key, effects);
         waiting
     }
 
@@ -86,7 +88,7 @@ impl Homes {
 
     pub(super) fn enter(&mut self, key: RoomKey, loaded: RoomContents) {
         let is_made = self.is_made(&loaded);
-        let RoomContents { name, head, messages } = loaded;
+        let RoomContents { name, head, messages, drafts } = loaded;
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
             RoomKind::Lobby
@@ -95,7 +97,7 @@ impl Homes {
         } else {
             RoomKind::Channel
         };
-        let room = Room::restore(name, kind, head, messages);
+        let room = Room::restore(name, kind, head, messages, drafts);
         let last_batch = BatchId::default();
         let loaded = LoadedRoom {
             room,
@@ -103,6 +105,7 @@ impl Homes {
             idle_since: Moment::default(),
             is_made,
             is_queued: false,
+            awaits_draft_deadline: false,
             ranked_members: 0,
         };
         self.rooms.insert(key, loaded);

@@ -9,6 +9,7 @@
 use super::loading::refuse_to_load;
 use super::{Effects, Homes, refuse};
 use crate::mesh::Outbound;
+use crate::room::Drafts;
 use crate::shard::archive::RoomContents;
 use hashbrown::HashMap;
 use madang_log::StoredLooks;
@@ -283,7 +284,8 @@ impl Homes {
         match answer {
             LooksAnswer::Taken => {
                 let waiting = self.loading.remove(&key).unwrap_or_default();
-                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages: Vec::new() });
+                let drafts = Drafts::default();
+                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages: Vec::new(), drafts });
                 return waiting;
             }
             LooksAnswer::LooksLike(with) => {

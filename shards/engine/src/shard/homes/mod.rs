@@ -5,6 +5,7 @@
 //! in the room's order.
 
 mod carry;
+mod drafts;
 mod loading;
 mod looks;
 mod members;
@@ -21,6 +22,7 @@ use super::{Deadline, Request, Storage};
 use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
 use crate::user::Users;
+use drafts::DraftWaits;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
 use madang_log::{Appender, BatchId, SnapshotScope};
@@ -29,6 +31,7 @@ use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use talk::DirectMessage;
 
 /// A room and the last batch that carries something of it.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ struct LoadedRoom {
     is_made: bool,
     /// Whether it is queued to be evicted.
     is_queued: bool,
+    /// Whether a deadline will forget its drafts.
+    awaits_draft_deadline: bool,
     /// The number of members by which it has its place in [`Ranking`]; 0 is none.
     ranked_members: u32,
 }
@@ -57,6 +62,8 @@ pub struct Homes {
     /// What waits for a room to be loaded, in order; of each at most [`loading::WAITING_MAX`]
     /// joins and whispers.
     loading: HashMap<RoomKey, VecDeque<Request>>,
+    /// What waits until a draft was looked for.
+    pub drafts: DraftWaits,
     /// Rooms without members, by when they may be evicted; each once.
     idle: VecDeque<(Moment, RoomKey)>,
     users: Users,
@@ -89,6 +96,7 @@ impl Homes {
             rooms: HashMap::new(),
             ranking: Ranking::default(),
             loading: HashMap::new(),
+            drafts: DraftWaits::default(),
             idle: VecDeque::new(),
             users: Users::default(),
             looks,
@@ -154,7 +162,9 @@ impl Homes {
 
     /// Does what was asked.
     pub fn handle(&mut self, request: Request, effects: &mut Effects<'_>) {
-        if let Some(request) = self.wait_for_room(request, effects) {
+        if let Some(request) = self.wait_behind_draft(request, effects)
+            && let Some(request) = self.wait_for_room(request, effects)
+        {
             self.act(request, effects);
         }
     }
@@ -197,7 +207,8 @@ impl Homes {
                 }
             }
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
-                self.publish_direct(session, &readers, &room, (&from, &to), draft, text, effects);
+                let whisper = DirectMessage { session, readers, room, from, to, draft, text };
+                self.publish_direct(whisper, effects);
             }
             Request::TakeLooks { room, is_there, .. } => self.take_looks(room, is_there, effects.outbound),
             Request::GiveLooks { room, is_stored, .. } => self.give_looks(&room, is_stored),

@@ -1,13 +1,26 @@
 //! What is said in rooms, whispered, and read back.
 
+use super::drafts::{DraftOf, DraftState};
 use super::{Effects, Homes, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
 use madang_model::{
-    DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, RoomKey, RoomName, SessionId, Text,
+    DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, Request, RoomKey, RoomName, SessionId, Text,
     Timestamp, UserKey, UserName,
 };
+
+/// A whisper whose reader was found.
+#[derive(Debug)]
+pub struct DirectMessage {
+    pub session: SessionId,
+    pub readers: Vec<SessionId>,
+    pub room: RoomName,
+    pub from: UserName,
+    pub to: UserName,
+    pub draft: Option<DraftId>,
+    pub text: Text,
+}
 
 impl Homes {
     pub(super) fn publish(
@@ -19,43 +32,64 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
-        if !self.is_stored(room, user, draft.as_ref()) && self.refuses_to_store(session, effects) {
+        if let Some(id) = &draft {
+            let of = DraftOf { session, author: user, room, id };
+            match self.draft_state(of, effects) {
+                DraftState::New => {}
+                DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
+                DraftState::Refused => return,
+                DraftState::LookedFor => {
+                    let request = Request::Publish { session, user, room, draft, text };
+                    return self.wait_for_draft(room, session, request);
+                }
+            }
+        }
+        if self.refuses_to_store(session, effects) {
             return;
         }
-        let now = effects.now;
+        let (now, has_draft) = (effects.now, draft.is_some());
         self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
             let message = room.publish(session, user, draft, text, now, events)?;
             log.accept(&message);
             said(session, &message);
             Ok(())
         });
+        if has_draft {
+            self.drafts_changed(room, effects);
+        }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn publish_direct(
-        &mut self,
-        session: SessionId,
-        readers: &[SessionId],
-        room: &RoomName,
-        (from, to): (&UserName, &UserName),
-        draft: Option<DraftId>,
-        text: Text,
-        effects: &mut Effects<'_>,
-    ) {
-        let is_stored = self.is_stored(room.key(), from.key(), draft.as_ref());
-        if !is_stored && self.refuses_to_store(session, effects) {
+    pub(super) fn publish_direct(&mut self, whisper: DirectMessage, effects: &mut Effects<'_>) {
+        let DirectMessage { session, readers, room, from, to, draft, text } = whisper;
+        if let Some(id) = &draft {
+            let of = DraftOf { session, author: from.key(), room: room.key(), id };
+            match self.draft_state(of, effects) {
+                DraftState::New => {}
+                DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
+                DraftState::Refused => return,
+                DraftState::LookedFor => {
+                    let key = room.key();
+                    let request = Request::PublishDirect { session, readers, room, from, to, draft, text };
+                    return self.wait_for_draft(key, session, request);
+                }
+            }
+        }
+        if self.refuses_to_store(session, effects) {
             return;
         }
-        let now = effects.now;
+        let (now, has_draft) = (effects.now, draft.is_some());
         self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
-            if !found.name().is_same_as(room) {
+            if !found.name().is_same_as(&room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
             }
-            let message = found.publish_direct(session, readers, from, to, draft, text, now, events)?;
+            let message = found.publish_direct(session, &readers, &from, &to, draft, text, now, events)?;
             log.accept(&message);
             said(session, &message);
             Ok(())
         });
+        if has_draft {
+            self.drafts_changed(room.key(), effects);
+        }
     }
 
     /// Answers with what is in memory, or has the rest looked up first.
@@ -124,13 +158,6 @@ impl Homes {
         {
             send_reply(session, reply, effects.outbound);
         }
-    }
-
-    /// Whether a draft is accepted already: its repeat needs no disk, and an answer that nothing was
-    /// stored would be wrong.
-    pub(super) fn is_stored(&self, room: RoomKey, author: UserKey, draft: Option<&DraftId>) -> bool {
-        let loaded = self.rooms.get(&room);
-        draft.is_some_and(|id| loaded.is_some_and(|found| found.room.knows_draft(author, id)))
     }
 
     /// Answers an author that nothing can be stored. At once: what waits for the log waits for the disk.

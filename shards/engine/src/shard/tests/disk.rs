@@ -113,6 +113,18 @@ impl TestDisk {
         self.directory.path().join(directory_name(shard)).join(SNAPSHOT_FILE_NAME)
     }
 
+    /// The first message of each segment of the first shard is not what was written any more.
+    pub fn damage_segments(&self) {
+        let directory = self.directory.path().join(directory_name(ShardId(0)));
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "seg") {
+                let mut file = File::options().write(true).open(path).expect("a segment");
+                file.seek(SeekFrom::Start(100)).and_then(|_| file.write_all(b"damage")).expect("a write");
+            }
+        }
+    }
+
     fn write(&self, shard: ShardId, batch: &Batch) {
         let path = |segment: SegmentNumber| {
             self.directory.path().join(directory_name(shard)).join(file_name(segment))

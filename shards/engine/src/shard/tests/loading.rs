@@ -200,8 +200,11 @@ fn indexes_that_are_too_many_for_the_disk_are_dropped_and_made_again_from_their_
     assert!(rooms_known(&mut world) <= 3, "of rooms that have members, or that the open segment holds");
 }
 
-/// What was said in a room: author, draft and text, by number from 1.
-type Said = Vec<(String, String, String)>;
+/// Drafts are known for this long.
+const DRAFT_SECONDS: u64 = 600;
+
+/// What was said in a room: author, draft, text and when, by number from 1.
+type Said = Vec<(String, String, String, u64)>;
 
 struct Model {
     world: World,
@@ -210,6 +213,7 @@ struct Model {
     /// The memberships: user, room.
     present: BTreeMap<String, (Client, String)>,
     drafts: u64,
+    seconds: u64,
 }
 
 impl Model {
@@ -223,7 +227,10 @@ impl Model {
                 self.world.send(client, "bye\n");
                 self.present.remove(&user);
             }
-            (20..=21, _) => self.world.pass(REST_SECONDS),
+            (20..=21, _) => {
+                self.world.pass(REST_SECONDS);
+                self.seconds += REST_SECONDS;
+            }
             (22, _) => self.renew(),
             (23, _) if chance.below(3) == 0 => self.restart(),
             _ => {}
@@ -249,17 +256,17 @@ impl Model {
         self.world.lines(client);
         self.world.send(client, &format!("draft {draft} {text}\n"));
         let said = self.rooms.get_mut(room).expect("a room that was entered");
-        said.push((user.to_owned(), draft, text.clone()));
+        said.push((user.to_owned(), draft, text.clone(), self.seconds));
         assert_eq!(self.world.lines(client), [format!("#{} {user}: {text}", said.len())]);
     }
 
     fn repeat(&mut self, user: &str, client: Client, room: &str, chance: &mut Chance) {
         let said = &self.rooms[room];
-        let own = |number: &usize| said[*number].0 == user;
-        let window = said.len().saturating_sub(250)..said.len();
-        let own: Vec<usize> = window.filter(own).collect();
+        let since = self.seconds.saturating_sub(DRAFT_SECONDS);
+        let own = |number: &usize| said[*number].0 == user && said[*number].3 >= since;
+        let own: Vec<usize> = (0..said.len()).rev().filter(own).take(64).collect();
         let Some(number) = own.get(chance.below(own.len().max(1) as u64) as usize) else { return };
-        let (_, draft, text) = &said[*number];
+        let (_, draft, text, _) = &said[*number];
         self.world.lines(client);
         self.world.send(client, &format!("draft {draft} {text}\n"));
         assert_eq!(self.world.lines(client), [format!("draft {draft} is #{}", number + 1)]);
@@ -287,7 +294,7 @@ fn rooms_that_are_evicted_and_loaded_again_are_as_if_they_had_stayed() {
         let settings = roomy(2);
         let world = World::on(&settings, Some(TestDisk::new(2)));
         let (rooms, present) = (BTreeMap::new(), BTreeMap::new());
-        let mut model = Model { world, settings, rooms, present, drafts: 0 };
+        let mut model = Model { world, settings, rooms, present, drafts: 0, seconds: 0 };
         for _ in 0..1200 {
             model.step(&mut chance);
         }

@@ -3,6 +3,7 @@
 mod carry;
 mod clocks;
 mod disk;
+mod drafts;
 mod failing;
 mod json_lines;
 mod leaving;

@@ -31,9 +31,10 @@ pub fn question_of(refusal: &Refusal) -> Question {
         | Refusal::RoomNameCollides { .. }
         | Refusal::NotStored { .. } => Question::Join,
         Refusal::TooManyFromAddress { .. } => Question::Address,
-        Refusal::NoSuchUser { .. } | Refusal::UserOffline { .. } | Refusal::DraftRepeated { .. } => {
-            Question::Short
-        }
+        Refusal::NoSuchUser { .. }
+        | Refusal::UserOffline { .. }
+        | Refusal::DraftRepeated { .. }
+        | Refusal::DraftTooOld { .. } => Question::Short,
         Refusal::NoSuchRoom { .. } | Refusal::NotMember { .. } => Question::Other,
     }
 }

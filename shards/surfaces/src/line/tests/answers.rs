@@ -136,7 +136,11 @@ fn every_refusal_is_one_line_with_its_value() {
         (Refusal::NotMember { room: "r1".into() }, "you are not in r1 (try /channel r1)"),
         (Refusal::NotStored { reason: "the disk is full".into() }, "could not be stored: the disk is full"),
         (Refusal::TooManyFromAddress { connections_max: 9 }, "your address has 9 connections already"),
-        (Refusal::DraftRepeated { seq: Seq(4), draft }, "* draft 7f3a was stored before, as #4"),
+        (
+            Refusal::DraftRepeated { seq: Seq(4), draft: draft.clone() },
+            "* draft 7f3a was stored before, as #4",
+        ),
+        (Refusal::DraftTooOld { draft }, "! not sent: draft 7f3a is so old"),
     ];
     for (refusal, words) in cases {
         let mut rig = Rig::named("alice");

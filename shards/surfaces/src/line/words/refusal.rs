@@ -82,5 +82,13 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
         Refusal::DraftRepeated { seq, draft } => {
             line(out, style, format_args!("* draft {draft} was stored before, as #{seq}"));
         }
+        Refusal::DraftTooOld { draft } => line(
+            out,
+            style,
+            format_args!(
+                "! not sent: draft {draft} is so old that it is not known whether it was stored; \
+                 look with /history, then send it under a new id"
+            ),
+        ),
     }
 }

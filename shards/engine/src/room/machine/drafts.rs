@@ -1,0 +1,65 @@
+//! The drafts of a room's messages.
+
+use super::{Room, RoomKind};
+use crate::room::drafts::{DraftVerdict, KnownDraft};
+use madang_log::{AuthorKind, draft_hash};
+use madang_model::{DraftId, Message, Now, Seq, SessionId, Timestamp, UserKey, UserName};
+
+/// The draft that a message came from, if it came from one.
+pub fn draft_of(message: &Message) -> Option<KnownDraft> {
+    let id = message.draft.as_ref()?;
+    let Message { author, seq, time, .. } = message;
+    Some(KnownDraft { author: author.key(), hash: hash_of(author.key(), id), seq: *seq, time: *time })
+}
+
+fn hash_of(author: UserKey, id: &DraftId) -> u64 {
+    draft_hash((AuthorKind::Guest, 0), author, id)
+}
+
+impl Room {
+    /// What is known of a draft that a session is about to say here, and the draft's hash. Who may say nothing here gets
+    /// no answer to what is known.
+    pub fn verdict(
+        &self,
+        session: SessionId,
+        author: UserKey,
+        id: &DraftId,
+        now: Now,
+    ) -> (DraftVerdict, u64) {
+        let hash = hash_of(author, id);
+        if self.kind != RoomKind::Direct && self.author(session, author).is_none() {
+            return (DraftVerdict::New, hash);
+        }
+        (self.drafts.judge(author, hash, id, now.wall), hash)
+    }
+
+    /// The number of an author's draft, if it is known.
+    pub(super) fn known_draft(&self, author: &UserName, id: &DraftId, now: Now) -> Option<Seq> {
+        match self.drafts.judge(author.key(), hash_of(author.key(), id), id, now.wall) {
+            DraftVerdict::Stored(seq) => Some(seq),
+            DraftVerdict::New | DraftVerdict::Unknown { .. } | DraftVerdict::TooOld => None,
+        }
+    }
+
+    pub(super) fn remember_draft(&mut self, message: &Message) {
+        if let Some(draft) = draft_of(message) {
+            self.drafts.push(draft);
+        }
+    }
+
+    /// Forgets the drafts whose time has passed. Whether others are left.
+    pub fn expire_drafts(&mut self, now: Timestamp) -> bool {
+        self.drafts.expire(now);
+        !self.drafts.is_empty()
+    }
+
+    /// Whether it knows drafts.
+    pub fn has_drafts(&self) -> bool {
+        !self.drafts.is_empty()
+    }
+
+    /// How many drafts were forgotten before their time since the last call, as there were too many.
+    pub fn take_drafts_forgotten_early(&mut self) -> u64 {
+        self.drafts.take_forgotten_early()
+    }
+}
