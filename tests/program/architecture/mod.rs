@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 14] = [
+const MODEL: [&str; 15] = [
     "counted",
     "time",
     "epoch",
@@ -19,6 +19,7 @@ const MODEL: [&str; 14] = [
     "text",
     "name",
     "message",
+    "draft_age",
     "away",
     "carried",
     "request",

@@ -200,5 +200,4 @@ impl Drafts {
 }
 
 #[cfg(test)]
-#[path = "drafts/tests.rs"]
 mod tests;
