@@ -6,6 +6,9 @@ use madang_model::NameError;
 /// The longest line, in bytes: the longest text with every byte escaped, names, and members that are ignored.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// Times before this year, 100,000,000 s after 1970, are refused.
+const OLDEST_YEAR: i16 = 1973;
+
 /// Why a line cannot be stored.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LineFault {
@@ -68,6 +71,12 @@ pub enum LineFault {
         given: i64,
         /// The year it would be in.
         year: i16,
+    },
+    /// A time before there was any chat to bring along: most likely a program's word for "none".
+    #[error("time {given} is before {OLDEST_YEAR}; correct it, or leave the line out")]
+    Past {
+        /// The time.
+        given: String,
     },
     /// A time that has not come.
     #[error(

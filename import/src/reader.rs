@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// Names that are kept checked: checking one takes longer than all else. When there are more, it begins again.
 const NAMES_MAX: usize = 1 << 17;
-/// Numbers below this, in 1973, are taken for seconds or milliseconds: 100,000,000 s.
+/// Times before this, in 1973, are refused; numbers below it are seconds or milliseconds: 100,000,000 s.
 const TIME_US_MIN: i64 = 100_000_000_000_000;
 
 /// A message as it was sent, still without its number.
@@ -106,6 +106,9 @@ impl LineReader {
             }
             Time::Number(given) => Timestamp(given),
             Time::Words(given) => match given.parse::<jiff::Timestamp>() {
+                Ok(time) if time.as_microsecond() < TIME_US_MIN => {
+                    return Err(LineFault::Past { given: given.into_owned() });
+                }
                 Ok(time) => Timestamp(time.as_microsecond()),
                 Err(_) => return Err(LineFault::Time { given: given.into_owned() }),
             },

@@ -114,6 +114,8 @@ fn every_bad_line_is_refused_with_what_is_wrong_and_what_to_do() {
     refused(&good.replace("1700000000000000", "1700000000000000000"), "later than now");
     refused(&good.replace("1700000000000000", "18446744073709551615"), "later than now");
     refused(&good.replace("1700000000000000", "\"2030-01-01T00:00:00Z\""), "later than now");
+    refused(&good.replace("1700000000000000", "\"0000-01-01T00:00:00Z\""), "is before 1973");
+    refused(&good.replace("1700000000000000", "\"1969-12-31T23:59:59Z\""), "is before 1973");
     refused(&good.replace("1700000000000000", "\"2023-11-14\""), "write 2026-11-20T12:03:11.000250Z");
     refused(&good.replace("\"r1\"", "\"#general\""), "a name is made of letters and digits");
     refused(&good.replace("\"r1\"", "\"a&b\""), "the whispers of two users");

@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, StdinLock};
 use std::path::{Path, PathBuf};
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// How far the end of a line that is too long is looked for, in bytes: a device such as `/dev/zero` has none.
+const SKIPPED_BYTES_MAX: usize = 1 << 26;
 /// Some programs begin a file of UTF-8 with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -98,6 +100,9 @@ pub struct InputLines {
 impl InputLines {
     /// Reads the next line in place of what `line` holds, without its end. Returns how many bytes it took; 0 at the
     /// end. Of a line that is too long only so much is kept that this is seen.
+    ///
+    /// # Errors
+    /// What reading the input says, and [`io::ErrorKind::InvalidData`] for a line without end.
     pub fn read(&mut self, line: &mut Vec<u8>) -> io::Result<usize> {
         line.clear();
         let limit = LINE_BYTES_MAX as u64 + 2;
@@ -126,6 +131,11 @@ impl InputLines {
             skipped += taken;
             if is_end {
                 return Ok(skipped);
+            }
+            if skipped > SKIPPED_BYTES_MAX {
+                let what = format!("line {} does not end within {SKIPPED_BYTES_MAX} bytes", self.number);
+                let remedy = "name a file of JSON Lines, one object a line (`jq -c`)";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{what}; {remedy}")));
             }
         }
     }
@@ -161,5 +171,13 @@ mod tests {
             lines.read(&mut line).expect("memory");
             assert_eq!((&line[..], lines.number), (&b"next"[..], 2));
         }
+    }
+
+    #[test]
+    fn an_input_without_any_line_end_is_given_up() {
+        let zeros = BufReader::with_capacity(BUFFER_BYTES, io::repeat(0));
+        let mut lines = InputLines { input: Box::new(zeros), number: 0 };
+        let fault = lines.read(&mut Vec::new()).expect_err("there is no end").to_string();
+        assert!(fault.starts_with("line 1 does not end within 67108864 bytes; name a file"), "{fault}");
     }
 }
