@@ -52,6 +52,10 @@ pub fn recorded_shard_count(shard_count: u16) -> u16 {
     if shard_count > 0 && PARTITIONS.is_multiple_of(shard_count) { shard_count } else { 0 }
 }
 
+/// An account. Numbers are given once and never again; 0 is the server itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct AccountId(pub u64);
+
 /// A socket of one shard. The generation distinguishes it from an earlier socket in the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId {

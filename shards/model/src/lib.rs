@@ -8,6 +8,7 @@ mod counted;
 mod draft_age;
 mod epoch;
 mod event;
+mod facts;
 mod id;
 mod leaving;
 mod message;
@@ -23,8 +24,13 @@ pub use counted::{counted, is_or_are, numbered};
 pub use draft_age::{DRAFT_AGE_US_MAX, DRAFT_CLOCK_US_MAX, DRAFT_WINDOW_US, OLD_DRAFT_COST};
 pub use epoch::LogEpoch;
 pub use event::{Event, MeshEntry, RoomEvent};
+pub use facts::{
+    DatedChange, DiscussionRoom, FactChange, FactRefusal, FactsFault, FactsNotChanged, GuestPolicy,
+    HistoryPolicy, Invitation, InvitePolicy, PostPolicy, Restriction, Revision, RoomAccess, RoomFacts,
+    RoomMember, RoomRole, RoomSetting, RoomSettings,
+};
 pub use id::{
-    ClaimNumber, ConnectionId, HomeKey, PARTITIONS, PartitionId, RoomKey, Seq, SessionId, ShardId,
+    AccountId, ClaimNumber, ConnectionId, HomeKey, PARTITIONS, PartitionId, RoomKey, Seq, SessionId, ShardId,
     SkeletonKey, UserKey, recorded_shard_count,
 };
 pub use leaving::LeaveReason;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 15] = [
+const MODEL: [&str; 16] = [
     "counted",
     "time",
     "epoch",
@@ -18,6 +18,7 @@ const MODEL: [&str; 15] = [
     "id",
     "text",
     "name",
+    "facts",
     "message",
     "draft_age",
     "away",
@@ -28,7 +29,7 @@ const MODEL: [&str; 15] = [
     "connection",
 ];
 /// Those of the log.
-const LOG: [&str; 7] = ["format", "append", "index", "files", "write", "read", "repair"];
+const LOG: [&str; 9] = ["coding", "format", "append", "facts", "index", "files", "write", "read", "repair"];
 /// The protocols do not know each other, but this is checked by their order, too.
 const SURFACES: [&str; 1] = ["line"];
 const LINK: [&str; 9] =
