@@ -7,8 +7,8 @@ use madang_log::{
     SnapshotScope, SnapshotWriter,
 };
 use madang_model::{
-    DraftId, Event, HistoryPage, Message, Moment, Page, Refusal, Reply, Request, RoomName, Seq, ShardId,
-    Text, Timestamp, UserName,
+    AccountId, DatedChange, DraftId, Event, FactChange, HistoryPage, Message, Moment, Page, Refusal, Reply,
+    Request, RoomFacts, RoomName, RoomRole, RoomSetting, Seq, ShardId, Text, Timestamp, UserName,
 };
 use std::fs;
 use std::path::Path;
@@ -34,8 +34,39 @@ fn main() {
         write("snapshot", name, &snapshot);
     }
     texts();
+    facts();
     proxy_headers();
     link();
+}
+
+fn facts() {
+    let (by, time) = (AccountId(1), Timestamp(1_795_176_191_000_000));
+    let changes = [
+        FactChange::Join { account: AccountId(7), joined: Seq(3) },
+        FactChange::Join { account: AccountId(9), joined: Seq(4) },
+        FactChange::Role { account: AccountId(9), role: RoomRole::Owner },
+        FactChange::Topic(Text::sanitise("안녕하세요")),
+        FactChange::Mute { account: AccountId(7), until: None },
+        FactChange::Ban { account: AccountId(8), until: Some(time) },
+        FactChange::Set(RoomSetting::SlowS(30)),
+    ];
+    let changes: Vec<DatedChange> = changes.map(|change| DatedChange { time, by, change }).into();
+    let mut room = RoomFacts::default();
+    for change in &changes {
+        room.change(change).expect("it makes sense");
+    }
+    // Edition 0, part 0 of 1.
+    write("facts", "checkpoint", &[&[1, 0, 0, 1][..], &room.encode()].concat());
+    // Edition 0, repeats none, links to 160 bytes at byte 64 of segment 1, which is the oldest.
+    let link = [0, 0, 0, 1, 4, 10, 0];
+    let few = DatedChange::encode_all(changes[..2].iter());
+    let reads = RoomFacts::encode_reads(&[(AccountId(7), Seq(40)), (AccountId(9), Seq(41))].into());
+    write(
+        "facts",
+        "changes",
+        &[&[0][..], &link, &[u8::try_from(few.len()).expect("a short seed")], &few, &reads].concat(),
+    );
+    write("facts", "reads", &[&[2][..], &link, &reads].concat());
 }
 
 fn proxy_headers() {
@@ -153,7 +184,7 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     }
     let sealed = builder.seal(end, |_| None).expect("a segment without a history");
     let mut known: Vec<SnapshotRoom> =
-        sealed.tails().map(|(room, tail)| SnapshotRoom::new(room, tail)).collect();
+        sealed.tails().map(|(room, tail)| SnapshotRoom::new(room, Some(tail), None)).collect();
     known.sort_by_key(SnapshotRoom::key_bits);
     let scope = SnapshotScope { directory: SHARD, shard_count: 1, covers: SegmentNumber::FIRST };
     let mut writer = SnapshotWriter::new(Vec::new(), scope, known.len() as u64).expect("memory takes all");

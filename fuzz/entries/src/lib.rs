@@ -2,6 +2,7 @@
 //! is broken.
 
 mod conversation;
+mod facts;
 mod import;
 mod index;
 mod line;
@@ -14,6 +15,7 @@ mod settings;
 mod snapshot;
 
 pub use conversation::conversation;
+pub use facts::facts;
 pub use import::import;
 pub use index::index;
 pub use line::{line, telnet};
@@ -28,9 +30,10 @@ pub use snapshot::snapshot;
 pub type Entry = fn(&[u8]);
 
 /// Every entry, by the name of its target and its corpus.
-pub const ENTRIES: [(&str, Entry); 13] = [
+pub const ENTRIES: [(&str, Entry); 14] = [
     ("config", settings),
     ("conversation", conversation),
+    ("facts", facts),
     ("frame", frame),
     ("import", import),
     ("index", index),

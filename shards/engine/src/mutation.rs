@@ -93,6 +93,14 @@ pub enum Mutation {
     SendBeforeGo,
     /// The old process keeps serving, and the new one serves, too.
     ServeTwice,
+    /// The answer to a change of facts goes out while it is not on disk.
+    AnswerFactsEarly,
+    /// A room is loaded without its facts.
+    ForgetStoredFacts,
+    /// A segment expires though facts of rooms are in it that are nowhere else.
+    ExpireLiveFacts,
+    /// Facts count as stored once more when they are appended, before the commit.
+    RenewBeforeCommit,
 }
 
 thread_local! {
@@ -118,6 +126,11 @@ pub fn now_and_then(mutation: Mutation) -> bool {
 /// The batch that events wait for; none when they do not wait.
 pub fn batch_to_wait_for(last_batch: BatchId) -> BatchId {
     if now_and_then(Mutation::DeliverBeforeCommit) { BatchId::ZERO } else { last_batch }
+}
+
+/// The batch that the answer to a change of facts waits for.
+pub fn batch_of_facts(last_batch: BatchId) -> BatchId {
+    if is_on(Mutation::AnswerFactsEarly) { BatchId::ZERO } else { last_batch }
 }
 
 /// Drops the newest entry of an overflow.

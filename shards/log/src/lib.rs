@@ -4,6 +4,8 @@
 //! reading goes through the seam [`Files`]. `docs/durability.md` has the format and the reasons.
 
 mod append;
+mod coding;
+mod facts;
 mod files;
 mod format;
 mod index;
@@ -15,6 +17,10 @@ mod write;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
+pub use facts::{
+    FactsAppended, FactsBody, FactsLedger, FactsLink, FactsNotAppended, FactsPointer, FactsVersion,
+    LoadedFacts, LostRevisions,
+};
 pub use files::{
     FileOperation, Files, FilesError, IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular,
     open_regular_by,
@@ -27,21 +33,23 @@ pub use format::{
     stored_record,
 };
 pub use index::{
-    EntryLink, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun, PageQuery, QueryFault,
-    QueryOutcome, ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail,
-    SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault,
+    EntryLink, FactsEntry, FactsQuery, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun,
+    PageQuery, QueryFault, QueryOutcome, ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery,
+    RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault,
     SnapshotFile, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
     Step, StoredFile, StoredQuery, index_file_name, index_file_segment, merge_snapshots,
 };
 pub use read::{
-    Dumped, DumpedSegment, Export, ExportError, Exported, Extent, Fault, FaultKind, IndexError, Location,
-    LooksReading, LostRange, MissingRange, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, RecentDraft,
-    Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentReport, Selection,
-    SnapshotLack, SnapshotNote, StandingSegment, Statistics, StoredLooks, StoredTail, Summary, Verification,
-    dump, export, mend_snapshot, open_log, read_messages, read_tails, rebuild_index, recover, renew_snapshot,
-    retain, standing, statistics, verify, verify_believing,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Extent, FactsRenewal, Fault, FaultKind, IndexError,
+    Location, LooksReading, LostRange, MissingRange, NoRenewal, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX,
+    ReadFactsError, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role,
+    SegmentAt, SegmentReport, Selection, SnapshotLack, SnapshotNote, StandingSegment, Statistics,
+    StoredLooks, StoredTail, Summary, Verification, dump, export, mend_snapshot, open_log, read_all_facts,
+    read_facts, read_messages, read_tails, rebuild_index, recover, renew_snapshot, retain, standing,
+    statistics, verify, verify_believing,
 };
 pub use repair::{
-    Change, Keeper, LostMessages, RepairError, RepairPlan, SegmentChange, StdKeeper, plan as plan_repair,
+    Change, Keeper, LostMessages, RepairError, RepairPlan, RepairedFacts, SegmentChange, StdKeeper,
+    plan as plan_repair,
 };
 pub use write::{HistoryWriter, NewSegments, WriteError};

@@ -1,6 +1,7 @@
 //! Answers to one connection.
 
 use super::away::Away;
+use super::facts::{FactsNotChanged, Revision};
 use super::id::{ClaimNumber, Seq};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
@@ -59,6 +60,13 @@ pub enum Reply {
     Rooms(RoomsPage),
     /// Stored messages.
     History(HistoryPage),
+    /// What became of a change of a room's facts.
+    FactsChanged {
+        /// The room.
+        room: RoomName,
+        /// The revision that it is; or why it is not made.
+        result: Result<Revision, FactsNotChanged>,
+    },
     /// What was asked is refused, and why.
     Refused(Refusal),
     /// What was to be said is refused, and why: the answer to `Publish` and `Whisper`, which a

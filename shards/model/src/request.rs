@@ -2,7 +2,8 @@
 
 use super::away::Away;
 use super::carried::Carried;
-use super::id::{ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
+use super::facts::FactChange;
+use super::id::{AccountId, ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::leaving::LeaveReason;
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
@@ -314,6 +315,32 @@ pub enum Request {
         /// Whether something was said in it: then it has its looks forever.
         is_stored: bool,
     },
+    /// Change the facts of a room, which is made if new. Answered by `FactsChanged`. Whether the account may do
+    /// so was decided before.
+    ChangeFacts {
+        /// Who asks.
+        session: SessionId,
+        /// The room.
+        room: RoomName,
+        /// The account that makes the change.
+        by: AccountId,
+        /// Which.
+        change: Box<FactChange>,
+    },
+    /// A member of a room in memory has read up to a number. Not answered; stored with others, within seconds.
+    MoveRead {
+        /// The room.
+        room: RoomKey,
+        /// The member.
+        account: AccountId,
+        /// The number.
+        read: Seq,
+    },
+    /// Have a room in memory, as its facts are to be stored once more. Not answered.
+    LoadFacts {
+        /// The room.
+        room: RoomName,
+    },
     /// What the old process knew. Members of a room are answered by `Event::Carried`.
     Carry(Box<Carried>),
 }
@@ -347,8 +374,13 @@ impl Request {
             R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
-            | R::History { room, .. } => Some(*room),
-            R::PublishDirect { room, .. } | R::Join { room, .. } | R::Who { room, .. } => Some(room.key()),
+            | R::History { room, .. }
+            | R::MoveRead { room, .. } => Some(*room),
+            R::PublishDirect { room, .. }
+            | R::Join { room, .. }
+            | R::Who { room, .. }
+            | R::ChangeFacts { room, .. }
+            | R::LoadFacts { room } => Some(room.key()),
             R::Carry(carried) => match &**carried {
                 Carried::Members { room, .. } => Some(room.key()),
                 _ => None,
@@ -374,9 +406,12 @@ impl Request {
             | R::History { session, .. }
             | R::Who { session, .. }
             | R::Rooms { session, .. }
+            | R::ChangeFacts { session, .. }
             | R::Admit { session, .. }
             | R::Discharge { session, .. } => Some(*session),
             R::SetAway { .. }
+            | R::MoveRead { .. }
+            | R::LoadFacts { .. }
             | R::WhisperMissed { .. }
             | R::TakeLooks { .. }
             | R::LooksAnswered { .. }
@@ -406,10 +441,13 @@ impl Request {
             | R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
-            | R::History { room, .. } => room.home(shard_count),
-            R::PublishDirect { room, .. } | R::Join { room, .. } | R::Who { room, .. } => {
-                room.key().home(shard_count)
-            }
+            | R::History { room, .. }
+            | R::MoveRead { room, .. } => room.home(shard_count),
+            R::PublishDirect { room, .. }
+            | R::Join { room, .. }
+            | R::Who { room, .. }
+            | R::ChangeFacts { room, .. }
+            | R::LoadFacts { room } => room.key().home(shard_count),
             R::Rooms { .. } => return Destination::Every,
             R::TakeLooks { home, .. } | R::GiveLooks { home, .. } => home.home(shard_count),
             R::LooksAnswered { room, .. } => room.key().home(shard_count),

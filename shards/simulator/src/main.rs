@@ -49,6 +49,7 @@ fn options() -> Result<(SessionOptions, u64), String> {
             "--upgrades" => options.has_upgrades = true,
             "--storms" => options.has_storms = true,
             "--link" => options.has_link = true,
+            "--facts" => options.has_facts = true,
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,
             "--large" => {

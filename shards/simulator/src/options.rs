@@ -36,6 +36,8 @@ pub struct SessionOptions {
     pub has_storms: bool,
     /// Whether an edge has sessions over the link.
     pub has_link: bool,
+    /// Whether the facts of rooms change.
+    pub has_facts: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -55,6 +57,7 @@ impl SessionOptions {
             has_upgrades: false,
             has_storms: false,
             has_link: false,
+            has_facts: false,
             is_traced: false,
         }
     }
@@ -69,13 +72,14 @@ impl SessionOptions {
         let SessionOptions { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
             if self.has_upgrades { " --upgrades" } else { "" },
             if self.has_storms { " --storms" } else { "" },
-            if self.has_link { " --link" } else { "" }
+            if self.has_link { " --link" } else { "" },
+            if self.has_facts { " --facts" } else { "" }
         )
     }
 }
@@ -132,6 +136,7 @@ impl SessionConditions {
                 long_one_in: [1, 4, 8][chance.below(3)],
                 rooms_max: 4,
                 side_rooms: 0..1,
+                has_facts: false,
             },
             socket_bytes: outbox_bytes_max / 4,
         }

@@ -58,6 +58,19 @@ fn fixed_seeds_with_an_edge_keep_every_promise() {
     assert!(links > 200 && overruns > 0 && messages > 500, "{links} {overruns} {messages}");
 }
 
+/// The same with changes of facts.
+fn with_facts(seed: u64) -> SessionOptions {
+    SessionOptions { has_facts: true, ..of(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_facts_keep_every_promise() {
+    let done: Vec<SessionOutcome> = (1..=18).map(|seed| check(with_facts(seed))).collect();
+    let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
+    let (revisions, expired) = (sum(|it| it.revisions), sum(|it| it.expired_segments));
+    assert!(revisions > 2_000 && expired > 0, "{revisions} revisions, {expired} segments expired");
+}
+
 #[test]
 fn a_seed_that_has_found_something_keeps_every_promise() {
     // A page across what had expired, whose index was made again while an older directory was kept.
@@ -79,6 +92,7 @@ fn fresh_seeds_keep_every_promise() {
     for seed in first.. {
         check(of(seed));
         check(with_edge(seed));
+        check(with_facts(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }
@@ -103,6 +117,10 @@ fn one_seed_is_one_run() {
 fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
     match mutation {
         Mutation::LoseEndpointEntry => with_edge(seed),
+        Mutation::AnswerFactsEarly | Mutation::ForgetStoredFacts => with_facts(seed),
+        Mutation::ExpireLiveFacts | Mutation::RenewBeforeCommit => {
+            SessionOptions { has_retention: true, ..with_facts(seed) }
+        }
         Mutation::TrustPageCache | Mutation::TrustSeals => {
             SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) }
         }
@@ -173,4 +191,8 @@ every_mutation_is_seen! {
     receiving_no_events_after_a_failed_upgrade_is_seen: StayDeaf,
     forgetting_connections_that_can_close_is_seen: ForgetClosable,
     saying_farewell_early_is_seen: SayFarewellEarly,
+    answering_a_change_of_facts_early_is_seen: AnswerFactsEarly,
+    forgetting_stored_facts_is_seen: ForgetStoredFacts,
+    expiring_live_facts_is_seen: ExpireLiveFacts,
+    renewing_facts_before_the_commit_is_seen: RenewBeforeCommit,
 }

@@ -86,6 +86,8 @@ pub struct SessionOutcome {
     pub lookups: u64,
     /// Segments that expired.
     pub expired_segments: u64,
+    /// Changes of facts that were stored.
+    pub revisions: u64,
     /// The most entries that waited behind full channels.
     pub overflow_entries_max: u64,
     /// Times another process took over.
@@ -114,7 +116,7 @@ impl fmt::Display for SessionOutcome {
         write!(
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
-             cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, \
+             cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, {} revisions, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, hash {:016x}",
             self.options.seed,
             self.steps,
@@ -129,6 +131,7 @@ impl fmt::Display for SessionOutcome {
             self.rooms_left,
             self.lookups,
             self.expired_segments,
+            self.revisions,
             self.overflow_entries_max,
             self.upgrades,
             self.failed_upgrades,

@@ -2,15 +2,15 @@
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
 //! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
-//! `page R last|before|after S COUNT`, `who R`, `bye`; a `-` is no draft.
+//! `page R last|before|after S COUNT`, `who R`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no draft.
 
 use madang_engine::mutation::{Mutation, is_on};
 use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    DraftId, GapReason, LeaveReason, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text,
-    UserName,
+    AccountId, DraftId, FactChange, GapReason, LeaveReason, Message, Page, Refusal, Reply, Request,
+    RoomEvent, RoomName, RoomRole, RoomSetting, Seq, Text, UserName,
 };
 use std::io::Write;
 
@@ -145,6 +145,8 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
     let Some(user) = link.user().cloned() else {
         let answers: &[u8] = match word {
             "say" | "to" => b"unsaid nameless\n",
+            "fact" => b"nofact nameless\n",
+            "read" => b"",
             "move" => b"no nameless\nno nameless\n",
             _ => b"no nameless\n",
         };
@@ -210,11 +212,43 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             let room = room(name).key();
             link.request(Request::History { session: sender, user: user.key(), room, page });
         }
+        "fact" => {
+            let mut words = rest.split(' ');
+            let mut word = || words.next().expect("fact R WHAT A");
+            let (room, what) = (room(word()), word());
+            let account = AccountId(word().parse().expect("a number"));
+            let (by, change) = (AccountId(1 + account.0 % 3), Box::new(change_of(what, account)));
+            link.request(Request::ChangeFacts { session: sender, room, by, change });
+        }
+        "read" => {
+            let mut words = rest.split(' ');
+            let mut word = || words.next().expect("read R A S");
+            let room = room(word()).key();
+            let mut number = || word().parse::<u64>().expect("a number");
+            let (account, read) = (AccountId(number()), Seq(number()));
+            link.request(Request::MoveRead { room, account, read });
+        }
         "who" => {
             session.waiting += 1;
             link.request(Request::Who { session: sender, room: room(rest) });
         }
         other => panic!("clients send words that are known: {other}"),
+    }
+}
+
+/// A change of the facts of a room, about an account or by its number.
+fn change_of(what: &str, account: AccountId) -> FactChange {
+    match what {
+        "join" => FactChange::Join { account, joined: Seq(account.0) },
+        "leave" => FactChange::Leave(account),
+        "owner" => FactChange::Role { account, role: RoomRole::Owner },
+        "mute" => FactChange::Mute { account, until: None },
+        "unmute" => FactChange::Unmute(account),
+        "ban" => FactChange::Ban { account, until: None },
+        "unban" => FactChange::Unban(account),
+        "invite" => FactChange::Invite(account),
+        "topic" => FactChange::Topic(Text::sanitise(&"x".repeat(100 * account.0 as usize))),
+        _ => FactChange::Set(RoomSetting::SlowS(account.0 as u32)),
     }
 }
 
@@ -257,6 +291,10 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             line(out, format_args!("page {room} {head} {first} {last} {why} {count}"));
             page.messages.iter().for_each(|message| old(message, out));
         }
+        Reply::FactsChanged { room, result: Ok(revision) } => {
+            line(out, format_args!("fact {room} {revision}"));
+        }
+        Reply::FactsChanged { room, result: Err(_) } => line(out, format_args!("nofact {room}")),
         Reply::Refused(refusal) => line(out, format_args!("no {}", word_of(refusal))),
         Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => {
             line(out, format_args!("known {seq} {draft}"))

@@ -10,11 +10,11 @@ use super::operate::{Housekeeping, Space};
 use super::preparer::step_back;
 use crate::shard::Archive;
 use crate::store::{
-    Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, do_chore, remove_expired,
-    write_index,
+    Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, Renewing, do_chore,
+    remove_expired, write_index,
 };
-use madang_log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
-use madang_model::{Moment, ShardId};
+use madang_log::{IndexError, QueryFault, Removed, SegmentAt, SegmentIndex, StdFiles};
+use madang_model::{Moment, RoomKey, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Indexer {
 enum SnapshotWork {
     Chore(Asker, Chore),
     Looks(Asker),
+    /// A shard waits for facts that it is to store once more, and says which it has.
+    Facts(Asker, Option<SegmentAt>, Vec<RoomKey>),
     /// A segment is finished, and another may have expired.
     Expiry,
 }
@@ -58,8 +60,9 @@ impl Indexer {
     pub fn start(data: PathBuf, shard_count: u16, housekeeping: &Arc<Housekeeping>) -> io::Result<Indexer> {
         let shards = usize::from(shard_count);
         let (indexes, written) = flume::bounded(shards * Archive::INDEXES_MAX);
-        // Per shard a snapshot, the looks of rooms and what its lookups miss; and one search for expired segments.
-        let (chores, chore) = flume::bounded(shards * (2 + REBUILDS_MAX) + 1);
+        // Per shard a snapshot, the looks of rooms, facts to be renewed and what its lookups miss; and one search for
+        // expired segments.
+        let (chores, chore) = flume::bounded(shards * (3 + REBUILDS_MAX) + 1);
         let look = Look { is_due: Arc::default(), chores: chores.clone() };
         // Shared: when both threads are to write the same index, one waits for the other.
         let files = StdFiles::new(data.clone());
@@ -85,6 +88,9 @@ impl Indexer {
             IndexJob::Write(index) => self.indexes.try_send((asker, index)).is_ok(),
             IndexJob::Chore(chore) => self.chores.try_send(SnapshotWork::Chore(asker, chore)).is_ok(),
             IndexJob::Looks => self.chores.try_send(SnapshotWork::Looks(asker)).is_ok(),
+            IndexJob::Facts { segment, renewed } => {
+                self.chores.try_send(SnapshotWork::Facts(asker, segment, renewed)).is_ok()
+            }
         };
         assert!(is_taken, "the threads of indexes live as long as their orders, of which a shard has few");
     }
@@ -144,6 +150,7 @@ fn do_chores(
 ) {
     let mut looked_at = Instant::now();
     let (mut looks, mut askers) = (LooksReader::default(), Vec::<Asker>::new());
+    let (mut renewing, mut idle_homes) = (Renewing::new(shard_count), Vec::<Asker>::new());
     loop {
         let next = if looks.has_work() {
             match chores.try_recv() {
@@ -171,6 +178,10 @@ fn do_chores(
                 askers.push(asker);
                 false
             }
+            Ok(SnapshotWork::Facts(asker, segment, renewed)) => {
+                idle_homes.push(asker);
+                renewing.report(segment, renewed)
+            }
             Ok(SnapshotWork::Expiry) => {
                 // Before the search: a segment that is finished meanwhile orders another.
                 is_look_due.store(false, Ordering::Release);
@@ -180,8 +191,20 @@ fn do_chores(
             Err(flume::RecvTimeoutError::Disconnected) => return,
         };
         if is_look || looked_at.elapsed() >= RETENTION_LOOK {
-            remove_expired(files, &housekeeping.retention(), SystemTime::now(), housekeeping);
+            let retention = housekeeping.retention();
+            remove_expired(files, &retention, SystemTime::now(), &mut renewing, housekeeping);
             looked_at = Instant::now();
+        }
+        order_renewals(&mut renewing, &mut idle_homes);
+    }
+}
+
+/// Has shards that wait store facts once more.
+fn order_renewals(renewing: &mut Renewing, idle_homes: &mut Vec<Asker>) {
+    for asker in std::mem::take(idle_homes) {
+        match renewing.take_order(asker.shard) {
+            Some(order) => asker.answer(IndexDone::Facts(order)),
+            None => idle_homes.push(asker),
         }
     }
 }

@@ -14,6 +14,10 @@ pub struct Counters {
     pub sessions: u64,
     /// Messages accepted by rooms whose home is here.
     pub messages: u64,
+    /// Changes of the facts of rooms whose home is here.
+    pub facts_changes: u64,
+    /// Rooms whose facts were stored once more, as a segment is to expire.
+    pub facts_renewed: u64,
     /// Copies of messages put into outboxes here.
     pub deliveries: u64,
     /// Bytes that the kernel took of outboxes.

@@ -19,16 +19,15 @@ pub struct HeldEvents {
 impl HeldEvents {
     /// Holds events until `batch` is committed. Leaves `events` empty.
     pub fn hold(&mut self, batch: BatchId, events: &mut Vec<ShardEvent>) {
-        match self.batches.iter_mut().rev().find(|(known, _)| *known == batch) {
-            Some((_, held)) => held.append(events),
-            None => {
-                let last = self.batches.back().map(|(last, _)| *last);
-                assert!(last.is_none_or(|last| last < batch), "events are held for rising batches");
-                let mut held = self.spare.pop().unwrap_or_default();
-                held.append(events);
-                self.batches.push_back((batch, held));
-            }
+        // What nobody waits for (read positions, facts that are stored once more) may be all that a batch holds: then it
+        // gets its first event after a later one has.
+        let place = self.batches.partition_point(|(known, _)| *known < batch);
+        if let Some((_, held)) = self.batches.get_mut(place).filter(|(known, _)| *known == batch) {
+            return held.append(events);
         }
+        let mut held = self.spare.pop().unwrap_or_default();
+        held.append(events);
+        self.batches.insert(place, (batch, held));
     }
 
     /// How many events wait.

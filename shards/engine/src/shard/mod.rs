@@ -40,12 +40,15 @@ use crate::mesh::{Delivered, Outbound, Transport};
 use connections::Connections;
 use ebb::Ebb;
 use hashbrown::HashMap;
+pub use homes::FactsOrder;
 use homes::{Effects, Homes};
-use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
+use madang_log::{
+    Appender, Batch, QueryFault, QueryOutcome, SegmentAt, SnapshotScope, StoredLooks, StoredQuery,
+};
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
-    ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomKey, SessionId, ShardId,
-    SkeletonKey, UserKey,
+    ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomFacts, RoomKey, SessionId,
+    ShardId, SkeletonKey, UserKey,
 };
 use outboxes::Outboxes;
 use rendered::Rendered;
@@ -213,6 +216,10 @@ impl<S: Surface> Shard<S> {
             self.unread_at = now.monotonic;
         }
         let ends = self.is_paused || self.is_draining;
+        if ends {
+            // Nothing is to be lost of what would be stored within seconds.
+            self.homes.append_moved(usize::MAX, now, &mut self.log);
+        }
         if self.homes.looks.may_answer(ends) {
             self.homes.answer_looks(ends, &mut self.outbound);
             self.settle();
@@ -360,6 +367,22 @@ impl<S: Surface> Shard<S> {
         self.settle();
     }
 
+    /// Which facts are stored once more, and that more may be ordered; `None` while some are to be.
+    /// [`Shard::renew_facts`] receives the order.
+    pub fn take_facts_report(&mut self) -> Option<(Option<SegmentAt>, Vec<RoomKey>)> {
+        self.homes.renewals.take_report()
+    }
+
+    /// Facts are to be stored once more.
+    pub fn renew_facts(&mut self, order: FactsOrder) {
+        self.homes.renewals.take_order(order);
+    }
+
+    /// The facts of a room that is in memory at its home here.
+    pub fn facts(&self, room: RoomKey) -> Option<&RoomFacts> {
+        self.homes.facts(room)
+    }
+
     /// The snapshot of this shard's directory is written anew.
     pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
         self.homes.snapshot_renewed(scope);
@@ -385,6 +408,8 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.looks.tick();
+        let (homes, mut effects) = self.homes();
+        homes.store_facts(&mut effects);
         self.homes.evict_idle(self.now, &self.log, &mut self.outbound);
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();

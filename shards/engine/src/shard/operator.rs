@@ -41,6 +41,8 @@ pub struct Fill {
     pub looks_bytes: u64,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     pub waiting_rooms: u64,
+    /// Rooms whose read positions are to be stored, or their facts once more.
+    pub facts_waiting: u64,
     /// Indexes of finished segments that are not on disk yet.
     pub index_jobs: u64,
     /// Bytes in the log that are not synced.
@@ -106,6 +108,7 @@ impl<S: Surface> Shard<S> {
         fill.lookups = (self.homes.archive.lookup_count() + self.homes.search_count()) as u64;
         fill.looks_bytes = self.homes.looks.stored_bytes() as u64;
         fill.waiting_rooms = self.homes.looks.waiting() as u64;
+        fill.facts_waiting = self.homes.facts_waiting() as u64;
         fill.index_jobs = self.homes.archive.index_jobs() as u64;
         fill.unsynced_bytes = self.log.unsynced_bytes();
         fill

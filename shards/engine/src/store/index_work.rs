@@ -2,13 +2,14 @@
 //!
 //! Encoding and syncing takes longer than a turn may, so that this is done beside the shards.
 
-use crate::shard::LookupId;
+use super::renewal::Renewing;
+use crate::shard::{FactsOrder, LookupId};
 use madang_log::{
-    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentIndex,
-    SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot,
-    retain,
+    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentAt,
+    SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index,
+    renew_snapshot, retain,
 };
-use madang_model::ShardId;
+use madang_model::{RoomKey, ShardId};
 use std::time::SystemTime;
 
 /// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.
@@ -26,6 +27,14 @@ pub enum IndexJob {
     /// Read the looks of stored rooms, of all directories: done as a chore, when there is no other. Of a shard one
     /// is under way.
     Looks,
+    /// Order facts that are to be stored once more, when there are such; and learn which were. Of a shard one is under
+    /// way, often for as long as it lives.
+    Facts {
+        /// The segment of the last order.
+        segment: Option<SegmentAt>,
+        /// The rooms of it whose facts do not need it any more.
+        renewed: Vec<RoomKey>,
+    },
 }
 
 /// What may take long.
@@ -63,6 +72,8 @@ pub enum IndexDone {
         /// Whether it is there again.
         is_there: bool,
     },
+    /// Facts are to be stored once more.
+    Facts(FactsOrder),
     /// The looks of the rooms whose looks are at home on the shard, if they could be read.
     Looks(Option<StoredLooks>),
 }
@@ -197,11 +208,12 @@ fn rebuild<F: IndexFiles>(files: &F, fault: &QueryFault) -> Result<(), IndexErro
     Ok(())
 }
 
-/// Removes what has expired by `now`.
+/// Removes what has expired by `now`, and has live facts in it stored once more.
 pub fn remove_expired<F: IndexFiles>(
     files: &F,
     retention: &Retention,
     now: SystemTime,
+    renewing: &mut Renewing,
     account: &impl Account,
 ) {
     let mut removed = |removed: Removed| {
@@ -214,7 +226,7 @@ pub fn remove_expired<F: IndexFiles>(
             "a segment expired and was removed"
         );
     };
-    if let Err(error) = retain(files, retention, now, &mut removed) {
+    if let Err(error) = retain(files, retention, now, renewing, &mut removed) {
         account.failed();
         tracing::error!(%error, "expired segments were not removed; this is tried again");
     }

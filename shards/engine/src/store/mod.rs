@@ -8,6 +8,7 @@ mod error;
 mod index_work;
 mod outage;
 mod prepare;
+mod renewal;
 mod writer;
 
 pub use error::{CommitError, PrepareError};
@@ -16,6 +17,7 @@ pub use index_work::{
 };
 pub use outage::Outage;
 pub use prepare::{Order, Prepared, fill, finish, prepare};
+pub use renewal::Renewing;
 pub use writer::{Done, Progress, SegmentWriter, Work, WriterOptions};
 #[cfg(test)]
 pub use writer::{Faults, SegmentOperation};

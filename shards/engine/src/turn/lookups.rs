@@ -58,6 +58,10 @@ impl<S: Surface> Turn<S> {
             // Nothing waits for it: not a snapshot, and not the end.
             disk.order(IndexJob::Looks);
         }
+        if let Some((segment, renewed)) = self.shard.take_facts_report() {
+            // Nor for this.
+            disk.order(IndexJob::Facts { segment, renewed });
+        }
         while disk.queries_under_way() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()
         {
@@ -94,7 +98,7 @@ impl<S: Surface> Turn<S> {
     }
 
     fn index_done(&mut self, done: IndexDone, disk: &mut impl Disk) {
-        if !matches!(done, IndexDone::Looks(_)) {
+        if !matches!(done, IndexDone::Looks(_) | IndexDone::Facts(_)) {
             self.lookups.under_way -= 1;
         }
         match done {
@@ -105,6 +109,7 @@ impl<S: Surface> Turn<S> {
                 scope.into_iter().for_each(|scope| self.shard.snapshot_renewed(scope));
             }
             IndexDone::Looks(read) => self.shard.looks_read(read),
+            IndexDone::Facts(order) => self.shard.renew_facts(order),
             IndexDone::Rebuilt { fault, lookup, is_there } => {
                 self.lookups.rebuilds_under_way -= 1;
                 self.lookups.start_rebuilds(disk);

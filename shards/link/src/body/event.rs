@@ -110,6 +110,8 @@ pub enum RequestFaultBody {
     Waiting,
     /// The session is in as many rooms as it may be.
     TooManyRooms,
+    /// A change of facts that cannot be read.
+    Facts,
 }
 
 /// Why a user left a room.

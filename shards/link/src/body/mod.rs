@@ -2,8 +2,8 @@
 //! when the engine's types do.
 //!
 //! [`control`] is of every version and never changes. The rest is **version 1**. rkyv gives a variant its
-//! position as number, so that nothing here may be added, removed or reordered within a version: a change is
-//! a new version, with its own types beside these, and those of the version before are kept as long as it is
+//! position as number, so that nothing here may be removed or reordered within a version, nor added but at the end of
+//! what no release has spoken yet: a change is a new version, with its own types beside these, and those of the version before are kept as long as it is
 //! spoken ([`VERSIONS`](crate::VERSIONS)). A kept sample in the tests holds the bytes.
 //!
 //! An absent text is written as an empty one: no name, draft id or text is empty.
@@ -18,10 +18,12 @@ pub use event::{ArchivedEventBody, EventBody, LeaveReasonBody, RequestFaultBody,
 pub use event::{ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
 pub use refusal::{ArchivedRefusalBody, RefusalBody};
 pub use reply::{
-    ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
+    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody,
+    ArchivedReplyBody, ArchivedSaidBody,
 };
 pub use reply::{
-    GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody, ReplyBody, SaidBody,
+    FactsNotChangedBody, GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody,
+    ReplyBody, SaidBody,
 };
 pub use request::{
     AddressBody, ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, PageBody, RequestBody,

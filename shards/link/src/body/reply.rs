@@ -117,6 +117,67 @@ pub enum ReplyBody<'a> {
     Refused(RefusalBody<'a>),
     /// What was to be said is refused.
     NotSaid(RefusalBody<'a>),
+    /// The facts of a room are changed.
+    FactsChanged {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The revision that it is.
+        revision: u64,
+    },
+    /// The facts of a room are not changed.
+    FactsNotChanged {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Why.
+        why: FactsNotChangedBody<'a>,
+    },
+}
+
+/// Why facts are not changed.
+#[derive(Archive, Serialize, Clone, Debug)]
+pub enum FactsNotChangedBody<'a> {
+    /// The account is no member.
+    NoMember {
+        /// Which.
+        account: u64,
+    },
+    /// There is nothing to take back.
+    NothingToLift {
+        /// The account.
+        account: u64,
+    },
+    /// The account is a member already.
+    MemberAlready {
+        /// Which.
+        account: u64,
+    },
+    /// A number of seconds is too large.
+    TooSlow {
+        /// The number.
+        value: u32,
+        /// The largest.
+        limit: u32,
+    },
+    /// A text is too long.
+    TooLong {
+        /// Its bytes.
+        bytes: u32,
+        /// The most.
+        limit: u32,
+    },
+    /// It is not stored.
+    NotStored {
+        /// The reason, for people.
+        #[rkyv(with = AsString)]
+        reason: &'a str,
+    },
+    /// The room has as many members, mutes, bans and invitations as it may.
+    TooMany {
+        /// How many.
+        limit: u32,
+    },
 }
 
 /// A message; its room is said beside it.

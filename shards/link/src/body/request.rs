@@ -4,7 +4,7 @@ use rkyv::with::AsString;
 use rkyv::{Archive, Serialize};
 
 /// What a session of the edge asks.
-#[derive(Archive, Serialize, Clone, Copy, Debug)]
+#[derive(Archive, Serialize, Clone, Debug)]
 pub enum RequestBody<'a> {
     /// A session begins.
     Open {
@@ -115,6 +115,28 @@ pub enum RequestBody<'a> {
         /// What their names contain.
         #[rkyv(with = AsString)]
         pattern: &'a str,
+    },
+    /// To change the facts of a room.
+    ChangeFacts {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The change and who makes it, coded as in the log: that coding has a version of its own.
+        change: Vec<u8>,
+    },
+    /// A member has read up to a number.
+    MoveRead {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The member's account.
+        account: u64,
+        /// The number.
+        read: u64,
     },
 }
 

@@ -55,6 +55,7 @@ pub fn bad_request_body(session: u32, fault: RequestFault, words: &str) -> Event
         RequestFault::ToOneself => RequestFaultBody::ToOneself,
         RequestFault::Waiting => RequestFaultBody::Waiting,
         RequestFault::TooManyRooms => RequestFaultBody::TooManyRooms,
+        RequestFault::Facts => RequestFaultBody::Facts,
     };
     EventBody::BadRequest { session, fault, words }
 }

@@ -69,6 +69,7 @@ fn fault_of(fault: &ArchivedRequestFaultBody) -> RequestFault {
         B::ToOneself => RequestFault::ToOneself,
         B::Waiting => RequestFault::Waiting,
         B::TooManyRooms => RequestFault::TooManyRooms,
+        B::Facts => RequestFault::Facts,
     }
 }
 

@@ -3,12 +3,14 @@
 use super::read_names::{draft_of, room_of, text_of, user_of};
 use super::read_refusals::read_refusal;
 use crate::body::{
-    ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
+    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody,
+    ArchivedReplyBody, ArchivedSaidBody,
 };
 use crate::format::WireFault;
 use madang_model::{
-    Away, ClaimNumber, Gap, GapReason, HistoryPage, Joined, Message, Presence, Reply, RoomName, RoomSummary,
-    RoomsPage, Seq, Timestamp, UserSummary, WhoMember, WhoPage,
+    AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Message,
+    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserSummary, WhoMember,
+    WhoPage,
 };
 use std::sync::Arc;
 
@@ -88,7 +90,35 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
         }
         B::Refused(refusal) => Reply::Refused(read_refusal(refusal)?),
         B::NotSaid(refusal) => Reply::NotSaid(read_refusal(refusal)?),
+        B::FactsChanged { room, revision } => {
+            Reply::FactsChanged { room: room_of(room)?, result: Ok(Revision(revision.to_native())) }
+        }
+        B::FactsNotChanged { room, why } => {
+            Reply::FactsChanged { room: room_of(room)?, result: Err(not_changed_of(why)) }
+        }
     })
+}
+
+fn not_changed_of(why: &ArchivedFactsNotChangedBody<'static>) -> FactsNotChanged {
+    use ArchivedFactsNotChangedBody as B;
+    let refusal = match why {
+        B::NoMember { account } => FactRefusal::NoMember { account: AccountId(account.to_native()) },
+        B::NothingToLift { account } => {
+            FactRefusal::NothingToLift { account: AccountId(account.to_native()) }
+        }
+        B::MemberAlready { account } => {
+            FactRefusal::MemberAlready { account: AccountId(account.to_native()) }
+        }
+        B::TooSlow { value, limit } => {
+            FactRefusal::TooSlow { value: value.to_native(), limit: limit.to_native() }
+        }
+        B::TooLong { bytes, limit } => {
+            FactRefusal::TooLong { bytes: bytes.to_native() as usize, limit: limit.to_native() as usize }
+        }
+        B::TooMany { limit } => FactRefusal::TooMany { limit: limit.to_native() as usize },
+        B::NotStored { reason } => return FactsNotChanged::NotStored { reason: reason.as_str().into() },
+    };
+    refusal.into()
 }
 
 fn messages_of(

@@ -6,7 +6,7 @@
 use crate::body::{ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody};
 use crate::bounds::PATTERN_BYTES_MAX;
 use crate::words::{EdgeRequest, RequestFault};
-use madang_model::{Away, DraftId, Page, RoomName, Seq, Text, Timestamp, UserName};
+use madang_model::{AccountId, Away, DatedChange, DraftId, Page, RoomName, Seq, Text, Timestamp, UserName};
 use std::net::IpAddr;
 
 /// What came from the edge.
@@ -57,6 +57,11 @@ pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) 
         }
         B::Who { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Who { room }))),
         B::Rooms { session, pattern } => (session, asked(rooms(pattern))),
+        B::ChangeFacts { session, room, change } => (session, asked(change_facts(room, change))),
+        B::MoveRead { session, room, account, read } => {
+            let (account, read) = (AccountId(account.to_native()), Seq(read.to_native()));
+            (session, asked(room_of(room).map(|room| EdgeRequest::MoveRead { room, account, read })))
+        }
     };
     Incoming { session: session.to_native(), asked }
 }
@@ -97,6 +102,16 @@ fn rooms(pattern: &str) -> Result<EdgeRequest, Refused> {
         return Err((RequestFault::Pattern, words.into()));
     }
     Ok(EdgeRequest::Rooms { pattern: pattern.into() })
+}
+
+fn change_facts(room: &str, change: &[u8]) -> Result<EdgeRequest, Refused> {
+    let room = room_of(room)?;
+    let unreadable = |words: String| (RequestFault::Facts, words.into());
+    let mut changes = DatedChange::decode_all(change).map_err(|fault| unreadable(fault.to_string()))?;
+    let Some(DatedChange { by, change, .. }) = changes.pop().filter(|_| changes.is_empty()) else {
+        return Err(unreadable("one change is made at a time".to_owned()));
+    };
+    Ok(EdgeRequest::ChangeFacts { room, by, change: Box::new(change) })
 }
 
 fn user_of(name: &str) -> Result<UserName, Refused> {

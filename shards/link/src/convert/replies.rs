@@ -3,9 +3,13 @@
 use super::page::{gap_of_page, newest_that_fit, said_body};
 use super::refusals::refusal_body;
 use crate::body::{
-    GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody, ReplyBody,
+    FactsNotChangedBody, GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody,
+    ReplyBody,
 };
-use madang_model::{Away, Gap, GapReason, HistoryPage, Joined, Presence, Reply, RoomsPage, WhoPage};
+use madang_model::{
+    Away, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Presence, Reply, RoomsPage,
+    WhoPage,
+};
 
 /// An answer. Pages are cut to what an envelope holds.
 pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
@@ -39,8 +43,36 @@ pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
         Reply::Who(page) => who_body(page),
         Reply::Rooms(page) => rooms_body(page),
         Reply::History(page) => history_body(page),
+        Reply::FactsChanged { room, result: Ok(revision) } => {
+            ReplyBody::FactsChanged { room: room.as_str(), revision: revision.0 }
+        }
+        Reply::FactsChanged { room, result: Err(why) } => {
+            ReplyBody::FactsNotChanged { room: room.as_str(), why: not_changed_body(why) }
+        }
         Reply::Refused(refusal) => ReplyBody::Refused(refusal_body(refusal)),
         Reply::NotSaid(refusal) => ReplyBody::NotSaid(refusal_body(refusal)),
+    }
+}
+
+fn not_changed_body(why: &FactsNotChanged) -> FactsNotChangedBody<'_> {
+    use FactsNotChangedBody as B;
+    match *why {
+        FactsNotChanged::Refused(FactRefusal::NoMember { account }) => B::NoMember { account: account.0 },
+        FactsNotChanged::Refused(FactRefusal::NothingToLift { account }) => {
+            B::NothingToLift { account: account.0 }
+        }
+        FactsNotChanged::Refused(FactRefusal::MemberAlready { account }) => {
+            B::MemberAlready { account: account.0 }
+        }
+        FactsNotChanged::Refused(FactRefusal::TooSlow { value, limit }) => B::TooSlow { value, limit },
+        FactsNotChanged::Refused(FactRefusal::TooLong { bytes, limit }) => {
+            let small = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+            B::TooLong { bytes: small(bytes), limit: small(limit) }
+        }
+        FactsNotChanged::Refused(FactRefusal::TooMany { limit }) => {
+            B::TooMany { limit: u32::try_from(limit).unwrap_or(u32::MAX) }
+        }
+        FactsNotChanged::NotStored { ref reason } => B::NotStored { reason },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::body::{AddressBody, PageBody, RequestBody};
 use crate::words::{EdgeRequest, SessionNumber};
-use madang_model::{DraftId, Page};
+use madang_model::{DatedChange, DraftId, Page, Timestamp};
 use std::net::IpAddr;
 
 /// A session begins.
@@ -43,6 +43,15 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
         E::History { room, page } => B::History { session, room: room.as_str(), page: page_body(*page) },
         E::Who { room } => B::Who { session, room: room.as_str() },
         E::Rooms { pattern } => B::Rooms { session, pattern },
+        E::ChangeFacts { room, by, change } => {
+            // The home says when it was.
+            let dated = DatedChange { time: Timestamp(0), by: *by, change: (**change).clone() };
+            let change = DatedChange::encode_all([&dated].into_iter());
+            B::ChangeFacts { session, room: room.as_str(), change }
+        }
+        E::MoveRead { room, account, read } => {
+            B::MoveRead { session, room: room.as_str(), account: account.0, read: read.0 }
+        }
     }
 }
 

@@ -13,7 +13,10 @@ use crate::convert::{
 };
 use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
 use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
-use madang_model::{Away, LeaveReason, Message, Page, Reply, RoomEvent, Seq, SessionId, Timestamp};
+use madang_model::{
+    AccountId, Away, FactChange, FactRefusal, FactsNotChanged, LeaveReason, Message, Page, Reply, Revision,
+    RoomEvent, RoomSetting, Seq, SessionId, Timestamp,
+};
 use std::sync::Arc;
 
 /// One envelope a line: its kind and its bytes.
@@ -49,6 +52,34 @@ fn every_request() -> Vec<EdgeRequest> {
         EdgeRequest::History { room: room("r1"), page: Page::After { seq: Seq(41), count: 15 } },
         EdgeRequest::Who { room: room("r1") },
         EdgeRequest::Rooms { pattern: "r".into() },
+    ]
+}
+
+/// What was added behind the others.
+fn every_later_request() -> Vec<EdgeRequest> {
+    let (by, account) = (AccountId(7), AccountId(300));
+    let change = |change| EdgeRequest::ChangeFacts { room: room("마당"), by, change: Box::new(change) };
+    vec![
+        change(FactChange::Join { account, joined: Seq(41) }),
+        change(FactChange::Topic(Some(text("안녕하세요")))),
+        change(FactChange::Set(RoomSetting::SlowS(30))),
+        EdgeRequest::MoveRead { room: room("r1"), account, read: Seq(41) },
+    ]
+}
+
+fn every_later_reply() -> Vec<Reply> {
+    let account = AccountId(300);
+    let reply = |result| Reply::FactsChanged { room: room("마당"), result };
+    let refused = |refusal: FactRefusal| reply(Err(refusal.into()));
+    vec![
+        reply(Ok(Revision(41))),
+        refused(FactRefusal::NoMember { account }),
+        refused(FactRefusal::NothingToLift { account }),
+        refused(FactRefusal::MemberAlready { account }),
+        refused(FactRefusal::TooSlow { value: 21_601, limit: 21_600 }),
+        refused(FactRefusal::TooLong { bytes: 1_025, limit: 1_024 }),
+        reply(Err(FactsNotChanged::NotStored { reason: "the disk is full".into() })),
+        refused(FactRefusal::TooMany { limit: 24_576 }),
     ]
 }
 
@@ -120,6 +151,13 @@ fn lines() -> Vec<String> {
     }
     ENDS.iter().for_each(|end| lines.add(Kind::Event, &closed_body(7, *end)));
     FAULTS.iter().for_each(|fault| lines.add(Kind::Event, &bad_request_body(7, *fault, "why it is so")));
+    for request in every_later_request() {
+        lines.add(Kind::Request, &request_body(session, &request));
+    }
+    for reply in every_later_reply() {
+        lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
+    }
+    lines.add(Kind::Event, &bad_request_body(7, RequestFault::Facts, "why it is so"));
     lines.1
 }
 
@@ -194,5 +232,11 @@ fn version_1_is_read_as_it_was_meant() {
     expected.extend(
         FAULTS.map(|it| format!("BadRequest {{ session: {session:?}, fault: {it:?}, words: {words:?} }}")),
     );
+    let requests = every_later_request();
+    expected.extend(requests.iter().map(|it| format!("Incoming {{ session: 7, asked: Request({it:?}) }}")));
+    let replies = every_later_reply();
+    expected.extend(replies.iter().map(|it| format!("Reply {{ session: {session:?}, reply: {it:?} }}")));
+    let fault = RequestFault::Facts;
+    expected.push(format!("BadRequest {{ session: {session:?}, fault: {fault:?}, words: {words:?} }}"));
     assert_eq!(heard(), expected);
 }

@@ -104,4 +104,6 @@ pub enum RequestFault {
     Waiting,
     /// The session is in as many rooms as it may be.
     TooManyRooms,
+    /// A change of facts that cannot be read.
+    Facts,
 }

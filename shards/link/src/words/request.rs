@@ -1,6 +1,6 @@
 //! What a session of the edge asks.
 
-use madang_model::{Away, DraftId, Page, RoomName, Text, UserName};
+use madang_model::{AccountId, Away, DraftId, FactChange, Page, RoomName, Seq, Text, UserName};
 
 /// What a session asks. The core end knows its name, and which grant of it: the edge does not send them.
 ///
@@ -67,5 +67,24 @@ pub enum EdgeRequest {
     Rooms {
         /// Only names that contain this, compared without case; empty is all.
         pattern: Box<str>,
+    },
+    /// To change the facts of a room, which is made if new. Whether the account may do so is for the edge to
+    /// decide. Answered by `Reply::FactsChanged`.
+    ChangeFacts {
+        /// The room.
+        room: RoomName,
+        /// The account that makes the change.
+        by: AccountId,
+        /// Which.
+        change: Box<FactChange>,
+    },
+    /// A member of a room in memory has read up to a number. Not answered.
+    MoveRead {
+        /// The room.
+        room: RoomName,
+        /// The member.
+        account: AccountId,
+        /// The number.
+        read: Seq,
     },
 }

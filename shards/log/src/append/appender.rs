@@ -5,7 +5,7 @@ use super::current::{Current, START_BYTES};
 use super::durability::Durability;
 use crate::format::{
     ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, Record, SEAL_FRAME_BYTES, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, push_frame, stamp_frames,
+    SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, StoredFacts, push_frame, stamp_frames,
 };
 use madang_model::{Message, ShardId};
 
@@ -114,6 +114,34 @@ impl Appender {
         self.last_taken.next()
     }
 
+    /// Adds records of facts to the open batch, behind one another. Returns the batch that carries them, and their bytes.
+    ///
+    /// # Panics
+    /// When [`is_full`](Self::is_full), or when a body is longer than a frame holds, or all of them than
+    /// [`free_bytes`](Self::free_bytes) says: the caller checks.
+    pub fn append_facts<'f>(&mut self, records: impl Iterator<Item = StoredFacts<'f>>) -> (BatchId, u64) {
+        assert!(!self.is_full(), "nothing is appended to a full batch");
+        let before = self.open.len();
+        for facts in records {
+            push_frame(&mut self.open, &Record::Facts(facts));
+        }
+        assert!(self.open.len() <= self.batch_bytes_max, "what is appended together fits into one batch");
+        (self.last_taken.next(), (self.open.len() - before) as u64)
+    }
+
+    /// Bytes of frames that may be appended to the open batch. With `is_next_ready` they may go to the next segment;
+    /// otherwise they surely fit into the current one.
+    pub fn free_bytes(&self, is_next_ready: bool) -> usize {
+        let in_batch = self.batch_bytes_max.saturating_sub(self.open.len());
+        if is_next_ready {
+            return in_batch;
+        }
+        let taken =
+            self.current.end_bytes + self.in_flight_bytes + (self.open.len() + SEAL_FRAME_BYTES) as u64;
+        let in_segment = if self.is_left { 0 } else { self.current.capacity_bytes.saturating_sub(taken) };
+        in_batch.min(usize::try_from(in_segment).unwrap_or(usize::MAX))
+    }
+
     /// Whether nothing more may be appended until a batch is taken: the open one might pass its
     /// bound.
     pub fn is_full(&self) -> bool {
@@ -126,6 +154,18 @@ impl Appender {
         let waiting = self.open.len() + FRAME_BYTES_MAX + SEAL_FRAME_BYTES;
         !self.is_left
             && self.current.end_bytes + self.in_flight_bytes + waiting as u64 <= self.current.capacity_bytes
+    }
+
+    /// Whose log it is.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Whether everything before this place is known to be on disk, as what was committed need not be where messages are
+    /// shown before.
+    pub fn is_synced(&self, place: Position) -> bool {
+        place.segment < self.current.number
+            || place.segment == self.current.number && place.offset_bytes <= self.current.synced_bytes
     }
 
     /// Whether no message waits and none is on its way.

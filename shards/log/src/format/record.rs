@@ -16,6 +16,8 @@ const BODY_VERSION: u8 = 1;
 pub enum Record<'a> {
     /// Something was said.
     Message(&'a Message),
+    /// Facts of a room.
+    Facts(StoredFacts<'a>),
     /// The segment is finished. Always its last frame.
     Seal(SealRecord),
     /// An earlier segment failed before its end. Always the first frame of its segment.
@@ -285,6 +287,19 @@ impl Record<'_> {
                 let units = head.push(bytes);
                 let (author, text) = (message.author.as_str(), message.text.as_str());
                 archive(&MessageBody { author, draft: draft.map_or("", DraftId::as_str), text }, bytes);
+                units
+            }
+            Record::Facts(facts) => {
+                let head = RecordHead {
+                    author_kind: facts.author.0,
+                    author_id: facts.author.1,
+                    number: facts.revision,
+                    time_us: facts.time.0,
+                    room: facts.room,
+                    ..RecordHead::of_note(facts.kind)
+                };
+                let units = head.push(bytes);
+                bytes.extend_from_slice(facts.body);
                 units
             }
             Record::Seal(seal) => {

@@ -18,11 +18,11 @@ mod tests;
 
 pub use key::key_bits;
 pub use link::{EntryLink, RoomTail};
-pub use query::{FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
+pub use query::{FactsQuery, FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
 pub use reads::{QueryFault, ReadAnswer, ReadRequest, Step, StoredFile};
 pub use segment::{
-    FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader, RebuildFault, RoomEntry,
-    SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,
+    FactsEntry, FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader, RebuildFault,
+    RoomEntry, SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,
 };
 pub use snapshot::{
     SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotLookup,

@@ -7,14 +7,15 @@
 use super::fault::{Fault, FaultKind, Location};
 use super::lost::MissingRange;
 use super::plan::ReadPlan;
-use super::snapshots::{info_of, rooms_of_snapshot};
+use super::snapshots::{info_of, open};
 use super::tails::{read_table, start_of};
 use super::walk::{Role, SegmentReport};
+use crate::facts::{FactsPointer, FactsVersion};
 use crate::files::{Files, FilesError, IndexFiles};
 use crate::format::{HeaderFault, SEAL_FRAME_BYTES, SegmentNumber};
-use crate::index::{SegmentTable, SnapshotFile};
+use crate::index::{RoomTail, SegmentTable, SnapshotFile};
 use hashbrown::HashSet;
-use madang_model::{RoomName, Seq, ShardId};
+use madang_model::{RoomName, ShardId};
 
 /// Messages that must have been stored.
 #[derive(Clone, Debug)]
@@ -23,6 +24,23 @@ pub struct Proven {
     pub gap: MissingRange,
     /// The segment that held them.
     pub at: Location,
+}
+
+/// Facts of a room that must have been stored.
+#[derive(Clone, Debug)]
+pub struct ProvenFacts {
+    pub room: RoomName,
+    /// Their newest record.
+    pub version: FactsVersion,
+    /// The segment that held it.
+    pub at: Location,
+}
+
+/// What must have been stored in segments that lack something.
+#[derive(Debug, Default)]
+pub struct AllProven {
+    pub messages: Vec<Proven>,
+    pub facts: Vec<ProvenFacts>,
 }
 
 /// What lies beside the segments of a directory. To be listed before the segments are: then a server that
@@ -102,7 +120,7 @@ impl Evidence {
         plan: &ReadPlan,
         reports: &mut [SegmentReport],
         faults: &mut Vec<Fault>,
-        proven: &mut Vec<Proven>,
+        proven: &mut AllProven,
     ) -> Result<(), FilesError> {
         let mut lacking = HashSet::new();
         let first = reports.iter_mut().min_by_key(|report| report.segment);
@@ -211,28 +229,42 @@ impl Evidence {
         !is_whole
     }
 
-    /// Which messages were in these segments, by their indexes and by the snapshot.
+    /// What was in these segments, by their indexes and by the snapshot.
     fn prove(
         &self,
         files: &dyn IndexFiles,
         segments: &HashSet<SegmentNumber>,
-        proven: &mut Vec<Proven>,
+        proven: &mut AllProven,
     ) -> Result<(), FilesError> {
         let shard = self.shard;
-        let mut add = |room: RoomName, segment, first: Seq, last: Seq| {
-            let at = Location { shard, segment, offset_bytes: 0 };
-            proven.push(Proven { room, gap: MissingRange { first, last }, at });
+        let at = |segment| Location { shard, segment, offset_bytes: 0 };
+        let mut add = |room: RoomName, tail: &RoomTail| {
+            let gap = MissingRange { first: tail.last.first, last: tail.head };
+            proven.messages.push(Proven { room, gap, at: at(tail.last.segment) });
+        };
+        let mut add_facts = |room: RoomName, facts: &FactsPointer| {
+            let (version, at) = (facts.version, at(facts.link.segment));
+            proven.facts.push(ProvenFacts { room, version, at });
         };
         for &segment in segments {
             let Some(table) = read_table(files, shard, segment)? else { continue };
-            for (room, tail) in table.tails().flatten() {
-                add(room, segment, tail.last.first, tail.head);
+            table.tails().flatten().for_each(|(room, tail)| add(room, &tail));
+            for facts in table.facts() {
+                facts.room_name().into_iter().for_each(|room| add_facts(room, &facts.pointer));
             }
         }
         for file in SnapshotFile::ALL {
-            for (room, tail) in rooms_of_snapshot(files, shard, file)? {
-                if tail.last.directory == shard && segments.contains(&tail.last.segment) {
-                    add(room, tail.last.segment, tail.last.first, tail.head);
+            for room in open(files, shard, file)?.into_iter().flatten().map_while(Result::ok) {
+                let Ok(name) = room.room_name() else { continue };
+                let is_there = |directory, segment| directory == shard && segments.contains(&segment);
+                if let Some(tail) = room.tail.filter(|tail| is_there(tail.last.directory, tail.last.segment))
+                {
+                    add(name.clone(), &tail);
+                }
+                if let Some(facts) =
+                    room.facts.filter(|facts| is_there(facts.link.directory, facts.link.segment))
+                {
+                    add_facts(name, &facts);
                 }
             }
         }

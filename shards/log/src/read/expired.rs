@@ -3,7 +3,9 @@
 
 use super::lost::LostRange;
 use super::plan::{ReadPlan, START_BYTES};
-use super::snapshots::{Changed, info_of, is_damaged, mend_snapshot, open, path_of, snapshot_info, write};
+use super::snapshots::{
+    Changed, info_of, is_damaged, mend_snapshot, note, open, path_of, snapshot_info, write,
+};
 use crate::files::{FileOperation, FilesError, IndexFiles};
 use crate::format::{HEADER_BYTES, SegmentId, SegmentNumber, StoredRecord, read_frame};
 use crate::index::{EntryLink, RoomTail, SnapshotFile, SnapshotRoom, SnapshotScope, SnapshotWriter};
@@ -83,10 +85,7 @@ pub fn keep_lost_heads(
         // As of a room of which all has expired: what it links to is gone.
         let last = EntryLink { directory: shard, segment, first: gap.first, bucket_bits: 0 };
         let tail = RoomTail::advanced(None, last, gap.last);
-        match changed.get(&room.key()) {
-            Some((_, known)) if known.head > tail.head => {}
-            _ => drop(changed.insert(room.key(), (room.clone(), tail))),
-        }
+        note(&mut changed, room.key(), SnapshotRoom::new(room, Some(tail), None));
     }
     let Some(old) = snapshot_info(files, shard)?.filter(|_| !changed.is_empty()) else { return Ok(false) };
     let source = Some((SnapshotFile::Newest, &old));
@@ -107,14 +106,18 @@ pub fn snapshot_of_expired(
     for file in SnapshotFile::ALL {
         let Some(reader) = open(files, shard, file)? else { continue };
         shard_counts.push(reader.scope().shard_count);
-        for room in reader.map_while(Result::ok) {
-            let is_newer = rooms.get(&room.key_bits()).is_none_or(|known| known.tail.head < room.tail.head);
+        // Facts never expire: the segments that are there tell of them.
+        for mut room in reader.map_while(Result::ok) {
+            room.facts = None;
+            let is_newer = rooms.get(&room.key_bits()).is_none_or(|known| known.head() < room.head());
             if is_newer && !has_messages(room.key_bits()) {
                 rooms.insert(room.key_bits(), room);
             }
         }
     }
-    rooms.retain(|_, room| room.tail.last.directory != shard || room.tail.last.segment < first);
+    rooms.retain(|_, room| {
+        room.tail.as_ref().is_some_and(|tail| tail.last.directory != shard || tail.last.segment < first)
+    });
     if rooms.is_empty() && first == SegmentNumber::FIRST {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use crate::files::Files;
 use crate::format::{HeaderFault, RecordError, SegmentNumber};
-use madang_model::{Seq, ShardId, counted, is_or_are, numbered};
+use madang_model::{FactsFault, Revision, Seq, ShardId, counted, is_or_are, numbered};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -111,6 +111,34 @@ pub enum FaultKind {
         first: Seq,
         /// The last.
         last: Seq,
+    },
+    /// A checksum is right, and yet the facts cannot be such.
+    #[error("the facts of room '{room}' are not as they must be: {fault}")]
+    Facts {
+        /// The room.
+        room: String,
+        /// What is wrong.
+        fault: FactsFault,
+    },
+    /// Changes of facts that must have been there.
+    #[error("{} of the facts of room '{room}' {} missing", numbered(first, last, "revision", ""), is_or_are(first == last))]
+    FactsLost {
+        /// The room.
+        room: String,
+        /// The first that is missing.
+        first: Revision,
+        /// The last.
+        last: Revision,
+    },
+    /// A record is missing that the newest facts are read with.
+    #[error(
+        "the facts of room '{room}' at revision {revision} cannot be read: a record that they are behind is missing"
+    )]
+    FactsIncomplete {
+        /// The room.
+        room: String,
+        /// The newest revision.
+        revision: Revision,
     },
     /// The snapshot is not as it must be, nor is its copy, and something has expired.
     #[error(

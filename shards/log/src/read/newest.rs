@@ -48,10 +48,10 @@ fn read_snapshot(
     for room in rooms {
         let Ok(room) = room else { return Ok(false) };
         let Ok(name) = room.room_name() else { return Ok(false) };
-        let key = name.key();
-        let is_newer = tails.get(&key).is_none_or(|(_, known): &StoredTail| known.head < room.tail.head);
+        let (key, Some(tail)) = (name.key(), room.tail) else { continue };
+        let is_newer = tails.get(&key).is_none_or(|(_, known): &StoredTail| known.head < tail.head);
         if is_newer && is_wanted(key) {
-            tails.insert(key, (name, room.tail));
+            tails.insert(key, (name, tail));
         }
     }
     Ok(true)

@@ -46,7 +46,7 @@ impl<'f> Pass<'f> {
 
     /// Makes and writes the index of a segment, by the tails that are known before it. Where they do not cover
     /// all its rooms, the pass comes up to it, and makes the indexes that earlier segments lack: or what they hold
-    /// would pass for lost. `None` when the segment holds no message.
+    /// would pass for lost. `None` when the segment holds neither messages nor facts.
     ///
     /// # Errors
     /// [`IndexError`] when an index cannot be made.
@@ -57,7 +57,7 @@ impl<'f> Pass<'f> {
         let scanned = IndexBuilder::scan(&self.buffer, shard, segment, limit_bytes);
         let (mut builder, end_bytes) =
             scanned.map_err(|source| IndexError::Rebuild { path: files.path(shard, segment), source })?;
-        if builder.rooms().len() == 0 {
+        if builder.is_empty() {
             return Ok(None);
         }
         let (mut tails, unsure) = known_before(&builder, known);

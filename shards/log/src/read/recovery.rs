@@ -1,6 +1,6 @@
 //! What a start learns from the log, and what it mends: torn tails, and nothing else.
 
-use super::evidence::Evidence;
+use super::evidence::{AllProven, Evidence};
 use super::fault::{Fault, FaultKind, Location, NextStep};
 use super::heads::{Depth, check_heads};
 use super::plan::ReadPlan;
@@ -9,7 +9,7 @@ use super::rooms::{StoredRoom, StoredRooms};
 use super::segment::{SegmentContents, with_segment};
 use super::snapshots::{snapshot_info, vouch};
 use super::tails::{Tails, indexed_end_bytes, read_table, start_of};
-use super::walk::{Role, SegmentReport, walk_unknown};
+use super::walk::{Role, SegmentReport, Visit, walk_unknown};
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError, IndexFiles};
 use crate::format::{RecordError, SEAL_FRAME_BYTES, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage};
@@ -278,9 +278,10 @@ fn read_all(
     };
     let mut known = |segment| known.remove(&segment);
     let mut report = |report| reports.push(report);
-    walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, &mut keep, &mut report)?;
+    let visit = &mut Visit { message: &mut keep, facts: &mut |_, _, _| (), segment: &mut report };
+    walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, visit)?;
     if let Some((beside, evidence)) = beside {
-        evidence.check(beside, &plan, reports, faults, &mut Vec::new())?;
+        evidence.check(beside, &plan, reports, faults, &mut AllProven::default())?;
         if let Some(oldest) = evidence.oldest(beside, &plan)? {
             faults.extend(check_heads(beside, shard, oldest, Depth::End)?.fault);
         }

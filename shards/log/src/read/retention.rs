@@ -1,6 +1,7 @@
 //! What is not kept forever: whole segments, the oldest first.
 
 use super::expired::{keep_copy, keep_lost_heads};
+use super::live_facts::{FactsRenewal, live_facts};
 use super::snapshots::{renew_snapshot, snapshot_info};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
@@ -47,7 +48,7 @@ impl Retention {
     }
 }
 
-/// Removes what has expired. Only segments that their directory's snapshot covers may go, once a copy of it
+/// Removes what has expired, once no live facts are in it. Only segments that their directory's snapshot covers may go, once a copy of it
 /// covers them, too, and never the newest of those: so the heads of rooms outlive their messages, and the numbers of
 /// segments continue. In each directory the oldest goes first, and of the directories the one whose
 /// oldest was finished first.
@@ -58,6 +59,7 @@ pub fn retain(
     files: &dyn IndexFiles,
     retention: &Retention,
     now: SystemTime,
+    renewal: &mut dyn FactsRenewal,
     removed: &mut dyn FnMut(Removed),
 ) -> Result<(), FilesError> {
     if retention.keeps_all() {
@@ -84,9 +86,18 @@ pub fn retain(
         if !is_too_old && !is_too_much {
             return Ok(());
         }
+        let live = live_facts(files, (*shard, segment), renewal)?;
+        if !live.is_empty() {
+            // Nothing behind it goes before it does. It counts as gone: it waits only until they are committed.
+            renewal.renew((*shard, segment), live);
+            kept_bytes -= bytes;
+            finished.clear();
+            continue;
+        }
         let is_changed = keep_lost_heads(files, *shard, segment)?;
         keep_copy(files, *shard, segment, is_changed)?;
         files.remove_finished(*shard, segment)?;
+        renewal.removed((*shard, segment));
         finished.pop();
         kept_bytes -= bytes;
         removed(Removed { shard: *shard, segment, bytes, age });

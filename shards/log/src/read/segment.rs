@@ -4,7 +4,8 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::ReadPlan;
 use crate::files::{Files, FilesError};
 use crate::format::{
-    HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage,
+    HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredFacts,
+    StoredMessage, StoredRecord,
 };
 use rkyv::util::AlignedVec;
 
@@ -19,7 +20,9 @@ pub struct SegmentContents<'a> {
     pub header: Result<SegmentHeader, HeaderFault>,
     /// With the offset of each, in order.
     pub messages: Vec<(usize, StoredMessage<'a>)>,
-    /// Records that the log keeps for itself, but for the seal.
+    /// Records of facts, with the offset and the length of each frame, in order.
+    pub facts: Vec<(usize, usize, StoredFacts<'a>)>,
+    /// Records that are no messages, but for the seal.
     pub notes: usize,
     /// The furthest offset that a frame says to have been on disk.
     pub synced_bytes: usize,
@@ -34,13 +37,17 @@ impl<'a> SegmentContents<'a> {
         let place = SegmentId { shard: plan.shard, segment };
         let mut scan = Scan::new(file, place, plan.limit_bytes(segment));
         let (mut messages, mut damage, mut notes, mut synced_bytes) = (Vec::new(), Vec::new(), 0, 0);
+        let mut facts = Vec::new();
         for found in &mut scan {
             match found {
                 ScanItem::Message(frame, message) => {
                     synced_bytes = synced_bytes.max(frame.synced_bytes);
                     messages.push((frame.offset_bytes, message));
                 }
-                ScanItem::Note(frame, _) => {
+                ScanItem::Note(frame, record) => {
+                    if let StoredRecord::Facts(stored) = record {
+                        facts.push((frame.offset_bytes, frame.end_bytes - frame.offset_bytes, stored));
+                    }
                     synced_bytes = synced_bytes.max(frame.synced_bytes);
                     notes += 1;
                 }
@@ -50,7 +57,7 @@ impl<'a> SegmentContents<'a> {
         let verdict = scan.verdict().expect("a finished scan has a verdict");
         notes -= usize::from(matches!(verdict, SegmentVerdict::Sealed { .. }) && notes > 0);
         let file_bytes = file.len() as u64;
-        SegmentContents { file_bytes, header, messages, notes, synced_bytes, damage, verdict }
+        SegmentContents { file_bytes, header, messages, facts, notes, synced_bytes, damage, verdict }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -8,16 +8,28 @@ use super::tails::{IndexError, Tails, is_sealed, read_table};
 use crate::files::{FileOperation, Files, FilesError, IndexFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
-    RoomTail, SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom,
-    SnapshotScope, SnapshotWriter, merge_snapshots,
+    SegmentTable, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotReader, SnapshotRoom, SnapshotScope,
+    SnapshotWriter, merge_snapshots,
 };
+use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
-use madang_model::{RoomKey, RoomName, ShardId};
+use madang_model::{RoomKey, ShardId};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Rooms that have messages in segments, with their tails.
-pub type Changed = HashMap<RoomKey, (RoomName, RoomTail)>;
+/// Rooms that have messages or facts in segments, with where these are.
+pub type Changed = HashMap<RoomKey, SnapshotRoom>;
+
+/// Takes note of where something of a room is, unless something newer is known.
+pub fn note(changed: &mut Changed, key: RoomKey, room: SnapshotRoom) {
+    match changed.entry(key) {
+        Entry::Occupied(mut known) => {
+            let newer = room.or_newer(known.get().clone());
+            known.insert(newer);
+        }
+        Entry::Vacant(free) => drop(free.insert(room)),
+    }
+}
 
 /// What the snapshot of a directory says of itself; `None` when there is none that was finished.
 pub fn snapshot_info(files: &dyn IndexFiles, shard: ShardId) -> Result<Option<SnapshotInfo>, FilesError> {
@@ -57,20 +69,11 @@ pub fn vouch<T: Default>(
             continue;
         }
         let Ok(name) = room.room_name() else { return Ok(false) };
-        rooms.vouch(&name, room.tail.head, shard);
-        tails.take(name.key(), room.tail);
+        let Some(tail) = room.tail else { continue };
+        rooms.vouch(&name, tail.head, shard);
+        tails.take(name.key(), tail);
     }
     Ok(true)
-}
-
-/// The rooms of a snapshot, as far as it is whole.
-pub fn rooms_of_snapshot(
-    files: &dyn IndexFiles,
-    shard: ShardId,
-    file: SnapshotFile,
-) -> Result<impl Iterator<Item = (RoomName, RoomTail)>, FilesError> {
-    let rooms = open(files, shard, file)?.into_iter().flatten().map_while(Result::ok);
-    Ok(rooms.filter_map(|room| Some((room.room_name().ok()?, room.tail))))
 }
 
 /// A snapshot that is read from start to end.
@@ -261,8 +264,15 @@ fn changed_since(
             }
             table = make_index(&mut pass, files, plan.shard, segment)?;
         }
-        let tails = table.iter().flat_map(|table| table.tails().flatten());
-        since.changed.extend(tails.map(|(name, tail)| (name.key(), (name, tail))));
+        if let Some(table) = &table {
+            for (name, tail) in table.tails().flatten() {
+                note(&mut since.changed, name.key(), SnapshotRoom::new(&name, Some(tail), None));
+            }
+            for facts in table.facts() {
+                let Ok(name) = facts.room_name() else { continue };
+                note(&mut since.changed, name.key(), SnapshotRoom::new(&name, None, Some(facts.pointer)));
+            }
+        }
         since.covers = segment;
     }
     Ok(since)
@@ -301,8 +311,7 @@ pub fn write(
     let shard_count = if was_alike && changed.keys().all(is_home) { shard_count } else { 0 };
     let scope = SnapshotScope { directory: shard, shard_count, covers };
     let rooms_expected = old.map_or(0, |(_, old)| old.rooms) + changed.len() as u64;
-    let changed = changed.into_values();
-    let mut changed: Vec<SnapshotRoom> = changed.map(|(name, tail)| SnapshotRoom::new(&name, tail)).collect();
+    let mut changed: Vec<SnapshotRoom> = changed.into_values().collect();
     changed.sort_unstable_by_key(SnapshotRoom::key_bits);
     let mut changed = Some(changed);
     let mut written = None;

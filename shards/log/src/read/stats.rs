@@ -2,7 +2,7 @@
 
 use super::plan::ReadPlan;
 use super::segment::READS_OF_A_RUNNING_LOG;
-use super::walk::{Role, SegmentReport, walk};
+use super::walk::{Role, SegmentReport, Visit, walk_unknown};
 use crate::files::{Files, FilesError};
 use crate::format::{SealRecord, StoredMessage};
 use hashbrown::{HashMap, HashSet};
@@ -22,6 +22,10 @@ pub struct Statistics {
     pub unused: u64,
     /// Rooms with messages.
     pub rooms: u64,
+    /// Records of facts of rooms.
+    pub facts: u64,
+    /// The bytes of their frames.
+    pub facts_bytes: u64,
     /// Messages, and the times of the earliest and the latest.
     pub counts: SealRecord,
     /// The length of the files.
@@ -54,6 +58,8 @@ impl Statistics {
         self.counts.merge(other.counts);
         self.file_bytes += other.file_bytes;
         self.used_bytes += other.used_bytes;
+        self.facts += other.facts;
+        self.facts_bytes += other.facts_bytes;
         self.faults += other.faults;
     }
 }
@@ -81,10 +87,17 @@ pub fn statistics(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<Ve
             });
             rooms.extend(key);
         };
-        walk(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut visit, &mut |report| {
-            progress(report.file_bytes);
-            statistics.count(&report);
-        })?;
+        let (mut facts, mut facts_bytes) = (0, 0);
+        let visit = &mut Visit {
+            message: &mut visit,
+            facts: &mut |_, bytes, _| (facts, facts_bytes) = (facts + 1, facts_bytes + bytes),
+            segment: &mut |report| {
+                progress(report.file_bytes);
+                statistics.count(&report);
+            },
+        };
+        walk_unknown(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut |_| None, visit)?;
+        (statistics.facts, statistics.facts_bytes) = (facts, facts_bytes);
         statistics.rooms = rooms.len() as u64;
         total.add(&statistics);
         all_rooms.extend(rooms);

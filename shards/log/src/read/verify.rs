@@ -1,6 +1,7 @@
 //! Checking a whole log without changing it, also one that is being written.
 
-use super::evidence::{Evidence, Proven};
+use super::evidence::{AllProven, Evidence};
+use super::facts_check::FactsCheck;
 use super::fault::{Fault, FaultKind, Location, SnapshotNote};
 use super::heads::{Depth, check_heads};
 use super::lost::LostRange;
@@ -10,9 +11,9 @@ use super::recovery::begin_late;
 use super::rooms::StoredRooms;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::tails::read_table;
-use super::walk::{SegmentReport, walk_unknown};
+use super::walk::{SegmentReport, Visit, walk_unknown};
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredMessage};
+use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredFacts, StoredMessage};
 use hashbrown::HashMap;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -24,10 +25,12 @@ pub struct Verification {
     pub segments: Vec<SegmentReport>,
     /// How many rooms have messages.
     pub rooms: u64,
-    /// What is wrong with the numbers of messages.
+    /// How many rooms have facts.
+    pub rooms_with_facts: u64,
+    /// What is wrong with the numbers of messages, and with facts.
     pub faults: Vec<Fault>,
     /// What must have been stored in segments that lack something.
-    pub(crate) proven: Vec<Proven>,
+    pub(crate) proven: AllProven,
     /// Snapshots that are made again without any loss.
     pub snapshot_notes: Vec<SnapshotNote>,
     /// What repairs recorded as lost: no fault any more.
@@ -64,7 +67,7 @@ pub fn verify_believing(
     progress: &mut dyn FnMut(&SegmentReport),
 ) -> Result<Verification, FilesError> {
     let mut rooms: StoredRooms<()> = StoredRooms::new();
-    let mut verification = Verification::default();
+    let (mut verification, mut facts) = (Verification::default(), FactsCheck::default());
     let mut buffer = AlignedVec::new();
     for shard in files.shards()? {
         let beside = files.beside().map(|beside| Ok((beside, Evidence::of(beside, shard)?))).transpose()?;
@@ -74,10 +77,15 @@ pub fn verify_believing(
         verification.lost.extend(plan.lost.iter().cloned());
         let mut known = HashMap::new();
         if let Some((beside, _)) = &beside {
-            known = believed_reports(*beside, &plan, believed, &mut of_directory)?;
+            known = believed_reports(*beside, &plan, believed, &mut of_directory, &mut facts)?;
         }
         let mut readable = Readable::default();
-        let faults = &mut verification.faults;
+        let (mut fact_faults, faults) = (Vec::new(), &mut verification.faults);
+        let mut count_facts = |at: Location, bytes, stored: &StoredFacts<'_>| {
+            if let Err(kind) = facts.count(at, bytes, stored) {
+                fact_faults.push(Fault::new(files, at, kind));
+            }
+        };
         let mut count = |at: Location, message: &StoredMessage<'_>| {
             let counted = of_directory.count(at, message).map(|_| ());
             if let Err(error) = counted.and_then(|()| readable.check(message)) {
@@ -90,9 +98,11 @@ pub fn verify_believing(
             progress(&report);
             reports.push(report);
         };
-        walk_unknown(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut known, &mut count, &mut report)?;
+        let visit = &mut Visit { message: &mut count, facts: &mut count_facts, segment: &mut report };
+        walk_unknown(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut known, visit)?;
+        verification.faults.extend(fact_faults);
         if let Some((beside, evidence)) = beside {
-            let mut proven = Vec::new();
+            let mut proven = AllProven::default();
             // One that is no file stops a start, whatever the segments are.
             for segment in beside.indexes(shard)? {
                 beside.read_index_start(shard, segment)?;
@@ -103,8 +113,9 @@ pub fn verify_believing(
                 verification.faults.extend(heads.fault);
                 verification.snapshot_notes.extend(heads.notes);
             }
-            proven.iter().for_each(|proven| of_directory.prove(proven));
-            verification.proven.extend(proven);
+            proven.messages.iter().for_each(|proven| of_directory.prove(proven));
+            verification.proven.messages.extend(proven.messages);
+            verification.proven.facts.extend(proven.facts);
         }
         verification.segments.extend(reports);
         rooms.absorb(of_directory, |(), ()| ());
@@ -114,6 +125,8 @@ pub fn verify_believing(
         verification.rooms += u64::from(room.has_messages());
         room.check(files, &late, &mut verification.faults);
     }
+    verification.rooms_with_facts = facts.rooms();
+    facts.check(files, &late, &verification.proven.facts, &mut verification.faults);
     Ok(verification)
 }
 
@@ -123,6 +136,7 @@ fn believed_reports(
     plan: &ReadPlan,
     believed: &dyn Fn(ShardId, SegmentNumber) -> bool,
     rooms: &mut StoredRooms<()>,
+    facts: &mut FactsCheck,
 ) -> Result<HashMap<SegmentNumber, SegmentReport>, FilesError> {
     let shard = plan.shard;
     let mut known = HashMap::new();
@@ -138,6 +152,7 @@ fn believed_reports(
             let at = Location { shard, segment, offset_bytes: 0 };
             rooms.count_run(&name, tail.last.first, tail.head, at);
         }
+        facts.believe(shard, segment, &table);
         known.insert(segment, SegmentReport::believed(files, (shard, segment), file_bytes, table.messages()));
     }
     Ok(known)

@@ -7,7 +7,7 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::files::{Files, FilesError};
-use crate::format::{HeaderFault, SealRecord, SegmentNumber, SegmentVerdict, StoredMessage};
+use crate::format::{HeaderFault, SealRecord, SegmentNumber, SegmentVerdict, StoredFacts, StoredMessage};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -97,7 +97,18 @@ pub fn walk(
     visit_message: &mut dyn FnMut(Location, &StoredMessage<'_>),
     visit_segment: &mut dyn FnMut(SegmentReport),
 ) -> Result<(), FilesError> {
-    walk_unknown(files, plan, buffer, reads, &mut |_| None, visit_message, visit_segment)
+    let visit = &mut Visit { message: visit_message, facts: &mut |_, _, _| (), segment: visit_segment };
+    walk_unknown(files, plan, buffer, reads, &mut |_| None, visit)
+}
+
+/// Who is shown what stands in a directory.
+pub struct Visit<'v> {
+    /// Each message, the newest first.
+    pub message: &'v mut dyn FnMut(Location, &StoredMessage<'_>),
+    /// Each record of facts, the newest first, with the length of its frame.
+    pub facts: &'v mut dyn FnMut(Location, u64, &StoredFacts<'_>),
+    /// Each segment, once what it holds was shown.
+    pub segment: &'v mut dyn FnMut(SegmentReport),
 }
 
 /// The same, but a segment of which `known` has a report is not read.
@@ -107,8 +118,7 @@ pub fn walk_unknown(
     buffer: &mut AlignedVec,
     reads: u32,
     known: &mut dyn FnMut(SegmentNumber) -> Option<SegmentReport>,
-    visit_message: &mut dyn FnMut(Location, &StoredMessage<'_>),
-    visit_segment: &mut dyn FnMut(SegmentReport),
+    visit: &mut Visit<'_>,
 ) -> Result<(), FilesError> {
     let mut is_followed = false;
     for (index, &segment) in plan.segments.iter().enumerate().rev() {
@@ -118,7 +128,12 @@ pub fn walk_unknown(
                 with_segment(files, plan, segment, buffer, reads, |contents| {
                     for (offset, message) in contents.messages.iter().rev() {
                         let offset_bytes = *offset as u64;
-                        visit_message(Location { shard: plan.shard, segment, offset_bytes }, message);
+                        (visit.message)(Location { shard: plan.shard, segment, offset_bytes }, message);
+                    }
+                    for (offset, bytes, facts) in contents.facts.iter().rev() {
+                        let offset_bytes = *offset as u64;
+                        let at = Location { shard: plan.shard, segment, offset_bytes };
+                        (visit.facts)(at, *bytes as u64, facts);
                     }
                     report_of(files, plan, segment, contents, is_followed)
                 })
@@ -135,7 +150,7 @@ pub fn walk_unknown(
             report.faults.push(Fault::new(files, at, FaultKind::MissingSegments { first, last }));
         }
         is_followed |= report.role != Role::Unused && !plan.is_void(segment);
-        visit_segment(report);
+        (visit.segment)(report);
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Doing it.
 
-use super::survey::{intact_frames, is_end_lost};
+use super::facts::{FactsSegment, RepairedFacts};
+use super::intact::intact_frames;
 use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
 use crate::MissingRange;
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError};
 use crate::format::{
-    FRAME_BYTES_MAX, HEADER_BYTES, Record, SEAL_FRAME_BYTES, SealRecord, SegmentHeader, SegmentId,
-    StoredRecord, push_frame, stamp_frames,
+    AuthorKind, FRAME_BYTES_MAX, HEADER_BYTES, Record, RecordKind, SEAL_FRAME_BYTES, SealRecord,
+    SegmentHeader, SegmentId, StoredFacts, StoredRecord, push_frame, stamp_frames,
 };
 use crate::read::for_repair::{ReadPlan, snapshot_of_expired, start_of};
 use madang_model::Timestamp;
@@ -55,6 +56,9 @@ impl RepairPlan {
         for change in &self.changes {
             stage_change(files, keeper, change, now, kept)?;
         }
+        for FactsSegment { next, rooms } in &self.facts {
+            keeper.stage(next.shard, next.segment, &repaired_facts(next, rooms, now))?;
+        }
         for next in &self.next_segments {
             let lost = self.lost_of(next);
             if !lost.is_empty() {
@@ -93,6 +97,9 @@ impl RepairPlan {
         for next in self.next_segments.iter().filter(|next| !self.lost_of(next).is_empty()) {
             keeper.put_in_place(next.shard, next.segment)?;
         }
+        for FactsSegment { next, .. } in &self.facts {
+            keeper.put_in_place(next.shard, next.segment)?;
+        }
         for next in self.next_segments.iter().filter(|next| self.is_indexed_anew(next)) {
             keeper.take_indexes_away(next.shard)?;
         }
@@ -108,16 +115,14 @@ impl RepairPlan {
         self.lost.iter().filter(|lost| lost.shard == next.shard).collect()
     }
 
-    /// Whether messages of a directory are moved or missing, or its snapshot is, so that its indexes must be made
+    /// Whether something of a directory is moved or missing, or its snapshot is, so that its indexes must be made
     /// again.
     fn is_indexed_anew(&self, next: &NextSegment) -> bool {
-        let moves = |change: &SegmentChange| match &change.change {
-            Change::Rewrite { .. } | Change::Fill { .. } => true,
-            Change::Cut { report, .. } => !report.lacks_seal && report.faults.iter().any(is_end_lost),
-            Change::Remove { .. } => false,
-        };
         let mut own = self.changes.iter().filter(|change| change.shard == next.shard);
-        own.any(moves) || !self.lost_of(next).is_empty() || self.unknown_heads.contains(&next.shard)
+        own.any(|change| change.change.moves_records())
+            || !self.lost_of(next).is_empty()
+            || self.facts.iter().any(|segment| segment.next.shard == next.shard)
+            || self.unknown_heads.contains(&next.shard)
     }
 }
 
@@ -207,6 +212,23 @@ fn record_of_losses(next: &NextSegment, lost: &[&LostMessages], now: Timestamp) 
         let MissingRange { first, last } = lost.gap;
         push_frame(&mut frame, &Record::Lost { room: &lost.room, first, last });
         segment.move_in(&frame, 1);
+    }
+    segment.finish(now)
+}
+
+fn repaired_facts(next: &NextSegment, rooms: &[RepairedFacts], now: Timestamp) -> Vec<u8> {
+    let place = SegmentId { shard: next.shard, segment: next.segment };
+    let mut segment = Rewritten::new(place, next.shard_count, now.0);
+    let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
+    for RepairedFacts { room, revision, bodies, .. } in rooms {
+        for body in bodies {
+            frame.clear();
+            let (kind, author) = (RecordKind::FactsCheckpoint, (AuthorKind::None, 0));
+            let room = room.as_str();
+            let facts = StoredFacts { kind, room, revision: revision.0, time: now, author, body };
+            push_frame(&mut frame, &Record::Facts(facts));
+            segment.move_in(&frame, 1);
+        }
     }
     segment.finish(now)
 }

@@ -6,18 +6,22 @@
 //! be repaired again.
 
 mod apply;
+mod facts;
+mod intact;
 mod keeper;
 mod numbers;
 mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use facts::RepairedFacts;
 pub use keeper::{Keeper, StdKeeper};
 pub use survey::plan;
 
 use crate::files::FilesError;
 use crate::format::SegmentNumber;
 use crate::read::{Fault, MissingRange, SegmentReport};
+use facts::FactsSegment;
 use hashbrown::HashSet;
 use madang_model::{RoomName, ShardId};
 use std::path::PathBuf;
@@ -31,6 +35,8 @@ pub struct RepairPlan {
     pub changes: Vec<SegmentChange>,
     /// What would be recorded as lost.
     pub lost: Vec<LostMessages>,
+    /// Facts that would be stored once more, as they are damaged or what they are read from is moved.
+    facts: Vec<FactsSegment>,
     /// Whether all that is wrong is what a copy shows that was taken while a server wrote.
     pub is_of_a_copy: bool,
     /// Whether a copy looks so only where segments have expired while it was taken.
@@ -111,10 +117,29 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether records are elsewhere afterwards, or no more.
+    fn moves_records(&self) -> bool {
+        match self {
+            Change::Rewrite { .. } | Change::Fill { .. } => true,
+            Change::Cut { report, .. } => !report.lacks_seal && report.faults.iter().any(survey::is_end_lost),
+            Change::Remove { .. } => false,
+        }
+    }
+}
+
 impl RepairPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.lost.is_empty() && self.unknown_heads.is_empty()
+        self.changes.is_empty()
+            && self.lost.is_empty()
+            && self.facts.is_empty()
+            && self.unknown_heads.is_empty()
+    }
+
+    /// The rooms whose facts would be stored once more.
+    pub fn repaired_facts(&self) -> impl Iterator<Item = &RepairedFacts> {
+        self.facts.iter().flat_map(|segment| &segment.rooms)
     }
 }
 

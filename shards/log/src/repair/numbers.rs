@@ -85,8 +85,13 @@ impl Numbers {
     /// `late` are the directories where that is so: a hole has expired if one of them has nothing of the
     /// room before it, as `verify` sees it.
     pub fn lost(&mut self, late: &HashSet<ShardId>) -> Vec<LostMessages> {
-        let frames = self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN;
+        let frames = self.damaged_frames();
         self.rooms.iter_mut().flat_map(|room| room.lost_messages(late, frames)).collect()
+    }
+
+    /// How many records the damaged bytes can have held.
+    pub fn damaged_frames(&self) -> u64 {
+        self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN
     }
 
     fn room(&mut self, message: &StoredMessage<'_>) -> Result<&mut RoomNumbers, RecordError> {

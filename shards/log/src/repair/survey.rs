@@ -1,14 +1,14 @@
 //! Finding out what is to be done.
 
+use super::facts::FactsSurvey;
+use super::intact::intact_frames;
 use super::numbers::Numbers;
 use super::{Change, NextSegment, RepairError, RepairPlan, SegmentChange};
 use crate::files::Files;
-use crate::format::{
-    Frame, HEADER_BYTES, HeaderFault, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, next_frame,
-    unchecked_record,
-};
+use crate::format::{HeaderFault, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, unchecked_record};
 use crate::read::for_repair::{ReadPlan, Readable, begin_late, covered, read_table};
 use crate::read::{Fault, FaultKind, Role, SegmentReport, SnapshotLack, verify};
+use hashbrown::HashSet;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 
@@ -33,7 +33,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     reports.sort_unstable_by_key(|report| (report.shard, report.segment));
     let late = begin_late(&reports);
     let mut survey = LogSurvey::default();
-    verification.proven.iter().for_each(|proven| survey.numbers.prove(proven));
+    verification.proven.messages.iter().for_each(|proven| survey.numbers.prove(proven));
     for shard in files.shards()? {
         let plan = ReadPlan::of(files, shard)?;
         plan.lost.iter().for_each(|lost| survey.numbers.excuse(lost));
@@ -41,9 +41,14 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         survey.directory(files, &plan, of_shard, &verification.faults, progress)?;
     }
     let lost = survey.numbers.lost(&late);
-    // What is followed by the record of a loss must be finished.
+    let behind: HashSet<ShardId> = lost.iter().map(|lost| lost.shard).collect();
+    let damaged_frames = survey.numbers.damaged_frames();
+    survey.facts.prove(&verification.proven.facts, &verification.faults, damaged_frames);
+    let facts = survey.facts.repaired(files, &reports, &survey.changes, &survey.next_segments, &behind)?;
+    // What is followed by what a repair adds must be finished.
     for report in survey.unfinished {
-        if lost.iter().any(|lost| lost.shard == report.shard) {
+        let is_followed = facts.iter().any(|segment| segment.next.shard == report.shard);
+        if is_followed || behind.contains(&report.shard) {
             let SegmentReport { shard, segment, ref path, .. } = report;
             let path = path.clone();
             let change = Change::Cut { report: Box::new(report), torn_bytes: 0 };
@@ -65,7 +70,17 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
     };
     let unknown_heads = faults.iter().filter_map(unknown).collect();
     let living = survey.numbers.living().collect();
-    Ok(RepairPlan { faults, changes, lost, living, next_segments, is_of_a_copy, needs_expiry, unknown_heads })
+    Ok(RepairPlan {
+        faults,
+        changes,
+        lost,
+        facts,
+        living,
+        next_segments,
+        is_of_a_copy,
+        needs_expiry,
+        unknown_heads,
+    })
 }
 
 /// Whether a copy that was taken while a server wrote looks so, and nothing else is wrong: its files are of
@@ -81,7 +96,10 @@ fn is_of_a_copy(faults: &[Fault], reports: &[SegmentReport]) -> bool {
         FaultKind::HeadsUnknown { lack: SnapshotLack::Behind { .. }, .. } => true,
         _ => false,
     };
-    let is_consequence = |fault: &Fault| matches!(fault.kind, FaultKind::Lost { .. });
+    let is_consequence = |fault: &Fault| {
+        use FaultKind::{FactsIncomplete, FactsLost, Lost};
+        matches!(fault.kind, Lost { .. } | FactsLost { .. } | FactsIncomplete { .. })
+    };
     faults.iter().any(|fault| is_cause(&fault))
         && faults.iter().all(|fault| is_cause(&fault) || is_consequence(fault))
 }
@@ -95,6 +113,7 @@ fn refuse_future_versions(faults: &[Fault]) -> Result<(), RepairError> {
 #[derive(Default)]
 struct LogSurvey {
     numbers: Numbers,
+    facts: FactsSurvey,
     readable: Readable,
     buffer: AlignedVec,
     changes: Vec<SegmentChange>,
@@ -187,6 +206,11 @@ impl LogSurvey {
         files.read(report.shard, report.segment, &mut self.buffer)?;
         let (mut dropped, mut messages) = (Vec::new(), 0);
         for (frame, record) in intact_frames(&self.buffer, place, limit_bytes) {
+            if let StoredRecord::Facts(facts) = &record
+                && !self.facts.insert(facts, place)
+            {
+                dropped.push(frame.offset_bytes);
+            }
             let StoredRecord::Message(message) = record else { continue };
             let is_kept =
                 match self.readable.check(&message).and_then(|()| self.numbers.insert(&message, place.shard))
@@ -226,8 +250,10 @@ impl LogSurvey {
             self.numbers.damaged_bytes += bytes;
             let start = fault.offset_bytes as usize;
             for at in (start..start + bytes as usize).step_by(16) {
-                if let Some(StoredRecord::Message(message)) = unchecked_record(&self.buffer, at) {
-                    self.numbers.hint(&message, report.shard);
+                match unchecked_record(&self.buffer, at) {
+                    Some(StoredRecord::Message(message)) => self.numbers.hint(&message, report.shard),
+                    Some(StoredRecord::Facts(facts)) => self.facts.hint(&facts),
+                    _ => {}
                 }
             }
         }
@@ -237,22 +263,4 @@ impl LogSurvey {
 /// Whether it says that a segment ends too early.
 pub fn is_end_lost(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Unsealed | FaultKind::Cut { .. } | FaultKind::CutOff)
-}
-
-/// Every intact frame that may count, with its record, but for the seal: also those behind damage
-/// and behind a torn write, of which nobody can say which of the two it is.
-pub fn intact_frames<'a>(
-    segment: &'a [u8],
-    place: SegmentId,
-    limit_bytes: Option<usize>,
-) -> impl Iterator<Item = (Frame<'a>, StoredRecord<'a>)> {
-    let end = limit_bytes.unwrap_or(segment.len());
-    let mut at = HEADER_BYTES;
-    let frames = std::iter::from_fn(move || {
-        let frame = next_frame(segment, place, at, end)?;
-        at = frame.end_bytes;
-        Some(frame)
-    });
-    let records = frames.filter_map(|frame| Some((frame, frame.record()?)));
-    records.take_while(|(_, record)| !matches!(record, StoredRecord::Seal(_)))
 }

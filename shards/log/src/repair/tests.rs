@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
+mod facts;
+
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const FIRST: SegmentNumber = SegmentNumber::FIRST;
 const SECOND: SegmentNumber = SegmentNumber(2);
@@ -159,7 +161,7 @@ fn frames(files: &MemoryFiles) -> Vec<(String, u64, SegmentNumber, Range<usize>)
         let mut bytes = AlignedVec::<16>::new();
         files.read(SHARD, segment, &mut bytes).expect("it is there");
         let place = crate::SegmentId { shard: SHARD, segment };
-        for (frame, record) in survey::intact_frames(&bytes, place, None) {
+        for (frame, record) in intact::intact_frames(&bytes, place, None) {
             let crate::StoredRecord::Message(message) = record else { continue };
             let range = frame.offset_bytes..frame.end_bytes;
             found.push((message.room.to_owned(), message.seq.0, segment, range));

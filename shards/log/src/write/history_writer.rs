@@ -100,7 +100,7 @@ impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
             self.segment = Some(self.begin(batch.segment)?);
         }
         self.write_at(batch.segment, batch.offset_bytes, &batch.bytes)?;
-        self.index.committed(&batch, self.appended.iter().map(|(room, seq)| (room, *seq)));
+        self.index.committed(&batch, self.appended.iter().map(|(room, seq)| (room, *seq)), &[]);
         self.appended.clear();
         self.appender.committed(batch);
         Ok(())

@@ -74,7 +74,11 @@ impl Client {
                 self.listed = None;
                 Ok(())
             }
-            "hello" | "down" => Ok(()),
+            "fact" => {
+                let (room, revision) = rest.split_once(' ').ok_or("fact ROOM REVISION")?;
+                hearing.truth.facts.acknowledged(room, number(revision)?, hearing.step)
+            }
+            "hello" | "down" | "nofact" => Ok(()),
             _ => Err("nobody knows this word".to_owned()),
         }
     }

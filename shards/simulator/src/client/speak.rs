@@ -17,6 +17,8 @@ pub struct Habits {
     pub rooms_max: usize,
     /// Rooms that are nobody's favourites, by index.
     pub side_rooms: Range<RoomIndex>,
+    /// Whether facts of rooms are changed.
+    pub has_facts: bool,
 }
 
 impl Client {
@@ -66,6 +68,10 @@ impl Client {
         if let Some(duty) = self.duty(truth) {
             return duty;
         }
+        if habits.has_facts && chance.one_in(5) {
+            self.change_facts(chance, truth, &mut lines);
+            return lines;
+        }
         match chance.below(100) {
             0..=59 => self.say(chance, habits, truth, &mut lines),
             60..=64 => self.retry(chance, truth, &mut lines),
@@ -86,6 +92,26 @@ impl Client {
             }
         }
         lines
+    }
+
+    /// Changes the facts of a room that it is in, or of one that nobody is ever in; or a member of it reads.
+    fn change_facts(&self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        let nobodys = format!("facts{}", chance.below(4));
+        let room = match self.any_room(chance) {
+            Some(room) if !chance.one_in(4) && !twins::is_one(truth.name(room)) => truth.name(room),
+            _ => &nobodys,
+        };
+        for _ in 0..chance.between(1, 5) {
+            let account = chance.between(1, 9);
+            if chance.one_in(4) {
+                push(lines, format_args!("read {room} {account} {}", chance.below(50)));
+                continue;
+            }
+            let what = [
+                "join", "join", "leave", "owner", "mute", "unmute", "ban", "unban", "invite", "topic", "slow",
+            ];
+            push(lines, format_args!("fact {room} {} {account}", what[chance.below(what.len())]));
+        }
     }
 
     /// A room that it is in and stays in.

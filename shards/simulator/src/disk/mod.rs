@@ -10,7 +10,7 @@ mod files;
 mod segments;
 mod stored;
 
-pub use stored::DurableMessage;
+pub use stored::{DurableMessage, DurableRecord, DurableSaid, StoredEntries};
 
 use super::chance::Chance;
 use file::File;
@@ -56,8 +56,8 @@ struct Inner {
     changes_to_power_cut: Option<u32>,
     /// Whether a message counts as stored when it is written, though it is not synced.
     notes_writes: bool,
-    /// Messages that were stored, and not recorded yet.
-    stored: Vec<DurableMessage>,
+    /// What was stored, and not recorded yet.
+    stored: StoredEntries,
     now_us: i64,
 }
 
@@ -75,7 +75,7 @@ impl VirtualDisk {
                 weather: Weather::default(),
                 changes_to_power_cut: None,
                 notes_writes,
-                stored: Vec::new(),
+                stored: StoredEntries::default(),
                 now_us: 0,
             }),
         }
@@ -110,9 +110,9 @@ impl VirtualDisk {
         self.lock().changes_to_power_cut == Some(0)
     }
 
-    /// The messages that were stored since the last call.
-    pub fn take_stored(&self, into: &mut Vec<DurableMessage>) {
-        into.append(&mut self.lock().stored);
+    /// What was stored since the last call.
+    pub fn take_stored(&self) -> StoredEntries {
+        std::mem::take(&mut self.lock().stored)
     }
 
     /// The power was cut: what is left is what was synced, and some of the rest.

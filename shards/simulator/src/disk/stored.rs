@@ -1,8 +1,11 @@
 //! What is on disk, read from the bytes that were synced, or written, and from nothing else.
 
 use super::file::File;
-use madang_log::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber};
-use madang_model::ShardId;
+use madang_log::{
+    FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredFacts,
+    StoredRecord,
+};
+use madang_model::{DatedChange, FactsFault, RoomFacts, ShardId};
 
 /// A message that no fault in the session can lose any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,25 @@ pub struct DurableMessage {
     pub text: Box<str>,
 }
 
+/// A record of facts, and what it says.
+pub type DurableRecord = (Box<str>, FactsVersion, Result<DurableSaid, FactsFault>);
+
+/// What a record of facts says.
+#[derive(Clone, Debug)]
+pub enum DurableSaid {
+    /// All facts.
+    All(Box<RoomFacts>),
+    /// The changes that lead to its revision; none where it has read positions alone.
+    Changes(Vec<DatedChange>),
+}
+
+/// What is stored: messages, and records of facts.
+#[derive(Debug, Default)]
+pub struct StoredEntries {
+    pub messages: Vec<DurableMessage>,
+    pub facts: Vec<DurableRecord>,
+}
+
 /// Frames begin and end at multiples of this.
 const ALIGN_BYTES: usize = 16;
 
@@ -31,7 +53,7 @@ pub fn read_new(
     file: &mut File,
     contents: fn(&File) -> &[u8],
     at: (ShardId, SegmentNumber),
-    stored: &mut Vec<DurableMessage>,
+    stored: &mut StoredEntries,
 ) {
     let from = file.read_bytes.max(HEADER_BYTES);
     file.read_bytes = read_from(contents(file), at, from, stored);
@@ -42,7 +64,7 @@ fn read_from(
     contents: &[u8],
     at: (ShardId, SegmentNumber),
     mut position: usize,
-    stored: &mut Vec<DurableMessage>,
+    stored: &mut StoredEntries,
 ) -> usize {
     let place = SegmentId { shard: at.0, segment: at.1 };
     // Zeros end it: to search what lies behind them would cost more than all else here.
@@ -53,7 +75,7 @@ fn read_from(
     while has_more(position) {
         let frame = match scan.next() {
             Some(ScanItem::Message(frame, message)) => {
-                stored.push(DurableMessage {
+                stored.messages.push(DurableMessage {
                     at,
                     room: message.room.into(),
                     seq: message.seq.0,
@@ -64,10 +86,27 @@ fn read_from(
                 });
                 frame
             }
+            Some(ScanItem::Note(frame, StoredRecord::Facts(facts))) => {
+                stored.facts.push(facts_of(&facts));
+                frame
+            }
             Some(ScanItem::Note(frame, _)) => frame,
             Some(ScanItem::Damage { .. }) | None => break,
         };
         position = frame.end_bytes;
     }
     position
+}
+
+/// The rooms of the simulator are small: a checkpoint is one record.
+fn facts_of(stored: &StoredFacts<'_>) -> DurableRecord {
+    let decoded = FactsBody::decode(stored);
+    let version = decoded.as_ref().map(|(version, _)| *version).unwrap_or_default();
+    let said = decoded.and_then(|(_, body)| match body {
+        FactsBody::Behind(behind) => Ok(DurableSaid::Changes(behind.changes)),
+        FactsBody::Piece { bytes, .. } => {
+            RoomFacts::decode(version.revision, bytes).map(|facts| DurableSaid::All(Box::new(facts)))
+        }
+    });
+    (stored.room.into(), version, said)
 }

@@ -4,7 +4,7 @@
 use super::StepContext;
 use madang_engine::mutation::{Mutation, is_on};
 use madang_engine::store::{
-    Account, Chore, IndexDone, IndexJob, LooksReader, do_chore, remove_expired, write_index,
+    Account, Chore, IndexDone, IndexJob, LooksReader, Renewing, do_chore, remove_expired, write_index,
 };
 use madang_log::{IndexError, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, StoredLooks};
 use madang_model::ShardId;
@@ -25,6 +25,9 @@ pub struct Jobs {
     looks: LooksReader,
     shard_count: u16,
     retention: Retention,
+    renewing: Renewing,
+    /// Shards that wait for facts to be renewed.
+    idle_homes: Vec<ShardId>,
     /// Segments that expired and were not recorded yet.
     pub expired: Vec<(ShardId, SegmentNumber)>,
     notes: Notes,
@@ -53,6 +56,8 @@ impl Jobs {
             chores: VecDeque::new(),
             is_look_due: false,
             retention,
+            renewing: Renewing::new(shard_count),
+            idle_homes: Vec::new(),
             expired: Vec::new(),
             notes: Notes::default(),
         }
@@ -63,6 +68,12 @@ impl Jobs {
             IndexJob::Write(index) => self.writes.push_back((shard, index)),
             IndexJob::Chore(chore) => self.chores.push_back(Some((shard, chore))),
             IndexJob::Looks => self.looks.ask(shard),
+            IndexJob::Facts { segment, renewed } => {
+                self.idle_homes.push(shard);
+                if self.renewing.report(segment, renewed) && !std::mem::replace(&mut self.is_look_due, true) {
+                    self.chores.push_back(None);
+                }
+            }
         }
     }
 
@@ -92,7 +103,7 @@ impl Jobs {
             Some(None) => {
                 self.is_look_due = false;
                 self.remove_expired(world);
-                (true, Vec::new())
+                (true, self.take_orders())
             }
             None if self.looks.has_work() => (true, self.read_looks(world)),
             None => (false, Vec::new()),
@@ -113,12 +124,24 @@ impl Jobs {
         read.into_iter().map(report).collect()
     }
 
+    /// What shards that wait for it are to store once more.
+    fn take_orders(&mut self) -> Vec<(usize, IndexDone)> {
+        let mut orders = Vec::new();
+        for shard in std::mem::take(&mut self.idle_homes) {
+            match self.renewing.take_order(shard) {
+                Some(order) => orders.push((shard.index(), IndexDone::Facts(order))),
+                None => self.idle_homes.push(shard),
+            }
+        }
+        orders
+    }
+
     fn remove_expired(&mut self, world: &mut StepContext<'_>) {
         let disk = world.disk;
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(world.now.wall.0.unsigned_abs());
         // By the names that are gone: the power may go off between the removal and its report.
         let before = disk.all_segments();
-        remove_expired(disk, &self.retention, now, &self.notes);
+        remove_expired(disk, &self.retention, now, &mut self.renewing, &self.notes);
         self.expired.extend(before.difference(&disk.all_segments()));
     }
 }

@@ -3,7 +3,8 @@
 use super::super::server::{Haste, SimulatedServer};
 use super::super::truth::Checked;
 use super::Session;
-use madang_log::{Exported, Selection, export, verify};
+use madang_log::{Exported, Selection, export, read_facts, verify};
+use madang_model::RoomName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds after which nothing may be left to do, and how many more for each client.
@@ -81,9 +82,23 @@ impl Session {
                 return Err(format!("{counted} bytes are said to wait in outboxes, and {there} do"));
             }
         }
+        self.check_facts_in_memory()?;
         self.check_answers()?;
         self.check_names()?;
         self.check_memberships()
+    }
+
+    /// The homes of rooms have the facts that are stored.
+    fn check_facts_in_memory(&self) -> Checked {
+        let server = self.server.as_ref().expect("a server runs");
+        for name in self.truth.facts.rooms() {
+            let key = RoomName::from_log(name).expect("a room name").key();
+            let home = key.home(server.shard_count() as u16);
+            if let Some(facts) = server.cells[home.index()].turn.shard.facts(key) {
+                self.truth.facts.check(name, Some(facts))?;
+            }
+        }
+        Ok(())
     }
 
     /// Every request is answered or its connection is gone.
@@ -188,6 +203,12 @@ impl Session {
             Ok(())
         };
         export(&self.disk, &Selection::All, &mut sink, &mut |_| {}).map_err(|error| error.to_string())?;
-        self.truth.check_all(&found)
+        self.truth.check_all(&found)?;
+        for name in self.truth.facts.rooms() {
+            let room = RoomName::from_log(name).expect("a room name");
+            let found = read_facts(&self.disk, &room).map_err(|error| format!("facts of {name}: {error}"))?;
+            self.truth.facts.check(name, found.as_ref().map(|found| &found.facts))?;
+        }
+        Ok(())
     }
 }

@@ -98,6 +98,7 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         rooms_left: counts.rooms_left,
         lookups: counts.lookups,
         expired_segments: counts.expired_segments,
+        revisions: truth.facts.revisions(),
         overflow_entries_max: counts.overflow_entries_max,
         upgrades: counts.upgrades,
         failed_upgrades: counts.failed_upgrades,
@@ -122,6 +123,7 @@ impl Session {
         let favoured = rooms.len().div_ceil(2);
         let twins = super::twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
         let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
+        conditions.habits.has_facts = options.has_facts;
         conditions.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
             let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
@@ -345,10 +347,12 @@ impl Session {
 
     /// Takes note of what was stored, and of what has expired.
     fn note_stored(&mut self) -> Checked {
-        let mut stored = Vec::new();
-        self.disk.take_stored(&mut stored);
-        for message in &stored {
+        let stored = self.disk.take_stored();
+        for message in &stored.messages {
             self.truth.store(message, self.trace.step)?;
+        }
+        for facts in &stored.facts {
+            self.truth.facts.store(facts, self.trace.step)?;
         }
         let expired = self.server.as_mut().map(SimulatedServer::take_expired).unwrap_or_default();
         for at in expired {

@@ -41,6 +41,8 @@ impl LineSession {
             }
             Reply::Rooms(page) => self.gather(page, link),
             Reply::History(page) => self.history(page, link),
+            // No command of this protocol changes facts yet.
+            Reply::FactsChanged { .. } => {}
             Reply::Refused(refusal) => self.refused(settings, refusal, link),
             Reply::NotSaid(refusal) => words::refusal(refusal, link.core.style, &mut link.core.outbox),
         }

@@ -157,6 +157,12 @@ board! {
     looks_bytes: u64,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     waiting_rooms: u64,
+    /// Changes of the facts of rooms.
+    facts_changes: u64,
+    /// Rooms whose facts were stored once more, as a segment is to expire.
+    facts_renewed: u64,
+    /// Rooms whose read positions are to be stored, or their facts once more.
+    facts_waiting: u64,
     /// Indexes of finished segments that are not on disk yet.
     index_jobs: u64,
     /// Batches in the channels towards the shard.

@@ -6,8 +6,8 @@ use super::page::cut_to;
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use crate::room::Drafts;
 use madang_log::{
-    BatchId, FoundPage, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, StoredFile,
-    StoredQuery,
+    BatchId, FactsQuery, FoundPage, LoadedFacts, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery,
+    SnapshotRoom, StoredFile, StoredQuery,
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
@@ -43,6 +43,8 @@ enum LookupPurpose {
     Find,
     /// The same: those messages.
     Load(RoomLoading),
+    /// The same: its facts. All else of it is there.
+    LoadFacts(Box<RoomContents>),
     /// A session asked for a page by time: where that begins.
     Time(TimeSearch),
     /// A session repeats a draft that may be stored.
@@ -93,6 +95,8 @@ pub struct RoomContents {
     pub messages: Vec<Arc<Message>>,
     /// Its latest drafts.
     pub drafts: Drafts,
+    /// Its facts, if it has any.
+    pub facts: Option<Box<LoadedFacts>>,
 }
 
 /// What is asked of the stored messages of a room.
@@ -201,7 +205,7 @@ impl Archive {
                 None
             }
             (_, LoadStep::Done { messages, drafts }) => {
-                Some(Answered::Room(RoomContents { name: waiting.room, head, messages, drafts }))
+                self.messages_loaded(RoomContents { name: waiting.room, head, messages, drafts, facts: None })
             }
         }
     }
@@ -257,7 +261,7 @@ impl Archive {
     fn unstored(&self, wanted: RoomName) -> RoomContents {
         let lost = self.lost_heads.get(&wanted.key()).cloned();
         let (name, head) = lost.unwrap_or((wanted, Seq::ZERO));
-        RoomContents { name, head, messages: Vec::new(), drafts: Drafts::default() }
+        RoomContents { name, head, messages: Vec::new(), drafts: Drafts::default(), facts: None }
     }
 
     /// Reads the latest messages of a room that is known, and then those that may have drafts to remember.
@@ -304,8 +308,14 @@ impl Archive {
             return Some((id, StoredQuery::Room(RoomQuery::new(&waiting.room, &self.snapshots))));
         }
         let key = waiting.room.key();
+        if matches!(waiting.purpose, LookupPurpose::LoadFacts(_))
+            && let Some(facts) = self.facts(key)
+        {
+            return Some((id, StoredQuery::Facts(FactsQuery::new(&waiting.room, facts))));
+        }
+        let tail = self.tails.get(&key).and_then(|known| known.tail.as_ref());
         // A gap before the open segment is of lost messages.
-        self.open.excuse_gap_of(key, self.tails.get(&key).map(|known| &known.tail));
+        self.open.excuse_gap_of(key, tail);
         let runs = self.open.room(key).map(|(first, positions)| OpenRun {
             directory: self.directory,
             segment: self.open.segment(),
@@ -313,7 +323,6 @@ impl Archive {
             positions,
         });
         let page = Page::After { seq: Seq(waiting.first.0 - 1), count: waiting.count };
-        let tail = self.tails.get(&key).map(|known| &known.tail);
         // Numbers above the last stored message are of messages that a repair recorded as lost.
         let stored_last = runs.and_then(|run| run.last()).max(tail.map(|tail| tail.head)).unwrap_or_default();
         let head = waiting.head.min(stored_last);
@@ -349,11 +358,14 @@ impl Archive {
         let page = match found {
             Ok(QueryOutcome::Room(room)) => return self.found(waiting.room, room),
             Ok(QueryOutcome::Page(page)) => Some(page),
+            Ok(QueryOutcome::Facts(facts)) => return facts_loaded(waiting, facts),
             Err(_) => None,
         };
         let rest = WaitingLookup { purpose: LookupPurpose::Find, ..waiting };
         let (session, recent) = match waiting.purpose {
-            LookupPurpose::Find => return Some(Answered::Unknown(rest.room.key())),
+            LookupPurpose::Find | LookupPurpose::LoadFacts(_) => {
+                return Some(Answered::Unknown(rest.room.key()));
+            }
             LookupPurpose::Load(loading) => return self.loaded(rest, loading, page, now),
             LookupPurpose::Time(search) => return self.searched(rest, search, page),
             LookupPurpose::Draft(search) => return self.draft_searched(rest, search, page.as_ref()),
@@ -393,8 +405,28 @@ impl Archive {
         let Some((name, room)) = room.and_then(|room| Some((room.room_name().ok()?, room))) else {
             return Some(Answered::Room(self.unstored(wanted)));
         };
-        self.know(name.clone(), room.tail);
+        self.know(name.clone(), room.tail, room.facts);
         self.begin_loading(name);
         None
     }
+
+    /// Continues with the facts of a room, of which all else is there.
+    fn messages_loaded(&mut self, room: RoomContents) -> Option<Answered> {
+        let has_facts = self.facts(room.name.key()).is_some();
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        let has_facts = has_facts && !crate::mutation::is_on(crate::mutation::Mutation::ForgetStoredFacts);
+        if !has_facts {
+            return Some(Answered::Room(room));
+        }
+        let (id, name, head) = (self.new_id(), room.name.clone(), room.head);
+        let (purpose, after, mended) = (LookupPurpose::LoadFacts(Box::new(room)), BatchId::ZERO, Vec::new());
+        self.enqueue(id, WaitingLookup { purpose, room: name, head, first: head, count: 0, after, mended });
+        None
+    }
+}
+
+/// The facts of a room are there, and with them all of it.
+fn facts_loaded(waiting: WaitingLookup, facts: Box<LoadedFacts>) -> Option<Answered> {
+    let LookupPurpose::LoadFacts(room) = waiting.purpose else { return None };
+    Some(Answered::Room(RoomContents { facts: Some(facts), ..*room }))
 }

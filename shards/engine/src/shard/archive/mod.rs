@@ -20,7 +20,8 @@ pub use search::TimeQuestion;
 use hashbrown::HashMap;
 use lookups::WaitingLookup;
 use madang_log::{
-    Batch, BatchId, IndexBuilder, RoomTail, SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope,
+    Batch, BatchId, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment, SegmentIndex,
+    SegmentNumber, SnapshotScope,
 };
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::collections::VecDeque;
@@ -34,11 +35,20 @@ pub struct StartFindings {
     pub lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
 }
 
-/// Where the newest sealed messages of a room are.
+/// Where the newest sealed messages and the newest sealed facts of a room are: both are known, or neither.
 #[derive(Debug)]
 struct SealedTail {
     name: RoomName,
-    tail: RoomTail,
+    tail: Option<RoomTail>,
+    facts: Option<FactsPointer>,
+}
+
+/// What a batch holds.
+#[derive(Debug, Default)]
+struct AppendedBatch {
+    said: Vec<(RoomName, Seq)>,
+    /// Records of facts, each with how many messages precede it.
+    facts: Vec<(usize, FactsAppended)>,
 }
 
 /// The stored messages of a shard.
@@ -47,8 +57,8 @@ pub struct Archive {
     directory: ShardId,
     open: IndexBuilder,
     /// What the batches on their way hold, in order.
-    appended: VecDeque<(BatchId, Vec<(RoomName, Seq)>)>,
-    spare: Vec<Vec<(RoomName, Seq)>>,
+    appended: VecDeque<(BatchId, AppendedBatch)>,
+    spare: Vec<AppendedBatch>,
     /// Where the sealed messages of rooms are, as far as it is in memory.
     tails: HashMap<RoomKey, SealedTail>,
     /// The snapshots that cover all others: this directory's and those of other shards.
@@ -122,14 +132,27 @@ impl Archive {
 
     /// A message was appended to the log.
     pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq) {
-        match self.appended.back_mut() {
-            Some((last, said)) if *last == batch => said.push((room.clone(), seq)),
-            _ => {
-                let mut said = self.spare.pop().unwrap_or_default();
-                said.push((room.clone(), seq));
-                self.appended.push_back((batch, said));
-            }
+        self.batch(batch).said.push((room.clone(), seq));
+    }
+
+    /// A record of facts was appended to the log.
+    pub fn facts_appended(&mut self, facts: FactsAppended) {
+        let batch = self.batch(facts.batch);
+        batch.facts.push((batch.said.len(), facts));
+    }
+
+    /// What a batch holds that is appended to.
+    fn batch(&mut self, batch: BatchId) -> &mut AppendedBatch {
+        if self.appended.back().is_none_or(|(last, _)| *last != batch) {
+            let empty = self.spare.pop().unwrap_or_default();
+            self.appended.push_back((batch, empty));
         }
+        &mut self.appended.back_mut().expect("it was just made sure of").1
+    }
+
+    /// The newest committed facts of a room that is known here.
+    pub fn facts(&self, key: RoomKey) -> Option<FactsPointer> {
+        self.open.facts(key).or_else(|| self.tails.get(&key)?.facts)
     }
 
     /// A batch is committed: its messages can be found from now on.
@@ -137,29 +160,33 @@ impl Archive {
         if let Some(sealed) = &batch.seals {
             self.leave(sealed, batch.segment);
         }
-        let Some((id, mut said)) = self.appended.pop_front() else { return };
+        let Some((id, mut appended)) = self.appended.pop_front() else { return };
         assert_eq!(id, batch.id, "batches are committed in their order");
-        self.open.committed(batch, said.iter().map(|(room, seq)| (room, *seq)));
-        said.clear();
-        self.spare.push(said);
+        let said = appended.said.iter().map(|(room, seq)| (room, *seq));
+        self.open.committed(batch, said, &appended.facts);
+        appended.said.clear();
+        appended.facts.clear();
+        self.spare.push(appended);
     }
 
     /// The segment that was appended to is finished, by another or by the end of the server.
     pub fn leave(&mut self, sealed: &SealedSegment, next: SegmentNumber) {
         let mut left = std::mem::replace(&mut self.open, IndexBuilder::new(self.directory, next));
-        if left.rooms().len() == 0 {
+        if left.is_empty() {
             return;
         }
         let tails = &self.tails;
         // Rooms count on from the heads that the start has checked.
-        left.excuse_gaps(|key| tails.get(&key).map(|known| &known.tail));
-        let index =
-            left.seal(sealed.end_offset_bytes, |room| tails.get(&room.key()).map(|known| &known.tail));
+        left.excuse_gaps(|key| tails.get(&key)?.tail.as_ref());
+        let index = left.seal(sealed.end_offset_bytes, |room| tails.get(&room.key())?.tail.as_ref());
         // The tails follow from the same numbers that the rooms count by.
         let index =
             index.unwrap_or_else(|fault| panic!("a room's numbers continue across segments: {fault}"));
         for (room, tail) in index.tails() {
-            self.tails.insert(room.key(), SealedTail { name: room.clone(), tail });
+            self.sealed(room).tail = Some(tail);
+        }
+        for (room, facts) in index.facts() {
+            self.sealed(room).facts = Some(facts);
         }
         if self.index_jobs() < Self::INDEXES_MAX {
             return self.indexes.push(index);
@@ -209,15 +236,21 @@ impl Archive {
         self.open.room_name(key).cloned().or_else(sealed)
     }
 
-    /// Remembers where the newest sealed messages of a room are.
-    fn know(&mut self, name: RoomName, tail: RoomTail) {
-        self.tails.insert(name.key(), SealedTail { name, tail });
+    /// Remembers where the newest sealed messages and facts of a room are.
+    fn know(&mut self, name: RoomName, tail: Option<RoomTail>, facts: Option<FactsPointer>) {
+        self.tails.insert(name.key(), SealedTail { name, tail, facts });
+    }
+
+    /// What is known of the sealed messages and facts of a room.
+    fn sealed(&mut self, room: &RoomName) -> &mut SealedTail {
+        let unknown = || SealedTail { name: room.clone(), tail: None, facts: None };
+        self.tails.entry(room.key()).or_insert_with(unknown)
     }
 
     /// The newest committed number of a room that is known here.
     fn head(&self, key: RoomKey) -> Seq {
         let open = self.open.room(key).map(|(first, places)| Seq(first.0 + places.len() as u64 - 1));
-        let sealed = self.tails.get(&key).map(|known| known.tail.head);
+        let sealed = self.tails.get(&key).and_then(|known| known.tail.as_ref()).map(|tail| tail.head);
         let lost = self.lost_heads.get(&key).map(|(_, head)| *head);
         open.max(sealed).max(lost).unwrap_or_default()
     }
@@ -245,23 +278,27 @@ impl Archive {
         self.snapshots.retain(|known| known.directory != scope.directory);
         self.snapshots.push(scope);
         let mut tails = std::mem::take(&mut self.tails);
-        tails.retain(|key, known| is_in_memory(*key) || !self.covers(*key, &known.tail));
+        tails.retain(|key, known| is_in_memory(*key) || !self.covers(*key, known));
         tails.shrink_to(tails.len() * 2);
         self.tails = tails;
     }
 
     fn is_covered(&self, key: RoomKey) -> bool {
-        self.tails.get(&key).is_some_and(|known| self.covers(key, &known.tail))
+        self.tails.get(&key).is_some_and(|known| self.covers(key, known))
     }
 
-    /// Whether a snapshot covers this tail, and the open segment does not continue it.
-    fn covers(&self, key: RoomKey, tail: &RoomTail) -> bool {
+    /// Whether snapshots cover what is known of a room, and the open segment does not continue it.
+    fn covers(&self, key: RoomKey, known: &SealedTail) -> bool {
         // An entry in another directory was found in a snapshot; nothing is appended to it here.
-        let covers = |scope: &SnapshotScope| {
-            scope.directory == tail.last.directory
-                && (scope.directory != self.directory || tail.last.segment <= scope.covers)
+        let covers = |directory: ShardId, segment: SegmentNumber| {
+            self.snapshots.iter().any(|scope| {
+                scope.directory == directory && (directory != self.directory || segment <= scope.covers)
+            })
         };
-        self.open.room(key).is_none() && self.snapshots.iter().any(covers)
+        let is_open = self.open.room(key).is_some() || self.open.facts(key).is_some();
+        let tail = known.tail.as_ref().map(|tail| (tail.last.directory, tail.last.segment));
+        let facts = known.facts.map(|facts| (facts.link.directory, facts.link.segment));
+        !is_open && [tail, facts].into_iter().flatten().all(|(directory, segment)| covers(directory, segment))
     }
 
     /// How many rooms are known here.

@@ -2,11 +2,12 @@
 //! the log when somebody joins it or whispers in it, and evicted once it has been empty for a
 //! while. What it was then is in the log, all of it.
 
+use super::facts::not_changed;
 use super::{Effects, Homes, LoadedRoom, refuse, send_reply};
 use crate::mesh::Outbound;
 use crate::room::{Room, RoomKind};
 use crate::shard::archive::RoomContents;
-use madang_log::{Appender, BatchId};
+use madang_log::{Appender, BatchId, FactsLedger};
 use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -68,11 +69,11 @@ impl Homes {
         let waiting = self.loading.remove(&key).unwrap_or_default();
         #[cfg(any(test, feature = "deliberate-faults"))]
         let loaded = {
-            let RoomContents { name, mut head, mut messages, drafts } = loaded;
+            let RoomContents { name, mut head, mut messages, drafts, facts } = loaded;
             if matches!(waiting.front(), Some(Request::Carry(_))) {
                 crate::mutation::resume_early(&mut head, &mut messages);
             }
-            RoomContents { name, head, messages, drafts }
+            RoomContents { name, head, messages, drafts, facts }
         };
         self.enter(key, loaded);
         self.drafts_changed(key, effects);
@@ -88,7 +89,8 @@ impl Homes {
 
     pub(super) fn enter(&mut self, key: RoomKey, loaded: RoomContents) {
         let is_made = self.is_made(&loaded);
-        let RoomContents { name, head, messages, drafts } = loaded;
+        let RoomContents { name, head, messages, drafts, facts } = loaded;
+        let facts = facts.map(|facts| Box::new(FactsLedger::restore(name.clone(), self.id, *facts)));
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
             RoomKind::Lobby
@@ -101,6 +103,7 @@ impl Homes {
         let last_batch = BatchId::default();
         let loaded = LoadedRoom {
             room,
+            facts,
             last_batch,
             idle_since: Moment::default(),
             is_made,
@@ -127,7 +130,7 @@ impl Homes {
         let Some(loaded) = self.rooms.get_mut(&key).filter(|loaded| loaded.room.is_idle()) else {
             return;
         };
-        if loaded.room.is_forgettable() {
+        if loaded.room.is_forgettable() && !loaded.has_facts() {
             if let Some(LoadedRoom { room, is_made: true, .. }) = self.rooms.remove(&key) {
                 self.send_give(room.name(), false, outbound);
             }
@@ -144,11 +147,14 @@ impl Homes {
         for _ in 0..EVICTED_PER_TICK_MAX {
             let Some((_, key)) = self.idle.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
             let Some(loaded) = self.rooms.get_mut(&key) else { continue };
-            let is_idle = loaded.room.is_idle();
+            let is_idle = loaded.room.is_idle() && !loaded.has_moved_reads();
             #[cfg(any(test, feature = "deliberate-faults"))]
             let is_idle = is_idle || crate::mutation::is_on(crate::mutation::Mutation::EvictUsedRoom);
             if !is_idle {
-                loaded.is_queued = false;
+                loaded.is_queued = loaded.room.is_idle();
+                if loaded.is_queued {
+                    self.idle.push_back((now.monotonic.after(IDLE_TIME), key));
+                }
                 continue;
             }
             // What is not on disk yet could not be read back.
@@ -189,7 +195,10 @@ impl Homes {
 /// The room that a request needs in memory: all others are about rooms that have members.
 fn wanted(request: &Request) -> Option<&RoomName> {
     match request {
-        Request::Join { room, .. } | Request::PublishDirect { room, .. } => Some(room),
+        Request::Join { room, .. }
+        | Request::PublishDirect { room, .. }
+        | Request::ChangeFacts { room, .. }
+        | Request::LoadFacts { room } => Some(room),
         Request::Carry(carried) => match &**carried {
             Carried::Members { room, .. } => Some(room),
             _ => None,
@@ -206,11 +215,13 @@ pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &m
     let refusal = Refusal::NotStored { reason: reason.into() };
     match request {
         Request::Join { session, .. } => refuse(session, refusal, effects),
+        Request::ChangeFacts { session, room, .. } => not_changed(session, room, reason, effects),
         Request::PublishDirect { session, .. } => {
             effects.counters.refusals += 1;
             send_reply(session, Reply::NotSaid(refusal), effects.outbound);
         }
+        Request::LoadFacts { .. } => {}
         Request::Carry(carried) => super::carry::give_up(*carried, effects),
-        other => unreachable!("only joins and whispers wait for a room: {other:?}"),
+        other => unreachable!("only these wait for a room: {other:?}"),
     }
 }

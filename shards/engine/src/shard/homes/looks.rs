@@ -232,10 +232,10 @@ impl Homes {
         self.looks.give(room, is_stored);
     }
 
-    /// Whether a room is made by the sessions that join it, so that it needs looks of its own.
+    /// Whether a room is made by the sessions that join it, as nothing of it is stored, so that it needs looks of its own.
     pub(super) fn is_made(&self, found: &RoomContents) -> bool {
-        let RoomContents { name, head, .. } = found;
-        *head == Seq::ZERO && !name.is_direct() && name.key() != self.settings.lobby.key()
+        let RoomContents { name, head, facts, .. } = found;
+        *head == Seq::ZERO && facts.is_none() && !name.is_direct() && name.key() != self.settings.lobby.key()
     }
 
     /// Asks for the looks of a room that is to be made. At once comes what forbids it: the lobby.
@@ -285,7 +285,8 @@ impl Homes {
             LooksAnswer::Taken => {
                 let waiting = self.loading.remove(&key).unwrap_or_default();
                 let drafts = Drafts::default();
-                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages: Vec::new(), drafts });
+                let messages = Vec::new();
+                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages, drafts, facts: None });
                 return waiting;
             }
             LooksAnswer::LooksLike(with) => {
@@ -305,7 +306,10 @@ impl Homes {
             match request {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
                 // Nobody whispers into a channel, and no old process has members in it.
-                Request::PublishDirect { .. } | Request::Carry(_) => {
+                Request::PublishDirect { .. }
+                | Request::Carry(_)
+                | Request::ChangeFacts { .. }
+                | Request::LoadFacts { .. } => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }
                 other => self.act(other, effects),

@@ -6,6 +6,7 @@
 
 mod carry;
 mod drafts;
+mod facts;
 mod loading;
 mod looks;
 mod members;
@@ -23,9 +24,11 @@ use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
 use crate::user::Users;
 use drafts::DraftWaits;
+pub use facts::FactsOrder;
+use facts::Renewals;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
-use madang_log::{Appender, BatchId, SnapshotScope};
+use madang_log::{Appender, BatchId, FactsLedger, SnapshotScope};
 use madang_model::{Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
 use ranking::Ranking;
 use std::collections::VecDeque;
@@ -37,6 +40,8 @@ use talk::DirectMessage;
 #[derive(Debug)]
 struct LoadedRoom {
     room: Room,
+    /// Its facts, once it has any.
+    facts: Option<Box<FactsLedger>>,
     last_batch: BatchId,
     /// When it was left by the last of its members, or last whispered in.
     idle_since: Moment,
@@ -75,6 +80,11 @@ pub struct Homes {
     held: HeldEvents,
     connections_by_address: HashMap<IpAddr, u32>,
     events: Vec<ShardEvent>,
+    /// Rooms with read positions that are not appended yet, each once.
+    moved: VecDeque<RoomKey>,
+    /// When they are appended next.
+    moved_at: Moment,
+    pub renewals: Renewals,
 }
 
 /// Where a request's consequences go.
@@ -105,6 +115,9 @@ impl Homes {
             held: HeldEvents::default(),
             connections_by_address: HashMap::new(),
             events: Vec::new(),
+            moved: VecDeque::new(),
+            moved_at: Moment::default(),
+            renewals: Renewals::default(),
         }
     }
 
@@ -209,6 +222,13 @@ impl Homes {
             Request::PublishDirect { session, readers, room, from, to, draft, text } => {
                 let whisper = DirectMessage { session, readers, room, from, to, draft, text };
                 self.publish_direct(whisper, effects);
+            }
+            Request::ChangeFacts { session, room, by, change } => {
+                self.change_facts(session, &room, by, *change, effects);
+            }
+            Request::MoveRead { room, account, read } => self.move_read(room, account, read),
+            Request::LoadFacts { room } => {
+                self.evict_if_idle(room.key(), effects.now, effects.outbound);
             }
             Request::TakeLooks { room, is_there, .. } => self.take_looks(room, is_there, effects.outbound),
             Request::GiveLooks { room, is_stored, .. } => self.give_looks(&room, is_stored),

@@ -5,6 +5,7 @@ use super::{Effects, Homes, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
+use madang_log::Appender;
 use madang_model::{
     DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, Request, RoomKey, RoomName, SessionId, Text,
     Timestamp, UserKey, UserName,
@@ -160,13 +161,20 @@ impl Homes {
         }
     }
 
+    /// Why nothing can be stored, if that is so.
+    pub(super) fn reason_not_to_store(&self, log: &Appender) -> Option<&'static str> {
+        match self.storage {
+            Storage::Ready | Storage::Preparing | Storage::Beginning => None,
+            Storage::LastSegment(_) if log.has_room() => None,
+            Storage::LastSegment(reason) | Storage::NoSegment(reason) | Storage::Failing(reason) => {
+                Some(reason)
+            }
+        }
+    }
+
     /// Answers an author that nothing can be stored. At once: what waits for the log waits for the disk.
     pub(super) fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
-        let reason = match self.storage {
-            Storage::Ready | Storage::Preparing | Storage::Beginning => return false,
-            Storage::LastSegment(_) if effects.log.has_room() => return false,
-            Storage::LastSegment(reason) | Storage::NoSegment(reason) | Storage::Failing(reason) => reason,
-        };
+        let Some(reason) = self.reason_not_to_store(effects.log) else { return false };
         effects.counters.refusals += 1;
         let refusal = Refusal::NotStored { reason: reason.into() };
         send_reply(session, Reply::NotSaid(refusal), effects.outbound);

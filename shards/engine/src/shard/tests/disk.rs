@@ -2,15 +2,16 @@
 
 use crate::shard::Shard;
 use madang_log::{
-    Batch, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, SNAPSHOT_FILE_NAME, SegmentHeader,
-    SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks, StoredQuery, directory_name,
-    file_name, index_file_name, open_log, rebuild_index, renew_snapshot,
+    Batch, FactsRenewal, Files, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, Retention,
+    SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks,
+    StoredQuery, directory_name, file_name, index_file_name, open_log, rebuild_index, renew_snapshot, retain,
 };
 use madang_model::ShardId;
 use madang_model::connection::Surface;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 /// Small, so that segments are sealed often.
@@ -107,6 +108,17 @@ impl TestDisk {
         if let Some(snapshot) = renew_snapshot(&self.files, shard.id(), false).expect("a snapshot") {
             shard.snapshot_renewed(snapshot.scope);
         }
+    }
+
+    /// Removes all that may expire. Returns how many segments that were.
+    pub fn expire_all(&self, renewal: &mut impl FactsRenewal) -> usize {
+        let (all, mut count) = (Retention { age_max: None, bytes_max: Some(0) }, 0);
+        retain(&self.files, &all, SystemTime::now(), renewal, &mut |_| count += 1).expect("removed");
+        count
+    }
+
+    pub fn segment_path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
+        self.files.path(shard, segment)
     }
 
     pub fn snapshot_path(&self, shard: ShardId) -> PathBuf {

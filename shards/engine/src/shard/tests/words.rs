@@ -1,10 +1,12 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `times`, `bye`, one a line. Everything sent comes back as a line.
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `times`, `fact R WHAT ACCOUNT`,
+//! `read R ACCOUNT SEQ`, `bye`, one a line. Everything sent comes back as a line.
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{
-    DraftId, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text, Timestamp, UserName,
+    AccountId, DraftId, FactChange, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text,
+    Timestamp, UserName,
 };
 
 #[derive(Clone, Copy)]
@@ -70,6 +72,8 @@ impl Surface for Words {
                 let mark = if *is_receipt { " (receipt)" } else { "" };
                 format!("{from} -> {to}: {}{mark}", message.text)
             }
+            Reply::FactsChanged { room, result: Ok(revision) } => format!("{room} is at revision {revision}"),
+            Reply::FactsChanged { room, result: Err(why) } => format!("{room} is not changed: {why}"),
             other => format!("{other:?}"),
         };
         if matches!(reply, Reply::Claimed { .. } | Reply::Joined(_) | Reply::Refused(_)) {
@@ -169,10 +173,32 @@ impl Words {
             }
             ("rooms", Some(_)) => link.request(Request::Rooms { session: sender, pattern: rest.into() }),
             ("times", Some(_)) => session.shows_times = true,
+            ("fact", Some(_)) => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [room, what, account] = words[..] else { panic!("fact R WHAT ACCOUNT") };
+                let (room, account) = (named(room), AccountId(account.parse().expect("a number")));
+                let change = Box::new(match what {
+                    "join" => FactChange::Join { account, joined: Seq(0) },
+                    "leave" => FactChange::Leave(account),
+                    other => panic!("no change is called {other}"),
+                });
+                link.request(Request::ChangeFacts { session: sender, room, by: AccountId(1), change });
+            }
+            ("read", Some(_)) => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [room, account, read] = words[..] else { panic!("read R ACCOUNT SEQ") };
+                let account = AccountId(account.parse().expect("a number"));
+                let (room, read) = (named(room).key(), Seq(read.parse().expect("a number")));
+                link.request(Request::MoveRead { room, account, read });
+            }
             ("bye", _) => link.close(CloseReason::Quit),
             other => panic!("tests send words that are known: {other:?}"),
         }
     }
+}
+
+fn named(room: &str) -> RoomName {
+    RoomName::parse(room).expect("tests send room names")
 }
 
 fn publish(link: &mut Link<'_>, user: &UserName, draft: Option<DraftId>, text: &str) {

@@ -123,6 +123,13 @@ fn ask_as(
             let Granted { user, .. } = named(session)?;
             Request::History { session: id, user: user.key(), room: room.key(), page }
         }
+        // An account acts, whatever the session's name.
+        EdgeRequest::ChangeFacts { room, by, change } => {
+            Request::ChangeFacts { session: id, room, by, change }
+        }
+        EdgeRequest::MoveRead { room, account, read } => {
+            Request::MoveRead { room: room.key(), account, read }
+        }
     };
     requests.push_back(request);
     Ok(None)

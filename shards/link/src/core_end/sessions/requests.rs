@@ -20,12 +20,15 @@ pub fn comes_from_link(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Who { .. }
         | Request::Rooms { .. }
+        | Request::ChangeFacts { .. }
+        | Request::MoveRead { .. }
         | Request::Admit { .. }
         | Request::Discharge { .. } => true,
         Request::PublishDirect { .. }
         | Request::TakeLooks { .. }
         | Request::LooksAnswered { .. }
         | Request::GiveLooks { .. }
+        | Request::LoadFacts { .. }
         | Request::Carry(_) => false,
     }
 }

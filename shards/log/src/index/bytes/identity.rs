@@ -2,9 +2,10 @@
 
 use madang_model::ShardId;
 
-/// The newest format of indexes and snapshots. Both can be made again from segments, so that
-/// another version is as good as damage.
+/// The format of indexes. They can be made again from segments, so that another version is as good as damage.
 pub const FORMAT_VERSION: u32 = 1;
+/// The newest format of snapshots: 1 had no facts. It is read, as a start would have to read every index otherwise.
+pub const SNAPSHOT_VERSION: u32 = 2;
 
 /// What kind of file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,13 +20,15 @@ pub struct FileIdentity {
     pub kind: FileKind,
     pub directory: ShardId,
     pub number: u64,
+    /// The version of its format.
+    pub version: u32,
 }
 
 impl FileIdentity {
     /// The checksum (CRC-32C) of a part of this file that lies at `offset_bytes`.
     pub fn checksum(&self, offset_bytes: u64, part: &[u8]) -> u32 {
         let mut covered = [0; 24];
-        covered[..4].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        covered[..4].copy_from_slice(&self.version.to_le_bytes());
         covered[4] = self.kind as u8;
         covered[6..8].copy_from_slice(&self.directory.0.to_le_bytes());
         covered[8..16].copy_from_slice(&self.number.to_le_bytes());

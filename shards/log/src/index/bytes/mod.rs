@@ -1,11 +1,10 @@
 //! Bytes that are checked wherever they are used.
 
-mod coding;
 mod identity;
 mod table;
 
-pub use coding::{Reader, field, push_varint};
-pub use identity::{FORMAT_VERSION, FileIdentity, FileKind};
+pub use crate::coding::{Reader, field, push_varint};
+pub use identity::{FORMAT_VERSION, FileIdentity, FileKind, SNAPSHOT_VERSION};
 pub use table::{
     BUCKET_BITS_MAX, BUCKET_PREFIX_BYTES, BucketSlot, SLOT_BYTES, TableWriter, bucket_bits, bucket_of,
     open_bucket, read_slot,

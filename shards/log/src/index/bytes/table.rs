@@ -1,8 +1,8 @@
 //! A table sorted by key, in buckets by the keys' highest bits. Its *slots*, one a bucket, say
 //! where each bucket is: a key is found with one read of a slot and one of a bucket.
 
-use super::coding::field;
 use super::identity::FileIdentity;
+use crate::coding::field;
 use std::io::{self, Write};
 
 /// The bytes of a slot: offset, length and checksum.

@@ -1,7 +1,9 @@
 //! What is asked of the stored messages, and what it comes to.
 
+use super::facts::FactsQuery;
 use super::page::{FoundPage, PageQuery};
 use super::room::RoomQuery;
+use crate::facts::LoadedFacts;
 use crate::index::reads::{ReadAnswer, Step};
 use crate::index::snapshot::SnapshotRoom;
 
@@ -12,6 +14,8 @@ pub enum StoredQuery {
     Page(PageQuery),
     /// For a room.
     Room(RoomQuery),
+    /// For the facts of a room.
+    Facts(FactsQuery),
 }
 
 /// What a query came to.
@@ -19,8 +23,10 @@ pub enum StoredQuery {
 pub enum QueryOutcome {
     /// A page.
     Page(FoundPage),
-    /// The room's newest entry; `None` when nothing of it is stored in sealed segments.
+    /// The room's newest entry and facts; `None` when nothing of it is stored in sealed segments.
     Room(Option<SnapshotRoom>),
+    /// Facts.
+    Facts(Box<LoadedFacts>),
 }
 
 impl StoredQuery {
@@ -29,6 +35,7 @@ impl StoredQuery {
         match self {
             StoredQuery::Page(query) => outcome(query.step(), QueryOutcome::Page),
             StoredQuery::Room(query) => outcome(query.step(), QueryOutcome::Room),
+            StoredQuery::Facts(query) => outcome(query.step(), |facts| QueryOutcome::Facts(Box::new(facts))),
         }
     }
 
@@ -40,6 +47,7 @@ impl StoredQuery {
         match self {
             StoredQuery::Page(query) => query.supply(answers),
             StoredQuery::Room(query) => query.supply(answers),
+            StoredQuery::Facts(query) => query.supply(answers),
         }
     }
 }

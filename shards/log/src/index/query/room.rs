@@ -9,7 +9,7 @@ use madang_model::{RoomName, ShardId};
 const ATTEMPTS_MAX: u8 = 3;
 
 /// Looks a room up in the snapshots of all directories that may hold it, side by side: three
-/// small reads of each. The newest entry of all is the room's.
+/// small reads of each. The newest entry of all is the room's, and so are the latest facts.
 #[derive(Debug)]
 pub struct RoomQuery {
     room: RoomName,
@@ -31,7 +31,7 @@ struct Lookup {
 enum LookupStage {
     /// The end says where its table is.
     End,
-    Table(SnapshotLookup),
+    Table(Box<SnapshotLookup>),
     Done,
 }
 
@@ -66,10 +66,10 @@ impl RoomQuery {
             let answer = answers.next().expect("each read has one answer");
             match lookup.supply(answer, &self.room) {
                 Ok(Some(found)) => {
-                    let is_newer = |known: &SnapshotRoom| known.tail.head < found.tail.head;
-                    if self.newest.as_ref().is_none_or(is_newer) {
-                        self.newest = Some(found);
-                    }
+                    self.newest = Some(match self.newest.take() {
+                        Some(known) => known.or_newer(found),
+                        None => found,
+                    });
                 }
                 Ok(None) => {}
                 Err(fault) => self.fault = Some(fault),
@@ -105,7 +105,7 @@ impl Lookup {
             LookupStage::End => {
                 self.attempts += 1;
                 let Some(info) = self.scope.at_least(answer) else { return self.damaged(0) };
-                self.stage = LookupStage::Table(SnapshotLookup::new(&info, room));
+                self.stage = LookupStage::Table(Box::new(SnapshotLookup::new(&info, room)));
                 return Ok(None);
             }
             LookupStage::Table(lookup) => {

@@ -2,7 +2,7 @@
 
 use super::request::StoredFile;
 use crate::format::{RecordError, SegmentNumber};
-use madang_model::{Seq, ShardId};
+use madang_model::{FactsFault, Seq, ShardId};
 
 /// Why a query has no answer. Never a wrong one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -50,6 +50,46 @@ pub enum QueryFault {
         offset_bytes: u64,
         /// Its number.
         seq: Seq,
+    },
+    /// Records of facts are not what was written.
+    #[error(
+        "the facts of room '{room}' are damaged: segment {segment} of shard {directory} at byte {offset_bytes}; see all with `madang log verify`, and restore the file from a copy"
+    )]
+    FactsDamaged {
+        /// The room.
+        room: String,
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+        /// Where the record begins.
+        offset_bytes: u64,
+    },
+    /// The checksums of records of facts are right, and yet they do not belong together.
+    #[error(
+        "the facts of room '{room}' in segment {segment} of shard {directory} at byte {offset_bytes} are not as they must be: {fault}; see all with `madang log verify`"
+    )]
+    Facts {
+        /// The room.
+        room: String,
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+        /// Where the record begins.
+        offset_bytes: u64,
+        /// What is wrong.
+        fault: FactsFault,
+    },
+    /// The segment of facts has expired: they are in a later one by now. Look up where they are, and ask again.
+    #[error(
+        "segment {segment} of shard {directory} with facts has expired, or is lost; see `madang log verify`"
+    )]
+    FactsGone {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
     },
     /// A checksum is right, and yet the message cannot be one.
     #[error(transparent)]

@@ -1,16 +1,18 @@
 //! What a shard remembers of the segment that it appends to, and the index it becomes.
 
 use super::entry::{POSITIONS_HERE_MAX, RoomEntry, RoomPositions};
+use super::facts::{by_key, push_facts};
 use super::header::{INDEX_HEADER_BYTES, IndexHeader};
 use super::place::identity;
 use super::position::{FramePosition, PositionRun, push_run};
 use crate::append::Batch;
+use crate::facts::{FactsAppended, FactsLink, FactsPointer};
 use crate::format::{SegmentNumber, frame_bytes};
 use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
 use crate::index::key::key_bits;
 use crate::index::link::{EntryLink, RoomTail};
 use hashbrown::HashMap;
-use madang_model::{RoomKey, RoomName, Seq, ShardId};
+use madang_model::{Revision, RoomKey, RoomName, Seq, ShardId};
 
 /// The rooms of the open segment and the places of their committed messages: six bytes a message
 /// (up to twelve while a vector has just grown), and about 100 a room.
@@ -19,6 +21,8 @@ pub struct IndexBuilder {
     directory: ShardId,
     segment: SegmentNumber,
     rooms: HashMap<RoomKey, OpenRoom>,
+    /// Rooms whose facts have records here.
+    facts: HashMap<RoomKey, OpenFacts>,
     /// Numbers taken, those of lost messages too.
     messages: u64,
 }
@@ -28,6 +32,16 @@ struct OpenRoom {
     name: RoomName,
     first: Seq,
     positions: Vec<FramePosition>,
+}
+
+/// The facts of a room, as far as the segment holds records of them.
+#[derive(Clone, Debug)]
+struct OpenFacts {
+    name: RoomName,
+    /// The first revision that they tell of.
+    first: Revision,
+    /// The newest.
+    pointer: FactsPointer,
 }
 
 impl OpenRoom {
@@ -64,7 +78,17 @@ pub struct SealFault {
 impl IndexBuilder {
     /// For a segment that nothing was committed to yet.
     pub fn new(directory: ShardId, segment: SegmentNumber) -> IndexBuilder {
-        IndexBuilder { directory, segment, rooms: HashMap::new(), messages: 0 }
+        IndexBuilder { directory, segment, rooms: HashMap::new(), facts: HashMap::new(), messages: 0 }
+    }
+
+    /// Whether nothing was committed to it that can be looked up.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.facts.is_empty()
+    }
+
+    /// Whose segment this is about.
+    pub(super) fn directory(&self) -> ShardId {
+        self.directory
     }
 
     /// Which segment this is about.
@@ -111,20 +135,71 @@ impl IndexBuilder {
         }
     }
 
+    /// Remembers a record of facts that is committed.
+    pub fn push_facts(&mut self, name: &RoomName, first: Revision, pointer: FactsPointer) {
+        let open = OpenFacts { name: name.clone(), first, pointer };
+        let known = self.facts.entry(name.key()).or_insert_with(|| open);
+        known.pointer = pointer.or_later(Some(known.pointer));
+    }
+
     /// Remembers a batch that is committed: `said` are its messages, in the order they were
-    /// appended.
+    /// appended, and `facts` its records of facts, each with how many messages precede it.
     ///
     /// # Panics
-    /// When the batch is another segment's or holds other messages.
-    pub fn committed<'a>(&mut self, batch: &Batch, said: impl ExactSizeIterator<Item = (&'a RoomName, Seq)>) {
+    /// When the batch is another segment's or holds something else.
+    pub fn committed<'a>(
+        &mut self,
+        batch: &Batch,
+        said: impl ExactSizeIterator<Item = (&'a RoomName, Seq)>,
+        facts: &[(usize, FactsAppended)],
+    ) {
         assert_eq!(batch.segment, self.segment, "a batch is remembered for the segment it went to");
         let frames = frames_of(batch);
+        let of_facts: usize = facts.iter().map(|(_, appended)| appended.frames as usize).sum();
         // A batch that was written again begins with a note.
-        let notes = frames.len() - said.len();
-        assert!(notes <= 1, "a batch of {} frames holds more messages than {}", frames.len(), said.len());
-        for (position, (name, seq)) in frames[notes..].iter().zip(said) {
-            self.push(name, seq, *position);
+        let notes = frames.len() - said.len() - of_facts;
+        assert!(notes <= 1, "a batch of {} frames holds more than {}", frames.len(), said.len() + of_facts);
+        let (mut frames, mut facts) = (&frames[notes..], facts.iter().peekable());
+        for (before, (name, seq)) in said.enumerate() {
+            while let Some((_, appended)) = facts.next_if(|(precede, _)| *precede <= before) {
+                frames = self.facts_committed(appended, frames);
+            }
+            self.push(name, seq, frames[0]);
+            frames = &frames[1..];
         }
+        facts.for_each(|(_, appended)| frames = self.facts_committed(appended, frames));
+    }
+
+    /// Remembers a record of facts in the first of these frames. Returns the others.
+    fn facts_committed<'f>(
+        &mut self,
+        appended: &FactsAppended,
+        frames: &'f [FramePosition],
+    ) -> &'f [FramePosition] {
+        let (own, others) = frames.split_at(appended.frames as usize);
+        let bytes: u64 = own.iter().map(|frame| frame.frame_bytes()).sum();
+        let pointer = FactsPointer {
+            version: appended.version,
+            link: FactsLink {
+                directory: self.directory,
+                segment: self.segment,
+                offset_bytes: own[0].offset_bytes(),
+                bytes: u32::try_from(bytes).expect("records fit into a batch"),
+            },
+            oldest: appended.oldest.unwrap_or(self.segment),
+        };
+        self.push_facts(&appended.room, appended.first, pointer);
+        others
+    }
+
+    /// The newest record of a room's facts here.
+    pub fn facts(&self, key: RoomKey) -> Option<FactsPointer> {
+        self.facts.get(&key).map(|open| open.pointer)
+    }
+
+    /// The rooms that have facts here, with their newest.
+    pub fn facts_here(&self) -> impl Iterator<Item = (&RoomName, FactsPointer)> {
+        self.facts.values().map(|open| (&open.name, open.pointer))
     }
 
     /// Where a room's messages lie: the number of the first, and the places of all.
@@ -132,9 +207,10 @@ impl IndexBuilder {
         self.rooms.get(&key).map(|open| (open.first, &open.positions[..]))
     }
 
-    /// The name of a room that has messages here.
+    /// The name of a room that has messages or facts here.
     pub fn room_name(&self, key: RoomKey) -> Option<&RoomName> {
-        self.rooms.get(&key).map(|open| &open.name)
+        let facts = || self.facts.get(&key).map(|open| &open.name);
+        self.rooms.get(&key).map(|open| &open.name).or_else(facts)
     }
 
     /// The rooms, with the number of each one's first message here, in no order.
@@ -152,7 +228,7 @@ impl IndexBuilder {
         end_offset_bytes: u64,
         mut tail_of: impl FnMut(&RoomName) -> Option<&'t RoomTail>,
     ) -> Result<SegmentIndex, SealFault> {
-        let IndexBuilder { directory, segment, rooms, messages } = self;
+        let IndexBuilder { directory, segment, rooms, facts, messages } = self;
         let mut sealed = Vec::with_capacity(rooms.len());
         for (key, OpenRoom { name, first, positions }) in rooms {
             let before = tail_of(&name);
@@ -165,7 +241,9 @@ impl IndexBuilder {
         }
         sealed.sort_unstable_by_key(|room| room.key);
         let bucket_bits = bucket_bits(sealed.len() as u64);
-        Ok(SegmentIndex { directory, segment, end_offset_bytes, messages, bucket_bits, rooms: sealed })
+        let mut facts: Vec<(RoomKey, OpenFacts)> = facts.into_iter().collect();
+        by_key(&mut facts);
+        Ok(SegmentIndex { directory, segment, end_offset_bytes, messages, bucket_bits, rooms: sealed, facts })
     }
 }
 
@@ -191,6 +269,8 @@ pub struct SegmentIndex {
     bucket_bits: u8,
     /// In the order of their keys.
     rooms: Vec<SealedRoom>,
+    /// The same.
+    facts: Vec<(RoomKey, OpenFacts)>,
 }
 
 #[derive(Debug)]
@@ -217,6 +297,11 @@ impl SegmentIndex {
             let head = Seq(room.first.0 + room.positions.len() as u64 - 1);
             (&room.name, RoomTail { head, last, ordinal: room.ordinal, tower: room.tower.clone() })
         })
+    }
+
+    /// The newest record of each room's facts in this segment.
+    pub fn facts(&self) -> impl ExactSizeIterator<Item = (&RoomName, FactsPointer)> {
+        self.facts.iter().map(|(_, facts)| (&facts.name, facts.pointer))
     }
 
     /// Where a room's messages lie, as [`IndexBuilder::room`] says it: until the file is written,
@@ -262,6 +347,9 @@ impl SegmentIndex {
         let finished = table.finish(Some(INDEX_HEADER_BYTES as u64), &mut file);
         let (slots, file_bytes) = finished.expect("memory can be written to");
         file[INDEX_HEADER_BYTES..slots_end].copy_from_slice(&slots);
+        debug_assert_eq!(file_bytes, file.len() as u64);
+        let facts = self.facts.iter().map(|(_, facts)| (&facts.name, facts.first, facts.pointer));
+        let facts_bytes = push_facts(&mut file, identity, facts);
         let header = IndexHeader {
             directory: self.directory,
             segment: self.segment,
@@ -269,7 +357,8 @@ impl SegmentIndex {
             messages: self.messages,
             rooms: self.rooms.len() as u64,
             bucket_bits: self.bucket_bits,
-            file_bytes,
+            file_bytes: file_bytes + u64::from(facts_bytes),
+            facts_bytes,
         };
         file[..INDEX_HEADER_BYTES].copy_from_slice(&header.encode());
         file

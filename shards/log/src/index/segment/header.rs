@@ -25,6 +25,8 @@ pub struct IndexHeader {
     pub bucket_bits: u8,
     /// The length of the index.
     pub file_bytes: u64,
+    /// The length of what it says of facts, at its end. Earlier versions wrote 0, as there were none.
+    pub facts_bytes: u32,
 }
 
 /// An index cannot be used: it is to be made again from its segment.
@@ -60,6 +62,7 @@ impl IndexHeader {
         block[32..40].copy_from_slice(&self.messages.to_le_bytes());
         block[40..48].copy_from_slice(&self.rooms.to_le_bytes());
         block[48..56].copy_from_slice(&self.file_bytes.to_le_bytes());
+        block[56..60].copy_from_slice(&self.facts_bytes.to_le_bytes());
         let checksum = identity(self.directory, self.segment).checksum(0, &block[..CHECKSUM_AT]);
         block[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         block
@@ -84,6 +87,7 @@ impl IndexHeader {
             rooms: u64::from_le_bytes(field(block, 40)),
             bucket_bits: block[14],
             file_bytes: u64::from_le_bytes(field(block, 48)),
+            facts_bytes: u32::from_le_bytes(field(block, 56)),
         };
         let is_here = (header.directory, header.segment) == (directory, segment);
         if is_here && header.bucket_bits <= BUCKET_BITS_MAX { Ok(header) } else { Err(not_ours) }

@@ -1,7 +1,7 @@
 //! The file of an index.
 
 use crate::format::SegmentNumber;
-use crate::index::bytes::{FileIdentity, FileKind};
+use crate::index::bytes::{FORMAT_VERSION, FileIdentity, FileKind};
 use madang_model::ShardId;
 
 /// The file of a segment's index; it lies beside the segment.
@@ -17,5 +17,5 @@ pub fn index_file_segment(name: &str) -> Option<SegmentNumber> {
 
 /// What the checksums of an index cover besides its bytes.
 pub fn identity(directory: ShardId, segment: SegmentNumber) -> FileIdentity {
-    FileIdentity { kind: FileKind::Index, directory, number: segment.0 }
+    FileIdentity { kind: FileKind::Index, directory, number: segment.0, version: FORMAT_VERSION }
 }

@@ -1,36 +1,12 @@
 //! An index made again from its segment.
 
 use super::builder::IndexBuilder;
+use super::facts_scan::FactsScan;
+use super::fault::RebuildFault;
 use super::position::FramePosition;
-use crate::format::{HEADER_BYTES, RecordError, Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
+use crate::format::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
 use hashbrown::HashMap;
-use madang_model::{RoomName, Seq, ShardId, counted, is_or_are};
-
-/// Why a segment gives no index.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RebuildFault {
-    /// The segment itself is damaged.
-    #[error("{} at byte {offset_bytes} {} damaged", counted(*bytes, "byte"), is_or_are(*bytes == 1))]
-    Damaged {
-        /// Where.
-        offset_bytes: u64,
-        /// How much.
-        bytes: u64,
-    },
-    /// A checksum is right, and yet the message cannot be one.
-    #[error(transparent)]
-    Unreadable(#[from] RecordError),
-    /// Messages of a room do not follow one another.
-    #[error("room '{room}' has #{found} where #{expected} belongs")]
-    OutOfOrder {
-        /// The room.
-        room: String,
-        /// What follows the message before.
-        expected: Seq,
-        /// What is there.
-        found: Seq,
-    },
-}
+use madang_model::{RoomName, Seq, ShardId};
 
 impl IndexBuilder {
     /// Reads a segment again: what the shard knew of it when it was sealed, and where its
@@ -47,11 +23,16 @@ impl IndexBuilder {
     ) -> Result<(IndexBuilder, u64), RebuildFault> {
         let mut builder = IndexBuilder::new(directory, segment);
         let mut names: HashMap<&str, RoomName> = HashMap::new();
-        let mut end_bytes = HEADER_BYTES;
+        let (mut end_bytes, mut facts) = (HEADER_BYTES, FactsScan::default());
         for found in Scan::new(file, SegmentId { shard: directory, segment }, limit_bytes) {
             let (frame, message) = match found {
                 ScanItem::Message(frame, message) => (frame, message),
                 ScanItem::Note(_, StoredRecord::Seal(_)) => continue,
+                ScanItem::Note(frame, StoredRecord::Facts(stored)) => {
+                    end_bytes = frame.end_bytes;
+                    facts.take(&mut builder, frame, &stored)?;
+                    continue;
+                }
                 ScanItem::Note(frame, _) => {
                     end_bytes = frame.end_bytes;
                     continue;

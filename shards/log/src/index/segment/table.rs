@@ -1,6 +1,7 @@
 //! A whole index, read back: what a start and the tools need.
 
 use super::entry::{RoomEntry, RoomPositions};
+use super::facts::{FactsEntry, read_facts};
 use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 use super::place::identity;
 use crate::format::{RecordError, SegmentNumber};
@@ -13,6 +14,7 @@ use madang_model::{RoomName, ShardId};
 pub struct SegmentTable {
     header: IndexHeader,
     rooms: Vec<RoomEntry>,
+    facts: Vec<FactsEntry>,
 }
 
 impl SegmentTable {
@@ -53,7 +55,11 @@ impl SegmentTable {
         if (rooms.len() as u64, messages) != (header.rooms, header.messages) {
             return Err(IndexFault::Damaged { offset_bytes: 0 });
         }
-        Ok(SegmentTable { header, rooms })
+        let facts_at = (file.len() as u64).saturating_sub(header.facts_bytes.into());
+        let facts = part(file, facts_at, header.facts_bytes.into())
+            .and_then(|bytes| read_facts(identity, facts_at, bytes))
+            .ok_or(IndexFault::Damaged { offset_bytes: facts_at })?;
+        Ok(SegmentTable { header, rooms, facts })
     }
 
     /// Where the segment's committed part ends, without its seal.
@@ -69,6 +75,11 @@ impl SegmentTable {
     /// Its rooms, in the order of their keys.
     pub fn rooms(&self) -> &[RoomEntry] {
         &self.rooms
+    }
+
+    /// The rooms whose facts have records in the segment, in the order of their keys.
+    pub fn facts(&self) -> &[FactsEntry] {
+        &self.facts
     }
 
     /// Each room's tail after this segment, in the order of their keys.

@@ -2,7 +2,7 @@
 //! known only at its end stands there.
 
 use crate::format::SegmentNumber;
-use crate::index::bytes::{BUCKET_BITS_MAX, FORMAT_VERSION, FileIdentity, FileKind, field};
+use crate::index::bytes::{BUCKET_BITS_MAX, FileIdentity, FileKind, SNAPSHOT_VERSION, field};
 use crate::index::reads::{ReadAnswer, ReadRequest, StoredFile};
 use madang_model::{RoomKey, ShardId};
 use std::io;
@@ -58,6 +58,8 @@ pub struct SnapshotInfo {
     pub scope: SnapshotScope,
     /// The rooms in it.
     pub rooms: u64,
+    /// The version of its format.
+    pub(super) version: u32,
     pub(super) slots_at: u64,
     pub(super) bucket_bits: u8,
 }
@@ -104,13 +106,14 @@ impl SnapshotScope {
         let info = SnapshotInfo::decode(end, self.directory).ok()?;
         (info.scope.covers >= self.covers).then_some(info)
     }
-
-    pub(super) fn identity(&self) -> FileIdentity {
-        FileIdentity { kind: FileKind::Snapshot, directory: self.directory, number: self.covers.0 }
-    }
 }
 
 impl SnapshotInfo {
+    pub(super) fn identity(&self) -> FileIdentity {
+        let SnapshotScope { directory, covers, .. } = self.scope;
+        FileIdentity { kind: FileKind::Snapshot, directory, number: covers.0, version: self.version }
+    }
+
     /// How long its file is, but for its slots.
     pub fn bytes_about(&self) -> u64 {
         self.slots_at
@@ -133,7 +136,7 @@ impl SnapshotInfo {
     pub(super) fn encode_block(&self, side: BlockSide) -> [u8; SNAPSHOT_BLOCK_BYTES] {
         let mut block = [0; SNAPSHOT_BLOCK_BYTES];
         block[..8].copy_from_slice(side.magic());
-        block[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        block[8..12].copy_from_slice(&self.version.to_le_bytes());
         block[12..14].copy_from_slice(&self.scope.directory.0.to_le_bytes());
         block[14..16].copy_from_slice(&self.scope.shard_count.to_le_bytes());
         block[16..24].copy_from_slice(&self.scope.covers.0.to_le_bytes());
@@ -156,7 +159,8 @@ impl SnapshotInfo {
         }
         let checksum = u32::from_le_bytes(field(block, CHECKSUM_AT));
         let version = u32::from_le_bytes(field(block, 8));
-        if crc32c::crc32c(&block[..CHECKSUM_AT]) != checksum || version != FORMAT_VERSION {
+        let is_known = (1..=SNAPSHOT_VERSION).contains(&version);
+        if crc32c::crc32c(&block[..CHECKSUM_AT]) != checksum || !is_known {
             return Err(not_ours);
         }
         let scope = SnapshotScope {
@@ -167,6 +171,7 @@ impl SnapshotInfo {
         let info = SnapshotInfo {
             scope,
             rooms: u64::from_le_bytes(field(block, 24)),
+            version,
             slots_at: u64::from_le_bytes(field(block, 32)),
             bucket_bits: block[40],
         };

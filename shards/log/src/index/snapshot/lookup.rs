@@ -11,6 +11,7 @@ use madang_model::{RoomName, ShardId};
 #[derive(Debug)]
 pub struct SnapshotLookup {
     directory: ShardId,
+    version: u32,
     key: u64,
     lookup: BucketLookup,
     result: Option<Result<Option<SnapshotRoom>, QueryFault>>,
@@ -20,9 +21,9 @@ impl SnapshotLookup {
     /// In the snapshot that `info` was read from: the same open file, should it be replaced.
     pub fn new(info: &SnapshotInfo, room: &RoomName) -> SnapshotLookup {
         let key = key_bits(room.key());
-        let identity = info.scope.identity();
+        let (identity, version) = (info.identity(), info.version);
         let lookup = BucketLookup::new(identity, StoredFile::Snapshot, info.slots_at, key, info.bucket_bits);
-        SnapshotLookup { directory: info.scope.directory, key, lookup, result: None }
+        SnapshotLookup { directory: info.scope.directory, version, key, lookup, result: None }
     }
 
     /// What is needed next.
@@ -45,7 +46,7 @@ impl SnapshotLookup {
             ReadAnswer::NoFile => &[][..],
         };
         let read = self.lookup.supply(bytes).ok().and_then(|entries| match entries {
-            Some(entries) => SnapshotRoom::decode_bucket(entries).map(Some),
+            Some(entries) => SnapshotRoom::decode_bucket(entries, self.version).map(Some),
             None => Some(None),
         });
         self.result = match read {

@@ -6,7 +6,7 @@ use super::writer::SnapshotWriter;
 use std::io::Write;
 
 /// Writes `old` and `changed` as one snapshot. Both come in the order of their keys; of a room in
-/// both, the tail with the higher head is kept.
+/// both, the tail with the higher head is kept, and apart from that the later facts.
 ///
 /// # Errors
 /// [`SnapshotFault`] when the old one is damaged or the new one cannot be written: the caller drops
@@ -31,9 +31,8 @@ pub fn merge_snapshots<W: Write>(
         let from_old = if takes_old { old.next().transpose()? } else { None };
         let from_changed = if takes_changed { changed.next() } else { None };
         let room = match (from_old, from_changed) {
-            (Some(old), Some(changed)) if old.tail.head > changed.tail.head => old,
-            (_, Some(changed)) => changed,
-            (Some(old), None) => old,
+            (Some(old), Some(changed)) => changed.or_newer(old),
+            (Some(room), None) | (None, Some(room)) => room,
             (None, None) => return Ok(writer.finish()?),
         };
         writer.push(&room)?;

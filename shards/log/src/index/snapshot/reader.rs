@@ -52,8 +52,9 @@ impl<R: Read> SnapshotReader<R> {
         self.fill(BUCKET_PREFIX_BYTES as u64)?;
         let length = u32::from_le_bytes(field(&self.bytes, 0));
         self.fill(u64::from(length))?;
-        let identity = self.info.scope.identity();
-        let rooms = open_bucket(identity, at, &self.bytes).and_then(SnapshotRoom::decode_bucket);
+        let SnapshotInfo { version, .. } = self.info;
+        let entries = open_bucket(self.info.identity(), at, &self.bytes);
+        let rooms = entries.and_then(|entries| SnapshotRoom::decode_bucket(entries, version));
         let rooms = rooms.ok_or(SnapshotFault::Damaged { offset_bytes: at })?;
         self.buckets_read += 1;
         self.rooms_read += rooms.len() as u64;
@@ -69,7 +70,7 @@ impl<R: Read> SnapshotReader<R> {
             let at = self.offset_bytes;
             self.bytes.clear();
             self.fill(SLOT_BYTES as u64)?;
-            match read_slot(self.info.scope.identity(), at, &self.bytes) {
+            match read_slot(self.info.identity(), at, &self.bytes) {
                 Some(BucketSlot { offset_bytes, bytes }) if offset_bytes == bucket_at => {
                     bucket_at += u64::from(bytes);
                 }

@@ -2,7 +2,7 @@
 
 use super::block::{BlockSide, SNAPSHOT_BLOCK_BYTES, SnapshotInfo, SnapshotScope};
 use super::room::SnapshotRoom;
-use crate::index::bytes::{TableWriter, bucket_bits};
+use crate::index::bytes::{SNAPSHOT_VERSION, TableWriter, bucket_bits};
 use std::io::{self, Write};
 
 /// Writes a snapshot to a sink that need not be read or gone back in. Holds a byte a room (its
@@ -21,9 +21,9 @@ impl<W: Write> SnapshotWriter<W> {
     /// What the sink says.
     pub fn new(mut sink: W, scope: SnapshotScope, rooms_expected: u64) -> io::Result<SnapshotWriter<W>> {
         let bucket_bits = bucket_bits(rooms_expected);
-        let info = SnapshotInfo { scope, rooms: 0, slots_at: 0, bucket_bits };
+        let info = SnapshotInfo { scope, rooms: 0, version: SNAPSHOT_VERSION, slots_at: 0, bucket_bits };
         sink.write_all(&info.encode_block(BlockSide::Start))?;
-        let table = TableWriter::new(scope.identity(), bucket_bits, SNAPSHOT_BLOCK_BYTES as u64);
+        let table = TableWriter::new(info.identity(), bucket_bits, SNAPSHOT_BLOCK_BYTES as u64);
         Ok(SnapshotWriter { sink, table, info })
     }
 

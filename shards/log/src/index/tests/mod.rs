@@ -1,5 +1,6 @@
 mod damage;
 mod expiry;
+mod facts;
 mod pages;
 mod rebuild;
 mod sizes;

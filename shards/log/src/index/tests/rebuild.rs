@@ -109,7 +109,7 @@ fn a_batch_that_is_written_again_is_found_behind_its_note() {
     log.failed(failed);
     let again = log.take_batch().expect("the message waits");
     let mut builder = IndexBuilder::new(SHARD, again.segment);
-    builder.committed(&again, [(&said.room, said.seq)].into_iter());
+    builder.committed(&again, [(&said.room, said.seq)].into_iter(), &[]);
     let (first, positions) = builder.room(said.room.key()).expect("the room");
     assert_eq!((first, positions[0].offset_bytes()), (Seq(1), 64 + ABANDONED_FRAME_BYTES as u64));
 }

@@ -56,7 +56,7 @@ fn an_index_costs_six_bytes_a_message_and_few_a_room() {
         heap_bytes = tails["room-000001"].heap_bytes();
     }
     let mut sorted: Vec<SnapshotRoom> =
-        rooms.iter().map(|room| SnapshotRoom::new(room, tails[room.as_str()].clone())).collect();
+        rooms.iter().map(|room| SnapshotRoom::new(room, Some(tails[room.as_str()].clone()), None)).collect();
     sorted.sort_unstable_by_key(|room| room.key);
     let scope = SnapshotScope { directory: ShardId(0), shard_count: 1, covers: SegmentNumber(65) };
     let mut writer = SnapshotWriter::new(Vec::new(), scope, 10_000).expect("memory");

@@ -88,7 +88,7 @@ impl World {
             }
             let batch = appender.take_batch().expect("messages wait");
             file.extend_from_slice(&batch.bytes);
-            builder.committed(&batch, said.iter().map(|(room, seq)| (room, *seq)));
+            builder.committed(&batch, said.iter().map(|(room, seq)| (room, *seq)), &[]);
             appender.committed(batch);
         }
         let mut end = HEADER_BYTES as u64;

@@ -12,10 +12,10 @@ use super::fault::{Fault, FaultKind, Location};
 use super::lost::MissingRange;
 use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
-use super::snapshots::rooms_of_snapshot;
+use super::snapshots::open;
 use crate::files::{Files, FilesError};
 use crate::format::{SegmentNumber, StoredMessage};
-use crate::index::SnapshotFile;
+use crate::index::{SnapshotFile, key_bits};
 use madang_model::{RoomName, Seq, ShardId};
 use order::reading_order;
 use rkyv::util::AlignedVec;
@@ -116,8 +116,9 @@ fn unknown(
     let mut unknown: Vec<RoomName> = names.iter().filter(&mut is_unknown).cloned().collect();
     if let Some(beside) = files.beside().filter(|_| !unknown.is_empty()) {
         for shard in files.shards()? {
-            for (room, _) in rooms_of_snapshot(beside, shard, SnapshotFile::Newest)? {
-                unknown.retain(|name| name.key() != room.key());
+            for room in open(beside, shard, SnapshotFile::Newest)?.into_iter().flatten().map_while(Result::ok)
+            {
+                unknown.retain(|name| room.key_bits() != key_bits(name.key()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What has expired: heads, links and pages beyond it.
 
 use super::*;
-use crate::read::{Retention, retain};
+use crate::read::{NoRenewal, Retention, retain};
 
 #[test]
 fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
@@ -19,7 +19,7 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     }
     let mut gone = Vec::new();
     let by_age = Retention { age_max: Some(DAY * 5 / 2), bytes_max: None };
-    retain(&files, &by_age, now, &mut |removed| gone.push(removed.segment)).expect("removed");
+    retain(&files, &by_age, now, &mut NoRenewal, &mut |removed| gone.push(removed.segment)).expect("removed");
     assert_eq!(gone, segments[..segments.len() - 3]);
     open_log(&files, 1).expect("a log that begins late");
     let tails = snapshot(&files);
@@ -30,7 +30,7 @@ fn what_has_expired_goes_oldest_first_and_heads_outlive_it() {
     assert_eq!(newest.len(), 20);
 
     let none = Retention { age_max: Some(Duration::ZERO), bytes_max: Some(0) };
-    retain(&files, &none, now + DAY, &mut |_| ()).expect("removed");
+    retain(&files, &none, now + DAY, &mut NoRenewal, &mut |_| ()).expect("removed");
     let left = files.segments(ShardId(0)).expect("a directory");
     assert_eq!(left, [*segments.last().expect("a segment")], "the newest stays: numbers continue from it");
     open_log(&files, 1).expect("a log");
@@ -52,7 +52,7 @@ fn what_expires_is_removed_by_the_snapshot_there_is() {
     for kept in (1..all.len()).rev() {
         let kept_bytes = all[all.len() - kept..].iter().map(bytes_of).sum();
         let by_bytes = Retention { age_max: None, bytes_max: Some(kept_bytes) };
-        retain(&files, &by_bytes, SystemTime::now(), &mut |_| ()).expect("removed");
+        retain(&files, &by_bytes, SystemTime::now(), &mut NoRenewal, &mut |_| ()).expect("removed");
         assert_eq!(files.segments(ShardId(0)).expect("a directory"), all[all.len() - kept..]);
     }
     assert!(newest > 0 && modified() == written_at, "retention works from the snapshot there is");
@@ -69,9 +69,10 @@ fn a_clock_set_back_keeps_what_has_expired_and_one_set_forward_expires_all_but_t
     open_log(&files, 1).expect("a log");
     let by_age = Retention { age_max: Some(Duration::from_secs(3_600)), bytes_max: None };
     let now = SystemTime::now();
-    retain(&files, &by_age, now - YEAR, &mut |gone| panic!("{gone:?}")).expect("nothing to remove");
+    retain(&files, &by_age, now - YEAR, &mut NoRenewal, &mut |gone| panic!("{gone:?}"))
+        .expect("nothing to remove");
     assert_eq!(files.segments(ShardId(0)).expect("a directory"), segments);
-    retain(&files, &by_age, now + YEAR, &mut |_| ()).expect("removed");
+    retain(&files, &by_age, now + YEAR, &mut NoRenewal, &mut |_| ()).expect("removed");
     let left = files.segments(ShardId(0)).expect("a directory");
     assert_eq!(left, [*segments.last().expect("a segment")]);
 }
@@ -163,7 +164,7 @@ fn expired_log(data: &Path) -> StdFiles {
     let files = StdFiles::new(data);
     open_log(&files, 1).expect("a log");
     let all = Retention { age_max: None, bytes_max: Some(0) };
-    retain(&files, &all, SystemTime::now(), &mut |_| ()).expect("removed");
+    retain(&files, &all, SystemTime::now(), &mut NoRenewal, &mut |_| ()).expect("removed");
     files
 }
 

@@ -6,7 +6,7 @@ use crate::index::SnapshotScope;
 use crate::read::evidence::Evidence;
 use crate::read::expired::keep_copy;
 use crate::read::snapshots::info_of;
-use crate::read::{Retention, renew_snapshot, retain};
+use crate::read::{NoRenewal, Retention, renew_snapshot, retain};
 use std::time::SystemTime;
 
 const SHARD: ShardId = ShardId(0);
@@ -148,7 +148,7 @@ fn a_copy_that_is_missing_damaged_or_behind_what_has_expired_is_noted_and_no_fau
     };
     assert_eq!(notes(), [""; 0], "before anything expires there is none");
     let all = Retention { age_max: None, bytes_max: Some(0) };
-    retain(&files, &all, SystemTime::now(), &mut |_| ()).expect("removed");
+    retain(&files, &all, SystemTime::now(), &mut NoRenewal, &mut |_| ()).expect("removed");
     assert_eq!(notes(), [""; 0]);
     let copy = snapshot_path(&files, SnapshotFile::Copy);
     let whole = fs::read(&copy).expect("a copy");

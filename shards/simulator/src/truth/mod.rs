@@ -1,6 +1,10 @@
 //! What is true: the messages that are stored, whatever anybody says of them. They are on the disk: synced
 //! where `durability` promises that, and written where it promises no more.
 
+mod facts;
+
+pub use facts::FactsTruth;
+
 use super::disk::DurableMessage;
 use madang_log::SegmentNumber;
 use madang_model::{DRAFT_AGE_US_MAX, DRAFT_WINDOW_US, DraftId, ShardId};
@@ -64,6 +68,8 @@ pub struct Truth {
     /// What each segment holds.
     segments: HashMap<At, Vec<(RoomIndex, u64)>>,
     pub messages: u64,
+    /// Facts of rooms.
+    pub facts: FactsTruth,
 }
 
 impl Truth {
@@ -143,13 +149,15 @@ impl Truth {
         Err(format!("{text:?} is stored twice in {room}, as #{known} and as #{seq} (draft {draft:?})"))
     }
 
-    /// Whether the draft of a message may be forgotten, now that the newest was said.
+    /// Whether the draft of a message may be forgotten, now that the newest was said. What has expired within the window
+    /// is not found when the room is loaded.
     fn is_forgotten(&self, room: RoomIndex, seq: u64) -> bool {
         let entries = &self.rooms[room].entries;
         let Some((known, newest)) = self.entry(room, seq).zip(entries.last()) else { return false };
         let later = entries.iter().skip(seq as usize);
         let own = later.filter(|entry| entry.author == known.author && !entry.draft.is_empty());
-        newest.time_us - known.time_us > DRAFT_WINDOW_US || own.count() > DRAFTS_OF_AUTHOR
+        let has_expired = known.has_expired;
+        has_expired || newest.time_us - known.time_us > DRAFT_WINDOW_US || own.count() > DRAFTS_OF_AUTHOR
     }
 
     /// An author was answered that a draft is too old to be looked for.

@@ -1,0 +1,178 @@
+//! The facts of rooms: on disk before anyone hears of them, and there again whatever happened.
+
+use super::disk::TestDisk;
+use super::loading::roomy;
+use super::world::{World, settings};
+use crate::shard::Settings;
+use crate::store::Renewing;
+use madang_log::{NoRenewal, SegmentNumber};
+use madang_model::{AccountId, RoomFacts, RoomName, Seq, ShardId};
+use std::fs;
+
+fn restarted(world: World, settings: &Settings) -> World {
+    let disk = world.disk.map(|disk| disk.for_shards(settings.shard_count));
+    World::on(settings, disk)
+}
+
+fn facts<'w>(world: &'w World, room: &str) -> Option<&'w RoomFacts> {
+    let key = RoomName::from_log(room).expect("a room name").key();
+    world.shards[key.home(world.shards.len() as u16).index()].facts(key)
+}
+
+fn accounts(world: &World, room: &str) -> Vec<u64> {
+    facts(world, room)
+        .map(|facts| facts.members().keys().map(|account| account.0).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_change_is_told_once_it_is_on_disk_and_in_order_with_what_is_said() {
+    let mut world = World::on(&settings(2), Some(TestDisk::new(2)));
+    let alice = world.member(0, "alice", "r1");
+    world.lines(alice);
+    world.disk_moves = false;
+    world.send(alice, "fact r1 join 5\nsay hi\nfact r1 join 6\nfact r1 join 6\n");
+    assert_eq!(world.lines(alice), Vec::<String>::new(), "nothing is on disk");
+    world.disk_moves = true;
+    world.run();
+    assert_eq!(
+        world.lines(alice),
+        [
+            "r1 is at revision 1",
+            "#1 alice: hi",
+            "r1 is at revision 2",
+            "r1 is not changed: account 6 is a member of the room already",
+        ]
+    );
+}
+
+#[test]
+fn facts_survive_a_restart_and_other_numbers_of_shards() {
+    let mut world = World::on(&roomy(2), Some(TestDisk::new(2)));
+    let alice = world.member(0, "alice", "r1");
+    for account in 1..=40 {
+        for room in ["r1", "r2", "r3"] {
+            world.send(alice, &format!("fact {room} join {account}\n"));
+        }
+    }
+    world.send(alice, "say hi\n");
+    for (start, shard_count) in (1_u64..).zip([2, 3, 1, 3]) {
+        let settings = roomy(shard_count);
+        world = restarted(world, &settings);
+        let bob = world.member(0, "bob", "r1");
+        assert_eq!(accounts(&world, "r1"), (1..=40).chain(100..99 + start).collect::<Vec<_>>());
+        world.lines(bob);
+        for room in ["r1", "r2", "r3"] {
+            world.send(bob, &format!("fact {room} join {}\n", 99 + start));
+        }
+        let revision = 40 + start;
+        let told = |room: &str| format!("{room} is at revision {revision}");
+        let mut lines = world.lines(bob);
+        lines.sort();
+        assert_eq!(lines, ["r1", "r2", "r3"].map(told), "start {start} with {shard_count} shards");
+    }
+}
+
+#[test]
+fn a_room_without_messages_is_evicted_and_its_facts_are_found_again() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "lounge");
+    world.send(alice, "fact empty join 7\nread empty 7 12\n");
+    world.pass(70);
+    assert!(facts(&world, "empty").is_none(), "it is not in memory");
+    world.lines(alice);
+    world.send(alice, "fact empty join 8\n");
+    assert_eq!(world.lines(alice), ["empty is at revision 2"]);
+    assert_eq!(accounts(&world, "empty"), [7, 8]);
+    let read = facts(&world, "empty").expect("facts").members()[&AccountId(7)].read;
+    assert_eq!(read, Seq(12), "what was read is stored before a room is evicted");
+}
+
+#[test]
+fn who_joins_waits_for_messages_and_facts() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "say hi\nfact r1 join 5\n");
+    let mut world = restarted(world, &settings);
+    world.disk.as_mut().expect("a disk").answers = false;
+    let bob = world.connect(0);
+    world.send(bob, "name bob\njoin r1\n");
+    assert_eq!(world.lines(bob).last().map(String::as_str), Some("you are bob"));
+    world.disk.as_mut().expect("a disk").answers = true;
+    world.run();
+    assert_eq!(world.lines(bob), ["you joined r1 [#1 alice: hi]"]);
+    assert_eq!(accounts(&world, "r1"), [5]);
+}
+
+#[test]
+fn read_positions_are_stored_within_seconds() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "fact r1 join 5\nfact r1 join 6\n");
+    world.send(alice, "read r1 5 30\nread r1 6 40\nread r1 7 50\n");
+    world.pass(7);
+    world.send(alice, "read r1 6 41\n");
+    let mut world = restarted(world, &settings);
+    world.member(0, "bob", "r1");
+    let facts = facts(&world, "r1").expect("facts");
+    let read = |account| facts.members()[&AccountId(account)].read.0;
+    assert_eq!((read(5), read(6), facts.revision().0), (30, 40, 2), "the last was too young");
+}
+
+#[test]
+fn a_room_whose_facts_are_damaged_is_not_joined_without_them() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "fact r1 join 5\n");
+    let mut world = restarted(world, &settings);
+    let path = world.disk.as_ref().expect("a disk").segment_path(ShardId(0), SegmentNumber::FIRST);
+    let mut bytes = fs::read(&path).expect("a segment");
+    bytes[64 + 20] ^= 1;
+    fs::write(&path, bytes).expect("space");
+    let bob = world.connect(0);
+    world.send(bob, "name bob\njoin r1\nfact r1 join 6\n");
+    let lines = world.lines(bob);
+    assert!(lines.iter().any(|line| line.contains("the disk reports errors")), "{lines:?}");
+    assert_eq!(lines.last().map(String::as_str), Some("r1 is not changed: the disk reports errors"));
+}
+
+#[test]
+fn facts_are_stored_once_more_before_their_segment_expires() {
+    let settings = roomy(1);
+    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "fact idle join 7\nfact idle join 8\nread idle 8 3\nfact busy join 9\n");
+    world.pass(70);
+    for _ in 0..1_000 {
+        world.send(alice, &format!("say {}\n", "x".repeat(900)));
+    }
+    world.send(alice, "fact busy join 10\n");
+    let mut renewing = Renewing::new(1);
+    let World { disk: Some(disk), shards, .. } = &mut world else { panic!("a disk") };
+    disk.renew_snapshot(&mut shards[0]);
+    assert_eq!(disk.expire_all(&mut NoRenewal), 0, "live facts are in the oldest segment");
+    assert_eq!(disk.expire_all(&mut renewing), 0);
+    assert_eq!(shards[0].take_facts_report(), Some((None, Vec::new())));
+    let order = renewing.take_order(ShardId(0)).expect("facts to be stored once more");
+    assert_eq!(order.segment, (ShardId(0), SegmentNumber::FIRST));
+    let names: Vec<&str> = order.rooms.iter().map(|room| room.as_str()).collect();
+    assert_eq!(names, ["busy", "idle"]);
+    shards[0].renew_facts(order);
+    assert_eq!(shards[0].take_facts_report(), None, "it is not done yet");
+    world.pass(3);
+    let World { disk: Some(disk), shards, .. } = &mut world else { panic!("a disk") };
+    let (segment, renewed) = shards[0].take_facts_report().expect("it is done");
+    assert_eq!(renewed.len(), 2);
+    assert!(renewing.report(segment, renewed));
+    assert!(disk.expire_all(&mut renewing) > 0);
+    let mut world = restarted(world, &settings);
+    let bob = world.member(0, "bob", "r1");
+    world.lines(bob);
+    world.send(bob, "fact idle join 11\nfact busy join 11\n");
+    assert_eq!(world.lines(bob), ["idle is at revision 3", "busy is at revision 3"]);
+    assert_eq!(accounts(&world, "idle"), [7, 8, 11]);
+    assert_eq!(facts(&world, "idle").expect("facts").members()[&AccountId(8)].read, Seq(3));
+}

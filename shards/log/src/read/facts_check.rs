@@ -1,0 +1,221 @@
+//! Whether the facts of every room are all there: whether the records that they are read from are, and whether revisions
+//! have a gap.
+//!
+//! Records come newest first, so that little is kept of a room: which record is awaited next, and which revisions were
+//! told of.
+
+use super::evidence::ProvenFacts;
+use super::fault::{Fault, FaultKind, Location};
+use crate::facts::{FactsBody, FactsLink, FactsVersion};
+use crate::files::Files;
+use crate::format::{AuthorKind, RecordError, SegmentNumber, StoredFacts};
+use crate::index::SegmentTable;
+use hashbrown::{HashMap, HashSet};
+use madang_model::{FactsFault, Revision, RoomKey, RoomName, ShardId};
+
+/// Revisions that follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct RevisionRun {
+    first: Revision,
+    last: Revision,
+}
+
+/// The facts of a room in one directory.
+#[derive(Debug)]
+struct FactsHere {
+    shard: ShardId,
+    newest: FactsVersion,
+    /// Where the newest record is.
+    at: Location,
+    /// The next record that they are read from; `None` when all were met.
+    awaited: Option<FactsLink>,
+    /// In falling order.
+    runs: Vec<RevisionRun>,
+    /// Pieces of a checkpoint that were met, from its end: which, the next, and where they end.
+    pieces: Option<(FactsVersion, u64, u64)>,
+}
+
+#[derive(Debug)]
+struct FactsOfRoom {
+    name: RoomName,
+    here: Vec<FactsHere>,
+    /// What indexes say of segments that are not read: which revisions they tell of, and the newest record there.
+    believed: Vec<(RevisionRun, FactsVersion)>,
+}
+
+/// The facts of all rooms.
+#[derive(Debug, Default)]
+pub struct FactsCheck {
+    rooms: HashMap<RoomKey, FactsOfRoom>,
+    /// Segments that are not read.
+    believed: HashSet<(ShardId, SegmentNumber)>,
+}
+
+impl FactsCheck {
+    /// Takes the word of an index for a segment that is not read.
+    pub fn believe(&mut self, shard: ShardId, segment: SegmentNumber, table: &SegmentTable) {
+        self.believed.insert((shard, segment));
+        for facts in table.facts() {
+            let Ok(name) = facts.room_name() else { continue };
+            let run = RevisionRun { first: facts.first, last: facts.pointer.version.revision };
+            let empty = || FactsOfRoom { name: name.clone(), here: Vec::new(), believed: Vec::new() };
+            let of_room = self.rooms.entry(name.key()).or_insert_with(empty);
+            of_room.believed.push((run, facts.pointer.version));
+        }
+    }
+
+    /// How many rooms have facts.
+    pub fn rooms(&self) -> u64 {
+        self.rooms.len() as u64
+    }
+
+    /// Takes the next older record of a directory; `bytes` is the length of its frame. What is wrong with it by itself.
+    pub fn count(&mut self, at: Location, bytes: u64, stored: &StoredFacts<'_>) -> Result<(), FaultKind> {
+        let name = RoomName::from_log(stored.room).map_err(|source| {
+            FaultKind::Unreadable(RecordError::Room { name: stored.room.to_owned(), source })
+        })?;
+        let unreadable = |fault: FactsFault| FaultKind::Facts { room: stored.room.to_owned(), fault };
+        let (version, body) = FactsBody::decode(stored).map_err(unreadable)?;
+        let of_room = self.rooms.entry(name.key()).or_insert_with(|| FactsOfRoom {
+            name,
+            here: Vec::new(),
+            believed: Vec::new(),
+        });
+        let place = of_room.here.iter().position(|here| here.shard == at.shard);
+        let link = |offset_bytes: u64, bytes: u64| FactsLink {
+            directory: at.shard,
+            segment: at.segment,
+            offset_bytes,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        };
+        let is_repaired = stored.author.0 == AuthorKind::None && version.edition == 0;
+        let here = match place {
+            Some(place) => &mut of_room.here[place],
+            None => {
+                of_room.here.push(FactsHere {
+                    shard: at.shard,
+                    newest: version,
+                    at,
+                    awaited: None,
+                    runs: Vec::new(),
+                    pieces: None,
+                });
+                of_room.here.last_mut().expect("it was just added")
+            }
+        };
+        let is_first = place.is_none();
+        match body {
+            FactsBody::Behind(behind) => {
+                let changes = (behind.changes.len() as u64).clamp(1, version.revision.0.max(1));
+                here.tell_of(Revision(version.revision.0 + 1 - changes), version.revision);
+                if is_first || here.awaited == Some(link(at.offset_bytes, bytes)) {
+                    here.awaited = Some(behind.link);
+                }
+                here.pieces = None;
+            }
+            FactsBody::Piece { piece, pieces, .. } => {
+                let first = if is_repaired { Revision(1) } else { version.revision };
+                here.tell_of(first, version.revision);
+                let end_bytes = at.offset_bytes + bytes;
+                let begun = here.pieces.take().filter(|(of, next, _)| *of == version && *next == piece);
+                let end_bytes = begun.map_or(end_bytes, |(.., end_bytes)| end_bytes);
+                if is_first && piece + 1 == pieces {
+                    // Awaited until its first piece is met.
+                    here.awaited = Some(link(u64::MAX, 0));
+                }
+                if begun.is_none() && piece + 1 != pieces {
+                    return Ok(());
+                }
+                if piece > 0 {
+                    here.pieces = Some((version, piece - 1, end_bytes));
+                } else if here.newest == version
+                    || here.awaited == Some(link(at.offset_bytes, end_bytes - at.offset_bytes))
+                {
+                    here.awaited = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is wrong. `late` are the directories whose first segments are gone, `proven` what must have been stored
+    /// in segments that lack something.
+    pub fn check(
+        mut self,
+        files: &dyn Files,
+        late: &HashSet<ShardId>,
+        proven: &[ProvenFacts],
+        faults: &mut Vec<Fault>,
+    ) {
+        for ProvenFacts { room, version, at } in proven {
+            let known = self.rooms.get(&room.key()).map_or(Revision::ZERO, FactsOfRoom::newest);
+            if known < version.revision {
+                let (first, last) = (known.next(), version.revision);
+                let kind = FaultKind::FactsLost { room: room.as_str().to_owned(), first, last };
+                let fault = Fault::new(files, *at, kind);
+                // The copy of a snapshot proves the same.
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
+        }
+        let mut rooms: Vec<FactsOfRoom> = self.rooms.drain().map(|(_, of_room)| of_room).collect();
+        rooms.sort_unstable_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        rooms.iter().for_each(|of_room| self.check_room(files, late, of_room, faults));
+    }
+
+    fn check_room(
+        &self,
+        files: &dyn Files,
+        late: &HashSet<ShardId>,
+        of_room: &FactsOfRoom,
+        faults: &mut Vec<Fault>,
+    ) {
+        let FactsOfRoom { name, here, believed } = of_room;
+        let room = || name.as_str().to_owned();
+        let Some(newest) = here.iter().max_by_key(|here| here.newest) else { return };
+        let is_believed = newest.awaited.is_some_and(|link| {
+            self.believed.contains(&(link.directory, link.segment))
+                || believed.iter().any(|(_, version)| *version > newest.newest)
+        });
+        if newest.awaited.is_some() && !is_believed {
+            let kind = FaultKind::FactsIncomplete { room: room(), revision: newest.newest.revision };
+            faults.push(Fault::new(files, newest.at, kind));
+        }
+        // What expired elsewhere, while another shard was the room's home, leaves gaps that are none.
+        if late.iter().any(|shard| *shard != newest.shard) {
+            return;
+        }
+        let mut runs: Vec<RevisionRun> = here.iter().flat_map(|here| here.runs.iter().copied()).collect();
+        runs.extend(believed.iter().map(|(run, _)| *run));
+        runs.sort_unstable_by_key(|run| (run.first, run.last));
+        let mut last = if late.is_empty() { Revision::ZERO } else { runs[0].last };
+        for run in runs {
+            if run.first > last.next() {
+                let (first, last) = (last.next(), Revision(run.first.0 - 1));
+                let kind = FaultKind::FactsLost { room: room(), first, last };
+                faults.push(Fault::new(files, newest.at, kind));
+            }
+            last = last.max(run.last);
+        }
+    }
+}
+
+impl FactsOfRoom {
+    /// The newest revision that is there.
+    fn newest(&self) -> Revision {
+        let here = self.here.iter().map(|here| here.newest.revision);
+        let believed = self.believed.iter().map(|(_, version)| version.revision);
+        here.chain(believed).max().unwrap_or_default()
+    }
+}
+
+impl FactsHere {
+    /// A record tells of these revisions.
+    fn tell_of(&mut self, first: Revision, last: Revision) {
+        match self.runs.last_mut() {
+            Some(run) if last.next() >= run.first => run.first = run.first.min(first),
+            _ => self.runs.push(RevisionRun { first, last }),
+        }
+    }
+}
