@@ -13,7 +13,7 @@ mod status_page;
 mod table;
 mod upgrade;
 
-use crate::log_command::{self, LogCommand};
+use crate::log_command::{self, LogCommand, RoomCommand};
 use crate::privacy;
 use clap::{Parser, Subcommand};
 use madang_bench::BenchCommand;
@@ -40,6 +40,9 @@ enum Command {
     /// Read a log (export, verify, dump, stats), repair one, or import messages into one
     #[command(subcommand)]
     Log(LogCommand),
+    /// Show the facts of a room: settings, members, roles, mutes, bans, invitations
+    #[command(subcommand)]
+    Room(RoomCommand),
     Backup(backup::BackupCommand),
     Restore(backup::RestoreCommand),
     Bench(Box<BenchCommand>),
@@ -57,6 +60,7 @@ Examples:
   madang config default > madang.toml      write a commented file to start from
   madang config check --config madang.toml
   madang log export --room general         print the messages of a room
+  madang room show general                 print its settings, members and roles
   madang backup /var/backups/madang        copy the log while it is written, and verify the copy
   madang bench                             start a server and measure it
 
@@ -80,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Broadcast(command) => control::broadcast(command),
         Command::Config(command) => config::run(command),
         Command::Log(command) => log_command::run(command),
+        Command::Room(command) => log_command::run_room(&command),
         Command::Backup(command) => backup::back_up(command),
         Command::Restore(command) => backup::restore(&command),
         Command::Bench(command) => bench::run(&command),

@@ -6,7 +6,8 @@ use super::output::{finish, standard_output, visible};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{
-    Dumped, DumpedSegment, Frame, SegmentNumber, SegmentVerdict, StoredChange, StoredRecord, dump,
+    Dumped, DumpedSegment, FactsBody, FactsLink, Frame, RecordKind, SegmentNumber, SegmentVerdict,
+    StoredChange, StoredFacts, StoredRecord, dump,
 };
 use madang_model::{Seq, ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
@@ -161,8 +162,9 @@ impl<W: Write> DumpPrinter<W> {
                 format!("entry {room} #{}{about} {time} {author}: {what}", amendment.seq)
             }
             StoredRecord::Facts(facts) => {
-                let (room, revision) = (visible(facts.room), facts.revision);
-                format!("facts of {room} at revision {revision}: {}", counted(facts.body.len(), "byte"))
+                let (room, revision, time) =
+                    (visible(facts.room), facts.revision, self.clock.second(facts.time.0));
+                format!("facts {room} revision {revision} {time}: {}", facts_said(facts))
             }
             StoredRecord::Seal(seal) if seal.records == 0 => "seal: no messages".to_owned(),
             StoredRecord::Seal(seal) => {
@@ -243,13 +245,42 @@ impl<W: Write> DumpPrinter<W> {
                     "text": text,
                 })
             }
-            StoredRecord::Facts(facts) => json!({
-                "kind": "facts",
-                "room": facts.room,
-                "revision": facts.revision,
-                "time": self.clock.microsecond(facts.time.0),
-                "bytes": facts.body.len(),
-            }),
+            StoredRecord::Facts(facts) => {
+                let decoded = FactsBody::decode(facts).ok();
+                let (kind, edition) =
+                    (facts_kind(facts), decoded.as_ref().map(|(version, _)| version.edition));
+                let (mut piece, mut pieces, mut behind, mut changes, mut reads) =
+                    (None, None, None, None, None);
+                match decoded {
+                    Some((_, FactsBody::Piece { piece: this, pieces: all, .. })) => {
+                        (piece, pieces) = (Some(this), Some(all));
+                    }
+                    Some((_, FactsBody::Behind(found))) => {
+                        let FactsLink { directory, segment, offset_bytes, bytes } = found.link;
+                        let (shard, segment) = (directory.0, segment.0);
+                        behind = Some(json!({
+                            "shard": shard, "segment": segment, "offset": offset_bytes, "length": bytes,
+                        }));
+                        (changes, reads) = (Some(found.changes.len()), Some(found.reads.len()));
+                    }
+                    None => {}
+                }
+                json!({
+                    "kind": kind,
+                    "room": facts.room,
+                    "revision": facts.revision,
+                    "edition": edition,
+                    "time": self.clock.microsecond(facts.time.0),
+                    "author_kind": facts.author.0.name(),
+                    "author_id": Some(facts.author.1).filter(|id| *id > 0),
+                    "bytes": facts.body.len(),
+                    "piece": piece,
+                    "pieces": pieces,
+                    "behind": behind,
+                    "changes": changes,
+                    "reads": reads,
+                })
+            }
             StoredRecord::Seal(seal) => json!({
                 "kind": "seal",
                 "records": seal.records,
@@ -269,6 +300,35 @@ impl<W: Write> DumpPrinter<W> {
             }),
         };
         if let Value::Object(fields) = fields { fields } else { Map::new() }
+    }
+}
+
+/// What a record of facts is.
+fn facts_kind(facts: &StoredFacts<'_>) -> &'static str {
+    match facts.kind {
+        RecordKind::FactsCheckpoint => "facts_checkpoint",
+        RecordKind::ReadPositions => "read_positions",
+        _ => "facts",
+    }
+}
+
+/// What it says.
+fn facts_said(facts: &StoredFacts<'_>) -> String {
+    match FactsBody::decode(facts) {
+        Err(fault) => format!("unreadable: {fault}"),
+        Ok((version, FactsBody::Piece { piece, pieces, bytes })) => {
+            let (part, bytes) = (piece + 1, counted(bytes.len(), "byte"));
+            format!("checkpoint, edition {}, part {part} of {pieces}, {bytes}", version.edition)
+        }
+        Ok((version, FactsBody::Behind(behind))) => {
+            let FactsLink { directory, segment, offset_bytes, .. } = behind.link;
+            let (changes, reads) =
+                (counted(behind.changes.len(), "change"), counted(behind.reads.len(), "read position"));
+            let edition = version.edition;
+            format!(
+                "{changes}, {reads}, edition {edition}, behind byte {offset_bytes} of segment {segment} of shard {directory}"
+            )
+        }
     }
 }
 

@@ -1,13 +1,19 @@
 //! `madang log export`.
 
 use super::civil;
+use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
 use super::progress::Progress;
 use super::record::RecordLines;
+use super::room::{facts_line, print as print_facts};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
-use madang_log::{Export, ExportError, Exported, Selection, StoredMessage, export};
-use madang_model::{RoomName, counted};
+use madang_log::{
+    Export, ExportError, Exported, Files, ReadFactsError, Selection, StdFiles, StoredMessage, export,
+    read_all_facts,
+};
+use madang_model::{RoomKey, RoomName, counted};
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 pub const EXAMPLES: &str = "\
@@ -16,6 +22,7 @@ Examples:
   madang log export --data DIR --room match-1 --room match-2 --format jsonl > talk.jsonl
   madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
   madang log export --data DIR --all --since 2026-11-20T12:00:00Z
+  madang log export --data DIR --all --facts --format jsonl
 
 With --all or several rooms, each line names its room; JSON lines always do. The messages of a room
 are in the order of their numbers; rooms are interleaved as in the log. Messages that a repair
@@ -38,6 +45,9 @@ pub struct ExportArguments {
     /// Only messages before this time
     #[arg(long, value_name = "TIME", value_parser = civil::parse)]
     until: Option<i64>,
+    /// Also the facts of each room as they are now, behind all messages; --since and --until do not apply to them
+    #[arg(long)]
+    facts: bool,
     /// The output format
     #[arg(long, value_enum, default_value_t = LineFormat::Text)]
     format: LineFormat,
@@ -120,8 +130,8 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         progress.read(bytes);
     });
     progress.clear();
-    let ExportPrinter { output, printed, .. } = printer;
-    let export = match exported {
+    let ExportPrinter { mut output, mut printed, .. } = printer;
+    let mut export = match exported {
         Ok(export) => export,
         Err(ExportError::Sink(error)) => return finish(output, Err(error)).map(|()| Outcome::Sound),
         Err(ExportError::Files(error)) => {
@@ -129,6 +139,16 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
             return Err(error.to_string());
         }
     };
+    let mut facts = FactsExport::default();
+    if arguments.facts {
+        let done = facts.print(&files, &selection, arguments.format, &mut output);
+        if let Err(FactsExportError::Sink(error)) = done {
+            return finish(output, Err(error)).map(|()| Outcome::Sound);
+        }
+        done.map_err(|error| error.to_string())?;
+        printed += facts.printed;
+        export.unknown.retain(|room| !facts.rooms.contains(&room.key()));
+    }
     finish(output, Ok(()))?;
     if printed == 0 && export.unknown.is_empty() {
         eprintln!("madang: {}", nothing_printed(&export));
@@ -143,11 +163,64 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         );
     }
     match &export.unknown[..] {
-        [] => Ok(Outcome::reported(export.faults.len(), &data)),
+        [] => Ok(Outcome::reported(export.faults.len() + facts.faults, &data)),
         rooms => {
             let rooms: Vec<String> = rooms.iter().map(|room| format!("'{}'", room.as_str())).collect();
             Err(format!("the log has no room {}; see all with export --all", rooms.join(", ")))
         }
+    }
+}
+
+/// The facts that were printed.
+#[derive(Default)]
+struct FactsExport {
+    printed: u64,
+    /// Rooms that have facts.
+    rooms: HashSet<RoomKey>,
+    /// Rooms whose facts are damaged, which were named on standard error.
+    faults: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FactsExportError {
+    #[error(transparent)]
+    Read(#[from] ReadFactsError),
+    #[error("cannot write the export: {0}")]
+    Sink(#[from] io::Error),
+}
+
+impl FactsExport {
+    fn print(
+        &mut self,
+        files: &StdFiles,
+        selection: &Selection,
+        format: LineFormat,
+        output: &mut impl Write,
+    ) -> Result<(), FactsExportError> {
+        let wanted: Option<HashSet<RoomKey>> = match selection {
+            Selection::All => None,
+            Selection::Rooms(names) => Some(names.iter().map(RoomName::key).collect()),
+        };
+        let is_wanted = |key: RoomKey| wanted.as_ref().is_none_or(|wanted| wanted.contains(&key));
+        let Some(beside) = files.beside() else { return Ok(()) };
+        read_all_facts(beside, &is_wanted, &mut |room, loaded| {
+            self.rooms.insert(room.key());
+            let facts = match loaded {
+                Ok(loaded) => loaded.facts,
+                Err(error @ ReadFactsError::Files(_)) => return Err(error.into()),
+                Err(error) => {
+                    eprintln!("madang: {}", visible(&error.to_string()));
+                    self.faults += 1;
+                    return Ok(());
+                }
+            };
+            self.printed += 1;
+            match format {
+                LineFormat::Text => print_facts(output, room.as_str(), &facts)?,
+                LineFormat::Jsonl => write_json_line(output, &facts_line(room.as_str(), &facts))?,
+            }
+            Ok(())
+        })
     }
 }
 

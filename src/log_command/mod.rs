@@ -9,12 +9,14 @@ mod output;
 pub mod progress;
 mod record;
 mod repair;
+mod room;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use repair::repair_copy;
+pub use room::RoomCommand;
 
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
@@ -110,6 +112,15 @@ pub fn run(command: LogCommand) -> ExitCode {
         LogCommand::Repair(arguments) => repair::run(&arguments),
         LogCommand::Import(arguments) => return import::run(&arguments),
     };
+    exit_code(outcome)
+}
+
+/// The same for `madang room`.
+pub fn run_room(command: &RoomCommand) -> ExitCode {
+    exit_code(room::run(command))
+}
+
+fn exit_code(outcome: Result<Outcome, String>) -> ExitCode {
     match outcome {
         Ok(Outcome::Sound) => ExitCode::SUCCESS,
         Ok(Outcome::Faulty) => ExitCode::from(1),

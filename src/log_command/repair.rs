@@ -10,10 +10,10 @@ use crate::privacy;
 use crate::server::DataDirectory;
 use clap::Args;
 use madang_log::{
-    Change, FaultKind, HeaderFault, Keeper, RepairPlan, SNAPSHOT_FILE_NAME, SegmentChange, StdFiles,
-    StdKeeper, plan_repair, verify,
+    Change, FaultKind, HeaderFault, Keeper, LostRevisions, RepairPlan, RepairedFacts, SNAPSHOT_FILE_NAME,
+    SegmentChange, StdFiles, StdKeeper, plan_repair, verify,
 };
-use madang_model::{Timestamp, counted};
+use madang_model::{Revision, Timestamp, counted, is_or_are, numbered};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
@@ -145,6 +145,13 @@ pub fn repair_copy(files: &StdFiles, data: &Path, can_expire: bool) -> bool {
             "messages are not in this copy; their numbers are not reused"
         );
     }
+    for facts in plan.repaired_facts().filter(|facts| !facts.lost.is_empty()) {
+        tracing::warn!(
+            room = facts.room.as_str(),
+            revision = facts.revision.0,
+            "changes of a room's facts are not in this copy; see `madang room show`"
+        );
+    }
     match replace(files, &plan, data, &mut report) {
         Ok(_) => {
             tracing::warn!("this data directory was copied while a server wrote it, and has been repaired");
@@ -186,10 +193,27 @@ pub fn described(plan: &RepairPlan) -> String {
         let (room, are) = (lost.room.as_str(), numbers_are(lost.gap));
         let _ = writeln!(text, "record as lost: {are} gone from room '{room}'");
     }
+    plan.repaired_facts().for_each(|facts| describe_facts(facts, &mut text));
     for words in reused_numbers(plan) {
         let _ = writeln!(text, "{words}");
     }
     text
+}
+
+fn describe_facts(facts: &RepairedFacts, text: &mut String) {
+    let (room, revision) = (facts.room.as_str(), facts.revision);
+    let _ = writeln!(text, "store the facts of room '{room}' once more, as revision {revision}");
+    for LostRevisions { first, last } in &facts.lost {
+        let are = numbered(first, last, "revision", "");
+        let _ = writeln!(text, "  {are} {} lost: what changed then is not in them", is_or_are(first == last));
+        if *first == Revision(1) {
+            let _ = writeln!(
+                text,
+                "  nobody knows how the room began: it is taken for a private one without guests, until somebody \
+                 changes that; see `madang room show {room}`"
+            );
+        }
+    }
 }
 
 /// Where numbers could be reused after the repair.

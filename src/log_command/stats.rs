@@ -62,8 +62,18 @@ pub fn print(output: &mut impl Write, statistics: &[Statistics], format: Format)
         Format::Text => {
             writeln!(
                 output,
-                "{:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>15} {:>15} {:>9}  {:<19}  newest",
-                "", "sealed", "open", "unused", "rooms", "messages", "bytes", "used", "each", "oldest"
+                "{:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>8} {:>15} {:>15} {:>9}  {:<19}  newest",
+                "",
+                "sealed",
+                "open",
+                "unused",
+                "rooms",
+                "messages",
+                "facts",
+                "bytes",
+                "used",
+                "each",
+                "oldest"
             )?;
             statistics.iter().try_for_each(|one| print_row(output, one, &mut clock))
         }
@@ -79,13 +89,21 @@ fn print_row(output: &mut impl Write, one: &Statistics, clock: &mut Clock) -> io
     let (oldest, newest) = (time(one.counts.first_time_us), time(one.counts.last_time_us));
     writeln!(
         output,
-        "{name:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>15} {:>15} {each:>9}  {oldest:<19}  {newest}",
-        one.sealed, one.open, one.unused, one.rooms, one.counts.records, one.file_bytes, one.used_bytes
+        "{name:<8} {:>7} {:>4} {:>6} {:>8} {:>12} {:>8} {:>15} {:>15} {each:>9}  {oldest:<19}  {newest}",
+        one.sealed,
+        one.open,
+        one.unused,
+        one.rooms,
+        one.counts.records,
+        one.facts,
+        one.file_bytes,
+        one.used_bytes
     )
 }
 
 fn bytes_per_message(one: &Statistics) -> Option<f64> {
-    (one.counts.records > 0).then(|| one.used_bytes as f64 / one.counts.records as f64)
+    (one.counts.records > 0)
+        .then(|| one.used_bytes.saturating_sub(one.facts_bytes) as f64 / one.counts.records as f64)
 }
 
 fn object(one: &Statistics, clock: &mut Clock) -> Value {
@@ -96,6 +114,8 @@ fn object(one: &Statistics, clock: &mut Clock) -> Value {
         "segments": { "sealed": one.sealed, "open": one.open, "unused": one.unused },
         "rooms": one.rooms,
         "messages": one.counts.records,
+        "facts": one.facts,
+        "facts_bytes": one.facts_bytes,
         "file_bytes": one.file_bytes,
         "used_bytes": one.used_bytes,
         "bytes_per_message": bytes_per_message(one),

@@ -62,6 +62,9 @@ pub fn summary(verification: &Verification) -> String {
         counted(records, "message"),
         counted(verification.all_faults().count(), "fault"),
     ];
+    if verification.rooms_with_facts > 0 {
+        parts.push(format!("{} with facts", counted(verification.rooms_with_facts, "room")));
+    }
     if !verification.lost.is_empty() {
         parts.push(counted(verification.lost.len(), "known loss"));
     }

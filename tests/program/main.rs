@@ -27,6 +27,7 @@ mod epochs;
 mod events;
 mod every_listener;
 mod evidence;
+mod facts;
 mod faults;
 mod history;
 mod imports;

@@ -49,6 +49,16 @@ pub static COUNTERS: &[Metric] = &[
         s.commit_failures
     }),
     metric("madang_commit_bytes", "Bytes written to the log.", |s| s.commit_bytes),
+    metric(
+        "madang_facts_changes",
+        "Changes of rooms' facts accepted by rooms whose home is the shard.",
+        |s| s.facts_changes,
+    ),
+    metric(
+        "madang_facts_renewed",
+        "Rooms whose facts were stored once more, because a segment with them is to expire.",
+        |s| s.facts_renewed,
+    ),
 ];
 
 /// Metrics that rise and fall.
@@ -95,6 +105,11 @@ pub static GAUGES: &[Metric] = &[
         "madang_waiting_rooms",
         "Rooms to be created that wait until the names of stored rooms are read.",
         |s| s.waiting_rooms,
+    ),
+    metric(
+        "madang_facts_waiting_rooms",
+        "Rooms whose read positions wait to be stored, or whose facts wait to be stored once more.",
+        |s| s.facts_waiting,
     ),
     metric("madang_index_jobs", "Indexes of finished segments that are not on disk yet.", |s| s.index_jobs),
     metric("madang_mesh_batches", "Batches in the channels to the shard.", |s| s.mesh_batches),

@@ -12,10 +12,15 @@ pub fn text(number: u64) -> String {
 
 /// Says numbered messages, fifty on their way at once; all are acknowledged.
 pub fn talk(alice: &mut Client, first: u64, last: u64) {
+    talk_as(alice, "alice", first, last);
+}
+
+/// The same of somebody else.
+pub fn talk_as(client: &mut Client, name: &str, first: u64, last: u64) {
     for start in (first..=last).step_by(50) {
         let numbers = start..=last.min(start + 49);
         let lines: String = numbers.clone().map(|number| text(number) + "\n").collect();
-        alice.send_bytes(lines.as_bytes());
-        alice.expect_all(numbers.map(|number| format!("alice: {}", text(number))));
+        client.send_bytes(lines.as_bytes());
+        client.expect_all(numbers.map(|number| format!("{name}: {}", text(number))));
     }
 }
