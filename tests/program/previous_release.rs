@@ -43,11 +43,16 @@ fn people_and_messages_of_the_release_before_are_carried_over() {
     let mut alice = server.login_to("alice", ROOM);
     talk(&mut alice, 1, 700);
     let mut bob = server.login_to("bob", "r1");
+    bob.send("/send d-1 한 번만");
+    bob.expect_next("bob: 한 번만");
     bob.send_bytes("반쯤 쓴 ".as_bytes());
     assert!(formats(&server).iter().all(|format| *format == FORMAT_BEFORE));
     server.take_over(2);
     bob.send("글");
     bob.expect_next("bob: 반쯤 쓴 글");
+    // What bob sent to the release of before, a moment ago, is known to this one.
+    bob.send("/send d-1 한 번만");
+    bob.settle("bob");
     talk(&mut alice, 701, 1_100);
     alice.send("/history before 3");
     for number in 1..=2 {
@@ -64,6 +69,10 @@ fn people_and_messages_of_the_release_before_are_carried_over() {
     server.kill_nine();
     server.start_again();
     expect_texts(&server, 1_100);
+    let mut bob = server.login_to("bob", "r1");
+    bob.send("/send d-1 한 번만");
+    bob.settle("bob");
+    assert_eq!(server.export("r1").len(), 2);
 }
 
 #[test]
