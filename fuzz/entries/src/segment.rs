@@ -105,6 +105,7 @@ fn create(files: &MemoryFiles, segment: SegmentNumber, frames: &[u8]) {
         segment,
         created_us: 0,
         capacity_bytes,
+        generation: 0,
     });
     files.edit(ShardId(0), segment, |file| {
         // A short segment reads as a sealed one does, and takes less time than one of full length.

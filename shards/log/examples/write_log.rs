@@ -169,8 +169,14 @@ struct SegmentFile {
 
 impl SegmentFile {
     fn begin(directory: &Path, shard: ShardId, shard_count: u16, segment: SegmentNumber) -> SegmentFile {
-        let header =
-            SegmentHeader { shard, shard_count, segment, created_us: 0, capacity_bytes: SEGMENT_BYTES };
+        let header = SegmentHeader {
+            shard,
+            shard_count,
+            segment,
+            created_us: 0,
+            capacity_bytes: SEGMENT_BYTES,
+            generation: 0,
+        };
         SegmentFile { path: directory.join(file_name(segment)), bytes: header.encode().to_vec() }
     }
 

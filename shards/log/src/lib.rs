@@ -5,6 +5,7 @@
 
 mod append;
 mod coding;
+mod erase;
 mod facts;
 mod files;
 mod format;
@@ -17,13 +18,17 @@ mod write;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
+pub use erase::{
+    ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures, PassOptions,
+    PassOutcome, PassStep, erase, find_erasable,
+};
 pub use facts::{
     FactsAppended, FactsBody, FactsLedger, FactsLink, FactsNotAppended, FactsPointer, FactsVersion,
     LoadedFacts, LostRevisions,
 };
 pub use files::{
-    FileOperation, Files, FilesError, IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular,
-    open_regular_by,
+    ERASURES_FILE, ErasureFiles, ErasureListFile, ErasureListFiles, FileOperation, Files, FilesError,
+    IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular, open_regular_by, open_to_hold,
 };
 pub use format::{
     AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Record, RecordError,

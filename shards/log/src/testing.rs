@@ -111,5 +111,6 @@ pub fn create(files: &MemoryFiles, shard: ShardId, segment: SegmentNumber) {
         segment,
         created_us: 0,
         capacity_bytes: SEGMENT_BYTES_MIN,
+        generation: 0,
     });
 }

@@ -112,6 +112,17 @@ impl UserName {
         Ok(UserName(Arc::new(UserNameInner { key: UserKey::of(&canonical), looks, shown })))
     }
 
+    /// In the place of a name that was erased: nobody can have it, as it is empty.
+    pub fn nobody() -> UserName {
+        let (shown, looks) = (Box::default(), Looks::of("", ""));
+        UserName(Arc::new(UserNameInner { key: UserKey::of(""), looks, shown }))
+    }
+
+    /// Whether it stands for a name that was erased.
+    pub fn is_nobody(&self) -> bool {
+        self.0.shown.is_empty()
+    }
+
     /// The name as its owner writes it.
     pub fn as_str(&self) -> &str {
         &self.0.shown

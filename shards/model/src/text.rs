@@ -28,6 +28,13 @@ enum Lot {
 impl Text {
     /// What stands for a stored text of which nothing would be seen.
     const UNSEEN: &str = "\u{fffd}";
+    /// What stands for a text that was erased.
+    const ERASED: &str = "[deleted / 삭제됨]";
+
+    /// What is shown in the place of a text that was erased.
+    pub fn erased() -> Text {
+        Text(Text::ERASED.into())
+    }
 
     /// Removes control characters (C0, DEL, C1), line and paragraph separators, noncharacters,
     /// interlinear annotations and all that Unicode draws as nothing, among it bidirectional

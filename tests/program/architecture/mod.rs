@@ -29,7 +29,8 @@ const MODEL: [&str; 16] = [
     "connection",
 ];
 /// Those of the log.
-const LOG: [&str; 9] = ["coding", "format", "append", "facts", "index", "files", "write", "read", "repair"];
+const LOG: [&str; 10] =
+    ["coding", "format", "append", "facts", "index", "files", "write", "read", "repair", "erase"];
 /// The protocols do not know each other, but this is checked by their order, too.
 const SURFACES: [&str; 1] = ["line"];
 const LINK: [&str; 9] =

@@ -50,6 +50,8 @@ pub struct Appender {
     is_retried: bool,
     /// A sync of the current segment failed: the next batch goes to a fresh one.
     is_left: bool,
+    /// The current segment is to be finished once this batch is written, whether it is full or not.
+    finish_after: Option<BatchId>,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Appender {
             retry: None,
             is_retried: false,
             is_left: false,
+            finish_after: None,
         }
     }
 
@@ -153,6 +156,7 @@ impl Appender {
     pub fn has_room(&self) -> bool {
         let waiting = self.open.len() + FRAME_BYTES_MAX + SEAL_FRAME_BYTES;
         !self.is_left
+            && self.finish_after.is_none()
             && self.current.end_bytes + self.in_flight_bytes + waiting as u64 <= self.current.capacity_bytes
     }
 
@@ -168,9 +172,24 @@ impl Appender {
             || place.segment == self.current.number && place.offset_bytes <= self.current.synced_bytes
     }
 
-    /// Whether no message waits and none is on its way.
+    /// Whether no message waits and none is on its way, and no segment is to be finished.
     pub fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.in_flight.is_none() && self.retry.is_none()
+        self.open.is_empty() && self.in_flight.is_none() && self.retry.is_none() && !self.is_finishing()
+    }
+
+    /// Has the segment finished that holds what was appended last, once that is written, whether it is full or not. The
+    /// next segment must be ready.
+    pub fn finish_segment(&mut self) {
+        let is_written = self.open.is_empty() && self.in_flight.is_none() && self.retry.is_none();
+        if !is_written || self.current.end_bytes > START_BYTES {
+            let is_empty = self.open.is_empty();
+            self.finish_after = Some(if is_empty { self.last_taken } else { self.last_taken.next() });
+        }
+    }
+
+    /// Whether a segment is still to be finished, as [`finish_segment`](Self::finish_segment) wants it.
+    pub fn is_finishing(&self) -> bool {
+        self.finish_after.is_some()
     }
 
     /// The newest batch whose messages may be shown: synced under `commit`, written otherwise.
@@ -194,7 +213,8 @@ impl Appender {
         self.current.end_bytes - self.current.synced_bytes
     }
 
-    /// The next batch to write; `None` when nothing waits or one is still in flight.
+    /// The next batch to write; `None` when nothing waits or one is still in flight. One that only finishes a segment is
+    /// empty.
     pub fn take_batch(&mut self) -> Option<Batch> {
         if self.in_flight.is_some() {
             return None;
@@ -202,7 +222,13 @@ impl Appender {
         if let Some(retry) = self.retry.take() {
             return Some(self.take_retry(retry));
         }
-        if self.open.is_empty() {
+        let is_due = self.finish_after.is_some_and(|after| self.last_taken >= after);
+        let finishes = is_due && self.current.end_bytes > START_BYTES;
+        if is_due && !finishes {
+            // Nothing is in it: what it was to finish is in segments before.
+            self.finish_after = None;
+        }
+        if self.open.is_empty() && !finishes {
             return None;
         }
         let bytes = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
@@ -214,7 +240,7 @@ impl Appender {
             return Some(self.take_retry(retry));
         }
         let needed = (bytes.len() + SEAL_FRAME_BYTES) as u64;
-        let is_spent = self.current.end_bytes + needed > self.current.capacity_bytes;
+        let is_spent = finishes || self.current.end_bytes + needed > self.current.capacity_bytes;
         let seals = is_spent.then(|| {
             let sealed = self.current.sealed(self.shard, false);
             self.begin_segment();
@@ -237,6 +263,9 @@ impl Appender {
         }
         self.last_committed = batch.id;
         self.is_retried = false;
+        if batch.seals.is_some() && self.finish_after.is_some_and(|after| batch.id > after) {
+            self.finish_after = None;
+        }
         self.spare = batch.bytes;
         self.spare.clear();
     }

@@ -152,3 +152,36 @@ fn after_a_failed_sync_the_log_continues_in_a_fresh_segment_and_never_seals_the_
 fn a_segment_without_messages_is_not_sealed() {
     assert!(appender(Durability::Commit).finish().is_none());
 }
+
+#[test]
+fn a_segment_is_finished_when_that_is_asked_for_with_all_that_was_appended_before() {
+    let mut log = appender(Durability::Commit);
+    log.finish_segment();
+    assert!(log.is_idle() && log.take_batch().is_none(), "nothing is in it");
+    log.append(&message("r", 1, "in flight"));
+    let first = log.take_batch().expect("a message waits");
+    log.append(&message("r", 2, "waits"));
+    log.finish_segment();
+    assert!(!log.has_room() && !log.is_idle() && log.is_finishing());
+    log.committed(first);
+    let second = log.take_batch().expect("a message waits");
+    assert_eq!((second.segment, second.seals.is_some()), (SegmentNumber::FIRST, false));
+    log.append(&message("r", 3, "later"));
+    log.committed(second);
+    let third = log.take_batch().expect("a message waits");
+    let seal = third.seals.as_ref().expect("the segment is finished");
+    assert_eq!((third.segment, seal.number), (SegmentNumber(2), SegmentNumber::FIRST));
+    assert!(log.is_finishing(), "it is on its way");
+    log.committed(third);
+    assert!(!log.is_finishing() && log.has_room() && log.is_idle() && log.take_batch().is_none());
+    // Without anything else to write.
+    log.finish_segment();
+    let empty = log.take_batch().expect("a segment is to be finished");
+    assert!(empty.bytes.is_empty() && empty.seals.is_some() && empty.segment == SegmentNumber(3));
+    log.failed(empty);
+    let again = log.take_batch().expect("it was not finished");
+    assert_eq!(again.segment, SegmentNumber(4));
+    assert!(again.seals.as_ref().is_some_and(|left| left.is_abandoned && left.number == SegmentNumber(2)));
+    log.committed(again);
+    assert!(!log.is_finishing() && log.is_idle());
+}

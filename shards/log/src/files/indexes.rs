@@ -1,6 +1,6 @@
 //! The indexes beside the segments.
 
-use super::standard::open_regular;
+use super::opening::open_regular;
 use super::{FileOperation, Files, FilesError, StdFiles};
 use crate::format::SegmentNumber;
 use crate::index::{

@@ -3,15 +3,22 @@
 //! It blocks. [`Files`] is for starting and for tools, [`IndexFiles`] for the threads beside the shards, and
 //! [`SegmentFiles`] for the writer, which carries to the disk what [`Appender`](super::Appender) gives it.
 
+mod erasure;
+mod erasure_list;
 mod indexes;
 mod memory;
+mod opening;
 mod segments;
 mod standard;
+mod write_out;
 
+pub use erasure::ErasureFiles;
+pub use erasure_list::{ERASURES_FILE, ErasureListFile, ErasureListFiles};
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
+pub use opening::{open_regular, open_regular_by, open_to_hold};
 pub use segments::SegmentFiles;
-pub use standard::{StdFiles, open_regular, open_regular_by};
+pub use standard::StdFiles;
 
 use crate::format::SegmentNumber;
 use madang_model::ShardId;
@@ -125,6 +132,12 @@ pub enum FileOperation {
     Keep,
     /// Putting a repaired segment in place.
     Replace,
+    /// Erasing what was said.
+    Erase,
+    /// Reading the list of what was to be erased.
+    ReadErasures,
+    /// Writing that list.
+    WriteErasures,
 }
 
 /// A file could not be used.
@@ -173,6 +186,9 @@ impl fmt::Display for FilesError {
             FileOperation::Index => ("write index", "make its directory writable and free some space"),
             FileOperation::Keep => ("set aside a copy as", "free some space, and repair again"),
             FileOperation::Replace => ("replace segment", "free some space, and repair again"),
+            FileOperation::Erase => ("erase in", "make its directory writable and free some space"),
+            FileOperation::ReadErasures => ("read", "check the disk with dmesg and smartctl"),
+            FileOperation::WriteErasures => ("write", "make its directory writable and free some space"),
         };
         let remedy = match self.source.kind() {
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",

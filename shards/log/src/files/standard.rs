@@ -1,15 +1,14 @@
 //! Files of the operating system, through calls that block.
 
+use super::opening::{open_regular, open_regular_by, open_to_hold};
 use super::{FileOperation, Files, FilesError, IndexFiles};
 use crate::format::{SegmentNumber, directory_name, directory_shard, file_name, file_segment};
 use hashbrown::HashMap;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
-use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,49 +41,6 @@ impl StdFiles {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             result => result,
         }
-    }
-}
-
-/// Opens a file to read, unless it is something else: a pipe of its name would never give an end, and to open
-/// one may wait forever.
-///
-/// # Errors
-/// What the system says; of the kind `InvalidInput` when it is no regular file.
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    open_regular_by(OpenOptions::new().read(true), path)
-}
-
-/// The same, by other options.
-///
-/// # Errors
-/// As [`open_regular`].
-pub fn open_regular_by(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    // To be created, it would be what a link to nothing leads to.
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
-        && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    {
-        return Err(not_regular("a symbolic link to nothing"));
-    }
-    let opened = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
-    let file = opened.map_err(|error| match fs::metadata(path) {
-        // A socket cannot be opened at all, nor a directory to be written.
-        Ok(found) if !found.is_file() => not_regular(kind_of(found.file_type())),
-        _ => error,
-    })?;
-    let found = file.metadata()?;
-    if found.is_file() { Ok(file) } else { Err(not_regular(kind_of(found.file_type()))) }
-}
-
-fn not_regular(kind: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file"))
-}
-
-fn kind_of(found: FileType) -> &'static str {
-    match found {
-        _ if found.is_dir() => "a directory",
-        _ if found.is_fifo() => "a pipe",
-        _ if found.is_socket() => "a socket",
-        _ => "a device",
     }
 }
 
@@ -207,7 +163,7 @@ impl Files for StdFiles {
             if held.len() as u64 >= held_max {
                 return;
             }
-            if let Ok(file) = open_regular(&self.path(shard, segment)) {
+            if let Ok(file) = open_to_hold(&self.path(shard, segment)) {
                 held.insert((shard, segment), file);
             }
         }

@@ -94,6 +94,23 @@ pub fn push_frame(bytes: &mut Vec<u8>, record: &Record<'_>) {
     bytes.resize(aligned(bytes.len()), 0);
 }
 
+/// Gives a whole frame another payload, with a head of so many units, that fills it; what is left is zeros. Its batch and
+/// what was synced before it stay.
+///
+/// # Panics
+/// When the frame is shorter.
+pub fn refill_frame(frame: &mut [u8], payload: &[u8], head_units: u8, place: SegmentId, offset_bytes: usize) {
+    let room = frame.len() - FRAME_HEADER_BYTES;
+    assert!(payload.len() <= room, "a payload of {} bytes has room in {room}", payload.len());
+    // Of how long the old payload was nothing is left, either.
+    let lengths = room as u32 | u32::from(head_units) << LENGTH_MASK.count_ones();
+    frame[..4].copy_from_slice(&lengths.to_le_bytes());
+    frame[FRAME_HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
+    frame[FRAME_HEADER_BYTES + payload.len()..].fill(0);
+    let checksum = checksum_of(frame, place, offset_bytes);
+    frame[4..8].copy_from_slice(&checksum.to_le_bytes());
+}
+
 /// The lengths of the payload and of the head, of a frame that begins so.
 pub fn lengths(frame: &[u8]) -> (usize, usize) {
     let lengths = u32_at(frame, 0);
@@ -135,7 +152,12 @@ pub fn frame_bytes(frame: &[u8]) -> usize {
 
 /// The frame that starts at `offset_bytes` of a whole segment; `None` when none does.
 pub fn read_frame(segment: &[u8], offset_bytes: usize, place: SegmentId) -> Option<Frame<'_>> {
-    let rest = segment.get(offset_bytes..)?;
+    read_frame_at(segment.get(offset_bytes..)?, offset_bytes, place)
+}
+
+/// The frame that `rest` begins with, which stands at `offset_bytes` of its segment; `None` when it begins with none.
+#[inline]
+pub fn read_frame_at(rest: &[u8], offset_bytes: usize, place: SegmentId) -> Option<Frame<'_>> {
     if rest.len() < FRAME_HEADER_BYTES {
         return None;
     }

@@ -1,6 +1,7 @@
 //! The bytes of a segment.
 
 mod archive;
+mod erased;
 mod frame;
 mod head;
 mod record;
@@ -10,7 +11,9 @@ mod segment;
 mod tests;
 mod version_2;
 
+pub use erased::erase_frame;
 pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES, SegmentId, TEXT_BYTES_MAX};
+pub use frame::{aligned, read_frame_at};
 pub use frame::{
     frame_bytes, lengths, push_frame, read_frame, stamp_frames, stored_record, unchecked_record,
 };
@@ -24,3 +27,9 @@ pub use segment::{
     FORMAT_VERSION, HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SegmentHeader,
     SegmentNumber, directory_name, directory_shard, file_name, file_segment,
 };
+
+/// What format 2 wrote, for tests.
+#[cfg(test)]
+pub mod old {
+    pub use super::version_2::{OldMessage, OldRecord, OldSeal, push_old_frame};
+}

@@ -9,7 +9,7 @@ use rkyv::{Archive, Portable, Serialize};
 use std::fmt;
 
 /// The version of every body that this program writes.
-const BODY_VERSION: u8 = 1;
+pub const BODY_VERSION: u8 = 1;
 
 /// One record, to be written.
 #[derive(Clone, Copy, Debug)]
@@ -449,11 +449,15 @@ impl fmt::Debug for StoredMessage<'_> {
 }
 
 impl StoredMessage<'_> {
-    /// The message, with names that the caller has read back (and may share between messages).
+    /// The message, with names that the caller has read back (and may share between messages). One that was erased shows
+    /// nothing of either.
     ///
     /// # Errors
     /// [`RecordError`] when this program would not have stored it.
     pub fn to_message(&self, room: RoomName, author: UserName) -> Result<Message, RecordError> {
+        if self.is_erased {
+            return Ok(Message::erased(room, self.seq, self.time));
+        }
         let (seq, time, draft) = (self.seq, self.time, self.draft_id()?);
         let text = Text::restore(self.text).ok_or(RecordError::Text { seq })?;
         Ok(Message { room, seq, time, author, draft, text })
@@ -468,11 +472,14 @@ impl StoredMessage<'_> {
             .map_err(|source| RecordError::Room { name: self.room.to_owned(), source })
     }
 
-    /// The author's name.
+    /// The author's name; nobody's where it was erased.
     ///
     /// # Errors
     /// [`RecordError::Author`] when it is none.
     pub fn author_name(&self) -> Result<UserName, RecordError> {
+        if self.is_erased {
+            return Ok(UserName::nobody());
+        }
         UserName::parse(self.author.name)
             .map_err(|source| RecordError::Author { name: self.author.name.to_owned(), source })
     }

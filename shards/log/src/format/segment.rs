@@ -72,6 +72,8 @@ pub struct SegmentHeader {
     pub created_us: i64,
     /// How long it may become.
     pub capacity_bytes: u64,
+    /// How often entries in it were erased.
+    pub generation: u32,
 }
 
 /// Why the first bytes of a file are not a segment's.
@@ -112,6 +114,7 @@ impl SegmentHeader {
         bytes[16..24].copy_from_slice(&self.segment.0.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.created_us.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.capacity_bytes.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.generation.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
         bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -145,6 +148,7 @@ impl SegmentHeader {
             segment: SegmentNumber(u64::from_le_bytes(field(bytes, 16))),
             created_us: i64::from_le_bytes(field(bytes, 24)),
             capacity_bytes: u64::from_le_bytes(field(bytes, 32)),
+            generation: u32::from_le_bytes(field(bytes, 40)),
         };
         if (header.shard, header.segment) != (shard, segment) {
             return Err(HeaderFault::Elsewhere { shard: header.shard, segment: header.segment });

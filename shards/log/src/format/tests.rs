@@ -1,4 +1,4 @@
-use super::version_2::{OldAbandoned, OldLost, OldMessage, OldRecord, OldSeal};
+use super::version_2::{OldAbandoned, OldLost, OldMessage, OldRecord, OldSeal, push_old_frame};
 use super::*;
 use crate::append::{Durability, seal_frame};
 use crate::testing::{SHARD, Writer, message, with_draft};
@@ -101,6 +101,7 @@ fn a_future_version_is_named_and_damage_is_not_taken_for_one() {
         segment: SegmentNumber(3),
         created_us: 5,
         capacity_bytes: 9,
+        generation: 0,
     };
     let bytes = header.encode();
     let decode = |bytes: &[u8]| SegmentHeader::decode(bytes, SHARD, SegmentNumber(3));
@@ -356,16 +357,6 @@ fn a_message_lies_on_disk_as_it_did_in_version_3() {
         (stored.room, stored.seq, stored.text, stored.draft),
         ("r1", said.seq, "twelve bytes", "draft-1")
     );
-}
-
-/// A frame as format 2 wrote it, which is yet to be stamped.
-fn push_old_frame(bytes: &mut Vec<u8>, record: &OldRecord<'_>) {
-    let start = bytes.len();
-    bytes.extend_from_slice(&[0; 16]);
-    super::archive::archive(record, bytes);
-    let length = (bytes.len() - start - 16) as u32;
-    bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    bytes.resize(bytes.len().next_multiple_of(16), 0);
 }
 
 #[test]

@@ -92,3 +92,14 @@ pub fn read(payload: &[u8]) -> Option<StoredRecord<'_>> {
         }),
     })
 }
+
+/// A frame as format 2 wrote it, which is yet to be stamped.
+#[cfg(test)]
+pub fn push_old_frame(bytes: &mut Vec<u8>, record: &OldRecord<'_>) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; 16]);
+    super::archive::archive(record, bytes);
+    let length = (bytes.len() - start - 16) as u32;
+    bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    bytes.resize(bytes.len().next_multiple_of(16), 0);
+}

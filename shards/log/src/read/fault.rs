@@ -193,7 +193,7 @@ pub enum SnapshotLack {
 }
 
 impl Fault {
-    pub(super) fn new(files: &dyn Files, at: Location, kind: FaultKind) -> Fault {
+    pub(crate) fn new(files: &dyn Files, at: Location, kind: FaultKind) -> Fault {
         Fault { path: files.path(at.shard, at.segment), offset_bytes: at.offset_bytes, kind }
     }
 }

@@ -61,3 +61,9 @@ pub(super) mod for_repair {
     pub use super::recovery::begin_late;
     pub use super::tails::{read_table, start_of};
 }
+
+/// What an erasure reads with.
+pub(super) mod for_erasure {
+    pub use super::plan::ReadPlan;
+    pub use super::tails::read_table;
+}

@@ -17,6 +17,9 @@ impl Readable {
     /// # Errors
     /// [`RecordError`] when this program would not have stored it.
     pub fn check(&mut self, message: &StoredMessage<'_>) -> Result<(), RecordError> {
+        if message.is_erased {
+            return Ok(());
+        }
         if !self.authors.contains(message.author.name) {
             message.author_name()?;
             if self.authors.len() >= NAMES_KEPT_MAX {

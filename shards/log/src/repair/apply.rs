@@ -172,11 +172,13 @@ fn rewritten(
     let plan = ReadPlan::of(files, place.shard)?;
     let mut bytes = AlignedVec::new();
     files.read(place.shard, place.segment, &mut bytes)?;
-    let (shard_count, created_us) = match SegmentHeader::decode(&bytes, place.shard, place.segment) {
-        Ok(header) => (header.shard_count, header.created_us),
-        Err(_) => (0, created_beside(files, place, now)?),
-    };
+    let (shard_count, created_us, generation) =
+        match SegmentHeader::decode(&bytes, place.shard, place.segment) {
+            Ok(header) => (header.shard_count, header.created_us, header.generation),
+            Err(_) => (0, created_beside(files, place, now)?, 0),
+        };
     let mut segment = Rewritten::new(place, shard_count, created_us);
+    segment.header.generation = generation;
     for (frame, record) in intact_frames(&bytes, place, plan.limit_bytes(place.segment)) {
         if dropped.binary_search(&frame.offset_bytes).is_ok() {
             continue;
@@ -245,7 +247,8 @@ impl Rewritten {
     /// `shard_count` is 0 when nobody knows it: readers then look where rooms were.
     fn new(place: SegmentId, shard_count: u16, created_us: i64) -> Rewritten {
         let SegmentId { shard, segment } = place;
-        let header = SegmentHeader { shard, shard_count, segment, created_us, capacity_bytes: 0 };
+        let header =
+            SegmentHeader { shard, shard_count, segment, created_us, capacity_bytes: 0, generation: 0 };
         Rewritten { place, header, bytes: vec![0; HEADER_BYTES], counts: SealRecord::default() }
     }
 

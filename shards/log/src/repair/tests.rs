@@ -59,6 +59,7 @@ impl Keeper for MemoryKeeper<'_> {
             segment,
             created_us: 0,
             capacity_bytes: SEGMENT_BYTES_MIN,
+            generation: 0,
         });
         self.files.edit(shard, segment, |file| *file = staged.expect("it was staged"));
         Ok(())

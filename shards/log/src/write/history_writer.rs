@@ -114,6 +114,7 @@ impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
             segment: number,
             created_us: created.0.saturating_add_unsigned(number.0 - first.0),
             capacity_bytes: segment_bytes,
+            generation: 0,
         };
         let begin = || -> io::Result<F::Segment> {
             self.files.make_directory(shard)?;

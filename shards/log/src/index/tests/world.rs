@@ -70,6 +70,7 @@ impl World {
             segment,
             created_us: 0,
             capacity_bytes: SEGMENT_BYTES_MAX,
+            generation: 0,
         };
         let mut file = header.encode().to_vec();
         let mut builder = IndexBuilder::new(directory, segment);

@@ -61,6 +61,7 @@ fn start_segment(directory: &Path, shard: ShardId, segment: SegmentNumber) -> Ve
         segment,
         created_us: segment.0 as i64,
         capacity_bytes: SEGMENT_BYTES_MIN,
+        generation: 0,
     };
     let bytes = header.encode().to_vec();
     fs::write(directory.join(file_name(segment)), &bytes).expect("a segment");

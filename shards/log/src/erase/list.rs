@@ -1,0 +1,338 @@
+//! The list of what was to be erased: it says what a server is still to do, and what must not come back with an older copy
+//! of the log.
+//!
+//! A title, a line that names the log, then a line for each request and for each that is done. A line begins with the CRC-32C of what follows it. A
+//! line at the end that was not written whole was never acknowledged.
+
+use super::rules::{ErasureRule, Erasures};
+use crate::files::{ErasureListFiles, FilesError};
+use hashbrown::HashMap;
+use madang_model::{RoomName, Seq, Timestamp, UserName};
+use std::fmt;
+
+/// The first line; the number is the version.
+const TITLE: &str = "madang erasures 1";
+const TITLE_WORDS: &str = "madang erasures ";
+/// More requests that are done than this are not remembered: the oldest are forgotten first.
+const DONE_MAX: usize = 1_000_000;
+/// Stands for all rooms.
+const EVERY_ROOM: &str = "*";
+
+/// Something that was to be erased.
+#[derive(Clone, Debug)]
+pub struct ErasureEntry {
+    /// When it was asked for, in microseconds since 1970; another number for each.
+    pub id: i64,
+    /// What.
+    pub rule: ErasureRule,
+    /// What was said later stays.
+    pub until: Timestamp,
+    /// When it was done.
+    pub done: Option<Timestamp>,
+}
+
+/// Why a list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ErasureListError {
+    /// Its file cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A later program has written it.
+    #[error("the list of erasures was written by a later madang, with form '{form}'; use that version")]
+    LaterVersion {
+        /// Its first line.
+        form: String,
+    },
+    /// Something in it is no request.
+    #[error(
+        "the list of erasures is damaged in line {line}; restore it from a copy, or, to forget what cannot be read, remove \
+         that line"
+    )]
+    Damaged {
+        /// Which, from 1.
+        line: usize,
+    },
+}
+
+/// Everything that was to be erased, in the order in which it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct ErasureList {
+    /// Which log this is of; `None` where nothing was ever written.
+    log: Option<i64>,
+    entries: Vec<ErasureEntry>,
+    /// By their ids.
+    places: HashMap<i64, usize>,
+    /// The file does not end with what is here.
+    is_file_unsure: bool,
+}
+
+impl ErasureList {
+    /// Reads the list of a data directory, or of a directory of backups; an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`ErasureListError`].
+    pub fn read<F: ErasureListFiles>(files: &F) -> Result<ErasureList, ErasureListError> {
+        let bytes = files.read_list()?;
+        bytes.map_or_else(|| Ok(ErasureList::default()), |bytes| ErasureList::decode(&bytes))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<ErasureList, ErasureListError> {
+        let mut list = ErasureList::default();
+        let ends_whole = bytes.ends_with(b"\n");
+        let lines: Vec<&[u8]> =
+            bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n').collect();
+        for (index, line) in lines.iter().enumerate() {
+            let text = std::str::from_utf8(line).ok();
+            if index == 0 {
+                match text {
+                    Some(TITLE) => continue,
+                    Some(form) if form.starts_with(TITLE_WORDS) => {
+                        return Err(ErasureListError::LaterVersion { form: form.to_owned() });
+                    }
+                    _ => return Err(ErasureListError::Damaged { line: 1 }),
+                }
+            }
+            let is_last = index + 1 == lines.len();
+            let is_read =
+                (ends_whole || !is_last) && text.and_then(checked).is_some_and(|words| list.take(words));
+            if !is_read && is_last {
+                // It was never acknowledged.
+                list.is_file_unsure = true;
+            } else if !is_read {
+                return Err(ErasureListError::Damaged { line: index + 1 });
+            }
+        }
+        Ok(list)
+    }
+
+    fn take(&mut self, line: &str) -> bool {
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("log") => {
+                let log = number(&mut words);
+                let is_other = self.log.is_some() && self.log != log;
+                self.log = log;
+                log.is_some() && !is_other
+            }
+            Some("ask") => read_entry(&mut words).map(|entry| self.insert(entry)).is_some(),
+            Some("done") => {
+                let (id, at) = (number(&mut words), number(&mut words));
+                let place = id.and_then(|id| self.places.get(&id));
+                let Some((place, at)) = place.zip(at) else { return false };
+                self.entries[*place].done = Some(Timestamp(at));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn insert(&mut self, entry: ErasureEntry) {
+        match self.places.get(&entry.id) {
+            Some(place) => self.entries[*place].done = self.entries[*place].done.max(entry.done),
+            None => {
+                self.places.insert(entry.id, self.entries.len());
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    /// Which log this is of: copies of a log have the same number, and others another.
+    pub fn log(&self) -> Option<i64> {
+        self.log
+    }
+
+    /// Gives the log a number, if it has none: when that was, in microseconds since 1970.
+    pub fn name_log(&mut self, now: Timestamp) {
+        if self.log.is_none() {
+            self.log = Some(now.0);
+            self.is_file_unsure = true;
+        }
+    }
+
+    /// What is not done yet.
+    pub fn pending(&self) -> impl Iterator<Item = &ErasureEntry> {
+        self.entries.iter().filter(|entry| entry.done.is_none())
+    }
+
+    /// Everything.
+    pub fn entries(&self) -> &[ErasureEntry] {
+        &self.entries
+    }
+
+    /// What is not done yet, to be looked for.
+    pub fn pending_erasures(&self) -> Erasures {
+        compiled(self.pending())
+    }
+
+    /// Adds requests, and makes sure that they are remembered. Returns their ids.
+    ///
+    /// # Errors
+    /// [`FilesError`]: then nothing is asked for.
+    pub fn ask<F: ErasureListFiles>(
+        &mut self,
+        files: &F,
+        rules: Vec<ErasureRule>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, FilesError> {
+        self.name_log(now);
+        let last = self.entries.last().map_or(i64::MIN, |entry| entry.id);
+        let ids = now.0.max(last.saturating_add(1))..;
+        let entry = |(id, rule)| ErasureEntry { id, rule, until, done: None };
+        let entries: Vec<ErasureEntry> = ids.zip(rules).map(entry).collect();
+        self.append(files, &entries.iter().map(asked).collect::<String>())?;
+        let ids = entries.iter().map(|entry| entry.id).collect();
+        entries.into_iter().for_each(|entry| self.insert(entry));
+        Ok(ids)
+    }
+
+    /// Notes that requests are done.
+    ///
+    /// # Errors
+    /// [`FilesError`]: then they count as not done.
+    pub fn done<F: ErasureListFiles>(
+        &mut self,
+        files: &F,
+        ids: &[i64],
+        now: Timestamp,
+    ) -> Result<(), FilesError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let lines: String = ids.iter().map(|id| line(&format!("done {id} {}", now.0))).collect();
+        self.append(files, &lines)?;
+        for place in ids.iter().filter_map(|id| self.places.get(id)) {
+            self.entries[*place].done = Some(now);
+        }
+        Ok(())
+    }
+
+    fn append<F: ErasureListFiles>(&mut self, files: &F, lines: &str) -> Result<(), FilesError> {
+        if self.is_file_unsure || files.read_list()?.is_none() {
+            self.forget_oldest();
+            files.replace_list(self.encode().as_bytes())?;
+            self.is_file_unsure = false;
+        }
+        // Until it has succeeded, what stands there at the end is unknown.
+        self.is_file_unsure = true;
+        files.append_list(lines.as_bytes())?;
+        self.is_file_unsure = false;
+        Ok(())
+    }
+
+    /// Adds what another list has. `false` when that is of another log: then nothing was added.
+    #[must_use]
+    pub fn merge(&mut self, other: &ErasureList) -> bool {
+        if self.log.is_some() && other.log.is_some() && self.log != other.log {
+            return false;
+        }
+        self.log = self.log.or(other.log);
+        other.entries.iter().for_each(|entry| self.insert(entry.clone()));
+        self.is_file_unsure = true;
+        true
+    }
+
+    /// Everything is to be erased again: an older copy of the log still has it.
+    pub fn reopen(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.done = None);
+        self.is_file_unsure = true;
+    }
+
+    fn forget_oldest(&mut self) {
+        let done = self.entries.iter().filter(|entry| entry.done.is_some()).count();
+        let mut surplus = done.saturating_sub(DONE_MAX);
+        self.keep(|entry| {
+            let is_surplus = surplus > 0 && entry.done.is_some();
+            surplus -= usize::from(is_surplus);
+            !is_surplus
+        });
+    }
+
+    fn keep(&mut self, is_kept: impl FnMut(&ErasureEntry) -> bool) {
+        self.entries.retain(is_kept);
+        self.places = self.entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+    }
+
+    /// Writes all of it in the place of what is there.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn write<F: ErasureListFiles>(&mut self, files: &F) -> Result<(), FilesError> {
+        files.replace_list(self.encode().as_bytes())?;
+        self.is_file_unsure = false;
+        Ok(())
+    }
+
+    fn encode(&self) -> String {
+        let mut text = format!("{TITLE}\n");
+        if let Some(log) = self.log {
+            text.push_str(&line(&format!("log {log}")));
+        }
+        for entry in &self.entries {
+            text.push_str(&asked(entry));
+            if let Some(done) = entry.done {
+                text.push_str(&line(&format!("done {} {}", entry.id, done.0)));
+            }
+        }
+        text
+    }
+}
+
+fn compiled<'a>(entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {
+    let mut erasures = Erasures::default();
+    entries.for_each(|entry| erasures.add(&entry.rule, entry.until));
+    erasures
+}
+
+fn asked(entry: &ErasureEntry) -> String {
+    let ErasureEntry { id, rule, until, .. } = entry;
+    line(&format!("ask {id} {} {rule}", until.0))
+}
+
+fn line(words: &str) -> String {
+    format!("{:08x} {words}\n", crc32c::crc32c(words.as_bytes()))
+}
+
+/// A line without its checksum, if that is right.
+fn checked(line: &str) -> Option<&str> {
+    let (checksum, words) = line.split_once(' ')?;
+    (format!("{:08x}", crc32c::crc32c(words.as_bytes())) == checksum).then_some(words)
+}
+
+fn number<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<i64> {
+    words.next()?.parse().ok()
+}
+
+fn read_entry<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<ErasureEntry> {
+    let (id, until) = (number(words)?, Timestamp(number(words)?));
+    let rule = match words.next()? {
+        "entries" => {
+            let room = RoomName::from_log(words.next()?).ok()?;
+            let seq = |word: Option<&str>| Some(Seq(word?.parse().ok()?));
+            ErasureRule::Entries { room, first: seq(words.next())?, last: seq(words.next())? }
+        }
+        "author" => {
+            let author = UserName::parse(words.next()?).ok()?;
+            let room = match words.next()? {
+                EVERY_ROOM => None,
+                room => Some(RoomName::from_log(room).ok()?),
+            };
+            ErasureRule::Author { author, room }
+        }
+        _ => return None,
+    };
+    words.next().is_none().then_some(ErasureEntry { id, rule, until, done: None })
+}
+
+/// As it stands in the list. No name has a space or is a star.
+impl fmt::Display for ErasureRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErasureRule::Entries { room, first, last } => write!(f, "entries {room} {first} {last}"),
+            ErasureRule::Author { author, room } => {
+                let room = room.as_ref().map_or(EVERY_ROOM, RoomName::as_str);
+                write!(f, "author {} {room}", author.as_str())
+            }
+        }
+    }
+}

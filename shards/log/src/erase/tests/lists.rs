@@ -1,0 +1,100 @@
+use super::disk::{CRASHES, CrashDisk, DiskState};
+use super::world::entries;
+use crate::erase::list::{ErasureList, ErasureListError};
+use crate::erase::rules::ErasureRule;
+use crate::files::ErasureListFiles;
+use madang_model::{RoomName, Timestamp, UserName};
+
+fn author(room: Option<&str>) -> ErasureRule {
+    let room = room.map(|room| RoomName::from_log(room).expect("a room"));
+    ErasureRule::Author { author: UserName::parse("홍길동").expect("a name"), room }
+}
+
+fn shown(list: &ErasureList) -> Vec<String> {
+    let show = |entry: &crate::erase::ErasureEntry| {
+        format!("{} {} {} {:?}", entry.id, entry.rule, entry.until.0, entry.done.map(|done| done.0))
+    };
+    list.entries().iter().map(show).collect()
+}
+
+#[test]
+fn a_list_is_read_as_it_was_written_and_ids_differ() {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut list = ErasureList::read(&disk).expect("there is none");
+    let now = Timestamp(1_000);
+    let first = list.ask(&disk, vec![entries(3, 9)], Timestamp(900), now).expect("space")[0];
+    let others = vec![author(None), author(Some("alice&bob"))];
+    let [second, third] = list.ask(&disk, others, now, now).expect("space")[..] else { panic!("two") };
+    assert_eq!([first, second, third], [1_000, 1_001, 1_002]);
+    list.done(&disk, &[first, third], Timestamp(2_000)).expect("space");
+    let read = ErasureList::read(&disk).expect("it is whole");
+    assert_eq!(shown(&read), shown(&list));
+    assert_eq!(shown(&read)[0], "1000 entries 방 3 9 900 Some(2000)");
+    assert_eq!(shown(&read)[1], "1001 author 홍길동 * 1000 None");
+    assert_eq!(read.pending().map(|entry| entry.id).collect::<Vec<_>>(), [second]);
+    let mut merged = ErasureList::default();
+    assert!(merged.merge(&read) && merged.merge(&read), "of the same log");
+    assert_eq!((merged.log(), shown(&merged)), (Some(1_000), shown(&read)));
+    merged.reopen();
+    assert_eq!(merged.pending().count(), 3, "an older copy of the log has all of it");
+    let mut other = ErasureList::default();
+    other.name_log(Timestamp(1_001));
+    assert!(!other.merge(&read) && other.entries().is_empty(), "of another log");
+}
+
+#[test]
+fn whatever_interrupts_it_a_request_that_was_acknowledged_is_remembered() {
+    for step in 1..=16 {
+        for mode in CRASHES {
+            for seed in 0..8 {
+                let disk = CrashDisk::new(DiskState::default());
+                disk.arm(step, mode, seed);
+                let mut list = ErasureList::default();
+                let mut acknowledged = Vec::new();
+                for number in 1..=4 {
+                    let now = Timestamp(number as i64);
+                    if let Ok(ids) = list.ask(&disk, vec![entries(number, number)], now, now) {
+                        acknowledged.extend(ids);
+                    }
+                    let _ = acknowledged.first().map(|id| list.done(&disk, &[*id], now));
+                }
+                let disk = CrashDisk::new(disk.after());
+                let mut read = ErasureList::read(&disk).expect("it is no damage");
+                for id in &acknowledged {
+                    assert!(read.entries().iter().any(|entry| entry.id == *id), "{id}, step {step} {mode:?}");
+                }
+                // And it can be continued.
+                let last =
+                    read.ask(&disk, vec![entries(9, 9)], Timestamp(9), Timestamp(9)).expect("space")[0];
+                let again = ErasureList::read(&disk).expect("it is whole");
+                assert!(again.entries().iter().any(|entry| entry.id == last));
+                assert_eq!(shown(&again), shown(&read));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut list = ErasureList::default();
+    (1..=3).for_each(|number| {
+        list.ask(&disk, vec![entries(number, number)], Timestamp(9), Timestamp(9)).expect("space");
+    });
+    let bytes = disk.read_list().expect("readable").expect("a list");
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 4;
+        disk.replace_list(&flipped).expect("space");
+        let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("lines");
+        match ErasureList::read(&disk) {
+            Err(ErasureListError::Damaged { .. } | ErasureListError::LaterVersion { .. }) => {}
+            // The end of the line before belongs to it, as nobody can say otherwise.
+            Ok(read) => assert!(at >= last_line && !read.entries().is_empty(), "byte {at}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    disk.replace_list(b"madang erasures 2\nwho knows\n").expect("space");
+    let error = ErasureList::read(&disk).expect_err("it is of later");
+    assert!(error.to_string().contains("madang erasures 2"), "{error}");
+}

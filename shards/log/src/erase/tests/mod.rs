@@ -1,0 +1,7 @@
+mod check;
+mod crashes;
+mod disk;
+mod frames;
+mod lists;
+mod mistakes;
+mod world;
