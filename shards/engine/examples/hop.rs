@@ -114,6 +114,7 @@ fn shards(processors: &[usize], round_trips: u64, spin: Option<Duration>) -> Vec
         durability: Durability::None,
         segment_bytes: 1 << 20,
         retention: Retention::default(),
+        erasures: Default::default(),
         spin,
         has_endpoint: false,
     };

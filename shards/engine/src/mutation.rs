@@ -101,6 +101,14 @@ pub enum Mutation {
     ExpireLiveFacts,
     /// Facts count as stored once more when they are appended, before the commit.
     RenewBeforeCommit,
+    /// What is to be erased is shown until it is erased.
+    ShowErased,
+    /// A start does not know what is to be erased.
+    ForgetErasures,
+    /// In an erasure, old files are wiped before the names of the new ones are on disk.
+    WipeBeforeNames,
+    /// What an interrupted erasure has left stays.
+    LeaveReplacedFile,
 }
 
 thread_local! {

@@ -87,6 +87,11 @@ impl Room {
         Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent, drafts }
     }
 
+    /// Of what is erased nothing can be read from now on. Returns how many messages in memory that are.
+    pub fn erase(&mut self, includes: &dyn Fn(&Message) -> bool) -> u64 {
+        self.recent.erase(includes)
+    }
+
     /// Its name as it was first written.
     pub fn name(&self) -> &RoomName {
         &self.name

@@ -35,6 +35,18 @@ impl Recent {
         self.bound();
     }
 
+    /// Of what is erased nothing can be read from now on. Drafts stay known. Returns how many messages that are.
+    pub fn erase(&mut self, includes: &dyn Fn(&Message) -> bool) -> u64 {
+        let mut erased = 0;
+        for message in &mut self.messages {
+            if !message.is_erased() && includes(message) {
+                *message = Arc::new(message.to_erased());
+                erased += 1;
+            }
+        }
+        erased
+    }
+
     /// When the messages held were said, newest first.
     pub fn times(&self) -> impl Iterator<Item = Timestamp> {
         self.messages.iter().rev().map(|message| message.time)

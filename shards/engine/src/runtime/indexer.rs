@@ -17,8 +17,8 @@ use madang_log::{IndexError, QueryFault, Removed, SegmentAt, SegmentIndex, StdFi
 use madang_model::{Moment, RoomKey, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The shard that ordered a job, and how to notify it.
@@ -169,7 +169,10 @@ fn do_chores(
         };
         let is_look = match next {
             Ok(SnapshotWork::Chore(asker, chore)) => {
-                let done = do_chore(files, asker.shard, chore, housekeeping);
+                let done = {
+                    let _alone = housekeeping.alone.lock().unwrap_or_else(PoisonError::into_inner);
+                    do_chore(files, asker.shard, chore, housekeeping)
+                };
                 asker.answer(done);
                 false
             }
@@ -191,6 +194,7 @@ fn do_chores(
             Err(flume::RecvTimeoutError::Disconnected) => return,
         };
         if is_look || looked_at.elapsed() >= RETENTION_LOOK {
+            let _alone = housekeeping.alone.lock().unwrap_or_else(PoisonError::into_inner);
             let retention = housekeeping.retention();
             remove_expired(files, &retention, SystemTime::now(), &mut renewing, housekeeping);
             looked_at = Instant::now();

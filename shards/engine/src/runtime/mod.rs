@@ -36,6 +36,7 @@ pub use operate::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, Housekeeping, Remote, Sample, ShardHealth,
     ShardReport, Space, StorageState,
 };
+pub use preparer::step_back;
 pub use sockets::{BUFFERS as NET_BUFFERS, NET_COMPLETIONS, NET_SUBMISSIONS, ProxyRefusal};
 pub use start::{IO_MEMORY_BYTES, RING_DEPTH, Running, StartError, StartOptions, start};
 pub use supervisor::{Notice, Notices};

@@ -23,7 +23,7 @@ use crate::shard::{Archive, Settings, Shard, StartFindings};
 use crate::store::{SegmentWriter, WriterOptions};
 use crate::turn::{LogOptions, Phase, Turn, TurnError};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use madang_log::{Appender, Durability, OpenedLog, Retention, SegmentNumber};
+use madang_log::{Appender, Durability, Erasures, OpenedLog, Retention, SegmentNumber};
 use madang_model::ShardId;
 use madang_model::connection::Surface;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -55,6 +55,8 @@ pub struct StartOptions {
     pub segment_bytes: u64,
     /// How much of the log is kept.
     pub retention: Retention,
+    /// What is to be erased and may still be on disk.
+    pub erasures: Arc<Erasures>,
     /// How long a shard spins before it sleeps.
     pub spin: Option<Duration>,
     /// Whether a thread that is no shard is to have an endpoint of the mesh.
@@ -133,7 +135,11 @@ pub fn start<S: Surface>(
         Indexer::start(options.data.clone(), shard_count, &housekeeping).map_err(StartError::Thread)?;
     let mut wires = Vec::new();
     let clock = Clock::start();
-    let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+    let stored = StartFindings {
+        snapshots: opened.snapshots,
+        lost_heads: opened.lost_heads,
+        erasures: Arc::clone(&options.erasures),
+    };
     let mut ports = mesh::connect(&mesh_bells);
     let endpoint = endpoint_bell.map(|bell| {
         let endpoint = mesh::connect_endpoint(&mut ports, &mesh_bells, &bell.for_mesh());

@@ -353,6 +353,7 @@ impl<S: Surface> Shard<S> {
             }
             None => {}
         }
+        self.homes.archive.settle_erasures();
         self.settle();
     }
 

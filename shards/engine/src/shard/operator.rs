@@ -2,9 +2,10 @@
 //!
 //! Each is done within the turn. Only what is asked by hand may look at every connection or room.
 
-use super::Shard;
 use super::settings::Settings;
+use super::{Shard, Storage};
 use crate::room::Room;
+use madang_log::Erasures;
 use madang_model::connection::{CloseReason, Surface};
 use madang_model::{ConnectionId, Moment, Now, RoomName, Text, Timestamp, UserName};
 use std::sync::Arc;
@@ -201,6 +202,31 @@ impl<S: Surface> Shard<S> {
         self.homes.reconfigure(Arc::clone(&settings));
         self.outboxes.limit(settings.outbox_total_bytes_max);
         self.settings = settings;
+    }
+
+    /// From now on nobody is shown this, though it may still be on disk, and only this is hidden. Returns how many messages
+    /// in memory have become tombstones.
+    pub fn hide(&mut self, erasures: &Arc<Erasures>) -> u64 {
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if crate::mutation::is_on(crate::mutation::Mutation::ShowErased) {
+            return 0;
+        }
+        self.homes.hide(erasures)
+    }
+
+    /// Begins to finish the segment that holds what was accepted last. `false` when that cannot be done now, as there is no
+    /// next one, or the shard is between two processes.
+    pub fn finish_segment(&mut self) -> bool {
+        let can_finish = !self.is_paused && self.storage() == Storage::Ready;
+        if can_finish {
+            self.log.finish_segment();
+        }
+        can_finish
+    }
+
+    /// Whether a segment is still to be finished.
+    pub fn is_finishing_segment(&self) -> bool {
+        self.log.is_finishing()
     }
 
     /// When the turn began.

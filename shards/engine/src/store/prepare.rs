@@ -53,7 +53,14 @@ pub fn fill<F: SegmentFiles>(files: &F, order: &Order, now: Timestamp) -> Result
             return Err(rustix::io::Errno::NOSPC.into());
         }
         let shard_count = recorded_shard_count(shard_count);
-        let header = SegmentHeader { shard, shard_count, segment: number, created_us: now.0, capacity_bytes };
+        let header = SegmentHeader {
+            shard,
+            shard_count,
+            segment: number,
+            created_us: now.0,
+            capacity_bytes,
+            generation: 0,
+        };
         let header = header.encode();
         files.write_at(&segment, 0, &header)?;
         let zeros = vec![0; CHUNK_BYTES];

@@ -9,7 +9,7 @@ use crate::body::{
 use crate::format::WireFault;
 use madang_model::{
     AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Message,
-    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserSummary, WhoMember,
+    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserName, UserSummary, WhoMember,
     WhoPage,
 };
 use std::sync::Arc;
@@ -137,7 +137,7 @@ pub(super) fn message_of(
         room: room.clone(),
         seq: Seq(said.seq.to_native()),
         time: Timestamp(said.time_us.to_native()),
-        author: user_of(&said.author)?,
+        author: if said.author.is_empty() { UserName::nobody() } else { user_of(&said.author)? },
         draft: draft_of(&said.draft)?,
         text: text_of(&said.text)?,
     }))

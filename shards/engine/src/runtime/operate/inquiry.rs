@@ -4,6 +4,7 @@ use super::board::Board;
 use super::remote::ShardReport;
 use crate::runtime::listener::Listener;
 use crate::shard::Settings;
+use madang_log::Erasures;
 use madang_model::connection::EntranceKind;
 use madang_model::{Text, UserName};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,10 @@ pub enum Inquiry {
     Broadcast { text: Text, reply: flume::Sender<u64> },
     /// Use other settings from now on. The answer is 1.
     Reconfigure { settings: Arc<Settings>, reply: flume::Sender<u64> },
+    /// Finish the open segment. The answer is 1 once that is on disk, and 0 when it cannot be begun now.
+    FinishSegment { reply: flume::Sender<u64> },
+    /// Show nobody what is still to be erased; all else is erased. The answer is how many messages in memory it was.
+    Hide { erasures: Arc<Erasures>, reply: flume::Sender<u64> },
     /// Listen there from now on, and at no other entrance of this kind. The answer is 1 when it does.
     Listen { kind: EntranceKind, listeners: Vec<Listener>, reply: flume::Sender<u64> },
 }

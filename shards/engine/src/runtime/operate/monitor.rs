@@ -59,6 +59,8 @@ pub struct Monitor {
     rates: (u64, u64),
     storage: StorageState,
     kicks: Vec<Kick>,
+    /// Those that wait until a segment is finished.
+    finishing: Vec<flume::Sender<u64>>,
     /// Asked while the shard was between two processes: at most what a mailbox holds for each time it is emptied.
     postponed: Vec<Inquiry>,
 }
@@ -86,6 +88,7 @@ impl Monitor {
             rates: (0, 0),
             storage: StorageState::Ready,
             kicks: Vec::new(),
+            finishing: Vec::new(),
             postponed: Vec::new(),
         }
     }
@@ -214,6 +217,11 @@ impl Monitor {
         if !self.kicks.is_empty() {
             self.answer_kicks(shard);
         }
+        if !self.finishing.is_empty() && !shard.is_finishing_segment() {
+            for reply in self.finishing.drain(..) {
+                let _ = reply.try_send(1);
+            }
+        }
     }
 
     fn answer_kicks<S: Surface>(&mut self, shard: &Shard<S>) {
@@ -248,6 +256,13 @@ impl Monitor {
             }
             Inquiry::Broadcast { text, reply } => {
                 let _ = reply.try_send(shard.broadcast(&text));
+            }
+            Inquiry::FinishSegment { reply } if shard.finish_segment() => self.finishing.push(reply),
+            Inquiry::FinishSegment { reply } => {
+                let _ = reply.try_send(0);
+            }
+            Inquiry::Hide { erasures, reply } => {
+                let _ = reply.try_send(shard.hide(&erasures));
             }
             Inquiry::Reconfigure { settings, reply } => {
                 sockets.set_proxies(settings.proxy_from.clone());

@@ -7,7 +7,7 @@ use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::listener::Listeners;
 use crate::shard::{Fill, Leaders, Settings};
 use crate::turn::Phase;
-use madang_log::Retention;
+use madang_log::{Erasures, Retention};
 use madang_model::connection::EntranceKind;
 use madang_model::{ShardId, Text, UserName};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +49,8 @@ pub struct Housekeeping {
     pub errors: AtomicU64,
     /// How much of the log is kept. Read at each look.
     pub retention: Mutex<Retention>,
+    /// Held by whoever changes finished segments, or makes indexes of them: one at a time.
+    pub alone: Mutex<()>,
 }
 
 impl Housekeeping {
@@ -145,6 +147,19 @@ impl Remote {
     pub fn reconfigure(&self, settings: Settings, time_max: Duration) -> bool {
         let settings = Arc::new(settings);
         let ask = |reply| Inquiry::Reconfigure { settings: Arc::clone(&settings), reply };
+        self.ask_all(time_max, ask).iter().all(Option::is_some)
+    }
+
+    /// Has all segments finished that are open now. Returns whether they are on disk; if not, that is to be tried again.
+    pub fn finish_segments(&self, time_max: Duration) -> bool {
+        let answers = self.ask_all(time_max, |reply| Inquiry::FinishSegment { reply });
+        answers.iter().all(|answer| *answer == Some(1))
+    }
+
+    /// Has nobody shown this from now on, and only this hidden: all else that was to be erased is erased. Returns whether
+    /// all shards do.
+    pub fn hide(&self, erasures: &Arc<Erasures>, time_max: Duration) -> bool {
+        let ask = |reply| Inquiry::Hide { erasures: Arc::clone(erasures), reply };
         self.ask_all(time_max, ask).iter().all(Option::is_some)
     }
 

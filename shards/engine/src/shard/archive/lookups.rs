@@ -392,6 +392,7 @@ impl Archive {
             messages.remove(0);
         }
         messages.extend(recent);
+        self.erasing.hide(&mut messages);
         if let Some(cut) = cut_to(&mut messages, self.page_bytes_max) {
             gap = Some(cut);
         }

@@ -9,6 +9,7 @@
 //! or that a segment behind the shard's last snapshot holds messages of.
 
 mod drafts;
+mod erasing;
 mod lookups;
 mod page;
 mod search;
@@ -17,14 +18,16 @@ pub use drafts::{DraftFound, DraftQuestion};
 pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
 pub use search::TimeQuestion;
 
+use erasing::Erasing;
 use hashbrown::HashMap;
 use lookups::WaitingLookup;
 use madang_log::{
-    Batch, BatchId, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment, SegmentIndex,
+    Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment, SegmentIndex,
     SegmentNumber, SnapshotScope,
 };
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What a start has found, as far as it is not in memory by room.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub struct StartFindings {
     pub snapshots: Vec<SnapshotScope>,
     /// Rooms whose newest messages are lost: their names, and the numbers that stay taken.
     pub lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
+    /// What is to be erased and may still be on disk.
+    pub erasures: Arc<Erasures>,
 }
 
 /// Where the newest sealed messages and the newest sealed facts of a room are: both are known, or neither.
@@ -72,6 +77,7 @@ pub struct Archive {
     waiting: HashMap<LookupId, WaitingLookup>,
     queue: VecDeque<LookupId>,
     next_id: u64,
+    erasing: Erasing,
     /// What one page may weigh: a reader's outbox must hold it.
     page_bytes_max: usize,
 }
@@ -106,6 +112,7 @@ impl Archive {
             waiting: HashMap::new(),
             queue: VecDeque::new(),
             next_id: 0,
+            erasing: Erasing::new(stored.erasures),
             page_bytes_max,
         }
     }
@@ -123,6 +130,21 @@ impl Archive {
     /// From now on one page may weigh this much.
     pub fn limit_pages(&mut self, page_bytes_max: usize) {
         self.page_bytes_max = page_bytes_max;
+    }
+
+    /// From now on nobody is shown this, though it may still be on disk.
+    pub fn hide(&mut self, erasures: &Arc<Erasures>) {
+        self.erasing.set(erasures, self.waiting.is_empty());
+    }
+
+    /// What was answered last is in its place: a room that was loaded has hidden what it was to hide.
+    pub fn settle_erasures(&mut self) {
+        self.erasing.settle(self.waiting.is_empty());
+    }
+
+    /// What is to be erased and may still be on disk.
+    pub fn erasures(&self) -> &Erasures {
+        self.erasing.erasures()
     }
 
     /// How many lookups wait or are under way.
@@ -160,7 +182,9 @@ impl Archive {
         if let Some(sealed) = &batch.seals {
             self.leave(sealed, batch.segment);
         }
-        let Some((id, mut appended)) = self.appended.pop_front() else { return };
+        // One that only finishes a segment holds nothing.
+        let is_next = |(id, _): &mut (BatchId, _)| *id <= batch.id;
+        let Some((id, mut appended)) = self.appended.pop_front_if(is_next) else { return };
         assert_eq!(id, batch.id, "batches are committed in their order");
         let said = appended.said.iter().map(|(room, seq)| (room, *seq));
         self.open.committed(batch, said, &appended.facts);

@@ -99,7 +99,12 @@ impl Homes {
         } else {
             RoomKind::Channel
         };
-        let room = Room::restore(name, kind, head, messages, drafts);
+        let mut room = Room::restore(name, kind, head, messages, drafts);
+        // After its drafts are known, which stay so.
+        let erasures = self.archive.erasures();
+        if !erasures.is_empty() {
+            room.erase(&|message| erasures.include(message));
+        }
         let last_batch = BatchId::default();
         let loaded = LoadedRoom {
             room,

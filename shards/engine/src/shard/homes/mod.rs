@@ -28,8 +28,10 @@ pub use facts::FactsOrder;
 use facts::Renewals;
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
-use madang_log::{Appender, BatchId, FactsLedger, SnapshotScope};
-use madang_model::{Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName};
+use madang_log::{Appender, BatchId, Erasures, FactsLedger, SnapshotScope};
+use madang_model::{
+    Event, MeshEntry, Message, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName,
+};
 use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -171,6 +173,21 @@ impl Homes {
     pub fn reconfigure(&mut self, settings: Arc<Settings>) {
         self.archive.limit_pages(settings.page_bytes_max());
         self.settings = settings;
+    }
+
+    /// From now on nobody is shown this, though it may still be on disk. Returns how many messages that are in memory have
+    /// become tombstones.
+    pub fn hide(&mut self, erasures: &Arc<Erasures>) -> u64 {
+        self.archive.hide(erasures);
+        let includes = |message: &Message| erasures.include(message);
+        match erasures.rooms() {
+            Some(keys) => {
+                let mut erase =
+                    |key: &RoomKey| self.rooms.get_mut(key).map_or(0, |it| it.room.erase(&includes));
+                keys.iter().map(&mut erase).sum()
+            }
+            None => self.rooms.values_mut().map(|loaded| loaded.room.erase(&includes)).sum(),
+        }
     }
 
     /// Does what was asked.

@@ -154,6 +154,7 @@ impl TestDisk {
                 segment: batch.segment,
                 created_us: batch.segment.0 as i64,
                 capacity_bytes: SEGMENT_BYTES,
+                generation: 0,
             };
             fs::create_dir_all(segment.parent().expect("a directory")).expect("a directory");
             fs::write(&segment, header.encode()).expect("a segment");

@@ -4,6 +4,7 @@ mod carry;
 mod clocks;
 mod disk;
 mod drafts;
+mod erasing;
 mod facts;
 mod failing;
 mod held;

@@ -17,6 +17,10 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
         lost_before(message.seq, next, style, out);
         next = Some(message.seq.next());
         let (seq, time, author, text) = (message.seq, Civil(message.time), &message.author, &message.text);
+        if message.is_erased() {
+            line(out, style, format_args!("#{seq} {time} * {text}"));
+            continue;
+        }
         line(out, style, format_args!("#{seq} {time} {author}: {text}"));
     }
     if !is_gap_first {

@@ -18,9 +18,12 @@ pub fn room_event(room: &RoomName, event: &RoomEvent, style: Style, out: &mut Ve
     }
 }
 
-/// `alice: hello`, live or from the past.
+/// `alice: hello`, live or from the past; `* [deleted / 삭제됨]` where it was erased.
 pub fn message(message: &Message, style: Style, out: &mut Vec<u8>) {
     time_of_day(message.time, style, out);
+    if message.is_erased() {
+        return pieces(&[b"* ", message.text.as_str().as_bytes()], style, out);
+    }
     pieces(&[message.author.as_str().as_bytes(), b": ", message.text.as_str().as_bytes()], style, out);
 }
 
