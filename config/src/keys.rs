@@ -141,6 +141,11 @@ pub static KEYS: &[Key] = &[
     key!(log.retain_days, "For how many days messages are kept, by whole log files; 0 is for ever."),
     key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest ones; 0 is all."),
     key!(
+        log.erase_hours,
+        "Within how many hours what was deleted is in no file any more; what `madang log erase` names is erased at once. \
+         0 is at once for all, and rewrites whole log files for each deletion."
+    ),
+    key!(
         backup.keep_days,
         "For how many days `madang backup` keeps older backups; 0 is for ever. The newest whole one is always kept."
     ),
@@ -201,6 +206,7 @@ impl Default for Config {
                 segment_bytes: Size::constant::<67_108_864>(),
                 retain_days: Bounded::constant::<0>(),
                 retain_bytes: Size::constant::<0>(),
+                erase_hours: Bounded::constant::<24>(),
             },
             backup: Backup { keep_days: Bounded::constant::<30>() },
             rooms: Rooms {

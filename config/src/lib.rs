@@ -108,6 +108,8 @@ pub struct Log {
     pub retain_days: Bounded<0, 36_500>,
     /// How many bytes of finished segments are kept; 0 is all.
     pub retain_bytes: Size<0, 9_007_199_254_740_992>,
+    /// Within how many hours what is deleted is in no file any more; 0 is at once.
+    pub erase_hours: Bounded<0, 168>,
 }
 
 /// How long backups are kept, which `madang backup` makes and a server knows nothing of.

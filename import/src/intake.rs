@@ -78,6 +78,8 @@ struct RoomState {
     name: RoomName,
     /// What the log has.
     stored: HashSet<u64>,
+    /// The times of what was erased in the log, of which no id is known.
+    erased: HashSet<i64>,
     /// What was given since.
     given: HashSet<u64>,
     /// The time of the newest message that the log has.
@@ -130,6 +132,7 @@ impl<T> Intake<T> {
             self.rooms.push(RoomState {
                 name: name.clone(),
                 stored: HashSet::new(),
+                erased: HashSet::new(),
                 given: HashSet::new(),
                 stored_newest: None,
                 given_newest: None,
@@ -145,6 +148,14 @@ impl<T> Intake<T> {
         room.stored_newest = room.stored_newest.max(Some(time));
     }
 
+    /// The log had a message without an id, which was erased: what was said in the room at that moment must not come
+    /// back.
+    pub fn know_erased(&mut self, room: RoomIndex, time: Timestamp) {
+        let room = &mut self.rooms[room.0];
+        room.erased.insert(time.0);
+        room.stored_newest = room.stored_newest.max(Some(time));
+    }
+
     /// Takes the next message. Whether it is new.
     ///
     /// # Errors
@@ -152,7 +163,8 @@ impl<T> Intake<T> {
     pub fn take(&mut self, room: &RoomName, given: Given<T>) -> Result<bool, Conflict<T>> {
         let index = self.room(room);
         let state = &mut self.rooms[index.0];
-        if state.stored.contains(&given.id_hash) || !state.given.insert(given.id_hash) {
+        let is_known = state.stored.contains(&given.id_hash) || state.erased.contains(&given.time.0);
+        if is_known || !state.given.insert(given.id_hash) {
             return Ok(false);
         }
         if self.window.push(index, given.time, given.line_bytes, given.item) {

@@ -22,6 +22,8 @@ pub struct Line<'a> {
     pub seq: Option<IgnoredAny>,
     /// The numbers of messages that a repair recorded as lost: `madang log export` writes that, too.
     pub lost: Option<IgnoredAny>,
+    /// Whether all that was said was erased: `madang log export` writes that, too.
+    pub erased: Option<bool>,
 }
 
 /// A string, borrowed where nothing in it is escaped.

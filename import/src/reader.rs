@@ -37,6 +37,8 @@ pub enum ReadLine {
     Message(SentMessage),
     /// Numbers of messages that a repair recorded as lost before an export: there is nothing to store.
     Lost,
+    /// A message whose text was erased before an export: there is nothing to store.
+    Erased,
     /// Nothing but space.
     Blank,
 }
@@ -63,9 +65,12 @@ impl LineReader {
         if line.trim_ascii().is_empty() {
             return Ok(ReadLine::Blank);
         }
-        let Line { room, time, author, text, id, draft, seq, lost } = Line::read(line)?;
+        let Line { room, time, author, text, id, draft, seq, lost, erased } = Line::read(line)?;
         if lost.is_some() && author.is_none() && text.is_none() {
             return Ok(ReadLine::Lost);
+        }
+        if erased == Some(true) && author.is_none() && text.is_none() {
+            return Ok(ReadLine::Erased);
         }
         let missing = |member| LineFault::Missing { member };
         let given_room = room.ok_or(missing("room"))?.0;

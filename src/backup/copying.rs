@@ -5,7 +5,7 @@ use super::moment::{HeldSegment, Moment, ShardMoment};
 use super::place::sync_directory;
 use madang_log::{
     Extent, Files, HEADER_BYTES, SegmentNumber, StdFiles, directory_name, file_name, index_file_name,
-    open_regular,
+    open_regular, open_to_hold,
 };
 use madang_model::ShardId;
 use std::collections::HashSet;
@@ -101,7 +101,7 @@ impl Copying<'_> {
         let opened;
         let file = match &held.file {
             Some(file) => file,
-            None => match open_regular(&path) {
+            None => match open_to_hold(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 found => {
                     opened = found.naming("read segment", &path)?;

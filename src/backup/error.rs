@@ -1,6 +1,6 @@
 //! Why a backup cannot be made, or not restored.
 
-use madang_log::FilesError;
+use madang_log::{ErasureListError, FilesError};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,6 +123,28 @@ pub enum BackupError {
         path: PathBuf,
         /// The entry.
         entry: PathBuf,
+    },
+    /// A list of what was erased cannot be used.
+    #[error(transparent)]
+    Erasures(#[from] ErasureListError),
+    /// There is no list of what was erased.
+    #[error(
+        "'{}' has no list of erasures; name a madang.erasures, or a data directory or directory of backups that has one",
+        .0.display()
+    )]
+    NoErasures(PathBuf),
+    /// A list of what was erased is of another log.
+    #[error(
+        "the list of erasures '{}' is of another log than '{}', whose messages it would erase; name that of this log, or \
+         leave --erasures out",
+        list.display(),
+        backup.display()
+    )]
+    OfAnotherLog {
+        /// The list.
+        list: PathBuf,
+        /// The backup.
+        backup: PathBuf,
     },
     /// It was never finished.
     #[error("'{}' was never finished; choose another (`madang restore --list`)", .0.display())]

@@ -5,6 +5,7 @@ mod account;
 mod archive;
 mod copying;
 mod destination;
+mod erasures;
 mod error;
 mod moment;
 mod name;

@@ -3,7 +3,7 @@
 use super::error::{BackupError, Naming};
 use madang_log::{
     Extent, Files, FilesError, HEADER_BYTES, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentHeader, SegmentNumber,
-    SnapshotFile, SnapshotInfo, StdFiles, open_regular, standing,
+    SnapshotFile, SnapshotInfo, StdFiles, open_regular, open_to_hold, standing,
 };
 use madang_model::ShardId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -112,7 +112,7 @@ impl ShardMoment {
                 // The oldest expire first.
                 let file = match left {
                     0 => None,
-                    _ => match open_regular(&path) {
+                    _ => match open_to_hold(&path) {
                         Ok(file) => Some(file),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {
                             is_gone = true;

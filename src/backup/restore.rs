@@ -4,6 +4,7 @@ use super::account::Account;
 use super::archive;
 use super::copying::Copying;
 use super::destination::Destination;
+use super::erasures;
 use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
@@ -41,8 +42,12 @@ pub struct RestoreArguments {
     #[arg(long)]
     accept_faults: bool,
 
+    /// Erase what this list has, too: a madang.erasures, or a data directory (as the one that is replaced) that has one
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::AnyPath)]
+    erasures: Option<PathBuf>,
+
     /// Only list the backups, with their messages, rooms and bytes
-    #[arg(long, conflicts_with_all = ["at", "accept_faults", "data"])]
+    #[arg(long, conflicts_with_all = ["at", "accept_faults", "data", "erasures"])]
     list: bool,
 }
 
@@ -93,7 +98,7 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
 
 fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
-    let (backup, _place) = choose(arguments)?;
+    let (backup, place) = choose(arguments)?;
     let is_archive = archive::is_archive(&backup.path);
     let written = match is_archive {
         true => archive::account(&backup.path).naming("read backup", &backup.path)?,
@@ -118,11 +123,18 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         true => unpack(&backup.path, restoring),
         false => copy(&backup.path, restoring),
     };
-    let account = match copied.and_then(|bytes| judged(&backup.path, restoring, bytes, written)) {
-        Ok(account) if account.faults == 0 || arguments.accept_faults => account,
+    let erased = copied.and_then(|bytes| {
+        let own = if is_archive { restoring } else { &backup.path };
+        let list = erasures::gather(&backup.path, own, place.is_some(), arguments.erasures.as_deref())?;
+        Ok((bytes, erasures::apply(restoring, list)?))
+    });
+    let judged =
+        erased.and_then(|(bytes, erased)| Ok((judged(&backup.path, restoring, bytes, written)?, erased)));
+    let (account, erased) = match judged {
+        Ok((account, erased)) if account.faults == 0 || arguments.accept_faults => (account, erased),
         refused => {
             destination.abandon();
-            let faults = counted(refused?.faults, "fault");
+            let faults = counted(refused?.0.faults, "fault");
             let path = visible_path(&backup.path);
             eprintln!(
                 "madang: the restored copy of '{path}' has {faults}, and was removed; restore another backup, or \
@@ -132,8 +144,12 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         }
     };
     let data = destination.finish()?;
+    let erased = match erased {
+        0 => String::new(),
+        erased => format!("; {} erased that were erased since", counted(erased, "message")),
+    };
     say(&format!(
-        "restored {} from {}: {} in {}, {}, {:.1} s; the next start begins a new epoch\n",
+        "restored {} from {}: {} in {}, {}, {:.1} s{erased}; the next start begins a new epoch\n",
         visible_path(&data),
         visible_path(&backup.path),
         counted(account.messages, "message"),

@@ -3,10 +3,11 @@
 use super::account::Account;
 use super::archive::{NewArchive, is_archive};
 use super::copying::{Copied, Copying};
+use super::erasures;
 use super::error::{BackupError, Naming};
 use super::moment::Moment;
 use super::name::{BackupState, BackupTime};
-use super::place::{BackupPlace, refuse_inside, sync_directory};
+use super::place::{BackupPlace, parent_of, refuse_inside, sync_directory};
 use super::{BackupOutcome, exit_code, messages, say, verify_copy};
 use crate::log_command::LogPlace;
 use crate::log_command::progress::Progress;
@@ -60,7 +61,7 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     make_directory(&unfinished)?;
     let earlier = if arguments.full { None } else { place.newest_whole()? };
     let earlier = earlier.map(|earlier| earlier.path);
-    let made = make(&files, &data, earlier.as_deref(), &unfinished);
+    let made = make(&files, &data, earlier.as_deref(), (&unfinished, place.path()));
     let (account, copied) = made.inspect_err(|_| {
         // A full disk gets its space back; if that fails, the next backup does it.
         let _ = fs::remove_dir_all(&unfinished);
@@ -83,7 +84,7 @@ fn to_archive(
     refuse_inside(to, data)?;
     let new = NewArchive::begin(to)?;
     let contents = new.contents();
-    let made = make_directory(&contents).and_then(|()| make(files, data, None, &contents));
+    let made = make_directory(&contents).and_then(|()| make(files, data, None, (&contents, parent_of(to))));
     let (account, copied) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -153,12 +154,12 @@ fn make_directory(path: &Path) -> Result<(), BackupError> {
     DirBuilder::new().mode(0o700).create(path).naming("create directory", path)
 }
 
-/// Copies the log, and verifies the copy.
+/// Copies the log, and verifies the copy. `beside` is where lists of erasures lie.
 fn make(
     files: &StdFiles,
     data: &Path,
     earlier: Option<&Path>,
-    to: &Path,
+    (to, beside): (&Path, &Path),
 ) -> Result<(Account, Copied), BackupError> {
     let mut attempts_left = ATTEMPTS_MAX;
     let copied = loop {
@@ -185,6 +186,8 @@ fn make(
         bytes: copied.copied_bytes + copied.linked_bytes,
         faults: verification.all_faults().count() as u64,
     };
+    // After everything that is copied: what was erased meanwhile may be in the copy.
+    erasures::keep(files, to, beside)?;
     account.write(to)?;
     sync_directory(to)?;
     Ok((account, copied))

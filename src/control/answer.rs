@@ -2,10 +2,11 @@
 
 use super::describe::describe;
 use crate::operator::{Answer, ControlCommand};
-use crate::server::{ServerState, Stops};
+use crate::server::{ErasureProgress, ServerState, Stops, Urgency};
 use madang_engine::runtime::{Remote, Stop};
-use madang_model::{Text, UserName};
-use std::time::Duration;
+use madang_log::ErasureRule;
+use madang_model::{RoomName, Seq, Text, Timestamp, UserName};
+use std::time::{Duration, SystemTime};
 
 /// How long shards may take to answer: normally within a turn.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -59,7 +60,49 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
             tracing::info!(connections = count, "the operator sent a broadcast");
             Ok(Answer::Reached(count))
         }
+        ControlCommand::Erase { room, numbers, author, may_wait } => {
+            let urgency = if may_wait { Urgency::InTime } else { Urgency::Now };
+            ask_to_erase(state, room.as_deref(), numbers, author.as_deref(), urgency)
+        }
+        ControlCommand::Erasure { id } => {
+            let ErasureProgress { is_done, entries, trouble } = state.erasures().progress(id);
+            Ok(Answer::Erasure { is_done, entries, trouble })
+        }
     }
+}
+
+fn ask_to_erase(
+    state: &ServerState,
+    room: Option<&str>,
+    numbers: Option<(u64, u64)>,
+    author: Option<&str>,
+    urgency: Urgency,
+) -> Result<Answer, String> {
+    let remote = shards(state)?;
+    let room = room.map(RoomName::from_log).transpose().map_err(|error| format!("no room: {error}"))?;
+    let rule = match (room, numbers, author) {
+        (Some(room), Some((first, last)), None) => {
+            ErasureRule::Entries { room, first: Seq(first), last: Seq(last) }
+        }
+        (room, None, Some(author)) => {
+            let author = UserName::parse(author).map_err(|error| format!("no author: {error}"))?;
+            ErasureRule::Author { author, room }
+        }
+        _ => return Err("an erasure names messages of a room, or an author".to_owned()),
+    };
+    let words = rule.to_string();
+    let ids = state.erasures().ask(vec![rule], now(), urgency)?;
+    if !remote.hide(&state.erasures().pending().0, ANSWER_TIME_MAX) {
+        tracing::warn!("a shard does not answer, so what is to be erased may be shown until it does");
+    }
+    tracing::info!(rule = words.as_str(), "the operator asked to erase messages");
+    ids.first().map(|id| Answer::Erasing(*id)).ok_or_else(|| "nothing was asked for".to_owned())
+}
+
+/// The time by the clock of the machine.
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn shards(state: &ServerState) -> Result<&Remote, String> {

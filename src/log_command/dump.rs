@@ -134,6 +134,10 @@ impl<W: Write> DumpPrinter<W> {
 
     fn content(&mut self, record: &StoredRecord<'_>) -> String {
         match record {
+            StoredRecord::Message(message) if message.is_erased => {
+                let time = self.clock.second(message.time.0);
+                format!("message {} #{} {time}: erased", visible(message.room), message.seq)
+            }
             StoredRecord::Message(message) => {
                 let time = self.clock.second(message.time.0);
                 let (room, author, text) =
@@ -211,6 +215,15 @@ impl<W: Write> DumpPrinter<W> {
 
     fn fields(&mut self, record: &StoredRecord<'_>) -> Map<String, Value> {
         let fields = match record {
+            StoredRecord::Message(message) if message.is_erased => json!({
+                "kind": "message",
+                "room": message.room,
+                "seq": message.seq.0,
+                "time": self.clock.microsecond(message.time.0),
+                "author_kind": message.author.kind.name(),
+                "author_id": Some(message.author.id).filter(|id| *id > 0),
+                "erased": true,
+            }),
             StoredRecord::Message(message) => json!({
                 "kind": "message",
                 "room": message.room,

@@ -9,8 +9,8 @@ use super::room::{facts_line, print as print_facts};
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{
-    Export, ExportError, Exported, Files, ReadFactsError, Selection, StdFiles, StoredMessage, export,
-    read_all_facts,
+    ErasureList, ErasureMatcher, Export, ExportError, Exported, Files, ReadFactsError, Selection, StdFiles,
+    StoredMessage, export, read_all_facts,
 };
 use madang_model::{RoomKey, RoomName, counted};
 use std::collections::HashSet;
@@ -125,10 +125,19 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
         until_us: arguments.until.unwrap_or(i64::MAX),
         printed: 0,
     };
+    // What is still in the files and to be erased is shown as what is erased.
+    let erasures = ErasureList::read(&files).map_err(|error| error.to_string())?.pending_erasures();
+    let mut hidden = ErasureMatcher::new(&erasures);
+    let mut print = |mut exported: Exported<'_>| {
+        if let Exported::Message(message) = &mut exported
+            && !erasures.is_empty()
+        {
+            message.is_erased |= hidden.wants_message(message);
+        }
+        printer.print(exported)
+    };
     let mut progress = Progress::begin_beside_output(&files);
-    let exported = export(&files, &selection, &mut |exported| printer.print(exported), &mut |bytes| {
-        progress.read(bytes);
-    });
+    let exported = export(&files, &selection, &mut print, &mut |bytes| progress.read(bytes));
     progress.clear();
     let ExportPrinter { mut output, mut printed, .. } = printer;
     let mut export = match exported {

@@ -2,6 +2,7 @@
 
 pub mod civil;
 mod dump;
+mod erase;
 mod export;
 mod import;
 mod json;
@@ -15,6 +16,7 @@ mod stats;
 mod tests;
 mod verify;
 
+pub use erase::erase_pending;
 pub use repair::repair_copy;
 pub use room::RoomCommand;
 
@@ -38,7 +40,7 @@ macro_rules! help {
     };
 }
 
-/// Read a log, repair one, or add to one. All commands but repair and import only read, even while a server writes.
+/// Read a log, repair one, or change one. All commands but repair, import and erase only read, even while a server writes.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Print messages of one room, several or all, each room's in order
@@ -56,6 +58,9 @@ pub enum LogCommand {
     /// Store messages of other systems, or of an export, without a server
     #[command(after_help = import::EXAMPLES, after_long_help = import::EXAMPLES)]
     Import(import::ImportArguments),
+    /// Take what was said out of every file, beside a running server or without one
+    #[command(after_help = erase::EXAMPLES, after_long_help = erase::EXAMPLES)]
+    Erase(erase::EraseArguments),
     /// Repair a damaged log so that a server starts from it; keeps a copy of all it removes
     #[command(after_help = repair::NOTES, after_long_help = repair::NOTES)]
     Repair(repair::RepairArguments),
@@ -111,6 +116,7 @@ pub fn run(command: LogCommand) -> ExitCode {
         LogCommand::Stats(arguments) => stats::run(&arguments),
         LogCommand::Repair(arguments) => repair::run(&arguments),
         LogCommand::Import(arguments) => return import::run(&arguments),
+        LogCommand::Erase(arguments) => return erase::run(&arguments),
     };
     exit_code(outcome)
 }

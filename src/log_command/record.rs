@@ -38,6 +38,9 @@ impl RecordLines {
     pub fn message_text(&mut self, output: &mut impl Write, message: &StoredMessage<'_>) -> io::Result<()> {
         self.room_text(output, message.room)?;
         let time = self.clock.second(message.time.0);
+        if message.is_erased {
+            return writeln!(output, "#{} {time} * erased", message.seq);
+        }
         let (author, text) = (visible(message.author.name), visible(message.text));
         writeln!(output, "#{} {time} {author}: {text}", message.seq)
     }
@@ -52,6 +55,10 @@ impl RecordLines {
         push_number(line, message.seq.0);
         line.extend_from_slice(b",\"time\":");
         push_text(line, self.clock.microsecond(message.time.0));
+        if message.is_erased {
+            line.extend_from_slice(b",\"erased\":true}\n");
+            return output.write_all(line);
+        }
         line.extend_from_slice(b",\"author\":");
         push_text(line, message.author.name);
         line.extend_from_slice(b",\"draft\":");

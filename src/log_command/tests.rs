@@ -32,8 +32,14 @@ fn written() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (shard, segment) = (ShardId(0), SegmentNumber::FIRST);
     let mut log = Appender::new(shard, segment, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
-    let header =
-        SegmentHeader { shard, shard_count: 1, segment, created_us: TIME_US, capacity_bytes: SEGMENT_BYTES };
+    let header = SegmentHeader {
+        shard,
+        shard_count: 1,
+        segment,
+        created_us: TIME_US,
+        capacity_bytes: SEGMENT_BYTES,
+        generation: 0,
+    };
     let mut bytes = header.encode().to_vec();
     for said in [
         message("r1", 1, None, "안녕"),

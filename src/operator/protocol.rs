@@ -35,6 +35,26 @@ pub enum ControlCommand {
         /// The text.
         text: String,
     },
+    /// Erase messages: of a room by their numbers, or those of an author, in one room or all.
+    Erase {
+        /// The room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<String>,
+        /// The first number and the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numbers: Option<(u64, u64)>,
+        /// The author.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<String>,
+        /// Whether it may wait for others, within `log.erase_hours`.
+        #[serde(default)]
+        may_wait: bool,
+    },
+    /// How far an erasure is.
+    Erasure {
+        /// Which.
+        id: i64,
+    },
 }
 
 /// The server's answers, one per line.
@@ -50,6 +70,17 @@ pub enum Answer {
     Upgrading(u32),
     /// The number of connections that were closed, or got the text.
     Reached(u64),
+    /// The erasure is remembered, and has this id.
+    Erasing(i64),
+    /// How far an erasure is.
+    Erasure {
+        /// Whether it is in no file any more.
+        is_done: bool,
+        /// How many entries the server has erased since it started.
+        entries: u64,
+        /// Why it is not done yet, if something is in the way.
+        trouble: Option<String>,
+    },
     /// The command failed; a sentence with the remedy.
     Error(String),
 }

@@ -2,7 +2,7 @@
 
 use super::checks::{Approved, configuration, listen_error, strangers};
 use super::entrances::status_line;
-use super::settings::{retention, shard_settings, text_bytes_max};
+use super::settings::{erase_time_max, retention, shard_settings, text_bytes_max};
 use crate::edge_link::LinkLimits;
 use crate::server::{Readiness, ServerState, SocketActivation};
 use crate::systemd::notify;
@@ -188,6 +188,7 @@ impl Reloader {
     fn apply(&self) {
         (self.level)(self.config.telemetry.level);
         self.remote.retain(retention(&self.config.log));
+        self.state.erasures().set_time_max(erase_time_max(&self.config.log));
         self.line_bytes_max.set(self.config.limits.line_bytes_max.usize());
         let settings = shard_settings(&self.config, self.shards);
         self.link_limits.set(settings.clone(), text_bytes_max(&self.config));

@@ -58,6 +58,11 @@ pub fn retention(log: &Log) -> Retention {
     }
 }
 
+/// Within what time deletions are to be in no file.
+pub fn erase_time_max(log: &Log) -> Duration {
+    Duration::from_secs(log.erase_hours.number() * 3_600)
+}
+
 /// The settings of the line surface.
 pub fn line_settings(config: &Config, line_bytes_max: &LineLimit) -> LineSettings {
     LineSettings {

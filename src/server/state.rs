@@ -2,6 +2,7 @@
 
 use super::clock::now_us;
 use super::data_directory::DataDirectory;
+use super::erasures::ErasureDesk;
 use super::inherited::SocketActivation;
 use super::launch::Launch;
 use super::link_report::LinkReport;
@@ -33,6 +34,7 @@ pub struct ServerState {
     reloads: [AtomicU64; 2],
     link: LinkReport,
     epoch: OnceLock<LogEpoch>,
+    erasures: ErasureDesk,
     lock: Option<OwnedFd>,
     activation: Mutex<SocketActivation>,
     launch: Option<Launch>,
@@ -70,6 +72,7 @@ impl ServerState {
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             link: LinkReport::default(),
             epoch: OnceLock::new(),
+            erasures: ErasureDesk::new(data.path()),
             lock: data.lock(),
             activation: Mutex::default(),
             launch: Launch::of_this_process(),
@@ -77,6 +80,11 @@ impl ServerState {
             next_takes_signals: AtomicBool::new(false),
             operator_listeners: Mutex::default(),
         })
+    }
+
+    /// Where erasures are asked for.
+    pub fn erasures(&self) -> &ErasureDesk {
+        &self.erasures
     }
 
     /// Records the epoch of the log, before clients are served.

@@ -24,6 +24,7 @@ mod documents;
 mod drafts;
 mod durability;
 mod epochs;
+mod erasures;
 mod events;
 mod every_listener;
 mod evidence;

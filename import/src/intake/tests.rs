@@ -76,3 +76,13 @@ fn a_second_pass_gives_the_same_as_the_first() {
     assert_eq!(passes[0], [(0, 1, 2), (0, 2, 3), (0, 3, 1)]);
     assert_eq!(passes[0], passes[1]);
 }
+
+#[test]
+fn what_was_erased_does_not_come_back_though_it_had_no_id() {
+    let mut intake = Intake::new(Times::Given);
+    let r1 = intake.room(&name("r1"));
+    intake.know_erased(r1, Timestamp(50));
+    assert!(matches!(give(&mut intake, "r1", 50, 2), Ok(false)), "it was said at that moment");
+    assert!(matches!(give(&mut intake, "r2", 50, 2), Ok(true)), "in another room");
+    assert!(matches!(give(&mut intake, "r1", 51, 3), Ok(true)));
+}

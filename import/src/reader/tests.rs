@@ -43,6 +43,8 @@ fn a_line_of_an_export_and_one_of_another_program_are_read() {
     assert_eq!(offset.time, Timestamp(1_700_000_000_000_000));
     assert!(matches!(read(""), Ok(ReadLine::Blank)) && matches!(read(" \r"), Ok(ReadLine::Blank)));
     assert!(matches!(read(r#"{"room":"r1","lost":{"first":3,"last":4}}"#), Ok(ReadLine::Lost)));
+    let erased = r#"{"room":"r1","seq":3,"time":"2026-11-20T12:00:00.000000Z","erased":true}"#;
+    assert!(matches!(read(erased), Ok(ReadLine::Erased)));
 }
 
 #[test]

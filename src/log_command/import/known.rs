@@ -28,8 +28,12 @@ pub fn read<T>(
                 room
             }
         };
-        if let Some(room) = room {
-            intake.know(room, message.time, hash_of(message, &mut authors));
+        match room {
+            Some(room) if message.is_erased && message.draft_hash == 0 => {
+                intake.know_erased(room, message.time)
+            }
+            Some(room) => intake.know(room, message.time, hash_of(message, &mut authors)),
+            None => {}
         }
     };
     read_messages(log, &mut visit, progress).map_err(|error| error.to_string())

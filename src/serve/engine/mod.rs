@@ -1,5 +1,6 @@
 //! From a plan to running shards, and to an exit code: the steps of a server's life, in order.
 
+mod erasing;
 mod error;
 mod inherited;
 mod listen;
@@ -11,7 +12,7 @@ pub use error::EngineError;
 use super::entrances::{connect_command, status_line};
 use super::plan::Plan;
 use super::reload::Reloader;
-use super::settings::{line_settings, retention, shard_settings, spin, text_bytes_max};
+use super::settings::{erase_time_max, line_settings, retention, shard_settings, spin, text_bytes_max};
 use super::signals::Signals;
 use crate::control::{self, ControlSocket};
 use crate::edge_link::{self, LinkLimits};
@@ -60,6 +61,7 @@ pub fn run(
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
     engine.open_link(&mut started)?;
     engine.finish_adoption(&mut started, &inherited)?;
+    erasing::start(&engine.state, started.running.remote.clone()).map_err(StartError::Thread)?;
     engine.serve(started, &reloads)
 }
 
@@ -105,6 +107,7 @@ impl Engine<'_> {
     fn new(plan: &mut Plan, stops: Stops, reload: flume::Sender<()>) -> Engine<'_> {
         let durability = plan.config.log.durability.to_string();
         let state = ServerState::new(&plan.data, durability, plan.connections_max);
+        state.erasures().set_time_max(erase_time_max(&plan.config.log));
         if plan.stored.is_some() {
             state.set_adopting();
         }
@@ -199,7 +202,12 @@ impl Engine<'_> {
         let line_bytes_max = LineLimit::new(self.plan.config.limits.line_bytes_max.usize());
         let settings = line_settings(&self.plan.config, &line_bytes_max);
         let surface = move || LineSurface::new(settings.clone());
-        let options = start_options(self.plan);
+        let mut options = start_options(self.plan);
+        // What is to be erased is hidden from the first reader on.
+        options.erasures = self.state.erasures().read().unwrap_or_else(|error| {
+            tracing::error!("what was to be erased may be shown: {error}");
+            Arc::default()
+        });
         let adoption = inherited.adoption.take();
         let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
         let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;
@@ -357,6 +365,7 @@ fn start_options(plan: &Plan) -> StartOptions {
         durability: config.log.durability,
         segment_bytes: config.log.segment_bytes.number(),
         retention: retention(&config.log),
+        erasures: Arc::default(),
         spin: spin(&config.shards),
         has_endpoint: config.edge.enabled,
     }

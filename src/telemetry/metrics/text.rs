@@ -114,6 +114,26 @@ impl Snapshot {
                 ),
             ]);
         }
+        let erasures = state.erasures().figures();
+        process.extend([
+            gauge(
+                "madang_erasures_pending",
+                "Requests to erase that are not done yet.",
+                erasures.pending as f64,
+            ),
+            gauge(
+                "madang_erasures_oldest_seconds",
+                "For how long the oldest of these waits.",
+                erasures.oldest.as_secs_f64(),
+            ),
+            counter("madang_erasures_done", "Requests to erase that are done.", erasures.done as f64),
+            counter("madang_erased_entries", "Messages and edits that were erased.", erasures.entries as f64),
+            counter(
+                "madang_erasure_failures",
+                "Attempts to erase that failed or left something, and are repeated.",
+                erasures.failures as f64,
+            ),
+        ]);
         let link = state.link().figures();
         process.extend(link::metrics(&link));
         let of = |number: u16, value: u64| ([("shard", number.to_string())], value as f64);

@@ -27,7 +27,7 @@ fn one_file_holds_what_was_acknowledged_and_people_continue_from_it() {
     assert_eq!(check_starts(directory, 2).1.len(), 700);
     let tar = Command::new("tar").arg("-tf").arg(&file).output().expect("run tar");
     let names = words(&tar);
-    assert!(tar.status.success() && names.starts_with("madang.backup\nshard-00"), "{names}");
+    assert!(tar.status.success() && names.starts_with("madang.backup\nmadang.erasures\nshard-00"), "{names}");
 }
 
 #[test]

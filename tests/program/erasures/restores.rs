@@ -1,0 +1,128 @@
+use super::{
+    SECRET, erase, erased, files_with, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked,
+};
+use crate::harness::{Server, madang};
+use crate::samples::copy_of;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use tempfile::TempDir;
+
+fn new_directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
+}
+
+#[track_caller]
+fn back_up(data: &Path, to: &Path) {
+    let output = madang().arg("backup").arg("--data").arg(data).arg(to).output().expect("madang");
+    refused(&output, 0, &["backup "]);
+}
+
+fn restore(from: &Path, to: &Path, more: &[&str]) -> Output {
+    madang().arg("restore").arg(from).arg("--data").arg(to).args(more).output().expect("madang")
+}
+
+/// The oldest backup in a directory.
+fn oldest(backups: &Path) -> std::path::PathBuf {
+    let entries = fs::read_dir(backups).expect("backups").flatten().map(|entry| entry.path());
+    entries.filter(|path| path.is_dir()).min().expect("a backup")
+}
+
+#[test]
+fn an_older_backup_is_restored_without_what_was_erased_since_and_is_served() {
+    let server = talked();
+    let data = server.data();
+    let before = messages(&data);
+    let place = new_directory();
+    let backups = place.path().join("backups");
+    back_up(&data, &backups);
+    erased(&data, &["--author", "mallory", "--room", "r2"], "erased 60 messages");
+    // The list of this moment lies beside the older backup from now on.
+    back_up(&data, &backups);
+    assert!(!files_with(&oldest(&backups), SECRET).is_empty(), "a backup stays as it is");
+    let restored = new_directory();
+    let to = restored.path().join("data");
+    refused(
+        &restore(&oldest(&backups), &to, &[]),
+        0,
+        &["restored ", "; 60 messages erased that were erased since"],
+    );
+    let of_r2 = |was: &serde_json::Value| was["author"] == "mallory" && was["room"] == "r2";
+    only_these_are_erased(&before, &messages(&to), of_r2);
+    for was in before.values().filter(|was| of_r2(was)) {
+        is_nowhere(&to, was["text"].as_str().expect("a text"));
+    }
+    is_sound(&to);
+    // What was erased after the last backup is in the list of the data directory.
+    erased(&data, &["--author", "mallory"], "erased 60 messages");
+    let second = new_directory();
+    let list = data.to_string_lossy().into_owned();
+    let to = second.path().join("data");
+    refused(&restore(&oldest(&backups), &to, &["--erasures", &list]), 0, &["; 120 messages erased that"]);
+    is_nowhere(&to, SECRET);
+    // A server continues on it, and its own backups know it, too.
+    let served = Server::start_on(second, 2, &[]);
+    let mut carol = served.login_to("carol", "r2");
+    let page = carol.ask("/history 100");
+    assert_eq!(page.iter().filter(|line| line.ends_with("* [deleted / 삭제됨]")).count(), 60, "{page:?}");
+    carol.send("next");
+    carol.expect("carol: next");
+    served.verify();
+    back_up(&served.data(), &backups);
+    let third = new_directory();
+    let to = third.path().join("data");
+    refused(&restore(&oldest(&backups), &to, &[]), 0, &["; 120 messages erased that were erased since"]);
+    is_nowhere(&to, SECRET);
+}
+
+#[test]
+fn a_backup_in_one_file_is_restored_without_what_was_erased_since_and_another_logs_with_everything() {
+    let (server, other) = (talked(), talked());
+    let place = new_directory();
+    let at = |name: &str| place.path().join(name);
+    back_up(&server.data(), &at("old.tar"));
+    back_up(&other.data(), &at("other.tar"));
+    erased(&server.data(), &["--author", "mallory"], "erased 120 messages");
+    back_up(&server.data(), &at("new.tar"));
+    let restored = new_directory();
+    let to = |name: &str| restored.path().join(name);
+    refused(&restore(&at("old.tar"), &to("old"), &[]), 0, &["; 120 messages erased that were erased since"]);
+    is_nowhere(&to("old"), SECRET);
+    refused(&restore(&at("new.tar"), &to("new"), &[]), 0, &["restored "]);
+    is_nowhere(&to("new"), SECRET);
+    refused(&restore(&at("other.tar"), &to("other"), &[]), 0, &["restored "]);
+    assert_eq!(messages(&to("other")), messages(&other.data()));
+    // Carried elsewhere it is alone, unless somebody has the list.
+    fs::create_dir(at("elsewhere")).expect("space");
+    fs::rename(at("old.tar"), at("elsewhere/old.tar")).expect("space");
+    refused(&restore(&at("elsewhere/old.tar"), &to("alone"), &[]), 0, &["restored "]);
+    assert!(!files_with(&to("alone"), SECRET).is_empty());
+    let list = place.path().to_string_lossy().into_owned();
+    refused(&restore(&at("elsewhere/old.tar"), &to("with"), &["--erasures", &list]), 0, &["; 120 messages"]);
+    is_nowhere(&to("with"), SECRET);
+    let wrong = restore(&at("other.tar"), &to("wrong"), &["--erasures", &server.data().to_string_lossy()]);
+    refused(&wrong, 2, &["is of another log", "leave --erasures out"]);
+    let none = restore(&at("new.tar"), &to("none"), &["--erasures", &restored.path().to_string_lossy()]);
+    refused(&none, 2, &["has no list of erasures"]);
+    assert!(!to("wrong").exists() && !to("none").exists(), "nothing is restored then");
+}
+
+#[test]
+fn a_backup_of_an_older_release_is_restored_without_what_was_erased_since() {
+    let directory = copy_of("log-2");
+    let data = directory.path().join("data");
+    let before = messages(&data);
+    let was = before.values().next().expect("a message").clone();
+    let (room, seq) = (was["room"].as_str().expect("a room"), was["seq"].to_string());
+    let place = new_directory();
+    let backups = place.path().join("backups");
+    back_up(&data, &backups);
+    refused(&erase(&data, &["--room", room, "--seq", &seq]), 0, &["erased 1 message"]);
+    back_up(&data, &backups);
+    let restored = new_directory();
+    let to = restored.path().join("data");
+    refused(&restore(&oldest(&backups), &to, &[]), 0, &["; 1 message erased that"]);
+    is_nowhere(&to, was["text"].as_str().expect("a text"));
+    only_these_are_erased(&before, &messages(&to), |value| *value == was);
+    is_sound(&to);
+}

@@ -1,0 +1,120 @@
+use super::{
+    SECRET, erase, erased, files_with, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked,
+};
+use crate::harness::madang;
+use crate::samples::copy_of;
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn what_an_author_said_is_in_no_file_after_it_is_erased_and_nothing_else_changes() {
+    let mut server = talked();
+    assert!(server.terminate().0.success());
+    let data = server.data();
+    let before = messages(&data);
+    let lengths = |files: &[std::path::PathBuf]| -> Vec<u64> {
+        files.iter().map(|path| fs::metadata(path).expect("a file").len()).collect()
+    };
+    let segments = [server.files(0, "seg"), server.files(1, "seg")].concat();
+    let (lengths_before, indexes) =
+        (lengths(&segments), [server.files(0, "idx"), server.files(1, "idx")].concat());
+    let index_bytes: Vec<Vec<u8>> = indexes.iter().map(|path| fs::read(path).expect("an index")).collect();
+    refused(
+        &erase(&data, &["--author", "mallory", "--dry-run"]),
+        0,
+        &["room 점심: 60 messages from #3001 to #3060", "room r2: 60 messages", "would erase 120 messages"],
+    );
+    assert_eq!(messages(&data), before, "nothing was changed");
+    erased(&data, &["--author", "MALLORY", "--room", "r2"], "erased 60 messages");
+    erased(&data, &["--author", "mallory"], "erased 60 messages");
+    is_nowhere(&data, SECRET);
+    // Only what was asked for is remembered.
+    assert_eq!(files_with(&data, "mallory"), [data.join("madang.erasures")]);
+    only_these_are_erased(&before, &messages(&data), |was| was["author"] == "mallory");
+    assert_eq!(lengths(&segments), lengths_before, "offsets stay");
+    let indexes_after: Vec<Vec<u8>> = indexes.iter().map(|path| fs::read(path).expect("an index")).collect();
+    assert!(indexes_after == index_bytes, "indexes stay valid");
+    is_sound(&data);
+    refused(&erase(&data, &["--author", "mallory"]), 1, &["has no such message, or all were erased already"]);
+    // A server continues on it, and shows what is left.
+    server.start_again();
+    let mut carol = server.login_to("carol", "점심");
+    let page = carol.ask("/history 100");
+    assert_eq!(page.iter().filter(|line| line.ends_with("* [deleted / 삭제됨]")).count(), 60, "{page:?}");
+    carol.send("next");
+    carol.expect("carol: next");
+    server.verify();
+}
+
+#[test]
+fn messages_are_erased_by_room_and_number_in_both_formats_and_what_a_repair_set_aside_too() {
+    let directory = copy_of("log-2");
+    let data = directory.path().join("data");
+    let before = messages(&data);
+    let wanted: Vec<&Value> = before.values().take(2).collect();
+    let text = |value: &Value| value["text"].as_str().expect("a text").to_owned();
+    let (room, first) =
+        (wanted[0]["room"].as_str().expect("a room"), wanted[0]["seq"].as_u64().expect("a number"));
+    // A copy of a segment, as a repair keeps it.
+    let holder = files_with(&data, &text(wanted[0])).remove(0);
+    let shard = holder.parent().and_then(|path| path.file_name()).expect("a shard").to_owned();
+    let aside = data.join("set-aside-20261130T000000Z").join(&shard);
+    fs::create_dir_all(&aside).expect("space");
+    let name = holder.file_name().expect("a name").to_string_lossy().into_owned();
+    let length = fs::metadata(&holder).expect("a segment").len();
+    fs::copy(&holder, aside.join(format!("{name}.bytes-0-{length}"))).expect("space");
+    fs::copy(&holder, holder.with_extension("repair")).expect("space");
+    erased(&data, &["--room", room, "--seq", &format!("#{first}")], "erased");
+    is_nowhere(&data, &text(wanted[0]));
+    only_these_are_erased(&before, &messages(&data), |was| was == wanted[0]);
+    is_sound(&data);
+    // The seal of a start is no message more, and an import of an older export brings nothing back.
+    let lines: String = before.values().map(|value| format!("{value}\n")).collect();
+    let file = directory.path().join("old.jsonl");
+    fs::write(&file, lines).expect("space");
+    let output =
+        madang().args(["log", "import"]).arg(&file).arg("--data").arg(&data).output().expect("madang");
+    refused(&output, 0, &["imported 0 messages of 0 rooms; skipped 9 known"]);
+    is_nowhere(&data, &text(wanted[0]));
+    let output = madang().args(["log", "dump", "--data"]).arg(&data).output().expect("madang");
+    refused(&output, 0, &[&format!("message {room} #{first} ")]);
+    assert!(super::words(&output).contains(": erased"), "{}", super::words(&output));
+}
+
+#[test]
+fn what_cannot_be_erased_is_said_with_the_remedy() {
+    let directory = copy_of("log-2");
+    let data = directory.path().join("data");
+    for (arguments, parts) in [
+        (&["--room", "r1"][..], &["--seq"][..]),
+        (&["--seq", "3"], &["--room"]),
+        (&["--room", "r1", "--seq", "0"], &["'0' is no number of a message; they begin with 1"]),
+        (&["--room", "r1", "--seq", "9-3"], &["the first number, 9, is above the last, 3"]),
+        (&["--room", "a b", "--seq", "3"], &["--room \"a b\" is not a room name"]),
+        (&["--author", "<b>"], &["--author \"<b>\" is not a name"]),
+        (&[], &["--room", "--author"]),
+    ] {
+        refused(&erase(&data, arguments), 2, parts);
+    }
+    refused(&erase(directory.path(), &["--author", "bob"]), 2, &["no log in"]);
+    refused(&erase(&data, &["--room", "점심", "--seq", "3"]), 1, &["has no such message"]);
+    fs::write(data.join("madang.erasures"), "madang erasures 7\n").expect("space");
+    refused(&erase(&data, &["--author", "bob"]), 2, &["later madang", "'madang erasures 7'"]);
+}
+
+#[test]
+fn a_damaged_segment_is_named_and_what_is_whole_in_it_is_erased() {
+    let mut server = talked();
+    assert!(server.terminate().0.success());
+    let data = server.data();
+    let holders = files_with(&data, SECRET);
+    let path = &holders[0];
+    let mut bytes = fs::read(path).expect("a segment");
+    bytes[200] ^= 1;
+    fs::write(path, bytes).expect("space");
+    let name = path.display().to_string();
+    refused(&erase(&data, &["--author", "mallory"]), 1, &[&name, "then erase again"]);
+    is_nowhere(&data, SECRET);
+    let list = fs::read_to_string(data.join("madang.erasures")).expect("a list");
+    assert!(list.contains(" author mallory *") && !list.contains(" done "), "it is not done: {list}");
+}
