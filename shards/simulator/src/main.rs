@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release -p madang-simulator -- --seed S [--seeds N] [--steps N]
 //! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--upgrades]
-//! [--storms] [--link] [--trace]`
+//! [--storms] [--link] [--erasures] [--trace]`
 //!
 //! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
 //! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
-//! kills and power cuts follow one another; `--link` has sessions over the link; `--calm` leaves out crashes and faults; `--trace` prints every step.
+//! kills and power cuts follow one another; `--link` has sessions over the link; `--erasures` takes messages out of the files; `--calm` leaves out crashes and faults; `--trace` prints every step.
 
 use madang_simulator::{SessionOptions, run};
 use std::process::ExitCode;
@@ -50,6 +50,7 @@ fn options() -> Result<(SessionOptions, u64), String> {
             "--storms" => options.has_storms = true,
             "--link" => options.has_link = true,
             "--facts" => options.has_facts = true,
+            "--erasures" => options.has_erasures = true,
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,
             "--large" => {

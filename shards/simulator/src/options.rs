@@ -38,6 +38,8 @@ pub struct SessionOptions {
     pub has_link: bool,
     /// Whether the facts of rooms change.
     pub has_facts: bool,
+    /// Whether messages are erased.
+    pub has_erasures: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -58,6 +60,7 @@ impl SessionOptions {
             has_storms: false,
             has_link: false,
             has_facts: false,
+            has_erasures: false,
             is_traced: false,
         }
     }
@@ -72,14 +75,15 @@ impl SessionOptions {
         let SessionOptions { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
             if self.has_upgrades { " --upgrades" } else { "" },
             if self.has_storms { " --storms" } else { "" },
             if self.has_link { " --link" } else { "" },
-            if self.has_facts { " --facts" } else { "" }
+            if self.has_facts { " --facts" } else { "" },
+            if self.has_erasures { " --erasures" } else { "" }
         )
     }
 }

@@ -71,6 +71,19 @@ fn fixed_seeds_with_facts_keep_every_promise() {
     assert!(revisions > 2_000 && expired > 0, "{revisions} revisions, {expired} segments expired");
 }
 
+/// The same with erasures.
+fn with_erasures(seed: u64) -> SessionOptions {
+    SessionOptions { has_erasures: true, ..of(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_erasures_keep_every_promise() {
+    let done: Vec<SessionOutcome> = (1..=16).map(|seed| check(with_erasures(seed))).collect();
+    let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
+    let (passes, erased) = (sum(|it| it.passes), sum(|it| it.erased));
+    assert!(passes > 60 && erased > 300, "{passes} {erased}");
+}
+
 #[test]
 fn a_seed_that_has_found_something_keeps_every_promise() {
     // A page across what had expired, whose index was made again while an older directory was kept.
@@ -93,6 +106,7 @@ fn fresh_seeds_keep_every_promise() {
         check(of(seed));
         check(with_edge(seed));
         check(with_facts(seed));
+        check(with_erasures(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }
@@ -121,6 +135,10 @@ fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
         Mutation::ExpireLiveFacts | Mutation::RenewBeforeCommit => {
             SessionOptions { has_retention: true, ..with_facts(seed) }
         }
+        Mutation::ShowErased
+        | Mutation::ForgetErasures
+        | Mutation::WipeBeforeNames
+        | Mutation::LeaveReplacedFile => with_erasures(seed),
         Mutation::TrustPageCache | Mutation::TrustSeals => {
             SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) }
         }
@@ -195,4 +213,8 @@ every_mutation_is_seen! {
     forgetting_stored_facts_is_seen: ForgetStoredFacts,
     expiring_live_facts_is_seen: ExpireLiveFacts,
     renewing_facts_before_the_commit_is_seen: RenewBeforeCommit,
+    showing_what_is_to_be_erased_is_seen: ShowErased,
+    forgetting_what_is_to_be_erased_is_seen: ForgetErasures,
+    wiping_before_names_are_on_disk_is_seen: WipeBeforeNames,
+    leaving_a_replaced_file_is_seen: LeaveReplacedFile,
 }

@@ -100,6 +100,10 @@ pub struct SessionOutcome {
     pub overruns: u64,
     /// Messages that edges received.
     pub edge_messages: u64,
+    /// Passes of erasures that were complete.
+    pub passes: u64,
+    /// Entries that were erased.
+    pub erased: u64,
     /// What was wrong.
     pub violation: Option<String>,
     /// What happened last.
@@ -117,7 +121,8 @@ impl fmt::Display for SessionOutcome {
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
              cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, {} revisions, \
-             overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, hash {:016x}",
+             overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, \
+             {} passes that erased {}, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -138,6 +143,8 @@ impl fmt::Display for SessionOutcome {
             self.links,
             self.overruns,
             self.edge_messages,
+            self.passes,
+            self.erased,
             self.hash
         )
     }

@@ -9,8 +9,8 @@ use crate::body::{
 use crate::format::WireFault;
 use madang_model::{
     AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Message,
-    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserName, UserSummary, WhoMember,
-    WhoPage,
+    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserName, UserSummary,
+    WhoMember, WhoPage,
 };
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! The seams of the log, filled by the virtual disk.
 
-use super::{Handle, Name, VirtualDisk};
+use super::{Handle, Name, ROOT, VirtualDisk};
 use madang_engine::mutation::{Mutation, end_of_recovered, is_on};
 use madang_log::{
     FileOperation, Files, FilesError, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile,
@@ -34,7 +34,7 @@ fn path((shard, file, _): Name) -> PathBuf {
     Path::new("disk").join(directory_name(shard)).join(name)
 }
 
-fn failed(name: Name, operation: FileOperation) -> impl FnOnce(io::Error) -> FilesError {
+pub(super) fn failed(name: Name, operation: FileOperation) -> impl FnOnce(io::Error) -> FilesError {
     move |source| FilesError { path: path(name), operation, source }
 }
 
@@ -63,7 +63,7 @@ impl VirtualDisk {
 
 impl Files for VirtualDisk {
     fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
-        Ok(self.lock().directories.iter().copied().collect())
+        Ok(self.lock().directories.iter().copied().filter(|shard| *shard != ROOT).collect())
     }
 
     fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {

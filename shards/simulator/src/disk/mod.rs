@@ -5,6 +5,7 @@
 //! unknown what is on disk, and what was to be synced counts as clean from then on, as on Linux: the
 //! next sync succeeds without writing it, while reads continue to show it until the power is cut.
 
+mod erasing;
 mod file;
 mod files;
 mod segments;
@@ -24,6 +25,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub type Name = (ShardId, StoredFile, bool);
 /// An open file. It stays the same when its name changes.
 pub type Handle = usize;
+
+/// The data directory itself, in which the list of erasures lies: no shard has this number.
+const ROOT: ShardId = ShardId(u16::MAX);
 
 /// What goes wrong while it is set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +52,8 @@ struct Inner {
     names: BTreeMap<Name, Handle>,
     /// What of the names a power cut keeps.
     synced_names: BTreeMap<Name, Handle>,
+    /// Names that were exchanged and not synced: a power cut keeps both as they were, or neither.
+    exchanged: BTreeMap<Name, Name>,
     directories: BTreeSet<ShardId>,
     synced_directories: BTreeSet<ShardId>,
     chance: Chance,
@@ -69,8 +75,9 @@ impl VirtualDisk {
                 files: Vec::new(),
                 names: BTreeMap::new(),
                 synced_names: BTreeMap::new(),
-                directories: BTreeSet::new(),
-                synced_directories: BTreeSet::new(),
+                exchanged: BTreeMap::new(),
+                directories: BTreeSet::from([ROOT]),
+                synced_directories: BTreeSet::from([ROOT]),
                 chance,
                 weather: Weather::default(),
                 changes_to_power_cut: None,
@@ -121,13 +128,21 @@ impl VirtualDisk {
         inner.changes_to_power_cut = None;
         let changed: BTreeSet<Name> = inner.names.keys().chain(inner.synced_names.keys()).copied().collect();
         let keeps_names = inner.chance.below(3);
+        let exchanged = std::mem::take(&mut inner.exchanged);
+        let mut kept = BTreeMap::new();
         for name in changed {
             let (now, synced) = (inner.names.get(&name).copied(), inner.synced_names.get(&name).copied());
             let is_kept = match keeps_names {
                 0 => false,
                 1 => true,
-                _ => inner.chance.one_in(2),
+                _ => match exchanged.get(&name).and_then(|other| kept.get(other)) {
+                    Some(is_kept) => *is_kept,
+                    None => inner.chance.one_in(2),
+                },
             };
+            if exchanged.contains_key(&name) {
+                kept.insert(name, is_kept);
+            }
             if now != synced && is_kept {
                 match now {
                     Some(file) => inner.synced_names.insert(name, file),
@@ -245,6 +260,21 @@ impl VirtualDisk {
         Ok(())
     }
 
+    /// Exchanges two names, in one step.
+    pub fn exchange_names(&self, one: Name, other: Name) -> io::Result<()> {
+        let inner = &mut *self.lock();
+        inner.spend()?;
+        let handle = |name: &Name| inner.names.get(name).copied().ok_or(io::ErrorKind::NotFound);
+        let (first, second) = (handle(&one)?, handle(&other)?);
+        // What was noted of the messages of one was noted of both.
+        let read_bytes = inner.files[first].read_bytes.max(inner.files[second].read_bytes);
+        inner.files[first].read_bytes = read_bytes;
+        inner.files[second].read_bytes = read_bytes;
+        inner.names.extend([(one, second), (other, first)]);
+        inner.exchanged.extend([(one, other), (other, one)]);
+        Ok(())
+    }
+
     /// Takes a name away.
     pub fn unlink(&self, name: Name) -> io::Result<()> {
         let inner = &mut *self.lock();
@@ -257,6 +287,7 @@ impl VirtualDisk {
         let inner = &mut *self.lock();
         inner.spend()?;
         if inner.directories.contains(&shard) {
+            inner.exchanged.retain(|name, _| name.0 != shard);
             inner.synced_names.retain(|name, _| name.0 != shard);
             let own = inner.names.iter().filter(|(name, _)| name.0 == shard);
             inner.synced_names.extend(own.map(|(name, handle)| (*name, *handle)));
@@ -277,6 +308,19 @@ impl VirtualDisk {
         let inner = self.lock();
         let contents = inner.files[*inner.names.get(&name)?].contents();
         Some(contents[contents.len().saturating_sub(bytes)..].to_vec())
+    }
+
+    /// Shows what every file holds, and what a power cut would leave of it.
+    pub fn visit_files(&self, visit: &mut dyn FnMut(Name, &[u8])) {
+        let inner = self.lock();
+        let synced = inner.synced_names.iter().filter(|(name, handle)| inner.names.get(name) != Some(handle));
+        for (name, handle) in inner.names.iter().chain(synced) {
+            let file = &inner.files[*handle];
+            visit(*name, file.contents());
+            if file.contents() != file.synced_contents() {
+                visit(*name, file.synced_contents());
+            }
+        }
     }
 
     /// All names.

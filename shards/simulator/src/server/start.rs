@@ -4,10 +4,13 @@ use super::cell::Cell;
 use super::desk::Desk;
 use super::indexes::Jobs;
 use super::{CHANNEL_BATCHES_MAX, LinkCore, Phase, SimulatedServer};
+use madang_engine::mutation::{Mutation, is_on};
 use madang_engine::shard::{Archive, Settings, Shard, StartFindings};
 use madang_engine::store::{SegmentWriter, WriterOptions};
 use madang_engine::turn::{LogOptions, Turn};
-use madang_log::{Appender, Durability, OpenLogError, Retention, SegmentNumber, open_log};
+use madang_log::{
+    Appender, Durability, ErasureList, Erasures, OpenLogError, Retention, SegmentNumber, open_log,
+};
 use madang_model::ShardId;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,9 +37,13 @@ pub struct StartOptions {
 impl SimulatedServer {
     /// Starts on what is on the disk.
     pub fn start(disk: &VirtualDisk, options: &StartOptions) -> Result<SimulatedServer, OpenLogError> {
+        // One that cannot be read is reported by who reads it to add to it.
+        let pending = ErasureList::read(disk).map(|list| list.pending_erasures()).unwrap_or_default();
         let count = options.settings.shard_count;
         let opened = open_log(disk, count)?;
-        let stored = StartFindings { snapshots: opened.snapshots, lost_heads: opened.lost_heads };
+        let (snapshots, lost_heads) = (opened.snapshots, opened.lost_heads);
+        let erasures = Arc::new(if is_on(Mutation::ForgetErasures) { Erasures::default() } else { pending });
+        let stored = StartFindings { snapshots, lost_heads, erasures };
         let mut cells = Vec::new();
         for id in (0..count).map(ShardId) {
             let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);

@@ -37,6 +37,7 @@ impl Session {
             self.pass_ms(1000);
             quiet_seconds += 1;
         }
+        self.truth.hide_erased();
         self.check_idle()
     }
 
@@ -190,14 +191,16 @@ impl Session {
 
     /// After the last drain: the log holds what was promised and nothing else.
     pub(super) fn check_log(&mut self) -> Checked {
+        self.erase_all()?;
         let verified = verify(&self.disk, &mut |_| {}).map_err(|error| error.to_string())?;
         if let Some(fault) = verified.all_faults().next() {
             return Err(format!("the log is damaged: {fault}"));
         }
-        let mut found: Vec<(String, u64, String)> = Vec::new();
+        let mut found: Vec<(String, u64, Option<String>)> = Vec::new();
         let mut sink = |exported: Exported<'_>| {
             if let Exported::Message(message) = exported {
-                let (room, text) = (message.room.to_owned(), message.text.to_owned());
+                let text = (!message.is_erased).then(|| message.text.to_owned());
+                let room = message.room.to_owned();
                 found.push((room, message.seq.0, text));
             }
             Ok(())

@@ -212,6 +212,8 @@ impl Session {
         self.note_stored()?;
         let server = started.map_err(|error| format!("a start fails: {error}"))?;
         self.counts.starts += 1;
+        self.truth.hide_erased();
+        self.read_erasures()?;
         self.leniency.has_faults = false;
         self.truth.may_forget_drafts = false;
         self.trace.note(format_args!("{} shards start", server.shard_count()));

@@ -1,6 +1,7 @@
 //! A session from its first start to its last check.
 
 mod calm;
+mod erasing;
 mod link;
 mod mishaps;
 mod people;
@@ -16,6 +17,7 @@ use super::options::{SessionConditions, SessionOptions};
 use super::server::{Haste, SimulatedServer, StepContext};
 use super::trace::{SessionOutcome, Trace};
 use super::truth::{Checked, Truth};
+use madang_log::ErasureList;
 use madang_model::{Moment, Now, Timestamp};
 use upgrade::Upgrade;
 
@@ -56,6 +58,8 @@ pub struct Session {
     edge: Option<Edge>,
     /// The thread of the link does not run before this step.
     link_pauses_until: u64,
+    /// What was to be erased, as the running process knows it.
+    erasures: ErasureList,
     /// Lines that edges have said.
     edge_lines: u64,
     counts: Counts,
@@ -76,6 +80,8 @@ struct Counts {
     links: u64,
     overruns: u64,
     edge_messages: u64,
+    passes: u64,
+    erased: u64,
 }
 
 /// Runs a session.
@@ -105,6 +111,8 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         links: counts.links,
         overruns: counts.overruns,
         edge_messages: counts.edge_messages,
+        passes: counts.passes,
+        erased: counts.erased,
         violation,
         last: trace.last(),
     }
@@ -158,6 +166,7 @@ impl Session {
             stale_server: None,
             edge: None,
             link_pauses_until: 0,
+            erasures: ErasureList::default(),
             edge_lines: 0,
             counts: Counts::default(),
         }
@@ -234,6 +243,9 @@ impl Session {
         }
         if self.options.has_link {
             self.link_moves()?;
+        }
+        if self.options.has_erasures {
+            self.erasure_moves()?;
         }
         if self.options.has_storms {
             self.storm_moves()?;

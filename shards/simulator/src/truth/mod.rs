@@ -39,6 +39,20 @@ struct TruthEntry {
     /// Where it was stored last.
     at: At,
     has_expired: bool,
+    erasure: Erasure,
+}
+
+/// Whether a message was to be erased.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Erasure {
+    /// It was not.
+    No,
+    /// Nobody knows: asking for it has failed.
+    Perhaps,
+    /// It was asked for. What was to be sent before shows it yet.
+    Asked,
+    /// Nothing that is sent may show it.
+    Hidden,
 }
 
 /// A segment.
@@ -120,6 +134,10 @@ impl Truth {
         };
         if let Some(entry) = self.entry_mut(room, stored.seq) {
             entry.at = stored.at;
+            let is_erased = stored.author.is_empty() && stored.text.is_empty();
+            if is_erased && entry.erasure != Erasure::No {
+                return Ok(());
+            }
             return self.compare(room, received, "is stored");
         }
         let head = self.head(room);
@@ -137,9 +155,14 @@ impl Truth {
             step,
             at,
             has_expired: false,
+            erasure: Erasure::No,
         });
         self.messages += 1;
         let Some((known_room, known)) = earlier else { return Ok(()) };
+        // Once it is erased, its author's repeat of it may be a new one.
+        if self.entry(known_room, known).is_some_and(|entry| entry.erasure != Erasure::No) {
+            return Ok(());
+        }
         // One whose id says when it was made is looked for in the log; any other is a new one after a while.
         let is_new_later = id.is_some_and(|id| id.made_at().is_none());
         if is_new_later && known_room == room && (self.is_forgotten(room, known) || self.may_forget_drafts) {
@@ -203,7 +226,48 @@ impl Truth {
             let (name, seq, stored) = (&self.rooms[room].name, received.seq, entry.step);
             return Err(format!("#{seq} of {name} is received in step {step} and stored in step {stored}"));
         }
-        self.compare(room, received, "is received")
+        let name = &self.rooms[room].name;
+        match (entry.erasure, received.author.is_empty()) {
+            (Erasure::No, true) => Err(format!("#{} of {name} is shown as erased: {entry:?}", received.seq)),
+            (Erasure::Hidden, false) => {
+                Err(format!("#{} of {name} is shown, and to be erased", received.seq))
+            }
+            (_, true) => Ok(()),
+            (_, false) => self.compare(room, received, "is received"),
+        }
+    }
+
+    /// Messages are to be erased, or perhaps.
+    pub fn erase(&mut self, room: RoomIndex, first: u64, last: u64, is_certain: bool) {
+        let erasure = if is_certain { Erasure::Asked } else { Erasure::Perhaps };
+        for seq in first..=last {
+            let Some(entry) = self.entry_mut(room, seq) else { continue };
+            if matches!(entry.erasure, Erasure::No | Erasure::Perhaps) {
+                entry.erasure = erasure;
+            }
+        }
+    }
+
+    /// Everything that was to be sent was read: what is to be erased is shown to nobody from now on.
+    pub fn hide_erased(&mut self) {
+        let entries = self.rooms.iter_mut().flat_map(|room| &mut room.entries);
+        for entry in entries.filter(|entry| entry.erasure == Erasure::Asked) {
+            entry.erasure = Erasure::Hidden;
+        }
+    }
+
+    /// The texts that are to be in no file once everything is erased. One that was said once more is not among them.
+    pub fn erased_texts(&self) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for (room, truth) in self.rooms.iter().enumerate() {
+            for (entry, seq) in truth.entries.iter().zip(1..) {
+                let is_erased = matches!(entry.erasure, Erasure::Asked | Erasure::Hidden);
+                if is_erased && self.texts.get(&entry.text) == Some(&(room, seq)) {
+                    texts.push(&*entry.text);
+                }
+            }
+        }
+        texts
     }
 
     /// An author was answered that a draft is stored already.
@@ -225,15 +289,20 @@ impl Truth {
         }
     }
 
-    /// What a whole log gives is what was stored, but for what has expired.
-    pub fn check_all(&self, found: &[(String, u64, String)]) -> Checked {
+    /// What a whole log gives is what was stored, but for what has expired; `None` is erased.
+    pub fn check_all(&self, found: &[(String, u64, Option<String>)]) -> Checked {
         let mut there: HashSet<(RoomIndex, u64)> = HashSet::new();
         for (name, seq, text) in found {
             let Some(room) = self.by_name.get(name).copied() else {
                 return Err(format!("nobody spoke in {name}"));
             };
             there.insert((room, *seq));
-            let is_it = self.entry(room, *seq).is_some_and(|entry| *entry.text == **text);
+            let is_it = self.entry(room, *seq).is_some_and(|entry| match text {
+                None => entry.erasure != Erasure::No,
+                Some(text) => {
+                    *entry.text == **text && matches!(entry.erasure, Erasure::No | Erasure::Perhaps)
+                }
+            });
             if !is_it {
                 return Err(format!(
                     "the log says #{seq} of {name} is {text:?}: {:?}",

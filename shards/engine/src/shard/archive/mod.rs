@@ -22,8 +22,8 @@ use erasing::Erasing;
 use hashbrown::HashMap;
 use lookups::WaitingLookup;
 use madang_log::{
-    Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment, SegmentIndex,
-    SegmentNumber, SnapshotScope,
+    Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment,
+    SegmentIndex, SegmentNumber, SnapshotScope,
 };
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::collections::VecDeque;
