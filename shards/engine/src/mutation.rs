@@ -99,8 +99,6 @@ pub enum Mutation {
     ForgetStoredFacts,
     /// A segment expires though facts of rooms are in it that are nowhere else.
     ExpireLiveFacts,
-    /// Facts count as stored once more when they are appended, before the commit.
-    RenewBeforeCommit,
     /// What is to be erased is shown until it is erased.
     ShowErased,
     /// A start does not know what is to be erased.

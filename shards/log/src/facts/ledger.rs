@@ -65,8 +65,6 @@ struct FactsStep {
 struct ChainLength {
     checkpoint_bytes: u64,
     behind_bytes: u64,
-    /// Behind it a checkpoint is due.
-    renewed_at_bytes: u64,
     /// The last record that need not be repeated; `None` where the record itself is that.
     base: Option<FactsPointer>,
 }
@@ -121,12 +119,7 @@ impl FactsLedger {
     /// Of a room whose facts were read.
     pub fn restore(room: RoomName, directory: ShardId, loaded: LoadedFacts) -> FactsLedger {
         let LoadedFacts { facts, pointer, checkpoint_bytes, behind_bytes, recent, base } = loaded;
-        let length = ChainLength {
-            checkpoint_bytes,
-            behind_bytes,
-            renewed_at_bytes: checkpoint_bytes,
-            base: Some(base),
-        };
+        let length = ChainLength { checkpoint_bytes, behind_bytes, base: Some(base) };
         let step = |(version, Behind { changes, reads, .. })| FactsStep { version, changes, reads };
         FactsLedger {
             facts,
@@ -221,7 +214,7 @@ impl FactsLedger {
         {
             return Err(FactsNotAppended::Busy);
         }
-        let before = self.newest_here().is_none().then(|| self.facts.clone());
+        let before = self.needs_checkpoint().then(|| self.facts.clone());
         let revision = self.facts.change(&dated)?;
         let account = membership(&dated.change);
         let version = FactsVersion { revision, edition: 0 };
@@ -292,6 +285,13 @@ impl FactsLedger {
         FactsVersion { edition: self.version.edition + 1, ..self.version }
     }
 
+    /// Whether nothing but all facts can be appended: behind a checkpoint that is not committed a record would link around
+    /// it, to something older, and need segments that the checkpoint does not: these expire by what files say, where the
+    /// checkpoint may be the newest that they tell of.
+    fn needs_checkpoint(&self) -> bool {
+        self.newest_here().is_none() || self.uncommitted.iter().any(|record| record.oldest.is_none())
+    }
+
     /// The newest committed record, if it is in the directory that is appended to.
     fn newest_here(&self) -> Option<(FactsPointer, ChainLength)> {
         self.newest.filter(|(newest, _)| newest.link.directory == self.directory)
@@ -304,14 +304,14 @@ impl FactsLedger {
         free_bytes: usize,
         log: &mut Appender,
     ) -> Option<FactsAppended> {
-        let Some((newest, length)) = self.newest_here() else {
+        let newest = self.newest_here().filter(|_| !self.needs_checkpoint());
+        let Some((newest, length)) = newest else {
             return self.append_checkpoint(step, dated, free_bytes, log);
         };
         let version = step.version;
         let behind = self.behind(newest, false, &step);
         let body = behind.encode(version.edition);
-        if length.behind_bytes + body.len() as u64 > length.renewed_at_bytes
-            && !self.uncommitted.iter().any(|record| record.length.behind_bytes == 0)
+        if length.behind_bytes + body.len() as u64 > length.checkpoint_bytes
             && let Some(appended) = self.append_checkpoint(step.clone(), dated, free_bytes, log)
         {
             return Some(appended);
@@ -379,20 +379,15 @@ impl FactsLedger {
     ) -> Option<FactsAppended> {
         let version = step.version;
         let bodies = FactsBody::encode_checkpoint(version.edition, &self.facts);
-        if let Some((_, length)) = &mut self.newest {
-            // Should another record link around it, the next one is not due at once.
-            length.renewed_at_bytes = length.behind_bytes + length.checkpoint_bytes / 2;
-        }
         let most_bytes: usize = bodies.iter().map(|body| body.len() + FRAME_OVERHEAD_BYTES_MAX).sum();
         if bodies.len() > 1 && most_bytes > free_bytes {
             return None;
         }
         let kind = RecordKind::FactsCheckpoint;
         let (batch, bytes) = append_all(&self.room, kind, version, dated, &bodies, log);
-        // The checkpoint has them; a record that links around it repeats them.
+        // The checkpoint has them, and they are no longer to be stored.
         step.reads.extend(self.take_moved());
-        let length =
-            ChainLength { checkpoint_bytes: bytes, behind_bytes: 0, renewed_at_bytes: bytes, base: None };
+        let length = ChainLength { checkpoint_bytes: bytes, behind_bytes: 0, base: None };
         self.appended(step, length, None);
         let (room, first, frames) = (self.room.clone(), version.revision, bodies.len() as u32);
         Some(FactsAppended { room, version, first, batch, frames, oldest: None })

@@ -10,6 +10,10 @@
 //!
 //! **Invariant:** a record links to what is committed only, and repeats what its room has appended since: so no place
 //! has to be known before it is decided, and a batch that failed can be written again as it is.
+//!
+//! **Invariant:** of two records the later needs no older segment: until a checkpoint is committed, only checkpoints are
+//! appended behind it. So a segment that the newest record in any file does not need is not needed by what the open
+//! segment holds.
 
 mod body;
 mod chain;

@@ -182,16 +182,19 @@ impl FactsCheck {
             let kind = FaultKind::FactsIncomplete { room: room(), revision: newest.newest.revision };
             faults.push(Fault::new(files, newest.at, kind));
         }
-        // What expired elsewhere, while another shard was the room's home, leaves gaps that are none.
-        if late.iter().any(|shard| *shard != newest.shard) {
-            return;
-        }
+        // As of messages: a hole has expired if a directory whose first segments are gone has nothing of the room before it.
+        let has_older = |shard: &ShardId, run: &RevisionRun| {
+            let mut own = here.iter().filter(|here| here.shard == *shard).flat_map(|here| &here.runs);
+            own.any(|older| older.first < run.first)
+                || believed.iter().any(|(older, _)| older.first < run.first)
+        };
+        let has_expired = |run: &RevisionRun| late.iter().any(|shard| !has_older(shard, run));
         let mut runs: Vec<RevisionRun> = here.iter().flat_map(|here| here.runs.iter().copied()).collect();
         runs.extend(believed.iter().map(|(run, _)| *run));
         runs.sort_unstable_by_key(|run| (run.first, run.last));
-        let mut last = if late.is_empty() { Revision::ZERO } else { runs[0].last };
+        let mut last = Revision::ZERO;
         for run in runs {
-            if run.first > last.next() {
+            if run.first > last.next() && !has_expired(&run) {
                 let (first, last) = (last.next(), Revision(run.first.0 - 1));
                 let kind = FaultKind::FactsLost { room: room(), first, last };
                 faults.push(Fault::new(files, newest.at, kind));

@@ -230,10 +230,6 @@ impl Homes {
                 *bytes_left = bytes_left.saturating_sub(facts.checkpoint_bytes());
                 loaded.last_batch = appended.batch;
                 self.archive.facts_appended(appended);
-                #[cfg(any(test, feature = "deliberate-faults"))]
-                if crate::mutation::is_on(crate::mutation::Mutation::RenewBeforeCommit) {
-                    return true;
-                }
             }
             self.evict_if_idle(key, effects.now, effects.outbound);
         }
