@@ -167,6 +167,10 @@ pub static KEYS: &[Key] = &[
         "Connections from one IP address; 0 is no limit. Loopback is exempt."
     ),
     key!(
+        limits.sessions_per_user,
+        "Sessions that a logged-in user may have at once, on all devices together; a guest has one. Nobody can log in yet."
+    ),
+    key!(
         limits.ipv6_prefix,
         "IPv6 addresses with this many equal leading bits count as one address for that limit."
     ),
@@ -221,6 +225,7 @@ impl Default for Config {
                 burst: Bounded::constant::<40>(),
                 // A school or an office behind one address still fits.
                 connections_per_address: Bounded::constant::<256>(),
+                sessions_per_user: Bounded::constant::<16>(),
                 // A household or a rented machine has a /64 at least (RFC 6177).
                 ipv6_prefix: Bounded::constant::<64>(),
                 outbox_bytes_max: Size::constant::<1_048_576>(),

@@ -143,6 +143,8 @@ pub struct Limits {
     pub burst: Bounded<1, 1_000_000>,
     /// Connections from one address; 0 is no limit. Loopback is exempt.
     pub connections_per_address: Bounded<0, 1_000_000>,
+    /// Sessions that an account may have at once.
+    pub sessions_per_user: Bounded<1, 1_000>,
     /// The leading bits of an IPv6 address that make it one address there.
     pub ipv6_prefix: Bounded<1, 128>,
     /// Bytes that may wait for one connection before it is closed as a slow reader.

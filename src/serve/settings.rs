@@ -23,7 +23,7 @@ pub fn shard_settings(config: &Config, shards: u16) -> Settings {
             history_on_join: config.rooms.history_on_join.usize(),
             grace: GRACE,
         },
-        users: UserLimits { grace: GRACE },
+        users: UserLimits { grace: GRACE, sessions_max: config.limits.sessions_per_user.u32() },
         flood: FloodLimit {
             messages_per_second: config.limits.messages_per_second.u32(),
             burst: config.limits.burst.u32(),

@@ -79,7 +79,7 @@ impl World {
                 history_on_join: 15,
                 grace: Duration::from_secs(30),
             },
-            users: UserLimits { grace: Duration::from_secs(30) },
+            users: UserLimits { grace: Duration::from_secs(30), sessions_max: 16 },
             flood: FloodLimit { messages_per_second: 20, burst: 40 },
             connections_per_address: 0,
             ipv6_prefix: 64,

@@ -154,7 +154,7 @@ fn settings() -> Settings {
         shard_count: 2,
         lobby: name("general"),
         rooms: RoomLimits { members_max: 100, announce_members_max: 100, history_on_join: 0, grace },
-        users: UserLimits { grace },
+        users: UserLimits { grace, sessions_max: 16 },
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         ipv6_prefix: 64,

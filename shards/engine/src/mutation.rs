@@ -3,7 +3,7 @@
 //! its own thread.
 
 use madang_log::BatchId;
-use madang_model::{MeshEntry, Message, Request, Seq};
+use madang_model::{MeshEntry, Message, Request, Seq, SessionId, Sight};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -107,6 +107,14 @@ pub enum Mutation {
     WipeBeforeNames,
     /// What an interrupted erasure has left stays.
     LeaveReplacedFile,
+    /// An account leaves a room with any of its sessions.
+    LeaveWithAnySession,
+    /// In an upgrade, the further sessions of accounts are forgotten.
+    ForgetCarriedSessions,
+    /// Who shares several rooms with one who leaves the server sees it in each.
+    SeeAgain,
+    /// Of the sessions of an account only the first gets whispers.
+    WhisperToFirst,
 }
 
 thread_local! {
@@ -127,6 +135,19 @@ pub fn now_and_then(mutation: Mutation) -> bool {
         COUNT.set(COUNT.get().wrapping_add(1));
         COUNT.get().is_multiple_of(50)
     }
+}
+
+/// The sessions that a whisper reaches, or only the first of them.
+pub fn only_first(mut sessions: Vec<SessionId>) -> Vec<SessionId> {
+    if is_on(Mutation::WhisperToFirst) {
+        sessions.truncate(1);
+    }
+    sessions
+}
+
+/// What a reader sees once is shown from each room.
+pub fn see_again(sight: Sight) -> Sight {
+    if is_on(Mutation::SeeAgain) && sight == Sight::Nothing { Sight::Here } else { sight }
 }
 
 /// The batch that events wait for; none when they do not wait.

@@ -128,7 +128,7 @@ impl Room {
                 history_on_join: 0,
                 grace: Duration::from_secs(30),
             },
-            users: UserLimits { grace: Duration::from_secs(30) },
+            users: UserLimits { grace: Duration::from_secs(30), sessions_max: 16 },
             flood: FloodLimit { messages_per_second: 0, burst: 0 },
             connections_per_address: 0,
             ipv6_prefix: 64,

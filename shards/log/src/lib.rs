@@ -34,8 +34,8 @@ pub use format::{
     AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Record, RecordError,
     RecordKind, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader, SegmentId,
     SegmentNumber, SegmentVerdict, StoredAmendment, StoredAuthor, StoredChange, StoredFacts, StoredLost,
-    StoredMessage, StoredRecord, TEXT_BYTES_MAX, directory_name, draft_hash, file_name, frame_bytes,
-    stored_record,
+    StoredMessage, StoredRecord, TEXT_BYTES_MAX, author_of, directory_name, draft_hash, file_name,
+    frame_bytes, stored_record,
 };
 pub use index::{
     EntryLink, FactsEntry, FactsQuery, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun,

@@ -29,6 +29,8 @@ pub struct CarriedUser {
     pub missed_whispers: Vec<(UserName, u32)>,
     /// Who holds it.
     pub holder: Holder,
+    /// The further sessions of an account that has several; none where it is lost.
+    pub others: Vec<SessionId>,
 }
 
 /// A user who was here and is gone.
@@ -51,6 +53,8 @@ pub struct CarriedMember {
     pub is_away: bool,
     /// Whose membership it is.
     pub holder: Holder,
+    /// The further sessions of an account that is there with several; none where it is lost.
+    pub others: Vec<SessionId>,
     /// The room's newest message when the connection was lost, if it is.
     pub head: Seq,
 }

@@ -1,5 +1,6 @@
 //! What home shards send to connections, and what travels on the mesh.
 
+use super::everywhere::Everywhere;
 use super::id::{ConnectionId, RoomKey, Seq, SessionId, UserKey};
 use super::leaving::LeaveReason;
 use super::message::Message;
@@ -65,6 +66,8 @@ pub enum RoomEvent {
         user: UserName,
         /// Why.
         reason: LeaveReason,
+        /// All rooms that the user leaves at once, if there are several.
+        everywhere: Option<Arc<Everywhere>>,
     },
     /// A member has a new name. The renamed one sees this too; in a large room it alone learns it, from
     /// `Reply::Renamed`.
@@ -73,7 +76,19 @@ pub enum RoomEvent {
         old: UserName,
         /// The name taken.
         new: UserName,
+        /// All rooms in which the user has it, if there are several.
+        everywhere: Option<Arc<Everywhere>>,
     },
+}
+
+impl RoomEvent {
+    /// All rooms that it comes from, if it comes from several.
+    pub fn everywhere(&self) -> Option<&Arc<Everywhere>> {
+        match self {
+            RoomEvent::Left { everywhere, .. } | RoomEvent::Renamed { everywhere, .. } => everywhere.as_ref(),
+            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => None,
+        }
+    }
 }
 
 /// One entry of a mesh batch.

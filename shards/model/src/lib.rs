@@ -1,6 +1,7 @@
 //! What Madang is about: identities, names, messages, what shards say to each other, and the seam to a protocol
 //! ([`connection::Surface`]).
 
+mod account;
 mod away;
 mod carried;
 pub mod connection;
@@ -8,6 +9,7 @@ mod counted;
 mod draft_age;
 mod epoch;
 mod event;
+mod everywhere;
 mod facts;
 mod id;
 mod leaving;
@@ -18,12 +20,14 @@ mod request;
 mod text;
 mod time;
 
+pub use account::{Account, AccountKind, Identity};
 pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
 pub use draft_age::{DRAFT_AGE_US_MAX, DRAFT_CLOCK_US_MAX, DRAFT_WINDOW_US, OLD_DRAFT_COST};
 pub use epoch::LogEpoch;
 pub use event::{Event, MeshEntry, RoomEvent};
+pub use everywhere::{Everywhere, SeenEvents, SharedRooms, Sight};
 pub use facts::{
     DatedChange, DiscussionRoom, FactChange, FactRefusal, FactsFault, FactsNotChanged, GuestPolicy,
     HistoryPolicy, Invitation, InvitePolicy, PostPolicy, Restriction, Revision, RoomAccess, RoomFacts,
@@ -40,6 +44,6 @@ pub use reply::{
     Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
     WhoMember, WhoPage,
 };
-pub use request::{Destination, LooksAnswer, Page, Request};
+pub use request::{Destination, Leaving, LooksAnswer, Page, Request};
 pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -5,6 +5,7 @@ mod keyboard;
 mod looks;
 mod rules;
 
+use super::account::{Account, Identity};
 use super::id::{RoomKey, ShardId, SkeletonKey, UserKey};
 pub use looks::Looks;
 use rules::{canonical_of_checked, checked};
@@ -89,9 +90,9 @@ pub enum NameError {
     NotAllowed,
 }
 
-/// A user's name as its owner writes it, with the keys that decide whether two names are one.
+/// A user's name as its owner writes it, with the keys that decide whether two names are one, and who is behind it.
 ///
-/// Shared, so that a session and its memberships hold one copy.
+/// Shared, so that a session and its memberships hold one copy. Names are compared as names, whoever is behind them.
 #[derive(Clone)]
 pub struct UserName(Arc<UserNameInner>);
 
@@ -99,6 +100,8 @@ struct UserNameInner {
     key: UserKey,
     looks: Looks,
     shown: Box<str>,
+    /// Of a name that was only written, nobody is known: as of a guest.
+    identity: Identity,
 }
 
 impl UserName {
@@ -109,13 +112,47 @@ impl UserName {
     pub fn parse(raw: &str) -> Result<UserName, NameError> {
         let (shown, canonical) = checked(raw, USER_NAME_CHARS_MAX)?;
         let looks = Looks::of(&shown, &canonical);
-        Ok(UserName(Arc::new(UserNameInner { key: UserKey::of(&canonical), looks, shown })))
+        Ok(UserName(Arc::new(UserNameInner {
+            key: UserKey::of(&canonical),
+            looks,
+            shown,
+            identity: Identity::GUEST,
+        })))
+    }
+
+    /// The same name, with this one behind it.
+    #[must_use]
+    pub fn known_as(mut self, identity: Identity) -> UserName {
+        if self.0.identity == identity {
+            return self;
+        }
+        match Arc::get_mut(&mut self.0) {
+            Some(own) => {
+                own.identity = identity;
+                self
+            }
+            None => {
+                let UserNameInner { key, looks, .. } = *self.0;
+                let shown = self.0.shown.clone();
+                UserName(Arc::new(UserNameInner { key, looks, shown, identity }))
+            }
+        }
+    }
+
+    /// Who is behind it.
+    pub fn identity(&self) -> Identity {
+        self.0.identity
+    }
+
+    /// The account behind it, if there is one.
+    pub fn account(&self) -> Option<Account> {
+        self.0.identity.account()
     }
 
     /// In the place of a name that was erased: nobody can have it, as it is empty.
     pub fn nobody() -> UserName {
         let (shown, looks) = (Box::default(), Looks::of("", ""));
-        UserName(Arc::new(UserNameInner { key: UserKey::of(""), looks, shown }))
+        UserName(Arc::new(UserNameInner { key: UserKey::of(""), looks, shown, identity: Identity::GUEST }))
     }
 
     /// Whether it stands for a name that was erased.

@@ -45,6 +45,15 @@ pub enum Reply {
         /// Whether this copy is the author's receipt.
         is_receipt: bool,
     },
+    /// A whisper that another session of the same account has said.
+    WhisperSent {
+        /// Who said it.
+        from: UserName,
+        /// To whom.
+        to: UserName,
+        /// What, shared by all.
+        message: Arc<Message>,
+    },
     /// The one whispered to is away; the whisper is stored all the same.
     WhisperReaderAway {
         /// Who.
@@ -300,5 +309,12 @@ pub enum Refusal {
     DraftTooOld {
         /// The draft's id.
         draft: DraftId,
+    },
+    /// The account has as many sessions as it may have.
+    TooManySessions {
+        /// Its name.
+        name: UserName,
+        /// How many that is.
+        sessions_max: u32,
     },
 }

@@ -2,13 +2,14 @@
 
 use super::away::Away;
 use super::carried::Carried;
+use super::everywhere::Everywhere;
 use super::facts::FactChange;
 use super::id::{AccountId, ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::leaving::LeaveReason;
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -136,6 +137,9 @@ pub enum Request {
         name: UserName,
         /// Whether the user left on purpose; otherwise the name is kept for the grace time.
         is_clean: bool,
+        /// The rooms that an account's session leaves on purpose: the account's home passes it on, as it knows whether
+        /// the account is gone with this session.
+        leaving: Option<Box<Leaving>>,
     },
     /// Give a name back for another that is had. Answered by `Event::GivenBack`.
     GiveUp {
@@ -173,6 +177,8 @@ pub enum Request {
         draft: Option<DraftId>,
         /// What is said.
         text: Text,
+        /// The other sessions of the author, which see it, too: an account's home adds them first.
+        copies_to: Option<Box<[SessionId]>>,
     },
     /// A whisper whose reader was found by its home, on its way to the direct room's home.
     PublishDirect {
@@ -180,6 +186,8 @@ pub enum Request {
         session: SessionId,
         /// Where the message goes: the reader's sessions.
         readers: Vec<SessionId>,
+        /// The author's other sessions.
+        copies_to: Box<[SessionId]>,
         /// The direct room.
         room: RoomName,
         /// The author.
@@ -223,6 +231,8 @@ pub enum Request {
         room: RoomKey,
         /// Why; if the user is lost, the membership is kept for the grace time.
         reason: LeaveReason,
+        /// All rooms that the session leaves at once, if there are several, and its user is gone with it.
+        everywhere: Option<Arc<Everywhere>>,
     },
     /// A member's new name. Not answered; the room sees it.
     Rename {
@@ -236,6 +246,8 @@ pub enum Request {
         new: UserName,
         /// The grant of it.
         claim: ClaimNumber,
+        /// All rooms in which the session has it, if there are several.
+        everywhere: Option<Arc<Everywhere>>,
     },
     /// Say something in a room. The acknowledgement is the message itself, or `NotSaid`.
     Publish {
@@ -345,6 +357,41 @@ pub enum Request {
     Carry(Box<Carried>),
 }
 
+/// What a session leaves when it ends on purpose.
+#[derive(Clone, Debug)]
+pub struct Leaving {
+    /// Its rooms.
+    pub rooms: Box<[RoomKey]>,
+    /// Why it ends.
+    pub reason: LeaveReason,
+}
+
+impl Leaving {
+    /// Whether the home of the user's name is to pass it on: the rooms of a guest are asked at once.
+    pub fn goes_by_home(&self, user: &UserName) -> bool {
+        user.account().is_some() && self.reason != LeaveReason::Lost
+    }
+
+    /// What the rooms are asked. `is_gone` is whether the user is gone with this session.
+    pub fn requests(
+        self,
+        session: SessionId,
+        user: UserKey,
+        is_gone: bool,
+        at: Moment,
+    ) -> impl Iterator<Item = Request> {
+        let Leaving { rooms, reason } = self;
+        let is_one = is_gone && reason != LeaveReason::Lost && rooms.len() > 1;
+        let everywhere =
+            is_one.then(|| Arc::new(Everywhere { session, renamed: None, at, rooms: rooms.clone() }));
+        let reason = if is_gone { reason } else { LeaveReason::Left };
+        rooms.into_iter().map(move |room| {
+            let everywhere = everywhere.clone();
+            Request::Leave { session, user, room, reason, everywhere }
+        })
+    }
+}
+
 /// Whether a room may have its looks.
 #[derive(Clone, Debug)]
 pub enum LooksAnswer {
@@ -435,6 +482,7 @@ impl Request {
             | R::Release { name, .. }
             | R::GiveUp { name, .. }
             | R::Whois { name, .. } => name.home(shard_count),
+            R::Whisper { from, copies_to: None, .. } if from.account().is_some() => from.home(shard_count),
             R::Whisper { to, .. } | R::WhisperMissed { to, .. } => to.home(shard_count),
             R::SetAway { user, room: None, .. } => user.home(shard_count),
             R::SetAway { room: Some(room), .. }

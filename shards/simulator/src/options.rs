@@ -116,7 +116,7 @@ impl SessionConditions {
                 history_on_join: 15,
                 grace: Duration::from_secs(3),
             },
-            users: UserLimits { grace: Duration::from_secs(3) },
+            users: UserLimits { grace: Duration::from_secs(3), sessions_max: 3 },
             flood: FloodLimit { messages_per_second: 0, burst: 0 },
             connections_per_address: 0,
             ipv6_prefix: 64,

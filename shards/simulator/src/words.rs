@@ -1,7 +1,7 @@
 //! A protocol of a few words, one command a line, everything sent in lines that begin with a word
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
-//! `name N`, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
+//! `name N`, `name N ID` of an account, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
 //! `page R last|before|after S COUNT`, `who R`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no draft.
 
 use madang_engine::mutation::{Mutation, is_on};
@@ -9,8 +9,8 @@ use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    AccountId, DraftId, FactChange, GapReason, LeaveReason, Message, Page, Refusal, Reply, Request,
-    RoomEvent, RoomName, RoomRole, RoomSetting, Seq, Text, UserName,
+    Account, AccountId, AccountKind, DraftId, Everywhere, FactChange, GapReason, LeaveReason, Message, Page,
+    Refusal, Reply, Request, RoomEvent, RoomName, RoomRole, RoomSetting, Seq, SessionId, Text, UserName,
 };
 use std::io::Write;
 
@@ -90,8 +90,26 @@ impl Surface for Words {
                 said(message, out);
             }
             RoomEvent::Joined { user } => line(out, format_args!("in {room} {user}")),
-            RoomEvent::Left { user, .. } => line(out, format_args!("out {room} {user}")),
-            RoomEvent::Renamed { old, new } => line(out, format_args!("nick {room} {old} {new}")),
+            RoomEvent::Left { user, everywhere, .. } => {
+                line(out, format_args!("out {room} {user} {}", mark_of(everywhere.as_deref())));
+            }
+            RoomEvent::Renamed { old, new, everywhere } => {
+                line(out, format_args!("nick {room} {old} {} {new}", mark_of(everywhere.as_deref())));
+            }
+        }
+    }
+
+    fn render_in_all(&self, rooms: &[&RoomName], event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
+        let rooms: Vec<&str> = rooms.iter().map(|room| room.as_str()).collect();
+        let rooms = rooms.join(" ");
+        match event {
+            RoomEvent::Left { user, everywhere, .. } => {
+                line(out, format_args!("gone {} {user} {rooms}", mark_of(everywhere.as_deref())));
+            }
+            RoomEvent::Renamed { old, new, everywhere } => {
+                line(out, format_args!("nicks {} {old} {new} {rooms}", mark_of(everywhere.as_deref())));
+            }
+            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => {}
         }
     }
 
@@ -139,7 +157,10 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
     }
     if word == "name" {
         session.waiting += 1;
-        let name = UserName::parse(rest).expect("clients send names");
+        // `name N ID` of an account.
+        let (name, id) = rest.split_once(' ').unwrap_or((rest, "0"));
+        let account = Account::new(AccountKind::User, AccountId(id.parse().expect("clients send ids")));
+        let name = UserName::parse(name).expect("clients send names").known_as(account.into());
         return link.request(Request::Claim { session: sender, name });
     }
     let Some(user) = link.user().cloned() else {
@@ -168,6 +189,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
                 user: user.key(),
                 room,
                 reason: LeaveReason::Left,
+                everywhere: None,
             });
         }
         "move" => {
@@ -180,6 +202,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
                 user: user.key(),
                 room: old,
                 reason: LeaveReason::Left,
+                everywhere: None,
             });
             let claim = link.claim();
             link.request(Request::Join { session: sender, user, claim, room: room(new), is_away: false });
@@ -195,7 +218,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             let (draft, said) = rest.split_once(' ').expect("to N DRAFT T");
             let to = UserName::parse(to).expect("clients send names");
             let (draft, text) = (draft_of(draft), text(said));
-            link.request(Request::Whisper { session: sender, from: user, to, draft, text });
+            link.request(Request::Whisper { session: sender, from: user, to, draft, text, copies_to: None });
         }
         "page" => {
             session.waiting += 1;
@@ -252,6 +275,18 @@ fn change_of(what: &str, account: AccountId) -> FactChange {
     }
 }
 
+/// A word by which it is known whether two events are of one act of one session.
+fn mark_of(everywhere: Option<&Everywhere>) -> String {
+    everywhere.map_or_else(
+        || "-".to_owned(),
+        |everywhere| {
+            let SessionId { shard, connection } = everywhere.session;
+            let grant = everywhere.renamed.map_or(0, |(_, claim)| claim.0);
+            format!("{}.{connection}.{grant}@{}", shard.0, everywhere.at.0)
+        },
+    )
+}
+
 fn draft_of(word: &str) -> Option<DraftId> {
     (word != "-").then(|| DraftId::parse(word).expect("clients send draft ids"))
 }
@@ -268,6 +303,10 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
         Reply::Whisper { from, to, message, is_receipt } => {
             let word = if *is_receipt { "receipt" } else { "whisper" };
             let _ = write!(out, "{word} {from} {to} {}", message.room);
+            said(message, out);
+        }
+        Reply::WhisperSent { from, to, message } => {
+            let _ = write!(out, "sent {from} {to} {}", message.room);
             said(message, out);
         }
         Reply::Who(page) => {
@@ -318,6 +357,7 @@ fn word_of(refusal: &Refusal) -> &'static str {
         Refusal::RoomFull { .. } => "full",
         Refusal::NotMember { .. } => "stranger",
         Refusal::NotStored { .. } => "notstored",
+        Refusal::TooManySessions { .. } => "toomany",
         _ => "other",
     }
 }

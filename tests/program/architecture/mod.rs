@@ -10,14 +10,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 16] = [
+const MODEL: [&str; 18] = [
     "counted",
     "time",
     "epoch",
     "leaving",
     "id",
+    "account",
     "text",
     "name",
+    "everywhere",
     "facts",
     "message",
     "draft_age",

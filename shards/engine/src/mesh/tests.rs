@@ -10,7 +10,13 @@ fn entry(number: usize) -> MeshEntry {
     let room = madang_model::RoomKey::of("r");
     let connection = madang_model::ConnectionId { index: 0, generation: 0 };
     let session = madang_model::SessionId { shard: ShardId(0), connection };
-    MeshEntry::Request(Request::Leave { session, user, room, reason: madang_model::LeaveReason::Left })
+    MeshEntry::Request(Request::Leave {
+        session,
+        user,
+        room,
+        reason: madang_model::LeaveReason::Left,
+        everywhere: None,
+    })
 }
 
 fn user_of(envelope: &MeshEntry) -> UserKey {

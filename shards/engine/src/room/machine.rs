@@ -2,6 +2,7 @@
 
 mod carry;
 mod drafts;
+mod sessions;
 
 pub use drafts::draft_of;
 
@@ -9,10 +10,12 @@ use super::drafts::Drafts;
 use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::members::Members;
+use super::more_sessions::MoreSessions;
 use super::recent::Recent;
 use madang_model::{
-    ClaimNumber, DraftId, Event, Joined, LeaveReason, Message, Moment, Now, Page, Refusal, Reply, RoomEvent,
-    RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember, WhoPage,
+    ClaimNumber, DraftId, Event, Everywhere, Joined, LeaveReason, Message, Moment, Now, Page, Refusal, Reply,
+    RoomEvent, RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember,
+    WhoPage,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +63,8 @@ pub struct Room {
     kind: RoomKind,
     head: Seq,
     members: Members,
+    /// The further sessions of members that are accounts.
+    more: MoreSessions,
     /// Members whose name another has been granted since: their leave or their new name is on its
     /// way. Until it comes they receive and may send, as they do not know yet.
     departing: Vec<Member>,
@@ -84,7 +89,8 @@ impl Room {
     ) -> Room {
         let recent = Recent::restore(stored, head);
         let (members, departing) = (Members::default(), Vec::new());
-        Room { name, kind, head, members, departing, fan_out: FanOut::default(), recent, drafts }
+        let more = MoreSessions::default();
+        Room { name, kind, head, members, more, departing, fan_out: FanOut::default(), recent, drafts }
     }
 
     /// Of what is erased nothing can be read from now on. Returns how many messages in memory that are.
@@ -147,6 +153,11 @@ impl Room {
         if self.kind == RoomKind::Direct || !self.name.is_same_as(wanted) {
             return Err(Refusal::RoomNameCollides { room: wanted.as_str().into() });
         }
+        if self.is_of_same_account(user) {
+            self.join_again(session, (user, claim), limits, events);
+            return Ok(());
+        }
+        self.part_with_another_who_is_lost(user, claim, limits, events);
         let mut is_counted = false;
         let resumed_from = match self.members.get_mut(&user.key()) {
             Some(member) if member.claim > claim => {
@@ -157,10 +168,15 @@ impl Room {
                 is_counted = lost.is_none() && member.session == session;
                 if lost.is_none() && !is_counted {
                     self.departing.push(member.clone());
+                    self.more.depart(member, &mut self.departing);
                 }
                 member.session = session;
                 member.claim = claim;
                 member.is_away = is_away;
+                if member.user.account() != user.account() {
+                    let member = Member { user: user.clone(), ..member.clone() };
+                    self.members.insert(user.key(), member);
+                }
                 lost.map(|lost| lost.head)
             }
             None => {
@@ -181,6 +197,18 @@ impl Room {
         if !is_counted {
             self.fan_out.add(session.shard);
         }
+        self.send_joined(session, user, resumed_from, limits, events);
+        Ok(())
+    }
+
+    fn send_joined(
+        &self,
+        session: SessionId,
+        user: &UserName,
+        resumed_from: Option<Seq>,
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) {
         let joined = Joined {
             room: self.name.clone(),
             user: user.clone(),
@@ -190,7 +218,6 @@ impl Room {
             resumed_from,
         };
         send_reply(session, Reply::Joined(Box::new(joined)), events);
-        Ok(())
     }
 
     /// Removes a session: at once when it left on purpose, else after the grace time, whose end is
@@ -200,14 +227,25 @@ impl Room {
         &mut self,
         session: SessionId,
         user: UserKey,
-        reason: LeaveReason,
+        (reason, everywhere): (LeaveReason, Option<Arc<Everywhere>>),
         now: Now,
         limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
     ) -> Option<Moment> {
-        if self.take_departing(session).is_some() {
+        if let Some(departing) = self.take_departing(session) {
             self.fan_out.remove(session.shard);
             send_reply(session, Reply::Left { room: self.name.clone() }, events);
+            self.came_back(&departing.user, (reason, everywhere), limits, events);
+            return None;
+        }
+        if self.leaves_others(session, user) {
+            self.fan_out.remove(session.shard);
+            if reason != LeaveReason::Lost {
+                send_reply(session, Reply::Left { room: self.name.clone() }, events);
+            }
+            if let Some(user) = self.members.get(&user).map(|member| member.user.clone()) {
+                self.came_back(&user, (reason, everywhere), limits, events);
+            }
             return None;
         }
         let is_current = |member: &&mut Member| member.session == session && member.lost.is_none();
@@ -222,7 +260,7 @@ impl Room {
             return Some(until);
         }
         send_reply(session, Reply::Left { room: self.name.clone() }, events);
-        self.remove(user, reason, limits, events);
+        self.remove(user, (reason, everywhere), limits, events);
         None
     }
 
@@ -230,21 +268,22 @@ impl Room {
     pub fn expire(&mut self, user: UserKey, now: Now, limits: &RoomLimits, events: &mut Vec<ShardEvent>) {
         let is_over = |member: &Member| member.lost.is_some_and(|lost| lost.until <= now.monotonic);
         if self.members.get(&user).is_some_and(is_over) {
-            self.remove(user, LeaveReason::Lost, limits, events);
+            self.remove(user, (LeaveReason::Lost, None), limits, events);
         }
     }
 
     fn remove(
         &mut self,
         user: UserKey,
-        reason: LeaveReason,
+        (reason, everywhere): (LeaveReason, Option<Arc<Everywhere>>),
         limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
     ) {
         let announces = self.announces(limits);
         let Some(gone) = self.members.remove(&user) else { return };
         if announces {
-            self.fan_out.emit(self.name.key(), &RoomEvent::Left { user: gone.user, reason }, events);
+            let left = RoomEvent::Left { user: gone.user, reason, everywhere };
+            self.fan_out.emit(self.name.key(), &left, events);
         }
     }
 
@@ -259,12 +298,15 @@ impl Room {
         session: SessionId,
         old: &UserName,
         (new, claim): (&UserName, ClaimNumber),
+        everywhere: Option<Arc<Everywhere>>,
         limits: &RoomLimits,
         events: &mut Vec<ShardEvent>,
     ) {
         let announces = self.announces(limits);
-        let departing = self.take_departing(session);
-        // A user who had to give its old name up is not known to the others under any name.
+        let departing =
+            self.take_departing(session).or_else(|| self.take_one_of_several(session, old, claim));
+        // A user who had to give its old name up is not known to the others under any name; nor is a session that others
+        // of its account do not follow.
         let is_unknown = departing.is_some();
         let is_current = |member: &Member| member.session == session && member.lost.is_none();
         let is_member = self.members.get(&old.key()).is_some_and(is_current);
@@ -276,29 +318,36 @@ impl Room {
             // The others see the new name in lists, and before what it says.
             send_reply(session, Reply::Renamed { old: old.clone(), new: new.clone() }, events);
         }
+        if self.is_of_same_account(new) {
+            self.rename_onto_own(session, (old, new), claim, !is_unknown && announces, events);
+            return;
+        }
         let mut is_taken = false;
         if let Some(other) = self.members.get(&new.key()) {
             is_taken = true;
             if other.claim > claim {
                 // The new name has gone to another as well.
                 self.departing.push(member);
-                if !is_unknown && announces {
-                    let left = RoomEvent::Left { user: old.clone(), reason: LeaveReason::Renamed };
+                if announces && everywhere.is_some() {
+                    self.renamed_everywhere(old, new, everywhere, events);
+                } else if !is_unknown && announces {
+                    let (user, reason) = (old.clone(), LeaveReason::Renamed);
+                    let left = RoomEvent::Left { user, reason, everywhere: None };
                     self.fan_out.emit(room, &left, events);
                 }
                 return;
             }
             if other.lost.is_none() {
                 self.departing.push(other.clone());
+                self.more.depart(other, &mut self.departing);
             }
         }
         self.members.insert(new.key(), member);
         if !announces {
             return;
         }
-        if !is_unknown {
-            let renamed = RoomEvent::Renamed { old: old.clone(), new: new.clone() };
-            self.fan_out.emit(room, &renamed, events);
+        if !is_unknown || everywhere.is_some() {
+            self.renamed_everywhere(old, new, everywhere, events);
         } else if !is_taken {
             self.fan_out.emit(room, &RoomEvent::Joined { user: new.clone() }, events);
         }
@@ -337,7 +386,9 @@ impl Room {
 
     /// The member that a session may say something as.
     fn author(&self, session: SessionId, author: UserKey) -> Option<&Member> {
-        let is_current = |member: &&Member| member.session == session && member.lost.is_none();
+        let is_current = |member: &&Member| {
+            member.lost.is_none() && (member.session == session || self.more.has(author, session))
+        };
         let departing = || self.departing.iter().find(|member| member.session == session);
         self.members.get(&author).filter(is_current).or_else(departing)
     }
@@ -350,7 +401,7 @@ impl Room {
     pub fn publish_direct(
         &mut self,
         session: SessionId,
-        readers: &[SessionId],
+        (readers, copies_to): (&[SessionId], &[SessionId]),
         from: &UserName,
         to: &UserName,
         draft: Option<DraftId>,
@@ -365,8 +416,12 @@ impl Room {
             message: Arc::clone(&message),
             is_receipt,
         };
-        for reader in readers.iter().filter(|reader| **reader != session) {
+        for reader in readers.iter().filter(|reader| **reader != session && !copies_to.contains(reader)) {
             send_reply(*reader, whisper(false), events);
+        }
+        for other in copies_to {
+            let (from, to, message) = (from.clone(), to.clone(), Arc::clone(&message));
+            send_reply(*other, Reply::WhisperSent { from, to, message }, events);
         }
         send_reply(session, whisper(true), events);
         Ok(message)

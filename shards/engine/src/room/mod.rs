@@ -9,6 +9,7 @@ mod fan_out;
 mod machine;
 mod member;
 mod members;
+mod more_sessions;
 mod recent;
 
 pub use drafts::{DraftVerdict, Drafts, KnownDraft};

@@ -2,9 +2,10 @@
 
 use super::*;
 use madang_model::{
-    ClaimNumber, ConnectionId, DraftId, Event, LeaveReason, Moment, Now, Page, Refusal, Reply, RoomEvent,
-    RoomName, Seq, SessionId, ShardId, Text, UserName,
+    ClaimNumber, ConnectionId, DraftId, Event, Everywhere, LeaveReason, Moment, Now, Page, Refusal, Reply,
+    RoomEvent, RoomName, Seq, SessionId, ShardId, Text, UserName,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 const LIMITS: RoomLimits = RoomLimits {
@@ -60,7 +61,7 @@ impl Scene {
     }
 
     fn leave(&mut self, who: &str, session: SessionId, reason: LeaveReason, now: Now) -> Option<Moment> {
-        self.room.leave(session, name(who).key(), reason, now, &LIMITS, &mut self.events)
+        self.room.leave(session, name(who).key(), (reason, None), now, &LIMITS, &mut self.events)
     }
 
     fn say(&mut self, who: &str, session: SessionId, said: &str) -> Result<Seq, Refusal> {
@@ -77,10 +78,10 @@ impl Scene {
             ),
             Event::Reply { reply: Reply::Left { .. }, .. } => "you left".to_owned(),
             Event::Room { event: RoomEvent::Joined { user }, .. } => format!("{user} joined"),
-            Event::Room { event: RoomEvent::Left { user, reason }, .. } => {
+            Event::Room { event: RoomEvent::Left { user, reason, .. }, .. } => {
                 format!("{user} {}", reason.name())
             }
-            Event::Room { event: RoomEvent::Renamed { old, new }, .. } => format!("{old} is now {new}"),
+            Event::Room { event: RoomEvent::Renamed { old, new, .. }, .. } => format!("{old} is now {new}"),
             Event::Room { event: RoomEvent::Message { message, .. }, .. } => {
                 format!("#{} {}: {}", message.seq, message.author, message.text)
             }
@@ -165,9 +166,9 @@ fn joins_and_leaves_of_a_large_room_are_not_announced() {
     };
     assert_eq!(announced(&events), 1, "the second was announced to the first, the third to nobody");
     events.clear();
-    room.leave(session(0, 2), name("user2").key(), LeaveReason::Left, at(0), &limits, &mut events);
+    room.leave(session(0, 2), name("user2").key(), (LeaveReason::Left, None), at(0), &limits, &mut events);
     assert_eq!(announced(&events), 0);
-    room.leave(session(0, 1), name("user1").key(), LeaveReason::Left, at(0), &limits, &mut events);
+    room.leave(session(0, 1), name("user1").key(), (LeaveReason::Left, None), at(0), &limits, &mut events);
     assert_eq!(announced(&events), 1);
 }
 
@@ -235,6 +236,7 @@ fn a_renamed_member_keeps_its_place() {
         session(0, 1),
         &name("alice"),
         (&name("지수"), ClaimNumber(1)),
+        None,
         &LIMITS,
         &mut scene.events,
     );
@@ -253,7 +255,7 @@ fn a_new_name_in_a_large_room_is_sent_to_its_owner_alone_and_shown_from_then_on(
     }
     scene.sent();
     let (old, new) = (name("alice"), name("지수"));
-    scene.room.rename(session(0, 0), &old, (&new, ClaimNumber(1)), &limits, &mut scene.events);
+    scene.room.rename(session(0, 0), &old, (&new, ClaimNumber(1)), None, &limits, &mut scene.events);
     let [(ShardId(0), Event::Reply { to, reply: Reply::Renamed { old: before, new: after } })] =
         &scene.events[..]
     else {
@@ -325,7 +327,7 @@ fn a_whisper_reaches_the_reader_and_comes_back_as_receipt() {
     let (alice, bob) = (name("alice"), name("bob"));
     room.publish_direct(
         session(0, 1),
-        &[session(1, 2)],
+        (&[session(1, 2)], &[]),
         &alice,
         &bob,
         None,
@@ -378,7 +380,7 @@ fn one_whose_name_is_taken_before_word_of_its_new_one_has_come_stays_in_the_room
     scene.join_by("bob", session(1, 2), 2).unwrap();
     assert_eq!(scene.say("bob", session(0, 1), "not renamed here yet").unwrap(), Seq(1));
     let new = name("rob");
-    scene.room.rename(session(0, 1), &name("bob"), (&new, ClaimNumber(3)), &LIMITS, &mut scene.events);
+    scene.room.rename(session(0, 1), &name("bob"), (&new, ClaimNumber(3)), None, &LIMITS, &mut scene.events);
     assert_eq!(scene.room.departing(), 0);
     for (who, session) in [("rob", session(0, 1)), ("bob", session(1, 2))] {
         scene.say(who, session, "here").unwrap();
@@ -394,6 +396,7 @@ fn one_whose_new_name_has_gone_to_another_too_hears_the_room_until_it_leaves() {
         session(0, 1),
         &name("alice"),
         (&name("bob"), ClaimNumber(4)),
+        None,
         &LIMITS,
         &mut scene.events,
     );
@@ -401,4 +404,18 @@ fn one_whose_new_name_has_gone_to_another_too_hears_the_room_until_it_leaves() {
     scene.leave("bob", session(0, 1), LeaveReason::Left, at(0));
     assert_eq!(scene.room.departing(), 0);
     assert_eq!(scene.say("bob", session(0, 2), "still mine").unwrap(), Seq(2));
+}
+
+#[test]
+fn one_who_left_everywhere_and_is_here_again_before_the_room_knows_is_seen_to_come_back() {
+    let mut scene = Scene::new();
+    scene.join_by("bob", session(0, 9), 1).unwrap();
+    scene.join_by("alice", session(0, 1), 2).unwrap();
+    scene.join_by("alice", session(0, 2), 3).unwrap();
+    scene.sent();
+    let rooms = [scene.room.key(), RoomName::parse("r2").expect("a room name").key()].into();
+    let everywhere = Everywhere { session: session(0, 1), renamed: None, at: Moment(0), rooms };
+    let why = (LeaveReason::Quit, Some(Arc::new(everywhere)));
+    scene.room.leave(session(0, 1), name("alice").key(), why, at(0), &LIMITS, &mut scene.events);
+    assert_eq!(scene.sent(), sent(&[(0, "you left"), (0, "alice quit"), (0, "alice joined")]));
 }

@@ -10,7 +10,7 @@ use super::operate::{Housekeeping, Space};
 use super::preparer::step_back;
 use crate::shard::Archive;
 use crate::store::{
-    Account, Chore, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, Renewing, do_chore,
+    Chore, ChoreNotes, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, Renewing, do_chore,
     remove_expired, write_index,
 };
 use madang_log::{IndexError, QueryFault, Removed, SegmentAt, SegmentIndex, StdFiles};
@@ -225,7 +225,7 @@ fn look_at_space(data: &Path, low: &mut Outage, now: Moment) {
     }
 }
 
-impl Account for Housekeeping {
+impl ChoreNotes for Housekeeping {
     fn failed(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }

@@ -162,7 +162,13 @@ impl<S: Surface> Shard<S> {
             Some(head) if is_there => self.subscribe(id, room, head),
             Some(_) => {
                 let session = self.session(id);
-                self.ask(Request::Leave { session, user, room: room.key(), reason: LeaveReason::Lost });
+                self.ask(Request::Leave {
+                    session,
+                    user,
+                    room: room.key(),
+                    reason: LeaveReason::Lost,
+                    everywhere: None,
+                });
             }
             None => self.close(id, CloseReason::NotCarried),
         }

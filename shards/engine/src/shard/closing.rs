@@ -6,7 +6,7 @@
 
 use super::{Deadline, Ended, Shard};
 use madang_model::connection::{CloseReason, Surface};
-use madang_model::{ConnectionId, LeaveReason, Reply, Request};
+use madang_model::{ConnectionId, LeaveReason, Leaving, Reply, Request};
 use std::time::Duration;
 
 /// How long answers and the outbox may take once a connection wants to close.
@@ -160,21 +160,29 @@ impl<S: Surface> Shard<S> {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.core.subscriptions = subscriptions;
         }
+        let mut left = Vec::with_capacity(rooms.len());
         for room in rooms {
             self.unsubscribe(id, room);
             #[cfg(any(test, feature = "deliberate-faults"))]
             if !is_clean && crate::mutation::is_on(crate::mutation::Mutation::ForgetToLeave) {
                 continue;
             }
-            if let Some(user) = &user {
-                self.ask(Request::Leave { session, user: user.key(), room, reason });
-            }
+            left.push(room);
         }
         if let Some(name) = user {
-            self.give_back(id, Request::Release { session, name, is_clean });
+            let at = self.now.monotonic;
+            let leaving = Leaving { rooms: left.into_boxed_slice(), reason };
+            let leaving = match leaving.goes_by_home(&name) {
+                true => Some(Box::new(leaving)),
+                false => {
+                    leaving.requests(session, name.key(), true, at).for_each(|request| self.ask(request));
+                    None
+                }
+            };
+            self.give_back(id, Request::Release { session, name, is_clean, leaving });
         }
         if let Some(Reply::Claimed { user: name, .. }) = self.renames.remove(&id) {
-            self.give_back(id, Request::Release { session, name, is_clean: true });
+            self.give_back(id, Request::Release { session, name, is_clean: true, leaving: None });
         }
         if let Some(address) = address {
             self.give_back(id, Request::Discharge { session, address });

@@ -94,6 +94,8 @@ kinds! {
         DraftRepeated = "draft_repeated",
         /// A draft that may be stored, too long ago to be looked for.
         DraftTooOld = "draft_too_old",
+        /// The account has all the sessions that it may have.
+        TooManySessions = "too_many_sessions",
         /// More messages than the rate allows.
         TooFast = "too_fast",
     }
@@ -138,6 +140,7 @@ impl From<&Refusal> for RefusalKind {
             Refusal::TooManyFromAddress { .. } => RefusalKind::TooManyFromAddress,
             Refusal::DraftRepeated { .. } => RefusalKind::DraftRepeated,
             Refusal::DraftTooOld { .. } => RefusalKind::DraftTooOld,
+            Refusal::TooManySessions { .. } => RefusalKind::TooManySessions,
         }
     }
 }

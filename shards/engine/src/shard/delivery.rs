@@ -3,9 +3,10 @@
 use super::connections::{Connection, Connections};
 use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
-use madang_model::connection::{CloseReason, LocalMember, Surface};
+use madang_model::connection::{CloseReason, LocalMember, LocalRooms, Surface};
 use madang_model::{
-    ClaimNumber, ConnectionId, LeaveReason, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, UserName,
+    ClaimNumber, ConnectionId, Everywhere, LeaveReason, Refusal, Reply, Request, RoomEvent, RoomKey,
+    RoomName, SharedRooms, Sight, UserName,
 };
 
 /// Last words may pass the bound of an outbox by this much.
@@ -26,8 +27,11 @@ impl<S: Surface> Shard<S> {
             answered,
             counters,
             outboxes,
+            seen,
             ..
         } = self;
+        let everywhere = event.everywhere().cloned();
+        let names = everywhere.as_deref().map(|everywhere| names_of(everywhere, rooms)).unwrap_or_default();
         let room = rooms.by_slot_mut(slot);
         let author = match &event {
             RoomEvent::Message { message, author } => {
@@ -59,7 +63,29 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             let (name, style) = (&room.name, member.style);
-            let body = rendered.in_style(style, |out| surface.render(name, &event, style, out));
+            let sight = match &everywhere {
+                Some(everywhere) => {
+                    let is_in = |slot: u32| connection.core.subscriptions.iter().any(|own| own.room == slot);
+                    let shared = || names.iter().filter(|(slot, _)| is_in(*slot)).map(|(_, name)| name.key());
+                    let is_in_several = connection.core.subscriptions.len() > 1;
+                    seen.see(everywhere, key, (member.connection, is_in_several), || shared().collect())
+                }
+                None => Sight::Here,
+            };
+            #[cfg(any(test, feature = "deliberate-faults"))]
+            let sight = crate::mutation::see_again(sight);
+            let mut in_all = Vec::new();
+            let body = match sight {
+                Sight::Here => rendered.in_style(style, |out| surface.render(name, &event, style, out)),
+                Sight::Nothing => continue,
+                Sight::InAll(shared) => {
+                    let is_shared = |(_, name): &&(u32, RoomName)| shared.contains(&name.key());
+                    let names: Vec<&RoomName> =
+                        names.iter().filter(is_shared).map(|(_, name)| name).collect();
+                    surface.render_in_all(&names, &event, style, &mut in_all);
+                    &in_all
+                }
+            };
             let outbox = &mut connection.core.outbox;
             let is_over = outbox.len() + body.len() > bytes_max;
             #[cfg(any(test, feature = "deliberate-faults"))]
@@ -116,6 +142,7 @@ impl<S: Surface> Shard<S> {
             Reply::Claimed { user, claim, .. } => self.take_name(id, user.clone(), *claim),
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
             Reply::Left { room } => self.unsubscribe(id, room.key()),
+            Reply::Who(page) => self.seen.look(id, page.room.key()),
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
                 let reason = CloseReason::TooManyFromAddress { connections_max: *connections_max };
                 return self.close(id, reason);
@@ -148,12 +175,15 @@ impl<S: Surface> Shard<S> {
     fn undo_for_the_gone(&mut self, id: ConnectionId, reply: Reply) {
         let session = self.session(id);
         let request = match reply {
-            Reply::Claimed { user, .. } => Request::Release { session, name: user, is_clean: true },
+            Reply::Claimed { user, .. } => {
+                Request::Release { session, name: user, is_clean: true, leaving: None }
+            }
             Reply::Joined(joined) => Request::Leave {
                 session,
                 user: joined.user.key(),
                 room: joined.room.key(),
                 reason: LeaveReason::Quit,
+                everywhere: None,
             },
             Reply::Whisper { from, to, message, is_receipt: false } => {
                 Request::WhisperMissed { from, to, message }
@@ -187,9 +217,16 @@ impl<S: Surface> Shard<S> {
             self.counters.sessions += 1;
             return;
         };
-        for subscription in &connection.core.subscriptions {
-            let room = self.rooms.room_of(subscription).name.key();
-            self.requests.push(Request::Rename { session, room, old: old.clone(), new: new.clone(), claim });
+        let rooms: SharedRooms = connection
+            .core
+            .subscriptions
+            .iter()
+            .map(|in_room| self.rooms.room_of(in_room).name.key())
+            .collect();
+        let everywhere = Everywhere::of_rename(session, (&old, &new, claim), self.now.monotonic, &rooms);
+        for room in rooms {
+            let (old, new, everywhere) = (old.clone(), new.clone(), everywhere.clone());
+            self.requests.push(Request::Rename { session, room, old, new, claim, everywhere });
         }
         self.route_requests();
     }
@@ -204,6 +241,16 @@ impl<S: Surface> Shard<S> {
         let member = LocalMember { connection: id, style: connection.core.style, hears_only_own: false };
         let subscription = self.rooms.subscribe(room, head, member);
         connection.core.subscriptions.push(subscription);
+        let now = self.now.monotonic;
+        match &connection.core.subscriptions[..] {
+            [first, _] => {
+                let first = self.rooms.room_of(first).name.key();
+                self.seen.enter(id, first, now);
+                self.seen.enter(id, room.key(), now);
+            }
+            [_, _, ..] => self.seen.enter(id, room.key(), now),
+            _ => {}
+        }
         tracing::debug!(shard = self.id.0, connection = %id, room = room.as_str(), "in a room");
     }
 
@@ -332,6 +379,15 @@ impl<S: Surface> Shard<S> {
     pub fn has_outbound(&self) -> bool {
         self.outbound.has_any() || !self.deferred.is_empty() || self.outboxes.is_pausing()
     }
+}
+
+/// The rooms of `everywhere` that connections of this shard are in.
+fn names_of(everywhere: &Everywhere, rooms: &LocalRooms) -> Vec<(u32, RoomName)> {
+    let local = |key: &RoomKey| {
+        let (slot, room) = (rooms.slot_of(*key)?, rooms.by_key(*key)?);
+        Some((slot, room.name.clone()))
+    };
+    everywhere.rooms.iter().filter_map(local).collect()
 }
 
 /// Notes for a connection that its subscription moved to the place of one that left.

@@ -58,11 +58,13 @@ impl<S: Surface> Shard<S> {
     /// The members of the rooms whose home is here, in no order.
     pub fn memberships(&self) -> impl Iterator<Item = Membership> {
         self.homes.rooms().flat_map(|room| {
-            room.members().map(|member| Membership {
-                room: room.name().clone(),
-                user: member.user.clone(),
-                session: member.session,
-                is_lost: member.lost.is_some(),
+            room.members().flat_map(|member| {
+                room.sessions_of(member).map(|session| Membership {
+                    room: room.name().clone(),
+                    user: member.user.clone(),
+                    session,
+                    is_lost: member.lost.is_some(),
+                })
             })
         })
     }

@@ -47,8 +47,8 @@ use madang_log::{
 };
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
-    ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomFacts, RoomKey, SessionId,
-    ShardId, SkeletonKey, UserKey,
+    ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomFacts, RoomKey, SeenEvents,
+    SessionId, ShardId, SkeletonKey, UserKey,
 };
 use outboxes::Outboxes;
 use rendered::Rendered;
@@ -131,6 +131,8 @@ pub struct Shard<S: Surface> {
     /// Names that were granted to sessions that still give their old one back: each is confirmed when that is done.
     renames: HashMap<ConnectionId, Reply>,
     rendered: Rendered,
+    /// What readers have seen of events that come from several rooms.
+    seen: SeenEvents<ConnectionId>,
     spare_outboxes: Spares,
     outboxes: Outboxes,
     ebb: Ebb,
@@ -185,6 +187,7 @@ impl<S: Surface> Shard<S> {
             requests: Vec::new(),
             renames: HashMap::new(),
             rendered: Rendered::default(),
+            seen: SeenEvents::default(),
             spare_outboxes: Spares::default(),
             outboxes: Outboxes::new(settings.outbox_total_bytes_max),
             ebb: Ebb::default(),
@@ -412,6 +415,7 @@ impl<S: Surface> Shard<S> {
         let (homes, mut effects) = self.homes();
         homes.store_facts(&mut effects);
         self.homes.evict_idle(self.now, &self.log, &mut self.outbound);
+        self.seen.tick();
         self.spare_outboxes.tick();
         self.is_burst_over = self.outboxes.tick();
         let count = self.connections.len() + self.homes.count() + self.wheel.len();

@@ -101,13 +101,13 @@ impl LooksReader {
         &mut self,
         files: &F,
         (shard_count, rooms_max): (u16, usize),
-        account: &impl Account,
+        notes: &impl ChoreNotes,
     ) -> Vec<(ShardId, IndexDone)> {
         let mut read = match self.try_step(files, (shard_count, rooms_max)) {
             Ok(None) => return Vec::new(),
             Ok(Some(all)) => Some(all),
             Err(error) => {
-                account.failed();
+                notes.failed();
                 tracing::error!(%error, "the names of stored rooms cannot be read; until they are, no room is created");
                 None
             }
@@ -141,7 +141,7 @@ impl LooksReader {
 }
 
 /// Who counts for the operator what is done.
-pub trait Account {
+pub trait ChoreNotes {
     /// An index, a snapshot or a removal has failed.
     fn failed(&self);
 
@@ -153,25 +153,30 @@ pub trait Account {
 }
 
 /// Writes the index of a segment.
-pub fn write_index<F: IndexFiles>(files: &F, shard: ShardId, index: &SegmentIndex, account: &impl Account) {
+pub fn write_index<F: IndexFiles>(files: &F, shard: ShardId, index: &SegmentIndex, notes: &impl ChoreNotes) {
     if let Err(error) = files.write_index(shard, index.segment(), &index.encode()) {
-        account.failed();
+        notes.failed();
         tracing::error!(%error, "an index was not written; it is rebuilt when it is needed");
     }
 }
 
 /// Does a chore.
-pub fn do_chore<F: IndexFiles>(files: &F, shard: ShardId, chore: Chore, account: &impl Account) -> IndexDone {
+pub fn do_chore<F: IndexFiles>(
+    files: &F,
+    shard: ShardId,
+    chore: Chore,
+    notes: &impl ChoreNotes,
+) -> IndexDone {
     match chore {
         Chore::Snapshot { unindexed } => {
             for segment in unindexed {
                 if let Err(error) = rebuild_index(files, shard, segment) {
-                    account.failed();
+                    notes.failed();
                     tracing::error!(%error, "an index was not built; it is built when it is needed");
                 }
             }
             let renewed = renew_snapshot(files, shard, false).unwrap_or_else(|error| {
-                account.failed();
+                notes.failed();
                 tracing::error!(%error, "a snapshot was not written; the next start reads more indexes");
                 None
             });
@@ -179,9 +184,9 @@ pub fn do_chore<F: IndexFiles>(files: &F, shard: ShardId, chore: Chore, account:
         }
         Chore::Rebuild { fault, lookup } => {
             let made = rebuild(files, &fault);
-            account.rebuilt(&fault, &made);
+            notes.rebuilt(&fault, &made);
             if let Err(error) = &made {
-                account.failed();
+                notes.failed();
                 tracing::error!(%error, "an index or a snapshot cannot be rebuilt");
             }
             IndexDone::Rebuilt { fault, lookup, is_there: made.is_ok() }
@@ -214,10 +219,10 @@ pub fn remove_expired<F: IndexFiles>(
     retention: &Retention,
     now: SystemTime,
     renewing: &mut Renewing,
-    account: &impl Account,
+    notes: &impl ChoreNotes,
 ) {
     let mut removed = |removed: Removed| {
-        account.removed(&removed);
+        notes.removed(&removed);
         tracing::info!(
             shard = removed.shard.0,
             segment = removed.segment.0,
@@ -227,7 +232,7 @@ pub fn remove_expired<F: IndexFiles>(
         );
     };
     if let Err(error) = retain(files, retention, now, renewing, &mut removed) {
-        account.failed();
+        notes.failed();
         tracing::error!(%error, "expired segments were not removed; this is tried again");
     }
 }

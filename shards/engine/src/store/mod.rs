@@ -13,7 +13,7 @@ mod writer;
 
 pub use error::{CommitError, PrepareError};
 pub use index_work::{
-    Account, Chore, IndexDone, IndexJob, LooksReader, REBUILDS_MAX, do_chore, remove_expired, write_index,
+    Chore, ChoreNotes, IndexDone, IndexJob, LooksReader, REBUILDS_MAX, do_chore, remove_expired, write_index,
 };
 pub use outage::Outage;
 pub use prepare::{Order, Prepared, fill, finish, prepare};

@@ -1,6 +1,7 @@
 //! The state machine of the users whose home is one shard.
 
 mod carry;
+mod sessions;
 
 pub use carry::NameHeld;
 
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub struct UserLimits {
     /// How long a name outlives a lost connection.
     pub grace: Duration,
+    /// Sessions that an account may have at once.
+    pub sessions_max: u32,
 }
 
 /// A name that is now a session's.
@@ -34,8 +37,8 @@ pub struct Claimed {
 pub struct WhisperRoute {
     /// The reader, by the name as its owner writes it.
     pub reader: UserName,
-    /// The reader's session; `None` while its connection is lost.
-    pub session: Option<SessionId>,
+    /// The reader's sessions; none while its connection is lost.
+    pub sessions: Vec<SessionId>,
     /// The reader's absence, to be reported to the author.
     pub away: Option<Away>,
 }
@@ -55,6 +58,8 @@ struct User {
 struct AwayState {
     away: Option<Away>,
     missed_whispers: Vec<(UserName, u32)>,
+    /// The further sessions of an account; none while it is lost.
+    others: Vec<SessionId>,
 }
 
 /// The users whose home is this shard.
@@ -76,10 +81,19 @@ impl Users {
     ///
     /// # Errors
     /// [`Refusal`] when the name, or a look-alike of it, is in use.
-    pub fn claim(&mut self, session: SessionId, name: &UserName, now: Now) -> Result<Claimed, Refusal> {
+    pub fn claim(
+        &mut self,
+        session: SessionId,
+        name: &UserName,
+        now: Now,
+        limits: &UserLimits,
+    ) -> Result<Claimed, Refusal> {
         let key = name.skeleton();
         if let Some(with) = self.look_alike(session, name) {
             return Err(Refusal::NameConfusable { name: name.clone(), with: with.clone() });
+        }
+        if let Some(claim) = self.join_account(session, name, limits) {
+            return claim;
         }
         let mut missed_whispers = Vec::new();
         if let Some(user) = self.online.get_mut(&key) {
@@ -115,7 +129,7 @@ impl Users {
         let mut alike = alike(looks.lower_case).chain(alike(looks.shown));
         alike.find_map(|key| {
             let user = self.online.get(&key)?;
-            let is_own = user.session == session && user.lost_until.is_none();
+            let is_own = user.has(session);
             (!is_own && user.name != *name).then_some(&user.name)
         })
     }
@@ -144,7 +158,7 @@ impl Users {
         limits: &UserLimits,
     ) -> Option<Moment> {
         let user = self.online.get_mut(&name.skeleton())?;
-        if user.session != session || user.lost_until.is_some() {
+        if !user.has(session) || user.lose_one(session) {
             return None;
         }
         if is_clean {
@@ -159,7 +173,8 @@ impl Users {
     /// Takes a name back whose holder goes by another.
     pub fn give_up(&mut self, session: SessionId, name: &UserName, now: Now) {
         let key = name.skeleton();
-        if self.online.get(&key).is_some_and(|user| user.session == session && user.lost_until.is_none())
+        let is_last = |user: &mut User| user.has(session) && !user.lose_one(session);
+        if self.online.get_mut(&key).is_some_and(is_last)
             && let Some(user) = self.online.remove(&key)
         {
             self.unlist(&user.name);
@@ -189,7 +204,7 @@ impl Users {
             user.absence.get_or_insert_default().away = away;
         } else if let Some(absence) = &mut user.absence {
             absence.away = None;
-            if absence.missed_whispers.is_empty() {
+            if absence.missed_whispers.is_empty() && absence.others.is_empty() {
                 user.absence = None;
             }
         }
@@ -231,9 +246,12 @@ impl Users {
         if is_lost {
             user.miss_whisper(from);
         }
+        let sessions = user.sessions().collect();
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        let sessions = crate::mutation::only_first(sessions);
         Ok(WhisperRoute {
             reader: user.name.clone(),
-            session: (!is_lost).then_some(user.session),
+            sessions,
             away: user.absence.as_ref().and_then(|absence| absence.away.clone()),
         })
     }
@@ -243,16 +261,19 @@ impl Users {
     pub fn reroute_missed_whisper(&mut self, from: &UserName, to: &UserName) -> Option<SessionId> {
         let user = self.find_mut(to)?;
         if user.lost_until.is_none() {
-            return Some(user.session);
+            // An account's other sessions have it, and those that came later find it in the room.
+            return user.name.account().is_none().then_some(user.session);
         }
         user.miss_whisper(from);
         None
     }
 
-    /// The names that are held, each with its session unless that is lost.
+    /// The names that are held, each with its session unless that is lost; with several of an account, once each.
     pub fn names(&self) -> impl Iterator<Item = (&UserName, Option<SessionId>)> {
-        let holder = |user: &User| user.lost_until.is_none().then_some(user.session);
-        self.online.values().map(move |user| (&user.name, holder(user)))
+        self.online.values().flat_map(|user| {
+            let lost = user.lost_until.is_some().then_some(None);
+            user.sessions().map(Some).chain(lost).map(|session| (&user.name, session))
+        })
     }
 
     /// Gives back the memory of those that are gone.

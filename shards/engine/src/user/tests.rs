@@ -7,7 +7,7 @@ use madang_model::{
 };
 use std::time::Duration;
 
-const LIMITS: UserLimits = UserLimits { grace: Duration::from_secs(30) };
+const LIMITS: UserLimits = UserLimits { grace: Duration::from_secs(30), sessions_max: 3 };
 
 fn name(name: &str) -> UserName {
     UserName::parse(name).expect("a user name")
@@ -28,37 +28,40 @@ fn away(text: &str) -> Option<Away> {
 #[test]
 fn a_name_is_one_sessions_until_it_is_released() {
     let mut users = Users::default();
-    users.claim(session(1), &name("alice"), at(0)).unwrap();
-    assert!(matches!(users.claim(session(2), &name("ALICE"), at(0)), Err(Refusal::NameTaken { .. })));
+    users.claim(session(1), &name("alice"), at(0), &LIMITS).unwrap();
+    assert!(matches!(
+        users.claim(session(2), &name("ALICE"), at(0), &LIMITS),
+        Err(Refusal::NameTaken { .. })
+    ));
     users.release(session(1), &name("alice"), true, at(1), &LIMITS);
-    users.claim(session(2), &name("ALICE"), at(1)).unwrap();
+    users.claim(session(2), &name("ALICE"), at(1), &LIMITS).unwrap();
 }
 
 #[test]
 fn a_look_alike_is_refused_and_named() {
     let mut users = Users::default();
-    users.claim(session(1), &name("paypal"), at(0)).unwrap();
+    users.claim(session(1), &name("paypal"), at(0), &LIMITS).unwrap();
     let cyrillic = name("раураl");
-    let refused = users.claim(session(2), &cyrillic, at(0));
+    let refused = users.claim(session(2), &cyrillic, at(0), &LIMITS);
     assert!(matches!(refused, Err(Refusal::NameConfusable { with, .. }) if with == name("paypal")));
 }
 
 #[test]
 fn the_holder_may_write_its_name_another_way() {
     let mut users = Users::default();
-    users.claim(session(1), &name("alice"), at(0)).unwrap();
-    users.claim(session(1), &name("Alice"), at(0)).unwrap();
+    users.claim(session(1), &name("alice"), at(0), &LIMITS).unwrap();
+    users.claim(session(1), &name("Alice"), at(0), &LIMITS).unwrap();
     assert_eq!(users.whois(&name("alice")).unwrap().name.as_str(), "Alice");
 }
 
 #[test]
 fn a_lost_user_keeps_its_name_through_the_grace_time_and_may_take_it_up_again() {
     let mut users = Users::default();
-    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.claim(session(1), &name("alice"), at(0), &LIMITS).unwrap();
     assert_eq!(users.release(session(1), &name("alice"), false, at(10), &LIMITS), Some(Moment(40_000)));
     assert!(matches!(users.whois(&name("alice")).unwrap().presence, Presence::Online));
     users.expire(name("alice").skeleton(), at(39));
-    users.claim(session(2), &name("alice"), at(39)).unwrap();
+    users.claim(session(2), &name("alice"), at(39), &LIMITS).unwrap();
     users.expire(name("alice").skeleton(), at(40));
     assert!(
         matches!(users.whois(&name("alice")).unwrap().presence, Presence::Online),
@@ -69,7 +72,7 @@ fn a_lost_user_keeps_its_name_through_the_grace_time_and_may_take_it_up_again() 
 #[test]
 fn a_lost_user_is_offline_when_the_grace_time_ends() {
     let mut users = Users::default();
-    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.claim(session(1), &name("alice"), at(0), &LIMITS).unwrap();
     users.release(session(1), &name("alice"), false, at(10), &LIMITS);
     users.expire(name("alice").skeleton(), at(40));
     let presence = users.whois(&name("alice")).unwrap().presence;
@@ -80,11 +83,14 @@ fn a_lost_user_is_offline_when_the_grace_time_ends() {
 #[test]
 fn an_older_session_cannot_release_a_name_that_was_taken_up_again() {
     let mut users = Users::default();
-    users.claim(session(1), &name("alice"), at(0)).unwrap();
+    users.claim(session(1), &name("alice"), at(0), &LIMITS).unwrap();
     users.release(session(1), &name("alice"), false, at(1), &LIMITS);
-    users.claim(session(2), &name("alice"), at(2)).unwrap();
+    users.claim(session(2), &name("alice"), at(2), &LIMITS).unwrap();
     assert_eq!(users.release(session(1), &name("alice"), true, at(3), &LIMITS), None);
-    assert!(matches!(users.claim(session(3), &name("alice"), at(4)), Err(Refusal::NameTaken { .. })));
+    assert!(matches!(
+        users.claim(session(3), &name("alice"), at(4), &LIMITS),
+        Err(Refusal::NameTaken { .. })
+    ));
 }
 
 #[test]
@@ -92,8 +98,8 @@ fn whispers_find_the_reader_or_say_why_not() {
     let mut users = Users::default();
     let (alice, bob) = (name("alice"), name("bob"));
     assert!(matches!(users.route_whisper(&alice, &bob), Err(Refusal::NoSuchUser { .. })));
-    users.claim(session(2), &bob, at(0)).unwrap();
-    assert_eq!(users.route_whisper(&alice, &name("BOB")).unwrap().session, Some(session(2)));
+    users.claim(session(2), &bob, at(0), &LIMITS).unwrap();
+    assert_eq!(users.route_whisper(&alice, &name("BOB")).unwrap().sessions, [session(2)]);
     users.set_away(&bob, away("lunch"));
     assert_eq!(users.route_whisper(&alice, &bob).unwrap().away, away("lunch"));
     users.set_away(&bob, None);
@@ -106,11 +112,11 @@ fn whispers_find_the_reader_or_say_why_not() {
 fn whispers_to_a_lost_user_are_counted_and_listed_on_return() {
     let mut users = Users::default();
     let (alice, bob) = (name("alice"), name("bob"));
-    users.claim(session(2), &bob, at(0)).unwrap();
+    users.claim(session(2), &bob, at(0), &LIMITS).unwrap();
     users.release(session(2), &bob, false, at(1), &LIMITS);
-    assert_eq!(users.route_whisper(&alice, &bob).unwrap().session, None);
+    assert_eq!(users.route_whisper(&alice, &bob).unwrap().sessions, []);
     assert_eq!(users.reroute_missed_whisper(&alice, &bob), None);
-    let claimed = users.claim(session(3), &bob, at(2)).unwrap();
+    let claimed = users.claim(session(3), &bob, at(2), &LIMITS).unwrap();
     assert_eq!(claimed.missed_whispers, [(alice.clone(), 2)]);
     assert_eq!(users.reroute_missed_whisper(&alice, &bob), Some(session(3)));
 }
@@ -119,11 +125,11 @@ fn whispers_to_a_lost_user_are_counted_and_listed_on_return() {
 fn the_next_holder_of_a_name_learns_nothing_of_the_last() {
     let mut users = Users::default();
     let (alice, bob) = (name("alice"), name("bob"));
-    users.claim(session(2), &bob, at(0)).unwrap();
+    users.claim(session(2), &bob, at(0), &LIMITS).unwrap();
     users.release(session(2), &bob, false, at(1), &LIMITS);
     users.route_whisper(&alice, &bob).unwrap();
     users.expire(bob.skeleton(), at(60));
-    assert_eq!(users.claim(session(3), &bob, at(61)).unwrap().missed_whispers, []);
+    assert_eq!(users.claim(session(3), &bob, at(61), &LIMITS).unwrap().missed_whispers, []);
 }
 
 #[test]
@@ -140,22 +146,22 @@ fn a_name_is_refused_that_looks_like_another_as_either_is_shown() {
         ("Νan", "nan"),
     ] {
         let mut users = Users::default();
-        users.claim(session(1), &name(held), at(0)).unwrap();
-        let refused = users.claim(session(2), &name(wanted), at(0));
+        users.claim(session(1), &name(held), at(0), &LIMITS).unwrap();
+        let refused = users.claim(session(2), &name(wanted), at(0), &LIMITS);
         assert!(matches!(refused, Err(Refusal::NameConfusable { .. })), "{held} {wanted}: {refused:?}");
         users.release(session(1), &name(held), true, at(1), &LIMITS);
-        users.claim(session(2), &name(wanted), at(1)).unwrap();
+        users.claim(session(2), &name(wanted), at(1), &LIMITS).unwrap();
     }
     let mut users = Users::default();
-    users.claim(session(1), &name("ian"), at(0)).unwrap();
-    users.claim(session(2), &name("lan"), at(0)).unwrap();
-    let refused = users.claim(session(1), &name("Ian"), at(0));
+    users.claim(session(1), &name("ian"), at(0), &LIMITS).unwrap();
+    users.claim(session(2), &name("lan"), at(0), &LIMITS).unwrap();
+    let refused = users.claim(session(1), &name("Ian"), at(0), &LIMITS);
     assert!(matches!(refused, Err(Refusal::NameConfusable { with, .. }) if with == name("lan")));
     // One's own name is no other's.
-    users.claim(session(2), &name("Lan"), at(0)).unwrap();
-    users.claim(session(2), &name("LAN"), at(0)).unwrap();
+    users.claim(session(2), &name("Lan"), at(0), &LIMITS).unwrap();
+    users.claim(session(2), &name("LAN"), at(0), &LIMITS).unwrap();
     users.release(session(2), &name("LAN"), true, at(1), &LIMITS);
-    users.claim(session(1), &name("Ian"), at(1)).unwrap();
+    users.claim(session(1), &name("Ian"), at(1), &LIMITS).unwrap();
 }
 
 #[test]
@@ -168,11 +174,12 @@ fn look_alikes_that_an_earlier_release_let_in_both_go_on() {
             away: None,
             missed_whispers: Vec::new(),
             holder: Holder::Session(session(index as u32)),
+            others: Vec::new(),
         };
         assert_eq!(users.take_over(carried, at(0)), Ok(None), "{held}");
     }
     users.release(session(1), &name("aIice"), true, at(1), &LIMITS);
-    let refused = users.claim(session(9), &name("aIice"), at(1));
+    let refused = users.claim(session(9), &name("aIice"), at(1), &LIMITS);
     assert!(matches!(refused, Err(Refusal::NameConfusable { .. })));
     assert_eq!(users.len(), 3);
 }

@@ -73,6 +73,35 @@ pub enum EventBody<'a> {
         #[rkyv(with = AsString)]
         words: &'a str,
     },
+    /// A user left several rooms at once.
+    UserLeftAll {
+        /// The rooms.
+        rooms: Vec<NameBody<'a>>,
+        /// Who.
+        #[rkyv(with = AsString)]
+        user: &'a str,
+        /// Why.
+        reason: LeaveReasonBody,
+    },
+    /// A user has another name in several rooms at once.
+    UserRenamedInAll {
+        /// The rooms.
+        rooms: Vec<NameBody<'a>>,
+        /// The name given up.
+        #[rkyv(with = AsString)]
+        old: &'a str,
+        /// The name taken.
+        #[rkyv(with = AsString)]
+        new: &'a str,
+    },
+}
+
+/// A name in a list.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub struct NameBody<'a> {
+    /// The name.
+    #[rkyv(with = AsString)]
+    pub name: &'a str,
 }
 
 /// Why a session has ended.

@@ -14,7 +14,10 @@ mod refusal;
 mod reply;
 mod request;
 
-pub use event::{ArchivedEventBody, EventBody, LeaveReasonBody, RequestFaultBody, SessionEndBody};
+pub use event::{
+    ArchivedEventBody, ArchivedNameBody, EventBody, LeaveReasonBody, NameBody, RequestFaultBody,
+    SessionEndBody,
+};
 pub use event::{ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
 pub use refusal::{ArchivedRefusalBody, RefusalBody};
 pub use reply::{
@@ -27,6 +30,7 @@ pub use reply::{
 };
 pub use request::{
     AddressBody, ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, PageBody, RequestBody,
+    SERVICE_ACCOUNT, USER_ACCOUNT,
 };
 
 use crate::format::{Kind, WireFault};

@@ -104,4 +104,12 @@ pub enum RefusalBody<'a> {
         #[rkyv(with = AsString)]
         draft: &'a str,
     },
+    /// The account has all its sessions.
+    TooManySessions {
+        /// Its name.
+        #[rkyv(with = AsString)]
+        name: &'a str,
+        /// How many there may be.
+        sessions_max: u32,
+    },
 }

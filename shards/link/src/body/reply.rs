@@ -133,6 +133,20 @@ pub enum ReplyBody<'a> {
         /// Why.
         why: FactsNotChangedBody<'a>,
     },
+    /// A whisper that another session of the account has said.
+    WhisperSent {
+        /// The direct room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Who said it.
+        #[rkyv(with = AsString)]
+        from: &'a str,
+        /// To whom.
+        #[rkyv(with = AsString)]
+        to: &'a str,
+        /// What.
+        said: SaidBody<'a>,
+    },
 }
 
 /// Why facts are not changed.

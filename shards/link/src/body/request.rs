@@ -3,6 +3,11 @@
 use rkyv::with::AsString;
 use rkyv::{Archive, Serialize};
 
+/// The account of a person.
+pub const USER_ACCOUNT: u8 = 1;
+/// The account of a program.
+pub const SERVICE_ACCOUNT: u8 = 2;
+
 /// What a session of the edge asks.
 #[derive(Archive, Serialize, Clone, Debug)]
 pub enum RequestBody<'a> {
@@ -137,6 +142,18 @@ pub enum RequestBody<'a> {
         account: u64,
         /// The number.
         read: u64,
+    },
+    /// To have a name as one session of an account.
+    ClaimAs {
+        /// Who asks.
+        session: u32,
+        /// The name.
+        #[rkyv(with = AsString)]
+        name: &'a str,
+        /// [`USER_ACCOUNT`] or [`SERVICE_ACCOUNT`].
+        kind: u8,
+        /// The account's id.
+        id: u64,
     },
 }
 

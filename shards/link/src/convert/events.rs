@@ -1,7 +1,7 @@
 //! What the edge receives, as bodies.
 
 use super::page::said_body;
-use crate::body::{EventBody, LeaveReasonBody, RequestFaultBody, SessionEndBody};
+use crate::body::{EventBody, LeaveReasonBody, NameBody, RequestFaultBody, SessionEndBody};
 use crate::words::{RequestFault, SessionEnd};
 use madang_model::{LeaveReason, RoomEvent};
 
@@ -12,12 +12,29 @@ pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: 
             EventBody::Message { author_session, room: message.room.as_str(), said: said_body(message) }
         }
         RoomEvent::Joined { user } => EventBody::UserJoined { room, user: user.as_str() },
-        RoomEvent::Left { user, reason } => {
+        RoomEvent::Left { user, reason, .. } => {
             EventBody::UserLeft { room, user: user.as_str(), reason: leave_reason_body(*reason) }
         }
-        RoomEvent::Renamed { old, new } => {
+        RoomEvent::Renamed { old, new, .. } => {
             EventBody::UserRenamed { room, old: old.as_str(), new: new.as_str() }
         }
+    }
+}
+
+/// What happened at once in all of these rooms; none where it is not known to be in several.
+pub fn event_in_all_body<'a>(rooms: &[&'a str], event: &'a RoomEvent) -> Option<EventBody<'a>> {
+    let is_one = rooms.len() < 2;
+    let rooms = || rooms.iter().map(|room| NameBody { name: room }).collect();
+    match event {
+        _ if is_one => None,
+        RoomEvent::Left { user, reason, .. } => {
+            let (user, reason) = (user.as_str(), leave_reason_body(*reason));
+            Some(EventBody::UserLeftAll { rooms: rooms(), user, reason })
+        }
+        RoomEvent::Renamed { old, new, .. } => {
+            Some(EventBody::UserRenamedInAll { rooms: rooms(), old: old.as_str(), new: new.as_str() })
+        }
+        RoomEvent::Message { .. } | RoomEvent::Joined { .. } => None,
     }
 }
 

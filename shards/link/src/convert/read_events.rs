@@ -3,11 +3,12 @@
 use super::read_names::{room_of, user_of};
 use super::read_replies::{message_of, read_reply};
 use crate::body::{
-    ArchivedEventBody, ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody,
+    ArchivedEventBody, ArchivedLeaveReasonBody, ArchivedNameBody, ArchivedRequestFaultBody,
+    ArchivedSessionEndBody,
 };
 use crate::format::{Kind, WireFault};
 use crate::words::{EdgeEvent, RequestFault, SessionEnd, SessionNumber};
-use madang_model::LeaveReason;
+use madang_model::{LeaveReason, RoomName};
 
 /// Reads an event.
 ///
@@ -32,6 +33,14 @@ pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFa
         B::UserRenamed { room, old, new } => {
             EdgeEvent::UserRenamed { room: room_of(room)?, old: user_of(old)?, new: user_of(new)? }
         }
+        B::UserLeftAll { rooms, user, reason } => EdgeEvent::UserLeftAll {
+            rooms: rooms_of(rooms)?,
+            user: user_of(user)?,
+            reason: leave_reason_of(reason),
+        },
+        B::UserRenamedInAll { rooms, old, new } => {
+            EdgeEvent::UserRenamedInAll { rooms: rooms_of(rooms)?, old: user_of(old)?, new: user_of(new)? }
+        }
         B::Closed { session, reason } => {
             EdgeEvent::Closed { session: session_of(session.to_native())?, reason: end_of(reason) }
         }
@@ -41,6 +50,10 @@ pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFa
             words: words.as_str().into(),
         },
     })
+}
+
+fn rooms_of(rooms: &[ArchivedNameBody<'static>]) -> Result<Vec<RoomName>, WireFault> {
+    rooms.iter().map(|room| room_of(&room.name)).collect()
 }
 
 fn session_of(number: u32) -> Result<SessionNumber, WireFault> {

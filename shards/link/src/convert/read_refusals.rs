@@ -35,6 +35,9 @@ pub fn read_refusal(body: &ArchivedRefusalBody<'static>) -> Result<Refusal, Wire
         B::DraftRepeated { seq, draft } => {
             Refusal::DraftRepeated { seq: Seq(seq.to_native()), draft: draft_of(draft)? }
         }
+        B::TooManySessions { name, sessions_max } => {
+            Refusal::TooManySessions { name: user_of(name)?, sessions_max: sessions_max.to_native() }
+        }
         B::DraftTooOld { draft } => Refusal::DraftTooOld { draft: draft_of(draft)? },
     })
 }

@@ -49,6 +49,11 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
             message: message_of(&room_of(room)?, said)?,
             is_receipt: *is_receipt,
         },
+        B::WhisperSent { room, from, to, said } => Reply::WhisperSent {
+            from: user_of(from)?,
+            to: user_of(to)?,
+            message: message_of(&room_of(room)?, said)?,
+        },
         B::WhisperReaderAway { to, text } => {
             Reply::WhisperReaderAway { to: user_of(to)?, away: away_of(text)? }
         }

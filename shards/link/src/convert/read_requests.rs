@@ -3,10 +3,15 @@
 //! An invalid request is answered, not taken for a fault of the link: the edge may be of a release with other rules
 //! for names.
 
-use crate::body::{ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody};
+use crate::body::{
+    ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, SERVICE_ACCOUNT, USER_ACCOUNT,
+};
 use crate::bounds::PATTERN_BYTES_MAX;
 use crate::words::{EdgeRequest, RequestFault};
-use madang_model::{AccountId, Away, DatedChange, DraftId, Page, RoomName, Seq, Text, Timestamp, UserName};
+use madang_model::{
+    Account, AccountId, AccountKind, Away, DatedChange, DraftId, Page, RoomName, Seq, Text, Timestamp,
+    UserName,
+};
 use std::net::IpAddr;
 
 /// What came from the edge.
@@ -43,6 +48,7 @@ pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) 
         B::Open { session, address } => (session, Asked::Open(address_of(address))),
         B::Close { session, is_clean } => (session, Asked::Close { is_clean: *is_clean }),
         B::Claim { session, name } => (session, asked(claim(name))),
+        B::ClaimAs { session, name, kind, id } => (session, asked(claim_as(name, *kind, id.to_native()))),
         B::SetAway { session, is_away, text } => (session, asked(set_away(*is_away, text, text_bytes_max))),
         B::Whois { session, name } => (session, asked(whois(name))),
         B::Whisper { session, to, draft, text } => (session, asked(whisper(to, draft, text, text_bytes_max))),
@@ -75,6 +81,18 @@ fn asked(request: Result<EdgeRequest, Refused>) -> Asked {
 
 fn claim(name: &str) -> Result<EdgeRequest, Refused> {
     Ok(EdgeRequest::Claim { name: user_of(name)? })
+}
+
+fn claim_as(name: &str, kind: u8, id: u64) -> Result<EdgeRequest, Refused> {
+    let account = match kind {
+        USER_ACCOUNT => Account::new(AccountKind::User, AccountId(id)),
+        SERVICE_ACCOUNT => Account::new(AccountKind::Service, AccountId(id)),
+        _ => None,
+    };
+    let account = account.ok_or_else(|| {
+        (RequestFault::UserName, format!("no account has the kind {kind} and the id {id}").into())
+    })?;
+    Ok(EdgeRequest::Claim { name: user_of(name)?.known_as(account.into()) })
 }
 
 fn whois(name: &str) -> Result<EdgeRequest, Refused> {

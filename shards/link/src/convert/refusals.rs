@@ -24,6 +24,9 @@ pub fn refusal_body(refusal: &Refusal) -> RefusalBody<'_> {
             B::TooManyFromAddress { connections_max: *connections_max }
         }
         Refusal::DraftRepeated { seq, draft } => B::DraftRepeated { seq: seq.0, draft: draft.as_str() },
+        Refusal::TooManySessions { name, sessions_max } => {
+            B::TooManySessions { name: name.as_str(), sessions_max: *sessions_max }
+        }
         Refusal::DraftTooOld { draft } => B::DraftTooOld { draft: draft.as_str() },
     }
 }

@@ -32,6 +32,12 @@ pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
             said: said_body(message),
             is_receipt: *is_receipt,
         },
+        Reply::WhisperSent { from, to, message } => ReplyBody::WhisperSent {
+            room: message.room.as_str(),
+            from: from.as_str(),
+            to: to.as_str(),
+            said: said_body(message),
+        },
         Reply::WhisperReaderAway { to, away } => {
             ReplyBody::WhisperReaderAway { to: to.as_str(), text: left_words(away) }
         }

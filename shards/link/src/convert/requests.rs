@@ -1,8 +1,8 @@
 //! What the edge asks, as bodies.
 
-use crate::body::{AddressBody, PageBody, RequestBody};
+use crate::body::{AddressBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT};
 use crate::words::{EdgeRequest, SessionNumber};
-use madang_model::{DatedChange, DraftId, Page, Timestamp};
+use madang_model::{AccountKind, DatedChange, DraftId, Page, Timestamp};
 use std::net::IpAddr;
 
 /// A session begins.
@@ -26,7 +26,16 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
     use RequestBody as B;
     let session = session.get();
     match request {
-        E::Claim { name } => B::Claim { session, name: name.as_str() },
+        E::Claim { name } => match name.account() {
+            None => B::Claim { session, name: name.as_str() },
+            Some(account) => {
+                let kind = match account.kind() {
+                    AccountKind::User => USER_ACCOUNT,
+                    AccountKind::Service => SERVICE_ACCOUNT,
+                };
+                B::ClaimAs { session, name: name.as_str(), kind, id: account.id().0 }
+            }
+        },
         E::SetAway { away } => {
             let text = away.as_ref().and_then(|away| away.text.as_deref()).unwrap_or_default();
             B::SetAway { session, is_away: away.is_some(), text }

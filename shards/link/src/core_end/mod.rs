@@ -18,12 +18,14 @@ pub use settings::CoreSettings;
 
 use crate::body::EventBody;
 use crate::bounds::EVENTS_WAITING_BYTES_MAX;
-use crate::convert::{Asked, Incoming, bad_request_body, closed_body, reply_body, room_event_body};
+use crate::convert::{
+    Asked, Incoming, bad_request_body, closed_body, event_in_all_body, reply_body, room_event_body,
+};
 use crate::format::WireFault;
 use crate::stream::NotQueued;
 use crate::words::{GoingDown, LinkEnd};
 use connection::CoreConnection;
-use madang_model::{Event, Moment, Request, RoomEvent, RoomKey};
+use madang_model::{Event, Moment, Request, RoomEvent, RoomKey, RoomName, Sight};
 use sessions::{SessionNotice, Sessions};
 
 /// The core's end of the link.
@@ -115,13 +117,23 @@ impl CoreEnd {
 
     /// One event, however many of the sessions are in the room.
     fn room_event(&mut self, key: RoomKey, event: &RoomEvent) {
-        let Some(room) = self.sessions.room(key) else { return };
+        let Some(room) = self.sessions.room(key).cloned() else { return };
+        let sight = event.everywhere().map_or(Sight::Here, |everywhere| self.sessions.see(everywhere, key));
+        let rooms: Vec<RoomName> = match sight {
+            Sight::Nothing => return,
+            Sight::Here => Vec::new(),
+            Sight::InAll(rooms) => rooms.iter().filter_map(|key| self.sessions.room(*key)).cloned().collect(),
+        };
         let author = match event {
             RoomEvent::Message { author, .. } => self.sessions.number_of(*author),
             _ => None,
         };
         let Some(connection) = &mut self.connection else { return };
-        let body = room_event_body(room.as_str(), event, author.unwrap_or(0));
+        let rooms: Vec<&str> = rooms.iter().map(RoomName::as_str).collect();
+        let body = match event_in_all_body(&rooms, event) {
+            Some(body) => body,
+            None => room_event_body(room.as_str(), event, author.unwrap_or(0)),
+        };
         let queued = connection.queue_event(&body);
         self.queued(queued);
     }
@@ -159,6 +171,7 @@ impl CoreEnd {
 
     /// Time has passed. To be called about once a second.
     pub fn tick(&mut self, now: Moment) {
+        self.sessions.tick(now);
         let Some(connection) = self.connection.as_mut().filter(|it| it.end.is_none()) else { return };
         if let Some(silent_ms) = connection.stream.tick(now) {
             self.end(LinkEnd::Silent { silent_ms });

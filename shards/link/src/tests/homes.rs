@@ -4,8 +4,8 @@
 //! engine would.
 
 use madang_model::{
-    ClaimNumber, Event, Joined, LeaveReason, Message, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName,
-    Seq, SessionId, Timestamp, UserName, WhoPage,
+    ClaimNumber, Event, Everywhere, Joined, LeaveReason, Message, Refusal, Reply, Request, RoomEvent,
+    RoomKey, RoomName, Seq, SessionId, Timestamp, UserName, WhoPage,
 };
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -67,8 +67,12 @@ impl Homes {
                 self.events.push_back(Event::GivenBack { to: session.connection });
             }
             Request::Join { session, user, room, .. } => self.join(session, user, room),
-            Request::Leave { session, room, reason, .. } => self.leave(session, room, reason),
-            Request::Rename { session, room, old, new, .. } => self.rename(session, room, old, new),
+            Request::Leave { session, room, reason, everywhere, .. } => {
+                self.leave(session, room, (reason, everywhere));
+            }
+            Request::Rename { session, room, old, new, everywhere, .. } => {
+                self.rename(session, room, (old, new, everywhere));
+            }
             Request::Publish { session, room, draft, text, .. } => {
                 let said = self.rooms.get_mut(&room).and_then(|found| {
                     let author = found.members.iter().find(|(_, member)| *member == session)?.0.clone();
@@ -137,7 +141,12 @@ impl Homes {
         self.reply(session, Reply::Joined(Box::new(joined)));
     }
 
-    fn leave(&mut self, session: SessionId, key: RoomKey, reason: LeaveReason) {
+    fn leave(
+        &mut self,
+        session: SessionId,
+        key: RoomKey,
+        (reason, everywhere): (LeaveReason, Option<Arc<Everywhere>>),
+    ) {
         let Some(room) = self.rooms.get_mut(&key) else {
             return self.reply(session, Reply::Refused(Refusal::NotMember { room: "".into() }));
         };
@@ -148,16 +157,21 @@ impl Homes {
             self.reply(session, Reply::Left { room: name });
         }
         if let Some(user) = gone {
-            self.tell(key, RoomEvent::Left { user, reason });
+            self.tell(key, RoomEvent::Left { user, reason, everywhere });
         }
     }
 
-    fn rename(&mut self, session: SessionId, key: RoomKey, old: UserName, new: UserName) {
+    fn rename(
+        &mut self,
+        session: SessionId,
+        key: RoomKey,
+        (old, new, everywhere): (UserName, UserName, Option<Arc<Everywhere>>),
+    ) {
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let member = room.members.iter_mut().find(|(user, member)| *member == session && *user == old);
         if let Some((user, _)) = member {
             *user = new.clone();
-            self.tell(key, RoomEvent::Renamed { old, new });
+            self.tell(key, RoomEvent::Renamed { old, new, everywhere });
         }
     }
 

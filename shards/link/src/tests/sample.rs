@@ -8,14 +8,14 @@ use crate::body::control::{
 };
 use crate::body::{EventBody, open};
 use crate::convert::{
-    bad_request_body, close_body, closed_body, open_body, read_event, read_request, reply_body, request_body,
-    room_event_body,
+    bad_request_body, close_body, closed_body, event_in_all_body, open_body, read_event, read_request,
+    reply_body, request_body, room_event_body,
 };
 use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
 use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
 use madang_model::{
-    AccountId, Away, FactChange, FactRefusal, FactsNotChanged, LeaveReason, Message, Page, Reply, Revision,
-    RoomEvent, RoomSetting, Seq, SessionId, Timestamp,
+    Account, AccountId, AccountKind, Away, FactChange, FactRefusal, FactsNotChanged, LeaveReason, Message,
+    Page, Refusal, Reply, Revision, RoomEvent, RoomName, RoomSetting, Seq, SessionId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -83,6 +83,27 @@ fn every_later_reply() -> Vec<Reply> {
     ]
 }
 
+fn claim_as() -> EdgeRequest {
+    EdgeRequest::Claim {
+        name: user("alice").known_as(Account::new(AccountKind::Service, AccountId(300)).into()),
+    }
+}
+
+fn replies_of_sessions() -> Vec<Reply> {
+    let message = Message {
+        room: RoomName::from_log("alice&bob").expect("a direct room"),
+        seq: Seq(41),
+        time: Timestamp(1_795_176_191_000_000),
+        author: user("alice"),
+        draft: None,
+        text: text("psst"),
+    };
+    vec![
+        Reply::Refused(Refusal::TooManySessions { name: user("alice"), sessions_max: 16 }),
+        Reply::WhisperSent { from: user("alice"), to: user("bob"), message: Arc::new(message) },
+    ]
+}
+
 fn every_room_event() -> Vec<RoomEvent> {
     let message = Message {
         room: room("r1"),
@@ -95,8 +116,8 @@ fn every_room_event() -> Vec<RoomEvent> {
     vec![
         RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY },
         RoomEvent::Joined { user: user("bob") },
-        RoomEvent::Left { user: user("bob"), reason: LeaveReason::Left },
-        RoomEvent::Renamed { old: user("bob"), new: user("robert-the-second") },
+        RoomEvent::Left { user: user("bob"), reason: LeaveReason::Left, everywhere: None },
+        RoomEvent::Renamed { old: user("bob"), new: user("robert-the-second"), everywhere: None },
     ]
 }
 
@@ -158,6 +179,14 @@ fn lines() -> Vec<String> {
         lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
     }
     lines.add(Kind::Event, &bad_request_body(7, RequestFault::Facts, "why it is so"));
+    lines.add(Kind::Request, &request_body(session, &claim_as()));
+    for reply in replies_of_sessions() {
+        lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
+    }
+    for event in every_room_event() {
+        let body = event_in_all_body(&["r1", "마당"], &event);
+        body.into_iter().for_each(|body| lines.add(Kind::Event, &body));
+    }
     lines.1
 }
 
@@ -219,10 +248,10 @@ fn version_1_is_read_as_it_was_meant() {
                 format!("Message {{ message: {message:?}, author: Some({session:?}) }}")
             }
             RoomEvent::Joined { user } => format!("UserJoined {{ room: {room:?}, user: {user:?} }}"),
-            RoomEvent::Left { user, reason } => {
+            RoomEvent::Left { user, reason, .. } => {
                 format!("UserLeft {{ room: {room:?}, user: {user:?}, reason: {reason:?} }}")
             }
-            RoomEvent::Renamed { old, new } => {
+            RoomEvent::Renamed { old, new, .. } => {
                 format!("UserRenamed {{ room: {room:?}, old: {old:?}, new: {new:?} }}")
             }
         });
@@ -238,5 +267,12 @@ fn version_1_is_read_as_it_was_meant() {
     expected.extend(replies.iter().map(|it| format!("Reply {{ session: {session:?}, reply: {it:?} }}")));
     let fault = RequestFault::Facts;
     expected.push(format!("BadRequest {{ session: {session:?}, fault: {fault:?}, words: {words:?} }}"));
+    expected.push(format!("Incoming {{ session: 7, asked: Request({:?}) }}", claim_as()));
+    let replies = replies_of_sessions();
+    expected.extend(replies.iter().map(|it| format!("Reply {{ session: {session:?}, reply: {it:?} }}")));
+    let rooms = [super::rig::room("r1"), super::rig::room("마당")];
+    let (bob, robert) = (user("bob"), user("robert-the-second"));
+    expected.push(format!("UserLeftAll {{ rooms: {rooms:?}, user: {bob:?}, reason: Left }}"));
+    expected.push(format!("UserRenamedInAll {{ rooms: {rooms:?}, old: {bob:?}, new: {robert:?} }}"));
     assert_eq!(heard(), expected);
 }

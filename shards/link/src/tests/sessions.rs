@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, room, say, text, user};
 use crate::{AskError, EdgeEvent, EdgeRequest, RequestFault, SessionEnd};
-use madang_model::{Reply, Request};
+use madang_model::{Moment, Reply, Request};
 use std::net::IpAddr;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -127,6 +127,31 @@ fn a_new_name_is_acknowledged_once_the_old_one_is_free_and_rooms_know_it() {
     assert_eq!(rig.homes.members(&room("r1")), ["alicia"]);
     assert!(rig.hear().is_none());
     rig.named("alice");
+}
+
+#[test]
+fn what_a_session_does_in_several_rooms_comes_once() {
+    let mut rig = Rig::new();
+    let (alice, bob) = (rig.named("alice"), rig.named("bob"));
+    for name in ["r1", "r2", "r3"] {
+        for session in [bob, alice] {
+            rig.ask(session, EdgeRequest::Join { room: room(name) });
+        }
+        while rig.hear().is_some() {}
+    }
+    rig.core.tick(Moment(8_000));
+    while rig.hear().is_some() {}
+    rig.ask(alice, EdgeRequest::Claim { name: user("alicia") });
+    assert!(matches!(rig.answer(alice), Reply::Claimed { .. }));
+    let Some(EdgeEvent::UserRenamedInAll { rooms, old, new }) = rig.hear() else { panic!("one event") };
+    assert_eq!((rooms.len(), old.as_str(), new.as_str()), (3, "alice", "alicia"));
+    assert!(rig.hear().is_none());
+    rig.edge.close(alice, true).expect("the link is up");
+    rig.exchange();
+    let heard: Vec<EdgeEvent> = std::iter::from_fn(|| rig.hear()).collect();
+    let all =
+        heard.iter().filter(|it| matches!(it, EdgeEvent::UserLeftAll { rooms, .. } if rooms.len() == 3));
+    assert_eq!((all.count(), heard.len()), (1, 2), "and that the session has ended: {heard:?}");
 }
 
 #[test]

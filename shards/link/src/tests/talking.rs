@@ -119,7 +119,14 @@ fn every_request_reaches_its_home() {
     let away = Some(Away { text: Some(text("lunch")) });
     let expected = [
         Request::Whois { session, name: name.clone() },
-        Request::Whisper { session, from: alice.clone(), to: name, draft: draft("d"), text: text("psst") },
+        Request::Whisper {
+            session,
+            from: alice.clone(),
+            to: name,
+            draft: draft("d"),
+            text: text("psst"),
+            copies_to: None,
+        },
         Request::History { session, user: alice.key(), room: key, page },
         Request::Who { session, room: room("r1") },
         Request::Rooms { session, pattern: "r".into() },

@@ -48,6 +48,25 @@ pub enum EdgeEvent {
         /// The name taken.
         new: UserName,
     },
+    /// A user left several rooms at once: the server, or the account with its last session. It comes once, and nothing
+    /// comes from the rooms one by one.
+    UserLeftAll {
+        /// The rooms, of those that sessions of this edge are in; at least two.
+        rooms: Vec<RoomName>,
+        /// Who.
+        user: UserName,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// A user has another name in several rooms at once.
+    UserRenamedInAll {
+        /// The rooms, of those that sessions of this edge are in; at least two.
+        rooms: Vec<RoomName>,
+        /// The name given up.
+        old: UserName,
+        /// The name taken.
+        new: UserName,
+    },
     /// A session has ended: what it held is given back.
     Closed {
         /// Which.

@@ -20,7 +20,7 @@ pub use frame::{
 pub use head::{AuthorKind, RecordKind, draft_hash};
 pub use record::{
     AbandonedRecord, Record, RecordError, SealRecord, StoredAmendment, StoredAuthor, StoredChange,
-    StoredFacts, StoredLost, StoredMessage, StoredRecord,
+    StoredFacts, StoredLost, StoredMessage, StoredRecord, author_of,
 };
 pub use scan::{Scan, ScanItem, SegmentVerdict, next_frame};
 pub use segment::{

@@ -2,7 +2,10 @@
 
 use super::archive::{Inline, archive};
 use super::head::{AuthorKind, RecordHead, RecordKind, draft_hash};
-use madang_model::{DraftId, Message, NameError, RoomName, Seq, Text, Timestamp, UserName};
+use madang_model::{
+    Account, AccountId, AccountKind, DraftId, Identity, Message, NameError, RoomName, Seq, Text, Timestamp,
+    UserName,
+};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Portable, Serialize};
@@ -260,6 +263,28 @@ pub enum RecordError {
     },
 }
 
+/// An author as heads have it: kind and id.
+pub fn author_of(identity: Identity) -> (AuthorKind, u64) {
+    match identity.account() {
+        None => (AuthorKind::Guest, 0),
+        Some(account) => match account.kind() {
+            AccountKind::User => (AuthorKind::Account, account.id().0),
+            AccountKind::Service => (AuthorKind::Service, account.id().0),
+        },
+    }
+}
+
+impl StoredAuthor<'_> {
+    /// Who it is: of format 2 and of guests only the name is known.
+    pub fn identity(&self) -> Identity {
+        match self.kind {
+            AuthorKind::None | AuthorKind::Guest => Identity::GUEST,
+            AuthorKind::Account => Account::new(AccountKind::User, AccountId(self.id)).into(),
+            AuthorKind::Service => Account::new(AccountKind::Service, AccountId(self.id)).into(),
+        }
+    }
+}
+
 impl Record<'_> {
     /// Appends the head and the body, at a place that is aligned for both. Returns how many units the head has.
     ///
@@ -268,7 +293,7 @@ impl Record<'_> {
     pub(super) fn push(&self, bytes: &mut Vec<u8>) -> u8 {
         match *self {
             Record::Message(message) => {
-                let author = (AuthorKind::Guest, 0);
+                let author = author_of(message.author.identity());
                 let draft = message.draft.as_ref();
                 let hash = draft.map_or(0, |draft| draft_hash(author, message.author.key(), draft));
                 let head = RecordHead {
@@ -481,6 +506,7 @@ impl StoredMessage<'_> {
             return Ok(UserName::nobody());
         }
         UserName::parse(self.author.name)
+            .map(|name| name.known_as(self.author.identity()))
             .map_err(|source| RecordError::Author { name: self.author.name.to_owned(), source })
     }
 

@@ -82,6 +82,14 @@ impl<A: Surface, B: Surface> Surface for Either<A, B> {
         }
     }
 
+    fn render_in_all(&self, rooms: &[&RoomName], event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
+        if self.0.serves(style.surface) {
+            self.0.render_in_all(rooms, event, style, out);
+        } else {
+            self.1.render_in_all(rooms, event, style, out);
+        }
+    }
+
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
         if self.0.serves(style.surface) {
             self.0.render(room, event, style, out);

@@ -52,6 +52,12 @@ pub trait Surface: 'static {
     /// Writes what the members of `room` see of `event`, once for all of one style.
     fn render(&self, room: &RoomName, event: &RoomEvent, style: Style, out: &mut Vec<u8>);
 
+    /// Writes what a reader sees of `event` that shares all of these rooms, at least two, with the one whom it is about:
+    /// nothing comes from the others. By default it is written for each of them.
+    fn render_in_all(&self, rooms: &[&RoomName], event: &RoomEvent, style: Style, out: &mut Vec<u8>) {
+        rooms.iter().for_each(|room| self.render(room, event, style, out));
+    }
+
     /// Adds to the outbox of one reader what [`Surface::render`] has written for its style. A protocol whose readers
     /// differ in a header writes that here, before the body; what it adds beyond the body may pass the bound of
     /// an outbox.

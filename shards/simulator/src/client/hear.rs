@@ -49,6 +49,8 @@ impl Client {
             "msg" => self.message(rest, hearing),
             "old" => self.old(rest, hearing),
             "in" | "out" | "nick" => self.presence(word, rest, hearing),
+            "gone" | "nicks" => self.presence_in_all(word, rest, hearing),
+            "sent" => self.sent(rest, hearing),
             "you" => match self.asked.pop_front() {
                 Some(PendingRequest::Name(name)) if name == rest => {
                     self.wanted_name.clone_from(&name);
@@ -197,13 +199,39 @@ impl Client {
         Ok(())
     }
 
+    /// A whisper that another session of the account said.
+    fn sent(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
+        if self.account.is_none() {
+            return Err(format!("client {} has no other session", self.number));
+        }
+        self.whispered(false, rest, hearing)
+    }
+
+    /// What one act of a session did in all of these rooms.
+    fn presence_in_all(&mut self, word: &str, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let (single, who, rooms) = match (word, &words[..]) {
+            ("gone", [mark, who, rooms @ ..]) => ("out", format!("{who} {mark}"), rooms),
+            ("nicks", [mark, old, new, rooms @ ..]) => ("nick", format!("{old} {mark} {new}"), rooms),
+            _ => return Err("gone MARK WHO ROOMS, or nicks MARK OLD NEW ROOMS".to_owned()),
+        };
+        if rooms.len() < 2 {
+            return Err("it happened in one room".to_owned());
+        }
+        rooms.iter().try_for_each(|room| self.presence(single, &format!("{room} {who}"), hearing))
+    }
+
     fn presence(&mut self, word: &str, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let mut words = rest.split(' ');
         let room = hearing.truth.room(words.next().unwrap_or_default());
-        let (who, new) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let who = words.next().unwrap_or_default();
+        let (mark, new) = (words.next().unwrap_or("-"), words.next().unwrap_or_default());
         let Some(attendance) = self.rooms.get_mut(&room) else {
             return Err(format!("client {} is not in this room", self.number));
         };
+        if mark != "-" && !self.acts.insert((format!("{mark} {who}"), room)) {
+            return Err(format!("client {} has seen this before", self.number));
+        }
         let Some(view) = &mut attendance.view else { return Ok(()) };
         match word {
             "in" => {
@@ -256,6 +284,7 @@ impl Client {
         if catch_up_to.is_none() {
             self.seen.insert(room, head);
         }
+        self.acts.retain(|(_, seen_in)| *seen_in != room);
         let attendance = Attendance { last: head, catch_up_to, ..Attendance::default() };
         if self.rooms.insert(room, attendance).is_some() {
             return Err("it is in this room already".to_owned());
@@ -318,10 +347,11 @@ impl Client {
     fn refused(&mut self, why: &str) -> Checked {
         match self.asked.pop_front() {
             Some(PendingRequest::Name(name)) => {
-                if self.name.is_none() {
+                if self.name.is_none() && self.account.is_none() {
                     self.wanted_name = self.own_name();
                 }
                 match why {
+                    "toomany" if self.account.is_some() => Ok(()),
                     "taken" | "confusable" => Ok(()),
                     _ => Err(format!("nothing is wrong with the name {name}")),
                 }
@@ -356,6 +386,8 @@ impl Client {
         if names.len() as u64 != total {
             return Err("it does not add up".to_owned());
         }
+        // What the room says from now on is news.
+        self.acts.retain(|(_, seen_in)| *seen_in != room);
         if let Some(attendance) = self.rooms.get_mut(&room) {
             attendance.view = Some(names);
         }

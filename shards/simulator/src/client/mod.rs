@@ -88,6 +88,8 @@ pub struct Client {
     /// The name, once it is granted.
     pub name: Option<String>,
     wanted_name: String,
+    /// The id of its account, if it has one: others of its sessions are other clients.
+    account: Option<u64>,
     names_tried: u32,
     said_count: u64,
     /// The rooms it likes to be in.
@@ -106,6 +108,8 @@ pub struct Client {
     /// What was said on an earlier connection, repeated on this one and then received: by what was said first, and
     /// the repetition is answered as well, or by the repetition.
     perhaps_known: Vec<PendingMessage>,
+    /// What others did in several of its rooms at once: each once a room.
+    acts: HashSet<(String, RoomIndex)>,
     /// Whispers received, each once.
     heard: HashSet<(RoomIndex, u64)>,
     partial: Vec<u8>,
@@ -143,11 +147,14 @@ pub struct Leniency {
 
 impl Client {
     pub fn new(number: usize, favourites: Vec<RoomIndex>) -> Client {
+        // Of four clients one is a guest's, and three are of one account.
+        let account = (number % 8 >= 5).then(|| 1 + number as u64 / 8);
         Client {
             number,
             line: None,
             name: None,
-            wanted_name: format!("u{number}"),
+            wanted_name: account.map_or_else(|| format!("u{number}"), |account| format!("a{account}")),
+            account,
             names_tried: 0,
             said_count: 0,
             favourites,
@@ -160,6 +167,7 @@ impl Client {
             retry: Vec::new(),
             kept: VecDeque::new(),
             perhaps_known: Vec::new(),
+            acts: HashSet::new(),
             heard: HashSet::new(),
             partial: Vec::new(),
             partial_step: 0,
@@ -186,6 +194,7 @@ impl Client {
         self.retry.truncate(8);
         self.retry.iter_mut().for_each(|said| said.is_of_before = true);
         self.perhaps_known.clear();
+        self.acts.clear();
         self.line = None;
         self.asked.clear();
         self.refused = 0;
@@ -194,6 +203,11 @@ impl Client {
         self.is_farewell_said = false;
         self.is_paused = false;
         self.has_ended = false;
+    }
+
+    /// Another process has its connection now.
+    pub fn is_carried(&mut self) {
+        self.acts.clear();
     }
 
     fn note_seen(&mut self, room: RoomIndex, attendance: &Attendance) {

@@ -24,8 +24,7 @@ pub struct Habits {
 impl Client {
     /// The first words on a new connection: the name, and the rooms it was in.
     pub fn greet(&mut self, chance: &mut Chance, truth: &Truth) -> String {
-        let mut lines = format!("name {}\n", self.wanted_name);
-        self.asked.push_back(PendingRequest::Name(self.wanted_name.clone()));
+        let mut lines = self.introduction();
         let rooms: Vec<RoomIndex> = self.favourites.clone();
         for room in rooms {
             if !chance.one_in(5) {
@@ -33,6 +32,14 @@ impl Client {
             }
         }
         lines
+    }
+
+    fn introduction(&mut self) -> String {
+        self.asked.push_back(PendingRequest::Name(self.wanted_name.clone()));
+        match self.account {
+            Some(account) => format!("name {} {account}\n", self.wanted_name),
+            None => format!("name {}\n", self.wanted_name),
+        }
     }
 
     fn join(&mut self, room: RoomIndex, truth: &Truth, lines: &mut String) {
@@ -197,7 +204,11 @@ impl Client {
 
     fn whisper(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
         let (draft, text) = self.text(chance, habits, truth.now_us);
-        let to = format!("u{}", chance.below(habits.users));
+        let reader = chance.below(habits.users);
+        let to = match chance.one_in(3) {
+            true => format!("a{}", 1 + reader / 8),
+            false => format!("u{reader}"),
+        };
         push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
         let author = self.name.clone().unwrap_or_default();
         self.unanswered.push(PendingMessage { room: None, author, draft, text, is_of_before: false });
@@ -264,7 +275,8 @@ impl Client {
     }
 
     fn rename(&mut self, chance: &mut Chance, habits: &Habits, lines: &mut String) {
-        if !self.asked.is_empty() {
+        // Handles do not change.
+        if !self.asked.is_empty() || self.account.is_some() {
             return;
         }
         self.names_tried += 1;
@@ -285,8 +297,7 @@ impl Client {
 
     /// What it says when its first name was refused.
     pub fn insist(&mut self, truth: &Truth) -> String {
-        let mut lines = format!("name {}\n", self.wanted_name);
-        self.asked.push_back(PendingRequest::Name(self.wanted_name.clone()));
+        let mut lines = self.introduction();
         for room in self.favourites.clone() {
             self.join(room, truth, &mut lines);
         }

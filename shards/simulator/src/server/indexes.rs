@@ -4,7 +4,7 @@
 use super::StepContext;
 use madang_engine::mutation::{Mutation, is_on};
 use madang_engine::store::{
-    Account, Chore, IndexDone, IndexJob, LooksReader, Renewing, do_chore, remove_expired, write_index,
+    Chore, ChoreNotes, IndexDone, IndexJob, LooksReader, Renewing, do_chore, remove_expired, write_index,
 };
 use madang_log::{IndexError, QueryFault, Removed, Retention, SegmentIndex, SegmentNumber, StoredLooks};
 use madang_model::ShardId;
@@ -37,7 +37,7 @@ pub struct Jobs {
 #[derive(Default)]
 struct Notes(RefCell<Vec<String>>);
 
-impl Account for Notes {
+impl ChoreNotes for Notes {
     fn failed(&self) {}
 
     fn rebuilt(&self, fault: &QueryFault, made: &Result<(), IndexError>) {

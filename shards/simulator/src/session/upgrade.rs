@@ -1,5 +1,6 @@
 //! A new process takes over, or tries to, while clients continue with what they do.
 
+use super::super::client::Client;
 use super::super::network::Line;
 use super::super::server::{Handed, Haste, Phase, SimulatedServer, Standing};
 use super::super::truth::Checked;
@@ -272,6 +273,8 @@ impl Session {
         self.sockets.iter_mut().for_each(super::super::network::Socket::give);
         self.conditions.start.settings.shard_count = upgrade.shard_count;
         self.counts.upgrades += 1;
+        // Sessions have other numbers in the new process.
+        self.clients.iter_mut().for_each(Client::is_carried);
         let paused_ms = self.now.monotonic.0 - upgrade.since_ms;
         self.trace.note(format_args!("the new process goes on, after {paused_ms} ms"));
         self.count(&old);

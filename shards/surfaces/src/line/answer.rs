@@ -27,6 +27,7 @@ impl LineSession {
             Reply::Whisper { from, to, message, is_receipt } => {
                 self.whispered(from, to, message, *is_receipt, link);
             }
+            Reply::WhisperSent { from, to, message } => self.whispered(from, to, message, true, link),
             Reply::WhisperReaderAway { to, away } => match &away.text {
                 Some(text) => say(link, format_args!("* {to} is away: {text}")),
                 None => say(link, format_args!("* {to} is away")),
@@ -89,7 +90,13 @@ impl LineSession {
         if let Some(old) = self.room.replace(joined.room.clone()) {
             link.hear_only_own(old.key());
             let (session, user) = (link.session(), joined.user.key());
-            link.request(Request::Leave { session, user, room: old.key(), reason: LeaveReason::Left });
+            link.request(Request::Leave {
+                session,
+                user,
+                room: old.key(),
+                reason: LeaveReason::Left,
+                everywhere: None,
+            });
         }
         let (style, out) = (link.core.style, &mut link.core.outbox);
         words::joined(&joined.user, &joined.room, style, out);

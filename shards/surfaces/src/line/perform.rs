@@ -21,7 +21,14 @@ impl LineSession {
                 say(link, format_args!("! {to} is you; whisper to somebody else (try /who)"));
             }
             Command::Whisper { to, text } => {
-                link.request(Request::Whisper { session, from: user, to, draft: None, text });
+                link.request(Request::Whisper {
+                    session,
+                    from: user,
+                    to,
+                    draft: None,
+                    text,
+                    copies_to: None,
+                });
             }
             Command::Channel(room) => match &self.room {
                 Some(here) if here.key() == room.key() => {
@@ -124,7 +131,13 @@ impl LineSession {
         match &self.room {
             Some(room) if room.key() != settings.lobby.key() => {
                 let (session, room) = (link.session(), room.key());
-                link.request(Request::Leave { session, user: user.key(), room, reason: LeaveReason::Left });
+                link.request(Request::Leave {
+                    session,
+                    user: user.key(),
+                    room,
+                    reason: LeaveReason::Left,
+                    everywhere: None,
+                });
                 self.state = SessionState::Leaving;
             }
             _ => link.close(CloseReason::Quit),

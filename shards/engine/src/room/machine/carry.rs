@@ -16,6 +16,7 @@ impl Room {
                 None => Holder::Session(member.session),
                 Some(lost) => Holder::Lost(Duration::from_millis(lost.until.since_ms(now.monotonic))),
             },
+            others: self.more.of(member.user.key()).to_vec(),
             head: member.lost.map(|lost| lost.head).unwrap_or_default(),
         };
         self.members.values().map(carried).collect()
@@ -30,7 +31,7 @@ impl Room {
         events: &mut Vec<ShardEvent>,
     ) -> Vec<(UserKey, Moment)> {
         let mut graces = Vec::new();
-        for CarriedMember { user, is_away, holder, head } in members {
+        for CarriedMember { user, is_away, holder, others, head } in members {
             let key = user.key();
             if self.kind == RoomKind::Direct || self.members.contains_key(&key) {
                 continue;
@@ -47,6 +48,13 @@ impl Room {
                     (SessionId::NOBODY, Some(Lost { until, head }))
                 }
             };
+            #[cfg(any(test, feature = "deliberate-faults"))]
+            let others = crate::mutation::forget_if(crate::mutation::Mutation::ForgetCarriedSessions, others);
+            for other in others {
+                self.fan_out.add(other.shard);
+                events.push((other.shard, self.carried_to(other, key)));
+                self.more.add(key, other);
+            }
             // Every grant of the names from now on is later than those of the old process.
             let claim = ClaimNumber::default();
             self.members.insert(key, Member { user, session, claim, is_away, lost });

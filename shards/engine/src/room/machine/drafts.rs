@@ -1,41 +1,36 @@
 //! The drafts of a room's messages.
 
-use super::{Room, RoomKind};
+use super::Room;
 use crate::room::drafts::{DraftVerdict, KnownDraft};
-use madang_log::{AuthorKind, draft_hash};
+use madang_log::{author_of, draft_hash};
 use madang_model::{DraftId, Message, Now, Seq, SessionId, Timestamp, UserKey, UserName};
 
 /// The draft that a message came from, if it came from one.
 pub fn draft_of(message: &Message) -> Option<KnownDraft> {
     let id = message.draft.as_ref()?;
     let Message { author, seq, time, .. } = message;
-    Some(KnownDraft { author: author.key(), hash: hash_of(author.key(), id), seq: *seq, time: *time })
+    Some(KnownDraft { author: author.key(), hash: hash_of(author, id), seq: *seq, time: *time })
 }
 
-fn hash_of(author: UserKey, id: &DraftId) -> u64 {
-    draft_hash((AuthorKind::Guest, 0), author, id)
+fn hash_of(author: &UserName, id: &DraftId) -> u64 {
+    draft_hash(author_of(author.identity()), author.key(), id)
 }
 
 impl Room {
-    /// What is known of a draft that a session is about to say here, and the draft's hash. Who may say nothing here gets
-    /// no answer to what is known.
-    pub fn verdict(
-        &self,
-        session: SessionId,
-        author: UserKey,
-        id: &DraftId,
-        now: Now,
-    ) -> (DraftVerdict, u64) {
+    /// Who says what a session says here; `None` when it may not say anything.
+    pub fn author_name(&self, session: SessionId, user: UserKey) -> Option<&UserName> {
+        self.author(session, user).map(|member| &member.user)
+    }
+
+    /// What is known of a draft that an author is about to say here, and the draft's hash.
+    pub fn verdict(&self, author: &UserName, id: &DraftId, now: Now) -> (DraftVerdict, u64) {
         let hash = hash_of(author, id);
-        if self.kind != RoomKind::Direct && self.author(session, author).is_none() {
-            return (DraftVerdict::New, hash);
-        }
-        (self.drafts.judge(author, hash, id, now.wall), hash)
+        (self.drafts.judge(author.key(), hash, id, now.wall), hash)
     }
 
     /// The number of an author's draft, if it is known.
     pub(super) fn known_draft(&self, author: &UserName, id: &DraftId, now: Now) -> Option<Seq> {
-        match self.drafts.judge(author.key(), hash_of(author.key(), id), id, now.wall) {
+        match self.verdict(author, id, now).0 {
             DraftVerdict::Stored(seq) => Some(seq),
             DraftVerdict::New | DraftVerdict::Unknown { .. } | DraftVerdict::TooOld => None,
         }

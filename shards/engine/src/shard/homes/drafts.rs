@@ -7,7 +7,7 @@ use crate::shard::Deadline;
 use crate::shard::archive::{DraftFound, DraftQuestion};
 use hashbrown::HashMap;
 use madang_model::{
-    DRAFT_WINDOW_US, DraftId, Moment, Now, Refusal, Reply, Request, RoomKey, Seq, SessionId, UserKey,
+    DRAFT_WINDOW_US, DraftId, Moment, Now, Refusal, Reply, Request, RoomKey, Seq, SessionId, UserName,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct DraftWaits {
 #[derive(Clone, Copy, Debug)]
 pub struct DraftOf<'a> {
     pub session: SessionId,
-    pub author: UserKey,
+    pub author: &'a UserName,
     pub room: RoomKey,
     pub id: &'a DraftId,
 }
@@ -90,7 +90,7 @@ impl Homes {
         let DraftOf { session, author, room, id } = draft;
         let found = self.drafts.found.remove(&(room, session));
         let Some(loaded) = self.rooms.get(&room) else { return DraftState::New };
-        let (verdict, hash) = loaded.room.verdict(session, author, id, effects.now);
+        let (verdict, hash) = loaded.room.verdict(author, id, effects.now);
         let found = found.filter(|(looked_for, _)| *looked_for == hash);
         let refusal = match (verdict, found.map(|(_, found)| found)) {
             (DraftVerdict::Stored(seq), _) | (_, Some(DraftFound::Stored(seq))) => {

@@ -5,8 +5,10 @@ use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use madang_log::Appender;
 use madang_model::{
-    ClaimNumber, LeaveReason, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey, UserName, WhoPage,
+    ClaimNumber, Everywhere, LeaveReason, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey,
+    UserName, WhoPage,
 };
+use std::sync::Arc;
 
 impl Homes {
     pub(super) fn join(
@@ -28,13 +30,13 @@ impl Homes {
         session: SessionId,
         user: UserKey,
         room: RoomKey,
-        reason: LeaveReason,
+        why: (LeaveReason, Option<Arc<Everywhere>>),
         effects: &mut Effects<'_>,
     ) {
         let (limits, now) = (self.settings.rooms, effects.now);
         let mut grace_ends = None;
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
-            grace_ends = found.leave(session, user, reason, now, &limits, events);
+            grace_ends = found.leave(session, user, why, now, &limits, events);
             Ok(())
         });
         if let Some(end) = grace_ends {

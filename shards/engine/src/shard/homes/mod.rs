@@ -214,13 +214,13 @@ impl Homes {
             Request::Join { session, user, claim, room, is_away } => {
                 self.join(session, (&user, claim), &room, is_away, effects);
             }
-            Request::Leave { session, user, room, reason } => {
-                self.leave(session, user, room, reason, effects);
+            Request::Leave { session, user, room, reason, everywhere } => {
+                self.leave(session, user, room, (reason, everywhere), effects);
             }
-            Request::Rename { session, room, old, new, claim } => {
+            Request::Rename { session, room, old, new, claim, everywhere } => {
                 let limits = self.settings.rooms;
                 self.with_room(room, session, Reply::Refused, effects, |r, e, _| {
-                    r.rename(session, &old, (&new, claim), &limits, e);
+                    r.rename(session, &old, (&new, claim), everywhere, &limits, e);
                     Ok(())
                 })
             }
@@ -236,8 +236,8 @@ impl Homes {
                     loaded.room.set_away(user.key(), away.is_some());
                 }
             }
-            Request::PublishDirect { session, readers, room, from, to, draft, text } => {
-                let whisper = DirectMessage { session, readers, room, from, to, draft, text };
+            Request::PublishDirect { session, readers, copies_to, room, from, to, draft, text } => {
+                let whisper = DirectMessage { session, readers, copies_to, room, from, to, draft, text };
                 self.publish_direct(whisper, effects);
             }
             Request::ChangeFacts { session, room, by, change } => {

@@ -16,6 +16,7 @@ use madang_model::{
 pub struct DirectMessage {
     pub session: SessionId,
     pub readers: Vec<SessionId>,
+    pub copies_to: Box<[SessionId]>,
     pub room: RoomName,
     pub from: UserName,
     pub to: UserName,
@@ -33,8 +34,12 @@ impl Homes {
         text: Text,
         effects: &mut Effects<'_>,
     ) {
-        if let Some(id) = &draft {
-            let of = DraftOf { session, author: user, room, id };
+        // Who may say nothing here is not told what is known.
+        let author = || self.rooms.get(&room)?.room.author_name(session, user).cloned();
+        if let Some(id) = &draft
+            && let Some(author) = author()
+        {
+            let of = DraftOf { session, author: &author, room, id };
             match self.draft_state(of, effects) {
                 DraftState::New => {}
                 DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
@@ -61,16 +66,17 @@ impl Homes {
     }
 
     pub(super) fn publish_direct(&mut self, whisper: DirectMessage, effects: &mut Effects<'_>) {
-        let DirectMessage { session, readers, room, from, to, draft, text } = whisper;
+        let DirectMessage { session, readers, copies_to, room, from, to, draft, text } = whisper;
         if let Some(id) = &draft {
-            let of = DraftOf { session, author: from.key(), room: room.key(), id };
+            let of = DraftOf { session, author: &from, room: room.key(), id };
             match self.draft_state(of, effects) {
                 DraftState::New => {}
                 DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
                 DraftState::Refused => return,
                 DraftState::LookedFor => {
                     let key = room.key();
-                    let request = Request::PublishDirect { session, readers, room, from, to, draft, text };
+                    let request =
+                        Request::PublishDirect { session, readers, copies_to, room, from, to, draft, text };
                     return self.wait_for_draft(key, session, request);
                 }
             }
@@ -83,7 +89,16 @@ impl Homes {
             if !found.name().is_same_as(&room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
             }
-            let message = found.publish_direct(session, &readers, &from, &to, draft, text, now, events)?;
+            let message = found.publish_direct(
+                session,
+                (&readers, &copies_to),
+                &from,
+                &to,
+                draft,
+                text,
+                now,
+                events,
+            )?;
             log.accept(&message);
             said(session, &message);
             Ok(())

@@ -4,15 +4,15 @@ use super::{Effects, Homes, refuse, send_reply};
 use crate::shard::Deadline;
 use crate::user::Claimed;
 use madang_model::{
-    Destination, DraftId, Event, MeshEntry, Now, Refusal, Reply, Request, RoomName, SessionId, SkeletonKey,
-    Text, UserName,
+    Destination, DraftId, Event, Leaving, MeshEntry, Now, Refusal, Reply, Request, RoomName, SessionId,
+    SkeletonKey, Text, UserName,
 };
 use std::net::IpAddr;
 
 impl Homes {
     pub(super) fn handle_user(&mut self, request: Request, effects: &mut Effects<'_>) {
         match request {
-            Request::Claim { session, name } => match self.users.claim(session, &name, effects.now) {
+            Request::Claim { session, name } => match self.claim(session, &name, effects) {
                 Ok(claimed) => {
                     let Claimed { claim, missed_whispers } = claimed;
                     send_reply(
@@ -23,7 +23,10 @@ impl Homes {
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },
-            Request::Release { session, name, is_clean } => {
+            Request::Release { session, name, is_clean, leaving } => {
+                if let Some(leaving) = leaving {
+                    self.leave_rooms_of_account(session, &name, *leaving, effects);
+                }
                 let limits = &self.settings.users;
                 if let Some(end) = self.users.release(session, &name, is_clean, effects.now, limits) {
                     effects.wheel.add(end, Deadline::Name(name.skeleton()));
@@ -39,8 +42,16 @@ impl Homes {
                 Ok(summary) => send_reply(session, Reply::Whois(summary), effects.outbound),
                 Err(refusal) => refuse(session, refusal, effects),
             },
-            Request::Whisper { session, from, to, draft, text } => {
-                self.route_whisper(session, from, &to, draft, text, effects);
+            Request::Whisper { session, from, to, draft, text, copies_to } => {
+                if from.account().is_some() && copies_to.is_none() {
+                    // At the author's home: its other sessions see what it says.
+                    let others = self.users.sessions_of(&from).into_iter().filter(|other| *other != session);
+                    let copies_to = Some(others.collect());
+                    let request = Request::Whisper { session, from, to, draft, text, copies_to };
+                    return send_on(request, self.settings.shard_count, effects);
+                }
+                let copies_to = copies_to.unwrap_or_default();
+                self.route_whisper((session, from), &to, (draft, text), copies_to, effects);
             }
             Request::WhisperMissed { from, to, message } => {
                 if let Some(reader) = self.users.reroute_missed_whisper(&from, &to) {
@@ -70,13 +81,36 @@ impl Homes {
         self.users.expire(key, now);
     }
 
-    pub(super) fn route_whisper(
+    fn claim(
         &mut self,
         session: SessionId,
-        from: UserName,
+        name: &UserName,
+        effects: &Effects<'_>,
+    ) -> Result<Claimed, Refusal> {
+        self.users.claim(session, name, effects.now, &self.settings.users)
+    }
+
+    /// A session of an account is about to give its name back, and leaves its rooms: others see the account leave the
+    /// server when it was the last.
+    fn leave_rooms_of_account(
+        &self,
+        session: SessionId,
+        name: &UserName,
+        leaving: Leaving,
+        effects: &mut Effects<'_>,
+    ) {
+        let is_last = self.users.sessions_of(name) == [session];
+        for request in leaving.requests(session, name.key(), is_last, effects.now.monotonic) {
+            send_on(request, self.settings.shard_count, effects);
+        }
+    }
+
+    fn route_whisper(
+        &mut self,
+        (session, from): (SessionId, UserName),
         to: &UserName,
-        draft: Option<DraftId>,
-        text: Text,
+        (draft, text): (Option<DraftId>, Text),
+        copies_to: Box<[SessionId]>,
         effects: &mut Effects<'_>,
     ) {
         match self.users.route_whisper(&from, to) {
@@ -91,16 +125,15 @@ impl Homes {
                 }
                 let request = Request::PublishDirect {
                     session,
-                    readers: route.session.into_iter().collect(),
+                    readers: route.sessions,
+                    copies_to,
                     room: RoomName::direct(&from, &route.reader),
                     from,
                     to: route.reader,
                     draft,
                     text,
                 };
-                if let Destination::Home(home) = request.destination(self.settings.shard_count) {
-                    effects.outbound.push(home, MeshEntry::Request(request));
-                }
+                send_on(request, self.settings.shard_count, effects);
             }
         }
     }
@@ -113,6 +146,13 @@ impl Homes {
         if connections_max > 0 && *count > connections_max {
             refuse(session, Refusal::TooManyFromAddress { connections_max }, effects);
         }
+    }
+}
+
+/// Sends a request to its home.
+fn send_on(request: Request, shard_count: u16, effects: &mut Effects<'_>) {
+    if let Destination::Home(home) = request.destination(shard_count) {
+        effects.outbound.push(home, MeshEntry::Request(request));
     }
 }
 

@@ -3,14 +3,19 @@
 use super::ConnectionImage;
 use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind};
 use madang_model::{
-    Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId, Holder, RoomName, Seq, SessionId,
-    ShardId, Text, Timestamp, UserName,
+    Account, AccountId, AccountKind, Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId,
+    Holder, RoomName, Seq, SessionId, ShardId, Text, Timestamp, UserName,
 };
 use std::time::Duration;
 
 const USER: u8 = 1;
 const SEEN: u8 = 2;
 const MEMBERS: u8 = 3;
+/// The same as [`USER`], then the account and its further sessions. Only accounts are written so: what is written of
+/// guests is what earlier releases read.
+const ACCOUNT: u8 = 4;
+/// The same as [`MEMBERS`], with accounts among them: each has its account and further sessions behind it.
+const MEMBERS_WITH_ACCOUNTS: u8 = 5;
 
 impl ConnectionImage {
     /// Writes it.
@@ -52,7 +57,8 @@ impl ConnectionImage {
 pub fn write_carried(carried: &Carried, out: &mut Encoder) {
     match carried {
         Carried::User(user) => {
-            out.byte(USER);
+            let account = user.name.account();
+            out.byte(if account.is_some() { ACCOUNT } else { USER });
             out.text(user.name.as_str());
             timestamp(user.online_since, out);
             out.option(user.away.as_ref(), |out, away| {
@@ -63,6 +69,10 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
                 out.number(u64::from(*count));
             });
             holder(user.holder, out);
+            if let Some(account) = account {
+                write_account(account, out);
+                write_sessions(&user.others, out);
+            }
         }
         Carried::Seen(seen) => {
             out.byte(SEEN);
@@ -71,13 +81,18 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
             timestamp(seen.offline_since, out);
         }
         Carried::Members { room, members } => {
-            out.byte(MEMBERS);
+            let has_accounts = members.iter().any(|member| member.user.account().is_some());
+            out.byte(if has_accounts { MEMBERS_WITH_ACCOUNTS } else { MEMBERS });
             out.text(room.as_str());
             out.list(members.iter(), |out, member| {
                 out.text(member.user.as_str());
                 out.flag(member.is_away);
                 holder(member.holder, out);
                 out.number(member.head.0);
+                if has_accounts {
+                    out.option(member.user.account(), |out, account| write_account(account, out));
+                    write_sessions(&member.others, out);
+                }
             });
         }
         Carried::Address(_) => {}
@@ -90,31 +105,87 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
 /// [`CodingError`] when it is nothing that one can know.
 pub fn read_carried(from: &mut Decoder<'_>) -> Result<Carried, CodingError> {
     Ok(match from.byte()? {
-        USER => Carried::User(CarriedUser {
-            name: read_user_name(from)?,
-            online_since: read_timestamp(from)?,
-            away: from.option(|from| Ok(Away { text: from.option(read_text)? }))?,
-            missed_whispers: from.list(|from| Ok((read_user_name(from)?, from.small()?)))?,
-            holder: read_holder(from)?,
-        }),
+        USER => Carried::User(read_user(from)?),
+        ACCOUNT => {
+            let user = read_user(from)?;
+            let name = user.name.known_as(read_account(from)?.into());
+            Carried::User(CarriedUser { name, others: read_sessions(from)?, ..user })
+        }
         SEEN => Carried::Seen(CarriedSeen {
             name: read_user_name(from)?,
             online_since: read_timestamp(from)?,
             offline_since: read_timestamp(from)?,
         }),
-        MEMBERS => Carried::Members {
-            room: RoomName::from_log(from.text()?).map_err(|_| CodingError("a room's name is none"))?,
+        MEMBERS => Carried::Members { room: read_room_name(from)?, members: from.list(read_member)? },
+        MEMBERS_WITH_ACCOUNTS => Carried::Members {
+            room: read_room_name(from)?,
             members: from.list(|from| {
-                Ok(CarriedMember {
-                    user: read_user_name(from)?,
-                    is_away: from.flag()?,
-                    holder: read_holder(from)?,
-                    head: Seq(from.number()?),
-                })
+                let member = read_member(from)?;
+                let account = from.option(read_account)?;
+                let user = member.user.known_as(account.into());
+                Ok(CarriedMember { user, others: read_sessions(from)?, ..member })
             })?,
         },
         _ => return Err(CodingError("it is of a kind that is not known")),
     })
+}
+
+fn read_user(from: &mut Decoder<'_>) -> Result<CarriedUser, CodingError> {
+    Ok(CarriedUser {
+        name: read_user_name(from)?,
+        online_since: read_timestamp(from)?,
+        away: from.option(|from| Ok(Away { text: from.option(read_text)? }))?,
+        missed_whispers: from.list(|from| Ok((read_user_name(from)?, from.small()?)))?,
+        holder: read_holder(from)?,
+        others: Vec::new(),
+    })
+}
+
+fn read_member(from: &mut Decoder<'_>) -> Result<CarriedMember, CodingError> {
+    Ok(CarriedMember {
+        user: read_user_name(from)?,
+        is_away: from.flag()?,
+        holder: read_holder(from)?,
+        others: Vec::new(),
+        head: Seq(from.number()?),
+    })
+}
+
+fn write_account(account: Account, out: &mut Encoder) {
+    out.byte(match account.kind() {
+        AccountKind::User => 1,
+        AccountKind::Service => 2,
+    });
+    out.number(account.id().0);
+}
+
+fn read_account(from: &mut Decoder<'_>) -> Result<Account, CodingError> {
+    let kind = match from.byte()? {
+        1 => AccountKind::User,
+        2 => AccountKind::Service,
+        _ => return Err(CodingError("an account is of a kind that is not known")),
+    };
+    Account::new(kind, AccountId(from.number()?)).ok_or(CodingError("an account's id is none"))
+}
+
+fn write_sessions(sessions: &[SessionId], out: &mut Encoder) {
+    out.list(sessions.iter(), |out, session| write_session(*session, out));
+}
+
+fn read_sessions(from: &mut Decoder<'_>) -> Result<Vec<SessionId>, CodingError> {
+    from.list(read_session)
+}
+
+fn write_session(SessionId { shard, connection }: SessionId, out: &mut Encoder) {
+    out.number(u64::from(shard.0));
+    out.number(u64::from(connection.index));
+    out.number(u64::from(connection.generation));
+}
+
+fn read_session(from: &mut Decoder<'_>) -> Result<SessionId, CodingError> {
+    let shard = ShardId(from.small()?);
+    let connection = ConnectionId { index: from.small()?, generation: from.small()? };
+    Ok(SessionId { shard, connection })
 }
 
 fn holder(holder: Holder, out: &mut Encoder) {
@@ -122,22 +193,14 @@ fn holder(holder: Holder, out: &mut Encoder) {
         Holder::Session(session) => Some(session),
         Holder::Lost(_) => None,
     };
-    out.option(session, |out, SessionId { shard, connection }| {
-        out.number(u64::from(shard.0));
-        out.number(u64::from(connection.index));
-        out.number(u64::from(connection.generation));
-    });
+    out.option(session, |out, session| write_session(session, out));
     if let Holder::Lost(left) = holder {
         duration(left, out);
     }
 }
 
 fn read_holder(from: &mut Decoder<'_>) -> Result<Holder, CodingError> {
-    let session = from.option(|from| {
-        let shard = ShardId(from.small()?);
-        let connection = ConnectionId { index: from.small()?, generation: from.small()? };
-        Ok(SessionId { shard, connection })
-    })?;
+    let session = from.option(read_session)?;
     session.map_or_else(|| read_duration(from).map(Holder::Lost), |session| Ok(Holder::Session(session)))
 }
 
@@ -159,6 +222,10 @@ fn read_timestamp(from: &mut Decoder<'_>) -> Result<Timestamp, CodingError> {
 
 fn read_user_name(from: &mut Decoder<'_>) -> Result<UserName, CodingError> {
     UserName::parse(from.text()?).map_err(|_| CodingError("a user's name is none"))
+}
+
+fn read_room_name(from: &mut Decoder<'_>) -> Result<RoomName, CodingError> {
+    RoomName::from_log(from.text()?).map_err(|_| CodingError("a room's name is none"))
 }
 
 fn read_text(from: &mut Decoder<'_>) -> Result<Text, CodingError> {

@@ -2,7 +2,7 @@
 
 use super::ConnectionImage;
 use hashbrown::HashMap;
-use madang_model::{Carried, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
+use madang_model::{Carried, CarriedUser, ConnectionId, Destination, Holder, Request, SessionId, ShardId};
 use std::time::Duration;
 
 /// What one shard resumes. `T` is what a connection is reached by.
@@ -43,18 +43,28 @@ pub fn share_out<T>(
         }
         portion.connections.push((image, reached_by));
     }
-    let rename = |holder: &mut Holder| {
-        if let Holder::Session(before) = holder {
-            *holder = sessions.get(before).map_or(Holder::Lost(grace), |now| Holder::Session(*now));
+    // The first session that came along is the holder's own.
+    let rename = |holder: &mut Holder, others: &mut Vec<SessionId>| {
+        if let Holder::Session(first) = *holder {
+            let before = std::iter::once(first).chain(others.drain(..));
+            let mut now: Vec<SessionId> =
+                before.filter_map(|before| sessions.get(&before).copied()).collect();
+            *holder = if now.is_empty() { Holder::Lost(grace) } else { Holder::Session(now.remove(0)) };
+            *others = now;
         }
     };
     for mut one in carried {
         match &mut one {
-            Carried::User(user) => rename(&mut user.holder),
+            Carried::User(user) => rename(&mut user.holder, &mut user.others),
             Carried::Members { members, .. } => {
-                members.iter_mut().for_each(|member| rename(&mut member.holder));
+                members.iter_mut().for_each(|member| rename(&mut member.holder, &mut member.others));
             }
             Carried::Seen(_) | Carried::Address(_) => {}
+        }
+        if let Carried::User(user) = &one
+            && user.name.account().is_some()
+        {
+            name_connections(user, &mut portions);
         }
         let request = Request::Carry(Box::new(one));
         if let Destination::Home(home) = request.destination(shard_count)
@@ -64,4 +74,22 @@ pub fn share_out<T>(
         }
     }
     portions
+}
+
+/// The images of connections have no accounts: their users' homes have them.
+fn name_connections<T>(user: &CarriedUser, portions: &mut [Portion<T>]) {
+    let first = match user.holder {
+        Holder::Session(session) => Some(session),
+        Holder::Lost(_) => None,
+    };
+    for SessionId { shard, connection } in first.into_iter().chain(user.others.iter().copied()) {
+        let image = portions
+            .get_mut(shard.index())
+            .and_then(|portion| portion.connections.get_mut(connection.index as usize));
+        if let Some((image, _)) = image
+            && image.user.as_ref() == Some(&user.name)
+        {
+            image.user = Some(user.name.clone());
+        }
+    }
 }

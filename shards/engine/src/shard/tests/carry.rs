@@ -159,6 +159,7 @@ fn a_name_does_not_stay_with_a_connection_that_is_only_ending() {
         away: None,
         missed_whispers: Vec::new(),
         holder: Holder::Session(before),
+        others: Vec::new(),
     });
     let grace = Duration::from_secs(30);
     let portions = share_out(vec![(before, image, ())], vec![carried], (1, 1), grace);

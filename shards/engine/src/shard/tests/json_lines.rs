@@ -108,8 +108,8 @@ impl Surface for JsonLines {
                 )
             }
             RoomEvent::Joined { user } => format!("\"joined\":\"{user}\",\"room\":\"{room}\"}}"),
-            RoomEvent::Left { user, reason } => format!("\"{}\":\"{user}\"}}", reason.name()),
-            RoomEvent::Renamed { old, new } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),
+            RoomEvent::Left { user, reason, .. } => format!("\"{}\":\"{user}\"}}", reason.name()),
+            RoomEvent::Renamed { old, new, .. } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),
         };
         write_line(out, &body);
     }

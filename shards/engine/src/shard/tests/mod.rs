@@ -16,6 +16,8 @@ mod looks;
 mod outboxes;
 mod pages;
 mod promises;
+mod sessions;
+mod shared_rooms;
 mod surfaces;
 mod words;
 mod world;

@@ -5,8 +5,8 @@
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{
-    AccountId, DraftId, FactChange, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, Seq, Text,
-    Timestamp, UserName,
+    Account, AccountId, AccountKind, DraftId, FactChange, Message, Page, Refusal, Reply, Request, RoomEvent,
+    RoomName, Seq, Text, Timestamp, UserName,
 };
 
 #[derive(Clone, Copy)]
@@ -74,6 +74,7 @@ impl Surface for Words {
             }
             Reply::FactsChanged { room, result: Ok(revision) } => format!("{room} is at revision {revision}"),
             Reply::FactsChanged { room, result: Err(why) } => format!("{room} is not changed: {why}"),
+            Reply::WhisperSent { from, to, message } => format!("{from} -> {to}: {} (sent)", message.text),
             other => format!("{other:?}"),
         };
         if matches!(reply, Reply::Claimed { .. } | Reply::Joined(_) | Reply::Refused(_)) {
@@ -88,7 +89,19 @@ impl Surface for Words {
             RoomEvent::Message { message, .. } => said(message),
             RoomEvent::Joined { user } => format!("{user} joined"),
             RoomEvent::Left { user, .. } => format!("{user} left"),
-            RoomEvent::Renamed { old, new } => format!("{old} is now {new}"),
+            RoomEvent::Renamed { old, new, .. } => format!("{old} is now {new}"),
+        };
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+
+    fn render_in_all(&self, rooms: &[&RoomName], event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
+        let rooms: Vec<&str> = rooms.iter().map(|room| room.as_str()).collect();
+        let rooms = rooms.join(" and ");
+        let line = match event {
+            RoomEvent::Left { user, .. } => format!("{user} left {rooms}"),
+            RoomEvent::Renamed { old, new, .. } => format!("{old} is now {new} in {rooms}"),
+            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => panic!("that is of one room"),
         };
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
@@ -132,7 +145,10 @@ impl Words {
         match (word, user) {
             ("name", _) => {
                 session.is_waiting = true;
-                let name = UserName::parse(rest).expect("tests send names");
+                // `name X` of a guest, `name X N` of account N.
+                let (name, account) = rest.split_once(' ').unwrap_or((rest, "0"));
+                let account = Account::new(AccountKind::User, AccountId(account.parse().expect("an id")));
+                let name = UserName::parse(name).expect("tests send names").known_as(account.into());
                 link.request(Request::Claim { session: sender, name });
             }
             ("join", Some(user)) => {
@@ -169,7 +185,14 @@ impl Words {
             ("to", Some(from)) => {
                 let (to, said) = rest.split_once(' ').expect("to X T");
                 let to = UserName::parse(to).expect("tests send names");
-                link.request(Request::Whisper { session: sender, from, to, draft: None, text: text(said) });
+                link.request(Request::Whisper {
+                    session: sender,
+                    from,
+                    to,
+                    draft: None,
+                    text: text(said),
+                    copies_to: None,
+                });
             }
             ("rooms", Some(_)) => link.request(Request::Rooms { session: sender, pattern: rest.into() }),
             ("times", Some(_)) => session.shows_times = true,

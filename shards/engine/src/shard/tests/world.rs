@@ -33,7 +33,7 @@ pub fn settings(shard_count: u16) -> Settings {
             history_on_join: 15,
             grace: Duration::from_secs(30),
         },
-        users: UserLimits { grace: Duration::from_secs(30) },
+        users: UserLimits { grace: Duration::from_secs(30), sessions_max: 3 },
         flood: FloodLimit { messages_per_second: 0, burst: 0 },
         connections_per_address: 0,
         ipv6_prefix: 64,

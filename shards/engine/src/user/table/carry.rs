@@ -27,7 +27,7 @@ impl Users {
     /// [`NameHeld`] when the name, or a look-alike of it in lower case, is held already: the images of a server
     /// that keeps its promises never lead here.
     pub fn take_over(&mut self, carried: CarriedUser, now: Now) -> Result<Option<Moment>, NameHeld> {
-        let CarriedUser { name, online_since, away, missed_whispers, holder } = carried;
+        let CarriedUser { name, online_since, away, missed_whispers, holder, others } = carried;
         let key = name.skeleton();
         if self.online.contains_key(&key) {
             return match holder {
@@ -39,8 +39,8 @@ impl Users {
             Holder::Session(session) => (session, None),
             Holder::Lost(left) => (SessionId::NOBODY, Some(now.monotonic.after(left))),
         };
-        let is_plain = away.is_none() && missed_whispers.is_empty();
-        let absence = (!is_plain).then(|| Box::new(AwayState { away, missed_whispers }));
+        let is_plain = away.is_none() && missed_whispers.is_empty() && others.is_empty();
+        let absence = (!is_plain).then(|| Box::new(AwayState { away, missed_whispers, others }));
         self.offline.forget(key);
         // An earlier release may have admitted two that look alike: both are resumed.
         self.list(&name);
@@ -64,6 +64,7 @@ impl User {
             online_since: self.online_since,
             away: absence.and_then(|absence| absence.away.clone()),
             missed_whispers: absence.map(|absence| absence.missed_whispers.clone()).unwrap_or_default(),
+            others: self.sessions().skip(1).collect(),
             holder: match self.lost_until {
                 None => Holder::Session(self.session),
                 Some(until) => Holder::Lost(Duration::from_millis(until.since_ms(now.monotonic))),

@@ -23,7 +23,7 @@ pub enum Question {
 pub fn question_of(refusal: &Refusal) -> Question {
     match refusal {
         Refusal::NameTaken { .. } => Question::ClaimOrJoin,
-        Refusal::NameConfusable { .. } => Question::Claim,
+        Refusal::NameConfusable { .. } | Refusal::TooManySessions { .. } => Question::Claim,
         // `NotStored` refuses what is said, too, but then as `Reply::NotSaid`.
         Refusal::RoomConfusable { .. }
         | Refusal::RoomNotMade { .. }

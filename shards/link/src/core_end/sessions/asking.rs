@@ -101,7 +101,7 @@ fn ask_as(
             if to == from {
                 return Err((RequestFault::ToOneself, format!("{to} is the one who whispers")));
             }
-            Request::Whisper { session: id, from, to, draft, text }
+            Request::Whisper { session: id, from, to, draft, text, copies_to: None }
         }
         EdgeRequest::Join { room } => {
             join(session, room)?;
@@ -113,7 +113,8 @@ fn ask_as(
             if forget_join(session, &room) {
                 return Ok(Some(Reply::Left { room }));
             }
-            Request::Leave { session: id, user: user.key(), room: room.key(), reason: LeaveReason::Left }
+            let (user, room, reason) = (user.key(), room.key(), LeaveReason::Left);
+            Request::Leave { session: id, user, room, reason, everywhere: None }
         }
         EdgeRequest::Publish { room, draft, text } => {
             let Granted { user, .. } = named(session)?;

@@ -6,7 +6,8 @@ use super::session::{Granted, Renaming};
 use super::{SessionNotice, Sessions};
 use crate::words::SessionEnd;
 use madang_model::{
-    ConnectionId, Joined, LeaveReason, Refusal, Reply, Request, RoomKey, SessionId, UserName,
+    ConnectionId, Everywhere, Joined, LeaveReason, Refusal, Reply, Request, RoomKey, RoomName, SessionId,
+    UserName,
 };
 
 impl Sessions {
@@ -32,6 +33,7 @@ impl Sessions {
         match &reply {
             Reply::Joined(joined) => self.joined(number, joined),
             Reply::Left { room } => self.left(number, room.key()),
+            Reply::Who(page) => self.seen.look((), page.room.key()),
             Reply::Refused(refusal) => self.refused(number, refusal),
             _ => {}
         }
@@ -78,9 +80,11 @@ impl Sessions {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         let Granted { user, claim } = granted.clone();
         if let Some(old) = session.name.replace(granted) {
-            for room in &session.rooms {
-                let (old, new, room) = (old.user.clone(), user.clone(), room.key());
-                self.requests.push_back(Request::Rename { session: id, room, old, new, claim });
+            let rooms: Vec<RoomKey> = session.rooms.iter().map(RoomName::key).collect();
+            let everywhere = Everywhere::of_rename(id, (&old.user, &user, claim), self.now, &rooms);
+            for room in rooms {
+                let (old, new, everywhere) = (old.user.clone(), user.clone(), everywhere.clone());
+                self.requests.push_back(Request::Rename { session: id, room, old, new, claim, everywhere });
             }
         }
         let reply = Reply::Claimed { user, claim, missed_whispers };
@@ -142,7 +146,12 @@ impl Sessions {
         let id = SessionId { shard: self.shard, connection: to };
         match reply {
             Reply::Claimed { user, .. } => {
-                self.requests.push_back(Request::Release { session: id, name: user, is_clean: true });
+                self.requests.push_back(Request::Release {
+                    session: id,
+                    name: user,
+                    is_clean: true,
+                    leaving: None,
+                });
                 self.claim_answered(to, 1);
             }
             Reply::Refused(refusal) if is_of_claim(&refusal) => self.claim_answered(to, 0),
@@ -153,6 +162,7 @@ impl Sessions {
                     user,
                     room,
                     reason: LeaveReason::Quit,
+                    everywhere: None,
                 });
             }
             Reply::Whisper { from, to, message, is_receipt: false } => {

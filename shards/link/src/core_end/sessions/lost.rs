@@ -42,12 +42,18 @@ fn give_everything_back(id: SessionId, session: EdgeSession, requests: &mut VecD
     if let Some(Granted { user, .. }) = name {
         for room in rooms.iter().chain(&joining) {
             let (user, room) = (user.key(), room.key());
-            requests.push_back(Request::Leave { session: id, user, room, reason: LeaveReason::Lost });
+            requests.push_back(Request::Leave {
+                session: id,
+                user,
+                room,
+                reason: LeaveReason::Lost,
+                everywhere: None,
+            });
         }
-        requests.push_back(Request::Release { session: id, name: user, is_clean: false });
+        requests.push_back(Request::Release { session: id, name: user, is_clean: false, leaving: None });
     }
     for name in claiming.into_iter().chain(renaming.map(|renaming| renaming.granted.user)) {
-        requests.push_back(Request::Release { session: id, name, is_clean: true });
+        requests.push_back(Request::Release { session: id, name, is_clean: true, leaving: None });
     }
     if let Some(address) = address {
         requests.push_back(Request::Discharge { session: id, address });

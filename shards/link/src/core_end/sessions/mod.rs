@@ -14,7 +14,10 @@ use crate::bounds::PAGE_BYTES_MAX;
 use crate::words::{RequestFault, SessionEnd};
 use hashbrown::HashMap;
 use lost::LostSessions;
-use madang_model::{ConnectionId, Reply, Request, RoomKey, RoomName, SessionId, ShardId};
+use madang_model::{
+    ConnectionId, Everywhere, Moment, Reply, Request, RoomKey, RoomName, SeenEvents, SessionId, ShardId,
+    Sight,
+};
 use session::EdgeSession;
 use std::collections::VecDeque;
 
@@ -35,6 +38,9 @@ const JOIN_MESSAGES_MAX: u32 = 64;
 const LIST_BYTES_MAX: u32 = 64 * 1024;
 /// Bytes of a message beside its text, at most: its names, its draft id and its numbers.
 const BESIDE_TEXT_BYTES_MAX: u32 = 1024;
+
+/// How long a second may take until it has passed here.
+const SECOND_MS_MAX: u64 = 3_000;
 
 /// A room that sessions are in.
 #[derive(Debug)]
@@ -62,6 +68,10 @@ pub struct Sessions {
     message_bytes_max: u32,
     /// Bytes that the long answers may have that are on their way, together.
     due: u64,
+    /// The time of the last second that has passed.
+    now: Moment,
+    /// What the edge has seen of events that come from several rooms.
+    seen: SeenEvents<()>,
     /// What follows from what came; taken before anything else comes.
     requests: VecDeque<Request>,
     notices: VecDeque<SessionNotice>,
@@ -80,6 +90,8 @@ impl Sessions {
             shard_count,
             message_bytes_max: 0,
             due: 0,
+            now: Moment::default(),
+            seen: SeenEvents::default(),
             requests: VecDeque::new(),
             notices: VecDeque::new(),
         }
@@ -101,6 +113,7 @@ impl Sessions {
         }
         self.sessions.shrink_to_fit();
         self.rooms = HashMap::new();
+        self.seen = SeenEvents::default();
         self.notices.clear();
         self.due = 0;
     }
@@ -197,8 +210,23 @@ impl Sessions {
         SessionId { shard: self.shard, connection }
     }
 
+    /// What the edge is to see of an event that comes from this room.
+    pub fn see(&mut self, everywhere: &Everywhere, room: RoomKey) -> Sight {
+        let Sessions { seen, rooms, .. } = self;
+        let shared = || everywhere.rooms.iter().copied().filter(|room| rooms.contains_key(room)).collect();
+        seen.see(everywhere, room, ((), true), shared)
+    }
+
+    /// A second has passed.
+    pub fn tick(&mut self, now: Moment) {
+        self.now = now;
+        self.seen.tick();
+    }
+
     /// Notes that a session is in a room.
     fn enter_room(&mut self, name: &RoomName) {
+        let at_the_latest = Moment(self.now.0 + SECOND_MS_MAX);
+        self.seen.enter((), name.key(), at_the_latest);
         let room = self.rooms.entry(name.key());
         room.or_insert_with(|| HeardRoom { name: name.clone(), sessions: 0 }).sessions += 1;
     }

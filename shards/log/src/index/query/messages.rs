@@ -127,8 +127,8 @@ impl MessageDecoder {
             return Err(QueryFault::IndexDamaged { directory, segment, offset_bytes: 0 });
         }
         let author = match authors.get(stored.author.name) {
-            Some(author) => author.clone(),
-            None => {
+            Some(author) if author.identity() == stored.author.identity() => author.clone(),
+            _ => {
                 let author = stored.author_name()?;
                 authors.insert(stored.author.name.into(), author.clone());
                 author

@@ -140,6 +140,7 @@ fn every_refusal_is_one_line_with_its_value() {
             Refusal::DraftRepeated { seq: Seq(4), draft: draft.clone() },
             "* draft 7f3a was stored before, as #4",
         ),
+        (Refusal::TooManySessions { name: user("bob"), sessions_max: 16 }, "bob has 16 sessions already"),
         (Refusal::DraftTooOld { draft }, "! not sent: draft 7f3a is so old"),
     ];
     for (refusal, words) in cases {

@@ -247,7 +247,7 @@ impl Rig {
                     missed_whispers: Vec::new(),
                 });
                 if let Some(old) = old {
-                    self.event("general", RoomEvent::Renamed { old, new: name });
+                    self.event("general", RoomEvent::Renamed { old, new: name, everywhere: None });
                 }
             }
             Request::Join { room, user, .. } => {

@@ -29,8 +29,8 @@ fn what_others_do_in_the_room_is_seen() {
     let (bob, session) = (user("bob"), rig.core.session);
     rig.event("general", RoomEvent::Joined { user: bob.clone() });
     rig.event("general", RoomEvent::Message { message: message("general", 1, "bob", "hi"), author: session });
-    rig.event("general", RoomEvent::Renamed { old: bob.clone(), new: user("rob") });
-    rig.event("general", RoomEvent::Left { user: bob, reason: LeaveReason::Quit });
+    rig.event("general", RoomEvent::Renamed { old: bob.clone(), new: user("rob"), everywhere: None });
+    rig.event("general", RoomEvent::Left { user: bob, reason: LeaveReason::Quit, everywhere: None });
     assert_eq!(
         rig.output(),
         "bob has joined general\nbob: hi\n* bob is now rob\nbob has left the channel(general)\n"

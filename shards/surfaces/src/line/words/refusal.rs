@@ -82,6 +82,13 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
         Refusal::DraftRepeated { seq, draft } => {
             line(out, style, format_args!("* draft {draft} was stored before, as #{seq}"));
         }
+        Refusal::TooManySessions { name, sessions_max } => line(
+            out,
+            style,
+            format_args!(
+                "! {name} has {sessions_max} sessions already, which is the limit; close one and try again"
+            ),
+        ),
         Refusal::DraftTooOld { draft } => line(
             out,
             style,

@@ -14,7 +14,7 @@ pub fn room_event(room: &RoomName, event: &RoomEvent, style: Style, out: &mut Ve
         RoomEvent::Message { message: said, .. } => message(said, style, out),
         RoomEvent::Joined { user, .. } => joined(user, room, style, out),
         RoomEvent::Left { user, .. } => left(user, room, style, out),
-        RoomEvent::Renamed { old, new } => renamed(old, new, style, out),
+        RoomEvent::Renamed { old, new, .. } => renamed(old, new, style, out),
     }
 }
 
