@@ -13,6 +13,7 @@ use madang_engine::mesh::ENDPOINT;
 use madang_engine::runtime::Endpoint;
 use madang_engine::shard::Settings;
 use madang_link::{CoreEnd, CoreSettings};
+use madang_model::LogEpoch;
 use socket::LinkSocket;
 use std::io;
 use std::net::IpAddr;
@@ -54,10 +55,12 @@ pub fn start(
     limits: LinkLimits,
     state: &Arc<ServerState>,
 ) -> io::Result<()> {
-    let counting = limits.clone();
+    let (counting, epoch) = (limits.clone(), Arc::clone(state));
     let core = CoreEnd::new(CoreSettings {
         text_bytes_max: Box::new(move || limits.text_bytes_max()),
         counted: Box::new(move |address| counting.counted(address)),
+        // It has one before an edge can connect.
+        epoch: Box::new(move || epoch.epoch().unwrap_or(LogEpoch(0))),
         ..CoreSettings::new(ENDPOINT, endpoint.shard_count())
     });
     let link = LinkThread::new(core, endpoint, LinkSocket::new(data), Arc::clone(state));

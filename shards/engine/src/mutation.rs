@@ -115,6 +115,8 @@ pub enum Mutation {
     SeeAgain,
     /// Of the sessions of an account only the first gets whispers.
     WhisperToFirst,
+    /// A page of members begins one too far behind the one before.
+    SkipAtBorder,
 }
 
 thread_local! {
@@ -172,6 +174,11 @@ pub fn lose_entry(batch: &mut Vec<MeshEntry>) {
     if now_and_then(Mutation::LoseEndpointEntry) {
         batch.pop();
     }
+}
+
+/// The place of the last entry of a page, behind which the next page begins.
+pub fn last_of_page(last: usize) -> usize {
+    if is_on(Mutation::SkipAtBorder) { last + 1 } else { last }
 }
 
 /// A list, or nothing of it.

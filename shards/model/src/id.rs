@@ -127,6 +127,16 @@ macro_rules! name_key {
                 Self(keyed_hash($domain, canonical.as_bytes()))
             }
 
+            /// Its bits, to be sent or kept.
+            pub fn to_bits(self) -> u64 {
+                self.0
+            }
+
+            /// The key of these bits.
+            pub fn from_bits(bits: u64) -> Self {
+                Self(bits)
+            }
+
             /// The partition of what this key names.
             pub fn partition(self) -> PartitionId {
                 // The remainder is below `PARTITIONS`, so it fits.

@@ -13,6 +13,7 @@ mod everywhere;
 mod facts;
 mod id;
 mod leaving;
+mod list;
 mod message;
 mod name;
 mod reply;
@@ -38,12 +39,13 @@ pub use id::{
     SkeletonKey, UserKey, recorded_shard_count,
 };
 pub use leaving::LeaveReason;
+pub use list::{
+    Cursor, CursorFault, ListStart, MembersPage, RoomSummary, RoomsList, RoomsMerge, RoomsMissing, RoomsPage,
+    RoomsPart, WhoMember, WhoPage,
+};
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};
-pub use reply::{
-    Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, RoomSummary, RoomsPage, UserSummary,
-    WhoMember, WhoPage,
-};
+pub use reply::{Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, UserSummary};
 pub use request::{Destination, Leaving, LooksAnswer, Page, Request};
 pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -6,6 +6,7 @@ use super::everywhere::Everywhere;
 use super::facts::FactChange;
 use super::id::{AccountId, ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::leaving::LeaveReason;
+use super::list::ListStart;
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
 use super::text::Text;
@@ -119,7 +120,7 @@ impl Page {
 }
 
 /// What a session asks. Those that name a user go to that user's home, those that name a room to
-/// the room's; [`Request::Rooms`] goes to every shard and each answers.
+/// the room's; [`Request::Rooms`] and [`Request::RoomsInOrder`] go to every shard and each answers.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Reserve a name for a session. Answered by `Claimed` or `Refused`.
@@ -287,6 +288,24 @@ pub enum Request {
         /// Only names that contain this, compared without case; empty is all.
         pattern: Box<str>,
     },
+    /// A page of the members of a room. Answered by `Members` or `Refused`.
+    Members {
+        /// Who asks.
+        session: SessionId,
+        /// The room.
+        room: RoomName,
+        /// Which members.
+        start: ListStart<UserKey>,
+    },
+    /// A page of all rooms. Answered by `RoomsPart`, once from each shard.
+    RoomsInOrder {
+        /// Who asks.
+        session: SessionId,
+        /// Only names that contain this, compared without case; empty is all.
+        pattern: Box<str>,
+        /// Which rooms.
+        start: ListStart<RoomKey>,
+    },
     /// Count a connection against its address, at the address's home. Answered only by `Refused`.
     Admit {
         /// Who came.
@@ -426,6 +445,7 @@ impl Request {
             R::PublishDirect { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
+            | R::Members { room, .. }
             | R::ChangeFacts { room, .. }
             | R::LoadFacts { room } => Some(room.key()),
             R::Carry(carried) => match &**carried {
@@ -453,6 +473,8 @@ impl Request {
             | R::History { session, .. }
             | R::Who { session, .. }
             | R::Rooms { session, .. }
+            | R::Members { session, .. }
+            | R::RoomsInOrder { session, .. }
             | R::ChangeFacts { session, .. }
             | R::Admit { session, .. }
             | R::Discharge { session, .. } => Some(*session),
@@ -494,9 +516,10 @@ impl Request {
             R::PublishDirect { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
+            | R::Members { room, .. }
             | R::ChangeFacts { room, .. }
             | R::LoadFacts { room } => room.key().home(shard_count),
-            R::Rooms { .. } => return Destination::Every,
+            R::Rooms { .. } | R::RoomsInOrder { .. } => return Destination::Every,
             R::TakeLooks { home, .. } | R::GiveLooks { home, .. } => home.home(shard_count),
             R::LooksAnswered { room, .. } => room.key().home(shard_count),
             R::Admit { address, .. } | R::Discharge { address, .. } => home_of(address, shard_count),

@@ -2,20 +2,24 @@
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
 //! `name N`, `name N ID` of an account, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
-//! `page R last|before|after S COUNT`, `who R`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no draft.
+//! `page R last|before|after S COUNT`, `who R`, `members R CURSOR COUNT`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`,
+//! `bye`; a `-` is no draft, or no cursor.
 
 use madang_engine::mutation::{Mutation, is_on};
 use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    Account, AccountId, AccountKind, DraftId, Everywhere, FactChange, GapReason, LeaveReason, Message, Page,
-    Refusal, Reply, Request, RoomEvent, RoomName, RoomRole, RoomSetting, Seq, SessionId, Text, UserName,
+    Account, AccountId, AccountKind, Cursor, DraftId, Everywhere, FactChange, GapReason, LeaveReason,
+    ListStart, LogEpoch, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, RoomRole, RoomSetting,
+    Seq, SessionId, Text, UserName,
 };
 use std::io::Write;
 
 /// A line that does not end.
 const ENDLESS_LINE: ProtocolReason = ProtocolReason::new(0, "endless_line", false);
+/// The epoch of the log.
+const EPOCH: LogEpoch = LogEpoch(1);
 /// The longest line.
 const LINE_BYTES_MAX: usize = 8192;
 
@@ -73,6 +77,7 @@ impl Surface for Words {
                 | Reply::Joined(_)
                 | Reply::Left { .. }
                 | Reply::Who(_)
+                | Reply::Members(_)
                 | Reply::History(_)
                 | Reply::Refused(_)
         );
@@ -255,6 +260,18 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             session.waiting += 1;
             link.request(Request::Who { session: sender, room: room(rest) });
         }
+        "members" => {
+            session.waiting += 1;
+            let words: Vec<&str> = rest.split(' ').collect();
+            let [name, cursor, count] = words[..] else { panic!("members R CURSOR COUNT") };
+            let (room, count) = (room(name), count.parse().expect("a number"));
+            let after = (cursor != "-").then(|| {
+                let cursor = Cursor::parse(cursor).expect("clients send cursors that they were given");
+                cursor.member(EPOCH, room.key()).expect("a cursor of this list")
+            });
+            let start = ListStart { epoch: EPOCH, after, count };
+            link.request(Request::Members { session: sender, room, start });
+        }
         other => panic!("clients send words that are known: {other}"),
     }
 }
@@ -316,6 +333,14 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             }
             out.push(b'\n');
         }
+        Reply::Members(page) => {
+            let next = page.cursor().map_or_else(|| "-".to_owned(), |cursor| cursor.to_string());
+            let _ = write!(out, "members {} {next}", page.room);
+            for member in &page.members {
+                let _ = write!(out, " {}", member.name);
+            }
+            out.push(b'\n');
+        }
         Reply::History(page) => {
             let (first, last, why) = page.gap.map_or((0, 0, "none"), |gap| {
                 let why = match gap.reason {
@@ -341,7 +366,11 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
         Reply::NotSaid(Refusal::DraftTooOld { draft }) => line(out, format_args!("tooold {draft}")),
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
         // It was sent `you`.
-        Reply::Renamed { .. } | Reply::WhisperReaderAway { .. } | Reply::Whois(_) | Reply::Rooms(_) => {}
+        Reply::Renamed { .. }
+        | Reply::WhisperReaderAway { .. }
+        | Reply::Whois(_)
+        | Reply::Rooms(_)
+        | Reply::RoomsPart(_) => {}
     }
 }
 

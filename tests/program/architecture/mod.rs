@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 18] = [
+const MODEL: [&str; 19] = [
     "counted",
     "time",
     "epoch",
@@ -20,6 +20,7 @@ const MODEL: [&str; 18] = [
     "text",
     "name",
     "everywhere",
+    "list",
     "facts",
     "message",
     "draft_age",

@@ -13,9 +13,9 @@ use super::members::Members;
 use super::more_sessions::MoreSessions;
 use super::recent::Recent;
 use madang_model::{
-    ClaimNumber, DraftId, Event, Everywhere, Joined, LeaveReason, Message, Moment, Now, Page, Refusal, Reply,
-    RoomEvent, RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp, UserKey, UserName, WhoMember,
-    WhoPage,
+    ClaimNumber, DraftId, Event, Everywhere, Joined, LeaveReason, ListStart, MembersPage, Message, Moment,
+    Now, Page, Refusal, Reply, RoomEvent, RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp,
+    UserKey, UserName, WhoPage,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -477,11 +477,26 @@ impl Room {
     /// Answers with the members: the first by name.
     pub fn who(&mut self, session: SessionId, events: &mut Vec<ShardEvent>) {
         let total = self.member_count();
-        let listed = self.members.listed().into_iter();
-        let members = listed
-            .map(|m| WhoMember { name: m.user.clone(), is_away: m.is_away, is_lost: m.lost.is_some() })
-            .collect();
+        let members = self.members.listed().into_iter().map(Member::listed).collect();
         send_reply(session, Reply::Who(WhoPage { room: self.name.clone(), members, total }), events);
+    }
+
+    /// Answers with a page of the members.
+    pub fn page_of_members(
+        &self,
+        session: SessionId,
+        start: ListStart<UserKey>,
+        events: &mut Vec<ShardEvent>,
+    ) {
+        let (members, next) = self.members.page(start);
+        let page = MembersPage {
+            room: self.name.clone(),
+            members: members.into_iter().map(Member::listed).collect(),
+            total: self.member_count(),
+            epoch: start.epoch,
+            next,
+        };
+        send_reply(session, Reply::Members(page), events);
     }
 
     /// Its members, when it is in lists: direct rooms are not.

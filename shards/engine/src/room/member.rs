@@ -1,6 +1,6 @@
 //! A user in a room.
 
-use madang_model::{ClaimNumber, Moment, Seq, SessionId, UserName};
+use madang_model::{ClaimNumber, Moment, Seq, SessionId, UserName, WhoMember};
 
 /// A user in a room, and where the user's session is.
 #[derive(Clone, Debug)]
@@ -15,6 +15,13 @@ pub struct Member {
     pub is_away: bool,
     /// Set while the connection is lost and the grace time runs.
     pub lost: Option<Lost>,
+}
+
+impl Member {
+    /// As lists show it.
+    pub fn listed(&self) -> WhoMember {
+        WhoMember { name: self.user.clone(), is_away: self.is_away, is_lost: self.lost.is_some() }
+    }
 }
 
 /// A membership that waits for its user to return.

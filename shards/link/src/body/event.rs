@@ -141,6 +141,10 @@ pub enum RequestFaultBody {
     TooManyRooms,
     /// A change of facts that cannot be read.
     Facts,
+    /// A cursor that cannot be read, or of another list.
+    Cursor,
+    /// A cursor of another epoch of the log.
+    CursorOfOtherEpoch,
 }
 
 /// Why a user left a room.

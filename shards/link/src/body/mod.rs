@@ -21,8 +21,8 @@ pub use event::{
 pub use event::{ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
 pub use refusal::{ArchivedRefusalBody, RefusalBody};
 pub use reply::{
-    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody,
-    ArchivedReplyBody, ArchivedSaidBody,
+    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedListedMemberBody,
+    ArchivedListedRoomBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
 };
 pub use reply::{
     FactsNotChangedBody, GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody,

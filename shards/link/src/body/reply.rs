@@ -147,6 +147,37 @@ pub enum ReplyBody<'a> {
         /// What.
         said: SaidBody<'a>,
     },
+    /// A page of the members of a room.
+    Members {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The members, in the order of their keys.
+        members: Vec<ListedMemberBody<'a>>,
+        /// All, counted.
+        total: u32,
+        /// The epoch of the log, the most significant byte first.
+        epoch: [u8; 16],
+        /// The key of the last of these, when more follow.
+        next: Option<u64>,
+    },
+    /// What one shard has for a page of rooms.
+    RoomsPart {
+        /// Which shard.
+        shard: u16,
+        /// The epoch of the log, the most significant byte first.
+        epoch: [u8; 16],
+        /// The key of the room behind which the page begins.
+        after: Option<u64>,
+        /// How many were asked for.
+        count: u32,
+        /// The rooms, in the order of their keys.
+        rooms: Vec<ListedRoomBody<'a>>,
+        /// Whether more may follow.
+        has_more: bool,
+        /// Whether the shard was too busy to look.
+        is_busy: bool,
+    },
 }
 
 /// Why facts are not changed.

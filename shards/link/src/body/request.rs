@@ -155,6 +155,30 @@ pub enum RequestBody<'a> {
         /// The account's id.
         id: u64,
     },
+    /// A page of the members of a room.
+    Members {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Where the page begins, as the text of a cursor; empty is at the beginning.
+        cursor: Vec<u8>,
+        /// How many.
+        count: u32,
+    },
+    /// A page of all rooms.
+    RoomsInOrder {
+        /// Who asks.
+        session: u32,
+        /// What their names contain.
+        #[rkyv(with = AsString)]
+        pattern: &'a str,
+        /// Where the page begins, as the text of a cursor; empty is at the beginning.
+        cursor: Vec<u8>,
+        /// How many.
+        count: u32,
+    },
 }
 
 /// Where a user is.

@@ -73,6 +73,8 @@ pub fn bad_request_body(session: u32, fault: RequestFault, words: &str) -> Event
         RequestFault::Waiting => RequestFaultBody::Waiting,
         RequestFault::TooManyRooms => RequestFaultBody::TooManyRooms,
         RequestFault::Facts => RequestFaultBody::Facts,
+        RequestFault::Cursor => RequestFaultBody::Cursor,
+        RequestFault::CursorOfOtherEpoch => RequestFaultBody::CursorOfOtherEpoch,
     };
     EventBody::BadRequest { session, fault, words }
 }

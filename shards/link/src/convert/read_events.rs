@@ -83,6 +83,8 @@ fn fault_of(fault: &ArchivedRequestFaultBody) -> RequestFault {
         B::Waiting => RequestFault::Waiting,
         B::TooManyRooms => RequestFault::TooManyRooms,
         B::Facts => RequestFault::Facts,
+        B::Cursor => RequestFault::Cursor,
+        B::CursorOfOtherEpoch => RequestFault::CursorOfOtherEpoch,
     }
 }
 

@@ -3,14 +3,14 @@
 use super::read_names::{draft_of, room_of, text_of, user_of};
 use super::read_refusals::read_refusal;
 use crate::body::{
-    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody,
-    ArchivedReplyBody, ArchivedSaidBody,
+    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedListedMemberBody,
+    ArchivedListedRoomBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
 };
 use crate::format::WireFault;
 use madang_model::{
-    AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Message,
-    Presence, Reply, Revision, RoomName, RoomSummary, RoomsPage, Seq, Timestamp, UserName, UserSummary,
-    WhoMember, WhoPage,
+    AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined,
+    ListStart, LogEpoch, MembersPage, Message, Presence, Reply, Revision, RoomKey, RoomName, RoomSummary,
+    RoomsPage, RoomsPart, Seq, ShardId, Timestamp, UserKey, UserName, UserSummary, WhoMember, WhoPage,
 };
 use std::sync::Arc;
 
@@ -64,26 +64,32 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
         }),
         B::Who { room, members, total } => Reply::Who(WhoPage {
             room: room_of(room)?,
-            members: members
-                .iter()
-                .map(|member| {
-                    let (is_away, is_lost) = (member.is_away, member.is_lost);
-                    Ok(WhoMember { name: user_of(&member.name)?, is_away, is_lost })
-                })
-                .collect::<Result<_, WireFault>>()?,
+            members: members_of(members)?,
             total: total.to_native(),
         }),
-        B::Rooms { rooms, more, is_busy } => Reply::Rooms(RoomsPage {
-            rooms: rooms
-                .iter()
-                .map(|room| {
-                    let (members, head) = (room.members.to_native(), Seq(room.head.to_native()));
-                    Ok(RoomSummary { room: room_of(&room.room)?, members, head })
-                })
-                .collect::<Result<_, WireFault>>()?,
-            more: more.to_native(),
-            is_busy: *is_busy,
+        B::Rooms { rooms, more, is_busy } => {
+            Reply::Rooms(RoomsPage { rooms: rooms_of(rooms)?, more: more.to_native(), is_busy: *is_busy })
+        }
+        B::Members { room, members, total, epoch, next } => Reply::Members(MembersPage {
+            room: room_of(room)?,
+            members: members_of(members)?,
+            total: total.to_native(),
+            epoch: LogEpoch(u128::from_be_bytes(*epoch)),
+            next: next.as_ref().map(|key| UserKey::from_bits(key.to_native())),
         }),
+        B::RoomsPart { shard, epoch, after, count, rooms, has_more, is_busy } => {
+            Reply::RoomsPart(RoomsPart {
+                shard: ShardId(shard.to_native()),
+                start: ListStart {
+                    epoch: LogEpoch(u128::from_be_bytes(*epoch)),
+                    after: after.as_ref().map(|key| RoomKey::from_bits(key.to_native())),
+                    count: count.to_native(),
+                },
+                rooms: rooms_of(rooms)?,
+                has_more: *has_more,
+                is_busy: *is_busy,
+            })
+        }
         B::History { room, messages, head, gap } => {
             let room = room_of(room)?;
             Reply::History(HistoryPage {
@@ -124,6 +130,22 @@ fn not_changed_of(why: &ArchivedFactsNotChangedBody<'static>) -> FactsNotChanged
         B::NotStored { reason } => return FactsNotChanged::NotStored { reason: reason.as_str().into() },
     };
     refusal.into()
+}
+
+fn members_of(members: &[ArchivedListedMemberBody<'static>]) -> Result<Vec<WhoMember>, WireFault> {
+    let member = |member: &ArchivedListedMemberBody<'static>| {
+        let (is_away, is_lost) = (member.is_away, member.is_lost);
+        Ok(WhoMember { name: user_of(&member.name)?, is_away, is_lost })
+    };
+    members.iter().map(member).collect()
+}
+
+fn rooms_of(rooms: &[ArchivedListedRoomBody<'static>]) -> Result<Vec<RoomSummary>, WireFault> {
+    let room = |room: &ArchivedListedRoomBody<'static>| {
+        let (members, head) = (room.members.to_native(), Seq(room.head.to_native()));
+        Ok(RoomSummary { room: room_of(&room.room)?, members, head })
+    };
+    rooms.iter().map(room).collect()
 }
 
 fn messages_of(

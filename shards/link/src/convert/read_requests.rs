@@ -9,8 +9,8 @@ use crate::body::{
 use crate::bounds::PATTERN_BYTES_MAX;
 use crate::words::{EdgeRequest, RequestFault};
 use madang_model::{
-    Account, AccountId, AccountKind, Away, DatedChange, DraftId, Page, RoomName, Seq, Text, Timestamp,
-    UserName,
+    Account, AccountId, AccountKind, Away, Cursor, CursorFault, DatedChange, DraftId, Page, RoomName, Seq,
+    Text, Timestamp, UserName,
 };
 use std::net::IpAddr;
 
@@ -63,6 +63,12 @@ pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) 
         }
         B::Who { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Who { room }))),
         B::Rooms { session, pattern } => (session, asked(rooms(pattern))),
+        B::Members { session, room, cursor, count } => {
+            (session, asked(members(room, cursor, count.to_native())))
+        }
+        B::RoomsInOrder { session, pattern, cursor, count } => {
+            (session, asked(rooms_in_order(pattern, cursor, count.to_native())))
+        }
         B::ChangeFacts { session, room, change } => (session, asked(change_facts(room, change))),
         B::MoveRead { session, room, account, read } => {
             let (account, read) = (AccountId(account.to_native()), Seq(read.to_native()));
@@ -114,12 +120,32 @@ fn publish(room: &str, draft: &str, text: &str, text_bytes_max: usize) -> Result
     Ok(EdgeRequest::Publish { room, draft, text: text_of(text, text_bytes_max)? })
 }
 
+fn members(room: &str, cursor: &[u8], count: u32) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Members { room: room_of(room)?, cursor: cursor_of(cursor)?, count })
+}
+
+fn rooms_in_order(pattern: &str, cursor: &[u8], count: u32) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::RoomsInOrder { pattern: pattern_of(pattern)?, cursor: cursor_of(cursor)?, count })
+}
+
+fn cursor_of(text: &[u8]) -> Result<Option<Cursor>, Refused> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let cursor = std::str::from_utf8(text).map_or(Err(CursorFault::Unreadable), Cursor::parse);
+    cursor.map(Some).map_err(|fault| (RequestFault::Cursor, fault.to_string().into()))
+}
+
 fn rooms(pattern: &str) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Rooms { pattern: pattern_of(pattern)? })
+}
+
+fn pattern_of(pattern: &str) -> Result<Box<str>, Refused> {
     if pattern.len() > PATTERN_BYTES_MAX {
         let words = format!("{} bytes of a name, {PATTERN_BYTES_MAX} are allowed", pattern.len());
         return Err((RequestFault::Pattern, words.into()));
     }
-    Ok(EdgeRequest::Rooms { pattern: pattern.into() })
+    Ok(pattern.into())
 }
 
 fn change_facts(room: &str, change: &[u8]) -> Result<EdgeRequest, Refused> {

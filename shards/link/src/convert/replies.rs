@@ -7,8 +7,8 @@ use crate::body::{
     ReplyBody,
 };
 use madang_model::{
-    Away, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, Presence, Reply, RoomsPage,
-    WhoPage,
+    Away, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, ListStart, MembersPage,
+    Presence, Reply, RoomKey, RoomSummary, RoomsPage, RoomsPart, UserKey, WhoMember, WhoPage,
 };
 
 /// An answer. Pages are cut to what an envelope holds.
@@ -48,6 +48,8 @@ pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
         },
         Reply::Who(page) => who_body(page),
         Reply::Rooms(page) => rooms_body(page),
+        Reply::Members(page) => members_body(page),
+        Reply::RoomsPart(part) => rooms_part_body(part),
         Reply::History(page) => history_body(page),
         Reply::FactsChanged { room, result: Ok(revision) } => {
             ReplyBody::FactsChanged { room: room.as_str(), revision: revision.0 }
@@ -104,21 +106,52 @@ fn history_body(page: &HistoryPage) -> ReplyBody<'_> {
 }
 
 fn who_body(page: &WhoPage) -> ReplyBody<'_> {
-    let listed = page.members.iter().map(|member| ListedMemberBody {
+    ReplyBody::Who { room: page.room.as_str(), members: members_of(&page.members), total: page.total }
+}
+
+fn rooms_body(page: &RoomsPage) -> ReplyBody<'_> {
+    ReplyBody::Rooms { rooms: rooms_of(&page.rooms), more: page.more, is_busy: page.is_busy }
+}
+
+fn members_body(page: &MembersPage) -> ReplyBody<'_> {
+    ReplyBody::Members {
+        room: page.room.as_str(),
+        members: members_of(&page.members),
+        total: page.total,
+        epoch: page.epoch.0.to_be_bytes(),
+        next: page.next.map(UserKey::to_bits),
+    }
+}
+
+fn rooms_part_body(part: &RoomsPart) -> ReplyBody<'_> {
+    let ListStart { epoch, after, count } = part.start;
+    ReplyBody::RoomsPart {
+        shard: part.shard.0,
+        epoch: epoch.0.to_be_bytes(),
+        after: after.map(RoomKey::to_bits),
+        count,
+        rooms: rooms_of(&part.rooms),
+        has_more: part.has_more,
+        is_busy: part.is_busy,
+    }
+}
+
+fn members_of(members: &[WhoMember]) -> Vec<ListedMemberBody<'_>> {
+    let listed = members.iter().map(|member| ListedMemberBody {
         name: member.name.as_str(),
         is_away: member.is_away,
         is_lost: member.is_lost,
     });
-    ReplyBody::Who { room: page.room.as_str(), members: listed.collect(), total: page.total }
+    listed.collect()
 }
 
-fn rooms_body(page: &RoomsPage) -> ReplyBody<'_> {
-    let listed = page.rooms.iter().map(|room| ListedRoomBody {
+fn rooms_of(rooms: &[RoomSummary]) -> Vec<ListedRoomBody<'_>> {
+    let listed = rooms.iter().map(|room| ListedRoomBody {
         room: room.room.as_str(),
         members: room.members,
         head: room.head.0,
     });
-    ReplyBody::Rooms { rooms: listed.collect(), more: page.more, is_busy: page.is_busy }
+    listed.collect()
 }
 
 fn presence_body(presence: &Presence) -> PresenceBody<'_> {

@@ -2,7 +2,7 @@
 
 use crate::body::{AddressBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT};
 use crate::words::{EdgeRequest, SessionNumber};
-use madang_model::{AccountKind, DatedChange, DraftId, Page, Timestamp};
+use madang_model::{AccountKind, Cursor, DatedChange, DraftId, Page, Timestamp};
 use std::net::IpAddr;
 
 /// A session begins.
@@ -52,6 +52,12 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
         E::History { room, page } => B::History { session, room: room.as_str(), page: page_body(*page) },
         E::Who { room } => B::Who { session, room: room.as_str() },
         E::Rooms { pattern } => B::Rooms { session, pattern },
+        E::Members { room, cursor, count } => {
+            B::Members { session, room: room.as_str(), cursor: cursor_text(*cursor), count: *count }
+        }
+        E::RoomsInOrder { pattern, cursor, count } => {
+            B::RoomsInOrder { session, pattern, cursor: cursor_text(*cursor), count: *count }
+        }
         E::ChangeFacts { room, by, change } => {
             // The home says when it was.
             let dated = DatedChange { time: Timestamp(0), by: *by, change: (**change).clone() };
@@ -62,6 +68,11 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
             B::MoveRead { session, room: room.as_str(), account: account.0, read: read.0 }
         }
     }
+}
+
+/// The text of a cursor, or nothing.
+fn cursor_text(cursor: Option<Cursor>) -> Vec<u8> {
+    cursor.map_or_else(Vec::new, |cursor| cursor.to_string().into_bytes())
 }
 
 /// A draft id, or nothing.

@@ -98,7 +98,7 @@ impl CoreEnd {
                 self.sessions.open(session, counted)
             }
             Asked::Close { is_clean } => self.sessions.close(session, is_clean),
-            Asked::Request(request) => self.sessions.ask(session, request),
+            Asked::Request(request) => self.sessions.ask(session, request, &*self.settings.epoch),
             Asked::Bad(fault, words) => self.sessions.refuse(session, fault, words),
         }
     }

@@ -104,7 +104,9 @@ impl EdgeEnd {
             EdgeRequest::SetAway { away: Some(away) } => {
                 (away.text.as_ref().map_or(0, |text| text.len()), text_bytes_max)
             }
-            EdgeRequest::Rooms { pattern } => (pattern.len(), PATTERN_BYTES_MAX),
+            EdgeRequest::Rooms { pattern } | EdgeRequest::RoomsInOrder { pattern, .. } => {
+                (pattern.len(), PATTERN_BYTES_MAX)
+            }
             _ => (0, 0),
         };
         if bytes > bytes_max {

@@ -5,6 +5,7 @@ mod chance;
 mod endings;
 mod garbage;
 mod homes;
+mod lists;
 mod pages;
 mod play;
 mod rig;

@@ -14,8 +14,9 @@ use crate::convert::{
 use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
 use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
 use madang_model::{
-    Account, AccountId, AccountKind, Away, FactChange, FactRefusal, FactsNotChanged, LeaveReason, Message,
-    Page, Refusal, Reply, Revision, RoomEvent, RoomName, RoomSetting, Seq, SessionId, Timestamp,
+    Account, AccountId, AccountKind, Away, Cursor, FactChange, FactRefusal, FactsNotChanged, LeaveReason,
+    ListStart, LogEpoch, MembersPage, Message, Page, Refusal, Reply, Revision, RoomEvent, RoomName,
+    RoomSetting, RoomSummary, RoomsPart, Seq, SessionId, ShardId, Timestamp, WhoMember,
 };
 use std::sync::Arc;
 
@@ -104,6 +105,38 @@ fn replies_of_sessions() -> Vec<Reply> {
     ]
 }
 
+/// Pages of lists, which were added behind those.
+fn every_list_request() -> Vec<EdgeRequest> {
+    let (of_members, of_rooms) = (
+        Cursor::of_members(EPOCH, room("r1").key(), user("bob").key()),
+        Cursor::of_rooms(EPOCH, "r", room("r1").key()),
+    );
+    let members = |cursor| EdgeRequest::Members { room: room("r1"), cursor, count: 50 };
+    let rooms = |cursor| EdgeRequest::RoomsInOrder { pattern: "r".into(), cursor, count: 50 };
+    vec![members(None), members(Some(of_members)), rooms(None), rooms(Some(of_rooms))]
+}
+
+fn every_list_reply() -> Vec<Reply> {
+    let members = |next| {
+        let member = WhoMember { name: user("bob"), is_away: true, is_lost: false };
+        Reply::Members(MembersPage { room: room("r1"), members: vec![member], total: 7, epoch: EPOCH, next })
+    };
+    let rooms = |after, has_more, is_busy| {
+        let listed = RoomSummary { room: room("마당"), members: 3, head: Seq(6) };
+        let start = ListStart { epoch: EPOCH, after, count: 50 };
+        Reply::RoomsPart(RoomsPart { shard: ShardId(1), start, rooms: vec![listed], has_more, is_busy })
+    };
+    vec![
+        members(None),
+        members(Some(user("bob").key())),
+        rooms(None, false, true),
+        rooms(Some(room("r1").key()), true, false),
+    ]
+}
+
+const EPOCH: LogEpoch = LogEpoch(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+const LIST_FAULTS: [RequestFault; 2] = [RequestFault::Cursor, RequestFault::CursorOfOtherEpoch];
+
 fn every_room_event() -> Vec<RoomEvent> {
     let message = Message {
         room: room("r1"),
@@ -187,6 +220,13 @@ fn lines() -> Vec<String> {
         let body = event_in_all_body(&["r1", "마당"], &event);
         body.into_iter().for_each(|body| lines.add(Kind::Event, &body));
     }
+    for request in every_list_request() {
+        lines.add(Kind::Request, &request_body(session, &request));
+    }
+    for reply in every_list_reply() {
+        lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
+    }
+    LIST_FAULTS.iter().for_each(|fault| lines.add(Kind::Event, &bad_request_body(7, *fault, "why it is so")));
     lines.1
 }
 
@@ -274,5 +314,13 @@ fn version_1_is_read_as_it_was_meant() {
     let (bob, robert) = (user("bob"), user("robert-the-second"));
     expected.push(format!("UserLeftAll {{ rooms: {rooms:?}, user: {bob:?}, reason: Left }}"));
     expected.push(format!("UserRenamedInAll {{ rooms: {rooms:?}, old: {bob:?}, new: {robert:?} }}"));
+    let requests = every_list_request();
+    expected.extend(requests.iter().map(|it| format!("Incoming {{ session: 7, asked: Request({it:?}) }}")));
+    let replies = every_list_reply();
+    expected.extend(replies.iter().map(|it| format!("Reply {{ session: {session:?}, reply: {it:?} }}")));
+    expected.extend(
+        LIST_FAULTS
+            .map(|it| format!("BadRequest {{ session: {session:?}, fault: {it:?}, words: {words:?} }}")),
+    );
     assert_eq!(heard(), expected);
 }

@@ -125,4 +125,8 @@ pub enum RequestFault {
     TooManyRooms,
     /// A change of facts that cannot be read.
     Facts,
+    /// A cursor that the core has not given, or that it has given for another list.
+    Cursor,
+    /// A cursor of another epoch of the log: a copy of it was restored since.
+    CursorOfOtherEpoch,
 }

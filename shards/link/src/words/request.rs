@@ -1,6 +1,6 @@
 //! What a session of the edge asks.
 
-use madang_model::{AccountId, Away, DraftId, FactChange, Page, RoomName, Seq, Text, UserName};
+use madang_model::{AccountId, Away, Cursor, DraftId, FactChange, Page, RoomName, Seq, Text, UserName};
 
 /// What a session asks. The core end knows its name, and which grant of it: the edge does not send them.
 ///
@@ -67,6 +67,24 @@ pub enum EdgeRequest {
     Rooms {
         /// Only names that contain this, compared without case; empty is all.
         pattern: Box<str>,
+    },
+    /// A page of the members of a room. Answered by `Reply::Members` or `Reply::Refused`.
+    Members {
+        /// The room.
+        room: RoomName,
+        /// Where it begins; `None` is at the beginning.
+        cursor: Option<Cursor>,
+        /// How many, at most.
+        count: u32,
+    },
+    /// A page of all rooms. Answered by `Reply::RoomsPart`, once from each shard: `RoomsMerge` makes a page of them.
+    RoomsInOrder {
+        /// Only names that contain this, compared without case; empty is all.
+        pattern: Box<str>,
+        /// Where it begins; `None` is at the beginning.
+        cursor: Option<Cursor>,
+        /// How many, at most.
+        count: u32,
     },
     /// To change the facts of a room, which is made if new. Whether the account may do so is for the edge to
     /// decide. Answered by `Reply::FactsChanged`.

@@ -42,8 +42,8 @@ impl LineSession {
             }
             Reply::Rooms(page) => self.gather(page, link),
             Reply::History(page) => self.history(page, link),
-            // No command of this protocol changes facts yet.
-            Reply::FactsChanged { .. } => {}
+            // No command of this protocol changes facts yet, or lists more than fits on one page.
+            Reply::FactsChanged { .. } | Reply::Members(_) | Reply::RoomsPart(_) => {}
             Reply::Refused(refusal) => self.refused(settings, refusal, link),
             Reply::NotSaid(refusal) => words::refusal(refusal, link.core.style, &mut link.core.outbox),
         }

@@ -5,8 +5,8 @@ use crate::mesh::Outbound;
 use crate::shard::Deadline;
 use madang_log::Appender;
 use madang_model::{
-    ClaimNumber, Everywhere, LeaveReason, Now, Refusal, Reply, RoomKey, RoomName, SessionId, UserKey,
-    UserName, WhoPage,
+    ClaimNumber, Everywhere, LeaveReason, ListStart, MembersPage, Now, Refusal, Reply, RoomKey, RoomName,
+    SessionId, UserKey, UserName, WhoPage,
 };
 use std::sync::Arc;
 
@@ -60,10 +60,38 @@ impl Homes {
         self.evict_if_idle(room, now, outbound);
     }
 
-    /// Answers with the members of a room. A channel without members does not exist; the lobby is always there.
-    pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
+    /// Answers with a page of the members of a room: of one with up to 4,096 members it looks at all, of a larger one at
+    /// those of the page.
+    pub(super) fn page_of_members(
+        &mut self,
+        session: SessionId,
+        room: &RoomName,
+        start: ListStart<UserKey>,
+        effects: &mut Effects<'_>,
+    ) {
+        if self.is_listed(room) {
+            self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
+                found.page_of_members(session, start, events);
+                Ok(())
+            });
+        } else if room.key() == self.settings.lobby.key() {
+            let (room, epoch) = (self.settings.lobby.clone(), start.epoch);
+            let nobody = MembersPage { room, members: Vec::new(), total: 0, epoch, next: None };
+            send_reply(session, Reply::Members(nobody), effects.outbound);
+        } else {
+            refuse(session, Refusal::NoSuchRoom { room: room.as_str().into() }, effects);
+        }
+    }
+
+    /// A channel without members does not exist; the lobby is always there.
+    fn is_listed(&self, room: &RoomName) -> bool {
         let is_listed = |found: &LoadedRoom| found.room.listed_members() > 0;
-        if self.rooms.get(&room.key()).is_some_and(is_listed) {
+        self.rooms.get(&room.key()).is_some_and(is_listed)
+    }
+
+    /// Answers with the first members of a room.
+    pub(super) fn who(&mut self, session: SessionId, room: &RoomName, effects: &mut Effects<'_>) {
+        if self.is_listed(room) {
             self.with_room(room.key(), session, Reply::Refused, effects, |found, events, _| {
                 found.who(session, events);
                 Ok(())

@@ -231,6 +231,12 @@ impl Homes {
             Request::Rooms { session, pattern } => {
                 self.list_rooms(session, &pattern, effects.outbound);
             }
+            Request::Members { session, room, start } => {
+                self.page_of_members(session, &room, start, effects);
+            }
+            Request::RoomsInOrder { session, pattern, start } => {
+                self.page_of_rooms(session, &pattern, start, effects.outbound);
+            }
             Request::SetAway { user, room: Some(room), away } => {
                 if let Some(loaded) = self.rooms.get_mut(&room) {
                     loaded.room.set_away(user.key(), away.is_some());

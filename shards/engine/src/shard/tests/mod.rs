@@ -16,6 +16,7 @@ mod looks;
 mod outboxes;
 mod pages;
 mod promises;
+mod room_pages;
 mod sessions;
 mod shared_rooms;
 mod surfaces;

@@ -1,12 +1,12 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
-//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `times`, `fact R WHAT ACCOUNT`,
+//! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `part COUNT AFTER P`, `times`, `fact R WHAT ACCOUNT`,
 //! `read R ACCOUNT SEQ`, `bye`, one a line. Everything sent comes back as a line.
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{
-    Account, AccountId, AccountKind, DraftId, FactChange, Message, Page, Refusal, Reply, Request, RoomEvent,
-    RoomName, Seq, Text, Timestamp, UserName,
+    Account, AccountId, AccountKind, DraftId, FactChange, ListStart, LogEpoch, Message, Page, Refusal, Reply,
+    Request, RoomEvent, RoomKey, RoomName, Seq, Text, Timestamp, UserName,
 };
 
 #[derive(Clone, Copy)]
@@ -67,6 +67,17 @@ impl Surface for Words {
                 let rooms: Vec<&str> = page.rooms.iter().map(|room| room.room.as_str()).collect();
                 let busy = if page.is_busy { ", busy" } else { "" };
                 format!("rooms [{}] and {}{busy}", rooms.join(", "), page.more)
+            }
+            Reply::RoomsPart(part) => {
+                let rooms: Vec<&str> = part.rooms.iter().map(|room| room.room.as_str()).collect();
+                let rest = if part.is_busy {
+                    "busy"
+                } else if part.has_more {
+                    "more"
+                } else {
+                    "end"
+                };
+                format!("part {} {rest} {}", part.shard, rooms.join(" "))
             }
             Reply::Whisper { from, to, message, is_receipt } => {
                 let mark = if *is_receipt { " (receipt)" } else { "" };
@@ -195,6 +206,13 @@ impl Words {
                 });
             }
             ("rooms", Some(_)) => link.request(Request::Rooms { session: sender, pattern: rest.into() }),
+            ("part", Some(_)) => {
+                let words: Vec<&str> = rest.splitn(3, ' ').collect();
+                let [count, after, pattern] = words[..] else { panic!("part COUNT AFTER P") };
+                let after = (after != "-").then(|| RoomKey::from_bits(after.parse().expect("a key")));
+                let start = ListStart { epoch: LogEpoch(1), after, count: count.parse().expect("a number") };
+                link.request(Request::RoomsInOrder { session: sender, pattern: pattern.into(), start });
+            }
             ("times", Some(_)) => session.shows_times = true,
             ("fact", Some(_)) => {
                 let words: Vec<&str> = rest.split(' ').collect();

@@ -5,7 +5,9 @@ use super::{SessionNotice, Sessions};
 use crate::bounds::{ROOMS_PER_SESSION_MAX, SESSIONS_MAX};
 use crate::format::WireFault;
 use crate::words::{EdgeRequest, RequestFault, SessionEnd};
-use madang_model::{Away, LeaveReason, Reply, Request, RoomName, SessionId, UserName};
+use madang_model::{
+    Away, CursorFault, LeaveReason, ListStart, LogEpoch, Reply, Request, RoomName, SessionId, UserName,
+};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -50,16 +52,21 @@ impl Sessions {
         Ok(())
     }
 
-    /// A session sends a request. One that is closing, or closed, as the edge may not know yet, is not answered.
+    /// A session sends a request; cursors are of this epoch. One that is closing, or closed, as the edge may not know yet, is not answered.
     ///
     /// # Errors
     /// [`WireFault`] when it was never opened.
-    pub fn ask(&mut self, number: u32, request: EdgeRequest) -> Result<(), WireFault> {
+    pub fn ask(
+        &mut self,
+        number: u32,
+        request: EdgeRequest,
+        epoch: &dyn Fn() -> LogEpoch,
+    ) -> Result<(), WireFault> {
         self.check(number)?;
         if !self.is_open(number) {
             return Ok(());
         }
-        match self.counting(number, |id, session, requests| ask_as(id, session, request, requests)) {
+        match self.counting(number, |id, session, requests| ask_as(id, session, (request, epoch), requests)) {
             Some(Ok(Some(reply))) => self.notices.push_back(SessionNotice::Reply(number, reply)),
             Some(Err((fault, words))) => {
                 self.notices.push_back(SessionNotice::BadRequest(number, fault, words.into()));
@@ -83,7 +90,7 @@ type RefusedRequest = (RequestFault, String);
 fn ask_as(
     id: SessionId,
     session: &mut EdgeSession,
-    request: EdgeRequest,
+    (request, epoch): (EdgeRequest, &dyn Fn() -> LogEpoch),
     requests: &mut VecDeque<Request>,
 ) -> Result<Option<Reply>, RefusedRequest> {
     let request = match request {
@@ -91,6 +98,18 @@ fn ask_as(
         EdgeRequest::Whois { name } => Request::Whois { session: id, name },
         EdgeRequest::Who { room } => Request::Who { session: id, room },
         EdgeRequest::Rooms { pattern } => Request::Rooms { session: id, pattern },
+        EdgeRequest::Members { room, cursor, count } => {
+            let epoch = epoch();
+            let after = cursor.map(|cursor| cursor.member(epoch, room.key())).transpose();
+            let start = ListStart { epoch, after: after.map_err(refused_cursor)?, count };
+            Request::Members { session: id, room, start }
+        }
+        EdgeRequest::RoomsInOrder { pattern, cursor, count } => {
+            let epoch = epoch();
+            let after = cursor.map(|cursor| cursor.room(epoch, &pattern)).transpose();
+            let start = ListStart { epoch, after: after.map_err(refused_cursor)?, count };
+            Request::RoomsInOrder { session: id, pattern, start }
+        }
         EdgeRequest::SetAway { away } => {
             let Granted { user, .. } = named(session)?;
             set_away(&user, session, away, requests);
@@ -134,6 +153,14 @@ fn ask_as(
     };
     requests.push_back(request);
     Ok(None)
+}
+
+fn refused_cursor(fault: CursorFault) -> RefusedRequest {
+    let kind = match fault {
+        CursorFault::Unreadable | CursorFault::OtherList => RequestFault::Cursor,
+        CursorFault::OtherEpoch { .. } => RequestFault::CursorOfOtherEpoch,
+    };
+    (kind, fault.to_string())
 }
 
 fn named(session: &EdgeSession) -> Result<Granted, RefusedRequest> {

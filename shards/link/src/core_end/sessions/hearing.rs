@@ -26,7 +26,12 @@ impl Sessions {
             reply => reply,
         };
         match &reply {
-            Reply::Joined(_) | Reply::History(_) | Reply::Who(_) | Reply::Rooms(_) => self.answered(number),
+            Reply::Joined(_)
+            | Reply::History(_)
+            | Reply::Who(_)
+            | Reply::Rooms(_)
+            | Reply::Members(_)
+            | Reply::RoomsPart(_) => self.answered(number),
             Reply::Refused(refusal) if self.was_long(number, refusal) => self.answered(number),
             _ => {}
         }

@@ -167,8 +167,8 @@ impl Sessions {
             let (answers, bytes) = match request {
                 Request::History { page, .. } => (1, messages(page.count())),
                 Request::Join { .. } => (1, messages(JOIN_MESSAGES_MAX)),
-                Request::Who { .. } => (1, LIST_BYTES_MAX),
-                Request::Rooms { .. } => (self.shard_count, LIST_BYTES_MAX),
+                Request::Who { .. } | Request::Members { .. } => (1, LIST_BYTES_MAX),
+                Request::Rooms { .. } | Request::RoomsInOrder { .. } => (self.shard_count, LIST_BYTES_MAX),
                 _ => continue,
             };
             session.due.extend((0..answers).map(|_| bytes));

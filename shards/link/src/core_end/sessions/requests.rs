@@ -20,6 +20,8 @@ pub fn comes_from_link(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Who { .. }
         | Request::Rooms { .. }
+        | Request::Members { .. }
+        | Request::RoomsInOrder { .. }
         | Request::ChangeFacts { .. }
         | Request::MoveRead { .. }
         | Request::Admit { .. }
