@@ -50,6 +50,7 @@ fn options() -> Result<(SessionOptions, u64), String> {
             "--storms" => options.has_storms = true,
             "--link" => options.has_link = true,
             "--facts" => options.has_facts = true,
+            "--lists" => options.has_lists = true,
             "--erasures" => options.has_erasures = true,
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,

@@ -40,6 +40,8 @@ pub struct SessionOptions {
     pub has_facts: bool,
     /// Whether messages are erased.
     pub has_erasures: bool,
+    /// Whether clients go through the members of rooms, page by page.
+    pub has_lists: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -61,6 +63,7 @@ impl SessionOptions {
             has_link: false,
             has_facts: false,
             has_erasures: false,
+            has_lists: false,
             is_traced: false,
         }
     }
@@ -75,7 +78,7 @@ impl SessionOptions {
         let SessionOptions { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
@@ -83,7 +86,8 @@ impl SessionOptions {
             if self.has_storms { " --storms" } else { "" },
             if self.has_link { " --link" } else { "" },
             if self.has_facts { " --facts" } else { "" },
-            if self.has_erasures { " --erasures" } else { "" }
+            if self.has_erasures { " --erasures" } else { "" },
+            if self.has_lists { " --lists" } else { "" }
         )
     }
 }
@@ -141,6 +145,7 @@ impl SessionConditions {
                 rooms_max: 4,
                 side_rooms: 0..1,
                 has_facts: false,
+                has_lists: false,
             },
             socket_bytes: outbox_bytes_max / 4,
         }

@@ -71,6 +71,19 @@ fn fixed_seeds_with_facts_keep_every_promise() {
     assert!(revisions > 2_000 && expired > 0, "{revisions} revisions, {expired} segments expired");
 }
 
+/// The same with clients that go through the members of rooms.
+fn with_lists(seed: u64) -> SessionOptions {
+    SessionOptions { has_lists: true, ..of(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_lists_keep_every_promise() {
+    let done: Vec<SessionOutcome> = (1..=12).map(|seed| check(with_lists(seed))).collect();
+    let (lists, pages) =
+        (done.iter().map(|it| it.lists).sum::<u64>(), done.iter().map(|it| it.list_pages).sum::<u64>());
+    assert!(lists > 200 && pages > 2 * lists, "{lists} lists, {pages} pages");
+}
+
 /// The same with erasures.
 fn with_erasures(seed: u64) -> SessionOptions {
     SessionOptions { has_erasures: true, ..of(seed) }
@@ -117,6 +130,7 @@ fn fresh_seeds_keep_every_promise() {
         check(with_edge(seed));
         check(with_facts(seed));
         check(with_erasures(seed));
+        check(with_lists(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }
@@ -142,6 +156,7 @@ fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
     match mutation {
         Mutation::LoseEndpointEntry => with_edge(seed),
         Mutation::AnswerFactsEarly | Mutation::ForgetStoredFacts => with_facts(seed),
+        Mutation::SkipAtBorder => with_lists(seed),
         Mutation::ExpireLiveFacts => SessionOptions { has_retention: true, ..with_facts(seed) },
         Mutation::ShowErased
         | Mutation::ForgetErasures
@@ -228,4 +243,5 @@ every_mutation_is_seen! {
     forgetting_what_is_to_be_erased_is_seen: ForgetErasures,
     wiping_before_names_are_on_disk_is_seen: WipeBeforeNames,
     leaving_a_replaced_file_is_seen: LeaveReplacedFile,
+    skipping_a_member_at_the_border_of_pages_is_seen: SkipAtBorder,
 }

@@ -70,6 +70,10 @@ pub struct SessionOutcome {
     pub deliveries: u64,
     /// Lines that clients read.
     pub lines: u64,
+    /// Lists of members that clients went through to the end.
+    pub lists: u64,
+    /// Pages of such lists.
+    pub list_pages: u64,
     /// Starts of the server.
     pub starts: u64,
     /// Times the power was cut.
@@ -122,7 +126,7 @@ impl fmt::Display for SessionOutcome {
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
              cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, {} revisions, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, \
-             {} passes that erased {}, hash {:016x}",
+             {} passes that erased {}, {} lists of {} pages, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -145,6 +149,8 @@ impl fmt::Display for SessionOutcome {
             self.edge_messages,
             self.passes,
             self.erased,
+            self.lists,
+            self.list_pages,
             self.hash
         )
     }

@@ -63,6 +63,7 @@ impl Client {
             "left" => self.left(hearing.truth.room(rest)),
             "page" => self.page_received(rest, hearing),
             "who" => self.who_received(rest, hearing),
+            "members" => self.members_received(rest, hearing.truth),
             "no" => self.refused(rest),
             "unsaid" => self.unsaid(rest),
             "known" => self.known(rest, hearing),
@@ -226,6 +227,9 @@ impl Client {
         let room = hearing.truth.room(words.next().unwrap_or_default());
         let who = words.next().unwrap_or_default();
         let (mark, new) = (words.next().unwrap_or("-"), words.next().unwrap_or_default());
+        if word != "in" {
+            self.has_left(room, who);
+        }
         let Some(attendance) = self.rooms.get_mut(&room) else {
             return Err(format!("client {} is not in this room", self.number));
         };
@@ -341,6 +345,7 @@ impl Client {
             }
             other => return Err(format!("{other:?} was asked")),
         }
+        self.end_listing(room);
         self.rooms.remove(&room).map(|_| ()).ok_or_else(|| "it was not in this room".to_owned())
     }
 
@@ -369,7 +374,12 @@ impl Client {
             {
                 Ok(())
             }
-            Some(PendingRequest::Who(room)) if !self.rooms.contains_key(&room) => Ok(()),
+            Some(PendingRequest::Who(room) | PendingRequest::Members(room))
+                if !self.rooms.contains_key(&room) =>
+            {
+                self.end_listing(room);
+                Ok(())
+            }
             other => Err(format!("{other:?} was asked by client {}", self.number)),
         }
     }

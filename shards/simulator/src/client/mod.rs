@@ -1,10 +1,12 @@
 //! Clients that remember what they received, and check it.
 
 mod hear;
+mod listing;
 mod speak;
 #[cfg(test)]
 mod tests;
 
+use listing::Listing;
 pub use speak::Habits;
 
 use super::network::Line;
@@ -31,6 +33,7 @@ pub enum PendingRequest {
         is_catching_up: bool,
     },
     Who(RoomIndex),
+    Members(RoomIndex),
 }
 
 /// A page, as it was asked for.
@@ -100,6 +103,8 @@ pub struct Client {
     /// Of each room that it asked to join, the newest number at that time: it may not receive less.
     floors: BTreeMap<RoomIndex, u64>,
     pub asked: VecDeque<PendingRequest>,
+    /// The members of a room, as far as it has gone through them.
+    listing: Option<Listing>,
     unanswered: Vec<PendingMessage>,
     refused: usize,
     retry: Vec<PendingMessage>,
@@ -125,6 +130,9 @@ pub struct Client {
     watches: bool,
     pub lines_heard: u64,
     pub deliveries: u64,
+    /// Lists of members that it went through to the end, and pages of such lists.
+    pub lists: u64,
+    pub list_pages: u64,
 }
 
 /// A list of messages that is being received.
@@ -162,6 +170,7 @@ impl Client {
             seen: BTreeMap::new(),
             floors: BTreeMap::new(),
             asked: VecDeque::new(),
+            listing: None,
             unanswered: Vec::new(),
             refused: 0,
             retry: Vec::new(),
@@ -179,6 +188,8 @@ impl Client {
             watches: number.is_multiple_of(3),
             lines_heard: 0,
             deliveries: 0,
+            lists: 0,
+            list_pages: 0,
         }
     }
 
@@ -197,6 +208,7 @@ impl Client {
         self.acts.clear();
         self.line = None;
         self.asked.clear();
+        self.listing = None;
         self.refused = 0;
         self.partial.clear();
         self.listed = None;

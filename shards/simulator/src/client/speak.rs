@@ -19,6 +19,8 @@ pub struct Habits {
     pub side_rooms: Range<RoomIndex>,
     /// Whether facts of rooms are changed.
     pub has_facts: bool,
+    /// Whether clients go through the members of rooms.
+    pub has_lists: bool,
 }
 
 impl Client {
@@ -78,6 +80,10 @@ impl Client {
         if habits.has_facts && chance.one_in(5) {
             self.change_facts(chance, truth, &mut lines);
             return lines;
+        }
+        if habits.has_lists && chance.one_in(3) {
+            let room = self.any_room(chance);
+            return self.list_members(chance, room, truth).unwrap_or_default();
         }
         match chance.below(100) {
             0..=59 => self.say(chance, habits, truth, &mut lines),

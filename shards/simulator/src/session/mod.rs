@@ -96,6 +96,8 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         messages: truth.messages,
         deliveries: clients.iter().map(|client| client.deliveries).sum(),
         lines: clients.iter().map(|client| client.lines_heard).sum(),
+        lists: clients.iter().map(|client| client.lists).sum(),
+        list_pages: clients.iter().map(|client| client.list_pages).sum(),
         starts: counts.starts,
         power_cuts: counts.power_cuts,
         connections: sockets.len() as u64,
@@ -132,6 +134,7 @@ impl Session {
         let twins = super::twins::names(1 + options.rooms / 6).map(|name| truth.room(&name));
         let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
         conditions.habits.has_facts = options.has_facts;
+        conditions.habits.has_lists = options.has_lists;
         conditions.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
             let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
