@@ -1,10 +1,12 @@
 //! A log written as the runtime writes it, to files in memory.
 
 use super::{
-    Appender, Batch, Durability, Files, MemoryFiles, SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader,
-    SegmentNumber, StdFiles, directory_name,
+    Appender, Batch, Durability, FactsAppended, FactsLedger, FactsLink, FactsPointer, Files, MemoryFiles,
+    SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader, SegmentNumber, StdFiles, directory_name,
 };
-use madang_model::{DraftId, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName};
+use madang_model::{
+    AccountId, DatedChange, DraftId, FactChange, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName,
+};
 use rkyv::util::AlignedVec;
 
 pub const SHARD: ShardId = ShardId(0);
@@ -87,6 +89,25 @@ impl<'a> Writer<'a> {
         self.files.write_seal(self.shard, &sealed);
         sealed
     }
+}
+
+/// Makes a change of facts, in a commit of its own.
+pub fn decide(writer: &mut Writer<'_>, ledger: &mut FactsLedger, change: FactChange) {
+    let dated = DatedChange { time: Timestamp(1_790_000_000_000_000), by: AccountId(1), change };
+    let free_bytes = writer.appender.free_bytes(true);
+    let appended = ledger.change(dated, free_bytes, &mut writer.appender).expect("it makes sense");
+    commit_facts(writer, ledger, &appended);
+}
+
+/// Commits the facts that wait alone, and notifies their home.
+pub fn commit_facts(writer: &mut Writer<'_>, ledger: &mut FactsLedger, appended: &FactsAppended) {
+    let batch = writer.write().expect("it was appended");
+    let (directory, segment, offset_bytes) = (writer.shard, batch.segment, batch.offset_bytes);
+    let bytes = u32::try_from(batch.bytes.len()).expect("a batch is short");
+    let link = FactsLink { directory, segment, offset_bytes, bytes };
+    let oldest = appended.oldest.unwrap_or(segment);
+    ledger.confirm(FactsPointer { version: appended.version, link, oldest });
+    writer.appender.committed(batch);
 }
 
 /// The same files in a directory on disk.

@@ -3,12 +3,12 @@
 
 use super::snapshots::open;
 use super::tails::read_table;
-use crate::facts::FactsPointer;
+use crate::facts::{FactsBody, FactsPointer, FactsVersion};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::{Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
 use crate::index::SnapshotFile;
 use hashbrown::HashMap;
-use madang_model::{RoomKey, RoomName, ShardId};
+use madang_model::{Revision, RoomKey, RoomName, ShardId};
 use rkyv::util::AlignedVec;
 
 /// A segment that is to expire.
@@ -55,33 +55,51 @@ pub fn live_facts(
     }
     let mut newest: HashMap<RoomKey, FactsPointer> = HashMap::new();
     let mut note = |key: RoomKey, pointer: FactsPointer| {
-        newest.entry(key).and_modify(|known| *known = known.or_later(Some(pointer))).or_insert(pointer);
+        if rooms.contains_key(&key) {
+            newest.entry(key).and_modify(|known| *known = known.or_later(Some(pointer))).or_insert(pointer);
+        }
     };
     for directory in files.shards()? {
-        let mut covers = SegmentNumber(0);
-        if let Some(snapshot) = open(files, directory, SnapshotFile::Newest)? {
-            covers = snapshot.scope().covers;
-            for room in snapshot.map_while(Result::ok) {
-                let (Ok(name), Some(pointer)) = (room.room_name(), room.facts) else { continue };
-                if rooms.contains_key(&name.key()) {
-                    note(name.key(), pointer);
-                }
-            }
-        }
+        let covers = facts_of_snapshot(files, directory, &mut |name, pointer| note(name.key(), pointer))?;
         for behind in files.segments(directory)?.into_iter().filter(|behind| *behind > covers) {
             for facts in read_table(files, directory, behind)?.iter().flat_map(|table| table.facts()) {
-                let Ok(name) = facts.room_name() else { continue };
-                if rooms.contains_key(&name.key()) {
-                    note(name.key(), facts.pointer);
-                }
+                facts.room_name().into_iter().for_each(|name| note(name.key(), facts.pointer));
             }
         }
     }
-    // One that no file tells of is not known to be anywhere else.
-    rooms.retain(|key, _| newest.get(key).is_none_or(|newest| newest.needs(shard, segment)));
-    let mut live: Vec<RoomName> = rooms.into_values().collect();
+    // Where no file that can be read tells of anything as new as what the segment itself holds, it is needed.
+    rooms.retain(|key, here| {
+        newest.get(key).is_none_or(|newest| newest.version < here.newest || newest.needs(shard, segment))
+    });
+    let mut live: Vec<RoomName> = rooms.into_values().map(|here| here.name).collect();
     live.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     Ok(live)
+}
+
+/// Gives `sink` the facts of all rooms that the snapshot of a directory tells of. Returns up to which segment nothing
+/// else is to be asked: none, where it is damaged, as the facts of some rooms are missing then.
+pub fn facts_of_snapshot(
+    files: &dyn IndexFiles,
+    directory: ShardId,
+    sink: &mut dyn FnMut(RoomName, FactsPointer),
+) -> Result<SegmentNumber, FilesError> {
+    let Some(snapshot) = open(files, directory, SnapshotFile::Newest)? else { return Ok(SegmentNumber(0)) };
+    let covers = snapshot.scope().covers;
+    for room in snapshot {
+        let Ok(room) = room else { return Ok(SegmentNumber(0)) };
+        if let Some(facts) = room.facts
+            && let Ok(name) = room.room_name()
+        {
+            sink(name, facts);
+        }
+    }
+    Ok(covers)
+}
+
+/// A room that a segment holds facts of, and which record of them is the newest there.
+struct ExpiringFacts {
+    name: RoomName,
+    newest: FactsVersion,
 }
 
 /// The rooms whose facts have records in a segment: by its index, or where there is none by what is intact of it.
@@ -89,17 +107,30 @@ fn rooms_with_facts(
     files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
-) -> Result<HashMap<RoomKey, RoomName>, FilesError> {
-    let keyed = |name: RoomName| (name.key(), name);
+) -> Result<HashMap<RoomKey, ExpiringFacts>, FilesError> {
+    let mut rooms: HashMap<RoomKey, ExpiringFacts> = HashMap::new();
+    let mut note = |name: RoomName, version: FactsVersion| {
+        let here = rooms.entry(name.key()).or_insert(ExpiringFacts { name, newest: version });
+        here.newest = here.newest.max(version);
+    };
     if let Some(table) = read_table(files, shard, segment)? {
-        return Ok(table.facts().iter().filter_map(|facts| facts.room_name().ok()).map(keyed).collect());
+        for facts in table.facts() {
+            facts.room_name().into_iter().for_each(|name| note(name, facts.pointer.version));
+        }
+        return Ok(rooms);
     }
     let mut bytes = AlignedVec::new();
     files.read(shard, segment, &mut bytes)?;
-    let scan = Scan::new(&bytes, SegmentId { shard, segment }, None);
-    let name = |item: ScanItem<'_>| match item {
-        ScanItem::Note(_, StoredRecord::Facts(facts)) => RoomName::from_log(facts.room).ok(),
-        _ => None,
-    };
-    Ok(scan.filter_map(name).map(keyed).collect())
+    for item in Scan::new(&bytes, SegmentId { shard, segment }, None) {
+        if let ScanItem::Note(_, StoredRecord::Facts(stored)) = item
+            && let Ok(name) = RoomName::from_log(stored.room)
+        {
+            let unreadable = FactsVersion { revision: Revision(stored.revision), edition: 0 };
+            note(name, FactsBody::decode(&stored).map_or(unreadable, |(version, _)| version));
+        }
+    }
+    Ok(rooms)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,14 @@
 //! The facts of one room, read from files, also while a server writes them.
 
 use super::fault::NextStep;
-use super::live_facts::SegmentAt;
+use super::live_facts::{SegmentAt, facts_of_snapshot};
 use super::plan::ReadPlan;
 use super::segment::READS_OF_A_RUNNING_LOG;
-use super::snapshots::open;
 use super::tails::read_table;
 use crate::facts::{FactsPointer, LoadedFacts};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
-use crate::index::{
-    FactsQuery, IndexBuilder, QueryFault, ReadAnswer, RebuildFault, SnapshotFile, Step, StoredFile,
-};
+use crate::index::{FactsQuery, IndexBuilder, QueryFault, ReadAnswer, RebuildFault, Step, StoredFile};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, RoomName};
 use rkyv::util::AlignedVec;
@@ -90,8 +87,7 @@ fn newest(
     is_wanted: &dyn Fn(RoomKey) -> bool,
 ) -> Result<HashMap<RoomKey, (RoomName, FactsPointer)>, ReadFactsError> {
     let mut rooms: HashMap<RoomKey, (RoomName, FactsPointer)> = HashMap::new();
-    let mut note = |name: &str, pointer: FactsPointer| {
-        let Ok(name) = RoomName::from_log(name) else { return };
+    let mut note = |name: RoomName, pointer: FactsPointer| {
         if is_wanted(name.key()) {
             let (_, known) = rooms.entry(name.key()).or_insert((name, pointer));
             *known = known.or_later(Some(pointer));
@@ -101,19 +97,15 @@ fn newest(
     for shard in files.shards()? {
         // What is appended behind it is read, too.
         let plan = ReadPlan::as_it_stands(files, shard, &mut buffer)?;
-        let mut covers = SegmentNumber(0);
-        if let Some(snapshot) = open(files, shard, SnapshotFile::Newest)? {
-            covers = snapshot.scope().covers;
-            for room in snapshot.map_while(Result::ok) {
-                room.facts.into_iter().for_each(|facts| note(&room.name, facts));
-            }
-        }
+        let covers = facts_of_snapshot(files, shard, &mut note)?;
         for &segment in plan.segments.iter().filter(|segment| **segment > covers && !plan.is_void(**segment))
         {
             if let Some(table) = read_table(files, shard, segment)? {
-                table.facts().iter().for_each(|facts| note(&facts.name, facts.pointer));
+                for facts in table.facts() {
+                    facts.room_name().into_iter().for_each(|name| note(name, facts.pointer));
+                }
             } else if let Some(scanned) = scan(files, &plan, segment, &mut buffer)? {
-                scanned.facts_here().for_each(|(room, facts)| note(room.as_str(), facts));
+                scanned.facts_here().for_each(|(room, facts)| note(room.clone(), facts));
             }
         }
     }
