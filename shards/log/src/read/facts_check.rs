@@ -31,8 +31,18 @@ struct FactsHere {
     awaited: Option<FactsLink>,
     /// In falling order.
     runs: Vec<RevisionRun>,
-    /// Pieces of a checkpoint that were met, from its end: which, the next, and where they end.
-    pieces: Option<(FactsVersion, u64, u64)>,
+}
+
+/// The pieces of a checkpoint that were met so far, from its end.
+#[derive(Debug)]
+struct PiecesMet {
+    version: FactsVersion,
+    room: RoomKey,
+    /// The piece that was met last, and where it is: the one before it ends there.
+    piece: u64,
+    at: Location,
+    /// Where the last piece ends.
+    end_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -47,6 +57,7 @@ struct FactsOfRoom {
 #[derive(Debug, Default)]
 pub struct FactsCheck {
     rooms: HashMap<RoomKey, FactsOfRoom>,
+    pieces: Option<PiecesMet>,
     /// Segments that are not read.
     believed: HashSet<(ShardId, SegmentNumber)>,
 }
@@ -76,62 +87,51 @@ impl FactsCheck {
         })?;
         let unreadable = |fault: FactsFault| FaultKind::Facts { room: stored.room.to_owned(), fault };
         let (version, body) = FactsBody::decode(stored).map_err(unreadable)?;
+        let pieces = self.pieces.take();
+        let (at, bytes, first, next) = match body {
+            FactsBody::Behind(behind) => {
+                let changes = (behind.changes.len() as u64).clamp(1, version.revision.0.max(1));
+                (at, bytes, Revision(version.revision.0 - changes + 1), Some(behind.link))
+            }
+            FactsBody::Piece { piece, pieces: count, .. } => {
+                let end_bytes = at.offset_bytes + bytes;
+                let room = name.key();
+                let behind = pieces.filter(|pieces| pieces.is_behind(room, version, piece, at, end_bytes));
+                if behind.is_none() && piece + 1 != count {
+                    // A crash can leave the first pieces of a checkpoint; what is damaged is reported by itself.
+                    return Ok(());
+                }
+                let end_bytes = behind.map_or(end_bytes, |pieces| pieces.end_bytes);
+                if piece > 0 {
+                    self.pieces = Some(PiecesMet { version, room, piece, at, end_bytes });
+                    return Ok(());
+                }
+                // What a repair makes of the facts stands for all revisions before.
+                let is_repaired = stored.author.0 == AuthorKind::None && version.edition == 0;
+                let first = if is_repaired { Revision(1) } else { version.revision };
+                (at, end_bytes - at.offset_bytes, first, None)
+            }
+        };
+        let link = FactsLink {
+            directory: at.shard,
+            segment: at.segment,
+            offset_bytes: at.offset_bytes,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        };
         let of_room = self.rooms.entry(name.key()).or_insert_with(|| FactsOfRoom {
             name,
             here: Vec::new(),
             believed: Vec::new(),
         });
-        let place = of_room.here.iter().position(|here| here.shard == at.shard);
-        let link = |offset_bytes: u64, bytes: u64| FactsLink {
-            directory: at.shard,
-            segment: at.segment,
-            offset_bytes,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-        };
-        let is_repaired = stored.author.0 == AuthorKind::None && version.edition == 0;
-        let here = match place {
-            Some(place) => &mut of_room.here[place],
+        match of_room.here.iter_mut().find(|here| here.shard == at.shard) {
             None => {
-                of_room.here.push(FactsHere {
-                    shard: at.shard,
-                    newest: version,
-                    at,
-                    awaited: None,
-                    runs: Vec::new(),
-                    pieces: None,
-                });
-                of_room.here.last_mut().expect("it was just added")
+                let runs = vec![RevisionRun { first, last: version.revision }];
+                of_room.here.push(FactsHere { shard: at.shard, newest: version, at, awaited: next, runs });
             }
-        };
-        let is_first = place.is_none();
-        match body {
-            FactsBody::Behind(behind) => {
-                let changes = (behind.changes.len() as u64).clamp(1, version.revision.0.max(1));
-                here.tell_of(Revision(version.revision.0 + 1 - changes), version.revision);
-                if is_first || here.awaited == Some(link(at.offset_bytes, bytes)) {
-                    here.awaited = Some(behind.link);
-                }
-                here.pieces = None;
-            }
-            FactsBody::Piece { piece, pieces, .. } => {
-                let first = if is_repaired { Revision(1) } else { version.revision };
+            Some(here) => {
                 here.tell_of(first, version.revision);
-                let end_bytes = at.offset_bytes + bytes;
-                let begun = here.pieces.take().filter(|(of, next, _)| *of == version && *next == piece);
-                let end_bytes = begun.map_or(end_bytes, |(.., end_bytes)| end_bytes);
-                if is_first && piece + 1 == pieces {
-                    // Awaited until its first piece is met.
-                    here.awaited = Some(link(u64::MAX, 0));
-                }
-                if begun.is_none() && piece + 1 != pieces {
-                    return Ok(());
-                }
-                if piece > 0 {
-                    here.pieces = Some((version, piece - 1, end_bytes));
-                } else if here.newest == version
-                    || here.awaited == Some(link(at.offset_bytes, end_bytes - at.offset_bytes))
-                {
-                    here.awaited = None;
+                if here.awaited == Some(link) {
+                    here.awaited = next;
                 }
             }
         }
@@ -201,6 +201,23 @@ impl FactsCheck {
             }
             last = last.max(run.last);
         }
+    }
+}
+
+impl PiecesMet {
+    /// Whether they follow the piece that ends at `end_bytes`.
+    fn is_behind(
+        &self,
+        room: RoomKey,
+        version: FactsVersion,
+        piece: u64,
+        at: Location,
+        end_bytes: u64,
+    ) -> bool {
+        self.version == version
+            && self.room == room
+            && self.piece == piece + 1
+            && (self.at.shard, self.at.segment, self.at.offset_bytes) == (at.shard, at.segment, end_bytes)
     }
 }
 

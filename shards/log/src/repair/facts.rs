@@ -59,18 +59,32 @@ struct RoomSpan {
 #[derive(Debug, Default)]
 pub struct FactsSurvey {
     rooms: HashMap<RoomKey, RoomSpan>,
+    /// The checkpoint of which some pieces were met, one after the other: whose, which and where, and the next piece.
+    pieces: Option<(RoomKey, FactsVersion, SegmentId, u64)>,
     /// What damaged frames seem to have held, until all that is intact is known.
     hints: Vec<(RoomKey, Revision)>,
 }
 
 impl FactsSurvey {
-    /// Takes note of a record that is intact. Whether it can be read.
+    /// Takes note of the next record that is intact. Whether it can be read. A checkpoint counts once all its pieces were
+    /// met: a crash can leave the first of them.
     pub fn insert(&mut self, stored: &StoredFacts<'_>, at: SegmentId) -> bool {
         let Ok(name) = RoomName::from_log(stored.room) else { return false };
         let Ok((version, body)) = FactsBody::decode(stored) else { return false };
+        let begun = self.pieces.take();
         let oldest = match body {
             FactsBody::Behind(behind) => behind.oldest,
-            FactsBody::Piece { .. } => at.segment,
+            FactsBody::Piece { piece, pieces, .. } => {
+                let key = name.key();
+                if piece > 0 && begun != Some((key, version, at, piece)) {
+                    return true;
+                }
+                if piece + 1 < pieces {
+                    self.pieces = Some((key, version, at, piece + 1));
+                    return true;
+                }
+                at.segment
+            }
         };
         let room = self.room(name, at.shard);
         if room.span.is_none_or(|span| span.version <= version) {

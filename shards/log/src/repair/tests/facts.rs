@@ -1,8 +1,9 @@
 //! Repairs of logs that hold facts of rooms.
 
 use super::*;
-use crate::testing::on_disk;
-use crate::{FactsLedger, FactsLink, FactsPointer, StdKeeper, open_log, read_facts};
+use crate::format::{RecordKind, StoredRecord, frame_bytes};
+use crate::testing::{commit_facts, decide, on_disk};
+use crate::{FactsLedger, StdFiles, StdKeeper, open_log, read_facts};
 use madang_model::{
     AccountId, DatedChange, FactChange, GuestPolicy, Revision, RoomAccess, RoomFacts, RoomName, RoomRole,
     Text,
@@ -33,16 +34,7 @@ impl<'f> Deciding<'f> {
     }
 
     fn change(&mut self, room: usize, change: FactChange) {
-        let dated = DatedChange { time: NOW, by: AccountId(1), change };
-        let free_bytes = self.writer.appender.free_bytes(true);
-        let appended =
-            self.ledgers[room].change(dated, free_bytes, &mut self.writer.appender).expect("it makes sense");
-        let batch = self.writer.write().expect("it was appended");
-        let (directory, segment, offset_bytes) = (SHARD, batch.segment, batch.offset_bytes);
-        let link = FactsLink { directory, segment, offset_bytes, bytes: batch.bytes.len() as u32 };
-        let oldest = appended.oldest.unwrap_or(segment);
-        self.ledgers[room].confirm(FactsPointer { version: appended.version, link, oldest });
-        self.writer.appender.committed(batch);
+        decide(&mut self.writer, &mut self.ledgers[room], change);
     }
 }
 
@@ -175,4 +167,82 @@ fn a_room_of_which_all_facts_are_lost_lets_nobody_in() {
     assert_eq!((found.settings().access, found.settings().guests), (RoomAccess::Private, GuestPolicy::No));
     assert!(found.members().is_empty() && found.revision() > Revision(1));
     assert!(plan(&files, &mut |_| ()).expect("it can be read").is_empty(), "once is enough");
+}
+
+/// A room with so many members that its checkpoint has several pieces, of which only the first survived when it was stored
+/// once more. A message of another room is in the first segment. The facts as they were.
+fn log_with_a_torn_checkpoint() -> (tempfile::TempDir, StdFiles, RoomFacts) {
+    let memory = MemoryFiles::default();
+    let mut writer = Writer::new(&memory, SHARD, FIRST);
+    writer.commit(&[message("victim", 1, "hello")]);
+    let mut ledger = FactsLedger::new(name("large"), SHARD);
+    for account in 0..6_000_u64 {
+        let change = FactChange::Invite(AccountId(account * 1_000_003));
+        let dated = DatedChange { time: NOW, by: AccountId(1), change };
+        let free_bytes = writer.appender.free_bytes(true);
+        let appended = ledger.change(dated, free_bytes, &mut writer.appender).expect("it makes sense");
+        commit_facts(&mut writer, &mut ledger, &appended);
+    }
+    let mut seq = 0;
+    let mut leave_segment = |writer: &mut Writer<'_>| {
+        let segment = writer.appender.written().segment;
+        while writer.appender.written().segment == segment {
+            seq += 1;
+            writer.commit(&[message("talk", seq, &"x".repeat(30_000))]);
+        }
+    };
+    leave_segment(&mut writer);
+    decide(&mut writer, &mut ledger, topic(1));
+    leave_segment(&mut writer);
+    let free_bytes = writer.appender.free_bytes(true);
+    let renewed = ledger.renew(NOW, free_bytes, &mut writer.appender).expect("there is room");
+    assert!(renewed.frames > 1);
+    let batch = writer.write().expect("it was appended");
+    assert!(batch.seals.is_none());
+    let torn_at = batch.offset_bytes as usize + frame_bytes(&batch.bytes);
+    memory.edit(SHARD, batch.segment, |bytes| bytes[torn_at..].fill(0));
+    let (data, files) = on_disk(&memory);
+    open_log(&files, 1).expect("a log");
+    (data, files, ledger.facts().clone())
+}
+
+#[test]
+fn a_repair_keeps_the_facts_that_a_torn_checkpoint_was_to_repeat() {
+    let (data, files, truth) = log_with_a_torn_checkpoint();
+    let path = files.path(SHARD, FIRST);
+    let mut bytes = std::fs::read(&path).expect("a segment");
+    bytes[HEADER_BYTES + 20] ^= 1;
+    std::fs::write(&path, &bytes).expect("space");
+    let planned = plan(&files, &mut |_| ()).expect("it can be repaired");
+    let keeper = StdKeeper::new(data.path(), "set-aside-now");
+    planned.apply(&files, &keeper, NOW, &mut |_| ()).expect("it is repaired");
+    open_log(&files, 1).expect("a repaired log opens");
+    let verification = verify(&files, &mut |_| ()).expect("it can be read");
+    assert_eq!(verification.all_faults().count(), 0);
+    let found = read_facts(&files, &name("large")).expect("they can be read").expect("facts").facts;
+    assert_eq!(found.invitations(), truth.invitations());
+}
+
+#[test]
+fn verify_misses_what_a_torn_checkpoint_was_to_repeat() {
+    let (_data, files, truth) = log_with_a_torn_checkpoint();
+    let pointer = read_facts(&files, &name("large")).expect("they can be read").expect("facts").pointer;
+    assert!(pointer.oldest < pointer.link.segment, "a record behind a checkpoint");
+    let path = files.path(SHARD, pointer.oldest);
+    let mut bytes = std::fs::read(&path).expect("a segment");
+    let place = crate::format::SegmentId { shard: SHARD, segment: pointer.oldest };
+    let mut aligned: AlignedVec = AlignedVec::new();
+    aligned.extend_from_slice(&bytes);
+    let checkpoint = intact::intact_frames(&aligned, place, None)
+        .filter(
+            |(_, record)| matches!(record, StoredRecord::Facts(it) if it.kind == RecordKind::FactsCheckpoint),
+        )
+        .last()
+        .map(|(frame, _)| frame.offset_bytes);
+    bytes[checkpoint.expect("a checkpoint") + 40] ^= 1;
+    std::fs::write(&path, &bytes).expect("space");
+    let verification = verify(&files, &mut |_| ()).expect("it can be read");
+    let incomplete = FaultKind::FactsIncomplete { room: "large".to_owned(), revision: truth.revision() };
+    let faults: Vec<String> = verification.all_faults().map(ToString::to_string).collect();
+    assert!(verification.all_faults().any(|fault| fault.kind == incomplete), "{faults:?}");
 }
