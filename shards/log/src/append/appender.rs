@@ -50,6 +50,11 @@ pub struct Appender {
     is_retried: bool,
     /// A sync of the current segment failed: the next batch goes to a fresh one.
     is_left: bool,
+    /// Everything before it is on disk, but for what is in the segment [`last_unsynced`](Self::last_unsynced) and before.
+    synced: Position,
+    /// The last segment that was left before all of it was known to be on disk, where messages are shown before they are
+    /// synced; 0 is none.
+    last_unsynced: SegmentNumber,
     /// The current segment is to be finished once this batch is written, whether it is full or not.
     finish_after: Option<BatchId>,
 }
@@ -101,6 +106,8 @@ impl Appender {
             retry: None,
             is_retried: false,
             is_left: false,
+            synced: Position { segment: first, offset_bytes: START_BYTES },
+            last_unsynced: SegmentNumber(0),
             finish_after: None,
         }
     }
@@ -165,11 +172,16 @@ impl Appender {
         self.shard
     }
 
-    /// Whether everything before this place is known to be on disk, as what was committed need not be where messages are
-    /// shown before.
+    /// Whether what ends at this place is known to be on disk, as what was committed need not be where messages are shown
+    /// before. Never of what [`is_in_doubt`](Self::is_in_doubt).
     pub fn is_synced(&self, place: Position) -> bool {
-        place.segment < self.current.number
-            || place.segment == self.current.number && place.offset_bytes <= self.current.synced_bytes
+        place <= self.synced && !self.is_in_doubt(place)
+    }
+
+    /// Whether this place is in a segment that was left though not all of it was known to be on disk, or in one before it:
+    /// nothing will show whether it is.
+    pub fn is_in_doubt(&self, place: Position) -> bool {
+        place.segment <= self.last_unsynced
     }
 
     /// Whether no message waits and none is on its way, and no segment is to be finished.
@@ -261,6 +273,8 @@ impl Appender {
         if !self.durability.releases_before_sync() {
             self.current.synced_bytes = self.current.end_bytes;
         }
+        // Whatever it left was synced and sealed before, or is in doubt.
+        self.synced = Position { segment: batch.segment, offset_bytes: self.current.synced_bytes };
         self.last_committed = batch.id;
         self.is_retried = false;
         if batch.seals.is_some() && self.finish_after.is_some_and(|after| batch.id > after) {
@@ -275,6 +289,10 @@ impl Appender {
         if position.segment == self.current.number {
             assert!(position.offset_bytes <= self.current.end_bytes, "only what was written can be synced");
             self.current.synced_bytes = self.current.synced_bytes.max(position.offset_bytes);
+            if self.current.end_bytes > START_BYTES {
+                // Before its first batch is committed, the segment before it need not be sealed.
+                self.synced.offset_bytes = self.current.synced_bytes;
+            }
         }
     }
 
@@ -290,6 +308,7 @@ impl Appender {
             Some(left) => left,
             None => self.current.sealed(self.shard, true),
         };
+        self.doubt(left.number);
         self.retry = Some(self.noted(batch.bytes, counts, left));
     }
 
@@ -302,6 +321,14 @@ impl Appender {
     pub fn sync_failed(&mut self) {
         assert!(self.in_flight.is_none(), "a batch in flight fails with its sync");
         self.is_left = true;
+        self.doubt(self.current.number);
+    }
+
+    /// Takes note of a segment that is left, and never sealed.
+    fn doubt(&mut self, left: SegmentNumber) {
+        if self.durability.releases_before_sync() {
+            self.last_unsynced = self.last_unsynced.max(left);
+        }
     }
 
     /// A batch for a fresh segment, which begins with the note of the one that it leaves.
@@ -339,6 +366,7 @@ impl Appender {
             false => self.current.number,
         };
         self.current = Current::start(number, capacity_bytes);
+        self.synced = Position { segment: number, offset_bytes: START_BYTES };
         number
     }
 

@@ -185,3 +185,78 @@ fn a_segment_is_finished_when_that_is_asked_for_with_all_that_was_appended_befor
     log.committed(again);
     assert!(!log.is_finishing() && log.is_idle());
 }
+
+fn committed(log: &mut Appender, seq: u64) -> Position {
+    log.append(&message("r", seq, &"x".repeat(30_000)));
+    let batch = log.take_batch().expect("a message waits");
+    let place = Position { segment: batch.segment, offset_bytes: batch.end_bytes() };
+    log.committed(batch);
+    place
+}
+
+#[test]
+fn what_is_shown_before_it_is_synced_counts_as_synced_once_its_segment_is_sealed() {
+    for durability in [Durability::Interval(Duration::from_millis(50)), Durability::None] {
+        let mut log = appender(durability);
+        let (mut seq, mut place) = (1, committed(&mut log, 1));
+        loop {
+            seq += 1;
+            log.append(&message("r", seq, &"x".repeat(30_000)));
+            let batch = log.take_batch().expect("a message waits");
+            if batch.seals.is_some() {
+                assert!(!log.is_synced(place), "the seal is not written");
+                log.synced(log.written());
+                assert!(!log.is_synced(place), "a sync of the next segment shows nothing of this one");
+                log.committed(batch);
+                assert!(log.is_synced(place) && !log.is_in_doubt(place));
+                break;
+            }
+            place = Position { segment: batch.segment, offset_bytes: batch.end_bytes() };
+            log.committed(batch);
+            assert!(!log.is_synced(place));
+        }
+        assert!(!log.is_synced(log.written()));
+        log.synced(log.written());
+        assert!(log.is_synced(log.written()));
+    }
+}
+
+#[test]
+fn what_was_shown_in_a_segment_whose_sync_failed_never_counts_as_synced() {
+    let mut log = appender(Durability::Interval(Duration::from_millis(50)));
+    let shown = committed(&mut log, 1);
+    assert!(!log.is_synced(shown) && !log.is_in_doubt(shown));
+    log.sync_failed();
+    assert!(!log.is_synced(shown) && log.is_in_doubt(shown));
+    let later = committed(&mut log, 2);
+    log.synced(log.written());
+    assert!(!log.is_synced(shown) && log.is_in_doubt(shown));
+    assert!(log.is_synced(later) && !log.is_in_doubt(later));
+}
+
+#[test]
+fn what_was_shown_in_a_segment_that_a_failed_batch_left_never_counts_as_synced() {
+    let mut log = appender(Durability::None);
+    let shown = committed(&mut log, 1);
+    log.append(&message("r", 2, "again"));
+    let failed = log.take_batch().expect("a message waits");
+    log.failed(failed);
+    let again = log.take_batch().expect("it is written again");
+    log.committed(again);
+    assert!(!log.is_synced(shown) && log.is_in_doubt(shown));
+}
+
+#[test]
+fn what_is_committed_after_its_sync_stays_synced_though_a_later_batch_fails() {
+    let mut log = appender(Durability::Commit);
+    let place = committed(&mut log, 1);
+    assert!(log.is_synced(place));
+    log.append(&message("r", 2, "again"));
+    let failed = log.take_batch().expect("a message waits");
+    log.failed(failed);
+    assert!(log.is_synced(place));
+    let again = log.take_batch().expect("it is written again");
+    assert!(log.is_synced(place));
+    log.committed(again);
+    assert!(log.is_synced(place));
+}
