@@ -8,13 +8,13 @@ use super::bell::Bell;
 use super::clock::Clock;
 use super::operate::{Housekeeping, Space};
 use super::preparer::step_back;
-use crate::shard::Archive;
+use crate::shard::{Archive, FactsReport};
 use crate::store::{
     Chore, ChoreNotes, IndexDone, IndexJob, LooksReader, Outage, REBUILDS_MAX, Renewing, do_chore,
     remove_expired, write_index,
 };
-use madang_log::{IndexError, QueryFault, Removed, SegmentAt, SegmentIndex, StdFiles};
-use madang_model::{Moment, RoomKey, ShardId};
+use madang_log::{IndexError, QueryFault, Removed, SegmentIndex, StdFiles};
+use madang_model::{Moment, ShardId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,8 +39,8 @@ pub struct Indexer {
 enum SnapshotWork {
     Chore(Asker, Chore),
     Looks(Asker),
-    /// A shard waits for facts that it is to store once more, and says which it has.
-    Facts(Asker, Option<SegmentAt>, Vec<RoomKey>),
+    /// A shard waits for facts that it is to store once more, and says what it has.
+    Facts(Asker, FactsReport),
     /// A segment is finished, and another may have expired.
     Expiry,
 }
@@ -88,9 +88,7 @@ impl Indexer {
             IndexJob::Write(index) => self.indexes.try_send((asker, index)).is_ok(),
             IndexJob::Chore(chore) => self.chores.try_send(SnapshotWork::Chore(asker, chore)).is_ok(),
             IndexJob::Looks => self.chores.try_send(SnapshotWork::Looks(asker)).is_ok(),
-            IndexJob::Facts { segment, renewed } => {
-                self.chores.try_send(SnapshotWork::Facts(asker, segment, renewed)).is_ok()
-            }
+            IndexJob::Facts(report) => self.chores.try_send(SnapshotWork::Facts(asker, report)).is_ok(),
         };
         assert!(is_taken, "the threads of indexes live as long as their orders, of which a shard has few");
     }
@@ -181,9 +179,9 @@ fn do_chores(
                 askers.push(asker);
                 false
             }
-            Ok(SnapshotWork::Facts(asker, segment, renewed)) => {
+            Ok(SnapshotWork::Facts(asker, report)) => {
                 idle_homes.push(asker);
-                renewing.report(segment, renewed)
+                renewing.report(report)
             }
             Ok(SnapshotWork::Expiry) => {
                 // Before the search: a segment that is finished meanwhile orders another.

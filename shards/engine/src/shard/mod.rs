@@ -40,11 +40,9 @@ use crate::mesh::{Delivered, Outbound, Transport};
 use connections::Connections;
 use ebb::Ebb;
 use hashbrown::HashMap;
-pub use homes::FactsOrder;
 use homes::{Effects, Homes};
-use madang_log::{
-    Appender, Batch, QueryFault, QueryOutcome, SegmentAt, SnapshotScope, StoredLooks, StoredQuery,
-};
+pub use homes::{FactsOrder, FactsReport};
+use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
     ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomFacts, RoomKey, SeenEvents,
@@ -373,7 +371,7 @@ impl<S: Surface> Shard<S> {
 
     /// Which facts are stored once more, and that more may be ordered; `None` while some are to be.
     /// [`Shard::renew_facts`] receives the order.
-    pub fn take_facts_report(&mut self) -> Option<(Option<SegmentAt>, Vec<RoomKey>)> {
+    pub fn take_facts_report(&mut self) -> Option<FactsReport> {
         self.homes.renewals.take_report()
     }
 

@@ -3,13 +3,13 @@
 //! Encoding and syncing takes longer than a turn may, so that this is done beside the shards.
 
 use super::renewal::Renewing;
-use crate::shard::{FactsOrder, LookupId};
+use crate::shard::{FactsOrder, FactsReport, LookupId};
 use madang_log::{
-    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentAt,
-    SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index,
-    renew_snapshot, retain,
+    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentIndex,
+    SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot,
+    retain,
 };
-use madang_model::{RoomKey, ShardId};
+use madang_model::ShardId;
 use std::time::SystemTime;
 
 /// Lost files that a shard has made again at a time; other lookups that miss one wait in the shard.
@@ -29,12 +29,7 @@ pub enum IndexJob {
     Looks,
     /// Order facts that are to be stored once more, when there are such; and learn which were. Of a shard one is under
     /// way, often for as long as it lives.
-    Facts {
-        /// The segment of the last order.
-        segment: Option<SegmentAt>,
-        /// The rooms of it whose facts do not need it any more.
-        renewed: Vec<RoomKey>,
-    },
+    Facts(FactsReport),
 }
 
 /// What may take long.

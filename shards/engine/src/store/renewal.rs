@@ -1,6 +1,6 @@
 //! Segments that are to expire and wait for the facts in them, which the homes of their rooms append again.
 
-use crate::shard::FactsOrder;
+use crate::shard::{FactsOrder, FactsReport};
 use hashbrown::{HashMap, HashSet};
 use madang_log::{FactsRenewal, SegmentAt};
 use madang_model::{RoomKey, RoomName, ShardId};
@@ -26,11 +26,16 @@ impl Renewing {
         Renewing { shard_count, ..Renewing::default() }
     }
 
-    /// A shard has done what it was asked. Whether segments may expire now that waited for it.
-    pub fn report(&mut self, segment: Option<SegmentAt>, renewed: Vec<RoomKey>) -> bool {
+    /// A shard has done what it was asked. Whether segments may expire now that waited for it: not while facts in them
+    /// cannot be read, which is tried again when segments are looked at next.
+    pub fn report(&mut self, report: FactsReport) -> bool {
+        let FactsReport { segment, renewed, unreadable } = report;
         let Some(waiting) = segment.and_then(|segment| self.segments.get_mut(&segment)) else { return false };
+        for room in &unreadable {
+            waiting.asked.remove(room);
+        }
         waiting.renewed.extend(renewed);
-        true
+        unreadable.is_empty()
     }
 
     /// What a shard is to do next.

@@ -58,9 +58,9 @@ impl<S: Surface> Turn<S> {
             // Nothing waits for it: not a snapshot, and not the end.
             disk.order(IndexJob::Looks);
         }
-        if let Some((segment, renewed)) = self.shard.take_facts_report() {
+        if let Some(report) = self.shard.take_facts_report() {
             // Nor for this.
-            disk.order(IndexJob::Facts { segment, renewed });
+            disk.order(IndexJob::Facts(report));
         }
         while disk.queries_under_way() < QUERIES_MAX
             && let Some((id, query)) = self.shard.next_query()

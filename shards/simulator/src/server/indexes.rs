@@ -68,9 +68,9 @@ impl Jobs {
             IndexJob::Write(index) => self.writes.push_back((shard, index)),
             IndexJob::Chore(chore) => self.chores.push_back(Some((shard, chore))),
             IndexJob::Looks => self.looks.ask(shard),
-            IndexJob::Facts { segment, renewed } => {
+            IndexJob::Facts(report) => {
                 self.idle_homes.push(shard);
-                if self.renewing.report(segment, renewed) && !std::mem::replace(&mut self.is_look_due, true) {
+                if self.renewing.report(report) && !std::mem::replace(&mut self.is_look_due, true) {
                     self.chores.push_back(None);
                 }
             }

@@ -28,6 +28,17 @@ pub struct FactsOrder {
     pub rooms: Vec<RoomName>,
 }
 
+/// What became of an order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FactsReport {
+    /// The segment of the order; `None` before the first one.
+    pub segment: Option<SegmentAt>,
+    /// The rooms whose facts do not need it any more.
+    pub renewed: Vec<RoomKey>,
+    /// The rooms whose facts could not be read.
+    pub unreadable: Vec<RoomKey>,
+}
+
 /// The facts that are to be stored once more.
 #[derive(Debug, Default)]
 pub struct Renewals {
@@ -38,24 +49,26 @@ pub struct Renewals {
     /// Being loaded, or appended and not committed.
     begun: Vec<RoomName>,
     /// What is reported.
-    done: Vec<RoomKey>,
+    report: FactsReport,
 }
 
 impl Renewals {
     /// What to report, and whether to ask for more: once everything ordered is done.
-    pub fn take_report(&mut self) -> Option<(Option<SegmentAt>, Vec<RoomKey>)> {
+    pub fn take_report(&mut self) -> Option<FactsReport> {
         let is_done = self.waiting.is_empty() && self.begun.is_empty();
         if self.is_asked || !is_done {
             return None;
         }
         self.is_asked = true;
-        Some((self.segment.take(), std::mem::take(&mut self.done)))
+        self.segment = None;
+        Some(std::mem::take(&mut self.report))
     }
 
     /// An order came.
     pub fn take_order(&mut self, order: FactsOrder) {
         self.is_asked = false;
         self.segment = Some(order.segment);
+        self.report = FactsReport { segment: Some(order.segment), ..FactsReport::default() };
         self.waiting = order.rooms.into();
     }
 }
@@ -190,20 +203,30 @@ impl Homes {
         let mut bytes_left = RENEWED_BYTES_PER_TICK;
         let begun = std::mem::take(&mut self.renewals.begun);
         for room in begun {
+            let key = room.key();
             if self.is_renewed(&room, segment, &mut bytes_left, effects) {
                 effects.counters.facts_renewed += 1;
-                self.renewals.done.push(room.key());
-            } else if self.rooms.contains_key(&room.key()) || self.loading.contains_key(&room.key()) {
+                self.renewals.report.renewed.push(key);
+                self.keep_for_renewal(key, false);
+                self.evict_if_idle(key, effects.now, effects.outbound);
+            } else if self.keep_for_renewal(key, true) || self.loading.contains_key(&key) {
                 self.renewals.begun.push(room);
             } else {
                 tracing::error!(
                     shard = self.id.0,
                     room = room.as_str(),
                     segment = segment.1.0,
-                    "the facts of a room cannot be read, and their segment is kept; see `madang log verify`"
+                    "the facts of a room cannot be read; their segment is kept, and it is tried again; see `madang \
+                     log verify`"
                 );
+                self.renewals.report.unreadable.push(key);
             }
         }
+    }
+
+    /// Keeps a room in memory, or no longer, until its facts are stored once more, which may take long. Whether it is there.
+    fn keep_for_renewal(&mut self, room: RoomKey, is_kept: bool) -> bool {
+        self.rooms.get_mut(&room).map(|loaded| loaded.awaits_renewal = is_kept).is_some()
     }
 
     /// Whether the facts of a room need the segment no longer, all of them committed. Stores them once more if they do.
@@ -222,16 +245,24 @@ impl Homes {
         self.archive.facts(key).into_iter().for_each(|newest| facts.confirm(newest));
         if !facts.needs(directory, segment) {
             // Where messages are shown before they are synced, it is not enough that they are committed.
-            let is_synced = |newest: FactsPointer| effects.log.is_synced(newest.end());
-            return facts.is_committed() && facts.newest().is_none_or(is_synced);
-        }
-        if facts.is_committed() && may_append {
-            if let Some(appended) = facts.renew(effects.now.wall, free_bytes, effects.log) {
-                *bytes_left = bytes_left.saturating_sub(facts.checkpoint_bytes());
-                loaded.last_batch = appended.batch;
-                self.archive.facts_appended(appended);
+            // What is in another directory is from before this process.
+            let is_here = |newest: &FactsPointer| newest.link.directory == effects.log.shard();
+            let is_synced = |newest: FactsPointer| !is_here(&newest) || effects.log.is_synced(newest.end());
+            let is_in_doubt =
+                |newest: FactsPointer| is_here(&newest) && effects.log.is_in_doubt(newest.end());
+            let is_done = facts.is_committed() && facts.newest().is_none_or(is_synced);
+            // What a segment holds that was left unsynced is stored yet again: nothing would show whether it is on disk.
+            if is_done || !facts.newest().is_some_and(is_in_doubt) {
+                return is_done;
             }
-            self.evict_if_idle(key, effects.now, effects.outbound);
+        }
+        if facts.is_committed()
+            && may_append
+            && let Some(appended) = facts.renew(effects.now.wall, free_bytes, effects.log)
+        {
+            *bytes_left = bytes_left.saturating_sub(facts.checkpoint_bytes());
+            loaded.last_batch = appended.batch;
+            self.archive.facts_appended(appended);
         }
         false
     }

@@ -113,6 +113,7 @@ impl Homes {
             idle_since: Moment::default(),
             is_made,
             is_queued: false,
+            awaits_renewal: false,
             awaits_draft_deadline: false,
             ranked_members: 0,
         };
@@ -152,7 +153,7 @@ impl Homes {
         for _ in 0..EVICTED_PER_TICK_MAX {
             let Some((_, key)) = self.idle.pop_front_if(|(due, _)| *due <= now.monotonic) else { break };
             let Some(loaded) = self.rooms.get_mut(&key) else { continue };
-            let is_idle = loaded.room.is_idle() && !loaded.has_moved_reads();
+            let is_idle = loaded.room.is_idle() && !loaded.has_moved_reads() && !loaded.awaits_renewal;
             #[cfg(any(test, feature = "deliberate-faults"))]
             let is_idle = is_idle || crate::mutation::is_on(crate::mutation::Mutation::EvictUsedRoom);
             if !is_idle {

@@ -24,8 +24,8 @@ use crate::mesh::Outbound;
 use crate::room::{Room, ShardEvent};
 use crate::user::Users;
 use drafts::DraftWaits;
-pub use facts::FactsOrder;
 use facts::Renewals;
+pub use facts::{FactsOrder, FactsReport};
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
 use madang_log::{Appender, BatchId, Erasures, FactsLedger, SnapshotScope};
@@ -51,6 +51,8 @@ struct LoadedRoom {
     is_made: bool,
     /// Whether it is queued to be evicted.
     is_queued: bool,
+    /// Whether its facts are to be stored once more: until then it stays in memory.
+    awaits_renewal: bool,
     /// Whether a deadline will forget its drafts.
     awaits_draft_deadline: bool,
     /// The number of members by which it has its place in [`Ranking`]; 0 is none.

@@ -3,7 +3,7 @@
 use super::disk::TestDisk;
 use super::loading::roomy;
 use super::world::{World, settings};
-use crate::shard::Settings;
+use crate::shard::{FactsOrder, FactsReport, Settings, Storage};
 use crate::store::Renewing;
 use madang_log::{NoRenewal, SegmentNumber};
 use madang_model::{AccountId, RoomFacts, RoomName, Seq, ShardId};
@@ -139,10 +139,10 @@ fn a_room_whose_facts_are_damaged_is_not_joined_without_them() {
     assert_eq!(lines.last().map(String::as_str), Some("r1 is not changed: the disk reports errors"));
 }
 
-#[test]
-fn facts_are_stored_once_more_before_their_segment_expires() {
-    let settings = roomy(1);
-    let mut world = World::on(&settings, Some(TestDisk::new(1)));
+/// Facts of the rooms "idle" and "busy" in a segment that is to expire, of which "idle" is not in memory; and the order that
+/// they are stored once more.
+fn to_be_renewed(settings: &Settings) -> (World, Renewing, FactsOrder) {
+    let mut world = World::on(settings, Some(TestDisk::new(1)));
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "fact idle join 7\nfact idle join 8\nread idle 8 3\nfact busy join 9\n");
     world.pass(70);
@@ -155,19 +155,33 @@ fn facts_are_stored_once_more_before_their_segment_expires() {
     disk.renew_snapshot(&mut shards[0]);
     assert_eq!(disk.expire_all(&mut NoRenewal), 0, "live facts are in the oldest segment");
     assert_eq!(disk.expire_all(&mut renewing), 0);
-    assert_eq!(shards[0].take_facts_report(), Some((None, Vec::new())));
+    assert_eq!(shards[0].take_facts_report(), Some(FactsReport::default()));
     let order = renewing.take_order(ShardId(0)).expect("facts to be stored once more");
+    (world, renewing, order)
+}
+
+/// What the home reports at last, and how many segments expire by that.
+fn renewed(world: &mut World, renewing: &mut Renewing) -> (FactsReport, usize) {
+    let World { disk: Some(disk), shards, .. } = world else { panic!("a disk") };
+    let report = shards[0].take_facts_report().expect("it is done");
+    let is_worth_a_look = renewing.report(report.clone());
+    assert_eq!(is_worth_a_look, report.unreadable.is_empty());
+    (report, disk.expire_all(renewing))
+}
+
+#[test]
+fn facts_are_stored_once_more_before_their_segment_expires() {
+    let settings = roomy(1);
+    let (mut world, mut renewing, order) = to_be_renewed(&settings);
     assert_eq!(order.segment, (ShardId(0), SegmentNumber::FIRST));
     let names: Vec<&str> = order.rooms.iter().map(|room| room.as_str()).collect();
     assert_eq!(names, ["busy", "idle"]);
-    shards[0].renew_facts(order);
-    assert_eq!(shards[0].take_facts_report(), None, "it is not done yet");
+    world.shards[0].renew_facts(order);
+    assert_eq!(world.shards[0].take_facts_report(), None, "it is not done yet");
     world.pass(3);
-    let World { disk: Some(disk), shards, .. } = &mut world else { panic!("a disk") };
-    let (segment, renewed) = shards[0].take_facts_report().expect("it is done");
-    assert_eq!(renewed.len(), 2);
-    assert!(renewing.report(segment, renewed));
-    assert!(disk.expire_all(&mut renewing) > 0);
+    let (report, expired) = renewed(&mut world, &mut renewing);
+    assert_eq!(report.renewed.len(), 2);
+    assert!(expired > 0);
     let mut world = restarted(world, &settings);
     let bob = world.member(0, "bob", "r1");
     world.lines(bob);
@@ -175,4 +189,43 @@ fn facts_are_stored_once_more_before_their_segment_expires() {
     assert_eq!(world.lines(bob), ["idle is at revision 3", "busy is at revision 3"]);
     assert_eq!(accounts(&world, "idle"), [7, 8, 11]);
     assert_eq!(facts(&world, "idle").expect("facts").members()[&AccountId(8)].read, Seq(3));
+}
+
+#[test]
+fn facts_are_stored_once_more_after_the_disk_was_full_for_minutes() {
+    let (mut world, mut renewing, order) = to_be_renewed(&roomy(1));
+    world.shards[0].renew_facts(order);
+    world.shards[0].set_storage(Storage::NoSegment("the disk is full"));
+    world.pass(130);
+    assert_eq!(world.shards[0].take_facts_report(), None, "it waits for the disk");
+    world.shards[0].set_storage(Storage::Ready);
+    world.pass(10);
+    let (report, expired) = renewed(&mut world, &mut renewing);
+    assert_eq!((report.renewed.len(), report.unreadable.len()), (2, 0));
+    assert!(expired > 0);
+    world.pass(130);
+    assert!(facts(&world, "idle").is_none(), "a room is evicted once its facts are stored");
+}
+
+#[test]
+fn facts_that_could_not_be_read_are_stored_once_more_when_they_can() {
+    let (mut world, mut renewing, order) = to_be_renewed(&roomy(1));
+    let path = world.disk.as_ref().expect("a disk").segment_path(ShardId(0), SegmentNumber::FIRST);
+    let sound = fs::read(&path).expect("a segment");
+    let mut damaged = sound.clone();
+    let names = sound.windows(4).enumerate().filter(|(_, bytes)| bytes == b"idle");
+    names.for_each(|(at, _)| damaged[at] ^= 1);
+    fs::write(&path, damaged).expect("space");
+    world.shards[0].renew_facts(order);
+    world.pass(3);
+    let (report, expired) = renewed(&mut world, &mut renewing);
+    assert_eq!((report.renewed.len(), report.unreadable.len(), expired), (1, 1, 0));
+    fs::write(&path, sound).expect("space");
+    let order = renewing.take_order(ShardId(0)).expect("the look ordered them again");
+    assert_eq!(order.rooms.iter().map(|room| room.as_str()).collect::<Vec<_>>(), ["idle"]);
+    world.shards[0].renew_facts(order);
+    world.pass(3);
+    let (report, expired) = renewed(&mut world, &mut renewing);
+    assert_eq!((report.renewed.len(), report.unreadable.len()), (1, 0));
+    assert!(expired > 0);
 }
