@@ -110,16 +110,16 @@ impl<'a> BodyReader<'a> {
     fn text(&mut self) -> Decoded<Option<Text>> {
         match self.raw_text()? {
             "" => Ok(None),
-            text => Text::restore(text).map(Some).ok_or(FactsFault::Unreadable("a text shows nothing")),
+            // One that shows nothing by the rules of today is none.
+            text => Ok(Text::restore(text)),
         }
     }
 
     fn room(&mut self) -> Decoded<Option<DiscussionRoom>> {
         match self.raw_text()? {
             "" => Ok(None),
-            name => RoomName::from_log(name)
-                .map(|room| Some(DiscussionRoom(room)))
-                .or(wrong("the name of a room is none")),
+            // What is no name by the rules of today can be no room.
+            name => Ok(RoomName::from_log(name).ok().map(DiscussionRoom)),
         }
     }
 

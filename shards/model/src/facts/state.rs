@@ -141,6 +141,11 @@ impl RoomFacts {
     pub fn check(&self, change: &FactChange) -> Result<(), FactRefusal> {
         change.check()?;
         self.check_count(change)?;
+        self.check_state(change)
+    }
+
+    /// Whether a change is about something that is there, whatever a room may have.
+    fn check_state(&self, change: &FactChange) -> Result<(), FactRefusal> {
         let lifts = |is_there: bool, account: AccountId| match is_there {
             true => Ok(()),
             false => Err(FactRefusal::NothingToLift { account }),
@@ -190,6 +195,10 @@ impl RoomFacts {
     /// [`FactRefusal`] when it makes no sense; then nothing has changed.
     pub fn change(&mut self, dated: &DatedChange) -> Result<Revision, FactRefusal> {
         self.check(&dated.change)?;
+        Ok(self.apply(dated))
+    }
+
+    fn apply(&mut self, dated: &DatedChange) -> Revision {
         let DatedChange { time, by, ref change } = *dated;
         match *change {
             FactChange::Set(ref setting) => self.settings.set(setting),
@@ -219,10 +228,11 @@ impl RoomFacts {
             FactChange::Uninvite(account) => drop(self.invitations.remove(&account)),
         }
         self.revision = self.revision.next();
-        Ok(self.revision)
+        self.revision
     }
 
-    /// Makes a change that was stored as this revision.
+    /// Makes a change that was stored as this revision. What a room may have is no matter: the limits may have been other
+    /// ones then.
     ///
     /// # Errors
     /// [`FactsFault`] when it cannot follow: then what is stored is damaged.
@@ -230,16 +240,22 @@ impl RoomFacts {
         if revision != self.revision.next() {
             return Err(FactsFault::Gap { known: self.revision, found: revision });
         }
-        self.change(dated).map(drop).map_err(|refusal| FactsFault::Senseless { revision, refusal })
+        self.check_state(&dated.change).map_err(|refusal| FactsFault::Senseless { revision, refusal })?;
+        self.apply(dated);
+        Ok(())
     }
 
-    /// The changes up to this revision are lost. Where they are the first, nobody knows what was decided: the room is taken
-    /// for a private one without guests, so that nobody enters who was kept out.
+    /// The changes up to this revision are lost. Nobody knows what was decided, and it may have been a ban, or that the room
+    /// is private: it is taken for one that is private and has no guests, so that nobody enters who was kept out.
     pub fn lose_up_to(&mut self, revision: Revision) {
-        if self.revision == Revision::ZERO {
-            (self.settings.access, self.settings.guests) = (RoomAccess::Private, GuestPolicy::No);
+        if revision <= self.revision {
+            return;
         }
-        self.revision = self.revision.max(revision);
+        if self.settings.access == RoomAccess::Open {
+            self.settings.access = RoomAccess::Private;
+        }
+        self.settings.guests = GuestPolicy::No;
+        self.revision = revision;
     }
 
     /// The same facts at a later revision, which a repair gives to what is left of them.

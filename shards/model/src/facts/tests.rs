@@ -137,7 +137,8 @@ fn what_a_repair_knows_nothing_of_lets_nobody_in() {
     let mut known = changed();
     let before = known.clone();
     known.lose_up_to(known.revision().next());
-    assert_eq!((known.settings(), known.members()), (before.settings(), before.members()));
+    assert_eq!((known.members(), known.bans()), (before.members(), before.bans()));
+    assert_eq!(known.settings().guests, GuestPolicy::No, "a ban may be lost");
 }
 
 #[test]
@@ -223,4 +224,64 @@ const READS: &str = "01ad020207010200";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn what_was_stored_under_other_limits_is_there_again() {
+    let mut facts = RoomFacts::default();
+    for account in 0..RoomFacts::ENTRIES_MAX as u64 {
+        facts.change(&by_alice(FactChange::Invite(AccountId(account)))).expect("there is a place");
+    }
+    let long = text(&"x".repeat(FactChange::TOPIC_BYTES_MAX + 1));
+    let title = text(&"x".repeat(RoomSettings::TITLE_BYTES_MAX + 1));
+    let changes = [
+        FactChange::Topic(long),
+        FactChange::Set(RoomSetting::Title(title)),
+        FactChange::Set(RoomSetting::SlowS(RoomSettings::SLOW_S_MAX + 1)),
+        FactChange::Invite(AccountId(u64::MAX)),
+    ];
+    for change in changes {
+        let change = by_alice(change);
+        assert!(facts.clone().change(&change).is_err(), "nobody may make it today");
+        facts.replay(facts.revision().next(), &change).expect("it was stored");
+    }
+    let again = RoomFacts::decode(facts.revision(), &facts.encode());
+    assert_eq!(again.expect("it is read"), facts);
+}
+
+#[test]
+fn names_and_texts_that_are_none_by_the_rules_of_today_do_not_make_facts_unreadable() {
+    let mut facts = RoomFacts::default();
+    let discussion = DiscussionRoom(RoomName::parse("answers").expect("a room name"));
+    for change in [
+        FactChange::Join { account: AccountId(7), joined: Seq(1) },
+        FactChange::Set(RoomSetting::Discussion(Some(discussion))),
+        FactChange::Topic(text("subject")),
+    ] {
+        facts.change(&by_alice(change)).expect("it makes sense");
+    }
+    let mut body = facts.encode();
+    for word in [&b"answers"[..], b"subject"] {
+        let at = body.windows(word.len()).position(|bytes| bytes == word).expect("it is there");
+        body[at..at + word.len()].fill(0x01);
+    }
+    let read = RoomFacts::decode(facts.revision(), &body).expect("it is read");
+    assert_eq!((&read.settings().discussion, read.topic()), (&None, None));
+    assert_eq!(read.members(), facts.members());
+}
+
+#[test]
+fn where_changes_are_lost_nobody_enters_who_may_have_been_kept_out() {
+    let mut facts = RoomFacts::default();
+    facts.change(&by_alice(FactChange::Topic(text("open to all")))).expect("it makes sense");
+    facts.lose_up_to(facts.revision());
+    assert_eq!(facts.settings().access, RoomAccess::Open, "nothing is lost");
+    facts.lose_up_to(Revision(5));
+    assert_eq!(facts.revision(), Revision(5));
+    assert_eq!((facts.settings().access, facts.settings().guests), (RoomAccess::Private, GuestPolicy::No));
+    facts
+        .change(&by_alice(FactChange::Set(RoomSetting::Access(RoomAccess::Direct))))
+        .expect("it makes sense");
+    facts.lose_up_to(Revision(9));
+    assert_eq!(facts.settings().access, RoomAccess::Direct);
 }
