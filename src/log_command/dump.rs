@@ -329,9 +329,10 @@ fn facts_kind(facts: &StoredFacts<'_>) -> &'static str {
 fn facts_said(facts: &StoredFacts<'_>) -> String {
     match FactsBody::decode(facts) {
         Err(fault) => format!("unreadable: {fault}"),
-        Ok((version, FactsBody::Piece { piece, pieces, bytes })) => {
+        Ok((version, FactsBody::Piece { piece, pieces, is_repaired, bytes })) => {
             let (part, bytes) = (piece + 1, counted(bytes.len(), "byte"));
-            format!("checkpoint, edition {}, part {part} of {pieces}, {bytes}", version.edition)
+            let kind = if is_repaired { "checkpoint by a repair" } else { "checkpoint" };
+            format!("{kind}, edition {}, part {part} of {pieces}, {bytes}", version.edition)
         }
         Ok((version, FactsBody::Behind(behind))) => {
             let FactsLink { directory, segment, offset_bytes, .. } = behind.link;

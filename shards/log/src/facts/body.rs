@@ -4,13 +4,15 @@
 use super::link::{FactsLink, FactsVersion};
 use crate::coding::{Reader, push_varint};
 use crate::format::{RecordKind, SegmentNumber, StoredFacts};
-use madang_model::{AccountId, DatedChange, FactsFault, Revision, RoomFacts, Seq};
+use madang_model::{AccountId, DatedChange, FactsFault, RoomFacts, Seq};
 use std::collections::BTreeMap;
 
 /// A checkpoint is cut into records of at most this many bytes.
 pub const PIECE_BYTES_MAX: usize = 64 * 1024;
 
 const IS_ROLLED_UP: u8 = 1;
+/// Of a checkpoint.
+const IS_REPAIRED: u8 = 1;
 
 /// What a record of facts says, parsed.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub enum FactsBody<'a> {
         piece: u64,
         /// How many there are.
         pieces: u64,
+        /// Whether a repair wrote it, in place of all records before: some of them are damaged.
+        is_repaired: bool,
         /// Its bytes of [`RoomFacts::encode`].
         bytes: &'a [u8],
     },
@@ -50,12 +54,13 @@ fn push_edition(edition: u64) -> Vec<u8> {
 }
 
 impl FactsBody<'_> {
-    /// The bodies of a checkpoint.
-    pub fn encode_checkpoint(edition: u64, facts: &RoomFacts) -> Vec<Vec<u8>> {
+    /// The bodies of a checkpoint, which a repair may write in place of damaged records.
+    pub fn encode_checkpoint(edition: u64, facts: &RoomFacts, is_repaired: bool) -> Vec<Vec<u8>> {
         let all = facts.encode();
         let pieces = all.len().div_ceil(PIECE_BYTES_MAX) as u64;
         let body = |(piece, bytes): (u64, &[u8])| {
             let mut body = push_edition(edition);
+            body.push(if is_repaired { IS_REPAIRED } else { 0 });
             push_varint(&mut body, piece);
             push_varint(&mut body, pieces);
             body.extend_from_slice(bytes);
@@ -72,13 +77,18 @@ impl FactsBody<'_> {
         const SHORT: FactsFault = FactsFault::Unreadable("a record ends too soon");
         let mut reader = Reader::new(stored.body);
         let edition = reader.varint().ok_or(SHORT)?;
-        let version = FactsVersion { revision: Revision(stored.revision), edition };
+        let version = FactsVersion::stored(stored.revision, edition)
+            .ok_or(FactsFault::Unreadable("nothing could follow their number"))?;
         if stored.kind == RecordKind::FactsCheckpoint {
+            let flags = reader.byte().filter(|flags| flags & !IS_REPAIRED == 0).ok_or(SHORT)?;
             let (piece, pieces) = reader.varint().zip(reader.varint()).ok_or(SHORT)?;
             if piece >= pieces {
                 return Err(FactsFault::Unreadable("a checkpoint has fewer pieces"));
             }
-            return Ok((version, FactsBody::Piece { piece, pieces, bytes: reader.rest() }));
+            return Ok((
+                version,
+                FactsBody::Piece { piece, pieces, is_repaired: flags != 0, bytes: reader.rest() },
+            ));
         }
         let flags = reader.byte().filter(|flags| flags & !IS_ROLLED_UP == 0).ok_or(SHORT)?;
         let link = FactsLink::decode(&mut reader).ok_or(SHORT)?;

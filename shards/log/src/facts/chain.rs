@@ -67,7 +67,7 @@ impl FactsChain {
                     self.behind.push((version, link, behind));
                     return Ok(None);
                 }
-                FactsBody::Piece { piece, pieces, bytes }
+                FactsBody::Piece { piece, pieces, bytes, .. }
                     if piece == place
                         && pieces == found.len() as u64
                         && checkpoint.is_none_or(|known| known == version) =>

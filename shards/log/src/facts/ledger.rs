@@ -378,7 +378,7 @@ impl FactsLedger {
         log: &mut Appender,
     ) -> Option<FactsAppended> {
         let version = step.version;
-        let bodies = FactsBody::encode_checkpoint(version.edition, &self.facts);
+        let bodies = FactsBody::encode_checkpoint(version.edition, &self.facts, false);
         let most_bytes: usize = bodies.iter().map(|body| body.len() + FRAME_OVERHEAD_BYTES_MAX).sum();
         if bodies.len() > 1 && most_bytes > free_bytes {
             return None;

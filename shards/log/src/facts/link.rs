@@ -18,6 +18,14 @@ pub struct FactsVersion {
     pub edition: u64,
 }
 
+impl FactsVersion {
+    /// A version that was stored; `None` where nothing could follow it, which was never stored.
+    pub(crate) fn stored(revision: u64, edition: u64) -> Option<FactsVersion> {
+        let revision = Revision(revision);
+        (revision.0 < u64::MAX && edition < u64::MAX).then_some(FactsVersion { revision, edition })
+    }
+}
+
 /// Where a record is: one exact read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FactsLink {
@@ -70,7 +78,7 @@ impl FactsPointer {
 
     /// Reads what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(bytes: &mut Reader<'_>) -> Option<FactsPointer> {
-        let version = FactsVersion { revision: Revision(bytes.varint()?), edition: bytes.varint()? };
+        let version = FactsVersion::stored(bytes.varint()?, bytes.varint()?)?;
         let link = FactsLink::decode(bytes)?;
         let oldest = SegmentNumber(link.segment.0.checked_sub(bytes.varint()?)?);
         Some(FactsPointer { version, link, oldest })

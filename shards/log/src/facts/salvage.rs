@@ -48,7 +48,7 @@ impl FactsSalvage {
                 self.pieces = None;
                 self.found.push((version, Intact::Behind(behind)));
             }
-            FactsBody::Piece { piece, pieces, bytes } => {
+            FactsBody::Piece { piece, pieces, bytes, .. } => {
                 let (of, count, mut all) = self.pieces.take().unwrap_or((version, 0, Vec::new()));
                 let continues = of == version && count == piece;
                 if !continues && piece > 0 {

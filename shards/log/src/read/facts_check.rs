@@ -8,7 +8,7 @@ use super::evidence::ProvenFacts;
 use super::fault::{Fault, FaultKind, Location};
 use crate::facts::{FactsBody, FactsLink, FactsVersion};
 use crate::files::Files;
-use crate::format::{AuthorKind, RecordError, SegmentNumber, StoredFacts};
+use crate::format::{RecordError, SegmentNumber, StoredFacts};
 use crate::index::SegmentTable;
 use hashbrown::{HashMap, HashSet};
 use madang_model::{FactsFault, Revision, RoomKey, RoomName, ShardId};
@@ -93,7 +93,7 @@ impl FactsCheck {
                 let changes = (behind.changes.len() as u64).clamp(1, version.revision.0.max(1));
                 (at, bytes, Revision(version.revision.0 - changes + 1), Some(behind.link))
             }
-            FactsBody::Piece { piece, pieces: count, .. } => {
+            FactsBody::Piece { piece, pieces: count, is_repaired, .. } => {
                 let end_bytes = at.offset_bytes + bytes;
                 let room = name.key();
                 let behind = pieces.filter(|pieces| pieces.is_behind(room, version, piece, at, end_bytes));
@@ -107,7 +107,6 @@ impl FactsCheck {
                     return Ok(());
                 }
                 // What a repair makes of the facts stands for all revisions before.
-                let is_repaired = stored.author.0 == AuthorKind::None && version.edition == 0;
                 let first = if is_repaired { Revision(1) } else { version.revision };
                 (at, end_bytes - at.offset_bytes, first, None)
             }

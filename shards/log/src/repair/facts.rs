@@ -95,8 +95,9 @@ impl FactsSurvey {
 
     /// Takes note of a record that seems to have been in damaged bytes.
     pub fn hint(&mut self, stored: &StoredFacts<'_>) {
+        let version = FactsVersion::stored(stored.revision, 0);
         let name = RoomName::from_log(stored.room).ok();
-        self.hints.extend(name.map(|name| (name.key(), Revision(stored.revision))));
+        self.hints.extend(name.zip(version).map(|(name, version)| (name.key(), version.revision)));
     }
 
     /// Believes hints of rooms that are known, as far as `damaged_frames` can have held what they say: they may lie.
@@ -176,7 +177,7 @@ impl FactsSurvey {
             }
             let mut facts: RoomFacts = left.facts;
             facts.renumber(version.revision);
-            let bodies = FactsBody::encode_checkpoint(version.edition, &facts);
+            let bodies = FactsBody::encode_checkpoint(version.edition, &facts, *is_damaged);
             let home = span.map_or(*shard, |span| span.shard);
             let room = name.clone();
             let done = RepairedFacts { room, revision: version.revision, lost: left.lost, bodies };

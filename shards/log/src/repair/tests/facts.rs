@@ -1,9 +1,9 @@
 //! Repairs of logs that hold facts of rooms.
 
 use super::*;
-use crate::format::{RecordKind, StoredRecord, frame_bytes};
+use crate::format::{AuthorKind, RecordKind, StoredFacts, StoredRecord, frame_bytes};
 use crate::testing::{commit_facts, decide, on_disk};
-use crate::{FactsLedger, StdFiles, StdKeeper, open_log, read_facts};
+use crate::{FactsBody, FactsLedger, StdFiles, StdKeeper, open_log, read_facts};
 use madang_model::{
     AccountId, DatedChange, FactChange, GuestPolicy, Revision, RoomAccess, RoomFacts, RoomName, RoomRole,
     Text,
@@ -245,4 +245,62 @@ fn verify_misses_what_a_torn_checkpoint_was_to_repeat() {
     let incomplete = FaultKind::FactsIncomplete { room: "large".to_owned(), revision: truth.revision() };
     let faults: Vec<String> = verification.all_faults().map(ToString::to_string).collect();
     assert!(verification.all_faults().any(|fault| fault.kind == incomplete), "{faults:?}");
+}
+
+#[test]
+fn a_gap_before_a_checkpoint_that_nobody_in_particular_made_is_damage() {
+    let files = MemoryFiles::default();
+    let mut deciding = Deciding::new(&files, &["r1"]);
+    let Deciding { writer, ledgers } = &mut deciding;
+    let ledger = &mut ledgers[0];
+    let mut checkpoints = 0;
+    for of in 1.. {
+        let dated = DatedChange { time: NOW, by: AccountId(0), change: topic(of) };
+        let free_bytes = writer.appender.free_bytes(true);
+        let appended = ledger.change(dated, free_bytes, &mut writer.appender).expect("it makes sense");
+        commit_facts(writer, ledger, &appended);
+        checkpoints += u64::from(appended.oldest.is_none());
+        if of > 2 && checkpoints == 2 {
+            break;
+        }
+    }
+    deciding.writer.finish();
+    shortened(&files);
+    let second = places(&files, "r1")[1].clone();
+    files.edit(SHARD, FIRST, |bytes| bytes[second.end - 20] ^= 1);
+    let verification = verify(&files, &mut |_| ()).expect("memory can be read");
+    let lost = |fault: &Fault| matches!(fault.kind, FaultKind::FactsLost { .. });
+    let faults: Vec<String> = verification.all_faults().map(ToString::to_string).collect();
+    assert!(verification.all_faults().any(lost), "{faults:?}");
+}
+
+#[test]
+fn numbers_that_nothing_could_follow_are_damage() {
+    let revisions = [(u64::MAX, 0), (3, u64::MAX)];
+    for (revision, edition) in revisions {
+        let memory = MemoryFiles::default();
+        let mut writer = Writer::new(&memory, SHARD, FIRST);
+        let mut ledger = FactsLedger::new(name("r1"), SHARD);
+        decide(&mut writer, &mut ledger, topic(1));
+        let mut facts = ledger.facts().clone();
+        facts.renumber(Revision(revision));
+        let bodies = FactsBody::encode_checkpoint(edition, &facts, false);
+        writer.appender.append_facts(bodies.iter().map(|body| StoredFacts {
+            kind: RecordKind::FactsCheckpoint,
+            room: "r1",
+            revision,
+            time: NOW,
+            author: (AuthorKind::Account, 1),
+            body,
+        }));
+        let batch = writer.write().expect("it was appended");
+        writer.appender.committed(batch);
+        writer.finish();
+        shortened(&memory);
+        let verification = verify(&memory, &mut |_| ()).expect("memory can be read");
+        let unreadable = |fault: &Fault| matches!(fault.kind, FaultKind::Facts { .. });
+        let faults: Vec<String> = verification.all_faults().map(ToString::to_string).collect();
+        assert!(verification.all_faults().any(unreadable), "{faults:?}");
+        plan(&memory, &mut |_| ()).expect("it can be repaired");
+    }
 }
