@@ -358,10 +358,10 @@ pub enum Request {
         /// Which.
         change: Box<FactChange>,
     },
-    /// A member of a room in memory has read up to a number. Not answered; stored with others, within seconds.
+    /// A member of a room has read up to a number. Not answered; stored with others, within seconds.
     MoveRead {
         /// The room.
-        room: RoomKey,
+        room: RoomName,
         /// The member.
         account: AccountId,
         /// The number.
@@ -440,13 +440,13 @@ impl Request {
             R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
-            | R::History { room, .. }
-            | R::MoveRead { room, .. } => Some(*room),
+            | R::History { room, .. } => Some(*room),
             R::PublishDirect { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
             | R::Members { room, .. }
             | R::ChangeFacts { room, .. }
+            | R::MoveRead { room, .. }
             | R::LoadFacts { room } => Some(room.key()),
             R::Carry(carried) => match &**carried {
                 Carried::Members { room, .. } => Some(room.key()),
@@ -511,13 +511,13 @@ impl Request {
             | R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
-            | R::History { room, .. }
-            | R::MoveRead { room, .. } => room.home(shard_count),
+            | R::History { room, .. } => room.home(shard_count),
             R::PublishDirect { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
             | R::Members { room, .. }
             | R::ChangeFacts { room, .. }
+            | R::MoveRead { room, .. }
             | R::LoadFacts { room } => room.key().home(shard_count),
             R::Rooms { .. } | R::RoomsInOrder { .. } => return Destination::Every,
             R::TakeLooks { home, .. } | R::GiveLooks { home, .. } => home.home(shard_count),

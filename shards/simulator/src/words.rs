@@ -251,7 +251,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
         "read" => {
             let mut words = rest.split(' ');
             let mut word = || words.next().expect("read R A S");
-            let room = room(word()).key();
+            let room = room(word());
             let mut number = || word().parse::<u64>().expect("a number");
             let (account, read) = (AccountId(number()), Seq(number()));
             link.request(Request::MoveRead { room, account, read });

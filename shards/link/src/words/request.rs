@@ -96,7 +96,7 @@ pub enum EdgeRequest {
         /// Which.
         change: Box<FactChange>,
     },
-    /// A member of a room in memory has read up to a number. Not answered.
+    /// A member of a room has read up to a number. Not answered.
     MoveRead {
         /// The room.
         room: RoomName,

@@ -111,13 +111,16 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         if let Some(reason) = self.reason_not_to_store(effects.log) {
-            return not_changed(session, room.clone(), reason, effects);
+            not_changed(session, room.clone(), reason, effects);
+            // It may have been loaded for this alone.
+            return self.evict_if_idle(room.key(), effects.now, effects.outbound);
         }
         let (key, free_bytes) = (room.key(), self.free_bytes(effects.log));
         let Homes { rooms, archive, events, held, .. } = self;
         let loaded = rooms.get_mut(&key).filter(|loaded| loaded.room.name().is_same_as(room));
         let Some(loaded) = loaded else {
-            return not_changed(session, room.clone(), "the name of the room is another's, too", effects);
+            not_changed(session, room.clone(), "the name of the room is another's, too", effects);
+            return self.evict_if_idle(key, effects.now, effects.outbound);
         };
         let name = loaded.room.name().clone();
         let new = || Box::new(FactsLedger::new(name.clone(), effects.log.shard()));
@@ -147,12 +150,22 @@ impl Homes {
     }
 
     /// A member has read up to a number. What is stored of it follows within seconds.
-    pub(super) fn move_read(&mut self, room: RoomKey, account: AccountId, read: Seq) {
-        let Some(facts) = self.rooms.get_mut(&room).and_then(|loaded| loaded.facts.as_mut()) else { return };
-        let is_first = facts.moved().is_empty();
-        if facts.move_read(account, read) && is_first {
-            self.moved.push_back(room);
+    pub(super) fn move_read(
+        &mut self,
+        room: &RoomName,
+        account: AccountId,
+        read: Seq,
+        effects: &mut Effects<'_>,
+    ) {
+        let key = room.key();
+        let loaded = self.rooms.get_mut(&key).filter(|loaded| loaded.room.name().is_same_as(room));
+        if let Some(LoadedRoom { facts: Some(facts), is_moved, .. }) = loaded
+            && facts.move_read(account, read)
+            && !std::mem::replace(is_moved, true)
+        {
+            self.moved.push_back(key);
         }
+        self.evict_if_idle(key, effects.now, effects.outbound);
     }
 
     /// Stores read positions that have moved, if it is time, and facts that are to be stored once more.
@@ -176,6 +189,7 @@ impl Homes {
             let Some(key) = self.moved.pop_front() else { break };
             let free_bytes = self.free_bytes(log);
             let Some(loaded) = self.rooms.get_mut(&key) else { continue };
+            loaded.is_moved = false;
             let Some(facts) = &mut loaded.facts else { continue };
             self.archive.facts(key).into_iter().for_each(|newest| facts.confirm(newest));
             if let Some(appended) = facts.append_reads(now.wall, free_bytes, log) {
@@ -183,6 +197,7 @@ impl Homes {
                 self.archive.facts_appended(appended);
             }
             if !facts.moved().is_empty() {
+                loaded.is_moved = true;
                 self.moved.push_back(key);
             }
         }

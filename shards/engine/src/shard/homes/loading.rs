@@ -113,6 +113,7 @@ impl Homes {
             idle_since: Moment::default(),
             is_made,
             is_queued: false,
+            is_moved: false,
             awaits_renewal: false,
             awaits_draft_deadline: false,
             ranked_members: 0,
@@ -204,6 +205,7 @@ fn wanted(request: &Request) -> Option<&RoomName> {
         Request::Join { room, .. }
         | Request::PublishDirect { room, .. }
         | Request::ChangeFacts { room, .. }
+        | Request::MoveRead { room, .. }
         | Request::LoadFacts { room } => Some(room),
         Request::Carry(carried) => match &**carried {
             Carried::Members { room, .. } => Some(room),
@@ -226,7 +228,7 @@ pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &m
             effects.counters.refusals += 1;
             send_reply(session, Reply::NotSaid(refusal), effects.outbound);
         }
-        Request::LoadFacts { .. } => {}
+        Request::MoveRead { .. } | Request::LoadFacts { .. } => {}
         Request::Carry(carried) => super::carry::give_up(*carried, effects),
         other => unreachable!("only these wait for a room: {other:?}"),
     }

@@ -309,6 +309,7 @@ impl Homes {
                 Request::PublishDirect { .. }
                 | Request::Carry(_)
                 | Request::ChangeFacts { .. }
+                | Request::MoveRead { .. }
                 | Request::LoadFacts { .. } => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }

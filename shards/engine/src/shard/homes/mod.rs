@@ -51,6 +51,8 @@ struct LoadedRoom {
     is_made: bool,
     /// Whether it is queued to be evicted.
     is_queued: bool,
+    /// Whether it is queued as read positions of it are not appended yet.
+    is_moved: bool,
     /// Whether its facts are to be stored once more: until then it stays in memory.
     awaits_renewal: bool,
     /// Whether a deadline will forget its drafts.
@@ -251,7 +253,7 @@ impl Homes {
             Request::ChangeFacts { session, room, by, change } => {
                 self.change_facts(session, &room, by, *change, effects);
             }
-            Request::MoveRead { room, account, read } => self.move_read(room, account, read),
+            Request::MoveRead { room, account, read } => self.move_read(&room, account, read, effects),
             Request::LoadFacts { room } => {
                 self.evict_if_idle(room.key(), effects.now, effects.outbound);
             }

@@ -82,7 +82,8 @@ impl Homes {
             }
         }
         if self.refuses_to_store(session, effects) {
-            return;
+            // It may have been loaded for this alone.
+            return self.evict_if_idle(room.key(), effects.now, effects.outbound);
         }
         let (now, has_draft) = (effects.now, draft.is_some());
         self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {

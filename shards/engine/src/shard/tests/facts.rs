@@ -1,13 +1,14 @@
 //! The facts of rooms: on disk before anyone hears of them, and there again whatever happened.
 
-use super::disk::TestDisk;
+use super::disk::{SEGMENT_BYTES, TestDisk};
 use super::loading::roomy;
 use super::world::{World, settings};
 use crate::shard::{FactsOrder, FactsReport, Settings, Storage};
 use crate::store::Renewing;
-use madang_log::{NoRenewal, SegmentNumber};
+use madang_log::{Appender, Durability, NoRenewal, SegmentNumber};
 use madang_model::{AccountId, RoomFacts, RoomName, Seq, ShardId};
 use std::fs;
+use std::time::Duration;
 
 fn restarted(world: World, settings: &Settings) -> World {
     let disk = world.disk.map(|disk| disk.for_shards(settings.shard_count));
@@ -142,7 +143,13 @@ fn a_room_whose_facts_are_damaged_is_not_joined_without_them() {
 /// Facts of the rooms "idle" and "busy" in a segment that is to expire, of which "idle" is not in memory; and the order that
 /// they are stored once more.
 fn to_be_renewed(settings: &Settings) -> (World, Renewing, FactsOrder) {
+    to_be_renewed_under(settings, Durability::Commit)
+}
+
+fn to_be_renewed_under(settings: &Settings, durability: Durability) -> (World, Renewing, FactsOrder) {
     let mut world = World::on(settings, Some(TestDisk::new(1)));
+    world.shards[0].log =
+        Appender::new(ShardId(0), SegmentNumber::FIRST, SEGMENT_BYTES, SEGMENT_BYTES, durability);
     let alice = world.member(0, "alice", "r1");
     world.send(alice, "fact idle join 7\nfact idle join 8\nread idle 8 3\nfact busy join 9\n");
     world.pass(70);
@@ -228,4 +235,83 @@ fn facts_that_could_not_be_read_are_stored_once_more_when_they_can() {
     let (report, expired) = renewed(&mut world, &mut renewing);
     assert_eq!((report.renewed.len(), report.unreadable.len()), (1, 0));
     assert!(expired > 0);
+}
+
+#[test]
+fn facts_that_are_stored_once_more_and_not_on_disk_are_not_reported() {
+    for durability in [Durability::Commit, Durability::Interval(Duration::from_secs(1)), Durability::None] {
+        let (mut world, mut renewing, order) = to_be_renewed_under(&roomy(1), durability);
+        world.disk_moves = durability != Durability::Commit;
+        world.shards[0].renew_facts(order);
+        world.pass(20);
+        assert_eq!(world.shards[0].take_facts_report(), None, "{durability}: nothing is synced");
+        world.disk_moves = true;
+        world.run();
+        let written = world.shards[0].log.written();
+        world.shards[0].log.synced(written);
+        world.pass(2);
+        let (report, expired) = renewed(&mut world, &mut renewing);
+        assert_eq!(report.renewed.len(), 2, "{durability}");
+        assert!(expired > 0);
+    }
+}
+
+#[test]
+fn facts_in_a_segment_that_was_left_unsynced_are_stored_yet_again() {
+    let durability = Durability::Interval(Duration::from_secs(1));
+    let (mut world, _, order) = to_be_renewed_under(&roomy(1), durability);
+    world.shards[0].renew_facts(order);
+    world.pass(3);
+    let left = world.shards[0].log.written().segment;
+    world.shards[0].log.sync_failed();
+    world.pass(3);
+    assert!(world.shards[0].log.written().segment > left, "they are stored in another one");
+    assert_eq!(world.shards[0].take_facts_report(), None, "and that is not synced");
+    let written = world.shards[0].log.written();
+    world.shards[0].log.synced(written);
+    world.pass(2);
+    assert_eq!(world.shards[0].take_facts_report().expect("it is done").renewed.len(), 2);
+}
+
+#[test]
+fn what_is_read_of_a_room_that_is_not_in_memory_is_stored() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "lounge");
+    world.send(alice, "fact empty join 7\n");
+    world.pass(200);
+    assert!(facts(&world, "empty").is_none(), "it is evicted");
+    world.send(alice, "read empty 7 12\n");
+    world.pass(200);
+    assert!(facts(&world, "empty").is_none(), "it is evicted again");
+    world.send(alice, "fact empty join 8\n");
+    assert_eq!(facts(&world, "empty").expect("facts").members()[&AccountId(7)].read, Seq(12));
+    world.send(alice, "read nowhere 7 12\n");
+    world.pass(1);
+    assert_eq!(world.shards[0].homes.rooms_in_memory(), 2, "a room is not made by that");
+}
+
+#[test]
+fn what_is_refused_as_nothing_can_be_stored_keeps_no_room_in_memory() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "lounge");
+    world.send(alice, "fact stored join 7\n");
+    world.pass(200);
+    let before = world.shards[0].homes.rooms_in_memory();
+    world.shards[0].set_storage(Storage::NoSegment("the disk is full"));
+    world.send(alice, "fact stored join 8\nfact new join 8\n");
+    world.shards[0].set_storage(Storage::Ready);
+    world.pass(200);
+    assert_eq!(world.shards[0].homes.rooms_in_memory(), before);
+}
+
+#[test]
+fn a_room_whose_read_positions_move_is_queued_once() {
+    let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
+    let alice = world.member(0, "alice", "r1");
+    world.send(alice, "fact r1 join 7\n");
+    for n in 1..=100 {
+        world.send(alice, &format!("read r1 7 {n}\nfact r1 join 8\nread r1 8 {n}\nfact r1 leave 8\n"));
+        world.lines(alice);
+    }
+    assert!(world.shards[0].homes.facts_waiting() <= 1);
 }

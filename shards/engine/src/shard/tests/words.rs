@@ -229,7 +229,7 @@ impl Words {
                 let words: Vec<&str> = rest.split(' ').collect();
                 let [room, account, read] = words[..] else { panic!("read R ACCOUNT SEQ") };
                 let account = AccountId(account.parse().expect("a number"));
-                let (room, read) = (named(room).key(), Seq(read.parse().expect("a number")));
+                let (room, read) = (named(room), Seq(read.parse().expect("a number")));
                 link.request(Request::MoveRead { room, account, read });
             }
             ("bye", _) => link.close(CloseReason::Quit),

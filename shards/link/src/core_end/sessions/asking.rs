@@ -147,9 +147,7 @@ fn ask_as(
         EdgeRequest::ChangeFacts { room, by, change } => {
             Request::ChangeFacts { session: id, room, by, change }
         }
-        EdgeRequest::MoveRead { room, account, read } => {
-            Request::MoveRead { room: room.key(), account, read }
-        }
+        EdgeRequest::MoveRead { room, account, read } => Request::MoveRead { room, account, read },
     };
     requests.push_back(request);
     Ok(None)
