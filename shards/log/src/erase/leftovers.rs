@@ -11,12 +11,19 @@ use crate::files::{ErasureFiles, FilesError};
 /// Of what a repair wrote that was killed: nobody else removes it.
 const REPAIR_SUFFIX: &str = ".repair";
 
+/// Of files that have no place yet.
+const NEW_SUFFIX: &str = ".new";
+
 impl<F: ErasureFiles> Eraser<'_, F> {
     /// Wipes and removes what is left over. What a program holds that reads it stays for a later pass, unless it
     /// `is_last_call`.
     pub(super) fn finish_leftovers(&mut self, is_last_call: bool) -> Result<(), FilesError> {
         let names = self.files.names()?;
-        let is_leftover = |name: &&String| name.ends_with(REPLACED_SUFFIX) || name.ends_with(REPAIR_SUFFIX);
+        // A server is about to use those that it prepares; without one they are of an import that was killed.
+        let is_served = self.is_served;
+        let is_new = |name: &String| !is_served && name.ends_with(NEW_SUFFIX);
+        let is_leftover =
+            |name: &&String| name.ends_with(REPLACED_SUFFIX) || name.ends_with(REPAIR_SUFFIX) || is_new(name);
         let mut synced = "";
         for name in names.iter().filter(is_leftover) {
             let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);

@@ -13,6 +13,7 @@ use std::fmt;
 /// The first line; the number is the version.
 const TITLE: &str = "madang erasures 1";
 const TITLE_WORDS: &str = "madang erasures ";
+const VERSION: u32 = 1;
 /// More requests that are done than this are not remembered: the oldest are forgotten first.
 const DONE_MAX: usize = 1_000_000;
 /// Stands for all rooms.
@@ -45,13 +46,34 @@ pub enum ErasureListError {
     },
     /// Something in it is no request.
     #[error(
-        "the list of erasures is damaged in line {line}; restore it from a copy, or, to forget what cannot be read, remove \
-         that line"
+        "the list of erasures is damaged in line {line}; restore it from a copy (each backup has one), or, to forget what \
+         that line asks for, remove it"
     )]
     Damaged {
         /// Which, from 1.
         line: usize,
     },
+    /// It does not say what it is, or of which log.
+    #[error(
+        "the list of erasures is damaged in line {line}, which says what it is and of which log; restore it from a copy \
+         (each backup has one); without that line nothing of it is known to be erased in backups"
+    )]
+    Nameless {
+        /// Which, from 1.
+        line: usize,
+    },
+}
+
+/// The lines that say what a list is, and of which log.
+const NAMING_LINES: usize = 2;
+
+impl ErasureListError {
+    fn damaged(line: usize) -> ErasureListError {
+        match line {
+            ..=NAMING_LINES => ErasureListError::Nameless { line },
+            _ => ErasureListError::Damaged { line },
+        }
+    }
 }
 
 /// Everything that was to be erased, in the order in which it was asked for.
@@ -86,21 +108,22 @@ impl ErasureList {
             if index == 0 {
                 match text {
                     Some(TITLE) => continue,
-                    Some(form) if form.starts_with(TITLE_WORDS) => {
+                    Some(form) if is_later(form) => {
                         return Err(ErasureListError::LaterVersion { form: form.to_owned() });
                     }
-                    _ => return Err(ErasureListError::Damaged { line: 1 }),
+                    _ => return Err(ErasureListError::damaged(1)),
                 }
             }
-            let is_last = index + 1 == lines.len();
-            let is_read =
-                (ends_whole || !is_last) && text.and_then(checked).is_some_and(|words| list.take(words));
-            if !is_read && is_last {
+            if index + 1 == lines.len() && !ends_whole {
                 // It was never acknowledged.
                 list.is_file_unsure = true;
-            } else if !is_read {
-                return Err(ErasureListError::Damaged { line: index + 1 });
+            } else if !text.and_then(checked).is_some_and(|words| list.take(words)) {
+                return Err(ErasureListError::damaged(index + 1));
             }
+        }
+        // A new number would part it from the backups of its log.
+        if list.log.is_none() && !list.entries.is_empty() {
+            return Err(ErasureListError::damaged(NAMING_LINES));
         }
         Ok(list)
     }
@@ -276,6 +299,12 @@ impl ErasureList {
         }
         text
     }
+}
+
+/// Whether a first line is that of a later program.
+fn is_later(form: &str) -> bool {
+    let version = form.strip_prefix(TITLE_WORDS).and_then(|version| version.parse::<u32>().ok());
+    version.is_some_and(|version| version > VERSION)
 }
 
 fn compiled<'a>(entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {

@@ -1,7 +1,7 @@
 //! Taking what was said out of every file, though everything else of the log stays as it is.
 //!
 //! An entry that is erased keeps its head and its length: offsets, indexes, numbers and proofs of what was on disk stay
-//! valid. A finished segment is replaced as a whole by one in which its body is zeros and the generation is one higher.
+//! valid. A finished segment is replaced as a whole by one in which its body is zeros and the generation is another.
 //! Whenever that is interrupted, each segment is wholly the old or wholly the new one, and the next pass does what is left.
 
 mod leftovers;

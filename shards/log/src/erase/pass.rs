@@ -118,7 +118,15 @@ impl<F: ErasureFiles> Eraser<'_, F> {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),
             replaced => replaced?,
         };
-        self.outcome.held += u64::from(replaced == Replaced::Held);
+        match replaced {
+            Replaced::Wholly => {}
+            Replaced::Held => self.outcome.held += 1,
+            Replaced::Waits => {
+                // It was counted as it was found.
+                self.outcome.held = self.outcome.held.max(1);
+                return Ok(());
+            }
+        }
         self.outcome.files += 1;
         self.outcome.entries += rewriting.erased;
         Ok(())

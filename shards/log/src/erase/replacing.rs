@@ -19,6 +19,8 @@ pub enum Replaced {
     Wholly,
     /// The old one is held by a program that reads it, and stays under the other name until a later pass.
     Held,
+    /// Not yet: the old file of an earlier pass, which a program holds, is under the other name.
+    Waits,
 }
 
 impl<F: ErasureFiles> Eraser<'_, F> {
@@ -30,7 +32,12 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         rewriting: &Rewriting,
     ) -> Result<Replaced, FilesError> {
         let beside = format!("{name}{REPLACED_SUFFIX}");
-        let staged = self.stage(old, &beside, bytes, rewriting).and_then(|()| {
+        let new = match self.files.create_file(&beside, old) {
+            // Whoever holds that one still reads it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Replaced::Waits),
+            created => created.map_err(self.failed(name))?,
+        };
+        let staged = self.stage(old, &new, bytes, rewriting).and_then(|()| {
             let is_exchanged = self.files.exchange(&beside, name)?;
             if !is_exchanged {
                 self.files.rename_file(&beside, name)?;
@@ -61,17 +68,16 @@ impl<F: ErasureFiles> Eraser<'_, F> {
     fn stage(
         &mut self,
         old: &F::OpenFile,
-        beside: &str,
+        file: &F::OpenFile,
         bytes: &[u8],
         rewriting: &Rewriting,
     ) -> io::Result<()> {
-        let file = self.files.create_file(beside, old)?;
-        self.write_all(&file, &bytes[..rewriting.end_bytes])?;
+        self.write_all(file, &bytes[..rewriting.end_bytes])?;
         if rewriting.end_bytes < bytes.len() {
-            self.files.resize_file(&file, bytes.len() as u64)?;
+            self.files.resize_file(file, bytes.len() as u64)?;
         }
-        self.files.follow_time(&file, old)?;
-        self.files.sync_file(&file)
+        self.files.follow_time(file, old)?;
+        self.files.sync_file(file)
     }
 
     /// Whoever still has the old file open reads what is erased from now on, and then only zeros.

@@ -80,11 +80,19 @@ pub fn rewrite_segment(
         let is_erased = erase_frame(&mut bytes[range.clone()], place, range.start);
         assert!(is_erased, "an entry that was read can be erased");
     }
-    let header = SegmentHeader { generation: header.generation.saturating_add(1), ..header };
+    let generation = generation_of(&bytes[HEADER_BYTES..], header.generation);
+    let header = SegmentHeader { generation, ..header };
     bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
     wanted.insert(0, 0..HEADER_BYTES);
     found.rewriting = Some(Rewriting { ranges: wanted, end_bytes, erased });
     Ok(found)
+}
+
+/// What tells an erased segment from the same one with more or less of it erased, whichever copies of a log that happened
+/// in: numbers that count would meet again there. 0 is for a segment in which nothing was ever erased.
+fn generation_of(contents: &[u8], before: u32) -> u32 {
+    let checksum = crc32c::crc32c(contents).max(1);
+    if checksum == before { checksum.checked_add(1).unwrap_or(1) } else { checksum }
 }
 
 /// Erases in a part of a segment that a repair has set aside, and which begins at `from_bytes` of it. It may be damaged:

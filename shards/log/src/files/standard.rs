@@ -9,8 +9,9 @@ use rkyv::util::AlignedVec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The segments under a directory on disk.
 #[derive(Clone, Debug)]
@@ -24,11 +25,21 @@ pub struct StdFiles {
 
 /// Descriptors that are left for everything else.
 const DESCRIPTORS_LEFT: u64 = 64;
+/// As many zeros at the start are no header.
+const WIPED_BYTES: usize = 8;
 
 impl StdFiles {
     /// The log that lies in this directory of data. Nothing is opened yet.
     pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
         StdFiles { directory: directory.into(), held: Arc::default(), writes_index: Arc::default() }
+    }
+
+    fn lock_held(&self) -> MutexGuard<'_, HashMap<(ShardId, SegmentNumber), File>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self, shard: ShardId, segment: SegmentNumber) -> io::Result<Option<File>> {
+        self.lock_held().get(&(shard, segment)).map(File::try_clone).transpose()
     }
 
     /// What `parse` makes of the names in the directory of a shard, in order; nothing when there is none.
@@ -67,6 +78,37 @@ fn write_again(file: &mut File, from_bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
+fn read_start(mut file: &File, bytes_max: usize, into: &mut AlignedVec) -> io::Result<()> {
+    file.rewind()?;
+    // Only what the buffer never held is zeroed: the next segment has the same length.
+    let length = file.metadata()?.len().min(bytes_max as u64);
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    into.resize(length, 0);
+    let mut filled = 0;
+    while filled < length {
+        match file.read(&mut into[filled..]) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    into.resize(filled, 0);
+    Ok(())
+}
+
+/// Whether an erasure has begun to wipe a file that was opened by this path, and which another has replaced there. It
+/// begins at the start.
+fn is_wiped(file: &File, path: &Path) -> io::Result<bool> {
+    let mut start = [0; WIPED_BYTES];
+    let is_read = file.read_exact_at(&mut start, 0).is_ok();
+    if !is_read || start != [0; WIPED_BYTES] {
+        return Ok(false);
+    }
+    let (own, found) = (file.metadata()?, fs::metadata(path)?);
+    Ok((own.dev(), own.ino()) != (found.dev(), found.ino()))
+}
+
 impl Files for StdFiles {
     fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
         listed(&self.directory, directory_shard)
@@ -85,27 +127,15 @@ impl Files for StdFiles {
     ) -> Result<(), FilesError> {
         let path = self.path(shard, segment);
         let mut read = || -> io::Result<()> {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut file = match held.get(&(shard, segment)) {
-                Some(file) => file.try_clone()?,
-                None => open_regular(&path)?,
-            };
-            drop(held);
-            file.rewind()?;
-            // Only what the buffer never held is zeroed: the next segment has the same length.
-            let length = file.metadata()?.len().min(bytes_max as u64);
-            let length = usize::try_from(length).map_err(io::Error::other)?;
-            into.resize(length, 0);
-            let mut filled = 0;
-            while filled < length {
-                match file.read(&mut into[filled..]) {
-                    Ok(0) => break,
-                    Ok(bytes) => filled += bytes,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+            let held = self.held(shard, segment)?;
+            let Some(file) = held else { return read_start(&open_regular(&path)?, bytes_max, into) };
+            read_start(&file, bytes_max, into)?;
+            if is_wiped(&file, &path)? {
+                // The last call of an erasure does not wait: another file has its place.
+                let file = open_to_hold(&path)?;
+                read_start(&file, bytes_max, into)?;
+                self.lock_held().insert((shard, segment), file);
             }
-            into.resize(filled, 0);
             Ok(())
         };
         read().map_err(|source| FilesError { path: path.clone(), operation: FileOperation::Read, source })
@@ -157,7 +187,7 @@ impl Files for StdFiles {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
         let held_max =
             getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_LEFT);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock_held();
         // The oldest expire first.
         for &segment in segments {
             if held.len() as u64 >= held_max {

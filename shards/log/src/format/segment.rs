@@ -72,7 +72,7 @@ pub struct SegmentHeader {
     pub created_us: i64,
     /// How long it may become.
     pub capacity_bytes: u64,
-    /// How often entries in it were erased.
+    /// A checksum of what stands behind the header since something in it was erased last; 0 where nothing ever was.
     pub generation: u32,
 }
 

@@ -73,16 +73,15 @@ fn check_segment(
             return Err(format!("the frame at {offset} is not erased well"));
         }
     }
-    let generations = is.generation - was.generation;
-    match generations {
-        0 if before == after && time == time_before => {}
-        0 => return Err(format!("it changed in its generation: {erased} of {wanted} erased")),
-        1 if erased == wanted && time == time_before + 1 => {}
-        1 => return Err(format!("the new one is not whole: {erased} of {wanted} erased, time {time}")),
-        _ => return Err(format!("{generations} generations at once")),
+    let is_new = is.generation != was.generation;
+    match is_new {
+        false if before == after && time == time_before => {}
+        false => return Err(format!("it changed in its generation: {erased} of {wanted} erased")),
+        true if erased == wanted && time == time_before + 1 => {}
+        true => return Err(format!("the new one is not whole: {erased} of {wanted} erased, time {time}")),
     }
     let has_remains = limit.is_some_and(|limit| before[limit..].iter().any(|byte| *byte != 0));
-    if must_be_done && (wanted > 0 || has_remains) != (generations == 1) {
+    if must_be_done && (wanted > 0 || has_remains) != is_new {
         return Err("it is the old one still".to_owned());
     }
     Ok(())

@@ -86,13 +86,29 @@ fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 4;
         disk.replace_list(&flipped).expect("space");
-        let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("lines");
         match ErasureList::read(&disk) {
-            Err(ErasureListError::Damaged { .. } | ErasureListError::LaterVersion { .. }) => {}
-            // The end of the line before belongs to it, as nobody can say otherwise.
-            Ok(read) => assert!(at >= last_line && !read.entries().is_empty(), "byte {at}"),
+            Err(
+                ErasureListError::Damaged { .. }
+                | ErasureListError::Nameless { .. }
+                | ErasureListError::LaterVersion { .. },
+            ) => {}
+            // Without the end of its line nobody can say that it was acknowledged.
+            Ok(read) => assert!(at + 1 == bytes.len() && read.entries().len() == 2, "byte {at}"),
             Err(other) => panic!("{other}"),
         }
+    }
+    let crlf = String::from_utf8(bytes.clone()).expect("text").replace('\n', "\r\n").into_bytes();
+    let unnamed = bytes.split_inclusive(|byte| *byte == b'\n');
+    let unnamed: Vec<u8> =
+        unnamed.filter(|line| !line[8..].starts_with(b" log ")).flatten().copied().collect();
+    assert!(unnamed.len() < bytes.len());
+    disk.replace_list(&unnamed).expect("space");
+    let error = ErasureList::read(&disk).expect_err("nobody knows of which log it is");
+    assert!(matches!(error, ErasureListError::Nameless { line: 2 }), "{error}");
+    for of_an_editor in [crlf, [b"\xef\xbb\xbf", &bytes[..]].concat(), Vec::new()] {
+        disk.replace_list(&of_an_editor).expect("space");
+        let error = ErasureList::read(&disk).expect_err("it is damaged");
+        assert!(error.to_string().contains("restore it from a copy"), "{error}");
     }
     disk.replace_list(b"madang erasures 2\nwho knows\n").expect("space");
     let error = ErasureList::read(&disk).expect_err("it is of later");

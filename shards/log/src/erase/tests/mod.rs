@@ -2,6 +2,7 @@ mod check;
 mod crashes;
 mod disk;
 mod frames;
+mod held;
 mod lists;
 mod mistakes;
 mod world;

@@ -183,7 +183,8 @@ fn export_segment(
     let mut places = Vec::with_capacity(FOUND_TOGETHER);
     let directory = bit_of(plan);
     let given = with_segment(files, plan, segment, buffer, READS_OF_A_RUNNING_LOG, |contents| {
-        if !plan.is_void(segment) && !contents.is_empty() {
+        // One that is empty is no fault where it was only prepared.
+        if !plan.is_void(segment) && (!contents.is_empty() || plan.is_followed(segment)) {
             export.faults.extend(contents.faults(files, plan, segment));
         }
         for messages in contents.messages.chunks(FOUND_TOGETHER) {
