@@ -60,9 +60,10 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
             tracing::info!(connections = count, "the operator sent a broadcast");
             Ok(Answer::Reached(count))
         }
-        ControlCommand::Erase { room, numbers, author, may_wait } => {
+        ControlCommand::Erase { room, numbers, author, until_us, may_wait } => {
             let urgency = if may_wait { Urgency::InTime } else { Urgency::Now };
-            ask_to_erase(state, room.as_deref(), numbers, author.as_deref(), urgency)
+            let rule = rule(room.as_deref(), numbers, author.as_deref())?;
+            ask_to_erase(state, rule, until_us.map_or(now(), |until| now().max(Timestamp(until))), urgency)
         }
         ControlCommand::Erasure { id } => {
             let ErasureProgress { is_done, entries, trouble } = state.erasures().progress(id);
@@ -71,31 +72,41 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
     }
 }
 
-fn ask_to_erase(
-    state: &ServerState,
+fn rule(
     room: Option<&str>,
     numbers: Option<(u64, u64)>,
     author: Option<&str>,
-    urgency: Urgency,
-) -> Result<Answer, String> {
-    let remote = shards(state)?;
+) -> Result<ErasureRule, String> {
     let room = room.map(RoomName::from_log).transpose().map_err(|error| format!("no room: {error}"))?;
-    let rule = match (room, numbers, author) {
+    match (room, numbers, author) {
         (Some(room), Some((first, last)), None) => {
-            ErasureRule::Entries { room, first: Seq(first), last: Seq(last) }
+            Ok(ErasureRule::Entries { room, first: Seq(first), last: Seq(last) })
         }
         (room, None, Some(author)) => {
             let author = UserName::parse(author).map_err(|error| format!("no author: {error}"))?;
-            ErasureRule::Author { author, room }
+            Ok(ErasureRule::Author { author, room })
         }
-        _ => return Err("an erasure names messages of a room, or an author".to_owned()),
-    };
-    let words = rule.to_string();
-    let ids = state.erasures().ask(vec![rule], now(), urgency)?;
-    if !remote.hide(&state.erasures().pending().0, ANSWER_TIME_MAX) {
-        tracing::warn!("a shard does not answer, so what is to be erased may be shown until it does");
+        _ => Err("an erasure names messages of a room, or an author".to_owned()),
     }
+}
+
+fn ask_to_erase(
+    state: &ServerState,
+    rule: ErasureRule,
+    until: Timestamp,
+    urgency: Urgency,
+) -> Result<Answer, String> {
+    let remote = shards(state)?;
+    let words = rule.to_string();
+    let ids = state.erasures().ask(vec![rule], until, urgency)?;
     tracing::info!(rule = words.as_str(), "the operator asked to erase messages");
+    if !state.erasures().hide(|erasures| remote.hide(erasures, ANSWER_TIME_MAX)) {
+        return Err(
+            "it is remembered, and will be erased, but a shard does not answer: until it does, it may show \
+                    it; see `madang status`, and repeat the command to wait until it is erased"
+                .to_owned(),
+        );
+    }
     ids.first().map(|id| Answer::Erasing(*id)).ok_or_else(|| "nothing was asked for".to_owned())
 }
 

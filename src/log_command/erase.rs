@@ -8,8 +8,8 @@ use crate::server::{DataDirectory, DataDirectoryError};
 use crate::terminal::StatusLine;
 use clap::Args;
 use madang_log::{
-    ErasureList, ErasureRule, Erasures, Files, PassOptions, PassOutcome, PassStep, StdFiles, StoredMessage,
-    erase, find_erasable, open_log,
+    ErasureList, ErasureRule, Erasures, Fault, Files, PassOptions, PassOutcome, PassStep, StdFiles,
+    StoredMessage, erase, find_erasable, open_log,
 };
 use madang_model::{PARTITIONS, RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
@@ -138,17 +138,63 @@ fn rule(arguments: &EraseArguments) -> Result<ErasureRule, String> {
 
 /// What would be erased, by room: how many, with the first and the last number.
 #[derive(Default)]
-struct Survey(BTreeMap<String, (u64, Seq, Seq)>);
+struct Survey {
+    rooms: BTreeMap<String, (u64, Seq, Seq)>,
+    /// Messages that were said by a clock that was ahead: by room and number, with their time.
+    ahead: BTreeMap<(String, Seq), Timestamp>,
+}
 
 impl Survey {
-    fn count(&mut self, message: &StoredMessage<'_>) {
+    /// Looks for all that a rule includes, whatever its time.
+    fn of(
+        files: &StdFiles,
+        rule: &ErasureRule,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(Survey, Vec<Fault>), String> {
+        let mut survey = Survey::default();
+        let erasures = compiled(rule, Timestamp(i64::MAX));
+        let now = now();
+        let mut visit = |message: &StoredMessage<'_>| survey.count(message, now);
+        let faults =
+            find_erasable(files, &erasures, &mut visit, progress).map_err(|error| error.to_string())?;
+        Ok((survey, faults))
+    }
+
+    /// What is to be erased: the rule for what was said until now, and what was said by a clock that was ahead by its
+    /// numbers, so that what the same author says next stays.
+    fn rules(&self, rule: &ErasureRule, now: Timestamp) -> Vec<(ErasureRule, Timestamp)> {
+        let latest = self.ahead.values().copied().max().map_or(now, |latest| latest.max(now));
+        if let ErasureRule::Entries { .. } = rule {
+            return vec![(rule.clone(), latest)];
+        }
+        let mut rules = vec![(rule.clone(), now)];
+        for ((name, seq), time) in &self.ahead {
+            match rules.last_mut() {
+                Some((ErasureRule::Entries { room, last, .. }, until))
+                    if room.as_str() == name && last.next() == *seq =>
+                {
+                    (*last, *until) = (*seq, (*time).max(*until));
+                }
+                _ => {
+                    let Ok(room) = RoomName::from_log(name) else { continue };
+                    rules.push((ErasureRule::Entries { room, first: *seq, last: *seq }, *time));
+                }
+            }
+        }
+        rules
+    }
+
+    fn count(&mut self, message: &StoredMessage<'_>, now: Timestamp) {
         let seq = message.seq;
-        match self.0.get_mut(message.room) {
+        if message.time > now {
+            self.ahead.insert((message.room.to_owned(), seq), message.time);
+        }
+        match self.rooms.get_mut(message.room) {
             Some((count, first, last)) => {
                 (*count, *first, *last) = (*count + 1, seq.min(*first), seq.max(*last));
             }
             None => {
-                self.0.insert(message.room.to_owned(), (1, seq, seq));
+                self.rooms.insert(message.room.to_owned(), (1, seq, seq));
             }
         }
     }
@@ -158,11 +204,11 @@ impl Survey {
             1 => format!("room {}: message #{first}\n", visible(room)),
             count => format!("room {}: {count} messages from #{first} to #{last}\n", visible(room)),
         };
-        self.0.iter().map(line).collect()
+        self.rooms.iter().map(line).collect()
     }
 
     fn messages(&self) -> u64 {
-        self.0.values().map(|(count, ..)| count).sum()
+        self.rooms.values().map(|(count, ..)| count).sum()
     }
 }
 
@@ -173,14 +219,10 @@ fn compiled(rule: &ErasureRule, until: Timestamp) -> Erasures {
 }
 
 fn look(files: &StdFiles, rule: &ErasureRule, data: &Path) -> Result<Erased, String> {
-    let mut survey = Survey::default();
     let mut progress = Progress::begin(files, 1);
-    let erasures = compiled(rule, now());
-    let found = find_erasable(files, &erasures, &mut |message| survey.count(message), &mut |bytes| {
-        progress.read(bytes);
-    });
+    let found = Survey::of(files, rule, &mut |bytes| progress.read(bytes));
     progress.clear();
-    let faults = found.map_err(|error| error.to_string())?;
+    let (survey, faults) = found?;
     faults.iter().for_each(|fault| eprintln!("madang: {}", visible(&fault.to_string())));
     let messages = survey.messages();
     say(&format!("{}would erase {}\n", survey.lines(), counted(messages, "message")))?;
@@ -194,11 +236,23 @@ fn look(files: &StdFiles, rule: &ErasureRule, data: &Path) -> Result<Erased, Str
 /// Erases while no server runs.
 fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased, String> {
     let mut list = ErasureList::read(files).map_err(|error| error.to_string())?;
+    let (survey, _) = Survey::of(files, &rule, &mut |_| ())?;
     let now = now();
-    list.ask(files, vec![rule], now, now).map_err(|error| error.to_string())?;
+    for (rule, until) in survey.rules(&rule, now) {
+        list.ask(files, vec![rule], until, now).map_err(|error| error.to_string())?;
+    }
     let outcome = erase_pending(files, &mut list)?;
     say(&summary(outcome.entries, outcome.files))?;
     ended(&outcome, data)
+}
+
+fn command(rule: ErasureRule, until: Timestamp, may_wait: bool) -> ControlCommand {
+    let (room, numbers, author) = match rule {
+        ErasureRule::Entries { room, first, last } => (Some(room), Some((first.0, last.0)), None),
+        ErasureRule::Author { author, room } => (room, None, Some(author.as_str().to_owned())),
+    };
+    let room = room.map(|room| room.as_str().to_owned());
+    ControlCommand::Erase { room, numbers, author, until_us: Some(until.0), may_wait }
 }
 
 /// Has the server erase that runs there, and waits until it has.
@@ -208,19 +262,17 @@ fn erase_there(
     rule: &ErasureRule,
     data: &Path,
 ) -> Result<Erased, String> {
-    let mut survey = Survey::default();
-    let erasures = compiled(rule, now());
     // What is damaged the server reports.
-    find_erasable(files, &erasures, &mut |message| survey.count(message), &mut |_| ())
-        .map_err(|error| error.to_string())?;
-    let numbers = arguments.seq.map(|(first, last)| (first.0, last.0));
-    let (room, author) = (arguments.room.clone(), arguments.author.clone());
-    let command = ControlCommand::Erase { room, numbers, author, may_wait: arguments.no_wait };
+    let (survey, _) = Survey::of(files, rule, &mut |_| ())?;
     let mut server = Connection::open(data).map_err(|error| error.to_string())?;
-    let id = match server.ask_within(&command, ASK_MAX).map_err(|error| error.to_string())? {
-        Answer::Erasing(id) => id,
-        other => return Err(ClientError::Unexpected(format!("{other:?}")).to_string()),
-    };
+    let mut last = 0;
+    for (rule, until) in survey.rules(rule, now()) {
+        let answer = server.ask_within(&command(rule, until, arguments.no_wait), ASK_MAX);
+        last = match answer.map_err(|error| error.to_string())? {
+            Answer::Erasing(id) => id.max(last),
+            other => return Err(ClientError::Unexpected(format!("{other:?}")).to_string()),
+        };
+    }
     if arguments.no_wait {
         let words =
             format!("{} will be erased within log.erase_hours\n", counted(survey.messages(), "message"));
@@ -229,7 +281,7 @@ fn erase_there(
     let mut line = StatusLine::new();
     let began = Instant::now();
     let ended = loop {
-        match ask_current_server(data, &ControlCommand::Erasure { id }) {
+        match ask_current_server(data, &ControlCommand::Erasure { id: last }) {
             Ok((Answer::Erasure { is_done: true, .. }, _)) => break Ok(()),
             Ok((Answer::Erasure { trouble: Some(trouble), .. }, _)) if began.elapsed() > TROUBLE_MAX => {
                 break Err(format!("it is not shown, and not erased yet: {trouble}; the server tries again"));
@@ -330,4 +382,70 @@ fn say(text: &str) -> Result<(), String> {
     let mut output = standard_output();
     let said = output.write_all(text.as_bytes());
     finish(output, said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{message, written_with};
+    use super::*;
+    use madang_model::Message;
+
+    /// Mallory's messages of a time when the clock was ahead by 70 years are 3, 4 and 6; the first was before that.
+    fn said() -> Vec<Message> {
+        let of = |seq: u64| {
+            let author = if [2, 5].contains(&seq) { "bob" } else { "mallory" };
+            let mut said = message("r1", seq, None, &format!("secret {seq} of {author}"));
+            said.author = UserName::parse(author).expect("a name");
+            let ahead_us = if seq == 1 { 0 } else { 70 * 365 * 86_400 * 1_000_000 };
+            said.time = Timestamp(said.time.0 + ahead_us);
+            said
+        };
+        (1..=6).map(of).collect()
+    }
+
+    fn rule(room: Option<&str>, seq: Option<(u64, u64)>) -> ErasureRule {
+        let room = room.map(|room| RoomName::parse(room).expect("a room"));
+        match (room, seq) {
+            (Some(room), Some((first, last))) => {
+                ErasureRule::Entries { room, first: Seq(first), last: Seq(last) }
+            }
+            (room, _) => ErasureRule::Author { author: UserName::parse("mallory").expect("a name"), room },
+        }
+    }
+
+    #[test]
+    fn what_was_said_by_a_clock_that_was_ahead_is_erased_too_and_what_the_author_says_next_is_not() {
+        let (data, path) = written_with(&said());
+        let files = StdFiles::new(data.path());
+        let has = |words: &str| {
+            let bytes = std::fs::read(&path).expect("a segment");
+            bytes.windows(words.len()).any(|window| window == words.as_bytes())
+        };
+        let author = rule(None, None);
+        let (survey, _) = Survey::of(&files, &author, &mut |_| ()).expect("readable");
+        let now = now();
+        let shown = |(rule, until): (ErasureRule, Timestamp)| (rule.to_string(), until == now);
+        let rules: Vec<(String, bool)> = survey.rules(&author, now).into_iter().map(shown).collect();
+        assert_eq!(
+            rules,
+            [
+                ("author mallory *".to_owned(), true),
+                ("entries r1 3 4".to_owned(), false),
+                ("entries r1 6 6".to_owned(), false)
+            ],
+            "by name only until now"
+        );
+        assert!(matches!(erase_here(&files, author, data.path()), Ok(Erased::Done)));
+        assert!(!has("of mallory") && has("secret 2 of bob"));
+        let numbers = rule(Some("r1"), Some((1, 5)));
+        let (survey, _) = Survey::of(&files, &numbers, &mut |_| ()).expect("readable");
+        let until = survey.rules(&numbers, now)[0].1;
+        assert_eq!(until, said()[4].time, "as late as the latest of them");
+        let ControlCommand::Erase { until_us, .. } = command(numbers.clone(), until, false) else {
+            panic!("a request to erase")
+        };
+        assert_eq!(until_us, Some(until.0), "a server is asked the same");
+        assert!(matches!(erase_here(&files, numbers, data.path()), Ok(Erased::Done)));
+        assert!(!has("secret"));
+    }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const SEGMENT_BYTES: u64 = 1 << 20;
 const TIME_US: i64 = 1_795_176_191_000_250;
 
-fn message(room: &str, seq: u64, draft: Option<&str>, text: &str) -> Message {
+pub fn message(room: &str, seq: u64, draft: Option<&str>, text: &str) -> Message {
     Message {
         room: RoomName::parse(room).expect("a room name"),
         seq: Seq(seq),
@@ -29,6 +29,15 @@ fn message(room: &str, seq: u64, draft: Option<&str>, text: &str) -> Message {
 
 /// A directory of data with three commits, and the path of their segment.
 fn written() -> (tempfile::TempDir, PathBuf) {
+    written_with(&[
+        message("r1", 1, None, "안녕"),
+        message("r1", 2, Some("d-2"), "say \"hi\""),
+        message("마당", 1, None, "하나"),
+    ])
+}
+
+/// A directory of data with a commit of each of these, and the path of their segment.
+pub fn written_with(said: &[Message]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (shard, segment) = (ShardId(0), SegmentNumber::FIRST);
     let mut log = Appender::new(shard, segment, SEGMENT_BYTES, SEGMENT_BYTES, Durability::Commit);
@@ -41,12 +50,8 @@ fn written() -> (tempfile::TempDir, PathBuf) {
         generation: 0,
     };
     let mut bytes = header.encode().to_vec();
-    for said in [
-        message("r1", 1, None, "안녕"),
-        message("r1", 2, Some("d-2"), "say \"hi\""),
-        message("마당", 1, None, "하나"),
-    ] {
-        log.append(&said);
+    for said in said {
+        log.append(said);
         let batch = log.take_batch().expect("a message waits");
         bytes.extend(&batch.bytes);
         log.committed(batch);

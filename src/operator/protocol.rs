@@ -46,6 +46,9 @@ pub enum ControlCommand {
         /// The author.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         author: Option<String>,
+        /// What was said later stays, in microseconds since 1970; never earlier than the server's present.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_us: Option<i64>,
         /// Whether it may wait for others, within `log.erase_hours`.
         #[serde(default)]
         may_wait: bool,

@@ -1,9 +1,9 @@
 //! What is to be erased while the server runs: who asks for it, what is still to be done, and how far that is.
 
-use madang_log::{ErasureList, ErasureRule, Erasures, StdFiles};
+use madang_log::{ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, StdFiles};
 use madang_model::Timestamp;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -43,11 +43,23 @@ pub struct ErasureFigures {
     pub oldest: Duration,
 }
 
+/// What earlier processes were to erase is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the list of erasures '{}': {source}; without it, what must not be seen would be shown", path.display())]
+pub struct UnreadableErasures {
+    path: PathBuf,
+    #[source]
+    source: ErasureListError,
+}
+
 /// The one place where erasures are asked for, by any thread.
 #[derive(Debug)]
 pub struct ErasureDesk {
+    path: PathBuf,
     files: StdFiles,
     state: Mutex<DeskState>,
+    /// One thread at a time hides what is to be erased: an older set must not take the place of a newer one.
+    hiding: Mutex<()>,
     changed: Condvar,
     /// `log.erase_hours`, in seconds.
     time_max_seconds: AtomicU64,
@@ -58,19 +70,44 @@ pub struct ErasureDesk {
 
 #[derive(Debug, Default)]
 struct DeskState {
-    /// `None` while it is not known: before this process owns the log, and if it cannot be read.
-    list: Option<ErasureList>,
+    /// As it was read last.
+    list: ErasureList,
+    /// Whether this process owns the log, and wrote the list last.
+    is_own: bool,
     /// The requests that do not wait for others.
     urgent: HashSet<i64>,
+    /// How often something urgent was asked for.
+    urgent_asked: u64,
+    /// Whether a shard may show what is to be erased.
+    is_shown: bool,
     trouble: Option<String>,
+}
+
+impl DeskState {
+    fn own(&mut self) -> Option<&mut ErasureList> {
+        self.is_own.then_some(&mut self.list)
+    }
+}
+
+/// What is to be done, at one moment.
+#[derive(Debug)]
+pub struct PendingErasures {
+    /// What.
+    pub erasures: Arc<Erasures>,
+    /// The ids of the requests.
+    pub ids: Vec<i64>,
+    /// How often something urgent had been asked for.
+    urgent_asked: u64,
 }
 
 impl ErasureDesk {
     /// For the log in this data directory. Nothing is read yet.
     pub fn new(data: &Path) -> ErasureDesk {
         ErasureDesk {
+            path: data.join(ERASURES_FILE),
             files: StdFiles::new(data),
             state: Mutex::default(),
+            hiding: Mutex::default(),
             changed: Condvar::new(),
             time_max_seconds: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -91,18 +128,29 @@ impl ErasureDesk {
     /// Reads what earlier processes left. Nothing is written.
     ///
     /// # Errors
-    /// A sentence, if the list cannot be read.
-    pub fn read(&self) -> Result<Arc<Erasures>, String> {
-        let list = ErasureList::read(&self.files).map_err(|error| error.to_string())?;
-        Ok(Arc::new(list.pending_erasures()))
+    /// When the list cannot be read: whoever serves the log without it shows what it must not.
+    pub fn read(&self) -> Result<Arc<Erasures>, UnreadableErasures> {
+        let list = ErasureList::read(&self.files);
+        let list = list.map_err(|source| UnreadableErasures { path: self.path.clone(), source })?;
+        let state = &mut *self.lock();
+        state.list = list;
+        Ok(Arc::new(state.list.pending_erasures()))
     }
 
     /// This process owns the log from now on. What an earlier one left is written again: what was read may be in memory
     /// only.
     ///
     /// # Errors
-    /// A sentence, if the list cannot be used.
+    /// A sentence, if the list cannot be used: nothing is erased until it can be.
     pub fn open(&self) -> Result<(), String> {
+        let opened = self.try_open();
+        if let Err(error) = &opened {
+            self.fail(0, error.clone());
+        }
+        opened
+    }
+
+    fn try_open(&self) -> Result<(), String> {
         let mut list = ErasureList::read(&self.files).map_err(|error| error.to_string())?;
         if list.log().is_none() || !list.entries().is_empty() {
             // Backups of this log name it from now on.
@@ -111,7 +159,9 @@ impl ErasureDesk {
         }
         let state = &mut *self.lock();
         state.urgent = list.pending().map(|entry| entry.id).collect();
-        state.list = Some(list);
+        // The process before may have been asked since it was read.
+        state.is_shown = !state.urgent.is_empty();
+        (state.list, state.is_own, state.trouble) = (list, true, None);
         self.changed.notify_all();
         Ok(())
     }
@@ -128,31 +178,63 @@ impl ErasureDesk {
         urgency: Urgency,
     ) -> Result<Vec<i64>, String> {
         let state = &mut *self.lock();
-        let list = state.list.as_mut().ok_or_else(|| {
+        let list = state.own().ok_or_else(|| {
             "the server cannot erase anything now: it is starting, or it cannot read its list of erasures (see its \
              journal)"
                 .to_owned()
         })?;
         let ids = list.ask(&self.files, rules, until, now()).map_err(|error| error.to_string())?;
-        state.urgent.extend(ids.iter().filter(|_| urgency == Urgency::Now));
-        state.trouble = None;
+        state.is_shown = true;
+        if urgency == Urgency::Now {
+            state.urgent.extend(&ids);
+            state.urgent_asked += 1;
+        }
         self.changed.notify_all();
         Ok(ids)
     }
 
-    /// What is not done, with the ids of the requests.
-    pub fn pending(&self) -> (Arc<Erasures>, Vec<i64>) {
-        let state = self.lock();
-        let Some(list) = &state.list else { return (Arc::default(), Vec::new()) };
-        (Arc::new(list.pending_erasures()), list.pending().map(|entry| entry.id).collect())
+    /// Hides what is not done by `hide`, which returns whether all shards do. Whether that is so.
+    pub fn hide(&self, hide: impl FnOnce(&Arc<Erasures>) -> bool) -> bool {
+        let _alone = self.hiding.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock().is_shown = false;
+        let is_hidden = hide(&self.pending().erasures);
+        // What was asked for meanwhile waits for its turn to be hidden.
+        self.lock().is_shown |= !is_hidden;
+        is_hidden
     }
 
-    /// Waits until something is to be done, at most for `time_max`. Whether it is.
+    /// Whether a shard may show what is to be erased: [`hide`](ErasureDesk::hide) it again.
+    pub fn is_shown(&self) -> bool {
+        self.lock().is_shown
+    }
+
+    /// What is not done.
+    pub fn pending(&self) -> PendingErasures {
+        let state = self.lock();
+        PendingErasures {
+            erasures: Arc::new(state.list.pending_erasures()),
+            ids: state.list.pending().map(|entry| entry.id).collect(),
+            urgent_asked: state.urgent_asked,
+        }
+    }
+
+    /// Waits until something is to be done or hidden, at most for `time_max`. Whether something is to be done.
     pub fn wait(&self, time_max: Duration) -> bool {
+        self.wait_until(time_max, |state| state.is_shown || self.is_due(state));
+        self.is_due(&self.lock())
+    }
+
+    /// Waits before another attempt, for `time_max`, or until something urgent is asked for that the last attempt did not
+    /// know. Whether it is.
+    pub fn pause(&self, after: &PendingErasures, time_max: Duration) -> bool {
+        self.wait_until(time_max, |state| state.urgent_asked != after.urgent_asked)
+    }
+
+    fn wait_until(&self, time_max: Duration, is_it: impl Fn(&DeskState) -> bool) -> bool {
         let deadline = Instant::now() + time_max;
         let mut state = self.lock();
         loop {
-            if self.is_due(&state) {
+            if is_it(&state) {
                 return true;
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
@@ -162,7 +244,7 @@ impl ErasureDesk {
 
     /// Half of the time is for waiting for more, as each pass writes whole segments; the other half is for the pass.
     fn is_due(&self, state: &DeskState) -> bool {
-        let Some(oldest) = oldest(state) else { return false };
+        let Some(oldest) = oldest(state).filter(|_| state.is_own) else { return false };
         !state.urgent.is_empty() || oldest.as_secs() >= self.time_max_seconds.load(Ordering::Relaxed) / 2
     }
 
@@ -179,7 +261,7 @@ impl ErasureDesk {
     pub fn finish(&self, ids: &[i64], entries: u64) -> Result<(), String> {
         self.entries.fetch_add(entries, Ordering::Relaxed);
         let state = &mut *self.lock();
-        let Some(list) = state.list.as_mut() else { return Ok(()) };
+        let Some(list) = state.own() else { return Ok(()) };
         list.done(&self.files, ids, now()).map_err(|error| error.to_string())?;
         self.done.fetch_add(ids.len() as u64, Ordering::Relaxed);
         ids.iter().for_each(|id| {
@@ -199,9 +281,11 @@ impl ErasureDesk {
     /// How far a request is.
     pub fn progress(&self, id: i64) -> ErasureProgress {
         let state = self.lock();
-        let is_pending = state.list.as_ref().is_some_and(|list| list.pending().any(|entry| entry.id == id));
+        let is_pending = state.list.pending().any(|entry| entry.id == id);
         let entries = self.entries.load(Ordering::Relaxed);
-        ErasureProgress { is_done: !is_pending, entries, trouble: state.trouble.clone() }
+        let starting = || "the server is starting, and has not opened its list of erasures yet".to_owned();
+        let trouble = state.trouble.clone().or_else(|| (!state.is_own).then(starting));
+        ErasureProgress { is_done: state.is_own && !is_pending, entries, trouble }
     }
 
     /// All numbers.
@@ -209,7 +293,7 @@ impl ErasureDesk {
         let state = self.lock();
         let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
         ErasureFigures {
-            pending: state.list.as_ref().map_or(0, |list| list.pending().count() as u64),
+            pending: state.list.pending().count() as u64,
             done: read(&self.done),
             entries: read(&self.entries),
             failures: read(&self.failures),
@@ -220,7 +304,7 @@ impl ErasureDesk {
 
 /// How long the oldest request waits.
 fn oldest(state: &DeskState) -> Option<Duration> {
-    let oldest = state.list.as_ref()?.pending().next()?;
+    let oldest = state.list.pending().next()?;
     Some(Duration::from_micros(u64::try_from(now().0.saturating_sub(oldest.id)).unwrap_or(0)))
 }
 
@@ -257,13 +341,13 @@ mod tests {
         other.set_time_max(Duration::from_secs(3_600));
         other.open().expect("a list");
         assert!(other.wait(Duration::ZERO), "the next start does at once what the last process left");
-        assert_eq!(other.pending().1, ids);
+        assert_eq!(other.pending().ids, ids);
         other.finish(&ids[..1], 7).expect("space");
         assert!(other.progress(ids[0]).is_done && !other.progress(ids[1]).is_done);
         let figures = other.figures();
         assert_eq!((figures.pending, figures.done, figures.entries), (1, 1, 7));
         other.finish(&ids, 0).expect("space");
-        assert!(!other.wait(Duration::ZERO) && other.pending().0.is_empty());
+        assert!(!other.wait(Duration::ZERO) && other.pending().erasures.is_empty());
         assert!(ErasureDesk::new(data.path()).read().expect("a list").is_empty());
     }
 
@@ -280,5 +364,88 @@ mod tests {
         desk.set_time_max(Duration::from_secs(3_600));
         desk.ask(rules(1), now(), Urgency::Now).expect("space");
         assert!(desk.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_asked_for_while_something_is_hidden_stays_hidden() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = ErasureDesk::new(data.path());
+        desk.open().expect("there is no list");
+        let hidden = Mutex::new(0);
+        let hide = |erasures: &Arc<Erasures>| {
+            *hidden.lock().expect("a number") = erasures.rooms().map_or(0, |rooms| rooms.len());
+            true
+        };
+        let is_asked = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            // The thread that erases hides nothing, and is slow; whoever asks hides what it asked for.
+            scope.spawn(|| {
+                desk.hide(|erasures| {
+                    is_asked.wait();
+                    is_asked.wait();
+                    std::thread::sleep(Duration::from_millis(50));
+                    hide(erasures)
+                });
+            });
+            is_asked.wait();
+            desk.ask(rules(1), now(), Urgency::InTime).expect("space");
+            assert!(desk.is_shown());
+            is_asked.wait();
+            desk.hide(hide);
+        });
+        assert_eq!(*hidden.lock().expect("a number"), 1);
+        assert!(!desk.is_shown());
+        assert!(!desk.hide(|_| false) && desk.is_shown(), "a shard did not answer: it is hidden again");
+    }
+
+    #[test]
+    fn nothing_is_done_before_the_list_is_known() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = ErasureDesk::new(data.path());
+        let before = desk.progress(7);
+        assert!(!before.is_done && before.trouble.is_some_and(|words| words.contains("starting")));
+        desk.open().expect("there is no list");
+        let id = desk.ask(rules(1), now(), Urgency::Now).expect("space")[0];
+        let next = ErasureDesk::new(data.path());
+        next.read().expect("a list");
+        assert!(!next.progress(id).is_done && !next.wait(Duration::ZERO));
+        assert_eq!(next.figures().pending, 1, "it is known already");
+        let path = data.path().join(ERASURES_FILE);
+        let list = std::fs::read(&path).expect("a list");
+        std::fs::write(&path, &list[1..]).expect("space");
+        let error = next.open().expect_err("it is damaged");
+        assert_eq!((next.progress(id).trouble, next.figures().failures), (Some(error), 1));
+        std::fs::write(&path, list).expect("space");
+        next.open().expect("a list");
+        assert!(next.wait(Duration::ZERO) && next.progress(id).trouble.is_none());
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_named_with_its_line() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = ErasureDesk::new(data.path());
+        desk.open().expect("there is no list");
+        desk.ask(rules(2), now(), Urgency::Now).expect("space");
+        let path = data.path().join(ERASURES_FILE);
+        let list = std::fs::read_to_string(&path).expect("a list");
+        std::fs::write(&path, list.replace(" 2 2\n", " 2 3\n")).expect("space");
+        let words = desk.read().expect_err("it is damaged").to_string();
+        assert!(words.contains("madang.erasures'") && words.contains("in line 4; restore it"), "{words}");
+    }
+
+    #[test]
+    fn something_urgent_ends_the_pause_before_another_attempt() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = ErasureDesk::new(data.path());
+        desk.open().expect("there is no list");
+        desk.ask(rules(1), now(), Urgency::Now).expect("space");
+        let attempt = desk.pending();
+        assert!(!desk.pause(&attempt, Duration::ZERO), "nothing is new");
+        desk.ask(rules(1), now(), Urgency::InTime).expect("space");
+        assert!(!desk.pause(&attempt, Duration::ZERO), "this can wait");
+        desk.fail(0, "a segment is damaged".to_owned());
+        let id = desk.ask(rules(1), now(), Urgency::Now).expect("space")[0];
+        assert!(desk.pause(&attempt, Duration::from_secs(3_600)));
+        assert!(desk.progress(id).trouble.is_some(), "what is in the way is known until it is not");
     }
 }

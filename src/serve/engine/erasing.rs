@@ -1,6 +1,6 @@
 //! The thread that takes what was said out of the files of the log, beside the shards.
 
-use crate::server::ServerState;
+use crate::server::{PendingErasures, ServerState};
 use madang_engine::runtime::{Housekeeping, Remote, step_back};
 use madang_log::{PassOptions, PassOutcome, PassStep, StdFiles, erase};
 use std::fs::{File, TryLockError};
@@ -13,6 +13,12 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(60);
 /// How long shards may take to finish their segments.
 const FINISH_MAX: Duration = Duration::from_secs(10);
+/// How long shards may take to hide what is to be erased: normally a turn. Whoever asks to erase waits for it, too.
+const HIDE_MAX: Duration = Duration::from_secs(2);
+/// When what a shard may show is hidden again.
+const RETRY_HIDE: Duration = Duration::from_secs(1);
+/// When a list that could not be opened is opened again.
+const RETRY_LIST: Duration = Duration::from_secs(5);
 const FINISH_ATTEMPTS: u32 = 10;
 const FINISH_LOOK: Duration = Duration::from_millis(200);
 /// The pause after each MiB: an appender beside it has its commits within 6 ms (docs/measurements/formats.md).
@@ -33,17 +39,26 @@ const OLD_PROCESS_LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 /// If there can be no more threads.
 pub fn start(state: &Arc<ServerState>, remote: Remote) -> io::Result<()> {
-    if let Err(error) = state.erasures().open() {
-        tracing::error!("nothing is erased until this is mended, and the server started again: {error}");
-        return Ok(());
-    }
     let state = Arc::clone(state);
     std::thread::Builder::new().name("madang-erase".into()).spawn(move || {
         step_back();
+        let desk = state.erasures();
+        while let Err(error) = desk.open() {
+            tracing::error!("nothing is erased until this is mended: {error}");
+            sleep(RETRY_LIST);
+        }
         let mut finished_to = i64::MIN;
         loop {
-            if state.erasures().wait(LOOK) {
-                sleep(work(&state, &remote, &mut finished_to));
+            if desk.is_shown() && !desk.hide(|erasures| remote.hide(erasures, HIDE_MAX)) {
+                tracing::warn!(
+                    "a shard does not answer, so it may show what is to be erased; this is tried again"
+                );
+                sleep(RETRY_HIDE);
+            }
+            if desk.wait(LOOK) {
+                let pending = desk.pending();
+                let retry = work(&state, &remote, &pending, &mut finished_to);
+                desk.pause(&pending, retry);
             }
         }
     })?;
@@ -52,11 +67,14 @@ pub fn start(state: &Arc<ServerState>, remote: Remote) -> io::Result<()> {
 
 /// Does what is to be done. Returns how long to wait before the next attempt. For requests up to `finished_to` the segments
 /// that were open are finished.
-fn work(state: &ServerState, remote: &Remote, finished_to: &mut i64) -> Duration {
+fn work(
+    state: &ServerState,
+    remote: &Remote,
+    PendingErasures { erasures, ids, .. }: &PendingErasures,
+    finished_to: &mut i64,
+) -> Duration {
     let desk = state.erasures();
-    let (erasures, ids) = desk.pending();
     let last = ids.last().copied().unwrap_or(i64::MIN);
-    remote.hide(&erasures, FINISH_MAX);
     // The next segment may be in the making at this moment.
     let is_finished = last <= *finished_to
         || (0..FINISH_ATTEMPTS).any(|attempt| {
@@ -72,7 +90,7 @@ fn work(state: &ServerState, remote: &Remote, finished_to: &mut i64) -> Duration
     let lock = wait_for_lock(state);
     let mut pace = Pace { housekeeping: remote.housekeeping(), guard: None };
     pace.take();
-    let passed = erase(&files, &erasures, options, &mut |step| pace.step(step));
+    let passed = erase(&files, erasures, options, &mut |step| pace.step(step));
     drop(pace);
     drop(lock);
     let outcome = match passed {
@@ -94,12 +112,12 @@ fn work(state: &ServerState, remote: &Remote, finished_to: &mut i64) -> Duration
         written_bytes = outcome.written_bytes,
         "erased: it is in no file any more"
     );
-    if let Err(error) = desk.finish(&ids, outcome.entries) {
+    if let Err(error) = desk.finish(ids, outcome.entries) {
         tracing::error!("what was erased is looked for again, as that cannot be noted: {error}");
         return RETRY;
     }
     // What is on disk is erased: nothing of it needs to be hidden.
-    remote.hide(&desk.pending().0, FINISH_MAX);
+    desk.hide(|erasures| remote.hide(erasures, HIDE_MAX));
     Duration::ZERO
 }
 

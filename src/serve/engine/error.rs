@@ -2,6 +2,7 @@
 
 use crate::handover::TakeError;
 use crate::serve::checks::ListenError;
+use crate::server::UnreadableErasures;
 use crate::telemetry::metrics::MetricsError;
 use madang_engine::runtime::{AdoptError, StartError};
 use madang_log::OpenLogError;
@@ -13,6 +14,9 @@ pub enum EngineError {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenLogError),
+    /// It is not known what must not be shown.
+    #[error(transparent)]
+    Erasures(#[from] UnreadableErasures),
     /// The address was taken since the check.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -44,7 +48,9 @@ impl EngineError {
     pub fn is_lasting(&self) -> bool {
         match self {
             EngineError::Log(error) => error.is_lasting(),
-            EngineError::Metrics(MetricsError::Listen { .. }) | EngineError::Adopt(_) => true,
+            EngineError::Erasures(_)
+            | EngineError::Metrics(MetricsError::Listen { .. })
+            | EngineError::Adopt(_) => true,
             _ => false,
         }
     }

@@ -50,6 +50,7 @@ pub fn run(
     let (reload, reload_requests) = flume::bounded(1);
     let mut engine = Engine::new(plan, stops, reload);
     signals.act(engine.stops.clone(), engine.reload.clone(), &engine.state);
+    engine.state.erasures().read()?;
     engine.open_operator_access()?;
     let log = engine.open_log()?;
     let mut inherited = engine.inherit();
@@ -204,10 +205,7 @@ impl Engine<'_> {
         let surface = move || LineSurface::new(settings.clone());
         let mut options = start_options(self.plan);
         // What is to be erased is hidden from the first reader on.
-        options.erasures = self.state.erasures().read().unwrap_or_else(|error| {
-            tracing::error!("what was to be erased may be shown: {error}");
-            Arc::default()
-        });
+        options.erasures = self.state.erasures().read()?;
         let adoption = inherited.adoption.take();
         let connections = adoption.as_ref().map_or(0, |adoption| adoption.connections.len());
         let running = runtime::start(&options, sockets, log, stop_requests, notices(), adoption, surface)?;

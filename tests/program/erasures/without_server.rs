@@ -118,3 +118,32 @@ fn a_damaged_segment_is_named_and_what_is_whole_in_it_is_erased() {
     let list = fs::read_to_string(data.join("madang.erasures")).expect("a list");
     assert!(list.contains(" author mallory *") && !list.contains(" done "), "it is not done: {list}");
 }
+
+#[test]
+fn a_list_that_cannot_be_read_is_named_with_the_remedy_and_nothing_is_served_without_it() {
+    let mut server = talked();
+    assert!(server.terminate().0.success());
+    let data = server.data();
+    erased(&data, &["--author", "mallory", "--room", "r2"], "erased 60 messages");
+    let path = data.join("madang.erasures");
+    let list = fs::read_to_string(&path).expect("a list");
+    let name = path.display().to_string();
+    for (damaged, line) in [
+        (list.replace('\n', "\r\n"), "line 1"),
+        (format!("\u{feff}{list}"), "line 1"),
+        (String::new(), "line 1"),
+        (list.replace(" log ", " log 1"), "line 2"),
+        (list.replace(" mallory ", " malory "), "line 3"),
+        (list.replace(" done ", " bone "), "line 4"),
+    ] {
+        assert_ne!(damaged, list);
+        fs::write(&path, &damaged).expect("space");
+        let output = madang().arg("serve").arg("--data").arg(&data).output().expect("madang");
+        refused(&output, 2, &[&name, &format!("damaged in {line}"), "restore it from a copy"]);
+        refused(&erase(&data, &["--author", "alice"]), 2, &["damaged in"]);
+        assert_eq!(fs::read_to_string(&path).expect("a list"), damaged, "it is left as it is");
+    }
+    fs::write(&path, list).expect("space");
+    server.start_again();
+    server.verify();
+}
