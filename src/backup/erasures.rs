@@ -36,14 +36,8 @@ fn read(files: &impl ErasureListFiles) -> Result<ErasureList, ErasureListError> 
     ErasureList::read(files)
 }
 
-/// Everything that is to be erased in a copy of a backup. `own` has the list of the backup itself; `is_alone` says whether
-/// backups of other logs may lie beside it; `given` is a further list, or a directory that has one.
-pub fn gather(
-    backup: &Path,
-    own: &Path,
-    is_alone: bool,
-    given: Option<&Path>,
-) -> Result<ErasureList, BackupError> {
+/// Everything that is to be erased in a copy of a backup. `own` has the list of the backup itself; `given` is a further list, or a directory that has one.
+pub fn gather(backup: &Path, own: &Path, given: Option<&Path>) -> Result<ErasureList, BackupError> {
     let mut list = read(&StdFiles::new(own))?;
     if let Some(given) = given {
         let further = read_given(given, list.log())?;
@@ -54,19 +48,26 @@ pub fn gather(
     let beside = parent_of(backup);
     let kept = match list.log() {
         Some(log) => Some(beside.join(name_of(log))),
+        // Whose list that is, only a person knows.
         None => match &lists_in(beside)?[..] {
-            [one] if is_alone => Some(one.clone()),
             [] => None,
-            _ => {
-                eprintln!(
-                    "madang: '{}' does not say of which log it is, so nothing is erased in it that was erased since; if \
-                     a {ERASURES_FILE} of that log is left, restore with --erasures",
-                    visible(&backup.display().to_string())
-                );
-                None
+            [one, ..] => {
+                return Err(BackupError::OfUnknownLog { list: one.clone(), backup: backup.to_owned() });
             }
         },
     };
+    if let Some(kept) = &kept
+        && !kept.exists()
+        && let [one, ..] = &lists_in(beside)?[..]
+    {
+        eprintln!(
+            "madang: beside '{}' are only lists of what was erased in other logs, such as '{}'; if the list of this log \
+             ({}) is left elsewhere, restore with --erasures",
+            visible(&backup.display().to_string()),
+            visible(&one.display().to_string()),
+            visible(&kept.display().to_string())
+        );
+    }
     if let Some(kept) = kept
         && !list.merge(&read(&ErasureListFile::new(&kept))?)
     {
@@ -106,20 +107,20 @@ fn lists_in(directory: &Path) -> Result<Vec<PathBuf>, BackupError> {
     Ok(lists)
 }
 
-/// Erases all of it in a restored log, which has the list from now on. Returns how many messages that were. What cannot be
-/// erased now is named, and stays to be erased by a server.
-pub fn apply(restored: &Path, mut list: ErasureList) -> Result<u64, BackupError> {
+/// Erases all of it in a restored log, which has the list from now on. Returns how many messages that were, and
+/// whether that is all. What cannot be erased now is named, and stays to be erased by a server.
+pub fn apply(restored: &Path, mut list: ErasureList) -> Result<(u64, bool), BackupError> {
     if list.log().is_none() {
-        return Ok(0);
+        return Ok((0, true));
     }
     let files = StdFiles::new(restored);
     list.reopen();
     list.write(&files)?;
     if list.entries().is_empty() {
-        return Ok(0);
+        return Ok((0, true));
     }
     let trouble = match erase_pending(&files, &mut list) {
-        Ok(outcome) if outcome.is_complete() => return Ok(outcome.entries),
+        Ok(outcome) if outcome.is_complete() => return Ok((outcome.entries, true)),
         Ok(outcome) => outcome.faults.first().map_or_else(
             || "it is in use".to_owned(),
             |fault| format!("what is damaged may hold it ({fault})"),
@@ -131,5 +132,5 @@ pub fn apply(restored: &Path, mut list: ErasureList) -> Result<u64, BackupError>
          nobody: repair the log, and erase once more",
         visible(&trouble)
     );
-    Ok(0)
+    Ok((0, false))
 }

@@ -133,6 +133,19 @@ pub enum BackupError {
         .0.display()
     )]
     NoErasures(PathBuf),
+    /// A backup without a list lies beside one, which may be of another log.
+    #[error(
+        "'{}' does not say of which log it is, and beside it lies a list of what was erased: '{}'; if that is of the same \
+         log, restore with --erasures and that file; else move the backup or the list elsewhere",
+        backup.display(),
+        list.display()
+    )]
+    OfUnknownLog {
+        /// The list.
+        list: PathBuf,
+        /// The backup.
+        backup: PathBuf,
+    },
     /// A list of what was erased is of another log.
     #[error(
         "the list of erasures '{}' is of another log than '{}', whose messages it would erase; name that of this log, or \

@@ -98,7 +98,7 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
 
 fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
-    let (backup, place) = choose(arguments)?;
+    let (backup, _place) = choose(arguments)?;
     let is_archive = archive::is_archive(&backup.path);
     let written = match is_archive {
         true => archive::account(&backup.path).naming("read backup", &backup.path)?,
@@ -125,7 +125,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     };
     let erased = copied.and_then(|bytes| {
         let own = if is_archive { restoring } else { &backup.path };
-        let list = erasures::gather(&backup.path, own, place.is_some(), arguments.erasures.as_deref())?;
+        let list = erasures::gather(&backup.path, own, arguments.erasures.as_deref())?;
         Ok((bytes, erasures::apply(restoring, list)?))
     });
     let judged =
@@ -144,6 +144,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         }
     };
     let data = destination.finish()?;
+    let (erased, is_all_erased) = erased;
     let erased = match erased {
         0 => String::new(),
         erased => format!("; {} erased that were erased since", counted(erased, "message")),
@@ -157,7 +158,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         counted(account.bytes, "byte"),
         began.elapsed().as_secs_f64()
     ));
-    Ok(BackupOutcome::Done)
+    Ok(if is_all_erased { BackupOutcome::Done } else { BackupOutcome::Faulty })
 }
 
 fn visible_path(path: &Path) -> String {
