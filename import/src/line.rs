@@ -22,6 +22,10 @@ pub struct Line<'a> {
     pub seq: Option<IgnoredAny>,
     /// The numbers of messages that a repair recorded as lost: `madang log export` writes that, too.
     pub lost: Option<IgnoredAny>,
+    /// What became of a message or of the room, as `madang log export` writes it.
+    pub amends: Option<IgnoredAny>,
+    /// Whether the message was deleted, likewise.
+    pub deleted: Option<IgnoredAny>,
     /// Whether all that was said was erased: `madang log export` writes that, too.
     pub erased: Option<bool>,
 }

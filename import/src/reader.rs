@@ -37,6 +37,8 @@ pub enum ReadLine {
     Message(SentMessage),
     /// Numbers of messages that a repair recorded as lost before an export: there is nothing to store.
     Lost,
+    /// What became of a message before an export, or a message that was deleted: nothing is stored of it.
+    Amendment,
     /// A message whose text was erased before an export: there is nothing to store.
     Erased,
     /// Nothing but space.
@@ -65,12 +67,16 @@ impl LineReader {
         if line.trim_ascii().is_empty() {
             return Ok(ReadLine::Blank);
         }
-        let Line { room, time, author, text, id, draft, seq, lost, erased } = Line::read(line)?;
+        let Line { room, time, author, text, id, draft, seq, lost, amends, deleted, erased } =
+            Line::read(line)?;
         if lost.is_some() && author.is_none() && text.is_none() {
             return Ok(ReadLine::Lost);
         }
         if erased == Some(true) && author.is_none() && text.is_none() {
             return Ok(ReadLine::Erased);
+        }
+        if (amends.is_some() || deleted.is_some()) && text.is_none() {
+            return Ok(ReadLine::Amendment);
         }
         let missing = |member| LineFault::Missing { member };
         let given_room = room.ok_or(missing("room"))?.0;

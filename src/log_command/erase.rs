@@ -9,7 +9,7 @@ use crate::terminal::StatusLine;
 use clap::Args;
 use madang_log::{
     ErasureList, ErasureRule, Erasures, Fault, Files, PassOptions, PassOutcome, PassStep, StdFiles,
-    StoredMessage, erase, find_erasable, open_log,
+    StoredEntry, erase, find_erasable, open_log,
 };
 use madang_model::{PARTITIONS, RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
@@ -154,7 +154,7 @@ impl Survey {
         let mut survey = Survey::default();
         let erasures = compiled(rule, Timestamp(i64::MAX));
         let now = now();
-        let mut visit = |message: &StoredMessage<'_>| survey.count(message, now);
+        let mut visit = |entry: &StoredEntry<'_>| survey.count(entry, now);
         let faults =
             find_erasable(files, &erasures, &mut visit, progress).map_err(|error| error.to_string())?;
         Ok((survey, faults))
@@ -184,17 +184,17 @@ impl Survey {
         rules
     }
 
-    fn count(&mut self, message: &StoredMessage<'_>, now: Timestamp) {
-        let seq = message.seq;
-        if message.time > now {
-            self.ahead.insert((message.room.to_owned(), seq), message.time);
+    fn count(&mut self, entry: &StoredEntry<'_>, now: Timestamp) {
+        let seq = entry.seq();
+        if entry.time() > now {
+            self.ahead.insert((entry.room().to_owned(), seq), entry.time());
         }
-        match self.rooms.get_mut(message.room) {
+        match self.rooms.get_mut(entry.room()) {
             Some((count, first, last)) => {
                 (*count, *first, *last) = (*count + 1, seq.min(*first), seq.max(*last));
             }
             None => {
-                self.rooms.insert(message.room.to_owned(), (1, seq, seq));
+                self.rooms.insert(entry.room().to_owned(), (1, seq, seq));
             }
         }
     }

@@ -10,9 +10,9 @@ use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{
     ErasureList, ErasureMatcher, Export, ExportError, Exported, Files, ReadFactsError, Selection, StdFiles,
-    StoredMessage, export, read_all_facts,
+    export, read_all_facts,
 };
-use madang_model::{RoomKey, RoomName, counted};
+use madang_model::{RoomKey, RoomName, Timestamp, counted};
 use std::collections::HashSet;
 use std::io::{self, Write};
 
@@ -25,8 +25,9 @@ Examples:
   madang log export --data DIR --all --facts --format jsonl
 
 With --all or several rooms, each line names its room; JSON lines always do. The messages of a room
-are in the order of their numbers; rooms are interleaved as in the log. Messages that a repair
-recorded as lost are shown in their place, whatever the time range.
+are in the order of their numbers; rooms are interleaved as in the log. Edits, deletions, reactions,
+pins and topics are lines of their own; a message that was deleted has no text, nor have its edits.
+Messages that a repair recorded as lost are shown in their place, whatever the time range.
 
 Exit codes: 0 all was printed, 1 the log has faults (named on standard error; the rest was
 printed), 2 it could not be read or printed, the log has no such room, or the command line is
@@ -90,12 +91,24 @@ pub struct ExportPrinter<W> {
 impl<W: Write> ExportPrinter<W> {
     pub fn print(&mut self, exported: Exported<'_>) -> io::Result<()> {
         match (exported, self.format) {
-            (Exported::Message(message), _) if !self.is_wanted(&message) => Ok(()),
+            (Exported::Message(message), _) if !self.is_wanted(message.time) => Ok(()),
             (Exported::Message(message), format) => {
                 self.printed += 1;
+                // What was deleted has an author; what was erased has none.
+                let is_deleted = message.is_erased && !message.author.name.is_empty();
+                match (format, is_deleted) {
+                    (LineFormat::Text, false) => self.lines.message_text(&mut self.output, &message),
+                    (LineFormat::Jsonl, false) => self.lines.message_json(&mut self.output, &message),
+                    (LineFormat::Text, true) => self.lines.deleted_text(&mut self.output, &message),
+                    (LineFormat::Jsonl, true) => self.lines.deleted_json(&mut self.output, &message),
+                }
+            }
+            (Exported::Amendment(amendment), _) if !self.is_wanted(amendment.time) => Ok(()),
+            (Exported::Amendment(amendment), format) => {
+                self.printed += 1;
                 match format {
-                    LineFormat::Text => self.lines.message_text(&mut self.output, &message),
-                    LineFormat::Jsonl => self.lines.message_json(&mut self.output, &message),
+                    LineFormat::Text => self.lines.amendment_text(&mut self.output, &amendment),
+                    LineFormat::Jsonl => self.lines.amendment_json(&mut self.output, &amendment),
                 }
             }
             (Exported::Lost { room, gap }, LineFormat::Text) => {
@@ -107,8 +120,8 @@ impl<W: Write> ExportPrinter<W> {
         }
     }
 
-    fn is_wanted(&self, message: &StoredMessage<'_>) -> bool {
-        (self.since_us..self.until_us).contains(&message.time.0)
+    fn is_wanted(&self, time: Timestamp) -> bool {
+        (self.since_us..self.until_us).contains(&time.0)
     }
 }
 
@@ -129,10 +142,8 @@ pub fn run(arguments: &ExportArguments) -> Result<Outcome, String> {
     let erasures = ErasureList::read(&files).map_err(|error| error.to_string())?.pending_erasures();
     let mut hidden = ErasureMatcher::new(&erasures);
     let mut print = |mut exported: Exported<'_>| {
-        if let Exported::Message(message) = &mut exported
-            && !erasures.is_empty()
-        {
-            message.is_erased |= hidden.wants_message(message);
+        if !erasures.is_empty() {
+            hidden.hide(&mut exported);
         }
         printer.print(exported)
     };

@@ -10,8 +10,8 @@ use crate::privacy;
 use crate::server::DataDirectory;
 use clap::Args;
 use madang_log::{
-    Change, FaultKind, HeaderFault, Keeper, LostRevisions, RepairPlan, RepairedFacts, SNAPSHOT_FILE_NAME,
-    SegmentChange, StdFiles, StdKeeper, plan_repair, verify,
+    FaultKind, HeaderFault, Keeper, LostRevisions, RepairChange, RepairPlan, RepairedFacts,
+    SNAPSHOT_FILE_NAME, SegmentChange, StdFiles, StdKeeper, plan_repair, verify,
 };
 use madang_model::{Revision, Timestamp, counted, is_or_are, numbered};
 use std::fmt::Write as _;
@@ -219,7 +219,7 @@ fn describe_facts(facts: &RepairedFacts, text: &mut String) {
 /// Where numbers could be reused after the repair.
 fn reused_numbers(plan: &RepairPlan) -> Vec<String> {
     let is_unproven =
-        |change: &&SegmentChange| matches!(change.change, Change::Fill { is_proven: false, .. });
+        |change: &&SegmentChange| matches!(change.change, RepairChange::Fill { is_proven: false, .. });
     let unproven = plan.changes.iter().filter(is_unproven).map(|change| {
         format!(
             "{}: neither an index nor a snapshot shows what was in it: if it held the newest messages of a room, \
@@ -238,7 +238,7 @@ fn reused_numbers(plan: &RepairPlan) -> Vec<String> {
 
 fn action(change: &SegmentChange) -> String {
     match &change.change {
-        Change::Rewrite { file_bytes, messages, dropped } => {
+        RepairChange::Rewrite { file_bytes, messages, dropped } => {
             let dropped = match dropped.len() {
                 0 => String::new(),
                 1 => ", drop 1 that is stored twice or is no message".to_owned(),
@@ -251,22 +251,24 @@ fn action(change: &SegmentChange) -> String {
             };
             format!("set aside all {}, {intact}{dropped}", counted(*file_bytes, "byte"))
         }
-        Change::Cut { report, torn_bytes: 0 } => format!("seal it at byte {}", report.verdict.end_bytes()),
-        Change::Cut { report, torn_bytes } => {
+        RepairChange::Cut { report, torn_bytes: 0 } => {
+            format!("seal it at byte {}", report.verdict.end_bytes())
+        }
+        RepairChange::Cut { report, torn_bytes } => {
             let end = report.verdict.end_bytes();
             format!(
                 "set aside the {} of an unfinished write from byte {end}, and seal it there",
                 counted(*torn_bytes, "byte")
             )
         }
-        Change::Remove { torn_offset_bytes, torn_bytes } => {
+        RepairChange::Remove { torn_offset_bytes, torn_bytes } => {
             format!(
                 "set aside the {} of an unfinished write from byte {torn_offset_bytes}, and remove it: nothing \
                  else is in it",
                 counted(*torn_bytes, "byte")
             )
         }
-        Change::Fill { .. } => "create an empty segment where one is missing".to_owned(),
+        RepairChange::Fill { .. } => "create an empty segment where one is missing".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod amendments;
 mod architecture;
 mod attacks;
 mod backups;

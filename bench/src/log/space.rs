@@ -97,7 +97,7 @@ fn weighed(data: &Path) -> Result<Weight, BenchError> {
         let mut end_bytes = HEADER_BYTES;
         for found in Scan::new(&aligned, place, None) {
             let frame = match found {
-                ScanItem::Message(frame, _) => {
+                ScanItem::Entry(frame, _) => {
                     weight.messages += 1;
                     frame
                 }

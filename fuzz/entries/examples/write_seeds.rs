@@ -3,8 +3,8 @@
 use madang_fuzz_entries::envelopes_of;
 use madang_link::{CoreEnd, CoreSettings, EdgeEnd, EdgeRequest, GoingDown};
 use madang_log::{
-    Appender, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber, SnapshotRoom,
-    SnapshotScope, SnapshotWriter,
+    Appender, AuthorKind, Durability, HEADER_BYTES, IndexBuilder, SEGMENT_BYTES_MIN, SegmentNumber,
+    SnapshotRoom, SnapshotScope, SnapshotWriter, author_hash,
 };
 use madang_model::{
     AccountId, DatedChange, DraftId, Event, FactChange, HistoryPage, Message, Moment, Page, Refusal, Reply,
@@ -12,7 +12,6 @@ use madang_model::{
 };
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 const SHARD: ShardId = ShardId(0);
 /// What stands before the frame's payload.
@@ -130,8 +129,8 @@ fn link() {
     };
     let message =
         Message { room: room.clone(), seq: Seq(1), time: Timestamp(0), author: user, draft: None, text };
-    let messages = vec![Arc::new(message)];
-    let page = HistoryPage { room: room.clone(), messages, head: Seq(1), gap: None };
+    let messages = vec![message.into()];
+    let page = HistoryPage { room: room.clone(), messages, is_sparse: false, head: Seq(1), gap: None };
     let refusal = Refusal::NotMember { room: "r1".into() };
     for reply in [Reply::Left { room }, Reply::History(page), Reply::NotSaid(refusal)] {
         core.event(Event::Reply { to, reply });
@@ -147,7 +146,7 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let mut appender = Appender::new(SHARD, SegmentNumber::FIRST, size, size, Durability::Commit);
     let mut builder = IndexBuilder::new(SHARD, SegmentNumber::FIRST);
     let mut frames = Vec::new();
-    let mut heads = vec![0; rooms.len()];
+    let (mut heads, mut said) = (vec![0; rooms.len()], Vec::new());
     for number in 0..messages {
         let at = (number % 7) as usize % rooms.len();
         heads[at] += 1;
@@ -160,27 +159,18 @@ fn log(messages: u64, rooms: &[&str]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
             text: Text::sanitise("hello, 마당").expect("a text"),
         };
         appender.append(&message);
+        said.push((message.room, message.seq, author_hash((AuthorKind::Guest, 0), message.author.key())));
         if number % 4 == 3 || number + 1 == messages {
             let batch = appender.take_batch().expect("messages wait");
             frames.extend_from_slice(&batch.bytes);
+            builder.committed(&batch, said.iter().map(|(room, seq, author)| (room, *seq, *author)), &[]);
+            said.clear();
             appender.committed(batch);
         }
     }
     let end = (HEADER_BYTES + frames.len()) as u64;
     if let Some(sealed) = appender.finish() {
         frames.extend_from_slice(&sealed.frame);
-    }
-    // The places of the messages, read back from the frames.
-    let (mut at, mut number) = (0, 0);
-    let mut heads = vec![0; rooms.len()];
-    while number < messages {
-        let bytes = madang_log::frame_bytes(&frames[at..]);
-        let room = (number % 7) as usize % rooms.len();
-        heads[room] += 1;
-        let name = RoomName::from_log(rooms[room]).expect("a room name");
-        let position = madang_log::FramePosition::new((HEADER_BYTES + at) as u64, bytes as u64);
-        builder.push(&name, Seq(heads[room]), position);
-        (at, number) = (at + bytes, number + 1);
     }
     let sealed = builder.seal(end, |_| None).expect("a segment without a history");
     let mut known: Vec<SnapshotRoom> =

@@ -2,9 +2,10 @@
 
 use super::mending;
 use madang_log::{
-    PageQuery, ReadAnswer, ReadRequest, RoomTail, SegmentNumber, SegmentTable, Step, StoredFile,
+    AmendmentSource, DraftQuery, EntriesQuery, PageQuery, QueryOutcome, ReadAnswer, ReadRequest, RoomTail,
+    SegmentNumber, SegmentTable, Step, StoredFile, StoredQuery, StoredRoomPlaces, UnreadQuery,
 };
-use madang_model::{Page, RoomName, Seq, ShardId};
+use madang_model::{Page, RoomName, Seq, ShardId, Timestamp};
 
 const DIRECTORY: ShardId = ShardId(0);
 const SEGMENT: SegmentNumber = SegmentNumber(1);
@@ -35,16 +36,35 @@ pub fn index(bytes: &[u8]) {
 }
 
 fn ask(room: &RoomName, page: Page, head: Seq, tail: &RoomTail, index: &[u8], segment: &[u8]) {
-    let mut query = PageQuery::new(room, page, head, Some(tail), &[]);
+    let sources = [AmendmentSource::Segment(DIRECTORY, SEGMENT)];
+    let places = StoredRoomPlaces { room, head, tail: Some(tail), open: &[], sources: &sources };
+    let found = run(StoredQuery::Page(PageQuery::new(page, &places)), index, segment);
+    if let Some(QueryOutcome::Page(found)) = found {
+        let numbers: Vec<Seq> = found.messages.iter().map(|message| message.seq()).collect();
+        assert!(numbers.is_sorted(), "a page is in order");
+        assert!(numbers.len() <= 500);
+    }
+    let (first, last) = (Seq(head.0 / 2), Seq(head.0.min(head.0 / 2 + 400)));
+    let found = run(StoredQuery::Entries(EntriesQuery::new((first, last), &places)), index, segment);
+    if let Some(QueryOutcome::Entries(found)) = found {
+        assert!(found.entries.is_sorted_by_key(|entry| entry.seq()), "entries are in order");
+    }
+    run(StoredQuery::Draft(DraftQuery::new(7, Timestamp(0), &places)), index, segment);
+    let found = run(StoredQuery::Unread(UnreadQuery::new(first, 7, &places)), index, segment);
+    if let Some(QueryOutcome::Unread(count)) = found {
+        assert!(count.messages <= UnreadQuery::COUNT_MAX);
+    }
+}
+
+/// What a query comes to, if to anything.
+fn run(mut query: StoredQuery, index: &[u8], segment: &[u8]) -> Option<QueryOutcome> {
     for _ in 0..ROUNDS_MAX {
         match query.step() {
-            Step::Done(Ok(found)) => {
-                let numbers: Vec<Seq> = found.messages.iter().map(|message| message.seq).collect();
-                assert!(numbers.is_sorted(), "a page is in order");
-                assert!(numbers.len() <= 500);
-                return;
+            Step::Done(Ok(found)) => return Some(found),
+            Step::Done(Err(fault)) => {
+                assert!(!fault.to_string().is_empty());
+                return None;
             }
-            Step::Done(Err(fault)) => return assert!(!fault.to_string().is_empty()),
             Step::Read(requests) => {
                 let answers: Vec<ReadAnswer<'_>> =
                     requests.iter().map(|request| answer(request, index, segment)).collect();

@@ -3,10 +3,10 @@
 use super::mending;
 use madang_log::{
     Exported, HEADER_BYTES, MemoryFiles, SEGMENT_BYTES_MIN, Scan, ScanItem, SegmentHeader, SegmentId,
-    SegmentNumber, SegmentVerdict, Selection, StoredMessage, StoredRecord, dump, export, plan_repair,
-    recover, statistics, stored_record, verify,
+    SegmentNumber, SegmentVerdict, Selection, StoredEntry, dump, export, plan_repair, recover, statistics,
+    stored_record, verify,
 };
-use madang_model::ShardId;
+use madang_model::{Entry, ShardId};
 use rkyv::util::AlignedVec;
 
 const PLACE: SegmentId = SegmentId { shard: ShardId(0), segment: SegmentNumber(1) };
@@ -16,18 +16,19 @@ pub fn record(bytes: &[u8]) {
     let [head_units, bytes @ ..] = bytes else { return };
     let mut payload: AlignedVec<16> = AlignedVec::new();
     payload.extend_from_slice(bytes);
-    match stored_record(&payload, usize::from(*head_units) * 8) {
-        Some(StoredRecord::Message(message)) => read(&message),
-        Some(record) => assert!(!format!("{record:?}").is_empty()),
-        None => {}
+    if let Some(record) = stored_record(&payload, usize::from(*head_units) * 8) {
+        match StoredEntry::of(&record) {
+            Some(entry) => read(&entry),
+            None => assert!(!format!("{record:?}").is_empty()),
+        }
     }
 }
 
-fn read(message: &StoredMessage<'_>) {
-    let (room, author) = (message.room_name(), message.author_name());
-    let _ = message.draft_id();
+fn read(entry: &StoredEntry<'_>) {
+    let (room, author) = (entry.room_name(), entry.author_name());
+    let _ = entry.check();
     if let (Ok(room), Ok(author)) = (room, author)
-        && let Ok(message) = message.to_message(room, author)
+        && let Ok(Some(Entry::Message(message))) = entry.to_entry(room, author)
     {
         super::line::is_clean(message.text.as_str());
     }
@@ -45,8 +46,8 @@ pub fn frame(bytes: &[u8]) {
     let mut end = HEADER_BYTES;
     for found in &mut scan {
         let (from, to) = match found {
-            ScanItem::Message(frame, message) => {
-                read(&message);
+            ScanItem::Entry(frame, entry) => {
+                read(&entry);
                 (frame.offset_bytes, frame.end_bytes)
             }
             ScanItem::Note(frame, _) => (frame.offset_bytes, frame.end_bytes),

@@ -42,6 +42,13 @@ fn a_line_of_an_export_and_one_of_another_program_are_read() {
     let offset = message(&with_text("x").replace("1700000000000000", r#""2023-11-15T07:13:20+09:00""#));
     assert_eq!(offset.time, Timestamp(1_700_000_000_000_000));
     assert!(matches!(read(""), Ok(ReadLine::Blank)) && matches!(read(" \r"), Ok(ReadLine::Blank)));
+    let of_others = [
+        r#"{"room":"r1","seq":3,"time":"2026-11-20T12:00:00Z","author":"bob","amends":{"kind":"edit","message":1,"text":"x"}}"#,
+        r#"{"room":"r1","seq":3,"time":"2026-11-20T12:00:00Z","author":"bob","deleted":true}"#,
+    ];
+    for line in of_others {
+        assert!(matches!(read(line), Ok(ReadLine::Amendment)), "{line}");
+    }
     assert!(matches!(read(r#"{"room":"r1","lost":{"first":3,"last":4}}"#), Ok(ReadLine::Lost)));
     let erased = r#"{"room":"r1","seq":3,"time":"2026-11-20T12:00:00.000000Z","erased":true}"#;
     assert!(matches!(read(erased), Ok(ReadLine::Erased)));

@@ -3,10 +3,11 @@
 //! its own thread.
 
 use madang_log::BatchId;
-use madang_model::{MeshEntry, Message, Request, Seq, SessionId, Sight};
+use madang_model::{
+    MeshEntry, Message, Request, RoomName, Seq, SessionId, ShownEntry, ShownMessage, Sight, Text,
+};
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// A fault of the engine, or of the world that the simulator has around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,16 @@ pub enum Mutation {
     KeepSlowReader,
     /// A page leaves out its oldest stored message.
     ShortenPage,
+    /// A message that is looked up is shown as it was said.
+    ForgetStoredAmendments,
+    /// A deleted message that is looked up is shown.
+    ShowDeleted,
+    /// A room does not note in memory what became of a message.
+    ForgetAmendment,
+    /// Who resumes gets messages alone.
+    ResumeWithoutAmendments,
+    /// A deletion of another's message is accepted.
+    DeleteOthers,
     /// The writer says "committed" after the write, before the sync.
     AcknowledgeBeforeSync,
     /// A failed sync counts as done.
@@ -181,13 +192,39 @@ pub fn last_of_page(last: usize) -> usize {
     if is_on(Mutation::SkipAtBorder) { last + 1 } else { last }
 }
 
+/// What is looked up of messages, without what became of them, or of those that were deleted.
+pub fn as_said(messages: &mut [ShownMessage]) {
+    for shown in messages {
+        match shown {
+            ShownMessage::Amended(amended) if is_on(Mutation::ForgetStoredAmendments) => {
+                *shown = amended.message.clone().into();
+            }
+            ShownMessage::Deleted(tombstone) if is_on(Mutation::ShowDeleted) => {
+                let Some(author) = tombstone.author.clone() else { continue };
+                let Some(text) = Text::sanitise("deleted") else { continue };
+                let (seq, time) = (tombstone.seq, tombstone.time);
+                let Ok(room) = RoomName::parse("r0") else { continue };
+                *shown = Message { room, seq, time, author, draft: None, text }.into();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is in memory of what came after a number.
+pub fn without_amendments(entries: &mut Vec<ShownEntry>) {
+    if is_on(Mutation::ResumeWithoutAmendments) {
+        entries.retain(|entry| matches!(entry, ShownEntry::Message(_)));
+    }
+}
+
 /// A list, or nothing of it.
 pub fn forget_if<L: Default>(mutation: Mutation, list: L) -> L {
     if is_on(mutation) { L::default() } else { list }
 }
 
 /// Takes the newest message of a room away, as if it had not been read.
-pub fn resume_early(head: &mut Seq, messages: &mut Vec<Arc<Message>>) {
+pub fn resume_early<E>(head: &mut Seq, messages: &mut Vec<E>) {
     if is_on(Mutation::ResumeEarly) && messages.pop().is_some() {
         *head = Seq(head.0 - 1);
     }

@@ -141,7 +141,7 @@ fn write_shard(data: &Path, place: Place, rooms: Vec<RoomName>, bytes_max: u64) 
     while segments.written_bytes < bytes_max {
         for _ in 0..MESSAGES_A_COMMIT {
             let message = &mut messages[next];
-            segments.log.append(message);
+            segments.log.append(&*message);
             (message.seq, message.time) = (message.seq.next(), Timestamp(message.time.0 + 15_000));
             next = (next + 1) % messages.len();
         }

@@ -31,30 +31,32 @@ pub use files::{
     IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular, open_regular_by, open_to_hold,
 };
 pub use format::{
-    AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Record, RecordError,
-    RecordKind, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader, SegmentId,
-    SegmentNumber, SegmentVerdict, StoredAmendment, StoredAuthor, StoredChange, StoredFacts, StoredLost,
-    StoredMessage, StoredRecord, TEXT_BYTES_MAX, author_of, directory_name, draft_hash, file_name,
-    frame_bytes, stored_record,
+    AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, NewEntry, Record,
+    RecordError, RecordKind, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Scan, ScanItem, SealRecord, SegmentHeader,
+    SegmentId, SegmentNumber, SegmentVerdict, StoredAmendment, StoredAuthor, StoredChange, StoredEntry,
+    StoredFacts, StoredLost, StoredMessage, StoredRecord, TEXT_BYTES_MAX, author_hash, author_of,
+    directory_name, draft_hash, file_name, frame_bytes, stored_record,
 };
 pub use index::{
-    EntryLink, FactsEntry, FactsQuery, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun,
-    PageQuery, QueryFault, QueryOutcome, ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery,
-    RoomTail, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault,
+    AmendmentSource, DraftOutcome, DraftQuery, EntriesQuery, EntryDetails, EntryLink, FactsEntry, FactsQuery,
+    FoundDraft, FoundEntries, FoundPage, FramePosition, IndexBuilder, IndexFault, OpenRun, PageQuery,
+    QueryFault, QueryOutcome, ReadAnswer, ReadRequest, RebuildFault, RoomEntry, RoomQuery, RoomTail,
+    RunRange, SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SealFault, SegmentIndex, SegmentTable, SnapshotFault,
     SnapshotFile, SnapshotInfo, SnapshotLookup, SnapshotReader, SnapshotRoom, SnapshotScope, SnapshotWriter,
-    Step, StoredFile, StoredQuery, index_file_name, index_file_segment, merge_snapshots,
+    Step, StoredFile, StoredQuery, StoredRoomPlaces, UnreadCount, UnreadQuery, index_file_name,
+    index_file_segment, merge_snapshots, run_file_name,
 };
 pub use read::{
     Dumped, DumpedSegment, Export, ExportError, Exported, Extent, FactsRenewal, Fault, FaultKind, IndexError,
     Location, LooksReading, LostRange, MissingRange, NoRenewal, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX,
     ReadFactsError, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role,
     SegmentAt, SegmentReport, Selection, SnapshotLack, SnapshotNote, StandingSegment, Statistics,
-    StoredLooks, StoredTail, Summary, Verification, dump, export, mend_snapshot, open_log, read_all_facts,
-    read_facts, read_messages, read_tails, rebuild_index, recover, renew_snapshot, retain, standing,
-    statistics, verify, verify_believing,
+    StoredLooks, StoredTail, Summary, Verification, dump, export, mend_run, mend_snapshot, open_log,
+    read_all_facts, read_facts, read_messages, read_tails, rebuild_index, recover, renew_runs,
+    renew_snapshot, retain, standing, statistics, verify, verify_believing,
 };
 pub use repair::{
-    Change, Keeper, LostMessages, RepairError, RepairPlan, RepairedFacts, SegmentChange, StdKeeper,
+    Keeper, LostMessages, RepairChange, RepairError, RepairPlan, RepairedFacts, SegmentChange, StdKeeper,
     plan as plan_repair,
 };
 pub use write::{HistoryWriter, NewSegments, WriteError};

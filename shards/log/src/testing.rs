@@ -5,7 +5,8 @@ use super::{
     SEGMENT_BYTES_MIN, SealedSegment, SegmentHeader, SegmentNumber, StdFiles, directory_name,
 };
 use madang_model::{
-    AccountId, DatedChange, DraftId, FactChange, Message, RoomName, Seq, ShardId, Text, Timestamp, UserName,
+    AccountId, Amendment, Change, DatedChange, DraftId, FactChange, Message, RoomName, Seq, ShardId, Text,
+    Timestamp, UserName,
 };
 use rkyv::util::AlignedVec;
 
@@ -19,6 +20,18 @@ pub fn message(room: &str, seq: u64, text: &str) -> Message {
         author: UserName::parse("bob").expect("a user name"),
         draft: None,
         text: Text::sanitise(text).expect("a text"),
+    }
+}
+
+pub fn amendment(room: &str, seq: u64, target: u64, change: Change) -> Amendment {
+    Amendment {
+        room: RoomName::from_log(room).expect("a room name"),
+        seq: Seq(seq),
+        time: Timestamp(1_790_000_000_000_000 + seq as i64),
+        author: UserName::parse("bob").expect("a user name"),
+        draft: None,
+        target: Seq(target),
+        change,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What home shards send to connections, and what travels on the mesh.
 
+use super::amendment::Amendment;
 use super::everywhere::Everywhere;
 use super::id::{ConnectionId, RoomKey, Seq, SessionId, UserKey};
 use super::leaving::LeaveReason;
@@ -55,6 +56,13 @@ pub enum RoomEvent {
         /// Whose session it came from: its acknowledgement.
         author: SessionId,
     },
+    /// A message, or the room, became something else, and that is on disk.
+    Amended {
+        /// What became of it, shared by everyone who will see it.
+        amendment: Arc<Amendment>,
+        /// Whose session it came from: its acknowledgement. Nobody's where several are one entry.
+        author: SessionId,
+    },
     /// A user came in. The one who came learns it from `Reply::Joined`.
     Joined {
         /// Who.
@@ -86,7 +94,7 @@ impl RoomEvent {
     pub fn everywhere(&self) -> Option<&Arc<Everywhere>> {
         match self {
             RoomEvent::Left { everywhere, .. } | RoomEvent::Renamed { everywhere, .. } => everywhere.as_ref(),
-            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => None,
+            RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! ([`connection::Surface`]).
 
 mod account;
+mod amendment;
 mod away;
 mod carried;
 pub mod connection;
@@ -16,12 +17,15 @@ mod leaving;
 mod list;
 mod message;
 mod name;
+mod reaction;
 mod reply;
 mod request;
+mod shown;
 mod text;
 mod time;
 
 pub use account::{Account, AccountKind, Identity};
+pub use amendment::{AmendRequest, Amendment, Change, Entry};
 pub use away::Away;
 pub use carried::{Carried, CarriedMember, CarriedSeen, CarriedUser, Holder};
 pub use counted::{counted, is_or_are, numbered};
@@ -45,7 +49,9 @@ pub use list::{
 };
 pub use message::{DraftId, Message};
 pub use name::{Looks, NameError, RoomName, UserName};
-pub use reply::{Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, UserSummary};
+pub use reaction::{MessageReactions, Reaction, ReactionSums};
+pub use reply::{Gap, GapReason, HistoryPage, Joined, Presence, Refusal, Reply, ResumedEntries, UserSummary};
 pub use request::{Destination, Leaving, LooksAnswer, Page, Request};
+pub use shown::{AmendedMessage, Edited, ShownEntry, ShownMessage, Tombstone};
 pub use text::{Text, from_first_seen};
 pub use time::{Moment, Now, Timestamp};

@@ -6,6 +6,7 @@ use super::id::{ClaimNumber, Seq};
 use super::list::{MembersPage, RoomsPage, RoomsPart, WhoPage};
 use super::message::{DraftId, Message};
 use super::name::{RoomName, UserName};
+use super::shown::{ShownEntry, ShownMessage};
 use super::time::Timestamp;
 use std::sync::Arc;
 
@@ -74,6 +75,8 @@ pub enum Reply {
     RoomsPart(RoomsPart),
     /// Stored messages.
     History(HistoryPage),
+    /// Entries after a number.
+    Resumed(ResumedEntries),
     /// What became of a change of a room's facts.
     FactsChanged {
         /// The room.
@@ -97,8 +100,8 @@ pub struct Joined {
     pub user: UserName,
     /// The newest message's number.
     pub head: Seq,
-    /// The latest messages, oldest first.
-    pub history: Vec<Arc<Message>>,
+    /// The latest messages as they are now, oldest first.
+    pub history: Vec<ShownMessage>,
     /// Members, this one included.
     pub members: u32,
     /// When the session resumes a membership kept through the grace time: the newest number when it was lost.
@@ -135,11 +138,26 @@ pub struct UserSummary {
 pub struct HistoryPage {
     /// The room.
     pub room: RoomName,
-    /// Oldest first.
-    pub messages: Vec<Arc<Message>>,
+    /// As they are now, oldest first.
+    pub messages: Vec<ShownMessage>,
+    /// Whether the room has entries that are no messages: a number between two messages then need not be lost.
+    pub is_sparse: bool,
     /// The room's newest number.
     pub head: Seq,
     /// Messages that were asked for and are not among these.
+    pub gap: Option<Gap>,
+}
+
+/// Everything after a number: messages as they are now, and what became of others.
+#[derive(Clone, Debug)]
+pub struct ResumedEntries {
+    /// The room.
+    pub room: RoomName,
+    /// In order.
+    pub entries: Vec<ShownEntry>,
+    /// The room's newest number: where it is above the last entry's, there is more.
+    pub head: Seq,
+    /// Entries that were asked for and are not among these.
     pub gap: Option<Gap>,
 }
 
@@ -239,6 +257,21 @@ pub enum Refusal {
     TooManyFromAddress {
         /// How many there may be.
         connections_max: u32,
+    },
+    /// There is no such message, or it was deleted.
+    NoSuchMessage {
+        /// The number.
+        seq: Seq,
+    },
+    /// Only its author may do that.
+    NotYours {
+        /// The message.
+        seq: Seq,
+    },
+    /// Nothing of the message would change, or no more of that kind can be.
+    NothingChanges {
+        /// The message.
+        seq: Seq,
     },
     /// What was to be said is a draft already said: it keeps its number.
     DraftRepeated {

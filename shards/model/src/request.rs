@@ -1,5 +1,6 @@
 //! What connections ask of a home shard.
 
+use super::amendment::AmendRequest;
 use super::away::Away;
 use super::carried::Carried;
 use super::everywhere::Everywhere;
@@ -263,6 +264,35 @@ pub enum Request {
         /// What is said.
         text: Text,
     },
+    /// Change a message, or the room. The acknowledgement is the event `Amended`, or `NotSaid`.
+    Amend {
+        /// Who asks.
+        session: SessionId,
+        /// The author of the change.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// The message that it is about; not used where it is about the room.
+        target: Seq,
+        /// What is to change.
+        change: AmendRequest,
+    },
+    /// Everything after a number, in a room one is in: messages and what became of others. Answered by `Resumed` or
+    /// `Refused`.
+    Resume {
+        /// Who asks.
+        session: SessionId,
+        /// The user.
+        user: UserKey,
+        /// The room.
+        room: RoomKey,
+        /// The last number that is known.
+        after: Seq,
+        /// How many entries, at most [`Page::MESSAGES_MAX`].
+        count: u32,
+    },
     /// Stored messages of a room one is in. Answered by `History` or `Refused`.
     History {
         /// Who asks.
@@ -440,6 +470,8 @@ impl Request {
             R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
+            | R::Amend { room, .. }
+            | R::Resume { room, .. }
             | R::History { room, .. } => Some(*room),
             R::PublishDirect { room, .. }
             | R::Join { room, .. }
@@ -470,6 +502,8 @@ impl Request {
             | R::Leave { session, .. }
             | R::Rename { session, .. }
             | R::Publish { session, .. }
+            | R::Amend { session, .. }
+            | R::Resume { session, .. }
             | R::History { session, .. }
             | R::Who { session, .. }
             | R::Rooms { session, .. }
@@ -511,6 +545,8 @@ impl Request {
             | R::Leave { room, .. }
             | R::Rename { room, .. }
             | R::Publish { room, .. }
+            | R::Amend { room, .. }
+            | R::Resume { room, .. }
             | R::History { room, .. } => room.home(shard_count),
             R::PublishDirect { room, .. }
             | R::Join { room, .. }

@@ -29,7 +29,7 @@ impl Text {
     /// What stands for a stored text of which nothing would be seen.
     const UNSEEN: &str = "\u{fffd}";
     /// What stands for a text that was erased.
-    const ERASED: &str = "[deleted / 삭제됨]";
+    pub const ERASED: &str = "[deleted / 삭제됨]";
 
     /// What is shown in the place of a text that was erased.
     pub fn erased() -> Text {

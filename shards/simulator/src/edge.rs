@@ -3,7 +3,7 @@
 use super::chance::Chance;
 use super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, SessionNumber};
-use madang_model::{Message, Moment, Reply, RoomName, Text, UserName};
+use madang_model::{Message, Moment, Reply, RoomName, ShownMessage, Text, UserName};
 use std::collections::BTreeMap;
 
 /// Sessions at a time.
@@ -129,6 +129,10 @@ impl Edge {
         while let Some(event) = self.end.next_event() {
             match event {
                 EdgeEvent::Message { message, .. } => self.message(&message, hearing)?,
+                EdgeEvent::Amended { amendment, .. } => {
+                    let room = hearing.truth.room(amendment.room.as_str());
+                    self.next(room, amendment.seq.0, amendment.room.as_str())?;
+                }
                 EdgeEvent::Reply { session, reply } => self.reply(session, reply, hearing)?,
                 EdgeEvent::Closed { session, .. } => drop(self.sessions.remove(&session)),
                 EdgeEvent::BadRequest { words, .. } => return Err(format!("the edge asks badly: {words}")),
@@ -141,12 +145,17 @@ impl Edge {
     fn message(&mut self, message: &Message, hearing: &mut Hearing<'_>) -> Checked {
         let room = received(message, hearing)?;
         *hearing.messages += 1;
+        self.next(room, message.seq.0, message.room.as_str())
+    }
+
+    /// Entries of a room come in order.
+    fn next(&mut self, room: RoomIndex, seq: u64, name: &str) -> Checked {
         let Some(heard) = self.rooms.get_mut(&room) else { return Ok(()) };
-        if message.seq.0 != heard.last + 1 {
-            let (last, seq, name) = (heard.last, message.seq.0, message.room.as_str());
+        if seq != heard.last + 1 {
+            let last = heard.last;
             return Err(format!("the edge hears #{seq} of {name} behind #{last}"));
         }
-        heard.last = message.seq.0;
+        heard.last = seq;
         Ok(())
     }
 
@@ -160,8 +169,9 @@ impl Edge {
         match reply {
             Reply::Claimed { .. } => drop(self.sessions.insert(session, Doing::Named)),
             Reply::Joined(joined) => {
-                for message in &joined.history {
-                    received(message, hearing)?;
+                // What was deleted is left out, and the rest has its text of now.
+                for message in joined.history.iter().filter_map(ShownMessage::message) {
+                    received_as_now(message, hearing)?;
                 }
                 let room = hearing.truth.room(joined.room.as_str());
                 self.sessions.insert(session, Doing::In(room));
@@ -200,4 +210,16 @@ fn received(message: &Message, hearing: &mut Hearing<'_>) -> Result<RoomIndex, S
     };
     hearing.truth.received(room, received, hearing.step)?;
     Ok(room)
+}
+
+/// A message is stored, whatever its text is now.
+fn received_as_now(message: &Message, hearing: &mut Hearing<'_>) -> Checked {
+    let room = hearing.truth.room(message.room.as_str());
+    match hearing.truth.is_message(room, message.seq.0) {
+        true if hearing.truth.is_hidden(room, message.seq.0) => {
+            Err(format!("the edge is shown #{} of {}, which is to be erased", message.seq, message.room))
+        }
+        true => Ok(()),
+        false => Err(format!("the edge is shown #{} of {}, which is no message", message.seq, message.room)),
+    }
 }

@@ -2,17 +2,20 @@
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
 //! `name N`, `name N ID` of an account, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
-//! `page R last|before|after S COUNT`, `who R`, `members R CURSOR COUNT`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`,
-//! `bye`; a `-` is no draft, or no cursor.
+//! `edit R SEQ T`, `delete|pin|unpin|react R SEQ`, `page R last|before|after S COUNT`,
+//! `resume R S COUNT`, `who R`, `members R CURSOR COUNT`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no
+//! draft, or no cursor.
 
+use super::disk::words_of_reactions;
 use madang_engine::mutation::{Mutation, is_on};
 use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    Account, AccountId, AccountKind, Cursor, DraftId, Everywhere, FactChange, GapReason, LeaveReason,
-    ListStart, LogEpoch, Message, Page, Refusal, Reply, Request, RoomEvent, RoomName, RoomRole, RoomSetting,
-    Seq, SessionId, Text, UserName,
+    Account, AccountId, AccountKind, AmendRequest, Amendment, Change, Cursor, DraftId, Everywhere,
+    FactChange, Gap, GapReason, LeaveReason, ListStart, LogEpoch, Message, Page, Reaction, Refusal, Reply,
+    Request, RoomEvent, RoomName, RoomRole, RoomSetting, Seq, SessionId, ShownEntry, ShownMessage, Text,
+    UserName,
 };
 use std::io::Write;
 
@@ -79,6 +82,7 @@ impl Surface for Words {
                 | Reply::Who(_)
                 | Reply::Members(_)
                 | Reply::History(_)
+                | Reply::Resumed(_)
                 | Reply::Refused(_)
         );
         if is_awaited {
@@ -94,6 +98,7 @@ impl Surface for Words {
                 out.extend_from_slice(room.as_str().as_bytes());
                 said(message, out);
             }
+            RoomEvent::Amended { amendment, .. } => amended("msg", amendment, out),
             RoomEvent::Joined { user } => line(out, format_args!("in {room} {user}")),
             RoomEvent::Left { user, everywhere, .. } => {
                 line(out, format_args!("out {room} {user} {}", mark_of(everywhere.as_deref())));
@@ -114,7 +119,7 @@ impl Surface for Words {
             RoomEvent::Renamed { old, new, everywhere } => {
                 line(out, format_args!("nicks {} {old} {new} {rooms}", mark_of(everywhere.as_deref())));
             }
-            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => {}
+            RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => {}
         }
     }
 
@@ -170,7 +175,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
     }
     let Some(user) = link.user().cloned() else {
         let answers: &[u8] = match word {
-            "say" | "to" => b"unsaid nameless\n",
+            "say" | "to" | "edit" | "delete" | "pin" | "unpin" | "react" => b"unsaid nameless\n",
             "fact" => b"nofact nameless\n",
             "read" => b"",
             "move" => b"no nameless\nno nameless\n",
@@ -218,6 +223,22 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             let (room, draft, text) = (room(name).key(), draft_of(draft), text(said));
             link.request(Request::Publish { session: sender, user: user.key(), room, draft, text });
         }
+        "edit" | "delete" | "pin" | "unpin" | "react" => {
+            let mut words = rest.splitn(3, ' ');
+            let room = room(words.next().expect("edit R SEQ T")).key();
+            let target = words.next().and_then(|seq| seq.parse().ok()).map(Seq).expect("edit R SEQ T");
+            let change = match word {
+                "edit" => AmendRequest::Edit { text: text(words.next().expect("edit R SEQ T")) },
+                "delete" => AmendRequest::Delete,
+                "react" => {
+                    let reaction = Reaction::parse("👍").expect("it is one");
+                    AmendRequest::React { reaction, is_added: true }
+                }
+                word => AmendRequest::Pin { is_pinned: word == "pin" },
+            };
+            let (session, user, draft) = (sender, user.key(), None);
+            link.request(Request::Amend { session, user, room, draft, target, change });
+        }
         "to" => {
             let (to, rest) = rest.split_once(' ').expect("to N DRAFT T");
             let (draft, said) = rest.split_once(' ').expect("to N DRAFT T");
@@ -239,6 +260,14 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             };
             let room = room(name).key();
             link.request(Request::History { session: sender, user: user.key(), room, page });
+        }
+        "resume" => {
+            session.waiting += 1;
+            let mut words = rest.split(' ');
+            let room = room(words.next().expect("resume R AFTER COUNT")).key();
+            let mut number = || words.next().and_then(|n| n.parse::<u64>().ok()).expect("a number");
+            let (after, count) = (Seq(number()), number() as u32);
+            link.request(Request::Resume { session: sender, user: user.key(), room, after, count });
         }
         "fact" => {
             let mut words = rest.split(' ');
@@ -314,7 +343,7 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
         Reply::Joined(joined) => {
             let (room, head, count) = (&joined.room, joined.head, joined.history.len());
             line(out, format_args!("joined {room} {head} {count}"));
-            joined.history.iter().for_each(|message| old(message, out));
+            joined.history.iter().for_each(|message| old(&joined.room, message, out));
         }
         Reply::Left { room } => line(out, format_args!("left {room}")),
         Reply::Whisper { from, to, message, is_receipt } => {
@@ -342,18 +371,22 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             out.push(b'\n');
         }
         Reply::History(page) => {
-            let (first, last, why) = page.gap.map_or((0, 0, "none"), |gap| {
-                let why = match gap.reason {
-                    GapReason::Expired => "expired",
-                    GapReason::TooMuch => "much",
-                    GapReason::Busy => "busy",
-                    GapReason::Unreadable => "unreadable",
-                };
-                (gap.first.0, gap.last.0, why)
-            });
+            let (first, last, why) = gap_words(page.gap);
             let (room, head, count) = (&page.room, page.head, page.messages.len());
             line(out, format_args!("page {room} {head} {first} {last} {why} {count}"));
-            page.messages.iter().for_each(|message| old(message, out));
+            page.messages.iter().for_each(|message| old(room, message, out));
+        }
+        Reply::Resumed(page) => {
+            let (first, last, why) = gap_words(page.gap);
+            let (room, head, count) = (&page.room, page.head, page.entries.len());
+            line(out, format_args!("resumed {room} {head} {first} {last} {why} {count}"));
+            for entry in &page.entries {
+                match entry {
+                    ShownEntry::Message(message) => old(room, message, out),
+                    ShownEntry::Amendment(amendment) => amended("old", amendment, out),
+                    ShownEntry::Gone { seq, .. } => line(out, format_args!("old {room} {seq} - - ~gone")),
+                }
+            }
         }
         Reply::FactsChanged { room, result: Ok(revision) } => {
             line(out, format_args!("fact {room} {revision}"));
@@ -364,6 +397,9 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             line(out, format_args!("known {seq} {draft}"))
         }
         Reply::NotSaid(Refusal::DraftTooOld { draft }) => line(out, format_args!("tooold {draft}")),
+        Reply::NotSaid(
+            Refusal::NoSuchMessage { .. } | Refusal::NotYours { .. } | Refusal::NothingChanges { .. },
+        ) => out.extend_from_slice(b"unamended\n"),
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
         // It was sent `you`.
         Reply::Renamed { .. }
@@ -391,10 +427,58 @@ fn word_of(refusal: &Refusal) -> &'static str {
     }
 }
 
-fn old(message: &Message, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"old ");
-    out.extend_from_slice(message.room.as_str().as_bytes());
-    said(message, out);
+fn old(room: &RoomName, shown: &ShownMessage, out: &mut Vec<u8>) {
+    let message = shown.message();
+    let draft = message.and_then(|message| message.draft.as_ref()).map_or("-", DraftId::as_str);
+    let author = shown.author().map_or("-", UserName::as_str);
+    line(out, format_args!("old {room} {} {author} {draft} {}", shown.seq(), words_of_shown(shown)));
+}
+
+/// A message as it is now: its text, behind what else there is to say of it.
+fn words_of_shown(shown: &ShownMessage) -> String {
+    let Some(message) = shown.message() else { return "~deleted".to_owned() };
+    let edited = shown.edited().map_or(0, |edited| edited.seq.0);
+    let reactions: u64 = shown.reactions().iter().map(|(_, count)| u64::from(count)).sum();
+    state_words(edited, shown.is_pinned(), reactions, &message.text)
+}
+
+/// A message's text, behind the entry that gave it that, whether it is pinned, and how many reacted.
+pub fn state_words(edited: u64, is_pinned: bool, reactions: u64, text: &str) -> String {
+    match (edited, is_pinned, reactions) {
+        (0, false, 0) => text.to_owned(),
+        _ => format!("~{edited},{is_pinned},{reactions} {text}"),
+    }
+}
+
+fn amended(word: &str, amendment: &Amendment, out: &mut Vec<u8>) {
+    let Amendment { room, seq, author, draft, .. } = amendment;
+    let draft = draft.as_ref().map_or("-", DraftId::as_str);
+    line(out, format_args!("{word} {room} {seq} {author} {draft} {}", words_of(amendment)));
+}
+
+fn gap_words(gap: Option<Gap>) -> (u64, u64, &'static str) {
+    gap.map_or((0, 0, "none"), |gap| {
+        let why = match gap.reason {
+            GapReason::Expired => "expired",
+            GapReason::TooMuch => "much",
+            GapReason::Busy => "busy",
+            GapReason::Unreadable => "unreadable",
+        };
+        (gap.first.0, gap.last.0, why)
+    })
+}
+
+/// What an amendment says.
+fn words_of(amendment: &Amendment) -> String {
+    let target = amendment.target;
+    match &amendment.change {
+        Change::Edit { text } => format!("~edit {target} {text}"),
+        Change::Deletion => format!("~delete {target}"),
+        Change::Reactions(of) => format!("~react {}", words_of_reactions(of)),
+        Change::Pin { is_pinned: true } => format!("~pin {target}"),
+        Change::Pin { is_pinned: false } => format!("~unpin {target}"),
+        Change::Topic { topic } => format!("~topic {}", topic.as_deref().unwrap_or("")),
+    }
 }
 
 fn said(message: &Message, out: &mut Vec<u8>) {

@@ -26,6 +26,8 @@ pub struct Counts {
     pub invalid: u64,
     /// Lines that say which messages a repair recorded as lost.
     pub lost: u64,
+    /// Lines that say what became of messages.
+    pub amendments: u64,
     /// Lines of messages that were erased.
     pub erased: u64,
     /// The rooms of what was imported.
@@ -132,6 +134,7 @@ impl Feed<'_> {
                 match self.reader.read(&line) {
                     Ok(ReadLine::Message(message)) => take(Met { place, bytes, message }, counts)?,
                     Ok(ReadLine::Lost) => counts.lost += 1,
+                    Ok(ReadLine::Amendment) => counts.amendments += 1,
                     Ok(ReadLine::Erased) => counts.erased += 1,
                     Ok(ReadLine::Blank) => {}
                     Err(fault) => {

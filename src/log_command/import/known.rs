@@ -1,7 +1,7 @@
 //! What the log has already.
 
 use madang_import::{Intake, RoomIndex, derived_id};
-use madang_log::{AuthorKind, Fault, StdFiles, StoredMessage, draft_hash, read_messages};
+use madang_log::{AuthorKind, Fault, StdFiles, StoredEntry, StoredMessage, draft_hash, read_messages};
 use madang_model::{DraftId, RoomName, UserKey, UserName};
 use std::collections::HashMap;
 
@@ -15,7 +15,9 @@ pub fn read<T>(
     // By every way in which a name is written; `None` is a room that does not matter.
     let mut rooms: HashMap<Box<str>, Option<RoomIndex>> = HashMap::new();
     let mut authors = Authors::default();
-    let mut visit = |message: &StoredMessage<'_>| {
+    let mut visit = |entry: &StoredEntry<'_>| {
+        // Nothing that is imported amends anything.
+        let StoredEntry::Message(message) = entry else { return };
         let room = match rooms.get(message.room) {
             Some(room) => *room,
             None => {

@@ -34,18 +34,22 @@ fn conflict_words(conflict: &Conflict<String>) -> String {
 
 /// The last line.
 pub fn summary(counts: &Counts, is_dry: bool, began: Instant) -> String {
-    let Counts { imported, known, invalid, lost, erased, rooms } = counts;
+    let Counts { imported, known, invalid, lost, amendments, erased, rooms } = counts;
     let would = if is_dry { "would import" } else { "imported" };
     let lost = match lost {
         0 => String::new(),
         lost => format!(", {} of lost messages", counted(*lost, "line")),
+    };
+    let amendments = match amendments {
+        0 => String::new(),
+        lines => format!(", {} of edits, deletions and the like", counted(*lines, "line")),
     };
     let erased = match erased {
         0 => String::new(),
         erased => format!(", {} of erased messages", counted(*erased, "line")),
     };
     format!(
-        "{would} {} of {}; skipped {known} known, {invalid} invalid{lost}{erased}; {:.1} s",
+        "{would} {} of {}; skipped {known} known, {invalid} invalid{lost}{amendments}{erased}; {:.1} s",
         counted(*imported, "message"),
         counted(rooms.len() as u64, "room"),
         began.elapsed().as_secs_f64()

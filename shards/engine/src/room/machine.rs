@@ -4,18 +4,17 @@ mod carry;
 mod drafts;
 mod sessions;
 
-pub use drafts::draft_of;
-
 use super::drafts::Drafts;
 use super::fan_out::{FanOut, ShardEvent};
 use super::member::{Lost, Member};
 use super::members::Members;
 use super::more_sessions::MoreSessions;
-use super::recent::Recent;
+use super::reactions::PendingReactions;
+use super::recent::{Recent, RecentEntries, RecentPage};
 use madang_model::{
     ClaimNumber, DraftId, Event, Everywhere, Joined, LeaveReason, ListStart, MembersPage, Message, Moment,
-    Now, Page, Refusal, Reply, RoomEvent, RoomKey, RoomName, RoomSummary, Seq, SessionId, Text, Timestamp,
-    UserKey, UserName, WhoPage,
+    Now, Page, Refusal, Reply, RoomEvent, RoomKey, RoomName, RoomSummary, Seq, SessionId, ShownEntry, Text,
+    Timestamp, UserKey, UserName, WhoPage,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,55 +46,58 @@ pub struct RoomLimits {
     pub grace: Duration,
 }
 
-/// What of a page is in memory.
-#[derive(Debug)]
-pub struct RecentPage {
-    /// Oldest first.
-    pub messages: Vec<Arc<Message>>,
-    /// The first and last number of what comes before and is not in memory.
-    pub gap: Option<(Seq, Seq)>,
+/// A room as the log knows it.
+#[derive(Debug, Default)]
+pub struct RoomHistory {
+    /// Its newest number.
+    pub head: Seq,
+    /// How many of its entries are no messages.
+    pub amendments: u64,
+    /// Its latest entries, oldest first.
+    pub entries: Vec<ShownEntry>,
+    /// Its latest drafts.
+    pub drafts: Drafts,
 }
 
 /// One room: its members, its order, its latest messages.
 #[derive(Debug)]
 pub struct Room {
-    name: RoomName,
+    pub(super) name: RoomName,
     kind: RoomKind,
-    head: Seq,
+    pub(super) head: Seq,
+    /// How many of its entries are no messages.
+    pub(super) amendments: u64,
     members: Members,
     /// The further sessions of members that are accounts.
     more: MoreSessions,
     /// Members whose name another has been granted since: their leave or their new name is on its
     /// way. Until it comes they receive and may send, as they do not know yet.
     departing: Vec<Member>,
-    fan_out: FanOut,
-    recent: Recent,
-    drafts: Drafts,
+    pub(super) fan_out: FanOut,
+    pub(super) recent: Recent,
+    pub(super) drafts: Drafts,
+    pub(super) reactions: PendingReactions,
 }
 
 impl Room {
     /// A room that nothing was said in yet.
     pub fn new(name: RoomName, kind: RoomKind) -> Room {
-        Room::restore(name, kind, Seq::ZERO, Vec::new(), Drafts::default())
+        Room::restore(name, kind, RoomHistory::default())
     }
 
-    /// A room as the log knows it: its newest number, its latest messages, oldest first, and its latest drafts.
-    pub fn restore(
-        name: RoomName,
-        kind: RoomKind,
-        head: Seq,
-        stored: Vec<Arc<Message>>,
-        drafts: Drafts,
-    ) -> Room {
-        let recent = Recent::restore(stored, head);
+    /// A room as the log knows it.
+    pub fn restore(name: RoomName, kind: RoomKind, stored: RoomHistory) -> Room {
+        let RoomHistory { head, amendments, entries, drafts } = stored;
+        let recent = Recent::restore(entries, head);
         let (members, departing) = (Members::default(), Vec::new());
         let more = MoreSessions::default();
-        Room { name, kind, head, members, more, departing, fan_out: FanOut::default(), recent, drafts }
+        let (fan_out, reactions) = (FanOut::default(), PendingReactions::default());
+        Room { name, kind, head, amendments, members, more, departing, fan_out, recent, drafts, reactions }
     }
 
-    /// Of what is erased nothing can be read from now on. Returns how many messages in memory that are.
-    pub fn erase(&mut self, includes: &dyn Fn(&Message) -> bool) -> u64 {
-        self.recent.erase(includes)
+    /// Of what is erased nothing can be read from now on. Returns how many entries in memory that are.
+    pub fn erase(&mut self, hide: &dyn Fn(&mut ShownEntry) -> bool) -> u64 {
+        self.recent.erase(hide)
     }
 
     /// Its name as it was first written.
@@ -103,7 +105,7 @@ impl Room {
         &self.name
     }
 
-    /// The number of its newest message.
+    /// The number of its newest entry.
     pub fn head(&self) -> Seq {
         self.head
     }
@@ -113,7 +115,7 @@ impl Room {
         self.members.values()
     }
 
-    /// When its latest messages were said, newest first, as far as they are remembered.
+    /// When its latest entries were accepted, newest first, as far as they are remembered.
     pub fn recent_times(&self) -> impl Iterator<Item = Timestamp> {
         self.recent.times()
     }
@@ -374,14 +376,22 @@ impl Room {
         now: Now,
         events: &mut Vec<ShardEvent>,
     ) -> Result<Arc<Message>, Refusal> {
-        let Some(member) = self.author(session, author) else {
-            return Err(Refusal::NotMember { room: self.name.as_str().into() });
-        };
-        let author = member.user.clone();
+        let author = self.speaker(session, author)?;
         let message = self.accept(author, draft, text, now)?;
         let said = RoomEvent::Message { message: Arc::clone(&message), author: session };
         self.fan_out.emit(self.name.key(), &said, events);
         Ok(message)
+    }
+
+    /// The name of the member whose session it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is no member's.
+    pub(super) fn speaker(&self, session: SessionId, author: UserKey) -> Result<UserName, Refusal> {
+        match self.author(session, author) {
+            Some(member) => Ok(member.user.clone()),
+            None => Err(Refusal::NotMember { room: self.name.as_str().into() }),
+        }
     }
 
     /// The member that a session may say something as.
@@ -448,12 +458,12 @@ impl Room {
         let time = time_after(self.recent.times().next(), now.wall);
         let message =
             Arc::new(Message { room: self.name.clone(), seq: self.head, time, author, draft, text });
-        self.remember_draft(&message);
+        self.remember_draft(&message.author, message.draft.as_ref(), time);
         self.recent.push(Arc::clone(&message));
         Ok(message)
     }
 
-    /// What of a page is in memory, oldest first, and the first and last number of what is not.
+    /// What of a page is in memory, and what is not.
     ///
     /// # Errors
     /// [`Refusal`] when the asker is not a member.
@@ -461,8 +471,18 @@ impl Room {
         if !self.members.contains_key(&user) {
             return Err(Refusal::NotMember { room: self.name.as_str().into() });
         }
-        let (messages, gap) = self.recent.page(page, self.head);
-        Ok(RecentPage { messages, gap })
+        Ok(self.recent.page(page, self.head, self.amendments > 0))
+    }
+
+    /// What of the entries after a number is in memory, and the first and the last number of what is not.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the asker is not a member.
+    pub fn entries_after(&self, user: UserKey, after: Seq, count: u32) -> Result<RecentEntries, Refusal> {
+        if !self.members.contains_key(&user) {
+            return Err(Refusal::NotMember { room: self.name.as_str().into() });
+        }
+        Ok(self.recent.entries_after(after, count, self.head))
     }
 
     /// The number of the first message that was said at this time or later, or that the next one will get; as far as
@@ -532,7 +552,7 @@ impl Room {
 /// The time of a message that is said now, after one of this time. Whoever reads a room by time finds its messages in
 /// the order of their numbers, though the clock is set back by up to an hour; one that was further ahead, as on a machine
 /// that starts with a wrong clock, must not set the time of all that follows.
-fn time_after(newest: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub(super) fn time_after(newest: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let is_near = |newest: &Timestamp| newest.0 <= now.0.saturating_add(CLOCK_AHEAD_US_MAX);
     newest.filter(is_near).map_or(now, |newest| newest.max(now))
 }

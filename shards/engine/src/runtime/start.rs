@@ -137,6 +137,7 @@ pub fn start<S: Surface>(
     let clock = Clock::start();
     let stored = StartFindings {
         snapshots: opened.snapshots,
+        sources: opened.sources,
         lost_heads: opened.lost_heads,
         erasures: Arc::clone(&options.erasures),
     };

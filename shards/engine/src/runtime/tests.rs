@@ -88,7 +88,7 @@ fn recovered(data: &Path) -> Recovered {
 }
 
 fn numbers(recovered: &Recovered) -> Vec<u64> {
-    recovered.rooms[0].recent.iter().map(|message| message.seq.0).collect()
+    recovered.rooms[0].recent.iter().map(|entry| entry.seq().0).collect()
 }
 
 fn eio() -> io::Error {

@@ -92,6 +92,12 @@ kinds! {
         TooManyFromAddress = "too_many_from_address",
         /// A draft that is stored already.
         DraftRepeated = "draft_repeated",
+        /// There is no such message.
+        NoSuchMessage = "no_such_message",
+        /// The message is another's.
+        NotYours = "not_yours",
+        /// Nothing would change.
+        NothingChanges = "nothing_changes",
         /// A draft that may be stored, too long ago to be looked for.
         DraftTooOld = "draft_too_old",
         /// The account has all the sessions that it may have.
@@ -139,6 +145,9 @@ impl From<&Refusal> for RefusalKind {
             Refusal::NotStored { .. } => RefusalKind::NotStored,
             Refusal::TooManyFromAddress { .. } => RefusalKind::TooManyFromAddress,
             Refusal::DraftRepeated { .. } => RefusalKind::DraftRepeated,
+            Refusal::NoSuchMessage { .. } => RefusalKind::NoSuchMessage,
+            Refusal::NotYours { .. } => RefusalKind::NotYours,
+            Refusal::NothingChanges { .. } => RefusalKind::NothingChanges,
             Refusal::DraftTooOld { .. } => RefusalKind::DraftTooOld,
             Refusal::TooManySessions { .. } => RefusalKind::TooManySessions,
         }

@@ -39,6 +39,10 @@ impl<S: Surface> Shard<S> {
                 counters.deliveries += room.members.len() as u64;
                 (author.shard == self.id).then_some(author.connection)
             }
+            RoomEvent::Amended { amendment, author } => {
+                room.head = amendment.seq;
+                (author.shard == self.id).then_some(author.connection)
+            }
             _ => None,
         };
         let bytes_max = self.settings.outbox_bytes_max;
@@ -375,9 +379,12 @@ impl<S: Surface> Shard<S> {
             || !(self.is_adopting || self.writes.is_empty() && self.ended.is_empty())
     }
 
-    /// Whether something is on its way to other shards.
+    /// Whether something is on its way to other shards, or to the log.
     pub fn has_outbound(&self) -> bool {
-        self.outbound.has_any() || !self.deferred.is_empty() || self.outboxes.is_pausing()
+        self.outbound.has_any()
+            || !self.deferred.is_empty()
+            || self.outboxes.is_pausing()
+            || self.homes.reacting() > 0
     }
 }
 

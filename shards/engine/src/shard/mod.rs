@@ -19,6 +19,7 @@ mod inbox;
 mod inspect;
 mod operator;
 mod outboxes;
+mod reacting;
 mod rendered;
 mod settings;
 mod spares;
@@ -42,7 +43,9 @@ use ebb::Ebb;
 use hashbrown::HashMap;
 use homes::{Effects, Homes};
 pub use homes::{FactsOrder, FactsReport};
-use madang_log::{Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery};
+use madang_log::{
+    Appender, Batch, QueryFault, QueryOutcome, RunRange, SnapshotScope, StoredLooks, StoredQuery,
+};
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
     ConnectionId, Destination, MeshEntry, Moment, Now, Reply, Request, RoomFacts, RoomKey, SeenEvents,
@@ -106,8 +109,7 @@ pub struct Shard<S: Surface> {
     outbound: Outbound,
     wheel: Wheel<Deadline>,
     now: Now,
-    /// Requests that wait for room in the log. Bounded by one mesh batch or one read and what
-    /// follows from it, as no input is taken meanwhile.
+    /// Requests that wait for room in the log: at most one batch or read, as no input is taken meanwhile.
     deferred: VecDeque<Request>,
     /// Connections with something to send.
     writes: Writes,
@@ -238,9 +240,8 @@ impl<S: Surface> Shard<S> {
         }
     }
 
-    /// Whether input may be taken in: false while the log has all it can hold, until a commit
-    /// returns or the next segment is ready, and while outboxes must be written first. Mesh batches and
-    /// sockets then wait where they are.
+    /// Whether input may be taken in: false while the log has all it can hold, until a commit returns or the next
+    /// segment is ready, and while outboxes must be written first. Mesh batches and sockets then wait where they are.
     pub fn accepts_input(&self) -> bool {
         self.can_append() && self.deferred.is_empty() && !self.outboxes.is_pausing()
     }
@@ -343,6 +344,11 @@ impl<S: Surface> Shard<S> {
                 let (homes, mut effects) = self.homes();
                 homes.refuse_waiting(room, "the disk reports errors", &mut effects);
             }
+            Some(Answered::Target(question, found)) => {
+                let request = self.homes.target_found(question, found);
+                self.defer_first([request].into());
+                self.resume_deferred();
+            }
             Some(Answered::Time { session, user, room, page }) => {
                 let (homes, mut effects) = self.homes();
                 homes.history(session, user, room, page, &mut effects);
@@ -386,8 +392,8 @@ impl<S: Surface> Shard<S> {
     }
 
     /// The snapshot of this shard's directory is written anew.
-    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
-        self.homes.snapshot_renewed(scope);
+    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, runs: Option<&[RunRange]>) {
+        self.homes.snapshot_renewed(scope, runs);
     }
 
     /// Time has passed: whatever is due happens. To be called about once a second.
@@ -410,6 +416,7 @@ impl<S: Surface> Shard<S> {
             }
         }
         self.homes.looks.tick();
+        self.flush_reactions();
         let (homes, mut effects) = self.homes();
         homes.store_facts(&mut effects);
         self.homes.evict_idle(self.now, &self.log, &mut self.outbound);

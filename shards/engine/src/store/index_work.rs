@@ -5,9 +5,9 @@
 use super::renewal::Renewing;
 use crate::shard::{FactsOrder, FactsReport, LookupId};
 use madang_log::{
-    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, SegmentIndex,
-    SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_snapshot, rebuild_index, renew_snapshot,
-    retain,
+    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, RunRange, SegmentIndex,
+    SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_run, mend_snapshot, rebuild_index,
+    renew_runs, renew_snapshot, retain,
 };
 use madang_model::ShardId;
 use std::time::SystemTime;
@@ -56,8 +56,8 @@ pub enum Chore {
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
-    /// Written, and what it covers; or the old one stays.
-    Snapshot(Option<SnapshotScope>),
+    /// Written, and what it covers; or the old one stays. And the runs that there are, if they were looked after.
+    Snapshot(Option<SnapshotScope>, Option<Vec<RunRange>>),
     /// A lost file was looked after.
     Rebuilt {
         /// What was missed.
@@ -175,7 +175,15 @@ pub fn do_chore<F: IndexFiles>(
                 tracing::error!(%error, "a snapshot was not written; the next start reads more indexes");
                 None
             });
-            IndexDone::Snapshot(renewed.map(|snapshot| snapshot.scope))
+            let scope = renewed.map(|snapshot| snapshot.scope);
+            // All segments that it covers have an index.
+            let runs = scope.map(|scope| renew_runs(files, shard, scope.covers)).transpose();
+            let runs = runs.unwrap_or_else(|error| {
+                notes.failed();
+                tracing::error!(%error, "a run of amendments was not written; pages read more indexes until it is");
+                None
+            });
+            IndexDone::Snapshot(scope, runs)
         }
         Chore::Rebuild { fault, lookup } => {
             let made = rebuild(files, &fault);
@@ -198,6 +206,10 @@ fn rebuild<F: IndexFiles>(files: &F, fault: &QueryFault) -> Result<(), IndexErro
                 segment = segment.0,
                 "an index was missing or damaged, and was rebuilt"
             );
+        }
+        Some((directory, StoredFile::Run(run))) => {
+            mend_run(files, directory, run)?;
+            tracing::warn!(shard = directory.0, %run, "a run of amendments was missing or damaged, and was rebuilt");
         }
         Some((directory, _)) => {
             mend_snapshot(files, directory)?;

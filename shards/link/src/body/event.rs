@@ -1,6 +1,8 @@
 //! Events of version 1.
 
-use super::reply::{ReplyBody, SaidBody};
+use super::entry::EntryBody;
+use super::reply::ReplyBody;
+use super::said::SaidBody;
 use rkyv::with::AsString;
 use rkyv::{Archive, Serialize};
 
@@ -93,6 +95,16 @@ pub enum EventBody<'a> {
         /// The name taken.
         #[rkyv(with = AsString)]
         new: &'a str,
+    },
+    /// A message of a room, or the room, became something else.
+    Amended {
+        /// The session that did it; 0 when it is none of this edge's.
+        author_session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// What.
+        entry: EntryBody<'a>,
     },
 }
 

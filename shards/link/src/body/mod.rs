@@ -9,11 +9,15 @@
 //! An absent text is written as an empty one: no name, draft id or text is empty.
 
 pub mod control;
+mod entry;
 mod event;
 mod refusal;
 mod reply;
 mod request;
+mod said;
 
+pub use entry::{ArchivedEntryBody, ArchivedEntryKindBody, ArchivedResumedBody, ArchivedShownBody};
+pub use entry::{EntryBody, EntryKindBody, ResumedBody, ShownBody};
 pub use event::{
     ArchivedEventBody, ArchivedNameBody, EventBody, LeaveReasonBody, NameBody, RequestFaultBody,
     SessionEndBody,
@@ -21,17 +25,15 @@ pub use event::{
 pub use event::{ArchivedLeaveReasonBody, ArchivedRequestFaultBody, ArchivedSessionEndBody};
 pub use refusal::{ArchivedRefusalBody, RefusalBody};
 pub use reply::{
-    ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedListedMemberBody,
-    ArchivedListedRoomBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
+    ArchivedFactsNotChangedBody, ArchivedListedMemberBody, ArchivedListedRoomBody, FactsNotChangedBody,
+    GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody, ReplyBody,
 };
-pub use reply::{
-    FactsNotChangedBody, GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody,
-    ReplyBody, SaidBody,
-};
+pub use reply::{ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody};
 pub use request::{
-    AddressBody, ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, PageBody, RequestBody,
-    SERVICE_ACCOUNT, USER_ACCOUNT,
+    AddressBody, AmendKindBody, ArchivedAddressBody, ArchivedAmendKindBody, ArchivedPageBody,
+    ArchivedRequestBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT,
 };
+pub use said::{ArchivedSaidBody, SaidBody};
 
 use crate::format::{Kind, WireFault};
 use rkyv::Portable;

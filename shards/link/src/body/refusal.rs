@@ -112,4 +112,19 @@ pub enum RefusalBody<'a> {
         /// How many there may be.
         sessions_max: u32,
     },
+    /// There is no such message, or it was deleted.
+    NoSuchMessage {
+        /// Its number.
+        seq: u64,
+    },
+    /// Only its author may do that.
+    NotYours {
+        /// The message.
+        seq: u64,
+    },
+    /// Nothing of the message would change.
+    NothingChanges {
+        /// The message.
+        seq: u64,
+    },
 }

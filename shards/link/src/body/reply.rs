@@ -1,6 +1,8 @@
 //! Answers of version 1.
 
+use super::entry::{ResumedBody, ShownBody};
 use super::refusal::RefusalBody;
+use super::said::SaidBody;
 use rkyv::with::AsString;
 use rkyv::{Archive, Serialize};
 
@@ -178,6 +180,30 @@ pub enum ReplyBody<'a> {
         /// Whether the shard was too busy to look.
         is_busy: bool,
     },
+    /// Stored messages, not all of which are as they were said.
+    Shown {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Oldest first.
+        messages: Vec<ShownBody<'a>>,
+        /// The room's newest number.
+        head: u64,
+        /// What was asked for and is not among them.
+        gap: Option<GapBody>,
+    },
+    /// Everything after a number.
+    Resumed {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// In order.
+        entries: Vec<ResumedBody<'a>>,
+        /// The room's newest number.
+        head: u64,
+        /// What was asked for and is not among them.
+        gap: Option<GapBody>,
+    },
 }
 
 /// Why facts are not changed.
@@ -223,24 +249,6 @@ pub enum FactsNotChangedBody<'a> {
         /// How many.
         limit: u32,
     },
-}
-
-/// A message; its room is said beside it.
-#[derive(Archive, Serialize, Clone, Copy, Debug)]
-pub struct SaidBody<'a> {
-    /// Its number in the room.
-    pub seq: u64,
-    /// When it was accepted, in microseconds since the Unix epoch.
-    pub time_us: i64,
-    /// Who said it.
-    #[rkyv(with = AsString)]
-    pub author: &'a str,
-    /// The author's own id of it.
-    #[rkyv(with = AsString)]
-    pub draft: &'a str,
-    /// What was said.
-    #[rkyv(with = AsString)]
-    pub text: &'a str,
 }
 
 /// Whispers that were missed.

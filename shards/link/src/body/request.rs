@@ -179,6 +179,55 @@ pub enum RequestBody<'a> {
         /// How many.
         count: u32,
     },
+    /// To change a message, or the room.
+    Amend {
+        /// What is to change.
+        kind: AmendKindBody,
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The author's own id of it.
+        #[rkyv(with = AsString)]
+        draft: &'a str,
+        /// The text, the reaction or the topic, if it has one.
+        #[rkyv(with = AsString)]
+        text: &'a str,
+        /// The message; 0 where it is about the room.
+        target: u64,
+    },
+    /// Everything after a number.
+    Resume {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The number.
+        after: u64,
+        /// How many entries.
+        count: u32,
+    },
+}
+
+/// What is to change.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub enum AmendKindBody {
+    /// The text of a message.
+    Edit,
+    /// A message is to be deleted.
+    Delete,
+    /// A reaction is added.
+    React,
+    /// A reaction is taken back.
+    Unreact,
+    /// A message is to be pinned.
+    Pin,
+    /// It is no longer to be pinned.
+    Unpin,
+    /// The topic of the room.
+    Topic,
 }
 
 /// Where a user is.

@@ -1,5 +1,6 @@
 //! What the edge receives, as bodies.
 
+use super::entries::entry_body;
 use super::page::said_body;
 use crate::body::{EventBody, LeaveReasonBody, NameBody, RequestFaultBody, SessionEndBody};
 use crate::words::{RequestFault, SessionEnd};
@@ -8,6 +9,9 @@ use madang_model::{LeaveReason, RoomEvent};
 /// What happened in a room; `author_session` is the edge's session that a message came from, or 0.
 pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: u32) -> EventBody<'a> {
     match event {
+        RoomEvent::Amended { amendment, author: _ } => {
+            EventBody::Amended { author_session, room: amendment.room.as_str(), entry: entry_body(amendment) }
+        }
         RoomEvent::Message { message, author: _ } => {
             EventBody::Message { author_session, room: message.room.as_str(), said: said_body(message) }
         }
@@ -34,7 +38,7 @@ pub fn event_in_all_body<'a>(rooms: &[&'a str], event: &'a RoomEvent) -> Option<
         RoomEvent::Renamed { old, new, .. } => {
             Some(EventBody::UserRenamedInAll { rooms: rooms(), old: old.as_str(), new: new.as_str() })
         }
-        RoomEvent::Message { .. } | RoomEvent::Joined { .. } => None,
+        RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => None,
     }
 }
 

@@ -1,13 +1,16 @@
 //! From the engine's words to bodies, and back. Every match is exhaustive: a new variant of the engine is
 //! decided on here before it compiles.
 
+mod entries;
 mod events;
 mod page;
+mod read_entries;
 mod read_events;
 mod read_names;
 mod read_refusals;
 mod read_replies;
 mod read_requests;
+mod read_said;
 mod refusals;
 mod replies;
 mod requests;

@@ -1,7 +1,9 @@
 //! Events, read by the edge. An invalid name, text or draft id is a fault of the core.
 
+use super::read_entries::amendment_of;
 use super::read_names::{room_of, user_of};
-use super::read_replies::{message_of, read_reply};
+use super::read_replies::read_reply;
+use super::read_said::message_of;
 use crate::body::{
     ArchivedEventBody, ArchivedLeaveReasonBody, ArchivedNameBody, ArchivedRequestFaultBody,
     ArchivedSessionEndBody,
@@ -22,6 +24,11 @@ pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFa
         }
         B::Message { author_session, room, said } => EdgeEvent::Message {
             message: message_of(&room_of(room)?, said)?,
+            author: SessionNumber::new(author_session.to_native()),
+        },
+        B::Amended { author_session, room, entry } => EdgeEvent::Amended {
+            amendment: amendment_of(&room_of(room)?, entry)?
+                .ok_or_else(|| WireFault::value(Kind::Event, "an amendment", "nothing"))?,
             author: SessionNumber::new(author_session.to_native()),
         },
         B::UserJoined { room, user } => EdgeEvent::UserJoined { room: room_of(room)?, user: user_of(user)? },

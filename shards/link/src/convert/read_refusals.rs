@@ -38,6 +38,9 @@ pub fn read_refusal(body: &ArchivedRefusalBody<'static>) -> Result<Refusal, Wire
         B::TooManySessions { name, sessions_max } => {
             Refusal::TooManySessions { name: user_of(name)?, sessions_max: sessions_max.to_native() }
         }
+        B::NoSuchMessage { seq } => Refusal::NoSuchMessage { seq: Seq(seq.to_native()) },
+        B::NotYours { seq } => Refusal::NotYours { seq: Seq(seq.to_native()) },
+        B::NothingChanges { seq } => Refusal::NothingChanges { seq: Seq(seq.to_native()) },
         B::DraftTooOld { draft } => Refusal::DraftTooOld { draft: draft_of(draft)? },
     })
 }

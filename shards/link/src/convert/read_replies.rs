@@ -1,7 +1,9 @@
 //! Answers, read by the edge.
 
-use super::read_names::{draft_of, room_of, text_of, user_of};
+use super::read_entries::{entry_of, shown_of};
+use super::read_names::{room_of, text_of, user_of};
 use super::read_refusals::read_refusal;
+use super::read_said::message_of;
 use crate::body::{
     ArchivedFactsNotChangedBody, ArchivedGapBody, ArchivedGapReasonBody, ArchivedListedMemberBody,
     ArchivedListedRoomBody, ArchivedPresenceBody, ArchivedReplyBody, ArchivedSaidBody,
@@ -9,10 +11,10 @@ use crate::body::{
 use crate::format::WireFault;
 use madang_model::{
     AccountId, Away, ClaimNumber, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined,
-    ListStart, LogEpoch, MembersPage, Message, Presence, Reply, Revision, RoomKey, RoomName, RoomSummary,
-    RoomsPage, RoomsPart, Seq, ShardId, Timestamp, UserKey, UserName, UserSummary, WhoMember, WhoPage,
+    ListStart, LogEpoch, MembersPage, Presence, Reply, ResumedEntries, Revision, RoomKey, RoomName,
+    RoomSummary, RoomsPage, RoomsPart, Seq, ShardId, ShownMessage, Timestamp, UserKey, UserSummary,
+    WhoMember, WhoPage,
 };
-use std::sync::Arc;
 
 /// Reads an answer.
 ///
@@ -94,6 +96,27 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
             let room = room_of(room)?;
             Reply::History(HistoryPage {
                 messages: messages_of(&room, messages)?,
+                // A number that is missing may be of what this version of the link does not show.
+                is_sparse: true,
+                head: Seq(head.to_native()),
+                gap: gap.as_ref().map(gap_of),
+                room,
+            })
+        }
+        B::Shown { room, messages, head, gap } => {
+            let room = room_of(room)?;
+            Reply::History(HistoryPage {
+                messages: messages.iter().map(|shown| shown_of(&room, shown)).collect::<Result<_, _>>()?,
+                is_sparse: true,
+                head: Seq(head.to_native()),
+                gap: gap.as_ref().map(gap_of),
+                room,
+            })
+        }
+        B::Resumed { room, entries, head, gap } => {
+            let room = room_of(room)?;
+            Reply::Resumed(ResumedEntries {
+                entries: entries.iter().map(|entry| entry_of(&room, entry)).collect::<Result<_, _>>()?,
                 head: Seq(head.to_native()),
                 gap: gap.as_ref().map(gap_of),
                 room,
@@ -151,23 +174,8 @@ fn rooms_of(rooms: &[ArchivedListedRoomBody<'static>]) -> Result<Vec<RoomSummary
 fn messages_of(
     room: &RoomName,
     messages: &[ArchivedSaidBody<'static>],
-) -> Result<Vec<Arc<Message>>, WireFault> {
-    messages.iter().map(|said| message_of(room, said)).collect()
-}
-
-/// A message of a room.
-pub(super) fn message_of(
-    room: &RoomName,
-    said: &ArchivedSaidBody<'static>,
-) -> Result<Arc<Message>, WireFault> {
-    Ok(Arc::new(Message {
-        room: room.clone(),
-        seq: Seq(said.seq.to_native()),
-        time: Timestamp(said.time_us.to_native()),
-        author: if said.author.is_empty() { UserName::nobody() } else { user_of(&said.author)? },
-        draft: draft_of(&said.draft)?,
-        text: text_of(&said.text)?,
-    }))
+) -> Result<Vec<ShownMessage>, WireFault> {
+    messages.iter().map(|said| message_of(room, said).map(ShownMessage::from)).collect()
 }
 
 fn presence_of(presence: &ArchivedPresenceBody<'static>) -> Result<Presence, WireFault> {

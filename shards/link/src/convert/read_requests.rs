@@ -4,13 +4,14 @@
 //! for names.
 
 use crate::body::{
-    ArchivedAddressBody, ArchivedPageBody, ArchivedRequestBody, SERVICE_ACCOUNT, USER_ACCOUNT,
+    ArchivedAddressBody, ArchivedAmendKindBody, ArchivedPageBody, ArchivedRequestBody, SERVICE_ACCOUNT,
+    USER_ACCOUNT,
 };
 use crate::bounds::PATTERN_BYTES_MAX;
 use crate::words::{EdgeRequest, RequestFault};
 use madang_model::{
-    Account, AccountId, AccountKind, Away, Cursor, CursorFault, DatedChange, DraftId, Page, RoomName, Seq,
-    Text, Timestamp, UserName,
+    Account, AccountId, AccountKind, AmendRequest, Away, Cursor, CursorFault, DatedChange, DraftId, Page,
+    Reaction, RoomName, Seq, Text, Timestamp, UserName,
 };
 use std::net::IpAddr;
 
@@ -56,6 +57,15 @@ pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) 
         B::Leave { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Leave { room }))),
         B::Publish { session, room, draft, text } => {
             (session, asked(publish(room, draft, text, text_bytes_max)))
+        }
+        B::Amend { kind, session, room, draft, text, target } => {
+            let target = Seq(target.to_native());
+            let change = change_of(kind, text, text_bytes_max);
+            (session, asked(change.and_then(|change| amend(room, draft, target, change))))
+        }
+        B::Resume { session, room, after, count } => {
+            let (after, count) = (Seq(after.to_native()), count.to_native().min(Page::MESSAGES_MAX));
+            (session, asked(room_of(room).map(|room| EdgeRequest::Resume { room, after, count })))
         }
         B::History { session, room, page } => {
             let page = page_of(page);
@@ -134,6 +144,34 @@ fn cursor_of(text: &[u8]) -> Result<Option<Cursor>, Refused> {
     }
     let cursor = std::str::from_utf8(text).map_or(Err(CursorFault::Unreadable), Cursor::parse);
     cursor.map(Some).map_err(|fault| (RequestFault::Cursor, fault.to_string().into()))
+}
+
+fn amend(room: &str, draft: &str, target: Seq, change: AmendRequest) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Amend { room: room_of(room)?, draft: draft_of(draft)?, target, change })
+}
+
+fn change_of(
+    kind: &ArchivedAmendKindBody,
+    text: &str,
+    text_bytes_max: usize,
+) -> Result<AmendRequest, Refused> {
+    use ArchivedAmendKindBody as K;
+    let react = |is_added| {
+        let bytes_max = Reaction::BYTES_MAX;
+        let words = format!("a reaction is a mark of 1 to {bytes_max} bytes without spaces, not {text:?}");
+        let reaction = Reaction::parse(text).ok_or((RequestFault::EmptyText, words.into()))?;
+        Ok(AmendRequest::React { reaction, is_added })
+    };
+    Ok(match kind {
+        K::Edit => AmendRequest::Edit { text: text_of(text, text_bytes_max)? },
+        K::Delete => AmendRequest::Delete,
+        K::React => return react(true),
+        K::Unreact => return react(false),
+        K::Pin => AmendRequest::Pin { is_pinned: true },
+        K::Unpin => AmendRequest::Pin { is_pinned: false },
+        K::Topic if text.is_empty() => AmendRequest::Topic { topic: None },
+        K::Topic => AmendRequest::Topic { topic: Some(text_of(text, text_bytes_max)?) },
+    })
 }
 
 fn rooms(pattern: &str) -> Result<EdgeRequest, Refused> {

@@ -23,6 +23,9 @@ pub fn refusal_body(refusal: &Refusal) -> RefusalBody<'_> {
         Refusal::TooManyFromAddress { connections_max } => {
             B::TooManyFromAddress { connections_max: *connections_max }
         }
+        Refusal::NoSuchMessage { seq } => B::NoSuchMessage { seq: seq.0 },
+        Refusal::NotYours { seq } => B::NotYours { seq: seq.0 },
+        Refusal::NothingChanges { seq } => B::NothingChanges { seq: seq.0 },
         Refusal::DraftRepeated { seq, draft } => B::DraftRepeated { seq: seq.0, draft: draft.as_str() },
         Refusal::TooManySessions { name, sessions_max } => {
             B::TooManySessions { name: name.as_str(), sessions_max: *sessions_max }

@@ -1,14 +1,16 @@
 //! Answers, as bodies.
 
-use super::page::{gap_of_page, newest_that_fit, said_body};
+use super::entries::{resumed_body, shown_body};
+use super::page::{gap_of_page, newest_that_fit, oldest_that_fit, said_body};
 use super::refusals::refusal_body;
 use crate::body::{
     FactsNotChangedBody, GapBody, GapReasonBody, ListedMemberBody, ListedRoomBody, MissedBody, PresenceBody,
-    ReplyBody,
+    ReplyBody, SaidBody,
 };
 use madang_model::{
     Away, FactRefusal, FactsNotChanged, Gap, GapReason, HistoryPage, Joined, ListStart, MembersPage,
-    Presence, Reply, RoomKey, RoomSummary, RoomsPage, RoomsPart, UserKey, WhoMember, WhoPage,
+    Presence, Reply, ResumedEntries, RoomKey, RoomSummary, RoomsPage, RoomsPart, ShownMessage, UserKey,
+    WhoMember, WhoPage,
 };
 
 /// An answer. Pages are cut to what an envelope holds.
@@ -51,6 +53,7 @@ pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
         Reply::Members(page) => members_body(page),
         Reply::RoomsPart(part) => rooms_part_body(part),
         Reply::History(page) => history_body(page),
+        Reply::Resumed(resumed) => resumed_reply(resumed),
         Reply::FactsChanged { room, result: Ok(revision) } => {
             ReplyBody::FactsChanged { room: room.as_str(), revision: revision.0 }
         }
@@ -89,19 +92,44 @@ fn joined_body(joined: &Joined) -> ReplyBody<'_> {
         room: joined.room.as_str(),
         user: joined.user.as_str(),
         head: joined.head.0,
-        history: newest_that_fit(&joined.history).iter().map(|message| said_body(message)).collect(),
+        // By their texts of now; what was deleted is left out. What else became of them a page says.
+        history: newest_that_fit(&joined.history)
+            .iter()
+            .filter_map(ShownMessage::message)
+            .map(said_body)
+            .collect(),
         members: joined.members,
         resumed_from: joined.resumed_from.map(|seq| seq.0),
     }
 }
 
+fn resumed_reply(resumed: &ResumedEntries) -> ReplyBody<'_> {
+    let kept = oldest_that_fit(&resumed.entries);
+    ReplyBody::Resumed {
+        room: resumed.room.as_str(),
+        // What does not fit is asked for next: the room's newest number says that there is more.
+        entries: kept.iter().map(resumed_body).collect(),
+        head: resumed.head.0,
+        gap: resumed.gap.map(gap_body),
+    }
+}
+
 fn history_body(page: &HistoryPage) -> ReplyBody<'_> {
     let kept = newest_that_fit(&page.messages);
-    ReplyBody::History {
-        room: page.room.as_str(),
-        messages: kept.iter().map(|message| said_body(message)).collect(),
-        head: page.head.0,
-        gap: gap_of_page(&page.messages, kept.len(), page.gap).map(gap_body),
+    let (room, head) = (page.room.as_str(), page.head.0);
+    let gap = gap_of_page(&page.messages, kept.len(), page.gap).map(gap_body);
+    let said: Option<Vec<SaidBody<'_>>> = kept.iter().map(as_said).collect();
+    match said {
+        Some(messages) => ReplyBody::History { room, messages, head, gap },
+        None => ReplyBody::Shown { room, messages: kept.iter().map(shown_body).collect(), head, gap },
+    }
+}
+
+/// A message that nothing became of.
+fn as_said(shown: &ShownMessage) -> Option<SaidBody<'_>> {
+    match shown {
+        ShownMessage::AsSaid(message) => Some(said_body(message)),
+        ShownMessage::Amended(_) | ShownMessage::Deleted(_) => None,
     }
 }
 

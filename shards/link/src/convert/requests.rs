@@ -1,8 +1,8 @@
 //! What the edge asks, as bodies.
 
-use crate::body::{AddressBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT};
+use crate::body::{AddressBody, AmendKindBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT};
 use crate::words::{EdgeRequest, SessionNumber};
-use madang_model::{AccountKind, Cursor, DatedChange, DraftId, Page, Timestamp};
+use madang_model::{AccountKind, AmendRequest, Cursor, DatedChange, DraftId, Page, Timestamp};
 use std::net::IpAddr;
 
 /// A session begins.
@@ -49,6 +49,14 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
         E::Publish { room, draft, text } => {
             B::Publish { session, room: room.as_str(), draft: written(draft.as_ref()), text: text.as_str() }
         }
+        E::Amend { room, draft, target, change } => {
+            let (kind, text) = change_body(change);
+            let (room, draft, target) = (room.as_str(), written(draft.as_ref()), target.0);
+            B::Amend { kind, session, room, draft, text, target }
+        }
+        E::Resume { room, after, count } => {
+            B::Resume { session, room: room.as_str(), after: after.0, count: *count }
+        }
         E::History { room, page } => B::History { session, room: room.as_str(), page: page_body(*page) },
         E::Who { room } => B::Who { session, room: room.as_str() },
         E::Rooms { pattern } => B::Rooms { session, pattern },
@@ -73,6 +81,19 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
 /// The text of a cursor, or nothing.
 fn cursor_text(cursor: Option<Cursor>) -> Vec<u8> {
     cursor.map_or_else(Vec::new, |cursor| cursor.to_string().into_bytes())
+}
+
+fn change_body(change: &AmendRequest) -> (AmendKindBody, &str) {
+    use AmendKindBody as K;
+    match change {
+        AmendRequest::Edit { text } => (K::Edit, text.as_str()),
+        AmendRequest::Delete => (K::Delete, ""),
+        AmendRequest::React { reaction, is_added: true } => (K::React, reaction.as_str()),
+        AmendRequest::React { reaction, is_added: false } => (K::Unreact, reaction.as_str()),
+        AmendRequest::Pin { is_pinned: true } => (K::Pin, ""),
+        AmendRequest::Pin { is_pinned: false } => (K::Unpin, ""),
+        AmendRequest::Topic { topic } => (K::Topic, topic.as_deref().unwrap_or_default()),
+    }
 }
 
 /// A draft id, or nothing.

@@ -125,7 +125,9 @@ impl CoreEnd {
             Sight::InAll(rooms) => rooms.iter().filter_map(|key| self.sessions.room(*key)).cloned().collect(),
         };
         let author = match event {
-            RoomEvent::Message { author, .. } => self.sessions.number_of(*author),
+            RoomEvent::Message { author, .. } | RoomEvent::Amended { author, .. } => {
+                self.sessions.number_of(*author)
+            }
             _ => None,
         };
         let Some(connection) = &mut self.connection else { return };

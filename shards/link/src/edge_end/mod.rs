@@ -17,7 +17,7 @@ use crate::format::{Kind, WireFault};
 use crate::stream::{NotQueued, Stream};
 use crate::versions::{VERSIONS, Versions};
 use crate::words::{EdgeEvent, EdgeRequest, LinkEnd, SessionNumber};
-use madang_model::Moment;
+use madang_model::{AmendRequest, Moment};
 use said::{FromCore, read};
 use sessions::OpenSessions;
 use std::collections::VecDeque;
@@ -100,6 +100,10 @@ impl EdgeEnd {
         let (bytes, bytes_max) = match request {
             EdgeRequest::Publish { text, .. } | EdgeRequest::Whisper { text, .. } => {
                 (text.len(), text_bytes_max)
+            }
+            EdgeRequest::Amend { change: AmendRequest::Edit { text }, .. } => (text.len(), text_bytes_max),
+            EdgeRequest::Amend { change: AmendRequest::Topic { topic: Some(topic) }, .. } => {
+                (topic.len(), text_bytes_max)
             }
             EdgeRequest::SetAway { away: Some(away) } => {
                 (away.text.as_ref().map_or(0, |text| text.len()), text_bytes_max)

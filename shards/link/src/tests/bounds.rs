@@ -28,9 +28,10 @@ fn full_page() -> HistoryPage {
     let words = "x".repeat(2_000);
     let message = |seq| {
         let (room, author) = (room("r1"), user("bob"));
-        Arc::new(Message { room, seq: Seq(seq), time: Timestamp(0), author, draft: None, text: text(&words) })
+        Message { room, seq: Seq(seq), time: Timestamp(0), author, draft: None, text: text(&words) }.into()
     };
-    HistoryPage { room: room("r1"), messages: (1..=64).map(message).collect(), head: Seq(64), gap: None }
+    let messages = (1..=64).map(message).collect();
+    HistoryPage { room: room("r1"), messages, is_sparse: false, head: Seq(64), gap: None }
 }
 
 /// Both ends of a server where texts have at most so many bytes.

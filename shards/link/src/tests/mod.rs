@@ -1,5 +1,6 @@
 //! What the link promises.
 
+mod amending;
 mod bounds;
 mod chance;
 mod endings;

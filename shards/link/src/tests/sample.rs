@@ -201,7 +201,8 @@ fn lines() -> Vec<String> {
         }
     }
     for event in every_room_event() {
-        lines.add(Kind::Event, &room_event_body("r1", &event, 7));
+        let body = room_event_body("r1", &event, 7);
+        lines.add(Kind::Event, &body);
     }
     ENDS.iter().for_each(|end| lines.add(Kind::Event, &closed_body(7, *end)));
     FAULTS.iter().for_each(|fault| lines.add(Kind::Event, &bad_request_body(7, *fault, "why it is so")));
@@ -286,6 +287,9 @@ fn version_1_is_read_as_it_was_meant() {
         expected.push(match event {
             RoomEvent::Message { message, .. } => {
                 format!("Message {{ message: {message:?}, author: Some({session:?}) }}")
+            }
+            RoomEvent::Amended { amendment, .. } => {
+                format!("Amended {{ amendment: {amendment:?}, author: Some({session:?}) }}")
             }
             RoomEvent::Joined { user } => format!("UserJoined {{ room: {room:?}, user: {user:?} }}"),
             RoomEvent::Left { user, reason, .. } => {

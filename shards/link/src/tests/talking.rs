@@ -156,15 +156,15 @@ pub fn every_reply() -> Vec<Reply> {
     let summary = |presence| Reply::Whois(UserSummary { name: user("bob"), presence, online_since: since });
     let gap = |reason| Some(Gap { first: Seq(1), last: Seq(4), reason });
     let page = |gap| {
-        let messages = vec![message(5, "r1"), message(6, "r1")];
-        Reply::History(HistoryPage { room: room("r1"), messages, head: Seq(6), gap })
+        let messages = vec![message(5, "r1").into(), message(6, "r1").into()];
+        Reply::History(HistoryPage { room: room("r1"), messages, is_sparse: true, head: Seq(6), gap })
     };
     let claim = ClaimNumber::default();
     let joined = madang_model::Joined {
         room: room("r1"),
         user: user("alice"),
         head: Seq(6),
-        history: vec![message(6, "r1")],
+        history: vec![message(6, "r1").into()],
         members: 3,
         resumed_from: Some(Seq(2)),
     };

@@ -2,7 +2,7 @@
 
 use super::end::GoingDown;
 use super::session::SessionNumber;
-use madang_model::{LeaveReason, Message, Reply, RoomName, UserName};
+use madang_model::{Amendment, LeaveReason, Message, Reply, RoomName, UserName};
 use std::sync::Arc;
 
 /// What the edge receives. An event of a room comes once, however many of its sessions are in the room: the edge
@@ -21,6 +21,13 @@ pub enum EdgeEvent {
         /// What, with its room.
         message: Arc<Message>,
         /// The session that said it, if it is one of this edge's: its acknowledgement.
+        author: Option<SessionNumber>,
+    },
+    /// A message of a room, or the room, became something else, and that is on disk.
+    Amended {
+        /// What, with its room.
+        amendment: Arc<Amendment>,
+        /// The session that did it, if it is one of this edge's: its acknowledgement.
         author: Option<SessionNumber>,
     },
     /// A user joined a room. That user receives `Reply::Joined`.

@@ -1,6 +1,8 @@
 //! What a session of the edge asks.
 
-use madang_model::{AccountId, Away, Cursor, DraftId, FactChange, Page, RoomName, Seq, Text, UserName};
+use madang_model::{
+    AccountId, AmendRequest, Away, Cursor, DraftId, FactChange, Page, RoomName, Seq, Text, UserName,
+};
 
 /// What a session asks. The core end knows its name, and which grant of it: the edge does not send them.
 ///
@@ -57,6 +59,27 @@ pub enum EdgeRequest {
         room: RoomName,
         /// Which messages.
         page: Page,
+    },
+    /// To change a message, or the room. Answered by the event `Amended`, or `Reply::NotSaid`; reactions of a second come
+    /// as one event, which may be another session's.
+    Amend {
+        /// The room.
+        room: RoomName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// The message that it is about; not used where it is about the room.
+        target: Seq,
+        /// What is to change.
+        change: AmendRequest,
+    },
+    /// Everything after a number, of a room one is in. Answered by `Reply::Resumed` or `Reply::Refused`.
+    Resume {
+        /// The room.
+        room: RoomName,
+        /// The last number that is known.
+        after: Seq,
+        /// How many entries, at most [`Page::MESSAGES_MAX`].
+        count: u32,
     },
     /// Who is in a room. Answered by `Reply::Who` or `Reply::Refused`.
     Who {

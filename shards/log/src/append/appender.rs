@@ -4,10 +4,11 @@ use super::batch::{Batch, BatchId, SealedSegment};
 use super::current::{Current, START_BYTES};
 use super::durability::Durability;
 use crate::format::{
-    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, Record, SEAL_FRAME_BYTES, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, StoredFacts, push_frame, stamp_frames,
+    ABANDONED_FRAME_BYTES, AbandonedRecord, FRAME_BYTES_MAX, NewEntry, Record, SEAL_FRAME_BYTES,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SealRecord, SegmentId, SegmentNumber, StoredFacts, push_frame,
+    stamp_frames,
 };
-use madang_model::{Message, ShardId};
+use madang_model::ShardId;
 
 /// The most that one commit writes. Larger ones gain nothing and hold messages back longer.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -112,15 +113,16 @@ impl Appender {
         }
     }
 
-    /// Adds a message to the open batch, and says which batch carries it.
+    /// Adds an entry to the open batch, and says which batch carries it.
     ///
     /// # Panics
     /// When [`is_full`](Self::is_full), or when the text is longer than
     /// [`TEXT_BYTES_MAX`](crate::TEXT_BYTES_MAX): the caller checks both.
-    pub fn append(&mut self, message: &Message) -> BatchId {
+    pub fn append<'a>(&mut self, entry: impl Into<NewEntry<'a>>) -> BatchId {
+        let entry = entry.into();
         assert!(!self.is_full(), "nothing is appended to a full batch");
-        push_frame(&mut self.open, &Record::Message(message));
-        self.open_counts.count(message.time.0);
+        push_frame(&mut self.open, &Record::Entry(entry));
+        self.open_counts.count(entry.time().0);
         self.last_taken.next()
     }
 

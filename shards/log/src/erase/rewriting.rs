@@ -1,9 +1,9 @@
 //! What becomes of the bytes of a file. Pure: [`pass`](super::pass) reads and writes.
 
-use super::rules::{ErasureCandidate, ErasureMatcher};
+use super::rules::ErasureMatcher;
 use crate::format::{
-    Frame, HEADER_BYTES, HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentVerdict, StoredChange,
-    StoredRecord, aligned, erase_frame, read_frame_at,
+    Frame, HEADER_BYTES, HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentVerdict, StoredRecord,
+    aligned, erase_frame, read_frame_at,
 };
 use rkyv::util::AlignedVec;
 use std::ops::Range;
@@ -48,8 +48,8 @@ pub fn rewrite_segment(
     for found in &mut scan {
         match found {
             ScanItem::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
-            ScanItem::Message(frame, message) => {
-                if is_wanted(StoredRecord::Message(message), matcher) {
+            ScanItem::Entry(frame, entry) => {
+                if matcher.wants_entry(&entry) {
                     wanted.push(frame.offset_bytes..frame.end_bytes);
                 }
             }
@@ -145,19 +145,7 @@ fn read_aligned<'a>(
 fn is_wanted(record: StoredRecord<'_>, matcher: &mut ErasureMatcher<'_>) -> bool {
     match record {
         StoredRecord::Message(message) => matcher.wants_message(&message),
-        StoredRecord::Amendment(amendment) => {
-            let (room, seq, time) = (amendment.room, amendment.seq, amendment.time);
-            let author = amendment.author.name;
-            let (has_text, target) = match amendment.change {
-                StoredChange::Edit { .. } => (true, Some(amendment.target)),
-                StoredChange::Topic { .. } => (true, None),
-                StoredChange::Deletion
-                | StoredChange::Reactions { .. }
-                | StoredChange::Pin { .. }
-                | StoredChange::Erased(_) => (false, None),
-            };
-            has_text && matcher.wants(ErasureCandidate { room, seq, time, author, target })
-        }
+        StoredRecord::Amendment(amendment) => matcher.wants_amendment(&amendment),
         StoredRecord::Facts(_)
         | StoredRecord::Seal(_)
         | StoredRecord::Abandoned(_)

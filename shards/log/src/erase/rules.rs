@@ -1,8 +1,12 @@
 //! What is to be erased.
 
-use crate::format::StoredMessage;
+use crate::format::{StoredAmendment, StoredChange, StoredEntry, StoredMessage};
+use crate::read::Exported;
 use hashbrown::HashMap;
-use madang_model::{Message, RoomKey, RoomName, Seq, Timestamp, UserKey, UserName};
+use madang_model::{
+    Amendment, Change, Edited, Message, RoomKey, RoomName, Seq, ShownEntry, ShownMessage, Timestamp, UserKey,
+    UserName,
+};
 
 /// Names seen while a log is read: finding the key of one costs more than everything else about a message.
 const NAMES_KEPT_MAX: usize = 65_536;
@@ -132,6 +136,55 @@ impl Erasures {
             })
     }
 
+    /// Whether the text of an amendment that is in memory is among them.
+    pub fn include_amendment(&self, amendment: &Amendment) -> bool {
+        let target = match amendment.change {
+            Change::Edit { .. } => amendment.target,
+            Change::Topic { .. } => Seq::ZERO,
+            Change::Deletion | Change::Reactions(_) | Change::Pin { .. } => return false,
+        };
+        if self.is_empty() {
+            return false;
+        }
+        let (room, seq, time) = (amendment.room.key(), amendment.seq, amendment.time);
+        let own = ErasureSubject { room, seq, time, author: Some(amendment.author.key()) };
+        // The time of what it changes is not known, and earlier.
+        self.wants(own)
+            || target > Seq::ZERO
+                && self.wants(ErasureSubject { seq: target, time: Timestamp(i64::MIN), ..own })
+    }
+
+    /// Whether a message as it is now has a text that is among them.
+    pub fn include_shown(&self, shown: &ShownMessage) -> bool {
+        let Some(message) = shown.message().filter(|_| !self.is_empty()) else { return false };
+        let (room, author) = (message.room.key(), Some(message.author.key()));
+        self.include(message)
+            || shown
+                .edited()
+                .is_some_and(|Edited { seq, time }| self.wants(ErasureSubject { room, seq, time, author }))
+    }
+
+    /// Hides what of an entry is among them; says whether that was anything.
+    pub fn hide(&self, entry: &mut ShownEntry) -> bool {
+        match entry {
+            ShownEntry::Message(shown) => self.hide_shown(shown),
+            ShownEntry::Amendment(amendment) if self.include_amendment(amendment) => {
+                *entry = ShownEntry::Gone { seq: amendment.seq, time: amendment.time };
+                true
+            }
+            ShownEntry::Amendment(_) | ShownEntry::Gone { .. } => false,
+        }
+    }
+
+    /// Leaves nothing of a message that is among them; says whether it is.
+    pub fn hide_shown(&self, shown: &mut ShownMessage) -> bool {
+        let is_included = self.include_shown(shown);
+        if is_included {
+            *shown = ShownMessage::erased(shown.seq(), shown.time());
+        }
+        is_included
+    }
+
     /// Whether entries of a room up to this number may be among them, or what changed the text of such.
     pub fn may_reach(&self, room: RoomKey, last: Seq) -> bool {
         !self.authors.is_empty()
@@ -183,6 +236,44 @@ impl<'e> ErasureMatcher<'e> {
         let (room, seq, time) = (message.room, message.seq, message.time);
         let author = message.author.name;
         !message.is_erased && self.wants(ErasureCandidate { room, seq, time, author, target: None })
+    }
+
+    /// Whether an amendment that has a text is among them.
+    pub fn wants_amendment(&mut self, amendment: &StoredAmendment<'_>) -> bool {
+        let (room, seq, time) = (amendment.room, amendment.seq, amendment.time);
+        let author = amendment.author.name;
+        let (has_text, target) = match amendment.change {
+            StoredChange::Edit { .. } => (true, Some(amendment.target)),
+            StoredChange::Topic { .. } => (true, None),
+            StoredChange::Deletion
+            | StoredChange::Reactions { .. }
+            | StoredChange::Pin { .. }
+            | StoredChange::Erased(_) => (false, None),
+        };
+        has_text && self.wants(ErasureCandidate { room, seq, time, author, target })
+    }
+
+    /// Leaves out of what an export gives what is among them, as if it were erased: of a message its author, too.
+    pub fn hide(&mut self, exported: &mut Exported<'_>) {
+        match exported {
+            Exported::Message(message) if self.wants_message(message) => {
+                (message.is_erased, message.draft, message.text) = (true, "", "");
+                message.author.name = "";
+            }
+            Exported::Amendment(amendment) if self.wants_amendment(amendment) => {
+                amendment.change = StoredChange::Erased(amendment.change.kind());
+                amendment.author.name = "";
+            }
+            Exported::Message(_) | Exported::Amendment(_) | Exported::Lost { .. } => {}
+        }
+    }
+
+    /// Whether an entry is among them.
+    pub fn wants_entry(&mut self, entry: &StoredEntry<'_>) -> bool {
+        match entry {
+            StoredEntry::Message(message) => self.wants_message(message),
+            StoredEntry::Amendment(amendment) => self.wants_amendment(amendment),
+        }
     }
 
     /// Whether it is among them.

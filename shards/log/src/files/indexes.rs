@@ -4,7 +4,8 @@ use super::opening::open_regular;
 use super::{FileOperation, Files, FilesError, StdFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
-    INDEX_HEADER_BYTES, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
+    INDEX_HEADER_BYTES, RunRange, SNAPSHOT_BLOCK_BYTES, SnapshotFile, index_file_name, index_file_segment,
+    run_file_name, run_file_range,
 };
 use madang_model::ShardId;
 use std::fs::{self, File};
@@ -72,6 +73,35 @@ pub trait IndexFiles: Files {
         file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FilesError>;
+
+    /// The runs of a directory, in no order.
+    ///
+    /// # Errors
+    /// When its directory cannot be listed.
+    fn runs(&self, shard: ShardId) -> Result<Vec<RunRange>, FilesError>;
+
+    /// A run, to be read from its start; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be opened.
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError>;
+
+    /// Puts the run that `write` makes in its place, whole or not at all, and makes sure that it is on disk.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn write_run(
+        &self,
+        shard: ShardId,
+        run: RunRange,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError>;
+
+    /// Removes a run.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn remove_run(&self, shard: ShardId, run: RunRange) -> Result<(), FilesError>;
 
     /// What a finished segment takes with its index, in bytes, and when it was finished.
     ///
@@ -175,17 +205,35 @@ impl IndexFiles for StdFiles {
         file: SnapshotFile,
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FilesError> {
-        let path = self.snapshot_path(shard, file);
-        replace(&path, |file| {
-            let mut file = BufWriter::new(file);
-            write(&mut file)?;
-            file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
-        })
-        .map_err(|source| FilesError {
-            path: path.clone(),
-            operation: FileOperation::Index,
-            source,
-        })
+        write_whole(&self.snapshot_path(shard, file), write)
+    }
+
+    fn runs(&self, shard: ShardId) -> Result<Vec<RunRange>, FilesError> {
+        self.listed_of(shard, run_file_range)
+    }
+
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let path = self.run_path(shard, run);
+        match open_regular(&path) {
+            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
+        }
+    }
+
+    fn write_run(
+        &self,
+        shard: ShardId,
+        run: RunRange,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        write_whole(&self.run_path(shard, run), write)
+    }
+
+    fn remove_run(&self, shard: ShardId, run: RunRange) -> Result<(), FilesError> {
+        let path = self.run_path(shard, run);
+        let removed = fs::remove_file(&path);
+        removed.map_err(|source| FilesError { path, operation: FileOperation::Remove, source })
     }
 
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {
@@ -234,6 +282,22 @@ impl StdFiles {
     fn snapshot_path(&self, shard: ShardId, file: SnapshotFile) -> PathBuf {
         self.path(shard, SegmentNumber::FIRST).with_file_name(file.name())
     }
+
+    fn run_path(&self, shard: ShardId, run: RunRange) -> PathBuf {
+        self.path(shard, SegmentNumber::FIRST).with_file_name(run_file_name(run))
+    }
+}
+
+fn write_whole(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FilesError> {
+    let written = replace(path, |file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.into_inner().map(|_| ()).map_err(io::IntoInnerError::into_error)
+    });
+    written.map_err(|source| FilesError { path: path.to_owned(), operation: FileOperation::Index, source })
 }
 
 /// Writes a file beside its place, makes sure that it is on disk, and puts it there.

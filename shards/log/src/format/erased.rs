@@ -1,8 +1,9 @@
 //! A frame whose record is erased: its head stays, and what stands behind it is zeros.
 
+use super::body::BODY_VERSION;
 use super::frame::{SegmentId, read_frame_at, refill_frame};
 use super::head::{AuthorKind, RecordHead, RecordKind, draft_hash};
-use super::record::{BODY_VERSION, StoredRecord};
+use super::record::StoredRecord;
 use super::version_2;
 use madang_model::{DraftId, UserKey, UserName};
 use rkyv::util::AlignedVec;

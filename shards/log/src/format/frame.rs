@@ -7,11 +7,13 @@
 //! to the next multiple of 16. The checksum covers all of it, and the frame's place: shard,
 //! segment and offset. A frame found anywhere else, such as in a reused block, is none.
 
-use super::head::HEAD_ALIGN_BYTES;
+use super::entry::StoredEntry;
+use super::head::{HEAD_ALIGN_BYTES, RecordHead, RecordKind, draft_and_time_of};
 use super::record::{Record, StoredRecord};
 use super::segment::SegmentNumber;
 use super::version_2;
-use madang_model::ShardId;
+use madang_model::{Seq, ShardId};
+use rkyv::util::AlignedVec;
 
 /// Frames start at multiples of this; a payload is then aligned for use in place.
 const ALIGN_BYTES: usize = 16;
@@ -148,6 +150,32 @@ pub fn stamp_frames(
 /// When there are fewer than four.
 pub fn frame_bytes(frame: &[u8]) -> usize {
     FRAME_HEADER_BYTES + aligned(lengths(frame).0)
+}
+
+/// What kind of record a whole frame of this format holds.
+pub fn kind_of(frame: &[u8]) -> Option<RecordKind> {
+    frame.get(FRAME_HEADER_BYTES).copied().and_then(RecordKind::of_number)
+}
+
+/// The entry in a whole frame that was not read from a segment, and may lie anywhere in memory; it is copied to
+/// `aligned`, to be used in place.
+pub fn entry_of<'a>(frame: &[u8], aligned: &'a mut AlignedVec) -> Option<StoredEntry<'a>> {
+    let (length, head_bytes) = lengths(frame);
+    aligned.clear();
+    aligned.extend_from_slice(frame.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length)?);
+    StoredEntry::of(&stored_record(aligned, head_bytes)?)
+}
+
+/// Of the entry in a whole frame: how many of its room's entries before it are no messages, and its target.
+pub fn counts_of(frame: &[u8]) -> Option<(u64, Seq)> {
+    let (_, head_bytes) = lengths(frame);
+    let head = RecordHead::read(frame.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + head_bytes)?)?;
+    Some((head.amendments_before, Seq(head.target)))
+}
+
+/// Of the entry in a whole frame: its author's draft, or 0, and when it was accepted, in microseconds.
+pub fn draft_and_time(frame: &[u8]) -> (u64, i64) {
+    frame.get(FRAME_HEADER_BYTES..).and_then(draft_and_time_of).unwrap_or((0, i64::MAX))
 }
 
 /// The frame that starts at `offset_bytes` of a whole segment; `None` when none does.

@@ -18,7 +18,7 @@
 //!
 //! Of an erased record the head is all that is left: its body has the length that it had, and is zeros.
 
-use madang_model::{DraftId, UserKey};
+use madang_model::{AccountKind, DraftId, Identity, UserKey};
 use siphasher::sip::SipHasher24;
 use std::hash::{Hash, Hasher};
 
@@ -32,6 +32,8 @@ const HAS_AMENDMENTS: u8 = 8;
 const HAS_TARGET: u8 = 16;
 /// The key of the hash of drafts. It is part of the file format: never change it.
 const DRAFT_HASH_KEY: [u8; 16] = *b"madang/drafthash";
+/// The same for the hash of authors.
+const AUTHOR_HASH_KEY: [u8; 16] = *b"madang/author...";
 
 /// What a record is. One place decides what each kind means: [`StoredRecord::read`](super::StoredRecord::read).
 ///
@@ -86,7 +88,22 @@ impl RecordKind {
         RecordKind::Lost,
     ];
 
-    fn of_number(number: u8) -> Option<RecordKind> {
+    /// Whether it is an entry: it has a number in its room.
+    pub fn is_entry(self) -> bool {
+        (self as u8) < RecordKind::Facts as u8
+    }
+
+    /// Whether the log keeps it for itself.
+    pub fn is_note(self) -> bool {
+        self as u8 >= RecordKind::Seal as u8
+    }
+
+    /// The kind of entry with this number, if there is one.
+    pub fn of_entry(number: u8) -> Option<RecordKind> {
+        RecordKind::of_number(number).filter(|kind| kind.is_entry())
+    }
+
+    pub(super) fn of_number(number: u8) -> Option<RecordKind> {
         RecordKind::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 }
@@ -245,6 +262,63 @@ pub fn draft_hash(author: (AuthorKind, u64), name: UserKey, draft: &DraftId) -> 
     }
     hasher.write(draft.as_str().as_bytes());
     hasher.finish().max(1)
+}
+
+/// An author as a number, which indexes tell. Not 0.
+pub fn author_hash(author: (AuthorKind, u64), name: UserKey) -> u64 {
+    let (kind, id) = author;
+    let mut hasher = SipHasher24::new_with_key(&AUTHOR_HASH_KEY);
+    match kind {
+        // A guest is its name, whose key is a keyed hash already.
+        AuthorKind::None | AuthorKind::Guest => {
+            let mut bits = KeyBits(0);
+            name.hash(&mut bits);
+            return bits.0.max(1);
+        }
+        AuthorKind::Account | AuthorKind::Service => {
+            hasher.write_u8(kind as u8);
+            hasher.write_u64(id);
+        }
+    }
+    hasher.finish().max(1)
+}
+
+/// A hasher that hands out what it was given: a key does not show its number in another way.
+struct KeyBits(u64);
+
+impl Hasher for KeyBits {
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a user's key is one number, and is hashed as one");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Author's draft and time in the head of a whole frame of this format, if its parts are there.
+pub fn draft_and_time_of(head: &[u8]) -> Option<(u64, i64)> {
+    let time_us = i64::from_le_bytes(*head.get(16..24)?.first_chunk()?);
+    let draft = match head[2] & HAS_DRAFT_HASH {
+        0 => 0,
+        _ => u64::from_le_bytes(*head.get(FIXED_BYTES..)?.first_chunk()?),
+    };
+    Some((draft, time_us))
+}
+
+/// An author as heads have it: kind and id.
+pub fn author_of(identity: Identity) -> (AuthorKind, u64) {
+    match identity.account() {
+        None => (AuthorKind::Guest, 0),
+        Some(account) => match account.kind() {
+            AccountKind::User => (AuthorKind::Account, account.id().0),
+            AccountKind::Service => (AuthorKind::Service, account.id().0),
+        },
+    }
 }
 
 #[cfg(test)]

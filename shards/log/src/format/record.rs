@@ -1,7 +1,9 @@
 //! What a frame carries.
 
-use super::archive::{Inline, archive};
-use super::head::{AuthorKind, RecordHead, RecordKind, draft_hash};
+use super::archive::archive;
+use super::body::{ArchivedMessageBody, BODY_VERSION};
+use super::head::{AuthorKind, RecordHead, RecordKind};
+use super::new_entry::NewEntry;
 use madang_model::{
     Account, AccountId, AccountKind, DraftId, Identity, Message, NameError, RoomName, Seq, Text, Timestamp,
     UserName,
@@ -11,14 +13,11 @@ use rkyv::rancor::Failure;
 use rkyv::{Archive, Portable, Serialize};
 use std::fmt;
 
-/// The version of every body that this program writes.
-pub const BODY_VERSION: u8 = 1;
-
 /// One record, to be written.
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
-    /// Something was said.
-    Message(&'a Message),
+    /// Something was said, or became of what was said.
+    Entry(NewEntry<'a>),
     /// Facts of a room.
     Facts(StoredFacts<'a>),
     /// The segment is finished. Always its last frame.
@@ -52,20 +51,6 @@ pub enum StoredRecord<'a> {
     Abandoned(AbandonedRecord),
     /// Messages that were stored are gone for good.
     Lost(StoredLost<'a>),
-}
-
-/// The body of a message, and of each other entry of a room. What is known of every entry stands in the head.
-#[derive(Archive, Serialize)]
-pub struct MessageBody<'a> {
-    /// The author's name as shown.
-    #[rkyv(with = Inline)]
-    author: &'a str,
-    /// The author's own id of it; empty is none.
-    #[rkyv(with = Inline)]
-    draft: &'a str,
-    /// What was said; of an amendment, what its kind says.
-    #[rkyv(with = Inline)]
-    text: &'a str,
 }
 
 /// What is known of a finished segment.
@@ -261,17 +246,14 @@ pub enum RecordError {
         /// The message's number.
         seq: Seq,
     },
-}
-
-/// An author as heads have it: kind and id.
-pub fn author_of(identity: Identity) -> (AuthorKind, u64) {
-    match identity.account() {
-        None => (AuthorKind::Guest, 0),
-        Some(account) => match account.kind() {
-            AccountKind::User => (AuthorKind::Account, account.id().0),
-            AccountKind::Service => (AuthorKind::Service, account.id().0),
-        },
-    }
+    /// An amendment says what none can say.
+    #[error(
+        "what entry #{seq} says of a message or of its room cannot be read; was this log written by madang?"
+    )]
+    Change {
+        /// The entry's number.
+        seq: Seq,
+    },
 }
 
 impl StoredAuthor<'_> {
@@ -292,28 +274,7 @@ impl Record<'_> {
     /// When a part is longer than its type may be.
     pub(super) fn push(&self, bytes: &mut Vec<u8>) -> u8 {
         match *self {
-            Record::Message(message) => {
-                let author = author_of(message.author.identity());
-                let draft = message.draft.as_ref();
-                let hash = draft.map_or(0, |draft| draft_hash(author, message.author.key(), draft));
-                let head = RecordHead {
-                    kind: RecordKind::Message,
-                    version: BODY_VERSION,
-                    is_erased: false,
-                    author_kind: author.0,
-                    author_id: author.1,
-                    number: message.seq.0,
-                    time_us: message.time.0,
-                    draft_hash: hash,
-                    amendments_before: 0,
-                    target: 0,
-                    room: message.room.as_str(),
-                };
-                let units = head.push(bytes);
-                let (author, text) = (message.author.as_str(), message.text.as_str());
-                archive(&MessageBody { author, draft: draft.map_or("", DraftId::as_str), text }, bytes);
-                units
-            }
+            Record::Entry(entry) => entry.push(bytes),
             Record::Facts(facts) => {
                 let head = RecordHead {
                     author_kind: facts.author.0,
@@ -505,9 +466,7 @@ impl StoredMessage<'_> {
         if self.is_erased {
             return Ok(UserName::nobody());
         }
-        UserName::parse(self.author.name)
-            .map(|name| name.known_as(self.author.identity()))
-            .map_err(|source| RecordError::Author { name: self.author.name.to_owned(), source })
+        self.author.user_name()
     }
 
     /// The draft id, if it has one.
@@ -515,10 +474,14 @@ impl StoredMessage<'_> {
     /// # Errors
     /// [`RecordError::Draft`] when what is stored is none.
     pub fn draft_id(&self) -> Result<Option<DraftId>, RecordError> {
-        if self.draft.is_empty() {
-            return Ok(None);
-        }
-        let parsed = DraftId::parse(self.draft);
-        parsed.map(Some).ok_or_else(|| RecordError::Draft { draft: self.draft.to_owned() })
+        draft_id_of(self.draft)
     }
+}
+
+/// A stored draft id; an empty one is none.
+pub(super) fn draft_id_of(draft: &str) -> Result<Option<DraftId>, RecordError> {
+    if draft.is_empty() {
+        return Ok(None);
+    }
+    DraftId::parse(draft).map(Some).ok_or_else(|| RecordError::Draft { draft: draft.to_owned() })
 }

@@ -5,16 +5,17 @@
 //! frame anywhere behind it whose `synced` lies beyond it, or an end that is known. Then it is
 //! *damage*, reported with its bounds, and reading continues behind it.
 
+use super::entry::StoredEntry;
 use super::frame::{Frame, SegmentId, aligned, read_frame};
-use super::record::{SealRecord, StoredMessage, StoredRecord};
+use super::record::{SealRecord, StoredRecord};
 use super::segment::HEADER_BYTES;
 
 /// What stands next in a segment.
 #[derive(Clone, Copy, Debug)]
 pub enum ScanItem<'a> {
-    /// A message, with the frame that holds it.
-    Message(Frame<'a>, StoredMessage<'a>),
-    /// A record that the log keeps for itself.
+    /// An entry of a room, with the frame that holds it.
+    Entry(Frame<'a>, StoredEntry<'a>),
+    /// Facts of a room, or a record that the log keeps for itself.
     Note(Frame<'a>, StoredRecord<'a>),
     /// Bytes that were on disk once and are no longer what they were, or cannot be read.
     Damage {
@@ -103,11 +104,13 @@ impl<'a> Scan<'a> {
     fn take(&mut self, frame: Frame<'a>) -> ScanItem<'a> {
         self.position = frame.end_bytes;
         match frame.record() {
-            Some(StoredRecord::Message(message)) => ScanItem::Message(frame, message),
-            Some(record) => {
-                self.verdict = self.seal_verdict(frame);
-                ScanItem::Note(frame, record)
-            }
+            Some(record) => match StoredEntry::of(&record) {
+                Some(entry) => ScanItem::Entry(frame, entry),
+                None => {
+                    self.verdict = self.seal_verdict(frame);
+                    ScanItem::Note(frame, record)
+                }
+            },
             None => ScanItem::Damage {
                 offset_bytes: frame.offset_bytes,
                 bytes: frame.end_bytes - frame.offset_bytes,

@@ -26,8 +26,8 @@ fn scanned(bytes: &[u8], limit: Option<usize>) -> (Vec<String>, Vec<(usize, usiz
     let (mut texts, mut damage) = (Vec::new(), Vec::new());
     for found in &mut scan {
         match found {
-            ScanItem::Message(_, message) => texts.push(message.text.to_owned()),
-            ScanItem::Note(..) => {}
+            ScanItem::Entry(_, StoredEntry::Message(message)) => texts.push(message.text.to_owned()),
+            ScanItem::Entry(..) | ScanItem::Note(..) => {}
             ScanItem::Damage { offset_bytes, bytes } => damage.push((offset_bytes, bytes)),
         }
     }
@@ -64,7 +64,7 @@ fn what_people_write_comes_back_unchanged() {
     let mut segment = AlignedVec::<16>::new();
     segment.extend_from_slice(&bytes);
     let mut read = Scan::new(&segment, PLACE, None).map(|found| match found {
-        ScanItem::Message(_, stored) => stored
+        ScanItem::Entry(_, StoredEntry::Message(stored)) => stored
             .to_message(stored.room_name().expect("a room"), stored.author_name().expect("an author"))
             .expect("a message"),
         other => panic!("only messages were written, not {other:?}"),
@@ -289,7 +289,7 @@ fn the_longest_of_everything_fits_a_frame() {
     let mut said = with_draft(said, &"d".repeat(64));
     said.text = message("r", 1, &"x".repeat(TEXT_BYTES_MAX)).text;
     let mut frame = Vec::new();
-    push_frame(&mut frame, &Record::Message(&said));
+    push_frame(&mut frame, &Record::Entry((&said).into()));
     assert!(frame.len() <= FRAME_BYTES_MAX);
 }
 
@@ -323,7 +323,7 @@ fn segment_with(frames: &[u8]) -> AlignedVec<16> {
 fn a_message_of_version_1_is_read_as_it_was_written() {
     let segment = segment_with(&frame_of(OLD_FRAME));
     let items: Vec<_> = Scan::new(&segment, PLACE, None).collect();
-    let [ScanItem::Message(frame, stored)] = items[..] else { panic!("{items:?}") };
+    let [ScanItem::Entry(frame, StoredEntry::Message(stored))] = items[..] else { panic!("{items:?}") };
     assert_eq!((frame.head_bytes, frame.batch, frame.synced_bytes), (0, 1, 64));
     assert_eq!(stored.author, StoredAuthor { kind: AuthorKind::None, id: 0, name: "bob" });
     let (room, author) = (stored.room_name().expect("a room"), stored.author_name().expect("an author"));
@@ -343,7 +343,7 @@ fn a_message_lies_on_disk_as_it_did_in_version_3() {
     );
     let mut frame = Vec::new();
     let said = with_draft(message("r1", 7, "twelve bytes"), "draft-1");
-    push_frame(&mut frame, &Record::Message(&said));
+    push_frame(&mut frame, &Record::Entry((&said).into()));
     stamp_frames(&mut frame, PLACE, 64, 1, 64);
     let written: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(written, FRAME);
@@ -372,7 +372,7 @@ fn records_of_both_formats_stand_in_one_segment() {
     );
     let old = OldMessage { room: "r1", seq: 10, time_us: 5, author: "bob", draft: "d", text: "old" };
     push_old_frame(&mut frames, &OldRecord::Message(old));
-    push_frame(&mut frames, &Record::Message(&message("r1", 11, "new")));
+    push_frame(&mut frames, &Record::Entry((&message("r1", 11, "new")).into()));
     let seal = SealRecord { records: 2, first_time_us: 5, last_time_us: 6 };
     push_old_frame(&mut frames, &OldRecord::Seal(OldSeal { records: 2, first_time_us: 5, last_time_us: 6 }));
     push_frame(&mut frames, &Record::Seal(seal));
@@ -398,7 +398,7 @@ fn records_of_both_formats_stand_in_one_segment() {
 fn a_record_of_a_later_program_is_damage_and_no_other_record() {
     for (at, later) in [(0, 63), (1, 2), (2, 32)] {
         let mut frame = Vec::new();
-        push_frame(&mut frame, &Record::Message(&message("r1", 7, "of later")));
+        push_frame(&mut frame, &Record::Entry((&message("r1", 7, "of later")).into()));
         frame[16 + at] = later;
         stamp_frames(&mut frame, PLACE, HEADER_BYTES, 1, HEADER_BYTES);
         let (texts, damage, _) = scanned(&segment_with(&frame), None);

@@ -27,11 +27,13 @@ pub struct EntryLink {
 
 /// What a shard keeps of a room to find its stored messages: where its newest entry is.
 ///
-/// 56 bytes, and 24 for each level of the tower: none in its first segment, five in the 1,000th.
+/// 64 bytes, and 24 for each level of the tower: none in its first segment, five in the 1,000th.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomTail {
     /// The newest message in any sealed segment.
     pub head: Seq,
+    /// How many of the room's entries up to that one are no messages.
+    pub amendments: u64,
     /// The newest entry.
     pub last: EntryLink,
     /// That entry's ordinal.
@@ -47,12 +49,12 @@ impl RoomTail {
     /// # Panics
     /// When the numbers do not continue the earlier tail.
     #[must_use]
-    pub fn advanced(before: Option<&RoomTail>, last: EntryLink, head: Seq) -> RoomTail {
+    pub fn advanced(before: Option<&RoomTail>, last: EntryLink, head: Seq, amendments: u64) -> RoomTail {
         if let Some(before) = before {
             assert_eq!(before.head.next(), last.first, "a room's numbers continue from segment to segment");
         }
         let (ordinal, tower) = RoomTail::next_place(before);
-        RoomTail { head, last, ordinal, tower }
+        RoomTail { head, amendments, last, ordinal, tower }
     }
 
     /// The ordinal and the tower of the entry that follows `before`.
@@ -133,13 +135,13 @@ mod tests {
         };
         let mut tail: Option<RoomTail> = None;
         for ordinal in 1..=300_u32 {
-            let next = RoomTail::advanced(tail.as_ref(), link(ordinal), Seq(u64::from(ordinal)));
+            let next = RoomTail::advanced(tail.as_ref(), link(ordinal), Seq(u64::from(ordinal)), 0);
             let powers = (0..).map(|level| BASE.pow(level)).take_while(|power| *power < ordinal);
             let expected: Vec<EntryLink> = powers.map(|power| link((ordinal - 1) / power * power)).collect();
             assert_eq!((next.ordinal, &*next.tower), (ordinal, &expected[..]));
             tail = Some(next);
         }
         assert_eq!(tail.expect("300 entries").heap_bytes(), 5 * 24);
-        assert_eq!(size_of::<RoomTail>(), 56);
+        assert_eq!(size_of::<RoomTail>(), 64);
     }
 }

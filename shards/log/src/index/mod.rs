@@ -6,6 +6,7 @@
 //! where every room's newest entry is. [`PageQuery`] and [`SnapshotLookup`] say what to read, and
 //! are fed it. `docs/durability.md` has the formats and the reasons.
 
+mod amendments;
 mod bytes;
 mod key;
 mod link;
@@ -16,13 +17,21 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use amendments::{
+    KeyedGroups, RunRange, RunReader, due_runs, groups_of_buckets, merge_tables, run_file_name,
+    run_file_range, write_run,
+};
 pub use key::key_bits;
 pub use link::{EntryLink, RoomTail};
-pub use query::{FactsQuery, FoundPage, OpenRun, PageQuery, QueryOutcome, RoomQuery, StoredQuery};
+pub use query::{
+    AmendmentSource, DraftOutcome, DraftQuery, EntriesQuery, FactsQuery, FoundDraft, FoundEntries, FoundPage,
+    PageQuery, QueryOutcome, RoomQuery, StoredQuery, StoredRoomPlaces, UnreadCount, UnreadQuery,
+};
 pub use reads::{QueryFault, ReadAnswer, ReadRequest, Step, StoredFile};
 pub use segment::{
-    FactsEntry, FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader, RebuildFault,
-    RoomEntry, SealFault, SegmentIndex, SegmentTable, index_file_name, index_file_segment,
+    EntryDetails, FactsEntry, FramePosition, INDEX_HEADER_BYTES, IndexBuilder, IndexFault, IndexHeader,
+    OpenRun, RebuildFault, RoomEntry, SealFault, SegmentIndex, SegmentTable, index_file_name,
+    index_file_segment,
 };
 pub use snapshot::{
     SNAPSHOT_BLOCK_BYTES, SNAPSHOT_FILE_NAME, SnapshotFault, SnapshotFile, SnapshotInfo, SnapshotLookup,

@@ -97,7 +97,7 @@ fn dump_segment(
     for found in &mut scan {
         let dumped = match found {
             ScanItem::Damage { offset_bytes, bytes } => Dumped::Damage { offset_bytes, bytes },
-            ScanItem::Message(frame, _) | ScanItem::Note(frame, _) => match frame.record() {
+            ScanItem::Entry(frame, _) | ScanItem::Note(frame, _) => match frame.record() {
                 Some(record) => Dumped::Record(frame, record),
                 None => continue,
             },

@@ -84,7 +84,8 @@ pub fn keep_lost_heads(
     for LostRange { room, gap, .. } in plan.lost.iter().filter(|lost| lost.at.segment == segment) {
         // As of a room of which all has expired: what it links to is gone.
         let last = EntryLink { directory: shard, segment, first: gap.first, bucket_bits: 0 };
-        let tail = RoomTail::advanced(None, last, gap.last);
+        // How many of its entries were no messages the old snapshot knows.
+        let tail = RoomTail::advanced(None, last, gap.last, 0);
         note(&mut changed, room.key(), SnapshotRoom::new(room, Some(tail), None));
     }
     let Some(old) = snapshot_info(files, shard)?.filter(|_| !changed.is_empty()) else { return Ok(false) };

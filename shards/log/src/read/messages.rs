@@ -1,21 +1,21 @@
-//! Every message that is stored, in one pass and in no order of rooms.
+//! Every entry that is stored, in one pass and in no order of rooms.
 
 use super::fault::Fault;
 use super::plan::ReadPlan;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::walk;
 use crate::files::{Files, FilesError};
-use crate::format::StoredMessage;
+use crate::format::StoredEntry;
 use rkyv::util::AlignedVec;
 
-/// Shows every message there is, also while a server writes. Returns what is wrong with segments: messages may be
+/// Shows every entry there is, also while a server writes. Returns what is wrong with segments: entries may be
 /// missing then. `progress` receives the bytes that were read.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn read_messages(
     files: &dyn Files,
-    visit: &mut dyn FnMut(&StoredMessage<'_>),
+    visit: &mut dyn FnMut(&StoredEntry<'_>),
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Fault>, FilesError> {
     let (mut faults, mut buffer) = (Vec::new(), AlignedVec::new());
@@ -26,7 +26,7 @@ pub fn read_messages(
             &plan,
             &mut buffer,
             READS_OF_A_RUNNING_LOG,
-            &mut |_, message| visit(message),
+            &mut |_, entry| visit(entry),
             &mut |report| {
                 progress(report.file_bytes);
                 faults.extend(report.faults);

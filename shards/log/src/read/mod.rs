@@ -21,6 +21,7 @@ mod recovery;
 mod retention;
 mod room_facts;
 mod rooms;
+mod runs;
 mod segment;
 mod snapshots;
 mod standing;
@@ -44,6 +45,7 @@ pub use recovered::{RECENT_DRAFTS_MAX, RecentDraft, Recovered, RecoveredRoom, Su
 pub use recovery::{RecoveryError, recover};
 pub use retention::{Removed, Retention, retain};
 pub use room_facts::{ReadFactsError, read_all_facts, read_facts};
+pub use runs::{mend_run, renew_runs};
 pub use snapshots::{mend_snapshot, renew_snapshot};
 pub use standing::{Extent, StandingSegment, standing};
 pub use stats::{Statistics, statistics};

@@ -5,11 +5,12 @@ use super::expired::keep_copy;
 use super::heads::{Depth, check_heads};
 use super::recovered::Summary;
 use super::recovery::{Keeps, RecoveryError, recover_by};
+use super::runs::amendment_sources;
 use super::snapshots::renew_snapshot;
 use super::tails::{IndexError, index_scanned};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
-use crate::index::SnapshotScope;
+use crate::index::{AmendmentSource, SnapshotScope};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use std::io;
@@ -62,6 +63,8 @@ pub struct OpenedLog {
     pub rooms: u64,
     /// What was read and mended.
     pub summary: Summary,
+    /// The tables that say what became of messages, of all finished segments.
+    pub sources: Vec<AmendmentSource>,
     /// The segments whose index was missing or damaged and was made again.
     pub rebuilt: Vec<PathBuf>,
 }
@@ -103,7 +106,7 @@ fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Fi
 /// # Errors
 /// [`OpenLogError`] when a file cannot be used, or when the log is damaged.
 pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, OpenLogError> {
-    let keeps = Keeps { messages_max: 0, drafts_max: 0 };
+    let keeps = Keeps { entries_max: 0, drafts_max: 0 };
     let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, keeps)?;
     let mut reported_at = Instant::now();
     let mut progress = |made: usize, count: usize| {
@@ -142,6 +145,8 @@ pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, O
             }
             renewed => renewed?,
         };
+        let covers = snapshot.map(|snapshot| snapshot.scope.covers);
+        opened.sources.extend(amendment_sources(files, shard, covers)?);
         if let Some(snapshot) = snapshot {
             opened.rooms += snapshot.rooms;
             opened.snapshots.push(snapshot.scope);

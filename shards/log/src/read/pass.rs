@@ -7,7 +7,7 @@ use super::tails::{
     IndexError, Tails, earliest_first, is_sealed, known_before, read_table, start_of, take_table,
 };
 use crate::files::{FilesError, IndexFiles};
-use crate::format::SegmentNumber;
+use crate::format::{HEADER_BYTES, SegmentNumber};
 use crate::index::{IndexBuilder, SegmentTable};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, Seq, ShardId};
@@ -51,13 +51,23 @@ impl<'f> Pass<'f> {
     /// # Errors
     /// [`IndexError`] when an index cannot be made.
     pub fn make(&mut self, at: At, known: &Tails) -> Result<Option<SegmentTable>, IndexError> {
+        self.make_of(at, known, false)
+    }
+
+    /// The same, also of a segment that holds no entry, if `is_missed`: then the index says that.
+    pub fn make_of(
+        &mut self,
+        at: At,
+        known: &Tails,
+        is_missed: bool,
+    ) -> Result<Option<SegmentTable>, IndexError> {
         let ((shard, segment), files) = (at, self.files);
         let limit_bytes = self.plan(shard)?.limit_bytes(segment);
         files.read(shard, segment, &mut self.buffer)?;
         let scanned = IndexBuilder::scan(&self.buffer, shard, segment, limit_bytes);
         let (mut builder, end_bytes) =
             scanned.map_err(|source| IndexError::Rebuild { path: files.path(shard, segment), source })?;
-        if builder.is_empty() {
+        if builder.is_empty() && (!is_missed || end_bytes <= HEADER_BYTES as u64) {
             return Ok(None);
         }
         let (mut tails, unsure) = known_before(&builder, known);

@@ -3,8 +3,7 @@
 use super::lost::MissingRange;
 use super::walk::SegmentReport;
 use crate::format::SegmentNumber;
-use madang_model::{DraftId, Message, RoomName, Seq, UserKey};
-use std::sync::Arc;
+use madang_model::{DraftId, Entry, RoomName, Seq, UserKey};
 
 /// How many of a room's newest draft ids are remembered.
 pub const RECENT_DRAFTS_MAX: usize = 256;
@@ -27,8 +26,8 @@ pub struct RecoveredRoom {
     pub name: RoomName,
     /// The number of its newest message.
     pub head: Seq,
-    /// Its newest messages, oldest first.
-    pub recent: Vec<Arc<Message>>,
+    /// Its newest entries, oldest first.
+    pub recent: Vec<Entry>,
     /// The numbers of messages that a repair recorded as lost, in order.
     pub lost: Vec<MissingRange>,
     /// Its newest draft ids, oldest first; at most [`RECENT_DRAFTS_MAX`].

@@ -12,15 +12,15 @@ use super::tails::{Tails, indexed_end_bytes, read_table, start_of};
 use super::walk::{Role, SegmentReport, Visit, walk_unknown};
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{RecordError, SEAL_FRAME_BYTES, SegmentId, SegmentNumber, SegmentVerdict, StoredMessage};
+use crate::format::{RecordError, SEAL_FRAME_BYTES, SegmentId, SegmentNumber, SegmentVerdict, StoredEntry};
 use crate::index::{SegmentTable, SnapshotInfo, key_bits};
 use hashbrown::{HashMap, HashSet};
-use madang_model::{Message, Seq, ShardId, counted};
+use madang_model::{DraftId, Entry, Seq, ShardId, counted};
 use rkyv::util::AlignedVec;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 const FAULTS_SHOWN_MAX: usize = 8;
 
@@ -62,14 +62,14 @@ impl std::error::Error for RecoveryError {}
 /// How much is kept of each room while reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeps {
-    pub messages_max: usize,
+    pub entries_max: usize,
     pub drafts_max: usize,
 }
 
 /// What is kept of a room while reading; newest first.
 #[derive(Debug, Default)]
 struct Newest {
-    messages: Vec<Arc<Message>>,
+    entries: Vec<Entry>,
     drafts: Vec<RecentDraft>,
 }
 
@@ -94,13 +94,13 @@ impl DirectoryRecovery {
 
 /// Reads the whole log, checks that it is complete, cuts and seals what a crash left open, and
 /// says where each of `shard_count` shards continues: always in a new segment. Keeps the newest
-/// `recent_max` messages of each room.
+/// `recent_max` entries of each room.
 ///
 /// # Errors
 /// [`RecoveryError`] when a file cannot be used, or when the log is damaged: then nothing was
 /// changed.
 pub fn recover(files: &dyn Files, shard_count: u16, recent_max: usize) -> Result<Recovered, RecoveryError> {
-    recover_by(files, None, shard_count, Keeps { messages_max: recent_max, drafts_max: RECENT_DRAFTS_MAX })
+    recover_by(files, None, shard_count, Keeps { entries_max: recent_max, drafts_max: RECENT_DRAFTS_MAX })
         .map(|(recovered, ..)| recovered)
 }
 
@@ -128,7 +128,7 @@ pub fn recover_by(
     let mut summary = Summary { directories: directories.len() as u64, ..Summary::default() };
     for directory in directories {
         all.absorb(directory.rooms, |kept, more| {
-            kept.messages.extend(more.messages);
+            kept.entries.extend(more.entries);
             kept.drafts.extend(more.drafts);
         });
         faults.extend(directory.faults);
@@ -270,15 +270,15 @@ fn read_all(
         known = known_reports(indexes, snapshot, &plan, rooms, tails)?;
         known_segments.extend(known.keys());
     }
-    let mut keep = |at: Location, message: &StoredMessage<'_>| {
-        let kept = rooms.count(at, message).and_then(|room| keep_newest(room, message, keeps));
+    let mut keep = |at: Location, entry: &StoredEntry<'_>| {
+        let kept = rooms.count(at, entry).and_then(|room| keep_newest(room, entry, keeps));
         if let Err(error) = kept {
             faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
         }
     };
     let mut known = |segment| known.remove(&segment);
     let mut report = |report| reports.push(report);
-    let visit = &mut Visit { message: &mut keep, facts: &mut |_, _, _| (), segment: &mut report };
+    let visit = &mut Visit { entry: &mut keep, facts: &mut |_, _, _| (), segment: &mut report };
     walk_unknown(files, &plan, &mut AlignedVec::new(), 1, &mut known, visit)?;
     if let Some((beside, evidence)) = beside {
         evidence.check(beside, &plan, reports, faults, &mut AllProven::default())?;
@@ -370,23 +370,23 @@ fn take_table(
     true
 }
 
-/// Messages come newest first: what a room has enough of is never decoded.
+/// Entries come newest first: what a room has enough of is never decoded.
 fn keep_newest(
     room: &mut StoredRoom<Newest>,
-    message: &StoredMessage<'_>,
+    entry: &StoredEntry<'_>,
     keeps: Keeps,
 ) -> Result<(), RecordError> {
-    let wants_draft = room.kept.drafts.len() < keeps.drafts_max && !message.draft.is_empty();
-    let wants_message = room.kept.messages.len() < keeps.messages_max;
-    if !wants_draft && !wants_message {
+    let wants_draft = room.kept.drafts.len() < keeps.drafts_max && !entry.draft().is_empty();
+    let wants_entry = room.kept.entries.len() < keeps.entries_max;
+    if entry.is_erased() || !wants_draft && !wants_entry {
         return Ok(());
     }
-    let author = message.author_name()?;
-    if wants_draft && let Some(draft) = message.draft_id()? {
-        room.kept.drafts.push(RecentDraft { author: author.key(), draft, seq: message.seq });
+    let author = entry.author_name()?;
+    if wants_draft && let Some(draft) = DraftId::parse(entry.draft()) {
+        room.kept.drafts.push(RecentDraft { author: author.key(), draft, seq: entry.seq() });
     }
-    if wants_message {
-        room.kept.messages.push(Arc::new(message.to_message(room.name.clone(), author)?));
+    if wants_entry {
+        room.kept.entries.extend(entry.to_entry(room.name.clone(), author)?);
     }
     Ok(())
 }
@@ -394,9 +394,9 @@ fn keep_newest(
 fn recovered(room: StoredRoom<Newest>, keeps: Keeps) -> RecoveredRoom {
     let head = room.head();
     let lost = room.lost();
-    let Newest { messages: mut recent, drafts: mut recent_drafts } = room.kept;
-    recent.sort_unstable_by_key(|message| message.seq);
-    recent.drain(..recent.len().saturating_sub(keeps.messages_max));
+    let Newest { entries: mut recent, drafts: mut recent_drafts } = room.kept;
+    recent.sort_unstable_by_key(Entry::seq);
+    recent.drain(..recent.len().saturating_sub(keeps.entries_max));
     recent.drain(..unconnected(&recent, head));
     recent_drafts.sort_unstable_by_key(|draft| draft.seq);
     recent_drafts.drain(..recent_drafts.len().saturating_sub(keeps.drafts_max));
@@ -405,9 +405,9 @@ fn recovered(room: StoredRoom<Newest>, keeps: Keeps) -> RecoveredRoom {
 
 /// How many of the oldest do not lead up to the head without a gap, because a repair found some
 /// lost: what a room keeps in memory has none.
-fn unconnected(recent: &[Arc<Message>], head: Seq) -> usize {
+fn unconnected(recent: &[Entry], head: Seq) -> usize {
     let wanted = (0..=head.0).rev().map(Seq);
-    let connected = recent.iter().rev().zip(wanted).take_while(|(message, seq)| message.seq == *seq);
+    let connected = recent.iter().rev().zip(wanted).take_while(|(entry, seq)| entry.seq() == *seq);
     recent.len() - connected.count()
 }
 

@@ -2,6 +2,7 @@
 
 use super::expired::{keep_copy, keep_lost_heads};
 use super::live_facts::{FactsRenewal, live_facts};
+use super::runs::remove_expired_runs;
 use super::snapshots::{renew_snapshot, snapshot_info};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
@@ -97,6 +98,7 @@ pub fn retain(
         let is_changed = keep_lost_heads(files, *shard, segment)?;
         keep_copy(files, *shard, segment, is_changed)?;
         files.remove_finished(*shard, segment)?;
+        remove_expired_runs(files, *shard, segment.next())?;
         renewal.removed((*shard, segment));
         finished.pop();
         kept_bytes -= bytes;

@@ -4,7 +4,7 @@ use super::evidence::Proven;
 use super::fault::{Fault, FaultKind, Location};
 use super::lost::{LostRange, MissingRange};
 use crate::files::Files;
-use crate::format::{RecordError, StoredMessage};
+use crate::format::{RecordError, StoredEntry};
 use hashbrown::{HashMap, HashSet};
 use madang_model::{RoomKey, RoomName, Seq, ShardId};
 use smallvec::SmallVec;
@@ -123,22 +123,22 @@ impl<T: Default> StoredRooms<T> {
         StoredRooms { rooms: Vec::new(), by_key: HashMap::new(), by_text: HashMap::new() }
     }
 
-    /// The room of a message, with its number counted.
+    /// The room of an entry, with its number counted.
     pub fn count(
         &mut self,
         at: Location,
-        message: &StoredMessage<'_>,
+        entry: &StoredEntry<'_>,
     ) -> Result<&mut StoredRoom<T>, RecordError> {
-        let index = match self.by_text.get(message.room) {
+        let index = match self.by_text.get(entry.room()) {
             Some(index) => *index,
             None => {
-                let index = self.index_of(&message.room_name()?);
-                self.by_text.insert(message.room.into(), index);
+                let index = self.index_of(&entry.room_name()?);
+                self.by_text.insert(entry.room().into(), index);
                 index
             }
         };
         let room = &mut self.rooms[index];
-        room.count(message.seq, at);
+        room.count(entry.seq(), at);
         Ok(room)
     }
 

@@ -4,8 +4,8 @@ use super::fault::{Fault, FaultKind, Location};
 use super::plan::ReadPlan;
 use crate::files::{Files, FilesError};
 use crate::format::{
-    HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredFacts,
-    StoredMessage, StoredRecord,
+    HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredEntry,
+    StoredFacts, StoredRecord,
 };
 use rkyv::util::AlignedVec;
 
@@ -19,10 +19,10 @@ pub struct SegmentContents<'a> {
     pub file_bytes: u64,
     pub header: Result<SegmentHeader, HeaderFault>,
     /// With the offset of each, in order.
-    pub messages: Vec<(usize, StoredMessage<'a>)>,
+    pub entries: Vec<(usize, StoredEntry<'a>)>,
     /// Records of facts, with the offset and the length of each frame, in order.
     pub facts: Vec<(usize, usize, StoredFacts<'a>)>,
-    /// Records that are no messages, but for the seal.
+    /// Records that are no entries, but for the seal.
     pub notes: usize,
     /// The furthest offset that a frame says to have been on disk.
     pub synced_bytes: usize,
@@ -36,13 +36,13 @@ impl<'a> SegmentContents<'a> {
         let header = SegmentHeader::decode(file, plan.shard, segment);
         let place = SegmentId { shard: plan.shard, segment };
         let mut scan = Scan::new(file, place, plan.limit_bytes(segment));
-        let (mut messages, mut damage, mut notes, mut synced_bytes) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut entries, mut damage, mut notes, mut synced_bytes) = (Vec::new(), Vec::new(), 0, 0);
         let mut facts = Vec::new();
         for found in &mut scan {
             match found {
-                ScanItem::Message(frame, message) => {
+                ScanItem::Entry(frame, entry) => {
                     synced_bytes = synced_bytes.max(frame.synced_bytes);
-                    messages.push((frame.offset_bytes, message));
+                    entries.push((frame.offset_bytes, entry));
                 }
                 ScanItem::Note(frame, record) => {
                     if let StoredRecord::Facts(stored) = record {
@@ -57,11 +57,11 @@ impl<'a> SegmentContents<'a> {
         let verdict = scan.verdict().expect("a finished scan has a verdict");
         notes -= usize::from(matches!(verdict, SegmentVerdict::Sealed { .. }) && notes > 0);
         let file_bytes = file.len() as u64;
-        SegmentContents { file_bytes, header, messages, facts, notes, synced_bytes, damage, verdict }
+        SegmentContents { file_bytes, header, entries, facts, notes, synced_bytes, damage, verdict }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.notes == 0 && self.damage.is_empty()
+        self.entries.is_empty() && self.notes == 0 && self.damage.is_empty()
     }
 
     fn is_sound(&self) -> bool {
@@ -82,9 +82,9 @@ impl<'a> SegmentContents<'a> {
         }
         if let SegmentVerdict::Sealed { seal, offset_bytes } = self.verdict
             && self.damage.is_empty()
-            && seal.records != self.messages.len() as u64
+            && seal.records != self.entries.len() as u64
         {
-            let found = self.messages.len() as u64;
+            let found = self.entries.len() as u64;
             faults.push(fault(offset_bytes, FaultKind::Miscounted { sealed: seal.records, found }));
         }
         faults

@@ -4,7 +4,7 @@ use super::plan::ReadPlan;
 use super::segment::READS_OF_A_RUNNING_LOG;
 use super::walk::{Role, SegmentReport, Visit, walk_unknown};
 use crate::files::{Files, FilesError};
-use crate::format::{SealRecord, StoredMessage};
+use crate::format::{SealRecord, StoredEntry};
 use hashbrown::{HashMap, HashSet};
 use madang_model::{RoomKey, RoomName, ShardId};
 use rkyv::util::AlignedVec;
@@ -79,17 +79,17 @@ pub fn statistics(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<Ve
         let plan = ReadPlan::of(files, shard)?;
         let mut statistics = Statistics { shard: Some(shard), ..Statistics::default() };
         let mut rooms: HashSet<RoomKey> = HashSet::new();
-        let mut visit = |_, message: &StoredMessage<'_>| {
-            let key = keys.get(message.room).copied().unwrap_or_else(|| {
-                let key = RoomName::from_log(message.room).ok().map(|name| name.key());
-                keys.insert(message.room.into(), key);
+        let mut visit = |_, entry: &StoredEntry<'_>| {
+            let key = keys.get(entry.room()).copied().unwrap_or_else(|| {
+                let key = RoomName::from_log(entry.room()).ok().map(|name| name.key());
+                keys.insert(entry.room().into(), key);
                 key
             });
             rooms.extend(key);
         };
         let (mut facts, mut facts_bytes) = (0, 0);
         let visit = &mut Visit {
-            message: &mut visit,
+            entry: &mut visit,
             facts: &mut |_, bytes, _| (facts, facts_bytes) = (facts + 1, facts_bytes + bytes),
             segment: &mut |report| {
                 progress(report.file_bytes);

@@ -93,10 +93,10 @@ pub fn rebuild_index(
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<(), IndexError> {
-    if read_table(files, shard, segment)?.is_some() {
+    if read_table(files, shard, segment)?.is_some_and(|table| table.is_of_newest_format()) {
         return Ok(());
     }
-    match Pass::new(files).make((shard, segment), &Tails::default()) {
+    match Pass::new(files).make_of((shard, segment), &Tails::default(), true) {
         Err(IndexError::Files(error)) if error.is_gone() => Ok(()),
         made => made.map(|_| ()),
     }

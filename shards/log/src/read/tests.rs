@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Chance, SHARD, Writer, create, message, with_draft};
 use crate::{Appender, Durability, Files, MemoryFiles, SegmentNumber, StdFiles};
-use madang_model::{Message, RoomName, Seq, ShardId, UserName};
+use madang_model::{Entry, Message, RoomName, Seq, ShardId, UserName};
 use std::collections::BTreeMap;
 
 fn faults_of(files: &MemoryFiles) -> Vec<FaultKind> {
@@ -48,7 +48,14 @@ fn heads_recent_messages_and_drafts_come_back() {
     assert_eq!(recovered.next_segments, [SegmentNumber(2)]);
     let room = recovered.rooms.iter().find(|room| room.name.as_str() == "r1").expect("r1 has messages");
     assert_eq!(room.head, Seq(21));
-    let recent: Vec<&str> = room.recent.iter().map(|message| message.text.as_str()).collect();
+    let recent: Vec<&str> = room
+        .recent
+        .iter()
+        .map(|entry| match entry {
+            Entry::Message(message) => message.text.as_str(),
+            Entry::Amendment(amendment) => panic!("{amendment:?}"),
+        })
+        .collect();
     assert_eq!(recent, ["text 19", "text 20", "text 21"]);
     let bob = UserName::parse("bob").expect("a name").key();
     let [draft] = &room.recent_drafts[..] else { panic!("one draft was stored") };
@@ -204,7 +211,7 @@ fn a_room_continues_when_the_shard_count_changed() {
     let recovered = recover(&files, 2, 7).expect("nothing is wrong");
     let [room] = &recovered.rooms[..] else { panic!("there is one room") };
     assert_eq!(room.head, Seq(20));
-    let recent: Vec<u64> = room.recent.iter().map(|message| message.seq.0).collect();
+    let recent: Vec<u64> = room.recent.iter().map(|entry| entry.seq().0).collect();
     assert_eq!(recent, (14..=20).collect::<Vec<_>>());
     assert_eq!(recovered.next_segments, [SegmentNumber(3), SegmentNumber(2)]);
     assert_eq!(exported(&files, "r1"), (1..=20).collect::<Vec<_>>());
@@ -329,7 +336,7 @@ fn many_messages_in_a_whole_segment_are_recovered() {
     let mut appended = 0_u64;
     while log.written().offset_bytes + (4 << 18) < SEGMENT_BYTES || appended == 0 {
         for message in &mut rooms {
-            log.append(message);
+            log.append(&*message);
             message.seq = message.seq.next();
             appended += 1;
         }

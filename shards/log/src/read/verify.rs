@@ -13,7 +13,7 @@ use super::segment::READS_OF_A_RUNNING_LOG;
 use super::tails::read_table;
 use super::walk::{SegmentReport, Visit, walk_unknown};
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredFacts, StoredMessage};
+use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredEntry, StoredFacts};
 use hashbrown::HashMap;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -86,9 +86,9 @@ pub fn verify_believing(
                 fact_faults.push(Fault::new(files, at, kind));
             }
         };
-        let mut count = |at: Location, message: &StoredMessage<'_>| {
-            let counted = of_directory.count(at, message).map(|_| ());
-            if let Err(error) = counted.and_then(|()| readable.check(message)) {
+        let mut count = |at: Location, entry: &StoredEntry<'_>| {
+            let counted = of_directory.count(at, entry).map(|_| ());
+            if let Err(error) = counted.and_then(|()| readable.check(entry)) {
                 faults.push(Fault::new(files, at, FaultKind::Unreadable(error)));
             }
         };
@@ -98,7 +98,7 @@ pub fn verify_believing(
             progress(&report);
             reports.push(report);
         };
-        let visit = &mut Visit { message: &mut count, facts: &mut count_facts, segment: &mut report };
+        let visit = &mut Visit { entry: &mut count, facts: &mut count_facts, segment: &mut report };
         walk_unknown(files, &plan, &mut buffer, READS_OF_A_RUNNING_LOG, &mut known, visit)?;
         verification.faults.extend(fact_faults);
         if let Some((beside, evidence)) = beside {

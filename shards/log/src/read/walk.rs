@@ -1,13 +1,13 @@
-//! Going through a directory, newest message first.
+//! Going through a directory, newest entry first.
 //!
 //! Backwards, because then it is known of each segment whether anything follows it, and because
-//! a reader that wants the newest messages of each room need not look at the others.
+//! a reader that wants the newest entries of each room need not look at the others.
 
 use super::fault::{Fault, FaultKind, Location};
 use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::files::{Files, FilesError};
-use crate::format::{HeaderFault, SealRecord, SegmentNumber, SegmentVerdict, StoredFacts, StoredMessage};
+use crate::format::{HeaderFault, SealRecord, SegmentNumber, SegmentVerdict, StoredEntry, StoredFacts};
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub struct SegmentReport {
     pub lacks_seal: bool,
     /// What is before this offset was known to be on disk when the last frame was written.
     pub synced_bytes: u64,
-    /// The messages in it.
+    /// The entries in it.
     pub counts: SealRecord,
     /// How it ends.
     pub verdict: SegmentVerdict,
@@ -87,24 +87,24 @@ impl SegmentReport {
     }
 }
 
-/// Reads every segment of a directory, `reads` times at most, and shows each message, the newest
-/// first, and each segment once its messages were shown.
+/// Reads every segment of a directory, `reads` times at most, and shows each entry, the newest
+/// first, and each segment once its entries were shown.
 pub fn walk(
     files: &dyn Files,
     plan: &ReadPlan,
     buffer: &mut AlignedVec,
     reads: u32,
-    visit_message: &mut dyn FnMut(Location, &StoredMessage<'_>),
+    visit_entry: &mut dyn FnMut(Location, &StoredEntry<'_>),
     visit_segment: &mut dyn FnMut(SegmentReport),
 ) -> Result<(), FilesError> {
-    let visit = &mut Visit { message: visit_message, facts: &mut |_, _, _| (), segment: visit_segment };
+    let visit = &mut Visit { entry: visit_entry, facts: &mut |_, _, _| (), segment: visit_segment };
     walk_unknown(files, plan, buffer, reads, &mut |_| None, visit)
 }
 
 /// Who is shown what stands in a directory.
 pub struct Visit<'v> {
-    /// Each message, the newest first.
-    pub message: &'v mut dyn FnMut(Location, &StoredMessage<'_>),
+    /// Each entry, the newest first.
+    pub entry: &'v mut dyn FnMut(Location, &StoredEntry<'_>),
     /// Each record of facts, the newest first, with the length of its frame.
     pub facts: &'v mut dyn FnMut(Location, u64, &StoredFacts<'_>),
     /// Each segment, once what it holds was shown.
@@ -126,9 +126,9 @@ pub fn walk_unknown(
         let read = known.map_or_else(
             || {
                 with_segment(files, plan, segment, buffer, reads, |contents| {
-                    for (offset, message) in contents.messages.iter().rev() {
+                    for (offset, entry) in contents.entries.iter().rev() {
                         let offset_bytes = *offset as u64;
-                        (visit.message)(Location { shard: plan.shard, segment, offset_bytes }, message);
+                        (visit.entry)(Location { shard: plan.shard, segment, offset_bytes }, entry);
                     }
                     for (offset, bytes, facts) in contents.facts.iter().rev() {
                         let offset_bytes = *offset as u64;
@@ -181,8 +181,8 @@ fn report_of(
         faults.push(Fault::new(files, at, FaultKind::Unsealed));
     }
     let mut counts = SealRecord::default();
-    for (_, message) in &contents.messages {
-        counts.count(message.time.0);
+    for (_, entry) in &contents.entries {
+        counts.count(entry.time().0);
     }
     SegmentReport {
         shard: plan.shard,

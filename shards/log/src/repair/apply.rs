@@ -2,13 +2,13 @@
 
 use super::facts::{FactsSegment, RepairedFacts};
 use super::intact::intact_frames;
-use super::{Change, Keeper, LostMessages, NextSegment, RepairPlan, SegmentChange};
+use super::{Keeper, LostMessages, NextSegment, RepairChange, RepairPlan, SegmentChange};
 use crate::MissingRange;
 use crate::append::seal_frame;
 use crate::files::{Files, FilesError};
 use crate::format::{
     AuthorKind, FRAME_BYTES_MAX, HEADER_BYTES, Record, RecordKind, SEAL_FRAME_BYTES, SealRecord,
-    SegmentHeader, SegmentId, StoredFacts, StoredRecord, push_frame, stamp_frames,
+    SegmentHeader, SegmentId, StoredEntry, StoredFacts, push_frame, stamp_frames,
 };
 use crate::read::for_repair::{ReadPlan, snapshot_of_expired, start_of};
 use madang_model::Timestamp;
@@ -89,7 +89,7 @@ impl RepairPlan {
     pub fn put_in_place(&self, files: &dyn Files, keeper: &dyn Keeper) -> Result<(), FilesError> {
         // These make room: the record of losses takes the next free number.
         for SegmentChange { shard, segment, change, .. } in &self.changes {
-            if matches!(change, Change::Remove { .. }) {
+            if matches!(change, RepairChange::Remove { .. }) {
                 files.remove(*shard, *segment)?;
             }
         }
@@ -104,7 +104,7 @@ impl RepairPlan {
             keeper.take_indexes_away(next.shard)?;
         }
         for SegmentChange { shard, segment, change, .. } in &self.changes {
-            if !matches!(change, Change::Remove { .. }) {
+            if !matches!(change, RepairChange::Remove { .. }) {
                 keeper.put_in_place(*shard, *segment)?;
             }
         }
@@ -136,16 +136,16 @@ fn stage_change(
     let SegmentChange { shard, segment, ref change, .. } = *segment_change;
     let place = SegmentId { shard, segment };
     match change {
-        Change::Fill { shard_count, .. } => {
+        RepairChange::Fill { shard_count, .. } => {
             let created_us = created_beside(files, place, now)?;
             keeper.stage(shard, segment, &Rewritten::new(place, *shard_count, created_us).finish(now))
         }
-        Change::Remove { torn_offset_bytes, torn_bytes } => {
+        RepairChange::Remove { torn_offset_bytes, torn_bytes } => {
             let range_bytes = *torn_offset_bytes..torn_offset_bytes + torn_bytes;
             kept(keeper.keep(shard, segment, range_bytes)?);
             Ok(())
         }
-        Change::Cut { report, torn_bytes } => {
+        RepairChange::Cut { report, torn_bytes } => {
             let end_bytes = report.verdict.end_bytes() as u64;
             if *torn_bytes > 0 {
                 kept(keeper.keep(shard, segment, end_bytes..end_bytes + torn_bytes)?);
@@ -155,7 +155,7 @@ fn stage_change(
             bytes.extend_from_slice(&seal_frame(place, end_bytes, u32::MAX, report.counts));
             keeper.stage(shard, segment, &bytes)
         }
-        Change::Rewrite { file_bytes, dropped, .. } => {
+        RepairChange::Rewrite { file_bytes, dropped, .. } => {
             let bytes = rewritten(files, place, dropped, now)?;
             kept(keeper.keep(shard, segment, 0..*file_bytes)?);
             keeper.stage(shard, segment, &bytes)
@@ -183,8 +183,8 @@ fn rewritten(
         if dropped.binary_search(&frame.offset_bytes).is_ok() {
             continue;
         }
-        if let StoredRecord::Message(message) = record {
-            segment.counts.count(message.time.0);
+        if let Some(entry) = StoredEntry::of(&record) {
+            segment.counts.count(entry.time().0);
         }
         segment.move_in(&bytes[frame.offset_bytes..frame.end_bytes], frame.batch);
     }

@@ -2,7 +2,7 @@
 
 use crate::files::{FileOperation, FilesError};
 use crate::format::{SegmentNumber, directory_name, file_name};
-use crate::index::{SnapshotFile, index_file_segment};
+use crate::index::{SnapshotFile, index_file_segment, run_file_range};
 use madang_model::ShardId;
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -97,13 +97,15 @@ impl StdKeeper {
         Ok(shelf)
     }
 
-    /// The names of the indexes and of the snapshots of a directory.
+    /// The names of the indexes, the runs and the snapshots of a directory.
     fn index_names(&self, shard: ShardId) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.directory(shard))? {
             let name = entry?.file_name();
             let is_snapshot = |name: &str| SnapshotFile::ALL.iter().any(|file| file.name() == name);
-            let is_index = |name: &str| index_file_segment(name).is_some() || is_snapshot(name);
+            let is_index = |name: &str| {
+                index_file_segment(name).is_some() || run_file_range(name).is_some() || is_snapshot(name)
+            };
             names.extend(name.to_str().is_some_and(is_index).then_some(name));
         }
         Ok(names)

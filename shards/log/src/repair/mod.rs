@@ -78,12 +78,12 @@ pub struct SegmentChange {
     /// Its file.
     pub path: PathBuf,
     /// What.
-    pub change: Change,
+    pub change: RepairChange,
 }
 
 /// What can be done to a segment.
 #[derive(Debug)]
-pub enum Change {
+pub enum RepairChange {
     /// The whole file is kept aside; what is intact in it goes to a new one of the same name.
     Rewrite {
         /// The length of the file.
@@ -117,13 +117,15 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl RepairChange {
     /// Whether records are elsewhere afterwards, or no more.
     fn moves_records(&self) -> bool {
         match self {
-            Change::Rewrite { .. } | Change::Fill { .. } => true,
-            Change::Cut { report, .. } => !report.lacks_seal && report.faults.iter().any(survey::is_end_lost),
-            Change::Remove { .. } => false,
+            RepairChange::Rewrite { .. } | RepairChange::Fill { .. } => true,
+            RepairChange::Cut { report, .. } => {
+                !report.lacks_seal && report.faults.iter().any(survey::is_end_lost)
+            }
+            RepairChange::Remove { .. } => false,
         }
     }
 }

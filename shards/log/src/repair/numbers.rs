@@ -1,7 +1,7 @@
 //! Which numbers of each room are there, and which are lost.
 
 use super::LostMessages;
-use crate::format::{RecordError, SEAL_FRAME_BYTES, StoredMessage};
+use crate::format::{RecordError, SEAL_FRAME_BYTES, StoredEntry};
 use crate::index::key_bits;
 use crate::read::for_repair::Proven;
 use crate::read::{LostRange, MissingRange};
@@ -46,16 +46,16 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Takes note of a message that is there; `false` when it was there already.
-    pub fn insert(&mut self, message: &StoredMessage<'_>, shard: ShardId) -> Result<bool, RecordError> {
-        let seq = message.seq;
-        Ok(self.room(message)?.insert(IntactRun { first: seq, last: seq, shard }))
+    /// Takes note of an entry that is there; `false` when it was there already.
+    pub fn insert(&mut self, entry: &StoredEntry<'_>, shard: ShardId) -> Result<bool, RecordError> {
+        let seq = entry.seq();
+        Ok(self.room(entry)?.insert(IntactRun { first: seq, last: seq, shard }))
     }
 
-    /// Takes note of a message that seems to have been there.
-    pub fn hint(&mut self, message: &StoredMessage<'_>, shard: ShardId) {
-        let seq = message.seq;
-        if let Ok(room) = self.room(message) {
+    /// Takes note of an entry that seems to have been there.
+    pub fn hint(&mut self, entry: &StoredEntry<'_>, shard: ShardId) {
+        let seq = entry.seq();
+        if let Ok(room) = self.room(entry) {
             room.hints.push((seq, shard));
         }
     }
@@ -94,12 +94,12 @@ impl Numbers {
         self.damaged_bytes / MESSAGE_FRAME_BYTES_MIN
     }
 
-    fn room(&mut self, message: &StoredMessage<'_>) -> Result<&mut RoomNumbers, RecordError> {
-        let index = match self.by_text.get(message.room) {
+    fn room(&mut self, entry: &StoredEntry<'_>) -> Result<&mut RoomNumbers, RecordError> {
+        let index = match self.by_text.get(entry.room()) {
             Some(index) => *index,
             None => {
-                let index = self.index_of(&message.room_name()?);
-                self.by_text.insert(message.room.into(), index);
+                let index = self.index_of(&entry.room_name()?);
+                self.by_text.insert(entry.room().into(), index);
                 index
             }
         };

@@ -3,9 +3,11 @@
 use super::facts::FactsSurvey;
 use super::intact::intact_frames;
 use super::numbers::Numbers;
-use super::{Change, NextSegment, RepairError, RepairPlan, SegmentChange};
+use super::{NextSegment, RepairChange, RepairError, RepairPlan, SegmentChange};
 use crate::files::Files;
-use crate::format::{HeaderFault, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, unchecked_record};
+use crate::format::{
+    HeaderFault, SegmentId, SegmentNumber, SegmentVerdict, StoredEntry, StoredRecord, unchecked_record,
+};
 use crate::read::for_repair::{ReadPlan, Readable, begin_late, covered, read_table};
 use crate::read::{Fault, FaultKind, Role, SegmentReport, SnapshotLack, verify};
 use hashbrown::HashSet;
@@ -51,7 +53,7 @@ pub fn plan(files: &dyn Files, progress: &mut dyn FnMut(u64)) -> Result<RepairPl
         if is_followed || behind.contains(&report.shard) {
             let SegmentReport { shard, segment, ref path, .. } = report;
             let path = path.clone();
-            let change = Change::Cut { report: Box::new(report), torn_bytes: 0 };
+            let change = RepairChange::Cut { report: Box::new(report), torn_bytes: 0 };
             survey.changes.push(SegmentChange { shard, segment, path, change });
         }
     }
@@ -184,7 +186,7 @@ impl LogSurvey {
                 None => false,
             };
             let is_proven = is_indexed || covers.is_some_and(|covers| segment <= covers);
-            let (path, change) = (files.path(shard, segment), Change::Fill { shard_count, is_proven });
+            let (path, change) = (files.path(shard, segment), RepairChange::Fill { shard_count, is_proven });
             self.changes.push(SegmentChange { shard, segment, path, change });
         }
         Ok(())
@@ -196,10 +198,11 @@ impl LogSurvey {
         files: &dyn Files,
         plan: &ReadPlan,
         report: &SegmentReport,
-    ) -> Result<Option<Change>, RepairError> {
+    ) -> Result<Option<RepairChange>, RepairError> {
         let place = SegmentId { shard: report.shard, segment: report.segment };
         if report.role == Role::Unused {
-            let remove = |(torn_offset_bytes, torn_bytes)| Change::Remove { torn_offset_bytes, torn_bytes };
+            let remove =
+                |(torn_offset_bytes, torn_bytes)| RepairChange::Remove { torn_offset_bytes, torn_bytes };
             return Ok(report.torn().map(remove));
         }
         let limit_bytes = plan.limit_bytes(report.segment);
@@ -211,13 +214,12 @@ impl LogSurvey {
             {
                 dropped.push(frame.offset_bytes);
             }
-            let StoredRecord::Message(message) = record else { continue };
+            let Some(entry) = StoredEntry::of(&record) else { continue };
             let is_kept =
-                match self.readable.check(&message).and_then(|()| self.numbers.insert(&message, place.shard))
-                {
+                match self.readable.check(&entry).and_then(|()| self.numbers.insert(&entry, place.shard)) {
                     Ok(is_new) => is_new,
                     Err(_) => {
-                        self.numbers.hint(&message, place.shard);
+                        self.numbers.hint(&entry, place.shard);
                         false
                     }
                 };
@@ -235,11 +237,11 @@ impl LogSurvey {
         let has_loose =
             matches!(report.verdict, SegmentVerdict::Torn { frames: 1.., .. }) && limit_bytes.is_none();
         if has_loose || !dropped.is_empty() || report.faults.iter().any(must_rewrite) {
-            return Ok(Some(Change::Rewrite { file_bytes: report.file_bytes, messages, dropped }));
+            return Ok(Some(RepairChange::Rewrite { file_bytes: report.file_bytes, messages, dropped }));
         }
         let torn_bytes = report.torn().map_or(0, |(_, bytes)| bytes);
         let is_unsealed = report.lacks_seal || report.faults.iter().any(is_end_lost);
-        let cut = || Change::Cut { report: Box::new(report.clone()), torn_bytes };
+        let cut = || RepairChange::Cut { report: Box::new(report.clone()), torn_bytes };
         Ok((torn_bytes > 0 || is_unsealed).then(cut))
     }
 
@@ -250,10 +252,11 @@ impl LogSurvey {
             self.numbers.damaged_bytes += bytes;
             let start = fault.offset_bytes as usize;
             for at in (start..start + bytes as usize).step_by(16) {
-                match unchecked_record(&self.buffer, at) {
-                    Some(StoredRecord::Message(message)) => self.numbers.hint(&message, report.shard),
-                    Some(StoredRecord::Facts(facts)) => self.facts.hint(&facts),
-                    _ => {}
+                let Some(record) = unchecked_record(&self.buffer, at) else { continue };
+                if let StoredRecord::Facts(facts) = &record {
+                    self.facts.hint(facts);
+                } else if let Some(entry) = StoredEntry::of(&record) {
+                    self.numbers.hint(&entry, report.shard);
                 }
             }
         }

@@ -108,6 +108,9 @@ fn exported(files: &MemoryFiles) -> (BTreeMap<String, Vec<u64>>, Vec<Lost>) {
             Exported::Message(message) => {
                 numbers.entry(message.room.to_owned()).or_default().push(message.seq.0);
             }
+            Exported::Amendment(amendment) => {
+                numbers.entry(amendment.room.to_owned()).or_default().push(amendment.seq.0);
+            }
             Exported::Lost { room, gap } => lost.push((room.to_owned(), gap.first.0, gap.last.0)),
         }
         Ok(())
@@ -218,7 +221,7 @@ fn flip_and_repair(sound: &MemoryFiles, segment: SegmentNumber, at: usize) {
     let (planned, kept) = repaired(&files);
     let is_counted = at < end_of(sound, segment);
     assert_eq!(!planned.is_empty(), is_counted, "byte {at} of segment {segment}: found, or does not count");
-    let takes = |change: &&SegmentChange| !matches!(change.change, Change::Cut { torn_bytes: 0, .. });
+    let takes = |change: &&SegmentChange| !matches!(change.change, RepairChange::Cut { torn_bytes: 0, .. });
     for change in planned.changes.iter().filter(takes) {
         assert_eq!(change.segment, segment, "byte {at}: only the damaged segment is touched");
         let is_kept = kept.iter().any(|(of, range, bytes)| {
@@ -251,7 +254,7 @@ fn a_gap_is_recorded_and_its_numbers_stay_taken() {
     let recovered = recovered(&files);
     let room = recovered.rooms.iter().find(|room| room.name.as_str() == "r1").expect("it has messages");
     assert_eq!((room.head, &room.lost[..]), (Seq(7), &[lost.gap][..]));
-    let recent: Vec<u64> = room.recent.iter().map(|message| message.seq.0).collect();
+    let recent: Vec<u64> = room.recent.iter().map(|entry| entry.seq().0).collect();
     assert_eq!(recent, [4, 5, 6, 7], "what is kept in memory has no gap");
 }
 
@@ -275,8 +278,11 @@ fn a_missing_segment_is_replaced_and_its_messages_recorded() {
     files.remove(SHARD, SECOND).expect("it is there");
     let (planned, kept) = repaired(&files);
     assert!(kept.is_empty());
-    let changes: Vec<&Change> = planned.changes.iter().map(|change| &change.change).collect();
-    assert!(matches!(changes[..], [Change::Fill { .. }, Change::Cut { torn_bytes: 0, .. }]), "{changes:?}");
+    let changes: Vec<&RepairChange> = planned.changes.iter().map(|change| &change.change).collect();
+    assert!(
+        matches!(changes[..], [RepairChange::Fill { .. }, RepairChange::Cut { torn_bytes: 0, .. }]),
+        "{changes:?}"
+    );
     assert_eq!(exported(&files).1, [("r1".to_owned(), 3, 4)]);
     assert_eq!(head(&recovered(&files), "r1"), 7);
 }
@@ -356,7 +362,7 @@ fn a_segment_without_its_seal_is_sealed() {
     let (planned, kept) = repaired(&files);
     assert!(matches!(
         planned.changes[..],
-        [SegmentChange { change: Change::Cut { torn_bytes: 1.., .. }, .. }]
+        [SegmentChange { change: RepairChange::Cut { torn_bytes: 1.., .. }, .. }]
     ));
     assert_eq!(kept.len(), 1);
     assert!(planned.lost.is_empty());

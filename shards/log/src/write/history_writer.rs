@@ -2,7 +2,7 @@
 
 use crate::append::{Appender, Durability, SealedSegment};
 use crate::files::{FileOperation, FilesError, IndexFiles, SegmentFiles};
-use crate::format::{SegmentHeader, SegmentNumber};
+use crate::format::{NewEntry, SegmentHeader, SegmentNumber, author_hash, author_of};
 use crate::index::{IndexBuilder, RoomTail, SealFault};
 use hashbrown::HashMap;
 use madang_model::{Message, RoomKey, RoomName, Seq, ShardId, Timestamp, recorded_shard_count};
@@ -52,7 +52,7 @@ pub struct HistoryWriter<F: SegmentFiles> {
     /// The newest entry of each room in earlier segments.
     tails: HashMap<RoomKey, RoomTail>,
     /// What was appended and not written.
-    appended: Vec<(RoomName, Seq)>,
+    appended: Vec<(RoomName, Seq, u64)>,
 }
 
 impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
@@ -73,8 +73,11 @@ impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
         if self.appender.is_full() || self.appended.len() >= MESSAGES_A_COMMIT {
             self.commit()?;
         }
-        self.appender.append(message);
-        self.appended.push((message.room.clone(), message.seq));
+        // Whatever is imported is a message: what amends others is in earlier segments.
+        let before = self.tails.get(&message.room.key()).map_or(0, |tail| tail.amendments);
+        self.appender.append(NewEntry::message(message, before));
+        let author = author_hash(author_of(message.author.identity()), message.author.key());
+        self.appended.push((message.room.clone(), message.seq, author));
         Ok(())
     }
 
@@ -100,7 +103,11 @@ impl<F: SegmentFiles + IndexFiles> HistoryWriter<F> {
             self.segment = Some(self.begin(batch.segment)?);
         }
         self.write_at(batch.segment, batch.offset_bytes, &batch.bytes)?;
-        self.index.committed(&batch, self.appended.iter().map(|(room, seq)| (room, *seq)), &[]);
+        self.index.committed(
+            &batch,
+            self.appended.iter().map(|(room, seq, author)| (room, *seq, *author)),
+            &[],
+        );
         self.appended.clear();
         self.appender.committed(batch);
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use super::{AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest};
+use std::collections::VecDeque;
 
 /// What is needed to check a line.
 struct ClientHearing<'a> {
@@ -62,6 +63,9 @@ impl Client {
             "joined" => self.joined(rest, hearing),
             "left" => self.left(hearing.truth.room(rest)),
             "page" => self.page_received(rest, hearing),
+            "resumed" => self.resumed(rest, hearing),
+            // It was another's, there is none, or nothing would change.
+            "unamended" => Ok(()),
             "who" => self.who_received(rest, hearing),
             "members" => self.members_received(rest, hearing.truth),
             "no" => self.refused(rest),
@@ -138,6 +142,12 @@ impl Client {
     }
 
     fn unsaid(&mut self, why: &str) -> Checked {
+        // It may have left while the message that it amends was looked up.
+        let is_of_amendment = why == "stranger" || self.refused >= self.unanswered.len();
+        if is_of_amendment && self.amends_sent > 0 {
+            self.amends_sent -= 1;
+            return Ok(());
+        }
         self.refused += 1;
         if self.refused > self.unanswered.len() {
             return Err("more is refused than was said".to_owned());
@@ -153,10 +163,12 @@ impl Client {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
         let is_it = |said: &PendingMessage| said.draft.as_deref() == Some(draft);
         let place = |all: &[PendingMessage]| all.iter().position(is_it);
-        let said = match (place(&self.unanswered), place(&self.perhaps_known)) {
-            (Some(place), _) => self.unanswered.swap_remove(place),
-            (None, Some(place)) => self.perhaps_known.swap_remove(place),
-            (None, None) => return Err("no such draft was said".to_owned()),
+        let said = match (place(&self.unanswered), place(&self.perhaps_known), place(&self.retry)) {
+            (Some(place), ..) => self.unanswered.swap_remove(place),
+            (None, Some(place), _) => self.perhaps_known.swap_remove(place),
+            // It was taken for refused, and an amendment was.
+            (None, None, Some(place)) => self.retry.swap_remove(place),
+            (None, None, _) => return Err("no such draft was said".to_owned()),
         };
         self.settle_refused();
         // Whispers are repeated too seldom to be looked up here.
@@ -165,8 +177,13 @@ impl Client {
     }
 
     fn too_old(&mut self, draft: &str, hearing: &ClientHearing<'_>) -> Checked {
-        let place = self.unanswered.iter().position(|said| said.draft.as_deref() == Some(draft));
-        let said = place.map(|place| self.unanswered.swap_remove(place));
+        let place = |all: &[PendingMessage]| all.iter().position(|said| said.draft.as_deref() == Some(draft));
+        let said = match (place(&self.unanswered), place(&self.retry)) {
+            (Some(place), _) => Some(self.unanswered.swap_remove(place)),
+            // It was taken for refused, and an amendment was.
+            (None, Some(place)) => Some(self.retry.swap_remove(place)),
+            (None, None) => None,
+        };
         self.settle_refused();
         match said {
             // A whisper, too, may be read late.
@@ -274,7 +291,8 @@ impl Client {
             return Err(format!("the newest is #{head}, and #{floor} was on disk before it was asked"));
         }
         let expired = hearing.truth.expired(room);
-        let wanted = head.min(15);
+        let latest: Vec<u64> = hearing.truth.messages_down(room, head).take(15).collect();
+        let wanted = latest.len() as u64;
         let is_lenient = hearing.leniency.may_expire || hearing.leniency.has_faults;
         if count != wanted && !(is_lenient && count < wanted) {
             return Err(format!("a history of {count} where {wanted} are stored"));
@@ -283,7 +301,8 @@ impl Client {
         if seen.is_some_and(|seen| seen > head) {
             return Err(format!("client {} has seen up to #{seen:?} before", self.number));
         }
-        let from = head - count;
+        let expected: VecDeque<u64> = latest.into_iter().take(count as usize).rev().collect();
+        let from = expected.front().map_or(head, |first| first - 1);
         let catch_up_to = seen.filter(|seen| (*seen).max(expired) < from).map(|_| from);
         if catch_up_to.is_none() {
             self.seen.insert(room, head);
@@ -293,25 +312,26 @@ impl Client {
         if self.rooms.insert(room, attendance).is_some() {
             return Err("it is in this room already".to_owned());
         }
-        self.list(Listed { room, next: from + 1, left: count, is_catching_up: false });
+        self.list(Listed { room, expected, head, is_catching_up: false, has_all: false });
         Ok(())
     }
 
     fn list(&mut self, listed: Listed) {
-        if listed.left > 0 {
+        if !listed.expected.is_empty() {
             self.listed = Some(listed);
         }
     }
 
     fn old(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (room, received) = received(rest, hearing.truth)?;
-        hearing.truth.received(room, received, hearing.step)?;
         let Some(mut listed) = self.listed.take() else { return Err("no list was begun".to_owned()) };
-        if room != listed.room || received.seq != listed.next {
+        if room != listed.room || listed.expected.pop_front() != Some(received.seq) {
             return Err(format!("#{} stands where {listed:?} continues", received.seq));
         }
-        listed.next += 1;
-        listed.left -= 1;
+        match listed.has_all {
+            true => hearing.truth.resumed(room, received, listed.head, hearing.step)?,
+            false => hearing.truth.received_as_of(room, received, listed.head, hearing.step)?,
+        }
         if listed.is_catching_up {
             self.caught_up(room, received.seq);
         }
@@ -421,31 +441,84 @@ impl Client {
         if head > hearing.truth.head(room) {
             return Err("a head that is not on disk".to_owned());
         }
-        let (first, last) = page.range(head);
-        if first > last {
-            return if count == 0 { Ok(()) } else { Err("more than nothing".to_owned()) };
+        let missing = if why == "none" { 0 } else { gap_last };
+        let expected = page.messages(hearing.truth, room, head, missing);
+        check_gap(page, (gap_first, gap_last), (why, count), room, hearing)?;
+        // Where something has expired or cannot be read, what follows it need not be all that was asked for.
+        let may_be_fewer = why != "none" && matches!(page, AskedPage::After { .. });
+        if count != expected.len() as u64 && !(may_be_fewer && count < expected.len() as u64) {
+            return Err(format!("{page:?} means {expected:?}, as of #{head}"));
         }
-        let from = if why == "none" { first } else { gap_last + 1 };
-        check_gap(page, (first, last), (gap_first, gap_last), (why, count), room, hearing)?;
-        if count != (last + 1).saturating_sub(from) {
-            return Err(format!("{page:?} means #{first} to #{last}"));
-        }
+        let expected: VecDeque<u64> = expected.into_iter().take(count as usize).collect();
         if is_catching_up {
             match why {
                 "expired" => self.caught_up(room, gap_last),
                 "much" => self.catch_up_count = (self.catch_up_count / 2).max(1),
+                // Behind the last message there is nothing but what became of messages.
+                "none" if expected.len() < self.catch_up_count as usize => {
+                    let last = expected.back().copied().unwrap_or(0).max(head);
+                    if expected.is_empty() {
+                        self.caught_up(room, last);
+                    }
+                }
                 _ => {}
             }
         }
         let is_whole = matches!(why, "none" | "expired");
-        self.list(Listed { room, next: from, left: count, is_catching_up: is_catching_up && is_whole });
+        let is_catching_up = is_catching_up && is_whole;
+        self.list(Listed { room, expected, head, is_catching_up, has_all: false });
+        Ok(())
+    }
+
+    fn resumed(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let [name, head, gap_first, gap_last, why, count] = words[..] else {
+            return Err("resumed ROOM HEAD FIRST LAST WHY COUNT".to_owned());
+        };
+        let room = hearing.truth.room(name);
+        let (head, count) = (number(head)?, number(count)?);
+        let (gap_first, gap_last) = (number(gap_first)?, number(gap_last)?);
+        let after = match self.asked.pop_front() {
+            Some(PendingRequest::Resume { room: asked, after, count: most }) if asked == room => {
+                if count > most {
+                    return Err(format!("at most {most} were asked for"));
+                }
+                after
+            }
+            other => return Err(format!("{other:?} was asked")),
+        };
+        if head > hearing.truth.head(room) {
+            return Err("a head that is not on disk".to_owned());
+        }
+        let Leniency { may_expire, has_faults } = hearing.leniency;
+        let is_due = match why {
+            "none" => true,
+            "expired" => may_expire && gap_last <= hearing.truth.expired(room),
+            "much" | "busy" => true,
+            _ => has_faults,
+        };
+        if !is_due || (why != "none" && gap_first != after + 1) {
+            return Err(format!("after #{after} nothing is missing"));
+        }
+        let from = if why == "none" { after } else { gap_last } + 1;
+        if count == 0 && why == "none" && head > after {
+            return Err(format!("#{head} is after #{after}, and nothing comes"));
+        }
+        match why {
+            "expired" => self.caught_up(room, gap_last),
+            "much" => self.catch_up_count = (self.catch_up_count / 2).max(1),
+            "none" if count == 0 => self.caught_up(room, head),
+            _ => {}
+        }
+        let is_catching_up = matches!(why, "none" | "expired");
+        let expected = (from..from + count).collect();
+        self.list(Listed { room, expected, head, is_catching_up, has_all: true });
         Ok(())
     }
 }
 
 fn check_gap(
     page: AskedPage,
-    (first, last): (u64, u64),
     (gap_first, gap_last): (u64, u64),
     (why, count): (&str, u64),
     room: RoomIndex,
@@ -459,15 +532,11 @@ fn check_gap(
         "unreadable" => has_faults,
         _ => false,
     };
-    // What has expired or cannot be read before a part that does not fit is not reported as well.
-    let is_within = gap_first == first || (why == "much" && (may_expire || has_faults) && gap_first > first);
-    // Where nothing that was asked for is there, the answer goes up to what is.
-    let may_go_on = why == "expired" && count == 0;
-    if is_due && is_within && (gap_last <= last || may_go_on) {
+    if is_due && gap_first <= gap_last {
         return Ok(());
     }
     let expired = hearing.truth.expired(room);
-    Err(format!("{page:?} means #{first} to #{last}, and #1 to #{expired} have expired"))
+    Err(format!("{page:?} lacks #{gap_first} to #{gap_last} of {count}, and #1 to #{expired} have expired"))
 }
 
 /// `ROOM SEQ AUTHOR DRAFT TEXT`

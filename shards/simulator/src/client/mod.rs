@@ -10,7 +10,7 @@ use listing::Listing;
 pub use speak::Habits;
 
 use super::network::Line;
-use super::truth::RoomIndex;
+use super::truth::{RoomIndex, Truth};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 /// This much of what was answered is kept, to be said again.
@@ -32,6 +32,12 @@ pub enum PendingRequest {
         page: AskedPage,
         is_catching_up: bool,
     },
+    /// Everything after a number, which it catches up with.
+    Resume {
+        room: RoomIndex,
+        after: u64,
+        count: u64,
+    },
     Who(RoomIndex),
     Members(RoomIndex),
 }
@@ -45,13 +51,20 @@ pub enum AskedPage {
 }
 
 impl AskedPage {
-    /// The first and the last number that it means in a room with this head.
-    fn range(self, head: u64) -> (u64, u64) {
-        let ending = |last: u64, count: u64| ((last + 1).saturating_sub(count).max(1), last);
+    /// The messages that it means in a room with this head, of which all up to a number are missing.
+    fn messages(self, truth: &Truth, room: RoomIndex, head: u64, missing: u64) -> Vec<u64> {
+        let newest = |last: u64, count: u64| {
+            let mut newest: Vec<u64> = truth.messages_down(room, last).take(count as usize).collect();
+            newest.reverse();
+            newest.retain(|seq| *seq > missing);
+            newest
+        };
         match self {
-            AskedPage::Last { count } => ending(head, count),
-            AskedPage::Before { seq, count } => ending(seq.saturating_sub(1).min(head), count),
-            AskedPage::After { seq, count } => (seq + 1, (seq + count).min(head)),
+            AskedPage::Last { count } => newest(head, count),
+            AskedPage::Before { seq, count } => newest(seq.saturating_sub(1).min(head), count),
+            AskedPage::After { seq, count } => {
+                truth.messages_up(room, seq.max(missing) + 1, head).take(count as usize).collect()
+            }
         }
     }
 }
@@ -106,6 +119,8 @@ pub struct Client {
     /// The members of a room, as far as it has gone through them.
     listing: Option<Listing>,
     unanswered: Vec<PendingMessage>,
+    /// Amendments asked for: how many of them are refused for want of storage is not known.
+    amends_sent: usize,
     refused: usize,
     retry: Vec<PendingMessage>,
     /// What was answered, to be said again: oldest first.
@@ -139,9 +154,13 @@ pub struct Client {
 #[derive(Debug)]
 struct Listed {
     room: RoomIndex,
-    next: u64,
-    left: u64,
+    /// The numbers that are still to come, in order.
+    expected: VecDeque<u64>,
+    /// The room's newest number at that time.
+    head: u64,
     is_catching_up: bool,
+    /// Whether all entries are listed, and not messages alone.
+    has_all: bool,
 }
 
 /// What a session allows a server to do.
@@ -172,6 +191,7 @@ impl Client {
             asked: VecDeque::new(),
             listing: None,
             unanswered: Vec::new(),
+            amends_sent: 0,
             refused: 0,
             retry: Vec::new(),
             kept: VecDeque::new(),
@@ -210,6 +230,7 @@ impl Client {
         self.asked.clear();
         self.listing = None;
         self.refused = 0;
+        self.amends_sent = 0;
         self.partial.clear();
         self.listed = None;
         self.is_farewell_said = false;

@@ -61,6 +61,11 @@ impl Client {
         }
         let (room, _) = self.attended().find(|(_, attendance)| attendance.catch_up_to.is_some())?;
         let seq = self.seen.get(&room).copied().unwrap_or(0);
+        if self.number.is_multiple_of(2) {
+            let count = self.catch_up_count;
+            self.asked.push_back(PendingRequest::Resume { room, after: seq, count });
+            return Some(format!("resume {} {seq} {count}\n", truth.name(room)));
+        }
         let page = AskedPage::After { seq, count: self.catch_up_count };
         self.asked.push_back(PendingRequest::Page { room, page, is_catching_up: true });
         Some(format!("page {} after {seq} {}\n", truth.name(room), self.catch_up_count))
@@ -86,7 +91,8 @@ impl Client {
             return self.list_members(chance, room, truth).unwrap_or_default();
         }
         match chance.below(100) {
-            0..=59 => self.say(chance, habits, truth, &mut lines),
+            0..=51 => self.say(chance, habits, truth, &mut lines),
+            52..=59 => self.amend(chance, habits, truth, &mut lines),
             60..=64 => self.retry(chance, truth, &mut lines),
             65 | 66 => self.say_again(chance, truth, &mut lines),
             67..=74 => self.whisper(chance, habits, truth, &mut lines),
@@ -170,6 +176,33 @@ impl Client {
             self.repeat(&said, truth, lines);
         }
         self.unanswered.push(said);
+    }
+
+    /// Edits, deletes, pins or reacts to a message: mostly one of the latest, now and then any.
+    fn amend(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
+        let Some(room) = self.any_room(chance) else { return };
+        let (name, head) = (truth.name(room), truth.head(room));
+        if name == "general" || twins::is_one(name) || head == 0 {
+            return;
+        }
+        let from = if chance.one_in(4) { 1 + chance.below(head as usize) as u64 } else { head };
+        let author = self.name.clone().unwrap_or_default();
+        let own = truth.messages_down(room, from).take(40).find(|seq| truth.is_by(room, *seq, &author));
+        let any = truth.messages_down(room, from).nth(chance.below(6));
+        match (chance.below(10), own, any) {
+            (0..=3, Some(seq), _) => {
+                let (_, text) = self.text(chance, habits, truth.now_us);
+                push(lines, format_args!("edit {name} {seq} {text}"));
+            }
+            (4, Some(seq), _) => push(lines, format_args!("delete {name} {seq}")),
+            // It may be another's: that is refused.
+            (5, _, Some(seq)) if chance.one_in(4) => push(lines, format_args!("delete {name} {seq}")),
+            (5 | 6, _, Some(seq)) => push(lines, format_args!("pin {name} {seq}")),
+            (7, _, Some(seq)) => push(lines, format_args!("unpin {name} {seq}")),
+            (_, _, Some(seq)) => push(lines, format_args!("react {name} {seq}")),
+            _ => return,
+        }
+        self.amends_sent += 1;
     }
 
     fn repeat(&mut self, said: &PendingMessage, truth: &Truth, lines: &mut String) {

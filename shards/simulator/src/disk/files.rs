@@ -3,8 +3,8 @@
 use super::{Handle, Name, ROOT, VirtualDisk};
 use madang_engine::mutation::{Mutation, end_of_recovered, is_on};
 use madang_log::{
-    FileOperation, Files, FilesError, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentNumber, SnapshotFile,
-    StoredFile, directory_name, file_name, index_file_name,
+    FileOperation, Files, FilesError, IndexFiles, RunRange, SNAPSHOT_BLOCK_BYTES, SegmentNumber,
+    SnapshotFile, StoredFile, directory_name, file_name, index_file_name, run_file_name,
 };
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
@@ -28,6 +28,7 @@ fn path((shard, file, _): Name) -> PathBuf {
     let name = match file {
         StoredFile::Segment(segment) => file_name(segment),
         StoredFile::Index(segment) => index_file_name(segment),
+        StoredFile::Run(run) => run_file_name(run),
         StoredFile::Snapshot => SnapshotFile::Newest.name().to_owned(),
         StoredFile::SnapshotEnd => SnapshotFile::Copy.name().to_owned(),
     };
@@ -156,6 +157,36 @@ impl IndexFiles for VirtualDisk {
         let mut bytes = Vec::new();
         let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
         written.map_err(failed(name, FileOperation::Index))
+    }
+
+    fn runs(&self, shard: ShardId) -> Result<Vec<RunRange>, FilesError> {
+        let run = |name: Name| match name {
+            (of, StoredFile::Run(run), false) if of == shard => Some(run),
+            _ => None,
+        };
+        Ok(self.names().into_iter().filter_map(run).collect())
+    }
+
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError> {
+        let bytes = VirtualDisk::read(self, (shard, StoredFile::Run(run), false), 0, usize::MAX);
+        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
+    }
+
+    fn write_run(
+        &self,
+        shard: ShardId,
+        run: RunRange,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let name = (shard, StoredFile::Run(run), false);
+        let mut bytes = Vec::new();
+        let written = write(&mut bytes).and_then(|()| self.replace(name, &bytes));
+        written.map_err(failed(name, FileOperation::Index))
+    }
+
+    fn remove_run(&self, shard: ShardId, run: RunRange) -> Result<(), FilesError> {
+        let name = (shard, StoredFile::Run(run), false);
+        self.unlink(name).map_err(failed(name, FileOperation::Remove))
     }
 
     fn finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(u64, SystemTime), FilesError> {

@@ -11,7 +11,7 @@ mod files;
 mod segments;
 mod stored;
 
-pub use stored::{DurableMessage, DurableRecord, DurableSaid, StoredEntries};
+pub use stored::{DurableMessage, DurableRecord, DurableSaid, StoredEntries, words_of_reactions};
 
 use super::chance::Chance;
 use file::File;

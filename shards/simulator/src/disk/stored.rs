@@ -2,10 +2,10 @@
 
 use super::file::File;
 use madang_log::{
-    FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredFacts,
-    StoredRecord,
+    FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredChange,
+    StoredEntry, StoredFacts, StoredRecord,
 };
-use madang_model::{DatedChange, FactsFault, RoomFacts, ShardId};
+use madang_model::{DatedChange, FactsFault, MessageReactions, RoomFacts, ShardId};
 
 /// A message that no fault in the session can lose any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct DurableMessage {
     pub author: Box<str>,
     /// The author's id of it; empty is none.
     pub draft: Box<str>,
-    /// What was said.
+    /// What was said; of an amendment, what it says, behind a `~`.
     pub text: Box<str>,
 }
 
@@ -74,15 +74,15 @@ fn read_from(
     let mut scan = Scan::new(contents, place, None).from(position);
     while has_more(position) {
         let frame = match scan.next() {
-            Some(ScanItem::Message(frame, message)) => {
+            Some(ScanItem::Entry(frame, entry)) => {
                 stored.messages.push(DurableMessage {
                     at,
-                    room: message.room.into(),
-                    seq: message.seq.0,
-                    time_us: message.time.0,
-                    author: message.author.name.into(),
-                    draft: message.draft.into(),
-                    text: message.text.into(),
+                    room: entry.room().into(),
+                    seq: entry.seq().0,
+                    time_us: entry.time().0,
+                    author: entry.author().name.into(),
+                    draft: entry.draft().into(),
+                    text: text_of(&entry),
                 });
                 frame
             }
@@ -96,6 +96,32 @@ fn read_from(
         position = frame.end_bytes;
     }
     position
+}
+
+fn text_of(entry: &StoredEntry<'_>) -> Box<str> {
+    let StoredEntry::Amendment(amendment) = entry else {
+        let StoredEntry::Message(message) = entry else { return "".into() };
+        return message.text.into();
+    };
+    let target = amendment.target;
+    match amendment.change {
+        StoredChange::Edit { text } => format!("~edit {target} {text}").into(),
+        StoredChange::Deletion => format!("~delete {target}").into(),
+        StoredChange::Reactions { changes } => {
+            let of = MessageReactions::decode(changes).unwrap_or_default();
+            format!("~react {}", words_of_reactions(&of)).into()
+        }
+        StoredChange::Pin { is_pinned: true } => format!("~pin {target}").into(),
+        StoredChange::Pin { is_pinned: false } => format!("~unpin {target}").into(),
+        StoredChange::Topic { text } => format!("~topic {text}").into(),
+        StoredChange::Erased(_) => "~erased".into(),
+    }
+}
+
+/// How many reacted to each message.
+pub fn words_of_reactions(of: &[MessageReactions]) -> String {
+    let sum = |of: &MessageReactions| of.sums.iter().map(|(_, count)| u64::from(count)).sum::<u64>();
+    of.iter().map(|of| format!("{}={}", of.message, sum(of))).collect::<Vec<_>>().join(",")
 }
 
 /// The rooms of the simulator are small: a checkpoint is one record.

@@ -43,7 +43,7 @@ impl SimulatedServer {
         let opened = open_log(disk, count)?;
         let (snapshots, lost_heads) = (opened.snapshots, opened.lost_heads);
         let erasures = Arc::new(if is_on(Mutation::ForgetErasures) { Erasures::default() } else { pending });
-        let stored = StartFindings { snapshots, lost_heads, erasures };
+        let stored = StartFindings { snapshots, sources: opened.sources, lost_heads, erasures };
         let mut cells = Vec::new();
         for id in (0..count).map(ShardId) {
             let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);

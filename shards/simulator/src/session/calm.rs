@@ -201,10 +201,16 @@ impl Session {
         }
         let mut found: Vec<(String, u64, Option<String>)> = Vec::new();
         let mut sink = |exported: Exported<'_>| {
-            if let Exported::Message(message) = exported {
-                let text = (!message.is_erased).then(|| message.text.to_owned());
-                let room = message.room.to_owned();
-                found.push((room, message.seq.0, text));
+            match exported {
+                Exported::Message(message) => {
+                    let text = (!message.is_erased).then(|| message.text.to_owned());
+                    found.push((message.room.to_owned(), message.seq.0, text));
+                }
+                Exported::Amendment(amendment) => {
+                    let text = Some("~".to_owned());
+                    found.push((amendment.room.to_owned(), amendment.seq.0, text));
+                }
+                Exported::Lost { .. } => {}
             }
             Ok(())
         };

@@ -1,11 +1,13 @@
 //! What is true: the messages that are stored, whatever anybody says of them. They are on the disk: synced
 //! where `durability` promises that, and written where it promises no more.
 
+mod amended;
 mod facts;
 
 pub use facts::FactsTruth;
 
 use super::disk::DurableMessage;
+use amended::Amended;
 use madang_log::SegmentNumber;
 use madang_model::{DRAFT_AGE_US_MAX, DRAFT_WINDOW_US, DraftId, ShardId};
 use std::collections::{HashMap, HashSet};
@@ -43,7 +45,7 @@ struct TruthEntry {
 }
 
 /// Whether a message was to be erased.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Erasure {
     /// It was not.
     No,
@@ -65,6 +67,8 @@ struct RoomTruth {
     entries: Vec<TruthEntry>,
     /// Numbers up to this one have expired.
     expired: u64,
+    /// By message: what became of it, in order.
+    amended: HashMap<u64, Vec<Amended>>,
 }
 
 /// Everything that was stored.
@@ -134,8 +138,8 @@ impl Truth {
         };
         if let Some(entry) = self.entry_mut(room, stored.seq) {
             entry.at = stored.at;
-            let is_erased = stored.author.is_empty() && stored.text.is_empty();
-            if is_erased && entry.erasure != Erasure::No {
+            let is_erased = stored.author.is_empty() && matches!(&*stored.text, "" | "~erased");
+            if is_erased && self.erasure(room, stored.seq) != Erasure::No {
                 return Ok(());
             }
             return self.compare(room, received, "is stored");
@@ -146,7 +150,12 @@ impl Truth {
         }
         let DurableMessage { at, seq, time_us, author, draft, text, .. } = stored.clone();
         let id = DraftId::parse(&draft);
-        let earlier = self.texts.insert(text.clone(), (room, seq));
+        if text.starts_with('~') {
+            self.store_amendment(room, seq, &author, &text)?;
+        }
+        // The same may become of a message more than once.
+        let is_said_once = !text.starts_with('~') || text.starts_with("~edit");
+        let earlier = if is_said_once { self.texts.insert(text.clone(), (room, seq)) } else { None };
         self.rooms[room].entries.push(TruthEntry {
             author,
             draft,
@@ -163,9 +172,13 @@ impl Truth {
         if self.entry(known_room, known).is_some_and(|entry| entry.erasure != Erasure::No) {
             return Ok(());
         }
-        // One whose id says when it was made is looked for in the log; any other is a new one after a while.
+        // One whose id says when it was made is looked for in the log; any other is a new one after a while, or once it
+        // has expired.
         let is_new_later = id.is_some_and(|id| id.made_at().is_none());
-        if is_new_later && known_room == room && (self.is_forgotten(room, known) || self.may_forget_drafts) {
+        if is_new_later
+            && known_room == room
+            && (self.is_forgotten(room, known) || self.has_expired(room, known) || self.may_forget_drafts)
+        {
             return Ok(());
         }
         let DurableMessage { room, draft, text, .. } = stored;
@@ -227,7 +240,7 @@ impl Truth {
             return Err(format!("#{seq} of {name} is received in step {step} and stored in step {stored}"));
         }
         let name = &self.rooms[room].name;
-        match (entry.erasure, received.author.is_empty()) {
+        match (self.erasure(room, received.seq), received.author.is_empty()) {
             (Erasure::No, true) => Err(format!("#{} of {name} is shown as erased: {entry:?}", received.seq)),
             (Erasure::Hidden, false) => {
                 Err(format!("#{} of {name} is shown, and to be erased", received.seq))
@@ -242,7 +255,9 @@ impl Truth {
         let erasure = if is_certain { Erasure::Asked } else { Erasure::Perhaps };
         for seq in first..=last {
             let Some(entry) = self.entry_mut(room, seq) else { continue };
-            if matches!(entry.erasure, Erasure::No | Erasure::Perhaps) {
+            // There is nothing to erase in a reaction or a pin.
+            let has_text = !entry.text.starts_with('~') || entry.text.starts_with("~edit");
+            if has_text && matches!(entry.erasure, Erasure::No | Erasure::Perhaps) {
                 entry.erasure = erasure;
             }
         }
@@ -261,9 +276,9 @@ impl Truth {
         let mut texts = Vec::new();
         for (room, truth) in self.rooms.iter().enumerate() {
             for (entry, seq) in truth.entries.iter().zip(1..) {
-                let is_erased = matches!(entry.erasure, Erasure::Asked | Erasure::Hidden);
+                let is_erased = self.erasure(room, seq) >= Erasure::Asked;
                 if is_erased && self.texts.get(&entry.text) == Some(&(room, seq)) {
-                    texts.push(&*entry.text);
+                    texts.push(amended::text_of(&entry.text));
                 }
             }
         }
@@ -297,12 +312,7 @@ impl Truth {
                 return Err(format!("nobody spoke in {name}"));
             };
             there.insert((room, *seq));
-            let is_it = self.entry(room, *seq).is_some_and(|entry| match text {
-                None => entry.erasure != Erasure::No,
-                Some(text) => {
-                    *entry.text == **text && matches!(entry.erasure, Erasure::No | Erasure::Perhaps)
-                }
-            });
+            let is_it = self.is_exported_as(room, *seq, text.as_deref());
             if !is_it {
                 return Err(format!(
                     "the log says #{seq} of {name} is {text:?}: {:?}",

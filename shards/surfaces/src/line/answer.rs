@@ -42,8 +42,8 @@ impl LineSession {
             }
             Reply::Rooms(page) => self.gather(page, link),
             Reply::History(page) => self.history(page, link),
-            // No command of this protocol changes facts yet, or lists more than fits on one page.
-            Reply::FactsChanged { .. } | Reply::Members(_) | Reply::RoomsPart(_) => {}
+            // No command of this protocol asks for these yet: who resumes is shown history, and lists have one page.
+            Reply::Resumed(_) | Reply::FactsChanged { .. } | Reply::Members(_) | Reply::RoomsPart(_) => {}
             Reply::Refused(refusal) => self.refused(settings, refusal, link),
             Reply::NotSaid(refusal) => words::refusal(refusal, link.core.style, &mut link.core.outbox),
         }
@@ -101,7 +101,7 @@ impl LineSession {
         let (style, out) = (link.core.style, &mut link.core.outbox);
         words::joined(&joined.user, &joined.room, style, out);
         for message in &joined.history {
-            words::message(message, style, out);
+            words::shown(message, style, out);
         }
         if joined.resumed_from.is_some_and(|seen| seen < joined.head) {
             self.absence.get_or_insert_default();

@@ -3,14 +3,7 @@
 use super::Room;
 use crate::room::drafts::{DraftVerdict, KnownDraft};
 use madang_log::{author_of, draft_hash};
-use madang_model::{DraftId, Message, Now, Seq, SessionId, Timestamp, UserKey, UserName};
-
-/// The draft that a message came from, if it came from one.
-pub fn draft_of(message: &Message) -> Option<KnownDraft> {
-    let id = message.draft.as_ref()?;
-    let Message { author, seq, time, .. } = message;
-    Some(KnownDraft { author: author.key(), hash: hash_of(author, id), seq: *seq, time: *time })
-}
+use madang_model::{DraftId, Now, Seq, SessionId, Timestamp, UserKey, UserName};
 
 fn hash_of(author: &UserName, id: &DraftId) -> u64 {
     draft_hash(author_of(author.identity()), author.key(), id)
@@ -29,16 +22,23 @@ impl Room {
     }
 
     /// The number of an author's draft, if it is known.
-    pub(super) fn known_draft(&self, author: &UserName, id: &DraftId, now: Now) -> Option<Seq> {
+    pub(in crate::room) fn known_draft(&self, author: &UserName, id: &DraftId, now: Now) -> Option<Seq> {
         match self.verdict(author, id, now).0 {
             DraftVerdict::Stored(seq) => Some(seq),
             DraftVerdict::New | DraftVerdict::Unknown { .. } | DraftVerdict::TooOld => None,
         }
     }
 
-    pub(super) fn remember_draft(&mut self, message: &Message) {
-        if let Some(draft) = draft_of(message) {
-            self.drafts.push(draft);
+    /// The newest entry came from this draft, if from any.
+    pub(in crate::room) fn remember_draft(
+        &mut self,
+        author: &UserName,
+        id: Option<&DraftId>,
+        time: Timestamp,
+    ) {
+        if let Some(id) = id {
+            let hash = hash_of(author, id);
+            self.drafts.push(KnownDraft { author: author.key(), hash, seq: self.head, time });
         }
     }
 

@@ -1,69 +1,66 @@
 //! Drafts in the log: those of a room that is loaded, and those that are looked for.
 
-use crate::room::{Drafts, KnownDraft, Recent, draft_of};
-use madang_log::{BatchId, FoundPage};
-use madang_model::{DRAFT_WINDOW_US, Message, Page, RoomName, Seq, SessionId, Timestamp};
-use std::sync::Arc;
+use crate::room::{Drafts, KnownDraft, Recent};
+use madang_log::{BatchId, DraftOutcome, FoundDraft, FoundEntries};
+use madang_model::{DRAFT_WINDOW_US, Page, RoomName, Seq, SessionId, ShownEntry, Timestamp};
 
-/// Messages that are read for the drafts of a room that is loaded, at most: some 16 reads. Where more were said within
+/// Entries that are read for the drafts of a room that is loaded, at most: some 16 reads. Where more were accepted within
 /// ten minutes, the drafts of the others are looked for when they are repeated.
 const LOADED_MAX: u64 = Drafts::MAX as u64;
-/// Pages that are read for one draft, at most.
-const PAGES_MAX: u32 = 64;
 
-/// A room that is being loaded: its latest messages, and behind them as many as were said within ten minutes.
+/// A room that is being loaded: its latest entries, and behind them as many as were accepted within ten minutes.
 #[derive(Debug, Default)]
 pub struct RoomLoading {
-    messages: Vec<Arc<Message>>,
+    entries: Vec<ShownEntry>,
     /// Newest first.
     drafts: Vec<KnownDraft>,
     /// How many numbers were read.
     read: u64,
-    /// When the oldest message was said that was read.
+    /// When the oldest entry was accepted that was read.
     oldest: Option<Timestamp>,
 }
 
-/// What follows from a page.
+/// What follows from what was read.
 #[derive(Debug)]
 pub enum LoadStep {
-    /// Read these numbers: the first, and how many.
-    Read(Seq, u32),
+    /// Read the entries with these numbers: the first and the last.
+    Read(Seq, Seq),
     /// It is loaded.
     Done {
-        /// Its latest messages, oldest first.
-        messages: Vec<Arc<Message>>,
+        /// Its latest entries, oldest first.
+        entries: Vec<ShownEntry>,
         /// Its drafts.
         drafts: Drafts,
     },
 }
 
 impl RoomLoading {
-    /// Takes what was found where it read: `count` numbers from the first; `None` is unreadable.
+    /// Takes what was found where it read, between these numbers; `None` is unreadable.
     pub fn found(
         mut self,
-        (first, count): (Seq, u32),
-        page: Option<FoundPage>,
+        (first, last): (Seq, Seq),
+        found: Option<FoundEntries>,
         now: Timestamp,
     ) -> (RoomLoading, LoadStep) {
         let window = Timestamp(now.0.saturating_sub(DRAFT_WINDOW_US));
-        let is_first_page = self.read == 0;
-        let Some(page) = page else {
+        let is_first = self.read == 0;
+        let Some(FoundEntries { entries, drafts, expired, .. }) = found else {
             return self.done_in_part(now);
         };
-        self.oldest = page.messages.first().map(|message| message.time).or(self.oldest);
-        self.read += u64::from(count);
-        self.drafts.extend(page.messages.iter().rev().filter_map(|message| draft_of(message)));
-        if is_first_page {
-            self.messages = page.messages;
+        self.oldest = entries.first().map(ShownEntry::time).or(self.oldest);
+        self.read += (last.0 + 1).saturating_sub(first.0);
+        self.drafts.extend(drafts.iter().rev().map(known));
+        if is_first {
+            self.entries = brought_up_to_date(entries);
         }
-        let is_whole = first <= Seq(1) && page.expired.is_none();
+        let is_whole = first <= Seq(1) && expired.is_none();
         if is_whole || self.oldest.is_some_and(|oldest| oldest < window) {
             self.done(window)
-        } else if page.expired.is_some() || self.read >= LOADED_MAX {
+        } else if expired.is_some() || self.read >= LOADED_MAX {
             self.done_in_part(now)
         } else {
-            let (first, count) = below(first);
-            (self, LoadStep::Read(first, count))
+            let last = Seq(first.0 - 1);
+            (self, LoadStep::Read(Seq(first.0.saturating_sub(u64::from(Page::MESSAGES_MAX)).max(1)), last))
         }
     }
 
@@ -75,19 +72,31 @@ impl RoomLoading {
 
     fn done(mut self, since: Timestamp) -> (RoomLoading, LoadStep) {
         let drafts = Drafts::restore(self.drafts.drain(..).rev(), since);
-        let messages = std::mem::take(&mut self.messages);
-        (RoomLoading::default(), LoadStep::Done { messages, drafts })
+        let entries = std::mem::take(&mut self.entries);
+        (RoomLoading::default(), LoadStep::Done { entries, drafts })
     }
 }
 
-/// How many messages are read first of a room that is loaded.
-pub const LOADED_FIRST: u32 = Recent::MESSAGES_MAX as u32;
+fn known(draft: &FoundDraft) -> KnownDraft {
+    let FoundDraft { author, hash, seq, time } = *draft;
+    KnownDraft { author, hash, seq, time }
+}
 
-/// The page before one that begins with `first`, which is not #1: its first, and how many.
-fn below(first: Seq) -> (Seq, u32) {
-    let count = (first.0 - 1).min(u64::from(Page::MESSAGES_MAX));
-    // At most a page.
-    (Seq(first.0 - count), count as u32)
+/// Entries that lead up to the newest: later ones say what became of the others.
+fn brought_up_to_date(mut entries: Vec<ShownEntry>) -> Vec<ShownEntry> {
+    for later in 0..entries.len() {
+        let (known, rest) = entries.split_at_mut(later);
+        if let Some(ShownEntry::Amendment(amendment)) = rest.first() {
+            known.iter_mut().for_each(|entry| entry.amend(amendment));
+        }
+    }
+    entries
+}
+
+/// How many entries are read first of a room that is loaded, of whose entries so many are no messages.
+pub fn loaded_first(amendments: u64) -> u64 {
+    let entries = if amendments > 0 { Recent::ENTRIES_MAX } else { Recent::MESSAGES_MAX };
+    entries as u64
 }
 
 /// A draft that may be stored.
@@ -120,48 +129,14 @@ pub enum DraftFound {
     Unreadable,
 }
 
-/// The search for a draft, from the newest message back.
-#[derive(Debug)]
-pub struct DraftSearch {
-    pub session: SessionId,
-    pub hash: u64,
-    from: Timestamp,
-    pages_left: u32,
-}
-
-/// What follows from a page.
-#[derive(Debug)]
-pub enum DraftStep {
-    /// Read these numbers: the first, and how many.
-    Read(Seq, u32),
-    /// It is known.
-    Done(DraftFound),
-}
-
-impl DraftSearch {
-    /// Begins with the page before the next message.
-    pub fn new(question: &DraftQuestion) -> (DraftSearch, Seq, u32) {
-        let DraftQuestion { session, hash, from, .. } = *question;
-        let (first, count) = below(question.head.next());
-        (DraftSearch { session, hash, from, pages_left: PAGES_MAX }, first, count)
-    }
-
-    /// Takes what a page gave that begins with `first`; `None` is unreadable.
-    pub fn found(&mut self, first: Seq, page: Option<&FoundPage>) -> DraftStep {
-        let Some(page) = page else { return DraftStep::Done(DraftFound::Unreadable) };
-        let mut drafts = page.messages.iter().filter_map(|message| draft_of(message));
-        if let Some(draft) = drafts.find(|draft| draft.hash == self.hash) {
-            return DraftStep::Done(DraftFound::Stored(draft.seq));
-        }
-        self.pages_left -= 1;
-        let is_before = page.messages.first().is_some_and(|oldest| oldest.time < self.from);
-        if is_before || first <= Seq(1) && page.expired.is_none() {
-            DraftStep::Done(DraftFound::Absent)
-        } else if page.expired.is_some() || self.pages_left == 0 {
-            DraftStep::Done(DraftFound::OutOfReach)
-        } else {
-            let (first, count) = below(first);
-            DraftStep::Read(first, count)
+impl From<Option<DraftOutcome>> for DraftFound {
+    /// Nothing is of a room that cannot be read.
+    fn from(outcome: Option<DraftOutcome>) -> DraftFound {
+        match outcome {
+            Some(DraftOutcome::Stored(seq)) => DraftFound::Stored(seq),
+            Some(DraftOutcome::Absent) => DraftFound::Absent,
+            Some(DraftOutcome::OutOfReach) => DraftFound::OutOfReach,
+            None => DraftFound::Unreadable,
         }
     }
 }

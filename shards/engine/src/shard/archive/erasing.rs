@@ -1,7 +1,7 @@
 //! What is to be erased while it may still be read from the disk: it is not shown.
 
 use madang_log::Erasures;
-use madang_model::Message;
+use madang_model::{ShownEntry, ShownMessage};
 use std::sync::Arc;
 
 /// What is hidden. A lookup that began before something was erased may read it from a file that was open, and is answered
@@ -42,15 +42,21 @@ impl Erasing {
         }
     }
 
-    /// Hides what is to be hidden of what was read.
-    pub fn hide(&self, messages: &mut [Arc<Message>]) {
-        if self.hidden.is_empty() {
-            return;
+    /// Hides what is to be hidden of the messages that were read.
+    pub fn hide(&self, messages: &mut [ShownMessage]) {
+        if !self.hidden.is_empty() {
+            messages.iter_mut().for_each(|shown| {
+                self.hidden.hide_shown(shown);
+            });
         }
-        for message in messages {
-            if self.hidden.include(message) {
-                *message = Arc::new(message.to_erased());
-            }
+    }
+
+    /// The same of entries.
+    pub fn hide_entries(&self, entries: &mut [ShownEntry]) {
+        if !self.hidden.is_empty() {
+            entries.iter_mut().for_each(|entry| {
+                self.hidden.hide(entry);
+            });
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Who waits for stored messages, and the answers they get.
 
 use super::Archive;
-use super::drafts::{DraftFound, DraftQuestion, DraftSearch, DraftStep, LOADED_FIRST, LoadStep, RoomLoading};
-use super::page::cut_to;
+use super::drafts::{DraftFound, DraftQuestion, LoadStep, RoomLoading, loaded_first};
+use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
-use crate::room::Drafts;
+use super::target::{AmendQuestion, TargetLookup};
+use crate::room::{PageRest, RoomHistory};
 use madang_log::{
-    BatchId, FactsQuery, FoundPage, LoadedFacts, OpenRun, PageQuery, QueryFault, QueryOutcome, RoomQuery,
-    SnapshotRoom, StoredFile, StoredQuery,
+    AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsQuery, FoundEntries, FoundPage, LoadedFacts,
+    PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile, StoredQuery,
+    StoredRoomPlaces,
 };
 use madang_model::{
-    Event, Gap, GapReason, HistoryPage, Message, Page, Reply, RoomKey, RoomName, Seq, SessionId, ShardId,
-    Timestamp, UserKey,
+    Event, Gap, GapReason, HistoryPage, Page, Refusal, Reply, ResumedEntries, RoomKey, RoomName, Seq,
+    SessionId, ShardId, ShownEntry, ShownMessage, Timestamp, UserKey,
 };
-use std::sync::Arc;
 
 /// Names a lookup until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -25,20 +26,47 @@ pub struct WaitingLookup {
     purpose: LookupPurpose,
     room: RoomName,
     head: Seq,
-    /// What is looked up: `count` numbers from the first.
-    first: Seq,
-    count: u32,
+    /// What is looked up.
+    asked: LookedUp,
     /// Not before this batch is committed: the recent messages may be part of it.
     after: BatchId,
     /// The files that were made again for it: never one twice.
     mended: Vec<(ShardId, StoredFile)>,
 }
 
+/// What is looked up.
+#[derive(Clone, Copy, Debug)]
+enum LookedUp {
+    /// A room.
+    Room,
+    /// A page of messages among the entries up to a number.
+    Page(Page, Seq),
+    /// The entries with numbers between these.
+    Entries(Seq, Seq),
+    /// A draft, in indexes alone.
+    Draft,
+}
+
+impl LookedUp {
+    /// The first and the last number, as far as that is known before it is looked up.
+    fn range(self) -> (Seq, Seq) {
+        match self {
+            LookedUp::Room | LookedUp::Draft => (Seq(1), Seq(1)),
+            LookedUp::Page(page, last) => page.range(last).unwrap_or((last, last)),
+            LookedUp::Entries(first, last) => (first, last),
+        }
+    }
+}
+
 /// What stored messages are looked up for.
 #[derive(Debug)]
 enum LookupPurpose {
     /// A session asked for a page; what follows and is in memory.
-    Page { session: SessionId, recent: Vec<Arc<Message>> },
+    Page { session: SessionId, asked: Page, recent: Vec<ShownMessage>, is_sparse: bool },
+    /// A session asked for entries; what follows and is in memory.
+    Entries { session: SessionId, recent: Vec<ShownEntry> },
+    /// A session wants to amend a message: what it is now.
+    Target(AmendQuestion),
     /// A room is loaded: where its newest messages are.
     Find,
     /// The same: those messages.
@@ -48,7 +76,7 @@ enum LookupPurpose {
     /// A session asked for a page by time: where that begins.
     Time(TimeSearch),
     /// A session repeats a draft that may be stored.
-    Draft(DraftSearch),
+    Draft { session: SessionId, hash: u64, from: Timestamp },
 }
 
 /// What a lookup came to.
@@ -60,6 +88,8 @@ pub enum Answered {
     Room(RoomContents),
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
+    /// A message that is to be amended, as it is now; `None` where there is none.
+    Target(AmendQuestion, Option<ShownMessage>),
     /// A page that was asked for by time, as it is by numbers.
     Time {
         /// Who asks.
@@ -89,14 +119,27 @@ pub enum Answered {
 pub struct RoomContents {
     /// Its name as it was first written.
     pub name: RoomName,
-    /// Its newest number.
-    pub head: Seq,
-    /// Its latest messages, oldest first; none when they could not be read.
-    pub messages: Vec<Arc<Message>>,
-    /// Its latest drafts.
-    pub drafts: Drafts,
+    /// What was said in it; without entries when they could not be read.
+    pub stored: RoomHistory,
     /// Its facts, if it has any.
     pub facts: Option<Box<LoadedFacts>>,
+}
+
+/// Entries that are not in memory.
+#[derive(Debug)]
+pub struct EntriesLookup {
+    /// Who asks.
+    pub session: SessionId,
+    /// The room.
+    pub room: RoomName,
+    /// Its newest entry.
+    pub head: Seq,
+    /// The first and the last number that is not in memory.
+    pub range: (Seq, Seq),
+    /// What follows and is.
+    pub recent: Vec<ShownEntry>,
+    /// The last batch that carries something of the room.
+    pub after: BatchId,
 }
 
 /// What is asked of the stored messages of a room.
@@ -108,10 +151,14 @@ pub struct PageLookup {
     pub room: RoomName,
     /// Its newest message.
     pub head: Seq,
-    /// The first and the last number that is not in memory.
-    pub gap: (Seq, Seq),
+    /// The page.
+    pub asked: Page,
+    /// What of it is not in memory.
+    pub rest: PageRest,
     /// What follows and is.
-    pub recent: Vec<Arc<Message>>,
+    pub recent: Vec<ShownMessage>,
+    /// Whether the room has entries that are no messages.
+    pub is_sparse: bool,
     /// The last batch that carries something of the room.
     pub after: BatchId,
 }
@@ -119,16 +166,46 @@ pub struct PageLookup {
 impl Archive {
     /// Someone asks for what is not in memory. The answer comes later, or at once when too many ask.
     pub fn ask(&mut self, question: PageLookup) -> Option<(SessionId, Reply)> {
-        let PageLookup { session, room, head, gap: (first, last), recent, after } = question;
+        let PageLookup { session, room, head, asked, rest, recent, is_sparse, after } = question;
+        let looked_up = LookedUp::Page(rest.page, rest.last);
+        if self.waiting.len() >= Self::LOOKUPS_MAX {
+            let (first, last) = looked_up.range();
+            let gap = Some(Gap { first, last, reason: GapReason::Busy });
+            let messages = if follows_rest(asked, is_sparse) { recent } else { Vec::new() };
+            let page = HistoryPage { room, messages, is_sparse, head, gap };
+            return Some((session, Reply::History(page)));
+        }
+        let purpose = LookupPurpose::Page { session, asked, recent, is_sparse };
+        self.enqueue(purpose, room, head, looked_up, after);
+        None
+    }
+
+    /// Someone resumes behind what is in memory. The answer comes later, or at once when too many ask.
+    pub fn ask_entries(&mut self, question: EntriesLookup) -> Option<(SessionId, Reply)> {
+        let EntriesLookup { session, room, head, range: (first, last), recent, after } = question;
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             let gap = Some(Gap { first, last, reason: GapReason::Busy });
-            return Some((session, Reply::History(HistoryPage { room, messages: recent, head, gap })));
+            return Some((session, Reply::Resumed(ResumedEntries { room, entries: recent, head, gap })));
         }
-        let id = self.new_id();
-        let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(Page::MESSAGES_MAX);
-        let purpose = LookupPurpose::Page { session, recent };
-        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        let purpose = LookupPurpose::Entries { session, recent };
+        self.enqueue(purpose, room, head, LookedUp::Entries(first, last), after);
         None
+    }
+
+    /// Someone wants to amend a message that is not in memory: it comes as [`Answered::Target`].
+    ///
+    /// # Errors
+    /// [`Refusal`] when too many ask.
+    pub fn ask_target(&mut self, question: TargetLookup) -> Result<(), Refusal> {
+        let TargetLookup { question, name, head, after } = question;
+        if self.waiting.len() >= Self::LOOKUPS_MAX {
+            return Err(Refusal::NotStored { reason: "too many wait for the disk".into() });
+        }
+        let page = Page::After { seq: Seq(question.target.0 - 1), count: 1 };
+        // Nothing behind it is asked for: where it is no message, there is none.
+        let asked = LookedUp::Page(page, question.target);
+        self.enqueue(LookupPurpose::Target(question), name, head, asked, after);
+        Ok(())
     }
 
     /// Someone asks for a page by time that begins below a number. The answer comes later, or at once when too many ask.
@@ -140,12 +217,12 @@ impl Archive {
     ) -> Option<(SessionId, Reply)> {
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Busy });
-            let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
-            return Some((question.session, reply));
+            let page = HistoryPage { room, messages: Vec::new(), is_sparse: true, head, gap };
+            return Some((question.session, Reply::History(page)));
         }
         let (search, first) = TimeSearch::new(question);
-        let (id, after, purpose) = (self.new_id(), question.after, LookupPurpose::Time(search));
-        self.enqueue(id, WaitingLookup { purpose, room, head, first, count: 1, after, mended: Vec::new() });
+        let asked = look_at(first, 1, head);
+        self.enqueue(LookupPurpose::Time(search), room, head, asked, question.after);
         None
     }
 
@@ -154,35 +231,10 @@ impl Archive {
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             return false;
         }
-        let (search, first, count) = DraftSearch::new(&question);
-        let DraftQuestion { room, head, after, .. } = question;
-        let (id, purpose) = (self.new_id(), LookupPurpose::Draft(search));
-        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        let DraftQuestion { session, room, head, hash, from, after } = question;
+        let purpose = LookupPurpose::Draft { session, hash, from };
+        self.enqueue(purpose, room, head, LookedUp::Draft, after);
         true
-    }
-
-    /// Looks further back for a draft, or says what became of it.
-    fn draft_searched(
-        &mut self,
-        waiting: WaitingLookup,
-        mut search: DraftSearch,
-        page: Option<&FoundPage>,
-    ) -> Option<Answered> {
-        match search.found(waiting.first, page) {
-            DraftStep::Read(first, count) => {
-                self.look_on(WaitingLookup {
-                    purpose: LookupPurpose::Draft(search),
-                    first,
-                    count,
-                    ..waiting
-                });
-                None
-            }
-            DraftStep::Done(found) => {
-                let DraftSearch { session, hash, .. } = search;
-                Some(Answered::Draft { session, room: waiting.room.key(), hash, found })
-            }
-        }
     }
 
     /// Reads further of a room that is loaded, or gives it.
@@ -190,22 +242,20 @@ impl Archive {
         &mut self,
         waiting: WaitingLookup,
         loading: RoomLoading,
-        page: Option<FoundPage>,
+        found: Option<FoundEntries>,
         now: Timestamp,
     ) -> Option<Answered> {
-        let WaitingLookup { head, first, count, .. } = waiting;
-        match loading.found((first, count), page, now) {
-            (loading, LoadStep::Read(first, count)) => {
-                self.look_on(WaitingLookup {
-                    purpose: LookupPurpose::Load(loading),
-                    first,
-                    count,
-                    ..waiting
-                });
+        let WaitingLookup { head, asked, .. } = waiting;
+        match loading.found(asked.range(), found, now) {
+            (loading, LoadStep::Read(first, last)) => {
+                let (purpose, asked) = (LookupPurpose::Load(loading), LookedUp::Entries(first, last));
+                self.look_on(WaitingLookup { purpose, asked, ..waiting });
                 None
             }
-            (_, LoadStep::Done { messages, drafts }) => {
-                self.messages_loaded(RoomContents { name: waiting.room, head, messages, drafts, facts: None })
+            (_, LoadStep::Done { entries, drafts }) => {
+                let amendments = self.amendments(waiting.room.key());
+                let stored = RoomHistory { head, amendments, entries, drafts };
+                self.messages_loaded(RoomContents { name: waiting.room, stored, facts: None })
             }
         }
     }
@@ -229,7 +279,8 @@ impl Archive {
         match search.found(page.as_ref()) {
             SearchStep::Look { first, count } => {
                 let (purpose, mended) = (LookupPurpose::Time(search), waiting.mended);
-                self.look_on(WaitingLookup { purpose, room, head, first, count, after, mended });
+                let asked = look_at(first, count, head);
+                self.look_on(WaitingLookup { purpose, room, head, asked, after, mended });
                 None
             }
             SearchStep::Done(since) => {
@@ -237,7 +288,8 @@ impl Archive {
             }
             SearchStep::Unreadable => {
                 let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Unreadable });
-                let reply = Reply::History(HistoryPage { room, messages: Vec::new(), head, gap });
+                let page = HistoryPage { room, messages: Vec::new(), is_sparse: true, head, gap };
+                let reply = Reply::History(page);
                 Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
             }
         }
@@ -250,7 +302,8 @@ impl Archive {
         match self.known(key) {
             Some(name) => self.begin_loading(name),
             None if self.snapshots.iter().any(|scope| scope.may_hold(key)) => {
-                self.look_up(LookupPurpose::Find, wanted.clone(), Seq::ZERO, 0);
+                let asked = LookedUp::Room;
+                self.enqueue(LookupPurpose::Find, wanted.clone(), Seq::ZERO, asked, BatchId::ZERO);
             }
             None => return Some(self.unstored(wanted.clone())),
         }
@@ -261,20 +314,15 @@ impl Archive {
     fn unstored(&self, wanted: RoomName) -> RoomContents {
         let lost = self.lost_heads.get(&wanted.key()).cloned();
         let (name, head) = lost.unwrap_or((wanted, Seq::ZERO));
-        RoomContents { name, head, messages: Vec::new(), drafts: Drafts::default(), facts: None }
+        RoomContents { name, stored: RoomHistory { head, ..RoomHistory::default() }, facts: None }
     }
 
     /// Reads the latest messages of a room that is known, and then those that may have drafts to remember.
     fn begin_loading(&mut self, name: RoomName) {
         let head = self.head(name.key());
-        self.look_up(LookupPurpose::Load(RoomLoading::default()), name, head, LOADED_FIRST);
-    }
-
-    fn look_up(&mut self, purpose: LookupPurpose, room: RoomName, head: Seq, count: u32) {
-        let first = Seq(head.0.saturating_sub(u64::from(count)) + 1);
-        let id = self.new_id();
-        let after = BatchId::ZERO;
-        self.enqueue(id, WaitingLookup { purpose, room, head, first, count, after, mended: Vec::new() });
+        let first = Seq((head.0 + 1).saturating_sub(loaded_first(self.amendments(name.key()))).max(1));
+        let (purpose, asked) = (LookupPurpose::Load(RoomLoading::default()), LookedUp::Entries(first, head));
+        self.enqueue(purpose, name, head, asked, BatchId::ZERO);
     }
 
     /// How many lookups are not answered yet.
@@ -287,8 +335,16 @@ impl Archive {
         LookupId(self.next_id)
     }
 
-    fn enqueue(&mut self, id: LookupId, waiting: WaitingLookup) {
-        self.waiting.insert(id, waiting);
+    fn enqueue(
+        &mut self,
+        purpose: LookupPurpose,
+        room: RoomName,
+        head: Seq,
+        asked: LookedUp,
+        after: BatchId,
+    ) {
+        let id = self.new_id();
+        self.waiting.insert(id, WaitingLookup { purpose, room, head, asked, after, mended: Vec::new() });
         self.queue.push_back(id);
     }
 
@@ -304,7 +360,7 @@ impl Archive {
             return None;
         }
         self.queue.pop_front();
-        if matches!(waiting.purpose, LookupPurpose::Find) {
+        if matches!(waiting.asked, LookedUp::Room) {
             return Some((id, StoredQuery::Room(RoomQuery::new(&waiting.room, &self.snapshots))));
         }
         let key = waiting.room.key();
@@ -316,17 +372,46 @@ impl Archive {
         let tail = self.tails.get(&key).and_then(|known| known.tail.as_ref());
         // A gap before the open segment is of lost messages.
         self.open.excuse_gap_of(key, tail);
-        let runs = self.open.room(key).map(|(first, positions)| OpenRun {
-            directory: self.directory,
-            segment: self.open.segment(),
-            first,
-            positions,
-        });
-        let page = Page::After { seq: Seq(waiting.first.0 - 1), count: waiting.count };
-        // Numbers above the last stored message are of messages that a repair recorded as lost.
-        let stored_last = runs.and_then(|run| run.last()).max(tail.map(|tail| tail.head)).unwrap_or_default();
-        let head = waiting.head.min(stored_last);
-        Some((id, StoredQuery::Page(PageQuery::new(&waiting.room, page, head, tail, runs.as_slice()))))
+        let runs = self.open.room(key);
+        // Where a room moved when the number of shards changed, an earlier directory may say something of it, too.
+        let may_say = |directory: ShardId| {
+            let holds = |scope: &&SnapshotScope| scope.directory == directory && scope.may_hold(key);
+            directory == self.directory || self.snapshots.iter().any(|scope| holds(&scope))
+        };
+        let sources: Vec<AmendmentSource> =
+            self.sources.iter().filter(|source| may_say(source.directory())).copied().collect();
+        let mut places = StoredRoomPlaces {
+            room: &waiting.room,
+            head: waiting.head,
+            tail,
+            open: runs.as_slice(),
+            sources: &sources,
+        };
+        // Numbers above the last stored entry are of entries that a repair recorded as lost.
+        places.head = places.head.min(places.stored_last());
+        Some((
+            id,
+            match waiting.asked {
+                LookedUp::Room => unreachable!("it was asked for before"),
+                LookedUp::Page(page, last) => {
+                    places.head = places.head.min(last);
+                    StoredQuery::Page(PageQuery::new(page, &places))
+                }
+                LookedUp::Draft => {
+                    let LookupPurpose::Draft { hash, from, .. } = waiting.purpose else {
+                        unreachable!("nothing else looks for drafts")
+                    };
+                    StoredQuery::Draft(DraftQuery::new(hash, from, &places))
+                }
+                LookedUp::Entries(first, last) => {
+                    if matches!(waiting.purpose, LookupPurpose::Load(_)) {
+                        // They lead up to the newest, and say themselves what became of them.
+                        places.sources = &[];
+                    }
+                    StoredQuery::Entries(EntriesQuery::new((first, last), &places))
+                }
+            },
+        ))
     }
 
     /// A lookup met an index or a snapshot that is gone or damaged. Whether it is to be made again
@@ -355,24 +440,40 @@ impl Archive {
         if let Err(fault) = &found {
             tracing::error!(shard = self.directory.0, %fault, "stored messages cannot be shown");
         }
-        let page = match found {
+        let (mut page, mut entries, mut draft) = (None, None, None);
+        match found {
             Ok(QueryOutcome::Room(room)) => return self.found(waiting.room, room),
-            Ok(QueryOutcome::Page(page)) => Some(page),
+            Ok(QueryOutcome::Page(found)) => page = Some(found),
+            Ok(QueryOutcome::Entries(found)) => entries = Some(found),
+            Ok(QueryOutcome::Draft(found)) => draft = Some(found),
             Ok(QueryOutcome::Facts(facts)) => return facts_loaded(waiting, facts),
-            Err(_) => None,
-        };
+            // Nobody asks for it yet: it is for accounts.
+            Ok(QueryOutcome::Unread(_)) | Err(_) => {}
+        }
         let rest = WaitingLookup { purpose: LookupPurpose::Find, ..waiting };
-        let (session, recent) = match waiting.purpose {
+        let (session, asked, mut recent, is_sparse) = match waiting.purpose {
             LookupPurpose::Find | LookupPurpose::LoadFacts(_) => {
                 return Some(Answered::Unknown(rest.room.key()));
             }
-            LookupPurpose::Load(loading) => return self.loaded(rest, loading, page, now),
+            LookupPurpose::Load(loading) => return self.loaded(rest, loading, entries, now),
             LookupPurpose::Time(search) => return self.searched(rest, search, page),
-            LookupPurpose::Draft(search) => return self.draft_searched(rest, search, page.as_ref()),
-            LookupPurpose::Page { session, recent } => (session, recent),
+            LookupPurpose::Draft { session, hash, .. } => {
+                let (room, found) = (rest.room.key(), draft.into());
+                return Some(Answered::Draft { session, room, hash, found });
+            }
+            LookupPurpose::Target(question) => {
+                let found = page.and_then(|page| page.messages.into_iter().next());
+                let mut found = found.filter(|shown| shown.seq() == question.target);
+                self.erasing.hide(found.as_mut_slice());
+                return Some(Answered::Target(question, found));
+            }
+            LookupPurpose::Entries { session, recent } => {
+                return Some(self.resumed(session, rest, entries, recent));
+            }
+            LookupPurpose::Page { session, asked, recent, is_sparse } => (session, asked, recent, is_sparse),
         };
-        let WaitingLookup { room, head, first, count, .. } = rest;
-        let last = Seq(first.0 + u64::from(count) - 1);
+        let WaitingLookup { room, head, asked: looked_up, .. } = rest;
+        let (first, last) = looked_up.range();
         let (mut messages, mut gap) = match page {
             Some(page) => {
                 let reason = GapReason::Expired;
@@ -385,19 +486,59 @@ impl Archive {
                 }
                 (page.messages, gap)
             }
-            None => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
+            None => {
+                if !follows_rest(asked, is_sparse) {
+                    recent.clear();
+                }
+                (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable }))
+            }
         };
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::ShortenPage) && !messages.is_empty() {
             messages.remove(0);
         }
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        crate::mutation::as_said(&mut messages);
         messages.extend(recent);
+        if matches!(asked, Page::After { .. }) {
+            messages.truncate(asked.count() as usize);
+        }
         self.erasing.hide(&mut messages);
         if let Some(cut) = cut_to(&mut messages, self.page_bytes_max) {
             gap = Some(cut);
         }
-        let reply = Reply::History(HistoryPage { room, messages, head, gap });
+        let reply = Reply::History(HistoryPage { room, messages, is_sparse, head, gap });
         Some(Answered::Page(session.shard, Event::Reply { to: session.connection, reply }))
+    }
+
+    /// What someone who resumes is answered.
+    fn resumed(
+        &self,
+        session: SessionId,
+        waiting: WaitingLookup,
+        found: Option<FoundEntries>,
+        recent: Vec<ShownEntry>,
+    ) -> Answered {
+        let WaitingLookup { room, head, asked, .. } = waiting;
+        let (first, last) = asked.range();
+        let (mut entries, mut gap) = match found {
+            Some(FoundEntries { entries, expired, .. }) => {
+                let reason = GapReason::Expired;
+                (entries, expired.map(|(first, last)| Gap { first, last, reason }))
+            }
+            None => (Vec::new(), Some(Gap { first, last, reason: GapReason::Unreadable })),
+        };
+        entries.extend(recent);
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        crate::mutation::without_amendments(&mut entries);
+        self.erasing.hide_entries(&mut entries);
+        // What does not fit is asked for next.
+        cut_entries_to(&mut entries, self.page_bytes_max);
+        if gap.is_none() && entries.is_empty() {
+            gap = Some(Gap { first, last, reason: GapReason::TooMuch });
+        }
+        let reply = Reply::Resumed(ResumedEntries { room, entries, head, gap });
+        Answered::Page(session.shard, Event::Reply { to: session.connection, reply })
     }
 
     /// Continues with the messages of a room that was found.
@@ -419,9 +560,9 @@ impl Archive {
         if !has_facts {
             return Some(Answered::Room(room));
         }
-        let (id, name, head) = (self.new_id(), room.name.clone(), room.head);
-        let (purpose, after, mended) = (LookupPurpose::LoadFacts(Box::new(room)), BatchId::ZERO, Vec::new());
-        self.enqueue(id, WaitingLookup { purpose, room: name, head, first: head, count: 0, after, mended });
+        let (name, head) = (room.name.clone(), room.stored.head);
+        let purpose = LookupPurpose::LoadFacts(Box::new(room));
+        self.enqueue(purpose, name, head, LookedUp::Entries(head, head), BatchId::ZERO);
         None
     }
 }
@@ -430,4 +571,14 @@ impl Archive {
 fn facts_loaded(waiting: WaitingLookup, facts: Box<LoadedFacts>) -> Option<Answered> {
     let LookupPurpose::LoadFacts(room) = waiting.purpose else { return None };
     Some(Answered::Room(RoomContents { facts: Some(facts), ..*room }))
+}
+
+/// Whether what is in memory of a page is known to follow what is not, though that cannot be read.
+fn follows_rest(asked: Page, is_sparse: bool) -> bool {
+    !(is_sparse && matches!(asked, Page::After { .. }))
+}
+
+/// A look at so many messages from a number on.
+fn look_at(first: Seq, count: u32, head: Seq) -> LookedUp {
+    LookedUp::Page(Page::After { seq: Seq(first.0 - 1), count }, head)
 }

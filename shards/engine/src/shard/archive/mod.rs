@@ -13,19 +13,21 @@ mod erasing;
 mod lookups;
 mod page;
 mod search;
+mod target;
 
 pub use drafts::{DraftFound, DraftQuestion};
-pub use lookups::{Answered, LookupId, PageLookup, RoomContents};
+pub use lookups::{Answered, EntriesLookup, LookupId, PageLookup, RoomContents};
 pub use search::TimeQuestion;
+pub use target::{AmendQuestion, TargetLookup};
 
 use erasing::Erasing;
 use hashbrown::HashMap;
 use lookups::WaitingLookup;
 use madang_log::{
-    Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, SealedSegment,
-    SegmentIndex, SegmentNumber, SnapshotScope,
+    AmendmentSource, Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, RunRange,
+    SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope, author_hash, author_of,
 };
-use madang_model::{RoomKey, RoomName, Seq, ShardId};
+use madang_model::{RoomKey, RoomName, Seq, ShardId, UserName};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,11 +36,16 @@ use std::sync::Arc;
 pub struct StartFindings {
     /// The snapshots of all directories.
     pub snapshots: Vec<SnapshotScope>,
+    /// The tables that say what became of messages, of all finished segments.
+    pub sources: Vec<AmendmentSource>,
     /// Rooms whose newest messages are lost: their names, and the numbers that stay taken.
     pub lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
     /// What is to be erased and may still be on disk.
     pub erasures: Arc<Erasures>,
 }
+
+/// An entry on its way to the disk: its room, its number and its author, as indexes tell it.
+type AppendedEntry = (RoomName, Seq, u64);
 
 /// Where the newest sealed messages and the newest sealed facts of a room are: both are known, or neither.
 #[derive(Debug)]
@@ -51,7 +58,7 @@ struct SealedTail {
 /// What a batch holds.
 #[derive(Debug, Default)]
 struct AppendedBatch {
-    said: Vec<(RoomName, Seq)>,
+    said: Vec<AppendedEntry>,
     /// Records of facts, each with how many messages precede it.
     facts: Vec<(usize, FactsAppended)>,
 }
@@ -66,6 +73,8 @@ pub struct Archive {
     spare: Vec<AppendedBatch>,
     /// Where the sealed messages of rooms are, as far as it is in memory.
     tails: HashMap<RoomKey, SealedTail>,
+    /// The tables that say what became of messages, of all finished segments of all directories.
+    sources: Vec<AmendmentSource>,
     /// The snapshots that cover all others: this directory's and those of other shards.
     snapshots: Vec<SnapshotScope>,
     lost_heads: HashMap<RoomKey, (RoomName, Seq)>,
@@ -104,6 +113,7 @@ impl Archive {
             appended: VecDeque::new(),
             spare: Vec::new(),
             tails: HashMap::new(),
+            sources: stored.sources,
             snapshots: stored.snapshots,
             lost_heads: stored.lost_heads,
             indexes: Vec::new(),
@@ -152,9 +162,10 @@ impl Archive {
         self.waiting.len()
     }
 
-    /// A message was appended to the log.
-    pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq) {
-        self.batch(batch).said.push((room.clone(), seq));
+    /// An entry was appended to the log.
+    pub fn appended(&mut self, batch: BatchId, room: &RoomName, seq: Seq, author: &UserName) {
+        let author = author_hash(author_of(author.identity()), author.key());
+        self.batch(batch).said.push((room.clone(), seq, author));
     }
 
     /// A record of facts was appended to the log.
@@ -186,7 +197,7 @@ impl Archive {
         let is_next = |(id, _): &mut (BatchId, _)| *id <= batch.id;
         let Some((id, mut appended)) = self.appended.pop_front_if(is_next) else { return };
         assert_eq!(id, batch.id, "batches are committed in their order");
-        let said = appended.said.iter().map(|(room, seq)| (room, *seq));
+        let said = appended.said.iter().map(|(room, seq, author)| (room, *seq, *author));
         self.open.committed(batch, said, &appended.facts);
         appended.said.clear();
         appended.facts.clear();
@@ -206,6 +217,9 @@ impl Archive {
         // The tails follow from the same numbers that the rooms count by.
         let index =
             index.unwrap_or_else(|fault| panic!("a room's numbers continue across segments: {fault}"));
+        if index.has_amendments() {
+            self.sources.push(AmendmentSource::Segment(self.directory, index.segment()));
+        }
         for (room, tail) in index.tails() {
             self.sealed(room).tail = Some(tail);
         }
@@ -273,10 +287,34 @@ impl Archive {
 
     /// The newest committed number of a room that is known here.
     fn head(&self, key: RoomKey) -> Seq {
-        let open = self.open.room(key).map(|(first, places)| Seq(first.0 + places.len() as u64 - 1));
+        let open = self.open.room(key).and_then(|run| run.last());
         let sealed = self.tails.get(&key).and_then(|known| known.tail.as_ref()).map(|tail| tail.head);
         let lost = self.lost_heads.get(&key).map(|(_, head)| *head);
         open.max(sealed).max(lost).unwrap_or_default()
+    }
+
+    /// How many of the committed entries of a room that is known here are no messages.
+    fn amendments(&self, key: RoomKey) -> u64 {
+        let open = self.open.room(key).map(|run| run.amendments);
+        let sealed = self.tails.get(&key).and_then(|known| known.tail.as_ref()).map(|tail| tail.amendments);
+        open.or(sealed).unwrap_or(0)
+    }
+
+    /// These are all runs of this directory now: what is part of one need not be asked, and what is none has expired.
+    pub fn runs_renewed(&mut self, runs: &[RunRange]) {
+        /// A snapshot, and with it the runs, is renewed much more often than that.
+        const SEGMENTS_WITHOUT_RUN_MAX: u64 = 64;
+        let directory = self.directory;
+        let own = |source: &&AmendmentSource| source.directory() == directory;
+        let newest = self.sources.iter().filter(own).map(|source| source.last().0).max().unwrap_or(0);
+        self.sources.retain(|source| match source {
+            AmendmentSource::Run(of, _) => *of != directory,
+            AmendmentSource::Segment(of, segment) => {
+                let is_old = segment.0 + SEGMENTS_WITHOUT_RUN_MAX < newest;
+                *of != directory || !(is_old || runs.iter().any(|run| run.contains(*segment)))
+            }
+        });
+        self.sources.extend(runs.iter().map(|run| AmendmentSource::Run(directory, *run)));
     }
 
     /// A room is no longer in memory: neither need be where its messages are, if a snapshot says it.

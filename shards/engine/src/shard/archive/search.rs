@@ -78,7 +78,9 @@ impl TimeSearch {
             return self.look_on(first.next(), 1);
         };
         match (page.messages.first(), page.expired) {
-            (Some(message), _) if message.time < self.question.time => self.narrow(message.seq, self.since),
+            (Some(message), _) if message.time() < self.question.time => {
+                self.narrow(message.seq(), self.since)
+            }
             (Some(_), _) => self.narrow(self.before, self.middle),
             // What is before the oldest message is gone.
             (None, Some((_, last))) => {
@@ -120,7 +122,6 @@ mod tests {
     use super::*;
     use crate::shard::tests::Chance;
     use madang_model::{Message, RoomName, Text, UserName};
-    use std::sync::Arc;
 
     /// A room: the time of each message from #1 on, `None` where it is lost; up to `expired` they are gone.
     struct Stored {
@@ -140,7 +141,7 @@ mod tests {
                 let room = RoomName::parse("r1").expect("a room");
                 let (author, text) =
                     (UserName::parse("bob").expect("a name"), Text::sanitise("x").expect("a text"));
-                Some(Arc::new(Message { room, seq: Seq(number as u64), time, author, draft: None, text }))
+                Some(Message { room, seq: Seq(number as u64), time, author, draft: None, text }.into())
             };
             let there = numbers.clone().filter(|number| *number > self.expired);
             let last = (numbers.end - 1).min(self.expired);

@@ -74,7 +74,10 @@ impl Homes {
         }
         let (Some(room), Some(session)) = (request.room(), request.session()) else { return Some(request) };
         let Some(waiting) = self.drafts.waiting.get_mut(&(room, session)) else { return Some(request) };
-        let is_message = matches!(request, Request::Publish { .. } | Request::PublishDirect { .. });
+        let is_message = matches!(
+            request,
+            Request::Publish { .. } | Request::PublishDirect { .. } | Request::Amend { .. }
+        );
         if is_message && self.drafts.count >= WAITING_MAX {
             refuse_message(session, too_many(), effects);
         } else {

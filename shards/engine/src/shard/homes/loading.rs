@@ -69,11 +69,11 @@ impl Homes {
         let waiting = self.loading.remove(&key).unwrap_or_default();
         #[cfg(any(test, feature = "deliberate-faults"))]
         let loaded = {
-            let RoomContents { name, mut head, mut messages, drafts, facts } = loaded;
+            let RoomContents { name, mut stored, facts } = loaded;
             if matches!(waiting.front(), Some(Request::Carry(_))) {
-                crate::mutation::resume_early(&mut head, &mut messages);
+                crate::mutation::resume_early(&mut stored.head, &mut stored.entries);
             }
-            RoomContents { name, head, messages, drafts, facts }
+            RoomContents { name, stored, facts }
         };
         self.enter(key, loaded);
         self.drafts_changed(key, effects);
@@ -89,7 +89,7 @@ impl Homes {
 
     pub(super) fn enter(&mut self, key: RoomKey, loaded: RoomContents) {
         let is_made = self.is_made(&loaded);
-        let RoomContents { name, head, messages, drafts, facts } = loaded;
+        let RoomContents { name, stored, facts } = loaded;
         let facts = facts.map(|facts| Box::new(FactsLedger::restore(name.clone(), self.id, *facts)));
         assert_eq!(key.home(self.settings.shard_count), self.id, "a room lives on its home shard");
         let kind = if key == self.settings.lobby.key() {
@@ -99,11 +99,11 @@ impl Homes {
         } else {
             RoomKind::Channel
         };
-        let mut room = Room::restore(name, kind, head, messages, drafts);
+        let mut room = Room::restore(name, kind, stored);
         // After its drafts are known, which stay so.
         let erasures = self.archive.erasures();
         if !erasures.is_empty() {
-            room.erase(&|message| erasures.include(message));
+            room.erase(&|entry| erasures.hide(entry));
         }
         let last_batch = BatchId::default();
         let loaded = LoadedRoom {

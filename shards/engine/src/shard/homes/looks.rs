@@ -9,7 +9,7 @@
 use super::loading::refuse_to_load;
 use super::{Effects, Homes, refuse};
 use crate::mesh::Outbound;
-use crate::room::Drafts;
+use crate::room::RoomHistory;
 use crate::shard::archive::RoomContents;
 use hashbrown::HashMap;
 use madang_log::StoredLooks;
@@ -234,7 +234,7 @@ impl Homes {
 
     /// Whether a room is made by the sessions that join it, as nothing of it is stored, so that it needs looks of its own.
     pub(super) fn is_made(&self, found: &RoomContents) -> bool {
-        let RoomContents { name, head, facts, .. } = found;
+        let RoomContents { name, stored: RoomHistory { head, .. }, facts } = found;
         *head == Seq::ZERO && facts.is_none() && !name.is_direct() && name.key() != self.settings.lobby.key()
     }
 
@@ -284,9 +284,8 @@ impl Homes {
         match answer {
             LooksAnswer::Taken => {
                 let waiting = self.loading.remove(&key).unwrap_or_default();
-                let drafts = Drafts::default();
-                let messages = Vec::new();
-                self.enter(key, RoomContents { name: room, head: Seq::ZERO, messages, drafts, facts: None });
+                let stored = RoomHistory::default();
+                self.enter(key, RoomContents { name: room, stored, facts: None });
                 return waiting;
             }
             LooksAnswer::LooksLike(with) => {

@@ -4,6 +4,7 @@
 //! committed. So a message, a join or a page of history that is seen is on disk,
 //! in the room's order.
 
+mod amending;
 mod carry;
 mod drafts;
 mod facts;
@@ -14,7 +15,7 @@ mod ranking;
 mod talk;
 mod users;
 
-use super::archive::Archive;
+use super::archive::{AmendQuestion, Archive};
 use super::counters::Counters;
 use super::held::HeldEvents;
 use super::settings::Settings;
@@ -28,9 +29,10 @@ use facts::Renewals;
 pub use facts::{FactsOrder, FactsReport};
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
-use madang_log::{Appender, BatchId, Erasures, FactsLedger, SnapshotScope};
+use madang_log::{Appender, BatchId, Erasures, FactsLedger, NewEntry, RunRange, SnapshotScope};
 use madang_model::{
-    Event, MeshEntry, Message, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, UserName,
+    Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, Seq, SessionId, ShardId, ShownEntry,
+    ShownMessage, UserName,
 };
 use ranking::Ranking;
 use std::collections::VecDeque;
@@ -73,6 +75,10 @@ pub struct Homes {
     /// What waits for a room to be loaded, in order; of each at most [`loading::WAITING_MAX`]
     /// joins and whispers.
     loading: HashMap<RoomKey, VecDeque<Request>>,
+    /// Rooms in which reactions wait; each once.
+    reacting: VecDeque<RoomKey>,
+    /// What was looked up for the next amendment of a session in a room: which message, and that, if there is one.
+    targets: HashMap<(RoomKey, SessionId), (Seq, Option<ShownMessage>)>,
     /// What waits until a draft was looked for.
     pub drafts: DraftWaits,
     /// Rooms without members, by when they may be evicted; each once.
@@ -112,6 +118,8 @@ impl Homes {
             rooms: HashMap::new(),
             ranking: Ranking::default(),
             loading: HashMap::new(),
+            reacting: VecDeque::new(),
+            targets: HashMap::new(),
             drafts: DraftWaits::default(),
             idle: VecDeque::new(),
             users: Users::default(),
@@ -183,14 +191,13 @@ impl Homes {
     /// become tombstones.
     pub fn hide(&mut self, erasures: &Arc<Erasures>) -> u64 {
         self.archive.hide(erasures);
-        let includes = |message: &Message| erasures.include(message);
+        let hide = |entry: &mut ShownEntry| erasures.hide(entry);
         match erasures.rooms() {
             Some(keys) => {
-                let mut erase =
-                    |key: &RoomKey| self.rooms.get_mut(key).map_or(0, |it| it.room.erase(&includes));
+                let mut erase = |key: &RoomKey| self.rooms.get_mut(key).map_or(0, |it| it.room.erase(&hide));
                 keys.iter().map(&mut erase).sum()
             }
-            None => self.rooms.values_mut().map(|loaded| loaded.room.erase(&includes)).sum(),
+            None => self.rooms.values_mut().map(|loaded| loaded.room.erase(&hide)).sum(),
         }
     }
 
@@ -204,10 +211,13 @@ impl Homes {
     }
 
     /// The snapshot of this directory is written anew.
-    pub fn snapshot_renewed(&mut self, scope: SnapshotScope) {
+    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, runs: Option<&[RunRange]>) {
         let Homes { archive, rooms, loading, .. } = self;
         let is_in_memory = |key| rooms.contains_key(&key) || loading.contains_key(&key);
-        archive.snapshot_renewed(scope, is_in_memory);
+        runs.into_iter().for_each(|runs| archive.runs_renewed(runs));
+        if let Some(scope) = scope {
+            archive.snapshot_renewed(scope, is_in_memory);
+        }
     }
 
     fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
@@ -227,6 +237,12 @@ impl Homes {
                     r.rename(session, &old, (&new, claim), everywhere, &limits, e);
                     Ok(())
                 })
+            }
+            Request::Amend { session, user, room, draft, target, change } => {
+                self.amend(AmendQuestion { session, user, room, draft, target, change }, effects);
+            }
+            Request::Resume { session, user, room, after, count } => {
+                self.resume(session, user, room, (after, count), effects);
             }
             Request::History { session, user, room, page } => {
                 self.history(session, user, room, page, effects);
@@ -310,9 +326,10 @@ struct Acceptance<'a> {
 }
 
 impl Acceptance<'_> {
-    fn accept(&mut self, message: &madang_model::Message) {
-        let batch = self.log.append(message);
-        self.archive.appended(batch, &message.room, message.seq);
+    /// A message; of the room's entries before it so many are none.
+    fn accept(&mut self, message: &madang_model::Message, amendments_before: u64) {
+        let batch = self.log.append(NewEntry::message(message, amendments_before));
+        self.archive.appended(batch, &message.room, message.seq, &message.author);
         self.batch = Some(batch);
     }
 }

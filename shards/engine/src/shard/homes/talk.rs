@@ -56,7 +56,7 @@ impl Homes {
         let (now, has_draft) = (effects.now, draft.is_some());
         self.with_room(room, session, Reply::NotSaid, effects, |room, events, log| {
             let message = room.publish(session, user, draft, text, now, events)?;
-            log.accept(&message);
+            log.accept(&message, room.amendments());
             said(session, &message);
             Ok(())
         });
@@ -100,7 +100,7 @@ impl Homes {
                 now,
                 events,
             )?;
-            log.accept(&message);
+            log.accept(&message, found.amendments());
             said(session, &message);
             Ok(())
         });
@@ -125,14 +125,17 @@ impl Homes {
         let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
             let (room, head) = (found.name().clone(), found.head());
-            let RecentPage { messages, gap } = found.history(user, page)?;
-            match gap {
+            let RecentPage { messages, rest } = found.history(user, page)?;
+            let is_sparse = found.amendments() > 0;
+            match rest {
                 None => {
-                    let reply = Reply::History(HistoryPage { room, messages, head, gap: None });
+                    let reply = Reply::History(HistoryPage { room, messages, is_sparse, head, gap: None });
                     events.push((session.shard, Event::Reply { to: session.connection, reply }));
                 }
-                Some(gap) => {
-                    question = Some(PageLookup { session, room, head, gap, recent: messages, after })
+                Some(rest) => {
+                    let (asked, recent) = (page, messages);
+                    question =
+                        Some(PageLookup { session, room, head, asked, rest, recent, is_sparse, after });
                 }
             }
             Ok(())

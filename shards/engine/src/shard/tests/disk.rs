@@ -4,7 +4,8 @@ use crate::shard::Shard;
 use madang_log::{
     Batch, FactsRenewal, Files, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, Retention,
     SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks,
-    StoredQuery, directory_name, file_name, index_file_name, open_log, rebuild_index, renew_snapshot, retain,
+    StoredQuery, directory_name, file_name, index_file_name, open_log, rebuild_index, renew_runs,
+    renew_snapshot, retain, run_file_name,
 };
 use madang_model::ShardId;
 use madang_model::connection::Surface;
@@ -106,7 +107,9 @@ impl TestDisk {
             rebuild_index(&self.files, shard.id(), segment).expect("an index");
         }
         if let Some(snapshot) = renew_snapshot(&self.files, shard.id(), false).expect("a snapshot") {
-            shard.snapshot_renewed(snapshot.scope);
+            let covers = snapshot.scope.covers;
+            let runs = renew_runs(&self.files, shard.id(), covers).expect("runs");
+            shard.snapshot_renewed(Some(snapshot.scope), Some(&runs));
         }
     }
 
@@ -127,12 +130,20 @@ impl TestDisk {
 
     /// The first message of each segment of the first shard is not what was written any more.
     pub fn damage_segments(&self) {
+        self.damage("seg");
+    }
+
+    pub fn damage_indexes(&self) {
+        self.damage("idx");
+    }
+
+    fn damage(&self, extension: &str) {
         let directory = self.directory.path().join(directory_name(ShardId(0)));
         for entry in fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|extension| extension == "seg") {
-                let mut file = File::options().write(true).open(path).expect("a segment");
-                file.seek(SeekFrom::Start(100)).and_then(|_| file.write_all(b"damage")).expect("a write");
+            if path.extension().is_some_and(|found| found == extension) {
+                let mut file = File::options().write(true).open(path).expect("a file");
+                file.seek(SeekFrom::Start(70)).and_then(|_| file.write_all(b"damage")).expect("a write");
             }
         }
     }
@@ -189,6 +200,7 @@ impl TestDisk {
         let name = match request.file {
             StoredFile::Segment(segment) => file_name(segment),
             StoredFile::Index(segment) => index_file_name(segment),
+            StoredFile::Run(run) => run_file_name(run),
             StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
         };
         let path = self.directory.path().join(directory_name(request.directory)).join(name);

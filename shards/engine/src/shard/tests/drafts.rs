@@ -149,5 +149,8 @@ fn of_a_room_that_cannot_be_read_nothing_is_stored_that_may_be_there_already() {
     let alice = world.member(0, "alice", "r1");
     world.disk.as_mut().expect("a disk").damage_segments();
     let answers = says(&mut world, alice, &format!("draft {id} hi\n"));
+    assert_eq!(answers, [format!("draft {id} is #1")], "the index says it");
+    world.disk.as_mut().expect("a disk").damage_indexes();
+    let answers = says(&mut world, alice, &format!("draft {id} hi\n"));
     assert_eq!(answers, ["not stored: whether it is stored already cannot be read"]);
 }

@@ -107,6 +107,7 @@ impl Surface for JsonLines {
                     message.seq, message.author, message.text
                 )
             }
+            RoomEvent::Amended { amendment, .. } => format!("\"amended\":{}}}", amendment.target),
             RoomEvent::Joined { user } => format!("\"joined\":\"{user}\",\"room\":\"{room}\"}}"),
             RoomEvent::Left { user, reason, .. } => format!("\"{}\":\"{user}\"}}", reason.name()),
             RoomEvent::Renamed { old, new, .. } => format!("\"old\":\"{old}\",\"new\":\"{new}\"}}"),

@@ -148,7 +148,7 @@ fn a_snapshot_that_covers_less_than_the_last_one_lets_no_room_begin_anew() {
     fs::write(&path, &early).expect("an old one");
     let scope =
         SnapshotInfo::decode(&early[early.len() - SNAPSHOT_BLOCK_BYTES..], ShardId(0)).expect("an end").scope;
-    world.shards[0].snapshot_renewed(scope);
+    world.shards[0].snapshot_renewed(Some(scope), None);
     let alice = world.connect(0);
     world.send(alice, "name alice\njoin r2\n");
     let said = world.lines(alice);

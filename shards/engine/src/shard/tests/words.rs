@@ -5,8 +5,9 @@
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{
-    Account, AccountId, AccountKind, DraftId, FactChange, ListStart, LogEpoch, Message, Page, Refusal, Reply,
-    Request, RoomEvent, RoomKey, RoomName, Seq, Text, Timestamp, UserName,
+    Account, AccountId, AccountKind, AmendRequest, Amendment, Change, DraftId, FactChange, ListStart,
+    LogEpoch, Message, Page, Reaction, Refusal, Reply, Request, RoomEvent, RoomKey, RoomName, Seq,
+    ShownEntry, ShownMessage, Text, Timestamp, UserName,
 };
 
 #[derive(Clone, Copy)]
@@ -54,14 +55,20 @@ impl Surface for Words {
             Reply::NotSaid(Refusal::NotStored { reason }) => format!("not stored: {reason}"),
             Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => format!("draft {draft} is #{seq}"),
             Reply::History(page) => {
-                let time =
-                    |m: &Message| if session.shows_times { format!("{} ", m.time.0) } else { String::new() };
-                let history: Vec<String> = page.messages.iter().map(|m| time(m) + &said(m)).collect();
+                let time = |m: &ShownMessage| match session.shows_times {
+                    true => format!("{} ", m.time().0),
+                    false => String::new(),
+                };
+                let history: Vec<String> = page.messages.iter().map(|m| time(m) + &shown(m)).collect();
                 format!("history [{}]", history.join(", "))
             }
             Reply::Joined(joined) => {
-                let history: Vec<String> = joined.history.iter().map(|m| said(m)).collect();
+                let history: Vec<String> = joined.history.iter().map(shown).collect();
                 format!("you joined {} [{}]", joined.room, history.join(", "))
+            }
+            Reply::Resumed(page) => {
+                let entries: Vec<String> = page.entries.iter().map(entry).collect();
+                format!("resumed [{}] of #{}, gap {:?}", entries.join(", "), page.head, page.gap)
             }
             Reply::Rooms(page) => {
                 let rooms: Vec<&str> = page.rooms.iter().map(|room| room.room.as_str()).collect();
@@ -98,6 +105,7 @@ impl Surface for Words {
     fn render(&self, _: &RoomName, event: &RoomEvent, _: Style, out: &mut Vec<u8>) {
         let line = match event {
             RoomEvent::Message { message, .. } => said(message),
+            RoomEvent::Amended { amendment, .. } => amended(amendment),
             RoomEvent::Joined { user } => format!("{user} joined"),
             RoomEvent::Left { user, .. } => format!("{user} left"),
             RoomEvent::Renamed { old, new, .. } => format!("{old} is now {new}"),
@@ -112,7 +120,9 @@ impl Surface for Words {
         let line = match event {
             RoomEvent::Left { user, .. } => format!("{user} left {rooms}"),
             RoomEvent::Renamed { old, new, .. } => format!("{old} is now {new} in {rooms}"),
-            RoomEvent::Message { .. } | RoomEvent::Joined { .. } => panic!("that is of one room"),
+            RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => {
+                panic!("that is of one room")
+            }
         };
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
@@ -186,12 +196,44 @@ impl Words {
                 let count = count.parse().expect("a number");
                 let page = match kind {
                     "around" => Page::Around { seq, count },
+                    "before" => Page::Before { seq, count },
+                    "after" => Page::After { seq, count },
                     "since" => Page::Since { time, count },
                     "until" => Page::Until { time, count },
                     other => panic!("no page is called {other}"),
                 };
                 let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
                 link.request(Request::History { session: sender, user: user.key(), room, page });
+            }
+            (word @ ("edit" | "delete" | "react" | "unreact" | "pin" | "unpin" | "topic"), Some(user)) => {
+                let (target, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+                let (word, draft) = match rest.strip_prefix("draft ").and_then(|rest| rest.split_once(' ')) {
+                    Some((draft, rest)) => ((word, rest), DraftId::parse(draft)),
+                    None => ((word, rest), None),
+                };
+                let reaction = |is_added| {
+                    let reaction = Reaction::parse(word.1).expect("tests send reactions");
+                    AmendRequest::React { reaction, is_added }
+                };
+                let change = match word.0 {
+                    "edit" => AmendRequest::Edit { text: text(word.1) },
+                    "delete" => AmendRequest::Delete,
+                    "react" => reaction(true),
+                    "unreact" => reaction(false),
+                    "pin" => AmendRequest::Pin { is_pinned: true },
+                    "unpin" => AmendRequest::Pin { is_pinned: false },
+                    _ => AmendRequest::Topic { topic: Text::sanitise(word.1) },
+                };
+                let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
+                let target = Seq(target.parse().expect("a number"));
+                let user = user.key();
+                link.request(Request::Amend { session: sender, user, room, draft, target, change });
+            }
+            ("resume", Some(user)) => {
+                let (after, count) = rest.split_once(' ').expect("resume N COUNT");
+                let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
+                let (after, count) = (Seq(after.parse().expect("a number")), count.parse().expect("a count"));
+                link.request(Request::Resume { session: sender, user: user.key(), room, after, count });
             }
             ("to", Some(from)) => {
                 let (to, said) = rest.split_once(' ').expect("to X T");
@@ -246,6 +288,43 @@ fn publish(link: &mut Link<'_>, user: &UserName, draft: Option<DraftId>, text: &
     let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
     let text = Text::sanitise(text).expect("tests send text");
     link.request(Request::Publish { session: link.session(), user: user.key(), room, draft, text });
+}
+
+fn shown(shown: &ShownMessage) -> String {
+    let mut line = match shown.message() {
+        Some(message) => said(message),
+        None => format!("#{} deleted", shown.seq()),
+    };
+    if let Some(edited) = shown.edited() {
+        line += &format!(" (edited by #{})", edited.seq);
+    }
+    for (reaction, count) in shown.reactions().iter() {
+        line += &format!(" {reaction}{count}");
+    }
+    if shown.is_pinned() { line + " (pinned)" } else { line }
+}
+
+fn entry(entry: &ShownEntry) -> String {
+    match entry {
+        ShownEntry::Message(message) => shown(message),
+        ShownEntry::Amendment(amendment) => amended(amendment),
+        ShownEntry::Gone { seq, .. } => format!("#{seq} gone"),
+    }
+}
+
+fn amended(amendment: &Amendment) -> String {
+    let Amendment { seq, author, target, change, .. } = amendment;
+    let what = match change {
+        Change::Edit { text } => format!("edits #{target}: {text}"),
+        Change::Deletion => format!("deletes #{target}"),
+        Change::Reactions(of) => {
+            let of: Vec<String> = of.iter().map(|of| format!("#{}", of.message)).collect();
+            format!("reacts to {}", of.join(" "))
+        }
+        Change::Pin { is_pinned } => format!("{} #{target}", if *is_pinned { "pins" } else { "unpins" }),
+        Change::Topic { topic } => format!("topic {}", topic.as_deref().unwrap_or("none")),
+    };
+    format!("#{seq} {author} {what}")
 }
 
 fn said(message: &Message) -> String {

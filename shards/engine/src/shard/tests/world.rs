@@ -103,7 +103,8 @@ impl<S: Surface + Copy> World<S> {
         let count = settings.shard_count;
         let opened = disk.as_ref().map(TestDisk::open).unwrap_or_default();
         let (snapshots, lost_heads) = (opened.snapshots, opened.lost_heads);
-        let stored = StartFindings { snapshots, lost_heads, ..StartFindings::default() };
+        let stored =
+            StartFindings { snapshots, sources: opened.sources, lost_heads, ..StartFindings::default() };
         let bytes = if disk.is_some() { SEGMENT_BYTES } else { 1 << 20 };
         let shard = |index| {
             let id = ShardId(index);

@@ -35,6 +35,10 @@ pub fn question_of(refusal: &Refusal) -> Question {
         | Refusal::UserOffline { .. }
         | Refusal::DraftRepeated { .. }
         | Refusal::DraftTooOld { .. } => Question::Short,
-        Refusal::NoSuchRoom { .. } | Refusal::NotMember { .. } => Question::Other,
+        Refusal::NoSuchRoom { .. }
+        | Refusal::NotMember { .. }
+        | Refusal::NoSuchMessage { .. }
+        | Refusal::NotYours { .. }
+        | Refusal::NothingChanges { .. } => Question::Other,
     }
 }

@@ -139,6 +139,14 @@ fn ask_as(
             let Granted { user, .. } = named(session)?;
             Request::Publish { session: id, user: user.key(), room: room.key(), draft, text }
         }
+        EdgeRequest::Amend { room, draft, target, change } => {
+            let Granted { user, .. } = named(session)?;
+            Request::Amend { session: id, user: user.key(), room: room.key(), draft, target, change }
+        }
+        EdgeRequest::Resume { room, after, count } => {
+            let Granted { user, .. } = named(session)?;
+            Request::Resume { session: id, user: user.key(), room: room.key(), after, count }
+        }
         EdgeRequest::History { room, page } => {
             let Granted { user, .. } = named(session)?;
             Request::History { session: id, user: user.key(), room: room.key(), page }

@@ -28,6 +28,7 @@ impl Sessions {
         match &reply {
             Reply::Joined(_)
             | Reply::History(_)
+            | Reply::Resumed(_)
             | Reply::Who(_)
             | Reply::Rooms(_)
             | Reply::Members(_)

@@ -17,8 +17,8 @@ fn frames(bytes: &[u8], number: u64, limit: Option<usize>) -> Result<Frames, Str
     let mut scan = Scan::new(&lined_up, place(number), limit);
     for item in &mut scan {
         match item {
-            ScanItem::Message(frame, message) => {
-                found.insert(frame.offset_bytes, (frame.end_bytes, message.is_erased));
+            ScanItem::Entry(frame, entry) => {
+                found.insert(frame.offset_bytes, (frame.end_bytes, entry.is_erased()));
             }
             ScanItem::Note(frame, _) => {
                 found.insert(frame.offset_bytes, (frame.end_bytes, false));
@@ -93,7 +93,7 @@ pub fn erased_messages(bytes: &[u8], number: u64) -> Vec<(u64, u64)> {
     lined_up.extend_from_slice(bytes);
     let scan = Scan::new(&lined_up, place(number), None);
     let erased = |item: ScanItem<'_>| match item {
-        ScanItem::Message(frame, _) => match frame.record() {
+        ScanItem::Entry(frame, _) => match frame.record() {
             Some(StoredRecord::Message(stored)) if stored.is_erased => {
                 Some((stored.seq.0, stored.draft_hash))
             }

@@ -5,8 +5,8 @@ use super::world::{entries, name, place, world};
 use crate::erase::rules::{ErasureCandidate, ErasureMatcher, ErasureRule, Erasures};
 use crate::format::old::{OldMessage, OldRecord, push_old_frame};
 use crate::format::{
-    AuthorKind, HEADER_BYTES, Record, Scan, ScanItem, SegmentVerdict, StoredRecord, draft_hash, erase_frame,
-    push_frame, read_frame, stamp_frames,
+    AuthorKind, HEADER_BYTES, NewEntry, Record, Scan, ScanItem, SegmentVerdict, StoredRecord, draft_hash,
+    erase_frame, push_frame, read_frame, stamp_frames,
 };
 use crate::testing::{message, with_draft};
 use madang_model::{DraftId, RoomName, Seq, Text, Timestamp, UserName};
@@ -48,7 +48,7 @@ fn of_an_erased_message_the_head_stays_whatever_its_lengths_and_its_format() {
             (said.room, said.author) = (room.clone(), UserName::parse(author).expect("a name"));
             let said = if draft.is_empty() { said } else { with_draft(said, draft) };
             let mut new = Vec::new();
-            push_frame(&mut new, &Record::Message(&said));
+            push_frame(&mut new, &Record::Entry(NewEntry::from(&said)));
             let mut old = Vec::new();
             let (seq, time_us) = (said.seq.0, said.time.0);
             let of_old = OldMessage { room: room.as_str(), seq, time_us, author, draft, text: &text };

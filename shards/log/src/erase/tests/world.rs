@@ -172,7 +172,7 @@ fn frame_starts(bytes: &[u8], number: u64) -> Vec<usize> {
     let mut lined_up = AlignedVec::<16>::new();
     lined_up.extend_from_slice(bytes);
     let start = |found: ScanItem<'_>| match found {
-        ScanItem::Message(frame, _) => Some(frame.offset_bytes),
+        ScanItem::Entry(frame, _) => Some(frame.offset_bytes),
         _ => None,
     };
     Scan::new(&lined_up, place(number), None).filter_map(start).collect()

@@ -10,7 +10,7 @@ pub const SLOT_BYTES: usize = 16;
 /// The bytes before the entries of a bucket: their length, and the checksum.
 pub const BUCKET_PREFIX_BYTES: usize = 8;
 /// Few enough that a bucket is a small read, enough that slots cost a byte an entry.
-const BUCKET_ENTRIES: u64 = 16;
+pub const BUCKET_ENTRIES: u64 = 16;
 
 /// More buckets than any table has.
 pub const BUCKET_BITS_MAX: u8 = 40;

@@ -88,8 +88,8 @@ impl Chain {
                     let entries = lookup.supply(bytes).map_err(|damaged| pending.link.damaged(damaged))?;
                     match entries {
                         None => self.pending.push(pending),
-                        Some(entries) => {
-                            let entry = self.entry_of(pending.link, entries);
+                        Some((entries, version)) => {
+                            let entry = self.entry_of(pending.link, entries, version);
                             let damaged = Damaged { offset_bytes: at };
                             self.add(pending.link, entry.ok_or(pending.link.damaged(damaged))?);
                         }
@@ -121,8 +121,9 @@ impl Chain {
         above.tower.first().copied()
     }
 
-    fn entry_of(&self, link: EntryLink, entries: &[u8]) -> Option<RoomEntry> {
-        let entry = RoomEntry::decode_bucket(entries)?.into_iter().find(|entry| entry.key == self.key)?;
+    fn entry_of(&self, link: EntryLink, entries: &[u8], version: u32) -> Option<RoomEntry> {
+        let mut entries = RoomEntry::decode_bucket(entries, version)?.into_iter();
+        let entry = entries.find(|entry| entry.key == self.key)?;
         let is_named = *entry.name == *self.room.as_str()
             || entry.room_name().is_ok_and(|name| name.is_same_as(&self.room));
         (is_named && entry.first == link.first).then_some(entry)

@@ -1,12 +1,16 @@
-//! Reading the messages of a page: all at once, neighbours together.
+//! Reading the frames of a page: all at once, neighbours together.
 
 use super::frame::frame_alone;
-use super::pieces::Piece;
-use crate::format::{SegmentId, SegmentNumber, StoredMessage, StoredRecord};
+use crate::format::{SegmentId, SegmentNumber, StoredEntry};
+use crate::index::amendments::{AmendmentPlace, TargetChanges};
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, StoredFile};
+use crate::index::segment::FramePosition;
 use hashbrown::HashMap;
-use madang_model::{Message, RoomName, Seq, ShardId, UserName};
+use madang_model::{
+    Change, Entry, RoomName, Seq, ShardId, ShownEntry, ShownMessage, Timestamp, Tombstone, UserKey, UserName,
+};
 use rkyv::util::AlignedVec;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Frames this close are read together: what lies between costs less than another read.
@@ -14,130 +18,256 @@ const GAP_BYTES_MAX: u64 = 4096;
 /// Reads end when they are this long, so that no buffer is large.
 const READ_BYTES_MAX: u64 = 256 * 1024;
 
-/// One read of a segment.
-#[derive(Debug)]
-pub struct MessageRead {
-    directory: ShardId,
-    segment: SegmentNumber,
-    /// The room's last number in the segment.
-    segment_last: Seq,
-    start_bytes: u64,
-    end_bytes: u64,
-    /// Each message's number, with the bounds of its frame in the segment.
-    frames: Vec<(Seq, u64, u64)>,
+/// Where an entry is that is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryPlace {
+    pub seq: Seq,
+    pub directory: ShardId,
+    pub segment: SegmentNumber,
+    pub position: FramePosition,
+    /// The entries up to this number are gone when the segment is.
+    pub gone_with_it: Seq,
 }
 
-/// The reads that fetch these pieces.
-pub fn message_reads(pieces: &[Piece]) -> Vec<MessageRead> {
-    let mut reads: Vec<MessageRead> = Vec::new();
-    for piece in pieces {
-        let mut is_first = true;
-        for (number, position) in (piece.first.0..).zip(&piece.positions) {
-            if position.is_lost() {
-                continue;
+/// One read of a segment.
+#[derive(Debug)]
+pub struct FrameRead {
+    start_bytes: u64,
+    end_bytes: u64,
+    /// In the order in which they lie there.
+    frames: Vec<EntryPlace>,
+}
+
+/// The reads that fetch these entries, and of these messages what became of them.
+pub fn frame_reads(entries: &[EntryPlace], changes: &BTreeMap<Seq, TargetChanges>) -> Vec<FrameRead> {
+    let mut wanted: Vec<EntryPlace> =
+        entries.iter().filter(|place| !place.position.is_lost()).copied().collect();
+    for place in entries.iter().filter(|place| place.position.is_message()) {
+        let Some(changes) = changes.get(&place.seq) else { continue };
+        for AmendmentPlace { seq, directory, segment, position } in
+            [changes.edit, changes.reactions].into_iter().flatten()
+        {
+            let gone_with_it = place.seq;
+            wanted.push(EntryPlace { seq, directory, segment, position, gone_with_it });
+        }
+    }
+    wanted.sort_unstable_by_key(|place| (place.directory, place.segment, place.position.offset_bytes()));
+    // One entry may say something of several messages.
+    wanted.dedup_by(|later, earlier| {
+        let is_same = later.seq == earlier.seq;
+        if is_same {
+            earlier.gone_with_it = earlier.gone_with_it.max(later.gone_with_it);
+        }
+        is_same
+    });
+    let mut reads: Vec<FrameRead> = Vec::new();
+    for place in wanted {
+        match reads.last_mut() {
+            Some(read) if read.reaches(&place) => {
+                read.end_bytes = end_of(&place);
+                read.frames.push(place);
             }
-            let (start, end) = (position.offset_bytes(), position.offset_bytes() + position.frame_bytes());
-            let frame = (Seq(number), start, end);
-            match reads.last_mut().filter(|_| !is_first) {
-                Some(read) if read.reaches(start, end) => {
-                    read.end_bytes = end;
-                    read.frames.push(frame);
-                }
-                _ => reads.push(MessageRead {
-                    directory: piece.directory,
-                    segment: piece.segment,
-                    segment_last: piece.segment_last,
-                    start_bytes: start,
-                    end_bytes: end,
-                    frames: vec![frame],
-                }),
-            }
-            is_first = false;
+            _ => reads.push(FrameRead {
+                start_bytes: place.position.offset_bytes(),
+                end_bytes: end_of(&place),
+                frames: vec![place],
+            }),
         }
     }
     reads
 }
 
-impl MessageRead {
-    fn reaches(&self, start: u64, end: u64) -> bool {
-        (self.end_bytes..=self.end_bytes + GAP_BYTES_MAX).contains(&start)
-            && end - self.start_bytes <= READ_BYTES_MAX
+fn end_of(place: &EntryPlace) -> u64 {
+    place.position.offset_bytes() + place.position.frame_bytes()
+}
+
+impl FrameRead {
+    fn reaches(&self, place: &EntryPlace) -> bool {
+        let is_same =
+            |known: &EntryPlace| (known.directory, known.segment) == (place.directory, place.segment);
+        let is_near =
+            (self.end_bytes..=self.end_bytes + GAP_BYTES_MAX).contains(&place.position.offset_bytes());
+        is_near
+            && self.frames.first().is_some_and(is_same)
+            && end_of(place) - self.start_bytes <= READ_BYTES_MAX
     }
 
     pub fn request(&self) -> ReadRequest {
+        let EntryPlace { directory, segment, .. } = self.frames[0];
         ReadRequest {
-            directory: self.directory,
-            file: StoredFile::Segment(self.segment),
+            directory,
+            file: StoredFile::Segment(segment),
             offset_bytes: self.start_bytes,
             bytes: (self.end_bytes - self.start_bytes) as usize,
         }
     }
 }
 
-/// Turns what was read into messages.
+/// A draft that an entry came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FoundDraft {
+    /// Whose it is.
+    pub author: UserKey,
+    /// Author and draft, as [`draft_hash`](crate::draft_hash) has them.
+    pub hash: u64,
+    /// The entry's number.
+    pub seq: Seq,
+    /// When it was accepted.
+    pub time: Timestamp,
+}
+
+/// What was read of an entry.
+#[derive(Clone, Debug)]
+enum ReadEntry {
+    Whole(Entry),
+    /// It was erased: what is left of it, and whether it was a message.
+    Erased(Tombstone, bool),
+}
+
+/// Turns what was read into entries.
 #[derive(Debug)]
-pub struct MessageDecoder {
+pub struct EntryDecoder {
     room: RoomName,
     /// Names as they are stored, so that each is checked once and shared.
     authors: HashMap<Box<str>, UserName>,
     aligned: AlignedVec,
-    /// In order.
-    pub messages: Vec<Arc<Message>>,
+    entries: HashMap<Seq, ReadEntry>,
+    drafts: Vec<FoundDraft>,
     /// The last number in a segment that is gone.
     pub expired_last: Option<Seq>,
 }
 
-impl MessageDecoder {
-    pub fn new(room: RoomName) -> MessageDecoder {
-        let (authors, messages) = (HashMap::new(), Vec::new());
-        MessageDecoder { room, authors, aligned: AlignedVec::new(), messages, expired_last: None }
+impl EntryDecoder {
+    pub fn new(room: RoomName) -> EntryDecoder {
+        let (authors, entries, drafts) = (HashMap::new(), HashMap::new(), Vec::new());
+        EntryDecoder { room, authors, aligned: AlignedVec::new(), entries, drafts, expired_last: None }
     }
 
-    /// Takes the messages of one read.
-    pub fn take(&mut self, read: &MessageRead, answer: &ReadAnswer<'_>) -> Result<(), QueryFault> {
+    /// Takes the entries of one read.
+    pub fn take(&mut self, read: &FrameRead, answer: &ReadAnswer<'_>) -> Result<(), QueryFault> {
         let ReadAnswer::Bytes(bytes) = answer else {
-            self.expired_last = self.expired_last.max(Some(read.segment_last));
-            self.messages.clear();
+            let gone = read.frames.iter().map(|place| place.gone_with_it).max();
+            self.expired_last = self.expired_last.max(gone);
             return Ok(());
         };
-        for &(seq, start, end) in &read.frames {
-            let within = (start - read.start_bytes) as usize..(end - read.start_bytes) as usize;
-            let message = self.message(read, bytes.get(within).unwrap_or(&[]), seq, start)?;
-            self.messages.push(message);
+        for place in &read.frames {
+            let start = (place.position.offset_bytes() - read.start_bytes) as usize;
+            let within = start..start + place.position.frame_bytes() as usize;
+            let entry = self.entry(place, bytes.get(within).unwrap_or(&[]))?;
+            self.entries.insert(place.seq, entry);
         }
         Ok(())
     }
 
-    fn message(
-        &mut self,
-        read: &MessageRead,
-        bytes: &[u8],
-        seq: Seq,
-        offset_bytes: u64,
-    ) -> Result<Arc<Message>, QueryFault> {
-        let MessageRead { directory, segment, .. } = *read;
-        let MessageDecoder { room, authors, aligned, .. } = self;
-        let place = SegmentId { shard: directory, segment };
+    fn entry(&mut self, at: &EntryPlace, bytes: &[u8]) -> Result<ReadEntry, QueryFault> {
+        let EntryPlace { seq, directory, segment, position, .. } = *at;
+        let EntryDecoder { room, authors, aligned, drafts, .. } = self;
+        let (place, offset_bytes) = (SegmentId { shard: directory, segment }, position.offset_bytes());
         let frame = frame_alone(bytes, place, offset_bytes as usize, aligned);
-        let Some(StoredRecord::Message(stored)) = frame.and_then(|frame| frame.record()) else {
+        let record = frame.and_then(|frame| frame.record());
+        let Some(stored) = record.as_ref().and_then(StoredEntry::of) else {
             return Err(QueryFault::MessageDamaged { directory, segment, offset_bytes, seq });
         };
-        if stored.seq != seq || !is_of(&stored, room)? {
-            // A whole message, and another one: the index is wrong about it.
+        if stored.seq() != seq || stored.kind() != position.kind() || !is_of(&stored, room)? {
+            // A whole entry, and another one: the index is wrong about it.
             return Err(QueryFault::IndexDamaged { directory, segment, offset_bytes: 0 });
         }
-        let author = match authors.get(stored.author.name) {
-            Some(author) if author.identity() == stored.author.identity() => author.clone(),
+        if stored.is_erased() {
+            let tombstone = Tombstone { seq, time: stored.time(), author: None };
+            return Ok(ReadEntry::Erased(tombstone, position.is_message()));
+        }
+        let name = stored.author().name;
+        let author = match authors.get(name) {
+            Some(author) if author.identity() == stored.author().identity() => author.clone(),
             _ => {
                 let author = stored.author_name()?;
-                authors.insert(stored.author.name.into(), author.clone());
+                authors.insert(name.into(), author.clone());
                 author
             }
         };
-        Ok(Arc::new(stored.to_message(room.clone(), author)?))
+        let (key, time) = (author.key(), stored.time());
+        let hash = stored.draft_number(key);
+        drafts.extend((hash != 0).then_some(FoundDraft { author: key, hash, seq, time }));
+        let entry = stored.to_entry(room.clone(), author)?;
+        Ok(ReadEntry::Whole(entry.expect("what is not erased is whole")))
+    }
+
+    /// The message with this number as it is now; `None` when it was not read.
+    pub fn shown(&self, seq: Seq, changes: Option<&TargetChanges>) -> Option<ShownMessage> {
+        let message = match self.entries.get(&seq)? {
+            ReadEntry::Whole(Entry::Message(message)) => message,
+            ReadEntry::Whole(Entry::Amendment(_)) => return None,
+            ReadEntry::Erased(tombstone, _) => {
+                return Some(ShownMessage::Deleted(Arc::new(tombstone.clone())));
+            }
+        };
+        let Some(changes) = changes else { return Some(ShownMessage::AsSaid(Arc::clone(message))) };
+        let deleted = || {
+            let (time, author) = (message.time, Some(message.author.clone()));
+            Some(ShownMessage::Deleted(Arc::new(Tombstone { seq, time, author })))
+        };
+        if changes.deletion.is_some() {
+            return deleted();
+        }
+        let mut shown = ShownMessage::AsSaid(Arc::clone(message));
+        for place in [changes.edit, changes.reactions].into_iter().flatten() {
+            match self.entries.get(&place.seq) {
+                Some(ReadEntry::Whole(Entry::Amendment(amendment))) => shown.amend(amendment),
+                // Of an edit that was erased neither the new text can be shown nor the old one.
+                _ if changes.edit == Some(place) => return deleted(),
+                _ => {}
+            }
+        }
+        if changes.is_pinned() {
+            shown.pin();
+        }
+        Some(shown)
+    }
+
+    /// The entry with this number as it is now, as far as that is known; `None` when it was not read.
+    pub fn entry_shown(&self, seq: Seq, changes: &BTreeMap<Seq, TargetChanges>) -> Option<ShownEntry> {
+        Some(match self.entries.get(&seq)? {
+            ReadEntry::Whole(Entry::Message(_)) => ShownEntry::Message(self.shown(seq, changes.get(&seq))?),
+            ReadEntry::Whole(Entry::Amendment(amendment)) => {
+                let known = changes.get(&amendment.target);
+                let is_later = |place: Option<AmendmentPlace>| place.is_some_and(|place| place.seq > seq);
+                let is_outdated = known.is_some_and(|known| is_later(known.edit) || known.deletion.is_some());
+                match amendment.change {
+                    Change::Edit { .. } if is_outdated => ShownEntry::Gone { seq, time: amendment.time },
+                    _ => ShownEntry::Amendment(Arc::clone(amendment)),
+                }
+            }
+            ReadEntry::Erased(tombstone, true) => {
+                ShownEntry::Message(ShownMessage::Deleted(Arc::new(tombstone.clone())))
+            }
+            ReadEntry::Erased(Tombstone { seq, time, .. }, false) => {
+                ShownEntry::Gone { seq: *seq, time: *time }
+            }
+        })
+    }
+
+    /// The drafts of those of the entries read whose numbers are between these, in order.
+    pub fn drafts(&self, (first, last): (Seq, Seq)) -> Vec<FoundDraft> {
+        let within = self.drafts.iter().filter(|draft| (first..=last).contains(&draft.seq));
+        let mut drafts: Vec<FoundDraft> = within.copied().collect();
+        drafts.sort_unstable_by_key(|draft| draft.seq);
+        // What was amended was read twice.
+        drafts.dedup_by_key(|draft| draft.seq);
+        drafts
+    }
+
+    /// The messages that the edits among what was read are about.
+    pub fn edited(&self) -> impl Iterator<Item = Seq> {
+        self.entries.values().filter_map(|entry| match entry {
+            ReadEntry::Whole(Entry::Amendment(amendment)) => match amendment.change {
+                Change::Edit { .. } => Some(amendment.target),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 }
 
-fn is_of(stored: &StoredMessage<'_>, room: &RoomName) -> Result<bool, QueryFault> {
-    Ok(stored.room == room.as_str() || stored.room_name()?.is_same_as(room))
+fn is_of(stored: &StoredEntry<'_>, room: &RoomName) -> Result<bool, QueryFault> {
+    Ok(stored.room() == room.as_str() || stored.room_name()?.is_same_as(room))
 }

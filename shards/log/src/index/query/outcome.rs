@@ -1,8 +1,11 @@
 //! What is asked of the stored messages, and what it comes to.
 
+use super::drafts::{DraftOutcome, DraftQuery};
+use super::entries::{EntriesQuery, FoundEntries};
 use super::facts::FactsQuery;
 use super::page::{FoundPage, PageQuery};
 use super::room::RoomQuery;
+use super::unread::{UnreadCount, UnreadQuery};
 use crate::facts::LoadedFacts;
 use crate::index::reads::{ReadAnswer, Step};
 use crate::index::snapshot::SnapshotRoom;
@@ -12,6 +15,12 @@ use crate::index::snapshot::SnapshotRoom;
 pub enum StoredQuery {
     /// For a page of a room's messages.
     Page(PageQuery),
+    /// For entries by their numbers.
+    Entries(EntriesQuery),
+    /// For a draft.
+    Draft(DraftQuery),
+    /// For how many messages are unread.
+    Unread(UnreadQuery),
     /// For a room.
     Room(RoomQuery),
     /// For the facts of a room.
@@ -23,6 +32,12 @@ pub enum StoredQuery {
 pub enum QueryOutcome {
     /// A page.
     Page(FoundPage),
+    /// Entries.
+    Entries(FoundEntries),
+    /// Whether a draft is stored.
+    Draft(DraftOutcome),
+    /// How many messages are unread.
+    Unread(UnreadCount),
     /// The room's newest entry and facts; `None` when nothing of it is stored in sealed segments.
     Room(Option<SnapshotRoom>),
     /// Facts.
@@ -34,6 +49,9 @@ impl StoredQuery {
     pub fn step(&mut self) -> Step<QueryOutcome> {
         match self {
             StoredQuery::Page(query) => outcome(query.step(), QueryOutcome::Page),
+            StoredQuery::Entries(query) => outcome(query.step(), QueryOutcome::Entries),
+            StoredQuery::Draft(query) => outcome(query.step(), QueryOutcome::Draft),
+            StoredQuery::Unread(query) => outcome(query.step(), QueryOutcome::Unread),
             StoredQuery::Room(query) => outcome(query.step(), QueryOutcome::Room),
             StoredQuery::Facts(query) => outcome(query.step(), |facts| QueryOutcome::Facts(Box::new(facts))),
         }
@@ -46,6 +64,9 @@ impl StoredQuery {
     pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         match self {
             StoredQuery::Page(query) => query.supply(answers),
+            StoredQuery::Entries(query) => query.supply(answers),
+            StoredQuery::Draft(query) => query.supply(answers),
+            StoredQuery::Unread(query) => query.supply(answers),
             StoredQuery::Room(query) => query.supply(answers),
             StoredQuery::Facts(query) => query.supply(answers),
         }

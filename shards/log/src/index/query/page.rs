@@ -1,51 +1,32 @@
 //! The machine that finds a page.
 
 use super::chain::Chain;
-use super::messages::{MessageDecoder, MessageRead, message_reads};
+use super::messages::{EntryDecoder, EntryPlace, FrameRead, frame_reads};
 use super::pieces::{Piece, held_from};
-use crate::format::SegmentNumber;
+use super::sources::{AmendmentLookup, AmendmentSource};
+use super::stored_room::StoredRoomPlaces;
+use super::stretch::Stretch;
+use crate::index::amendments::TargetChanges;
 use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
 use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, Step};
-use crate::index::segment::FramePosition;
-use madang_model::{Message, Page, RoomName, Seq, ShardId};
-use std::sync::Arc;
-
-/// A room's committed messages in a segment that has no index on disk yet: from
-/// [`IndexBuilder::room`](crate::IndexBuilder::room) or
-/// [`SegmentIndex::room`](crate::SegmentIndex::room).
-#[derive(Clone, Copy, Debug)]
-pub struct OpenRun<'a> {
-    /// Whose directory.
-    pub directory: ShardId,
-    /// Which segment.
-    pub segment: SegmentNumber,
-    /// The number of the first message.
-    pub first: Seq,
-    /// Where all of them lie.
-    pub positions: &'a [FramePosition],
-}
-
-impl OpenRun<'_> {
-    /// The number of the last message, if there is one.
-    pub fn last(&self) -> Option<Seq> {
-        let count = self.positions.len() as u64;
-        count.checked_sub(1).map(|others| Seq(self.first.0 + others))
-    }
-}
+use crate::index::segment::{OpenRun, RoomChanges};
+use madang_model::{Page, RoomName, Seq, ShownMessage};
+use std::collections::BTreeMap;
 
 /// A page, as far as it is stored.
 #[derive(Clone, Debug, Default)]
 pub struct FoundPage {
-    /// Oldest first. A number that is missing between two of them is of a message that is lost.
-    pub messages: Vec<Arc<Message>>,
+    /// Oldest first, as they are now. A number that is missing between two of them is of a message that is lost, or of an
+    /// entry that is none.
+    pub messages: Vec<ShownMessage>,
     /// The first and the last number that were asked for and have expired.
     pub expired: Option<(Seq, Seq)>,
-    /// Where the room's stored messages begin now; known when something has expired.
+    /// Where the room's stored entries begin now; known when something has expired.
     pub oldest: Option<Seq>,
 }
 
-/// Finds a page of stored messages.
+/// Finds a page of stored messages, and what became of each.
 ///
 /// [`step`](Self::step) says what to read, all of it at once; [`supply`](Self::supply) takes it.
 /// The messages themselves are asked for last, in one step. Every byte is checked before it is
@@ -53,9 +34,26 @@ pub struct FoundPage {
 #[derive(Debug)]
 pub struct PageQuery {
     room: RoomName,
-    range: (Seq, Seq),
-    /// What the segments without an index hold of it.
-    open: Vec<Piece>,
+    tail: Option<RoomTail>,
+    /// The last number that is asked for in finished segments.
+    sealed_last: Seq,
+    /// Where finished segments end, if there are none.
+    chain_end: Seq,
+    /// The most messages asked for.
+    count: u64,
+    /// How many of the room's entries are no messages.
+    amendments: u64,
+    sources: Vec<AmendmentSource>,
+    /// What the segments without an index say of messages.
+    open_changes: Vec<RoomChanges>,
+    /// What of them may follow what is found, in order.
+    open_entries: Vec<EntryPlace>,
+    stretches: Vec<Stretch>,
+    /// The messages found up to where the page begins, and those from there on; each in order.
+    below: Vec<EntryPlace>,
+    above: Vec<EntryPlace>,
+    /// No entry before what is found has more amendments before it.
+    amendments_before: u64,
     expired: Option<(Seq, Seq)>,
     oldest: Option<Seq>,
     phase: PagePhase,
@@ -63,46 +61,94 @@ pub struct PageQuery {
 
 #[derive(Debug)]
 enum PagePhase {
-    Entries(Chain),
-    Positions(Vec<Piece>),
-    Messages(Vec<MessageRead>),
+    Entries(Stretch, Chain),
+    Positions(Stretch, Vec<Piece>),
+    Changes(Vec<EntryPlace>, AmendmentLookup),
+    Messages(Vec<EntryPlace>, Vec<FrameRead>, BTreeMap<Seq, TargetChanges>),
     Done(Option<Result<FoundPage, QueryFault>>),
 }
 
 impl PageQuery {
-    /// A page of a room whose newest committed message is `head`. `tail` is where the room's newest
-    /// entry is, in an index that **is** on disk; `open` are its messages in segments behind that
-    /// one, in order: the segment that is appended to, and before it one whose index is being
-    /// written.
-    pub fn new(
-        room: &RoomName,
-        page: Page,
-        head: Seq,
-        tail: Option<&RoomTail>,
-        open: &[OpenRun<'_>],
-    ) -> PageQuery {
+    /// A page of a room.
+    pub fn new(page: Page, places: &StoredRoomPlaces<'_>) -> PageQuery {
+        let amendments = places.amendments();
         let mut query = PageQuery {
-            room: room.clone(),
-            range: (Seq::ZERO, Seq::ZERO),
-            open: Vec::new(),
+            room: places.room.clone(),
+            tail: places.tail.cloned(),
+            sealed_last: places.sealed_last().min(places.head),
+            chain_end: places.open.first().map_or(Seq(1), |run| run.first),
+            count: u64::from(page.count()),
+            amendments,
+            sources: places.sources.to_vec(),
+            open_changes: places.open.iter().filter_map(|run| run.changes.cloned()).collect(),
+            open_entries: Vec::new(),
+            stretches: Vec::new(),
+            below: Vec::new(),
+            above: Vec::new(),
+            amendments_before: amendments,
             expired: None,
             oldest: None,
             phase: PagePhase::Done(Some(Ok(FoundPage::default()))),
         };
-        let Some(range) = page.range(head) else { return query };
-        query.range = range;
-        let sealed_last = tail.map(|tail| tail.head);
-        let stored_last = open.iter().filter_map(OpenRun::last).chain(sealed_last).max().unwrap_or_default();
-        if range.1 > stored_last {
-            let first = range.0.max(stored_last.next());
-            query.phase = PagePhase::Done(Some(Err(QueryFault::NotStored { first, last: range.1 })));
-            return query;
+        let stretches = Stretch::of_page(page, places.head, amendments);
+        let stored_last = places.stored_last();
+        for stretch in stretches.into_iter().rev() {
+            let (first, last) = stretch.window(places.head);
+            if last > stored_last {
+                let first = first.max(stored_last.next());
+                query.phase = PagePhase::Done(Some(Err(QueryFault::NotStored { first, last })));
+                return query;
+            }
+            query.take_open(stretch, places);
         }
-        query.open = open.iter().filter_map(|run| Piece::of_open(run, range)).collect();
-        let end = open.first().map_or(Seq(1), |run| run.first);
-        query.phase = PagePhase::Entries(Chain::new(room.clone(), key_bits(room.key()), range, tail, end));
+        query.next_stretch();
         query.advance();
         query
+    }
+
+    /// Takes what segments without an index hold of a stretch; the rest is looked up.
+    fn take_open(&mut self, stretch: Stretch, places: &StoredRoomPlaces<'_>) {
+        let mut found = Vec::new();
+        let mut take = |run: &OpenRun<'_>, range: (Seq, Seq), wanted: u64, is_down: bool| {
+            let Some(piece) = Piece::of_open(run, range) else { return 0 };
+            self.amendments_before = self.amendments_before.min(piece.amendments_before);
+            let messages = piece.entries().filter(|place| place.position.is_message());
+            let before = found.len();
+            if is_down {
+                found.extend(messages.rev().take(wanted as usize));
+            } else {
+                found.extend(messages.take(wanted as usize));
+            }
+            (found.len() - before) as u64
+        };
+        let end = self.sealed_last;
+        match stretch {
+            Stretch::Exact(first, last) => {
+                for run in places.open {
+                    take(run, (first, last), u64::MAX, false);
+                }
+                self.open_entries = found;
+                self.stretches.extend((first <= end).then_some(stretch));
+            }
+            Stretch::Up { first, wanted, .. } => {
+                let mut left = wanted;
+                for run in places.open {
+                    left -= take(run, (first, places.head), left, false);
+                }
+                self.open_entries = found;
+                self.stretches.extend((first <= end).then_some(stretch));
+            }
+            Stretch::Down { last, wanted, width } => {
+                let mut left = wanted;
+                for run in places.open.iter().rev() {
+                    left -= take(run, (Seq(1), last), left, true);
+                }
+                found.reverse();
+                self.below = found;
+                let rest = Stretch::Down { last: last.min(end), wanted: left, width };
+                self.stretches.extend((left > 0 && end > Seq::ZERO).then_some(rest));
+            }
+        }
     }
 
     /// What is needed next. Once it is done it gives the page, a single time.
@@ -124,15 +170,16 @@ impl PageQuery {
         let asked = self.requests().len();
         assert_eq!(answers.len(), asked, "each read has one answer");
         let supplied = match &mut self.phase {
-            PagePhase::Entries(chain) => chain.supply(answers),
-            PagePhase::Positions(pieces) => {
+            PagePhase::Entries(_, chain) => chain.supply(answers),
+            PagePhase::Positions(_, pieces) => {
                 let waiting = pieces.iter_mut().filter(|piece| piece.request().is_some());
                 waiting.zip(answers).try_for_each(|(piece, answer)| piece.supply(answer))
             }
-            PagePhase::Messages(reads) => {
-                let reads = std::mem::take(reads);
-                let found = self.decode(&reads, answers);
-                self.phase = PagePhase::Done(Some(found));
+            PagePhase::Changes(_, lookup) => lookup.supply(answers),
+            PagePhase::Messages(entries, reads, changes) => {
+                let (entries, reads) = (std::mem::take(entries), std::mem::take(reads));
+                let changes = std::mem::take(changes);
+                self.phase = PagePhase::Done(Some(self.decode(&entries, &reads, &changes, answers)));
                 return;
             }
             PagePhase::Done(_) => Ok(()),
@@ -145,9 +192,10 @@ impl PageQuery {
 
     fn requests(&self) -> Vec<ReadRequest> {
         match &self.phase {
-            PagePhase::Entries(chain) => chain.requests(),
-            PagePhase::Positions(pieces) => pieces.iter().filter_map(Piece::request).collect(),
-            PagePhase::Messages(reads) => reads.iter().map(MessageRead::request).collect(),
+            PagePhase::Entries(_, chain) => chain.requests(),
+            PagePhase::Positions(_, pieces) => pieces.iter().filter_map(Piece::request).collect(),
+            PagePhase::Changes(_, lookup) => lookup.requests(),
+            PagePhase::Messages(_, reads, _) => reads.iter().map(FrameRead::request).collect(),
             PagePhase::Done(_) => Vec::new(),
         }
     }
@@ -155,28 +203,72 @@ impl PageQuery {
     /// Continues while nothing needs to be read.
     fn advance(&mut self) {
         while !matches!(self.phase, PagePhase::Done(_)) && self.requests().is_empty() {
-            let phase = std::mem::replace(&mut self.phase, PagePhase::Done(None));
-            self.phase = match phase {
-                PagePhase::Entries(chain) => match self.pieces(&chain) {
-                    Ok(pieces) => PagePhase::Positions(pieces),
-                    Err(fault) => PagePhase::Done(Some(Err(fault))),
+            match std::mem::replace(&mut self.phase, PagePhase::Done(None)) {
+                PagePhase::Entries(stretch, chain) => match self.pieces(stretch, &chain) {
+                    Ok(pieces) => self.phase = PagePhase::Positions(stretch, pieces),
+                    Err(fault) => self.phase = PagePhase::Done(Some(Err(fault))),
                 },
-                PagePhase::Positions(pieces) => PagePhase::Messages(message_reads(&pieces)),
-                PagePhase::Messages(_) | PagePhase::Done(_) => {
-                    PagePhase::Done(Some(Ok(self.page(Vec::new()))))
+                PagePhase::Positions(stretch, pieces) => {
+                    self.take_pieces(stretch, &pieces);
+                    self.next_stretch();
                 }
-            };
+                PagePhase::Changes(entries, lookup) => {
+                    let reads = frame_reads(&entries, &lookup.changes);
+                    self.phase = PagePhase::Messages(entries, reads, lookup.changes);
+                }
+                PagePhase::Messages(..) | PagePhase::Done(_) => {
+                    self.phase = PagePhase::Done(Some(Ok(self.page(Vec::new()))));
+                }
+            }
         }
     }
 
-    /// What makes up the page, without a hole; what is missing below has expired.
-    fn pieces(&mut self, chain: &Chain) -> Result<Vec<Piece>, QueryFault> {
-        let (first, last) = self.range;
+    /// Begins with what is still to be looked up, or with what became of what was found.
+    fn next_stretch(&mut self) {
+        if let Some(stretch) = self.stretches.pop() {
+            let key = key_bits(self.room.key());
+            let window = stretch.window(self.sealed_last);
+            let chain = Chain::new(self.room.clone(), key, window, self.tail.as_ref(), self.chain_end);
+            self.phase = PagePhase::Entries(stretch, chain);
+            return;
+        }
+        let entries = self.take_entries();
+        let sources = self.sources_for(&entries);
+        let messages = entries.iter().map(|place| place.seq);
+        let known = self.open_changes_of(&entries);
+        let lookup = AmendmentLookup::new(key_bits(self.room.key()), messages, sources.into_iter(), known);
+        self.phase = PagePhase::Changes(entries, lookup);
+    }
+
+    /// The tables that may say what became of these. Nothing amends what comes after it.
+    fn sources_for(&self, entries: &[EntryPlace]) -> Vec<AmendmentSource> {
+        let Some(first) = entries.first().filter(|_| self.amendments > self.amendments_before) else {
+            return Vec::new();
+        };
+        let is_later = |source: &&AmendmentSource| {
+            source.directory() != first.directory || source.last() >= first.segment
+        };
+        self.sources.iter().filter(is_later).copied().collect()
+    }
+
+    fn open_changes_of(&self, entries: &[EntryPlace]) -> BTreeMap<Seq, TargetChanges> {
+        let mut known: BTreeMap<Seq, TargetChanges> = BTreeMap::new();
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return known };
+        for changes in &self.open_changes {
+            for (target, changes) in changes.range(first.seq..=last.seq) {
+                known.entry(*target).or_default().merge(changes);
+            }
+        }
+        known
+    }
+
+    /// What makes up a stretch, without a hole; what is missing below has expired.
+    fn pieces(&mut self, stretch: Stretch, chain: &Chain) -> Result<Vec<Piece>, QueryFault> {
+        let (first, last) = stretch.window(self.sealed_last);
         let oldest = chain.oldest();
         let entries = chain.entries();
         let mut pieces: Vec<Piece> =
-            entries.filter_map(|(link, entry)| Piece::of_entry(link, entry, self.range)).collect();
-        pieces.append(&mut self.open);
+            entries.filter_map(|(link, entry)| Piece::of_entry(link, entry, (first, last))).collect();
         let from = held_from(&pieces, last);
         if from > first {
             let below = Seq(from.0 - 1);
@@ -186,7 +278,10 @@ impl PageQuery {
                     None => QueryFault::NotStored { first, last: below },
                 });
             }
-            self.expired = Some((first, below));
+            self.expired = Some(match self.expired {
+                Some((known_first, known_last)) => (known_first.min(first), known_last.max(below)),
+                None => (first, below),
+            });
             self.oldest = oldest;
             // Older ones than have expired may be there, in another directory.
             pieces.retain(|piece| piece.first >= from);
@@ -194,22 +289,75 @@ impl PageQuery {
         Ok(pieces)
     }
 
-    fn decode(&self, reads: &[MessageRead], answers: &[ReadAnswer<'_>]) -> Result<FoundPage, QueryFault> {
-        let mut decoder = MessageDecoder::new(self.room.clone());
+    /// Takes the messages of a stretch, and looks further where they are too few.
+    fn take_pieces(&mut self, stretch: Stretch, pieces: &[Piece]) {
+        let least = pieces.iter().map(|piece| piece.amendments_before).min();
+        self.amendments_before = self.amendments_before.min(least.unwrap_or(self.amendments_before));
+        let window = stretch.window(self.sealed_last);
+        let is_at_the_edge = self.expired.is_some_and(|(_, last)| last >= window.0);
+        let messages = || pieces.iter().flat_map(Piece::entries).filter(|place| place.position.is_message());
+        let found = match stretch {
+            Stretch::Exact(..) => {
+                self.below.extend(messages());
+                0
+            }
+            Stretch::Up { wanted, .. } => {
+                let before = self.above.len();
+                self.above.extend(messages().take(wanted as usize));
+                (self.above.len() - before) as u64
+            }
+            Stretch::Down { wanted, .. } => {
+                let skipped = messages().count().saturating_sub(wanted as usize);
+                let mut found: Vec<EntryPlace> = messages().skip(skipped).collect();
+                let count = found.len() as u64;
+                found.append(&mut self.below);
+                self.below = found;
+                count
+            }
+        };
+        let is_down = matches!(stretch, Stretch::Down { .. });
+        let rest = stretch.rest(window, found, self.sealed_last);
+        self.stretches.extend(rest.filter(|_| !(is_down && is_at_the_edge)));
+    }
+
+    /// The messages of the page: so many on both sides of where it begins, moved as far as it must be to be full.
+    fn take_entries(&mut self) -> Vec<EntryPlace> {
+        let (mut below, mut above) = (std::mem::take(&mut self.below), std::mem::take(&mut self.above));
+        above.append(&mut self.open_entries);
+        let count = self.count as usize;
+        let above_max = above.len().min(count);
+        let below_count = (count / 2).max(count - above_max).min(below.len());
+        above.truncate(count - below_count);
+        below.drain(..below.len() - below_count);
+        below.append(&mut above);
+        below
+    }
+
+    fn decode(
+        &self,
+        entries: &[EntryPlace],
+        reads: &[FrameRead],
+        changes: &BTreeMap<Seq, TargetChanges>,
+        answers: &[ReadAnswer<'_>],
+    ) -> Result<FoundPage, QueryFault> {
+        let mut decoder = EntryDecoder::new(self.room.clone());
         for (read, answer) in reads.iter().zip(answers) {
             decoder.take(read, answer)?;
         }
-        let mut page = self.page(decoder.messages);
+        let shown = entries.iter().filter_map(|place| decoder.shown(place.seq, changes.get(&place.seq)));
+        let mut page = self.page(shown.collect());
         if let Some(expired_last) = decoder.expired_last {
             // Retention may have come between two reads of the same segment.
-            page.messages.retain(|message| message.seq > expired_last);
-            page.expired = Some((self.range.0, expired_last.min(self.range.1)));
+            page.messages.retain(|message| message.seq() > expired_last);
+            let first = entries.first().map_or(expired_last, |place| place.seq);
+            let last = entries.last().map_or(expired_last, |place| place.seq);
+            page.expired = Some((first, expired_last.min(last)));
             page.oldest = Some(expired_last.next());
         }
         Ok(page)
     }
 
-    fn page(&self, messages: Vec<Arc<Message>>) -> FoundPage {
+    fn page(&self, messages: Vec<ShownMessage>) -> FoundPage {
         FoundPage { messages, expired: self.expired, oldest: self.oldest }
     }
 }

@@ -1,13 +1,13 @@
 //! Which stretches of which segments make up a page.
 
-use super::page::OpenRun;
+use super::messages::EntryPlace;
 use crate::format::SegmentNumber;
 use crate::index::link::EntryLink;
 use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
-use crate::index::segment::{FramePosition, PositionRun, RoomEntry, RoomPositions, identity};
+use crate::index::segment::{FramePosition, OpenRun, PositionRun, RoomEntry, RoomPositions, identity};
 use madang_model::{Seq, ShardId};
 
-/// Messages of one segment whose numbers follow one another, as far as a page asks for them.
+/// Entries of one segment whose numbers follow one another, as far as a page asks for them.
 #[derive(Debug)]
 pub struct Piece {
     pub directory: ShardId,
@@ -18,6 +18,8 @@ pub struct Piece {
     pub last: Seq,
     /// The room's last number in the segment, asked for or not.
     pub segment_last: Seq,
+    /// How many of the room's entries before those in the segment are no messages.
+    pub amendments_before: u64,
     /// One for each number, once they are known.
     pub positions: Vec<FramePosition>,
     /// The run that still has to be read for them.
@@ -45,7 +47,8 @@ impl Piece {
                 (Vec::new(), Some(MissingPositions { link, run: *run, first: from, last: to }))
             }
         };
-        Some(Piece { directory, segment, first, last, segment_last: entry.last(), positions, missing })
+        let (segment_last, amendments_before) = (entry.last(), entry.amendments_before);
+        Some(Piece { directory, segment, first, last, segment_last, amendments_before, positions, missing })
     }
 
     /// What of `range` the open segment holds.
@@ -58,8 +61,21 @@ impl Piece {
             first,
             last,
             segment_last: open.last()?,
+            amendments_before: open.amendments_before,
             positions: open.positions[from as usize..=to as usize].to_vec(),
             missing: None,
+        })
+    }
+
+    /// Its entries, in order, once their positions are known.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = EntryPlace> {
+        let Piece { directory, segment, first, segment_last: gone_with_it, .. } = *self;
+        self.positions.iter().enumerate().map(move |(index, position)| EntryPlace {
+            seq: Seq(first.0 + index as u64),
+            directory,
+            segment,
+            position: *position,
+            gone_with_it,
         })
     }
 

@@ -1,7 +1,9 @@
 //! Finding a key in a table: the read of its slot, then the read of its bucket.
 
 use super::request::{ReadRequest, StoredFile};
-use crate::index::bytes::{BucketSlot, FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
+use crate::index::bytes::{
+    BucketSlot, FileIdentity, MESSAGES_VERSION, SLOT_BYTES, bucket_of, open_bucket, read_slot,
+};
 
 /// The part that begins here is not what was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,17 +42,21 @@ impl BucketLookup {
         ReadRequest { directory: self.identity.directory, file: self.file, offset_bytes, bytes }
     }
 
-    /// Takes what was asked for. Gives the bucket's entries, once they are there.
-    pub fn supply<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, Damaged> {
+    /// Takes what was asked for. Gives the bucket's entries, once they are there, and the format of the file: whichever
+    /// of those that are read it has.
+    pub fn supply<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(&'a [u8], u32)>, Damaged> {
         match self.slot {
             None => {
-                let slot = read_slot(self.identity, self.slot_at, bytes);
-                self.slot = Some(slot.ok_or(Damaged { offset_bytes: self.slot_at })?);
+                let versions = [self.identity, self.identity.of_version(MESSAGES_VERSION)];
+                let read = |identity| Some((identity, read_slot(identity, self.slot_at, bytes)?));
+                let found = versions.into_iter().find_map(read);
+                let (identity, slot) = found.ok_or(Damaged { offset_bytes: self.slot_at })?;
+                (self.identity, self.slot) = (identity, Some(slot));
                 Ok(None)
             }
             Some(BucketSlot { offset_bytes, .. }) => {
                 let entries = open_bucket(self.identity, offset_bytes, bytes);
-                entries.map(Some).ok_or(Damaged { offset_bytes })
+                entries.map(|entries| Some((entries, self.identity.version))).ok_or(Damaged { offset_bytes })
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::request::StoredFile;
 use crate::format::{RecordError, SegmentNumber};
+use crate::index::amendments::RunRange;
 use madang_model::{FactsFault, Seq, ShardId};
 
 /// Why a query has no answer. Never a wrong one.
@@ -24,6 +25,26 @@ pub enum QueryFault {
         directory: ShardId,
         /// Which segment.
         segment: SegmentNumber,
+        /// Where the damaged part begins.
+        offset_bytes: u64,
+    },
+    /// An index was written by a release that knew less. It is made again, and asked again.
+    #[error("the index of segment {segment} of shard {directory} knows nothing but messages; it is rebuilt")]
+    IndexOutdated {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segment.
+        segment: SegmentNumber,
+    },
+    /// A run is missing or not what was written. The indexes of its segments say the same.
+    #[error(
+        "what the amendments of {run} of shard {directory} amend is missing or damaged at byte {offset_bytes}; the indexes say it, too, until it is rebuilt"
+    )]
+    RunDamaged {
+        /// Whose directory.
+        directory: ShardId,
+        /// Which segments.
+        run: RunRange,
         /// Where the damaged part begins.
         offset_bytes: u64,
     },
@@ -110,9 +131,11 @@ impl QueryFault {
     pub fn mendable(&self) -> Option<(ShardId, StoredFile)> {
         match self {
             QueryFault::IndexMissing { directory, segment }
+            | QueryFault::IndexOutdated { directory, segment }
             | QueryFault::IndexDamaged { directory, segment, .. } => {
                 Some((*directory, StoredFile::Index(*segment)))
             }
+            QueryFault::RunDamaged { directory, run, .. } => Some((*directory, StoredFile::Run(*run))),
             QueryFault::SnapshotDamaged { directory, .. } => Some((*directory, StoredFile::Snapshot)),
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 use super::fault::QueryFault;
 use crate::format::SegmentNumber;
+use crate::index::amendments::RunRange;
 use madang_model::ShardId;
 
 /// A file of a directory.
@@ -11,6 +12,8 @@ pub enum StoredFile {
     Segment(SegmentNumber),
     /// The index of a segment.
     Index(SegmentNumber),
+    /// What the amendments of some segments amend.
+    Run(RunRange),
     /// The snapshot.
     Snapshot,
     /// The snapshot that is there now, opened anew, from its end: `offset_bytes` is 0, and the last

@@ -1,21 +1,33 @@
 //! What a shard remembers of the segment that it appends to, and the index it becomes.
 
+use super::details::{DetailRun, EntryDetails, EntryTimes, push_details};
 use super::entry::{POSITIONS_HERE_MAX, RoomEntry, RoomPositions};
 use super::facts::{by_key, push_facts};
 use super::header::{INDEX_HEADER_BYTES, IndexHeader};
+use super::open_run::{OpenRun, RoomChanges};
 use super::place::identity;
-use super::position::{FramePosition, PositionRun, push_run};
+use super::position::{FramePosition, PositionRun, amendments_in, push_run};
 use crate::append::Batch;
 use crate::facts::{FactsAppended, FactsLink, FactsPointer};
-use crate::format::{SegmentNumber, frame_bytes};
-use crate::index::bytes::{SLOT_BYTES, TableWriter, bucket_bits};
+use crate::format::{
+    RecordKind, SegmentNumber, StoredChange, StoredEntry, counts_of, draft_and_time, entry_of, frame_bytes,
+    kind_of,
+};
+use crate::index::amendments::{AmendmentPlace, AmendmentTable, push_table};
+use crate::index::bytes::{FORMAT_VERSION, SLOT_BYTES, TableWriter, bucket_bits};
 use crate::index::key::key_bits;
 use crate::index::link::{EntryLink, RoomTail};
 use hashbrown::HashMap;
-use madang_model::{Revision, RoomKey, RoomName, Seq, ShardId};
+use madang_model::{MessageReactions, Revision, RoomKey, RoomName, Seq, ShardId, Timestamp};
+use rkyv::util::AlignedVec;
+use smallvec::SmallVec;
+use std::sync::Arc;
 
-/// The rooms of the open segment and the places of their committed messages: six bytes a message
-/// (up to twelve while a vector has just grown), and about 100 a room.
+/// An entry of each so many tells its time.
+const TIME_ENTRIES: usize = 64;
+
+/// The rooms of the open segment, the places of their committed entries and what is counted of them: 22 bytes an entry
+/// (up to twice that while vectors have just grown), about 170 a room, and 150 a message that is amended.
 #[derive(Debug)]
 pub struct IndexBuilder {
     directory: ShardId,
@@ -31,7 +43,45 @@ pub struct IndexBuilder {
 struct OpenRoom {
     name: RoomName,
     first: Seq,
+    /// How many of the room's entries before the first are no messages.
+    amendments_before: u64,
+    /// The same up to the last here.
+    amendments: u64,
     positions: Vec<FramePosition>,
+    /// One for each position.
+    details: Vec<EntryDetails>,
+    /// When some of the entries were accepted.
+    times: EntryTimes,
+    /// What the entries say of messages; none where all are messages.
+    changes: Option<RoomChanges>,
+}
+
+/// What an index needs to know of some entries besides their place and their details.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::index) struct IndexedEntry {
+    /// When it was accepted.
+    pub time: Timestamp,
+    /// How many of the room's entries before it are no messages.
+    pub amendments_before: u64,
+    /// The messages that it says something of.
+    pub targets: SmallVec<[Seq; 1]>,
+}
+
+impl IndexedEntry {
+    /// Of an entry that was read.
+    pub fn of(entry: &StoredEntry<'_>) -> IndexedEntry {
+        let targets = match entry {
+            StoredEntry::Message(_) => SmallVec::new(),
+            StoredEntry::Amendment(amendment) => match amendment.change {
+                StoredChange::Reactions { changes } => {
+                    let of = MessageReactions::decode(changes).unwrap_or_default();
+                    of.iter().map(|of| of.message).collect()
+                }
+                _ => SmallVec::from_elem(amendment.target, 1),
+            },
+        };
+        IndexedEntry { time: entry.time(), amendments_before: entry.amendments_before(), targets }
+    }
 }
 
 /// The facts of a room, as far as the segment holds records of them.
@@ -45,13 +95,45 @@ struct OpenFacts {
 }
 
 impl OpenRoom {
+    /// Takes entries that are missing before the next one for lost: so many, of which so many were no messages.
+    fn lose(&mut self, at: usize, lost: u64, amendments: u64) {
+        let messages = lost - amendments.min(lost);
+        let details = (0..lost).map(|_| EntryDetails::default());
+        self.details.splice(at..at, details);
+        let lost = (0..lost).map(|number| {
+            if number < messages { FramePosition::LOST } else { FramePosition::LOST_AMENDMENT }
+        });
+        self.positions.splice(at..at, lost);
+    }
+
+    fn run(&self, directory: ShardId, segment: SegmentNumber) -> OpenRun<'_> {
+        let OpenRoom { first, amendments_before, amendments, .. } = *self;
+        let OpenRoom { positions, details, times, changes, .. } = self;
+        let changes = changes.as_ref();
+        OpenRun {
+            directory,
+            segment,
+            first,
+            amendments_before,
+            positions,
+            details,
+            times,
+            amendments,
+            changes,
+        }
+    }
+
     /// Returns how many numbers it excused.
     fn excuse_gap(&mut self, tail: Option<&RoomTail>) -> u64 {
         let head = tail.map_or(Seq(self.first.0 - 1), |tail| tail.head);
         let lost = self.first.0.saturating_sub(head.0 + 1);
         if lost > 0 {
-            self.positions.splice(0..0, (0..lost).map(|_| FramePosition::LOST));
+            let before = tail.map_or(0, |tail| tail.amendments);
+            let amendments = self.amendments_before.saturating_sub(before);
+            self.lose(0, lost, amendments);
+            self.amendments = self.amendments.max(before);
             self.first = head.next();
+            self.amendments_before = before;
         }
         lost
     }
@@ -96,27 +178,68 @@ impl IndexBuilder {
         self.segment
     }
 
-    /// Remembers a message that is committed.
+    /// Remembers an entry that is committed. `indexed` says more of it; it is asked for where it is the room's first
+    /// here, or no message, and now and then.
     ///
     /// # Panics
     /// When its number does not follow the room's last in this segment.
-    pub fn push(&mut self, name: &RoomName, seq: Seq, position: FramePosition) {
-        let open = self.rooms.entry(name.key()).or_insert_with(|| OpenRoom {
-            name: name.clone(),
-            first: seq,
-            positions: Vec::new(),
-        });
-        let next = Seq(open.first.0 + open.positions.len() as u64);
-        assert_eq!(seq, next, "messages of a room are committed in the order of their numbers");
-        open.positions.push(position);
+    pub(in crate::index) fn push(
+        &mut self,
+        name: &RoomName,
+        seq: Seq,
+        (position, details): (FramePosition, EntryDetails),
+        indexed: impl FnOnce() -> IndexedEntry,
+    ) {
         self.messages += 1;
+        let open = match self.rooms.get_mut(&name.key()) {
+            Some(open) => {
+                let next = Seq(open.first.0 + open.positions.len() as u64);
+                assert_eq!(seq, next, "entries of a room are committed in the order of their numbers");
+                let tells_time = open.positions.len().is_multiple_of(TIME_ENTRIES);
+                open.positions.push(position);
+                open.details.push(details);
+                if position.is_message() && !tells_time {
+                    return;
+                }
+                open
+            }
+            None => self.rooms.entry(name.key()).or_insert_with(|| OpenRoom {
+                name: name.clone(),
+                first: seq,
+                amendments_before: 0,
+                amendments: 0,
+                positions: vec![position],
+                details: vec![details],
+                times: Vec::new(),
+                changes: None,
+            }),
+        };
+        let IndexedEntry { time, amendments_before, targets } = indexed();
+        if open.positions.len() % TIME_ENTRIES == 1 {
+            open.times.push((seq, time));
+        }
+        if open.positions.len() == 1 {
+            (open.amendments_before, open.amendments) = (amendments_before, amendments_before);
+        }
+        open.amendments += u64::from(!position.is_message());
+        let place = AmendmentPlace { seq, directory: self.directory, segment: self.segment, position };
+        // Nothing amends what comes after it.
+        for target in targets.into_iter().filter(|target| (Seq(1)..seq).contains(target)) {
+            let changes = Arc::make_mut(open.changes.get_or_insert_with(RoomChanges::default));
+            changes.entry(target).or_default().note(place);
+        }
     }
 
-    /// The messages of a room from its last one here up to `seq` are lost, as a repair recorded.
-    pub fn skip_to(&mut self, key: RoomKey, seq: Seq) {
+    /// The entries of a room from its last one here up to `seq` are lost, as a repair recorded; before that one there
+    /// are so many that are no messages.
+    pub fn skip_to(&mut self, key: RoomKey, seq: Seq, amendments_before: u64) {
         let Some(open) = self.rooms.get_mut(&key) else { return };
         let lost = seq.0.saturating_sub(open.first.0 + open.positions.len() as u64);
-        open.positions.extend((0..lost).map(|_| FramePosition::LOST));
+        if lost > 0 {
+            let amendments = amendments_before.saturating_sub(open.amendments).min(lost);
+            open.amendments += amendments;
+            open.lose(open.positions.len(), lost, amendments);
+        }
         self.messages += lost;
     }
 
@@ -142,54 +265,54 @@ impl IndexBuilder {
         known.pointer = pointer.or_later(Some(known.pointer));
     }
 
-    /// Remembers a batch that is committed: `said` are its messages, in the order they were
-    /// appended, and `facts` its records of facts, each with how many messages precede it.
+    /// Remembers a batch that is committed: `said` are its entries, in the order they were appended, with their authors
+    /// as [`author_hash`](crate::author_hash) has them, and `facts` its records of facts, each with how many entries
+    /// precede it.
     ///
     /// # Panics
     /// When the batch is another segment's or holds something else.
     pub fn committed<'a>(
         &mut self,
         batch: &Batch,
-        said: impl ExactSizeIterator<Item = (&'a RoomName, Seq)>,
+        said: impl ExactSizeIterator<Item = (&'a RoomName, Seq, u64)>,
         facts: &[(usize, FactsAppended)],
     ) {
         assert_eq!(batch.segment, self.segment, "a batch is remembered for the segment it went to");
-        let frames = frames_of(batch);
-        let of_facts: usize = facts.iter().map(|(_, appended)| appended.frames as usize).sum();
-        // A batch that was written again begins with a note.
-        let notes = frames.len() - said.len() - of_facts;
-        assert!(notes <= 1, "a batch of {} frames holds more than {}", frames.len(), said.len() + of_facts);
-        let (mut frames, mut facts) = (&frames[notes..], facts.iter().peekable());
-        for (before, (name, seq)) in said.enumerate() {
+        let mut frames = BatchFrames { batch, at: 0 };
+        let mut facts = facts.iter().peekable();
+        for (before, (name, seq, author)) in said.enumerate() {
             while let Some((_, appended)) = facts.next_if(|(precede, _)| *precede <= before) {
-                frames = self.facts_committed(appended, frames);
+                self.facts_committed(appended, &mut frames);
             }
-            self.push(name, seq, frames[0]);
-            frames = &frames[1..];
+            let (offset_bytes, bytes) = frames.next_entry();
+            let kind = kind_of(bytes).expect("it is an entry");
+            let position = FramePosition::new(offset_bytes, bytes.len() as u64, kind);
+            let (draft, time_us) = draft_and_time(bytes);
+            let details = EntryDetails { author, draft };
+            self.push(name, seq, (position, details), || indexed_entry(bytes, Timestamp(time_us)));
         }
-        facts.for_each(|(_, appended)| frames = self.facts_committed(appended, frames));
+        facts.for_each(|(_, appended)| self.facts_committed(appended, &mut frames));
+        assert!(frames.next().is_none(), "a batch holds what was appended to it");
     }
 
-    /// Remembers a record of facts in the first of these frames. Returns the others.
-    fn facts_committed<'f>(
-        &mut self,
-        appended: &FactsAppended,
-        frames: &'f [FramePosition],
-    ) -> &'f [FramePosition] {
-        let (own, others) = frames.split_at(appended.frames as usize);
-        let bytes: u64 = own.iter().map(|frame| frame.frame_bytes()).sum();
+    /// Remembers a record of facts in the next of these frames.
+    fn facts_committed(&mut self, appended: &FactsAppended, frames: &mut BatchFrames<'_>) {
+        let (offset_bytes, frame) = frames.next_after_notes();
+        let mut bytes = frame.len();
+        for _ in 1..appended.frames {
+            bytes += frames.next().expect("a batch holds all frames of a record").1.len();
+        }
         let pointer = FactsPointer {
             version: appended.version,
             link: FactsLink {
                 directory: self.directory,
                 segment: self.segment,
-                offset_bytes: own[0].offset_bytes(),
+                offset_bytes,
                 bytes: u32::try_from(bytes).expect("records fit into a batch"),
             },
             oldest: appended.oldest.unwrap_or(self.segment),
         };
         self.push_facts(&appended.room, appended.first, pointer);
-        others
     }
 
     /// The newest record of a room's facts here.
@@ -202,9 +325,9 @@ impl IndexBuilder {
         self.facts.values().map(|open| (&open.name, open.pointer))
     }
 
-    /// Where a room's messages lie: the number of the first, and the places of all.
-    pub fn room(&self, key: RoomKey) -> Option<(Seq, &[FramePosition])> {
-        self.rooms.get(&key).map(|open| (open.first, &open.positions[..]))
+    /// Where a room's entries lie.
+    pub fn room(&self, key: RoomKey) -> Option<OpenRun<'_>> {
+        self.rooms.get(&key).map(|open| open.run(self.directory, self.segment))
     }
 
     /// The name of a room that has messages or facts here.
@@ -230,14 +353,14 @@ impl IndexBuilder {
     ) -> Result<SegmentIndex, SealFault> {
         let IndexBuilder { directory, segment, rooms, facts, messages } = self;
         let mut sealed = Vec::with_capacity(rooms.len());
-        for (key, OpenRoom { name, first, positions }) in rooms {
-            let before = tail_of(&name);
-            if let Some(head) = before.map(|tail| tail.head).filter(|head| head.next() != first) {
-                let room = name.as_str().to_owned();
+        for (key, open) in rooms {
+            let before = tail_of(&open.name);
+            if let Some(head) = before.map(|tail| tail.head).filter(|head| head.next() != open.first) {
+                let (room, first) = (open.name.as_str().to_owned(), open.first);
                 return Err(SealFault { room, directory, segment, first, head });
             }
             let (ordinal, tower) = RoomTail::next_place(before);
-            sealed.push(SealedRoom { key: key_bits(key), name, first, positions, ordinal, tower });
+            sealed.push(SealedRoom { key: key_bits(key), open, ordinal, tower });
         }
         sealed.sort_unstable_by_key(|room| room.key);
         let bucket_bits = bucket_bits(sealed.len() as u64);
@@ -247,16 +370,46 @@ impl IndexBuilder {
     }
 }
 
-/// The frames of a batch, in order.
-fn frames_of(batch: &Batch) -> Vec<FramePosition> {
-    let mut frames = Vec::new();
-    let mut at = 0;
-    while at < batch.bytes.len() {
-        let frame_bytes = frame_bytes(&batch.bytes[at..]);
-        frames.push(FramePosition::new(batch.offset_bytes + at as u64, frame_bytes as u64));
-        at += frame_bytes;
+/// The frames of a batch, in order: where each begins, and its bytes.
+struct BatchFrames<'a> {
+    batch: &'a Batch,
+    at: usize,
+}
+
+impl<'a> Iterator for BatchFrames<'a> {
+    type Item = (u64, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.batch.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let (offset_bytes, frame) = (self.batch.offset_bytes + self.at as u64, &rest[..frame_bytes(rest)]);
+        self.at += frame.len();
+        Some((offset_bytes, frame))
     }
-    frames
+}
+
+impl<'a> BatchFrames<'a> {
+    /// The next frame that holds an entry or facts: a batch that was written again begins with a note.
+    fn next_after_notes(&mut self) -> (u64, &'a [u8]) {
+        let is_note = |frame: &[u8]| kind_of(frame).is_none_or(RecordKind::is_note);
+        self.find(|(_, frame)| !is_note(frame)).expect("a batch holds what was appended to it")
+    }
+
+    fn next_entry(&mut self) -> (u64, &'a [u8]) {
+        let (offset_bytes, frame) = self.next_after_notes();
+        assert!(kind_of(frame).is_some_and(RecordKind::is_entry), "a batch holds what was appended to it");
+        (offset_bytes, frame)
+    }
+}
+
+/// What is to be known of an entry that was just written.
+fn indexed_entry(frame: &[u8], time: Timestamp) -> IndexedEntry {
+    let (amendments_before, _) = counts_of(frame).unwrap_or_default();
+    let plain = IndexedEntry { time, amendments_before, targets: SmallVec::new() };
+    if kind_of(frame) == Some(RecordKind::Message) {
+        return plain;
+    }
+    let mut aligned = AlignedVec::new();
+    entry_of(frame, &mut aligned).map_or(plain, |entry| IndexedEntry::of(&entry))
 }
 
 /// The index of a sealed segment, to be written. Encoding it may happen on another thread.
@@ -276,9 +429,7 @@ pub struct SegmentIndex {
 #[derive(Debug)]
 struct SealedRoom {
     key: u64,
-    name: RoomName,
-    first: Seq,
-    positions: Vec<FramePosition>,
+    open: OpenRoom,
     ordinal: u32,
     tower: Box<[EntryLink]>,
 }
@@ -293,10 +444,16 @@ impl SegmentIndex {
     pub fn tails(&self) -> impl ExactSizeIterator<Item = (&RoomName, RoomTail)> {
         self.rooms.iter().map(|room| {
             let SegmentIndex { directory, segment, bucket_bits, .. } = *self;
-            let last = EntryLink { directory, segment, first: room.first, bucket_bits };
-            let head = Seq(room.first.0 + room.positions.len() as u64 - 1);
-            (&room.name, RoomTail { head, last, ordinal: room.ordinal, tower: room.tower.clone() })
+            let last = EntryLink { directory, segment, first: room.open.first, bucket_bits };
+            let head = Seq(room.open.first.0 + room.open.positions.len() as u64 - 1);
+            let (amendments, ordinal, tower) = (room.open.amendments, room.ordinal, room.tower.clone());
+            (&room.open.name, RoomTail { head, amendments, last, ordinal, tower })
         })
+    }
+
+    /// Whether some of its entries say what became of messages.
+    pub fn has_amendments(&self) -> bool {
+        self.rooms.iter().any(|room| room.open.changes.is_some())
     }
 
     /// The newest record of each room's facts in this segment.
@@ -304,12 +461,11 @@ impl SegmentIndex {
         self.facts.iter().map(|(_, facts)| (&facts.name, facts.pointer))
     }
 
-    /// Where a room's messages lie, as [`IndexBuilder::room`] says it: until the file is written,
+    /// Where a room's entries lie, as [`IndexBuilder::room`] says it: until the file is written,
     /// nobody else knows.
-    pub fn room(&self, key: RoomKey) -> Option<(Seq, &[FramePosition])> {
+    pub fn room(&self, key: RoomKey) -> Option<OpenRun<'_>> {
         let index = self.rooms.binary_search_by_key(&key_bits(key), |room| room.key).ok()?;
-        let room = &self.rooms[index];
-        Some((room.first, &room.positions[..]))
+        Some(self.rooms[index].open.run(self.directory, self.segment))
     }
 
     /// The bytes of the file.
@@ -319,35 +475,53 @@ impl SegmentIndex {
         let slots_end = INDEX_HEADER_BYTES + (SLOT_BYTES << self.bucket_bits);
         let mut file = vec![0; slots_end];
         let mut entries = Vec::with_capacity(self.rooms.len());
-        for room in &self.rooms {
+        let mut entries_of_room = Vec::new();
+        for SealedRoom { open: room, .. } in &self.rooms {
             let count = room.positions.len() as u64;
             let positions = if count <= POSITIONS_HERE_MAX {
                 RoomPositions::Here(room.positions.as_slice().into())
             } else {
-                let run = PositionRun { offset_bytes: file.len() as u64, count };
+                let run = PositionRun {
+                    offset_bytes: file.len() as u64,
+                    count,
+                    is_counted: amendments_in(&room.positions) > 0,
+                    version: FORMAT_VERSION,
+                };
                 push_run(&mut file, identity, &room.positions);
                 RoomPositions::In(run)
             };
-            entries.push(positions);
+            let details = DetailRun { offset_bytes: file.len() as u64, first: room.first, count };
+            entries_of_room.clear();
+            entries_of_room.extend(room.positions.iter().copied().zip(room.details.iter().copied()));
+            push_details(&mut file, identity, room.first, &room.times, &entries_of_room);
+            entries.push((positions, details));
         }
         let mut table = TableWriter::new(identity, self.bucket_bits, file.len() as u64);
-        for (room, positions) in self.rooms.iter().zip(entries) {
+        for (sealed, (positions, details)) in self.rooms.iter().zip(entries) {
+            let room = &sealed.open;
             let entry = RoomEntry {
-                key: room.key,
+                key: sealed.key,
                 name: room.name.as_str().into(),
                 first: room.first,
                 count: room.positions.len() as u64,
+                amendments_before: room.amendments_before,
+                amendments: room.amendments - room.amendments_before,
                 positions,
-                ordinal: room.ordinal,
-                tower: room.tower.clone(),
+                details: Some(details),
+                ordinal: sealed.ordinal,
+                tower: sealed.tower.clone(),
             };
-            let written = table.push(room.key, |out| entry.encode(out), &mut file);
+            let written = table.push(sealed.key, |out| entry.encode(out), &mut file);
             written.expect("memory can be written to");
         }
         let finished = table.finish(Some(INDEX_HEADER_BYTES as u64), &mut file);
-        let (slots, file_bytes) = finished.expect("memory can be written to");
+        let (slots, _) = finished.expect("memory can be written to");
         file[INDEX_HEADER_BYTES..slots_end].copy_from_slice(&slots);
-        debug_assert_eq!(file_bytes, file.len() as u64);
+        let mut changed = AmendmentTable::default();
+        for room in &self.rooms {
+            changed.add(room.key, room.open.changes.iter().flat_map(|changes| changes.iter()));
+        }
+        let amendments = push_table(&mut file, identity, &changed);
         let facts = self.facts.iter().map(|(_, facts)| (&facts.name, facts.first, facts.pointer));
         let facts_bytes = push_facts(&mut file, identity, facts);
         let header = IndexHeader {
@@ -357,8 +531,10 @@ impl SegmentIndex {
             messages: self.messages,
             rooms: self.rooms.len() as u64,
             bucket_bits: self.bucket_bits,
-            file_bytes: file_bytes + u64::from(facts_bytes),
+            file_bytes: file.len() as u64,
+            amendments,
             facts_bytes,
+            version: FORMAT_VERSION,
         };
         file[..INDEX_HEADER_BYTES].copy_from_slice(&header.encode());
         file

@@ -1,8 +1,9 @@
 //! A room in the index of a segment.
 
+use super::details::DetailRun;
 use super::position::{FramePosition, PositionRun, positions_bytes, push_positions, read_positions};
 use crate::format::{RecordError, SEGMENT_BYTES_MAX, SegmentNumber};
-use crate::index::bytes::{Reader, push_varint};
+use crate::index::bytes::{MESSAGES_VERSION, Reader, push_varint};
 use crate::index::link::{EntryLink, RoomTail, push_tower, read_tower};
 use madang_model::{RoomName, Seq, ShardId};
 
@@ -23,9 +24,15 @@ pub struct RoomEntry {
     pub name: Box<str>,
     /// The number of its first message there.
     pub first: Seq,
-    /// Its messages there. Their numbers follow one another.
+    /// Its entries there. Their numbers follow one another.
     pub count: u64,
+    /// How many of the room's entries before them are no messages.
+    pub amendments_before: u64,
+    /// How many of them are none.
+    pub amendments: u64,
     pub(in crate::index) positions: RoomPositions,
+    /// What is counted of them; `None` where the format of the index does not know it.
+    pub(in crate::index) details: Option<DetailRun>,
     pub(in crate::index) ordinal: u32,
     pub(in crate::index) tower: Box<[EntryLink]>,
 }
@@ -54,7 +61,8 @@ impl RoomEntry {
     /// The room's tail after this segment.
     pub fn tail(&self, directory: ShardId, segment: SegmentNumber, bucket_bits: u8) -> RoomTail {
         let last = EntryLink { directory, segment, first: self.first, bucket_bits };
-        RoomTail { head: self.last(), last, ordinal: self.ordinal, tower: self.tower.clone() }
+        let amendments = self.amendments_before + self.amendments;
+        RoomTail { head: self.last(), amendments, last, ordinal: self.ordinal, tower: self.tower.clone() }
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -63,14 +71,19 @@ impl RoomEntry {
         out.extend_from_slice(self.name.as_bytes());
         push_varint(out, self.first.0);
         push_varint(out, self.count);
+        push_varint(out, self.amendments_before);
+        push_varint(out, self.amendments);
         match &self.positions {
             RoomPositions::Here(positions) => push_positions(out, positions),
             RoomPositions::In(run) => push_varint(out, run.offset_bytes),
         }
+        push_varint(out, self.details.map_or(0, |run| run.offset_bytes));
+        // The place for where it is said whom entries mention: nobody, until there are accounts.
+        push_varint(out, 0);
         push_tower(out, self.ordinal, &self.tower, self.first);
     }
 
-    fn decode(bytes: &mut Reader<'_>) -> Option<RoomEntry> {
+    fn decode(bytes: &mut Reader<'_>, version: u32) -> Option<RoomEntry> {
         let key = bytes.fixed()?;
         let name = bytes.text()?.into();
         let first = Seq(bytes.varint()?);
@@ -79,24 +92,50 @@ impl RoomEntry {
         if !is_possible || first.0.checked_add(count)? == u64::MAX {
             return None;
         }
+        let (amendments_before, amendments) = match version {
+            MESSAGES_VERSION => (0, 0),
+            _ => (bytes.varint()?, bytes.varint()?),
+        };
+        if amendments > count || amendments_before >= first.0 {
+            return None;
+        }
         let positions = if count <= POSITIONS_HERE_MAX {
             let positions = bytes.bytes(positions_bytes(count)?)?;
             RoomPositions::Here(read_positions(positions).collect())
         } else {
             let offset_bytes = bytes.varint().filter(|offset| *offset <= FILE_BYTES_MAX)?;
-            RoomPositions::In(PositionRun { offset_bytes, count })
+            RoomPositions::In(PositionRun { offset_bytes, count, is_counted: amendments > 0, version })
+        };
+        let details = match version {
+            MESSAGES_VERSION => None,
+            _ => {
+                let offset_bytes = bytes.varint().filter(|offset| *offset <= FILE_BYTES_MAX)?;
+                bytes.varint()?;
+                Some(DetailRun { offset_bytes, first, count })
+            }
         };
         let (ordinal, tower) = read_tower(bytes, first)?;
-        Some(RoomEntry { key, name, first, count, positions, ordinal, tower })
+        Some(RoomEntry {
+            key,
+            name,
+            first,
+            count,
+            amendments_before,
+            amendments,
+            positions,
+            details,
+            ordinal,
+            tower,
+        })
     }
 
     /// The entries of a bucket, in the order of their keys; `None` when some are not as this
     /// program writes them.
-    pub(in crate::index) fn decode_bucket(entries: &[u8]) -> Option<Vec<RoomEntry>> {
+    pub(in crate::index) fn decode_bucket(entries: &[u8], version: u32) -> Option<Vec<RoomEntry>> {
         let mut reader = Reader::new(entries);
         let mut rooms: Vec<RoomEntry> = Vec::new();
         while !reader.is_empty() {
-            let room = RoomEntry::decode(&mut reader)?;
+            let room = RoomEntry::decode(&mut reader, version)?;
             if rooms.last().is_some_and(|last| last.key >= room.key) {
                 return None;
             }

@@ -1,6 +1,6 @@
-//! Where the messages of one room lie in one segment.
+//! Where the entries of one room lie in one segment, and of which kind each is.
 
-use crate::format::{FRAME_BYTES_MAX, HEADER_BYTES, SEGMENT_BYTES_MAX};
+use crate::format::{FRAME_BYTES_MAX, HEADER_BYTES, RecordKind, SEGMENT_BYTES_MAX};
 use crate::index::bytes::{FileIdentity, field};
 
 /// Frames begin at multiples of this, and are as long.
@@ -8,51 +8,95 @@ const UNIT_BYTES: u64 = 16;
 const POSITION_BYTES: usize = 6;
 /// Positions that share a checksum: a page reads little more than it needs.
 const BLOCK_POSITIONS: u64 = 64;
-const BLOCK_BYTES: u64 = BLOCK_POSITIONS * POSITION_BYTES as u64 + 4;
+/// The bits of the first field that say where; the others say which kind. No segment has as many units.
+const UNIT_BITS: u32 = 28;
+/// The kinds of entries, by what stands in a position. A number is never used for anything else.
+const KINDS: [RecordKind; 7] = [
+    RecordKind::Message,
+    RecordKind::Edit,
+    RecordKind::Deletion,
+    RecordKind::Reactions,
+    RecordKind::Pin,
+    RecordKind::Topic,
+    RecordKind::Unpin,
+];
 
-/// The place of one frame: six bytes, on disk and in memory.
+/// The place and the kind of one frame: six bytes, on disk and in memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FramePosition([u8; POSITION_BYTES]);
 
 impl FramePosition {
     /// Of a message that a repair recorded as lost: its number is taken, and it is nowhere.
     pub const LOST: FramePosition = FramePosition([0; POSITION_BYTES]);
+    /// Of an entry that is lost and was no message.
+    pub const LOST_AMENDMENT: FramePosition = FramePosition([0, 0, 0, 1 << 4, 0, 0]);
 
-    /// Whether the message is known to be lost.
+    /// Whether the entry is known to be lost.
     pub fn is_lost(self) -> bool {
-        self == FramePosition::LOST
+        self.frame_bytes() == 0
     }
 
-    /// The frame of `frame_bytes` at `offset_bytes` of its segment.
+    /// The frame of `frame_bytes` at `offset_bytes` of its segment, with an entry of this kind.
     ///
     /// # Panics
-    /// When no frame is there: neither aligned nor within a segment.
-    pub fn new(offset_bytes: u64, frame_bytes: u64) -> FramePosition {
+    /// When no frame is there, neither aligned nor within a segment; or no entry.
+    pub fn new(offset_bytes: u64, frame_bytes: u64, kind: RecordKind) -> FramePosition {
         let is_aligned = offset_bytes.is_multiple_of(UNIT_BYTES) && frame_bytes.is_multiple_of(UNIT_BYTES);
         let is_within = (HEADER_BYTES as u64..SEGMENT_BYTES_MAX).contains(&offset_bytes)
             && (1..=FRAME_BYTES_MAX as u64).contains(&frame_bytes);
         assert!(is_aligned && is_within, "no frame of {frame_bytes} bytes lies at {offset_bytes}");
+        let number = KINDS.iter().position(|known| *known == kind).expect("only entries have positions");
+        let place = (offset_bytes / UNIT_BYTES) as u32 | (number as u32) << UNIT_BITS;
         let mut bytes = [0; POSITION_BYTES];
-        bytes[..4].copy_from_slice(&((offset_bytes / UNIT_BYTES) as u32).to_le_bytes());
+        bytes[..4].copy_from_slice(&place.to_le_bytes());
         bytes[4..].copy_from_slice(&((frame_bytes / UNIT_BYTES) as u16).to_le_bytes());
         FramePosition(bytes)
     }
 
     /// Where it begins.
     pub fn offset_bytes(self) -> u64 {
-        u64::from(u32::from_le_bytes(field(&self.0, 0))) * UNIT_BYTES
+        u64::from(self.place() & ((1 << UNIT_BITS) - 1)) * UNIT_BYTES
     }
 
     /// Its length.
     pub fn frame_bytes(self) -> u64 {
         u64::from(u16::from_le_bytes(field(&self.0, 4))) * UNIT_BYTES
     }
+
+    /// What kind of entry it is. One that this program does not know is none that it shows.
+    pub fn kind(self) -> RecordKind {
+        KINDS.get((self.place() >> UNIT_BITS) as usize).copied().unwrap_or(RecordKind::Topic)
+    }
+
+    /// Whether it is a message.
+    pub fn is_message(self) -> bool {
+        self.place() >> UNIT_BITS == 0
+    }
+
+    fn place(self) -> u32 {
+        u32::from_le_bytes(field(&self.0, 0))
+    }
+
+    /// Its bytes, as they are stored.
+    pub(in crate::index) fn bytes(self) -> [u8; POSITION_BYTES] {
+        self.0
+    }
+
+    /// Reads [`bytes`](Self::bytes).
+    pub(in crate::index) fn of_bytes(bytes: [u8; POSITION_BYTES]) -> FramePosition {
+        FramePosition(bytes)
+    }
 }
 
 impl std::fmt::Debug for FramePosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}+{}", self.offset_bytes(), self.frame_bytes())
+        write!(f, "{:?} {}+{}", self.kind(), self.offset_bytes(), self.frame_bytes())
     }
+}
+
+/// How many of these are no messages.
+pub fn amendments_in(positions: &[FramePosition]) -> u64 {
+    positions.iter().filter(|position| !position.is_message()).count() as u64
 }
 
 /// Writes positions one after another.
@@ -72,11 +116,19 @@ pub fn positions_bytes(count: u64) -> Option<usize> {
     usize::try_from(count).ok()?.checked_mul(POSITION_BYTES)
 }
 
-/// Writes a room's run of blocks at the end of `file`, each with its checksum.
+/// Writes a room's run of blocks at the end of `file`, each with its checksum. Where not all are messages, a block says
+/// how many of those before it in the run are none.
 pub fn push_run(file: &mut Vec<u8>, identity: FileIdentity, positions: &[FramePosition]) {
+    let is_counted = amendments_in(positions) > 0;
+    let mut amendments = 0;
     for block in positions.chunks(BLOCK_POSITIONS as usize) {
         let start = file.len();
         push_positions(file, block);
+        if is_counted {
+            // A segment has fewer frames than that.
+            file.extend_from_slice(&(amendments as u32).to_le_bytes());
+            amendments += amendments_in(block);
+        }
         let checksum = identity.checksum(start as u64, &file[start..]);
         file.extend_from_slice(&checksum.to_le_bytes());
     }
@@ -89,13 +141,18 @@ pub struct PositionRun {
     pub offset_bytes: u64,
     /// The positions in it.
     pub count: u64,
+    /// Whether its blocks count amendments: where there are any.
+    pub is_counted: bool,
+    /// The format of the index.
+    pub version: u32,
 }
 
 impl PositionRun {
     /// The bytes that hold the positions `first..=last`, counted from 0: offset and length.
     pub fn part(&self, first: u64, last: u64) -> (u64, u64) {
-        let start = first / BLOCK_POSITIONS * BLOCK_BYTES;
-        let end = (last / BLOCK_POSITIONS + 1) * BLOCK_BYTES;
+        let block_bytes = BLOCK_POSITIONS * POSITION_BYTES as u64 + self.end_bytes();
+        let start = first / BLOCK_POSITIONS * block_bytes;
+        let end = (last / BLOCK_POSITIONS + 1) * block_bytes;
         (self.offset_bytes + start, end.min(self.bytes()) - start)
     }
 
@@ -108,17 +165,20 @@ impl PositionRun {
         last: u64,
         bytes: &[u8],
     ) -> Option<Vec<FramePosition>> {
+        let identity = identity.of_version(self.version);
         let (start, length) = self.part(first, last);
         if bytes.len() as u64 != length {
             return None;
         }
         let mut positions = Vec::with_capacity((length / POSITION_BYTES as u64) as usize);
         let mut offset_bytes = start;
-        for block in bytes.chunks(BLOCK_BYTES as usize) {
-            let (block_positions, checksum) = block.split_last_chunk::<4>()?;
-            if identity.checksum(offset_bytes, block_positions) != u32::from_le_bytes(*checksum) {
+        let block_bytes = BLOCK_POSITIONS * POSITION_BYTES as u64 + self.end_bytes();
+        for block in bytes.chunks(block_bytes as usize) {
+            let (covered, checksum) = block.split_last_chunk::<4>()?;
+            if identity.checksum(offset_bytes, covered) != u32::from_le_bytes(*checksum) {
                 return None;
             }
+            let block_positions = if self.is_counted { covered.split_last_chunk::<4>()?.0 } else { covered };
             positions.extend(read_positions(block_positions));
             offset_bytes += block.len() as u64;
         }
@@ -128,7 +188,12 @@ impl PositionRun {
         Some(positions)
     }
 
+    /// What stands behind the positions of a block.
+    fn end_bytes(&self) -> u64 {
+        if self.is_counted { 8 } else { 4 }
+    }
+
     fn bytes(&self) -> u64 {
-        self.count * POSITION_BYTES as u64 + self.count.div_ceil(BLOCK_POSITIONS) * 4
+        self.count * POSITION_BYTES as u64 + self.count.div_ceil(BLOCK_POSITIONS) * self.end_bytes()
     }
 }

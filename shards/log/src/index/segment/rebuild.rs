@@ -1,12 +1,16 @@
 //! An index made again from its segment.
 
-use super::builder::IndexBuilder;
+use super::builder::{IndexBuilder, IndexedEntry};
+use super::details::EntryDetails;
 use super::facts_scan::FactsScan;
 use super::fault::RebuildFault;
 use super::position::FramePosition;
-use crate::format::{HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
+use crate::format::{
+    AuthorKind, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredAuthor, StoredEntry,
+    StoredRecord, author_hash,
+};
 use hashbrown::HashMap;
-use madang_model::{RoomName, Seq, ShardId};
+use madang_model::{RoomName, Seq, ShardId, UserKey};
 
 impl IndexBuilder {
     /// Reads a segment again: what the shard knew of it when it was sealed, and where its
@@ -23,10 +27,11 @@ impl IndexBuilder {
     ) -> Result<(IndexBuilder, u64), RebuildFault> {
         let mut builder = IndexBuilder::new(directory, segment);
         let mut names: HashMap<&str, RoomName> = HashMap::new();
+        let mut authors: HashMap<&str, Option<UserKey>> = HashMap::new();
         let (mut end_bytes, mut facts) = (HEADER_BYTES, FactsScan::default());
         for found in Scan::new(file, SegmentId { shard: directory, segment }, limit_bytes) {
-            let (frame, message) = match found {
-                ScanItem::Message(frame, message) => (frame, message),
+            let (frame, entry) = match found {
+                ScanItem::Entry(frame, entry) => (frame, entry),
                 ScanItem::Note(_, StoredRecord::Seal(_)) => continue,
                 ScanItem::Note(frame, StoredRecord::Facts(stored)) => {
                     end_bytes = frame.end_bytes;
@@ -43,21 +48,49 @@ impl IndexBuilder {
                 }
             };
             end_bytes = frame.end_bytes;
-            let name = match names.get(message.room) {
+            let name = match names.get(entry.room()) {
                 Some(name) => name,
-                None => names.entry(message.room).or_insert(message.room_name()?),
+                None => names.entry(entry.room()).or_insert(entry.room_name()?),
             };
-            let seq = message.seq;
-            let expected = builder.room(name.key()).map(|(first, all)| Seq(first.0 + all.len() as u64));
+            let seq = entry.seq();
+            let expected = builder.room(name.key()).and_then(|run| run.last()).map(Seq::next);
             // Damage would have been found: a number that is skipped was lost and repaired before.
-            builder.skip_to(name.key(), seq);
+            builder.skip_to(name.key(), seq, entry.amendments_before());
             if let Some(expected) = expected.filter(|expected| *expected > seq) {
                 let room = name.as_str().to_owned();
                 return Err(RebuildFault::OutOfOrder { room, expected, found: seq });
             }
             let length = (frame.end_bytes - frame.offset_bytes) as u64;
-            builder.push(name, seq, FramePosition::new(frame.offset_bytes as u64, length));
+            let position = FramePosition::new(frame.offset_bytes as u64, length, entry.kind());
+            let author = match authors.get(entry.author().name) {
+                Some(author) => *author,
+                None => {
+                    let author = author_of(&entry);
+                    authors.insert(entry.author().name, author);
+                    author
+                }
+            };
+            let details = details_of(&entry, author);
+            builder.push(name, seq, (position, details), || IndexedEntry::of(&entry));
         }
         Ok((builder, end_bytes as u64))
+    }
+}
+
+/// The key of an author's name; `None` where it was erased, or is none.
+fn author_of(entry: &StoredEntry<'_>) -> Option<UserKey> {
+    entry.author_name().ok().map(|name| name.key())
+}
+
+fn details_of(entry: &StoredEntry<'_>, author: Option<UserKey>) -> EntryDetails {
+    let StoredAuthor { kind, id, .. } = entry.author();
+    let is_known_by_id = matches!(kind, AuthorKind::Account | AuthorKind::Service);
+    match author {
+        Some(key) => EntryDetails { author: author_hash((kind, id), key), draft: entry.draft_number(key) },
+        // An account is known by its id alone, whatever was erased.
+        None if is_known_by_id => {
+            EntryDetails { author: author_hash((kind, id), UserKey::of("")), draft: entry.draft_hash() }
+        }
+        None => EntryDetails { author: 0, draft: entry.draft_hash() },
     }
 }

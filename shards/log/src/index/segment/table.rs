@@ -5,7 +5,8 @@ use super::facts::{FactsEntry, read_facts};
 use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 use super::place::identity;
 use crate::format::{RecordError, SegmentNumber};
-use crate::index::bytes::{FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
+use crate::index::amendments::AmendmentTable;
+use crate::index::bytes::{FORMAT_VERSION, FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
 use crate::index::link::RoomTail;
 use madang_model::{RoomName, ShardId};
 
@@ -14,6 +15,7 @@ use madang_model::{RoomName, ShardId};
 pub struct SegmentTable {
     header: IndexHeader,
     rooms: Vec<RoomEntry>,
+    amendments: AmendmentTable,
     facts: Vec<FactsEntry>,
 }
 
@@ -31,7 +33,7 @@ impl SegmentTable {
         if header.file_bytes != file.len() as u64 {
             return Err(IndexFault::Damaged { offset_bytes: header.file_bytes.min(file.len() as u64) });
         }
-        let identity = identity(directory, segment);
+        let identity = identity(directory, segment).of_version(header.version);
         let mut rooms = Vec::new();
         for bucket in 0..1_u64 << header.bucket_bits {
             let slot_at = INDEX_HEADER_BYTES as u64 + bucket * SLOT_BYTES as u64;
@@ -41,16 +43,22 @@ impl SegmentTable {
                 .ok_or(damaged(slot_at))?;
             let at = slot.offset_bytes;
             let entries = part(file, at, u64::from(slot.bytes))
-                .and_then(|bytes| RoomEntry::decode_bucket(open_bucket(identity, at, bytes)?))
+                .and_then(|bytes| RoomEntry::decode_bucket(open_bucket(identity, at, bytes)?, header.version))
                 .ok_or(damaged(at))?;
             if entries.iter().any(|room| bucket_of(room.key, header.bucket_bits) != bucket) {
                 return Err(damaged(at));
             }
             for room in &entries {
                 check_positions(file, identity, room)?;
+                check_details(file, identity, room)?;
             }
             rooms.extend(entries);
         }
+        let amendments = match header.amendments {
+            Some(place) => AmendmentTable::decode(file, identity, place)
+                .map_err(|offset_bytes| IndexFault::Damaged { offset_bytes })?,
+            None => AmendmentTable::default(),
+        };
         let messages = rooms.iter().fold(0_u64, |sum, room| sum.saturating_add(room.count));
         if (rooms.len() as u64, messages) != (header.rooms, header.messages) {
             return Err(IndexFault::Damaged { offset_bytes: 0 });
@@ -59,7 +67,7 @@ impl SegmentTable {
         let facts = part(file, facts_at, header.facts_bytes.into())
             .and_then(|bytes| read_facts(identity, facts_at, bytes))
             .ok_or(IndexFault::Damaged { offset_bytes: facts_at })?;
-        Ok(SegmentTable { header, rooms, facts })
+        Ok(SegmentTable { header, rooms, amendments, facts })
     }
 
     /// Where the segment's committed part ends, without its seal.
@@ -67,9 +75,24 @@ impl SegmentTable {
         self.header.end_offset_bytes
     }
 
+    /// Whether the index has all that this program writes.
+    pub fn is_of_newest_format(&self) -> bool {
+        self.header.version == FORMAT_VERSION
+    }
+
     /// The messages of the segment.
     pub fn messages(&self) -> u64 {
         self.header.messages
+    }
+
+    /// What its amendments amend.
+    pub fn amendments(&self) -> &AmendmentTable {
+        &self.amendments
+    }
+
+    /// The same, of an index that is needed for nothing else.
+    pub fn into_amendments(self) -> AmendmentTable {
+        self.amendments
     }
 
     /// Its rooms, in the order of their keys.
@@ -98,6 +121,14 @@ fn check_positions(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Res
     let positions =
         part(file, offset_bytes, bytes).and_then(|bytes| run.read(identity, 0, run.count - 1, bytes));
     positions.map(|_| ()).ok_or(IndexFault::Damaged { offset_bytes })
+}
+
+fn check_details(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Result<(), IndexFault> {
+    let Some(run) = &room.details else { return Ok(()) };
+    let (first, last) = (room.first, room.last());
+    let (offset_bytes, bytes) = run.part(first, last);
+    let details = part(file, offset_bytes, bytes).and_then(|bytes| run.read(identity, first, last, bytes));
+    details.map(|_| ()).ok_or(IndexFault::Damaged { offset_bytes })
 }
 
 fn part(file: &[u8], offset_bytes: u64, bytes: u64) -> Option<&[u8]> {

@@ -46,7 +46,7 @@ impl SnapshotLookup {
             ReadAnswer::NoFile => &[][..],
         };
         let read = self.lookup.supply(bytes).ok().and_then(|entries| match entries {
-            Some(entries) => SnapshotRoom::decode_bucket(entries, self.version).map(Some),
+            Some((entries, _)) => SnapshotRoom::decode_bucket(entries, self.version).map(Some),
             None => Some(None),
         });
         self.result = match read {

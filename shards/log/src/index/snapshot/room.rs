@@ -50,7 +50,13 @@ impl SnapshotRoom {
     #[must_use]
     pub fn or_newer(self, other: SnapshotRoom) -> SnapshotRoom {
         let facts = self.facts.map_or(other.facts, |facts| Some(facts.or_later(other.facts)));
-        let newer = if other.head() > self.head() { other } else { self };
+        // Of lost entries it is not known what they were: the count never falls.
+        let amendments = |room: &SnapshotRoom| room.tail.as_ref().map_or(0, |tail| tail.amendments);
+        let amendments = amendments(&self).max(amendments(&other));
+        let mut newer = if other.head() > self.head() { other } else { self };
+        if let Some(tail) = &mut newer.tail {
+            tail.amendments = amendments;
+        }
         SnapshotRoom { facts, ..newer }
     }
 
@@ -59,7 +65,8 @@ impl SnapshotRoom {
         push_varint(out, self.name.len() as u64);
         out.extend_from_slice(self.name.as_bytes());
         push_varint(out, self.head().0);
-        if let Some(RoomTail { head, last, ordinal, tower }) = &self.tail {
+        if let Some(RoomTail { head, amendments, last, ordinal, tower }) = &self.tail {
+            push_varint(out, *amendments);
             push_link(out, last, *head);
             push_tower(out, *ordinal, tower, last.first);
         }
@@ -75,11 +82,12 @@ impl SnapshotRoom {
         let head = Seq(bytes.varint().filter(|head| *head < u64::MAX)?);
         let mut tail = None;
         if version == 1 || head > Seq::ZERO {
+            let amendments = if version == 1 { 0 } else { bytes.varint()? };
             let last = read_link(bytes, head)?;
             let (ordinal, tower) = read_tower(bytes, last.first)?;
-            tail = Some(RoomTail { head, last, ordinal, tower });
+            tail = Some(RoomTail { head, amendments, last, ordinal, tower });
         }
-        // Version 1 knew no facts.
+        // Version 1 knew no facts, and no amendments.
         let facts = match if version == 1 { 0 } else { bytes.byte()? } {
             0 => None,
             1 => Some(FactsPointer::decode(bytes)?),

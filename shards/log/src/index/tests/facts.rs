@@ -100,7 +100,7 @@ impl<'f> FactsWorld<'f> {
         let Some(batch) = self.writer.write() else { return };
         self.leave(&batch);
         let said = std::mem::take(&mut self.said);
-        self.open.committed(&batch, said.iter().map(|(room, seq)| (room, *seq)), &self.appended);
+        self.open.committed(&batch, said.iter().map(|(room, seq)| (room, *seq, 7)), &self.appended);
         self.appended.clear();
         self.writer.appender.committed(batch);
     }

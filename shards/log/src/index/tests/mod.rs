@@ -1,4 +1,6 @@
+mod amended;
 mod damage;
+mod details;
 mod expiry;
 mod facts;
 mod pages;

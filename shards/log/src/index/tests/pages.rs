@@ -1,5 +1,5 @@
 use super::world::{World, any_page, name, some_rooms};
-use crate::index::{PageQuery, QueryFault, Step};
+use crate::index::{PageQuery, QueryFault, Step, StoredRoomPlaces};
 use crate::testing::Chance;
 use madang_model::{Page, Seq, ShardId};
 
@@ -76,7 +76,8 @@ fn numbers_that_are_not_committed_are_not_made_up() {
     let world = long_lived(4);
     let name = name("deep");
     let tail = world.tails.get(&name.key());
-    let mut query = PageQuery::new(&name, Page::Last { count: 3 }, Seq(10), tail, &[]);
+    let places = StoredRoomPlaces { room: &name, head: Seq(10), tail, open: &[], sources: &[] };
+    let mut query = PageQuery::new(Page::Last { count: 3 }, &places);
     let Step::Done(Err(fault)) = query.step() else { panic!("nothing can be read") };
     assert_eq!(fault, QueryFault::NotStored { first: Seq(9), last: Seq(10) });
 }

@@ -1,4 +1,4 @@
-use super::world::{World, some_rooms};
+use super::world::{World, author_of, some_rooms};
 use crate::SEGMENT_BYTES_MIN;
 use crate::append::{Appender, Durability};
 use crate::format::{ABANDONED_FRAME_BYTES, HEADER_BYTES, SegmentNumber};
@@ -32,11 +32,14 @@ fn an_index_made_again_is_the_same() {
         let (builder, end) = IndexBuilder::scan(&file, directory, segment, None).expect("a sound segment");
         let known: Vec<_> = builder
             .rooms()
-            .map(|(room, first)| (room.key(), first, builder.room(room.key()).expect("the room").1.to_vec()))
+            .map(|(room, first)| {
+                (room.key(), first, builder.room(room.key()).expect("the room").positions.to_vec())
+            })
             .collect();
         let again = builder.seal(end, |room| tails.get(&room.key())).expect("the tails before");
         for (room, first, positions) in &known {
-            assert_eq!(again.room(*room), Some((*first, &positions[..])));
+            let run = again.room(*room).expect("the room");
+            assert_eq!((run.first, run.positions), (*first, &positions[..]));
         }
         assert!(again.encode() == *index, "segment {segment}");
         let table = SegmentTable::decode(index, directory, segment).expect("a sound index");
@@ -109,9 +112,9 @@ fn a_batch_that_is_written_again_is_found_behind_its_note() {
     log.failed(failed);
     let again = log.take_batch().expect("the message waits");
     let mut builder = IndexBuilder::new(SHARD, again.segment);
-    builder.committed(&again, [(&said.room, said.seq)].into_iter(), &[]);
-    let (first, positions) = builder.room(said.room.key()).expect("the room");
-    assert_eq!((first, positions[0].offset_bytes()), (Seq(1), 64 + ABANDONED_FRAME_BYTES as u64));
+    builder.committed(&again, [(&said.room, said.seq, author_of(&said.author))].into_iter(), &[]);
+    let run = builder.room(said.room.key()).expect("the room");
+    assert_eq!((run.first, run.positions[0].offset_bytes()), (Seq(1), 64 + ABANDONED_FRAME_BYTES as u64));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Segments and their indexes in memory, with what a naive reader would find in them.
 
 use crate::append::{Appender, Durability};
-use crate::format::{HEADER_BYTES, SegmentNumber};
+use crate::format::{AuthorKind, HEADER_BYTES, SegmentNumber, author_hash};
 use crate::index::*;
 use crate::testing::{Chance, message};
 use crate::{SEGMENT_BYTES_MAX, SegmentHeader};
-use madang_model::{Page, RoomKey, RoomName, Seq, ShardId};
+use madang_model::{Message, Page, RoomKey, RoomName, Seq, ShardId, UserName};
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Default)]
@@ -17,6 +17,7 @@ pub struct World {
     /// The sealed segments, oldest first.
     pub sealed: Vec<(ShardId, SegmentNumber)>,
     pub open: Vec<(ShardId, IndexBuilder)>,
+    pub sources: Vec<AmendmentSource>,
     next: HashMap<ShardId, SegmentNumber>,
 }
 
@@ -29,6 +30,11 @@ pub struct Cost {
     pub message_bytes: usize,
     /// The rounds in which segments were read.
     pub message_rounds: usize,
+}
+
+/// A guest, as indexes tell it.
+pub fn author_of(name: &UserName) -> u64 {
+    author_hash((AuthorKind::Guest, 0), name.key())
 }
 
 pub fn name(room: &str) -> RoomName {
@@ -51,12 +57,14 @@ impl World {
     fn index(&mut self, directory: ShardId, builder: IndexBuilder, end_offset_bytes: u64) {
         let sealed = builder.seal(end_offset_bytes, |room| self.tails.get(&room.key())).expect("tails");
         for (room, tail) in sealed.tails() {
-            let advanced = RoomTail::advanced(self.tails.get(&room.key()), tail.last, tail.head);
+            let advanced =
+                RoomTail::advanced(self.tails.get(&room.key()), tail.last, tail.head, tail.amendments);
             assert_eq!(advanced, tail);
             self.tails.insert(room.key(), tail);
         }
         self.files.insert((directory, StoredFile::Index(sealed.segment())), sealed.encode());
         self.sealed.push((directory, sealed.segment()));
+        self.sources.push(AmendmentSource::Segment(directory, sealed.segment()));
     }
 
     fn write(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) -> (IndexBuilder, u64) {
@@ -84,12 +92,12 @@ impl World {
                 let text = format!("{room} {} {}", texts.len() + 1, "x".repeat(chance.below(90) as usize));
                 let message = message(room, texts.len() as u64 + 1, &text);
                 appender.append(&message);
-                said.push((message.room, message.seq));
+                said.push((message.room, message.seq, author_of(&message.author)));
                 texts.push(text);
             }
             let batch = appender.take_batch().expect("messages wait");
             file.extend_from_slice(&batch.bytes);
-            builder.committed(&batch, said.iter().map(|(room, seq)| (room, *seq)), &[]);
+            builder.committed(&batch, said.iter().map(|(room, seq, author)| (room, *seq, *author)), &[]);
             appender.committed(batch);
         }
         let mut end = HEADER_BYTES as u64;
@@ -103,15 +111,11 @@ impl World {
 
     pub fn query(&self, room: &str, page: Page) -> PageQuery {
         let key = name(room).key();
-        let runs: Vec<OpenRun<'_>> = self
-            .open
-            .iter()
-            .filter_map(|(directory, builder)| {
-                let (first, positions) = builder.room(key)?;
-                Some(OpenRun { directory: *directory, segment: builder.segment(), first, positions })
-            })
-            .collect();
-        PageQuery::new(&name(room), page, self.head(room), self.tails.get(&key), &runs)
+        let runs: Vec<OpenRun<'_>> = self.open.iter().filter_map(|(_, builder)| builder.room(key)).collect();
+        let (room, head) = (&name(room), self.head(room));
+        let places =
+            StoredRoomPlaces { room, head, tail: self.tails.get(&key), open: &runs, sources: &self.sources };
+        PageQuery::new(page, &places)
     }
 
     pub fn head(&self, room: &str) -> Seq {
@@ -168,7 +172,7 @@ impl World {
         let found = found.unwrap_or_else(|fault| panic!("{room} {page:?}: {fault}"));
         assert_eq!(texts(&found), self.expected(room, page), "{room} {page:?}");
         assert_eq!((found.expired, found.oldest), (None, None));
-        assert!(found.messages.iter().all(|message| message.room.key() == name(room).key()));
+        assert!(said(&found).all(|message| message.room.key() == name(room).key()));
         assert!(cost.message_rounds <= 1, "messages are asked for together");
         cost
     }
@@ -187,7 +191,11 @@ impl Cost {
 }
 
 pub fn texts(page: &FoundPage) -> Vec<(Seq, String)> {
-    page.messages.iter().map(|message| (message.seq, message.text.as_str().to_owned())).collect()
+    said(page).map(|message| (message.seq, message.text.as_str().to_owned())).collect()
+}
+
+fn said(page: &FoundPage) -> impl Iterator<Item = &Message> {
+    page.messages.iter().map(|shown| shown.message().expect("nothing is deleted"))
 }
 
 fn newest(mut all: Vec<(Seq, String)>, count: u32) -> Vec<(Seq, String)> {

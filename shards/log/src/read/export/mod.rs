@@ -1,6 +1,7 @@
 //! Messages of some rooms or all, each room's in order, with the memory of one segment and a few
 //! words for each room.
 
+mod deleted;
 mod order;
 mod selection;
 #[cfg(test)]
@@ -14,8 +15,10 @@ use super::plan::ReadPlan;
 use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
 use super::snapshots::open;
 use crate::files::{Files, FilesError};
-use crate::format::{SegmentNumber, StoredMessage};
+use crate::format::{SegmentNumber, StoredAmendment, StoredChange, StoredEntry, StoredMessage};
 use crate::index::{SnapshotFile, key_bits};
+use deleted::note_deleted;
+use hashbrown::HashSet;
 use madang_model::{RoomName, Seq, ShardId};
 use order::reading_order;
 use rkyv::util::AlignedVec;
@@ -25,8 +28,10 @@ use std::io;
 /// What an export gives next.
 #[derive(Clone, Copy, Debug)]
 pub enum Exported<'a> {
-    /// A message.
+    /// A message; erased where it was deleted, with its author if that is known.
     Message(StoredMessage<'a>),
+    /// What became of a message, or of the room, in its place among the messages.
+    Amendment(StoredAmendment<'a>),
     /// Messages that a repair recorded as lost, in their place.
     Lost {
         /// The room's name.
@@ -39,7 +44,7 @@ pub enum Exported<'a> {
 /// What an export gave.
 #[derive(Debug, Default)]
 pub struct Export {
-    /// How many messages.
+    /// How many entries.
     pub records: u64,
     /// What was in the way. The export continued behind it.
     pub faults: Vec<Fault>,
@@ -60,7 +65,7 @@ pub enum ExportError {
     Sink(#[source] io::Error),
 }
 
-/// Gives every message of the selected rooms to `sink`, each room's in the order of their numbers,
+/// Gives every entry of the selected rooms to `sink`, each room's in the order of their numbers,
 /// and the length of each segment read to `progress`.
 ///
 /// # Errors
@@ -86,6 +91,7 @@ pub fn export(
             room.losses.get_or_insert_with(name).gaps.push(lost.gap);
         }
     }
+    note_deleted(files, &plans, &mut rooms, &mut buffer, progress)?;
     let mut export = Export::default();
     let begins_late =
         |plan: &&ReadPlan| plan.segments.first().is_some_and(|first| *first > SegmentNumber::FIRST);
@@ -137,6 +143,8 @@ struct Expiry {
 #[derive(Debug, Default)]
 struct History {
     last: Option<Seq>,
+    /// The messages that were deleted.
+    deleted: Option<Box<HashSet<Seq>>>,
     /// The directories that had messages of it, a bit for each number modulo 64.
     seen: u64,
     losses: Option<Box<Losses>>,
@@ -150,6 +158,26 @@ struct Losses {
 }
 
 impl History {
+    /// An entry without the text of a message that was deleted.
+    fn shown<'a>(&self, entry: &StoredEntry<'a>) -> Exported<'a> {
+        let is_deleted = |seq: &Seq| self.deleted.as_ref().is_some_and(|deleted| deleted.contains(seq));
+        match *entry {
+            StoredEntry::Message(message) if is_deleted(&message.seq) => {
+                Exported::Message(StoredMessage { is_erased: true, draft: "", text: "", ..message })
+            }
+            StoredEntry::Message(message) => Exported::Message(message),
+            StoredEntry::Amendment(amendment) => {
+                let change = match amendment.change {
+                    StoredChange::Edit { .. } if is_deleted(&amendment.target) => {
+                        StoredChange::Erased(amendment.change.kind())
+                    }
+                    change => change,
+                };
+                Exported::Amendment(StoredAmendment { change, ..amendment })
+            }
+        }
+    }
+
     /// The part of `gap` that is known to be lost.
     fn known(&mut self, gap: MissingRange) -> Vec<MissingRange> {
         let losses = self.losses.as_mut().map_or(&mut [][..], |losses| &mut losses.gaps);
@@ -168,7 +196,7 @@ fn bit_of(plan: &ReadPlan) -> u64 {
     1 << (plan.shard.index() % 64)
 }
 
-/// The rooms of at most this many messages are looked up at once.
+/// The rooms of at most this many entries are looked up at once.
 const FOUND_TOGETHER: usize = 64;
 
 fn export_segment(
@@ -187,23 +215,23 @@ fn export_segment(
         if !plan.is_void(segment) && (!contents.is_empty() || plan.is_followed(segment)) {
             export.faults.extend(contents.faults(files, plan, segment));
         }
-        for messages in contents.messages.chunks(FOUND_TOGETHER) {
+        for entries in contents.entries.chunks(FOUND_TOGETHER) {
             places.clear();
-            places.extend(messages.iter().map(|(_, message)| rooms.place(message.room)));
-            for ((offset, message), place) in messages.iter().zip(&places) {
+            places.extend(entries.iter().map(|(_, entry)| rooms.place(entry.room())));
+            for ((offset, entry), place) in entries.iter().zip(&places) {
                 let Some(place) = *place else { continue };
-                let (room, seq) = (rooms.at(place), message.seq);
+                let (room, seq) = (rooms.at(place), entry.seq());
                 if room.last.is_none_or(|last| last.next() != seq) {
                     let at = Location { shard: plan.shard, segment, offset_bytes: *offset as u64 };
                     let fault = |kind| Fault::new(files, at, kind);
                     let may_have_expired = expiry.late & !room.seen | expiry.expired & directory != 0;
                     let mut report = |kind| export.faults.push(fault(kind));
-                    give_gap(room, message, may_have_expired, sink, &mut report)?;
+                    give_gap(room, entry, may_have_expired, sink, &mut report)?;
                 }
                 room.seen |= directory;
                 room.last = room.last.max(Some(seq));
                 export.records += 1;
-                sink(Exported::Message(*message))?;
+                sink(room.shown(entry))?;
             }
         }
         Ok(())
@@ -226,12 +254,12 @@ fn export_segment(
 /// a directory whose first segments are gone has nothing of the room before it.
 fn give_gap(
     room: &mut History,
-    message: &StoredMessage<'_>,
+    entry: &StoredEntry<'_>,
     may_have_expired: bool,
     sink: &mut dyn FnMut(Exported<'_>) -> io::Result<()>,
     report: &mut dyn FnMut(FaultKind),
 ) -> io::Result<()> {
-    let (seq, name) = (message.seq, message.room);
+    let (seq, name) = (entry.seq(), entry.room());
     if room.last.is_some_and(|last| seq <= last) {
         report(FaultKind::Repeated { room: name.to_owned(), seq });
         return Ok(());

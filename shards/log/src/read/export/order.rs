@@ -66,9 +66,9 @@ fn stays(
             progress(buffer.len() as u64);
             let place = SegmentId { shard: plan.shard, segment };
             for found in Scan::new(buffer, place, plan.limit_bytes(segment)) {
-                let ScanItem::Message(_, message) = found else { continue };
-                let Some(stays) = rooms.find(message.room) else { continue };
-                let (seq, at) = (message.seq, (directory, index));
+                let ScanItem::Entry(_, entry) = found else { continue };
+                let Some(stays) = rooms.find(entry.room()) else { continue };
+                let (seq, at) = (entry.seq(), (directory, index));
                 match stays.last_mut() {
                     Some(stay) if stay.to.0 == directory && stay.last.next() == seq => {
                         (stay.last, stay.to) = (seq, at);

@@ -1,14 +1,18 @@
 //! Indexes, snapshots and retention on a log in real files.
 
+mod counting;
 mod expiry;
 mod snapshots;
 
 use super::*;
 use crate::append::{Appender, Durability};
 use crate::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
-use crate::index::{PageQuery, ReadAnswer, Step, StoredFile, index_file_name};
+use crate::index::{
+    PageQuery, ReadAnswer, RunRange, Step, StoredFile, StoredRoomPlaces, index_file_name, run_file_name,
+};
 use crate::testing::message;
 use crate::{OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log};
+use counting::Counting;
 use madang_model::{Page, RoomName};
 use std::fs;
 use std::path::Path;
@@ -85,12 +89,13 @@ fn heads(files: &StdFiles) -> Vec<(RoomKey, u64)> {
 fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page) -> Vec<u64> {
     let room = RoomName::parse(room).expect("a room name");
     let tail = &tails[&room.key()];
-    let mut query = PageQuery::new(&room, page, tail.head, Some(tail), &[]);
+    let places = StoredRoomPlaces { room: &room, head: tail.head, tail: Some(tail), open: &[], sources: &[] };
+    let mut query = PageQuery::new(page, &places);
     loop {
         let requests = match query.step() {
             Step::Done(found) => {
                 let found = found.expect("a page");
-                return found.messages.iter().map(|message| message.seq.0).collect();
+                return found.messages.iter().map(|message| message.seq().0).collect();
             }
             Step::Read(requests) => requests,
         };
@@ -99,6 +104,7 @@ fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page)
             let name = match request.file {
                 StoredFile::Segment(segment) => file_name(segment),
                 StoredFile::Index(segment) => index_file_name(segment),
+                StoredFile::Run(range) => run_file_name(range),
                 StoredFile::Snapshot | StoredFile::SnapshotEnd => unreachable!("a page needs no snapshot"),
             };
             let bytes = fs::read(directory.join(name)).ok()?;
@@ -128,110 +134,6 @@ fn a_log_without_any_index_gets_them_and_every_page_is_found() {
     let again = open_log(&files, 1).expect("a log");
     assert!(again.rebuilt.is_empty(), "{:?}", again.rebuilt);
     assert_eq!(snapshot(&files), tails);
-}
-
-/// Files whose reads are counted.
-struct Counting<'f>(&'f StdFiles, std::sync::atomic::AtomicUsize);
-
-impl Counting<'_> {
-    fn count(&self) -> &StdFiles {
-        self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0
-    }
-}
-
-impl Files for Counting<'_> {
-    fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
-        self.0.shards()
-    }
-
-    fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
-        self.0.segments(shard)
-    }
-
-    fn read_start(
-        &self,
-        shard: ShardId,
-        segment: SegmentNumber,
-        bytes_max: usize,
-        into: &mut AlignedVec,
-    ) -> Result<(), FilesError> {
-        self.count().read_start(shard, segment, bytes_max, into)
-    }
-
-    fn seal(
-        &self,
-        shard: ShardId,
-        segment: SegmentNumber,
-        synced_bytes: u64,
-        end_bytes: u64,
-        frame: &[u8],
-    ) -> Result<(), FilesError> {
-        self.0.seal(shard, segment, synced_bytes, end_bytes, frame)
-    }
-
-    fn make_sure(&self, shard: ShardId, segment: SegmentNumber, from_bytes: u64) -> Result<(), FilesError> {
-        self.0.make_sure(shard, segment, from_bytes)
-    }
-
-    fn remove(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
-        self.0.remove(shard, segment)
-    }
-
-    fn path(&self, shard: ShardId, segment: SegmentNumber) -> PathBuf {
-        self.0.path(shard, segment)
-    }
-}
-
-impl IndexFiles for Counting<'_> {
-    fn indexes(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
-        self.0.indexes(shard)
-    }
-
-    fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
-        self.count().read_index(shard, segment)
-    }
-
-    fn open_snapshot(
-        &self,
-        shard: ShardId,
-        file: SnapshotFile,
-    ) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
-        self.count().open_snapshot(shard, file)
-    }
-
-    fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
-        self.count().read_snapshot_end(shard, file)
-    }
-
-    fn write_snapshot(
-        &self,
-        shard: ShardId,
-        file: SnapshotFile,
-        write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>,
-    ) -> Result<(), FilesError> {
-        self.0.write_snapshot(shard, file, write)
-    }
-
-    fn finished(
-        &self,
-        shard: ShardId,
-        segment: SegmentNumber,
-    ) -> Result<(u64, std::time::SystemTime), FilesError> {
-        self.0.finished(shard, segment)
-    }
-
-    fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
-        self.0.remove_finished(shard, segment)
-    }
-
-    fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError> {
-        self.0.length_bytes(shard, segment)
-    }
-
-    fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
-        self.0.write_index(shard, segment, bytes)
-    }
 }
 
 /// Takes all indexes and the snapshot away, and the first segment, so that rooms begin late: the copy of the

@@ -19,9 +19,9 @@ fn answered(mut rig: Rig, reply: Reply) -> String {
 }
 
 fn page(messages: &[u64], head: u64, gap: Option<(Seq, Seq)>) -> Reply {
-    let messages = messages.iter().map(|seq| message("general", *seq, "bob", "hi")).collect();
+    let messages = messages.iter().map(|seq| message("general", *seq, "bob", "hi").into()).collect();
     let gap = gap.map(|(first, last)| Gap { first, last, reason: GapReason::Expired });
-    Reply::History(HistoryPage { room: room("general"), messages, head: Seq(head), gap })
+    Reply::History(HistoryPage { room: room("general"), messages, is_sparse: false, head: Seq(head), gap })
 }
 
 #[test]

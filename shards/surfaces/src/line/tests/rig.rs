@@ -254,6 +254,7 @@ impl Rig {
                 let history = self.said.entry(room.as_str().to_owned()).or_default().clone();
                 let head = history.last().map_or(Seq::ZERO, |message| message.seq);
                 self.subscribe(&room, head);
+                let history = history.into_iter().map(Into::into).collect();
                 let joined = Joined { room, user, head, history, members: 1, resumed_from: None };
                 self.reply_only(Reply::Joined(Box::new(joined)));
             }

@@ -1,27 +1,33 @@
 //! Stored messages, with their numbers and times.
 
+use super::render::{DELETED, EDITED};
 use super::{Civil, line};
 use madang_model::connection::Style;
-use madang_model::{Gap, GapReason, HistoryPage, Page, Seq, is_or_are, numbered};
+use madang_model::{Gap, GapReason, HistoryPage, Page, Seq, ShownMessage, Text, is_or_are, numbered};
 use std::fmt;
 
 /// Writes a page as it was asked for: what is missing is reported where it is missing.
 pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec<u8>) {
-    let first = page.messages.first().map(|message| message.seq);
+    let first = page.messages.first().map(ShownMessage::seq);
     let is_gap_first = first.is_none_or(|first| page.gap.is_some_and(|gap| gap.first < first));
     if is_gap_first {
         gap(page, style, out);
     }
     let mut next = first;
     for message in &page.messages {
-        lost_before(message.seq, next, style, out);
-        next = Some(message.seq.next());
-        let (seq, time, author, text) = (message.seq, Civil(message.time), &message.author, &message.text);
-        if message.is_erased() {
-            line(out, style, format_args!("#{seq} {time} * {text}"));
-            continue;
+        let (seq, time) = (message.seq(), Civil(message.time()));
+        // Of a number that is missing where not all are messages it is not known whether one is lost.
+        lost_before(seq, next.filter(|_| !page.is_sparse), style, out);
+        next = Some(seq.next());
+        let edited = if message.edited().is_some() { EDITED } else { "" };
+        match (message.message(), message.author()) {
+            (Some(said), _) => {
+                let (author, text) = (&said.author, &said.text);
+                line(out, style, format_args!("#{seq} {time} {author}: {text}{edited}"));
+            }
+            (None, Some(author)) => line(out, style, format_args!("#{seq} {time} * {author}: {DELETED}")),
+            (None, None) => line(out, style, format_args!("#{seq} {time} * {}", Text::ERASED)),
         }
-        line(out, style, format_args!("#{seq} {time} {author}: {text}"));
     }
     if !is_gap_first {
         gap(page, style, out);
@@ -32,9 +38,15 @@ pub fn history_page(page: &HistoryPage, asked: Page, style: Style, out: &mut Vec
         }
         return;
     };
-    if matches!(asked, Page::After { .. }) && last.seq < page.head {
-        let (more, last) = (page.head.0 - last.seq.0, last.seq);
-        line(out, style, format_args!("* {more} more (try /history after {last})"));
+    let last = last.seq();
+    if matches!(asked, Page::After { .. }) && last < page.head {
+        if page.is_sparse {
+            // How many of them are messages is not known here.
+            line(out, style, format_args!("* there may be more (try /history after {last})"));
+        } else {
+            let more = page.head.0 - last.0;
+            line(out, style, format_args!("* {more} more (try /history after {last})"));
+        }
     }
 }
 

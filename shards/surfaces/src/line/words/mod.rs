@@ -14,7 +14,7 @@ pub use help::HELP;
 pub use history::history_page;
 pub use list::{rooms, user_summary, who};
 pub use refusal::refusal;
-pub use render::{joined, left, message, renamed, room_event, whisper};
+pub use render::{joined, left, renamed, room_event, shown, whisper};
 
 use madang_model::Timestamp;
 use madang_model::connection::Style;

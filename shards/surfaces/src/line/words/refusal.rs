@@ -42,6 +42,15 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
                 format_args!("! {name} is not here since {since} UTC; try again when {name} is back"),
             );
         }
+        Refusal::NoSuchMessage { seq } => {
+            line(out, style, format_args!("! there is no message #{seq}, or it was deleted (try /history)"));
+        }
+        Refusal::NotYours { seq } => {
+            line(out, style, format_args!("! message #{seq} is another's; only its author may do that"));
+        }
+        Refusal::NothingChanges { seq } => {
+            line(out, style, format_args!("! nothing of message #{seq} would change"));
+        }
         Refusal::NoSuchRoom { room } => {
             line(
                 out,

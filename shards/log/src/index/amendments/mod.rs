@@ -1,0 +1,19 @@
+//! What became of messages: which later entries amend which message, wherever those are.
+//!
+//! Entries that amend are listed by what they amend, in groups of 64 numbers of a room. A *table* of such
+//! groups is part of the index of each segment, for the amendments in that segment; *runs* hold the tables of many
+//! segments as one, so that a page asks a few tables however many segments came after it. Runs hold places and no text,
+//! and can be made again from indexes, as indexes from segments.
+
+mod changes;
+mod group;
+mod run;
+mod table;
+
+pub use changes::{AmendmentPlace, TargetChanges};
+pub use group::{AmendmentGroup, KeyedGroups, group_key, group_of};
+pub use run::{
+    RUN_HEADER_BYTES, RunRange, RunReader, due_runs, groups_of_buckets, run_file_name, run_file_range,
+    run_identity, run_table, write_run,
+};
+pub use table::{AmendmentTable, TablePlace, merge_tables, push_table};
