@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod amended_crashes;
 mod amendments;
 mod architecture;
 mod attacks;
