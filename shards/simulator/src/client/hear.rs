@@ -1,7 +1,9 @@
 //! What a client receives, and how it checks it.
 
 use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
-use super::{AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest};
+use super::{
+    AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest, TAKEN_MAX,
+};
 use std::collections::VecDeque;
 
 /// What is needed to check a line.
@@ -124,8 +126,9 @@ impl Client {
                 self.keep(said);
             }
             self.settle_refused();
-        } else {
-            self.retry.retain(|said| said.text != text);
+        } else if let Some(place) = self.retry.iter().position(|said| said.text == text) {
+            // It was said twice, perhaps: the other is answered, too.
+            self.retry.swap_remove(place);
         }
     }
 
@@ -135,10 +138,21 @@ impl Client {
             return;
         }
         self.refused = 0;
-        let again = self.unanswered.drain(..).filter(|said| said.draft.is_some() && said.room.is_some());
-        let again: Vec<PendingMessage> = again.collect();
+        let mut again: Vec<PendingMessage> =
+            self.unanswered.drain(..).filter(|said| said.draft.is_some()).collect();
+        if self.has_amended {
+            self.taken_for_refused.extend(again.iter().cloned());
+            let old = self.taken_for_refused.len().saturating_sub(TAKEN_MAX);
+            self.taken_for_refused.drain(..old);
+        }
+        again.retain(|said| said.room.is_some());
         self.retry.extend(again);
         self.retry.truncate(8);
+    }
+
+    /// What was answered as refused, though that may have been an amendment.
+    fn taken_for_refused(&self, draft: &str) -> Option<PendingMessage> {
+        self.taken_for_refused.iter().find(|said| said.draft.as_deref() == Some(draft)).cloned()
     }
 
     fn unsaid(&mut self, why: &str) -> Checked {
@@ -168,7 +182,10 @@ impl Client {
             (None, Some(place), _) => self.perhaps_known.swap_remove(place),
             // It was taken for refused, and an amendment was.
             (None, None, Some(place)) => self.retry.swap_remove(place),
-            (None, None, _) => return Err("no such draft was said".to_owned()),
+            (None, None, None) => match self.taken_for_refused(draft) {
+                Some(said) => said,
+                None => return Err("no such draft was said".to_owned()),
+            },
         };
         self.settle_refused();
         // Whispers are repeated too seldom to be looked up here.
@@ -182,7 +199,7 @@ impl Client {
             (Some(place), _) => Some(self.unanswered.swap_remove(place)),
             // It was taken for refused, and an amendment was.
             (None, Some(place)) => Some(self.retry.swap_remove(place)),
-            (None, None) => None,
+            (None, None) => self.taken_for_refused(draft),
         };
         self.settle_refused();
         match said {

@@ -13,6 +13,8 @@ use super::network::Line;
 use super::truth::{RoomIndex, Truth};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+/// So many messages that it took for refused are remembered.
+const TAKEN_MAX: usize = 64;
 /// This much of what was answered is kept, to be said again.
 const KEPT_MAX: usize = 12;
 
@@ -123,6 +125,9 @@ pub struct Client {
     amends_sent: usize,
     refused: usize,
     retry: Vec<PendingMessage>,
+    /// Messages that it took for refused, of late: as it amends others, too, an amendment may have been refused.
+    taken_for_refused: Vec<PendingMessage>,
+    has_amended: bool,
     /// What was answered, to be said again: oldest first.
     kept: VecDeque<PendingMessage>,
     /// What was said on an earlier connection, repeated on this one and then received: by what was said first, and
@@ -194,6 +199,8 @@ impl Client {
             amends_sent: 0,
             refused: 0,
             retry: Vec::new(),
+            taken_for_refused: Vec::new(),
+            has_amended: false,
             kept: VecDeque::new(),
             perhaps_known: Vec::new(),
             acts: HashSet::new(),

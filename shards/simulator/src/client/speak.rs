@@ -203,6 +203,7 @@ impl Client {
             _ => return,
         }
         self.amends_sent += 1;
+        self.has_amended = true;
     }
 
     fn repeat(&mut self, said: &PendingMessage, truth: &Truth, lines: &mut String) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds after which nothing may be left to do, and how many more for each client.
 const ROUNDS_MAX: usize = 4_000;
-const ROUNDS_PER_CLIENT: usize = 40;
+const ROUNDS_PER_CLIENT: usize = 160;
 /// Longer than every grace time and every time to close.
 const QUIET_SECONDS: u64 = 16;
 

@@ -175,10 +175,7 @@ impl Truth {
         // One whose id says when it was made is looked for in the log; any other is a new one after a while, or once it
         // has expired.
         let is_new_later = id.is_some_and(|id| id.made_at().is_none());
-        if is_new_later
-            && known_room == room
-            && (self.is_forgotten(room, known) || self.has_expired(room, known) || self.may_forget_drafts)
-        {
+        if is_new_later && known_room == room && (self.is_forgotten(room, known) || self.may_forget_drafts) {
             return Ok(());
         }
         let DurableMessage { room, draft, text, .. } = stored;
@@ -192,7 +189,8 @@ impl Truth {
         let Some((known, newest)) = self.entry(room, seq).zip(entries.last()) else { return false };
         let later = entries.iter().skip(seq as usize);
         let own = later.filter(|entry| entry.author == known.author && !entry.draft.is_empty());
-        let has_expired = known.has_expired;
+        // So is what comes before something that has expired, which may be in another directory.
+        let has_expired = self.expired(room) >= seq;
         has_expired || newest.time_us - known.time_us > DRAFT_WINDOW_US || own.count() > DRAFTS_OF_AUTHOR
     }
 

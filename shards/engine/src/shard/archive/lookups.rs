@@ -476,6 +476,10 @@ impl Archive {
         let (first, last) = looked_up.range();
         let (mut messages, mut gap) = match page {
             Some(page) => {
+                // Where something has expired the page may end before what is in memory begins.
+                if page.expired.is_some() && !follows_rest(asked, is_sparse) {
+                    recent.clear();
+                }
                 let reason = GapReason::Expired;
                 let mut gap = page.expired.map(|(first, last)| Gap { first, last, reason });
                 if let (Some(gap), Some(oldest), true) =

@@ -1,7 +1,7 @@
 //! Reading the frames of a page: all at once, neighbours together.
 
 use super::frame::frame_alone;
-use crate::format::{SegmentId, SegmentNumber, StoredEntry};
+use crate::format::{RecordKind, SegmentId, SegmentNumber, StoredEntry};
 use crate::index::amendments::{AmendmentPlace, TargetChanges};
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::FramePosition;
@@ -133,14 +133,23 @@ pub struct EntryDecoder {
     aligned: AlignedVec,
     entries: HashMap<Seq, ReadEntry>,
     drafts: Vec<FoundDraft>,
+    /// By message: its last edit among those that were erased.
+    erased_edits: HashMap<Seq, Seq>,
     /// The last number in a segment that is gone.
     pub expired_last: Option<Seq>,
 }
 
 impl EntryDecoder {
     pub fn new(room: RoomName) -> EntryDecoder {
-        let (authors, entries, drafts) = (HashMap::new(), HashMap::new(), Vec::new());
-        EntryDecoder { room, authors, aligned: AlignedVec::new(), entries, drafts, expired_last: None }
+        EntryDecoder {
+            room,
+            authors: HashMap::new(),
+            aligned: AlignedVec::new(),
+            entries: HashMap::new(),
+            drafts: Vec::new(),
+            erased_edits: HashMap::new(),
+            expired_last: None,
+        }
     }
 
     /// Takes the entries of one read.
@@ -161,7 +170,7 @@ impl EntryDecoder {
 
     fn entry(&mut self, at: &EntryPlace, bytes: &[u8]) -> Result<ReadEntry, QueryFault> {
         let EntryPlace { seq, directory, segment, position, .. } = *at;
-        let EntryDecoder { room, authors, aligned, drafts, .. } = self;
+        let EntryDecoder { room, authors, aligned, drafts, erased_edits, .. } = self;
         let (place, offset_bytes) = (SegmentId { shard: directory, segment }, position.offset_bytes());
         let frame = frame_alone(bytes, place, offset_bytes as usize, aligned);
         let record = frame.and_then(|frame| frame.record());
@@ -173,6 +182,12 @@ impl EntryDecoder {
             return Err(QueryFault::IndexDamaged { directory, segment, offset_bytes: 0 });
         }
         if stored.is_erased() {
+            if let StoredEntry::Amendment(amendment) = &stored
+                && position.kind() == RecordKind::Edit
+            {
+                let last = erased_edits.entry(amendment.target).or_default();
+                *last = seq.max(*last);
+            }
             let tombstone = Tombstone { seq, time: stored.time(), author: None };
             return Ok(ReadEntry::Erased(tombstone, position.is_message()));
         }
@@ -224,9 +239,29 @@ impl EntryDecoder {
         Some(shown)
     }
 
+    /// Whether the last edit of a message among what was read was erased.
+    fn is_text_erased(&self, message: Seq, changes: Option<&TargetChanges>) -> bool {
+        let known = changes.and_then(|changes| changes.edit);
+        let is_later = |erased: Seq| {
+            known.is_some_and(|edit| edit.seq > erased)
+                || self.entries.values().any(|entry| match entry {
+                    ReadEntry::Whole(Entry::Amendment(later)) => {
+                        let is_edit = matches!(later.change, Change::Edit { .. });
+                        is_edit && later.target == message && later.seq > erased
+                    }
+                    _ => false,
+                })
+        };
+        self.erased_edits.get(&message).is_some_and(|erased| !is_later(*erased))
+    }
+
     /// The entry with this number as it is now, as far as that is known; `None` when it was not read.
     pub fn entry_shown(&self, seq: Seq, changes: &BTreeMap<Seq, TargetChanges>) -> Option<ShownEntry> {
         Some(match self.entries.get(&seq)? {
+            // Of an edit that was erased neither the new text can be shown nor the old one.
+            ReadEntry::Whole(Entry::Message(message)) if self.is_text_erased(seq, changes.get(&seq)) => {
+                ShownEntry::Message(ShownMessage::erased(seq, message.time))
+            }
             ReadEntry::Whole(Entry::Message(_)) => ShownEntry::Message(self.shown(seq, changes.get(&seq))?),
             ReadEntry::Whole(Entry::Amendment(amendment)) => {
                 let known = changes.get(&amendment.target);

@@ -124,14 +124,25 @@ impl AmendmentLookup {
         for (source, stage) in std::mem::take(&mut self.sources) {
             let next = match stage {
                 SourceStage::Buckets(lookups) => {
-                    let mut left = Vec::new();
+                    let (mut left, mut is_gone) = (Vec::new(), false);
                     for (group, mut lookup) in lookups {
-                        let answer = answers.next().expect("each read has one answer");
-                        if !self.take_bucket(source, group, &mut lookup, answer)? {
-                            left.push((group, lookup));
+                        match answers.next().expect("each read has one answer") {
+                            ReadAnswer::NoFile => is_gone = true,
+                            ReadAnswer::Bytes(bytes) => {
+                                if !self.take_bucket(source, group, &mut lookup, bytes)? {
+                                    left.push((group, lookup));
+                                }
+                            }
                         }
                     }
-                    Some(left).filter(|left| !left.is_empty()).map(SourceStage::Buckets)
+                    match source {
+                        // Since its header was read it has expired, or its index is lost.
+                        AmendmentSource::Segment(..) if is_gone => Some(SourceStage::Segment),
+                        AmendmentSource::Run(..) if is_gone => {
+                            return Err(source.damaged(Damaged { offset_bytes: 0 }));
+                        }
+                        _ => Some(left).filter(|left| !left.is_empty()).map(SourceStage::Buckets),
+                    }
                 }
                 stage => {
                     let answer = answers.next().expect("each read has one answer");
@@ -186,15 +197,9 @@ impl AmendmentLookup {
         source: AmendmentSource,
         group: u64,
         lookup: &mut BucketLookup,
-        answer: &ReadAnswer<'_>,
+        bytes: &[u8],
     ) -> Result<bool, QueryFault> {
         let damaged = source.damaged(Damaged { offset_bytes: lookup.offset_bytes() });
-        let bytes = match answer {
-            ReadAnswer::Bytes(bytes) => bytes,
-            // It has expired since its header was read; of a run all is asked again.
-            ReadAnswer::NoFile if matches!(source, AmendmentSource::Segment(..)) => return Ok(true),
-            ReadAnswer::NoFile => return Err(damaged),
-        };
         let Some((entries, _)) = lookup.supply(bytes).map_err(|damage| source.damaged(damage))? else {
             return Ok(false);
         };
