@@ -13,7 +13,7 @@ mod status_page;
 mod table;
 mod upgrade;
 
-use crate::log_command::{self, LogCommand, RoomCommand};
+use crate::log_command::{self, LogCommand, ROOM_NOTES, RoomCommand};
 use crate::privacy;
 use clap::{Parser, Subcommand};
 use madang_bench::BenchCommand;
@@ -41,7 +41,7 @@ enum Command {
     #[command(subcommand)]
     Log(LogCommand),
     /// Show the facts of a room: settings, members, roles, mutes, bans, invitations
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ROOM_NOTES, after_long_help = ROOM_NOTES)]
     Room(RoomCommand),
     Backup(backup::BackupCommand),
     Restore(backup::RestoreCommand),

@@ -18,7 +18,7 @@ mod verify;
 
 pub use erase::erase_pending;
 pub use repair::repair_copy;
-pub use room::RoomCommand;
+pub use room::{NOTES as ROOM_NOTES, RoomCommand};
 
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
