@@ -1,15 +1,19 @@
 //! Every bound, and what happens there.
 
-use super::rig::{Rig, room, say, text, user};
+use super::rig::{Rig, SHARDS, room, say, text, user};
 use crate::bounds::{
-    EVENT_WINDOW_BYTES, EVENTS_WAITING_BYTES_MAX, REQUEST_WINDOW_BYTES, REQUESTS_WAITING_BYTES_MAX,
+    EVENT_WINDOW_BYTES, EVENTS_WAITING_BYTES_MAX, PAGE_BYTES_MAX, REQUEST_WINDOW_BYTES,
+    REQUESTS_WAITING_BYTES_MAX,
 };
 use crate::{AskError, EdgeEvent, EdgeRequest, LinkEnd};
 use madang_model::{
-    ConnectionId, Event, HistoryPage, Message, Page, Refusal, Reply, Request, RoomEvent, Seq, SessionId,
-    Timestamp,
+    ConnectionId, Event, HistoryPage, ListStart, LogEpoch, MembersPage, Message, Page, Refusal, Reply,
+    Request, ResumedEntries, RoomEvent, RoomsPage, RoomsPart, Seq, SessionId, ShardId, Timestamp, WhoPage,
 };
 use std::sync::Arc;
+
+/// What a list may have.
+const LIST_BYTES_MAX: usize = 64 * 1024;
 
 /// Something is said in a room by somebody at a shard.
 fn said(name: &str, seq: u64, words: &str) -> Event {
@@ -133,6 +137,57 @@ fn an_edge_is_given_no_more_long_answers_at_a_time_than_can_wait_for_it() {
         while rig.exchange() || rig.edge.next_event().is_some() {}
     }
     assert!(rig.core.next_request().is_none() && rig.core.ended().is_none());
+}
+
+/// What a session may ask whose answer is long: with the bytes that its answers have, at most, and the answers.
+fn every_long_question() -> [(EdgeRequest, usize, Vec<Reply>); 5] {
+    let (at, pattern): (_, Box<str>) = (room("r1"), "".into());
+    let start = ListStart { epoch: LogEpoch(0), after: None, count: 2 };
+    let epoch = start.epoch;
+    let members = MembersPage { room: at.clone(), members: Vec::new(), total: 0, epoch, next: None };
+    let resumed = ResumedEntries { room: at.clone(), entries: Vec::new(), head: Seq(0), gap: None };
+    let who = WhoPage { room: at.clone(), members: Vec::new(), total: 0 };
+    let parts = (0..SHARDS).map(|shard| Reply::RoomsPart(RoomsPart::new(ShardId(shard), start)));
+    let lists = (0..SHARDS).map(|_| Reply::Rooms(RoomsPage::default()));
+    let of_shards = LIST_BYTES_MAX * usize::from(SHARDS);
+    [
+        (
+            EdgeRequest::Resume { room: at.clone(), after: Seq(0), count: 500 },
+            PAGE_BYTES_MAX,
+            vec![Reply::Resumed(resumed)],
+        ),
+        (EdgeRequest::Who { room: at.clone() }, LIST_BYTES_MAX, vec![Reply::Who(who)]),
+        (
+            EdgeRequest::Members { room: at, cursor: None, count: 2 },
+            LIST_BYTES_MAX,
+            vec![Reply::Members(members)],
+        ),
+        (EdgeRequest::Rooms { pattern: pattern.clone() }, of_shards, lists.collect()),
+        (EdgeRequest::RoomsInOrder { pattern, cursor: None, count: 2 }, of_shards, parts.collect()),
+    ]
+}
+
+#[test]
+fn a_long_answer_of_any_kind_counts_from_its_question_until_it_has_come() {
+    for (question, bytes, replies) in every_long_question() {
+        let mut rig = Rig::new();
+        let alice = rig.named("alice");
+        let to = ConnectionId { index: alice.get(), generation: 1 };
+        let asked = 400;
+        (0..asked).for_each(|_| rig.ask(alice, question.clone()));
+        rig.exchange();
+        let at_once = EVENTS_WAITING_BYTES_MAX / 2 / bytes + 1;
+        let mut left = asked;
+        while left > 0 {
+            let taken = std::iter::from_fn(|| rig.core.next_request()).count();
+            assert_eq!(taken, left.min(at_once), "{question:?} with {left} left");
+            for reply in std::iter::repeat_n(&replies, taken).flatten() {
+                rig.event(Event::Reply { to, reply: reply.clone() });
+            }
+            left -= taken;
+            while rig.exchange() || rig.edge.next_event().is_some() {}
+        }
+    }
 }
 
 #[test]

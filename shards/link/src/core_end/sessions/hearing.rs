@@ -34,7 +34,16 @@ impl Sessions {
             | Reply::Members(_)
             | Reply::RoomsPart(_) => self.answered(number),
             Reply::Refused(refusal) if self.was_long(number, refusal) => self.answered(number),
-            _ => {}
+            Reply::Refused(_)
+            | Reply::NotSaid(_)
+            | Reply::Claimed { .. }
+            | Reply::Left { .. }
+            | Reply::Renamed { .. }
+            | Reply::Whisper { .. }
+            | Reply::WhisperSent { .. }
+            | Reply::WhisperReaderAway { .. }
+            | Reply::Whois(_)
+            | Reply::FactsChanged { .. } => {}
         }
         match &reply {
             Reply::Joined(joined) => self.joined(number, joined),

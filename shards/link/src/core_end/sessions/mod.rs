@@ -167,9 +167,31 @@ impl Sessions {
             let (answers, bytes) = match request {
                 Request::History { page, .. } => (1, messages(page.count())),
                 Request::Join { .. } => (1, messages(JOIN_MESSAGES_MAX)),
+                // What became of messages may be longer than they are.
+                Request::Resume { .. } => (1, PAGE_BYTES_MAX as u32),
                 Request::Who { .. } | Request::Members { .. } => (1, LIST_BYTES_MAX),
                 Request::Rooms { .. } | Request::RoomsInOrder { .. } => (self.shard_count, LIST_BYTES_MAX),
-                _ => continue,
+                Request::Claim { .. }
+                | Request::Release { .. }
+                | Request::GiveUp { .. }
+                | Request::SetAway { .. }
+                | Request::Whois { .. }
+                | Request::Whisper { .. }
+                | Request::PublishDirect { .. }
+                | Request::WhisperMissed { .. }
+                | Request::Leave { .. }
+                | Request::Rename { .. }
+                | Request::Publish { .. }
+                | Request::Amend { .. }
+                | Request::Admit { .. }
+                | Request::Discharge { .. }
+                | Request::TakeLooks { .. }
+                | Request::LooksAnswered { .. }
+                | Request::GiveLooks { .. }
+                | Request::ChangeFacts { .. }
+                | Request::MoveRead { .. }
+                | Request::LoadFacts { .. }
+                | Request::Carry(_) => continue,
             };
             session.due.extend((0..answers).map(|_| bytes));
             self.due += u64::from(answers) * u64::from(bytes);
