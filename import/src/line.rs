@@ -26,6 +26,8 @@ pub struct Line<'a> {
     pub amends: Option<IgnoredAny>,
     /// Whether the message was deleted, likewise.
     pub deleted: Option<IgnoredAny>,
+    /// The facts of a room, as `madang log export --facts` writes them.
+    pub facts: Option<IgnoredAny>,
     /// Whether all that was said was erased: `madang log export` writes that, too.
     pub erased: Option<bool>,
 }

@@ -1,6 +1,6 @@
 //! A line becomes a message, under the rules that the server has for what people send.
 
-use super::fault::LineFault;
+use super::fault::{LINE_BYTES_MAX, LineFault};
 use super::id::{derived_id, given_id};
 use super::line::{Line, Time};
 use hashbrown::HashMap;
@@ -12,6 +12,8 @@ use std::borrow::Cow;
 const NAMES_MAX: usize = 1 << 17;
 /// Times before this, in 1973, are refused; numbers below it are seconds or milliseconds: 100,000,000 s.
 const TIME_US_MIN: i64 = 100_000_000_000_000;
+/// How `madang log export --facts` begins a line of facts: those of a large room are longer than any message.
+const FACTS_BEGINNING: &[u8] = br#"{"facts":{"#;
 
 /// A message as it was sent, still without its number.
 #[derive(Clone, Debug)]
@@ -39,6 +41,9 @@ pub enum ReadLine {
     Lost,
     /// What became of a message before an export, or a message that was deleted: nothing is stored of it.
     Amendment,
+    /// The facts of a room before an export: nothing is stored of them, as the accounts and numbers in them are those of
+    /// the log that they come from.
+    Facts,
     /// A message whose text was erased before an export: there is nothing to store.
     Erased,
     /// Nothing but space.
@@ -67,10 +72,16 @@ impl LineReader {
         if line.trim_ascii().is_empty() {
             return Ok(ReadLine::Blank);
         }
-        let Line { room, time, author, text, id, draft, seq, lost, amends, deleted, erased } =
+        if line.len() > LINE_BYTES_MAX && line.starts_with(FACTS_BEGINNING) {
+            return Ok(ReadLine::Facts);
+        }
+        let Line { room, time, author, text, id, draft, seq, lost, amends, deleted, facts, erased } =
             Line::read(line)?;
         if lost.is_some() && author.is_none() && text.is_none() {
             return Ok(ReadLine::Lost);
+        }
+        if facts.is_some() && author.is_none() && text.is_none() {
+            return Ok(ReadLine::Facts);
         }
         if erased == Some(true) && author.is_none() && text.is_none() {
             return Ok(ReadLine::Erased);

@@ -159,6 +159,28 @@ fn tools_know_facts() {
 }
 
 #[test]
+fn an_import_takes_the_messages_of_an_export_with_facts_and_counts_what_it_skips() {
+    let mut server = Server::start(2, &[EDGE]);
+    let mut owner = Owner::of(&server);
+    for of in ["r1", ROOM] {
+        owner.join(of, 1);
+        owner.change(of, topic(of)).expect("it is made");
+    }
+    talk(&mut server.login_to("alice", "r1"), 1, 3);
+    server.terminate();
+    let exported = server.log_tool(&["export", "--all", "--facts", "--format", "jsonl"]).stdout;
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let (file, data) = (place.path().join("export.jsonl"), place.path().join("data"));
+    fs::write(&file, &exported).expect("space");
+    let output =
+        madang().args(["log", "import"]).arg(&file).arg("--data").arg(&data).output().expect("madang");
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let expected = "imported 3 messages of 1 room; skipped 0 known, 0 invalid, 2 lines of facts of rooms; ";
+    assert!(words.starts_with(expected), "{words}");
+}
+
+#[test]
 fn facts_outlive_the_segments_that_they_were_in() {
     let settings = [EDGE, "log.segment_bytes=1048576", "log.retain_bytes=3000000"];
     let mut server = Server::start(2, &settings);

@@ -18,7 +18,9 @@ pub fn import(bytes: &[u8]) {
                 check(&mut reader, &message);
                 messages.push(message);
             }
-            Ok(ReadLine::Lost | ReadLine::Amendment | ReadLine::Erased | ReadLine::Blank) => {}
+            Ok(
+                ReadLine::Lost | ReadLine::Amendment | ReadLine::Facts | ReadLine::Erased | ReadLine::Blank,
+            ) => {}
             Err(fault) => assert!(fault.to_string().len() > 10, "a fault is in words"),
         }
     }

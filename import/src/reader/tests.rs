@@ -50,6 +50,12 @@ fn a_line_of_an_export_and_one_of_another_program_are_read() {
         assert!(matches!(read(line), Ok(ReadLine::Amendment)), "{line}");
     }
     assert!(matches!(read(r#"{"room":"r1","lost":{"first":3,"last":4}}"#), Ok(ReadLine::Lost)));
+    let facts = r#"{"facts":{"members":{"1":{"role":"owner"}},"room":"r1","revision":2},"room":"r1"}"#;
+    assert!(matches!(read(facts), Ok(ReadLine::Facts)));
+    let of_many = facts.replace("owner", &"x".repeat(LINE_BYTES_MAX));
+    assert!(matches!(read(&of_many), Ok(ReadLine::Facts)));
+    let spoken = message(&with_text("x").replace("\"room\"", "\"facts\":[1],\"room\""));
+    assert_eq!(spoken.text.as_str(), "x");
     let erased = r#"{"room":"r1","seq":3,"time":"2026-11-20T12:00:00.000000Z","erased":true}"#;
     assert!(matches!(read(erased), Ok(ReadLine::Erased)));
 }

@@ -28,6 +28,8 @@ pub struct Counts {
     pub lost: u64,
     /// Lines that say what became of messages.
     pub amendments: u64,
+    /// Lines of facts of rooms.
+    pub facts: u64,
     /// Lines of messages that were erased.
     pub erased: u64,
     /// The rooms of what was imported.
@@ -135,6 +137,7 @@ impl Feed<'_> {
                     Ok(ReadLine::Message(message)) => take(Met { place, bytes, message }, counts)?,
                     Ok(ReadLine::Lost) => counts.lost += 1,
                     Ok(ReadLine::Amendment) => counts.amendments += 1,
+                    Ok(ReadLine::Facts) => counts.facts += 1,
                     Ok(ReadLine::Erased) => counts.erased += 1,
                     Ok(ReadLine::Blank) => {}
                     Err(fault) => {

@@ -32,7 +32,8 @@ Examples:
 Each line is a JSON object: {\"room\": \"general\", \"time\": \"2026-11-20T12:03:11.000250Z\",
 \"author\": \"alice\", \"text\": \"hello\", \"id\": \"17\"}. The time may be a number of microseconds since
 1970; the id may be missing. Lines of `madang log export --format jsonl` are read as they are.
-Numbers are given anew, after the newest message of each room.
+Numbers are given anew, after the newest message of each room. Messages alone are imported: an
+export's lines of edits, deletions and facts of rooms (--facts) are counted and skipped.
 
 Stop the server first. The messages of a room may come in any order within 32 MiB of lines. A
 message that was imported before (the same room, author and id) is skipped, so an import that was

@@ -34,7 +34,7 @@ fn conflict_words(conflict: &Conflict<String>) -> String {
 
 /// The last line.
 pub fn summary(counts: &Counts, is_dry: bool, began: Instant) -> String {
-    let Counts { imported, known, invalid, lost, amendments, erased, rooms } = counts;
+    let Counts { imported, known, invalid, lost, amendments, facts, erased, rooms } = counts;
     let would = if is_dry { "would import" } else { "imported" };
     let lost = match lost {
         0 => String::new(),
@@ -44,12 +44,16 @@ pub fn summary(counts: &Counts, is_dry: bool, began: Instant) -> String {
         0 => String::new(),
         lines => format!(", {} of edits, deletions and the like", counted(*lines, "line")),
     };
+    let facts = match facts {
+        0 => String::new(),
+        lines => format!(", {} of facts of rooms", counted(*lines, "line")),
+    };
     let erased = match erased {
         0 => String::new(),
         erased => format!(", {} of erased messages", counted(*erased, "line")),
     };
     format!(
-        "{would} {} of {}; skipped {known} known, {invalid} invalid{lost}{amendments}{erased}; {:.1} s",
+        "{would} {} of {}; skipped {known} known, {invalid} invalid{lost}{amendments}{facts}{erased}; {:.1} s",
         counted(*imported, "message"),
         counted(rooms.len() as u64, "room"),
         began.elapsed().as_secs_f64()
