@@ -52,7 +52,8 @@ first. The backup is copied beside it (DIR.restoring), synced and verified befor
 name. Its files belong to the user that runs this: give them to the server's user (chown -R).
 The log begins a new epoch when it is served.
 
-Exit codes: 0 restored, 1 the backup has faults (named), and nothing was restored, 2 it could
+Exit codes: 0 restored; 1 the backup has faults (named), and nothing was restored, or it was
+restored, but what was erased since may still be in it (a server shows it to nobody); 2 it could
 not be restored, or the command line is wrong.")]
 pub struct RestoreCommand {
     #[command(flatten)]

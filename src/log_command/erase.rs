@@ -34,9 +34,9 @@ While a server runs, it does the work: nobody is shown the text from then on, an
 waits until the text is in no file. Backups that were made before still hold it; a restore takes
 it out again, if the list of erasures is there (run `madang backup` once more).
 
-Exit codes: 0 it is erased, or would be; 1 the log has no such message (it is remembered for
-restores), or it is damaged where such a message may be; 2 it could not be done, or the command
-line is wrong.";
+Exit codes: 0 it is erased, would be (--dry-run) or will be (--no-wait); 1 the log has no such
+message, or is damaged where one may be, or something is in the way (it is named, and the request
+is remembered); 2 it could not be done, or the command line is wrong.";
 
 /// What is said when there was nothing to erase.
 const NOTHING_FOUND: &str = "the log has no such message, or all were erased already; it is remembered, so that a restored \
