@@ -99,10 +99,9 @@ fn a_new_process_that_fails_before_it_serves_leaves_what_the_release_before_can_
             std::thread::sleep(Duration::from_millis(5));
         }
         let is_back = || server.words().matches("nothing was handed over").count() > round;
-        while !is_back()
-            && Instant::now() < deadline
-            && Path::new(&format!("/proc/{}/exe", server.pid())).exists()
-        {
+        let is_there = || Path::new(&format!("/proc/{}/exe", server.pid())).exists();
+        while !is_back() && is_there() {
+            assert!(Instant::now() < deadline, "the old process neither serves again nor ends");
             std::thread::sleep(Duration::from_millis(5));
         }
         if !is_back() {
