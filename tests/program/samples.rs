@@ -1,6 +1,8 @@
 //! Logs that earlier releases wrote, as they were kept.
 
 use crate::harness::{Server, madang};
+use madang_log::{ERASURES_FILE, ErasureEntry, ErasureList, ErasureListFile, ErasureRule};
+use madang_model::{RoomName, Seq, Timestamp, UserName};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -81,4 +83,36 @@ fn people_continue_a_log_of_format_2_whatever_the_number_of_shards() {
         server.verify();
         assert_eq!(server.export("마당").len(), 4, "with {shards} shards");
     }
+}
+
+#[test]
+fn a_list_of_erasures_of_version_1_is_written_and_read_as_it_was() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let path = directory.path().join(ERASURES_FILE);
+    let file = ErasureListFile::new(&path);
+    let room = |name| RoomName::from_log(name).expect("a room");
+    let author = |room| ErasureRule::Author { author: UserName::parse("홍길동").expect("a name"), room };
+    let entries = ErasureRule::Entries { room: room("마당"), first: Seq(3), last: Seq(9) };
+    let [first, second, third] = [1_700_000_000_000_000, 1_700_000_000_000_007, 1_700_000_000_000_008];
+    let mut list = ErasureList::default();
+    list.ask(&file, vec![entries], Timestamp(900), Timestamp(first)).expect("space");
+    let of_author = vec![author(None), author(Some(room("alice&bob")))];
+    list.ask(&file, of_author, Timestamp(second), Timestamp(second)).expect("space");
+    list.done(&file, &[first, third], Timestamp(third)).expect("space");
+    let kept = fs::read_to_string(sample("erasures-1")).expect("the kept list");
+    assert_eq!(fs::read_to_string(&path).expect("a list"), kept);
+
+    let read = ErasureList::read(&ErasureListFile::new(&sample("erasures-1"))).expect("a list");
+    assert_eq!(read.log(), Some(first));
+    let shown = |ErasureEntry { id, rule, until, done }: &ErasureEntry| {
+        format!("{id} {rule} until {} done {:?}", until.0, done.map(|done| done.0))
+    };
+    assert_eq!(
+        read.entries().iter().map(shown).collect::<Vec<_>>(),
+        [
+            "1700000000000000 entries 마당 3 9 until 900 done Some(1700000000000008)",
+            "1700000000000007 author 홍길동 * until 1700000000000007 done None",
+            "1700000000000008 author 홍길동 alice&bob until 1700000000000007 done Some(1700000000000008)",
+        ]
+    );
 }

@@ -160,6 +160,24 @@ mod tests {
         assert_eq!(session.decoder.next(b"ne\r", 4096), (3, Some(Token::Mangled)), "BINARY is on");
     }
 
+    /// What one is saved as whose telnet was asked, and which is away.
+    const OF_TELNET: &[u8] = &[
+        3, 0, 0, // of version 3, named, not ended
+        1, 2, 0, 0, 0, 0, 0, 0, 0, b'r', b'1', // in r1
+        1, 1, 1, 6, 0, 0, 0, 0, 0, 0, 0, 236, 160, 144, 236, 139, 172, // away: 점심
+        1, 7, 0, 0, 0, 0, 0, 0, 0, 0, // unread is what comes after 7
+        1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, b'b', b'o', b'b', // of one who whispered: bob
+        3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // three times, and nobody else
+        4, 0, 0, 0, 0, 0, 0, 0, b'h', b'a', b'l', b'f', // its line so far
+        4, 0, 0, 0, 0, 0, 0, 0, 0, // as long as that, without a carriage return
+        1, 3, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, // 12 bytes into a subnegotiation, and nothing was refused
+        0, 0, 0, 0, // follows no carriage return, not mangled, not HTTP
+        2, 0, 1, // BINARY of what it sends, not of what we send, and it was asked for
+        1, 0, 1, // its go-ahead was asked about; it waits for an answer about ours
+        1, 0, 2, 1, // LINEMODE was asked for; CHARSET is ours, and UTF-8 was asked for
+        5, b';', 2, 0, // in a name of a list that ; separates, as far as UT
+    ];
+
     #[test]
     fn a_session_of_a_telnet_that_was_asked_is_the_same_after_it_was_saved() {
         let mut decoder = super::super::decode::LineDecoder::of_telnet();
@@ -169,7 +187,7 @@ mod tests {
         }
         let session = LineSession { decoder, ..busy_session() };
         let saved = session.save().unwrap();
-        assert_eq!(saved[0], VERSION_TELNET);
+        assert_eq!((saved[0], &saved[..]), (VERSION_TELNET, OF_TELNET), "as every release has written it");
         let mut restored = LineSession::restore(&saved).unwrap();
         assert_eq!(format!("{restored:?}"), format!("{session:?}"));
         let accept = Token::Answer(Answer::of(b"\xff\xfa\x2a\x02UTF-8\xff\xf0"));

@@ -9,6 +9,7 @@ mod erasing;
 mod facts;
 mod failing;
 mod held;
+mod images;
 mod json_lines;
 mod leaving;
 mod lists;
