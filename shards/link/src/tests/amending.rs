@@ -21,7 +21,7 @@ fn sums() -> ReactionSums {
     sums
 }
 
-fn every_change() -> Vec<Change> {
+pub fn every_change() -> Vec<Change> {
     vec![
         Change::Edit { text: text("안녕, edited") },
         Change::Deletion,
@@ -33,7 +33,7 @@ fn every_change() -> Vec<Change> {
     ]
 }
 
-fn amendment(seq: u64, change: Change) -> Arc<Amendment> {
+pub fn amendment(seq: u64, change: Change) -> Arc<Amendment> {
     let (room, author, target) = (room("r1"), user("bob"), Seq(if seq.is_multiple_of(2) { 3 } else { 0 }));
     Arc::new(Amendment {
         room,
@@ -76,6 +76,41 @@ fn every_shown() -> Vec<ShownMessage> {
     ]
 }
 
+pub fn every_amend_request() -> [AmendRequest; 8] {
+    [
+        AmendRequest::Edit { text: text("edited") },
+        AmendRequest::Delete,
+        AmendRequest::React { reaction: thumb(), is_added: true },
+        AmendRequest::React { reaction: thumb(), is_added: false },
+        AmendRequest::Pin { is_pinned: true },
+        AmendRequest::Pin { is_pinned: false },
+        AmendRequest::Topic { topic: Some(text("games")) },
+        AmendRequest::Topic { topic: None },
+    ]
+}
+
+/// A page, and what follows a number, with messages and entries of every kind.
+pub fn every_shown_reply() -> [Reply; 2] {
+    let gap = Some(Gap { first: Seq(1), last: Seq(4), reason: GapReason::Expired });
+    let (messages, head) = (every_shown(), Seq(30));
+    let page = HistoryPage { room: room("r1"), messages, is_sparse: true, head, gap };
+    let mut entries: Vec<ShownEntry> = every_shown().into_iter().map(ShownEntry::Message).collect();
+    entries.extend(
+        (10..).zip(every_change()).map(|(seq, change)| ShownEntry::Amendment(amendment(seq, change))),
+    );
+    entries.push(ShownEntry::Gone { seq: Seq(29), time: Timestamp(3) });
+    let resumed = ResumedEntries { room: room("r1"), entries, head, gap };
+    [Reply::History(page), Reply::Resumed(resumed)]
+}
+
+pub fn every_refusal_to_amend() -> [Refusal; 3] {
+    [
+        Refusal::NoSuchMessage { seq: Seq(3) },
+        Refusal::NotYours { seq: Seq(3) },
+        Refusal::NothingChanges { seq: Seq(3) },
+    ]
+}
+
 #[test]
 fn what_a_session_asks_to_change_reaches_the_rooms_home() {
     let mut rig = Rig::new();
@@ -87,16 +122,7 @@ fn what_a_session_asks_to_change_reaches_the_rooms_home() {
         room("r1").key(),
     );
     let mut expected = Vec::new();
-    for change in [
-        AmendRequest::Edit { text: text("edited") },
-        AmendRequest::Delete,
-        AmendRequest::React { reaction: thumb(), is_added: true },
-        AmendRequest::React { reaction: thumb(), is_added: false },
-        AmendRequest::Pin { is_pinned: true },
-        AmendRequest::Pin { is_pinned: false },
-        AmendRequest::Topic { topic: Some(text("games")) },
-        AmendRequest::Topic { topic: None },
-    ] {
+    for change in every_amend_request() {
         let (room, draft, target) = (room("r1"), draft("7f3a"), Seq(3));
         rig.ask(alice, EdgeRequest::Amend { room, draft: draft.clone(), target, change: change.clone() });
         expected.push(Request::Amend { session, user, room: key, draft, target, change });
@@ -130,22 +156,7 @@ fn the_edge_hears_what_became_of_messages_as_the_room_says_it() {
 fn pages_and_what_follows_a_number_come_as_they_are_now() {
     let mut rig = Rig::new();
     let alice = rig.named("alice");
-    let gap = Some(Gap { first: Seq(1), last: Seq(4), reason: GapReason::Expired });
-    let (messages, head) = (every_shown(), Seq(30));
-    let page = HistoryPage { room: room("r1"), messages, is_sparse: true, head, gap };
-    let mut entries: Vec<ShownEntry> = every_shown().into_iter().map(ShownEntry::Message).collect();
-    entries.extend(
-        (10..).zip(every_change()).map(|(seq, change)| ShownEntry::Amendment(amendment(seq, change))),
-    );
-    entries.push(ShownEntry::Gone { seq: Seq(29), time: Timestamp(3) });
-    let resumed = ResumedEntries { room: room("r1"), entries, head, gap };
-    let refusals = [
-        Refusal::NoSuchMessage { seq: Seq(3) },
-        Refusal::NotYours { seq: Seq(3) },
-        Refusal::NothingChanges { seq: Seq(3) },
-    ];
-    let replies = [Reply::History(page), Reply::Resumed(resumed)].into_iter();
-    for reply in replies.chain(refusals.map(Reply::NotSaid)) {
+    for reply in every_shown_reply().into_iter().chain(every_refusal_to_amend().map(Reply::NotSaid)) {
         let expected = format!("{reply:?}");
         rig.event(Event::Reply { to: ConnectionId { index: alice.get(), generation: 1 }, reply });
         assert_eq!(format!("{:?}", rig.answer(alice)), expected);

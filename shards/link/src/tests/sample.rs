@@ -1,6 +1,9 @@
 //! What version 1 looks like on the wire, byte by byte. Other releases speak it: when this test fails, the change
 //! needs a new version, not a new sample.
 
+use super::amending::{
+    amendment, every_amend_request, every_change, every_refusal_to_amend, every_shown_reply,
+};
 use super::rig::{draft, room, text, user};
 use super::talking::every_reply;
 use crate::body::control::{
@@ -134,6 +137,26 @@ fn every_list_reply() -> Vec<Reply> {
     ]
 }
 
+/// What became of messages, which was added behind those.
+fn every_request_of_amendments() -> Vec<EdgeRequest> {
+    let amend =
+        |change| EdgeRequest::Amend { room: room("r1"), draft: draft("7f3a"), target: Seq(3), change };
+    let mut requests = every_amend_request().map(amend).to_vec();
+    requests.push(EdgeRequest::Resume { room: room("r1"), after: Seq(4), count: 70 });
+    requests
+}
+
+fn every_reply_of_amendments() -> Vec<Reply> {
+    let too_old = Refusal::DraftTooOld { draft: draft("7f3a").expect("a draft") };
+    let refused = every_refusal_to_amend().into_iter().chain([too_old]).map(Reply::NotSaid);
+    every_shown_reply().into_iter().chain(refused).collect()
+}
+
+fn every_amended() -> Vec<RoomEvent> {
+    let amended = (10..).zip(every_change()).map(|(seq, change)| amendment(seq, change));
+    amended.map(|amendment| RoomEvent::Amended { amendment, author: SessionId::NOBODY }).collect()
+}
+
 const EPOCH: LogEpoch = LogEpoch(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
 const LIST_FAULTS: [RequestFault; 2] = [RequestFault::Cursor, RequestFault::CursorOfOtherEpoch];
 
@@ -228,6 +251,13 @@ fn lines() -> Vec<String> {
         lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
     }
     LIST_FAULTS.iter().for_each(|fault| lines.add(Kind::Event, &bad_request_body(7, *fault, "why it is so")));
+    for request in every_request_of_amendments() {
+        lines.add(Kind::Request, &request_body(session, &request));
+    }
+    for reply in every_reply_of_amendments() {
+        lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
+    }
+    every_amended().iter().for_each(|event| lines.add(Kind::Event, &room_event_body("r1", event, 7)));
     lines.1
 }
 
@@ -326,5 +356,15 @@ fn version_1_is_read_as_it_was_meant() {
         LIST_FAULTS
             .map(|it| format!("BadRequest {{ session: {session:?}, fault: {it:?}, words: {words:?} }}")),
     );
+    let requests = every_request_of_amendments();
+    expected.extend(requests.iter().map(|it| format!("Incoming {{ session: 7, asked: Request({it:?}) }}")));
+    let replies = every_reply_of_amendments();
+    expected.extend(replies.iter().map(|it| format!("Reply {{ session: {session:?}, reply: {it:?} }}")));
+    expected.extend(every_amended().into_iter().map(|event| match event {
+        RoomEvent::Amended { amendment, .. } => {
+            format!("Amended {{ amendment: {amendment:?}, author: Some({session:?}) }}")
+        }
+        other => panic!("an amendment, not {other:?}"),
+    }));
     assert_eq!(heard(), expected);
 }
