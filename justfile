@@ -29,7 +29,7 @@ long *FILTER:
     cargo build --release --locked
     MADANG_TESTED_PROGRAM="{{justfile_directory()}}/target/release/madang" cargo test --locked --test program -- --ignored --nocapture --test-threads=1 {{FILTER}}
 
-# Look for inputs that break a parser's promise (config, conversation, frame, index, line, link, names, proxy, record, segment, snapshot, telnet)
+# Look for inputs that break a parser's promise (config, conversation, facts, frame, import, index, line, link, names, proxy, record, segment, snapshot, telnet)
 fuzz TARGET SECONDS="60":
     cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -max_len=6000 -timeout=10
 
