@@ -48,11 +48,7 @@ impl Room {
         events: &mut Vec<ShardEvent>,
     ) -> Result<Amended, Refusal> {
         let author = self.speaker(session, author)?;
-        if let Some(id) = &draft
-            && let Some(seq) = self.known_draft(&author, id, now)
-        {
-            return Err(Refusal::DraftRepeated { seq, draft: id.clone() });
-        }
+        self.refuse_known(&author, draft.as_ref(), now)?;
         let none = || Refusal::NoSuchMessage { seq: target };
         let change = if let AmendRequest::Topic { topic } = request {
             Change::Topic { topic }

@@ -444,11 +444,7 @@ impl Room {
         text: Text,
         now: Now,
     ) -> Result<Arc<Message>, Refusal> {
-        if let Some(id) = &draft
-            && let Some(seq) = self.known_draft(&author, id, now)
-        {
-            return Err(Refusal::DraftRepeated { seq, draft: id.clone() });
-        }
+        self.refuse_known(&author, draft.as_ref(), now)?;
         self.head = self.head.next();
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::SkipNumber) && self.head.0.is_multiple_of(40) {

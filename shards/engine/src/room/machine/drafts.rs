@@ -3,7 +3,7 @@
 use super::Room;
 use crate::room::drafts::{DraftVerdict, KnownDraft};
 use madang_log::{author_of, draft_hash};
-use madang_model::{DraftId, Now, Seq, SessionId, Timestamp, UserKey, UserName};
+use madang_model::{DraftId, Now, Refusal, SessionId, Timestamp, UserKey, UserName};
 
 fn hash_of(author: &UserName, id: &DraftId) -> u64 {
     draft_hash(author_of(author.identity()), author.key(), id)
@@ -21,11 +21,20 @@ impl Room {
         (self.drafts.judge(author.key(), hash, id, now.wall), hash)
     }
 
-    /// The number of an author's draft, if it is known.
-    pub(in crate::room) fn known_draft(&self, author: &UserName, id: &DraftId, now: Now) -> Option<Seq> {
+    /// What is said from a draft that is known is not said again.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the number that it has.
+    pub(in crate::room) fn refuse_known(
+        &self,
+        author: &UserName,
+        id: Option<&DraftId>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let Some(id) = id else { return Ok(()) };
         match self.verdict(author, id, now).0 {
-            DraftVerdict::Stored(seq) => Some(seq),
-            DraftVerdict::New | DraftVerdict::Unknown { .. } | DraftVerdict::TooOld => None,
+            DraftVerdict::Stored(seq) => Err(Refusal::DraftRepeated { seq, draft: id.clone() }),
+            DraftVerdict::New | DraftVerdict::Unknown { .. } | DraftVerdict::TooOld => Ok(()),
         }
     }
 

@@ -26,8 +26,7 @@ impl Homes {
             let of = DraftOf { session, author: &author, room, id };
             match self.draft_state(of, effects) {
                 DraftState::New => {}
-                DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
-                DraftState::Refused => return,
+                DraftState::Answered => return,
                 DraftState::LookedFor => return self.wait_for_draft(room, session, question.into()),
             }
         }

@@ -42,10 +42,8 @@ pub struct DraftOf<'a> {
 pub enum DraftState {
     /// It is accepted, if everything else permits it.
     New,
-    /// It is answered with the number that it has: nothing is stored.
-    Stored(Seq),
-    /// It is refused, with this answer.
-    Refused,
+    /// It was refused, or answered with the number that it has: nothing is stored.
+    Answered,
     /// It has to wait until its draft was looked for.
     LookedFor,
 }
@@ -97,7 +95,7 @@ impl Homes {
         let found = found.filter(|(looked_for, _)| *looked_for == hash);
         let refusal = match (verdict, found.map(|(_, found)| found)) {
             (DraftVerdict::Stored(seq), _) | (_, Some(DraftFound::Stored(seq))) => {
-                return DraftState::Stored(seq);
+                Refusal::DraftRepeated { seq, draft: id.clone() }
             }
             (DraftVerdict::New, _) | (_, Some(DraftFound::Absent)) => return DraftState::New,
             (DraftVerdict::TooOld, _) | (_, Some(DraftFound::OutOfReach)) => {
@@ -119,8 +117,9 @@ impl Homes {
                 too_many()
             }
         };
+        // In the order of the room.
         self.with_room(room, session, Reply::NotSaid, effects, |_, _, _| Err(refusal));
-        DraftState::Refused
+        DraftState::Answered
     }
 
     /// A message waits until its draft was looked for.
@@ -144,17 +143,6 @@ impl Homes {
             self.drafts.found.insert((room, session), (hash, found));
         }
         waiting
-    }
-
-    /// Answers a repeat with the number that the draft has, in the order of the room.
-    pub(super) fn answer_repeat(
-        &mut self,
-        DraftOf { session, room, id, .. }: DraftOf<'_>,
-        seq: Seq,
-        effects: &mut Effects<'_>,
-    ) {
-        let refusal = Refusal::DraftRepeated { seq, draft: id.clone() };
-        self.with_room(room, session, Reply::NotSaid, effects, |_, _, _| Err(refusal));
     }
 
     /// The drafts of a room are other ones: they are known for their time, and then their memory is given back.

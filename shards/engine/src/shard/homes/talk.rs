@@ -42,8 +42,7 @@ impl Homes {
             let of = DraftOf { session, author: &author, room, id };
             match self.draft_state(of, effects) {
                 DraftState::New => {}
-                DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
-                DraftState::Refused => return,
+                DraftState::Answered => return,
                 DraftState::LookedFor => {
                     let request = Request::Publish { session, user, room, draft, text };
                     return self.wait_for_draft(room, session, request);
@@ -71,8 +70,7 @@ impl Homes {
             let of = DraftOf { session, author: &from, room: room.key(), id };
             match self.draft_state(of, effects) {
                 DraftState::New => {}
-                DraftState::Stored(seq) => return self.answer_repeat(of, seq, effects),
-                DraftState::Refused => return,
+                DraftState::Answered => return,
                 DraftState::LookedFor => {
                     let key = room.key();
                     let request =
