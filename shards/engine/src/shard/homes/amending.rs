@@ -1,7 +1,7 @@
 //! Edits, deletions, reactions, pins and topics; and what came after a number.
 
 use super::drafts::{DraftOf, DraftState};
-use super::{Acceptance, Effects, Homes, send_or_hold, send_reply};
+use super::{Acceptance, Effects, Homes, refuse_message, send_or_hold, send_reply};
 use crate::mesh::Outbound;
 use crate::room::Amended;
 use crate::shard::archive::{AmendQuestion, EntriesLookup, TargetLookup};
@@ -53,8 +53,7 @@ impl Homes {
         if let Some((name, head)) = unknown
             && let Err(refusal) = self.archive.ask_target(TargetLookup { question, name, head, after })
         {
-            effects.counters.refusals += 1;
-            send_reply(session, Reply::NotSaid(refusal), effects.outbound);
+            refuse_message(session, refusal, effects);
         }
     }
 

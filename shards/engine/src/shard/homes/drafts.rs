@@ -1,7 +1,7 @@
 //! Messages whose drafts may be stored already, too long ago for their room to know: each waits until its draft was
 //! looked for in the log, and what its session asks of the room after it waits behind it. Nobody else waits.
 
-use super::{Effects, Homes, send_reply};
+use super::{Effects, Homes, refuse_message};
 use crate::room::DraftVerdict;
 use crate::shard::Deadline;
 use crate::shard::archive::{DraftFound, DraftQuestion};
@@ -165,9 +165,4 @@ impl Homes {
 
 fn too_many() -> Refusal {
     Refusal::NotStored { reason: "too many wait until it is known whether they are stored".into() }
-}
-
-fn refuse_message(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
-    effects.counters.refusals += 1;
-    send_reply(session, Reply::NotSaid(refusal), effects.outbound);
 }

@@ -3,12 +3,12 @@
 //! while. What it was then is in the log, all of it.
 
 use super::facts::not_changed;
-use super::{Effects, Homes, LoadedRoom, refuse, send_reply};
+use super::{Effects, Homes, LoadedRoom, refuse, refuse_message};
 use crate::mesh::Outbound;
 use crate::room::{Room, RoomKind};
 use crate::shard::archive::RoomContents;
 use madang_log::{Appender, BatchId, FactsLedger};
-use madang_model::{Carried, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName};
+use madang_model::{Carried, Moment, Now, Refusal, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -200,7 +200,7 @@ impl Homes {
 }
 
 /// The room that a request needs in memory: all others are about rooms that have members.
-fn wanted(request: &Request) -> Option<&RoomName> {
+pub(super) fn wanted(request: &Request) -> Option<&RoomName> {
     match request {
         Request::Join { room, .. }
         | Request::PublishDirect { room, .. }
@@ -224,10 +224,7 @@ pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &m
     match request {
         Request::Join { session, .. } => refuse(session, refusal, effects),
         Request::ChangeFacts { session, room, .. } => not_changed(session, room, reason, effects),
-        Request::PublishDirect { session, .. } => {
-            effects.counters.refusals += 1;
-            send_reply(session, Reply::NotSaid(refusal), effects.outbound);
-        }
+        Request::PublishDirect { session, .. } => refuse_message(session, refusal, effects),
         Request::MoveRead { .. } | Request::LoadFacts { .. } => {}
         Request::Carry(carried) => super::carry::give_up(*carried, effects),
         other => unreachable!("only these wait for a room: {other:?}"),

@@ -6,7 +6,7 @@
 //! **Invariant:** a room that was made by this process has its looks before it has members, until it
 //! is forgotten. If something was said in it, it has them forever: a start reads the looks of all stored rooms.
 
-use super::loading::refuse_to_load;
+use super::loading::{refuse_to_load, wanted};
 use super::{Effects, Homes, refuse};
 use crate::mesh::Outbound;
 use crate::room::RoomHistory;
@@ -305,11 +305,7 @@ impl Homes {
             match request {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
                 // Nobody whispers into a channel, and no old process has members in it.
-                Request::PublishDirect { .. }
-                | Request::Carry(_)
-                | Request::ChangeFacts { .. }
-                | Request::MoveRead { .. }
-                | Request::LoadFacts { .. } => {
+                request if wanted(&request).is_some() => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }
                 other => self.act(other, effects),

@@ -361,3 +361,9 @@ fn refuse(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
     effects.counters.refusals += 1;
     send_reply(session, Reply::Refused(refusal), effects.outbound);
 }
+
+/// Refuses what was to be said.
+fn refuse_message(session: SessionId, refusal: Refusal, effects: &mut Effects<'_>) {
+    effects.counters.refusals += 1;
+    send_reply(session, Reply::NotSaid(refusal), effects.outbound);
+}

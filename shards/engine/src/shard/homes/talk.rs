@@ -1,7 +1,7 @@
 //! What is said in rooms, whispered, and read back.
 
 use super::drafts::{DraftOf, DraftState};
-use super::{Effects, Homes, send_reply};
+use super::{Effects, Homes, refuse_message, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
@@ -192,9 +192,7 @@ impl Homes {
     /// Answers an author that nothing can be stored. At once: what waits for the log waits for the disk.
     pub(super) fn refuses_to_store(&self, session: SessionId, effects: &mut Effects<'_>) -> bool {
         let Some(reason) = self.reason_not_to_store(effects.log) else { return false };
-        effects.counters.refusals += 1;
-        let refusal = Refusal::NotStored { reason: reason.into() };
-        send_reply(session, Reply::NotSaid(refusal), effects.outbound);
+        refuse_message(session, Refusal::NotStored { reason: reason.into() }, effects);
         true
     }
 }

@@ -1,6 +1,6 @@
 //! The users whose home this shard is: their names, their presence, the way to them.
 
-use super::{Effects, Homes, refuse, send_reply};
+use super::{Effects, Homes, refuse, refuse_message, send_reply};
 use crate::shard::Deadline;
 use crate::user::Claimed;
 use madang_model::{
@@ -114,10 +114,7 @@ impl Homes {
         effects: &mut Effects<'_>,
     ) {
         match self.users.route_whisper(&from, to) {
-            Err(refusal) => {
-                effects.counters.refusals += 1;
-                send_reply(session, Reply::NotSaid(refusal), effects.outbound);
-            }
+            Err(refusal) => refuse_message(session, refusal, effects),
             Ok(route) => {
                 if let Some(away) = route.away {
                     let to = route.reader.clone();
