@@ -204,9 +204,7 @@ impl Users {
             user.absence.get_or_insert_default().away = away;
         } else if let Some(absence) = &mut user.absence {
             absence.away = None;
-            if absence.missed_whispers.is_empty() && absence.others.is_empty() {
-                user.absence = None;
-            }
+            user.settle_absence();
         }
     }
 

@@ -76,9 +76,14 @@ impl User {
         } else {
             others.retain(|other| *other != session);
         }
-        if others.is_empty() && absence.away.is_none() && absence.missed_whispers.is_empty() {
-            self.absence = None;
-        }
+        self.settle_absence();
         true
+    }
+
+    /// Gives its memory back if nothing is in it.
+    pub(super) fn settle_absence(&mut self) {
+        self.absence.take_if(|absence| {
+            absence.others.is_empty() && absence.away.is_none() && absence.missed_whispers.is_empty()
+        });
     }
 }
