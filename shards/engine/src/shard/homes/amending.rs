@@ -47,7 +47,10 @@ impl Homes {
         if has_draft {
             self.drafts_changed(room, effects);
         }
-        if waits && !self.reacting.contains(&room) {
+        if waits
+            && let Some(loaded) = self.rooms.get_mut(&room)
+            && !std::mem::replace(&mut loaded.is_reacting, true)
+        {
             self.reacting.push_back(room);
         }
         if let Some((name, head)) = unknown
@@ -73,6 +76,7 @@ impl Homes {
         let Some(key) = self.reacting.pop_front() else { return };
         let can_store = self.reason_not_to_store(log).is_none();
         let Some(loaded) = self.rooms.get_mut(&key) else { return };
+        loaded.is_reacting = false;
         if !can_store {
             // Nobody was told that they are accepted.
             return loaded.room.drop_reactions();
@@ -85,6 +89,7 @@ impl Homes {
             loaded.last_batch = batch;
         }
         if loaded.room.has_pending_reactions() {
+            loaded.is_reacting = true;
             self.reacting.push_back(key);
         }
         send_or_hold(loaded.last_batch, &mut self.events, &mut self.held, log, outbound);

@@ -114,6 +114,7 @@ impl Homes {
             is_made,
             is_queued: false,
             is_moved: false,
+            is_reacting: false,
             awaits_renewal: false,
             awaits_draft_deadline: false,
             ranked_members: 0,

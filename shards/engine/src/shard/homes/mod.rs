@@ -55,6 +55,8 @@ struct LoadedRoom {
     is_queued: bool,
     /// Whether it is queued as read positions of it are not appended yet.
     is_moved: bool,
+    /// Whether it is queued as reactions in it wait.
+    is_reacting: bool,
     /// Whether its facts are to be stored once more: until then it stays in memory.
     awaits_renewal: bool,
     /// Whether a deadline will forget its drafts.
