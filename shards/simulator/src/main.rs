@@ -2,11 +2,13 @@
 //!
 //! `cargo run --release -p madang-simulator -- --seed S [--seeds N] [--steps N]
 //! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--upgrades]
-//! [--storms] [--link] [--erasures] [--trace]`
+//! [--storms] [--link] [--facts] [--lists] [--erasures] [--trace]`
 //!
 //! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
 //! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
-//! kills and power cuts follow one another; `--link` has sessions over the link; `--erasures` takes messages out of the files; `--calm` leaves out crashes and faults; `--trace` prints every step.
+//! kills and power cuts follow one another; `--link` has sessions over the link; `--facts` lets clients change the facts of
+//! rooms; `--lists` lets them go through the members of rooms; `--erasures` takes messages out of the files; `--calm` leaves
+//! out crashes and faults; `--trace` prints every step.
 
 use madang_simulator::{SessionOptions, run};
 use std::process::ExitCode;

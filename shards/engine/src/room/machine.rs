@@ -544,7 +544,6 @@ impl Room {
     }
 }
 
-/// Puts an answer for one session into `events`.
 /// The time of a message that is said now, after one of this time. Whoever reads a room by time finds its messages in
 /// the order of their numbers, though the clock is set back by up to an hour; one that was further ahead, as on a machine
 /// that starts with a wrong clock, must not set the time of all that follows.
@@ -553,6 +552,7 @@ pub(super) fn time_after(newest: Option<Timestamp>, now: Timestamp) -> Timestamp
     newest.filter(is_near).map_or(now, |newest| newest.max(now))
 }
 
+/// Puts an answer for one session into `events`.
 fn send_reply(session: SessionId, reply: Reply, events: &mut Vec<ShardEvent>) {
     events.push((session.shard, Event::Reply { to: session.connection, reply }));
 }

@@ -12,10 +12,9 @@ use madang_model::{Carried, Moment, Now, Refusal, Request, RoomKey, RoomName};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Joins and whispers that wait for one room to be loaded; more are refused.
+/// Joins, whispers and changes of facts that wait for one room to be loaded; more are refused.
 pub(super) const WAITING_MAX: usize = 4096;
-/// How long an empty room stays: a draft that is repeated within it meets the whole window, and
-/// a user who switches between two channels waits for no disk.
+/// How long an empty room stays, so that a user who switches between two channels waits for no disk.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(60);
 /// The most rooms evicted in a tick, so that no turn is long.
 const EVICTED_PER_TICK_MAX: usize = 4096;

@@ -74,8 +74,8 @@ pub struct Homes {
     rooms: HashMap<RoomKey, LoadedRoom>,
     /// The same, as far as they have members, in the order of lists.
     ranking: Ranking,
-    /// What waits for a room to be loaded, in order; of each at most [`loading::WAITING_MAX`]
-    /// joins and whispers.
+    /// What waits for a room to be loaded, in order; of what needs it in memory at most [`loading::WAITING_MAX`] of each
+    /// room: joins, whispers, and changes of its facts.
     loading: HashMap<RoomKey, VecDeque<Request>>,
     /// Rooms in which reactions wait; each once.
     reacting: VecDeque<RoomKey>,
