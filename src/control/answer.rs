@@ -66,8 +66,8 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
             ask_to_erase(state, rule, until_us.map_or(now(), |until| now().max(Timestamp(until))), urgency)
         }
         ControlCommand::Erasure { id } => {
-            let ErasureProgress { is_done, entries, trouble } = state.erasures().progress(id);
-            Ok(Answer::Erasure { is_done, entries, trouble })
+            let ErasureProgress { is_done, trouble } = state.erasures().progress(id);
+            Ok(Answer::Erasure { is_done, trouble })
         }
     }
 }

@@ -79,8 +79,6 @@ pub enum Answer {
     Erasure {
         /// Whether it is in no file any more.
         is_done: bool,
-        /// How many entries the server has erased since it started.
-        entries: u64,
         /// Why it is not done yet, if something is in the way.
         trouble: Option<String>,
     },

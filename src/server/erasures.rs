@@ -22,8 +22,6 @@ pub enum Urgency {
 pub struct ErasureProgress {
     /// Whether it is in no file any more.
     pub is_done: bool,
-    /// How many entries the server has erased since it asked.
-    pub entries: u64,
     /// Why the last attempt was not the last.
     pub trouble: Option<String>,
 }
@@ -282,10 +280,9 @@ impl ErasureDesk {
     pub fn progress(&self, id: i64) -> ErasureProgress {
         let state = self.lock();
         let is_pending = state.list.pending().any(|entry| entry.id == id);
-        let entries = self.entries.load(Ordering::Relaxed);
         let starting = || "the server is starting, and has not opened its list of erasures yet".to_owned();
         let trouble = state.trouble.clone().or_else(|| (!state.is_own).then(starting));
-        ErasureProgress { is_done: state.is_own && !is_pending, entries, trouble }
+        ErasureProgress { is_done: state.is_own && !is_pending, trouble }
     }
 
     /// All numbers.
