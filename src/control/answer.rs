@@ -2,11 +2,11 @@
 
 use super::describe::describe;
 use crate::operator::{Answer, ControlCommand};
-use crate::server::{ErasureProgress, ServerState, Stops, Urgency};
+use crate::server::{ErasureProgress, ServerState, Stops, Urgency, wall_time};
 use madang_engine::runtime::{Remote, Stop};
 use madang_log::ErasureRule;
 use madang_model::{RoomName, Seq, Text, Timestamp, UserName};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long shards may take to answer: normally within a turn.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -63,7 +63,12 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
         ControlCommand::Erase { room, numbers, author, until_us, may_wait } => {
             let urgency = if may_wait { Urgency::InTime } else { Urgency::Now };
             let rule = rule(room.as_deref(), numbers, author.as_deref())?;
-            ask_to_erase(state, rule, until_us.map_or(now(), |until| now().max(Timestamp(until))), urgency)
+            ask_to_erase(
+                state,
+                rule,
+                until_us.map_or(wall_time(), |until| wall_time().max(Timestamp(until))),
+                urgency,
+            )
         }
         ControlCommand::Erasure { id } => {
             let ErasureProgress { is_done, trouble } = state.erasures().progress(id);
@@ -108,12 +113,6 @@ fn ask_to_erase(
         );
     }
     ids.first().map(|id| Answer::Erasing(*id)).ok_or_else(|| "nothing was asked for".to_owned())
-}
-
-/// The time by the clock of the machine.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn shards(state: &ServerState) -> Result<&Remote, String> {

@@ -1,19 +1,18 @@
 //! `madang log erase`.
 
-use super::output::{finish, standard_output, visible};
+use super::output::{say, visible};
 use super::progress::Progress;
-use super::{LogPlace, next_step, now};
+use super::{LogPlace, next_step, shards_with_files};
 use crate::operator::{Answer, ClientError, Connection, ControlCommand, ask_current_server};
-use crate::server::{DataDirectory, DataDirectoryError};
+use crate::server::{DataDirectory, DataDirectoryError, wall_time};
 use crate::terminal::StatusLine;
 use clap::Args;
 use madang_log::{
-    ErasureList, ErasureRule, Erasures, Fault, Files, PassOptions, PassOutcome, PassStep, StdFiles,
-    StoredEntry, erase, find_erasable, open_log,
+    ErasureList, ErasureRule, Erasures, Fault, PassOptions, PassOutcome, PassStep, StdFiles, StoredEntry,
+    erase, find_erasable, open_log,
 };
-use madang_model::{PARTITIONS, RoomName, Seq, Timestamp, UserName, counted};
+use madang_model::{RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -153,7 +152,7 @@ impl Survey {
     ) -> Result<(Survey, Vec<Fault>), String> {
         let mut survey = Survey::default();
         let erasures = compiled(rule, Timestamp(i64::MAX));
-        let now = now();
+        let now = wall_time();
         let mut visit = |entry: &StoredEntry<'_>| survey.count(entry, now);
         let faults =
             find_erasable(files, &erasures, &mut visit, progress).map_err(|error| error.to_string())?;
@@ -237,7 +236,7 @@ fn look(files: &StdFiles, rule: &ErasureRule, data: &Path) -> Result<Erased, Str
 fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased, String> {
     let mut list = ErasureList::read(files).map_err(|error| error.to_string())?;
     let (survey, _) = Survey::of(files, &rule, &mut |_| ())?;
-    let now = now();
+    let now = wall_time();
     for (rule, until) in survey.rules(&rule, now) {
         list.ask(files, vec![rule], until, now).map_err(|error| error.to_string())?;
     }
@@ -266,7 +265,7 @@ fn erase_there(
     let (survey, _) = Survey::of(files, rule, &mut |_| ())?;
     let mut server = Connection::open(data).map_err(|error| error.to_string())?;
     let mut last = 0;
-    for (rule, until) in survey.rules(rule, now()) {
+    for (rule, until) in survey.rules(rule, wall_time()) {
         let answer = server.ask_within(&command(rule, until, arguments.no_wait), ASK_MAX);
         last = match answer.map_err(|error| error.to_string())? {
             Answer::Erasing(id) => id.max(last),
@@ -313,7 +312,7 @@ pub fn erase_pending(files: &StdFiles, list: &mut ErasureList) -> Result<PassOut
     let mut outcome = pass(files, list)?;
     if outcome.open > 0 {
         // What a crash or a backup left open is finished.
-        open_log(files, shard_count(files)?).map_err(|error| error.to_string())?;
+        open_log(files, shards_with_files(files)?.unwrap_or(1)).map_err(|error| error.to_string())?;
         let erased = (outcome.entries, outcome.files);
         outcome = pass(files, list)?;
         outcome.entries += erased.0;
@@ -321,7 +320,7 @@ pub fn erase_pending(files: &StdFiles, list: &mut ErasureList) -> Result<PassOut
     }
     if outcome.is_complete() {
         let pending: Vec<i64> = list.pending().map(|entry| entry.id).collect();
-        list.done(files, &pending, now()).map_err(|error| error.to_string())?;
+        list.done(files, &pending, wall_time()).map_err(|error| error.to_string())?;
     }
     Ok(outcome)
 }
@@ -372,18 +371,6 @@ fn summary(entries: u64, files: u64) -> String {
     format!("erased {} in {}\n", counted(entries, "message"), counted(files, "file"))
 }
 
-/// As many as the log has directories.
-fn shard_count(files: &StdFiles) -> Result<u16, String> {
-    let shards = files.shards().map_err(|error| error.to_string())?;
-    Ok(shards.last().map_or(1, |last| last.0.saturating_add(1).min(PARTITIONS)))
-}
-
-fn say(text: &str) -> Result<(), String> {
-    let mut output = standard_output();
-    let said = output.write_all(text.as_bytes());
-    finish(output, said)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{message, written_with};
@@ -423,7 +410,7 @@ mod tests {
         };
         let author = rule(None, None);
         let (survey, _) = Survey::of(&files, &author, &mut |_| ()).expect("readable");
-        let now = now();
+        let now = wall_time();
         let shown = |(rule, until): (ErasureRule, Timestamp)| (rule.to_string(), until == now);
         let rules: Vec<(String, bool)> = survey.rules(&author, now).into_iter().map(shown).collect();
         assert_eq!(

@@ -23,11 +23,10 @@ pub use room::{NOTES as ROOM_NOTES, RoomCommand};
 use crate::data_option::DataOption;
 use clap::{Args, Subcommand, ValueEnum};
 use madang_log::{Files, StdFiles};
-use madang_model::Timestamp;
+use madang_model::PARTITIONS;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 /// Examples and exit codes.
 macro_rules! help {
@@ -159,9 +158,10 @@ impl Outcome {
     }
 }
 
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+/// As many shards as the log has directories; `None` where it has none.
+fn shards_with_files(files: &StdFiles) -> Result<Option<u16>, String> {
+    let shards = files.shards().map_err(|error| error.to_string())?;
+    Ok(shards.last().map(|last| last.0.saturating_add(1).min(PARTITIONS)))
 }
 
 /// What to do about faults.

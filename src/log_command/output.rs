@@ -166,6 +166,13 @@ impl Sink {
     }
 }
 
+/// Prints at once. A reader that has ended stops nothing.
+pub fn say(text: &str) -> Result<(), String> {
+    let mut output = standard_output();
+    let printed = output.write_all(text.as_bytes());
+    finish(output, printed)
+}
+
 /// Writes the buffered rest. A reader that has ended early, like `head`, is no error.
 pub fn finish(mut output: Output, result: io::Result<()>) -> Result<(), String> {
     match result.and_then(|()| output.end()) {

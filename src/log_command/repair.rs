@@ -1,13 +1,14 @@
 //! `madang log repair`.
 
 use super::civil::Clock;
-use super::output::{finish, standard_output, visible};
+use super::output::{say, visible};
 use super::progress::Progress;
 use super::record::numbers_are;
 use super::verify::summary;
-use super::{LogPlace, Outcome, now};
+use super::{LogPlace, Outcome};
 use crate::privacy;
 use crate::server::DataDirectory;
+use crate::server::wall_time;
 use clap::Args;
 use madang_log::{
     FaultKind, HeaderFault, Keeper, LostRevisions, RepairChange, RepairPlan, RepairedFacts,
@@ -16,7 +17,7 @@ use madang_log::{
 use madang_model::{Revision, Timestamp, counted, is_or_are, numbered};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 pub const NOTES: &str = "\
@@ -101,7 +102,7 @@ fn apply(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) 
 
 /// Executes the plan, and returns what was set aside, one line each.
 fn replace(files: &StdFiles, plan: &RepairPlan, data: &Path, report: &mut String) -> Result<String, String> {
-    let now = now();
+    let now = wall_time();
     let keeper = StdKeeper::new(data, &free_name(data, now));
     let mut done = String::new();
     let staged = plan.stage(files, &keeper, now, &mut |path| {
@@ -270,13 +271,6 @@ fn action(change: &SegmentChange) -> String {
         }
         RepairChange::Fill { .. } => "create an empty segment where one is missing".to_owned(),
     }
-}
-
-/// Prints at once. A reader that has ended does not stop a repair.
-fn say(text: &str) -> Result<(), String> {
-    let mut output = standard_output();
-    let printed: io::Result<()> = output.write_all(text.as_bytes());
-    finish(output, printed)
 }
 
 /// `set-aside-20261120T120311Z`, with a number appended if that exists.

@@ -1,12 +1,13 @@
 //! What is to be erased while the server runs: who asks for it, what is still to be done, and how far that is.
 
+use super::clock::wall_time;
 use madang_log::{ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, StdFiles};
 use madang_model::Timestamp;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How soon something is to be erased.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,7 +153,7 @@ impl ErasureDesk {
         let mut list = ErasureList::read(&self.files).map_err(|error| error.to_string())?;
         if list.log().is_none() || !list.entries().is_empty() {
             // Backups of this log name it from now on.
-            list.name_log(now());
+            list.name_log(wall_time());
             list.write(&self.files).map_err(|error| error.to_string())?;
         }
         let state = &mut *self.lock();
@@ -181,7 +182,7 @@ impl ErasureDesk {
              journal)"
                 .to_owned()
         })?;
-        let ids = list.ask(&self.files, rules, until, now()).map_err(|error| error.to_string())?;
+        let ids = list.ask(&self.files, rules, until, wall_time()).map_err(|error| error.to_string())?;
         state.is_shown = true;
         if urgency == Urgency::Now {
             state.urgent.extend(&ids);
@@ -260,7 +261,7 @@ impl ErasureDesk {
         self.entries.fetch_add(entries, Ordering::Relaxed);
         let state = &mut *self.lock();
         let Some(list) = state.own() else { return Ok(()) };
-        list.done(&self.files, ids, now()).map_err(|error| error.to_string())?;
+        list.done(&self.files, ids, wall_time()).map_err(|error| error.to_string())?;
         self.done.fetch_add(ids.len() as u64, Ordering::Relaxed);
         ids.iter().for_each(|id| {
             state.urgent.remove(id);
@@ -302,13 +303,7 @@ impl ErasureDesk {
 /// How long the oldest request waits.
 fn oldest(state: &DeskState) -> Option<Duration> {
     let oldest = state.list.pending().next()?;
-    Some(Duration::from_micros(u64::try_from(now().0.saturating_sub(oldest.id)).unwrap_or(0)))
-}
-
-/// The time by the clock of the machine.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+    Some(Duration::from_micros(u64::try_from(wall_time().0.saturating_sub(oldest.id)).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -329,9 +324,9 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         let desk = ErasureDesk::new(data.path());
         desk.set_time_max(Duration::from_secs(3_600));
-        assert!(desk.ask(rules(1), now(), Urgency::Now).is_err(), "the log is another process's yet");
+        assert!(desk.ask(rules(1), wall_time(), Urgency::Now).is_err(), "the log is another process's yet");
         desk.open().expect("there is no list");
-        let ids = desk.ask(rules(2), now(), Urgency::InTime).expect("space");
+        let ids = desk.ask(rules(2), wall_time(), Urgency::InTime).expect("space");
         assert!(!desk.wait(Duration::ZERO), "there is time for more");
         let other = ErasureDesk::new(data.path());
         assert!(!other.read().expect("a list").is_empty());
@@ -354,12 +349,12 @@ mod tests {
         let desk = ErasureDesk::new(data.path());
         desk.set_time_max(Duration::from_secs(3_600));
         desk.open().expect("there is no list");
-        desk.ask(rules(1), now(), Urgency::InTime).expect("space");
+        desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
         assert!(!desk.wait(Duration::ZERO) && !desk.is_late());
         desk.set_time_max(Duration::ZERO);
         assert!(desk.wait(Duration::ZERO) && desk.is_late());
         desk.set_time_max(Duration::from_secs(3_600));
-        desk.ask(rules(1), now(), Urgency::Now).expect("space");
+        desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
         assert!(desk.wait(Duration::ZERO));
     }
 
@@ -385,7 +380,7 @@ mod tests {
                 });
             });
             is_asked.wait();
-            desk.ask(rules(1), now(), Urgency::InTime).expect("space");
+            desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
             assert!(desk.is_shown());
             is_asked.wait();
             desk.hide(hide);
@@ -402,7 +397,7 @@ mod tests {
         let before = desk.progress(7);
         assert!(!before.is_done && before.trouble.is_some_and(|words| words.contains("starting")));
         desk.open().expect("there is no list");
-        let id = desk.ask(rules(1), now(), Urgency::Now).expect("space")[0];
+        let id = desk.ask(rules(1), wall_time(), Urgency::Now).expect("space")[0];
         let next = ErasureDesk::new(data.path());
         next.read().expect("a list");
         assert!(!next.progress(id).is_done && !next.wait(Duration::ZERO));
@@ -422,7 +417,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         let desk = ErasureDesk::new(data.path());
         desk.open().expect("there is no list");
-        desk.ask(rules(2), now(), Urgency::Now).expect("space");
+        desk.ask(rules(2), wall_time(), Urgency::Now).expect("space");
         let path = data.path().join(ERASURES_FILE);
         let list = std::fs::read_to_string(&path).expect("a list");
         std::fs::write(&path, list.replace(" 2 2\n", " 2 3\n")).expect("space");
@@ -435,13 +430,13 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         let desk = ErasureDesk::new(data.path());
         desk.open().expect("there is no list");
-        desk.ask(rules(1), now(), Urgency::Now).expect("space");
+        desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
         let attempt = desk.pending();
         assert!(!desk.pause(&attempt, Duration::ZERO), "nothing is new");
-        desk.ask(rules(1), now(), Urgency::InTime).expect("space");
+        desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
         assert!(!desk.pause(&attempt, Duration::ZERO), "this can wait");
         desk.fail(0, "a segment is damaged".to_owned());
-        let id = desk.ask(rules(1), now(), Urgency::Now).expect("space")[0];
+        let id = desk.ask(rules(1), wall_time(), Urgency::Now).expect("space")[0];
         assert!(desk.pause(&attempt, Duration::from_secs(3_600)));
         assert!(desk.progress(id).trouble.is_some(), "what is in the way is known until it is not");
     }

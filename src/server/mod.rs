@@ -15,7 +15,7 @@ mod state;
 mod stops;
 pub mod subprocess;
 
-pub use clock::now_us;
+pub use clock::{now_us, wall_time};
 pub use data_directory::{
     BACKUP_FILE, DataDirectory, DataDirectoryError, RESTORING, SERVE, holder_serves, was_served,
 };

@@ -7,8 +7,8 @@ mod source;
 mod store;
 mod words;
 
-use super::next_step;
 use super::output::{finish, standard_output, visible};
+use super::{next_step, shards_with_files};
 use crate::data_option::DataOption;
 use crate::privacy;
 use crate::server::{DataDirectory, DataDirectoryError};
@@ -185,9 +185,8 @@ fn has_segments(log: &StdFiles) -> Result<bool, Refused> {
 
 /// As many as the log has directories, else as many as a server would have here.
 fn shard_count(log: &StdFiles) -> Result<u16, String> {
-    let shards = log.shards().map_err(|error| error.to_string())?;
-    if let Some(last) = shards.last() {
-        return Ok(last.0.saturating_add(1).min(PARTITIONS));
+    if let Some(shards) = shards_with_files(log)? {
+        return Ok(shards);
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(u16::try_from(processors).unwrap_or(PARTITIONS).min(PARTITIONS))

@@ -1,6 +1,5 @@
 //! The passes over the input: what is checked before anything is written, and what is stored.
 
-use super::super::now;
 use super::super::progress::{Progress, log_bytes};
 use super::feed::{Counts, Feed, LinePlace, Stop};
 use super::known;
@@ -8,6 +7,7 @@ use super::source::Inputs;
 use super::store::{ImportStore, Shape};
 use super::words::words_of;
 use super::{ImportArguments, TimesOption};
+use crate::server::wall_time;
 use madang_import::{Accepted, Intake, LineReader, SentMessage, Times};
 use madang_log::{Fault, StdFiles};
 use madang_model::{RoomName, Timestamp, counted};
@@ -62,7 +62,7 @@ impl<'a> Import<'a> {
             let of_inputs = inputs.known_bytes().map(|bytes| bytes * passes);
             of_inputs.map_or(0, |bytes| bytes + if has_log { log_bytes(log) } else { 0 })
         };
-        Import { arguments, inputs, log, now: now(), progress: Progress::begin_of(total) }
+        Import { arguments, inputs, log, now: wall_time(), progress: Progress::begin_of(total) }
     }
 
     fn feed(&mut self, shows_skipped: bool) -> Feed<'_> {
