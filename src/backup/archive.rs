@@ -2,12 +2,11 @@
 
 use super::account::Account;
 use super::error::{BackupError, Naming};
-use super::place::parent_of;
+use super::place::{parent_of, sync_directory, take_unfinished, with_suffix};
 use crate::server::BACKUP_FILE;
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, BufWriter, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, EntryType};
 
@@ -39,18 +38,9 @@ impl NewArchive {
             return Err(BackupError::Exists(path.to_owned()));
         }
         let unfinished = with_suffix(path, UNFINISHED);
-        let in_use = |_| BackupError::InUse { path: path.to_owned(), holder: "another backup".to_owned() };
-        let lock = || -> Result<File, BackupError> {
-            let directory = File::open(&unfinished).naming("open directory", &unfinished)?;
-            directory.try_lock().map_err(in_use)?;
-            Ok(directory)
-        };
-        if unfinished.exists() {
-            let _lock = lock()?;
-            fs::remove_dir_all(&unfinished).naming("remove unfinished backup", &unfinished)?;
-        }
-        DirBuilder::new().mode(0o700).create(&unfinished).naming("create directory", &unfinished)?;
-        Ok(NewArchive { path: path.to_owned(), _lock: lock()?, unfinished })
+        let in_use = || BackupError::InUse { path: path.to_owned(), holder: "another backup".to_owned() };
+        let _lock = take_unfinished(&unfinished, "remove unfinished backup", in_use, || Ok(()))?;
+        Ok(NewArchive { path: path.to_owned(), _lock, unfinished })
     }
 
     /// Where the contents go.
@@ -72,7 +62,7 @@ impl NewArchive {
             _ => fs::rename(&archive, &self.path),
         });
         named.naming("create", &self.path)?;
-        File::open(parent_of(&self.path)).and_then(|above| above.sync_all()).naming("sync", &self.path)?;
+        sync_directory(parent_of(&self.path))?;
         self.abandon();
         Ok(())
     }
@@ -82,12 +72,6 @@ impl NewArchive {
         // If that fails, the next backup to the same file does it.
         let _ = fs::remove_dir_all(&self.unfinished);
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// The files of a backup, relative to it.
@@ -196,5 +180,5 @@ pub fn unpack(archive: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> Resul
         File::open(&path).and_then(|file| file.sync_all()).naming("sync", &path)?;
         progress(bytes);
     }
-    File::open(to).and_then(|directory| directory.sync_all()).naming("sync", to)
+    sync_directory(to)
 }

@@ -1,12 +1,12 @@
 //! The data directory that a restore makes.
 
 use super::error::{BackupError, Naming};
-use super::place::{LOST_AND_FOUND, parent_of, sync_directory};
+use super::place::{LOST_AND_FOUND, parent_of, sync_directory, take_unfinished, with_suffix};
 use crate::server::{RESTORING, holder_serves};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A data directory to be, and the directory in which it is made.
@@ -24,30 +24,20 @@ impl Destination {
     pub fn take(data: &Path) -> Result<Destination, BackupError> {
         let data = resolved(data);
         let is_root = is_free_root(&data)?;
-        let restoring = if is_root { data.join(RESTORING) } else { with_suffix(&data) };
-        let lock = || -> Result<File, BackupError> {
-            let directory = File::open(&restoring).naming("open directory", &restoring)?;
-            directory.try_lock().map_err(|_| BackupError::InUse {
-                path: restoring.clone(),
-                holder: "another restore".to_owned(),
-            })?;
-            Ok(directory)
-        };
-        if restoring.exists() {
-            let _lock = lock()?;
-            if is_root {
-                // What had its name already is part of the same restore: before it there was nothing.
-                for name in entries(&data)?.into_iter().filter(|name| name != RESTORING) {
-                    let path = data.join(name);
-                    let removed =
-                        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                    removed.naming("remove unfinished restore", &path)?;
-                }
+        let restoring = if is_root { data.join(RESTORING) } else { with_suffix(&data, RESTORING) };
+        let in_use = || BackupError::InUse { path: restoring.clone(), holder: "another restore".to_owned() };
+        let clear_around = || {
+            // What had its name already is part of the same restore: before it there was nothing.
+            let names = if is_root { entries(&data)? } else { Vec::new() };
+            for name in names.into_iter().filter(|name| name != RESTORING) {
+                let path = data.join(name);
+                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                removed.naming("remove unfinished restore", &path)?;
             }
-            fs::remove_dir_all(&restoring).naming("remove unfinished restore", &restoring)?;
-        }
-        DirBuilder::new().mode(0o700).create(&restoring).naming("create directory", &restoring)?;
-        Ok(Destination { _lock: lock()?, data, restoring })
+            Ok(())
+        };
+        let _lock = take_unfinished(&restoring, "remove unfinished restore", in_use, clear_around)?;
+        Ok(Destination { _lock, data, restoring })
     }
 
     /// Where the restored files go.
@@ -82,12 +72,6 @@ impl Destination {
 /// The data directory itself, where a link leads to it, without a slash at its end.
 fn resolved(data: &Path) -> PathBuf {
     fs::canonicalize(data).unwrap_or_else(|_| data.components().collect())
-}
-
-fn with_suffix(data: &Path) -> PathBuf {
-    let mut name = OsString::from(data);
-    name.push(RESTORING);
-    PathBuf::from(name)
 }
 
 /// Whether it is the root of a file system. It is refused where it has something in it, but for what an interrupted

@@ -4,6 +4,7 @@ use super::account::Account;
 use super::error::{BackupError, Naming};
 use super::name::{BackupState, BackupTime};
 use madang_log::{open_regular, open_regular_by};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -167,6 +168,35 @@ impl BackupPlace {
 /// The directory that holds a path.
 pub fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The path of what lies beside another, with a suffix to its name.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes a directory for what is being made, and locks it. What an interrupted process left there is removed after
+/// `clear_around`; `removal` says so in errors. `in_use` is the error when another process is at it.
+pub fn take_unfinished(
+    directory: &Path,
+    removal: &'static str,
+    in_use: impl Fn() -> BackupError,
+    clear_around: impl FnOnce() -> Result<(), BackupError>,
+) -> Result<File, BackupError> {
+    let lock = || -> Result<File, BackupError> {
+        let opened = File::open(directory).naming("open directory", directory)?;
+        opened.try_lock().map_err(|_| in_use())?;
+        Ok(opened)
+    };
+    if directory.exists() {
+        let _lock = lock()?;
+        clear_around()?;
+        fs::remove_dir_all(directory).naming(removal, directory)?;
+    }
+    DirBuilder::new().mode(0o700).create(directory).naming("create directory", directory)?;
+    lock()
 }
 
 /// Makes sure that the names in a directory are on disk.

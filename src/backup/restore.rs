@@ -73,10 +73,7 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
             BackupState::Faulty => "faulty",
             BackupState::Unfinished => "unfinished",
         };
-        let account = match archive::is_archive(&backup.path) {
-            true => archive::account(&backup.path).naming("read backup", &backup.path)?,
-            false => Account::read(&backup.path),
-        };
+        let account = account_of(&backup.path)?;
         let shown = |number: fn(&Account) -> u64| {
             account.as_ref().map_or_else(|| "?".to_owned(), |account| number(account).to_string())
         };
@@ -100,10 +97,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
     let (backup, _place) = choose(arguments)?;
     let is_archive = archive::is_archive(&backup.path);
-    let written = match is_archive {
-        true => archive::account(&backup.path).naming("read backup", &backup.path)?,
-        false => Account::read(&backup.path),
-    };
+    let written = account_of(&backup.path)?;
     match backup.state {
         BackupState::Whole => {}
         BackupState::Unfinished => return Err(BackupError::Unfinished(backup.path)),
@@ -159,6 +153,14 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         began.elapsed().as_secs_f64()
     ));
     Ok(if is_all_erased { BackupOutcome::Done } else { BackupOutcome::Faulty })
+}
+
+/// What a backup says that it holds, if it does.
+fn account_of(backup: &Path) -> Result<Option<Account>, BackupError> {
+    match archive::is_archive(backup) {
+        true => archive::account(backup).naming("read backup", backup),
+        false => Ok(Account::read(backup)),
+    }
 }
 
 fn visible_path(path: &Path) -> String {
