@@ -3,6 +3,7 @@
 use super::civil::Clock;
 use super::json::write_json_line;
 use super::output::{finish, standard_output, visible};
+use super::record::change_words;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{
@@ -236,15 +237,7 @@ impl<W: Write> DumpPrinter<W> {
                 "text": message.text,
             }),
             StoredRecord::Amendment(amendment) => {
-                let (kind, text) = match amendment.change {
-                    StoredChange::Edit { text } => ("edit", Some(text)),
-                    StoredChange::Deletion => ("deletion", None),
-                    StoredChange::Reactions { changes } => ("reactions", Some(changes)),
-                    StoredChange::Pin { is_pinned: true } => ("pin", None),
-                    StoredChange::Pin { is_pinned: false } => ("unpin", None),
-                    StoredChange::Topic { text } => ("topic", Some(text)),
-                    StoredChange::Erased(_) => ("erased", None),
-                };
+                let (kind, text, changes) = change_words(&amendment.change);
                 json!({
                     "kind": kind,
                     "room": amendment.room,
@@ -255,7 +248,7 @@ impl<W: Write> DumpPrinter<W> {
                     "author_kind": amendment.author.kind.name(),
                     "author_id": Some(amendment.author.id).filter(|id| *id > 0),
                     "draft": Some(amendment.draft).filter(|draft| !draft.is_empty()),
-                    "text": text,
+                    "text": text.or(changes),
                 })
             }
             StoredRecord::Facts(facts) => {

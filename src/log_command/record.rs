@@ -108,19 +108,8 @@ impl RecordLines {
         output: &mut impl Write,
         amendment: &StoredAmendment<'_>,
     ) -> io::Result<()> {
-        let (kind, text) = match amendment.change {
-            StoredChange::Edit { text } => ("edit", Some(text)),
-            StoredChange::Deletion => ("deletion", None),
-            StoredChange::Reactions { .. } => ("reactions", None),
-            StoredChange::Pin { is_pinned: true } => ("pin", None),
-            StoredChange::Pin { is_pinned: false } => ("unpin", None),
-            StoredChange::Topic { text } => ("topic", Some(text)),
-            StoredChange::Erased(_) => ("erased", None),
-        };
-        let of = match amendment.change {
-            StoredChange::Reactions { changes } => MessageReactions::decode(changes).unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let (kind, text, changes) = change_words(&amendment.change);
+        let of = MessageReactions::decode(changes.unwrap_or_default()).unwrap_or_default();
         let reactions = of.iter().map(|of| MessageSums {
             message: of.message.0,
             sums: of.sums.iter().map(|(mark, count)| (mark.as_str().to_owned(), count)).collect(),
@@ -200,6 +189,19 @@ impl RecordLines {
 
     fn room_text(&self, output: &mut impl Write, room: &str) -> io::Result<()> {
         if self.names_rooms { write!(output, "{} ", visible(room)) } else { Ok(()) }
+    }
+}
+
+/// What a change is called in JSON, its text, and its sums of reactions as they are stored.
+pub fn change_words<'a>(change: &StoredChange<'a>) -> (&'static str, Option<&'a str>, Option<&'a str>) {
+    match *change {
+        StoredChange::Edit { text } => ("edit", Some(text), None),
+        StoredChange::Deletion => ("deletion", None, None),
+        StoredChange::Reactions { changes } => ("reactions", None, Some(changes)),
+        StoredChange::Pin { is_pinned: true } => ("pin", None, None),
+        StoredChange::Pin { is_pinned: false } => ("unpin", None, None),
+        StoredChange::Topic { text } => ("topic", Some(text), None),
+        StoredChange::Erased(_) => ("erased", None, None),
     }
 }
 
