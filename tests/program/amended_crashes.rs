@@ -2,14 +2,13 @@
 //! erased: whoever reads later sees what was acknowledged, or what was asked and never answered.
 
 use crate::harness::edge::{Edge, room};
-use crate::harness::{Dice, PATIENCE, Server, madang, seed};
+use crate::harness::{Dice, PATIENCE, Server, files_with, madang, seed};
 use madang_link::{EdgeEvent, EdgeRequest, SessionNumber};
 use madang_model::{
     AccountId, AmendRequest, Amendment, Change, FactChange, Message, Page, Reaction, Refusal, Reply, Seq,
     ShownEntry, ShownMessage, Text,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -68,7 +67,8 @@ fn rounds(count: usize) {
             assert!(erase(&server.data(), known.name, seq).wait().expect("wait").code() <= Some(1));
         }
     }
-    let left: Vec<_> = deleted.into_iter().filter(|text| is_in_a_file(&server.data(), text)).collect();
+    let left: Vec<_> =
+        deleted.into_iter().filter(|text| !files_with(&server.data(), text).is_empty()).collect();
     assert!(left.is_empty(), "deleted, erased, and still in files: {left:?}");
     server.verify();
     server.start_again();
@@ -274,17 +274,6 @@ fn erase_something(data: &Path, rooms: &[KnownRoom], dice: &mut Dice) -> Option<
     let deleted: Vec<u64> = known.deleted().collect();
     let seq = *deleted.get(dice.roll(deleted.len().max(1) as u64) as usize)?;
     Some(erase(data, known.name, seq))
-}
-
-fn is_in_a_file(directory: &Path, text: &str) -> bool {
-    fs::read_dir(directory).expect("a directory").flatten().any(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            return is_in_a_file(&path, text);
-        }
-        let bytes = if path.is_file() { fs::read(&path).expect("a file") } else { Vec::new() };
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    })
 }
 
 /// Everybody asks one thing after another until the server is killed.

@@ -1,7 +1,5 @@
-use super::{
-    SECRET, erase, erased, files_with, is_nowhere, messages, only_these_are_erased, refused, talked,
-};
-use crate::harness::{PATIENCE, Server};
+use super::{SECRET, erase, erased, is_nowhere, messages, only_these_are_erased, refused, talked};
+use crate::harness::{PATIENCE, Server, files_with};
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -5,33 +5,11 @@ mod kills;
 mod restores;
 mod without_server;
 
-use crate::harness::{Server, madang};
+use crate::harness::{Server, files_with, madang};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
-
-/// The files below a directory that hold these bytes.
-fn files_with(directory: &Path, words: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(directory) = waiting.pop() {
-        for entry in fs::read_dir(directory).expect("a directory").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.is_file() {
-                // One may go while they are read.
-                let bytes = fs::read(&path).unwrap_or_default();
-                if bytes.windows(words.len()).any(|window| window == words.as_bytes()) {
-                    found.push(path);
-                }
-            }
-        }
-    }
-    found
-}
 
 #[track_caller]
 fn is_nowhere(directory: &Path, words: &str) {

@@ -1,7 +1,5 @@
-use super::{
-    SECRET, erase, erased, files_with, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked,
-};
-use crate::harness::{Server, madang};
+use super::{SECRET, erase, erased, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked};
+use crate::harness::{Server, files_with, madang};
 use crate::samples::copy_of;
 use std::fs;
 use std::path::Path;

@@ -3,6 +3,7 @@
 mod client;
 mod disk;
 pub mod edge;
+mod files;
 pub mod http;
 mod load;
 mod lobby;
@@ -20,6 +21,7 @@ mod vanish;
 
 pub use client::Client;
 pub use disk::{SmallDisk, needs_birth_times};
+pub use files::files_with;
 pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};
