@@ -172,6 +172,9 @@ fn an_import_takes_the_messages_of_an_export_with_facts_and_counts_what_it_skips
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let (file, data) = (place.path().join("export.jsonl"), place.path().join("data"));
     fs::write(&file, &exported).expect("space");
+    let lines = String::from_utf8(exported).expect("UTF-8");
+    let facts = lines.lines().filter(|line| line.starts_with("{\"facts\":{")).count();
+    assert_eq!(facts, 2, "an import knows long ones by their beginning: {lines}");
     let output =
         madang().args(["log", "import"]).arg(&file).arg("--data").arg(&data).output().expect("madang");
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
