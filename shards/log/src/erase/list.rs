@@ -9,6 +9,7 @@ use crate::files::{ErasureListFiles, FilesError};
 use hashbrown::HashMap;
 use madang_model::{RoomName, Seq, Timestamp, UserName};
 use std::fmt;
+use std::io;
 
 /// The first line; the number is the version.
 const TITLE: &str = "madang erasures 1";
@@ -231,16 +232,28 @@ impl ErasureList {
     }
 
     fn append<F: ErasureListFiles>(&mut self, files: &F, lines: &str) -> Result<(), FilesError> {
-        if self.is_file_unsure || files.read_list()?.is_none() {
-            self.forget_oldest();
-            files.replace_list(self.encode().as_bytes())?;
-            self.is_file_unsure = false;
+        if self.is_file_unsure {
+            self.write_remembered(files)?;
         }
         // Until it has succeeded, what stands there at the end is unknown.
         self.is_file_unsure = true;
-        files.append_list(lines.as_bytes())?;
+        match files.append_list(lines.as_bytes()) {
+            // There is none yet, or someone has taken it away.
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                self.write_remembered(files)?;
+                self.is_file_unsure = true;
+                files.append_list(lines.as_bytes())?;
+            }
+            appended => appended?,
+        }
         self.is_file_unsure = false;
         Ok(())
+    }
+
+    /// Writes it anew, without what need not be remembered any more.
+    fn write_remembered<F: ErasureListFiles>(&mut self, files: &F) -> Result<(), FilesError> {
+        self.forget_oldest();
+        self.write(files)
     }
 
     /// Adds what another list has. `false` when that is of another log: then nothing was added.

@@ -1,6 +1,6 @@
 //! The file that holds a list of what was to be erased: that of a data directory, or one that lies beside backups.
 
-use super::{FileOperation, FilesError, StdFiles, open_regular};
+use super::{FileOperation, FilesError, StdFiles, open_regular, open_regular_by};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -24,7 +24,7 @@ pub trait ErasureListFiles {
     /// Adds to the list, which must be there, and makes sure of it.
     ///
     /// # Errors
-    /// When that fails; any part of it may be there then.
+    /// When that fails: of the kind `NotFound` where there is none, else any part of it may be there.
     fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError>;
 
     /// Puts another list in the place of this one, whole or not at all.
@@ -70,7 +70,7 @@ impl ErasureListFiles for ErasureListFile {
 
     fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError> {
         let append = || -> io::Result<()> {
-            let mut file = OpenOptions::new().append(true).open(&self.0)?;
+            let mut file = open_regular_by(OpenOptions::new().append(true), &self.0)?;
             file.write_all(bytes)?;
             file.sync_all()
         };

@@ -2,7 +2,7 @@ use super::disk::{CRASHES, CrashDisk, DiskState};
 use super::world::entries;
 use crate::erase::list::{ErasureList, ErasureListError};
 use crate::erase::rules::ErasureRule;
-use crate::files::ErasureListFiles;
+use crate::files::{ErasureListFile, ErasureListFiles, FilesError};
 use madang_model::{RoomName, Timestamp, UserName};
 
 fn author(room: Option<&str>) -> ErasureRule {
@@ -72,6 +72,45 @@ fn whatever_interrupts_it_a_request_that_was_acknowledged_is_remembered() {
             }
         }
     }
+}
+
+/// A list that is only written.
+struct Unread<F>(F);
+
+impl<F: ErasureListFiles> ErasureListFiles for Unread<F> {
+    fn read_list(&self) -> Result<Option<Vec<u8>>, FilesError> {
+        panic!("a list that is known is not read")
+    }
+
+    fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError> {
+        self.0.append_list(bytes)
+    }
+
+    fn replace_list(&self, bytes: &[u8]) -> Result<(), FilesError> {
+        self.0.replace_list(bytes)
+    }
+}
+
+#[test]
+fn a_list_is_added_to_without_reading_it_and_one_that_is_gone_is_written_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("list");
+    let file = Unread(ErasureListFile::new(&path));
+    let mut list = ErasureList::default();
+    for number in 1..=3 {
+        let now = Timestamp(number as i64);
+        let id = list.ask(&file, vec![entries(number, number)], now, now).expect("space")[0];
+        list.done(&file, &[id], now).expect("space");
+        assert_eq!(shown(&ErasureList::read(&file.0).expect("it is whole")), shown(&list));
+        std::fs::remove_file(&path).expect("it is there");
+    }
+    list.ask(&file, vec![entries(4, 4)], Timestamp(4), Timestamp(4)).expect("space");
+    let read = ErasureList::read(&file.0).expect("it is whole");
+    assert_eq!((read.entries().len(), read.log()), (4, Some(1)), "with what was asked for before");
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::create_dir(&path).expect("space");
+    let error = list.ask(&file, vec![entries(5, 5)], Timestamp(5), Timestamp(5)).expect_err("it is no file");
+    assert!(error.is_no_file(), "{error}");
 }
 
 #[test]
