@@ -4,7 +4,7 @@
 use super::link::{FactsLink, FactsVersion};
 use crate::coding::{Reader, push_varint};
 use crate::format::{RecordKind, SegmentNumber, StoredFacts};
-use madang_model::{AccountId, DatedChange, FactsFault, RoomFacts, Seq};
+use madang_model::{AccountId, DatedChange, FactsFault, Revision, RoomFacts, Seq};
 use std::collections::BTreeMap;
 
 /// A checkpoint is cut into records of at most this many bytes.
@@ -112,6 +112,16 @@ impl FactsBody<'_> {
 }
 
 impl Behind {
+    /// The room's revision before the changes of the record that makes this one.
+    pub fn before(&self, revision: Revision) -> Revision {
+        Revision(revision.0.saturating_sub(self.changes.len() as u64))
+    }
+
+    /// The first revision that the record of this one tells of: one without changes tells of its own.
+    pub fn first(&self, revision: Revision) -> Revision {
+        self.before(revision).next().min(revision)
+    }
+
     /// What kind of record it is.
     pub fn kind(&self) -> RecordKind {
         if self.changes.is_empty() { RecordKind::ReadPositions } else { RecordKind::Facts }

@@ -89,9 +89,9 @@ impl FactsChain {
             let is_it = version == self.pointer.version;
             return if is_it { Ok(()) } else { Err(gap(self.pointer.version.revision, version.revision)) };
         };
-        let before = Revision(above.revision.0.saturating_sub(behind.changes.len() as u64));
+        let before = behind.before(above.revision);
         let is_before = version.revision == before && version < *above;
-        if is_before { Ok(()) } else { Err(gap(version.revision, Revision(before.0 + 1))) }
+        if is_before { Ok(()) } else { Err(gap(version.revision, before.next())) }
     }
 
     fn assemble(&mut self, version: FactsVersion, mut facts: RoomFacts) -> Result<LoadedFacts, FactsFault> {

@@ -317,7 +317,7 @@ impl FactsLedger {
             return Some(appended);
         }
         let (behind, body, base) = self.rolled_up(&step, length).unwrap_or((behind, body, length.base));
-        let first = Revision((version.revision.0 + 1).saturating_sub(behind.changes.len().max(1) as u64));
+        let first = behind.first(version.revision);
         let (batch, bytes) = append_all(&self.room, behind.kind(), version, dated, &[body], log);
         let behind_bytes = length.behind_bytes + bytes;
         let oldest = Some(behind.oldest);

@@ -21,6 +21,8 @@ mod ledger;
 mod link;
 mod salvage;
 
+#[cfg(test)]
+pub use body::Behind;
 pub use body::FactsBody;
 pub use chain::{FactsChain, LoadedFacts};
 pub use ledger::{FactsAppended, FactsLedger, FactsNotAppended};

@@ -90,9 +90,8 @@ impl FactsSalvage {
 
 /// Applies what a record says, of which earlier ones may have said a part.
 fn apply(facts: &mut RoomFacts, version: FactsVersion, behind: &Behind, lost: &mut Vec<LostRevisions>) {
-    let last = version.revision.0;
-    let first = (last + 1).saturating_sub(behind.changes.len() as u64);
-    for (revision, change) in (first..=last).map(Revision).zip(&behind.changes) {
+    let (first, last) = (behind.first(version.revision), version.revision);
+    for (revision, change) in (first.0..=last.0).map(Revision).zip(&behind.changes) {
         if revision <= facts.revision() {
             continue;
         }

@@ -89,10 +89,7 @@ impl FactsCheck {
         let (version, body) = FactsBody::decode(stored).map_err(unreadable)?;
         let pieces = self.pieces.take();
         let (at, bytes, first, next) = match body {
-            FactsBody::Behind(behind) => {
-                let changes = (behind.changes.len() as u64).clamp(1, version.revision.0.max(1));
-                (at, bytes, Revision(version.revision.0 - changes + 1), Some(behind.link))
-            }
+            FactsBody::Behind(behind) => (at, bytes, behind.first(version.revision), Some(behind.link)),
             FactsBody::Piece { piece, pieces: count, is_repaired, .. } => {
                 let end_bytes = at.offset_bytes + bytes;
                 let room = name.key();
@@ -238,3 +235,6 @@ impl FactsHere {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::builder::IndexBuilder;
 use super::fault::RebuildFault;
 use crate::facts::{FactsBody, FactsLink, FactsPointer, FactsVersion};
 use crate::format::{Frame, RecordError, StoredFacts};
-use madang_model::{FactsFault, Revision, RoomName};
+use madang_model::{FactsFault, RoomName};
 
 /// The pieces of a checkpoint that were met so far.
 #[derive(Debug, Default)]
@@ -39,8 +39,7 @@ impl FactsScan {
         let (first, oldest) = match body {
             FactsBody::Behind(behind) => {
                 self.pieces = None;
-                let changes = behind.changes.len().max(1) as u64;
-                (Revision((version.revision.0 + 1).saturating_sub(changes)), behind.oldest)
+                (behind.first(version.revision), behind.oldest)
             }
             FactsBody::Piece { piece, pieces, .. } => {
                 let begun = match self.pieces.take() {
