@@ -4,6 +4,7 @@
 //! distance, and of the width, in segments.
 
 use crate::format::HEADER_BYTES;
+use crate::index::key::key_bits;
 use crate::index::link::{EntryLink, RoomTail};
 use crate::index::reads::{BucketLookup, Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{INDEX_HEADER_BYTES, RoomEntry, identity};
@@ -49,11 +50,11 @@ enum LinkStage {
 
 impl Chain {
     /// Begins behind the newest entry; `end` is where the room's sealed messages end without one.
-    pub fn new(room: RoomName, key: u64, range: (Seq, Seq), tail: Option<&RoomTail>, end: Seq) -> Chain {
+    pub fn new(room: RoomName, range: (Seq, Seq), tail: Option<&RoomTail>, end: Seq) -> Chain {
         let (start, tower) = tail.map_or((end, Box::default()), |tail| (tail.head.next(), tail.next_tower()));
         let mut chain = Chain {
+            key: key_bits(room.key()),
             room,
-            key,
             first: range.0,
             last: range.1,
             floor: Seq::ZERO,
@@ -110,13 +111,39 @@ impl Chain {
     /// may be there that are older than one that has: in another directory, which keeps its newest
     /// segment. Later entries lead to them even where the index of the one behind the hole was made
     /// again, and knows of nothing earlier: so the newest edge counts.
-    pub fn oldest(&self) -> Option<Seq> {
+    fn oldest(&self) -> Option<Seq> {
         let is_edge = |node: &Node| node.tower.first().is_none_or(|link| link.first <= self.floor);
         self.nodes.range(self.floor.next()..).rev().find(|(_, node)| is_edge(node)).map(|(first, _)| *first)
     }
 
+    /// The lowest number down to which `stretches`, in order, hold everything from the last that was asked for on; and,
+    /// where numbers below have expired, the first that is still stored.
+    pub fn held_from(
+        &self,
+        stretches: impl DoubleEndedIterator<Item = (Seq, Seq)>,
+    ) -> Result<(Seq, Option<Seq>), QueryFault> {
+        let mut from = self.last.next();
+        for (first, last) in stretches.rev() {
+            if last.next() != from {
+                break;
+            }
+            from = first;
+        }
+        if from <= self.first {
+            return Ok((from, None));
+        }
+        let (first, below) = (self.first, Seq(from.0 - 1));
+        match self.oldest().filter(|oldest| below < *oldest) {
+            Some(oldest) => Ok((from, Some(oldest))),
+            None => Err(match self.link_towards(below) {
+                Some(link) => link.damaged(Damaged { offset_bytes: 0 }),
+                None => QueryFault::NotStored { first, last: below },
+            }),
+        }
+    }
+
     /// The link that should have led to `seq`.
-    pub fn link_towards(&self, seq: Seq) -> Option<EntryLink> {
+    fn link_towards(&self, seq: Seq) -> Option<EntryLink> {
         let (_, above) = self.nodes.range(seq.next()..).next()?;
         above.tower.first().copied()
     }

@@ -56,7 +56,7 @@ impl DraftQuery {
         let mut query = DraftQuery {
             room: places.room.clone(),
             tail: places.tail.cloned(),
-            end: places.open.first().map_or(Seq(1), |run| run.first),
+            end: places.chain_end(),
             draft,
             from,
             segments: HashSet::new(),

@@ -2,12 +2,12 @@
 
 use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FoundDraft, FrameRead, frame_reads};
-use super::pieces::{Piece, held_from};
+use super::pieces::Piece;
 use super::sources::{AmendmentLookup, AmendmentSource};
 use super::stored_room::StoredRoomPlaces;
 use crate::index::amendments::TargetChanges;
 use crate::index::key::key_bits;
-use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, Step};
+use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
 use crate::index::segment::RoomChanges;
 use madang_model::{RoomName, Seq, ShownEntry};
 use std::collections::BTreeMap;
@@ -76,9 +76,7 @@ impl EntriesQuery {
             return query;
         }
         query.open = places.open.iter().filter_map(|run| Piece::of_open(run, query.range)).collect();
-        let end = places.open.first().map_or(Seq(1), |run| run.first);
-        let key = key_bits(query.room.key());
-        let chain = Chain::new(query.room.clone(), key, query.range, places.tail, end);
+        let chain = Chain::new(query.room.clone(), query.range, places.tail, places.chain_end());
         query.phase = EntriesPhase::Sections(chain);
         query.advance();
         query
@@ -185,21 +183,13 @@ impl EntriesQuery {
 
     /// What makes up the range, without a hole; what is missing below has expired.
     fn pieces(&mut self, chain: &Chain) -> Result<Vec<Piece>, QueryFault> {
-        let (first, last) = self.range;
         let entries = chain.entries();
         let mut pieces: Vec<Piece> =
             entries.filter_map(|(link, entry)| Piece::of_entry(link, entry, self.range)).collect();
         pieces.append(&mut self.open);
-        let from = held_from(&pieces, last);
-        if from > first {
-            let (below, oldest) = (Seq(from.0 - 1), chain.oldest());
-            if oldest.is_none_or(|oldest| below >= oldest) {
-                return Err(match chain.link_towards(below) {
-                    Some(link) => link.damaged(Damaged { offset_bytes: 0 }),
-                    None => QueryFault::NotStored { first, last: below },
-                });
-            }
-            (self.expired, self.oldest) = (Some((first, below)), oldest);
+        let (from, oldest) = chain.held_from(pieces.iter().map(|piece| (piece.first, piece.last)))?;
+        if oldest.is_some() {
+            (self.expired, self.oldest) = (Some((self.range.0, Seq(from.0 - 1))), oldest);
             pieces.retain(|piece| piece.first >= from);
         }
         Ok(pieces)

@@ -2,14 +2,14 @@
 
 use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FrameRead, frame_reads};
-use super::pieces::{Piece, held_from};
+use super::pieces::Piece;
 use super::sources::{AmendmentLookup, AmendmentSource};
 use super::stored_room::StoredRoomPlaces;
 use super::stretch::Stretch;
 use crate::index::amendments::TargetChanges;
 use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
-use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, Step};
+use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
 use crate::index::segment::{OpenRun, RoomChanges};
 use madang_model::{Page, RoomName, Seq, ShownMessage};
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ impl PageQuery {
             room: places.room.clone(),
             tail: places.tail.cloned(),
             sealed_last: places.sealed_last().min(places.head),
-            chain_end: places.open.first().map_or(Seq(1), |run| run.first),
+            chain_end: places.chain_end(),
             count: u64::from(page.count()),
             amendments,
             sources: places.sources.to_vec(),
@@ -226,9 +226,8 @@ impl PageQuery {
     /// Begins with what is still to be looked up, or with what became of what was found.
     fn next_stretch(&mut self) {
         if let Some(stretch) = self.stretches.pop() {
-            let key = key_bits(self.room.key());
             let window = stretch.window(self.sealed_last);
-            let chain = Chain::new(self.room.clone(), key, window, self.tail.as_ref(), self.chain_end);
+            let chain = Chain::new(self.room.clone(), window, self.tail.as_ref(), self.chain_end);
             self.phase = PagePhase::Entries(stretch, chain);
             return;
         }
@@ -265,19 +264,12 @@ impl PageQuery {
     /// What makes up a stretch, without a hole; what is missing below has expired.
     fn pieces(&mut self, stretch: Stretch, chain: &Chain) -> Result<Vec<Piece>, QueryFault> {
         let (first, last) = stretch.window(self.sealed_last);
-        let oldest = chain.oldest();
         let entries = chain.entries();
         let mut pieces: Vec<Piece> =
             entries.filter_map(|(link, entry)| Piece::of_entry(link, entry, (first, last))).collect();
-        let from = held_from(&pieces, last);
-        if from > first {
+        let (from, oldest) = chain.held_from(pieces.iter().map(|piece| (piece.first, piece.last)))?;
+        if oldest.is_some() {
             let below = Seq(from.0 - 1);
-            if oldest.is_none_or(|oldest| below >= oldest) {
-                return Err(match chain.link_towards(below) {
-                    Some(link) => link.damaged(Damaged { offset_bytes: 0 }),
-                    None => QueryFault::NotStored { first, last: below },
-                });
-            }
             self.expired = Some(match self.expired {
                 Some((known_first, known_last)) => (known_first.min(first), known_last.max(below)),
                 None => (first, below),

@@ -101,19 +101,6 @@ impl Piece {
     }
 }
 
-/// The lowest number down to which `pieces`, in order, hold everything from `last` on; `last.next()`
-/// when they do not even hold that.
-pub fn held_from(pieces: &[Piece], last: Seq) -> Seq {
-    let mut from = last.next();
-    for piece in pieces.iter().rev() {
-        if piece.last.next() != from {
-            break;
-        }
-        from = piece.first;
-    }
-    from
-}
-
 fn overlap(held: (Seq, Seq), asked: (Seq, Seq)) -> Option<(Seq, Seq)> {
     let (first, last) = (held.0.max(asked.0), held.1.min(asked.1));
     (first <= last).then_some((first, last))

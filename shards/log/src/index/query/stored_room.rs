@@ -34,6 +34,11 @@ impl StoredRoomPlaces<'_> {
         before_open.unwrap_or(self.tail.map_or(Seq::ZERO, |tail| tail.head))
     }
 
+    /// Where its entries in finished segments end, if there is no tail.
+    pub fn chain_end(&self) -> Seq {
+        self.open.first().map_or(Seq(1), |run| run.first)
+    }
+
     /// How many of its entries are no messages.
     pub fn amendments(&self) -> u64 {
         let sealed = self.tail.map(|tail| tail.amendments);

@@ -60,7 +60,7 @@ impl UnreadQuery {
         let mut query = UnreadQuery {
             room: places.room.clone(),
             tail: places.tail.cloned(),
-            end: places.open.first().map_or(Seq(1), |run| run.first),
+            end: places.chain_end(),
             read,
             reader,
             count: 0,

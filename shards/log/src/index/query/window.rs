@@ -2,9 +2,8 @@
 
 use super::chain::Chain;
 use crate::format::SegmentNumber;
-use crate::index::key::key_bits;
 use crate::index::link::{EntryLink, RoomTail};
-use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
+use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{DetailRun, ReadDetails, RoomEntry, StoredDetails, identity};
 use madang_model::{RoomName, Seq, ShardId, Timestamp};
 
@@ -48,7 +47,7 @@ struct DetailPiece {
 impl WindowLookup {
     /// The entries `first..=last`, which are in finished segments. `end` is where those end without a tail.
     pub fn new(room: &RoomName, range: (Seq, Seq), tail: Option<&RoomTail>, end: Seq) -> WindowLookup {
-        let chain = Chain::new(room.clone(), key_bits(room.key()), range, tail, end);
+        let chain = Chain::new(room.clone(), range, tail, end);
         WindowLookup { range, phase: WindowPhase::Chain(chain) }
     }
 
@@ -89,33 +88,20 @@ impl WindowLookup {
 }
 
 /// What makes up a window, without a hole, and whether what is missing below has expired.
-fn pieces(chain: &Chain, (first, last): (Seq, Seq)) -> Result<(Vec<DetailPiece>, bool), QueryFault> {
+fn pieces(chain: &Chain, range: (Seq, Seq)) -> Result<(Vec<DetailPiece>, bool), QueryFault> {
     let mut pieces = Vec::new();
     for (link, entry) in chain.entries() {
-        pieces.extend(DetailPiece::of(link, entry, (first, last))?);
+        pieces.extend(DetailPiece::of(link, entry, range)?);
     }
-    let mut from = last.next();
-    for piece in pieces.iter().rev() {
-        if piece.last.next() != from {
-            break;
-        }
-        from = piece.first;
-    }
-    if from > first {
-        let below = Seq(from.0 - 1);
-        if chain.oldest().is_none_or(|oldest| below >= oldest) {
-            return Err(match chain.link_towards(below) {
-                Some(link) => link.damaged(Damaged { offset_bytes: 0 }),
-                None => QueryFault::NotStored { first, last: below },
-            });
-        }
+    let (from, oldest) = chain.held_from(pieces.iter().map(|piece| (piece.first, piece.last)))?;
+    if oldest.is_some() {
         pieces.retain(|piece| piece.first >= from);
     }
     // What time was before a window is known where it begins with a block.
     if let Some(piece) = pieces.first_mut() {
         piece.first = piece.run.aligned(piece.first);
     }
-    Ok((pieces, from > first))
+    Ok((pieces, oldest.is_some()))
 }
 
 fn found(pieces: Vec<DetailPiece>, is_cut: bool) -> FoundWindow {
