@@ -4,7 +4,7 @@ use super::changes::TargetChanges;
 use super::group::{KeyedGroups, group_key, group_of};
 use crate::format::SegmentNumber;
 use crate::index::bytes::{
-    BUCKET_BITS_MAX, FileIdentity, SLOT_BYTES, TableWriter, bucket_bits, open_bucket, read_slot,
+    BUCKET_BITS_MAX, FileIdentity, SLOT_BYTES, TableWriter, bucket_bits, bucket_of_file,
 };
 use hashbrown::HashMap;
 use madang_model::Seq;
@@ -79,19 +79,10 @@ impl AmendmentTable {
     /// # Errors
     /// Where the part that is damaged begins.
     pub fn decode(file: &[u8], identity: FileIdentity, place: TablePlace) -> Result<AmendmentTable, u64> {
-        let part = |at: u64, bytes: u64| {
-            let start = usize::try_from(at).ok()?;
-            file.get(start..start.checked_add(usize::try_from(bytes).ok()?)?)
-        };
         let mut groups = BTreeMap::new();
         for bucket in 0..1_u64 << place.bucket_bits {
-            let slot_at = place.slots_at + bucket * SLOT_BYTES as u64;
-            let slot = part(slot_at, SLOT_BYTES as u64).and_then(|bytes| read_slot(identity, slot_at, bytes));
-            let slot = slot.ok_or(slot_at)?;
-            let at = slot.offset_bytes;
-            let entries = part(at, u64::from(slot.bytes)).and_then(|bytes| open_bucket(identity, at, bytes));
-            let found = entries.and_then(|entries| KeyedGroups::decode_bucket(entries, identity.directory));
-            groups.extend(found.ok_or(at)?);
+            let (at, entries) = bucket_of_file(file, identity, place.slots_at, bucket)?;
+            groups.extend(KeyedGroups::decode_bucket(entries, identity.directory).ok_or(at)?);
         }
         Ok(AmendmentTable { groups })
     }

@@ -7,5 +7,5 @@ pub use crate::coding::{Reader, field, push_varint};
 pub use identity::{FORMAT_VERSION, FileIdentity, FileKind, MESSAGES_VERSION, SNAPSHOT_VERSION};
 pub use table::{
     BUCKET_BITS_MAX, BUCKET_ENTRIES, BUCKET_PREFIX_BYTES, BucketSlot, SLOT_BYTES, TableWriter, bucket_bits,
-    bucket_of, open_bucket, read_slot,
+    bucket_of, bucket_of_file, open_bucket, part, read_slot,
 };

@@ -51,6 +51,29 @@ pub fn open_bucket(identity: FileIdentity, offset_bytes: u64, bytes: &[u8]) -> O
     (is_whole && is_right).then_some(entries)
 }
 
+/// A part of a whole file; `None` where that ends before.
+pub fn part(file: &[u8], offset_bytes: u64, bytes: u64) -> Option<&[u8]> {
+    let start = usize::try_from(offset_bytes).ok()?;
+    let end = start.checked_add(usize::try_from(bytes).ok()?)?;
+    file.get(start..end)
+}
+
+/// A bucket of a whole file whose slots begin at `slots_at`: where it lies, and its entries. Where the part that is damaged
+/// begins, if one is.
+pub fn bucket_of_file(
+    file: &[u8],
+    identity: FileIdentity,
+    slots_at: u64,
+    bucket: u64,
+) -> Result<(u64, &[u8]), u64> {
+    let slot_at = slots_at + bucket * SLOT_BYTES as u64;
+    let slot = part(file, slot_at, SLOT_BYTES as u64).and_then(|bytes| read_slot(identity, slot_at, bytes));
+    let BucketSlot { offset_bytes, bytes } = slot.ok_or(slot_at)?;
+    let entries =
+        part(file, offset_bytes, bytes.into()).and_then(|bytes| open_bucket(identity, offset_bytes, bytes));
+    Ok((offset_bytes, entries.ok_or(offset_bytes)?))
+}
+
 /// Writes a table's buckets one after another. Holds one bucket, and every slot.
 #[derive(Debug)]
 pub struct TableWriter {

@@ -6,7 +6,7 @@ use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 use super::place::identity;
 use crate::format::{RecordError, SegmentNumber};
 use crate::index::amendments::AmendmentTable;
-use crate::index::bytes::{FORMAT_VERSION, FileIdentity, SLOT_BYTES, bucket_of, open_bucket, read_slot};
+use crate::index::bytes::{FORMAT_VERSION, FileIdentity, bucket_of, bucket_of_file, part};
 use crate::index::link::RoomTail;
 use madang_model::{RoomName, ShardId};
 
@@ -36,15 +36,10 @@ impl SegmentTable {
         let identity = identity(directory, segment).of_version(header.version);
         let mut rooms = Vec::new();
         for bucket in 0..1_u64 << header.bucket_bits {
-            let slot_at = INDEX_HEADER_BYTES as u64 + bucket * SLOT_BYTES as u64;
             let damaged = |offset_bytes| IndexFault::Damaged { offset_bytes };
-            let slot = part(file, slot_at, SLOT_BYTES as u64)
-                .and_then(|bytes| read_slot(identity, slot_at, bytes))
-                .ok_or(damaged(slot_at))?;
-            let at = slot.offset_bytes;
-            let entries = part(file, at, u64::from(slot.bytes))
-                .and_then(|bytes| RoomEntry::decode_bucket(open_bucket(identity, at, bytes)?, header.version))
-                .ok_or(damaged(at))?;
+            let (at, entries) =
+                bucket_of_file(file, identity, INDEX_HEADER_BYTES as u64, bucket).map_err(damaged)?;
+            let entries = RoomEntry::decode_bucket(entries, header.version).ok_or(damaged(at))?;
             if entries.iter().any(|room| bucket_of(room.key, header.bucket_bits) != bucket) {
                 return Err(damaged(at));
             }
@@ -129,10 +124,4 @@ fn check_details(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Resul
     let (offset_bytes, bytes) = run.part(first, last);
     let details = part(file, offset_bytes, bytes).and_then(|bytes| run.read(identity, first, last, bytes));
     details.map(|_| ()).ok_or(IndexFault::Damaged { offset_bytes })
-}
-
-fn part(file: &[u8], offset_bytes: u64, bytes: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset_bytes).ok()?;
-    let end = start.checked_add(usize::try_from(bytes).ok()?)?;
-    file.get(start..end)
 }
