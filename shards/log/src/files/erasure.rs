@@ -1,5 +1,7 @@
 //! The files that may hold what was said, as an erasure uses them: one operation of the file system at a time.
 
+use super::owner::give_to_owner_of;
+use super::standard::read_start;
 use super::write_out::write_out;
 use super::{FileOperation, Files, FilesError, StdFiles, open_regular_by};
 use crate::format::{SegmentNumber, directory_name, directory_shard, file_name};
@@ -8,8 +10,8 @@ use rkyv::util::AlignedVec;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,30 +159,15 @@ impl ErasureFiles for StdFiles {
         Ok(file.metadata()?.len())
     }
 
-    fn read_file(&self, mut file: &File, into: &mut AlignedVec) -> io::Result<()> {
-        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        file.seek(SeekFrom::Start(0))?;
-        into.resize(length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match file.read(&mut into[filled..]) {
-                Ok(0) => break,
-                Ok(bytes) => filled += bytes,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        into.resize(filled, 0);
-        Ok(())
+    fn read_file(&self, file: &File, into: &mut AlignedVec) -> io::Result<()> {
+        read_start(file, usize::MAX, into)
     }
 
     fn create_file(&self, name: &str, like: &File) -> io::Result<File> {
         let path = self.directory.join(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        let (own, wanted) = (file.metadata()?, like.metadata()?);
-        if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
-            fchown(&file, Some(wanted.uid()), Some(wanted.gid()))?;
-        }
+        let wanted = like.metadata()?;
+        give_to_owner_of(&file, &wanted)?;
         file.set_permissions(wanted.permissions())?;
         Ok(file)
     }

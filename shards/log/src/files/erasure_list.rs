@@ -1,9 +1,10 @@
 //! The file that holds a list of what was to be erased: that of a data directory, or one that lies beside backups.
 
+use super::owner::give_to_owner_of;
 use super::{FileOperation, FilesError, StdFiles, open_regular, open_regular_by};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The list of a data directory.
@@ -83,10 +84,7 @@ impl ErasureListFiles for ErasureListFile {
             beside.push(NEW_SUFFIX);
             let mut options = OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-            let (own, wanted) = (file.metadata()?, fs::metadata(self.directory())?);
-            if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
-                fchown(&file, Some(wanted.uid()), Some(wanted.gid()))?;
-            }
+            give_to_owner_of(&file, &fs::metadata(self.directory())?)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&beside, &self.0)?;

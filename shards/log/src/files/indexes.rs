@@ -148,11 +148,7 @@ impl IndexFiles for StdFiles {
             open_regular(&path)?.take(INDEX_HEADER_BYTES as u64).read_to_end(&mut start)?;
             Ok(start)
         };
-        match read() {
-            Ok(start) => Ok(Some(start)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
-        }
+        if_there(read(), &path)
     }
 
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError> {
@@ -162,11 +158,7 @@ impl IndexFiles for StdFiles {
             open_regular(&path)?.read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        match read() {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
-        }
+        if_there(read(), &path)
     }
 
     fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {
@@ -174,12 +166,7 @@ impl IndexFiles for StdFiles {
     }
 
     fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
-        let path = self.snapshot_path(shard, file);
-        match open_regular(&path) {
-            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
-        }
+        open_whole(&self.snapshot_path(shard, file))
     }
 
     fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
@@ -192,11 +179,7 @@ impl IndexFiles for StdFiles {
             file.take(SNAPSHOT_BLOCK_BYTES as u64).read_to_end(&mut end)?;
             Ok(end)
         };
-        match read() {
-            Ok(end) => Ok(Some(end)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
-        }
+        if_there(read(), &path)
     }
 
     fn write_snapshot(
@@ -213,12 +196,7 @@ impl IndexFiles for StdFiles {
     }
 
     fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError> {
-        let path = self.run_path(shard, run);
-        match open_regular(&path) {
-            Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FilesError { path, operation: FileOperation::Read, source }),
-        }
+        open_whole(&self.run_path(shard, run))
     }
 
     fn write_run(
@@ -286,6 +264,20 @@ impl StdFiles {
     fn run_path(&self, shard: ShardId, run: RunRange) -> PathBuf {
         self.path(shard, SegmentNumber::FIRST).with_file_name(run_file_name(run))
     }
+}
+
+/// What was read of a file; `None` where there is none.
+fn if_there<T>(read: io::Result<T>, path: &Path) -> Result<Option<T>, FilesError> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FilesError { path: path.to_owned(), operation: FileOperation::Read, source }),
+    }
+}
+
+fn open_whole(path: &Path) -> Result<Option<Box<dyn Read>>, FilesError> {
+    let opened = if_there(open_regular(path), path)?;
+    Ok(opened.map(|file| Box::new(BufReader::new(file)) as Box<dyn Read>))
 }
 
 fn write_whole(

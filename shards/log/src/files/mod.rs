@@ -8,6 +8,7 @@ mod erasure_list;
 mod indexes;
 mod memory;
 mod opening;
+mod owner;
 mod segments;
 mod standard;
 mod write_out;
@@ -168,6 +169,7 @@ impl FilesError {
         match self.path.extension().and_then(OsStr::to_str) {
             Some("seg") => "read segment",
             Some("idx") => "read index",
+            Some("run") => "read run",
             _ => "read snapshot",
         }
     }

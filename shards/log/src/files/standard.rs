@@ -78,7 +78,8 @@ fn write_again(file: &mut File, from_bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-fn read_start(mut file: &File, bytes_max: usize, into: &mut AlignedVec) -> io::Result<()> {
+/// Reads at most `bytes_max` from the start of a file in place of what `into` holds.
+pub(super) fn read_start(mut file: &File, bytes_max: usize, into: &mut AlignedVec) -> io::Result<()> {
     file.rewind()?;
     // Only what the buffer never held is zeroed: the next segment has the same length.
     let length = file.metadata()?.len().min(bytes_max as u64);
