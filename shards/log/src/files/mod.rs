@@ -197,6 +197,7 @@ impl fmt::Display for FilesError {
             io::ErrorKind::StorageFull => "free some space on its file system",
             io::ErrorKind::InvalidInput => "move it away, and restore the log's own file from a copy",
             io::ErrorKind::InvalidData => "see `madang log verify`, and restore the file from a copy",
+            io::ErrorKind::WouldBlock => "end that program, and try again",
             io::ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
             _ => remedy,
         };

@@ -8,8 +8,11 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// The pause before a file is opened once more.
+/// The pause before a file is opened once more. Where an erasure has it, its name leads to another file already; it is for
+/// a lock of some other program, which may let go.
 const BETWEEN_OPENINGS: Duration = Duration::from_millis(1);
+/// A file is opened at most this often: for some two seconds.
+const OPENINGS_MAX: u32 = 2_000;
 
 /// Opens a file to read, unless it is something else: a pipe of its name would never give an end, and to open
 /// one may wait forever.
@@ -57,14 +60,33 @@ fn kind_of(found: FileType) -> &'static str {
 /// Opens a file to read it for long: as long as it is open, an erasure neither writes into it nor wipes it.
 ///
 /// # Errors
-/// As [`open_regular`].
+/// As [`open_regular`]; of the kind `WouldBlock` when another program keeps it locked.
 pub fn open_to_hold(path: &Path) -> io::Result<File> {
-    loop {
+    for _ in 0..OPENINGS_MAX {
         let file = open_regular(path)?;
         // Where there are no locks, nobody waits for one either. Where an erasure has it, its name leads to another file.
         if !matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK)) {
             return Ok(file);
         }
         std::thread::sleep(BETWEEN_OPENINGS);
+    }
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another program keeps it locked; see `lslocks`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_locked_is_waited_for_and_not_for_ever() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let locked = File::create(&path).expect("space");
+        flock(&locked, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
+        let error = open_to_hold(&path).expect_err("it is locked");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+        let waiting = std::thread::spawn(move || open_to_hold(&path));
+        drop(locked);
+        waiting.join().expect("no panic").expect("it is free");
     }
 }
