@@ -2,7 +2,7 @@
 
 use super::rules::ErasureMatcher;
 use crate::format::{
-    Frame, HEADER_BYTES, HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentVerdict, StoredRecord,
+    Frame, HEADER_BYTES, HeaderFault, Scan, ScanItem, SegmentHeader, SegmentId, SegmentVerdict, StoredEntry,
     aligned, erase_frame, read_frame_at,
 };
 use rkyv::util::AlignedVec;
@@ -53,11 +53,7 @@ pub fn rewrite_segment(
                     wanted.push(frame.offset_bytes..frame.end_bytes);
                 }
             }
-            ScanItem::Note(frame, record) => {
-                if is_wanted(record, matcher) {
-                    wanted.push(frame.offset_bytes..frame.end_bytes);
-                }
-            }
+            ScanItem::Note(..) => {}
         }
     }
     let verdict = scan.verdict().expect("a finished scan has a verdict");
@@ -108,8 +104,10 @@ pub fn rewrite_aside(
     let mut at = if from_bytes == 0 { HEADER_BYTES.min(bytes.len()) } else { 0 };
     while at < bytes.len() {
         let offset = from_bytes + at;
-        let found = read_aligned(&bytes[at..], offset, place, &mut lined_up)
-            .and_then(|frame| Some((frame.end_bytes - offset, is_wanted(frame.record()?, matcher))));
+        let found = read_aligned(&bytes[at..], offset, place, &mut lined_up).and_then(|frame| {
+            let entry = StoredEntry::of(&frame.record()?);
+            Some((frame.end_bytes - offset, entry.is_some_and(|entry| matcher.wants_entry(&entry))))
+        });
         let end = found.map_or((at + aligned(1)).min(bytes.len()), |(frame_bytes, _)| at + frame_bytes);
         let range = at..end;
         match found {
@@ -140,15 +138,4 @@ fn read_aligned<'a>(
     lined_up.clear();
     lined_up.extend_from_slice(&rest[..found.end_bytes - offset_bytes]);
     read_frame_at(lined_up, offset_bytes, place)
-}
-
-fn is_wanted(record: StoredRecord<'_>, matcher: &mut ErasureMatcher<'_>) -> bool {
-    match record {
-        StoredRecord::Message(message) => matcher.wants_message(&message),
-        StoredRecord::Amendment(amendment) => matcher.wants_amendment(&amendment),
-        StoredRecord::Facts(_)
-        | StoredRecord::Seal(_)
-        | StoredRecord::Abandoned(_)
-        | StoredRecord::Lost(_) => false,
-    }
 }

@@ -319,7 +319,7 @@ impl<'a> StoredRecord<'a> {
     pub fn read(head: &'a [u8], body: &'a [u8]) -> Option<StoredRecord<'a>> {
         let head = RecordHead::read(head)?;
         // Only entries of a room are ever erased.
-        if head.version != BODY_VERSION || head.is_erased && head.kind as u8 >= RecordKind::Facts as u8 {
+        if head.version != BODY_VERSION || head.is_erased && !head.kind.is_entry() {
             return None;
         }
         Some(match head.kind {
