@@ -2,12 +2,12 @@
 //! made again.
 
 use super::plan::ReadPlan;
-use super::tails::{IndexError, rebuild_index};
+use super::tails::{IndexError, read_header, read_table, rebuild_index};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
-    AmendmentSource, IndexHeader, KeyedGroups, RunRange, RunReader, SegmentTable, due_runs,
-    groups_of_buckets, merge_tables, write_run,
+    AmendmentSource, KeyedGroups, RunRange, RunReader, SegmentTable, due_runs, groups_of_buckets,
+    merge_tables, write_run,
 };
 use madang_model::ShardId;
 use std::io;
@@ -32,9 +32,7 @@ pub fn amendment_sources(
     }
     let mut plan = None;
     for segment in segments.into_iter().filter(|segment| !runs.iter().any(|run| run.contains(*segment))) {
-        let start = files.read_index_start(shard, segment)?;
-        let header = start.and_then(|start| IndexHeader::decode(&start, shard, segment).ok());
-        let has_amendments = match header {
+        let has_amendments = match read_header(files, shard, segment)? {
             Some(header) => header.amendments.is_some(),
             None if covers.is_none_or(|covers| segment > covers) => false,
             // It may have amendments, and gets its index when it is asked; but none is made of what holds nothing.
@@ -65,14 +63,14 @@ pub fn renew_runs(
 ) -> Result<Vec<RunRange>, IndexError> {
     let segments = files.segments(shard)?;
     let oldest = segments.first().copied().unwrap_or(SegmentNumber::FIRST);
-    for range in due_runs(oldest, newest) {
-        if !files.runs(shard)?.contains(&range) {
-            let within = segments.iter().copied().filter(|segment| range.contains(*segment));
-            merge(files, shard, range, within.collect(), oldest)?;
-        }
+    let there = files.runs(shard)?;
+    for range in due_runs(oldest, newest).into_iter().filter(|range| !there.contains(range)) {
+        let within = segments.iter().copied().filter(|segment| range.contains(*segment));
+        merge(files, shard, range, within.collect(), oldest)?;
     }
-    let runs = outermost(files.runs(shard)?);
-    for run in files.runs(shard)? {
+    let there = files.runs(shard)?;
+    let runs = outermost(there.clone());
+    for run in there {
         if !runs.contains(&run) || run.last < oldest {
             files.remove_run(shard, run)?;
         }
@@ -162,9 +160,8 @@ fn merge(
             tables.push(Box::new(reader.ok_or(io::ErrorKind::InvalidData)?));
         }
         for segment in &indexes {
-            let bytes = files.read_index(shard, *segment).map_err(unreadable)?.unwrap_or_default();
-            let table = SegmentTable::decode(&bytes, shard, *segment);
-            let table = table.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            let table = read_table(files, shard, *segment).map_err(unreadable)?;
+            let table = table.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
             tables.push(Box::new(table.into_amendments().into_groups().map(Ok)));
         }
         Ok(tables)
@@ -182,15 +179,11 @@ fn table_of(
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<Option<SegmentTable>, IndexError> {
-    let read = || -> Result<Option<SegmentTable>, FilesError> {
-        let bytes = files.read_index(shard, segment)?;
-        Ok(bytes.and_then(|bytes| SegmentTable::decode(&bytes, shard, segment).ok()))
-    };
-    if let Some(table) = read()? {
+    if let Some(table) = read_table(files, shard, segment)? {
         return Ok(Some(table));
     }
     rebuild_index(files, shard, segment)?;
-    Ok(read()?)
+    Ok(read_table(files, shard, segment)?)
 }
 
 fn open_run(

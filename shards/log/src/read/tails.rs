@@ -149,15 +149,23 @@ pub fn read_table(
     Ok(bytes.and_then(|bytes| SegmentTable::decode(&bytes, shard, segment).ok()))
 }
 
+/// The first block of a segment's index, if there is a sound one.
+pub fn read_header(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<IndexHeader>, FilesError> {
+    let start = files.read_index_start(shard, segment)?;
+    Ok(start.and_then(|start| IndexHeader::decode(&start, shard, segment).ok()))
+}
+
 /// Where the committed part of a segment ends, if it has an index that says so.
 pub fn indexed_end_bytes(
     files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
 ) -> Result<Option<u64>, FilesError> {
-    let start = files.read_index_start(shard, segment)?;
-    let header = start.and_then(|start| IndexHeader::decode(&start, shard, segment).ok());
-    Ok(header.map(|header| header.end_offset_bytes))
+    Ok(read_header(files, shard, segment)?.map(|header| header.end_offset_bytes))
 }
 
 /// The header of a segment, if it has one.

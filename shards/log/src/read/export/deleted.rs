@@ -4,8 +4,8 @@ use super::History;
 use super::selection::RoomTable;
 use crate::files::{Files, FilesError};
 use crate::format::{Scan, ScanItem, SegmentId, SegmentNumber, StoredChange, StoredEntry};
-use crate::index::IndexHeader;
 use crate::read::plan::ReadPlan;
+use crate::read::tails::read_header;
 use hashbrown::HashSet;
 use rkyv::util::AlignedVec;
 
@@ -43,7 +43,6 @@ pub fn note_deleted(
 
 fn is_plain(files: &dyn Files, plan: &ReadPlan, segment: SegmentNumber) -> Result<bool, FilesError> {
     let Some(beside) = files.beside() else { return Ok(false) };
-    let Some(start) = beside.read_index_start(plan.shard, segment)? else { return Ok(false) };
-    let header = IndexHeader::decode(&start, plan.shard, segment);
-    Ok(header.is_ok_and(|header| header.amendments.is_none()))
+    let header = read_header(beside, plan.shard, segment)?;
+    Ok(header.is_some_and(|header| header.amendments.is_none()))
 }
