@@ -51,16 +51,6 @@ pub struct Message {
 }
 
 impl Message {
-    /// What is left of a message that was erased: it is shown as one by nobody.
-    pub fn erased(room: RoomName, seq: Seq, time: Timestamp) -> Message {
-        Message { room, seq, time, author: UserName::nobody(), draft: None, text: Text::erased() }
-    }
-
-    /// What is left of it when it is erased.
-    pub fn to_erased(&self) -> Message {
-        Message::erased(self.room.clone(), self.seq, self.time)
-    }
-
     /// Whether it was erased.
     pub fn is_erased(&self) -> bool {
         self.author.is_nobody()

@@ -31,11 +31,6 @@ impl Text {
     /// What stands for a text that was erased.
     pub const ERASED: &str = "[deleted / 삭제됨]";
 
-    /// What is shown in the place of a text that was erased.
-    pub fn erased() -> Text {
-        Text(Text::ERASED.into())
-    }
-
     /// Removes control characters (C0, DEL, C1), line and paragraph separators, noncharacters,
     /// interlinear annotations and all that Unicode draws as nothing, among it bidirectional
     /// overrides, embeddings and isolates (the characters of CVE-2021-42574); `None` when nothing

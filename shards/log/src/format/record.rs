@@ -435,38 +435,15 @@ impl fmt::Debug for StoredMessage<'_> {
 }
 
 impl StoredMessage<'_> {
-    /// The message, with names that the caller has read back (and may share between messages). One that was erased shows
-    /// nothing of either.
+    /// The message, with names that the caller has read back (and may share between messages). One that was erased is none
+    /// any more.
     ///
     /// # Errors
     /// [`RecordError`] when this program would not have stored it.
     pub fn to_message(&self, room: RoomName, author: UserName) -> Result<Message, RecordError> {
-        if self.is_erased {
-            return Ok(Message::erased(room, self.seq, self.time));
-        }
         let (seq, time, draft) = (self.seq, self.time, self.draft_id()?);
         let text = Text::restore(self.text).ok_or(RecordError::Text { seq })?;
         Ok(Message { room, seq, time, author, draft, text })
-    }
-
-    /// The room's name.
-    ///
-    /// # Errors
-    /// [`RecordError::Room`] when it is none.
-    pub fn room_name(&self) -> Result<RoomName, RecordError> {
-        RoomName::from_log(self.room)
-            .map_err(|source| RecordError::Room { name: self.room.to_owned(), source })
-    }
-
-    /// The author's name; nobody's where it was erased.
-    ///
-    /// # Errors
-    /// [`RecordError::Author`] when it is none.
-    pub fn author_name(&self) -> Result<UserName, RecordError> {
-        if self.is_erased {
-            return Ok(UserName::nobody());
-        }
-        self.author.user_name()
     }
 
     /// The draft id, if it has one.

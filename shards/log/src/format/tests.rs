@@ -64,8 +64,8 @@ fn what_people_write_comes_back_unchanged() {
     let mut segment = AlignedVec::<16>::new();
     segment.extend_from_slice(&bytes);
     let mut read = Scan::new(&segment, PLACE, None).map(|found| match found {
-        ScanItem::Entry(_, StoredEntry::Message(stored)) => stored
-            .to_message(stored.room_name().expect("a room"), stored.author_name().expect("an author"))
+        ScanItem::Entry(_, entry @ StoredEntry::Message(stored)) => stored
+            .to_message(entry.room_name().expect("a room"), entry.author_name().expect("an author"))
             .expect("a message"),
         other => panic!("only messages were written, not {other:?}"),
     });
@@ -323,10 +323,12 @@ fn segment_with(frames: &[u8]) -> AlignedVec<16> {
 fn a_message_of_version_1_is_read_as_it_was_written() {
     let segment = segment_with(&frame_of(OLD_FRAME));
     let items: Vec<_> = Scan::new(&segment, PLACE, None).collect();
-    let [ScanItem::Entry(frame, StoredEntry::Message(stored))] = items[..] else { panic!("{items:?}") };
+    let [ScanItem::Entry(frame, entry @ StoredEntry::Message(stored))] = items[..] else {
+        panic!("{items:?}")
+    };
     assert_eq!((frame.head_bytes, frame.batch, frame.synced_bytes), (0, 1, 64));
     assert_eq!(stored.author, StoredAuthor { kind: AuthorKind::None, id: 0, name: "bob" });
-    let (room, author) = (stored.room_name().expect("a room"), stored.author_name().expect("an author"));
+    let (room, author) = (entry.room_name().expect("a room"), entry.author_name().expect("an author"));
     let read = stored.to_message(room, author).expect("a message");
     assert_eq!(format!("{read:?}"), format!("{:?}", message("r1", 7, "twelve bytes")));
 }
