@@ -249,9 +249,7 @@ impl Evidence {
         for &segment in segments {
             let Some(table) = read_table(files, shard, segment)? else { continue };
             table.tails().flatten().for_each(|(room, tail)| add(room, &tail));
-            for facts in table.facts() {
-                facts.room_name().into_iter().for_each(|room| add_facts(room, &facts.pointer));
-            }
+            table.named_facts().for_each(|(room, facts)| add_facts(room, &facts.pointer));
         }
         for file in SnapshotFile::ALL {
             for room in open(files, shard, file)?.into_iter().flatten().map_while(Result::ok) {

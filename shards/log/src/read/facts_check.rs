@@ -66,8 +66,7 @@ impl FactsCheck {
     /// Takes the word of an index for a segment that is not read.
     pub fn believe(&mut self, shard: ShardId, segment: SegmentNumber, table: &SegmentTable) {
         self.believed.insert((shard, segment));
-        for facts in table.facts() {
-            let Ok(name) = facts.room_name() else { continue };
+        for (name, facts) in table.named_facts() {
             let run = RevisionRun { first: facts.first, last: facts.pointer.version.revision };
             let empty = || FactsOfRoom { name: name.clone(), here: Vec::new(), believed: Vec::new() };
             let of_room = self.rooms.entry(name.key()).or_insert_with(empty);

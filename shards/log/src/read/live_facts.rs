@@ -6,7 +6,7 @@ use super::tails::read_table;
 use crate::facts::{FactsBody, FactsPointer, FactsVersion};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::{Scan, ScanItem, SegmentId, SegmentNumber, StoredRecord};
-use crate::index::SnapshotFile;
+use crate::index::{SegmentTable, SnapshotFile};
 use hashbrown::HashMap;
 use madang_model::{Revision, RoomKey, RoomName, ShardId};
 use rkyv::util::AlignedVec;
@@ -62,8 +62,10 @@ pub fn live_facts(
     for directory in files.shards()? {
         let covers = facts_of_snapshot(files, directory, &mut |name, pointer| note(name.key(), pointer))?;
         for behind in files.segments(directory)?.into_iter().filter(|behind| *behind > covers) {
-            for facts in read_table(files, directory, behind)?.iter().flat_map(|table| table.facts()) {
-                facts.room_name().into_iter().for_each(|name| note(name.key(), facts.pointer));
+            for (name, facts) in
+                read_table(files, directory, behind)?.iter().flat_map(SegmentTable::named_facts)
+            {
+                note(name.key(), facts.pointer);
             }
         }
     }
@@ -114,9 +116,7 @@ fn rooms_with_facts(
         here.newest = here.newest.max(version);
     };
     if let Some(table) = read_table(files, shard, segment)? {
-        for facts in table.facts() {
-            facts.room_name().into_iter().for_each(|name| note(name, facts.pointer.version));
-        }
+        table.named_facts().for_each(|(name, facts)| note(name, facts.pointer.version));
         return Ok(rooms);
     }
     let mut bytes = AlignedVec::new();

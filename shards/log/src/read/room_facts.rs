@@ -101,9 +101,7 @@ fn newest(
         for &segment in plan.segments.iter().filter(|segment| **segment > covers && !plan.is_void(**segment))
         {
             if let Some(table) = read_table(files, shard, segment)? {
-                for facts in table.facts() {
-                    facts.room_name().into_iter().for_each(|name| note(name, facts.pointer));
-                }
+                table.named_facts().for_each(|(name, facts)| note(name, facts.pointer));
             } else if let Some(scanned) = scan(files, &plan, segment, &mut buffer)? {
                 scanned.facts_here().for_each(|(room, facts)| note(room.clone(), facts));
             }

@@ -268,8 +268,7 @@ fn changed_since(
             for (name, tail) in table.tails().flatten() {
                 note(&mut since.changed, name.key(), SnapshotRoom::new(&name, Some(tail), None));
             }
-            for facts in table.facts() {
-                let Ok(name) = facts.room_name() else { continue };
+            for (name, facts) in table.named_facts() {
                 note(&mut since.changed, name.key(), SnapshotRoom::new(&name, None, Some(facts.pointer)));
             }
         }

@@ -100,6 +100,11 @@ impl SegmentTable {
         &self.facts
     }
 
+    /// The same, each with its room; without those whose name cannot be read back.
+    pub fn named_facts(&self) -> impl Iterator<Item = (RoomName, &FactsEntry)> {
+        self.facts.iter().filter_map(|facts| Some((facts.room_name().ok()?, facts)))
+    }
+
     /// Each room's tail after this segment, in the order of their keys.
     ///
     /// # Errors
