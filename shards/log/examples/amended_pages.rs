@@ -45,8 +45,8 @@ fn main() {
     let newest = log.finish();
     let wrote = began.elapsed();
     let began = Instant::now();
-    let runs = renew_runs(&files, SHARD, newest).unwrap();
-    println!("{newest} segments written in {wrote:.1?}, {} runs in {:.1?}", runs.len(), began.elapsed());
+    renew_runs(&files, SHARD, newest).unwrap();
+    println!("{newest} segments written in {wrote:.1?}, their runs in {:.1?}", began.elapsed());
     let sources = open_log(&files, 1).unwrap().sources;
     let head = log.heads[0];
     println!("head #{head}, {} amendments, {} tables", log.amendments[0], sources.len());

@@ -44,7 +44,7 @@ use hashbrown::HashMap;
 use homes::{Effects, Homes};
 pub use homes::{FactsOrder, FactsReport};
 use madang_log::{
-    Appender, Batch, QueryFault, QueryOutcome, RunRange, SnapshotScope, StoredLooks, StoredQuery,
+    AmendmentSource, Appender, Batch, QueryFault, QueryOutcome, SnapshotScope, StoredLooks, StoredQuery,
 };
 use madang_model::connection::{EntranceKind, LocalRooms, Surface};
 use madang_model::{
@@ -391,9 +391,9 @@ impl<S: Surface> Shard<S> {
         self.homes.facts(room)
     }
 
-    /// The snapshot of this shard's directory is written anew.
-    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, runs: Option<&[RunRange]>) {
-        self.homes.snapshot_renewed(scope, runs);
+    /// The snapshot of this shard's directory is written anew, and its tables of amendments are these.
+    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, sources: Option<&[AmendmentSource]>) {
+        self.homes.snapshot_renewed(scope, sources);
     }
 
     /// Time has passed: whatever is due happens. To be called about once a second.

@@ -5,9 +5,9 @@
 use super::renewal::Renewing;
 use crate::shard::{FactsOrder, FactsReport, LookupId};
 use madang_log::{
-    FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention, RunRange, SegmentIndex,
-    SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_run, mend_snapshot, rebuild_index,
-    renew_runs, renew_snapshot, retain,
+    AmendmentSource, FilesError, IndexError, IndexFiles, LooksReading, QueryFault, Removed, Retention,
+    SegmentIndex, SegmentNumber, SnapshotScope, StoredFile, StoredLooks, mend_run, mend_snapshot,
+    rebuild_index, renew_runs, renew_snapshot, retain,
 };
 use madang_model::ShardId;
 use std::time::SystemTime;
@@ -56,8 +56,9 @@ pub enum Chore {
 pub enum IndexDone {
     /// Written, or to be made again when it is missed.
     Written,
-    /// Written, and what it covers; or the old one stays. And the runs that there are, if they were looked after.
-    Snapshot(Option<SnapshotScope>, Option<Vec<RunRange>>),
+    /// Written, and what it covers; or the old one stays. And the tables of amendments that there are, if runs were looked
+    /// after.
+    Snapshot(Option<SnapshotScope>, Option<Vec<AmendmentSource>>),
     /// A lost file was looked after.
     Rebuilt {
         /// What was missed.
@@ -177,13 +178,13 @@ pub fn do_chore<F: IndexFiles>(
             });
             let scope = renewed.map(|snapshot| snapshot.scope);
             // All segments that it covers have an index.
-            let runs = scope.map(|scope| renew_runs(files, shard, scope.covers)).transpose();
-            let runs = runs.unwrap_or_else(|error| {
+            let sources = scope.map(|scope| renew_runs(files, shard, scope.covers)).transpose();
+            let sources = sources.unwrap_or_else(|error| {
                 notes.failed();
                 tracing::error!(%error, "a run of amendments was not written; pages read more indexes until it is");
                 None
             });
-            IndexDone::Snapshot(scope, runs)
+            IndexDone::Snapshot(scope, sources)
         }
         Chore::Rebuild { fault, lookup } => {
             let made = rebuild(files, &fault);

@@ -103,10 +103,10 @@ impl<S: Surface> Turn<S> {
         }
         match done {
             IndexDone::Written => self.shard.archive().index_written(),
-            IndexDone::Snapshot(scope, runs) => {
+            IndexDone::Snapshot(scope, sources) => {
                 self.lookups.snapshot.is_under_way = false;
                 disk.forget(self.shard.id(), StoredFile::Snapshot);
-                self.shard.snapshot_renewed(scope, runs.as_deref());
+                self.shard.snapshot_renewed(scope, sources.as_deref());
             }
             IndexDone::Looks(read) => self.shard.looks_read(read),
             IndexDone::Facts(order) => self.shard.renew_facts(order),

@@ -51,8 +51,8 @@ pub fn amendment_sources(
     Ok(sources)
 }
 
-/// Writes the runs that are due now that all segments up to `newest` are finished, and removes those that are part of
-/// them. Returns which there are.
+/// Writes the runs that are due now that all segments up to `newest` are finished and have their index, and removes those
+/// that are part of them. Returns the tables that there are, as [`amendment_sources`] does.
 ///
 /// # Errors
 /// [`IndexError`] when a file cannot be read or written: then what was there stays.
@@ -60,7 +60,7 @@ pub fn renew_runs(
     files: &dyn IndexFiles,
     shard: ShardId,
     newest: SegmentNumber,
-) -> Result<Vec<RunRange>, IndexError> {
+) -> Result<Vec<AmendmentSource>, IndexError> {
     let segments = files.segments(shard)?;
     let oldest = segments.first().copied().unwrap_or(SegmentNumber::FIRST);
     let there = files.runs(shard)?;
@@ -75,7 +75,7 @@ pub fn renew_runs(
             files.remove_run(shard, run)?;
         }
     }
-    Ok(runs.into_iter().filter(|run| run.last >= oldest).collect())
+    Ok(amendment_sources(files, shard, Some(newest))?)
 }
 
 /// Makes a run again that a lookup has missed.

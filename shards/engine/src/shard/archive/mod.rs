@@ -24,7 +24,7 @@ use erasing::Erasing;
 use hashbrown::HashMap;
 use lookups::WaitingLookup;
 use madang_log::{
-    AmendmentSource, Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail, RunRange,
+    AmendmentSource, Batch, BatchId, Erasures, FactsAppended, FactsPointer, IndexBuilder, RoomTail,
     SealedSegment, SegmentIndex, SegmentNumber, SnapshotScope, author_hash, author_of,
 };
 use madang_model::{RoomKey, RoomName, Seq, ShardId, UserName};
@@ -300,21 +300,17 @@ impl Archive {
         open.or(sealed).unwrap_or(0)
     }
 
-    /// These are all runs of this directory now: what is part of one need not be asked, and what is none has expired.
-    pub fn runs_renewed(&mut self, runs: &[RunRange]) {
-        /// A snapshot, and with it the runs, is renewed much more often than that.
-        const SEGMENTS_WITHOUT_RUN_MAX: u64 = 64;
+    /// These are the tables of this directory on disk now. What is not among them has expired or is part of a run; but
+    /// behind the segment that the snapshot covers there may be others, whose indexes are not on disk yet.
+    pub fn sources_renewed(&mut self, covers: SegmentNumber, sources: &[AmendmentSource]) {
         let directory = self.directory;
-        let own = |source: &&AmendmentSource| source.directory() == directory;
-        let newest = self.sources.iter().filter(own).map(|source| source.last().0).max().unwrap_or(0);
         self.sources.retain(|source| match source {
-            AmendmentSource::Run(of, _) => *of != directory,
-            AmendmentSource::Segment(of, segment) => {
-                let is_old = segment.0 + SEGMENTS_WITHOUT_RUN_MAX < newest;
-                *of != directory || !(is_old || runs.iter().any(|run| run.contains(*segment)))
+            AmendmentSource::Segment(of, segment) if *of == directory => {
+                *segment > covers && !sources.contains(source)
             }
+            source => source.directory() != directory,
         });
-        self.sources.extend(runs.iter().map(|run| AmendmentSource::Run(directory, *run)));
+        self.sources.extend_from_slice(sources);
     }
 
     /// A room is no longer in memory: neither need be where its messages are, if a snapshot says it.
@@ -369,3 +365,6 @@ impl Archive {
         self.tails.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

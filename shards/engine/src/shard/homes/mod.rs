@@ -29,7 +29,7 @@ use facts::Renewals;
 pub use facts::{FactsOrder, FactsReport};
 use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
-use madang_log::{Appender, BatchId, Erasures, FactsLedger, NewEntry, RunRange, SnapshotScope};
+use madang_log::{AmendmentSource, Appender, BatchId, Erasures, FactsLedger, NewEntry, SnapshotScope};
 use madang_model::{
     Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, Seq, SessionId, ShardId, ShownEntry,
     ShownMessage, UserName,
@@ -212,12 +212,12 @@ impl Homes {
         }
     }
 
-    /// The snapshot of this directory is written anew.
-    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, runs: Option<&[RunRange]>) {
+    /// The snapshot of this directory is written anew, and its tables of amendments are these.
+    pub fn snapshot_renewed(&mut self, scope: Option<SnapshotScope>, sources: Option<&[AmendmentSource]>) {
         let Homes { archive, rooms, loading, .. } = self;
         let is_in_memory = |key| rooms.contains_key(&key) || loading.contains_key(&key);
-        runs.into_iter().for_each(|runs| archive.runs_renewed(runs));
         if let Some(scope) = scope {
+            sources.into_iter().for_each(|sources| archive.sources_renewed(scope.covers, sources));
             archive.snapshot_renewed(scope, is_in_memory);
         }
     }

@@ -108,8 +108,8 @@ impl TestDisk {
         }
         if let Some(snapshot) = renew_snapshot(&self.files, shard.id(), false).expect("a snapshot") {
             let covers = snapshot.scope.covers;
-            let runs = renew_runs(&self.files, shard.id(), covers).expect("runs");
-            shard.snapshot_renewed(Some(snapshot.scope), Some(&runs));
+            let sources = renew_runs(&self.files, shard.id(), covers).expect("runs");
+            shard.snapshot_renewed(Some(snapshot.scope), Some(&sources));
         }
     }
 
