@@ -7,9 +7,9 @@ use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use super::target::{AmendQuestion, TargetLookup};
 use crate::room::{PageRest, RoomHistory};
 use madang_log::{
-    AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsQuery, FoundEntries, FoundPage, LoadedFacts,
-    PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile, StoredQuery,
-    StoredRoomPlaces,
+    AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsPointer, FactsQuery, FoundEntries, FoundPage,
+    LoadedFacts, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile,
+    StoredQuery, StoredRoomPlaces,
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Page, Refusal, Reply, ResumedEntries, RoomKey, RoomName, Seq,
@@ -43,15 +43,17 @@ enum LookedUp {
     Page(Page, Seq),
     /// The entries with numbers between these.
     Entries(Seq, Seq),
-    /// A draft, in indexes alone.
-    Draft,
+    /// Facts: their newest record, when they were asked for.
+    Facts(FactsPointer),
+    /// A draft, in indexes alone: author and id. No message before this time is of it.
+    Draft(u64, Timestamp),
 }
 
 impl LookedUp {
     /// The first and the last number, as far as that is known before it is looked up.
     fn range(self) -> (Seq, Seq) {
         match self {
-            LookedUp::Room | LookedUp::Draft => (Seq(1), Seq(1)),
+            LookedUp::Room | LookedUp::Facts(_) | LookedUp::Draft(..) => (Seq(1), Seq(1)),
             LookedUp::Page(page, last) => page.range(last).unwrap_or((last, last)),
             LookedUp::Entries(first, last) => (first, last),
         }
@@ -76,7 +78,7 @@ enum LookupPurpose {
     /// A session asked for a page by time: where that begins.
     Time(TimeSearch),
     /// A session repeats a draft that may be stored.
-    Draft { session: SessionId, hash: u64, from: Timestamp },
+    Draft { session: SessionId, hash: u64 },
 }
 
 /// What a lookup came to.
@@ -232,8 +234,8 @@ impl Archive {
             return false;
         }
         let DraftQuestion { session, room, head, hash, from, after } = question;
-        let purpose = LookupPurpose::Draft { session, hash, from };
-        self.enqueue(purpose, room, head, LookedUp::Draft, after);
+        let purpose = LookupPurpose::Draft { session, hash };
+        self.enqueue(purpose, room, head, LookedUp::Draft(hash, from), after);
         true
     }
 
@@ -360,15 +362,36 @@ impl Archive {
             return None;
         }
         self.queue.pop_front();
-        if matches!(waiting.asked, LookedUp::Room) {
-            return Some((id, StoredQuery::Room(RoomQuery::new(&waiting.room, &self.snapshots))));
-        }
-        let key = waiting.room.key();
-        if matches!(waiting.purpose, LookupPurpose::LoadFacts(_))
-            && let Some(facts) = self.facts(key)
-        {
-            return Some((id, StoredQuery::Facts(FactsQuery::new(&waiting.room, facts))));
-        }
+        let (room, head, asked) = (waiting.room.clone(), waiting.head, waiting.asked);
+        // The latest entries lead up to the newest, and say themselves what became of them.
+        let is_loaded = matches!(waiting.purpose, LookupPurpose::Load(_));
+        let query = match asked {
+            LookedUp::Room => StoredQuery::Room(RoomQuery::new(&room, &self.snapshots)),
+            LookedUp::Facts(known) => {
+                let facts = self.facts(room.key()).unwrap_or(known);
+                StoredQuery::Facts(FactsQuery::new(&room, facts))
+            }
+            LookedUp::Page(page, last) => self
+                .ask_stored(&room, head.min(last), |places| StoredQuery::Page(PageQuery::new(page, &places))),
+            LookedUp::Draft(hash, from) => self
+                .ask_stored(&room, head, |places| StoredQuery::Draft(DraftQuery::new(hash, from, &places))),
+            LookedUp::Entries(first, last) => self.ask_stored(&room, head, |places| {
+                let sources = if is_loaded { &[] } else { places.sources };
+                let places = StoredRoomPlaces { sources, ..places };
+                StoredQuery::Entries(EntriesQuery::new((first, last), &places))
+            }),
+        };
+        Some((id, query))
+    }
+
+    /// Asks something of the stored entries of a room up to a number.
+    fn ask_stored(
+        &mut self,
+        room: &RoomName,
+        head: Seq,
+        ask: impl FnOnce(StoredRoomPlaces<'_>) -> StoredQuery,
+    ) -> StoredQuery {
+        let key = room.key();
         let tail = self.tails.get(&key).and_then(|known| known.tail.as_ref());
         // A gap before the open segment is of lost messages.
         self.open.excuse_gap_of(key, tail);
@@ -380,38 +403,10 @@ impl Archive {
         };
         let sources: Vec<AmendmentSource> =
             self.sources.iter().filter(|source| may_say(source.directory())).copied().collect();
-        let mut places = StoredRoomPlaces {
-            room: &waiting.room,
-            head: waiting.head,
-            tail,
-            open: runs.as_slice(),
-            sources: &sources,
-        };
+        let places = StoredRoomPlaces { room, head, tail, open: runs.as_slice(), sources: &sources };
         // Numbers above the last stored entry are of entries that a repair recorded as lost.
-        places.head = places.head.min(places.stored_last());
-        Some((
-            id,
-            match waiting.asked {
-                LookedUp::Room => unreachable!("it was asked for before"),
-                LookedUp::Page(page, last) => {
-                    places.head = places.head.min(last);
-                    StoredQuery::Page(PageQuery::new(page, &places))
-                }
-                LookedUp::Draft => {
-                    let LookupPurpose::Draft { hash, from, .. } = waiting.purpose else {
-                        unreachable!("nothing else looks for drafts")
-                    };
-                    StoredQuery::Draft(DraftQuery::new(hash, from, &places))
-                }
-                LookedUp::Entries(first, last) => {
-                    if matches!(waiting.purpose, LookupPurpose::Load(_)) {
-                        // They lead up to the newest, and say themselves what became of them.
-                        places.sources = &[];
-                    }
-                    StoredQuery::Entries(EntriesQuery::new((first, last), &places))
-                }
-            },
-        ))
+        let head = head.min(places.stored_last());
+        ask(StoredRoomPlaces { head, ..places })
     }
 
     /// A lookup met an index or a snapshot that is gone or damaged. Whether it is to be made again
@@ -457,7 +452,7 @@ impl Archive {
             }
             LookupPurpose::Load(loading) => return self.loaded(rest, loading, entries, now),
             LookupPurpose::Time(search) => return self.searched(rest, search, page),
-            LookupPurpose::Draft { session, hash, .. } => {
+            LookupPurpose::Draft { session, hash } => {
                 let (room, found) = (rest.room.key(), draft.into());
                 return Some(Answered::Draft { session, room, hash, found });
             }
@@ -558,15 +553,13 @@ impl Archive {
 
     /// Continues with the facts of a room, of which all else is there.
     fn messages_loaded(&mut self, room: RoomContents) -> Option<Answered> {
-        let has_facts = self.facts(room.name.key()).is_some();
+        let facts = self.facts(room.name.key());
         #[cfg(any(test, feature = "deliberate-faults"))]
-        let has_facts = has_facts && !crate::mutation::is_on(crate::mutation::Mutation::ForgetStoredFacts);
-        if !has_facts {
-            return Some(Answered::Room(room));
-        }
+        let facts = facts.filter(|_| !crate::mutation::is_on(crate::mutation::Mutation::ForgetStoredFacts));
+        let Some(facts) = facts else { return Some(Answered::Room(room)) };
         let (name, head) = (room.name.clone(), room.stored.head);
         let purpose = LookupPurpose::LoadFacts(Box::new(room));
-        self.enqueue(purpose, name, head, LookedUp::Entries(head, head), BatchId::ZERO);
+        self.enqueue(purpose, name, head, LookedUp::Facts(facts), BatchId::ZERO);
         None
     }
 }
