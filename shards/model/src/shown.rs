@@ -185,10 +185,7 @@ impl ShownMessage {
                 amended.message.text = text.clone();
                 amended.edited = Some(Edited { seq: amendment.seq, time: amendment.time });
             }),
-            Change::Deletion if amendment.target == seq => {
-                let (time, author) = (self.time(), self.author().cloned());
-                *self = ShownMessage::Deleted(Arc::new(Tombstone { seq, time, author }));
-            }
+            Change::Deletion if amendment.target == seq => self.delete(),
             Change::Pin { is_pinned } if amendment.target == seq => {
                 self.edit_with(|amended| amended.is_pinned = *is_pinned);
             }
@@ -199,6 +196,12 @@ impl ShownMessage {
             }
             Change::Edit { .. } | Change::Deletion | Change::Pin { .. } | Change::Topic { .. } => {}
         }
+    }
+
+    /// Leaves of it what is left of a message that was deleted.
+    pub fn delete(&mut self) {
+        let (seq, time, author) = (self.seq(), self.time(), self.author().cloned());
+        *self = ShownMessage::Deleted(Arc::new(Tombstone { seq, time, author }));
     }
 
     /// Notes that it is pinned.

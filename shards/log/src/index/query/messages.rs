@@ -216,20 +216,20 @@ impl EntryDecoder {
                 return Some(ShownMessage::Deleted(Arc::new(tombstone.clone())));
             }
         };
-        let Some(changes) = changes else { return Some(ShownMessage::AsSaid(Arc::clone(message))) };
-        let deleted = || {
-            let (time, author) = (message.time, Some(message.author.clone()));
-            Some(ShownMessage::Deleted(Arc::new(Tombstone { seq, time, author })))
-        };
-        if changes.deletion.is_some() {
-            return deleted();
-        }
         let mut shown = ShownMessage::AsSaid(Arc::clone(message));
+        let Some(changes) = changes else { return Some(shown) };
+        if changes.deletion.is_some() {
+            shown.delete();
+            return Some(shown);
+        }
         for place in [changes.edit, changes.reactions].into_iter().flatten() {
             match self.entries.get(&place.seq) {
                 Some(ReadEntry::Whole(Entry::Amendment(amendment))) => shown.amend(amendment),
                 // Of an edit that was erased neither the new text can be shown nor the old one.
-                _ if changes.edit == Some(place) => return deleted(),
+                _ if changes.edit == Some(place) => {
+                    shown.delete();
+                    return Some(shown);
+                }
                 _ => {}
             }
         }
