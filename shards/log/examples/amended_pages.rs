@@ -9,9 +9,9 @@
 
 use madang_log::{
     AmendmentSource, Appender, AuthorKind, Durability, HEADER_BYTES, IndexBuilder, IndexFiles, NewEntry,
-    PageQuery, ReadAnswer, ReadRequest, RoomTail, SegmentHeader, SegmentNumber, StdFiles, Step, StoredFile,
-    StoredRoomPlaces, UnreadCount, UnreadQuery, author_hash, directory_name, file_name, index_file_name,
-    open_log, renew_runs, run_file_name,
+    PageQuery, QueryOutcome, ReadAnswer, ReadRequest, RoomTail, SegmentHeader, SegmentNumber, StdFiles, Step,
+    StoredFile, StoredQuery, StoredRoomPlaces, UnreadQuery, author_hash, directory_name, file_name, open_log,
+    renew_runs,
 };
 use madang_model::{
     Amendment, Change, Message, MessageReactions, Page, Reaction, ReactionSums, RoomKey, RoomName, Seq,
@@ -262,15 +262,10 @@ impl Reader<'_> {
             }
             let seq = Seq(from + chance.below(to - from));
             let began = Instant::now();
-            let mut query = PageQuery::new(Page::Before { seq, count: PAGE }, &self.places());
-            let found = self.run(&mut total, |answers| match answers {
-                None => query.step(),
-                Some(answers) => {
-                    query.supply(answers);
-                    query.step()
-                }
-            });
+            let query = PageQuery::new(Page::Before { seq, count: PAGE }, &self.places());
+            let found = self.run(StoredQuery::Page(query), &mut total);
             times.push(began.elapsed());
+            let QueryOutcome::Page(found) = found else { panic!("a page, not {found:?}") };
             assert!(found.messages.len() <= PAGE as usize && !found.messages.is_empty());
         }
         report(what, times, &total);
@@ -282,16 +277,11 @@ impl Reader<'_> {
             self.forget();
             let read = Seq(self.tail_head() - chance.below(2_000));
             let began = Instant::now();
-            let mut query = UnreadQuery::new(read, 7, &self.places());
-            let UnreadCount { messages, .. } = self.run(&mut total, |answers| match answers {
-                None => query.step(),
-                Some(answers) => {
-                    query.supply(answers);
-                    query.step()
-                }
-            });
+            let query = UnreadQuery::new(read, 7, &self.places());
+            let found = self.run(StoredQuery::Unread(query), &mut total);
             times.push(began.elapsed());
-            assert!(messages <= 999);
+            let QueryOutcome::Unread(found) = found else { panic!("a count, not {found:?}") };
+            assert!(found.messages <= UnreadQuery::COUNT_MAX);
         }
         report("unread to 999, cold", times, &total);
     }
@@ -305,11 +295,10 @@ impl Reader<'_> {
         StoredRoomPlaces { room, head: self.tail.head, tail, open: &[], sources: &self.sources }
     }
 
-    fn run<T>(&self, cost: &mut Cost, mut next: impl FnMut(Option<&[ReadAnswer<'_>]>) -> Step<T>) -> T {
+    fn run(&self, mut query: StoredQuery, cost: &mut Cost) -> QueryOutcome {
         let mut open: HashMap<(ShardId, StoredFile), File> = HashMap::new();
-        let mut step = next(None);
         loop {
-            match step {
+            match query.step() {
                 Step::Done(found) => return found.unwrap(),
                 Step::Read(requests) => {
                     cost.rounds += 1;
@@ -319,20 +308,14 @@ impl Reader<'_> {
                     cost.bytes += parts.iter().map(Vec::len).sum::<usize>();
                     let answers: Vec<ReadAnswer<'_>> =
                         parts.iter().map(|part| ReadAnswer::Bytes(part)).collect();
-                    step = next(Some(&answers));
+                    query.supply(&answers);
                 }
             }
         }
     }
 
     fn read(&self, open: &mut HashMap<(ShardId, StoredFile), File>, read: &ReadRequest) -> Vec<u8> {
-        let name = match read.file {
-            StoredFile::Segment(segment) => file_name(segment),
-            StoredFile::Index(segment) => index_file_name(segment),
-            StoredFile::Run(run) => run_file_name(run),
-            StoredFile::Snapshot | StoredFile::SnapshotEnd => unreachable!("the tail is known"),
-        };
-        let path = || self.data.join(directory_name(read.directory)).join(name);
+        let path = || self.data.join(directory_name(read.directory)).join(read.file.file_name());
         let file = open.entry((read.directory, read.file)).or_insert_with(|| File::open(path()).unwrap());
         let mut bytes = vec![0; read.bytes];
         let count = file.read_at(&mut bytes, read.offset_bytes).unwrap();

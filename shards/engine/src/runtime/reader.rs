@@ -8,9 +8,7 @@ use crate::shard::LookupId;
 use crate::turn::Found;
 use glommio::io::{BufferedFile, OpenOptions, ReadResult};
 use madang_log::{ReadAnswer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
-use madang_log::{
-    SNAPSHOT_FILE_NAME, directory_name, file_name, index_file_name, open_regular, run_file_name,
-};
+use madang_log::{directory_name, open_regular};
 use madang_model::ShardId;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::cell::{Cell, RefCell};
@@ -185,13 +183,7 @@ impl LogReader {
     }
 
     fn path(&self, (directory, file): File) -> PathBuf {
-        let name = match file {
-            StoredFile::Segment(segment) => file_name(segment),
-            StoredFile::Index(segment) => index_file_name(segment),
-            StoredFile::Run(run) => run_file_name(run),
-            StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
-        };
-        self.data.join(directory_name(directory)).join(name)
+        self.data.join(directory_name(directory)).join(file.file_name())
     }
 }
 

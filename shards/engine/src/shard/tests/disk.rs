@@ -4,8 +4,7 @@ use crate::shard::Shard;
 use madang_log::{
     Batch, FactsRenewal, Files, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, Retention,
     SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks,
-    StoredQuery, directory_name, file_name, index_file_name, open_log, rebuild_index, renew_runs,
-    renew_snapshot, retain, run_file_name,
+    StoredQuery, directory_name, file_name, open_log, rebuild_index, renew_runs, renew_snapshot, retain,
 };
 use madang_model::ShardId;
 use madang_model::connection::Surface;
@@ -197,12 +196,7 @@ impl TestDisk {
     }
 
     fn read(&self, request: &ReadRequest) -> Option<Vec<u8>> {
-        let name = match request.file {
-            StoredFile::Segment(segment) => file_name(segment),
-            StoredFile::Index(segment) => index_file_name(segment),
-            StoredFile::Run(run) => run_file_name(run),
-            StoredFile::Snapshot | StoredFile::SnapshotEnd => SNAPSHOT_FILE_NAME.to_owned(),
-        };
+        let name = request.file.file_name();
         let path = self.directory.path().join(directory_name(request.directory)).join(name);
         let mut file = File::open(path).ok()?;
         let file_bytes = file.metadata().expect("a length").len();

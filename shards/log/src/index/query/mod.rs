@@ -4,6 +4,7 @@ mod chain;
 mod drafts;
 mod entries;
 mod facts;
+mod file_names;
 mod frame;
 mod messages;
 mod outcome;

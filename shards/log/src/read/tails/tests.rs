@@ -7,9 +7,7 @@ mod snapshots;
 use super::*;
 use crate::append::{Appender, Durability};
 use crate::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
-use crate::index::{
-    PageQuery, ReadAnswer, RunRange, Step, StoredFile, StoredRoomPlaces, index_file_name, run_file_name,
-};
+use crate::index::{PageQuery, ReadAnswer, RunRange, Step, StoredRoomPlaces, index_file_name};
 use crate::testing::message;
 use crate::{OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log};
 use counting::Counting;
@@ -101,13 +99,7 @@ fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page)
         };
         let read = |request: &crate::index::ReadRequest| {
             let directory = data.join(directory_name(request.directory));
-            let name = match request.file {
-                StoredFile::Segment(segment) => file_name(segment),
-                StoredFile::Index(segment) => index_file_name(segment),
-                StoredFile::Run(range) => run_file_name(range),
-                StoredFile::Snapshot | StoredFile::SnapshotEnd => unreachable!("a page needs no snapshot"),
-            };
-            let bytes = fs::read(directory.join(name)).ok()?;
+            let bytes = fs::read(directory.join(request.file.file_name())).ok()?;
             let part = bytes.iter().skip(request.offset_bytes as usize).take(request.bytes);
             Some(part.copied().collect::<Vec<_>>())
         };
