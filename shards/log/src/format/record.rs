@@ -56,16 +56,16 @@ pub enum StoredRecord<'a> {
 /// What is known of a finished segment.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SealRecord {
-    /// How many messages it holds.
+    /// How many entries it holds.
     pub records: u64,
-    /// The time of its earliest message, microseconds since the Unix epoch; 0 when it has none.
+    /// The time of its earliest entry, microseconds since the Unix epoch; 0 when it has none.
     pub first_time_us: i64,
-    /// The time of its latest message.
+    /// The time of its latest entry.
     pub last_time_us: i64,
 }
 
 impl SealRecord {
-    /// Counts one more message.
+    /// Counts one more entry.
     pub fn count(&mut self, time_us: i64) {
         self.merge(SealRecord { records: 1, first_time_us: time_us, last_time_us: time_us });
     }

@@ -1,4 +1,5 @@
-//! The block that an index begins with. Pages do not read it; a reader of a whole index does.
+//! The block that an index begins with. Of an index that is asked where a room's entries are it is not read; where it is
+//! asked what became of messages it is.
 
 use super::place::identity;
 use crate::format::SegmentNumber;
@@ -19,7 +20,7 @@ pub struct IndexHeader {
     pub segment: SegmentNumber,
     /// Where the segment's committed part ends, without its seal.
     pub end_offset_bytes: u64,
-    /// The messages of the segment.
+    /// The entries of the segment.
     pub messages: u64,
     /// The rooms of the segment.
     pub rooms: u64,

@@ -75,7 +75,7 @@ impl SegmentTable {
         self.header.version == FORMAT_VERSION
     }
 
-    /// The messages of the segment.
+    /// The entries of the segment.
     pub fn messages(&self) -> u64 {
         self.header.messages
     }
