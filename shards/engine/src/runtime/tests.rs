@@ -290,3 +290,42 @@ fn a_segment_that_cannot_be_prepared_is_ordered_again_and_nothing_is_lost() {
     }
     assert_eq!(numbers(&recovered(data.path())), [1]);
 }
+
+#[test]
+fn where_sealing_failed_too_no_segment_is_missing_before_one_that_is_there() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_owned();
+    // Something where the second segment is to be made.
+    let obstacle = path.join("shard-00").join(madang_log::file_name(SegmentNumber(2))).with_extension("new");
+    std::fs::create_dir_all(obstacle.join("in the way")).expect("an obstacle");
+    let count = SEGMENT_BYTES / 2000;
+    {
+        let mut appender = log(Durability::Commit);
+        let mut writer = failing_writer(&path, &appender, failing(SegmentOperation::Seal, 1000, 1));
+        let mut refused = 0;
+        for seq in 1..=count {
+            let id = appender.append(&message(seq));
+            let mut batch = appender.take_batch();
+            while appender.last_committed() < id {
+                let (tried, committed) = commit(&mut writer, batch.take().expect("a batch waits"));
+                match committed {
+                    Ok(()) => appender.committed(tried),
+                    Err(CommitError::Prepare(_)) => {
+                        refused += 1;
+                        if refused == 3 {
+                            std::fs::remove_dir_all(&obstacle).expect("the obstacle goes");
+                        }
+                        assert!(refused < 10, "the next order succeeds");
+                        batch = Some(tried);
+                    }
+                    Err(CommitError::File { .. }) => {
+                        appender.failed(tried);
+                        batch = appender.take_batch();
+                    }
+                }
+            }
+        }
+        assert!(refused >= 3, "the second segment could not be made");
+    }
+    assert_eq!(numbers(&recovered(data.path())), (1..=count).collect::<Vec<u64>>());
+}

@@ -156,6 +156,11 @@ impl<F: SegmentFiles> SegmentWriter<F> {
         if self.next.is_ordered() {
             return Ok(false);
         }
+        if let NextState::Failed(error) = std::mem::replace(&mut self.next.state, NextState::Ordered) {
+            // It is made before any after it: a segment that is missing before one that is there is damage.
+            self.next.order();
+            return Err(error.into());
+        }
         if self.next.number() < batch.segment {
             // Where sealing failed, the segment after it was never opened: recovery removes it.
             self.next.order.number = self.next.number().next();
@@ -163,10 +168,6 @@ impl<F: SegmentFiles> SegmentWriter<F> {
             return Ok(false);
         }
         assert_eq!(batch.segment, self.next.number(), "segments are used in the order of their numbers");
-        if let NextState::Failed(error) = std::mem::replace(&mut self.next.state, NextState::Ordered) {
-            self.next.order();
-            return Err(error.into());
-        }
         let path = |writer: &SegmentWriter<F>| files.path(writer.options.shard, batch.segment);
         self.next.used(self.options.segment_bytes);
         let failed = |writer: &SegmentWriter<F>, source| CommitError::File {
