@@ -266,7 +266,10 @@ impl EntryDecoder {
             ReadEntry::Whole(Entry::Amendment(amendment)) => {
                 let known = changes.get(&amendment.target);
                 let is_later = |place: Option<AmendmentPlace>| place.is_some_and(|place| place.seq > seq);
-                let is_outdated = known.is_some_and(|known| is_later(known.edit) || known.deletion.is_some());
+                let erased_later =
+                    self.erased_edits.get(&amendment.target).is_some_and(|erased| *erased > seq);
+                let is_outdated = erased_later
+                    || known.is_some_and(|known| is_later(known.edit) || known.deletion.is_some());
                 match amendment.change {
                     Change::Edit { .. } if is_outdated => ShownEntry::Gone { seq, time: amendment.time },
                     _ => ShownEntry::Amendment(Arc::clone(amendment)),
@@ -305,4 +308,27 @@ impl EntryDecoder {
 
 fn is_of(stored: &StoredEntry<'_>, room: &RoomName) -> Result<bool, QueryFault> {
     Ok(stored.room() == room.as_str() || stored.room_name()?.is_same_as(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::amendment;
+    use madang_model::Text;
+
+    #[test]
+    fn an_edit_is_not_shown_again_where_the_one_after_it_was_erased() {
+        let edit = |seq| {
+            let text = Text::sanitise("as it was edited").expect("a text");
+            Arc::new(amendment("lobby", seq, 1, Change::Edit { text }))
+        };
+        let mut decoder = EntryDecoder::new(RoomName::parse("lobby").expect("a room name"));
+        for seq in [2, 4] {
+            decoder.entries.insert(Seq(seq), ReadEntry::Whole(Entry::Amendment(edit(seq))));
+        }
+        decoder.erased_edits.insert(Seq(1), Seq(3));
+        let shown = |seq| decoder.entry_shown(Seq(seq), &BTreeMap::new()).expect("it was read");
+        assert!(matches!(shown(2), ShownEntry::Gone { seq: Seq(2), .. }), "{:?}", shown(2));
+        assert!(matches!(shown(4), ShownEntry::Amendment(_)), "{:?}", shown(4));
+    }
 }
