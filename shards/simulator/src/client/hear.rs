@@ -109,7 +109,8 @@ impl Client {
         if attendance.catch_up_to.is_none() && !attendance.is_leaving {
             self.seen.insert(room, received.seq);
         }
-        let speaker = received.text.split_once('.').and_then(|(number, _)| number.parse().ok());
+        let speaker = received.text.strip_prefix('#').and_then(|rest| rest.split_once('.'));
+        let speaker = speaker.and_then(|(number, _)| number.parse().ok());
         if speaker == Some(self.number) {
             self.answered(received.text);
         }

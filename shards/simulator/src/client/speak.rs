@@ -148,7 +148,8 @@ impl Client {
             false => chance.below(24),
         };
         let words = if chance.one_in(6) { "안녕하세요 " } else { "hello " };
-        let text = format!("{number}.{count} {words}{}", "x".repeat(padding));
+        // No name has this mark: in a file, where a room's name may be right before it, a text has its own beginning.
+        let text = format!("#{number}.{count} {words}{}", "x".repeat(padding));
         let draft = chance.one_in(2).then(|| match chance.one_in(2) {
             true => format!("d{number}.{count}"),
             false => {

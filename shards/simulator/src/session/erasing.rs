@@ -136,15 +136,15 @@ impl Session {
         let mut wrong = None;
         self.disk.visit_files(&mut |name, bytes| {
             let (mut rest, mut at) = (bytes, 0);
-            while let Ok(skipped @ 1..) = rest.skip_until(b'.') {
+            while let Ok(skipped @ 1..) = rest.skip_until(b'#') {
                 at += skipped;
-                let digits = bytes[..at - 1].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-                let start = at - 1 - digits;
-                let length = bytes[start..].iter().take(START_BYTES_MAX).position(|byte| *byte == b' ');
-                let found = length.and_then(|length| texts.get(&bytes[start..start + length]));
-                if let Some(text) = found.filter(|text| bytes[start..].starts_with(text.as_bytes())) {
+                let text = &bytes[at - 1..];
+                let length = text.iter().take(START_BYTES_MAX).position(|byte| *byte == b' ');
+                let found = length.and_then(|length| texts.get(&text[..length]));
+                if let Some(erased) = found.filter(|erased| text.starts_with(erased.as_bytes())) {
+                    let start = at - 1;
                     wrong.get_or_insert(format!(
-                        "{text:?} was to be erased and is in {name:?} at byte {start}"
+                        "{erased:?} was to be erased and is in {name:?} at byte {start}"
                     ));
                 }
             }

@@ -269,18 +269,22 @@ impl Truth {
         }
     }
 
-    /// The texts that are to be in no file once everything is erased. One that was said once more is not among them.
+    /// The texts that are to be in no file once everything is erased. One that was said twice, and is to be erased once, is
+    /// not among them.
     pub fn erased_texts(&self) -> Vec<&str> {
-        let mut texts = Vec::new();
+        let (mut erased, mut kept) = (Vec::new(), HashSet::new());
         for (room, truth) in self.rooms.iter().enumerate() {
             for (entry, seq) in truth.entries.iter().zip(1..) {
-                let is_erased = self.erasure(room, seq) >= Erasure::Asked;
-                if is_erased && self.texts.get(&entry.text) == Some(&(room, seq)) {
-                    texts.push(amended::text_of(&entry.text));
+                let text = amended::text_of(&entry.text);
+                if self.erasure(room, seq) >= Erasure::Asked {
+                    erased.push(text);
+                } else {
+                    kept.insert(text);
                 }
             }
         }
-        texts
+        erased.retain(|text| !kept.contains(text));
+        erased
     }
 
     /// An author was answered that a draft is stored already.
