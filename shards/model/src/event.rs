@@ -97,6 +97,22 @@ impl RoomEvent {
             RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => None,
         }
     }
+
+    /// The name that nobody has in the room any more.
+    pub fn gone(&self) -> Option<&UserName> {
+        match self {
+            RoomEvent::Left { user, .. } | RoomEvent::Renamed { old: user, .. } => Some(user),
+            RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Joined { .. } => None,
+        }
+    }
+
+    /// The name that somebody has in the room from now on.
+    pub fn come(&self) -> Option<&UserName> {
+        match self {
+            RoomEvent::Joined { user } | RoomEvent::Renamed { new: user, .. } => Some(user),
+            RoomEvent::Message { .. } | RoomEvent::Amended { .. } | RoomEvent::Left { .. } => None,
+        }
+    }
 }
 
 /// One entry of a mesh batch.

@@ -56,15 +56,16 @@ pub enum Sight {
 ///
 /// A home that lags behind says later what its readers know by then: what a session does in all its rooms is certain when
 /// the first of them says so. But a room that a reader came into meanwhile may have said it before, and may have the user
-/// back: that one speaks for itself.
+/// back: that one speaks for itself. So does a room that says first that somebody came in under the name that is gone, or
+/// went under the one that is taken: it lags behind by more than that.
 #[derive(Debug)]
 pub struct SeenEvents<R> {
     /// Of each reader, the rooms whose event is still to come; none when all have come.
     to_come: HashMap<(What, R), SharedRooms>,
     /// The same, oldest first, with the time of each.
     ages: VecDeque<(u32, What, R)>,
-    /// What rooms are still to come of, by reader.
-    waiting: HashMap<R, SmallVec<[What; 2]>>,
+    /// What rooms are still to come of, by reader, and the name that nobody has there after it.
+    waiting: HashMap<R, SmallVec<[(What, UserKey); 2]>>,
     /// When readers of several rooms came into them, within [`SECONDS_MAX`].
     entered: HashMap<(R, RoomKey), (Moment, u32)>,
     /// The same, oldest first.
@@ -101,12 +102,12 @@ impl<R> Default for SeenEvents<R> {
 }
 
 impl<R: Copy + Eq + Hash> SeenEvents<R> {
-    /// What a reader is to see of an event that comes from this room. `shared` are the rooms of `everywhere` that the
-    /// reader is in, who may be in others, too.
+    /// What a reader is to see of an event that comes from this room, after which nobody has the name there. `shared` are
+    /// the rooms of `everywhere` that the reader is in, who may be in others, too.
     pub fn see(
         &mut self,
         everywhere: &Everywhere,
-        room: RoomKey,
+        (room, name): (RoomKey, UserKey),
         (reader, is_in_several): (R, bool),
         shared: impl FnOnce() -> SharedRooms,
     ) -> Sight {
@@ -133,7 +134,7 @@ impl<R: Copy + Eq + Hash> SeenEvents<R> {
         if shared.len() < 2 {
             return Sight::Here;
         }
-        self.waiting.entry(reader).or_default().push(what);
+        self.waiting.entry(reader).or_default().push((what, name));
         Sight::InAll(shared)
     }
 
@@ -143,16 +144,22 @@ impl<R: Copy + Eq + Hash> SeenEvents<R> {
 
     fn waits_no_more(&mut self, what: What, reader: R) {
         let Some(waiting) = self.waiting.get_mut(&reader) else { return };
-        waiting.retain(|other| *other != what);
+        waiting.retain(|(other, _)| *other != what);
         if waiting.is_empty() {
             self.waiting.remove(&reader);
         }
     }
 
     /// A reader comes into a room, at the latest now, and finds it as it is: what the room says from then on is news. To
-    /// be called for readers of several rooms, and for the first room of each when it comes into the second.
+    /// be called for readers of several rooms.
     pub fn enter(&mut self, reader: R, room: RoomKey, now: Moment) {
         self.look(reader, room);
+        self.is_in(reader, room, now);
+    }
+
+    /// The same for the first room of a reader that comes into a second one, when is not known: what it has seen of that
+    /// room stays seen.
+    pub fn is_in(&mut self, reader: R, room: RoomKey, now: Moment) {
         if self.entries.len() < READERS_MAX {
             self.entered.insert((reader, room), (now, self.second));
             self.entries.push_back((self.second, (reader, room)));
@@ -163,8 +170,21 @@ impl<R: Copy + Eq + Hash> SeenEvents<R> {
 
     /// A reader looks who is in a room, and what the room says from then on is news.
     pub fn look(&mut self, reader: R, room: RoomKey) {
+        self.expect_news(reader, room, |_, _| true);
+    }
+
+    /// A reader sees that a room has a name no more, or has one from now on: what undoes that is news.
+    pub fn sees(&mut self, reader: R, room: RoomKey, (gone, come): (Option<UserKey>, Option<UserKey>)) {
+        self.expect_news(reader, room, |(_, renamed), name| {
+            come == Some(name) || renamed.is_some_and(|(new, _)| gone == Some(new))
+        });
+    }
+
+    /// What a room is still to say of these is news to a reader.
+    fn expect_news(&mut self, reader: R, room: RoomKey, is_of: impl Fn(What, UserKey) -> bool) {
         let SeenEvents { waiting, to_come, .. } = self;
-        for what in waiting.get(&reader).into_iter().flatten() {
+        let waits = waiting.get(&reader).into_iter().flatten().filter(|(what, name)| is_of(*what, *name));
+        for (what, _) in waits {
             if let Some(rooms) = to_come.get_mut(&(*what, reader)) {
                 rooms.retain(|other| *other != room);
             }
@@ -209,13 +229,25 @@ mod tests {
         RoomName::parse(room).expect("a room name").key()
     }
 
+    fn alice() -> UserKey {
+        UserName::parse("alice").expect("a user name").key()
+    }
+
+    fn bob() -> UserKey {
+        UserName::parse("bob").expect("a user name").key()
+    }
+
+    fn in_room(room: &str) -> (RoomKey, UserKey) {
+        (key(room), alice())
+    }
+
     fn everywhere(rooms: &[&str]) -> Everywhere {
         let rooms = rooms.iter().map(|room| key(room)).collect();
         Everywhere { session: SessionId::NOBODY, renamed: None, at: Moment(10_000), rooms }
     }
 
     fn renamed(claim: u64) -> (UserKey, ClaimNumber) {
-        (UserName::parse("alice").expect("a user name").key(), ClaimNumber(claim))
+        (alice(), ClaimNumber(claim))
     }
 
     fn shared(rooms: &[&str]) -> SharedRooms {
@@ -226,16 +258,16 @@ mod tests {
     fn a_reader_sees_once_what_happens_in_several_of_its_rooms() {
         let (mut seen, quit) = (SeenEvents::<u32>::default(), everywhere(&["r1", "r2", "r3"]));
         let both = || shared(&["r1", "r2"]);
-        assert_eq!(seen.see(&quit, key("r2"), (1, true), both), Sight::InAll(both()));
-        assert_eq!(seen.see(&quit, key("r2"), (2, false), || shared(&["r2"])), Sight::Here);
-        assert_eq!(seen.see(&quit, key("r1"), (1, true), both), Sight::Nothing);
+        assert_eq!(seen.see(&quit, in_room("r2"), (1, true), both), Sight::InAll(both()));
+        assert_eq!(seen.see(&quit, in_room("r2"), (2, false), || shared(&["r2"])), Sight::Here);
+        assert_eq!(seen.see(&quit, in_room("r1"), (1, true), both), Sight::Nothing);
         assert_eq!(
-            seen.see(&quit, key("r1"), (3, true), || shared(&["r1", "r3"])),
+            seen.see(&quit, in_room("r1"), (3, true), || shared(&["r1", "r3"])),
             Sight::InAll(shared(&["r1", "r3"]))
         );
         let renamed = Everywhere { renamed: Some(renamed(1)), ..everywhere(&["r1", "r2"]) };
         assert_eq!(
-            seen.see(&renamed, key("r1"), (1, true), both),
+            seen.see(&renamed, in_room("r1"), (1, true), both),
             Sight::InAll(both()),
             "that is something else"
         );
@@ -245,16 +277,52 @@ mod tests {
     fn who_comes_into_a_room_sees_what_happens_there_from_then_on() {
         let (mut seen, quit) = (SeenEvents::<u32>::default(), everywhere(&["r1", "r2"]));
         let both = || shared(&["r1", "r2"]);
-        assert_eq!(seen.see(&quit, key("r1"), (1, true), both), Sight::InAll(both()));
+        assert_eq!(seen.see(&quit, in_room("r1"), (1, true), both), Sight::InAll(both()));
         seen.look(1, key("r2"));
-        assert_eq!(seen.see(&quit, key("r2"), (1, true), both), Sight::Here);
+        assert_eq!(seen.see(&quit, in_room("r2"), (1, true), both), Sight::Here);
         for (entered, sight) in [(8_000, Sight::InAll(both())), (9_500, Sight::Here), (11_000, Sight::Here)] {
             seen.enter(2, key("r2"), Moment(entered));
             let quit = Everywhere { renamed: Some(renamed(entered)), ..everywhere(&["r1", "r2"]) };
-            assert_eq!(seen.see(&quit, key("r1"), (2, true), both), sight, "entered at {entered} ms");
+            assert_eq!(seen.see(&quit, in_room("r1"), (2, true), both), sight, "entered at {entered} ms");
             let later = if sight == Sight::Here { Sight::Here } else { Sight::Nothing };
-            assert_eq!(seen.see(&quit, key("r2"), (2, true), both), later, "r1 has been seen");
+            assert_eq!(seen.see(&quit, in_room("r2"), (2, true), both), later, "r1 has been seen");
         }
+    }
+
+    #[test]
+    fn who_goes_from_one_room_to_another_does_not_see_again_what_comes_late_from_a_third() {
+        let (mut seen, quit) = (SeenEvents::<u32>::default(), everywhere(&["r1", "r2"]));
+        let both = || shared(&["r1", "r2"]);
+        assert_eq!(seen.see(&quit, in_room("r1"), (1, true), both), Sight::InAll(both()));
+        // It leaves r1, so that r2 is its first room when it comes into r3.
+        seen.is_in(1, key("r2"), Moment(11_000));
+        seen.enter(1, key("r3"), Moment(11_000));
+        assert_eq!(seen.see(&quit, in_room("r2"), (1, true), || shared(&["r2"])), Sight::Nothing);
+    }
+
+    #[test]
+    fn who_is_seen_to_come_into_a_room_that_lags_behind_is_seen_to_go_from_it() {
+        let (mut seen, quit) = (SeenEvents::<u32>::default(), everywhere(&["r1", "r2", "r3"]));
+        let all = || shared(&["r1", "r2", "r3"]);
+        assert_eq!(seen.see(&quit, in_room("r1"), (1, true), all), Sight::InAll(all()));
+        seen.sees(1, key("r2"), (None, Some(bob())));
+        seen.sees(1, key("r3"), (None, Some(alice())));
+        assert_eq!(seen.see(&quit, in_room("r2"), (1, true), all), Sight::Nothing, "bob is somebody else");
+        assert_eq!(seen.see(&quit, in_room("r3"), (1, true), all), Sight::Here, "r3 has said that she came");
+    }
+
+    #[test]
+    fn who_takes_a_name_is_seen_again_after_a_room_that_lags_behind_has_seen_its_last_owner_go() {
+        let mut seen = SeenEvents::<u32>::default();
+        let all = || shared(&["r1", "r2", "r3"]);
+        // Bob is alice from now on.
+        let rename = Everywhere { renamed: Some(renamed(1)), ..everywhere(&["r1", "r2", "r3"]) };
+        let bob_in = |room: &str| (key(room), bob());
+        assert_eq!(seen.see(&rename, bob_in("r1"), (1, true), all), Sight::InAll(all()));
+        seen.sees(1, key("r2"), (Some(alice()), None));
+        seen.sees(1, key("r3"), (Some(bob()), None));
+        assert_eq!(seen.see(&rename, bob_in("r2"), (1, true), all), Sight::Here, "alice went before");
+        assert_eq!(seen.see(&rename, bob_in("r3"), (1, true), all), Sight::Nothing, "nobody hides that one");
     }
 
     #[test]
@@ -262,10 +330,10 @@ mod tests {
         let (mut seen, quit) = (SeenEvents::<usize>::default(), everywhere(&["r1", "r2"]));
         let both = || shared(&["r1", "r2"]);
         for reader in 0..READERS_MAX {
-            assert_eq!(seen.see(&quit, key("r1"), (reader, true), both), Sight::InAll(both()));
+            assert_eq!(seen.see(&quit, in_room("r1"), (reader, true), both), Sight::InAll(both()));
         }
-        assert_eq!(seen.see(&quit, key("r1"), (READERS_MAX, true), both), Sight::Here);
-        assert_eq!(seen.see(&quit, key("r2"), (READERS_MAX, true), both), Sight::Here);
+        assert_eq!(seen.see(&quit, in_room("r1"), (READERS_MAX, true), both), Sight::Here);
+        assert_eq!(seen.see(&quit, in_room("r2"), (READERS_MAX, true), both), Sight::Here);
         for _ in 0..=SECONDS_MAX {
             assert_eq!(seen.to_come.len(), READERS_MAX);
             seen.tick();

@@ -31,6 +31,8 @@ impl<S: Surface> Shard<S> {
             ..
         } = self;
         let everywhere = event.everywhere().cloned();
+        let gone = event.gone().map(UserName::key);
+        let come = event.come().map(UserName::key);
         let names = everywhere.as_deref().map(|everywhere| names_of(everywhere, rooms)).unwrap_or_default();
         let room = rooms.by_slot_mut(slot);
         let author = match &event {
@@ -67,17 +69,21 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             let (name, style) = (&room.name, member.style);
-            let sight = match &everywhere {
-                Some(everywhere) => {
+            let sight = match everywhere.as_ref().zip(gone) {
+                Some((everywhere, gone)) => {
                     let is_in = |slot: u32| connection.core.subscriptions.iter().any(|own| own.room == slot);
                     let shared = || names.iter().filter(|(slot, _)| is_in(*slot)).map(|(_, name)| name.key());
                     let is_in_several = connection.core.subscriptions.len() > 1;
-                    seen.see(everywhere, key, (member.connection, is_in_several), || shared().collect())
+                    let reader = (member.connection, is_in_several);
+                    seen.see(everywhere, (key, gone), reader, || shared().collect())
                 }
                 None => Sight::Here,
             };
             #[cfg(any(test, feature = "deliberate-faults"))]
             let sight = crate::mutation::see_again(sight);
+            if sight != Sight::Nothing && (gone.is_some() || come.is_some()) {
+                seen.sees(member.connection, key, (gone, come));
+            }
             let mut in_all = Vec::new();
             let body = match sight {
                 Sight::Here => rendered.in_style(style, |out| surface.render(name, &event, style, out)),
@@ -249,7 +255,7 @@ impl<S: Surface> Shard<S> {
         match &connection.core.subscriptions[..] {
             [first, _] => {
                 let first = self.rooms.room_of(first).name.key();
-                self.seen.enter(id, first, now);
+                self.seen.is_in(id, first, now);
                 self.seen.enter(id, room.key(), now);
             }
             [_, _, ..] => self.seen.enter(id, room.key(), now),

@@ -118,7 +118,7 @@ impl CoreEnd {
     /// One event, however many of the sessions are in the room.
     fn room_event(&mut self, key: RoomKey, event: &RoomEvent) {
         let Some(room) = self.sessions.room(key).cloned() else { return };
-        let sight = event.everywhere().map_or(Sight::Here, |everywhere| self.sessions.see(everywhere, key));
+        let sight = self.sessions.see(event, key);
         let rooms: Vec<RoomName> = match sight {
             Sight::Nothing => return,
             Sight::Here => Vec::new(),

@@ -268,9 +268,17 @@ impl Client {
         let Some(attendance) = self.rooms.get_mut(&room) else {
             return Err(format!("client {} is not in this room", self.number));
         };
-        if mark != "-" && !self.acts.insert((format!("{mark} {who}"), room)) {
+        if mark != "-" && !self.acts.insert((format!("{mark} {who} {new}"), room)) {
             return Err(format!("client {} has seen this before", self.number));
         }
+        // A room that lags behind may say that somebody is there who is gone, or is gone who is there: that is undone once more.
+        let (gone, come) = if word == "in" { ("", who) } else { (who, new) };
+        self.acts.retain(|(act, seen_in)| {
+            let mut names = act.split(' ').skip(1);
+            let (was_gone, has_come) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+            let is_undone = (!come.is_empty() && was_gone == come) || (!gone.is_empty() && has_come == gone);
+            *seen_in != room || !is_undone
+        });
         let Some(view) = &mut attendance.view else { return Ok(()) };
         match word {
             "in" => {

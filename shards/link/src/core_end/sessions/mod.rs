@@ -15,8 +15,8 @@ use crate::words::{RequestFault, SessionEnd};
 use hashbrown::HashMap;
 use lost::LostSessions;
 use madang_model::{
-    ConnectionId, Everywhere, Moment, Reply, Request, RoomKey, RoomName, SeenEvents, SessionId, ShardId,
-    Sight,
+    ConnectionId, Moment, Reply, Request, RoomEvent, RoomKey, RoomName, SeenEvents, SessionId, ShardId,
+    Sight, UserName,
 };
 use session::EdgeSession;
 use std::collections::VecDeque;
@@ -233,10 +233,21 @@ impl Sessions {
     }
 
     /// What the edge is to see of an event that comes from this room.
-    pub fn see(&mut self, everywhere: &Everywhere, room: RoomKey) -> Sight {
+    pub fn see(&mut self, event: &RoomEvent, room: RoomKey) -> Sight {
         let Sessions { seen, rooms, .. } = self;
-        let shared = || everywhere.rooms.iter().copied().filter(|room| rooms.contains_key(room)).collect();
-        seen.see(everywhere, room, ((), true), shared)
+        let (gone, come) = (event.gone().map(UserName::key), event.come().map(UserName::key));
+        let sight = match event.everywhere().zip(gone) {
+            Some((everywhere, gone)) => {
+                let is_here = |room: &RoomKey| rooms.contains_key(room);
+                let shared = || everywhere.rooms.iter().copied().filter(is_here).collect();
+                seen.see(everywhere, (room, gone), ((), true), shared)
+            }
+            None => Sight::Here,
+        };
+        if sight != Sight::Nothing {
+            seen.sees((), room, (gone, come));
+        }
+        sight
     }
 
     /// A second has passed.
