@@ -145,8 +145,10 @@ fn a_session_of_a_thousand_users_keeps_every_promise() {
 #[test]
 fn one_seed_is_one_run() {
     for seed in [1, 2, 3] {
-        let (once, again) = (check(of(seed)), check(of(seed)));
-        assert_eq!((once.hash, once.last), (again.hash, again.last), "seed {seed}");
+        for options in [of(seed), with_edge(seed), with_facts(seed), with_erasures(seed), with_lists(seed)] {
+            let (once, again) = (check(options), check(options));
+            assert_eq!((once.hash, once.last), (again.hash, again.last), "seed {seed}");
+        }
     }
 }
 

@@ -107,7 +107,10 @@ impl Sessions {
     /// Every session is lost with its link.
     pub fn lose_all(&mut self) {
         let (shard, generation) = (self.shard, self.life);
-        for (number, session) in self.sessions.drain() {
+        let mut sessions: Vec<(u32, EdgeSession)> = self.sessions.drain().collect();
+        // In an order of its own, so that a seed of the simulator stays one history.
+        sessions.sort_unstable_by_key(|(number, _)| *number);
+        for (number, session) in sessions {
             let connection = ConnectionId { index: number, generation };
             self.lost.add(SessionId { shard, connection }, session);
         }
