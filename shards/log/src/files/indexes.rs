@@ -122,7 +122,8 @@ pub trait IndexFiles: Files {
     /// When that cannot be found out.
     fn length_bytes(&self, shard: ShardId, segment: SegmentNumber) -> Result<u64, FilesError>;
 
-    /// Writes a segment's index and makes sure that it is on disk, whole or not at all.
+    /// Writes a segment's index and makes sure that it is on disk, whole or not at all. That of a segment that has expired
+    /// meanwhile is not written: an index without its segment says that one is missing.
     ///
     /// # Errors
     /// When that fails.
@@ -230,6 +231,7 @@ impl IndexFiles for StdFiles {
 
     fn remove_finished(&self, shard: ShardId, segment: SegmentNumber) -> Result<(), FilesError> {
         let path = self.path(shard, segment).with_file_name(index_file_name(segment));
+        let _alone = self.changes_index.lock().unwrap_or_else(PoisonError::into_inner);
         let removed = match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
@@ -246,8 +248,12 @@ impl IndexFiles for StdFiles {
     }
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
-        let path = self.path(shard, segment).with_file_name(index_file_name(segment));
-        let _alone = self.writes_index.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(shard, segment);
+        let _alone = self.changes_index.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(fs::metadata(&path), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            return Ok(());
+        }
+        let path = path.with_file_name(index_file_name(segment));
         replace(&path, |file| file.write_all(bytes)).map_err(|source| FilesError {
             path: path.clone(),
             operation: FileOperation::Index,
@@ -309,4 +315,23 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::
         // A full disk gets back what the attempt took; that it may not be there is no news.
         let _ = fs::remove_file(&unfinished);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_written_after_its_segment_expired_is_not_there() {
+        let data = tempfile::tempdir().expect("a directory");
+        let (files, shard, segment) = (StdFiles::new(data.path()), ShardId(0), SegmentNumber(1));
+        let path = files.path(shard, segment);
+        fs::create_dir_all(path.parent().expect("a directory above")).expect("space");
+        fs::write(&path, "segment").expect("space");
+        files.write_index(shard, segment, b"index").expect("space");
+        assert_eq!(files.read_index(shard, segment).expect("it can be read").as_deref(), Some(&b"index"[..]));
+        files.remove_finished(shard, segment).expect("both are there");
+        files.write_index(shard, segment, b"index").expect("nothing is to be done");
+        assert_eq!(files.read_index(shard, segment).expect("nothing is in the way"), None);
+    }
 }

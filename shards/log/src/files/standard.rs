@@ -19,8 +19,9 @@ pub struct StdFiles {
     pub(super) directory: PathBuf,
     /// Open files, so that what is in them stays though they are removed.
     held: Arc<Mutex<HashMap<(ShardId, SegmentNumber), File>>>,
-    /// One index is written at a time: two threads may be about to write the same.
-    pub(super) writes_index: Arc<Mutex<()>>,
+    /// One index is written or removed at a time: two threads may be about to write the same, or one while the other removes
+    /// its segment.
+    pub(super) changes_index: Arc<Mutex<()>>,
 }
 
 /// Descriptors that are left for everything else.
@@ -31,7 +32,7 @@ const WIPED_BYTES: usize = 8;
 impl StdFiles {
     /// The log that lies in this directory of data. Nothing is opened yet.
     pub fn new(directory: impl Into<PathBuf>) -> StdFiles {
-        StdFiles { directory: directory.into(), held: Arc::default(), writes_index: Arc::default() }
+        StdFiles { directory: directory.into(), held: Arc::default(), changes_index: Arc::default() }
     }
 
     fn lock_held(&self) -> MutexGuard<'_, HashMap<(ShardId, SegmentNumber), File>> {

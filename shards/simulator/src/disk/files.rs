@@ -224,6 +224,9 @@ impl IndexFiles for VirtualDisk {
 
     fn write_index(&self, shard: ShardId, segment: SegmentNumber, bytes: &[u8]) -> Result<(), FilesError> {
         let name = (shard, StoredFile::Index(segment), false);
+        if !self.names().contains(&segment_name(shard, segment)) {
+            return Ok(());
+        }
         self.replace(name, bytes).map_err(failed(name, FileOperation::Index))
     }
 }
