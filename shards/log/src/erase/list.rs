@@ -65,6 +65,10 @@ pub enum ErasureListError {
     },
 }
 
+/// Bytes that are added to the file before it is synced, at most, where no line is longer: all that a power cut can leave
+/// in part.
+const UNSYNCED_BYTES_MAX: usize = 4096;
+
 /// The lines that say what a list is, and of which log.
 const NAMING_LINES: usize = 2;
 
@@ -104,7 +108,9 @@ impl ErasureList {
         let ends_whole = bytes.ends_with(b"\n");
         let lines: Vec<&[u8]> =
             bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n').collect();
+        let mut end = 0;
         for (index, line) in lines.iter().enumerate() {
+            end += line.len() + 1;
             let text = std::str::from_utf8(line).ok();
             if index == 0 {
                 match text {
@@ -115,7 +121,10 @@ impl ErasureList {
                     _ => return Err(ErasureListError::damaged(1)),
                 }
             }
-            if index + 1 == lines.len() && !ends_whole {
+            // Where a power cut left what was not synced in part, there are zeros.
+            let may_be_unsynced =
+                || line.contains(&0) && bytes.len().saturating_sub(end) <= UNSYNCED_BYTES_MAX;
+            if index + 1 == lines.len() && !ends_whole || index >= NAMING_LINES && may_be_unsynced() {
                 // It was never acknowledged.
                 list.is_file_unsure = true;
             } else if !text.and_then(checked).is_some_and(|words| list.take(words)) {
@@ -237,12 +246,12 @@ impl ErasureList {
         }
         // Until it has succeeded, what stands there at the end is unknown.
         self.is_file_unsure = true;
-        match files.append_list(lines.as_bytes()) {
+        match append_in_parts(files, lines) {
             // There is none yet, or someone has taken it away.
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
                 self.write_remembered(files)?;
                 self.is_file_unsure = true;
-                files.append_list(lines.as_bytes())?;
+                append_in_parts(files, lines)?;
             }
             appended => appended?,
         }
@@ -324,6 +333,19 @@ fn compiled<'a>(entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {
     let mut erasures = Erasures::default();
     entries.for_each(|entry| erasures.add(&entry.rule, entry.until));
     erasures
+}
+
+/// Adds lines to a file, each part synced before the next, so that a power cut leaves at most one in part.
+fn append_in_parts<F: ErasureListFiles>(files: &F, lines: &str) -> Result<(), FilesError> {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let end = rest.floor_char_boundary(UNSYNCED_BYTES_MAX);
+        let end = rest[..end].rfind('\n').or_else(|| rest.find('\n')).map_or(rest.len(), |end| end + 1);
+        let (part, later) = rest.split_at(end);
+        files.append_list(part.as_bytes())?;
+        rest = later;
+    }
+    Ok(())
 }
 
 fn asked(entry: &ErasureEntry) -> String {

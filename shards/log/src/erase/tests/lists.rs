@@ -153,3 +153,34 @@ fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
     let error = ErasureList::read(&disk).expect_err("it is of later");
     assert!(error.to_string().contains("madang erasures 2"), "{error}");
 }
+
+#[test]
+fn what_a_power_cut_left_in_part_of_the_last_lines_is_no_damage() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("list");
+    let file = ErasureListFile::new(&path);
+    let mut list = ErasureList::default();
+    let first = list.ask(&file, vec![entries(1, 1)], Timestamp(1), Timestamp(1)).expect("space");
+    let synced_bytes = std::fs::read(&path).expect("it is there").len();
+    list.ask(&file, (2..40).map(|seq| entries(seq, seq)).collect(), Timestamp(2), Timestamp(2))
+        .expect("space");
+    let whole = std::fs::read(&path).expect("it is there");
+    assert!(whole.len() - synced_bytes < 4096, "it was added at once");
+    for lost in [synced_bytes..synced_bytes + 100, synced_bytes + 300..synced_bytes + 812] {
+        let mut bytes = whole.clone();
+        bytes[lost].fill(0);
+        std::fs::write(&path, bytes).expect("space");
+        let read = ErasureList::read(&file).expect("what is not whole was never acknowledged");
+        assert!(read.entries().iter().any(|entry| entry.id == first[0]), "what was acknowledged is there");
+        assert!(read.entries().len() < 39, "what is not whole is not");
+    }
+    let long = (40..200).map(|seq| entries(seq, seq)).collect();
+    list.ask(&file, long, Timestamp(3), Timestamp(3)).expect("space");
+    let mut bytes = std::fs::read(&path).expect("it is there");
+    bytes[synced_bytes..synced_bytes + 100].fill(0);
+    std::fs::write(&path, bytes).expect("space");
+    assert!(
+        matches!(ErasureList::read(&file), Err(ErasureListError::Damaged { .. })),
+        "what is so far from the end was synced long ago"
+    );
+}
