@@ -153,6 +153,7 @@ impl<S: Surface> Shard<S> {
             Reply::Joined(joined) => self.subscribe(id, &joined.room, joined.head),
             Reply::Left { room } => self.unsubscribe(id, room.key()),
             Reply::Who(page) => self.seen.look(id, page.room.key()),
+            Reply::Members(page) => self.seen.look(id, page.room.key()),
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
                 let reason = CloseReason::TooManyFromAddress { connections_max: *connections_max };
                 return self.close(id, reason);

@@ -51,6 +51,8 @@ impl Client {
         };
         listing.is_asked = false;
         self.list_pages += 1;
+        // The room may be behind what was seen: what it says from now on is news.
+        self.acts.retain(|(_, seen_in)| *seen_in != room);
         if listing.cursor.is_none() {
             let view = self.rooms.get(&room).and_then(|attendance| attendance.view.clone());
             listing.stays = view.unwrap_or_default();
@@ -73,7 +75,7 @@ impl Client {
         Ok(())
     }
 
-    /// Somebody has not been in a room throughout.
+    /// Somebody has not been in a room throughout, or not by this name.
     pub(super) fn has_left(&mut self, room: RoomIndex, name: &str) {
         if let Some(listing) = self.listing.as_mut().filter(|listing| listing.room == room) {
             listing.stays.remove(name);

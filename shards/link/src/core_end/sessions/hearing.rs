@@ -49,6 +49,7 @@ impl Sessions {
             Reply::Joined(joined) => self.joined(number, joined),
             Reply::Left { room } => self.left(number, room.key()),
             Reply::Who(page) => self.seen.look((), page.room.key()),
+            Reply::Members(page) => self.seen.look((), page.room.key()),
             Reply::Refused(refusal) => self.refused(number, refusal),
             _ => {}
         }
