@@ -164,8 +164,10 @@ fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
         | Mutation::ForgetErasures
         | Mutation::WipeBeforeNames
         | Mutation::LeaveReplacedFile => with_erasures(seed),
-        Mutation::TrustPageCache | Mutation::TrustSeals => {
-            SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) }
+        Mutation::TrustPageCache => SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) },
+        // Where something is to be erased, segments are sealed before they are full.
+        Mutation::TrustSeals => {
+            SessionOptions { has_storms: true, has_erasures: true, ..SessionOptions::small(seed) }
         }
         _ => of(seed),
     }

@@ -4,7 +4,7 @@ use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use super::{
     AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest, TAKEN_MAX,
 };
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What is needed to check a line.
 struct ClientHearing<'a> {
@@ -58,6 +58,7 @@ impl Client {
                 Some(PendingRequest::Name(name)) if name == rest => {
                     self.wanted_name.clone_from(&name);
                     self.name = Some(name);
+                    self.named_us = hearing.truth.now_us;
                     Ok(())
                 }
                 other => Err(format!("{other:?} was asked")),
@@ -235,6 +236,24 @@ impl Client {
         Ok(())
     }
 
+    /// Every session of a name receives what is whispered to it, or by another of them, once it has the name. `said_us` tells
+    /// when.
+    ///
+    /// # Errors
+    /// What it has not received.
+    pub fn check_whispers(&self, said_us: &HashMap<&str, i64>, truth: &Truth) -> Checked {
+        let Some(name) = self.name.as_deref() else { return Ok(()) };
+        for (room, seq, text) in truth.whispers_of(name) {
+            let is_later = said_us.get(text).is_some_and(|said_us| *said_us > self.named_us);
+            let is_own = || self.whispered.iter().any(|(own, _)| own == text);
+            if is_later && !is_own() && !self.heard.contains(&(room, seq)) {
+                let room = truth.name(room);
+                return Err(format!("client {} has not received #{seq} of {room}: {text:?}", self.number));
+            }
+        }
+        Ok(())
+    }
+
     /// A whisper that another session of the account said.
     fn sent(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         if self.account.is_none() {
@@ -264,6 +283,7 @@ impl Client {
         let (mark, new) = (words.next().unwrap_or("-"), words.next().unwrap_or_default());
         if word != "in" {
             self.has_left(room, who);
+            self.has_left(room, new);
         }
         let Some(attendance) = self.rooms.get_mut(&room) else {
             return Err(format!("client {} is not in this room", self.number));

@@ -137,6 +137,12 @@ pub struct Client {
     acts: HashSet<(String, RoomIndex)>,
     /// Whispers received, each once.
     heard: HashSet<(RoomIndex, u64)>,
+    /// When it learned that it has its name, in microseconds since 1970.
+    named_us: i64,
+    /// What it sent once more, and when it did last, in microseconds since 1970.
+    pub repeated: BTreeMap<String, i64>,
+    /// What it whispered, and when it sent that.
+    pub whispered: Vec<(String, i64)>,
     partial: Vec<u8>,
     /// The step in which the first byte of the partial line was written.
     partial_step: u64,
@@ -205,6 +211,9 @@ impl Client {
             perhaps_known: Vec::new(),
             acts: HashSet::new(),
             heard: HashSet::new(),
+            named_us: i64::MAX,
+            repeated: BTreeMap::new(),
+            whispered: Vec::new(),
             partial: Vec::new(),
             partial_step: 0,
             listed: None,

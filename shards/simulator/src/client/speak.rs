@@ -210,6 +210,7 @@ impl Client {
     fn repeat(&mut self, said: &PendingMessage, truth: &Truth, lines: &mut String) {
         let (Some(room), Some(draft)) = (said.room, &said.draft) else { return };
         push(lines, format_args!("say {} {draft} {}", truth.name(room), said.text));
+        self.repeated.insert(said.text.clone(), truth.now_us);
         self.unanswered.push(said.clone());
     }
 
@@ -251,6 +252,7 @@ impl Client {
             false => format!("u{reader}"),
         };
         push(lines, format_args!("to {to} {} {text}", draft.as_deref().unwrap_or("-")));
+        self.whispered.push((text.clone(), truth.now_us));
         let author = self.name.clone().unwrap_or_default();
         self.unanswered.push(PendingMessage { room: None, author, draft, text, is_of_before: false });
     }

@@ -5,7 +5,7 @@ use super::super::truth::Checked;
 use super::Session;
 use madang_log::{Exported, Selection, export, read_facts, verify};
 use madang_model::RoomName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rounds after which nothing may be left to do, and how many more for each client.
 const ROUNDS_MAX: usize = 4_000;
@@ -104,6 +104,8 @@ impl Session {
 
     /// Every request is answered or its connection is gone.
     fn check_answers(&self) -> Checked {
+        let whispered = self.clients.iter().flat_map(|client| &client.whispered);
+        let said_us: HashMap<&str, i64> = whispered.map(|(text, at)| (text.as_str(), *at)).collect();
         for client in &self.clients {
             let Some(line) = client.line else { continue };
             let unread = self.sockets[line].unread_bytes();
@@ -114,6 +116,7 @@ impl Session {
                 let waits_for = client.waits_for();
                 return Err(format!("client {} waits: {unread} bytes unread, {waits_for}", client.number));
             }
+            client.check_whispers(&said_us, &self.truth)?;
             for (room, attendance) in client.attended() {
                 let head = self.truth.head(room);
                 if attendance.last != head {

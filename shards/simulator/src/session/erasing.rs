@@ -32,6 +32,7 @@ impl Session {
 
     /// A process that starts reads the list, and writes it again.
     pub(super) fn read_erasures(&mut self) -> Checked {
+        self.finished_to = i64::MIN;
         self.erasures = ErasureList::read(&self.disk).map_err(|error| error.to_string())?;
         if !self.erasures.entries().is_empty() {
             // What was read may be in memory only.
@@ -75,9 +76,24 @@ impl Session {
             return;
         }
         let Some(server) = &mut self.server else { return };
-        let begun =
-            server.cells.iter_mut().map(|cell| u32::from(cell.turn.shard.finish_segment())).sum::<u32>();
+        let begun = server.cells.iter_mut().filter_map(|cell| cell.turn.shard.finish_segment().then_some(()));
+        let begun = begun.count();
+        if begun == server.cells.len() {
+            self.finished_to = self.last_pending();
+        }
         self.trace.note(format_args!("{begun} segments are to be finished"));
+    }
+
+    fn last_pending(&self) -> i64 {
+        self.erasures.pending().map(|entry| entry.id).max().unwrap_or(i64::MIN)
+    }
+
+    /// Whether the segments are finished that may hold what was accepted before the last request: only then a pass has seen
+    /// all of it, as the server's eraser knows.
+    fn has_finished_segments(&self) -> bool {
+        let cells = self.server.iter().flat_map(|server| &server.cells);
+        self.last_pending() <= self.finished_to
+            && cells.into_iter().all(|cell| !cell.turn.shard.is_finishing_segment())
     }
 
     /// Goes through the files once, perhaps not to the end.
@@ -87,6 +103,7 @@ impl Session {
             let changes = self.chance.between(1, CHANGES_MAX) as u32;
             self.disk.cut_power_after(changes);
         }
+        let has_finished = self.has_finished_segments();
         let passed = self.erase_once(true);
         if self.disk.is_off() {
             self.trace.note(format_args!("an erasure is interrupted"));
@@ -94,7 +111,9 @@ impl Session {
             return if self.chance.one_in(2) { self.kill() } else { Ok(()) };
         }
         self.disk.keep_power_on();
-        let Some(outcome) = passed.filter(PassOutcome::is_complete) else { return Ok(()) };
+        let Some(outcome) = passed.filter(|passed| passed.is_complete() && has_finished) else {
+            return Ok(());
+        };
         self.counts.passes += 1;
         self.check_erased()?;
         self.trace.note(format_args!("{} entries are erased", outcome.entries));
@@ -129,7 +148,10 @@ impl Session {
 
     /// What was to be erased is in no file, whatever a power cut would leave of it.
     fn check_erased(&self) -> Checked {
-        let texts = self.truth.erased_texts();
+        let repeated = self.clients.iter().flat_map(|client| &client.repeated);
+        let repeated: HashMap<&str, i64> =
+            repeated.map(|(text, sent_us)| (text.as_str(), *sent_us)).collect();
+        let texts = self.truth.erased_texts(&repeated);
         // By who says it and their count, which is how a text begins.
         let by_start = |text: &&str| Some((text.split_once(' ')?.0.as_bytes().to_vec(), (*text).to_owned()));
         let texts: HashMap<Vec<u8>, String> = texts.iter().filter_map(by_start).collect();

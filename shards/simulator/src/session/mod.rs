@@ -58,6 +58,8 @@ pub struct Session {
     edge: Option<Edge>,
     /// The thread of the link does not run before this step.
     link_pauses_until: u64,
+    /// The last request to erase for which the open segments were to be finished, in this process.
+    finished_to: i64,
     /// What was to be erased, as the running process knows it.
     erasures: ErasureList,
     /// Lines that edges have said.
@@ -169,6 +171,7 @@ impl Session {
             stale_server: None,
             edge: None,
             link_pauses_until: 0,
+            finished_to: i64::MIN,
             erasures: ErasureList::default(),
             edge_lines: 0,
             counts: Counts::default(),

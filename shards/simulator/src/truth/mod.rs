@@ -126,6 +126,15 @@ impl Truth {
         rooms.map(|(index, room)| (index, room.name.as_str()))
     }
 
+    /// The whispers between a name and others.
+    pub fn whispers_of(&self, name: &str) -> impl Iterator<Item = (RoomIndex, u64, &str)> {
+        let is_between = move |room: &str| room.split_once('&').is_some_and(|(a, b)| a == name || b == name);
+        let rooms = self.rooms.iter().enumerate().filter(move |(_, room)| is_between(&room.name));
+        rooms.flat_map(|(index, room)| {
+            room.entries.iter().zip(1..).map(move |(entry, seq)| (index, seq, &*entry.text))
+        })
+    }
+
     /// A message was stored.
     pub fn store(&mut self, stored: &DurableMessage, step: u64) -> Checked {
         let room = self.room(&stored.room);
@@ -270,14 +279,16 @@ impl Truth {
     }
 
     /// The texts that are to be in no file once everything is erased. One that was said twice, and is to be erased once, is
-    /// not among them.
-    pub fn erased_texts(&self) -> Vec<&str> {
+    /// not among them, nor one that was sent once more after it was accepted, as `repeated` tells: that may be on its way.
+    pub fn erased_texts(&self, repeated: &HashMap<&str, i64>) -> Vec<&str> {
         let (mut erased, mut kept) = (Vec::new(), HashSet::new());
         for (room, truth) in self.rooms.iter().enumerate() {
             for (entry, seq) in truth.entries.iter().zip(1..) {
                 let text = amended::text_of(&entry.text);
                 if self.erasure(room, seq) >= Erasure::Asked {
-                    erased.push(text);
+                    if repeated.get(text).is_none_or(|sent_us| *sent_us <= entry.time_us) {
+                        erased.push(text);
+                    }
                 } else {
                     kept.insert(text);
                 }
