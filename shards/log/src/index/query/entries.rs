@@ -1,7 +1,7 @@
 //! The machine that finds entries by their numbers: for who resumes, and for a room that is loaded.
 
 use super::chain::Chain;
-use super::messages::{EntryDecoder, EntryPlace, FoundDraft, FrameRead, frame_reads};
+use super::messages::{EntryDecoder, EntryPlace, FoundDraft, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
 use super::sources::{AmendmentLookup, AmendmentSource};
 use super::stored_room::StoredRoomPlaces;
@@ -140,7 +140,7 @@ impl EntriesQuery {
                 },
                 EntriesPhase::Positions(pieces) => {
                     let places: Vec<EntryPlace> = pieces.iter().flat_map(Piece::entries).collect();
-                    let reads = frame_reads(&places, &BTreeMap::new());
+                    let reads = frame_reads(there(&places));
                     EntriesPhase::Frames(places, reads)
                 }
                 EntriesPhase::Frames(places, _) => {
@@ -148,8 +148,8 @@ impl EntriesQuery {
                     EntriesPhase::Changes(places, lookup)
                 }
                 EntriesPhase::Changes(places, lookup) => {
-                    let reads = frame_reads(&places, &lookup.changes);
-                    let reads = if lookup.changes.is_empty() { Vec::new() } else { reads };
+                    let changes = change_places(&places, &lookup.changes);
+                    let reads = frame_reads(changes.filter(|place| !self.decoder.has(place.seq)));
                     EntriesPhase::Edits(places, reads, lookup.changes)
                 }
                 EntriesPhase::Edits(places, _, changes) => {

@@ -38,19 +38,34 @@ pub struct FrameRead {
     frames: Vec<EntryPlace>,
 }
 
-/// The reads that fetch these entries, and of these messages what became of them.
-pub fn frame_reads(entries: &[EntryPlace], changes: &BTreeMap<Seq, TargetChanges>) -> Vec<FrameRead> {
-    let mut wanted: Vec<EntryPlace> =
-        entries.iter().filter(|place| !place.position.is_lost()).copied().collect();
-    for place in entries.iter().filter(|place| place.position.is_message()) {
-        let Some(changes) = changes.get(&place.seq) else { continue };
-        for AmendmentPlace { seq, directory, segment, position } in
-            [changes.edit, changes.reactions].into_iter().flatten()
-        {
-            let gone_with_it = place.seq;
-            wanted.push(EntryPlace { seq, directory, segment, position, gone_with_it });
-        }
-    }
+/// Those of some entries that are there.
+pub fn there(entries: &[EntryPlace]) -> impl Iterator<Item = EntryPlace> {
+    entries.iter().filter(|place| !place.position.is_lost()).copied()
+}
+
+/// The entries that say what became of those of some entries that are messages.
+pub fn change_places(
+    entries: &[EntryPlace],
+    changes: &BTreeMap<Seq, TargetChanges>,
+) -> impl Iterator<Item = EntryPlace> {
+    let messages = entries.iter().filter(|place| place.position.is_message());
+    messages.filter_map(|place| Some((place.seq, changes.get(&place.seq)?))).flat_map(
+        |(gone_with_it, changes)| {
+            let places = [changes.edit, changes.reactions].into_iter().flatten();
+            places.map(move |AmendmentPlace { seq, directory, segment, position }| EntryPlace {
+                seq,
+                directory,
+                segment,
+                position,
+                gone_with_it,
+            })
+        },
+    )
+}
+
+/// The reads that fetch these entries, each once.
+pub fn frame_reads(wanted: impl Iterator<Item = EntryPlace>) -> Vec<FrameRead> {
+    let mut wanted: Vec<EntryPlace> = wanted.collect();
     wanted.sort_unstable_by_key(|place| (place.directory, place.segment, place.position.offset_bytes()));
     // One entry may say something of several messages.
     wanted.dedup_by(|later, earlier| {
@@ -150,6 +165,11 @@ impl EntryDecoder {
             erased_edits: HashMap::new(),
             expired_last: None,
         }
+    }
+
+    /// Whether the entry with this number was read.
+    pub fn has(&self, seq: Seq) -> bool {
+        self.entries.contains_key(&seq)
     }
 
     /// Takes the entries of one read.
@@ -289,8 +309,6 @@ impl EntryDecoder {
         let within = self.drafts.iter().filter(|draft| (first..=last).contains(&draft.seq));
         let mut drafts: Vec<FoundDraft> = within.copied().collect();
         drafts.sort_unstable_by_key(|draft| draft.seq);
-        // What was amended was read twice.
-        drafts.dedup_by_key(|draft| draft.seq);
         drafts
     }
 

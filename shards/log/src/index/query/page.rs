@@ -1,7 +1,7 @@
 //! The machine that finds a page.
 
 use super::chain::Chain;
-use super::messages::{EntryDecoder, EntryPlace, FrameRead, frame_reads};
+use super::messages::{EntryDecoder, EntryPlace, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
 use super::sources::{AmendmentLookup, AmendmentSource};
 use super::stored_room::StoredRoomPlaces;
@@ -213,7 +213,7 @@ impl PageQuery {
                     self.next_stretch();
                 }
                 PagePhase::Changes(entries, lookup) => {
-                    let reads = frame_reads(&entries, &lookup.changes);
+                    let reads = frame_reads(there(&entries).chain(change_places(&entries, &lookup.changes)));
                     self.phase = PagePhase::Messages(entries, reads, lookup.changes);
                 }
                 PagePhase::Messages(..) | PagePhase::Done(_) => {

@@ -268,7 +268,8 @@ impl Amended {
         }
     }
 
-    fn answer(&self, read: &ReadRequest) -> ReadAnswer<'_> {
+    /// What a read gives.
+    pub fn answer(&self, read: &ReadRequest) -> ReadAnswer<'_> {
         let Some(file) = self.files.get(&(read.directory, read.file)) else { return ReadAnswer::NoFile };
         let start = (read.offset_bytes as usize).min(file.len());
         ReadAnswer::Bytes(&file[start..file.len().min(start + read.bytes)])
@@ -307,7 +308,7 @@ impl Amended {
 }
 
 /// All that is to be seen of a message.
-fn words(shown: &ShownMessage) -> String {
+pub fn words(shown: &ShownMessage) -> String {
     let reactions: Vec<String> =
         shown.reactions().iter().map(|(reaction, count)| format!("{reaction}{count}")).collect();
     let text = shown.message().map(|message| message.text.as_str());

@@ -13,7 +13,7 @@ use madang_model::{Seq, ShardId, Timestamp, UserName};
 const ROOMS: [&str; 4] = ["large", "large", "r1", "a&bob"];
 
 /// Some segments, merged now and then, and some that are still open.
-fn world(chance: &mut Chance) -> Amended {
+pub fn world(chance: &mut Chance) -> Amended {
     let mut world = Amended::default();
     for _ in 0..1 + chance.below(24) {
         let entries = 1 + chance.below(250);

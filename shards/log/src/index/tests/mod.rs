@@ -1,6 +1,7 @@
 mod amended;
 mod damage;
 mod details;
+mod entries;
 mod expiry;
 mod facts;
 mod pages;
