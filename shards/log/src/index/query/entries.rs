@@ -3,12 +3,11 @@
 use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FoundDraft, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
-use super::sources::{AmendmentLookup, AmendmentSource};
+use super::room_amendments::RoomAmendments;
+use super::sources::AmendmentLookup;
 use super::stored_room::StoredRoomPlaces;
 use crate::index::amendments::TargetChanges;
-use crate::index::key::key_bits;
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
-use crate::index::segment::RoomChanges;
 use madang_model::{RoomName, Seq, ShownEntry};
 use std::collections::BTreeMap;
 
@@ -32,8 +31,9 @@ pub struct EntriesQuery {
     range: (Seq, Seq),
     /// What the segments without an index hold of it.
     open: Vec<Piece>,
-    sources: Vec<AmendmentSource>,
-    open_changes: Vec<RoomChanges>,
+    amendments: RoomAmendments,
+    /// At least this many of the entries before the range are no messages.
+    amendments_before: u64,
     expired: Option<(Seq, Seq)>,
     oldest: Option<Seq>,
     decoder: EntryDecoder,
@@ -58,8 +58,8 @@ impl EntriesQuery {
             room: places.room.clone(),
             range: (first, last.min(places.head)),
             open: Vec::new(),
-            sources: places.sources.to_vec(),
-            open_changes: places.open.iter().filter_map(|run| run.changes.cloned()).collect(),
+            amendments: RoomAmendments::of(places),
+            amendments_before: 0,
             expired: None,
             oldest: None,
             decoder: EntryDecoder::new(places.room.clone()),
@@ -139,6 +139,8 @@ impl EntriesQuery {
                     Err(fault) => EntriesPhase::Done(Some(Err(fault))),
                 },
                 EntriesPhase::Positions(pieces) => {
+                    let before = pieces.iter().map(|piece| piece.amendments_before).min();
+                    self.amendments_before = before.unwrap_or(0);
                     let places: Vec<EntryPlace> = pieces.iter().flat_map(Piece::entries).collect();
                     let reads = frame_reads(there(&places));
                     EntriesPhase::Frames(places, reads)
@@ -163,22 +165,8 @@ impl EntriesQuery {
     /// Looks for what became of the messages read, and of those that the edits read are about.
     fn lookup(&self, places: &[EntryPlace]) -> AmendmentLookup {
         let messages = places.iter().filter(|place| place.position.is_message()).map(|place| place.seq);
-        let messages: Vec<Seq> = messages.chain(self.decoder.edited()).collect();
-        let mut known: BTreeMap<Seq, TargetChanges> = BTreeMap::new();
-        for (changes, message) in
-            self.open_changes.iter().flat_map(|all| messages.iter().map(move |seq| (all, seq)))
-        {
-            if let Some(changes) = changes.get(message) {
-                known.entry(*message).or_default().merge(changes);
-            }
-        }
-        let is_later = |source: &AmendmentSource| {
-            places
-                .first()
-                .is_some_and(|first| source.directory() != first.directory || source.last() >= first.segment)
-        };
-        let sources = self.sources.iter().copied().filter(is_later);
-        AmendmentLookup::new(key_bits(self.room.key()), messages.into_iter(), sources, known)
+        let first = places.first().map(|place| (place.directory, place.segment));
+        self.amendments.lookup(messages.chain(self.decoder.edited()), first, self.amendments_before)
     }
 
     /// What makes up the range, without a hole; what is missing below has expired.

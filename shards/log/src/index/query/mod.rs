@@ -11,6 +11,7 @@ mod outcome;
 mod page;
 mod pieces;
 mod room;
+mod room_amendments;
 mod sources;
 mod stored_room;
 mod stretch;

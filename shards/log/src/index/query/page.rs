@@ -3,14 +3,14 @@
 use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
-use super::sources::{AmendmentLookup, AmendmentSource};
+use super::room_amendments::RoomAmendments;
+use super::sources::AmendmentLookup;
 use super::stored_room::StoredRoomPlaces;
 use super::stretch::Stretch;
 use crate::index::amendments::TargetChanges;
-use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
-use crate::index::segment::{OpenRun, RoomChanges};
+use crate::index::segment::OpenRun;
 use madang_model::{Page, RoomName, Seq, ShownMessage};
 use std::collections::BTreeMap;
 
@@ -41,12 +41,8 @@ pub struct PageQuery {
     chain_end: Seq,
     /// The most messages asked for.
     count: u64,
-    /// How many of the room's entries are no messages.
-    amendments: u64,
-    sources: Vec<AmendmentSource>,
-    /// What the segments without an index say of messages.
-    open_changes: Vec<RoomChanges>,
-    /// What of them may follow what is found, in order.
+    amendments: RoomAmendments,
+    /// What the segments without an index hold that may follow what is found, in order.
     open_entries: Vec<EntryPlace>,
     stretches: Vec<Stretch>,
     /// The messages found up to where the page begins, and those from there on; each in order.
@@ -71,26 +67,24 @@ enum PagePhase {
 impl PageQuery {
     /// A page of a room.
     pub fn new(page: Page, places: &StoredRoomPlaces<'_>) -> PageQuery {
-        let amendments = places.amendments();
+        let amendments = RoomAmendments::of(places);
+        let stretches = Stretch::of_page(page, places.head, amendments.count);
         let mut query = PageQuery {
             room: places.room.clone(),
             tail: places.tail.cloned(),
             sealed_last: places.sealed_last().min(places.head),
             chain_end: places.chain_end(),
             count: u64::from(page.count()),
-            amendments,
-            sources: places.sources.to_vec(),
-            open_changes: places.open.iter().filter_map(|run| run.changes.cloned()).collect(),
             open_entries: Vec::new(),
             stretches: Vec::new(),
             below: Vec::new(),
             above: Vec::new(),
-            amendments_before: amendments,
+            amendments_before: amendments.count,
+            amendments,
             expired: None,
             oldest: None,
             phase: PagePhase::Done(Some(Ok(FoundPage::default()))),
         };
-        let stretches = Stretch::of_page(page, places.head, amendments);
         let stored_last = places.stored_last();
         for stretch in stretches.into_iter().rev() {
             let (first, last) = stretch.window(places.head);
@@ -232,33 +226,10 @@ impl PageQuery {
             return;
         }
         let entries = self.take_entries();
-        let sources = self.sources_for(&entries);
         let messages = entries.iter().map(|place| place.seq);
-        let known = self.open_changes_of(&entries);
-        let lookup = AmendmentLookup::new(key_bits(self.room.key()), messages, sources.into_iter(), known);
+        let first = entries.first().map(|place| (place.directory, place.segment));
+        let lookup = self.amendments.lookup(messages, first, self.amendments_before);
         self.phase = PagePhase::Changes(entries, lookup);
-    }
-
-    /// The tables that may say what became of these. Nothing amends what comes after it.
-    fn sources_for(&self, entries: &[EntryPlace]) -> Vec<AmendmentSource> {
-        let Some(first) = entries.first().filter(|_| self.amendments > self.amendments_before) else {
-            return Vec::new();
-        };
-        let is_later = |source: &&AmendmentSource| {
-            source.directory() != first.directory || source.last() >= first.segment
-        };
-        self.sources.iter().filter(is_later).copied().collect()
-    }
-
-    fn open_changes_of(&self, entries: &[EntryPlace]) -> BTreeMap<Seq, TargetChanges> {
-        let mut known: BTreeMap<Seq, TargetChanges> = BTreeMap::new();
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return known };
-        for changes in &self.open_changes {
-            for (target, changes) in changes.range(first.seq..=last.seq) {
-                known.entry(*target).or_default().merge(changes);
-            }
-        }
-        known
     }
 
     /// What makes up a stretch, without a hole; what is missing below has expired.

@@ -1,16 +1,14 @@
 //! The machine that counts what a reader has not read.
 
-use super::sources::{AmendmentLookup, AmendmentSource};
+use super::room_amendments::RoomAmendments;
+use super::sources::AmendmentLookup;
 use super::stored_room::StoredRoomPlaces;
 use super::window::{FoundWindow, WindowLookup};
 use crate::format::RecordKind;
-use crate::index::amendments::TargetChanges;
-use crate::index::key::key_bits;
 use crate::index::link::RoomTail;
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
-use crate::index::segment::{RoomChanges, StoredDetails};
+use crate::index::segment::StoredDetails;
 use madang_model::{RoomName, Seq};
-use std::collections::BTreeMap;
 
 /// The entries that are looked at at once.
 const WIDTH: u64 = 1024;
@@ -36,9 +34,7 @@ pub struct UnreadQuery {
     /// Whose messages are not counted.
     reader: u64,
     count: u64,
-    has_amendments: bool,
-    sources: Vec<AmendmentSource>,
-    open_changes: Vec<RoomChanges>,
+    amendments: RoomAmendments,
     phase: UnreadPhase,
 }
 
@@ -64,17 +60,15 @@ impl UnreadQuery {
             read,
             reader,
             count: 0,
-            has_amendments: places.amendments() > 0,
-            sources: places.sources.to_vec(),
-            open_changes: places.open.iter().filter_map(|run| run.changes.cloned()).collect(),
+            amendments: RoomAmendments::of(places),
             phase: UnreadPhase::Done(None),
         };
         for run in places.open.iter().rev() {
             // One more than is counted, so that it is known whether there are more.
             let left = (Self::COUNT_MAX + 1 - query.count) as usize;
             let counted = run.stored_details().rev().take_while(|entry| entry.seq > read);
-            let counted =
-                counted.filter(|entry| query.is_counted(entry) && !query.is_deleted_here(entry.seq));
+            let is_deleted = |entry: &StoredDetails| query.amendments.is_deleted_in_open(entry.seq);
+            let counted = counted.filter(|entry| query.is_counted(entry) && !is_deleted(entry));
             query.count += counted.take(left).count() as u64;
         }
         query.look_below(places.sealed_last().min(places.head).next());
@@ -84,11 +78,6 @@ impl UnreadQuery {
 
     fn is_counted(&self, entry: &StoredDetails) -> bool {
         entry.kind == Some(RecordKind::Message) && entry.details.author != self.reader
-    }
-
-    fn is_deleted_here(&self, message: Seq) -> bool {
-        let of = |changes: &RoomChanges| changes.get(&message).is_some_and(|known| known.deletion.is_some());
-        self.open_changes.iter().any(of)
     }
 
     /// What is needed next. Once it is done it gives the count, a single time.
@@ -165,24 +154,7 @@ impl UnreadQuery {
         let counted = entries.iter().filter(|entry| entry.seq > self.read && self.is_counted(entry));
         let messages: Vec<Seq> = counted.map(|entry| entry.seq).collect();
         let below = entries.first().map(|entry| entry.seq).filter(|first| !is_cut && *first > self.read);
-        let mut known: BTreeMap<Seq, TargetChanges> = BTreeMap::new();
-        if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
-            for changes in &self.open_changes {
-                for (target, changes) in changes.range(*first..=*last) {
-                    known.entry(*target).or_default().merge(changes);
-                }
-            }
-        }
-        let first_segment = segments.first().copied();
-        let may_say = |source: &&AmendmentSource| {
-            self.has_amendments
-                && first_segment.is_some_and(|(directory, segment)| {
-                    source.directory() != directory || source.last() >= segment
-                })
-        };
-        let sources: Vec<AmendmentSource> = self.sources.iter().filter(may_say).copied().collect();
-        let key = key_bits(self.room.key());
-        let lookup = AmendmentLookup::new(key, messages.iter().copied(), sources.into_iter(), known);
+        let lookup = self.amendments.lookup(messages.iter().copied(), segments.first().copied(), 0);
         self.phase = UnreadPhase::Changes(messages, lookup, below);
     }
 }

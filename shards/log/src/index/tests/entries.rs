@@ -82,3 +82,25 @@ fn whoever_resumes_gets_each_entry_as_it_is_now_and_no_frame_is_read_twice() {
         }
     }
 }
+
+#[test]
+fn no_table_is_asked_where_nothing_was_amended_since() {
+    let mut chance = Chance(7);
+    let mut world = Amended::default();
+    for room in ["large", "quiet", "large", "large"] {
+        world.segment(&[room], if room == "quiet" { 1 } else { 60 }, &mut chance);
+    }
+    let (found, reads) = entries(&world, "quiet", (Seq(1), Seq(1)));
+    assert_eq!((found.entries.len(), reads.tables), (1, 0), "its only entry is a message");
+    let (_, reads) = entries(&world, "large", (Seq(70), Seq(80)));
+    assert_eq!(reads.tables, 2, "of the segment that they are in, and of the one behind it");
+    loop {
+        world.segment(&["large"], 1, &mut chance);
+        if world.known["large"].entries.last().is_some_and(Option::is_some) {
+            break;
+        }
+    }
+    let head = world.known["large"].entries.len() as u64;
+    let (_, reads) = entries(&world, "large", (Seq(head), Seq(head)));
+    assert_eq!(reads.tables, 0, "the newest message is behind all amendments");
+}
