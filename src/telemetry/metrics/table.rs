@@ -37,6 +37,7 @@ pub static COUNTERS: &[Metric] = &[
         "Drafts that rooms forgot within ten minutes, because too many were said there.",
         |s| s.drafts_forgotten_early,
     ),
+    metric("madang_deletions", "Messages that were deleted by who had said them.", |s| s.deletions),
     metric("madang_turns", "Turns taken by the shard's loop.", |s| s.turns),
     metric("madang_mesh_entries_sent", "Requests and events sent to other shards.", |s| s.mesh_sent),
     metric("madang_mesh_entries_received", "Requests and events received from other shards.", |s| {

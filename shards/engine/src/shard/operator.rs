@@ -214,6 +214,11 @@ impl<S: Surface> Shard<S> {
         self.homes.hide(erasures)
     }
 
+    /// How many messages were deleted since the start, once that can be read from the log.
+    pub fn deletions(&self) -> u64 {
+        self.homes.archive.deletions()
+    }
+
     /// Begins to finish the segment that holds what was accepted last. `false` when that cannot be done now, as there is no
     /// next one, or the shard is between two processes.
     pub fn finish_segment(&mut self) -> bool {

@@ -157,6 +157,8 @@ board! {
     looks_bytes: u64,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     waiting_rooms: u64,
+    /// Messages that were deleted, since their deletions were committed.
+    deletions: u64,
     /// Changes of the facts of rooms.
     facts_changes: u64,
     /// Rooms whose facts were stored once more, as a segment is to expire.

@@ -170,6 +170,7 @@ impl Monitor {
             lookups: fill.lookups,
             looks_bytes: fill.looks_bytes,
             waiting_rooms: fill.waiting_rooms,
+            deletions: shard.deletions(),
             facts_changes: counters.facts_changes,
             facts_renewed: counters.facts_renewed,
             facts_waiting: fill.facts_waiting,

@@ -101,6 +101,16 @@ impl Remote {
             .collect()
     }
 
+    /// How many messages were deleted since the start, a second ago, and can be read from the log.
+    pub fn deletions(&self) -> u64 {
+        self.wires.iter().map(|wire| wire.common.board.load().deletions).sum()
+    }
+
+    /// Whether the server is neither about to end nor to hand its log to another process.
+    pub fn is_running(&self) -> bool {
+        self.lifecycle.phase() == Phase::Running
+    }
+
     /// Whether the server drains.
     pub fn is_draining(&self) -> bool {
         self.lifecycle.phase() >= Phase::Draining

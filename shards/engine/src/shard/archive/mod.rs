@@ -61,6 +61,8 @@ struct AppendedBatch {
     said: Vec<AppendedEntry>,
     /// Records of facts, each with how many messages precede it.
     facts: Vec<(usize, FactsAppended)>,
+    /// How many messages it deletes.
+    deletions: u64,
 }
 
 /// The stored messages of a shard.
@@ -87,6 +89,8 @@ pub struct Archive {
     queue: VecDeque<LookupId>,
     next_id: u64,
     erasing: Erasing,
+    /// How many messages were deleted since the start: it changes once the deletion can be read.
+    deletions: u64,
     /// What one page may weigh: a reader's outbox must hold it.
     page_bytes_max: usize,
 }
@@ -123,6 +127,7 @@ impl Archive {
             queue: VecDeque::new(),
             next_id: 0,
             erasing: Erasing::new(stored.erasures),
+            deletions: 0,
             page_bytes_max,
         }
     }
@@ -168,6 +173,16 @@ impl Archive {
         self.batch(batch).said.push((room.clone(), seq, author));
     }
 
+    /// The entry that was appended last, to this batch, deletes a message.
+    pub fn deletion_appended(&mut self, batch: BatchId) {
+        self.batch(batch).deletions += 1;
+    }
+
+    /// How many deletions were committed since the start.
+    pub fn deletions(&self) -> u64 {
+        self.deletions
+    }
+
     /// A record of facts was appended to the log.
     pub fn facts_appended(&mut self, facts: FactsAppended) {
         let batch = self.batch(facts.batch);
@@ -199,6 +214,7 @@ impl Archive {
         assert_eq!(id, batch.id, "batches are committed in their order");
         let said = appended.said.iter().map(|(room, seq, author)| (room, *seq, *author));
         self.open.committed(batch, said, &appended.facts);
+        self.deletions += std::mem::take(&mut appended.deletions);
         appended.said.clear();
         appended.facts.clear();
         self.spare.push(appended);

@@ -7,8 +7,8 @@ use crate::room::Amended;
 use crate::shard::archive::{AmendQuestion, EntriesLookup, TargetLookup};
 use madang_log::{Appender, NewEntry};
 use madang_model::{
-    Amendment, Event, Now, Page, Reply, Request, ResumedEntries, RoomKey, Seq, SessionId, ShownMessage,
-    UserKey,
+    Amendment, Change, Event, Now, Page, Reply, Request, ResumedEntries, RoomKey, Seq, SessionId,
+    ShownMessage, UserKey,
 };
 
 impl Homes {
@@ -138,6 +138,9 @@ impl Acceptance<'_> {
     pub(super) fn amend(&mut self, amendment: &Amendment, before: u64) {
         let batch = self.log.append(NewEntry::amendment(amendment, before));
         self.archive.appended(batch, &amendment.room, amendment.seq, &amendment.author);
+        if matches!(amendment.change, Change::Deletion) {
+            self.archive.deletion_appended(batch);
+        }
         self.batch = Some(batch);
     }
 }

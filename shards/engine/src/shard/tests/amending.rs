@@ -219,3 +219,25 @@ fn pages_at_any_depth_show_what_became_of_each_message() {
         }
     }
 }
+
+#[test]
+fn a_deletion_is_counted_once_it_is_on_disk_and_nothing_else_is() {
+    let (mut world, alice, bob) = room_of_two();
+    let counted = |world: &World| world.shards.iter().map(|shard| shard.deletions()).sum::<u64>();
+    for line in ["say one", "say two", "edit 1 ONE", "pin 2"] {
+        world.send(alice, &format!("{line}\n"));
+    }
+    world.send(bob, "delete 1\n");
+    world.run();
+    assert_eq!(counted(&world), 0, "nobody deletes what others have said");
+    world.disk_moves = false;
+    world.send(alice, "delete 1\n");
+    assert_eq!(counted(&world), 0);
+    world.disk_moves = true;
+    world.run();
+    assert_eq!(counted(&world), 1);
+    world.send(alice, "say three\n");
+    world.send(alice, "delete 2\n");
+    world.run();
+    assert_eq!(counted(&world), 2);
+}
