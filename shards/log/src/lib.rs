@@ -19,8 +19,8 @@ mod write;
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use erase::{
-    ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures, PassOptions,
-    PassOutcome, PassStep, erase, find_erasable,
+    DeletionSearch, ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures,
+    FoundDeletions, PassOptions, PassOutcome, PassStep, erase, find_erasable,
 };
 pub use facts::{
     FactsAppended, FactsBody, FactsLedger, FactsLink, FactsNotAppended, FactsPointer, FactsVersion,

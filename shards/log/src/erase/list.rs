@@ -192,6 +192,11 @@ impl ErasureList {
         &self.entries
     }
 
+    /// Everything that was ever asked for and is remembered.
+    pub fn asked_erasures(&self) -> Erasures {
+        compiled(self.entries.iter())
+    }
+
     /// What is not done yet, to be looked for.
     pub fn pending_erasures(&self) -> Erasures {
         compiled(self.pending())
@@ -331,7 +336,13 @@ fn is_later(form: &str) -> bool {
 
 fn compiled<'a>(entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {
     let mut erasures = Erasures::default();
-    entries.for_each(|entry| erasures.add(&entry.rule, entry.until));
+    // In the order in which they are kept: the other way each would have its place made before all others.
+    let mut entries: Vec<&ErasureEntry> = entries.collect();
+    entries.sort_by_key(|entry| match entry.rule {
+        ErasureRule::Entries { first, .. } => first,
+        ErasureRule::Author { .. } => Seq::ZERO,
+    });
+    entries.into_iter().for_each(|entry| erasures.add(&entry.rule, entry.until));
     erasures
 }
 

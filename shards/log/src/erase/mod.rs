@@ -4,6 +4,7 @@
 //! valid. A finished segment is replaced as a whole by one in which its body is zeros and the generation is another.
 //! Whenever that is interrupted, each segment is wholly the old or wholly the new one, and the next pass does what is left.
 
+mod deletions;
 mod leftovers;
 mod list;
 mod pass;
@@ -14,6 +15,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub use deletions::{DeletionSearch, FoundDeletions};
 pub use list::{ErasureEntry, ErasureList, ErasureListError};
 pub use rules::{ErasureMatcher, ErasureRule, Erasures};
 pub use search::find_erasable;

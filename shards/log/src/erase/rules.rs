@@ -125,6 +125,11 @@ impl Erasures {
         of_authors.chain(self.entries.keys().map(|room| Some(*room))).collect()
     }
 
+    /// Whether entries with this number of a room that were said by then are among them.
+    pub fn covers(&self, room: RoomKey, seq: Seq, time: Timestamp) -> bool {
+        self.entries.get(&room).is_some_and(|spans| spans.include(seq, time))
+    }
+
     /// Whether a message that is in memory is among them.
     pub fn include(&self, message: &Message) -> bool {
         !self.is_empty()

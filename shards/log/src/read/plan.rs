@@ -149,6 +149,11 @@ impl ReadPlan {
         self.last_used.is_some_and(|last| segment < last)
     }
 
+    /// Whether nothing was written to it when this was planned.
+    pub fn is_unused(&self, segment: SegmentNumber) -> bool {
+        self.last_used.is_none_or(|last| segment > last)
+    }
+
     /// Whether nothing in the segment counts, or it need not even exist: every write to it failed.
     pub fn is_void(&self, segment: SegmentNumber) -> bool {
         self.abandoned.iter().any(|a| a.left < segment && segment < a.by)

@@ -1,5 +1,6 @@
 mod check;
 mod crashes;
+mod deletions;
 mod disk;
 mod frames;
 mod held;

@@ -50,6 +50,11 @@ impl RoomEntry {
         Seq(self.first.0 + self.count - 1)
     }
 
+    /// The number of the room's key, by which tables of amendments have it.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
     /// The room's name, checked.
     ///
     /// # Errors
