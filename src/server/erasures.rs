@@ -4,10 +4,20 @@ use super::clock::wall_time;
 use madang_log::{ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, StdFiles};
 use madang_model::Timestamp;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// A pass begins early when so many requests wait.
+const BUNDLE_MAX: usize = 65_536;
+/// While more requests wait, deletions are not looked for: the log has them.
+const PENDING_MAX: usize = 1_000_000;
+/// How often deletions are looked for within `log.erase_hours`.
+const LOOKS: u32 = 288;
+const LOOK_MIN: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(300);
 
 /// How soon something is to be erased.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +89,8 @@ struct DeskState {
     urgent_asked: u64,
     /// Whether a shard may show what is to be erased.
     is_shown: bool,
+    /// Whether deletions alone hide what was asked for last: a page that is read during a pass needs more.
+    is_hidden_by_deletions: bool,
     trouble: Option<String>,
 }
 
@@ -192,6 +204,44 @@ impl ErasureDesk {
         Ok(ids)
     }
 
+    /// The same of messages that their authors have deleted within this time: nobody is shown them any more, and shards hear
+    /// of it before a pass. Where a quarter of the time is over already, as no server ran, they do not wait for others.
+    ///
+    /// # Errors
+    /// A sentence, if it cannot be remembered.
+    pub fn ask_deleted(
+        &self,
+        rules: Vec<ErasureRule>,
+        deleted: RangeInclusive<Timestamp>,
+    ) -> Result<(), String> {
+        let now = wall_time();
+        let age_seconds = now.0.saturating_sub(deleted.start().0) / 1_000_000;
+        let is_old =
+            u64::try_from(age_seconds).unwrap_or(0) >= self.time_max_seconds.load(Ordering::Relaxed) / 4;
+        let state = &mut *self.lock();
+        let list = state.own().ok_or_else(|| "the list of erasures is not open".to_owned())?;
+        let ids = list.ask(&self.files, rules, *deleted.end(), now).map_err(|error| error.to_string())?;
+        state.is_hidden_by_deletions = true;
+        if is_old {
+            state.urgent.extend(&ids);
+            state.urgent_asked += 1;
+        }
+        Ok(())
+    }
+
+    /// Everything that was ever asked for and is remembered; `None` while so much waits that nothing is to be added.
+    pub fn asked(&self) -> Option<Erasures> {
+        let state = self.lock();
+        let is_full = state.list.pending().nth(PENDING_MAX - 1).is_some();
+        (!is_full).then(|| state.list.asked_erasures())
+    }
+
+    /// How long deletions may wait until they are looked for: a small part of their time.
+    pub fn look_time(&self) -> Duration {
+        let time_max = Duration::from_secs(self.time_max_seconds.load(Ordering::Relaxed));
+        (time_max / LOOKS).clamp(LOOK_MIN, LOOK_MAX)
+    }
+
     /// Hides what is not done by `hide`, which returns whether all shards do. Whether that is so.
     pub fn hide(&self, hide: impl FnOnce(&Arc<Erasures>) -> bool) -> bool {
         let _alone = self.hiding.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,7 +270,10 @@ impl ErasureDesk {
     /// Waits until something is to be done or hidden, at most for `time_max`. Whether something is to be done.
     pub fn wait(&self, time_max: Duration) -> bool {
         self.wait_until(time_max, |state| state.is_shown || self.is_due(state));
-        self.is_due(&self.lock())
+        let state = &mut *self.lock();
+        let is_due = self.is_due(state);
+        state.is_shown |= is_due && std::mem::take(&mut state.is_hidden_by_deletions);
+        is_due
     }
 
     /// Waits before another attempt, for `time_max`, or until something urgent is asked for that the last attempt did not
@@ -244,13 +297,15 @@ impl ErasureDesk {
     /// Half of the time is for waiting for more, as each pass writes whole segments; the other half is for the pass.
     fn is_due(&self, state: &DeskState) -> bool {
         let Some(oldest) = oldest(state).filter(|_| state.is_own) else { return false };
-        !state.urgent.is_empty() || oldest.as_secs() >= self.time_max_seconds.load(Ordering::Relaxed) / 2
+        !state.urgent.is_empty()
+            || oldest.as_secs() >= self.time_max_seconds.load(Ordering::Relaxed) / 2
+            || state.list.pending().nth(BUNDLE_MAX - 1).is_some()
     }
 
-    /// Whether the time of the oldest request is over.
+    /// Whether the time of the oldest request is over, and of what was deleted before it was found.
     pub fn is_late(&self) -> bool {
-        oldest(&self.lock())
-            .is_some_and(|oldest| oldest.as_secs() >= self.time_max_seconds.load(Ordering::Relaxed))
+        let time_max = Duration::from_secs(self.time_max_seconds.load(Ordering::Relaxed));
+        oldest(&self.lock()).is_some_and(|oldest| oldest + self.look_time() >= time_max)
     }
 
     /// A pass has erased so many entries, and these requests are done.
@@ -356,6 +411,30 @@ mod tests {
         desk.set_time_max(Duration::from_secs(3_600));
         desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
         assert!(desk.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn deletions_wait_for_others_unless_they_are_old_or_many_and_are_hidden_before_the_pass() {
+        let data = tempfile::tempdir().expect("a directory");
+        let desk = ErasureDesk::new(data.path());
+        let hour = Duration::from_secs(3_600);
+        desk.set_time_max(hour);
+        desk.open().expect("there is no list");
+        let ago = |minutes: i64| Timestamp(wall_time().0 - minutes * 60_000_000)..=wall_time();
+        desk.ask_deleted(rules(2), ago(14)).expect("space");
+        assert!(!desk.wait(Duration::ZERO) && !desk.is_shown(), "there is time for more");
+        let room = RoomName::parse("방").expect("a room").key();
+        let asked = desk.asked().expect("few wait");
+        assert!(asked.covers(room, Seq(2), *ago(1).start()));
+        assert!(!asked.covers(room, Seq(3), *ago(1).start()));
+        desk.ask_deleted(rules(1), ago(16)).expect("space");
+        assert!(desk.wait(Duration::ZERO) && desk.is_shown(), "a page may be under way while it is erased");
+        desk.finish(&desk.pending().ids, 2).expect("space");
+        assert!(desk.hide(|_| true) && !desk.wait(Duration::ZERO));
+        assert!(desk.asked().expect("few wait").covers(room, Seq(2), *ago(1).start()), "though it is done");
+        desk.ask_deleted(rules(BUNDLE_MAX as u64), ago(0)).expect("space");
+        assert!(desk.wait(Duration::ZERO), "many do not wait");
+        assert_eq!(desk.look_time(), hour / LOOKS);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The thread that takes what was said out of the files of the log, beside the shards.
 
+mod deletions;
+
+use deletions::Deletions;
+
 use crate::server::{PendingErasures, ServerState};
 use madang_engine::runtime::{Housekeeping, Remote, step_back};
 use madang_log::{PassOptions, PassOutcome, PassStep, StdFiles, erase};
@@ -48,14 +52,17 @@ pub fn start(state: &Arc<ServerState>, remote: Remote) -> io::Result<()> {
             sleep(RETRY_LIST);
         }
         let mut finished_to = i64::MIN;
+        let mut deletions = Deletions::default();
         loop {
+            let time_max = deletions.look(&state, &remote);
+            let is_due = desk.wait(time_max.min(LOOK));
             if desk.is_shown() && !desk.hide(|erasures| remote.hide(erasures, HIDE_MAX)) {
                 tracing::warn!(
                     "a shard does not answer, so it may show what is to be erased; this is tried again"
                 );
                 sleep(RETRY_HIDE);
             }
-            if desk.wait(LOOK) {
+            if is_due {
                 let pending = desk.pending();
                 let retry = work(&state, &remote, &pending, &mut finished_to);
                 desk.pause(&pending, retry);

@@ -1,6 +1,7 @@
 //! `madang log erase`: what was said is in no file any more, and everything else is as it was.
 
 mod beside;
+mod deletions;
 mod kills;
 mod restores;
 mod without_server;
