@@ -1,9 +1,10 @@
 //! From events to outboxes: the last step before the sockets.
 
 use super::connections::{Connection, Connections};
+use super::presence::PresenceChange;
 use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
-use madang_model::connection::{CloseReason, LocalMember, LocalRooms, Surface};
+use madang_model::connection::{CloseReason, LocalMember, Surface};
 use madang_model::{
     ClaimNumber, ConnectionId, Everywhere, LeaveReason, Refusal, Reply, Request, RoomEvent, RoomKey,
     RoomName, SharedRooms, Sight, UserName,
@@ -30,10 +31,7 @@ impl<S: Surface> Shard<S> {
             seen,
             ..
         } = self;
-        let everywhere = event.everywhere().cloned();
-        let gone = event.gone().map(UserName::key);
-        let come = event.come().map(UserName::key);
-        let names = everywhere.as_deref().map(|everywhere| names_of(everywhere, rooms)).unwrap_or_default();
+        let change = PresenceChange::of(&event, rooms);
         let room = rooms.by_slot_mut(slot);
         let author = match &event {
             RoomEvent::Message { message, author } => {
@@ -48,7 +46,7 @@ impl<S: Surface> Shard<S> {
             _ => None,
         };
         let bytes_max = self.settings.outbox_bytes_max;
-        let mut cut_off = Vec::new();
+        let (mut cut_off, mut in_all) = (Vec::new(), Vec::new());
         let mut added_bytes = 0;
         rendered.begin_event();
         let is_talk = matches!(event, RoomEvent::Message { .. });
@@ -69,29 +67,16 @@ impl<S: Surface> Shard<S> {
                 continue;
             }
             let (name, style) = (&room.name, member.style);
-            let sight = match everywhere.as_ref().zip(gone) {
-                Some((everywhere, gone)) => {
-                    let is_in = |slot: u32| connection.core.subscriptions.iter().any(|own| own.room == slot);
-                    let shared = || names.iter().filter(|(slot, _)| is_in(*slot)).map(|(_, name)| name.key());
-                    let is_in_several = connection.core.subscriptions.len() > 1;
-                    let reader = (member.connection, is_in_several);
-                    seen.see(everywhere, (key, gone), reader, || shared().collect())
-                }
+            let sight = match &change {
                 None => Sight::Here,
+                Some(change) => change.sight(seen, key, (member.connection, &connection.core.subscriptions)),
             };
-            #[cfg(any(test, feature = "deliberate-faults"))]
-            let sight = crate::mutation::see_again(sight);
-            if sight != Sight::Nothing && (gone.is_some() || come.is_some()) {
-                seen.sees(member.connection, key, (gone, come));
-            }
-            let mut in_all = Vec::new();
             let body = match sight {
                 Sight::Here => rendered.in_style(style, |out| surface.render(name, &event, style, out)),
                 Sight::Nothing => continue,
                 Sight::InAll(shared) => {
-                    let is_shared = |(_, name): &&(u32, RoomName)| shared.contains(&name.key());
-                    let names: Vec<&RoomName> =
-                        names.iter().filter(is_shared).map(|(_, name)| name).collect();
+                    in_all.clear();
+                    let names = change.iter().flat_map(|change| change.names(&shared)).collect::<Vec<_>>();
                     surface.render_in_all(&names, &event, style, &mut in_all);
                     &in_all
                 }
@@ -393,15 +378,6 @@ impl<S: Surface> Shard<S> {
             || self.outboxes.is_pausing()
             || self.homes.reacting() > 0
     }
-}
-
-/// The rooms of `everywhere` that connections of this shard are in.
-fn names_of(everywhere: &Everywhere, rooms: &LocalRooms) -> Vec<(u32, RoomName)> {
-    let local = |key: &RoomKey| {
-        let (slot, room) = (rooms.slot_of(*key)?, rooms.by_key(*key)?);
-        Some((slot, room.name.clone()))
-    };
-    everywhere.rooms.iter().filter_map(local).collect()
 }
 
 /// Notes for a connection that its subscription moved to the place of one that left.

@@ -19,6 +19,7 @@ mod inbox;
 mod inspect;
 mod operator;
 mod outboxes;
+mod presence;
 mod reacting;
 mod rendered;
 mod settings;
