@@ -142,8 +142,8 @@ pub static KEYS: &[Key] = &[
     key!(log.retain_bytes, "How many bytes of finished log files are kept, the newest ones; 0 is all."),
     key!(
         log.erase_hours,
-        "Within how many hours what was deleted is in no file any more; what `madang log erase` names is erased at once. \
-         0 is at once for all, and rewrites whole log files for each deletion."
+        "Within how many hours a running server has what was deleted in no file any more; what `madang log erase` names is \
+         erased at once. 0 is within seconds for all, and rewrites whole log files for each deletion."
     ),
     key!(
         backup.keep_days,
