@@ -1,7 +1,8 @@
 //! From events to outboxes: the last step before the sockets.
 
+mod presence;
+
 use super::connections::{Connection, Connections};
-use super::presence::PresenceChange;
 use super::writes::CROWD_MEMBERS;
 use super::{Deadline, RefusalKind, Shard, spares};
 use madang_model::connection::{CloseReason, LocalMember, Surface};
@@ -9,6 +10,7 @@ use madang_model::{
     ClaimNumber, ConnectionId, Everywhere, LeaveReason, Refusal, Reply, Request, RoomEvent, RoomKey,
     RoomName, SharedRooms, Sight, UserName,
 };
+use presence::PresenceChange;
 
 /// Last words may pass the bound of an outbox by this much.
 const LAST_WORDS_BYTES_MAX: usize = 1024;

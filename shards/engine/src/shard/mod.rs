@@ -19,7 +19,6 @@ mod inbox;
 mod inspect;
 mod operator;
 mod outboxes;
-mod presence;
 mod reacting;
 mod rendered;
 mod settings;
