@@ -2,9 +2,9 @@
 
 use super::rules::{ErasureRule, Erasures};
 use crate::files::{FilesError, IndexFiles};
-use crate::format::{SegmentHeader, SegmentNumber, StoredChange, StoredEntry};
+use crate::format::{SegmentNumber, StoredChange, StoredEntry};
 use crate::read::for_erasure::{
-    READS_OF_A_RUNNING_LOG, ReadPlan, START_BYTES, read_header, read_table, with_segment,
+    READS_OF_A_RUNNING_LOG, ReadPlan, read_header, read_table, start_of, with_segment,
 };
 use hashbrown::{HashMap, HashSet};
 use madang_model::{RoomKey, RoomName, Seq, ShardId, Timestamp};
@@ -131,12 +131,11 @@ impl DeletionLook<'_> {
     }
 
     /// Nothing in a segment was deleted before this.
-    fn created(&mut self, plan: &ReadPlan, segment: SegmentNumber) -> Result<Timestamp, FilesError> {
-        match self.files.read_start(plan.shard, segment, START_BYTES, &mut self.buffer) {
-            Err(error) if !error.is_gone() => return Err(error),
-            _ => {}
-        }
-        let header = SegmentHeader::decode(&self.buffer, plan.shard, segment).ok();
+    fn created(&self, plan: &ReadPlan, segment: SegmentNumber) -> Result<Timestamp, FilesError> {
+        let header = match start_of(self.files, plan.shard, segment) {
+            Err(error) if error.is_gone() => None,
+            read => read?,
+        };
         Ok(Timestamp(header.map_or(i64::MIN, |header| header.created_us)))
     }
 

@@ -66,7 +66,7 @@ pub(super) mod for_repair {
 
 /// What an erasure reads with.
 pub(super) mod for_erasure {
-    pub use super::plan::{ReadPlan, START_BYTES};
+    pub use super::plan::ReadPlan;
     pub use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
-    pub use super::tails::{read_header, read_table};
+    pub use super::tails::{read_header, read_table, start_of};
 }
