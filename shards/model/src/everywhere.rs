@@ -102,9 +102,29 @@ impl<R> Default for SeenEvents<R> {
 }
 
 impl<R: Copy + Eq + Hash> SeenEvents<R> {
-    /// What a reader is to see of an event that comes from this room, after which nobody has the name there. `shared` are
-    /// the rooms of `everywhere` that the reader is in, who may be in others, too.
-    pub fn see(
+    /// What a reader is to see of an event that comes from this room, where from then on nobody has the one name, and
+    /// somebody the other. `shared` are the rooms of `everywhere` that the reader is in, who may be in others, too.
+    pub fn sight(
+        &mut self,
+        everywhere: Option<&Everywhere>,
+        (room, gone, come): (RoomKey, Option<UserKey>, Option<UserKey>),
+        (reader, is_in_several): (R, bool),
+        shared: impl FnOnce(&Everywhere) -> SharedRooms,
+    ) -> Sight {
+        let sight = match everywhere.zip(gone) {
+            Some((everywhere, gone)) => {
+                self.see(everywhere, (room, gone), (reader, is_in_several), || shared(everywhere))
+            }
+            None => Sight::Here,
+        };
+        if sight != Sight::Nothing {
+            self.sees(reader, room, (gone, come));
+        }
+        sight
+    }
+
+    /// The same of what happens in several rooms.
+    fn see(
         &mut self,
         everywhere: &Everywhere,
         (room, name): (RoomKey, UserKey),
@@ -174,7 +194,7 @@ impl<R: Copy + Eq + Hash> SeenEvents<R> {
     }
 
     /// A reader sees that a room has a name no more, or has one from now on: what undoes that is news.
-    pub fn sees(&mut self, reader: R, room: RoomKey, (gone, come): (Option<UserKey>, Option<UserKey>)) {
+    fn sees(&mut self, reader: R, room: RoomKey, (gone, come): (Option<UserKey>, Option<UserKey>)) {
         self.expect_news(reader, room, |(_, renamed), name| {
             come == Some(name) || renamed.is_some_and(|(new, _)| gone == Some(new))
         });

@@ -41,21 +41,14 @@ impl PresenceChange {
         room: RoomKey,
         (reader, subscriptions): (ConnectionId, &[Subscription]),
     ) -> Sight {
-        let sight = match self.everywhere.as_ref().zip(self.gone) {
-            Some((everywhere, gone)) => {
-                let is_in = |slot: u32| subscriptions.iter().any(|own| own.room == slot);
-                let shared =
-                    || self.rooms.iter().filter(|(slot, _)| is_in(*slot)).map(|(_, name)| name.key());
-                let is_in_several = subscriptions.len() > 1;
-                seen.see(everywhere, (room, gone), (reader, is_in_several), || shared().collect())
-            }
-            None => Sight::Here,
+        let is_in = |slot: u32| subscriptions.iter().any(|own| own.room == slot);
+        let shared = |_: &Everywhere| {
+            self.rooms.iter().filter(|(slot, _)| is_in(*slot)).map(|(_, name)| name.key()).collect()
         };
+        let names = (room, self.gone, self.come);
+        let sight = seen.sight(self.everywhere.as_deref(), names, (reader, subscriptions.len() > 1), shared);
         #[cfg(any(test, feature = "deliberate-faults"))]
         let sight = crate::mutation::see_again(sight);
-        if sight != Sight::Nothing {
-            seen.sees(reader, room, (self.gone, self.come));
-        }
         sight
     }
 

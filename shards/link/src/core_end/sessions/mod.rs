@@ -15,8 +15,8 @@ use crate::words::{RequestFault, SessionEnd};
 use hashbrown::HashMap;
 use lost::LostSessions;
 use madang_model::{
-    ConnectionId, Moment, Reply, Request, RoomEvent, RoomKey, RoomName, SeenEvents, SessionId, ShardId,
-    Sight, UserName,
+    ConnectionId, Everywhere, Moment, Reply, Request, RoomEvent, RoomKey, RoomName, SeenEvents, SessionId,
+    ShardId, Sight, UserName,
 };
 use session::EdgeSession;
 use std::collections::VecDeque;
@@ -238,19 +238,10 @@ impl Sessions {
     /// What the edge is to see of an event that comes from this room.
     pub fn see(&mut self, event: &RoomEvent, room: RoomKey) -> Sight {
         let Sessions { seen, rooms, .. } = self;
-        let (gone, come) = (event.gone().map(UserName::key), event.come().map(UserName::key));
-        let sight = match event.everywhere().zip(gone) {
-            Some((everywhere, gone)) => {
-                let is_here = |room: &RoomKey| rooms.contains_key(room);
-                let shared = || everywhere.rooms.iter().copied().filter(is_here).collect();
-                seen.see(everywhere, (room, gone), ((), true), shared)
-            }
-            None => Sight::Here,
-        };
-        if sight != Sight::Nothing {
-            seen.sees((), room, (gone, come));
-        }
-        sight
+        let names = (room, event.gone().map(UserName::key), event.come().map(UserName::key));
+        let is_here = |room: &RoomKey| rooms.contains_key(room);
+        let shared = |everywhere: &Everywhere| everywhere.rooms.iter().copied().filter(is_here).collect();
+        seen.sight(event.everywhere().map(AsRef::as_ref), names, ((), true), shared)
     }
 
     /// A second has passed.
