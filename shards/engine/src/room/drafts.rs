@@ -47,6 +47,8 @@ pub struct Drafts {
     count: usize,
     /// Drafts of this time or later are known, but for those of authors that had too many.
     since: Timestamp,
+    /// The highest number of a draft that is not known any more, but for those of authors that had too many.
+    forgotten: Seq,
     /// How many were forgotten before their time because the room had too many.
     forgotten_early: u64,
 }
@@ -58,12 +60,14 @@ struct OfAuthor {
     drafts: VecDeque<(u64, Seq, Timestamp)>,
     /// Those before this time are not known, as there were too many.
     since: Timestamp,
+    /// The highest number of those that are not known.
+    forgotten: Seq,
 }
 
 impl Default for Drafts {
     /// Those of a room in which nothing was said.
     fn default() -> Drafts {
-        Drafts::restore([], Timestamp(i64::MIN))
+        Drafts::restore([], Timestamp(i64::MIN), Seq::ZERO)
     }
 }
 
@@ -73,10 +77,10 @@ impl Drafts {
     /// The most drafts known of a room, of some 60 bytes each: it has so many only where more than 13 a second are said.
     pub const MAX: usize = 8192;
 
-    /// What the log gives, oldest first; drafts of `since` or later are all there.
-    pub fn restore(stored: impl IntoIterator<Item = KnownDraft>, since: Timestamp) -> Drafts {
-        let mut drafts =
-            Drafts { by_author: HashMap::new(), order: VecDeque::new(), count: 0, since, forgotten_early: 0 };
+    /// What the log gives, oldest first; drafts of `since` or later are all there, and those behind `forgotten`.
+    pub fn restore(stored: impl IntoIterator<Item = KnownDraft>, since: Timestamp, forgotten: Seq) -> Drafts {
+        let (by_author, order) = (HashMap::new(), VecDeque::new());
+        let mut drafts = Drafts { by_author, order, count: 0, since, forgotten, forgotten_early: 0 };
         #[cfg(any(test, feature = "deliberate-faults"))]
         if crate::mutation::is_on(crate::mutation::Mutation::ForgetDraftsOnRestart) {
             return drafts;
@@ -104,12 +108,17 @@ impl Drafts {
     fn add(&mut self, draft: KnownDraft) {
         let KnownDraft { author, hash, seq, time } = draft;
         let own = self.by_author.entry(author);
-        let own = own.or_insert_with(|| OfAuthor { drafts: VecDeque::new(), since: Timestamp(i64::MIN) });
+        let own = own.or_insert_with(|| OfAuthor {
+            drafts: VecDeque::new(),
+            since: Timestamp(i64::MIN),
+            forgotten: Seq::ZERO,
+        });
         if own.drafts.len() >= Self::PER_AUTHOR_MAX
-            && let Some((_, _, time)) = own.drafts.pop_front()
+            && let Some((_, seq, time)) = own.drafts.pop_front()
         {
             self.count -= 1;
             own.since = Timestamp(time.0.saturating_add(1));
+            own.forgotten = seq;
         }
         own.drafts.push_back((hash, seq, time));
         self.count += 1;
@@ -143,6 +152,7 @@ impl Drafts {
         }
         own.drafts.pop_front();
         self.count -= 1;
+        self.forgotten = self.forgotten.max(seq);
         if own.drafts.is_empty() {
             self.by_author.remove(&author);
         }
@@ -159,6 +169,12 @@ impl Drafts {
         if self.count == 0 && self.order.capacity() > Self::PER_AUTHOR_MAX {
             (self.order, self.by_author) = (VecDeque::new(), HashMap::new());
         }
+    }
+
+    /// Whether each draft of this author that was said after the room's `head` is known.
+    pub fn knows_after(&self, author: UserKey, head: Seq) -> bool {
+        let own = self.by_author.get(&author).map_or(Seq::ZERO, |own| own.forgotten);
+        self.forgotten.max(own) <= head
     }
 
     /// What is known of an author's draft.

@@ -353,8 +353,8 @@ impl<S: Surface> Shard<S> {
                 let (homes, mut effects) = self.homes();
                 homes.history(session, user, room, page, &mut effects);
             }
-            Some(Answered::Draft { session, room, hash, found }) => {
-                let waiting = self.homes.draft_found((room, session), hash, found);
+            Some(Answered::Draft { session, room, answer }) => {
+                let waiting = self.homes.draft_found((room, session), answer);
                 self.defer_first(waiting);
                 self.resume_deferred();
             }

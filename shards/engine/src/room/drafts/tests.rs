@@ -105,10 +105,11 @@ fn what_an_author_floods_does_not_pile_up_and_all_memory_is_given_back_in_time()
 
 #[test]
 fn what_was_not_read_at_a_start_is_looked_for() {
-    let mut drafts = Drafts::restore([draft(author(1), 5, 100)], at(90));
+    let mut drafts = Drafts::restore([draft(author(1), 5, 100)], at(90), Seq(4));
     assert_eq!(judge(&drafts, author(1), 5, None, 120), DraftVerdict::Stored(Seq(5)));
     assert_eq!(judge(&drafts, author(1), 4, Some(89), 150), DraftVerdict::Unknown { from: spare(89) });
     assert_eq!(judge(&drafts, author(1), 4, Some(90), 150), DraftVerdict::New);
+    assert!(drafts.knows_after(author(1), Seq(4)) && !drafts.knows_after(author(1), Seq(3)));
     drafts.expire(at(100));
     assert!(!drafts.is_empty());
 }
@@ -123,6 +124,7 @@ fn it_never_takes_a_stored_draft_for_a_new_one_whose_id_says_when_it_was_made() 
     };
     let (mut drafts, mut said, mut now) = (empty(), Vec::new(), 0);
     let mut verdicts = [0; 3];
+    let mut known_after = [0; 2];
     for number in 1..=60_000_u64 {
         now += i64::from(below(40) == 0) * below(20).cast_signed();
         let one = draft(author(below(150) as usize % 40), number, now);
@@ -131,6 +133,10 @@ fn it_never_takes_a_stored_draft_for_a_new_one_whose_id_says_when_it_was_made() 
         let (again, made) =
             said[said.len() - 1 - (below(said.len() as u64) as usize).min(below(9_000) as usize)];
         let found = judge(&drafts, again.author, again.hash, Some(made), now);
+        // Whoever knows all that was said behind this one's predecessor knows this one.
+        let knows = drafts.knows_after(again.author, Seq(again.seq.0 - 1));
+        assert!(!knows || matches!(found, DraftVerdict::Stored(_)), "{again:?} at {now}");
+        known_after[usize::from(knows)] += 1;
         verdicts[match found {
             DraftVerdict::Stored(seq) => {
                 assert_eq!(seq, again.seq);
@@ -148,4 +154,5 @@ fn it_never_takes_a_stored_draft_for_a_new_one_whose_id_says_when_it_was_made() 
         }] += 1;
     }
     assert!(verdicts[0] > 1_000 && verdicts[1] > 1_000, "{verdicts:?}");
+    assert!(known_after.iter().all(|count| *count > 1_000), "{known_after:?}");
 }

@@ -3,7 +3,7 @@
 use super::Room;
 use crate::room::drafts::{DraftVerdict, KnownDraft};
 use madang_log::{author_of, draft_hash};
-use madang_model::{DraftId, Now, Refusal, SessionId, Timestamp, UserKey, UserName};
+use madang_model::{DraftId, Now, Refusal, Seq, SessionId, Timestamp, UserKey, UserName};
 
 fn hash_of(author: &UserName, id: &DraftId) -> u64 {
     draft_hash(author_of(author.identity()), author.key(), id)
@@ -19,6 +19,11 @@ impl Room {
     pub fn verdict(&self, author: &UserName, id: &DraftId, now: Now) -> (DraftVerdict, u64) {
         let hash = hash_of(author, id);
         (self.drafts.judge(author.key(), hash, id, now.wall), hash)
+    }
+
+    /// Whether each draft of an author that was said after `head` is known.
+    pub fn knows_drafts_after(&self, author: &UserName, head: Seq) -> bool {
+        self.drafts.knows_after(author.key(), head)
     }
 
     /// What is said from a draft that is known is not said again.

@@ -16,6 +16,8 @@ pub struct RoomLoading {
     drafts: Vec<KnownDraft>,
     /// How many numbers were read.
     read: u64,
+    /// The last number that was not read.
+    unread: Seq,
     /// When the oldest entry was accepted that was read.
     oldest: Option<Timestamp>,
 }
@@ -45,10 +47,12 @@ impl RoomLoading {
         let window = Timestamp(now.0.saturating_sub(DRAFT_WINDOW_US));
         let is_first = self.read == 0;
         let Some(FoundEntries { entries, drafts, expired, .. }) = found else {
+            self.unread = last;
             return self.done_in_part(now);
         };
         self.oldest = entries.first().map(ShownEntry::time).or(self.oldest);
         self.read += (last.0 + 1).saturating_sub(first.0);
+        self.unread = Seq(first.0.saturating_sub(1));
         self.drafts.extend(drafts.iter().rev().map(known));
         if is_first {
             self.entries = brought_up_to_date(entries);
@@ -59,7 +63,7 @@ impl RoomLoading {
         } else if expired.is_some() || self.read >= LOADED_MAX {
             self.done_in_part(now)
         } else {
-            let last = Seq(first.0 - 1);
+            let last = self.unread;
             (self, LoadStep::Read(Seq(first.0.saturating_sub(u64::from(Page::MESSAGES_MAX)).max(1)), last))
         }
     }
@@ -71,7 +75,7 @@ impl RoomLoading {
     }
 
     fn done(mut self, since: Timestamp) -> (RoomLoading, LoadStep) {
-        let drafts = Drafts::restore(self.drafts.drain(..).rev(), since);
+        let drafts = Drafts::restore(self.drafts.drain(..).rev(), since, self.unread);
         let entries = std::mem::take(&mut self.entries);
         (RoomLoading::default(), LoadStep::Done { entries, drafts })
     }
@@ -114,6 +118,17 @@ pub struct DraftQuestion {
     pub from: Timestamp,
     /// The last batch that carries something of the room.
     pub after: BatchId,
+}
+
+/// The answer to a [`DraftQuestion`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DraftAnswer {
+    /// Author and id.
+    pub hash: u64,
+    /// The room's newest message when it was asked: the answer says nothing of later ones.
+    pub head: Seq,
+    /// What became of the search.
+    pub found: DraftFound,
 }
 
 /// What became of the search for a draft.

@@ -1,7 +1,7 @@
 //! Who waits for stored messages, and the answers they get.
 
 use super::Archive;
-use super::drafts::{DraftFound, DraftQuestion, LoadStep, RoomLoading, loaded_first};
+use super::drafts::{DraftAnswer, DraftQuestion, LoadStep, RoomLoading, loaded_first};
 use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use super::target::{AmendQuestion, TargetLookup};
@@ -109,10 +109,8 @@ pub enum Answered {
         session: SessionId,
         /// Where.
         room: RoomKey,
-        /// Author and id.
-        hash: u64,
         /// What was found.
-        found: DraftFound,
+        answer: DraftAnswer,
     },
 }
 
@@ -453,8 +451,8 @@ impl Archive {
             LookupPurpose::Load(loading) => return self.loaded(rest, loading, entries, now),
             LookupPurpose::Time(search) => return self.searched(rest, search, page),
             LookupPurpose::Draft { session, hash } => {
-                let (room, found) = (rest.room.key(), draft.into());
-                return Some(Answered::Draft { session, room, hash, found });
+                let answer = DraftAnswer { hash, head: rest.head, found: draft.into() };
+                return Some(Answered::Draft { session, room: rest.room.key(), answer });
             }
             LookupPurpose::Target(question) => {
                 let found = page.and_then(|page| page.messages.into_iter().next());

@@ -15,7 +15,7 @@ mod page;
 mod search;
 mod target;
 
-pub use drafts::{DraftFound, DraftQuestion};
+pub use drafts::{DraftAnswer, DraftFound, DraftQuestion};
 pub use lookups::{Answered, EntriesLookup, LookupId, PageLookup, RoomContents};
 pub use search::TimeQuestion;
 pub use target::{AmendQuestion, TargetLookup};

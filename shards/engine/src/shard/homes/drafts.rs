@@ -4,7 +4,7 @@
 use super::{Effects, Homes, refuse_message};
 use crate::room::DraftVerdict;
 use crate::shard::Deadline;
-use crate::shard::archive::{DraftFound, DraftQuestion};
+use crate::shard::archive::{DraftAnswer, DraftFound, DraftQuestion};
 use hashbrown::HashMap;
 use madang_model::{
     DRAFT_WINDOW_US, DraftId, Moment, Now, Refusal, Reply, Request, RoomKey, Seq, SessionId, UserName,
@@ -24,8 +24,8 @@ pub struct DraftWaits {
     waiting: HashMap<(RoomKey, SessionId), VecDeque<Request>>,
     /// How many wait.
     count: usize,
-    /// What was found for the next message of a session in a room: by the hash of its draft.
-    found: HashMap<(RoomKey, SessionId), (u64, DraftFound)>,
+    /// What was found for the next message of a session in a room.
+    found: HashMap<(RoomKey, SessionId), DraftAnswer>,
 }
 
 /// Whose message with a draft it is.
@@ -92,8 +92,12 @@ impl Homes {
         let found = self.drafts.found.remove(&(room, session));
         let Some(loaded) = self.rooms.get(&room) else { return DraftState::New };
         let (verdict, hash) = loaded.room.verdict(author, id, effects.now);
-        let found = found.filter(|(looked_for, _)| *looked_for == hash);
-        let refusal = match (verdict, found.map(|(_, found)| found)) {
+        let found = found.filter(|answer| answer.hash == hash).map(|answer| match answer.found {
+            // It may have been said meanwhile, by another session, and that be forgotten again.
+            DraftFound::Absent if !loaded.room.knows_drafts_after(author, answer.head) => None,
+            found => Some(found),
+        });
+        let refusal = match (verdict, found.flatten()) {
             (DraftVerdict::Stored(seq), _) | (_, Some(DraftFound::Stored(seq))) => {
                 Refusal::DraftRepeated { seq, draft: id.clone() }
             }
@@ -132,15 +136,14 @@ impl Homes {
     pub fn draft_found(
         &mut self,
         (room, session): (RoomKey, SessionId),
-        hash: u64,
-        found: DraftFound,
+        answer: DraftAnswer,
     ) -> VecDeque<Request> {
         let waiting = self.drafts.waiting.remove(&(room, session)).unwrap_or_default();
         self.drafts.count -= waiting.len();
         #[cfg(any(test, feature = "deliberate-faults"))]
         let waiting = crate::mutation::forget_behind_draft(waiting);
         if !waiting.is_empty() {
-            self.drafts.found.insert((room, session), (hash, found));
+            self.drafts.found.insert((room, session), answer);
         }
         waiting
     }

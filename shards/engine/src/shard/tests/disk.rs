@@ -1,13 +1,16 @@
 //! Real files under the shards of a test, used as the runtime uses them.
 
 use crate::shard::Shard;
+use crate::shard::archive::LookupId;
 use madang_log::{
-    Batch, FactsRenewal, Files, IndexFiles, LooksReading, OpenedLog, ReadAnswer, ReadRequest, Retention,
-    SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex, SegmentNumber, StdFiles, Step, StoredFile, StoredLooks,
-    StoredQuery, directory_name, file_name, open_log, rebuild_index, renew_runs, renew_snapshot, retain,
+    Batch, FactsRenewal, Files, IndexFiles, LooksReading, OpenedLog, QueryFault, QueryOutcome, ReadAnswer,
+    ReadRequest, Retention, SNAPSHOT_FILE_NAME, SegmentHeader, SegmentIndex, SegmentNumber, StdFiles, Step,
+    StoredFile, StoredLooks, StoredQuery, directory_name, file_name, open_log, rebuild_index, renew_runs,
+    renew_snapshot, retain,
 };
 use madang_model::ShardId;
 use madang_model::connection::Surface;
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -23,6 +26,9 @@ pub struct TestDisk {
     shard_count: u16,
     /// Whether queries are answered.
     pub answers: bool,
+    /// How many answers still arrive; others are found and kept.
+    pub answers_left: usize,
+    found: VecDeque<(ShardId, LookupId, Result<QueryOutcome, QueryFault>)>,
     /// Whether the looks of stored rooms are read.
     pub reads_looks: bool,
     /// How often they were.
@@ -42,6 +48,8 @@ impl TestDisk {
             files,
             shard_count,
             answers: true,
+            answers_left: usize::MAX,
+            found: VecDeque::new(),
             reads_looks: true,
             looks_reads: 0,
             writes_indexes: true,
@@ -85,6 +93,20 @@ impl TestDisk {
         {
             self.queries += 1;
             let found = self.carry_out(query);
+            self.found.push_back((shard.id(), lookup, found));
+            has_moved |= self.answer(shard);
+        }
+        has_moved |= self.answer(shard);
+        has_moved
+    }
+
+    /// Answers as many as still arrive. Whether there were any.
+    fn answer<S: Surface>(&mut self, shard: &mut Shard<S>) -> bool {
+        let mut has_moved = false;
+        while self.answers_left > 0
+            && let Some((_, lookup, found)) = self.found.pop_front_if(|(of, ..)| *of == shard.id())
+        {
+            self.answers_left -= 1;
             shard.query_done(lookup, found);
             has_moved = true;
         }
@@ -180,7 +202,7 @@ impl TestDisk {
             .expect("a write");
     }
 
-    fn carry_out(&self, mut query: StoredQuery) -> Result<madang_log::QueryOutcome, madang_log::QueryFault> {
+    fn carry_out(&self, mut query: StoredQuery) -> Result<QueryOutcome, QueryFault> {
         loop {
             let requests = match query.step() {
                 Step::Done(found) => return found,

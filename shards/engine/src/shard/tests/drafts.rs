@@ -2,6 +2,7 @@
 
 use super::disk::TestDisk;
 use super::loading::roomy;
+use super::sessions::session;
 use super::world::{Client, World};
 use madang_model::DRAFT_AGE_US_MAX;
 
@@ -117,6 +118,33 @@ fn what_a_session_says_behind_a_draft_that_is_looked_for_waits_and_nobody_else_d
         ["#2 bob: meanwhile", "#3 alice: old", "#4 alice: next", "#5 alice: older", "#6 alice: last"];
     assert_eq!(world.lines(alice), expected);
     assert_eq!(world.shards[0].queues().waiting_for_draft, 0);
+}
+
+#[test]
+fn one_that_two_sessions_say_is_stored_once_however_late_the_log_answers_the_second() {
+    let mut world = world();
+    let phone = session(&mut world, 0, "alice", 7, "r1");
+    let desk = session(&mut world, 0, "alice", 7, "r1");
+    says(&mut world, phone, "say first\n");
+    world.pass(1_000);
+    let id = made_at(10);
+    world.disk.as_mut().expect("a disk").answers_left = 0;
+    for client in [phone, desk] {
+        assert_eq!(says(&mut world, client, &format!("draft {id} hi\n")), ["#1 alice: first"; 0]);
+    }
+    world.lines(phone);
+    world.disk.as_mut().expect("a disk").answers_left = 1;
+    world.run();
+    assert_eq!(world.lines(phone), ["#2 alice: hi"]);
+    // Longer than the room knows drafts.
+    for _ in 0..2 {
+        world.pass(600);
+        says(&mut world, phone, "say more\n");
+    }
+    world.disk.as_mut().expect("a disk").answers_left = usize::MAX;
+    world.run();
+    let heard = world.lines(desk);
+    assert_eq!(heard.last().map(String::as_str), Some(format!("draft {id} is #2").as_str()), "{heard:?}");
 }
 
 #[test]

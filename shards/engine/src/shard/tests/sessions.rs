@@ -5,7 +5,7 @@ use super::world::{Client, World, settings};
 const GRACE_SECONDS: u64 = 32;
 
 /// A session of an account that is in a room.
-fn session(world: &mut World, shard: usize, name: &str, account: u64, room: &str) -> Client {
+pub fn session(world: &mut World, shard: usize, name: &str, account: u64, room: &str) -> Client {
     let client = world.connect(shard);
     world.send(client, &format!("name {name} {account}\njoin {room}\n"));
     let lines = world.lines(client);
