@@ -13,6 +13,17 @@ use std::time::Duration;
 /// Reactions that come sooner after the last entry of reactions wait, and become one entry.
 const REACTIONS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A message that was to be amended and had to be looked up.
+#[derive(Debug)]
+pub struct LookedUpTarget {
+    /// Its number.
+    pub target: Seq,
+    /// The room's newest entry when it was asked for: what became of it later is not in it.
+    pub head: Seq,
+    /// The message; `None` is none.
+    pub found: Option<ShownMessage>,
+}
+
 /// What became of a request to amend.
 #[derive(Debug)]
 pub enum Amended {
@@ -31,7 +42,7 @@ impl Room {
     }
 
     /// Decides about what a member wants to change. `looked_up` is the message that it is about, where that was looked
-    /// up; `None` in it is none.
+    /// up; it is asked for again where what became of it since is not in memory any more.
     ///
     /// # Errors
     /// [`Refusal`] when the author is no member, the draft is stored already, there is no such message, it is another's,
@@ -43,7 +54,7 @@ impl Room {
         author: UserKey,
         draft: Option<DraftId>,
         (target, request): (Seq, AmendRequest),
-        looked_up: Option<Option<ShownMessage>>,
+        looked_up: Option<LookedUpTarget>,
         now: Now,
         events: &mut Vec<ShardEvent>,
     ) -> Result<Amended, Refusal> {
@@ -53,8 +64,9 @@ impl Room {
         let change = if let AmendRequest::Topic { topic } = request {
             Change::Topic { topic }
         } else {
+            let looked_up = looked_up.filter(|found| self.recent.holds_after(found.head, self.head));
             let was_looked_up = looked_up.is_some();
-            let mut found = looked_up.flatten();
+            let mut found = looked_up.and_then(|looked_up| looked_up.found);
             if let Some(shown) = &mut found {
                 self.recent.bring_up_to_date(shown);
             }

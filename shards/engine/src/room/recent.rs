@@ -108,6 +108,11 @@ impl Recent {
         (place < self.entries.len()).then_some(place)
     }
 
+    /// Whether each entry behind a number is held, in a room with this head.
+    pub fn holds_after(&self, seq: Seq, head: Seq) -> bool {
+        seq >= head || self.entries.front().is_some_and(|first| first.seq() <= seq.next())
+    }
+
     /// What is known of a message in a room with this head.
     pub fn target(&self, seq: Seq, head: Seq) -> TargetState<'_> {
         if seq == Seq::ZERO || seq > head {

@@ -5,7 +5,7 @@ use super::drafts::{DraftAnswer, DraftQuestion, LoadStep, RoomLoading, loaded_fi
 use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use super::target::{AmendQuestion, TargetLookup};
-use crate::room::{PageRest, RoomHistory};
+use crate::room::{LookedUpTarget, PageRest, RoomHistory};
 use madang_log::{
     AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsPointer, FactsQuery, FoundEntries, FoundPage,
     LoadedFacts, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile,
@@ -91,7 +91,7 @@ pub enum Answered {
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
     /// A message that is to be amended, as it is now; `None` where there is none.
-    Target(AmendQuestion, Option<ShownMessage>),
+    Target(AmendQuestion, LookedUpTarget),
     /// A page that was asked for by time, as it is by numbers.
     Time {
         /// Who asks.
@@ -458,7 +458,8 @@ impl Archive {
                 let found = page.and_then(|page| page.messages.into_iter().next());
                 let mut found = found.filter(|shown| shown.seq() == question.target);
                 self.erasing.hide(found.as_mut_slice());
-                return Some(Answered::Target(question, found));
+                let (target, head) = (question.target, rest.head);
+                return Some(Answered::Target(question, LookedUpTarget { target, head, found }));
             }
             LookupPurpose::Entries { session, recent } => {
                 return Some(self.resumed(session, rest, entries, recent));

@@ -3,12 +3,11 @@
 use super::drafts::{DraftOf, DraftState};
 use super::{Acceptance, Effects, Homes, refuse_message, send_or_hold, send_reply};
 use crate::mesh::Outbound;
-use crate::room::Amended;
+use crate::room::{Amended, LookedUpTarget};
 use crate::shard::archive::{AmendQuestion, EntriesLookup, TargetLookup};
 use madang_log::{Appender, NewEntry};
 use madang_model::{
-    Amendment, Change, Event, Now, Page, Reply, Request, ResumedEntries, RoomKey, Seq, SessionId,
-    ShownMessage, UserKey,
+    Amendment, Change, Event, Now, Page, Reply, Request, ResumedEntries, RoomKey, Seq, SessionId, UserKey,
 };
 
 impl Homes {
@@ -16,10 +15,14 @@ impl Homes {
     pub(super) fn amend(&mut self, question: AmendQuestion, effects: &mut Effects<'_>) {
         let AmendQuestion { session, user, room, ref draft, target, ref change } = question;
         let at = (room, session);
-        let is_looked_up = self.targets.get(&at).is_some_and(|(looked_up, _)| *looked_up == target);
-        let looked_up = if is_looked_up { self.targets.remove(&at).map(|(_, found)| found) } else { None };
-        // What was looked up had its draft looked for before.
+        let is_looked_up = self.targets.get(&at).is_some_and(|looked_up| looked_up.target == target);
+        let looked_up = if is_looked_up { self.targets.remove(&at) } else { None };
         let author = || self.rooms.get(&room)?.room.author_name(session, user).cloned();
+        // What was looked up had its draft looked for before, and what was said since is known.
+        let looked_up = looked_up.filter(|looked_up| {
+            let (Some(loaded), Some(author)) = (self.rooms.get(&room), author()) else { return true };
+            draft.is_none() || loaded.room.knows_drafts_after(&author, looked_up.head)
+        });
         if let Some(id) = draft.as_ref().filter(|_| looked_up.is_none())
             && let Some(author) = author()
         {
@@ -61,8 +64,8 @@ impl Homes {
     }
 
     /// A message that is to be amended was looked up. Returns the request, which finds it now.
-    pub fn target_found(&mut self, question: AmendQuestion, found: Option<ShownMessage>) -> Request {
-        self.targets.insert((question.room, question.session), (question.target, found));
+    pub fn target_found(&mut self, question: AmendQuestion, found: LookedUpTarget) -> Request {
+        self.targets.insert((question.room, question.session), found);
         question.into()
     }
 

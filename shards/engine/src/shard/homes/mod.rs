@@ -22,7 +22,7 @@ use super::settings::Settings;
 use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
 use crate::mesh::Outbound;
-use crate::room::{Room, ShardEvent};
+use crate::room::{LookedUpTarget, Room, ShardEvent};
 use crate::user::Users;
 use drafts::DraftWaits;
 use facts::Renewals;
@@ -31,8 +31,7 @@ use hashbrown::HashMap;
 use looks::{RoomLooks, lost_at_home};
 use madang_log::{AmendmentSource, Appender, BatchId, Erasures, FactsLedger, NewEntry, SnapshotScope};
 use madang_model::{
-    Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, Seq, SessionId, ShardId, ShownEntry,
-    ShownMessage, UserName,
+    Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, ShownEntry, UserName,
 };
 use ranking::Ranking;
 use std::collections::VecDeque;
@@ -80,7 +79,7 @@ pub struct Homes {
     /// Rooms in which reactions wait; each once.
     reacting: VecDeque<RoomKey>,
     /// What was looked up for the next amendment of a session in a room: which message, and that, if there is one.
-    targets: HashMap<(RoomKey, SessionId), (Seq, Option<ShownMessage>)>,
+    targets: HashMap<(RoomKey, SessionId), LookedUpTarget>,
     /// What waits until a draft was looked for.
     pub drafts: DraftWaits,
     /// Rooms without members, by when they may be evicted; each once.

@@ -1,7 +1,9 @@
 //! Messages that are edited, deleted, reacted to and pinned, as those in the room see them.
 
 use super::disk::TestDisk;
+use super::drafts::{made_at, world};
 use super::loading::roomy;
+use super::sessions::session;
 use super::world::{Chance, Client, World, settings};
 
 fn room_of_two() -> (World, Client, Client) {
@@ -86,6 +88,62 @@ fn a_repeated_draft_of_an_edit_is_stored_once() {
     world.send(alice, "say one\n");
     assert_eq!(ask(&mut world, alice, "edit 1 draft d1 ONE"), "#2 alice edits #1: ONE");
     assert_eq!(ask(&mut world, alice, "edit 1 draft d1 ONE"), "draft d1 is #2");
+}
+
+/// A room whose first message is not in memory, and two sessions of its author; the disk answers nobody.
+fn first_message_is_on_disk() -> (World, Client, Client) {
+    let mut world = world();
+    let phone = session(&mut world, 0, "alice", 7, "r1");
+    let desk = session(&mut world, 0, "alice", 7, "r1");
+    say_many(&mut world, desk);
+    world.disk.as_mut().expect("a disk").answers_left = 0;
+    (world, phone, desk)
+}
+
+/// More than a room has in memory.
+fn say_many(world: &mut World, client: Client) {
+    for number in 0..300 {
+        world.send(client, &format!("say {number}\n"));
+        world.lines(client);
+    }
+}
+
+/// The last line that one is sent once the disk answers so many.
+fn last_line_after(world: &mut World, client: Client, answers: usize) -> String {
+    world.lines(client);
+    world.disk.as_mut().expect("a disk").answers_left = answers;
+    world.run();
+    world.lines(client).pop().expect("a line")
+}
+
+#[test]
+fn what_became_of_a_message_while_it_was_looked_up_counts_however_much_was_said_since() {
+    let (mut world, phone, desk) = first_message_is_on_disk();
+    world.send(desk, "delete 1\n");
+    world.send(phone, "edit 1 late\n");
+    assert_eq!(last_line_after(&mut world, desk, 1), "#301 alice deletes #1");
+    say_many(&mut world, desk);
+    let answer = last_line_after(&mut world, phone, usize::MAX);
+    assert!(answer.starts_with("NotSaid(NoSuchMessage"), "{answer}");
+}
+
+#[test]
+fn a_draft_of_an_edit_that_two_sessions_send_is_stored_once_however_late_the_disk_answers_the_second() {
+    let (mut world, phone, desk) = first_message_is_on_disk();
+    let id = made_at(0);
+    for client in [desk, phone] {
+        world.send(client, &format!("edit 1 draft {id} ONE\n"));
+    }
+    assert_eq!(last_line_after(&mut world, desk, 1), "#301 alice edits #1: ONE");
+    for _ in 0..40 {
+        world.send(desk, "say more\n");
+    }
+    // A draft more than is known of one author.
+    for number in 0..64 {
+        world.send(desk, &format!("draft e{number} more\n"));
+    }
+    let answer = last_line_after(&mut world, phone, usize::MAX);
+    assert_eq!(answer, format!("draft {id} is #301"));
 }
 
 #[test]

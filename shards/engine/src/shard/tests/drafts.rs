@@ -11,12 +11,13 @@ const START_US: i64 = 1_800_000_000_000_000;
 const SECOND_US: i64 = 1_000_000;
 
 /// An id that says that it was made so many seconds after the start.
-fn made_at(seconds: i64) -> String {
+pub fn made_at(seconds: i64) -> String {
     let text = format!("{:012x}", (START_US + seconds * SECOND_US) / 1000);
     format!("{}-{}-7000-8000-000000000000", &text[..8], &text[8..])
 }
 
-fn world() -> World {
+/// One shard with a disk, at the start.
+pub fn world() -> World {
     let mut world = World::on(&roomy(1), Some(TestDisk::new(1)));
     world.set_wall_clock(START_US);
     world
