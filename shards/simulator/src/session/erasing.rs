@@ -24,7 +24,7 @@ impl Session {
         match self.chance.below(500) {
             0..=5 => self.ask_to_erase()?,
             6..=9 => self.finish_segments(),
-            10..=12 => self.pass()?,
+            10..=14 => self.pass()?,
             _ => return Ok(()),
         }
         if self.disk.is_off() { self.power_cut("in the middle of an erasure") } else { Ok(()) }
