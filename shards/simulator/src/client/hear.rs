@@ -177,18 +177,7 @@ impl Client {
 
     fn known(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
-        let is_it = |said: &PendingMessage| said.draft.as_deref() == Some(draft);
-        let place = |all: &[PendingMessage]| all.iter().position(is_it);
-        let said = match (place(&self.unanswered), place(&self.perhaps_known), place(&self.retry)) {
-            (Some(place), ..) => self.unanswered.swap_remove(place),
-            (None, Some(place), _) => self.perhaps_known.swap_remove(place),
-            // It was taken for refused, and an amendment was.
-            (None, None, Some(place)) => self.retry.swap_remove(place),
-            (None, None, None) => match self.taken_for_refused(draft) {
-                Some(said) => said,
-                None => return Err("no such draft was said".to_owned()),
-            },
-        };
+        let said = self.take_said(draft)?;
         self.settle_refused();
         // Whispers are repeated too seldom to be looked up here.
         let Some(room) = said.room else { return Ok(()) };
@@ -196,19 +185,22 @@ impl Client {
     }
 
     fn too_old(&mut self, draft: &str, hearing: &ClientHearing<'_>) -> Checked {
-        let place = |all: &[PendingMessage]| all.iter().position(|said| said.draft.as_deref() == Some(draft));
-        let said = match (place(&self.unanswered), place(&self.retry)) {
-            (Some(place), _) => Some(self.unanswered.swap_remove(place)),
-            // It was taken for refused, and an amendment was.
-            (None, Some(place)) => Some(self.retry.swap_remove(place)),
-            (None, None) => self.taken_for_refused(draft),
-        };
+        let said = self.take_said(draft)?;
         self.settle_refused();
-        match said {
-            // A whisper, too, may be read late.
-            Some(PendingMessage { room, .. }) => hearing.truth.too_old(room, draft),
-            None => Err("no such draft was said".to_owned()),
+        // A whisper, too, may be read late.
+        hearing.truth.too_old(said.room, draft)
+    }
+
+    /// What was said from a draft and is answered by the draft.
+    fn take_said(&mut self, draft: &str) -> Result<PendingMessage, String> {
+        let is_it = |said: &PendingMessage| said.draft.as_deref() == Some(draft);
+        // One that waits to be said again was taken for refused, and an amendment was.
+        for all in [&mut self.unanswered, &mut self.perhaps_known, &mut self.retry] {
+            if let Some(place) = all.iter().position(is_it) {
+                return Ok(all.swap_remove(place));
+            }
         }
+        self.taken_for_refused(draft).ok_or_else(|| "no such draft was said".to_owned())
     }
 
     /// Remembers something that was answered, to say it again much later.
