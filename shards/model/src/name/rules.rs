@@ -35,6 +35,14 @@ pub fn checked(raw: &str, chars_max: usize) -> Result<(Box<str>, String), NameEr
     if raw.is_empty() {
         return Err(NameError::Empty);
     }
+    if is_plain(raw, chars_max) {
+        return Ok((raw.into(), raw.to_ascii_lowercase()));
+    }
+    by_rules(raw, chars_max)
+}
+
+/// The same, by every rule, of what is not empty.
+pub fn by_rules(raw: &str, chars_max: usize) -> Result<(Box<str>, String), NameError> {
     let shown = if raw.is_ascii() {
         raw.to_owned()
     } else {
@@ -56,6 +64,12 @@ pub fn checked(raw: &str, chars_max: usize) -> Result<(Box<str>, String), NameEr
         has_name_characters_only(form)?;
     }
     Ok((shown.into_boxed_str(), canonical))
+}
+
+/// Whether it is a name by a look at its bytes: most are, and they come with each message.
+fn is_plain(name: &str, chars_max: usize) -> bool {
+    let has_name_bytes = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    has_name_bytes && name.len() <= chars_max && name.bytes().any(|b| b.is_ascii_alphanumeric())
 }
 
 fn fits(name: &str, chars_max: usize) -> Result<(), NameError> {

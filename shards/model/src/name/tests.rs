@@ -1,3 +1,4 @@
+use super::rules::by_rules;
 use super::*;
 
 fn user(raw: &str) -> UserName {
@@ -143,6 +144,22 @@ fn every_single_character_is_a_sound_name_or_none() {
             assert_eq!(read, Ok(direct.key()), "{raw:?}");
         }
     }
+}
+
+#[test]
+fn what_is_a_name_by_its_bytes_is_the_same_name_by_every_rule() {
+    let ascii = || (0_u8..128).map(char::from);
+    let two = ascii().flat_map(|first| ascii().map(move |second| format!("{first}{second}")));
+    let lengths = (1..6).map(|length| "Ab-_.9".repeat(length));
+    let mut names = 0;
+    for raw in ascii().map(String::from).chain(two).chain(lengths) {
+        let trimmed = raw.trim();
+        if !trimmed.is_empty() {
+            assert_eq!(checked(&raw, 24), by_rules(trimmed, 24), "{raw:?}");
+            names += usize::from(checked(&raw, 24).is_ok());
+        }
+    }
+    assert!(names > 62 * 62);
 }
 
 #[test]
