@@ -27,7 +27,7 @@ Examples:
 
 What was said is taken out of every file of the data directory: segments, and what repairs have
 set aside. Numbers, times and rooms stay; readers see [deleted] in its place. What is said later
-stays, also under the same name. For whispers, name the room with & between both names.
+stays, also under the same name. For whispers, name the room as `madang log export` shows it.
 
 While a server runs, it does the work: nobody is shown the text from then on, and this command
 waits until the text is in no file. Backups that were made before still hold it; a restore takes
@@ -52,7 +52,7 @@ const TROUBLE_MAX: Duration = Duration::from_secs(20);
 pub struct EraseArguments {
     #[command(flatten)]
     place: LogPlace,
-    /// The room; for whispers, both names with & between them
+    /// The room; for whispers, its name as the export shows it
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     /// The number of a message, or the first and the last of several

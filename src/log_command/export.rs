@@ -20,7 +20,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   madang log export --data /var/lib/madang --room general
   madang log export --data DIR --room match-1 --room match-2 --format jsonl > talk.jsonl
-  madang log export --data DIR --room 'alice&bob' --since 2026-11-20 --until 2026-11-21
+  madang log export --data DIR --room general --since 2026-11-20 --until 2026-11-21
   madang log export --data DIR --all --since 2026-11-20T12:00:00Z
   madang log export --data DIR --all --facts --format jsonl
 
@@ -57,7 +57,7 @@ pub struct ExportArguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct RoomOptions {
-    /// A room; may be repeated. For whispers, both names with & between them
+    /// A room; may be repeated. For whispers, its name as the export shows it
     #[arg(long, value_name = "ROOM")]
     room: Vec<String>,
     /// Every room

@@ -21,6 +21,7 @@ mod config;
 mod containers;
 mod copies;
 mod crashes;
+mod direct_rooms;
 mod disk;
 mod documents;
 mod drafts;

@@ -212,6 +212,8 @@ fn texts() {
         ("wide", "ａｌｉｃｅ\nalice"),
         ("text", "clear\u{1b}[2J\u{202e}\u{200b}e\u{301}"),
         ("direct", "alice&bob\nbob"),
+        ("direct-numbered", "bob~64c1f0a2b3c4d&~s7\nbob"),
+        ("direct-accounts", "~7&~9\nbob"),
     ] {
         write("names", name, text.as_bytes());
     }

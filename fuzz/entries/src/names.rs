@@ -1,7 +1,7 @@
 //! Names of users and rooms, and texts.
 
 use super::line::is_clean;
-use madang_model::{DraftId, RoomName, Text, UserName};
+use madang_model::{Account, AccountId, AccountKind, DraftId, Identity, RoomName, Text, UserName};
 
 /// Two names, a line each.
 pub fn names(bytes: &[u8]) {
@@ -17,7 +17,16 @@ pub fn names(bytes: &[u8]) {
             if name.key() == other.key() {
                 assert_eq!(name.skeleton(), other.skeleton(), "one user has one home");
             } else {
-                direct(&name, &other);
+                let account = |kind| Identity::from(Account::new(kind, AccountId(7)));
+                let (user, service) = (account(AccountKind::User), account(AccountKind::Service));
+                for (one, two) in [
+                    (Identity::GUEST, Identity::GUEST),
+                    (Identity::guest(1), Identity::guest(u64::MAX)),
+                    (user, Identity::guest(95)),
+                    (service, user),
+                ] {
+                    direct(&name.clone().known_as(one), &other.clone().known_as(two));
+                }
             }
         }
     }

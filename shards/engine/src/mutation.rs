@@ -128,6 +128,10 @@ pub enum Mutation {
     WhisperToFirst,
     /// A page of members begins one too far behind the one before.
     SkipAtBorder,
+    /// A whisper for one who is gone is read by who has taken the name.
+    ReadAsTaker,
+    /// Who takes the name of a guest that is lost has its direct rooms.
+    InheritDirectRooms,
 }
 
 thread_local! {

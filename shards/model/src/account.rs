@@ -40,7 +40,7 @@ impl Account {
     }
 }
 
-/// Who is behind a name: a guest, or an account. In 8 bytes, as a million names are held at once.
+/// Who is behind a name: a guest, by the one session that has it, or an account. In 8 bytes, as a million names are held at once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Identity(u64);
 
@@ -50,8 +50,18 @@ const USER: u64 = 1 << KIND_SHIFT;
 const SERVICE: u64 = 2 << KIND_SHIFT;
 
 impl Identity {
-    /// One who has a name for as long as it is connected.
+    /// A guest of whom only the name is known.
     pub const GUEST: Identity = Identity(0);
+
+    /// A guest, by a number that no other session with the name ever had or has; of 0 nothing is known.
+    pub fn guest(number: u64) -> Identity {
+        Identity(number & Account::ID_MAX)
+    }
+
+    /// The number of a guest's session, if it is known.
+    pub fn guest_number(self) -> Option<u64> {
+        (self.0 >> KIND_SHIFT == 0 && self.0 != 0).then_some(self.0)
+    }
 
     /// The account, if it is one.
     pub fn account(self) -> Option<Account> {
@@ -89,7 +99,7 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.account() {
             Some(Account { kind, id }) => write!(f, "{kind:?} {}", id.0),
-            None => f.write_str("guest"),
+            None => write!(f, "guest {}", self.0),
         }
     }
 }
@@ -114,6 +124,9 @@ mod tests {
         let (user, service) = (of(AccountKind::User), of(AccountKind::Service));
         assert!(!Identity::from(user).is_same_account(service.into()));
         assert_eq!(Identity::GUEST.account(), None);
+        assert_eq!((Identity::guest(7).guest_number(), Identity::guest(7).account()), (Some(7), None));
+        assert_eq!(Identity::from(user).guest_number(), None);
+        assert!(!Identity::guest(7).is_same_account(Identity::guest(7)));
         assert!(!Identity::GUEST.is_same_account(Identity::GUEST), "nobody knows whether two guests are one");
     }
 }

@@ -1,5 +1,6 @@
 //! Names of users and rooms, checked once, where they come in.
 
+mod direct;
 mod direction;
 mod keyboard;
 mod looks;
@@ -7,6 +8,7 @@ mod rules;
 
 use super::account::{Account, Identity};
 use super::id::{RoomKey, ShardId, SkeletonKey, UserKey};
+use direct::{DIRECT_SEPARATOR, direct_name, read_direct_name};
 pub use looks::Looks;
 use rules::{canonical_of_checked, checked};
 use std::fmt;
@@ -16,8 +18,6 @@ use std::sync::Arc;
 pub const USER_NAME_CHARS_MAX: usize = 32;
 /// The longest room name, in characters.
 pub const ROOM_NAME_CHARS_MAX: usize = 64;
-/// What stands between the two names of a direct room; no name a person chooses contains it.
-const DIRECT_SEPARATOR: char = '&';
 
 /// Why a name cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -225,11 +225,13 @@ impl RoomName {
         Ok(RoomName(Arc::new(RoomNameInner { key: RoomKey::of(&canonical), shown })))
     }
 
-    /// The direct room of two users: the same for `(a, b)` and `(b, a)`.
+    /// The direct room of two users: the same for `(a, b)` and `(b, a)`. It is an account's whatever its name, and a
+    /// guest's for as long as its session has the name: whoever takes the name later has another.
     pub fn direct(a: &UserName, b: &UserName) -> RoomName {
-        let (a, b) = (canonical_of_checked(a.as_str()), canonical_of_checked(b.as_str()));
-        let (first, second) = if a <= b { (a, b) } else { (b, a) };
-        let shown = format!("{first}{DIRECT_SEPARATOR}{second}").into_boxed_str();
+        RoomName::of_direct(direct_name(a, b))
+    }
+
+    fn of_direct(shown: Box<str>) -> RoomName {
         RoomName(Arc::new(RoomNameInner { key: RoomKey::of(&shown), shown }))
     }
 
@@ -239,7 +241,7 @@ impl RoomName {
     /// [`NameError`] when the log was not written by this program.
     pub fn from_log(stored: &str) -> Result<RoomName, NameError> {
         match stored.split_once(DIRECT_SEPARATOR) {
-            Some((a, b)) => Ok(RoomName::direct(&UserName::parse(a)?, &UserName::parse(b)?)),
+            Some((a, b)) => Ok(RoomName::of_direct(read_direct_name(a, b)?)),
             None => RoomName::parse(stored),
         }
     }

@@ -8,7 +8,7 @@ use super::facts::FactChange;
 use super::id::{AccountId, ClaimNumber, HomeKey, RoomKey, Seq, SessionId, ShardId, UserKey};
 use super::leaving::LeaveReason;
 use super::list::ListStart;
-use super::message::{DraftId, Message};
+use super::message::DraftId;
 use super::name::{RoomName, UserName};
 use super::text::Text;
 use super::time::{Moment, Timestamp};
@@ -207,8 +207,6 @@ pub enum Request {
         from: UserName,
         /// The reader.
         to: UserName,
-        /// What was said: a session that claimed the name meanwhile gets it.
-        message: Arc<Message>,
     },
     /// Enter a room, made if new. Answered by `Joined` or `Refused`.
     Join {

@@ -241,6 +241,8 @@ every_mutation_is_seen! {
     forgetting_carried_sessions_is_seen: ForgetCarriedSessions,
     seeing_a_leave_again_in_another_room_is_seen: SeeAgain,
     whispering_to_one_session_of_several_is_seen: WhisperToFirst,
+    reading_a_whisper_to_who_had_the_name_is_seen: ReadAsTaker,
+    inheriting_direct_rooms_with_a_name_is_seen: InheritDirectRooms,
     staying_paused_in_a_drain_is_seen: StayPaused,
     receiving_no_events_after_a_failed_upgrade_is_seen: StayDeaf,
     forgetting_connections_that_can_close_is_seen: ForgetClosable,

@@ -339,7 +339,12 @@ fn draft_of(word: &str) -> Option<DraftId> {
 
 fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
     match reply {
-        Reply::Claimed { user, .. } => line(out, format_args!("you {user}")),
+        Reply::Claimed { user, .. } => {
+            // As the direct rooms of this one are called.
+            let rooms = RoomName::direct(user, user);
+            let side = rooms.as_str().split('&').next().unwrap_or_default();
+            line(out, format_args!("you {user} {side}"));
+        }
         Reply::Joined(joined) => {
             let (room, head, count) = (&joined.room, joined.head, joined.history.len());
             line(out, format_args!("joined {room} {head} {count}"));

@@ -1,6 +1,7 @@
 //! The real binary, started on a directory of its own, and people who talk to it over sockets.
 
 mod client;
+mod direct_rooms;
 mod disk;
 pub mod edge;
 mod files;

@@ -517,7 +517,8 @@ pub fn words_of(directory: &Path) -> String {
     format!("{}{}", read("stdout"), read("stderr"))
 }
 
-fn said(line: &str) -> Said {
+/// A line of an export.
+pub(super) fn said(line: &str) -> Said {
     let value: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
     let text = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}")).to_owned();
     let seq = value["seq"].as_u64().unwrap_or_else(|| panic!("no seq in {line}"));

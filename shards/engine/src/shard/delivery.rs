@@ -171,6 +171,10 @@ impl<S: Surface> Shard<S> {
 
     /// An answer came for a connection that is gone: what it gained is given back.
     fn undo_for_the_gone(&mut self, id: ConnectionId, reply: Reply) {
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        if let Some(taker) = self.taker_of_name(&reply) {
+            return self.answer(taker, &reply);
+        }
         let session = self.session(id);
         let request = match reply {
             Reply::Claimed { user, .. } => {
@@ -183,15 +187,24 @@ impl<S: Surface> Shard<S> {
                 reason: LeaveReason::Quit,
                 everywhere: None,
             },
-            Reply::Whisper { from, to, message, is_receipt: false } => {
-                Request::WhisperMissed { from, to, message }
-            }
+            Reply::Whisper { from, to, is_receipt: false, .. } => Request::WhisperMissed { from, to },
             _ => return,
         };
         match request {
             Request::Release { .. } => self.give_back(id, request),
             request => self.ask(request),
         }
+    }
+
+    /// By a deliberate fault, a whisper for one who is gone is read by the connection that has the name by now.
+    #[cfg(any(test, feature = "deliberate-faults"))]
+    fn taker_of_name(&self, reply: &Reply) -> Option<ConnectionId> {
+        let Reply::Whisper { to, is_receipt: false, .. } = reply else { return None };
+        let user_of = |id: &ConnectionId| self.connections.get(*id).and_then(|c| c.core.user.as_ref());
+        let all = || self.connections.ids().into_iter();
+        crate::mutation::is_on(crate::mutation::Mutation::ReadAsTaker)
+            .then(|| all().find(|id| user_of(id) == Some(to)))
+            .flatten()
     }
 
     /// Whether a connection has another name that it gives back now. Only when the old name's home has it, others

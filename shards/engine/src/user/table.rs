@@ -26,6 +26,8 @@ pub struct UserLimits {
 /// A name that is now a session's.
 #[derive(Debug)]
 pub struct Claimed {
+    /// The name, with who is behind it.
+    pub user: UserName,
     /// Which grant of the name this is.
     pub claim: ClaimNumber,
     /// Whispers that came within the grace time, by author.
@@ -71,6 +73,8 @@ pub struct Users {
     offline: Offline,
     /// Of all names whose home this is, so that the grants of one name rise.
     last_claim: ClaimNumber,
+    /// The number of the last guest's session: not below the time in microseconds, so that it was not used before.
+    last_guest: u64,
 }
 
 impl Users {
@@ -95,6 +99,7 @@ impl Users {
         if let Some(claim) = self.join_account(session, name, limits) {
             return claim;
         }
+        let name = &self.numbered(session, name, now);
         let mut missed_whispers = Vec::new();
         if let Some(user) = self.online.get_mut(&key) {
             let is_own = user.session == session && user.lost_until.is_none();
@@ -118,7 +123,7 @@ impl Users {
         }
         self.list(name);
         self.last_claim.0 += 1;
-        Ok(Claimed { claim: self.last_claim, missed_whispers })
+        Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers })
     }
 
     /// Another's name that this one could be taken for. A session's own old name is none.
@@ -254,16 +259,14 @@ impl Users {
         })
     }
 
-    /// A whisper came too late for the session it was meant for. Returns the session that has
-    /// claimed the name meanwhile; without one the whisper is counted as missed.
-    pub fn reroute_missed_whisper(&mut self, from: &UserName, to: &UserName) -> Option<SessionId> {
-        let user = self.find_mut(to)?;
-        if user.lost_until.is_none() {
-            // An account's other sessions have it, and those that came later find it in the room.
-            return user.name.account().is_none().then_some(user.session);
+    /// A whisper came too late for the session it was meant for: while the reader is lost it is counted as missed.
+    pub fn miss_whisper(&mut self, from: &UserName, to: &UserName) {
+        // Whoever took a guest's name since is another.
+        let is_same = |user: &&mut User| user.name.identity() == to.identity();
+        // Of an account the other sessions have it, and those that came later find it in the room.
+        if let Some(user) = self.find_mut(to).filter(is_same).filter(|user| user.lost_until.is_some()) {
+            user.miss_whisper(from);
         }
-        user.miss_whisper(from);
-        None
     }
 
     /// The names that are held, each with its session unless that is lost; with several of an account, once each.

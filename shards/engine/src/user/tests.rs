@@ -115,10 +115,9 @@ fn whispers_to_a_lost_user_are_counted_and_listed_on_return() {
     users.claim(session(2), &bob, at(0), &LIMITS).unwrap();
     users.release(session(2), &bob, false, at(1), &LIMITS);
     assert_eq!(users.route_whisper(&alice, &bob).unwrap().sessions, []);
-    assert_eq!(users.reroute_missed_whisper(&alice, &bob), None);
+    users.miss_whisper(&alice, &users.whois(&bob).unwrap().name);
     let claimed = users.claim(session(3), &bob, at(2), &LIMITS).unwrap();
     assert_eq!(claimed.missed_whispers, [(alice.clone(), 2)]);
-    assert_eq!(users.reroute_missed_whisper(&alice, &bob), Some(session(3)));
 }
 
 #[test]
@@ -130,6 +129,25 @@ fn the_next_holder_of_a_name_learns_nothing_of_the_last() {
     users.route_whisper(&alice, &bob).unwrap();
     users.expire(bob.skeleton(), at(60));
     assert_eq!(users.claim(session(3), &bob, at(61), &LIMITS).unwrap().missed_whispers, []);
+}
+
+#[test]
+fn who_takes_a_guests_name_is_another_and_a_late_whisper_to_the_first_is_none_of_its() {
+    let mut users = Users::default();
+    let (alice, bob) = (name("alice"), name("bob"));
+    let first = users.claim(session(2), &bob, at(0), &LIMITS).unwrap().user;
+    let again = users.claim(session(2), &name("Bob"), at(1), &LIMITS).unwrap().user;
+    assert_eq!(again.identity(), first.identity(), "it has only written its name another way");
+    users.release(session(2), &bob, false, at(2), &LIMITS);
+    let second = users.claim(session(3), &bob, at(2), &LIMITS).unwrap().user;
+    users.release(session(3), &bob, false, at(2), &LIMITS);
+    users.miss_whisper(&alice, &first);
+    let third = users.claim(session(4), &bob, at(2), &LIMITS).unwrap();
+    assert_eq!(third.missed_whispers, []);
+    users.release(session(4), &bob, true, at(2), &LIMITS);
+    let fourth = users.claim(session(5), &bob, at(1), &LIMITS).unwrap().user;
+    let numbers = [first, second, third.user, fourth].map(|user| user.identity().guest_number());
+    assert!(numbers.is_sorted_by(|one, next| one < next) && numbers[0].is_some(), "{numbers:?}");
 }
 
 #[test]

@@ -4,14 +4,14 @@ use super::super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use super::{
     AskedPage, Attendance, Client, KEPT_MAX, Leniency, Listed, PendingMessage, PendingRequest, TAKEN_MAX,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What is needed to check a line.
-struct ClientHearing<'a> {
-    truth: &'a mut Truth,
+pub(super) struct ClientHearing<'a> {
+    pub(super) truth: &'a mut Truth,
     leniency: Leniency,
     /// When the server wrote the start of the line.
-    step: u64,
+    pub(super) step: u64,
 }
 
 impl Client {
@@ -54,15 +54,7 @@ impl Client {
             "in" | "out" | "nick" => self.presence(word, rest, hearing),
             "gone" | "nicks" => self.presence_in_all(word, rest, hearing),
             "sent" => self.sent(rest, hearing),
-            "you" => match self.asked.pop_front() {
-                Some(PendingRequest::Name(name)) if name == rest => {
-                    self.wanted_name.clone_from(&name);
-                    self.name = Some(name);
-                    self.named_us = hearing.truth.now_us;
-                    Ok(())
-                }
-                other => Err(format!("{other:?} was asked")),
-            },
+            "you" => self.named(rest, hearing),
             "joined" => self.joined(rest, hearing),
             "left" => self.left(hearing.truth.room(rest)),
             "page" => self.page_received(rest, hearing),
@@ -93,6 +85,19 @@ impl Client {
         }
     }
 
+    fn named(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
+        let (granted, side) = rest.split_once(' ').ok_or("you NAME SIDE")?;
+        match self.asked.pop_front() {
+            Some(PendingRequest::Name(name)) if name == granted => {
+                self.wanted_name.clone_from(&name);
+                self.name = Some(name);
+                self.named_us = hearing.truth.now_us;
+            }
+            other => return Err(format!("{other:?} was asked")),
+        }
+        self.known_as(side, hearing.truth)
+    }
+
     fn message(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (room, received) = received(rest, hearing.truth)?;
         hearing.truth.received(room, received, hearing.step)?;
@@ -119,7 +124,7 @@ impl Client {
     }
 
     /// One that was said is stored.
-    fn answered(&mut self, text: &str) {
+    pub(super) fn answered(&mut self, text: &str) {
         if let Some(place) = self.unanswered.iter().position(|said| said.text == text) {
             let said = self.unanswered.swap_remove(place);
             if said.is_of_before {
@@ -211,47 +216,6 @@ impl Client {
                 self.kept.pop_front();
             }
         }
-    }
-
-    fn whispered(&mut self, is_receipt: bool, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
-        let mut words = rest.splitn(3, ' ');
-        let (_from, _to) = (words.next(), words.next());
-        let (room, received) = received(words.next().ok_or("whisper FROM TO …")?, hearing.truth)?;
-        hearing.truth.received(room, received, hearing.step)?;
-        if is_receipt {
-            self.answered(received.text);
-            return Ok(());
-        }
-        if !self.heard.insert((room, received.seq)) {
-            return Err(format!("client {} receives a whisper again", self.number));
-        }
-        Ok(())
-    }
-
-    /// Every session of a name receives what is whispered to it, or by another of them, once it has the name. `said_us` tells
-    /// when.
-    ///
-    /// # Errors
-    /// What it has not received.
-    pub fn check_whispers(&self, said_us: &HashMap<&str, i64>, truth: &Truth) -> Checked {
-        let Some(name) = self.name.as_deref() else { return Ok(()) };
-        for (room, seq, text) in truth.whispers_of(name) {
-            let is_later = said_us.get(text).is_some_and(|said_us| *said_us > self.named_us);
-            let is_own = || self.whispered.iter().any(|(own, _)| own == text);
-            if is_later && !is_own() && !self.heard.contains(&(room, seq)) {
-                let room = truth.name(room);
-                return Err(format!("client {} has not received #{seq} of {room}: {text:?}", self.number));
-            }
-        }
-        Ok(())
-    }
-
-    /// A whisper that another session of the account said.
-    fn sent(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
-        if self.account.is_none() {
-            return Err(format!("client {} has no other session", self.number));
-        }
-        self.whispered(false, rest, hearing)
     }
 
     /// What one act of a session did in all of these rooms.
@@ -413,6 +377,7 @@ impl Client {
                 if self.name.is_none() && self.account.is_none() {
                     self.wanted_name = self.own_name();
                 }
+                self.name_refused()?;
                 match why {
                     "toomany" if self.account.is_some() => Ok(()),
                     "taken" | "confusable" => Ok(()),
@@ -578,7 +543,10 @@ fn check_gap(
 }
 
 /// `ROOM SEQ AUTHOR DRAFT TEXT`
-fn received<'a>(rest: &'a str, truth: &mut Truth) -> Result<(RoomIndex, ReceivedMessage<'a>), String> {
+pub(super) fn received<'a>(
+    rest: &'a str,
+    truth: &mut Truth,
+) -> Result<(RoomIndex, ReceivedMessage<'a>), String> {
     let mut words = rest.splitn(5, ' ');
     let mut word = || words.next().ok_or("ROOM SEQ AUTHOR DRAFT TEXT");
     let room = truth.room(word()?);

@@ -5,6 +5,7 @@ mod listing;
 mod speak;
 #[cfg(test)]
 mod tests;
+mod whispers;
 
 use listing::Listing;
 pub use speak::Habits;
@@ -143,6 +144,10 @@ pub struct Client {
     pub repeated: BTreeMap<String, i64>,
     /// What it whispered, and when it sent that.
     pub whispered: Vec<(String, i64)>,
+    /// As which it takes part in direct rooms, under each of its names on this connection.
+    sides: HashSet<String>,
+    /// Direct rooms of whispers that came before the name for which they were meant.
+    early: Vec<String>,
     partial: Vec<u8>,
     /// The step in which the first byte of the partial line was written.
     partial_step: u64,
@@ -214,6 +219,8 @@ impl Client {
             named_us: i64::MAX,
             repeated: BTreeMap::new(),
             whispered: Vec::new(),
+            sides: HashSet::new(),
+            early: Vec::new(),
             partial: Vec::new(),
             partial_step: 0,
             listed: None,
@@ -243,6 +250,8 @@ impl Client {
         self.perhaps_known.clear();
         self.acts.clear();
         self.line = None;
+        self.sides.clear();
+        self.early.clear();
         self.asked.clear();
         self.listing = None;
         self.refused = 0;

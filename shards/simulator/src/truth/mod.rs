@@ -86,6 +86,8 @@ pub struct Truth {
     /// What each segment holds.
     segments: HashMap<At, Vec<(RoomIndex, u64)>>,
     pub messages: u64,
+    /// As which guests have taken part in direct rooms: each for as long as its session has its name.
+    pub guests: HashSet<String>,
     /// Facts of rooms.
     pub facts: FactsTruth,
 }
@@ -126,9 +128,12 @@ impl Truth {
         rooms.map(|(index, room)| (index, room.name.as_str()))
     }
 
-    /// The whispers between a name and others.
-    pub fn whispers_of(&self, name: &str) -> impl Iterator<Item = (RoomIndex, u64, &str)> {
-        let is_between = move |room: &str| room.split_once('&').is_some_and(|(a, b)| a == name || b == name);
+    /// The whispers between an account, written `~7`, or all guests with a name, and others.
+    pub fn whispers_of(&self, side: &str) -> impl Iterator<Item = (RoomIndex, u64, &str)> {
+        let is_one = move |one: &str| {
+            one.strip_prefix(side).is_some_and(|rest| rest.is_empty() || rest.starts_with('~'))
+        };
+        let is_between = move |room: &str| room.split_once('&').is_some_and(|(a, b)| is_one(a) || is_one(b));
         let rooms = self.rooms.iter().enumerate().filter(move |(_, room)| is_between(&room.name));
         rooms.flat_map(|(index, room)| {
             room.entries.iter().zip(1..).map(move |(entry, seq)| (index, seq, &*entry.text))

@@ -14,12 +14,8 @@ impl Homes {
         match request {
             Request::Claim { session, name } => match self.claim(session, &name, effects) {
                 Ok(claimed) => {
-                    let Claimed { claim, missed_whispers } = claimed;
-                    send_reply(
-                        session,
-                        Reply::Claimed { user: name, claim, missed_whispers },
-                        effects.outbound,
-                    );
+                    let Claimed { user, claim, missed_whispers } = claimed;
+                    send_reply(session, Reply::Claimed { user, claim, missed_whispers }, effects.outbound);
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },
@@ -53,15 +49,7 @@ impl Homes {
                 let copies_to = copies_to.unwrap_or_default();
                 self.route_whisper((session, from), &to, (draft, text), copies_to, effects);
             }
-            Request::WhisperMissed { from, to, message } => {
-                if let Some(reader) = self.users.reroute_missed_whisper(&from, &to) {
-                    send_reply(
-                        reader,
-                        Reply::Whisper { from, to, message, is_receipt: false },
-                        effects.outbound,
-                    );
-                }
-            }
+            Request::WhisperMissed { from, to } => self.users.miss_whisper(&from, &to),
             Request::Admit { session, address } => self.admit(session, address, effects),
             Request::Discharge { session, address } => {
                 if let Some(count) = self.connections_by_address.get_mut(&address) {

@@ -4,18 +4,19 @@ use super::ConnectionImage;
 use madang_model::connection::{CodingError, Decoder, Encoder, EntranceKind};
 use madang_model::{
     Account, AccountId, AccountKind, Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId,
-    Holder, RoomName, Seq, SessionId, ShardId, Text, Timestamp, UserName,
+    Holder, Identity, RoomName, Seq, SessionId, ShardId, Text, Timestamp, UserName,
 };
 use std::time::Duration;
 
 const USER: u8 = 1;
 const SEEN: u8 = 2;
 const MEMBERS: u8 = 3;
-/// The same as [`USER`], then the account and its further sessions. Only accounts are written so: what is written of
-/// guests is what earlier releases read.
+/// The same as [`USER`], then the account and its further sessions.
 const ACCOUNT: u8 = 4;
 /// The same as [`MEMBERS`], with accounts among them: each has its account and further sessions behind it.
 const MEMBERS_WITH_ACCOUNTS: u8 = 5;
+/// The same as [`USER`], then the number of the guest's session, where it is not the time since when it is online.
+const GUEST: u8 = 6;
 
 impl ConnectionImage {
     /// Writes it.
@@ -58,7 +59,13 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
     match carried {
         Carried::User(user) => {
             let account = user.name.account();
-            out.byte(if account.is_some() { ACCOUNT } else { USER });
+            let number = user.name.identity().guest_number();
+            let guest = number.filter(|number| *number != guest_since(user.online_since));
+            out.byte(match account {
+                Some(_) => ACCOUNT,
+                None if guest.is_some() => GUEST,
+                None => USER,
+            });
             out.text(user.name.as_str());
             timestamp(user.online_since, out);
             out.option(user.away.as_ref(), |out, away| {
@@ -73,6 +80,7 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
                 write_account(account, out);
                 write_sessions(&user.others, out);
             }
+            guest.into_iter().for_each(|number| out.number(number));
         }
         Carried::Seen(seen) => {
             out.byte(SEEN);
@@ -105,7 +113,16 @@ pub fn write_carried(carried: &Carried, out: &mut Encoder) {
 /// [`CodingError`] when it is nothing that one can know.
 pub fn read_carried(from: &mut Decoder<'_>) -> Result<Carried, CodingError> {
     Ok(match from.byte()? {
-        USER => Carried::User(read_user(from)?),
+        USER => {
+            let user = read_user(from)?;
+            let number = guest_since(user.online_since);
+            Carried::User(CarriedUser { name: user.name.known_as(Identity::guest(number)), ..user })
+        }
+        GUEST => {
+            let user = read_user(from)?;
+            let name = user.name.known_as(Identity::guest(from.number()?));
+            Carried::User(CarriedUser { name, ..user })
+        }
         ACCOUNT => {
             let user = read_user(from)?;
             let name = user.name.known_as(read_account(from)?.into());
@@ -128,6 +145,11 @@ pub fn read_carried(from: &mut Decoder<'_>) -> Result<Carried, CodingError> {
         },
         _ => return Err(CodingError("it is of a kind that is not known")),
     })
+}
+
+/// The number that a guest's session has as a rule, and each that an earlier release carries.
+fn guest_since(online_since: Timestamp) -> u64 {
+    u64::try_from(online_since.0).unwrap_or(0)
 }
 
 fn read_user(from: &mut Decoder<'_>) -> Result<CarriedUser, CodingError> {

@@ -61,9 +61,7 @@ pub fn share_out<T>(
             }
             Carried::Seen(_) | Carried::Address(_) => {}
         }
-        if let Carried::User(user) = &one
-            && user.name.account().is_some()
-        {
+        if let Carried::User(user) = &one {
             name_connections(user, &mut portions);
         }
         let request = Request::Carry(Box::new(one));
@@ -76,7 +74,7 @@ pub fn share_out<T>(
     portions
 }
 
-/// The images of connections have no accounts: their users' homes have them.
+/// The images of connections do not say who is behind a name: the homes of the names do.
 fn name_connections<T>(user: &CarriedUser, portions: &mut [Portion<T>]) {
     let first = match user.holder {
         Holder::Session(session) => Some(session),

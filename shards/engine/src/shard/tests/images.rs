@@ -4,7 +4,7 @@ use crate::shard::{ConnectionImage, read_carried, write_carried};
 use madang_model::connection::{Decoder, Encoder, EntranceKind};
 use madang_model::{
     Account, AccountId, AccountKind, Away, Carried, CarriedMember, CarriedSeen, CarriedUser, ConnectionId,
-    Holder, RoomName, Seq, SessionId, ShardId, Text, Timestamp, UserName,
+    Holder, Identity, RoomName, Seq, SessionId, ShardId, Text, Timestamp, UserName,
 };
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ fn every_carried() -> Vec<Carried> {
         ..alice.clone()
     };
     let robot = CarriedUser { name: of_account("robot", AccountKind::Service, 1), ..alice.clone() };
+    let again =
+        CarriedUser { name: user("erin").known_as(Identity::guest(1_700_000_000_000_002)), ..alice.clone() };
     let seen = CarriedSeen {
         name: user("dave"),
         online_since: Timestamp(-1),
@@ -95,6 +97,7 @@ fn every_carried() -> Vec<Carried> {
         Carried::Seen(seen),
         Carried::Members { room: room("마당"), members: guests },
         Carried::Members { room: room("r1"), members: with_accounts },
+        Carried::User(again),
     ]
 }
 
@@ -153,4 +156,23 @@ fn version_1_is_read_as_it_was_meant() {
     let connections = every_connection().map(|image| format!("{image:?}"));
     let carried = every_carried().into_iter().map(|carried| format!("{carried:?}"));
     assert_eq!(read.collect::<Vec<_>>(), connections.into_iter().chain(carried).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_guest_is_carried_with_its_number_and_by_an_earlier_release_with_the_time_since_when_it_is_online() {
+    let since = 1_700_000_000_000_000;
+    for (number, read_as) in [(since, since), (since + 2, since + 2), (0, since)] {
+        let carried = Carried::User(CarriedUser {
+            name: user("erin").known_as(Identity::guest(number)),
+            online_since: Timestamp(1_700_000_000_000_000),
+            away: None,
+            missed_whispers: Vec::new(),
+            holder: Holder::Session(session(7)),
+            others: Vec::new(),
+        });
+        let mut out = Encoder::default();
+        write_carried(&carried, &mut out);
+        let Ok(Carried::User(read)) = read_carried(&mut Decoder(&out.0)) else { panic!("it was written so") };
+        assert_eq!(read.name.identity(), Identity::guest(read_as));
+    }
 }

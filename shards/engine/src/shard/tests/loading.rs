@@ -5,7 +5,7 @@ use super::world::Chance;
 use super::world::{Client, World, settings};
 use crate::shard::{Archive, Settings};
 use madang_log::{SNAPSHOT_BLOCK_BYTES, SnapshotInfo};
-use madang_model::ShardId;
+use madang_model::{RoomName, ShardId, UserName};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -103,7 +103,9 @@ fn a_direct_room_is_loaded_for_a_whisper_and_continues_its_numbers() {
     world.send(alice, "to bob two\n");
     assert_eq!(world.lines(bob), ["alice -> bob: two"]);
     world.send(bob, "to alice three\n");
-    let stored = world.shards[0].homes.head_of("alice&bob");
+    let users: Vec<UserName> = world.shards[0].names().map(|(name, _)| name.clone()).collect();
+    let room = RoomName::direct(&users[0], &users[1]);
+    let stored = world.shards[0].homes.head_of(room.as_str());
     assert_eq!(stored.map(|head| head.0), Some(3));
 }
 

@@ -1,7 +1,7 @@
 //! The sessions of a user: one of a guest, and up to a limit of an account.
 
 use super::{Claimed, User, UserLimits, Users};
-use madang_model::{Refusal, SessionId, UserName};
+use madang_model::{Identity, Now, Refusal, SessionId, UserName};
 
 impl Users {
     /// One more session of the account that has the name, or one that comes back; `None` when that is not so, and the name
@@ -39,7 +39,26 @@ impl Users {
             user.absence.get_or_insert_default().others.push(session);
         }
         self.last_claim.0 += 1;
-        Some(Ok(Claimed { claim: self.last_claim, missed_whispers }))
+        Some(Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers }))
+    }
+
+    /// A guest's name with the number of its session: another than whoever had the name before, also if that was lost.
+    pub(super) fn numbered(&mut self, session: SessionId, name: &UserName, now: Now) -> UserName {
+        if name.account().is_some() {
+            return name.clone();
+        }
+        let is_own = |user: &&User| user.has(session);
+        #[cfg(any(test, feature = "deliberate-faults"))]
+        let is_own = |user: &&User| {
+            is_own(user) || crate::mutation::is_on(crate::mutation::Mutation::InheritDirectRooms)
+        };
+        let own = self.online.get(&name.skeleton()).filter(is_own);
+        if let Some(user) = own.filter(|user| user.name.account().is_none()) {
+            return name.clone().known_as(user.name.identity());
+        }
+        let time = u64::try_from(now.wall.0).unwrap_or(0);
+        self.last_guest = time.max(self.last_guest + 1);
+        name.clone().known_as(Identity::guest(self.last_guest))
     }
 
     /// The sessions of a user; none where it is lost or not here.

@@ -181,8 +181,8 @@ impl Sessions {
                     everywhere: None,
                 });
             }
-            Reply::Whisper { from, to, message, is_receipt: false } => {
-                self.requests.push_back(Request::WhisperMissed { from, to, message });
+            Reply::Whisper { from, to, is_receipt: false, .. } => {
+                self.requests.push_back(Request::WhisperMissed { from, to });
             }
             _ => {}
         }
