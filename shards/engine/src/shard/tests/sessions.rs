@@ -198,3 +198,28 @@ fn an_upgrade_carries_every_session_of_an_account_whatever_the_number_of_shards(
         assert_eq!(world.lines(bob), ["alice left"], "with {shards} shards");
     }
 }
+
+#[test]
+fn a_session_that_ends_while_everything_is_handed_over_leaves_the_rooms_where_no_other_of_its_account_is() {
+    let mut world = World::new(&settings(2));
+    let bob = world.member(0, "bob", "r1");
+    let carol = world.member(1, "carol", "r2");
+    let desk = session(&mut world, 1, "alice", 7, "r1");
+    let phone = session(&mut world, 0, "alice", 7, "r1");
+    let tablet = session(&mut world, 0, "alice", 7, "r2");
+    let dave = world.member(1, "dave", "r2");
+    [bob, carol].iter().for_each(|client| drop(world.lines(*client)));
+    let ended = [phone, tablet, dave];
+    let (mut world, now) = world.hand_over_without(&ended, &settings(2), &[bob, carol, desk]);
+    let [Some(bob), Some(carol), Some(desk)] = now[..] else { panic!("the others are carried") };
+    assert!(claims(&mut world, 0, "dave").starts_with("you are"), "who comes back has its name again");
+    world.pass(GRACE_SECONDS);
+    let mut left = world.lines(carol);
+    left.sort_unstable();
+    assert_eq!(left, ["alice left", "dave left"]);
+    assert!(world.lines(bob).is_empty(), "alice is still there by another session");
+    assert!(claims(&mut world, 0, "alice").contains("NameTaken"));
+    world.send(desk, "bye\n");
+    assert_eq!(world.lines(bob), ["alice left"]);
+    assert_eq!(claims(&mut world, 0, "alice"), "you are alice");
+}

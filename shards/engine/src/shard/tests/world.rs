@@ -278,7 +278,17 @@ impl<S: Surface + Copy> World<S> {
 
     /// A new process resumes everything, with these settings. Clients are the same people under
     /// other identities, which are returned in the order of `clients`; a client that cannot be resumed has none.
-    pub fn hand_over(mut self, settings: &Settings, clients: &[Client]) -> (World<S>, Vec<Option<Client>>) {
+    pub fn hand_over(self, settings: &Settings, clients: &[Client]) -> (World<S>, Vec<Option<Client>>) {
+        self.hand_over_without(&[], settings, clients)
+    }
+
+    /// The same, and some connections end after their homes have given what they know.
+    pub fn hand_over_without(
+        mut self,
+        ended: &[Client],
+        settings: &Settings,
+        clients: &[Client],
+    ) -> (World<S>, Vec<Option<Client>>) {
         self.shards.iter_mut().for_each(Shard::pause);
         self.disk_moves = true;
         self.run();
@@ -290,12 +300,15 @@ impl<S: Surface + Copy> World<S> {
             let image = shard.image(|_| true);
             for (id, saved) in image.connections {
                 let Saved::Image(saved) = saved else { continue };
+                let client = Client { shard: image.shard.index(), id };
+                if ended.contains(&client) {
+                    continue;
+                }
                 let mut bytes = Encoder::default();
                 saved.write(&mut bytes);
                 let read = ConnectionImage::read(&mut Decoder(&bytes.0), saved.entrance);
                 let read = read.expect("it was written so");
                 assert_eq!(read, saved);
-                let client = Client { shard: image.shard.index(), id };
                 connections.push((SessionId { shard: image.shard, connection: id }, read, client));
             }
             for one in image.carried {
