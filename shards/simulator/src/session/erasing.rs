@@ -22,9 +22,9 @@ impl Session {
             return Ok(());
         }
         match self.chance.below(500) {
-            0..=5 => self.ask_to_erase()?,
-            6..=9 => self.finish_segments(),
-            10..=14 => self.pass()?,
+            0..=7 => self.ask_to_erase()?,
+            8..=15 => self.finish_segments(),
+            16..=23 => self.pass()?,
             _ => return Ok(()),
         }
         if self.disk.is_off() { self.power_cut("in the middle of an erasure") } else { Ok(()) }
