@@ -4,8 +4,10 @@
 use super::error::{BackupError, Naming};
 use super::place::parent_of;
 use crate::log_command::erase_pending;
+use crate::server::wall_time;
 use crate::terminal::visible;
 use madang_log::{ERASURES_FILE, ErasureList, ErasureListError, ErasureListFile, ErasureListFiles, StdFiles};
+use madang_model::Timestamp;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,6 +107,14 @@ fn lists_in(directory: &Path) -> Result<Vec<PathBuf>, BackupError> {
         }
     }
     Ok(lists)
+}
+
+/// The restored log, whose newest entry was accepted then, is another life of the log: numbers are given again.
+pub fn begin_life(restored: &Path, newest: Option<Timestamp>) -> Result<(), BackupError> {
+    let files = StdFiles::new(restored);
+    let mut list = read(&files)?;
+    list.begin_life(newest.unwrap_or(Timestamp(i64::MIN)), wall_time());
+    Ok(list.write(&files)?)
 }
 
 /// Erases all of it in a restored log, which has the list from now on. Returns how many messages that were, and

@@ -17,7 +17,7 @@ use crate::server::BACKUP_FILE;
 use crate::terminal::visible;
 use clap::{Args, ValueHint};
 use madang_log::StdFiles;
-use madang_model::counted;
+use madang_model::{Timestamp, counted};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -122,8 +122,11 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         let list = erasures::gather(&backup.path, own, arguments.erasures.as_deref())?;
         Ok((bytes, erasures::apply(restoring, list)?))
     });
-    let judged =
-        erased.and_then(|(bytes, erased)| Ok((judged(&backup.path, restoring, bytes, written)?, erased)));
+    let judged = erased.and_then(|(bytes, erased)| {
+        let (account, newest) = judged(&backup.path, restoring, bytes, written)?;
+        erasures::begin_life(restoring, newest)?;
+        Ok((account, erased))
+    });
     let (account, erased) = match judged {
         Ok((account, erased)) if account.faults == 0 || arguments.accept_faults => (account, erased),
         refused => {
@@ -248,13 +251,13 @@ fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     Ok(copied?.ok_or_else(|| BackupError::TooFast(backup.to_owned()))?.copied_bytes)
 }
 
-/// Verifies a copy; also that it holds what the backup says that it does.
+/// Verifies a copy; also that it holds what the backup says that it does. Returns also when its newest entry was accepted.
 fn judged(
     backup: &Path,
     to: &Path,
     copied_bytes: u64,
     written: Option<Account>,
-) -> Result<Account, BackupError> {
+) -> Result<(Account, Option<Timestamp>), BackupError> {
     let verification = verify_copy(to, &|_, _| false)?;
     let mut account = Account {
         messages: messages(&verification),
@@ -273,5 +276,5 @@ fn judged(
         eprintln!("madang: '{}' {differs}; a part of it is missing, or was changed", visible_path(backup));
         account.faults += 1;
     }
-    Ok(account)
+    Ok((account, verification.newest()))
 }

@@ -104,7 +104,7 @@ fn a_list_of_erasures_of_version_1_is_written_and_read_as_it_was() {
 
     let read = ErasureList::read(&ErasureListFile::new(&sample("erasures-1"))).expect("a list");
     assert_eq!(read.log(), Some(first));
-    let shown = |ErasureEntry { id, rule, until, done }: &ErasureEntry| {
+    let shown = |ErasureEntry { id, rule, until, done, .. }: &ErasureEntry| {
         format!("{id} {rule} until {} done {:?}", until.0, done.map(|done| done.0))
     };
     assert_eq!(
@@ -115,4 +115,38 @@ fn a_list_of_erasures_of_version_1_is_written_and_read_as_it_was() {
             "1700000000000008 author 홍길동 alice&bob until 1700000000000007 done Some(1700000000000008)",
         ]
     );
+}
+
+/// One of a log that was restored: its life, and requests of that and of the one before it.
+#[test]
+fn a_list_of_erasures_of_version_2_is_written_and_read_as_it_was() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let path = directory.path().join(ERASURES_FILE);
+    let file = ErasureListFile::new(&path);
+    let room = RoomName::from_log("마당").expect("a room");
+    let number = |seq| vec![ErasureRule::Entries { room: room.clone(), first: Seq(seq), last: Seq(seq) }];
+    let [asked, restored, later] = [1_700_000_000_000_000, 1_700_000_000_000_500, 1_700_000_000_000_900];
+    let mut list = ErasureList::default();
+    list.ask(&file, number(3), Timestamp(asked), Timestamp(asked)).expect("space");
+    list.begin_life(Timestamp(1_699_999_999_000_000), Timestamp(restored));
+    list.ask(&file, number(4), Timestamp(later), Timestamp(later)).expect("space");
+    let kept = fs::read_to_string(sample("erasures-2")).expect("the kept list");
+    assert_eq!(fs::read_to_string(&path).expect("a list"), kept);
+
+    let read = ErasureList::read(&ErasureListFile::new(&sample("erasures-2"))).expect("a list");
+    let erases = |list: &ErasureList| {
+        let asked = list.asked_erasures();
+        let covers = |seq, time| asked.covers(room.key(), Seq(seq), Timestamp(time));
+        [covers(3, asked_at(0)), covers(4, asked_at(600)), covers(4, asked_at(901))]
+    };
+    assert_eq!(erases(&read), [true, true, false]);
+    let mut other = ErasureList::default();
+    other.name_log(Timestamp(asked));
+    assert!(other.merge(&read));
+    assert_eq!(erases(&other), [true, false, false], "in a log without that life");
+}
+
+/// So many microseconds after the first request.
+fn asked_at(microseconds: i64) -> i64 {
+    1_700_000_000_000_000 + microseconds
 }

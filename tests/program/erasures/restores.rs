@@ -1,4 +1,6 @@
-use super::{SECRET, erase, erased, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked};
+use super::{
+    SECRET, erase, erased, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked, text,
+};
 use crate::harness::{Server, files_with, madang};
 use crate::samples::copy_of;
 use std::fs;
@@ -127,5 +129,49 @@ fn a_backup_of_an_older_release_is_restored_without_what_was_erased_since() {
     refused(&restore(&oldest(&backups), &to, &["--erasures", &kept]), 0, &["; 1 message erased that"]);
     is_nowhere(&to, was["text"].as_str().expect("a text"));
     only_these_are_erased(&before, &messages(&to), |value| *value == was);
+    is_sound(&to);
+}
+
+/// Says something in r2, whose next number is 3061.
+fn says(server: &Server, words: &str) {
+    let mut client = server.login_to("alice", "r2");
+    client.send(words);
+    client.expect(&format!("alice: {words}"));
+}
+
+#[test]
+fn a_number_that_was_given_again_after_a_restore_is_not_erased_in_what_was_before_it() {
+    let server = talked();
+    let place = new_directory();
+    let at = |name: &str| place.path().join(name);
+    back_up(&server.data(), &at("monday.tar"));
+    says(&server, "said on tuesday");
+    back_up(&server.data(), &at("tuesday.tar"));
+    drop(server);
+    // By mistake.
+    let restored = new_directory();
+    refused(&restore(&at("monday.tar"), &restored.path().join("data"), &[]), 0, &["restored "]);
+    let server = Server::start_on(restored, 2, &[]);
+    says(&server, "said on wednesday");
+    erased(&server.data(), &["--room", "r2", "--seq", "3061"], "erased 1 message");
+    erased(&server.data(), &["--room", "r2", "--seq", "3001"], "erased 1 message");
+    is_nowhere(&server.data(), "said on wednesday");
+    back_up(&server.data(), &at("wednesday.tar"));
+    let second = new_directory();
+    let to = second.path().join("data");
+    refused(
+        &restore(&at("tuesday.tar"), &to, &[]),
+        0,
+        &["; 1 message erased that were erased since", "restored "],
+    );
+    assert!(!files_with(&to, "said on tuesday").is_empty(), "nobody has erased that");
+    is_nowhere(&to, &text("mallory", 100));
+    refused(&restore(&at("wednesday.tar"), &second.path().join("other"), &[]), 0, &["restored "]);
+    is_nowhere(&second.path().join("other"), "said on wednesday");
+    // A copy of Wednesday, whose life it is, loses it too.
+    let list = server.data().display().to_string();
+    let third = new_directory();
+    let to = third.path().join("data");
+    refused(&restore(&at("monday.tar"), &to, &["--erasures", &list]), 0, &["; 1 message erased that"]);
     is_sound(&to);
 }

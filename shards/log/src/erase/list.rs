@@ -1,8 +1,12 @@
 //! The list of what was to be erased: it says what a server is still to do, and what must not come back with an older copy
 //! of the log.
 //!
-//! A title, a line that names the log, then a line for each request and for each that is done. A line begins with the CRC-32C of what follows it. A
-//! line at the end that was not written whole was never acknowledged.
+//! A title, a line that names the log, one for each life that it has begun, then a line for each request and for each that
+//! is done. A line begins with the CRC-32C of what follows it. A line at the end that was not written whole was never
+//! acknowledged.
+//!
+//! **Lives.** Where an older backup was restored, the log begins another life: numbers are given again, to other messages.
+//! Requests for numbers say in which life they were made, so that a log without that life loses only what both share.
 
 use super::rules::{ErasureRule, Erasures};
 use crate::files::{ErasureListFiles, FilesError};
@@ -10,11 +14,14 @@ use hashbrown::HashMap;
 use madang_model::{RoomName, Seq, Timestamp, UserName};
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-/// The first line; the number is the version.
-const TITLE: &str = "madang erasures 1";
+/// The first line; a number behind it is the version: 1, or 2 where there are lives.
 const TITLE_WORDS: &str = "madang erasures ";
-const VERSION: u32 = 1;
+const VERSIONS: RangeInclusive<u32> = 1..=2;
+/// More lives are not told apart: what the log is after another restore counts as the last of them.
+const LIVES_MAX: usize = 64;
 /// More requests that are done than this are not remembered: the oldest are forgotten first.
 const DONE_MAX: usize = 1_000_000;
 /// Stands for all rooms.
@@ -31,6 +38,28 @@ pub struct ErasureEntry {
     pub until: Timestamp,
     /// When it was done.
     pub done: Option<Timestamp>,
+    /// The lives of the log in which it was asked for.
+    lives: Arc<[LogLife]>,
+}
+
+impl ErasureEntry {
+    /// What was said later stays, in a log with these lives. What somebody said is to go from every life.
+    fn until_in(&self, lives: &[LogLife]) -> Timestamp {
+        let foreign = self.lives.iter().filter(|life| !lives.contains(life));
+        match self.rule {
+            ErasureRule::Entries { .. } => foreign.map(|life| life.shared).fold(self.until, Timestamp::min),
+            ErasureRule::Author { .. } => self.until,
+        }
+    }
+}
+
+/// What a log is from a restore on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct LogLife {
+    /// When it was restored, in microseconds since 1970; another number for each.
+    id: i64,
+    /// What was said until then is in the backup, too.
+    shared: Timestamp,
 }
 
 /// Why a list cannot be used.
@@ -56,8 +85,9 @@ pub enum ErasureListError {
     },
     /// It does not say what it is, or of which log.
     #[error(
-        "the list of erasures is damaged in line {line}, which says what it is and of which log; restore it from a copy \
-         (each backup has one); without that line nothing of it is known to be erased in backups"
+        "the list of erasures is damaged in line {line}, before which nothing was asked for: it may say what it is, and of \
+         which log; restore it from a copy (each backup has one); without that line nothing of it is known to be erased in \
+         backups"
     )]
     Nameless {
         /// Which, from 1.
@@ -72,20 +102,13 @@ const UNSYNCED_BYTES_MAX: usize = 4096;
 /// The lines that say what a list is, and of which log.
 const NAMING_LINES: usize = 2;
 
-impl ErasureListError {
-    fn damaged(line: usize) -> ErasureListError {
-        match line {
-            ..=NAMING_LINES => ErasureListError::Nameless { line },
-            _ => ErasureListError::Damaged { line },
-        }
-    }
-}
-
 /// Everything that was to be erased, in the order in which it was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct ErasureList {
     /// Which log this is of; `None` where nothing was ever written.
     log: Option<i64>,
+    /// The lives that the log has begun, in their order.
+    lives: Arc<[LogLife]>,
     entries: Vec<ErasureEntry>,
     /// By their ids.
     places: HashMap<i64, usize>,
@@ -113,12 +136,12 @@ impl ErasureList {
             end += line.len() + 1;
             let text = std::str::from_utf8(line).ok();
             if index == 0 {
-                match text {
-                    Some(TITLE) => continue,
-                    Some(form) if is_later(form) => {
+                match text.and_then(version_of) {
+                    Some((version, _)) if VERSIONS.contains(&version) => continue,
+                    Some((version, form)) if version > *VERSIONS.end() => {
                         return Err(ErasureListError::LaterVersion { form: form.to_owned() });
                     }
-                    _ => return Err(ErasureListError::damaged(1)),
+                    _ => return Err(ErasureListError::Nameless { line: 1 }),
                 }
             }
             // Where a power cut left what was not synced in part, there are zeros.
@@ -128,12 +151,17 @@ impl ErasureList {
                 // It was never acknowledged.
                 list.is_file_unsure = true;
             } else if !text.and_then(checked).is_some_and(|words| list.take(words)) {
-                return Err(ErasureListError::damaged(index + 1));
+                // Before all requests are the lines that say what it is, and lives.
+                let line = index + 1;
+                return Err(match list.entries.is_empty() {
+                    true => ErasureListError::Nameless { line },
+                    false => ErasureListError::Damaged { line },
+                });
             }
         }
         // A new number would part it from the backups of its log.
         if list.log.is_none() && !list.entries.is_empty() {
-            return Err(ErasureListError::damaged(NAMING_LINES));
+            return Err(ErasureListError::Nameless { line: NAMING_LINES });
         }
         Ok(list)
     }
@@ -146,6 +174,12 @@ impl ErasureList {
                 let is_other = self.log.is_some() && self.log != log;
                 self.log = log;
                 log.is_some() && !is_other
+            }
+            Some("life") => {
+                let life = number(&mut words).zip(number(&mut words));
+                let Some((id, shared)) = life.filter(|_| words.next().is_none()) else { return false };
+                self.add_life(LogLife { id, shared: Timestamp(shared) });
+                true
             }
             Some("ask") => read_entry(&mut words).map(|entry| self.insert(entry)).is_some(),
             Some("done") => {
@@ -182,6 +216,19 @@ impl ErasureList {
         }
     }
 
+    /// The log is restored from a backup in which nothing was said after `shared`, and begins another life.
+    pub fn begin_life(&mut self, shared: Timestamp, now: Timestamp) {
+        if self.lives.len() < LIVES_MAX {
+            let after = self.lives.last().map_or(i64::MIN, |life| life.id.saturating_add(1));
+            self.add_life(LogLife { id: now.0.max(after), shared });
+        }
+    }
+
+    fn add_life(&mut self, life: LogLife) {
+        self.lives = self.lives.iter().copied().chain([life]).collect();
+        self.is_file_unsure = true;
+    }
+
     /// What is not done yet.
     pub fn pending(&self) -> impl Iterator<Item = &ErasureEntry> {
         self.entries.iter().filter(|entry| entry.done.is_none())
@@ -194,12 +241,24 @@ impl ErasureList {
 
     /// Everything that was ever asked for and is remembered.
     pub fn asked_erasures(&self) -> Erasures {
-        compiled(self.entries.iter())
+        self.compiled(self.entries.iter())
     }
 
     /// What is not done yet, to be looked for.
     pub fn pending_erasures(&self) -> Erasures {
-        compiled(self.pending())
+        self.compiled(self.pending())
+    }
+
+    fn compiled<'a>(&self, entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {
+        let mut erasures = Erasures::default();
+        // In the order in which they are kept: the other way each would have its place made before all others.
+        let mut entries: Vec<&ErasureEntry> = entries.collect();
+        entries.sort_by_key(|entry| match entry.rule {
+            ErasureRule::Entries { first, .. } => first,
+            ErasureRule::Author { .. } => Seq::ZERO,
+        });
+        entries.into_iter().for_each(|entry| erasures.add(&entry.rule, entry.until_in(&self.lives)));
+        erasures
     }
 
     /// Adds requests, and makes sure that they are remembered. Returns their ids.
@@ -216,7 +275,8 @@ impl ErasureList {
         self.name_log(now);
         let last = self.entries.last().map_or(i64::MIN, |entry| entry.id);
         let ids = now.0.max(last.saturating_add(1))..;
-        let entry = |(id, rule)| ErasureEntry { id, rule, until, done: None };
+        let lives = &self.lives;
+        let entry = |(id, rule)| ErasureEntry { id, rule, until, done: None, lives: Arc::clone(lives) };
         let entries: Vec<ErasureEntry> = ids.zip(rules).map(entry).collect();
         self.append(files, &entries.iter().map(asked).collect::<String>())?;
         let ids = entries.iter().map(|entry| entry.id).collect();
@@ -270,7 +330,7 @@ impl ErasureList {
         self.write(files)
     }
 
-    /// Adds what another list has. `false` when that is of another log: then nothing was added.
+    /// Adds the requests of another list. `false` when that is of another log: then nothing was added.
     #[must_use]
     pub fn merge(&mut self, other: &ErasureList) -> bool {
         if self.log.is_some() && other.log.is_some() && self.log != other.log {
@@ -314,9 +374,14 @@ impl ErasureList {
     }
 
     fn encode(&self) -> String {
-        let mut text = format!("{TITLE}\n");
+        let has_lives = !self.lives.is_empty() || self.entries.iter().any(|entry| !entry.lives.is_empty());
+        let version = if has_lives { VERSIONS.end() } else { VERSIONS.start() };
+        let mut text = format!("{TITLE_WORDS}{version}\n");
         if let Some(log) = self.log {
             text.push_str(&line(&format!("log {log}")));
+        }
+        for LogLife { id, shared } in self.lives.iter() {
+            text.push_str(&line(&format!("life {id} {}", shared.0)));
         }
         for entry in &self.entries {
             text.push_str(&asked(entry));
@@ -328,22 +393,11 @@ impl ErasureList {
     }
 }
 
-/// Whether a first line is that of a later program.
-fn is_later(form: &str) -> bool {
-    let version = form.strip_prefix(TITLE_WORDS).and_then(|version| version.parse::<u32>().ok());
-    version.is_some_and(|version| version > VERSION)
-}
-
-fn compiled<'a>(entries: impl Iterator<Item = &'a ErasureEntry>) -> Erasures {
-    let mut erasures = Erasures::default();
-    // In the order in which they are kept: the other way each would have its place made before all others.
-    let mut entries: Vec<&ErasureEntry> = entries.collect();
-    entries.sort_by_key(|entry| match entry.rule {
-        ErasureRule::Entries { first, .. } => first,
-        ErasureRule::Author { .. } => Seq::ZERO,
-    });
-    entries.into_iter().for_each(|entry| erasures.add(&entry.rule, entry.until));
-    erasures
+/// The version that a first line tells, and that line.
+fn version_of(form: &str) -> Option<(u32, &str)> {
+    let digits = form.strip_prefix(TITLE_WORDS)?;
+    let version: u32 = digits.parse().ok()?;
+    (version.to_string() == digits).then_some((version, form))
 }
 
 /// Adds lines to a file, each part synced before the next, so that a power cut leaves at most one in part.
@@ -360,8 +414,12 @@ fn append_in_parts<F: ErasureListFiles>(files: &F, lines: &str) -> Result<(), Fi
 }
 
 fn asked(entry: &ErasureEntry) -> String {
-    let ErasureEntry { id, rule, until, .. } = entry;
-    line(&format!("ask {id} {} {rule}", until.0))
+    let ErasureEntry { id, rule, until, lives, done: _ } = entry;
+    let mut words = format!("ask {id} {} {rule}", until.0);
+    for LogLife { id, shared } in lives.iter() {
+        words.push_str(&format!(" {id}:{}", shared.0));
+    }
+    line(&words)
 }
 
 fn line(words: &str) -> String {
@@ -396,7 +454,12 @@ fn read_entry<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<ErasureEn
         }
         _ => return None,
     };
-    words.next().is_none().then_some(ErasureEntry { id, rule, until, done: None })
+    let life = |word: &str| {
+        let (id, shared) = word.split_once(':')?;
+        Some(LogLife { id: id.parse().ok()?, shared: Timestamp(shared.parse().ok()?) })
+    };
+    let lives = words.map(life).collect::<Option<_>>()?;
+    Some(ErasureEntry { id, rule, until, done: None, lives })
 }
 
 /// As it stands in the list. No name has a space or is a star.

@@ -15,7 +15,7 @@ use super::walk::{SegmentReport, Visit, walk_unknown};
 use crate::files::{Files, FilesError, IndexFiles};
 use crate::format::{SEAL_FRAME_BYTES, SegmentNumber, StoredEntry, StoredFacts};
 use hashbrown::HashMap;
-use madang_model::ShardId;
+use madang_model::{ShardId, Timestamp};
 use rkyv::util::AlignedVec;
 
 /// What a log turned out to be.
@@ -38,6 +38,12 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// When the newest entry was accepted; `None` where there is none.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let counts = self.segments.iter().map(|report| report.counts).filter(|counts| counts.records > 0);
+        counts.map(|counts| Timestamp(counts.last_time_us)).max()
+    }
+
     /// Everything that is wrong.
     pub fn all_faults(&self) -> impl Iterator<Item = &Fault> {
         self.segments.iter().flat_map(|report| &report.faults).chain(&self.faults)

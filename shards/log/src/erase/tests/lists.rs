@@ -1,9 +1,9 @@
 use super::disk::{CRASHES, CrashDisk, DiskState};
 use super::world::entries;
 use crate::erase::list::{ErasureList, ErasureListError};
-use crate::erase::rules::ErasureRule;
+use crate::erase::rules::{ErasureCandidate, ErasureMatcher, ErasureRule};
 use crate::files::{ErasureListFile, ErasureListFiles, FilesError};
-use madang_model::{RoomName, Timestamp, UserName};
+use madang_model::{RoomName, Seq, Timestamp, UserName};
 
 fn author(room: Option<&str>) -> ErasureRule {
     let room = room.map(|room| RoomName::from_log(room).expect("a room"));
@@ -40,6 +40,49 @@ fn a_list_is_read_as_it_was_written_and_ids_differ() {
     let mut other = ErasureList::default();
     other.name_log(Timestamp(1_001));
     assert!(!other.merge(&read) && other.entries().is_empty(), "of another log");
+}
+
+/// What a list has erased of #1 to #9 in a log, said at 100, 200 and so on.
+fn taken(list: &ErasureList) -> Vec<u64> {
+    let asked = list.asked_erasures();
+    let key = super::world::room().key();
+    (1..=9).filter(|seq| asked.covers(key, Seq(*seq), Timestamp(*seq as i64 * 100))).collect()
+}
+
+#[test]
+fn a_number_that_another_life_gave_again_is_erased_there_alone_and_what_both_share_in_both() {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut first = ErasureList::default();
+    first.ask(&disk, vec![entries(8, 8)], Timestamp(900), Timestamp(1_000)).expect("space");
+    // Restored from a backup of #1 to #4, in which #5 and so on are given again.
+    let mut second = first.clone();
+    second.begin_life(Timestamp(400), Timestamp(2_000));
+    second.ask(&disk, vec![entries(2, 2), entries(6, 6)], Timestamp(2_500), Timestamp(3_000)).expect("space");
+    second.ask(&disk, vec![entries(3, 5)], Timestamp(2_500), Timestamp(3_000)).expect("space");
+    let second = ErasureList::read(&disk).expect("it is whole");
+    assert_eq!(taken(&second), [2, 3, 4, 5, 6, 8], "in its own life");
+    // Beside the backups are the requests of both; the later backup of the first life is restored.
+    let mut third = first.clone();
+    assert!(third.merge(&second));
+    assert_eq!(taken(&third), [2, 3, 4, 8]);
+    third.begin_life(Timestamp(900), Timestamp(4_000));
+    third.write(&disk).expect("space");
+    let mut third = ErasureList::read(&disk).expect("it is whole");
+    assert_eq!(taken(&third), [2, 3, 4, 8], "as long as it lasts");
+    third.ask(&disk, vec![author(None)], Timestamp(5_000), Timestamp(5_000)).expect("space");
+    assert!(first.merge(&third));
+    let asked = first.asked_erasures();
+    let said = |time| {
+        let (room, author) = ("방", "홍길동");
+        let said = ErasureCandidate { room, seq: Seq(9), time: Timestamp(time), author, target: None };
+        ErasureMatcher::new(&asked).wants(said)
+    };
+    assert!(said(5_000) && !said(5_001), "what somebody said goes from every life");
+    // A clock that was ahead at the restore hides nothing from those who erase in that life.
+    let mut ahead = ErasureList::default();
+    ahead.begin_life(Timestamp(400), Timestamp(1_000_000));
+    ahead.ask(&disk, vec![entries(7, 7)], Timestamp(700), Timestamp(700)).expect("space");
+    assert_eq!(taken(&ahead), [7]);
 }
 
 #[test]
@@ -120,6 +163,9 @@ fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
     (1..=3).for_each(|number| {
         list.ask(&disk, vec![entries(number, number)], Timestamp(9), Timestamp(9)).expect("space");
     });
+    list.begin_life(Timestamp(7), Timestamp(8));
+    list.write(&disk).expect("space");
+    list.ask(&disk, vec![entries(4, 4)], Timestamp(9), Timestamp(9)).expect("space");
     let bytes = disk.read_list().expect("readable").expect("a list");
     for at in 0..bytes.len() {
         let mut flipped = bytes.clone();
@@ -132,7 +178,7 @@ fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
                 | ErasureListError::LaterVersion { .. },
             ) => {}
             // Without the end of its line nobody can say that it was acknowledged.
-            Ok(read) => assert!(at + 1 == bytes.len() && read.entries().len() == 2, "byte {at}"),
+            Ok(read) => assert!(at + 1 == bytes.len() && read.entries().len() == 3, "byte {at}"),
             Err(other) => panic!("{other}"),
         }
     }
@@ -149,9 +195,9 @@ fn a_damaged_list_is_no_empty_one_and_a_later_version_is_named() {
         let error = ErasureList::read(&disk).expect_err("it is damaged");
         assert!(error.to_string().contains("restore it from a copy"), "{error}");
     }
-    disk.replace_list(b"madang erasures 2\nwho knows\n").expect("space");
+    disk.replace_list(b"madang erasures 3\nwho knows\n").expect("space");
     let error = ErasureList::read(&disk).expect_err("it is of later");
-    assert!(error.to_string().contains("madang erasures 2"), "{error}");
+    assert!(error.to_string().contains("madang erasures 3"), "{error}");
 }
 
 #[test]
