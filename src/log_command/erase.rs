@@ -6,14 +6,14 @@ use super::{LogPlace, next_step, shards_with_files};
 use crate::operator::{Answer, ClientError, Connection, ControlCommand, ask_current_server};
 use crate::server::{DataDirectory, DataDirectoryError, wall_time};
 use crate::terminal::StatusLine;
-use clap::Args;
+use clap::{Args, ValueHint};
 use madang_log::{
-    ErasureList, ErasureRule, Erasures, Fault, PassOptions, PassOutcome, PassStep, StdFiles, StoredEntry,
-    erase, find_erasable, open_log,
+    ERASURES_FILE, ErasureList, ErasureListFile, ErasureRule, Erasures, Fault, PassOptions, PassOutcome,
+    PassStep, StdFiles, StoredEntry, erase, find_erasable, open_log,
 };
 use madang_model::{RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ Examples:
   madang log erase --room 점심 --seq 120-138
   madang log erase --author mallory                everything said under this name
   madang log erase --author mallory --room general --dry-run
+  madang log erase --again                         files were put back from an older copy
 
 What was said is taken out of every file of the data directory: segments, and what repairs have
 set aside. Numbers, times and rooms stay; readers see [deleted] in its place. What is said later
@@ -31,7 +32,8 @@ stays, also under the same name. For whispers, name the room as `madang log expo
 
 While a server runs, it does the work: nobody is shown the text from then on, and this command
 waits until the text is in no file. Backups that were made before still hold it; a restore takes
-it out again, if the list of erasures is there (run `madang backup` once more).
+it out again, if the list of erasures is there (run `madang backup` once more). Where files of the
+data directory were put back from any other copy, --again does that; it needs the server stopped.
 
 Exit codes: 0 it is erased, would be (--dry-run) or will be (--no-wait); 1 the log has no such
 message, or is damaged where one may be, or something is in the way (it is named, and the request
@@ -68,6 +70,15 @@ pub struct EraseArguments {
     /// Only say what would be erased; works beside a running server
     #[arg(long)]
     dry_run: bool,
+    /// Look for everything again that was ever asked for, as after files were put back from a copy; with LIST also what that
+    /// madang.erasures has, or the one in that directory, which may be newer
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_hint = ValueHint::AnyPath,
+        conflicts_with_all = ["room", "seq", "author", "no_wait", "dry_run"]
+    )]
+    again: Option<Option<PathBuf>>,
 }
 
 fn parse_numbers(given: &str) -> Result<(Seq, Seq), String> {
@@ -107,6 +118,9 @@ pub fn run(arguments: &EraseArguments) -> ExitCode {
 }
 
 fn try_erase(arguments: &EraseArguments) -> Result<Erased, String> {
+    if let Some(further) = &arguments.again {
+        return erase_again(arguments, further.as_deref());
+    }
     let rule = rule(arguments)?;
     let (data, files) = arguments.place.open()?;
     if arguments.dry_run {
@@ -131,7 +145,7 @@ fn rule(arguments: &EraseArguments) -> Result<ErasureRule, String> {
             let author = author.map_err(|error| format!("--author {given:?} is not a name: {error}"))?;
             Ok(ErasureRule::Author { author, room })
         }
-        _ => Err("say what is to be erased: --room ROOM --seq N, or --author NAME".to_owned()),
+        _ => Err("say what is to be erased: --room ROOM --seq N, or --author NAME, or --again".to_owned()),
     }
 }
 
@@ -243,6 +257,41 @@ fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased
     let outcome = erase_pending(files, &mut list)?;
     say(&summary(outcome.entries, outcome.files))?;
     ended(&outcome, data)
+}
+
+/// Erases everything again that was ever asked for, while no server runs.
+fn erase_again(arguments: &EraseArguments, further: Option<&Path>) -> Result<Erased, String> {
+    let (data, files) = arguments.place.open()?;
+    let _lock = DataDirectory::take(&data, "log erase").map_err(|error| error.to_string())?;
+    let mut list = ErasureList::read(&files).map_err(|error| error.to_string())?;
+    if let Some(further) = further {
+        let named = if further.is_dir() { further.join(ERASURES_FILE) } else { further.to_owned() };
+        let read = ErasureList::read(&ErasureListFile::new(&named)).map_err(|error| error.to_string())?;
+        if read.log().is_none() {
+            return Err(format!("'{}' has no list of erasures", named.display()));
+        }
+        if !list.merge(&read) {
+            return Err(format!("'{}' is of another log, so nothing was erased by it", named.display()));
+        }
+    }
+    let requests = list.entries().len() as u64;
+    if requests == 0 {
+        return Ok(Erased::Not(
+            "nothing was ever to be erased in this log; if another list says what was, name it: \
+                               --again LIST"
+                .to_owned(),
+        ));
+    }
+    list.reopen();
+    list.write(&files).map_err(|error| error.to_string())?;
+    let outcome = erase_pending(&files, &mut list)?;
+    let found = summary(outcome.entries, outcome.files);
+    say(&format!("looked for {} again: {found}", counted(requests, "request")))?;
+    match ended(&outcome, &data)? {
+        // Nothing was put back.
+        Erased::Not(_) if outcome.is_complete() => Ok(Erased::Done),
+        ended => Ok(ended),
+    }
 }
 
 fn command(rule: ErasureRule, until: Timestamp, may_wait: bool) -> ControlCommand {

@@ -3,6 +3,7 @@ use crate::harness::{files_with, madang};
 use crate::samples::copy_of;
 use serde_json::Value;
 use std::fs;
+use std::process::Command;
 
 #[test]
 fn what_an_author_said_is_in_no_file_after_it_is_erased_and_nothing_else_changes() {
@@ -144,4 +145,36 @@ fn a_list_that_cannot_be_read_is_named_with_the_remedy_and_nothing_is_served_wit
     fs::write(&path, list).expect("space");
     server.start_again();
     server.verify();
+}
+
+#[test]
+fn what_was_put_back_from_an_older_copy_is_erased_again() {
+    let mut server = talked();
+    assert!(server.terminate().0.success());
+    let data = server.data();
+    let none = erase(&data, &["--again"]);
+    refused(&none, 1, &["nothing was ever to be erased in this log"]);
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let copy = elsewhere.path().join("data");
+    let copied = Command::new("cp").arg("-a").args([&data, &copy]).status().expect("cp");
+    assert!(copied.success());
+    erased(&data, &["--author", "mallory"], "erased 120 messages");
+    refused(&erase(&data, &["--again"]), 0, &["looked for 1 request again: erased 0 messages"]);
+    // A segment is put back.
+    let segment = files_with(&copy, SECRET).remove(0);
+    fs::copy(&segment, data.join(segment.strip_prefix(&copy).expect("a file of it"))).expect("space");
+    assert!(!files_with(&data, SECRET).is_empty());
+    refused(&erase(&data, &["--again"]), 0, &["looked for 1 request again: erased ", " in 1 file"]);
+    is_nowhere(&data, SECRET);
+    is_sound(&data);
+    // All of it is, as a plain copy: the list is that of the directory that it replaces.
+    let list = data.display().to_string();
+    refused(&erase(&copy, &["--again", &list]), 0, &["looked for 1 request again: erased 120 messages"]);
+    is_nowhere(&copy, SECRET);
+    let other = talked();
+    refused(&erase(&other.data(), &["--again"]), 2, &["stop"]);
+    let wrong = erase(&copy, &["--again", &other.data().display().to_string()]);
+    refused(&wrong, 2, &["is of another log"]);
+    refused(&erase(&copy, &["--again", "/nowhere"]), 2, &["'/nowhere' has no list of erasures"]);
+    refused(&erase(&copy, &["--again", "--author", "mallory"]), 2, &["cannot be used with"]);
 }
