@@ -108,6 +108,8 @@ pub enum Mutation {
     AnswerFactsEarly,
     /// A room is loaded without its facts.
     ForgetStoredFacts,
+    /// Read positions that have moved are not stored.
+    ForgetReads,
     /// A segment expires though facts of rooms are in it that are nowhere else.
     ExpireLiveFacts,
     /// What is to be erased is shown until it is erased.

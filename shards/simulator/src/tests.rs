@@ -157,7 +157,7 @@ fn one_seed_is_one_run() {
 fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
     match mutation {
         Mutation::LoseEndpointEntry => with_edge(seed),
-        Mutation::AnswerFactsEarly | Mutation::ForgetStoredFacts => with_facts(seed),
+        Mutation::AnswerFactsEarly | Mutation::ForgetStoredFacts | Mutation::ForgetReads => with_facts(seed),
         Mutation::SkipAtBorder => with_lists(seed),
         Mutation::ExpireLiveFacts => SessionOptions { has_retention: true, ..with_facts(seed) },
         Mutation::ShowErased
@@ -249,6 +249,7 @@ every_mutation_is_seen! {
     saying_farewell_early_is_seen: SayFarewellEarly,
     answering_a_change_of_facts_early_is_seen: AnswerFactsEarly,
     forgetting_stored_facts_is_seen: ForgetStoredFacts,
+    forgetting_read_positions_is_seen: ForgetReads,
     expiring_live_facts_is_seen: ExpireLiveFacts,
     showing_what_is_to_be_erased_is_seen: ShowErased,
     forgetting_what_is_to_be_erased_is_seen: ForgetErasures,

@@ -5,7 +5,8 @@ use madang_log::{
     FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredChange,
     StoredEntry, StoredFacts, StoredRecord,
 };
-use madang_model::{DatedChange, FactsFault, MessageReactions, RoomFacts, ShardId};
+use madang_model::{AccountId, DatedChange, FactsFault, MessageReactions, RoomFacts, Seq, ShardId};
+use std::collections::BTreeMap;
 
 /// A message that no fault in the session can lose any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,8 +35,8 @@ pub type DurableRecord = (Box<str>, FactsVersion, Result<DurableSaid, FactsFault
 pub enum DurableSaid {
     /// All facts.
     All(Box<RoomFacts>),
-    /// The changes that lead to its revision; none where it has read positions alone.
-    Changes(Vec<DatedChange>),
+    /// The changes that lead to its revision, none where it has read positions alone; and read positions after them.
+    Changes(Vec<DatedChange>, BTreeMap<AccountId, Seq>),
 }
 
 /// What is stored: messages, and records of facts.
@@ -129,7 +130,7 @@ fn facts_of(stored: &StoredFacts<'_>) -> DurableRecord {
     let decoded = FactsBody::decode(stored);
     let version = decoded.as_ref().map(|(version, _)| *version).unwrap_or_default();
     let said = decoded.and_then(|(_, body)| match body {
-        FactsBody::Behind(behind) => Ok(DurableSaid::Changes(behind.changes)),
+        FactsBody::Behind(behind) => Ok(DurableSaid::Changes(behind.changes, behind.reads)),
         FactsBody::Piece { bytes, .. } => {
             RoomFacts::decode(version.revision, bytes).map(|facts| DurableSaid::All(Box::new(facts)))
         }

@@ -3,7 +3,8 @@
 
 use super::super::disk::{DurableRecord, DurableSaid};
 use super::Checked;
-use madang_model::RoomFacts;
+use madang_log::FactsVersion;
+use madang_model::{Revision, RoomFacts};
 use std::collections::BTreeMap;
 
 /// The facts that were stored, by room.
@@ -12,11 +13,15 @@ pub struct FactsTruth {
     /// After each revision, and in which step that was stored; revision `n` is at `n - 1`. Without read positions, which
     /// are stored later.
     rooms: BTreeMap<Box<str>, Vec<(RoomFacts, u64)>>,
+    /// As the newest record that is stored leaves them, with read positions.
+    newest: BTreeMap<Box<str>, (FactsVersion, RoomFacts)>,
 }
 
 impl FactsTruth {
     /// A record was stored.
-    pub fn store(&mut self, (room, version, said): &DurableRecord, step: u64) -> Checked {
+    pub fn store(&mut self, record: &DurableRecord, step: u64) -> Checked {
+        let (room, version, said) = record;
+        self.follow(record);
         let states = self.rooms.entry(room.clone()).or_default();
         let revision = version.revision.0;
         match said {
@@ -35,7 +40,7 @@ impl FactsTruth {
                     )),
                 }
             }
-            Ok(DurableSaid::Changes(changes)) => {
+            Ok(DurableSaid::Changes(changes, _)) => {
                 let first = revision + 1 - (changes.len() as u64).min(revision);
                 for (revision, change) in (first..).zip(changes) {
                     let place = revision as usize - 1;
@@ -64,6 +69,30 @@ impl FactsTruth {
         }
     }
 
+    /// Makes the newest facts what a record says, if none is newer. What is wrong with it, [`store`](Self::store) reports.
+    fn follow(&mut self, (room, version, said): &DurableRecord) {
+        let (newest, facts) = self.newest.entry(room.clone()).or_default();
+        if version <= newest {
+            return;
+        }
+        *newest = *version;
+        match said {
+            Err(_) => {}
+            Ok(DurableSaid::All(all)) => facts.clone_from(all),
+            Ok(DurableSaid::Changes(changes, reads)) => {
+                let first = (version.revision.0 + 1).saturating_sub(changes.len() as u64);
+                for (revision, change) in (first..).map(Revision).zip(changes) {
+                    if revision > facts.revision() {
+                        let _ = facts.replay(revision, change);
+                    }
+                }
+                for (account, read) in reads {
+                    facts.move_read(*account, *read);
+                }
+            }
+        }
+    }
+
     /// A client was answered that its change is this revision, in bytes that the server wrote in `step`.
     pub fn acknowledged(&self, room: &str, revision: u64, step: u64) -> Checked {
         let states = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
@@ -76,14 +105,20 @@ impl FactsTruth {
         }
     }
 
-    /// What is found of a room is what was stored last.
+    /// What is found of a room is what was stored last, when everything was idle for longer than read positions wait to be
+    /// stored.
     pub fn check(&self, room: &str, found: Option<&RoomFacts>) -> Checked {
         let newest = self.rooms.get(room).and_then(|states| states.last());
-        let found = found.map(without_reads);
-        if newest.map(|(facts, _)| facts) == found.as_ref() {
-            return Ok(());
+        if newest.map(|(facts, _)| facts) != found.map(without_reads).as_ref() {
+            return Err(format!("the facts of {room} are {found:?}, and were {newest:?}"));
         }
-        Err(format!("the facts of {room} are {found:?}, and were {newest:?}"))
+        let read =
+            |facts: &RoomFacts| facts.members().iter().map(|it| (*it.0, it.1.read)).collect::<Vec<_>>();
+        let (is, was) = (found.map(read), self.newest.get(room).map(|(_, facts)| read(facts)));
+        if is.as_ref().is_some_and(|is| Some(is) != was.as_ref()) {
+            return Err(format!("members of {room} have read to {is:?}, and it is stored that to {was:?}"));
+        }
+        Ok(())
     }
 
     /// The rooms that have facts.

@@ -190,6 +190,10 @@ impl Homes {
             let free_bytes = self.free_bytes(log);
             let Some(loaded) = self.rooms.get_mut(&key) else { continue };
             loaded.is_moved = false;
+            #[cfg(any(test, feature = "deliberate-faults"))]
+            if crate::mutation::is_on(crate::mutation::Mutation::ForgetReads) {
+                continue;
+            }
             let Some(facts) = &mut loaded.facts else { continue };
             self.archive.facts(key).into_iter().for_each(|newest| facts.confirm(newest));
             if let Some(appended) = facts.append_reads(now.wall, free_bytes, log) {
