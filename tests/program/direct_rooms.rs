@@ -1,6 +1,6 @@
 //! Whose the rooms of whispers are: whoever takes a name later has none of those of who had it before.
 
-use crate::harness::{self, Server};
+use crate::harness::{self, DirectRoom, Server};
 
 #[test]
 fn a_guest_has_its_direct_rooms_over_upgrades_and_who_takes_its_name_has_others() {
@@ -20,8 +20,7 @@ fn a_guest_has_its_direct_rooms_over_upgrades_and_who_takes_its_name_has_others(
     alice.send("/msg bob four");
     other.expect("alice -> bob : four");
     let rooms = server.direct_rooms();
-    let texts: Vec<Vec<&str>> =
-        rooms.iter().map(|room| room.said.iter().map(|said| &*said.text).collect()).collect();
+    let texts: Vec<Vec<&str>> = rooms.iter().map(DirectRoom::texts).collect();
     assert_eq!(texts, [["one", "two"], ["three", "four"]], "{rooms:?}");
     for room in &rooms {
         assert_eq!(room.of, ["alice", "bob"]);

@@ -1,7 +1,7 @@
 //! Upgrades from the release before, and the way back to it, by its own program: `tests/run` builds it and names it.
 
 use crate::harness::long_talk::{talk, text};
-use crate::harness::{PATIENCE, Server, madang, ours};
+use crate::harness::{self, DirectRoom, PATIENCE, Server, madang, ours};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
@@ -73,6 +73,27 @@ fn people_and_messages_of_the_release_before_are_carried_over() {
     bob.send("/send d-1 한 번만");
     bob.settle("bob");
     assert_eq!(server.export("r1").len(), 2);
+}
+
+#[test]
+fn who_whispered_in_the_release_before_continues_in_a_room_that_is_theirs_alone() {
+    let Some(previous) = previous_program() else { return };
+    let mut server = Server::start_by(previous, 2, &[]);
+    let (mut alice, mut bob) = harness::alice_and_bob(&server);
+    alice.send("/msg bob before");
+    bob.expect_next("alice -> bob : before");
+    server.take_over(3);
+    alice.send("/msg bob behind");
+    bob.expect_next("alice -> bob : behind");
+    server.take_over(2);
+    bob.send("/msg alice again");
+    alice.expect("bob -> alice : again");
+    let rooms = server.direct_rooms();
+    let texts: Vec<Vec<&str>> = rooms.iter().map(DirectRoom::texts).collect();
+    assert_eq!(texts, [vec!["before"], vec!["behind", "again"]], "{rooms:?}");
+    assert_eq!(rooms[0].name, "alice&bob", "the tools read what was whispered before");
+    assert_eq!(server.export("alice&bob"), rooms[0].said);
+    server.verify();
 }
 
 #[test]

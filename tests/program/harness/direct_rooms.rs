@@ -13,6 +13,12 @@ pub struct DirectRoom {
     pub said: Vec<Said>,
 }
 
+impl DirectRoom {
+    pub fn texts(&self) -> Vec<&str> {
+        self.said.iter().map(|said| &*said.text).collect()
+    }
+}
+
 impl Server {
     /// All that were whispered in, in the order in which they could begin: each when the second of two has its name.
     #[track_caller]
@@ -34,7 +40,7 @@ impl Server {
     }
 }
 
-/// With the later number of its two sessions, which is when that got its name.
+/// With the later number of its two sessions, which is when that got its name. Rooms of format 2 have none.
 fn room(name: String, said: Vec<Said>) -> (u64, DirectRoom) {
     let sides = name.split_once('&').and_then(|(one, other)| Some([side(one)?, side(other)?]));
     let [(one, first), (other, second)] = sides.unwrap_or_else(|| panic!("{name} is no room of two guests"));
@@ -42,6 +48,6 @@ fn room(name: String, said: Vec<Said>) -> (u64, DirectRoom) {
 }
 
 fn side(side: &str) -> Option<(String, u64)> {
-    let (name, number) = side.split_once('~')?;
+    let Some((name, number)) = side.split_once('~') else { return Some((side.to_owned(), 0)) };
     Some((name.to_owned(), u64::from_str_radix(number, 16).ok()?))
 }

@@ -21,6 +21,7 @@ mod tls;
 mod vanish;
 
 pub use client::Client;
+pub use direct_rooms::DirectRoom;
 pub use disk::{SmallDisk, needs_birth_times};
 pub use files::files_with;
 pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
