@@ -6,16 +6,18 @@
 
 use crate::shard::LookupId;
 use crate::turn::Found;
-use glommio::io::{BufferedFile, OpenOptions, ReadResult};
+use glommio::io::{BufferedFile, ReadResult};
 use madang_log::{ReadAnswer, ReadRequest, SegmentNumber, Step, StoredFile, StoredQuery};
 use madang_log::{directory_name, open_regular};
 use madang_model::ShardId;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
+use std::os::fd::{FromRawFd, IntoRawFd};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -32,10 +34,9 @@ type File = (ShardId, StoredFile);
 
 /// An open file.
 struct Open {
-    path: PathBuf,
     /// For reads of what is in memory, which never wait.
     here: fs::File,
-    /// For all others; opened when there is one.
+    /// The same for all others, where there was one.
     ring: RefCell<Option<Rc<BufferedFile>>>,
 }
 
@@ -112,10 +113,8 @@ impl LogReader {
         if file.ring.borrow().is_none() {
             self.make_room();
         }
-        let ring = match file.ring().await {
+        let ring = match file.ring() {
             Ok(ring) => ring,
-            // It was removed meanwhile.
-            Err(_) if !file.path.exists() => return self.without_file(request),
             Err(error) => return self.failed(request, &error),
         };
         match ring.read_at(offset_bytes, request.bytes).await {
@@ -148,7 +147,7 @@ impl LogReader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let opened = Rc::new(Open { path, here, ring: RefCell::default() });
+        let opened = Rc::new(Open { here, ring: RefCell::default() });
         self.make_room();
         self.open.borrow_mut().insert(file, Rc::clone(&opened));
         Ok(Some(opened))
@@ -200,12 +199,17 @@ impl Open {
         1 + usize::from(self.ring.borrow().is_some())
     }
 
-    async fn ring(&self) -> Result<Rc<BufferedFile>, String> {
+    /// The same file for the executor. To open it once more by its path takes two trips through the ring, one after
+    /// another (docs/measurements/formats.md).
+    fn ring(&self) -> io::Result<Rc<BufferedFile>> {
         if let Some(ring) = &*self.ring.borrow() {
             return Ok(Rc::clone(ring));
         }
-        let opened = OpenOptions::new().read(true).buffered_open(&self.path).await;
-        let opened = Rc::new(opened.map_err(|error| error.to_string())?);
+        // It was opened so that no pipe is waited for. Reads of such a file by the ring may fail where they would wait.
+        fcntl_setfl(&self.here, OFlags::empty())?;
+        let descriptor = self.here.try_clone()?.into_raw_fd();
+        // SAFETY: the descriptor was made by the line before, has no other owner, and is given up by `into_raw_fd`.
+        let opened = Rc::new(unsafe { BufferedFile::from_raw_fd(descriptor) });
         *self.ring.borrow_mut() = Some(Rc::clone(&opened));
         Ok(opened)
     }
