@@ -3,7 +3,8 @@
 //!
 //! Writes a room of a million messages, among as many of 1,000 other rooms; 30 % of its messages are edited, reacted to,
 //! pinned or deleted later, half of them soon after and half at any time. Then asks for pages of 50 with nothing of the
-//! log in the kernel's memory, and opens every file anew for each page.
+//! log in the kernel's memory, and opens every file anew for each page. The reads of a round are issued one after another,
+//! and then all at once, as the server does it.
 
 #![allow(clippy::unwrap_used, reason = "whoever measures sees what failed")]
 
@@ -20,6 +21,7 @@ use madang_model::{
 use rustix::fs::{Advice, fadvise};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -44,10 +46,11 @@ fn main() {
     let files = StdFiles::new(&data);
     let newest = log.finish();
     let wrote = began.elapsed();
+    // Its snapshot comes before its runs.
+    open_log(&files, 1).unwrap();
     let began = Instant::now();
-    renew_runs(&files, SHARD, newest).unwrap();
+    let sources = renew_runs(&files, SHARD, newest).unwrap();
     println!("{newest} segments written in {wrote:.1?}, their runs in {:.1?}", began.elapsed());
-    let sources = open_log(&files, 1).unwrap().sources;
     let head = log.heads[0];
     println!("head #{head}, {} amendments, {} tables", log.amendments[0], sources.len());
     let reader = Reader {
@@ -61,16 +64,34 @@ fn main() {
         ("middle", head * 45 / 100, head * 55 / 100),
         ("end", head * 98 / 100, head),
     ] {
-        for is_cold in [true, false] {
-            reader.measure(
-                &format!("{place}, {}", if is_cold { "cold" } else { "warm" }),
-                (from, to),
-                is_cold,
-                &mut chance,
-            );
+        for way in [Way::Cold, Way::ColdAtOnce, Way::Warm] {
+            reader.measure(&format!("{place}, {}", way.words()), (from, to), way, &mut chance);
         }
     }
-    reader.unread(&mut chance);
+    for way in [Way::Cold, Way::ColdAtOnce] {
+        reader.unread(way, &mut chance);
+    }
+}
+
+/// How a log is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nothing is in memory; the reads of a round come one after another.
+    Cold,
+    /// The same, but the reads of a round are all issued before one is waited for.
+    ColdAtOnce,
+    /// One after another; what the pages before have read is in memory.
+    Warm,
+}
+
+impl Way {
+    fn words(self) -> &'static str {
+        match self {
+            Way::Cold => "cold, one read after another",
+            Way::ColdAtOnce => "cold, the reads of a round at once",
+            Way::Warm => "warm",
+        }
+    }
 }
 
 struct Chance(u64);
@@ -245,6 +266,8 @@ struct Reader<'a> {
     sources: Vec<AmendmentSource>,
 }
 
+type OpenFiles = HashMap<(ShardId, StoredFile), File>;
+
 /// What a query cost.
 #[derive(Default)]
 struct Cost {
@@ -254,16 +277,16 @@ struct Cost {
 }
 
 impl Reader<'_> {
-    fn measure(&self, what: &str, (from, to): (u64, u64), is_cold: bool, chance: &mut Chance) {
+    fn measure(&self, what: &str, (from, to): (u64, u64), way: Way, chance: &mut Chance) {
         let (mut times, mut total) = (Vec::new(), Cost::default());
         for _ in 0..PAGES {
-            if is_cold {
+            if way != Way::Warm {
                 self.forget();
             }
             let seq = Seq(from + chance.below(to - from));
             let began = Instant::now();
             let query = PageQuery::new(Page::Before { seq, count: PAGE }, &self.places());
-            let found = self.run(StoredQuery::Page(query), &mut total);
+            let found = self.run(StoredQuery::Page(query), way, &mut total);
             times.push(began.elapsed());
             let QueryOutcome::Page(found) = found else { panic!("a page, not {found:?}") };
             assert!(found.messages.len() <= PAGE as usize && !found.messages.is_empty());
@@ -271,19 +294,19 @@ impl Reader<'_> {
         report(what, times, &total);
     }
 
-    fn unread(&self, chance: &mut Chance) {
+    fn unread(&self, way: Way, chance: &mut Chance) {
         let (mut times, mut total) = (Vec::new(), Cost::default());
         for _ in 0..PAGES {
             self.forget();
             let read = Seq(self.tail_head() - chance.below(2_000));
             let began = Instant::now();
             let query = UnreadQuery::new(read, 7, &self.places());
-            let found = self.run(StoredQuery::Unread(query), &mut total);
+            let found = self.run(StoredQuery::Unread(query), way, &mut total);
             times.push(began.elapsed());
             let QueryOutcome::Unread(found) = found else { panic!("a count, not {found:?}") };
             assert!(found.messages <= UnreadQuery::COUNT_MAX);
         }
-        report("unread to 999, cold", times, &total);
+        report(&format!("unread to 999, {}", way.words()), times, &total);
     }
 
     fn tail_head(&self) -> u64 {
@@ -295,14 +318,17 @@ impl Reader<'_> {
         StoredRoomPlaces { room, head: self.tail.head, tail, open: &[], sources: &self.sources }
     }
 
-    fn run(&self, mut query: StoredQuery, cost: &mut Cost) -> QueryOutcome {
-        let mut open: HashMap<(ShardId, StoredFile), File> = HashMap::new();
+    fn run(&self, mut query: StoredQuery, way: Way, cost: &mut Cost) -> QueryOutcome {
+        let mut open = OpenFiles::new();
         loop {
             match query.step() {
                 Step::Done(found) => return found.unwrap(),
                 Step::Read(requests) => {
                     cost.rounds += 1;
                     cost.reads += requests.len();
+                    if way == Way::ColdAtOnce {
+                        requests.iter().for_each(|read| self.begin(&mut open, read));
+                    }
                     let parts: Vec<Vec<u8>> =
                         requests.iter().map(|read| self.read(&mut open, read)).collect();
                     cost.bytes += parts.iter().map(Vec::len).sum::<usize>();
@@ -314,9 +340,19 @@ impl Reader<'_> {
         }
     }
 
-    fn read(&self, open: &mut HashMap<(ShardId, StoredFile), File>, read: &ReadRequest) -> Vec<u8> {
+    fn file<'o>(&self, open: &'o mut OpenFiles, read: &ReadRequest) -> &'o File {
         let path = || self.data.join(directory_name(read.directory)).join(read.file.file_name());
-        let file = open.entry((read.directory, read.file)).or_insert_with(|| File::open(path()).unwrap());
+        open.entry((read.directory, read.file)).or_insert_with(|| File::open(path()).unwrap())
+    }
+
+    /// Lets the kernel begin with a read.
+    fn begin(&self, open: &mut OpenFiles, read: &ReadRequest) {
+        let bytes = NonZeroU64::new(read.bytes as u64);
+        fadvise(self.file(open, read), read.offset_bytes, bytes, Advice::WillNeed).unwrap();
+    }
+
+    fn read(&self, open: &mut OpenFiles, read: &ReadRequest) -> Vec<u8> {
+        let file = self.file(open, read);
         let mut bytes = vec![0; read.bytes];
         let count = file.read_at(&mut bytes, read.offset_bytes).unwrap();
         bytes.truncate(count);

@@ -88,6 +88,8 @@ pub struct SessionOutcome {
     pub rooms_left: u64,
     /// Queries of stored messages.
     pub lookups: u64,
+    /// Rounds of reads in which runs were asked where entries are, or what became of them.
+    pub run_rounds: u64,
     /// Segments that expired.
     pub expired_segments: u64,
     /// Changes of facts that were stored.
@@ -124,7 +126,7 @@ impl fmt::Display for SessionOutcome {
         write!(
             f,
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
-             cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups, {} segments expired, {} revisions, \
+             cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups with {} rounds of runs, {} segments expired, {} revisions, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, \
              {} passes that erased {}, {} lists of {} pages, hash {:016x}",
             self.options.seed,
@@ -139,6 +141,7 @@ impl fmt::Display for SessionOutcome {
             self.budget_cuts,
             self.rooms_left,
             self.lookups,
+            self.run_rounds,
             self.expired_segments,
             self.revisions,
             self.overflow_entries_max,

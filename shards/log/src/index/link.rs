@@ -71,6 +71,11 @@ impl RoomTail {
         (0..levels(self.ordinal + 1)).map(level).collect()
     }
 
+    /// The entries that are known without a read, the newest first.
+    pub(super) fn links(&self) -> impl Iterator<Item = EntryLink> {
+        std::iter::once(self.last).chain(self.tower.iter().copied())
+    }
+
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         std::mem::size_of_val(&*self.tower)

@@ -2,7 +2,8 @@
 //!
 //! Sans-I/O. A sealed segment has a *segment index* beside it: a table of its rooms and of the
 //! places of their messages. A room's entry links to its entries in earlier segments, like a skip
-//! list, so that any number is found in a logarithm of steps. A *snapshot* of each directory says
+//! list, so that any number is found in a logarithm of steps. *Runs* say the same of many segments at
+//! once: then it takes three. A *snapshot* of each directory says
 //! where every room's newest entry is. [`PageQuery`] and [`SnapshotLookup`] say what to read, and
 //! are fed it. `docs/durability.md` has the formats and the reasons.
 
@@ -17,9 +18,11 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub use amendments::write_run_of_version;
 pub use amendments::{
-    KeyedGroups, RunRange, RunReader, due_runs, groups_of_buckets, merge_tables, run_file_name,
-    run_file_range, write_run,
+    KeyedGroups, RunRange, RunReader, SegmentGroups, due_runs, groups_of_buckets, merge_tables,
+    run_file_name, run_file_range, write_run,
 };
 pub use key::key_bits;
 pub use link::{EntryLink, RoomTail};

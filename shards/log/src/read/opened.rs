@@ -5,7 +5,7 @@ use super::expired::keep_copy;
 use super::heads::{Depth, check_heads};
 use super::recovered::Summary;
 use super::recovery::{Keeps, RecoveryError, recover_by};
-use super::runs::amendment_sources;
+use super::runs::{amendment_sources, remove_unproven_runs};
 use super::snapshots::renew_snapshot;
 use super::tails::{IndexError, index_scanned};
 use crate::files::{FilesError, IndexFiles};
@@ -106,6 +106,10 @@ fn keep_copy_of_expired(files: &dyn IndexFiles, shard: ShardId) -> Result<(), Fi
 /// # Errors
 /// [`OpenLogError`] when a file cannot be used, or when the log is damaged.
 pub fn open_log(files: &dyn IndexFiles, shard_count: u16) -> Result<OpenedLog, OpenLogError> {
+    for shard in files.shards()? {
+        // While the snapshot is the one that they were written after.
+        remove_unproven_runs(files, shard)?;
+    }
     let keeps = Keeps { entries_max: 0, drafts_max: 0 };
     let (recovered, mut tails, scanned) = recover_by(files, Some(files), shard_count, keeps)?;
     let mut reported_at = Instant::now();

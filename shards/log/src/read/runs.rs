@@ -1,13 +1,14 @@
-//! Runs: what the amendments of many segments amend, as one file. They follow from indexes, so that one that is lost is
-//! made again.
+//! Runs: where the entries of many segments are and what the amendments among them amend, as one file. They follow from
+//! indexes, so that one that is lost is made again.
 
 use super::plan::ReadPlan;
-use super::tails::{IndexError, read_header, read_table, rebuild_index};
+use super::snapshots::snapshot_info;
+use super::tails::{IndexError, read_header, rebuild_index};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::SegmentNumber;
 use crate::index::{
-    AmendmentSource, KeyedGroups, RunRange, RunReader, SegmentTable, due_runs, groups_of_buckets,
-    merge_tables, write_run,
+    AmendmentSource, KeyedGroups, RunRange, RunReader, SegmentGroups, SegmentTable, due_runs,
+    groups_of_buckets, merge_tables, write_run,
 };
 use madang_model::ShardId;
 use std::io;
@@ -51,8 +52,8 @@ pub fn amendment_sources(
     Ok(sources)
 }
 
-/// Writes the runs that are due now that all segments up to `newest` are finished and have their index, and removes those
-/// that are part of them. Returns the tables that there are, as [`amendment_sources`] does.
+/// Writes the runs that are due now that all segments up to `newest` are finished and have their index, and those that an
+/// earlier release has written, and removes those that are part of them. Returns the tables that there are, as [`amendment_sources`] does.
 ///
 /// # Errors
 /// [`IndexError`] when a file cannot be read or written: then what was there stays.
@@ -64,9 +65,13 @@ pub fn renew_runs(
     let segments = files.segments(shard)?;
     let oldest = segments.first().copied().unwrap_or(SegmentNumber::FIRST);
     let there = files.runs(shard)?;
-    for range in due_runs(oldest, newest).into_iter().filter(|range| !there.contains(range)) {
-        let within = segments.iter().copied().filter(|segment| range.contains(*segment));
-        merge(files, shard, range, within.collect(), oldest)?;
+    for range in due_runs(oldest, newest) {
+        // One that cannot be read is made again when it is missed.
+        let is_outdated = |run: RunReader<_>| !run.is_of_newest_format();
+        if there.contains(&range) && !open_run(files, shard, range)?.is_some_and(is_outdated) {
+            continue;
+        }
+        merge(files, shard, range, &within(&segments, range), oldest)?;
     }
     let there = files.runs(shard)?;
     let runs = outermost(there.clone());
@@ -88,8 +93,32 @@ pub fn mend_run(files: &dyn IndexFiles, shard: ShardId, range: RunRange) -> Resu
     }
     let segments = files.segments(shard)?;
     let oldest = segments.first().copied().unwrap_or(SegmentNumber::FIRST);
-    let within = segments.into_iter().filter(|segment| range.contains(*segment));
-    merge(files, shard, range, within.collect(), oldest)
+    merge(files, shard, range, &within(&segments, range), oldest)?;
+    // What it was made of is part of it.
+    for part in files.runs(shard)?.into_iter().filter(|run| range.contains_run(*run)) {
+        files.remove_run(shard, part)?;
+    }
+    Ok(())
+}
+
+fn within(segments: &[SegmentNumber], range: RunRange) -> Vec<SegmentNumber> {
+    segments.iter().copied().filter(|segment| range.contains(*segment)).collect()
+}
+
+/// Removes the runs of a directory that are about segments which its snapshot does not cover: each is written after the
+/// snapshot of its segments. They are of a copy that was made file by file; in it later entries get numbers that the run
+/// knows for others.
+///
+/// # Errors
+/// When a file cannot be read or removed.
+pub fn remove_unproven_runs(files: &dyn IndexFiles, shard: ShardId) -> Result<(), FilesError> {
+    let runs = files.runs(shard)?;
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let covers = snapshot_info(files, shard)?.map(|snapshot| snapshot.scope.covers);
+    let is_unproven = |run: &RunRange| covers.is_none_or(|covers| run.last > covers);
+    runs.into_iter().filter(is_unproven).try_for_each(|run| files.remove_run(shard, run))
 }
 
 /// Removes the runs of a directory whose segments have all expired.
@@ -122,35 +151,32 @@ fn outermost(mut runs: Vec<RunRange>) -> Vec<RunRange> {
 
 type Groups<'a> = Box<dyn Iterator<Item = io::Result<(u64, KeyedGroups)>> + 'a>;
 
+/// Writes a run of these segments, from the runs that are part of it and the indexes of the others. At most four of those are in
+/// memory: where more segments are in no run, there will be smaller ones first.
 fn merge(
     files: &dyn IndexFiles,
     shard: ShardId,
     range: RunRange,
-    segments: Vec<SegmentNumber>,
+    segments: &[SegmentNumber],
     oldest: SegmentNumber,
 ) -> Result<(), IndexError> {
-    let inside = |run: &RunRange| range.contains(run.first) && range.contains(run.last) && *run != range;
-    let mut runs: Vec<RunRange> = outermost(files.runs(shard)?.into_iter().filter(inside).collect());
-    let mut expected = 0;
-    let mut readable = Vec::new();
-    for run in runs.drain(..) {
-        let mut groups = 0;
-        if let Some(reader) = open_run(files, shard, run)? {
-            groups = groups_of_buckets(reader.bucket_bits);
-            // Read through once before it is believed: a damaged one is not needed, as its indexes are there.
-            if reader.into_iter().all(|group| group.is_ok()) {
-                readable.push(run);
-            }
+    let (mut readable, mut left) = readable(files, shard, range, segments)?;
+    if left.len() as u64 > RunRange::MERGED {
+        let is_missing = |part: &RunRange| part.segments() > 1 && !within(&left, *part).is_empty();
+        for part in range.parts().filter(is_missing) {
+            merge(files, shard, part, &within(segments, part), oldest)?;
         }
-        expected += groups;
+        (readable, left) = self::readable(files, shard, range, segments)?;
+    }
+    let mut expected = 0;
+    for run in &readable {
+        expected += open_run(files, shard, *run)?.map_or(0, |run| groups_of_buckets(run.bucket_bits));
     }
     let mut indexes = Vec::new();
-    for segment in segments.into_iter().filter(|segment| !readable.iter().any(|run| run.contains(*segment))) {
-        let Some(table) = table_of(files, shard, segment)? else { continue };
-        if !table.amendments().is_empty() {
-            expected += table.amendments().len();
-            indexes.push(segment);
-        }
+    for segment in left {
+        let Some(groups) = groups_of(files, shard, segment)? else { continue };
+        expected += groups.len();
+        indexes.push(segment);
     }
     let unreadable = |error: FilesError| error.source;
     let tables = || -> io::Result<Vec<Groups<'_>>> {
@@ -160,9 +186,9 @@ fn merge(
             tables.push(Box::new(reader.ok_or(io::ErrorKind::InvalidData)?));
         }
         for segment in &indexes {
-            let table = read_table(files, shard, *segment).map_err(unreadable)?;
-            let table = table.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-            tables.push(Box::new(table.into_amendments().into_groups().map(Ok)));
+            let groups = read_groups(files, shard, *segment).map_err(unreadable)?;
+            let groups = groups.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+            tables.push(Box::new(groups.into_groups().map(Ok)));
         }
         Ok(tables)
     };
@@ -173,17 +199,47 @@ fn merge(
     Ok(())
 }
 
-/// The index of a finished segment; it is made, if it is missing. `None` where the segment is gone meanwhile.
-fn table_of(
+/// The runs that are part of another and can be read, and the segments that are in none of them.
+fn readable(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    range: RunRange,
+    segments: &[SegmentNumber],
+) -> Result<(Vec<RunRange>, Vec<SegmentNumber>), FilesError> {
+    let inside = files.runs(shard)?.into_iter().filter(|run| range.contains_run(*run));
+    let mut readable = Vec::new();
+    for run in outermost(inside.collect()) {
+        // Read through once before it is believed: a damaged one is not needed, as its indexes are there.
+        let reader = open_run(files, shard, run)?.filter(RunReader::is_of_newest_format);
+        if reader.is_some_and(|reader| reader.into_iter().all(|group| group.is_ok())) {
+            readable.push(run);
+        }
+    }
+    let left = segments.iter().copied().filter(|segment| !readable.iter().any(|run| run.contains(*segment)));
+    let left = left.collect();
+    Ok((readable, left))
+}
+
+/// What the index of a finished segment says; it is made, if it is missing. `None` where the segment is gone meanwhile.
+fn groups_of(
     files: &dyn IndexFiles,
     shard: ShardId,
     segment: SegmentNumber,
-) -> Result<Option<SegmentTable>, IndexError> {
-    if let Some(table) = read_table(files, shard, segment)? {
-        return Ok(Some(table));
+) -> Result<Option<SegmentGroups>, IndexError> {
+    if let Some(groups) = read_groups(files, shard, segment)? {
+        return Ok(Some(groups));
     }
     rebuild_index(files, shard, segment)?;
-    Ok(read_table(files, shard, segment)?)
+    Ok(read_groups(files, shard, segment)?)
+}
+
+fn read_groups(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<SegmentGroups>, FilesError> {
+    let bytes = files.read_index(shard, segment)?;
+    Ok(bytes.and_then(|bytes| SegmentTable::decode(&bytes, shard, segment).ok()?.into_groups(&bytes)))
 }
 
 fn open_run(

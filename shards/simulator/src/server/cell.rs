@@ -56,9 +56,10 @@ pub struct Around {
     pub notes: Vec<String>,
     /// The largest outbox that was left after a write to a socket that took all it could.
     pub outbox_bytes_max: usize,
-    /// Rooms that were evicted, and queries begun.
+    /// Rooms that were evicted, queries begun, and rounds of reads in which runs were asked.
     pub rooms_left: u64,
     pub lookups: u64,
+    pub run_rounds: u64,
     /// How many rooms there were before the tick.
     pub rooms_before: usize,
 }
@@ -89,6 +90,7 @@ impl Cell {
             outbox_bytes_max: 0,
             rooms_left: 0,
             lookups: 0,
+            run_rounds: 0,
             rooms_before: 0,
         };
         Cell { turn, around }
@@ -131,6 +133,8 @@ impl Around {
                 self.queries.swap_remove(index);
             }
             Step::Read(requests) => {
+                let asks_runs = requests.iter().any(|read| matches!(read.file, StoredFile::Run(_)));
+                self.run_rounds += u64::from(asks_runs);
                 let read: Vec<Option<Vec<u8>>> =
                     requests.iter().map(|request| read(world.disk, request)).collect();
                 let answers: Vec<ReadAnswer<'_>> = read

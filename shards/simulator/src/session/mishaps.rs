@@ -183,6 +183,7 @@ impl Session {
             self.counts.budget_cuts += cell.turn.shard.counters.outbox_budget_cuts;
             self.counts.rooms_left += cell.around.rooms_left;
             self.counts.lookups += cell.around.lookups;
+            self.counts.run_rounds += cell.around.run_rounds;
         }
     }
 

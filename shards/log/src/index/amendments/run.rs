@@ -1,11 +1,11 @@
-//! Runs: the tables of many segments as one file.
+//! Runs: the tables of many segments as one file, and with them where each entry of those segments is.
 
 use super::group::KeyedGroups;
 use super::table::{TablePlace, write_buckets};
 use crate::format::SegmentNumber;
 use crate::index::bytes::{
-    BUCKET_ENTRIES, BUCKET_PREFIX_BYTES, FORMAT_VERSION, FileIdentity, FileKind, bucket_bits, field,
-    open_bucket,
+    AMENDMENTS_VERSION, BUCKET_ENTRIES, BUCKET_PREFIX_BYTES, FileIdentity, FileKind, RUN_VERSION,
+    bucket_bits, field, open_bucket,
 };
 use madang_model::ShardId;
 use std::fmt;
@@ -15,12 +15,12 @@ use std::io::{self, Read, Write};
 pub const RUN_HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"MADANGRN";
 const CHECKSUM_AT: usize = RUN_HEADER_BYTES - 4;
-/// So many runs, or tables of segments, become one.
-const MERGED: u64 = 4;
 /// The most segments of a run: above, nothing more is merged.
 const SEGMENTS_MAX: u64 = MERGED.pow(8);
+const MERGED: u64 = RunRange::MERGED;
 
-/// The segments that a run is about, all of one directory: aligned, and of a number that is a power of [`MERGED`].
+/// The segments that a run is about, all of one directory: aligned, and of a number that is a power of
+/// [`MERGED`](Self::MERGED).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RunRange {
     /// The first of them.
@@ -36,6 +36,9 @@ impl fmt::Display for RunRange {
 }
 
 impl RunRange {
+    /// So many runs, or tables of segments, become one.
+    pub const MERGED: u64 = 4;
+
     /// How many segments there are in it.
     pub fn segments(self) -> u64 {
         self.last.0 - self.first.0 + 1
@@ -46,8 +49,22 @@ impl RunRange {
         (self.first..=self.last).contains(&segment)
     }
 
+    /// Whether all segments of another, smaller one are in it.
+    pub fn contains_run(self, other: RunRange) -> bool {
+        self.contains(other.first) && self.contains(other.last) && other != self
+    }
+
+    /// The ranges that it is made of; none where those are of one segment each.
+    pub fn parts(self) -> impl Iterator<Item = RunRange> {
+        let segments = self.segments() / MERGED;
+        (0..MERGED).filter(move |_| segments > 1).map(move |number| {
+            let first = self.first.0 + number * segments;
+            RunRange { first: SegmentNumber(first), last: SegmentNumber(first + segments - 1) }
+        })
+    }
+
     fn identity(self, directory: ShardId) -> FileIdentity {
-        FileIdentity { kind: FileKind::Run, directory, number: self.last.0, version: FORMAT_VERSION }
+        FileIdentity { kind: FileKind::Run, directory, number: self.last.0, version: RUN_VERSION }
     }
 }
 
@@ -89,18 +106,19 @@ pub fn due_runs(oldest: SegmentNumber, newest: SegmentNumber) -> Vec<RunRange> {
     due
 }
 
-/// Where the table of a run is, by its first [`RUN_HEADER_BYTES`]; `None` when they are not a run's. A run of which
-/// nothing is to be said has an empty table.
-pub fn run_table(start: &[u8], directory: ShardId, range: RunRange) -> Option<TablePlace> {
+/// Where the table of a run is, by its first [`RUN_HEADER_BYTES`], and the format of the run; `None` when they are not a
+/// run's. A run of which nothing is to be said has an empty table.
+pub fn run_table(start: &[u8], directory: ShardId, range: RunRange) -> Option<(TablePlace, u32)> {
     let block: &[u8; RUN_HEADER_BYTES] = start.first_chunk()?;
-    let checksum = range.identity(directory).checksum(0, &block[..CHECKSUM_AT]);
+    let version = u32::from_le_bytes(field(block, 8));
+    let checksum = range.identity(directory).of_version(version).checksum(0, &block[..CHECKSUM_AT]);
     let is_this = block[..8] == MAGIC
-        && u32::from_le_bytes(field(block, 8)) == FORMAT_VERSION
+        && (AMENDMENTS_VERSION..=RUN_VERSION).contains(&version)
         && u64::from_le_bytes(field(block, 16)) == range.first.0
         && u64::from_le_bytes(field(block, 24)) == range.last.0
         && u32::from_le_bytes(field(block, CHECKSUM_AT)) == checksum;
     let place = TablePlace { slots_at: RUN_HEADER_BYTES as u64, bucket_bits: block[14] };
-    (is_this && place.is_possible()).then_some(place)
+    (is_this && place.is_possible()).then_some((place, version))
 }
 
 /// What the checksums of a run cover besides its bytes.
@@ -108,7 +126,7 @@ pub fn run_identity(directory: ShardId, range: RunRange) -> FileIdentity {
     range.identity(directory)
 }
 
-/// Writes a run from start to end, without going back: `groups` gives the same twice, once to learn where the buckets
+/// Writes a run from start to end, without going back: `groups` gives the same each time, first to learn where the buckets
 /// will be. Holds a slot for each bucket.
 ///
 /// # Errors
@@ -120,12 +138,29 @@ pub fn write_run<I: Iterator<Item = io::Result<(u64, KeyedGroups)>>>(
     groups_expected: u64,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let identity = range.identity(directory);
-    let place = TablePlace { slots_at: RUN_HEADER_BYTES as u64, bucket_bits: bucket_bits(groups_expected) };
-    let slots = write_buckets(identity, place, groups()?, &mut io::sink())?;
+    write_run_of_version(directory, range, groups, groups_expected, (RUN_VERSION, out))
+}
+
+/// The same in some format that is read.
+pub fn write_run_of_version<I: Iterator<Item = io::Result<(u64, KeyedGroups)>>>(
+    directory: ShardId,
+    range: RunRange,
+    groups: &mut dyn FnMut() -> io::Result<I>,
+    groups_expected: u64,
+    (version, out): (u32, &mut dyn Write),
+) -> io::Result<()> {
+    let identity = range.identity(directory).of_version(version);
+    let mut place =
+        TablePlace { slots_at: RUN_HEADER_BYTES as u64, bucket_bits: bucket_bits(groups_expected) };
+    let (mut slots, count) = write_buckets(identity, place, groups()?, &mut io::sink())?;
+    if bucket_bits(count) < place.bucket_bits {
+        // Groups of several segments have become one.
+        place.bucket_bits = bucket_bits(count);
+        (slots, _) = write_buckets(identity, place, groups()?, &mut io::sink())?;
+    }
     let mut block = [0; RUN_HEADER_BYTES];
     block[..8].copy_from_slice(&MAGIC);
-    block[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    block[8..12].copy_from_slice(&version.to_le_bytes());
     block[12..14].copy_from_slice(&directory.0.to_le_bytes());
     block[14] = place.bucket_bits;
     block[16..24].copy_from_slice(&range.first.0.to_le_bytes());
@@ -158,7 +193,7 @@ impl<R: Read> RunReader<R> {
     pub fn new(mut source: R, directory: ShardId, range: RunRange) -> io::Result<RunReader<R>> {
         let mut start = Vec::new();
         source.by_ref().take(RUN_HEADER_BYTES as u64).read_to_end(&mut start)?;
-        let place = run_table(&start, directory, range).ok_or(io::ErrorKind::InvalidData)?;
+        let (place, version) = run_table(&start, directory, range).ok_or(io::ErrorKind::InvalidData)?;
         let slots_bytes = place.buckets_at() - place.slots_at;
         let skipped = io::copy(&mut source.by_ref().take(slots_bytes), &mut io::sink())?;
         if skipped < slots_bytes {
@@ -166,12 +201,17 @@ impl<R: Read> RunReader<R> {
         }
         Ok(RunReader {
             source,
-            identity: range.identity(directory),
+            identity: range.identity(directory).of_version(version),
             buckets_left: 1 << place.bucket_bits,
             offset_bytes: place.buckets_at(),
             bucket: Vec::new().into_iter(),
             bucket_bits: place.bucket_bits,
         })
+    }
+
+    /// Whether it has all that this program writes.
+    pub fn is_of_newest_format(&self) -> bool {
+        self.identity.version == RUN_VERSION
     }
 
     fn read_bucket(&mut self) -> io::Result<Vec<(u64, KeyedGroups)>> {
@@ -183,7 +223,8 @@ impl<R: Read> RunReader<R> {
         let length = u32::from_le_bytes(field(prefix, 0));
         self.source.by_ref().take(u64::from(length)).read_to_end(&mut bytes)?;
         let entries = open_bucket(self.identity, self.offset_bytes, &bytes);
-        let groups = entries.and_then(|entries| KeyedGroups::decode_bucket(entries, self.identity.directory));
+        let FileIdentity { directory, version, .. } = self.identity;
+        let groups = entries.and_then(|entries| KeyedGroups::decode_bucket(entries, directory, version));
         self.offset_bytes += bytes.len() as u64;
         groups.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }

@@ -82,7 +82,8 @@ impl AmendmentTable {
         let mut groups = BTreeMap::new();
         for bucket in 0..1_u64 << place.bucket_bits {
             let (at, entries) = bucket_of_file(file, identity, place.slots_at, bucket)?;
-            groups.extend(KeyedGroups::decode_bucket(entries, identity.directory).ok_or(at)?);
+            let entries = KeyedGroups::decode_bucket(entries, identity.directory, identity.version);
+            groups.extend(entries.ok_or(at)?);
         }
         Ok(AmendmentTable { groups })
     }
@@ -98,24 +99,26 @@ pub fn push_table(file: &mut Vec<u8>, identity: FileIdentity, table: &AmendmentT
     let buckets_at = place.buckets_at();
     file.resize(buckets_at as usize, 0);
     let groups = || table.groups.iter().map(|(key, groups)| Ok((*key, groups.clone())));
-    let slots = write_buckets(identity, place, groups(), file).expect("memory can be written to");
+    let (slots, _) = write_buckets(identity, place, groups(), file).expect("memory can be written to");
     file[place.slots_at as usize..buckets_at as usize].copy_from_slice(&slots);
     Some(place)
 }
 
-/// Writes the buckets of a table. Gives its slots.
+/// Writes the buckets of a table. Gives its slots, and how many groups there were.
 pub fn write_buckets(
     identity: FileIdentity,
     place: TablePlace,
     groups: impl Iterator<Item = io::Result<(u64, KeyedGroups)>>,
     out: &mut impl Write,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<(Vec<u8>, u64)> {
     let mut writer = TableWriter::new(identity, place.bucket_bits, place.buckets_at());
+    let mut count = 0;
     for group in groups {
         let (key, groups) = group?;
-        writer.push(key, |bytes| groups.encode(key, bytes), out)?;
+        writer.push(key, |bytes| groups.encode(key, identity.version, bytes), out)?;
+        count += 1;
     }
-    Ok(writer.finish(Some(place.slots_at), out)?.0)
+    Ok((writer.finish(Some(place.slots_at), out)?.0, count))
 }
 
 /// What several tables say, as one: each gives its groups in the order of their keys. What segments before `first` say
@@ -146,13 +149,7 @@ where
                     }
                 }
             }
-            let groups = merged.groups.values_mut();
-            groups.flat_map(|group| group.targets.values_mut()).for_each(|changes| changes.expire(first));
-            merged
-                .groups
-                .values_mut()
-                .for_each(|group| group.targets.retain(|_, changes| !changes.is_empty()));
-            merged.groups.retain(|_, group| !group.targets.is_empty());
+            merged.expire(first);
             if !merged.is_empty() {
                 return Some(Ok((lowest, merged)));
             }

@@ -2,9 +2,13 @@
 
 use madang_model::ShardId;
 
-/// The newest format of indexes and runs. Both can be made again from segments, so that a version that is not read is as
-/// good as damage.
+/// The newest format of indexes. They can be made again from segments, so that a version that is not read is as good as
+/// damage.
 pub const FORMAT_VERSION: u32 = 2;
+/// The newest format of runs, which can be made again from indexes.
+pub const RUN_VERSION: u32 = 3;
+/// The format of runs that knew nothing but amendments. It is read until they are written anew.
+pub const AMENDMENTS_VERSION: u32 = 2;
 /// The format of indexes that knew nothing but messages. It is read, so that a start after an upgrade makes nothing again.
 pub const MESSAGES_VERSION: u32 = 1;
 /// The newest format of snapshots: 1 had neither facts nor amendments. It is read, as a start would have to read every

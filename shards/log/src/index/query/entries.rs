@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FoundDraft, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
 use super::room_amendments::RoomAmendments;
-use super::sources::AmendmentLookup;
+use super::sources::GroupLookup;
 use super::stored_room::StoredRoomPlaces;
 use crate::index::amendments::TargetChanges;
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
@@ -45,7 +45,7 @@ enum EntriesPhase {
     Sections(Chain),
     Positions(Vec<Piece>),
     Frames(Vec<EntryPlace>, Vec<FrameRead>),
-    Changes(Vec<EntryPlace>, AmendmentLookup),
+    Changes(Vec<EntryPlace>, GroupLookup),
     Edits(Vec<EntryPlace>, Vec<FrameRead>, BTreeMap<Seq, TargetChanges>),
     Done(Option<Result<FoundEntries, QueryFault>>),
 }
@@ -163,10 +163,17 @@ impl EntriesQuery {
     }
 
     /// Looks for what became of the messages read, and of those that the edits read are about.
-    fn lookup(&self, places: &[EntryPlace]) -> AmendmentLookup {
+    fn lookup(&self, places: &[EntryPlace]) -> GroupLookup {
         let messages = places.iter().filter(|place| place.position.is_message()).map(|place| place.seq);
         let first = places.first().map(|place| (place.directory, place.segment));
-        self.amendments.lookup(messages.chain(self.decoder.edited()), first, self.amendments_before)
+        let mut lookup = self.amendments.search();
+        self.amendments.want(
+            &mut lookup,
+            messages.chain(self.decoder.edited()),
+            first,
+            self.amendments_before,
+        );
+        lookup
     }
 
     /// What makes up the range, without a hole; what is missing below has expired.

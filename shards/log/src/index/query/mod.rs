@@ -10,6 +10,7 @@ mod messages;
 mod outcome;
 mod page;
 mod pieces;
+mod placed;
 mod room;
 mod room_amendments;
 mod sources;

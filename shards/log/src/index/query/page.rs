@@ -3,16 +3,15 @@
 use super::chain::Chain;
 use super::messages::{EntryDecoder, EntryPlace, FrameRead, change_places, frame_reads, there};
 use super::pieces::Piece;
+use super::placed::{Between, Placed, groups_within};
 use super::room_amendments::RoomAmendments;
-use super::sources::AmendmentLookup;
+use super::sources::GroupLookup;
 use super::stored_room::StoredRoomPlaces;
 use super::stretch::Stretch;
-use crate::index::amendments::TargetChanges;
 use crate::index::link::RoomTail;
 use crate::index::reads::{QueryFault, ReadAnswer, ReadRequest, Step};
 use crate::index::segment::OpenRun;
 use madang_model::{Page, RoomName, Seq, ShownMessage};
-use std::collections::BTreeMap;
 
 /// A page, as far as it is stored.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +41,11 @@ pub struct PageQuery {
     /// The most messages asked for.
     count: u64,
     amendments: RoomAmendments,
+    /// What tables say of the groups that were asked for.
+    lookup: GroupLookup,
+    /// Whether some of the places are a run's, and what is to be found by links if one of them is wrong.
+    is_by_runs: bool,
+    again: Option<Box<ToFind>>,
     /// What the segments without an index hold that may follow what is found, in order.
     open_entries: Vec<EntryPlace>,
     stretches: Vec<Stretch>,
@@ -55,12 +59,23 @@ pub struct PageQuery {
     phase: PagePhase,
 }
 
+/// What a query begins with.
+#[derive(Clone, Debug)]
+struct ToFind {
+    open_entries: Vec<EntryPlace>,
+    below: Vec<EntryPlace>,
+    stretches: Vec<Stretch>,
+}
+
+/// While places are looked for by links, what became of messages is looked for beside them.
 #[derive(Debug)]
 enum PagePhase {
+    /// Where are the entries, by runs? These numbers were looked up.
+    Runs(Stretch, (Seq, Seq)),
     Entries(Stretch, Chain),
     Positions(Stretch, Vec<Piece>),
-    Changes(Vec<EntryPlace>, AmendmentLookup),
-    Messages(Vec<EntryPlace>, Vec<FrameRead>, BTreeMap<Seq, TargetChanges>),
+    Changes(Vec<EntryPlace>),
+    Messages(Vec<EntryPlace>, Vec<FrameRead>),
     Done(Option<Result<FoundPage, QueryFault>>),
 }
 
@@ -80,6 +95,9 @@ impl PageQuery {
             below: Vec::new(),
             above: Vec::new(),
             amendments_before: amendments.count,
+            lookup: amendments.search(),
+            is_by_runs: false,
+            again: None,
             amendments,
             expired: None,
             oldest: None,
@@ -94,6 +112,15 @@ impl PageQuery {
                 return query;
             }
             query.take_open(stretch, places);
+        }
+        query.again = Some(Box::new(ToFind {
+            open_entries: query.open_entries.clone(),
+            below: query.below.clone(),
+            stretches: query.stretches.clone(),
+        }));
+        // Both sides of a page at once.
+        for stretch in query.stretches.clone() {
+            query.look_up(stretch, stretch.likely(query.sealed_last));
         }
         query.next_stretch();
         query.advance();
@@ -163,52 +190,100 @@ impl PageQuery {
     pub fn supply(&mut self, answers: &[ReadAnswer<'_>]) {
         let asked = self.requests().len();
         assert_eq!(answers.len(), asked, "each read has one answer");
+        let of_places = self.place_requests().len();
+        let (places, tables) = answers.split_at(of_places);
         let supplied = match &mut self.phase {
-            PagePhase::Entries(_, chain) => chain.supply(answers),
+            PagePhase::Entries(_, chain) => chain.supply(places),
             PagePhase::Positions(_, pieces) => {
                 let waiting = pieces.iter_mut().filter(|piece| piece.request().is_some());
-                waiting.zip(answers).try_for_each(|(piece, answer)| piece.supply(answer))
+                waiting.zip(places).try_for_each(|(piece, answer)| piece.supply(answer))
             }
-            PagePhase::Changes(_, lookup) => lookup.supply(answers),
-            PagePhase::Messages(entries, reads, changes) => {
+            PagePhase::Messages(entries, reads) => {
                 let (entries, reads) = (std::mem::take(entries), std::mem::take(reads));
-                let changes = std::mem::take(changes);
-                self.phase = PagePhase::Done(Some(self.decode(&entries, &reads, &changes, answers)));
-                return;
+                return self.take_messages(&entries, &reads, places);
             }
-            PagePhase::Done(_) => Ok(()),
+            PagePhase::Runs(..) | PagePhase::Changes(_) | PagePhase::Done(_) => Ok(()),
         };
-        match supplied {
-            Ok(()) => self.advance(),
-            Err(fault) => self.phase = PagePhase::Done(Some(Err(fault))),
+        if let Err(fault) = supplied {
+            return self.fail(fault);
+        }
+        match (self.lookup.supply(tables), self.again.take()) {
+            (Ok(()), again) => {
+                self.again = again;
+                self.advance();
+            }
+            // Nothing became of the messages: runs were asked only where they are.
+            (Err(_), Some(again)) if self.amendments.count == 0 => {
+                self.lookup = self.amendments.search();
+                self.follow_links(*again);
+            }
+            (Err(fault), _) => self.phase = PagePhase::Done(Some(Err(fault))),
+        }
+    }
+
+    /// Where a run's place may be to blame, all is looked for once more, by links.
+    fn fail(&mut self, fault: QueryFault) {
+        match self.again.take() {
+            Some(again) if self.is_by_runs => self.follow_links(*again),
+            _ => self.phase = PagePhase::Done(Some(Err(fault))),
+        }
+    }
+
+    fn follow_links(&mut self, ToFind { open_entries, below, stretches }: ToFind) {
+        (self.open_entries, self.below, self.stretches) = (open_entries, below, stretches);
+        self.above.clear();
+        self.is_by_runs = false;
+        self.next_stretch();
+        self.advance();
+    }
+
+    fn take_messages(&mut self, entries: &[EntryPlace], reads: &[FrameRead], answers: &[ReadAnswer<'_>]) {
+        match self.decode(entries, reads, answers) {
+            // A segment that a run knows is gone: how much has expired is said by links.
+            Ok((_, true)) if self.is_by_runs => {
+                let again = self.again.take().expect("it is looked for by runs once");
+                self.follow_links(*again);
+            }
+            Ok((page, _)) => self.phase = PagePhase::Done(Some(Ok(page))),
+            Err(fault) => self.fail(fault),
         }
     }
 
     fn requests(&self) -> Vec<ReadRequest> {
+        let mut requests = self.place_requests();
+        if !matches!(self.phase, PagePhase::Messages(..) | PagePhase::Done(_)) {
+            requests.extend(self.lookup.requests());
+        }
+        requests
+    }
+
+    /// What is read besides tables.
+    fn place_requests(&self) -> Vec<ReadRequest> {
         match &self.phase {
             PagePhase::Entries(_, chain) => chain.requests(),
             PagePhase::Positions(_, pieces) => pieces.iter().filter_map(Piece::request).collect(),
-            PagePhase::Changes(_, lookup) => lookup.requests(),
-            PagePhase::Messages(_, reads, _) => reads.iter().map(FrameRead::request).collect(),
-            PagePhase::Done(_) => Vec::new(),
+            PagePhase::Messages(_, reads) => reads.iter().map(FrameRead::request).collect(),
+            PagePhase::Runs(..) | PagePhase::Changes(_) | PagePhase::Done(_) => Vec::new(),
         }
     }
 
-    /// Continues while nothing needs to be read.
+    /// Continues while nothing needs to be read for what is under way.
     fn advance(&mut self) {
-        while !matches!(self.phase, PagePhase::Done(_)) && self.requests().is_empty() {
+        while self.is_phase_over() {
             match std::mem::replace(&mut self.phase, PagePhase::Done(None)) {
+                PagePhase::Runs(stretch, asked) => self.take_placed(stretch, asked),
                 PagePhase::Entries(stretch, chain) => match self.pieces(stretch, &chain) {
                     Ok(pieces) => self.phase = PagePhase::Positions(stretch, pieces),
-                    Err(fault) => self.phase = PagePhase::Done(Some(Err(fault))),
+                    Err(fault) => self.fail(fault),
                 },
                 PagePhase::Positions(stretch, pieces) => {
                     self.take_pieces(stretch, &pieces);
                     self.next_stretch();
                 }
-                PagePhase::Changes(entries, lookup) => {
-                    let reads = frame_reads(there(&entries).chain(change_places(&entries, &lookup.changes)));
-                    self.phase = PagePhase::Messages(entries, reads, lookup.changes);
+                PagePhase::Changes(entries) => {
+                    let changed = change_places(&entries, &self.lookup.changes);
+                    let reads = frame_reads(there(&entries).chain(changed));
+                    self.phase = PagePhase::Messages(entries, reads);
                 }
                 PagePhase::Messages(..) | PagePhase::Done(_) => {
                     self.phase = PagePhase::Done(Some(Ok(self.page(Vec::new()))));
@@ -217,19 +292,66 @@ impl PageQuery {
         }
     }
 
+    fn is_phase_over(&self) -> bool {
+        match &self.phase {
+            PagePhase::Runs(..) | PagePhase::Changes(_) => self.lookup.requests().is_empty(),
+            PagePhase::Done(_) => false,
+            _ => self.place_requests().is_empty(),
+        }
+    }
+
     /// Begins with what is still to be looked up, or with what became of what was found.
     fn next_stretch(&mut self) {
         if let Some(stretch) = self.stretches.pop() {
-            let window = stretch.window(self.sealed_last);
-            let chain = Chain::new(self.room.clone(), window, self.tail.as_ref(), self.chain_end);
-            self.phase = PagePhase::Entries(stretch, chain);
+            let likely = stretch.likely(self.sealed_last);
+            self.phase = if self.look_up(stretch, likely) {
+                PagePhase::Runs(stretch, likely)
+            } else {
+                self.by_links(stretch)
+            };
             return;
         }
         let entries = self.take_entries();
         let messages = entries.iter().map(|place| place.seq);
         let first = entries.first().map(|place| (place.directory, place.segment));
-        let lookup = self.amendments.lookup(messages, first, self.amendments_before);
-        self.phase = PagePhase::Changes(entries, lookup);
+        self.amendments.want(&mut self.lookup, messages, first, self.amendments_before);
+        self.phase = PagePhase::Changes(entries);
+    }
+
+    /// Asks tables for some numbers of a stretch. Whether there are runs that may say where they are.
+    fn look_up(&mut self, stretch: Stretch, numbers: (Seq, Seq)) -> bool {
+        let groups = groups_within(numbers);
+        let between = Between::of(self.tail.as_ref(), stretch.window(self.sealed_last));
+        if self.amendments.count > 0 {
+            self.lookup.want(&groups, |source| between.may_amend(source));
+        }
+        let is_in_runs = self.again.is_some()
+            && !groups.is_empty()
+            && self.amendments.sources().any(|source| between.may_place(source));
+        if is_in_runs {
+            self.lookup.want(&groups, |source| between.may_place(source));
+        }
+        is_in_runs
+    }
+
+    fn by_links(&self, stretch: Stretch) -> PagePhase {
+        let window = stretch.window(self.sealed_last);
+        let chain = Chain::new(self.room.clone(), window, self.tail.as_ref(), self.chain_end);
+        PagePhase::Entries(stretch, chain)
+    }
+
+    /// Takes what runs say of a stretch, as far as that is enough.
+    fn take_placed(&mut self, stretch: Stretch, asked: (Seq, Seq)) {
+        let window = stretch.window(self.sealed_last);
+        match Placed::of(stretch, window, asked, &self.lookup.placed) {
+            Placed::Whole(pieces) => {
+                self.is_by_runs = true;
+                self.take_pieces(stretch, &pieces);
+                self.next_stretch();
+            }
+            Placed::Few if self.look_up(stretch, window) => self.phase = PagePhase::Runs(stretch, window),
+            Placed::Few | Placed::Hole => self.phase = self.by_links(stretch),
+        }
     }
 
     /// What makes up a stretch, without a hole; what is missing below has expired.
@@ -296,17 +418,18 @@ impl PageQuery {
         below
     }
 
+    /// The page, and whether one of its segments is gone.
     fn decode(
         &self,
         entries: &[EntryPlace],
         reads: &[FrameRead],
-        changes: &BTreeMap<Seq, TargetChanges>,
         answers: &[ReadAnswer<'_>],
-    ) -> Result<FoundPage, QueryFault> {
+    ) -> Result<(FoundPage, bool), QueryFault> {
         let mut decoder = EntryDecoder::new(self.room.clone());
         for (read, answer) in reads.iter().zip(answers) {
             decoder.take(read, answer)?;
         }
+        let changes = &self.lookup.changes;
         let shown = entries.iter().filter_map(|place| decoder.shown(place.seq, changes.get(&place.seq)));
         let mut page = self.page(shown.collect());
         if let Some(expired_last) = decoder.expired_last {
@@ -317,7 +440,7 @@ impl PageQuery {
             page.expired = Some((first, expired_last.min(last)));
             page.oldest = Some(expired_last.next());
         }
-        Ok(page)
+        Ok((page, decoder.expired_last.is_some()))
     }
 
     fn page(&self, messages: Vec<ShownMessage>) -> FoundPage {

@@ -2,6 +2,7 @@
 
 use super::messages::EntryPlace;
 use crate::format::SegmentNumber;
+use crate::index::amendments::PlacedEntries;
 use crate::index::link::EntryLink;
 use crate::index::reads::{Damaged, QueryFault, ReadAnswer, ReadRequest, StoredFile};
 use crate::index::segment::{FramePosition, OpenRun, PositionRun, RoomEntry, RoomPositions, identity};
@@ -16,9 +17,9 @@ pub struct Piece {
     pub first: Seq,
     /// The last number asked for.
     pub last: Seq,
-    /// The room's last number in the segment, asked for or not.
+    /// The room's last number in the segment, asked for or not, as far as it is known.
     pub segment_last: Seq,
-    /// How many of the room's entries before those in the segment are no messages.
+    /// At least how many of the room's entries before those in the segment are no messages.
     pub amendments_before: u64,
     /// One for each number, once they are known.
     pub positions: Vec<FramePosition>,
@@ -63,6 +64,24 @@ impl Piece {
             segment_last: open.last()?,
             amendments_before: open.amendments_before,
             positions: open.positions[from as usize..=to as usize].to_vec(),
+            missing: None,
+        })
+    }
+
+    /// What of `range` a run says.
+    pub fn of_placed(directory: ShardId, placed: &PlacedEntries, range: (Seq, Seq)) -> Option<Piece> {
+        let last = Seq(placed.first.0 + placed.positions.len().checked_sub(1)? as u64);
+        let (first, last) = overlap((placed.first, last), range)?;
+        let (from, to) = (first.0 - placed.first.0, last.0 - placed.first.0);
+        Some(Piece {
+            directory,
+            segment: placed.segment,
+            first,
+            last,
+            segment_last: last,
+            // A run does not say it, and all that it says is looked up at once.
+            amendments_before: 0,
+            positions: placed.positions[from as usize..=to as usize].to_vec(),
             missing: None,
         })
     }

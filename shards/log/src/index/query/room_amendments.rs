@@ -1,13 +1,13 @@
 //! Which tables are asked for what became of the messages of a room.
 
-use super::sources::{AmendmentLookup, AmendmentSource};
+use super::sources::{AmendmentSource, GroupLookup};
 use super::stored_room::StoredRoomPlaces;
 use crate::format::SegmentNumber;
-use crate::index::amendments::TargetChanges;
+use crate::index::amendments::group_of;
 use crate::index::key::key_bits;
 use crate::index::segment::RoomChanges;
 use madang_model::{Seq, ShardId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What may say what became of a room's messages.
 #[derive(Debug)]
@@ -37,27 +37,36 @@ impl RoomAmendments {
         self.open.iter().any(of)
     }
 
+    /// The tables.
+    pub fn sources(&self) -> impl Iterator<Item = AmendmentSource> {
+        self.sources.iter().copied()
+    }
+
+    /// A search that looks for nothing yet.
+    pub fn search(&self) -> GroupLookup {
+        GroupLookup::new(self.room, self.sources())
+    }
+
     /// Looks for what became of messages. `first` is the segment in which the first entry is that is asked for, and of the
     /// entries before it at least `before` are no messages: nothing amends what comes after it.
-    pub fn lookup(
+    pub fn want(
         &self,
+        lookup: &mut GroupLookup,
         messages: impl Iterator<Item = Seq>,
         first: Option<(ShardId, SegmentNumber)>,
         before: u64,
-    ) -> AmendmentLookup {
-        let messages: BTreeSet<Seq> = messages.collect();
-        let mut known: BTreeMap<Seq, TargetChanges> = BTreeMap::new();
-        for (changes, message) in self.open.iter().flat_map(|all| messages.iter().map(move |seq| (all, seq)))
-        {
-            if let Some(changes) = changes.get(message) {
-                known.entry(*message).or_default().merge(changes);
+    ) {
+        let mut groups = BTreeSet::new();
+        for message in messages {
+            groups.insert(group_of(message));
+            for known in self.open.iter().filter_map(|changes| changes.get(&message)) {
+                lookup.changes.entry(message).or_default().merge(known);
             }
         }
-        let may_say = |source: &&AmendmentSource| {
-            let is_later = |(directory, segment)| source.directory() != directory || source.last() >= segment;
-            self.count > before && first.is_some_and(is_later)
-        };
-        let sources = self.sources.iter().filter(may_say).copied();
-        AmendmentLookup::new(self.room, messages.into_iter(), sources, known)
+        if let Some((directory, segment)) = first
+            && self.count > before
+        {
+            lookup.want(&groups, |source| source.directory() != directory || source.last() >= segment);
+        }
     }
 }

@@ -10,6 +10,9 @@ const WIDTH_MAX: u64 = 1 << 16;
 /// Numbers that are looked at besides: so that a page needs a second look seldom.
 const WIDTH_MARGIN: u64 = 28;
 
+/// Of those, how many are in the part of a window that most likely has enough messages.
+const LIKELY_MARGIN: u64 = 4;
+
 /// Messages that are still to be found in finished segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stretch {
@@ -57,6 +60,22 @@ impl Stretch {
             Stretch::Exact(first, last) => (first, last.min(end)),
             Stretch::Down { last, width, .. } => (Seq(last.0.saturating_sub(width - 1).max(1)), last),
             Stretch::Up { first, width, .. } => (first, Seq(first.0.saturating_add(width - 1)).min(end)),
+        }
+    }
+
+    /// The part of the window that most likely has enough messages.
+    pub fn likely(self, end: Seq) -> (Seq, Seq) {
+        let narrower = |wanted: u64, width: u64| {
+            width.saturating_sub(wanted / 8 + WIDTH_MARGIN - LIKELY_MARGIN).max(LIKELY_MARGIN).min(width)
+        };
+        match self {
+            Stretch::Exact(..) => self.window(end),
+            Stretch::Down { last, wanted, width } => {
+                Stretch::Down { last, wanted, width: narrower(wanted, width) }.window(end)
+            }
+            Stretch::Up { first, wanted, width } => {
+                Stretch::Up { first, wanted, width: narrower(wanted, width) }.window(end)
+            }
         }
     }
 

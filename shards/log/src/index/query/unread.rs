@@ -1,7 +1,7 @@
 //! The machine that counts what a reader has not read.
 
 use super::room_amendments::RoomAmendments;
-use super::sources::AmendmentLookup;
+use super::sources::GroupLookup;
 use super::stored_room::StoredRoomPlaces;
 use super::window::{FoundWindow, WindowLookup};
 use crate::format::RecordKind;
@@ -42,7 +42,7 @@ pub struct UnreadQuery {
 enum UnreadPhase {
     Window(WindowLookup),
     /// What became of the messages found, and the number below which to look next, if anywhere.
-    Changes(Vec<Seq>, AmendmentLookup, Option<Seq>),
+    Changes(Vec<Seq>, GroupLookup, Option<Seq>),
     Done(Option<Result<UnreadCount, QueryFault>>),
 }
 
@@ -154,7 +154,8 @@ impl UnreadQuery {
         let counted = entries.iter().filter(|entry| entry.seq > self.read && self.is_counted(entry));
         let messages: Vec<Seq> = counted.map(|entry| entry.seq).collect();
         let below = entries.first().map(|entry| entry.seq).filter(|first| !is_cut && *first > self.read);
-        let lookup = self.amendments.lookup(messages.iter().copied(), segments.first().copied(), 0);
+        let mut lookup = self.amendments.search();
+        self.amendments.want(&mut lookup, messages.iter().copied(), segments.first().copied(), 0);
         self.phase = UnreadPhase::Changes(messages, lookup, below);
     }
 }

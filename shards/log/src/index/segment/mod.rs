@@ -21,5 +21,5 @@ pub use fault::RebuildFault;
 pub use header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 pub use open_run::{OpenRun, RoomChanges};
 pub use place::{identity, index_file_name, index_file_segment};
-pub use position::{FramePosition, PositionRun};
+pub use position::{FramePosition, PositionRun, push_packed, read_packed};
 pub use table::SegmentTable;

@@ -1,7 +1,7 @@
 //! Where the entries of one room lie in one segment, and of which kind each is.
 
 use crate::format::{FRAME_BYTES_MAX, HEADER_BYTES, RecordKind, SEGMENT_BYTES_MAX};
-use crate::index::bytes::{FileIdentity, field};
+use crate::index::bytes::{FileIdentity, Reader, field, push_varint};
 
 /// Frames begin at multiples of this, and are as long.
 const UNIT_BYTES: u64 = 16;
@@ -10,6 +10,8 @@ const POSITION_BYTES: usize = 6;
 const BLOCK_POSITIONS: u64 = 64;
 /// The bits of the first field that say where; the others say which kind. No segment has as many units.
 const UNIT_BITS: u32 = 28;
+/// The bits of a kind.
+const KIND_BITS: u32 = u32::BITS - UNIT_BITS;
 /// The kinds of entries, by what stands in a position. A number is never used for anything else.
 const KINDS: [RecordKind; 7] = [
     RecordKind::Message,
@@ -111,6 +113,44 @@ pub fn read_positions(bytes: &[u8]) -> impl Iterator<Item = FramePosition> + '_ 
     bytes.chunks_exact(POSITION_BYTES).map(|bytes| FramePosition(field(bytes, 0)))
 }
 
+/// Appends positions of entries that follow one another, some three bytes each: length and kind, and how far behind the
+/// end of the last one it begins.
+pub fn push_packed(out: &mut Vec<u8>, positions: &[FramePosition]) {
+    let mut end = 0_i64;
+    for position in positions {
+        let units = position.frame_bytes() / UNIT_BYTES;
+        push_varint(out, units << KIND_BITS | u64::from(position.place() >> UNIT_BITS));
+        if units > 0 {
+            let begins = (position.offset_bytes() / UNIT_BYTES) as i64;
+            let gap = begins - end;
+            push_varint(out, ((gap << 1) ^ (gap >> 63)) as u64);
+            end = begins + units as i64;
+        }
+    }
+}
+
+/// Reads `count` of what [`push_packed`] wrote; `None` when some are none.
+pub fn read_packed(bytes: &mut Reader<'_>, count: u64) -> Option<Vec<FramePosition>> {
+    let mut positions = Vec::new();
+    let mut end = 0_i64;
+    for _ in 0..count {
+        let first = bytes.varint()?;
+        let (units, kind) = (first >> KIND_BITS, (first & ((1 << KIND_BITS) - 1)) as u32);
+        let mut begins = 0;
+        if units > 0 {
+            let gap = bytes.varint()?;
+            begins = end.checked_add((gap >> 1) as i64 ^ -((gap & 1) as i64))?;
+            end = begins.checked_add(i64::from(u16::try_from(units).ok()?))?;
+        }
+        let begins = u32::try_from(begins).ok().filter(|begins| *begins < 1 << UNIT_BITS)?;
+        let mut position = [0; POSITION_BYTES];
+        position[..4].copy_from_slice(&(begins | kind << UNIT_BITS).to_le_bytes());
+        position[4..].copy_from_slice(&(units as u16).to_le_bytes());
+        positions.push(FramePosition(position));
+    }
+    Some(positions)
+}
+
 /// The bytes of `count` positions; `None` when `count` is impossibly large.
 pub fn positions_bytes(count: u64) -> Option<usize> {
     usize::try_from(count).ok()?.checked_mul(POSITION_BYTES)
@@ -195,5 +235,43 @@ impl PositionRun {
 
     fn bytes(&self) -> u64 {
         self.count * POSITION_BYTES as u64 + self.count.div_ceil(BLOCK_POSITIONS) * self.end_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Chance;
+
+    #[test]
+    fn packed_positions_are_read_as_they_were_and_nothing_else_is_taken_for_some() {
+        let mut chance = Chance(9);
+        for _ in 0..200 {
+            let mut end = HEADER_BYTES as u64;
+            let positions: Vec<FramePosition> = (0..chance.below(65))
+                .map(|_| {
+                    let bytes = (1 + chance.below(FRAME_BYTES_MAX as u64 / UNIT_BYTES)) * UNIT_BYTES;
+                    end += chance.below(3) * chance.below(1 << 16) * UNIT_BYTES;
+                    match chance.below(12) {
+                        0 => FramePosition::LOST,
+                        1 => FramePosition::LOST_AMENDMENT,
+                        2 => FramePosition::new(HEADER_BYTES as u64, bytes, RecordKind::Topic),
+                        _ => FramePosition::new(end, bytes, KINDS[chance.below(7) as usize]),
+                    }
+                })
+                .collect();
+            let mut packed = Vec::new();
+            push_packed(&mut packed, &positions);
+            let count = positions.len() as u64;
+            let mut reader = Reader::new(&packed);
+            assert_eq!(read_packed(&mut reader, count), Some(positions));
+            assert!(reader.is_empty());
+            assert_eq!(read_packed(&mut Reader::new(&packed), count + 1), None);
+            if let Some(last) = packed.len().checked_sub(1) {
+                let other = chance.below(last as u64 + 1) as usize;
+                packed[other] ^= 1 << chance.below(8);
+                let _whatever = read_packed(&mut Reader::new(&packed), count);
+            }
+        }
     }
 }

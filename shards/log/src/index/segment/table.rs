@@ -4,8 +4,9 @@ use super::entry::{RoomEntry, RoomPositions};
 use super::facts::{FactsEntry, read_facts};
 use super::header::{INDEX_HEADER_BYTES, IndexFault, IndexHeader};
 use super::place::identity;
+use super::position::{FramePosition, PositionRun};
 use crate::format::{RecordError, SegmentNumber};
-use crate::index::amendments::AmendmentTable;
+use crate::index::amendments::{AmendmentTable, SegmentGroups};
 use crate::index::bytes::{FORMAT_VERSION, FileIdentity, bucket_of, bucket_of_file, part};
 use crate::index::link::RoomTail;
 use madang_model::{RoomName, ShardId};
@@ -85,9 +86,21 @@ impl SegmentTable {
         &self.amendments
     }
 
-    /// The same, of an index that is needed for nothing else.
-    pub fn into_amendments(self) -> AmendmentTable {
-        self.amendments
+    /// What its amendments amend, and where each of its entries is, as runs say it. `file` is what the table was read
+    /// from; `None` when it is not.
+    pub fn into_groups(self, file: &[u8]) -> Option<SegmentGroups> {
+        let SegmentTable { header, rooms, amendments, .. } = self;
+        let identity = identity(header.directory, header.segment).of_version(header.version);
+        let mut groups = SegmentGroups::new(header.segment, amendments);
+        for room in rooms {
+            match &room.positions {
+                RoomPositions::Here(positions) => groups.add(room.key, room.first, positions),
+                RoomPositions::In(run) => {
+                    groups.add(room.key, room.first, &read_run(file, identity, run).ok()?);
+                }
+            }
+        }
+        Some(groups)
     }
 
     /// Its rooms, in the order of their keys.
@@ -117,10 +130,18 @@ impl SegmentTable {
 
 fn check_positions(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Result<(), IndexFault> {
     let RoomPositions::In(run) = &room.positions else { return Ok(()) };
+    read_run(file, identity, run).map(drop)
+}
+
+fn read_run(
+    file: &[u8],
+    identity: FileIdentity,
+    run: &PositionRun,
+) -> Result<Vec<FramePosition>, IndexFault> {
     let (offset_bytes, bytes) = run.part(0, run.count - 1);
     let positions =
         part(file, offset_bytes, bytes).and_then(|bytes| run.read(identity, 0, run.count - 1, bytes));
-    positions.map(|_| ()).ok_or(IndexFault::Damaged { offset_bytes })
+    positions.ok_or(IndexFault::Damaged { offset_bytes })
 }
 
 fn check_details(file: &[u8], identity: FileIdentity, room: &RoomEntry) -> Result<(), IndexFault> {

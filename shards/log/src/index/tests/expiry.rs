@@ -4,11 +4,15 @@ use crate::testing::Chance;
 use madang_model::{Page, Seq, ShardId};
 
 /// Five messages of one room in each of 40 segments, the first `expired` of which are removed.
-fn expired_world(expired: usize, keeps_indexes: bool) -> World {
+fn expired_world(expired: usize, keeps_indexes: bool, has_runs: bool) -> World {
     let mut chance = Chance(3);
     let mut world = World::default();
     for segment in 0..40 {
         world.segment(ShardId(segment % 2), &vec!["r".to_owned(); 5], &mut chance);
+    }
+    if has_runs {
+        world.merge(ShardId(0));
+        world.merge(ShardId(1));
     }
     for (directory, segment) in world.sealed[..expired].iter().copied() {
         world.files.remove(&(directory, StoredFile::Segment(segment)));
@@ -21,9 +25,9 @@ fn expired_world(expired: usize, keeps_indexes: bool) -> World {
 
 #[test]
 fn pages_across_the_edge_say_what_has_expired() {
-    for keeps_indexes in [false, true] {
+    for (keeps_indexes, has_runs) in [(false, false), (true, false), (false, true), (true, true)] {
         for expired in [0, 1, 7, 16, 39, 40] {
-            let world = expired_world(expired, keeps_indexes);
+            let world = expired_world(expired, keeps_indexes, has_runs);
             let oldest = Seq(expired as u64 * 5 + 1);
             for seq in 0..=201 {
                 for page in [
@@ -52,11 +56,15 @@ fn pages_across_the_edge_say_what_has_expired() {
 /// that there are older messages than have expired (simulator, seed 1795284217222535).
 #[test]
 fn pages_across_a_directory_that_kept_its_newest_segment_are_whole_down_to_what_has_expired() {
-    for gone in [1, 7, 20, 29] {
+    for (gone, has_runs) in [(1, false), (7, false), (20, false), (29, false), (1, true), (20, true)] {
         let mut chance = Chance(5);
         let mut world = World::default();
         for segment in 0..40 {
             world.segment(ShardId(u16::from(segment >= 10)), &vec!["r".to_owned(); 5], &mut chance);
+        }
+        if has_runs {
+            world.merge(ShardId(0));
+            world.merge(ShardId(1));
         }
         let expired = [&world.sealed[..9], &world.sealed[10..10 + gone]].concat();
         for (directory, segment) in expired {

@@ -5,6 +5,7 @@ mod entries;
 mod expiry;
 mod facts;
 mod pages;
+mod placed;
 mod rebuild;
 mod sizes;
 mod snapshots;

@@ -67,6 +67,32 @@ impl World {
         self.sources.push(AmendmentSource::Segment(directory, sealed.segment()));
     }
 
+    /// Merges what is due of a directory.
+    pub fn merge(&mut self, directory: ShardId) {
+        let newest = self.sealed.iter().filter(|(of, _)| *of == directory).map(|(_, segment)| *segment).max();
+        let Some(newest) = newest else { return };
+        for range in due_runs(SegmentNumber::FIRST, newest) {
+            let is_in =
+                |source: &AmendmentSource| source.directory() == directory && range.contains(source.last());
+            let segments = (range.first.0..=range.last.0).map(SegmentNumber);
+            let indexes: Vec<(SegmentNumber, &Vec<u8>)> = segments
+                .filter_map(|segment| {
+                    Some((segment, self.files.get(&(directory, StoredFile::Index(segment)))?))
+                })
+                .collect();
+            let table = |(segment, index): &(SegmentNumber, &Vec<u8>)| {
+                let table = SegmentTable::decode(index, directory, *segment).expect("a sound index");
+                table.into_groups(index).expect("its own bytes").into_groups().map(Ok)
+            };
+            let mut groups = || Ok(merge_tables(indexes.iter().map(table).collect(), SegmentNumber::FIRST));
+            let mut run = Vec::new();
+            write_run(directory, range, &mut groups, 1000, &mut run).expect("memory");
+            self.files.insert((directory, StoredFile::Run(range)), run);
+            self.sources.retain(|source| !is_in(source));
+            self.sources.push(AmendmentSource::Run(directory, range));
+        }
+    }
+
     fn write(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) -> (IndexBuilder, u64) {
         let segment = *self.next.entry(directory).or_insert(SegmentNumber::FIRST);
         self.next.insert(directory, segment.next());

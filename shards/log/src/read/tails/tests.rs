@@ -2,12 +2,15 @@
 
 mod counting;
 mod expiry;
+mod runs;
 mod snapshots;
 
 use super::*;
 use crate::append::{Appender, Durability};
 use crate::format::{SEGMENT_BYTES_MIN, directory_name, file_name};
-use crate::index::{PageQuery, ReadAnswer, RunRange, Step, StoredRoomPlaces, index_file_name};
+use crate::index::{
+    AmendmentSource, PageQuery, ReadAnswer, RunRange, Step, StoredFile, StoredRoomPlaces, index_file_name,
+};
 use crate::testing::message;
 use crate::{OpenedLog, SnapshotFile, SnapshotReader, SnapshotRoom, StdFiles, mend_snapshot, read::open_log};
 use counting::Counting;
@@ -85,18 +88,32 @@ fn heads(files: &StdFiles) -> Vec<(RoomKey, u64)> {
 }
 
 fn page(data: &Path, tails: &HashMap<RoomKey, RoomTail>, room: &str, page: Page) -> Vec<u64> {
+    page_by(data, tails, &[], room, page).0
+}
+
+/// The same, with tables; and how many reads of indexes it took.
+fn page_by(
+    data: &Path,
+    tails: &HashMap<RoomKey, RoomTail>,
+    sources: &[AmendmentSource],
+    room: &str,
+    page: Page,
+) -> (Vec<u64>, usize) {
     let room = RoomName::parse(room).expect("a room name");
     let tail = &tails[&room.key()];
-    let places = StoredRoomPlaces { room: &room, head: tail.head, tail: Some(tail), open: &[], sources: &[] };
+    let places = StoredRoomPlaces { room: &room, head: tail.head, tail: Some(tail), open: &[], sources };
     let mut query = PageQuery::new(page, &places);
+    let mut index_reads = 0;
     loop {
         let requests = match query.step() {
             Step::Done(found) => {
                 let found = found.expect("a page");
-                return found.messages.iter().map(|message| message.seq().0).collect();
+                let numbers = found.messages.iter().map(|message| message.seq().0).collect();
+                return (numbers, index_reads);
             }
             Step::Read(requests) => requests,
         };
+        index_reads += requests.iter().filter(|read| matches!(read.file, StoredFile::Index(_))).count();
         let read = |request: &crate::index::ReadRequest| {
             let directory = data.join(directory_name(request.directory));
             let bytes = fs::read(directory.join(request.file.file_name())).ok()?;
