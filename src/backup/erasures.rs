@@ -11,12 +11,19 @@ use madang_model::Timestamp;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes the list of a log into a backup of it, and beside that.
-pub fn keep(data: &StdFiles, contents: &Path, beside: &Path) -> Result<(), BackupError> {
-    let mut list = read(data)?;
+/// Writes the list of a log into a backup of it, and beside that. In what was copied is nothing of what was done `before`.
+pub fn keep(
+    data: &StdFiles,
+    before: &ErasureList,
+    contents: &Path,
+    beside: &Path,
+) -> Result<(), BackupError> {
+    let list = read(data)?;
     // One that no server with erasures ever had has none.
     let Some(log) = list.log() else { return Ok(()) };
-    list.write(&StdFiles::new(contents))?;
+    let mut copied = list.clone();
+    copied.reopen_but(before);
+    copied.write(&StdFiles::new(contents))?;
     if list.entries().is_empty() {
         return Ok(());
     }
@@ -40,7 +47,8 @@ fn read(files: &impl ErasureListFiles) -> Result<ErasureList, ErasureListError> 
 
 /// Everything that is to be erased in a copy of a backup. `own` has the list of the backup itself; `given` is a further list, or a directory that has one.
 pub fn gather(backup: &Path, own: &Path, given: Option<&Path>) -> Result<ErasureList, BackupError> {
-    let mut list = read(&StdFiles::new(own))?;
+    let copied = read(&StdFiles::new(own))?;
+    let mut list = copied.clone();
     if let Some(given) = given {
         let further = read_given(given, list.log())?;
         if !list.merge(&further) {
@@ -75,7 +83,14 @@ pub fn gather(backup: &Path, own: &Path, given: Option<&Path>) -> Result<Erasure
     {
         return Err(BackupError::OfAnotherLog { list: kept, backup: backup.to_owned() });
     }
+    // What was imported since under an erased name is nothing that was erased since.
+    list.reopen_but(&copied);
     Ok(list)
+}
+
+/// The list of a log, before it is copied.
+pub fn before_copy(data: &StdFiles) -> Result<ErasureList, BackupError> {
+    Ok(read(data)?)
 }
 
 fn read_given(given: &Path, log: Option<i64>) -> Result<ErasureList, BackupError> {
@@ -124,9 +139,8 @@ pub fn apply(restored: &Path, mut list: ErasureList) -> Result<(u64, bool), Back
         return Ok((0, true));
     }
     let files = StdFiles::new(restored);
-    list.reopen();
     list.write(&files)?;
-    if list.entries().is_empty() {
+    if list.pending().next().is_none() {
         return Ok((0, true));
     }
     let trouble = match erase_pending(&files, &mut list) {

@@ -8,8 +8,8 @@ use crate::server::{DataDirectory, DataDirectoryError, wall_time};
 use crate::terminal::StatusLine;
 use clap::{Args, ValueHint};
 use madang_log::{
-    ERASURES_FILE, ErasureList, ErasureListFile, ErasureRule, Erasures, Fault, PassOptions, PassOutcome,
-    PassStep, StdFiles, StoredEntry, erase, find_erasable, open_log,
+    ERASURES_FILE, ErasureList, ErasureListFile, ErasureMatcher, ErasureRule, Erasures, Fault, PassOptions,
+    PassOutcome, PassStep, StdFiles, StoredEntry, erase, find_erasable, open_log,
 };
 use madang_model::{RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
@@ -155,6 +155,8 @@ struct Survey {
     rooms: BTreeMap<String, (u64, Seq, Seq)>,
     /// Messages that were said by a clock that was ahead: by room and number, with their time.
     ahead: BTreeMap<(String, Seq), Timestamp>,
+    /// The highest number that the log has in the room of a rule that names numbers.
+    head: Option<Seq>,
 }
 
 impl Survey {
@@ -166,10 +168,29 @@ impl Survey {
     ) -> Result<(Survey, Vec<Fault>), String> {
         let mut survey = Survey::default();
         let erasures = compiled(rule, Timestamp(i64::MAX));
+        let looked_for = match rule {
+            ErasureRule::Entries { room, .. } => {
+                let whole = ErasureRule::Entries { room: room.clone(), first: Seq(1), last: Seq(u64::MAX) };
+                compiled(&whole, Timestamp(i64::MAX))
+            }
+            ErasureRule::Author { .. } => erasures.clone(),
+        };
+        let mut matcher = ErasureMatcher::new(&erasures);
         let now = wall_time();
-        let mut visit = |entry: &StoredEntry<'_>| survey.count(entry, now);
+        let mut visit = |entry: &StoredEntry<'_>| {
+            survey.head = survey.head.max(Some(entry.seq()));
+            if matcher.wants_entry(entry) {
+                survey.count(entry, now);
+            }
+        };
         let faults =
-            find_erasable(files, &erasures, &mut visit, progress).map_err(|error| error.to_string())?;
+            find_erasable(files, &looked_for, &mut visit, progress).map_err(|error| error.to_string())?;
+        if let ErasureRule::Entries { last, .. } = rule
+            && !faults.is_empty()
+        {
+            // It may be in what is damaged.
+            survey.head = survey.head.max(Some(*last));
+        }
         Ok((survey, faults))
     }
 
@@ -177,8 +198,11 @@ impl Survey {
     /// numbers, so that what the same author says next stays.
     fn rules(&self, rule: &ErasureRule, now: Timestamp) -> Vec<(ErasureRule, Timestamp)> {
         let latest = self.ahead.values().copied().max().map_or(now, |latest| latest.max(now));
-        if let ErasureRule::Entries { .. } = rule {
-            return vec![(rule.clone(), latest)];
+        if let ErasureRule::Entries { room, first, last } = rule {
+            // Numbers that were not given yet will be other people's words.
+            let last = self.head.map_or(Seq::ZERO, |head| head.min(*last));
+            let known = ErasureRule::Entries { room: room.clone(), first: *first, last };
+            return if *first <= last { vec![(known, latest)] } else { Vec::new() };
         }
         let mut rules = vec![(rule.clone(), now)];
         for ((name, seq), time) in &self.ahead {
@@ -220,6 +244,23 @@ impl Survey {
         self.rooms.iter().map(line).collect()
     }
 
+    /// What is said when nothing was found.
+    fn none_found(&self, rule: &ErasureRule) -> String {
+        match (rule, self.head) {
+            (ErasureRule::Entries { room, .. }, None) => {
+                format!(
+                    "the log has nothing of room '{room}' that is not erased already, so nothing is to be erased"
+                )
+            }
+            (ErasureRule::Entries { room, first, .. }, Some(head)) if *first > head => {
+                format!(
+                    "room '{room}' has messages up to #{head}, and no #{first} yet, so nothing is to be erased"
+                )
+            }
+            _ => NOTHING_FOUND.to_owned(),
+        }
+    }
+
     fn messages(&self) -> u64 {
         self.rooms.values().map(|(count, ..)| count).sum()
     }
@@ -251,6 +292,9 @@ fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased
     let mut list = ErasureList::read(files).map_err(|error| error.to_string())?;
     let (survey, _) = Survey::of(files, &rule, &mut |_| ())?;
     let now = wall_time();
+    if survey.rules(&rule, now).is_empty() {
+        return Ok(Erased::Not(survey.none_found(&rule)));
+    }
     for (rule, until) in survey.rules(&rule, now) {
         list.ask(files, vec![rule], until, now).map_err(|error| error.to_string())?;
     }
@@ -312,6 +356,9 @@ fn erase_there(
 ) -> Result<Erased, String> {
     // What is damaged the server reports.
     let (survey, _) = Survey::of(files, rule, &mut |_| ())?;
+    if survey.rules(rule, wall_time()).is_empty() {
+        return Ok(Erased::Not(survey.none_found(rule)));
+    }
     let mut server = Connection::open(data).map_err(|error| error.to_string())?;
     let mut last = 0;
     for (rule, until) in survey.rules(rule, wall_time()) {
@@ -324,7 +371,10 @@ fn erase_there(
     if arguments.no_wait {
         let words =
             format!("{} will be erased within log.erase_hours\n", counted(survey.messages(), "message"));
-        return say(&words).map(|()| Erased::Done);
+        return match survey.messages() {
+            0 => Ok(Erased::Not(NOTHING_FOUND.to_owned())),
+            _ => say(&words).map(|()| Erased::Done),
+        };
     }
     let mut line = StatusLine::new();
     let began = Instant::now();
@@ -410,7 +460,8 @@ fn ended(outcome: &PassOutcome, data: &Path) -> Result<Erased, String> {
             }
         )));
     }
-    if outcome.entries == 0 {
+    // What a repair has set aside has no entries that are counted.
+    if (outcome.entries, outcome.files) == (0, 0) {
         return Ok(Erased::Not(NOTHING_FOUND.to_owned()));
     }
     Ok(Erased::Done)

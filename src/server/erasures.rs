@@ -1,10 +1,11 @@
 //! What is to be erased while the server runs: who asks for it, what is still to be done, and how far that is.
 
 use super::clock::wall_time;
-use madang_log::{ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, StdFiles};
+use madang_log::{
+    ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, FoundDeletions, StdFiles,
+};
 use madang_model::Timestamp;
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -209,18 +210,15 @@ impl ErasureDesk {
     ///
     /// # Errors
     /// A sentence, if it cannot be remembered.
-    pub fn ask_deleted(
-        &self,
-        rules: Vec<ErasureRule>,
-        deleted: RangeInclusive<Timestamp>,
-    ) -> Result<(), String> {
+    pub fn ask_deleted(&self, rules: Vec<ErasureRule>, since: Timestamp) -> Result<(), String> {
         let now = wall_time();
-        let age_seconds = now.0.saturating_sub(deleted.start().0) / 1_000_000;
+        let age_seconds = now.0.saturating_sub(since.0) / 1_000_000;
         let is_old =
             u64::try_from(age_seconds).unwrap_or(0) >= self.time_max_seconds.load(Ordering::Relaxed) / 4;
         let state = &mut *self.lock();
         let list = state.own().ok_or_else(|| "the list of erasures is not open".to_owned())?;
-        let ids = list.ask(&self.files, rules, *deleted.end(), now).map_err(|error| error.to_string())?;
+        let ids =
+            list.ask(&self.files, rules, FoundDeletions::UNTIL, now).map_err(|error| error.to_string())?;
         state.is_hidden_by_deletions = true;
         if is_old {
             state.urgent.extend(&ids);
@@ -276,10 +274,12 @@ impl ErasureDesk {
         is_due
     }
 
-    /// Waits before another attempt, for `time_max`, or until something urgent is asked for that the last attempt did not
-    /// know. Whether it is.
+    /// Waits before another attempt, for `time_max`, or until something is to be hidden, or something urgent is asked for that
+    /// the last attempt did not know. Whether another attempt is to be made.
     pub fn pause(&self, after: &PendingErasures, time_max: Duration) -> bool {
-        self.wait_until(time_max, |state| state.urgent_asked != after.urgent_asked)
+        let is_new = |state: &DeskState| state.urgent_asked != after.urgent_asked;
+        let is_early = self.wait_until(time_max, |state| state.is_shown || is_new(state));
+        !is_early || is_new(&self.lock())
     }
 
     fn wait_until(&self, time_max: Duration, is_it: impl Fn(&DeskState) -> bool) -> bool {
@@ -420,18 +420,18 @@ mod tests {
         let hour = Duration::from_secs(3_600);
         desk.set_time_max(hour);
         desk.open().expect("there is no list");
-        let ago = |minutes: i64| Timestamp(wall_time().0 - minutes * 60_000_000)..=wall_time();
+        let ago = |minutes: i64| Timestamp(wall_time().0 - minutes * 60_000_000);
         desk.ask_deleted(rules(2), ago(14)).expect("space");
         assert!(!desk.wait(Duration::ZERO) && !desk.is_shown(), "there is time for more");
         let room = RoomName::parse("방").expect("a room").key();
         let asked = desk.asked().expect("few wait");
-        assert!(asked.covers(room, Seq(2), *ago(1).start()));
-        assert!(!asked.covers(room, Seq(3), *ago(1).start()));
+        assert!(asked.covers(room, Seq(2), ago(1)));
+        assert!(!asked.covers(room, Seq(3), ago(1)));
         desk.ask_deleted(rules(1), ago(16)).expect("space");
         assert!(desk.wait(Duration::ZERO) && desk.is_shown(), "a page may be under way while it is erased");
         desk.finish(&desk.pending().ids, 2).expect("space");
         assert!(desk.hide(|_| true) && !desk.wait(Duration::ZERO));
-        assert!(desk.asked().expect("few wait").covers(room, Seq(2), *ago(1).start()), "though it is done");
+        assert!(desk.asked().expect("few wait").covers(room, Seq(2), ago(1)), "though it is done");
         desk.ask_deleted(rules(BUNDLE_MAX as u64), ago(0)).expect("space");
         assert!(desk.wait(Duration::ZERO), "many do not wait");
         assert_eq!(desk.look_time(), hour / LOOKS);
@@ -510,13 +510,15 @@ mod tests {
         let desk = ErasureDesk::new(data.path());
         desk.open().expect("there is no list");
         desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
-        let attempt = desk.pending();
-        assert!(!desk.pause(&attempt, Duration::ZERO), "nothing is new");
+        let (attempt, hour) = (desk.pending(), Duration::from_secs(3_600));
+        assert!(!desk.pause(&attempt, hour) && desk.is_shown(), "it is to be hidden, and that is all");
+        assert!(desk.hide(|_| true) && desk.pause(&attempt, Duration::ZERO), "the time is over");
         desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
-        assert!(!desk.pause(&attempt, Duration::ZERO), "this can wait");
+        assert!(!desk.pause(&attempt, hour), "this is to be hidden, and can wait otherwise");
+        desk.hide(|_| true);
         desk.fail(0, "a segment is damaged".to_owned());
         let id = desk.ask(rules(1), wall_time(), Urgency::Now).expect("space")[0];
-        assert!(desk.pause(&attempt, Duration::from_secs(3_600)));
+        assert!(desk.pause(&attempt, hour));
         assert!(desk.progress(id).trouble.is_some(), "what is in the way is known until it is not");
     }
 }

@@ -20,7 +20,7 @@ pub use data_directory::{
     BACKUP_FILE, DataDirectory, DataDirectoryError, RESTORING, SERVE, holder_serves, was_served,
 };
 pub use epoch::{EPOCH_FILE, EpochOrigin, begin_or_continue, random as random_epoch};
-pub use erasures::{ErasureProgress, PendingErasures, UnreadableErasures, Urgency};
+pub use erasures::{ErasureDesk, ErasureProgress, PendingErasures, UnreadableErasures, Urgency};
 pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};
 pub use inherited::{InheritedListeners, SocketActivation};
 pub use launch::Launch;

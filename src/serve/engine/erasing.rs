@@ -4,14 +4,14 @@ mod deletions;
 
 use deletions::Deletions;
 
-use crate::server::{PendingErasures, ServerState};
+use crate::server::{ErasureDesk, PendingErasures, ServerState};
 use madang_engine::runtime::{Housekeeping, Remote, step_back};
 use madang_log::{PassOptions, PassOutcome, PassStep, StdFiles, erase};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait for something to do.
 const LOOK: Duration = Duration::from_secs(60);
@@ -56,20 +56,29 @@ pub fn start(state: &Arc<ServerState>, remote: Remote) -> io::Result<()> {
         loop {
             let time_max = deletions.look(&state, &remote);
             let is_due = desk.wait(time_max.min(LOOK));
-            if desk.is_shown() && !desk.hide(|erasures| remote.hide(erasures, HIDE_MAX)) {
-                tracing::warn!(
-                    "a shard does not answer, so it may show what is to be erased; this is tried again"
-                );
-                sleep(RETRY_HIDE);
+            if !is_hidden(desk, &remote) {
+                continue;
             }
             if is_due {
                 let pending = desk.pending();
-                let retry = work(&state, &remote, &pending, &mut finished_to);
-                desk.pause(&pending, retry);
+                let next = Instant::now() + work(&state, &remote, &pending, &mut finished_to);
+                while !desk.pause(&pending, next.saturating_duration_since(Instant::now())) {
+                    is_hidden(desk, &remote);
+                }
             }
         }
     })?;
     Ok(())
+}
+
+/// Hides what a shard may show, and takes a pause where that fails. Whether nothing of it is shown.
+fn is_hidden(desk: &ErasureDesk, remote: &Remote) -> bool {
+    let is_hidden = !desk.is_shown() || desk.hide(|erasures| remote.hide(erasures, HIDE_MAX));
+    if !is_hidden {
+        tracing::warn!("a shard does not answer, so it may show what is to be erased; this is tried again");
+        sleep(RETRY_HIDE);
+    }
+    is_hidden
 }
 
 /// Does what is to be done. Returns how long to wait before the next attempt. For requests up to `finished_to` the segments

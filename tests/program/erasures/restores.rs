@@ -175,3 +175,29 @@ fn a_number_that_was_given_again_after_a_restore_is_not_erased_in_what_was_befor
     refused(&restore(&at("monday.tar"), &to, &["--erasures", &list]), 0, &["; 1 message erased that"]);
     is_sound(&to);
 }
+
+#[test]
+fn what_was_imported_under_an_erased_name_stays_when_the_newest_backup_is_restored() {
+    let mut server = talked();
+    let place = new_directory();
+    let at = |name: &str| place.path().join(name);
+    back_up(&server.data(), &at("old.tar"));
+    erased(&server.data(), &["--author", "mallory"], "erased 120 messages");
+    let data = server.data();
+    assert!(server.terminate().0.success());
+    let history = at("last-year.jsonl");
+    let line = r#"{"room":"작년반","author":"mallory","time":"2025-03-02T09:00:00+09:00","text":"작년의 다른 사람","id":"1"}"#;
+    fs::write(&history, format!("{line}\n")).expect("space");
+    let imported =
+        madang().args(["log", "import"]).arg(&history).arg("--data").arg(&data).output().expect("madang");
+    refused(&imported, 0, &["imported 1 message"]);
+    back_up(&data, &at("new.tar"));
+    let restored = new_directory();
+    let to = |name: &str| restored.path().join(name);
+    let output = restore(&at("new.tar"), &to("new"), &[]);
+    refused(&output, 0, &["restored "]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("erased"), "nothing was erased since");
+    assert_eq!(files_with(&to("new"), "작년의 다른 사람").len(), 1);
+    is_nowhere(&to("new"), SECRET);
+    refused(&restore(&at("old.tar"), &to("old"), &[]), 0, &["; 120 messages erased that were erased since"]);
+}

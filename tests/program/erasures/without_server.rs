@@ -96,7 +96,7 @@ fn what_cannot_be_erased_is_said_with_the_remedy() {
         refused(&erase(&data, arguments), 2, parts);
     }
     refused(&erase(directory.path(), &["--author", "bob"]), 2, &["no log in"]);
-    refused(&erase(&data, &["--room", "점심", "--seq", "3"]), 1, &["has no such message"]);
+    refused(&erase(&data, &["--room", "점심", "--seq", "3"]), 1, &["the log has nothing of room '점심'"]);
     fs::write(data.join("madang.erasures"), "madang erasures 7\n").expect("space");
     refused(&erase(&data, &["--author", "bob"]), 2, &["later madang", "'madang erasures 7'"]);
 }
@@ -177,4 +177,29 @@ fn what_was_put_back_from_an_older_copy_is_erased_again() {
     refused(&wrong, 2, &["is of another log"]);
     refused(&erase(&copy, &["--again", "/nowhere"]), 2, &["'/nowhere' has no list of erasures"]);
     refused(&erase(&copy, &["--again", "--author", "mallory"]), 2, &["cannot be used with"]);
+}
+
+#[test]
+fn numbers_that_were_not_given_yet_are_not_erased_once_they_are() {
+    let mut server = talked();
+    let data = server.data();
+    refused(&erase(&data, &["--room", "없는방", "--seq", "1"]), 1, &["nothing of room '없는방'"]);
+    refused(
+        &erase(&data, &["--room", "r2", "--seq", "3061-3070"]),
+        1,
+        &["'r2' has messages up to #3060, and no #3061 yet"],
+    );
+    refused(&erase(&data, &["--author", "nobody", "--no-wait"]), 1, &["has no such message"]);
+    assert!(server.terminate().0.success());
+    refused(&erase(&data, &["--room", "r2", "--seq", "3070"]), 1, &["no #3070 yet"]);
+    erased(&data, &["--room", "r2", "--seq", "3060-3070"], "erased 1 message");
+    server.start_again();
+    let mut alice = server.login_to("alice", "r2");
+    alice.send("said later");
+    alice.expect("alice: said later");
+    refused(&erase(&data, &["--room", "r2", "--seq", "3060"]), 1, &["were erased already"]);
+    assert!(server.terminate().0.success());
+    refused(&erase(&data, &["--again"]), 0, &["looked for 3 requests again: erased 0 messages"]);
+    assert!(!files_with(&data, "said later").is_empty());
+    is_sound(&data);
 }

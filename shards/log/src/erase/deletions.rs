@@ -22,15 +22,18 @@ pub struct DeletionSearch {
 pub struct FoundDeletions {
     /// Messages that were deleted and that nobody has asked to erase. Numbers of a room that follow one another are one rule.
     pub rules: Vec<ErasureRule>,
-    /// No message among them was said later.
-    pub until: Timestamp,
-    /// None was deleted earlier; of what indexes list, when the segment was begun.
+    /// None was deleted earlier; of what indexes list, when the segment was made.
     pub since: Timestamp,
     /// Whether that is all of them: if not, the next look finds more.
     pub is_complete: bool,
     /// Segments that were read whole, as they have no index yet.
     pub segments_read: u64,
     segments: Vec<(ShardId, SegmentNumber)>,
+}
+
+impl FoundDeletions {
+    /// Of numbers that were given nothing stays, however late the clock says that they were.
+    pub const UNTIL: Timestamp = Timestamp(i64::MAX);
 }
 
 impl DeletionSearch {
@@ -59,9 +62,9 @@ impl DeletionSearch {
             asked,
             rooms: HashMap::new(),
             count: 0,
+            now,
             found: FoundDeletions {
                 rules: Vec::new(),
-                until: now,
                 since: now,
                 is_complete: true,
                 segments_read: 0,
@@ -97,6 +100,7 @@ struct DeletionLook<'a> {
     asked: &'a Erasures,
     rooms: HashMap<RoomKey, (RoomName, Vec<Seq>)>,
     count: usize,
+    now: Timestamp,
     found: FoundDeletions,
     buffer: AlignedVec,
 }
@@ -149,7 +153,6 @@ impl DeletionLook<'_> {
                     && let Ok(room) = RoomName::from_log(amendment.room)
                 {
                     self.add(&room, amendment.target, amendment.time);
-                    self.found.until = self.found.until.max(amendment.time);
                 }
             }
         });
@@ -166,10 +169,10 @@ impl DeletionLook<'_> {
         }
     }
 
-    /// A message was deleted at this time or later. What was asked for earlier was of another message with its number, which
-    /// an older copy of the log had.
+    /// A message was deleted at this time or later. Only what was asked for without an end surely includes it: when it was
+    /// said, indexes do not tell.
     fn add(&mut self, room: &RoomName, target: Seq, deleted: Timestamp) {
-        if !self.asked.covers(room.key(), target, deleted) {
+        if !self.asked.covers(room.key(), target, self.now) {
             self.rooms.entry(room.key()).or_insert_with(|| (room.clone(), Vec::new())).1.push(target);
             self.count += 1;
             self.found.since = self.found.since.min(deleted);

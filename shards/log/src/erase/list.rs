@@ -45,9 +45,11 @@ pub struct ErasureEntry {
 impl ErasureEntry {
     /// What was said later stays, in a log with these lives. What somebody said is to go from every life.
     fn until_in(&self, lives: &[LogLife]) -> Timestamp {
-        let foreign = self.lives.iter().filter(|life| !lives.contains(life));
+        let asked_elsewhere = self.lives.iter().filter(|life| !lives.contains(life));
+        let begun_since = lives.iter().filter(|life| !self.lives.contains(life));
+        let shared = asked_elsewhere.chain(begun_since).map(|life| life.shared);
         match self.rule {
-            ErasureRule::Entries { .. } => foreign.map(|life| life.shared).fold(self.until, Timestamp::min),
+            ErasureRule::Entries { .. } => shared.fold(self.until, Timestamp::min),
             ErasureRule::Author { .. } => self.until,
         }
     }
@@ -273,7 +275,7 @@ impl ErasureList {
         now: Timestamp,
     ) -> Result<Vec<i64>, FilesError> {
         self.name_log(now);
-        let last = self.entries.last().map_or(i64::MIN, |entry| entry.id);
+        let last = self.entries.iter().map(|entry| entry.id).max().unwrap_or(i64::MIN);
         let ids = now.0.max(last.saturating_add(1))..;
         let lives = &self.lives;
         let entry = |(id, rule)| ErasureEntry { id, rule, until, done: None, lives: Arc::clone(lives) };
@@ -344,7 +346,15 @@ impl ErasureList {
 
     /// Everything is to be erased again: an older copy of the log still has it.
     pub fn reopen(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.done = None);
+        self.reopen_but(&ErasureList::default());
+    }
+
+    /// The same, but for what a copy of the log, made after this list, cannot have any more.
+    pub fn reopen_but(&mut self, copied: &ErasureList) {
+        for entry in &mut self.entries {
+            let place = copied.places.get(&entry.id);
+            entry.done = place.and_then(|place| copied.entries[*place].done);
+        }
         self.is_file_unsure = true;
     }
 

@@ -11,6 +11,9 @@ use madang_model::{
 /// Names seen while a log is read: finding the key of one costs more than everything else about a message.
 const NAMES_KEPT_MAX: usize = 65_536;
 
+/// How long after it is asked for something may still be changed, as shards hear of it a little later.
+const HIDE_US_MAX: i64 = 60_000_000;
+
 /// One thing that is to be erased.
 #[derive(Clone, Debug)]
 pub enum ErasureRule {
@@ -153,10 +156,7 @@ impl Erasures {
         }
         let (room, seq, time) = (amendment.room.key(), amendment.seq, amendment.time);
         let own = ErasureSubject { room, seq, time, author: Some(amendment.author.key()) };
-        // The time of what it changes is not known, and earlier.
-        self.wants(own)
-            || target > Seq::ZERO
-                && self.wants(ErasureSubject { seq: target, time: Timestamp(i64::MIN), ..own })
+        self.wants(own) || target > Seq::ZERO && self.wants_changed(own, target)
     }
 
     /// Whether a message as it is now has a text that is among them.
@@ -197,6 +197,12 @@ impl Erasures {
                 .entries
                 .get(&room)
                 .is_some_and(|room| room.spans.first().is_some_and(|span| span.first <= last))
+    }
+
+    /// Whether what an entry changes is among them by its number. Its time is not known. Nobody changes what is hidden, so what
+    /// changes it much later than it was asked for changes a message that was said later.
+    fn wants_changed(&self, change: ErasureSubject, target: Seq) -> bool {
+        self.covers(change.room, target, Timestamp(change.time.0.saturating_sub(HIDE_US_MAX)))
     }
 
     fn wants(&self, asked: ErasureSubject) -> bool {
@@ -293,11 +299,7 @@ impl<'e> ErasureMatcher<'e> {
             false => key_of(&mut self.authors, author, |name| Some(UserName::parse(name).ok()?.key())),
         };
         let asked = ErasureSubject { room, seq, time, author };
-        // The time of what it changes is not known, and earlier.
-        self.erasures.wants(asked)
-            || target.is_some_and(|seq| {
-                self.erasures.wants(ErasureSubject { seq, time: Timestamp(i64::MIN), ..asked })
-            })
+        self.erasures.wants(asked) || target.is_some_and(|target| self.erasures.wants_changed(asked, target))
     }
 }
 

@@ -68,7 +68,7 @@ impl Deletions {
                 return Ok(false);
             }
             tracing::info!(requests = found.rules.len(), "what was deleted is to be erased");
-            desk.ask_deleted(std::mem::take(&mut found.rules), found.since..=found.until)?;
+            desk.ask_deleted(std::mem::take(&mut found.rules), found.since)?;
         }
         self.search.asked(&found);
         Ok(found.is_complete)

@@ -122,6 +122,7 @@ fn rules_say_what_is_meant_by_them() {
     assert!(!wants("방", 9, 101, "bob", None), "it was said later, after a restore");
     assert!(!wants("r2", 5, 1, "bob", None), "another room");
     assert!(wants("방", 40, 200, "bob", Some(7)), "an edit of it");
+    assert!(!wants("방", 40, 60_000_101, "bob", Some(7)), "an edit of what was said later");
     assert!(wants("r2", 40, 50, "mallory", None), "however the name is written");
     assert!(!wants("r2", 41, 51, "mallory", None), "somebody else may have the name by then");
     assert!(wants("r2", 40, 50, "eve", None) && !wants("방", 40, 50, "eve", None));

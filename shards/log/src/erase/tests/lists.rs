@@ -60,7 +60,7 @@ fn a_number_that_another_life_gave_again_is_erased_there_alone_and_what_both_sha
     second.ask(&disk, vec![entries(2, 2), entries(6, 6)], Timestamp(2_500), Timestamp(3_000)).expect("space");
     second.ask(&disk, vec![entries(3, 5)], Timestamp(2_500), Timestamp(3_000)).expect("space");
     let second = ErasureList::read(&disk).expect("it is whole");
-    assert_eq!(taken(&second), [2, 3, 4, 5, 6, 8], "in its own life");
+    assert_eq!(taken(&second), [2, 3, 4, 5, 6], "in its own life, in which #8 is another");
     // Beside the backups are the requests of both; the later backup of the first life is restored.
     let mut third = first.clone();
     assert!(third.merge(&second));
@@ -229,4 +229,44 @@ fn what_a_power_cut_left_in_part_of_the_last_lines_is_no_damage() {
         matches!(ErasureList::read(&file), Err(ErasureListError::Damaged { .. })),
         "what is so far from the end was synced long ago"
     );
+}
+
+#[test]
+fn a_request_of_the_first_life_takes_nothing_that_a_later_life_said_before_it() {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut first = ErasureList::default();
+    first.name_log(Timestamp(1));
+    let mut second = first.clone();
+    // Restored at 450 from a backup of #1 to #4; #5 and so on are given again.
+    second.begin_life(Timestamp(400), Timestamp(450));
+    // The directory of before is served again, and loses its own #8, and #3, which both have.
+    first.ask(&disk, vec![entries(3, 3), entries(8, 8)], Timestamp(900), Timestamp(1_000)).expect("space");
+    assert!(second.merge(&first));
+    assert_eq!(taken(&second), [3]);
+}
+
+#[test]
+fn what_a_copy_cannot_have_any_more_is_not_looked_for_in_it_and_ids_differ_after_a_merge() {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut before = ErasureList::default();
+    let first =
+        before.ask(&disk, vec![entries(1, 1), entries(2, 2)], Timestamp(9), Timestamp(10)).expect("space");
+    before.done(&disk, &first[..1], Timestamp(11)).expect("space");
+    let mut copied = before.clone();
+    copied.done(&disk, &first[1..], Timestamp(12)).expect("space");
+    let late = copied.ask(&disk, vec![entries(3, 3)], Timestamp(13), Timestamp(500)).expect("space")[0];
+    copied.done(&disk, &[late], Timestamp(501)).expect("space");
+    copied.reopen_but(&before);
+    let open = |list: &ErasureList| list.pending().map(|entry| entry.id).collect::<Vec<_>>();
+    assert_eq!(open(&copied), [first[1], late]);
+    // The list of another process has the highest id in its middle.
+    let mut merged = ErasureList::default();
+    assert!(merged.merge(&copied) && merged.merge(&before));
+    let mut other = ErasureList::default();
+    other.name_log(Timestamp(10));
+    let early = other.ask(&disk, vec![entries(4, 4)], Timestamp(20), Timestamp(20)).expect("space");
+    assert!(merged.merge(&other));
+    let next = merged.ask(&disk, vec![entries(5, 5)], Timestamp(30), Timestamp(30)).expect("space")[0];
+    assert!(next > late && early[0] < late, "the clock was set back");
+    assert_eq!(merged.entries().iter().filter(|entry| entry.id == next).count(), 1);
 }
