@@ -21,6 +21,19 @@ pub enum LineFault {
         /// What was expected, and the column.
         what: String,
     },
+    /// Text in another encoding: `jq -c`, which reads what is not UTF-8 as replacement characters, would destroy it.
+    /// The name of the file belongs behind the words.
+    #[error(
+        "it is not UTF-8 (byte 0x{byte:02X} at column {column}); convert it first: iconv -f {encoding} -t UTF-8"
+    )]
+    NotUtf8 {
+        /// The first byte that is none of UTF-8, or of JSON.
+        byte: u8,
+        /// Where it is, in bytes from 1.
+        column: usize,
+        /// In what it most likely is, as iconv names it.
+        encoding: &'static str,
+    },
     /// A member is missing, or is null.
     #[error("it has no \"{member}\"; a line needs \"room\", \"time\", \"author\" and \"text\"")]
     Missing {

@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 
+/// What files of UTF-16 begin with, in either order of bytes.
+const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
 /// The members of a line. Others are ignored.
 #[derive(Deserialize)]
 pub struct Line<'a> {
@@ -53,12 +56,26 @@ impl<'a> Line<'a> {
         }
         // serde would take an array for the members in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(LineFault::Json { what: "an object begins with {".to_owned() });
+            return Err(fault_of(bytes, "an object begins with {".to_owned()));
         }
-        serde_json::from_slice(bytes).map_err(|error| LineFault::Json {
+        serde_json::from_slice(bytes).map_err(|error| {
             // There is only one line.
-            what: error.to_string().replace(" at line 1 column ", " at column "),
+            fault_of(bytes, error.to_string().replace(" at line 1 column ", " at column "))
         })
+    }
+}
+
+/// Why a line is not the JSON of a message: its encoding, else `what`.
+fn fault_of(bytes: &[u8], what: String) -> LineFault {
+    // Of two bytes for each character of JSON's own, one is zero.
+    let zero = bytes.iter().take(2).position(|byte| *byte == 0);
+    let is_utf16 = zero.is_some() || UTF16_MARKS.iter().any(|mark| bytes.starts_with(mark));
+    let other = std::str::from_utf8(bytes).err().map(|error| error.valid_up_to()).or(zero);
+    match other.and_then(|at| Some((at, *bytes.get(at)?))) {
+        Some((at, byte)) => {
+            LineFault::NotUtf8 { byte, column: at + 1, encoding: if is_utf16 { "UTF-16" } else { "CP949" } }
+        }
+        None => LineFault::Json { what },
     }
 }
 

@@ -298,6 +298,34 @@ fn a_bad_line_ends_the_import_before_anything_is_written_or_is_skipped_and_count
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_refused_with_the_command_that_converts_it() {
+    let place = Place::new();
+    let file = place.write("history.jsonl", &line("r1", TIME_US, "alice", "first", "1"));
+    let korean = line("r1", TIME_US, "alice", "TEXT", "2");
+    let column = 1 + korean.find("TEXT").expect("it is there");
+    let (before, behind) = korean.split_once("TEXT").expect("it is there");
+    let cp949 = [before.as_bytes(), b"\xb9\xdd\xb0\xa1", behind.as_bytes()].concat();
+    let all = [fs::read(&file).expect("it was written"), cp949].concat();
+    fs::write(&file, &all).expect("space");
+    let name = file.display();
+    let told = format!(
+        "{name} line 2: it is not UTF-8 (byte 0xB9 at column {column}); convert it first: iconv -f CP949 -t UTF-8 {name}"
+    );
+    let output = import(&place.data(), &file, &[]).output().expect("madang");
+    refused(&output, 2, &[&told, "Nothing was written"]);
+    let utf16: Vec<u8> = ["\u{feff}", &korean].concat().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&file, utf16).expect("space");
+    let told = format!("byte 0xFF at column 1); convert it first: iconv -f UTF-16 -t UTF-8 {name}");
+    let output = import(&place.data(), &file, &[]).output().expect("madang");
+    refused(&output, 2, &[&told, "Nothing was written"]);
+    assert!(!words(&output).contains("jq"), "{}", words(&output));
+    assert!(!place.data().join("shard-00").exists());
+    let mut program = import(&place.data(), Path::new("-"), &[]);
+    let output = program.stdin(fs::File::open(&file).expect("it was written")).output().expect("madang");
+    refused(&output, 2, &["standard input line 1: it is not UTF-8", "iconv -f UTF-16 -t UTF-8"]);
+}
+
+#[test]
 fn a_wrong_command_line_or_place_is_refused_with_what_to_do() {
     let place = Place::new();
     let file = place.write("history.jsonl", &history(&["r1"], 2, 10));

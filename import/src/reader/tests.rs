@@ -139,6 +139,31 @@ fn every_bad_line_is_refused_with_what_is_wrong_and_what_to_do() {
     refused(&good.replace("\"x\"", "\"\\ud800\""), "at column");
     let mut bytes = good.clone().into_bytes();
     bytes[good.len() - 3] = 0xff;
-    assert!(matches!(LineReader::new(NOW).read(&bytes), Err(LineFault::Json { .. })));
+    let read = LineReader::new(NOW).read(&bytes);
+    assert!(matches!(read, Err(LineFault::NotUtf8 { byte: 0xff, .. })), "{read:?}");
     refused(&(good + &" ".repeat(LINE_BYTES_MAX)), "more than 1048576 bytes");
+}
+
+#[test]
+fn a_line_in_another_encoding_names_its_first_byte_and_the_command_that_converts_it() {
+    let line = br#"{"text":""#;
+    let cp949 = [&line[..], b"\xbe\xc8\xb3\xe7", br#"","room":"r1"}"#].concat();
+    let little: Vec<u8> = with_text("안녕").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = with_text("hello").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let cases = [
+        (cp949, 0xbe, 10, "CP949"),
+        (b"\xbe\xc8".to_vec(), 0xbe, 1, "CP949"),
+        ([b"\xff\xfe", &little[..]].concat(), 0xff, 1, "UTF-16"),
+        ([b"\xfe\xff", &big[..]].concat(), 0xfe, 1, "UTF-16"),
+        (big, 0, 1, "UTF-16"),
+        ("{}".encode_utf16().flat_map(u16::to_le_bytes).collect(), 0, 2, "UTF-16"),
+    ];
+    for (bytes, byte, column, encoding) in cases {
+        let fault = LineReader::new(NOW).read(&bytes).expect_err(encoding);
+        assert_eq!(fault, LineFault::NotUtf8 { byte, column, encoding }, "{bytes:?}");
+        let words = fault.to_string();
+        assert!(words.ends_with(&format!("convert it first: iconv -f {encoding} -t UTF-8")), "{words}");
+        assert!(!words.contains("jq"), "{words}");
+    }
+    refused("안녕", "an object begins with {; write one object a line");
 }

@@ -3,7 +3,9 @@
 use super::super::output::visible;
 use super::super::progress::Progress;
 use super::source::Inputs;
-use madang_import::{Accepted, Conflict, Given, Intake, LineReader, ReadLine, RoomIndex, SentMessage};
+use madang_import::{
+    Accepted, Conflict, Given, Intake, LineFault, LineReader, ReadLine, RoomIndex, SentMessage,
+};
 use std::collections::HashSet;
 
 /// Lines that are skipped and shown.
@@ -141,7 +143,8 @@ impl Feed<'_> {
                     Ok(ReadLine::Erased) => counts.erased += 1,
                     Ok(ReadLine::Blank) => {}
                     Err(fault) => {
-                        let words = format!("{}: {fault}", named(self.inputs, place));
+                        let words =
+                            format!("{}: {}", named(self.inputs, place), said(self.inputs, file, &fault));
                         if !self.skips_invalid {
                             return Err(Stop::Line(words));
                         }
@@ -156,6 +159,14 @@ impl Feed<'_> {
             self.progress.read(unsaid_bytes as u64);
         }
         Ok(())
+    }
+}
+
+/// What is wrong with a line of this file; the command that converts it names the file.
+fn said(inputs: &Inputs, file: usize, fault: &LineFault) -> String {
+    match (fault, inputs.path(file)) {
+        (LineFault::NotUtf8 { .. }, Some(path)) => format!("{fault} {}", path.display()),
+        _ => fault.to_string(),
     }
 }
 

@@ -70,6 +70,14 @@ impl Inputs {
         }
     }
 
+    /// The path of a file; `None` of standard input.
+    pub fn path(&self, file: usize) -> Option<&Path> {
+        match &self.files[file] {
+            Input::StandardInput => None,
+            Input::File { path, .. } => Some(path),
+        }
+    }
+
     /// The lines of a file.
     pub fn lines(&self, file: usize) -> Result<InputLines, String> {
         let input: Box<dyn BufRead> = match &self.files[file] {
