@@ -7,12 +7,13 @@ use super::record::change_words;
 use super::{LineFormat, LogPlace, Outcome};
 use clap::Args;
 use madang_log::{
-    Dumped, DumpedSegment, FactsBody, FactsLink, Frame, RecordKind, SegmentNumber, SegmentVerdict,
-    StoredChange, StoredFacts, StoredRecord, dump,
+    Dumped, DumpedSegment, FactsBody, FactsLink, Files, Frame, RecordKind, SegmentNumber, SegmentVerdict,
+    StdFiles, StoredChange, StoredFacts, StoredRecord, dump,
 };
 use madang_model::{Seq, ShardId, counted, numbered};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
+use std::path::Path;
 
 /// The arguments of `madang log dump`.
 #[derive(Debug, Args)]
@@ -45,9 +46,25 @@ pub fn run(arguments: &DumpArguments) -> Result<Outcome, String> {
             Err(error.to_string())
         }
         Ok(Err(error)) => finish(output, Err(error)).map(|()| Outcome::Sound),
-        Ok(Ok(0)) => Err(format!("no such segment in '{}'; see all with stats", data.display())),
+        Ok(Ok(0)) => Err(nothing_dumped(arguments, &data, &files)),
         Ok(Ok(_)) => finish(output, Ok(())).map(|()| Outcome::reported(faults, &data)),
     }
+}
+
+/// Says which of what was asked for the log does not have.
+fn nothing_dumped(arguments: &DumpArguments, data: &Path, files: &StdFiles) -> String {
+    let data = data.display();
+    let has = |shard: u16| files.shards().is_ok_and(|shards| shards.contains(&ShardId(shard)));
+    let lack = match (arguments.shard, arguments.segment) {
+        (Some(shard), _) if !has(shard) => format!("the log in '{data}' has no shard {shard}"),
+        (Some(shard), Some(segment)) => {
+            format!("shard {shard} of the log in '{data}' has no segment {segment}")
+        }
+        (Some(shard), None) => format!("shard {shard} of the log in '{data}' has no segments"),
+        (None, Some(segment)) => format!("no shard of the log in '{data}' has a segment {segment}"),
+        (None, None) => format!("the log in '{data}' has no segments"),
+    };
+    format!("{lack}; see all with `madang log verify --data {data}`")
 }
 
 pub struct DumpPrinter<W> {

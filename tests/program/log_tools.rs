@@ -133,6 +133,24 @@ fn an_export_of_a_room_that_is_not_there_says_so() {
     expect_refused(&far, &["a day or more from UTC"]);
 }
 
+#[test]
+fn a_dump_of_what_is_not_there_says_what_the_log_does_not_have() {
+    let mut server = Server::start(2, &[]);
+    talk(&mut server.login_to("alice", ROOM), 1, 1);
+    assert!(server.terminate().0.success());
+    let data = server.data().display().to_string();
+    let remedy = format!("; see all with `madang log verify --data {data}`");
+    for (asked, lack) in [
+        (&["--segment", "99"][..], format!("no shard of the log in '{data}' has a segment 99")),
+        (&["--shard", "9"], format!("the log in '{data}' has no shard 9")),
+        (&["--shard", "9", "--segment", "1"], format!("the log in '{data}' has no shard 9")),
+        (&["--shard", "1", "--segment", "99"], format!("shard 1 of the log in '{data}' has no segment 99")),
+    ] {
+        let output = server.log_tool(&[&["dump"], asked].concat());
+        expect_refused(&output, &[&format!("{lack}{remedy}")]);
+    }
+}
+
 fn make_pipe(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
     assert!(made.success(), "a pipe");
