@@ -99,6 +99,21 @@ pub enum BackupError {
         /// Only those until then.
         until: Option<String>,
     },
+    /// There is one, and it has faults.
+    #[error(
+        "'{}' is no backup, and no directory with a whole one: the newest in it, '{}', has faults; see all with `madang \
+         restore --list {}`, or restore what is intact with `madang restore --accept-faults {}`",
+        from.display(),
+        faulty.display(),
+        from.display(),
+        faulty.display()
+    )]
+    OnlyFaulty {
+        /// Where one was looked for.
+        from: PathBuf,
+        /// The newest that has faults.
+        faulty: PathBuf,
+    },
     /// A faulty backup is only restored where it is named.
     #[error(
         "'{}' is a directory of backups; with --accept-faults name the backup itself (`madang restore --list {}`)",

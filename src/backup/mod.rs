@@ -19,7 +19,7 @@ pub use take::{BackupArguments, back_up};
 use crate::log_command::progress::Progress;
 use crate::terminal::visible;
 use error::BackupError;
-use madang_log::{SegmentNumber, StdFiles, Verification, verify_believing};
+use madang_log::{Fault, SegmentNumber, StdFiles, Verification, verify_believing};
 use madang_model::ShardId;
 use std::io::{self, Write};
 use std::path::Path;
@@ -38,7 +38,7 @@ fn exit_code(outcome: Result<BackupOutcome, BackupError>) -> ExitCode {
         Ok(BackupOutcome::Done) => ExitCode::SUCCESS,
         Ok(BackupOutcome::Faulty) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("madang: {}", visible(&error.to_string()));
+            eprintln!("madang: {}", visible(&place::with_faulty(error).to_string()));
             ExitCode::from(2)
         }
     }
@@ -56,9 +56,15 @@ fn verify_copy(
     progress.clear();
     let verification = verified?;
     for fault in verification.all_faults() {
-        eprintln!("madang: {}", visible(&fault.to_string()));
+        eprintln!("madang: in the copy, {}", visible(&within(copy, fault).to_string()));
     }
     Ok(verification)
+}
+
+/// A fault whose file is named from the top of the copy, which gets another name, or is removed, once it is verified.
+fn within(copy: &Path, fault: &Fault) -> Fault {
+    let path = fault.path.strip_prefix(copy).unwrap_or(&fault.path);
+    Fault { path: path.to_owned(), ..fault.clone() }
 }
 
 fn messages(verification: &Verification) -> u64 {

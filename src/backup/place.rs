@@ -165,6 +165,19 @@ impl BackupPlace {
     }
 }
 
+/// Names, of a directory without a whole backup, the newest that has faults.
+pub fn with_faulty(error: BackupError) -> BackupError {
+    let BackupError::NoBackup { from, until: None } = error else { return error };
+    let backups = match BackupPlace::look_unlocked(&from) {
+        Ok(Some(place)) => place.backups().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    match backups.into_iter().rfind(|backup| backup.state == BackupState::Faulty) {
+        Some(FoundBackup { path: faulty, .. }) => BackupError::OnlyFaulty { from, faulty },
+        None => BackupError::NoBackup { from, until: None },
+    }
+}
+
 /// The directory that holds a path.
 pub fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))

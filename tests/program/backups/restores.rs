@@ -140,6 +140,29 @@ fn an_oldest_segment_that_is_missing_makes_the_backup_a_faulty_one() {
 }
 
 #[test]
+fn faults_are_named_by_names_that_are_there_afterwards_and_the_faulty_backup_by_itself() {
+    let server = stopped();
+    let place = new_directory();
+    let (to, data) = (place.path().join("backups"), place.path().join("data"));
+    damage(&server.files(0, "seg").remove(0));
+    let told = back_up(&server.data(), &to, &[], 1);
+    let fault = "in the copy, shard-00/00000000000000000001.seg at byte ";
+    assert!(told.contains(fault) && !told.contains(".unfinished"), "{told}");
+    let faulty = newest(&to);
+    assert!(told.contains(&format!("kept as '{}'", faulty.display())), "{told}");
+    let told = restore(&to, &data, &[], 2);
+    for part in [
+        format!("no directory with a whole one: the newest in it, '{}', has faults", faulty.display()),
+        format!("`madang restore --list {}`", to.display()),
+        format!("`madang restore --accept-faults {}`", faulty.display()),
+    ] {
+        assert!(told.contains(&part), "{part}: {told}");
+    }
+    let told = restore(&faulty, &data, &["--accept-faults"], 0);
+    assert!(told.contains(fault) && !told.contains(".restoring"), "{told}");
+}
+
+#[test]
 fn a_backup_stays_as_it_was_made() {
     let server = stopped();
     let place = new_directory();
