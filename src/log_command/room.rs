@@ -4,7 +4,7 @@ use super::civil::Clock;
 use super::output::{finish, standard_output, visible};
 use super::{LogPlace, Outcome};
 use clap::{Args, Subcommand};
-use madang_log::{Files, ReadFactsError, read_facts};
+use madang_log::{ExportError, Exported, Files, ReadFactsError, Selection, StdFiles, export, read_facts};
 use madang_model::{
     GuestPolicy, HistoryPolicy, InvitePolicy, PostPolicy, Restriction, RoomAccess, RoomFacts, RoomName,
     RoomRole, counted,
@@ -22,8 +22,10 @@ Examples:
 It reads the files of the data directory, also while a server runs: what that stores at this
 moment may be missing, and what is not stored yet (read positions of the last seconds) is.
 
-Exit codes: 0 it was printed, 1 the room has no facts, or they are damaged (named), 2 they could
-not be read or printed, or the command line is wrong.";
+Facts are settings, and members that have accounts: a room of people who come with nc has none yet.
+
+Exit codes: 0 it was printed, 1 the log has no such room, the room has no facts, or they are damaged
+(named), 2 they could not be read or printed, or the command line is wrong.";
 
 /// Show what is stored of a room besides its messages
 #[derive(Debug, Subcommand)]
@@ -58,6 +60,14 @@ pub fn run(command: &RoomCommand) -> Result<Outcome, String> {
     let beside = files.beside().ok_or("there are no files")?;
     let facts = match read_facts(beside, room) {
         Ok(Some(found)) => found.facts,
+        Ok(None) if is_unknown(&files, room)? => {
+            eprintln!(
+                "madang: the log has no room '{}'; see all with `madang log export --all --data {}`",
+                visible(name),
+                visible(&data.display().to_string())
+            );
+            return Ok(Outcome::Faulty);
+        }
         Ok(None) => {
             eprintln!(
                 "madang: room '{}' has no facts in '{}': nobody has changed its settings or become a member",
@@ -79,6 +89,17 @@ pub fn run(command: &RoomCommand) -> Result<Outcome, String> {
     };
     finish(output, printed)?;
     Ok(Outcome::Sound)
+}
+
+/// Whether the log has nothing of a room. Where it has faults, nobody can say that.
+fn is_unknown(files: &StdFiles, room: &RoomName) -> Result<bool, String> {
+    // The first entry says enough.
+    let mut stop = |_: Exported<'_>| Err(io::ErrorKind::Interrupted.into());
+    match export(files, &Selection::Rooms(vec![room.clone()]), &mut stop, &mut |_| ()) {
+        Ok(export) => Ok(!export.unknown.is_empty() && export.faults.is_empty()),
+        Err(ExportError::Sink(_)) => Ok(false),
+        Err(ExportError::Files(error)) => Err(error.to_string()),
+    }
 }
 
 /// Prints the facts of a room for people.

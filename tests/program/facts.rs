@@ -105,6 +105,10 @@ fn facts_of_a_room_are_changed_over_the_link_and_shown_while_the_server_runs_and
         }
         let none = show(&data, &["general"]);
         assert_eq!(none.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&none.stderr).contains("the log has no room 'general'"), "{none:?}");
+        talk(&mut server.login("alice"), 1, 1);
+        let none = show(&data, &["general"]);
+        assert_eq!(none.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&none.stderr).contains("'general' has no facts"), "{none:?}");
 
         server.kill_nine();
