@@ -98,7 +98,7 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         (
             "[rooms]\nlobby = \"a b\"",
             "madang.toml:2: rooms.lobby = \"a b\": a name is made of letters and digits of any script and - _ . \
-             (U+0020 is not one); allowed is 1 to 64 letters and digits of any script and . - _\n",
+             (a space is not one); allowed is 1 to 64 letters and digits of any script and . - _\n",
         ),
         (
             "telemetry.level = \"loud\"",

@@ -223,5 +223,9 @@ fn is_visible_alone(c: char) -> bool {
 }
 
 fn shown_safely(c: char) -> String {
-    if is_visible_alone(c) { format!("'{c}'") } else { format!("U+{:04X}", u32::from(c)) }
+    match c {
+        ' ' => "a space".to_owned(),
+        c if is_visible_alone(c) => format!("'{c}'"),
+        c => format!("U+{:04X}", u32::from(c)),
+    }
 }

@@ -282,6 +282,8 @@ fn a_refusal_says_the_real_reason_and_what_to_write_instead() {
             "the characters of this name cannot stand together (RFC 8265); use letters and digits of one script",
         ),
         ("\u{301}a", "a name begins with a letter or digit, not with a mark that belongs over or under one"),
+        ("a b", "a name is made of letters and digits of any script and - _ . (a space is not one)"),
+        ("a\tb", "a name is made of letters and digits of any script and - _ . (U+0009 is not one)"),
         ("☃", "a name is made of letters and digits of any script and - _ . ('☃' is not one)"),
     ];
     for (name, words) in cases {

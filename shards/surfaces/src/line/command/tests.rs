@@ -188,7 +188,7 @@ fn mistakes_name_the_value_and_the_remedy() {
         ("/exit", "unknown command: /exit; here it is /quit"),
         ("/?", "unknown command: /?; here it is /help"),
         ("/channel", "which channel? (try /channel r1)"),
-        ("/channel a b", "a name is made of letters and digits of any script and - _ . (U+0020 is not one)"),
+        ("/channel a b", "a name is made of letters and digits of any script and - _ . (a space is not one)"),
         ("/msg", "to whom, and what? (try /msg bob hi there)"),
         ("/msg bob", "to whom, and what? (try /msg bob hi there)"),
         ("/whois", "who? (try /whois bob)"),

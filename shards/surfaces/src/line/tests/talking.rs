@@ -87,7 +87,7 @@ fn a_refused_name_is_asked_for_again() {
         ("", "! a name cannot be empty; choose another\nname: "),
         (
             "a b",
-            "! a name is made of letters and digits of any script and - _ . (U+0020 is not one); choose another\nname: ",
+            "! a name is made of letters and digits of any script and - _ . (a space is not one); choose another\nname: ",
         ),
         (
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
