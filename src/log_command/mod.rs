@@ -166,8 +166,9 @@ fn shards_with_files(files: &StdFiles) -> Result<Option<u16>, String> {
 
 /// What to do about faults.
 fn next_step(data: &Path) -> String {
+    let data = data.display();
     format!(
-        "restore the damaged files from a copy, or see what `madang log repair --data {}` would do",
-        data.display()
+        "restore the damaged files from a copy, and then run `madang log erase --again --data {data}`, as they may hold \
+         what was erased since; or see what `madang log repair --data {data}` would do"
     )
 }

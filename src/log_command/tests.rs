@@ -252,7 +252,8 @@ fn a_repair_makes_files_private_only_with_yes() {
 fn what_to_do_about_faults_names_the_directory() {
     assert_eq!(
         next_step(Path::new("/srv/chat")),
-        "restore the damaged files from a copy, or see what `madang log repair --data /srv/chat` would do"
+        "restore the damaged files from a copy, and then run `madang log erase --again --data /srv/chat`, as they may \
+         hold what was erased since; or see what `madang log repair --data /srv/chat` would do"
     );
 }
 

@@ -208,8 +208,8 @@ impl fmt::Display for NextStep<'_> {
         let data = if data.as_os_str().is_empty() { Path::new(".") } else { data }.display();
         write!(
             f,
-            "see all with `madang log verify --data {data}`; restore the files from a copy, or keep what is intact \
-             with `madang log repair --data {data}`"
+            "see all with `madang log verify --data {data}`; restore the files from a copy, and then run `madang log \
+             erase --again --data {data}`, or keep what is intact with `madang log repair --data {data}`"
         )
     }
 }
