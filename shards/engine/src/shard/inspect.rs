@@ -40,7 +40,7 @@ pub struct Queues {
     pub loading: usize,
     /// Requests that wait for one of them, at most.
     pub waiting_for_room: usize,
-    /// Requests that wait until a draft was looked for.
+    /// Requests that wait until a draft was looked for, or a message that is to be amended was looked up.
     pub waiting_for_draft: usize,
     /// Rooms that are to be made and wait until the looks of stored ones are read.
     pub waiting_for_looks: usize,
@@ -124,7 +124,7 @@ impl<S: Surface> Shard<S> {
             lookups: self.homes.archive.waiting(),
             loading,
             waiting_for_room,
-            waiting_for_draft: self.homes.drafts.count(),
+            waiting_for_draft: self.homes.queues.count(),
             waiting_for_looks: self.homes.looks.waiting(),
             delayed: self.outboxes.delayed.len(),
             overflow: self.counters.mesh_overflow_entries,

@@ -344,17 +344,12 @@ impl<S: Surface> Shard<S> {
                 let (homes, mut effects) = self.homes();
                 homes.refuse_waiting(room, "the disk reports errors", &mut effects);
             }
-            Some(Answered::Target(question, found)) => {
-                let request = self.homes.target_found(question, found);
-                self.defer_first([request].into());
-                self.resume_deferred();
-            }
             Some(Answered::Time { session, user, room, page }) => {
                 let (homes, mut effects) = self.homes();
                 homes.history(session, user, room, page, &mut effects);
             }
-            Some(Answered::Draft { session, room, answer }) => {
-                let waiting = self.homes.draft_found((room, session), answer);
+            Some(Answered::First { session, room, answer }) => {
+                let waiting = self.homes.queues.answered((room, session), answer);
                 self.defer_first(waiting);
                 self.resume_deferred();
             }

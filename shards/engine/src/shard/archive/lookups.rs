@@ -4,7 +4,7 @@ use super::Archive;
 use super::drafts::{DraftAnswer, DraftQuestion, LoadStep, RoomLoading, loaded_first};
 use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
-use super::target::{AmendQuestion, TargetLookup};
+use super::target::TargetLookup;
 use crate::room::{LookedUpTarget, PageRest, RoomHistory};
 use madang_log::{
     AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsPointer, FactsQuery, FoundEntries, FoundPage,
@@ -68,7 +68,7 @@ enum LookupPurpose {
     /// A session asked for entries; what follows and is in memory.
     Entries { session: SessionId, recent: Vec<ShownEntry> },
     /// A session wants to amend a message: what it is now.
-    Target(AmendQuestion),
+    Target { session: SessionId, target: Seq },
     /// A room is loaded: where its newest messages are.
     Find,
     /// The same: those messages.
@@ -90,8 +90,6 @@ pub enum Answered {
     Room(RoomContents),
     /// Where a room's messages are could not be found out: not even its newest number is known.
     Unknown(RoomKey),
-    /// A message that is to be amended, as it is now; `None` where there is none.
-    Target(AmendQuestion, LookedUpTarget),
     /// A page that was asked for by time, as it is by numbers.
     Time {
         /// Who asks.
@@ -103,15 +101,24 @@ pub enum Answered {
         /// The page.
         page: Page,
     },
-    /// Whether a draft is stored.
-    Draft {
-        /// Who says it.
+    /// What the first request of a session in a room waits for.
+    First {
+        /// Who asks.
         session: SessionId,
         /// Where.
         room: RoomKey,
         /// What was found.
-        answer: DraftAnswer,
+        answer: FirstAnswer,
     },
+}
+
+/// What was looked up for a request that waits for it.
+#[derive(Debug)]
+pub enum FirstAnswer {
+    /// Whether its draft is stored.
+    Draft(DraftAnswer),
+    /// The message that it amends.
+    Target(LookedUpTarget),
 }
 
 /// A room as the log knows it.
@@ -192,19 +199,19 @@ impl Archive {
         None
     }
 
-    /// Someone wants to amend a message that is not in memory: it comes as [`Answered::Target`].
+    /// Someone wants to amend a message that is not in memory: it comes as [`Answered::First`].
     ///
     /// # Errors
     /// [`Refusal`] when too many ask.
     pub fn ask_target(&mut self, question: TargetLookup) -> Result<(), Refusal> {
-        let TargetLookup { question, name, head, after } = question;
+        let TargetLookup { session, room, head, target, after } = question;
         if self.waiting.len() >= Self::LOOKUPS_MAX {
             return Err(Refusal::NotStored { reason: "too many wait for the disk".into() });
         }
-        let page = Page::After { seq: Seq(question.target.0 - 1), count: 1 };
+        let page = Page::After { seq: Seq(target.0 - 1), count: 1 };
         // Nothing behind it is asked for: where it is no message, there is none.
-        let asked = LookedUp::Page(page, question.target);
-        self.enqueue(LookupPurpose::Target(question), name, head, asked, after);
+        let asked = LookedUp::Page(page, target);
+        self.enqueue(LookupPurpose::Target { session, target }, room, head, asked, after);
         Ok(())
     }
 
@@ -452,14 +459,16 @@ impl Archive {
             LookupPurpose::Time(search) => return self.searched(rest, search, page),
             LookupPurpose::Draft { session, hash } => {
                 let answer = DraftAnswer { hash, head: rest.head, found: draft.into() };
-                return Some(Answered::Draft { session, room: rest.room.key(), answer });
+                let answer = FirstAnswer::Draft(answer);
+                return Some(Answered::First { session, room: rest.room.key(), answer });
             }
-            LookupPurpose::Target(question) => {
+            LookupPurpose::Target { session, target } => {
                 let found = page.and_then(|page| page.messages.into_iter().next());
-                let mut found = found.filter(|shown| shown.seq() == question.target);
+                let mut found = found.filter(|shown| shown.seq() == target);
                 self.erasing.hide(found.as_mut_slice());
-                let (target, head) = (question.target, rest.head);
-                return Some(Answered::Target(question, LookedUpTarget { target, head, found }));
+                let found = LookedUpTarget { target, head: rest.head, found };
+                let answer = FirstAnswer::Target(found);
+                return Some(Answered::First { session, room: rest.room.key(), answer });
             }
             LookupPurpose::Entries { session, recent } => {
                 return Some(self.resumed(session, rest, entries, recent));

@@ -16,9 +16,9 @@ mod search;
 mod target;
 
 pub use drafts::{DraftAnswer, DraftFound, DraftQuestion};
-pub use lookups::{Answered, EntriesLookup, LookupId, PageLookup, RoomContents};
+pub use lookups::{Answered, EntriesLookup, FirstAnswer, LookupId, PageLookup, RoomContents};
 pub use search::TimeQuestion;
-pub use target::{AmendQuestion, TargetLookup};
+pub use target::TargetLookup;
 
 use erasing::Erasing;
 use hashbrown::HashMap;

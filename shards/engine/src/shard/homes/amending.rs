@@ -1,22 +1,60 @@
 //! Edits, deletions, reactions, pins and topics; and what came after a number.
 
 use super::drafts::{DraftOf, DraftState};
-use super::{Acceptance, Effects, Homes, refuse_message, send_or_hold, send_reply};
+use super::queues::{LookupResult, too_many};
+use super::{Acceptance, Effects, Homes, send_or_hold, send_reply};
 use crate::mesh::Outbound;
-use crate::room::{Amended, LookedUpTarget};
-use crate::shard::archive::{AmendQuestion, EntriesLookup, TargetLookup};
+use crate::room::Amended;
+use crate::shard::archive::{EntriesLookup, FirstAnswer, TargetLookup};
 use madang_log::{Appender, NewEntry};
 use madang_model::{
-    Amendment, Change, Event, Now, Page, Reply, Request, ResumedEntries, RoomKey, Seq, SessionId, UserKey,
+    AmendRequest, Amendment, Change, DraftId, Event, Now, Page, Refusal, Reply, Request, ResumedEntries,
+    RoomKey, RoomName, Seq, SessionId, UserKey,
 };
 
+/// How often a message is looked up for one amendment: where so much is said meanwhile that what became of it is not in
+/// memory, it is looked up again, and the amendment is refused in the end.
+pub const TARGET_LOOKUPS_MAX: u8 = 3;
+
+/// Who wants to change what.
+#[derive(Debug)]
+pub struct AmendQuestion {
+    /// Who asks.
+    pub session: SessionId,
+    /// The author of the change.
+    pub user: UserKey,
+    /// The room.
+    pub room: RoomKey,
+    /// The author's own id of it.
+    pub draft: Option<DraftId>,
+    /// The message that it is about.
+    pub target: Seq,
+    /// What is to change.
+    pub change: AmendRequest,
+}
+
+impl From<AmendQuestion> for Request {
+    fn from(question: AmendQuestion) -> Request {
+        let AmendQuestion { session, user, room, draft, target, change } = question;
+        Request::Amend { session, user, room, draft, target, change }
+    }
+}
+
 impl Homes {
-    /// Lets a room decide about a change.
-    pub(super) fn amend(&mut self, question: AmendQuestion, effects: &mut Effects<'_>) {
+    /// Lets a room decide about a change. `result` is what was looked up for it.
+    pub(super) fn amend(
+        &mut self,
+        question: AmendQuestion,
+        result: Option<LookupResult>,
+        effects: &mut Effects<'_>,
+    ) {
         let AmendQuestion { session, user, room, ref draft, target, ref change } = question;
-        let at = (room, session);
-        let is_looked_up = self.targets.get(&at).is_some_and(|looked_up| looked_up.target == target);
-        let looked_up = if is_looked_up { self.targets.remove(&at) } else { None };
+        let target_lookups = result.as_ref().map_or(0, |result| result.target_lookups);
+        let (draft_found, looked_up) = match result.map(|result| result.answer) {
+            Some(FirstAnswer::Draft(found)) => (Some(found), None),
+            Some(FirstAnswer::Target(found)) => (None, Some(found).filter(|found| found.target == target)),
+            None => (None, None),
+        };
         let author = || self.rooms.get(&room)?.room.author_name(session, user).cloned();
         // What was looked up had its draft looked for before, and what was said since is known.
         let looked_up = looked_up.filter(|looked_up| {
@@ -27,17 +65,18 @@ impl Homes {
             && let Some(author) = author()
         {
             let of = DraftOf { session, author: &author, room, id };
-            match self.draft_state(of, effects) {
+            match self.draft_state(of, draft_found, effects) {
                 DraftState::New => {}
                 DraftState::Answered => return,
-                DraftState::LookedFor => return self.wait_for_draft(room, session, question.into()),
+                DraftState::LookedFor => {
+                    return self.queues.begin((room, session), question.into(), target_lookups);
+                }
             }
         }
         if self.refuses_to_store(session, effects) {
             return;
         }
         let (now, has_draft, mut unknown, mut waits) = (effects.now, draft.is_some(), None, false);
-        let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::NotSaid, effects, |found, events, log| {
             let asked = (target, change.clone());
             match found.amend(session, user, draft.clone(), asked, looked_up, now, events)? {
@@ -56,17 +95,36 @@ impl Homes {
         {
             self.reacting.push_back(room);
         }
-        if let Some((name, head)) = unknown
-            && let Err(refusal) = self.archive.ask_target(TargetLookup { question, name, head, after })
-        {
-            refuse_message(session, refusal, effects);
+        if let Some(newest) = unknown {
+            self.look_target_up(question, newest, target_lookups, effects);
         }
     }
 
-    /// A message that is to be amended was looked up. Returns the request, which finds it now.
-    pub fn target_found(&mut self, question: AmendQuestion, found: LookedUpTarget) -> Request {
-        self.targets.insert((question.room, question.session), found);
-        question.into()
+    /// An amendment waits until its message was looked up in a room with this newest entry; that was done so often.
+    fn look_target_up(
+        &mut self,
+        question: AmendQuestion,
+        (name, head): (RoomName, Seq),
+        target_lookups: u8,
+        effects: &mut Effects<'_>,
+    ) {
+        let AmendQuestion { session, room, target, .. } = question;
+        let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
+        let lookup = TargetLookup { session, room: name, head, target, after };
+        let asked = if target_lookups >= TARGET_LOOKUPS_MAX {
+            Err(Refusal::NotStored {
+                reason: "too much is said here while the message is looked up: try again".into(),
+            })
+        } else if !self.queues.has_place(session) {
+            Err(too_many())
+        } else {
+            self.archive.ask_target(lookup)
+        };
+        match asked {
+            Ok(()) => self.queues.begin((room, session), question.into(), target_lookups + 1),
+            // In the order of the room.
+            Err(refusal) => self.with_room(room, session, Reply::NotSaid, effects, |_, _, _| Err(refusal)),
+        }
     }
 
     /// In how many rooms reactions wait.

@@ -19,7 +19,7 @@ impl Homes {
     /// Whether nobody waits for the log here.
     pub fn is_idle(&self) -> bool {
         self.loading.is_empty()
-            && self.drafts.is_empty()
+            && self.queues.is_empty()
             && self.archive.lookup_count() == 0
             && !self.is_searching()
     }

@@ -1,32 +1,18 @@
 //! Messages whose drafts may be stored already, too long ago for their room to know: each waits until its draft was
-//! looked for in the log, and what its session asks of the room after it waits behind it. Nobody else waits.
+//! looked for in the log ([`super::queues`]).
 
-use super::{Effects, Homes, refuse_message};
+use super::queues::too_many;
+use super::{Effects, Homes};
 use crate::room::DraftVerdict;
 use crate::shard::Deadline;
 use crate::shard::archive::{DraftAnswer, DraftFound, DraftQuestion};
-use hashbrown::HashMap;
 use madang_model::{
-    DRAFT_WINDOW_US, DraftId, Moment, Now, Refusal, Reply, Request, RoomKey, Seq, SessionId, UserName,
+    DRAFT_WINDOW_US, DraftId, Moment, Now, Refusal, Reply, RoomKey, Seq, SessionId, UserName,
 };
-use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Requests that wait behind drafts that are looked for; more messages are refused.
-const WAITING_MAX: usize = 4096;
 /// How long a draft is known.
 const WINDOW: Duration = Duration::from_micros(DRAFT_WINDOW_US.unsigned_abs());
-
-/// What waits for the log.
-#[derive(Debug, Default)]
-pub struct DraftWaits {
-    /// In order: the first has the draft that is looked for.
-    waiting: HashMap<(RoomKey, SessionId), VecDeque<Request>>,
-    /// How many wait.
-    count: usize,
-    /// What was found for the next message of a session in a room.
-    found: HashMap<(RoomKey, SessionId), DraftAnswer>,
-}
 
 /// Whose message with a draft it is.
 #[derive(Clone, Copy, Debug)]
@@ -48,48 +34,16 @@ pub enum DraftState {
     LookedFor,
 }
 
-impl DraftWaits {
-    /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.found.is_empty()
-    }
-
-    /// How many requests wait.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-}
-
 impl Homes {
-    /// Lets a request wait behind a message of the same session in the same room; gives it back if none waits.
-    pub(super) fn wait_behind_draft(
+    /// What is to be done with a message that has a draft; `found` is what was found when it was looked for. One that
+    /// is looked for is to be given to [`super::queues::LookupQueues::begin`].
+    pub(super) fn draft_state(
         &mut self,
-        request: Request,
+        draft: DraftOf<'_>,
+        found: Option<DraftAnswer>,
         effects: &mut Effects<'_>,
-    ) -> Option<Request> {
-        if self.drafts.waiting.is_empty() {
-            return Some(request);
-        }
-        let (Some(room), Some(session)) = (request.room(), request.session()) else { return Some(request) };
-        let Some(waiting) = self.drafts.waiting.get_mut(&(room, session)) else { return Some(request) };
-        let is_message = matches!(
-            request,
-            Request::Publish { .. } | Request::PublishDirect { .. } | Request::Amend { .. }
-        );
-        if is_message && self.drafts.count >= WAITING_MAX {
-            refuse_message(session, too_many(), effects);
-        } else {
-            waiting.push_back(request);
-            self.drafts.count += 1;
-        }
-        None
-    }
-
-    /// What is to be done with a message that has a draft. One that is looked for is to be given to
-    /// [`Homes::wait_for_draft`].
-    pub(super) fn draft_state(&mut self, draft: DraftOf<'_>, effects: &mut Effects<'_>) -> DraftState {
+    ) -> DraftState {
         let DraftOf { session, author, room, id } = draft;
-        let found = self.drafts.found.remove(&(room, session));
         let Some(loaded) = self.rooms.get(&room) else { return DraftState::New };
         let (verdict, hash) = loaded.room.verdict(author, id, effects.now);
         let found = found.filter(|answer| answer.hash == hash).map(|answer| match answer.found {
@@ -115,7 +69,7 @@ impl Homes {
                 if head == Seq::ZERO {
                     return DraftState::New;
                 }
-                if self.drafts.count < WAITING_MAX && self.archive.look_for_draft(question) {
+                if self.queues.has_place(session) && self.archive.look_for_draft(question) {
                     return DraftState::LookedFor;
                 }
                 too_many()
@@ -124,28 +78,6 @@ impl Homes {
         // In the order of the room.
         self.with_room(room, session, Reply::NotSaid, effects, |_, _, _| Err(refusal));
         DraftState::Answered
-    }
-
-    /// A message waits until its draft was looked for.
-    pub(super) fn wait_for_draft(&mut self, room: RoomKey, session: SessionId, request: Request) {
-        self.drafts.waiting.insert((room, session), VecDeque::from([request]));
-        self.drafts.count += 1;
-    }
-
-    /// A draft was looked for. Returns what waited for that, in order.
-    pub fn draft_found(
-        &mut self,
-        (room, session): (RoomKey, SessionId),
-        answer: DraftAnswer,
-    ) -> VecDeque<Request> {
-        let waiting = self.drafts.waiting.remove(&(room, session)).unwrap_or_default();
-        self.drafts.count -= waiting.len();
-        #[cfg(any(test, feature = "deliberate-faults"))]
-        let waiting = crate::mutation::forget_behind_draft(waiting);
-        if !waiting.is_empty() {
-            self.drafts.found.insert((room, session), answer);
-        }
-        waiting
     }
 
     /// The drafts of a room are other ones: they are known for their time, and then their memory is given back.
@@ -164,8 +96,4 @@ impl Homes {
         loaded.awaits_draft_deadline = loaded.room.expire_drafts(now.wall);
         loaded.awaits_draft_deadline.then(|| now.monotonic.after(WINDOW))
     }
-}
-
-fn too_many() -> Refusal {
-    Refusal::NotStored { reason: "too many wait until it is known whether they are stored".into() }
 }

@@ -127,7 +127,7 @@ impl Homes {
             if wanted(&request).is_some() {
                 refuse_to_load(request, reason, effects);
             } else {
-                self.act(request, effects);
+                self.act(request, None, effects);
             }
         }
     }

@@ -308,7 +308,7 @@ impl Homes {
                 request if wanted(&request).is_some() => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);
                 }
-                other => self.act(other, effects),
+                other => self.act(other, None, effects),
             }
         }
     }

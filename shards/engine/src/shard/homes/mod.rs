@@ -11,20 +11,21 @@ mod facts;
 mod loading;
 mod looks;
 mod members;
+mod queues;
 mod ranking;
 mod talk;
 mod users;
 
-use super::archive::{AmendQuestion, Archive};
+use super::archive::Archive;
 use super::counters::Counters;
 use super::held::HeldEvents;
 use super::settings::Settings;
 use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
 use crate::mesh::Outbound;
-use crate::room::{LookedUpTarget, Room, ShardEvent};
+use crate::room::{Room, ShardEvent};
 use crate::user::Users;
-use drafts::DraftWaits;
+use amending::AmendQuestion;
 use facts::Renewals;
 pub use facts::{FactsOrder, FactsReport};
 use hashbrown::HashMap;
@@ -33,11 +34,14 @@ use madang_log::{AmendmentSource, Appender, BatchId, Erasures, FactsLedger, NewE
 use madang_model::{
     Event, MeshEntry, Moment, Now, Refusal, Reply, RoomKey, SessionId, ShardId, ShownEntry, UserName,
 };
+use queues::{LookupQueues, LookupResult};
 use ranking::Ranking;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use talk::DirectMessage;
+#[cfg(test)]
+pub use {amending::TARGET_LOOKUPS_MAX, queues::WAITING_OF_SESSION_MAX};
 
 /// A room and the last batch that carries something of it.
 #[derive(Debug)]
@@ -78,10 +82,8 @@ pub struct Homes {
     loading: HashMap<RoomKey, VecDeque<Request>>,
     /// Rooms in which reactions wait; each once.
     reacting: VecDeque<RoomKey>,
-    /// What was looked up for the next amendment of a session in a room: which message, and that, if there is one.
-    targets: HashMap<(RoomKey, SessionId), LookedUpTarget>,
-    /// What waits until a draft was looked for.
-    pub drafts: DraftWaits,
+    /// What waits until a draft was looked for, or a message that is to be amended was looked up.
+    pub queues: LookupQueues,
     /// Rooms without members, by when they may be evicted; each once.
     idle: VecDeque<(Moment, RoomKey)>,
     users: Users,
@@ -120,8 +122,7 @@ impl Homes {
             ranking: Ranking::default(),
             loading: HashMap::new(),
             reacting: VecDeque::new(),
-            targets: HashMap::new(),
-            drafts: DraftWaits::default(),
+            queues: LookupQueues::default(),
             idle: VecDeque::new(),
             users: Users::default(),
             looks,
@@ -204,10 +205,11 @@ impl Homes {
 
     /// Does what was asked.
     pub fn handle(&mut self, request: Request, effects: &mut Effects<'_>) {
-        if let Some(request) = self.wait_behind_draft(request, effects)
-            && let Some(request) = self.wait_for_room(request, effects)
-        {
-            self.act(request, effects);
+        let Some(request) = self.wait_behind(request, effects) else { return };
+        // Whatever becomes of it: one that has to wait for its room now has it looked up again.
+        let looked_up = self.queues.take(&request);
+        if let Some(request) = self.wait_for_room(request, effects) {
+            self.act(request, looked_up, effects);
         }
     }
 
@@ -221,10 +223,10 @@ impl Homes {
         }
     }
 
-    fn act(&mut self, request: Request, effects: &mut Effects<'_>) {
+    fn act(&mut self, request: Request, looked_up: Option<LookupResult>, effects: &mut Effects<'_>) {
         match request {
             Request::Publish { session, user, room, draft, text } => {
-                self.publish(session, user, room, draft, text, effects);
+                self.publish((session, user), room, (draft, looked_up), text, effects);
             }
             Request::Join { session, user, claim, room, is_away } => {
                 self.join(session, (&user, claim), &room, is_away, effects);
@@ -240,7 +242,7 @@ impl Homes {
                 })
             }
             Request::Amend { session, user, room, draft, target, change } => {
-                self.amend(AmendQuestion { session, user, room, draft, target, change }, effects);
+                self.amend(AmendQuestion { session, user, room, draft, target, change }, looked_up, effects);
             }
             Request::Resume { session, user, room, after, count } => {
                 self.resume(session, user, room, (after, count), effects);
@@ -265,7 +267,7 @@ impl Homes {
             }
             Request::PublishDirect { session, readers, copies_to, room, from, to, draft, text } => {
                 let whisper = DirectMessage { session, readers, copies_to, room, from, to, draft, text };
-                self.publish_direct(whisper, effects);
+                self.publish_direct(whisper, looked_up, effects);
             }
             Request::ChangeFacts { session, room, by, change } => {
                 self.change_facts(session, &room, by, *change, effects);

@@ -1,6 +1,7 @@
 //! What is said in rooms, whispered, and read back.
 
 use super::drafts::{DraftOf, DraftState};
+use super::queues::LookupResult;
 use super::{Effects, Homes, refuse_message, send_reply};
 use crate::room::RecentPage;
 use crate::shard::Storage;
@@ -27,10 +28,9 @@ pub struct DirectMessage {
 impl Homes {
     pub(super) fn publish(
         &mut self,
-        session: SessionId,
-        user: UserKey,
+        (session, user): (SessionId, UserKey),
         room: RoomKey,
-        draft: Option<DraftId>,
+        (draft, looked_up): (Option<DraftId>, Option<LookupResult>),
         text: Text,
         effects: &mut Effects<'_>,
     ) {
@@ -40,12 +40,12 @@ impl Homes {
             && let Some(author) = author()
         {
             let of = DraftOf { session, author: &author, room, id };
-            match self.draft_state(of, effects) {
+            match self.draft_state(of, looked_up.and_then(LookupResult::draft), effects) {
                 DraftState::New => {}
                 DraftState::Answered => return,
                 DraftState::LookedFor => {
                     let request = Request::Publish { session, user, room, draft, text };
-                    return self.wait_for_draft(room, session, request);
+                    return self.queues.begin((room, session), request, 0);
                 }
             }
         }
@@ -64,18 +64,23 @@ impl Homes {
         }
     }
 
-    pub(super) fn publish_direct(&mut self, whisper: DirectMessage, effects: &mut Effects<'_>) {
+    pub(super) fn publish_direct(
+        &mut self,
+        whisper: DirectMessage,
+        looked_up: Option<LookupResult>,
+        effects: &mut Effects<'_>,
+    ) {
         let DirectMessage { session, readers, copies_to, room, from, to, draft, text } = whisper;
         if let Some(id) = &draft {
             let of = DraftOf { session, author: &from, room: room.key(), id };
-            match self.draft_state(of, effects) {
+            match self.draft_state(of, looked_up.and_then(LookupResult::draft), effects) {
                 DraftState::New => {}
                 DraftState::Answered => return,
                 DraftState::LookedFor => {
                     let key = room.key();
                     let request =
                         Request::PublishDirect { session, readers, copies_to, room, from, to, draft, text };
-                    return self.wait_for_draft(key, session, request);
+                    return self.queues.begin((key, session), request, 0);
                 }
             }
         }

@@ -5,6 +5,7 @@ use super::drafts::{made_at, world};
 use super::loading::roomy;
 use super::sessions::session;
 use super::world::{Chance, Client, World, settings};
+use crate::shard::homes::{TARGET_LOOKUPS_MAX, WAITING_OF_SESSION_MAX};
 
 fn room_of_two() -> (World, Client, Client) {
     let mut world = World::new(&settings(2));
@@ -298,4 +299,134 @@ fn a_deletion_is_counted_once_it_is_on_disk_and_nothing_else_is() {
     world.send(alice, "delete 2\n");
     world.run();
     assert_eq!(counted(&world), 2);
+}
+
+/// Any number of answers of the disk arrive from now on.
+fn answer(world: &mut World, answers: usize) {
+    world.disk.as_mut().expect("a disk").answers_left = answers;
+    world.run();
+}
+
+#[test]
+fn a_repeated_edit_is_stored_once_though_another_request_has_its_message_looked_up() {
+    let mut world = world();
+    let alice = session(&mut world, 0, "alice", 7, "r1");
+    let id = made_at(0);
+    world.send(alice, "say first\n");
+    assert_eq!(ask(&mut world, alice, &format!("edit 1 draft {id} ONE")), "#2 alice edits #1: ONE");
+    say_many(&mut world, alice);
+    world.pass(1_300);
+    answer(&mut world, 0);
+    world.lines(alice);
+    world.send(alice, &format!("pin 1\nedit 1 draft {id} ONE\n"));
+    answer(&mut world, 1);
+    answer(&mut world, usize::MAX);
+    assert_eq!(world.lines(alice), ["#303 alice pins #1".to_owned(), format!("draft {id} is #2")]);
+    assert!(world.shards[0].is_idle(), "nothing is left that waits");
+}
+
+#[test]
+fn two_edits_of_one_session_are_in_its_order_whichever_answer_comes_first() {
+    let mut world = world();
+    let alice = session(&mut world, 0, "alice", 7, "r1");
+    let bob = session(&mut world, 0, "bob", 8, "r1");
+    say_many(&mut world, alice);
+    answer(&mut world, 0);
+    world.lines(alice);
+    world.lines(bob);
+    world.send(alice, "edit 1 first\n");
+    world.send(bob, "pin 2\n");
+    world.send(alice, "edit 1 second\nsay third\n");
+    world.disk.as_mut().expect("a disk").swap_answers();
+    answer(&mut world, usize::MAX);
+    let expected = [
+        "#301 bob pins #2",
+        "#302 alice edits #1: first",
+        "#303 alice edits #1: second",
+        "#304 alice: third",
+    ];
+    assert_eq!(world.lines(alice), expected);
+    assert_eq!(world.shards[0].queues().waiting_for_draft, 0);
+}
+
+#[test]
+fn what_a_session_asks_behind_an_amendment_waits_with_one_lookup_and_nobody_else_waits() {
+    let (mut world, phone, desk) = first_message_is_on_disk();
+    let queries = world.disk.as_ref().expect("a disk").queries;
+    world.lines(phone);
+    world.send(phone, "edit 1 a\nedit 2 b\nsay c\nhistory\n");
+    let queues = world.shards[0].queues();
+    assert_eq!((queues.waiting_for_draft, queues.lookups), (4, 1));
+    assert_eq!(world.disk.as_ref().expect("a disk").queries, queries + 1);
+    assert_eq!(ask(&mut world, desk, "say d"), "#301 alice: d");
+    world.lines(phone);
+    answer(&mut world, usize::MAX);
+    let lines = world.lines(phone);
+    assert_eq!(lines[..3], ["#302 alice edits #1: a", "#303 alice edits #2: b", "#304 alice: c"]);
+    assert!(lines[3].starts_with("history [") && lines.len() == 4, "{lines:?}");
+    assert_eq!(world.shards[0].queues().waiting_for_draft, 0);
+}
+
+#[test]
+fn of_one_session_so_many_messages_wait_and_others_still_may() {
+    let (mut world, phone, desk) = first_message_is_on_disk();
+    world.lines(phone);
+    for number in 0..WAITING_OF_SESSION_MAX + 2 {
+        world.send(phone, &format!("edit 1 {number}\n"));
+    }
+    let too_many = "not stored: too many wait until it is known whether they are stored";
+    assert_eq!(world.lines(phone), [too_many; 2]);
+    world.send(desk, "edit 2 other\n");
+    let waiting = world.shards[0].queues().waiting_for_draft;
+    assert_eq!(waiting, WAITING_OF_SESSION_MAX + 1);
+    answer(&mut world, usize::MAX);
+    let lines = world.lines(phone);
+    let edits: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once(" edits #1: ")).map(|it| it.1).collect();
+    assert_eq!(edits, (0..WAITING_OF_SESSION_MAX).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert_eq!(ask(&mut world, phone, "edit 1 again"), "#366 alice edits #1: again", "there is room again");
+    assert!(world.shards[0].is_idle());
+}
+
+#[test]
+fn a_message_is_not_looked_up_without_end_where_much_is_said() {
+    let (mut world, phone, desk) = first_message_is_on_disk();
+    let queries = world.disk.as_ref().expect("a disk").queries;
+    world.send(phone, "edit 1 late\nsay after\n");
+    for _ in 1..TARGET_LOOKUPS_MAX {
+        say_many(&mut world, desk);
+        world.lines(phone);
+        answer(&mut world, 1);
+        assert_eq!(world.lines(phone), [] as [&str; 0], "it is looked up again");
+    }
+    say_many(&mut world, desk);
+    world.lines(phone);
+    answer(&mut world, usize::MAX);
+    let number = 300 * (1 + u64::from(TARGET_LOOKUPS_MAX)) + 1;
+    let busy = "not stored: too much is said here while the message is looked up: try again";
+    assert_eq!(world.lines(phone), [busy.to_owned(), format!("#{number} alice: after")]);
+    let queries = world.disk.as_ref().expect("a disk").queries - queries;
+    assert_eq!(queries, usize::from(TARGET_LOOKUPS_MAX));
+    let edited = format!("#{} alice edits #1: late", number + 1);
+    assert_eq!(ask(&mut world, phone, "edit 1 late"), edited);
+}
+
+#[test]
+fn an_answer_is_forgotten_with_its_request_whatever_became_of_that() {
+    let (mut world, phone, _) = first_message_is_on_disk();
+    world.lines(phone);
+    world.send(phone, "edit 1 late\n");
+    world.disk_fails("the disk is full");
+    assert_eq!(last_line_after(&mut world, phone, usize::MAX), "not stored: the disk is full");
+    assert!(world.shards[0].is_idle());
+    world.disk_recovers();
+    // Who is gone by then has its words behind them.
+    answer(&mut world, 0);
+    world.send(phone, &format!("edit 1 draft {} late\nedit 1 later\nbye\n", made_at(0)));
+    world.drop_connection(phone);
+    world.pass(100);
+    assert!(!world.shards[0].is_idle());
+    answer(&mut world, usize::MAX);
+    assert!(world.shards[0].is_idle());
+    assert_eq!(world.shards[0].queues().waiting_for_draft, 0);
 }

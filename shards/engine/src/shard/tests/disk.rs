@@ -100,6 +100,11 @@ impl TestDisk {
         has_moved
     }
 
+    /// The second answer that is kept comes before the first.
+    pub fn swap_answers(&mut self) {
+        self.found.swap(0, 1);
+    }
+
     /// Answers as many as still arrive. Whether there were any.
     fn answer<S: Surface>(&mut self, shard: &mut Shard<S>) -> bool {
         let mut has_moved = false;

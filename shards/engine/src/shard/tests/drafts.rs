@@ -183,3 +183,31 @@ fn of_a_room_that_cannot_be_read_nothing_is_stored_that_may_be_there_already() {
     let answers = says(&mut world, alice, &format!("draft {id} hi\n"));
     assert_eq!(answers, ["not stored: whether it is stored already cannot be read"]);
 }
+
+#[test]
+fn a_whisper_whose_room_is_evicted_while_its_draft_is_looked_for_is_stored_once_and_before_the_next() {
+    let mut world = world();
+    let alice = world.member(0, "alice", "r1");
+    let bob = world.member(0, "bob", "r2");
+    let id = made_at(0);
+    says(&mut world, alice, &format!("to bob draft {id} hi\n"));
+    for number in 2..=100 {
+        says(&mut world, alice, &format!("to bob {number}\n"));
+    }
+    world.pass(1_300);
+    says(&mut world, alice, "to bob more\n");
+    world.lines(bob);
+    world.disk.as_mut().expect("a disk").answers_left = 0;
+    let nothing = says(&mut world, alice, &format!("to bob draft {id} hi\nto bob last\n"));
+    assert!(nothing.is_empty(), "{nothing:?}");
+    let in_memory = world.shards[0].homes.rooms_in_memory();
+    world.pass(70);
+    assert!(world.shards[0].homes.rooms_in_memory() < in_memory, "it is evicted");
+    world.disk.as_mut().expect("a disk").answers_left = usize::MAX;
+    world.run();
+    let heard = world.lines(bob);
+    assert!(heard.len() == 1 && heard[0].contains("last"), "{heard:?}");
+    let answers = world.lines(alice);
+    assert_eq!(answers[0], format!("draft {id} is #1"), "{answers:?}");
+    assert!(world.shards[0].is_idle());
+}

@@ -207,10 +207,8 @@ impl Words {
             }
             (word @ ("edit" | "delete" | "react" | "unreact" | "pin" | "unpin" | "topic"), Some(user)) => {
                 let (target, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-                let (word, draft) = match rest.strip_prefix("draft ").and_then(|rest| rest.split_once(' ')) {
-                    Some((draft, rest)) => ((word, rest), DraftId::parse(draft)),
-                    None => ((word, rest), None),
-                };
+                let (said, draft) = drafted(rest);
+                let word = (word, said);
                 let reaction = |is_added| {
                     let reaction = Reaction::parse(word.1).expect("tests send reactions");
                     AmendRequest::React { reaction, is_added }
@@ -238,11 +236,12 @@ impl Words {
             ("to", Some(from)) => {
                 let (to, said) = rest.split_once(' ').expect("to X T");
                 let to = UserName::parse(to).expect("tests send names");
+                let (said, draft) = drafted(said);
                 link.request(Request::Whisper {
                     session: sender,
                     from,
                     to,
-                    draft: None,
+                    draft,
                     text: text(said),
                     copies_to: None,
                 });
@@ -329,4 +328,12 @@ fn amended(amendment: &Amendment) -> String {
 
 fn said(message: &Message) -> String {
     format!("#{} {}: {}", message.seq, message.author, message.text)
+}
+
+/// A text, and its draft where that is before it: `draft ID T`.
+fn drafted(said: &str) -> (&str, Option<DraftId>) {
+    match said.strip_prefix("draft ").and_then(|said| said.split_once(' ')) {
+        Some((draft, said)) => (said, DraftId::parse(draft)),
+        None => (said, None),
+    }
 }
