@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 
 /// Messages that wait, of all sessions; more are refused.
 const WAITING_MAX: usize = 4096;
-/// Messages of one session that wait; more are refused.
-pub const WAITING_OF_SESSION_MAX: usize = 64;
+/// Messages of one session that wait, an eighth of all; more are refused.
+pub const WAITING_OF_SESSION_MAX: usize = 512;
 
 /// What a session asks of a room: the first has something looked up.
 #[derive(Debug)]
