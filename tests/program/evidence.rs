@@ -72,7 +72,10 @@ fn expect_words(words: &str, parts: &[&str]) {
 
 /// The number that the next message of a room gets.
 fn next_number(server: &Server, room: &str) -> u64 {
-    let mut carol = server.login_to("carol", room);
+    // The last one was carol, too, and her name is given back at this moment.
+    let mut carol = Client::login_when_free(server.address, "carol");
+    carol.enter(room, "carol");
+    carol.ask("/who general");
     carol.send("what number am I");
     carol.expect_next("carol: what number am I");
     server.export(room).last().expect("it was just said").seq
