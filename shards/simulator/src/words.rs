@@ -2,7 +2,7 @@
 //! of their own. Requests are answered one by one, but what is said is not waited for.
 //!
 //! `name N`, `name N ID` of an account, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
-//! `edit R SEQ T`, `delete|pin|unpin|react R SEQ`, `page R last|before|after S COUNT`,
+//! `edit R SEQ DRAFT T`, `delete|pin|unpin|react R SEQ`, `page R last|before|after S COUNT`,
 //! `resume R S COUNT`, `who R`, `members R CURSOR COUNT`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no
 //! draft, or no cursor.
 
@@ -224,11 +224,12 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             link.request(Request::Publish { session: sender, user: user.key(), room, draft, text });
         }
         "edit" | "delete" | "pin" | "unpin" | "react" => {
-            let mut words = rest.splitn(3, ' ');
-            let room = room(words.next().expect("edit R SEQ T")).key();
-            let target = words.next().and_then(|seq| seq.parse().ok()).map(Seq).expect("edit R SEQ T");
+            let mut words = rest.splitn(4, ' ');
+            let room = room(words.next().expect("edit R SEQ DRAFT T")).key();
+            let target = words.next().and_then(|seq| seq.parse().ok()).map(Seq).expect("edit R SEQ DRAFT T");
+            let draft = words.next().and_then(draft_of);
             let change = match word {
-                "edit" => AmendRequest::Edit { text: text(words.next().expect("edit R SEQ T")) },
+                "edit" => AmendRequest::Edit { text: text(words.next().expect("edit R SEQ DRAFT T")) },
                 "delete" => AmendRequest::Delete,
                 "react" => {
                     let reaction = Reaction::parse("👍").expect("it is one");
@@ -236,7 +237,7 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
                 }
                 word => AmendRequest::Pin { is_pinned: word == "pin" },
             };
-            let (session, user, draft) = (sender, user.key(), None);
+            let (session, user) = (sender, user.key());
             link.request(Request::Amend { session, user, room, draft, target, change });
         }
         "to" => {

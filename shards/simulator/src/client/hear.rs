@@ -182,6 +182,9 @@ impl Client {
 
     fn known(&mut self, rest: &str, hearing: &mut ClientHearing<'_>) -> Checked {
         let (seq, draft) = rest.split_once(' ').ok_or("known SEQ DRAFT")?;
+        if let Some(edit) = self.edits.iter().find(|edit| edit.draft == draft) {
+            return hearing.truth.known_draft(edit.room, number(seq)?, &edit.author, draft, hearing.step);
+        }
         let said = self.take_said(draft)?;
         self.settle_refused();
         // Whispers are repeated too seldom to be looked up here.
@@ -190,6 +193,9 @@ impl Client {
     }
 
     fn too_old(&mut self, draft: &str, hearing: &ClientHearing<'_>) -> Checked {
+        if let Some(edit) = self.edits.iter().find(|edit| edit.draft == draft) {
+            return hearing.truth.too_old(Some(edit.room), draft);
+        }
         let said = self.take_said(draft)?;
         self.settle_refused();
         // A whisper, too, may be read late.

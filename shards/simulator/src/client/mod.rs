@@ -19,6 +19,16 @@ const TAKEN_MAX: usize = 64;
 /// This much of what was answered is kept, to be said again.
 const KEPT_MAX: usize = 12;
 
+/// An edit that was asked for from a draft.
+#[derive(Clone, Debug)]
+struct DraftedEdit {
+    room: RoomIndex,
+    target: u64,
+    author: String,
+    draft: String,
+    text: String,
+}
+
 /// Something that was requested and is answered in its turn.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PendingRequest {
@@ -129,6 +139,8 @@ pub struct Client {
     /// Messages that it took for refused, of late: as it amends others, too, an amendment may have been refused.
     taken_for_refused: Vec<PendingMessage>,
     has_amended: bool,
+    /// Edits with drafts, to be asked for again.
+    edits: Vec<DraftedEdit>,
     /// What was answered, to be said again: oldest first.
     kept: VecDeque<PendingMessage>,
     /// What was said on an earlier connection, repeated on this one and then received: by what was said first, and
@@ -212,6 +224,7 @@ impl Client {
             retry: Vec::new(),
             taken_for_refused: Vec::new(),
             has_amended: false,
+            edits: Vec::new(),
             kept: VecDeque::new(),
             perhaps_known: Vec::new(),
             acts: HashSet::new(),

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::truth::{RoomIndex, Truth};
 use super::super::twins;
-use super::{AskedPage, Client, PendingMessage, PendingRequest};
+use super::{AskedPage, Client, DraftedEdit, PendingMessage, PendingRequest};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -186,14 +186,20 @@ impl Client {
         if name == "general" || twins::is_one(name) || head == 0 {
             return;
         }
+        if chance.one_in(6) {
+            return self.edit_again(chance, truth, lines);
+        }
         let from = if chance.one_in(4) { 1 + chance.below(head as usize) as u64 } else { head };
         let author = self.name.clone().unwrap_or_default();
         let own = truth.messages_down(room, from).take(40).find(|seq| truth.is_by(room, *seq, &author));
         let any = truth.messages_down(room, from).nth(chance.below(6));
         match (chance.below(10), own, any) {
             (0..=3, Some(seq), _) => {
-                let (_, text) = self.text(chance, habits, truth.now_us);
-                push(lines, format_args!("edit {name} {seq} {text}"));
+                let (draft, text) = self.text(chance, habits, truth.now_us);
+                push(lines, format_args!("edit {name} {seq} {} {text}", draft.as_deref().unwrap_or("-")));
+                if let Some(draft) = draft {
+                    self.edits.push(DraftedEdit { room, target: seq, author, draft, text });
+                }
             }
             (4, Some(seq), _) => push(lines, format_args!("delete {name} {seq}")),
             // It may be another's: that is refused.
@@ -203,6 +209,26 @@ impl Client {
             (_, _, Some(seq)) => push(lines, format_args!("react {name} {seq}")),
             _ => return,
         }
+        self.amends_sent += 1;
+        self.has_amended = true;
+    }
+
+    /// Asks again for an edit, perhaps of long ago: it is stored once. Now and then behind an amendment of the same message.
+    fn edit_again(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        if self.edits.is_empty() {
+            return;
+        }
+        let DraftedEdit { room, target, author, draft, text } = &self.edits[chance.below(self.edits.len())];
+        let is_there = self.attended().any(|(attended, _)| attended == *room);
+        if !is_there || Some(author) != self.name.as_ref() {
+            return;
+        }
+        let name = truth.name(*room);
+        if chance.one_in(2) {
+            push(lines, format_args!("pin {name} {target}"));
+            self.amends_sent += 1;
+        }
+        push(lines, format_args!("edit {name} {target} {draft} {text}"));
         self.amends_sent += 1;
         self.has_amended = true;
     }
