@@ -245,18 +245,14 @@ impl Room {
             if reason != LeaveReason::Lost {
                 send_reply(session, Reply::Left { room: self.name.clone() }, events);
             }
-            if let Some(user) = self.members.get(&user).map(|member| member.user.clone()) {
-                self.came_back(&user, (reason, everywhere), limits, events);
-            }
+            self.is_still_here(user, (reason, everywhere), limits, events);
             return None;
         }
         let is_current = |member: &&mut Member| member.session == session && member.lost.is_none();
         let Some(member) = self.members.get_mut(&user).filter(is_current) else {
             send_reply(session, Reply::Left { room: self.name.clone() }, events);
             // It may have left before it ended, and its user be here by another session.
-            if let Some(user) = self.members.get(&user).map(|member| member.user.clone()) {
-                self.came_back(&user, (reason, everywhere), limits, events);
-            }
+            self.is_still_here(user, (reason, everywhere), limits, events);
             return None;
         };
         self.fan_out.remove(session.shard);

@@ -78,6 +78,19 @@ impl Room {
         self.is_there(user, events);
     }
 
+    /// The same where its user may be a member by another session.
+    pub(super) fn is_still_here(
+        &self,
+        user: UserKey,
+        how: (LeaveReason, Option<Arc<Everywhere>>),
+        limits: &RoomLimits,
+        events: &mut Vec<ShardEvent>,
+    ) {
+        if let Some(member) = self.members.get(&user) {
+            self.came_back(&member.user, how, limits, events);
+        }
+    }
+
     /// The same of a new name.
     pub(super) fn renamed_everywhere(
         &self,
