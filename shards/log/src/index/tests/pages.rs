@@ -1,4 +1,4 @@
-use super::world::{World, any_page, name, some_rooms};
+use super::world::{World, check_any_pages, long_lived, name};
 use crate::index::{PageQuery, QueryFault, Step, StoredRoomPlaces};
 use crate::testing::Chance;
 use madang_model::{Page, Seq, ShardId};
@@ -6,43 +6,14 @@ use madang_model::{Page, Seq, ShardId};
 #[test]
 fn every_page_is_what_a_naive_reader_finds() {
     for seed in 1..=12 {
-        let mut chance = Chance(seed * 7919);
-        let mut world = World::default();
-        let rooms = 1 + chance.below(80);
-        for _ in 0..1 + chance.below(40) {
-            let messages = chance.below(150);
-            let said = some_rooms(messages, rooms, &mut chance);
-            world.segment(ShardId(chance.below(2) as u16), &said, &mut chance);
-        }
-        for _ in 0..chance.below(3) {
-            let said = some_rooms(60, rooms, &mut chance);
-            world.open_segment(ShardId(0), &said, &mut chance);
-        }
-        let names: Vec<String> = world.model.keys().cloned().collect();
-        for room in &names {
-            for _ in 0..12 {
-                world.check(room, any_page(world.head(room).0, &mut chance));
-            }
-        }
+        check_any_pages(&mut Chance(seed * 7919), |_, _| ());
     }
-}
-
-/// A room that says two things in each of many segments, among others.
-fn long_lived(segments: u64) -> World {
-    let mut chance = Chance(segments);
-    let mut world = World::default();
-    for segment in 0..segments {
-        let mut said = vec!["deep".to_owned(), "deep".to_owned()];
-        said.extend((0..40).map(|other| format!("other{other}")));
-        world.segment(ShardId((segment % 2) as u16), &said, &mut chance);
-    }
-    world
 }
 
 #[test]
 fn rounds_and_bytes_grow_with_the_logarithm_of_the_depth() {
     for segments in [4, 30, 250, 1000] {
-        let world = long_lived(segments);
+        let world = long_lived(segments, 40);
         let levels = (segments as f64).log(4.0).ceil() as usize;
         for seq in (1..=segments * 2).step_by(1 + segments as usize / 40) {
             let cost = world.check("deep", Page::Before { seq: Seq(seq), count: 2 });
@@ -73,7 +44,7 @@ fn a_page_of_a_room_that_talks_much_reads_little_more_than_itself() {
 
 #[test]
 fn numbers_that_are_not_committed_are_not_made_up() {
-    let world = long_lived(4);
+    let world = long_lived(4, 40);
     let name = name("deep");
     let tail = world.tails.get(&name.key());
     let places = StoredRoomPlaces { room: &name, head: Seq(10), tail, open: &[], sources: &[] };

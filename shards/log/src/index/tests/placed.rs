@@ -1,7 +1,7 @@
 //! Pages whose entries are found by what runs say.
 
 use super::amended::{Amended, DIRECTORY, ROOMS, words};
-use super::world::{World, any_page, some_rooms, texts};
+use super::world::{self, World, any_page, check_any_pages, texts};
 use crate::format::{Scan, ScanItem, SegmentId, SegmentNumber, erase_frame};
 use crate::index::amendments::{RunRange, RunReader, write_run_of_version};
 use crate::index::bytes::AMENDMENTS_VERSION;
@@ -12,13 +12,7 @@ use rkyv::util::AlignedVec;
 
 /// A room that says two things in each of many segments of two directories, among others.
 fn long_lived(segments: u64) -> World {
-    let mut chance = Chance(segments);
-    let mut world = World::default();
-    for segment in 0..segments {
-        let mut said = vec!["deep".to_owned(), "deep".to_owned()];
-        said.extend((0..20).map(|other| format!("other{other}")));
-        world.segment(ShardId((segment % 2) as u16), &said, &mut chance);
-    }
+    let mut world = world::long_lived(segments, 20);
     world.merge(ShardId(0));
     world.merge(ShardId(1));
     world
@@ -27,27 +21,11 @@ fn long_lived(segments: u64) -> World {
 #[test]
 fn every_page_is_what_a_naive_reader_finds() {
     for seed in 1..=12 {
-        let mut chance = Chance(seed * 104_729);
-        let mut world = World::default();
-        let rooms = 1 + chance.below(80);
-        for _ in 0..1 + chance.below(40) {
-            let messages = chance.below(150);
-            let said = some_rooms(messages, rooms, &mut chance);
-            world.segment(ShardId(chance.below(2) as u16), &said, &mut chance);
+        check_any_pages(&mut Chance(seed * 104_729), |world, chance| {
             if chance.below(4) == 0 {
                 world.merge(ShardId(chance.below(2) as u16));
             }
-        }
-        for _ in 0..chance.below(3) {
-            let said = some_rooms(60, rooms, &mut chance);
-            world.open_segment(ShardId(0), &said, &mut chance);
-        }
-        let names: Vec<String> = world.model.keys().cloned().collect();
-        for room in &names {
-            for _ in 0..12 {
-                world.check(room, any_page(world.head(room).0, &mut chance));
-            }
-        }
+        });
     }
 }
 

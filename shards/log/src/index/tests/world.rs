@@ -41,6 +41,40 @@ pub fn name(room: &str) -> RoomName {
     RoomName::from_log(room).expect("a room name")
 }
 
+/// A room that says two things in each of many segments of two directories, among so many others.
+pub fn long_lived(segments: u64, others: u64) -> World {
+    let mut chance = Chance(segments);
+    let mut world = World::default();
+    for segment in 0..segments {
+        let mut said = vec!["deep".to_owned(), "deep".to_owned()];
+        said.extend((0..others).map(|other| format!("other{other}")));
+        world.segment(ShardId((segment % 2) as u16), &said, &mut chance);
+    }
+    world
+}
+
+/// Compares pages of all rooms of any world with what a naive reader finds; `sealed` is called after each segment of it.
+pub fn check_any_pages(chance: &mut Chance, sealed: impl Fn(&mut World, &mut Chance)) {
+    let mut world = World::default();
+    let rooms = 1 + chance.below(80);
+    for _ in 0..1 + chance.below(40) {
+        let messages = chance.below(150);
+        let said = some_rooms(messages, rooms, chance);
+        world.segment(ShardId(chance.below(2) as u16), &said, chance);
+        sealed(&mut world, chance);
+    }
+    for _ in 0..chance.below(3) {
+        let said = some_rooms(60, rooms, chance);
+        world.open_segment(ShardId(0), &said, chance);
+    }
+    let names: Vec<String> = world.model.keys().cloned().collect();
+    for room in &names {
+        for _ in 0..12 {
+            world.check(room, any_page(world.head(room).0, chance));
+        }
+    }
+}
+
 impl World {
     /// Appends one message to each of `rooms`, in a segment of its own, and seals it.
     pub fn segment(&mut self, directory: ShardId, rooms: &[String], chance: &mut Chance) {
