@@ -292,10 +292,11 @@ fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased
     let mut list = ErasureList::read(files).map_err(|error| error.to_string())?;
     let (survey, _) = Survey::of(files, &rule, &mut |_| ())?;
     let now = wall_time();
-    if survey.rules(&rule, now).is_empty() {
+    let rules = survey.rules(&rule, now);
+    if rules.is_empty() {
         return Ok(Erased::Not(survey.none_found(&rule)));
     }
-    for (rule, until) in survey.rules(&rule, now) {
+    for (rule, until) in rules {
         list.ask(files, vec![rule], until, now).map_err(|error| error.to_string())?;
     }
     let outcome = erase_pending(files, &mut list)?;
@@ -356,12 +357,13 @@ fn erase_there(
 ) -> Result<Erased, String> {
     // What is damaged the server reports.
     let (survey, _) = Survey::of(files, rule, &mut |_| ())?;
-    if survey.rules(rule, wall_time()).is_empty() {
+    let rules = survey.rules(rule, wall_time());
+    if rules.is_empty() {
         return Ok(Erased::Not(survey.none_found(rule)));
     }
     let mut server = Connection::open(data).map_err(|error| error.to_string())?;
     let mut last = 0;
-    for (rule, until) in survey.rules(rule, wall_time()) {
+    for (rule, until) in rules {
         let answer = server.ask_within(&command(rule, until, arguments.no_wait), ASK_MAX);
         last = match answer.map_err(|error| error.to_string())? {
             Answer::Erasing(id) => id.max(last),
