@@ -9,7 +9,7 @@ use crate::terminal::StatusLine;
 use clap::{Args, ValueHint};
 use madang_log::{
     ERASURES_FILE, ErasureList, ErasureListFile, ErasureMatcher, ErasureRule, Erasures, Fault, PassOptions,
-    PassOutcome, PassStep, StdFiles, StoredEntry, erase, find_erasable, open_log,
+    PassOutcome, PassStep, StdFiles, StoredEntry, erase, open_log, read_messages,
 };
 use madang_model::{RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
@@ -155,7 +155,7 @@ struct Survey {
     rooms: BTreeMap<String, (u64, Seq, Seq)>,
     /// Messages that were said by a clock that was ahead: by room and number, with their time.
     ahead: BTreeMap<(String, Seq), Timestamp>,
-    /// The highest number that the log has in the room of a rule that names numbers.
+    /// The highest number that the log has in the room of a rule that names numbers, erased or not.
     head: Option<Seq>,
 }
 
@@ -168,23 +168,25 @@ impl Survey {
     ) -> Result<(Survey, Vec<Fault>), String> {
         let mut survey = Survey::default();
         let erasures = compiled(rule, Timestamp(i64::MAX));
-        let looked_for = match rule {
+        let mut matcher = ErasureMatcher::new(&erasures);
+        let whole = match rule {
             ErasureRule::Entries { room, .. } => {
                 let whole = ErasureRule::Entries { room: room.clone(), first: Seq(1), last: Seq(u64::MAX) };
                 compiled(&whole, Timestamp(i64::MAX))
             }
-            ErasureRule::Author { .. } => erasures.clone(),
+            ErasureRule::Author { .. } => Erasures::default(),
         };
-        let mut matcher = ErasureMatcher::new(&erasures);
+        let mut in_the_room = ErasureMatcher::new(&whole);
         let now = wall_time();
         let mut visit = |entry: &StoredEntry<'_>| {
-            survey.head = survey.head.max(Some(entry.seq()));
+            if in_the_room.covers_place_of(entry) {
+                survey.head = survey.head.max(Some(entry.seq()));
+            }
             if matcher.wants_entry(entry) {
                 survey.count(entry, now);
             }
         };
-        let faults =
-            find_erasable(files, &looked_for, &mut visit, progress).map_err(|error| error.to_string())?;
+        let faults = read_messages(files, &mut visit, progress).map_err(|error| error.to_string())?;
         if let ErasureRule::Entries { last, .. } = rule
             && !faults.is_empty()
         {
@@ -248,9 +250,7 @@ impl Survey {
     fn none_found(&self, rule: &ErasureRule) -> String {
         match (rule, self.head) {
             (ErasureRule::Entries { room, .. }, None) => {
-                format!(
-                    "the log has nothing of room '{room}' that is not erased already, so nothing is to be erased"
-                )
+                format!("the log has nothing of room '{room}', so nothing is to be erased")
             }
             (ErasureRule::Entries { room, first, .. }, Some(head)) if *first > head => {
                 format!(

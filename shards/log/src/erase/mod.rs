@@ -11,14 +11,12 @@ mod pass;
 mod replacing;
 mod rewriting;
 mod rules;
-mod search;
 #[cfg(test)]
 mod tests;
 
 pub use deletions::{DeletionSearch, FoundDeletions};
 pub use list::{ErasureEntry, ErasureList, ErasureListError};
 pub use rules::{ErasureMatcher, ErasureRule, Erasures};
-pub use search::find_erasable;
 
 use crate::files::{ErasureFiles, FilesError};
 use crate::read::Fault;

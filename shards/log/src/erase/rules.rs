@@ -287,6 +287,12 @@ impl<'e> ErasureMatcher<'e> {
         }
     }
 
+    /// Whether the numbers include the one of an entry, whether it is erased or not.
+    pub fn covers_place_of(&mut self, entry: &StoredEntry<'_>) -> bool {
+        let (room, seq, time) = (entry.room(), entry.seq(), entry.time());
+        self.wants(ErasureCandidate { room, seq, time, author: "", target: None })
+    }
+
     /// Whether it is among them.
     pub fn wants(&mut self, entry: ErasureCandidate<'_>) -> bool {
         let ErasureCandidate { room, seq, time, author, target } = entry;
