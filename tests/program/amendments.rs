@@ -9,6 +9,8 @@ use madang_model::{
 
 const EDGE: &str = "edge.enabled=true";
 const ROOM: &str = "r1";
+/// An account.
+const BOB: u64 = 7;
 
 fn ask(edge: &mut Edge, session: SessionNumber, target: u64, change: AmendRequest) {
     let (room, target) = (room(ROOM), Seq(target));
@@ -21,6 +23,16 @@ fn amend(edge: &mut Edge, session: SessionNumber, target: u64, change: AmendRequ
     match edge.expect("the change", |event| matches!(event, EdgeEvent::Amended { .. })) {
         EdgeEvent::Amended { amendment, .. } => amendment.change.clone(),
         other => panic!("a change, not {other:?}"),
+    }
+}
+
+/// Asks for a change, and waits until it is refused.
+fn refused(edge: &mut Edge, session: SessionNumber, target: u64, change: AmendRequest) -> Refusal {
+    ask(edge, session, target, change);
+    let is_refusal = |event: &EdgeEvent| matches!(event, EdgeEvent::Reply { reply: Reply::NotSaid(_), .. });
+    match edge.expect("a refusal", is_refusal) {
+        EdgeEvent::Reply { reply: Reply::NotSaid(refusal), session: of } if of == session => refusal,
+        other => panic!("a refusal, not {other:?}"),
     }
 }
 
@@ -58,7 +70,7 @@ fn what_became_of_messages_is_seen_by_everyone_and_survives_a_crash() {
         let mut server = Server::start(shards, &[EDGE]);
         let mut alice = server.login_to("alice", ROOM);
         let mut edge = Edge::connect(&server);
-        let bob = edge.login("bob", ROOM);
+        let bob = edge.login_as(BOB, "bob", ROOM);
         alice.expect("bob has joined r1");
         for (number, text) in ["a secret", "one", "two"].into_iter().enumerate() {
             edge.say(bob, ROOM, text);
@@ -75,10 +87,7 @@ fn what_became_of_messages_is_seen_by_everyone_and_survives_a_crash() {
         assert!(matches!(amend(&mut edge, bob, 3, react()), Change::Reactions(_)));
         alice.send("mine");
         edge.expect_line("alice: mine");
-        ask(&mut edge, bob, 8, AmendRequest::Delete);
-        edge.expect("a refusal", |event| {
-            matches!(event, EdgeEvent::Reply { reply: Reply::NotSaid(Refusal::NotYours { seq: Seq(8) }), .. })
-        });
+        assert_eq!(refused(&mut edge, bob, 8, AmendRequest::Delete), Refusal::NotYours { seq: Seq(8) });
         let expected = [
             (1, None, false, false, 0),
             (2, Some("ONE".to_owned()), true, true, 0),
@@ -120,4 +129,32 @@ fn resumes(edge: &mut Edge, session: SessionNumber) {
     assert_eq!(numbers, [2, 3, 4, 5, 6, 7, 8]);
     let amendments = entries.iter().filter(|entry| matches!(entry, ShownEntry::Amendment(_)));
     assert_eq!(amendments.count(), 4);
+}
+
+#[test]
+fn a_guest_edits_nothing_that_an_earlier_one_of_its_name_said_and_an_account_its_own_under_any_name() {
+    let mut server = Server::start(2, &[EDGE]);
+    let mut edge = Edge::connect(&server);
+    let first = edge.login("carol", ROOM);
+    edge.say(first, ROOM, "mine");
+    edge.expect_line("carol: mine");
+    let bob = edge.login_as(BOB, "bob", ROOM);
+    edge.say(bob, ROOM, "bobs");
+    edge.expect_line("bob: bobs");
+    drop(edge);
+    server.kill_nine();
+    server.start_again();
+    let mut edge = Edge::connect(&server);
+    let second = edge.login("carol", ROOM);
+    for change in [edit("other"), AmendRequest::Delete] {
+        assert_eq!(refused(&mut edge, second, 1, change), Refusal::AccountNeeded { seq: Seq(1) });
+    }
+    // The account has another name since.
+    let robert = edge.login_as(BOB, "robert", ROOM);
+    assert_eq!(refused(&mut edge, robert, 1, AmendRequest::Delete), Refusal::NotYours { seq: Seq(1) });
+    amend(&mut edge, robert, 2, edit("roberts"));
+    amend(&mut edge, second, 2, AmendRequest::Pin { is_pinned: true });
+    let expected =
+        [(1, Some("mine".to_owned()), false, false, 0), (2, Some("roberts".to_owned()), true, true, 0)];
+    assert_eq!(shown(&page(&mut edge, second, Page::Last { count: 15 })), expected);
 }

@@ -52,6 +52,8 @@ pub enum Mutation {
     ResumeWithoutAmendments,
     /// A deletion of another's message is accepted.
     DeleteOthers,
+    /// A guest edits and deletes what was said by its name.
+    LetGuestsAmend,
     /// The writer says "committed" after the write, before the sync.
     AcknowledgeBeforeSync,
     /// A failed sync counts as done.

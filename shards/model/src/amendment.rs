@@ -55,12 +55,12 @@ pub enum Change {
 /// What is to change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AmendRequest {
-    /// Give one's message another text.
+    /// Give a message of one's account another text.
     Edit {
         /// Which.
         text: Text,
     },
-    /// Delete one's message.
+    /// Delete a message of one's account.
     Delete,
     /// React to a message, or no longer.
     React {

@@ -292,4 +292,9 @@ pub enum Refusal {
         /// How many that is.
         sessions_max: u32,
     },
+    /// A guest neither edits nor deletes messages: whoever takes its name later would change what it said.
+    AccountNeeded {
+        /// The message.
+        seq: Seq,
+    },
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 const SETTINGS: [&str; 2] = ["edge.enabled=true", "log.erase_hours=0"];
 const ROOM: &str = "점심";
+/// An account.
+const BOB: u64 = 7;
 const LOOK: Duration = Duration::from_millis(50);
 
 fn said(number: u64) -> String {
@@ -61,7 +63,7 @@ fn what_an_author_deletes_leaves_all_files_with_its_edits_and_nothing_else_does(
     let server = Server::start(2, &SETTINGS);
     let data = server.data();
     let mut edge = Edge::connect(&server);
-    let bob = edge.login("bob", ROOM);
+    let bob = edge.login_as(BOB, "bob", ROOM);
     say(&mut edge, bob, 6);
     // Those that follow one another are one request, unless the looks part them.
     for number in [2, 3, 4, 6] {
@@ -93,7 +95,7 @@ fn what_was_deleted_just_before_kill_nine_is_found_again_and_asked_for_once() {
     let mut server = Server::start(2, &SETTINGS);
     let data = server.data();
     let mut edge = Edge::connect(&server);
-    let bob = edge.login("bob", ROOM);
+    let bob = edge.login_as(BOB, "bob", ROOM);
     say(&mut edge, bob, 3);
     amend(&mut edge, bob, 2, AmendRequest::Delete);
     server.kill_nine();
@@ -107,7 +109,7 @@ fn what_was_deleted_just_before_kill_nine_is_found_again_and_asked_for_once() {
     server.kill_nine();
     server.start_again();
     let mut edge = Edge::connect(&server);
-    let bob = edge.login("bob", ROOM);
+    let bob = edge.login_as(BOB, "bob", ROOM);
     amend(&mut edge, bob, 3, AmendRequest::Delete);
     is_soon_nowhere(&data, &said(3));
     is_soon_nowhere(&data, &edited(3));
@@ -121,7 +123,7 @@ fn many_deletions_are_few_requests_and_few_passes() {
     let server = Server::start(1, &SETTINGS);
     let data = server.data();
     let mut edge = Edge::connect(&server);
-    let bob = edge.login("bob", ROOM);
+    let bob = edge.login_as(BOB, "bob", ROOM);
     let delete = |edge: &mut Edge, target: u64| {
         let (room, target, change) = (room(ROOM), Seq(target), AmendRequest::Delete);
         edge.ask(bob, &EdgeRequest::Amend { room, draft: None, target, change });

@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, Server};
 use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, LinkEnd, SessionNumber};
-use madang_model::{Moment, Reply, RoomName, Text, UserName};
+use madang_model::{Account, AccountId, AccountKind, Moment, Reply, RoomName, Text, UserName};
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
@@ -103,8 +103,20 @@ impl Edge {
     /// The same for somebody at an address.
     #[track_caller]
     pub fn login_from(&mut self, address: Option<IpAddr>, name: &str, in_room: &str) -> SessionNumber {
+        self.login_known(address, user(name), in_room)
+    }
+
+    /// A session of an account, by its id, under a name, in a room.
+    #[track_caller]
+    pub fn login_as(&mut self, account: u64, name: &str, in_room: &str) -> SessionNumber {
+        let account = Account::new(AccountKind::User, AccountId(account)).expect("an account");
+        self.login_known(None, user(name).known_as(account.into()), in_room)
+    }
+
+    #[track_caller]
+    fn login_known(&mut self, address: Option<IpAddr>, name: UserName, in_room: &str) -> SessionNumber {
         let session = self.end.open(address).expect("a session");
-        self.ask(session, &EdgeRequest::Claim { name: user(name) });
+        self.ask(session, &EdgeRequest::Claim { name });
         self.expect("its name", |event| matches!(event, EdgeEvent::Reply { session: of, reply: Reply::Claimed { .. } } if *of == session));
         self.ask(session, &EdgeRequest::Join { room: room(in_room) });
         self.expect("the room", |event| matches!(event, EdgeEvent::Reply { session: of, reply: Reply::Joined(_) } if *of == session));

@@ -45,8 +45,8 @@ impl Room {
     /// up; it is asked for again where what became of it since is not in memory any more.
     ///
     /// # Errors
-    /// [`Refusal`] when the author is no member, the draft is stored already, there is no such message, it is another's,
-    /// or nothing would change.
+    /// [`Refusal`] when the author is no member, the draft is stored already, a guest asks for what needs an account,
+    /// there is no such message, it is another's, or nothing would change.
     #[allow(clippy::too_many_arguments)]
     pub fn amend(
         &mut self,
@@ -60,6 +60,9 @@ impl Room {
     ) -> Result<Amended, Refusal> {
         let author = self.speaker(session, author)?;
         self.refuse_known(&author, draft.as_ref(), now)?;
+        if lacks_account(&author, &request) {
+            return Err(Refusal::AccountNeeded { seq: target });
+        }
         let none = || Refusal::NoSuchMessage { seq: target };
         let change = if let AmendRequest::Topic { topic } = request {
             Change::Topic { topic }
@@ -178,14 +181,25 @@ impl Room {
     }
 }
 
-/// Only its author edits or deletes a message.
+/// Whether a guest asks for what only accounts may do: another may have its name later, and would change what it said.
+pub fn lacks_account(author: &UserName, request: &AmendRequest) -> bool {
+    #[cfg(any(test, feature = "deliberate-faults"))]
+    if crate::mutation::is_on(crate::mutation::Mutation::LetGuestsAmend) {
+        return false;
+    }
+    let needs_account = matches!(request, AmendRequest::Edit { .. } | AmendRequest::Delete);
+    needs_account && author.identity().account().is_none()
+}
+
+/// Only its author edits or deletes a message: the account, which stays the same whatever its name becomes.
 fn may_change(message: &Message, author: &UserName) -> bool {
     #[cfg(any(test, feature = "deliberate-faults"))]
-    if crate::mutation::is_on(crate::mutation::Mutation::DeleteOthers) {
-        return true;
+    {
+        use crate::mutation::{Mutation, is_on};
+        let is_namesake = message.author.key() == author.key();
+        if is_on(Mutation::DeleteOthers) || (is_on(Mutation::LetGuestsAmend) && is_namesake) {
+            return true;
+        }
     }
-    // An account stays the same whatever its name becomes; of a guest only the name is known.
-    let (said_by, asks) = (message.author.identity(), author.identity());
-    said_by.is_same_account(asks)
-        || (said_by.account(), asks.account()) == (None, None) && message.author.key() == author.key()
+    message.author.identity().is_same_account(author.identity())
 }

@@ -14,7 +14,7 @@ mod more_sessions;
 mod reactions;
 mod recent;
 
-pub use amending::{Amended, LookedUpTarget};
+pub use amending::{Amended, LookedUpTarget, lacks_account};
 pub use drafts::{DraftVerdict, Drafts, KnownDraft};
 pub use fan_out::{FanOut, ShardEvent};
 pub use machine::{Room, RoomHistory, RoomKind, RoomLimits};

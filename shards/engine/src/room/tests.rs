@@ -2,8 +2,8 @@
 
 use super::*;
 use madang_model::{
-    ClaimNumber, ConnectionId, DraftId, Event, Everywhere, LeaveReason, Moment, Now, Page, Refusal, Reply,
-    RoomEvent, RoomName, Seq, SessionId, ShardId, Text, UserName,
+    AmendRequest, ClaimNumber, ConnectionId, DraftId, Event, Everywhere, LeaveReason, Moment, Now, Page,
+    Refusal, Reply, RoomEvent, RoomName, Seq, SessionId, ShardId, Text, UserKey, UserName,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -419,4 +419,25 @@ fn one_who_left_everywhere_and_is_here_again_before_the_room_knows_is_seen_to_co
     let why = (LeaveReason::Quit, Some(Arc::new(everywhere)));
     scene.room.leave(session(0, 1), name("alice").key(), why, at(0), &LIMITS, &mut scene.events);
     assert_eq!(scene.sent(), sent(&[(0, "you left"), (0, "alice quit"), (0, "alice joined")]));
+}
+
+#[test]
+fn a_guest_that_is_no_member_or_repeats_a_draft_is_told_that_and_else_that_it_needs_an_account() {
+    let mut scene = Scene::new();
+    scene.join("alice", session(0, 1)).unwrap();
+    let Scene { room, events } = &mut scene;
+    let alice = name("alice").key();
+    let said = room.publish(session(0, 1), alice, draft("d1"), text("mine"), at(0), events).unwrap();
+    let mut delete = |by: UserKey, from: SessionId, id: Option<DraftId>, seq: Seq| {
+        room.amend(from, by, id, (seq, AmendRequest::Delete), None, at(1), events).unwrap_err()
+    };
+    let (own, none, repeated) = (said.seq, Seq(9), draft("d1").expect("one"));
+    let not_member = Refusal::NotMember { room: "r1".into() };
+    assert_eq!(delete(name("bob").key(), session(0, 2), None, own), not_member);
+    assert_eq!(
+        delete(alice, session(0, 1), draft("d1"), own),
+        Refusal::DraftRepeated { seq: own, draft: repeated }
+    );
+    assert_eq!(delete(alice, session(0, 1), draft("d2"), own), Refusal::AccountNeeded { seq: own });
+    assert_eq!(delete(alice, session(0, 1), None, none), Refusal::AccountNeeded { seq: none });
 }

@@ -102,6 +102,8 @@ kinds! {
         DraftTooOld = "draft_too_old",
         /// The account has all the sessions that it may have.
         TooManySessions = "too_many_sessions",
+        /// A guest neither edits nor deletes.
+        AccountNeeded = "account_needed",
         /// More messages than the rate allows.
         TooFast = "too_fast",
     }
@@ -150,6 +152,7 @@ impl From<&Refusal> for RefusalKind {
             Refusal::NothingChanges { .. } => RefusalKind::NothingChanges,
             Refusal::DraftTooOld { .. } => RefusalKind::DraftTooOld,
             Refusal::TooManySessions { .. } => RefusalKind::TooManySessions,
+            Refusal::AccountNeeded { .. } => RefusalKind::AccountNeeded,
         }
     }
 }

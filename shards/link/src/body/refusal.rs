@@ -127,4 +127,9 @@ pub enum RefusalBody<'a> {
         /// The message.
         seq: u64,
     },
+    /// A guest neither edits nor deletes.
+    AccountNeeded {
+        /// The message.
+        seq: u64,
+    },
 }

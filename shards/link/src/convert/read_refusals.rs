@@ -41,6 +41,7 @@ pub fn read_refusal(body: &ArchivedRefusalBody<'static>) -> Result<Refusal, Wire
         B::NoSuchMessage { seq } => Refusal::NoSuchMessage { seq: Seq(seq.to_native()) },
         B::NotYours { seq } => Refusal::NotYours { seq: Seq(seq.to_native()) },
         B::NothingChanges { seq } => Refusal::NothingChanges { seq: Seq(seq.to_native()) },
+        B::AccountNeeded { seq } => Refusal::AccountNeeded { seq: Seq(seq.to_native()) },
         B::DraftTooOld { draft } => Refusal::DraftTooOld { draft: draft_of(draft)? },
     })
 }

@@ -30,6 +30,7 @@ pub fn refusal_body(refusal: &Refusal) -> RefusalBody<'_> {
         Refusal::TooManySessions { name, sessions_max } => {
             B::TooManySessions { name: name.as_str(), sessions_max: *sessions_max }
         }
+        Refusal::AccountNeeded { seq } => B::AccountNeeded { seq: seq.0 },
         Refusal::DraftTooOld { draft } => B::DraftTooOld { draft: draft.as_str() },
     }
 }

@@ -111,6 +111,10 @@ pub fn every_refusal_to_amend() -> [Refusal; 3] {
     ]
 }
 
+pub fn refusal_of_a_guest() -> Refusal {
+    Refusal::AccountNeeded { seq: Seq(3) }
+}
+
 #[test]
 fn what_a_session_asks_to_change_reaches_the_rooms_home() {
     let mut rig = Rig::new();
@@ -156,7 +160,8 @@ fn the_edge_hears_what_became_of_messages_as_the_room_says_it() {
 fn pages_and_what_follows_a_number_come_as_they_are_now() {
     let mut rig = Rig::new();
     let alice = rig.named("alice");
-    for reply in every_shown_reply().into_iter().chain(every_refusal_to_amend().map(Reply::NotSaid)) {
+    let refusals = every_refusal_to_amend().into_iter().chain([refusal_of_a_guest()]);
+    for reply in every_shown_reply().into_iter().chain(refusals.map(Reply::NotSaid)) {
         let expected = format!("{reply:?}");
         rig.event(Event::Reply { to: ConnectionId { index: alice.get(), generation: 1 }, reply });
         assert_eq!(format!("{:?}", rig.answer(alice)), expected);

@@ -3,6 +3,7 @@
 
 use super::amending::{
     amendment, every_amend_request, every_change, every_refusal_to_amend, every_shown_reply,
+    refusal_of_a_guest,
 };
 use super::rig::{draft, room, text, user};
 use super::talking::every_reply;
@@ -152,6 +153,11 @@ fn every_reply_of_amendments() -> Vec<Reply> {
     every_shown_reply().into_iter().chain(refused).collect()
 }
 
+/// What was added behind those.
+fn reply_to_a_guest() -> Reply {
+    Reply::NotSaid(refusal_of_a_guest())
+}
+
 fn every_amended() -> Vec<RoomEvent> {
     let amended = (10..).zip(every_change()).map(|(seq, change)| amendment(seq, change));
     amended.map(|amendment| RoomEvent::Amended { amendment, author: SessionId::NOBODY }).collect()
@@ -258,6 +264,7 @@ fn lines() -> Vec<String> {
         lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply) });
     }
     every_amended().iter().for_each(|event| lines.add(Kind::Event, &room_event_body("r1", event, 7)));
+    lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply_to_a_guest()) });
     lines.1
 }
 
@@ -366,5 +373,6 @@ fn version_1_is_read_as_it_was_meant() {
         }
         other => panic!("an amendment, not {other:?}"),
     }));
+    expected.push(format!("Reply {{ session: {session:?}, reply: {:?} }}", reply_to_a_guest()));
     assert_eq!(heard(), expected);
 }

@@ -61,7 +61,7 @@ pub enum EdgeRequest {
         page: Page,
     },
     /// To change a message, or the room. Answered by the event `Amended`, or `Reply::NotSaid`; reactions of a second come
-    /// as one event, which may be another session's.
+    /// as one event, which may be another session's. Guests may not edit or delete (`Refusal::AccountNeeded`).
     Amend {
         /// The room.
         room: RoomName,

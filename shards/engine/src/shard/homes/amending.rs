@@ -4,7 +4,7 @@ use super::drafts::{DraftOf, DraftState};
 use super::queues::{LookupResult, too_many};
 use super::{Acceptance, Effects, Homes, send_or_hold, send_reply};
 use crate::mesh::Outbound;
-use crate::room::Amended;
+use crate::room::{Amended, lacks_account};
 use crate::shard::archive::{EntriesLookup, FirstAnswer, TargetLookup};
 use madang_log::{Appender, NewEntry};
 use madang_model::{
@@ -55,16 +55,20 @@ impl Homes {
             Some(FirstAnswer::Target(found)) => (None, Some(found).filter(|found| found.target == target)),
             None => (None, None),
         };
-        let author = || self.rooms.get(&room)?.room.author_name(session, user).cloned();
+        let loaded = self.rooms.get(&room);
+        let author = loaded.and_then(|loaded| loaded.room.author_name(session, user).cloned());
         // What was looked up had its draft looked for before, and what was said since is known.
         let looked_up = looked_up.filter(|looked_up| {
-            let (Some(loaded), Some(author)) = (self.rooms.get(&room), author()) else { return true };
-            draft.is_none() || loaded.room.knows_drafts_after(&author, looked_up.head)
+            let (Some(loaded), Some(author)) = (loaded, &author) else { return true };
+            draft.is_none() || loaded.room.knows_drafts_after(author, looked_up.head)
         });
-        if let Some(id) = draft.as_ref().filter(|_| looked_up.is_none())
-            && let Some(author) = author()
+        // The room refuses that, whatever could be looked up or stored.
+        let is_refused = author.as_ref().is_some_and(|author| lacks_account(author, change));
+        if let (Some(id), Some(author)) = (draft, &author)
+            && looked_up.is_none()
+            && !is_refused
         {
-            let of = DraftOf { session, author: &author, room, id };
+            let of = DraftOf { session, author, room, id };
             match self.draft_state(of, draft_found, effects) {
                 DraftState::New => {}
                 DraftState::Answered => return,
@@ -73,7 +77,7 @@ impl Homes {
                 }
             }
         }
-        if self.refuses_to_store(session, effects) {
+        if !is_refused && self.refuses_to_store(session, effects) {
             return;
         }
         let (now, has_draft, mut unknown, mut waits) = (effects.now, draft.is_some(), None, false);

@@ -7,10 +7,10 @@ use super::sessions::session;
 use super::world::{Chance, Client, World, settings};
 use crate::shard::homes::{TARGET_LOOKUPS_MAX, WAITING_OF_SESSION_MAX};
 
-fn room_of_two() -> (World, Client, Client) {
+pub fn room_of_two() -> (World, Client, Client) {
     let mut world = World::new(&settings(2));
-    let alice = world.member(0, "alice", "r1");
-    let bob = world.member(1, "bob", "r1");
+    let alice = session(&mut world, 0, "alice", 7, "r1");
+    let bob = session(&mut world, 1, "bob", 8, "r1");
     for client in [alice, bob] {
         world.lines(client);
     }
@@ -18,7 +18,7 @@ fn room_of_two() -> (World, Client, Client) {
 }
 
 /// The one line that answers.
-fn ask(world: &mut World, client: Client, asked: &str) -> String {
+pub fn ask(world: &mut World, client: Client, asked: &str) -> String {
     world.lines(client);
     world.send(client, &format!("{asked}\n"));
     let lines = world.lines(client);
@@ -102,7 +102,7 @@ fn first_message_is_on_disk() -> (World, Client, Client) {
 }
 
 /// More than a room has in memory.
-fn say_many(world: &mut World, client: Client) {
+pub fn say_many(world: &mut World, client: Client) {
     for number in 0..300 {
         world.send(client, &format!("say {number}\n"));
         world.lines(client);
@@ -213,7 +213,7 @@ impl Told {
 fn pages_at_any_depth_show_what_became_of_each_message() {
     let mut chance = Chance(11);
     let mut world = World::on(&roomy(2), Some(TestDisk::new(2)));
-    let alice = world.member(0, "alice", "r1");
+    let alice = session(&mut world, 0, "alice", 7, "r1");
     let mut told = Told::default();
     for round in 0..600 {
         let number = told.entries.len() + 1;
@@ -302,7 +302,7 @@ fn a_deletion_is_counted_once_it_is_on_disk_and_nothing_else_is() {
 }
 
 /// Any number of answers of the disk arrive from now on.
-fn answer(world: &mut World, answers: usize) {
+pub fn answer(world: &mut World, answers: usize) {
     world.disk.as_mut().expect("a disk").answers_left = answers;
     world.run();
 }

@@ -1,5 +1,6 @@
 //! Shards together, without I/O: a world of two or three, whose disk and mesh the test moves.
 
+mod amenders;
 mod amending;
 mod carry;
 mod clocks;

@@ -39,6 +39,7 @@ pub fn question_of(refusal: &Refusal) -> Question {
         | Refusal::NotMember { .. }
         | Refusal::NoSuchMessage { .. }
         | Refusal::NotYours { .. }
-        | Refusal::NothingChanges { .. } => Question::Other,
+        | Refusal::NothingChanges { .. }
+        | Refusal::AccountNeeded { .. } => Question::Other,
     }
 }

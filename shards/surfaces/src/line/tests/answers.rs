@@ -141,6 +141,10 @@ fn every_refusal_is_one_line_with_its_value() {
             "* draft 7f3a was stored before, as #4",
         ),
         (Refusal::TooManySessions { name: user("bob"), sessions_max: 16 }, "bob has 16 sessions already"),
+        (
+            Refusal::AccountNeeded { seq: Seq(4) },
+            "! message #4 stays as it is: guests neither edit nor delete; log in to an account first",
+        ),
         (Refusal::DraftTooOld { draft }, "! not sent: draft 7f3a is so old"),
     ];
     for (refusal, words) in cases {

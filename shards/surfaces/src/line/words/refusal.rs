@@ -48,6 +48,13 @@ pub fn refusal(refusal: &Refusal, style: Style, out: &mut Vec<u8>) {
         Refusal::NotYours { seq } => {
             line(out, style, format_args!("! message #{seq} is another's; only its author may do that"));
         }
+        Refusal::AccountNeeded { seq } => line(
+            out,
+            style,
+            format_args!(
+                "! message #{seq} stays as it is: guests neither edit nor delete; log in to an account first"
+            ),
+        ),
         Refusal::NothingChanges { seq } => {
             line(out, style, format_args!("! nothing of message #{seq} would change"));
         }
