@@ -3,7 +3,9 @@
 use super::chance::Chance;
 use super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
 use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, SessionNumber};
-use madang_model::{Message, Moment, Reply, RoomName, ShownMessage, Text, UserName};
+use madang_model::{
+    AmendRequest, Message, Moment, Refusal, Reply, RoomName, Seq, ShownMessage, Text, UserName,
+};
 use std::collections::BTreeMap;
 
 /// Sessions at a time.
@@ -36,6 +38,8 @@ pub struct Hearing<'a> {
     pub step: u64,
     /// Messages that came.
     pub messages: &'a mut u64,
+    /// Deletions that were refused.
+    pub refused_to_guests: &'a mut u64,
 }
 
 /// An edge.
@@ -83,6 +87,13 @@ impl Edge {
                     self.leaves(room);
                     self.close(session, chance.one_in(2));
                     Some(format!("closes session {session}"))
+                }
+                2 => {
+                    let target = Seq(1 + chance.below(self.rooms.get(&room)?.last.max(1) as usize) as u64);
+                    let (room, change) = (room_name(truth, room), AmendRequest::Delete);
+                    let request = EdgeRequest::Amend { room, draft: None, target, change };
+                    self.ask(session, doing, &request);
+                    Some(format!("wants #{target} to be deleted in session {session}"))
                 }
                 _ => {
                     *lines += 1;
@@ -188,6 +199,13 @@ impl Edge {
             Reply::Refused(_) if doing == Doing::Joining => {
                 self.sessions.insert(session, Doing::Named);
             }
+            Reply::NotSaid(Refusal::AccountNeeded { .. }) => *hearing.refused_to_guests += 1,
+            // Its people are guests: what became of a message is nothing to them.
+            Reply::NotSaid(
+                refusal @ (Refusal::NotYours { .. }
+                | Refusal::NoSuchMessage { .. }
+                | Refusal::NothingChanges { .. }),
+            ) => return Err(format!("the edge asks as a guest, and hears {refusal:?}")),
             _ => {}
         }
         Ok(())

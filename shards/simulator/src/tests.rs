@@ -43,6 +43,9 @@ fn fixed_seeds_keep_every_promise() {
     let done: Vec<SessionOutcome> = (1..=24).map(|seed| check(of(seed))).collect();
     let run_rounds = done.iter().map(|it| it.run_rounds).sum::<u64>();
     assert!(run_rounds > 200, "{run_rounds} rounds of runs");
+    let refused = done.iter().map(|it| it.refused_to_guests).sum::<u64>();
+    println!("{run_rounds} rounds of runs, {refused} edits and deletions refused to guests");
+    assert!(refused > 150, "{refused} edits and deletions refused to guests");
 }
 
 /// The same with an edge.
@@ -56,6 +59,8 @@ fn fixed_seeds_with_an_edge_keep_every_promise() {
     let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
     let (links, overruns, messages) = (sum(|it| it.links), sum(|it| it.overruns), sum(|it| it.edge_messages));
     assert!(links > 200 && overruns > 0 && messages > 500, "{links} {overruns} {messages}");
+    let refused = sum(|it| it.refused_to_edges);
+    assert!(refused > 30, "{refused} deletions refused to the guests of edges");
 }
 
 /// The same with changes of facts.
@@ -215,6 +220,7 @@ every_mutation_is_seen! {
     forgetting_an_amendment_is_seen: ForgetAmendment,
     resuming_without_amendments_is_seen: ResumeWithoutAmendments,
     deleting_what_others_said_is_seen: DeleteOthers,
+    letting_guests_edit_and_delete_is_seen: LetGuestsAmend,
     acknowledging_before_the_sync_is_seen: AcknowledgeBeforeSync,
     ignoring_a_failed_sync_is_seen: IgnoreFailedSync,
     swapping_batches_is_seen: SwapBatches,

@@ -74,6 +74,10 @@ pub struct SessionOutcome {
     pub lists: u64,
     /// Pages of such lists.
     pub list_pages: u64,
+    /// Edits and deletions that guests were refused.
+    pub refused_to_guests: u64,
+    /// Deletions that the guests of edges were refused.
+    pub refused_to_edges: u64,
     /// Starts of the server.
     pub starts: u64,
     /// Times the power was cut.
@@ -128,7 +132,7 @@ impl fmt::Display for SessionOutcome {
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
              cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups with {} rounds of runs, {} segments expired, {} revisions, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, \
-             {} passes that erased {}, {} lists of {} pages, hash {:016x}",
+             {} passes that erased {}, {} lists of {} pages, {} and {} changes refused to guests, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -154,6 +158,8 @@ impl fmt::Display for SessionOutcome {
             self.erased,
             self.lists,
             self.list_pages,
+            self.refused_to_guests,
+            self.refused_to_edges,
             self.hash
         )
     }

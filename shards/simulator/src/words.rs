@@ -403,9 +403,11 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             line(out, format_args!("known {seq} {draft}"))
         }
         Reply::NotSaid(Refusal::DraftTooOld { draft }) => line(out, format_args!("tooold {draft}")),
-        Reply::NotSaid(
-            Refusal::NoSuchMessage { .. } | Refusal::NotYours { .. } | Refusal::NothingChanges { .. },
-        ) => out.extend_from_slice(b"unamended\n"),
+        Reply::NotSaid(Refusal::AccountNeeded { seq }) => line(out, format_args!("noaccount {seq}")),
+        Reply::NotSaid(Refusal::NotYours { seq }) => line(out, format_args!("notyours {seq}")),
+        Reply::NotSaid(Refusal::NoSuchMessage { .. } | Refusal::NothingChanges { .. }) => {
+            out.extend_from_slice(b"unamended\n");
+        }
         Reply::NotSaid(refusal) => line(out, format_args!("unsaid {}", word_of(refusal))),
         // It was sent `you`.
         Reply::Renamed { .. }

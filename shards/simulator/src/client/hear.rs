@@ -59,8 +59,11 @@ impl Client {
             "left" => self.left(hearing.truth.room(rest)),
             "page" => self.page_received(rest, hearing),
             "resumed" => self.resumed(rest, hearing),
-            // It was another's, there is none, or nothing would change.
+            // There is none, or nothing would change.
             "unamended" => Ok(()),
+            "notyours" if self.account.is_some() => Ok(()),
+            "notyours" => Err(format!("client {} is a guest, and is told of an author", self.number)),
+            "noaccount" => self.needs_account(number(rest)?),
             "who" => self.who_received(rest, hearing),
             "members" => self.members_received(rest, hearing.truth),
             "no" => self.refused(rest),
@@ -162,7 +165,18 @@ impl Client {
         self.taken_for_refused.iter().find(|said| said.draft.as_deref() == Some(draft)).cloned()
     }
 
+    /// A guest may not edit or delete, whatever became of the message.
+    fn needs_account(&mut self, seq: u64) -> Checked {
+        let Some(place) = self.needing_account.iter().position(|target| *target == seq) else {
+            return Err(format!("client {} has not asked for a change of #{seq} as a guest", self.number));
+        };
+        self.needing_account.remove(place);
+        self.refused_as_guest += 1;
+        Ok(())
+    }
+
     fn unsaid(&mut self, why: &str) -> Checked {
+        self.unsaid += 1;
         // It may have left while the message that it amends was looked up.
         let is_of_amendment = why == "stranger" || self.refused >= self.unanswered.len();
         if is_of_amendment && self.amends_sent > 0 {

@@ -134,6 +134,12 @@ pub struct Client {
     unanswered: Vec<PendingMessage>,
     /// Amendments asked for: how many of them are refused for want of storage is not known.
     amends_sent: usize,
+    /// Messages that it asked to edit or to delete as a guest, and was not told of that this needs an account.
+    needing_account: Vec<u64>,
+    /// How often it was told that.
+    pub refused_as_guest: u64,
+    /// How often it was told on this connection that something cannot be stored, or that it is in no such room.
+    unsaid: usize,
     refused: usize,
     retry: Vec<PendingMessage>,
     /// Messages that it took for refused, of late: as it amends others, too, an amendment may have been refused.
@@ -220,6 +226,9 @@ impl Client {
             listing: None,
             unanswered: Vec::new(),
             amends_sent: 0,
+            needing_account: Vec::new(),
+            refused_as_guest: 0,
+            unsaid: 0,
             refused: 0,
             retry: Vec::new(),
             taken_for_refused: Vec::new(),
@@ -269,6 +278,8 @@ impl Client {
         self.listing = None;
         self.refused = 0;
         self.amends_sent = 0;
+        self.needing_account.clear();
+        self.unsaid = 0;
         self.partial.clear();
         self.listed = None;
         self.is_farewell_said = false;
@@ -289,12 +300,16 @@ impl Client {
 
     /// Whether everything it asked and said is answered.
     pub fn is_answered(&self) -> bool {
-        self.asked.is_empty() && self.unanswered.len() == self.refused && self.listed.is_none()
+        self.asked.is_empty()
+            && self.unanswered.len() == self.refused
+            && self.listed.is_none()
+            && self.needing_account.len() <= self.unsaid
     }
 
     /// What it waits for, in words.
     pub fn waits_for(&self) -> String {
-        format!("{:?}, {} refused of {:?}", self.asked, self.refused, self.unanswered)
+        let Client { asked, refused, unanswered, needing_account, .. } = self;
+        format!("{asked:?}, {refused} refused of {unanswered:?}, and as a guest {needing_account:?}")
     }
 
     /// Whether it was confirmed that this is its name, and has not asked for it again.

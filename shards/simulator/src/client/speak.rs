@@ -90,9 +90,11 @@ impl Client {
             let room = self.any_room(chance);
             return self.list_members(chance, room, truth).unwrap_or_default();
         }
+        // Only accounts may edit and delete.
+        let amends_from = if self.account.is_some() { 38 } else { 52 };
         match chance.below(100) {
-            0..=51 => self.say(chance, habits, truth, &mut lines),
-            52..=59 => self.amend(chance, habits, truth, &mut lines),
+            roll if roll < amends_from => self.say(chance, habits, truth, &mut lines),
+            0..=59 => self.amend(chance, habits, truth, &mut lines),
             60..=64 => self.retry(chance, truth, &mut lines),
             65 | 66 => self.say_again(chance, truth, &mut lines),
             67..=74 => self.whisper(chance, habits, truth, &mut lines),
@@ -179,7 +181,8 @@ impl Client {
         self.unanswered.push(said);
     }
 
-    /// Edits, deletes, pins or reacts to a message: mostly one of the latest, now and then any.
+    /// Edits, deletes, pins or reacts to a message: mostly one of the latest, now and then any. Of a guest edits and
+    /// deletions are refused.
     fn amend(&mut self, chance: &mut Chance, habits: &Habits, truth: &Truth, lines: &mut String) {
         let Some(room) = self.any_room(chance) else { return };
         let (name, head) = (truth.name(room), truth.head(room));
@@ -195,15 +198,22 @@ impl Client {
         let any = truth.messages_down(room, from).nth(chance.below(6));
         match (chance.below(10), own, any) {
             (0..=3, Some(seq), _) => {
+                self.asks_as_guest(seq);
                 let (draft, text) = self.text(chance, habits, truth.now_us);
                 push(lines, format_args!("edit {name} {seq} {} {text}", draft.as_deref().unwrap_or("-")));
                 if let Some(draft) = draft {
                     self.edits.push(DraftedEdit { room, target: seq, author, draft, text });
                 }
             }
-            (4, Some(seq), _) => push(lines, format_args!("delete {name} {seq}")),
+            (4, Some(seq), _) => {
+                self.asks_as_guest(seq);
+                push(lines, format_args!("delete {name} {seq}"));
+            }
             // It may be another's: that is refused.
-            (5, _, Some(seq)) if chance.one_in(4) => push(lines, format_args!("delete {name} {seq}")),
+            (5, _, Some(seq)) if chance.one_in(4) => {
+                self.asks_as_guest(seq);
+                push(lines, format_args!("delete {name} {seq}"));
+            }
             (5 | 6, _, Some(seq)) => push(lines, format_args!("pin {name} {seq}")),
             (7, _, Some(seq)) => push(lines, format_args!("unpin {name} {seq}")),
             (_, _, Some(seq)) => push(lines, format_args!("react {name} {seq}")),
@@ -213,21 +223,30 @@ impl Client {
         self.has_amended = true;
     }
 
+    /// A message is asked to be edited or deleted: a guest is to be refused.
+    fn asks_as_guest(&mut self, seq: u64) {
+        if self.account.is_none() {
+            self.needing_account.push(seq);
+        }
+    }
+
     /// Asks again for an edit, perhaps of long ago: it is stored once. Now and then behind an amendment of the same message.
     fn edit_again(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
         if self.edits.is_empty() {
             return;
         }
-        let DraftedEdit { room, target, author, draft, text } = &self.edits[chance.below(self.edits.len())];
-        let is_there = self.attended().any(|(attended, _)| attended == *room);
-        if !is_there || Some(author) != self.name.as_ref() {
+        let edit = self.edits[chance.below(self.edits.len())].clone();
+        let DraftedEdit { room, target, author, draft, text } = edit;
+        let is_there = self.attended().any(|(attended, _)| attended == room);
+        if !is_there || Some(author) != self.name {
             return;
         }
-        let name = truth.name(*room);
+        let name = truth.name(room);
         if chance.one_in(2) {
             push(lines, format_args!("pin {name} {target}"));
             self.amends_sent += 1;
         }
+        self.asks_as_guest(target);
         push(lines, format_args!("edit {name} {target} {draft} {text}"));
         self.amends_sent += 1;
         self.has_amended = true;

@@ -12,7 +12,8 @@ fn client_that_repeats() -> (Client, Truth) {
     let mut truth = Truth::default();
     let at = (ShardId(0), SegmentNumber::FIRST);
     let [room, author, draft, text] = ["r0", "u1", "d1.1", "#1.1 hello"].map(Box::from);
-    truth.store(&DurableMessage { at, room, seq: 1, time_us: 0, author, draft, text }, 1).expect("stored");
+    let message = DurableMessage { at, room, seq: 1, time_us: 0, author, account: 0, draft, text };
+    truth.store(&message, 1).expect("stored");
     let room = truth.room("r0");
     let mut client = Client::new(1, vec![room]);
     client.name = Some("u1".to_owned());

@@ -2,8 +2,8 @@
 
 use super::file::File;
 use madang_log::{
-    FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber, StoredChange,
-    StoredEntry, StoredFacts, StoredRecord,
+    AuthorKind, FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber,
+    StoredChange, StoredEntry, StoredFacts, StoredRecord,
 };
 use madang_model::{AccountId, DatedChange, FactsFault, MessageReactions, RoomFacts, Seq, ShardId};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct DurableMessage {
     pub time_us: i64,
     /// Who said it.
     pub author: Box<str>,
+    /// The id of the account that did; 0 is a guest's.
+    pub account: u64,
     /// The author's id of it; empty is none.
     pub draft: Box<str>,
     /// What was said; of an amendment, what it says, behind a `~`.
@@ -82,6 +84,7 @@ fn read_from(
                     seq: entry.seq().0,
                     time_us: entry.time().0,
                     author: entry.author().name.into(),
+                    account: account_of(&entry),
                     draft: entry.draft().into(),
                     text: text_of(&entry),
                 });
@@ -97,6 +100,12 @@ fn read_from(
         position = frame.end_bytes;
     }
     position
+}
+
+/// The id of the account that wrote it; 0 where none did.
+fn account_of(entry: &StoredEntry<'_>) -> u64 {
+    let author = entry.author();
+    if matches!(author.kind, AuthorKind::Account | AuthorKind::Service) { author.id } else { 0 }
 }
 
 fn text_of(entry: &StoredEntry<'_>) -> Box<str> {

@@ -82,7 +82,8 @@ impl Session {
 
     fn edge_hears(&mut self) -> Checked {
         let Session { edge: Some(edge), truth, trace, counts, .. } = self else { return Ok(()) };
-        edge.hear(&mut Hearing { truth, step: trace.step, messages: &mut counts.edge_messages })
+        let (messages, refused_to_guests) = (&mut counts.edge_messages, &mut counts.refused_to_edges);
+        edge.hear(&mut Hearing { truth, step: trace.step, messages, refused_to_guests })
     }
 
     /// Some bytes arrive in each direction, in pieces.

@@ -83,6 +83,7 @@ struct Counts {
     links: u64,
     overruns: u64,
     edge_messages: u64,
+    refused_to_edges: u64,
     passes: u64,
     erased: u64,
 }
@@ -101,6 +102,8 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         lines: clients.iter().map(|client| client.lines_heard).sum(),
         lists: clients.iter().map(|client| client.lists).sum(),
         list_pages: clients.iter().map(|client| client.list_pages).sum(),
+        refused_to_guests: clients.iter().map(|client| client.refused_as_guest).sum(),
+        refused_to_edges: counts.refused_to_edges,
         starts: counts.starts,
         power_cuts: counts.power_cuts,
         connections: sockets.len() as u64,

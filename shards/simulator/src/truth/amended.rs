@@ -112,8 +112,15 @@ impl Truth {
         self.entry(room, seq).is_some_and(|entry| entry.has_expired)
     }
 
-    /// An amendment was stored: it must be about messages that are there, and its author's where it may only be that.
-    pub(super) fn store_amendment(&mut self, room: RoomIndex, seq: u64, author: &str, text: &str) -> Checked {
+    /// An amendment was stored: it must be about messages that are there, and where it may only be that, about its
+    /// author's, who has an account.
+    pub(super) fn store_amendment(
+        &mut self,
+        room: RoomIndex,
+        seq: u64,
+        (author, account): (&str, u64),
+        text: &str,
+    ) -> Checked {
         let name = self.name(room).to_owned();
         let Some(of) = parsed(text) else {
             return Err(format!("#{seq} of {name} says what nobody asked for: {text}"));
@@ -125,6 +132,12 @@ impl Truth {
             }
             if !is_free && !self.is_by(room, target, author) {
                 return Err(format!("#{seq} of {name} by {author} is about another's #{target}: {text}"));
+            }
+            if !is_free && account == 0 {
+                return Err(format!("#{seq} of {name} is by {author}, a guest: {text}"));
+            }
+            if !is_free && self.entry(room, target).is_some_and(|entry| entry.account != account) {
+                return Err(format!("#{seq} of {name} is about another's #{target}: {text}"));
             }
             let known = self.rooms[room].amended.entry(target).or_default();
             if known.iter().any(|known| matches!(known.what, What::Deletion)) && !is_free {

@@ -32,6 +32,8 @@ pub struct ReceivedMessage<'a> {
 #[derive(Debug)]
 struct TruthEntry {
     author: Box<str>,
+    /// The id of the account; 0 is a guest's.
+    account: u64,
     draft: Box<str>,
     text: Box<str>,
     /// When it was accepted, in microseconds since 1970.
@@ -162,16 +164,17 @@ impl Truth {
         if stored.seq != head + 1 {
             return Err(format!("#{} of {} is stored behind #{head}", stored.seq, stored.room));
         }
-        let DurableMessage { at, seq, time_us, author, draft, text, .. } = stored.clone();
+        let DurableMessage { at, seq, time_us, author, account, draft, text, .. } = stored.clone();
         let id = DraftId::parse(&draft);
         if text.starts_with('~') {
-            self.store_amendment(room, seq, &author, &text)?;
+            self.store_amendment(room, seq, (&author, account), &text)?;
         }
         // The same may become of a message more than once.
         let is_said_once = !text.starts_with('~') || text.starts_with("~edit");
         let earlier = if is_said_once { self.texts.insert(text.clone(), (room, seq)) } else { None };
         self.rooms[room].entries.push(TruthEntry {
             author,
+            account,
             draft,
             text,
             time_us,
