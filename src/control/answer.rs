@@ -1,7 +1,7 @@
 //! Executing the operator's commands.
 
 use super::describe::describe;
-use crate::operator::{Answer, ControlCommand};
+use crate::operator::{Answer, ControlCommand, UNKNOWN_COMMAND};
 use crate::server::{ErasureProgress, ServerState, Stops, Urgency, wall_time};
 use madang_engine::runtime::{Remote, Stop};
 use madang_log::ErasureRule;
@@ -20,7 +20,7 @@ const REASON_BYTES_MAX: usize = 512;
 pub fn answer(line: &[u8], state: &ServerState, stops: &Stops) -> Answer {
     let command = match serde_json::from_slice(line) {
         Ok(command) => command,
-        Err(error) => return Answer::Error(format!("not a command: {error}")),
+        Err(error) => return Answer::Error(format!("{UNKNOWN_COMMAND}{error}")),
     };
     carry_out(command, state, stops).unwrap_or_else(Answer::Error)
 }
@@ -35,7 +35,8 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
             stops.ask(Stop::Asked);
             Ok(Answer::Draining)
         }
-        ControlCommand::Upgrade | ControlCommand::Takeover { .. } => {
+        // Each concerns its connection.
+        ControlCommand::Upgrade | ControlCommand::Introduce { .. } | ControlCommand::Takeover { .. } => {
             Err("this command needs a connection of its own".to_owned())
         }
         ControlCommand::Kick { name, reason } => {

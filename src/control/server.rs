@@ -103,6 +103,7 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
         );
     }
     let mut reader = BufReader::new(stream);
+    let mut peer_knows_erasures = false;
     for _ in 0..REQUESTS_MAX {
         let mut line = Vec::new();
         let count = reader.by_ref().take(REQUEST_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
@@ -114,8 +115,14 @@ fn serve(stream: &UnixStream, state: &ServerState, stops: &Stops) -> io::Result<
             return send(stream, &Answer::Error(words));
         }
         match serde_json::from_slice(&line) {
+            Ok(ControlCommand::Introduce { knows }) => {
+                peer_knows_erasures = knows.iter().any(|known| known == handover::ERASURES);
+                send(stream, &Answer::Introduced)?;
+                continue;
+            }
             Ok(ControlCommand::Takeover { version, is_trial }) => {
-                handover::give(stream, handover::Request { version, is_trial }, state, stops);
+                let request = handover::Request { version, is_trial, knows_erasures: peer_knows_erasures };
+                handover::give(stream, request, state, stops);
                 return Ok(());
             }
             Ok(ControlCommand::Upgrade) => return upgrade_exclusively(stream, state),
@@ -192,9 +199,15 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
                 format!("has ended ({how})")
             };
             let words = match handover::take_refusal() {
-                Some(reason) => format!("nothing was handed over: {reason}"),
-                None => format!("the new process {end}, and this one continues; see its journal"),
+                Some(refusal) if refusal.is_explained => {
+                    format!("nothing was handed over: {}", refusal.reason)
+                }
+                Some(refusal) => {
+                    format!("nothing was handed over: {}{}", refusal.reason, last_words(&new_process))
+                }
+                None => format!("the new process {end}{}", last_words(&new_process)),
             };
+            let words = format!("{words}. Nothing has changed; this server continues");
             tracing::error!("upgrade failed: {words}");
             return send(stream, &Answer::Error(words));
         }
@@ -205,6 +218,12 @@ fn upgrade(stream: &UnixStream, state: &ServerState) -> io::Result<()> {
         }
         std::thread::sleep(UPGRADE_LOOK);
     }
+}
+
+/// What the new process said last, behind a colon; or where that is.
+fn last_words(new_process: &handover::Started) -> String {
+    let said = new_process.last_words();
+    said.map_or_else(|| "; the journal may say why".to_owned(), |words| format!(": {words}"))
 }
 
 fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {

@@ -22,7 +22,9 @@ mod end;
 mod error;
 mod frame;
 mod give;
+mod new_process;
 mod pack;
+mod said;
 mod snapshot;
 mod spawn;
 mod store;
@@ -33,7 +35,7 @@ mod unpack;
 pub use error::TakeError;
 pub use give::{Request, give, take_refusal};
 pub use snapshot::{exclusively, is_under_way};
-pub use spawn::spawn_new_process;
+pub use spawn::{Started, spawn_new_process};
 pub use store::{collect, deposit, keeps_process, rehearse};
 pub use take::{OldProcess, TakenOver, Takeover, take};
 pub use unpack::Unpacked;
@@ -43,6 +45,8 @@ use std::time::Duration;
 /// The version of everything that is sent. If the versions differ, the handover is refused, and the old process
 /// continues.
 pub const VERSION: u32 = 1;
+/// What a new process says that knows the list of erasures: one that does not would show what is hidden.
+pub const ERASURES: &str = "erasures";
 /// How long the new process may take to open the log, in addition to the time for restoring connections
 /// (`Adopting::time_max`); both from the first frame until it is ready.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(1);

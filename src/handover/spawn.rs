@@ -4,6 +4,7 @@
 //! it stops the service: it sends SIGTERM and at once SIGKILL to a main process that is not its child (systemd 252,
 //! `service_enter_signal`). systemd checks this only once, when it is notified of the main process.
 
+use super::said::Said;
 use crate::server::launch::{Launch, TAKEOVER, TRIAL, command_of};
 use crate::server::{pending_signals, subprocess};
 use crate::systemd::notify;
@@ -22,6 +23,8 @@ pub struct Started {
     /// Its process id.
     pub pid: u32,
     handle: ProcessHandle,
+    /// Of a trial, which ends before this process does.
+    said: Option<Said>,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,11 @@ impl Started {
                 Ok(has_ended.then(|| format!("process {}", self.pid)))
             }
         }
+    }
+
+    /// The last line that it wrote to standard error, if that can be known and it has ended.
+    pub fn last_words(&self) -> Option<String> {
+        self.said.as_ref().and_then(Said::last)
     }
 
     /// Kills it.
@@ -94,8 +102,13 @@ fn start(launch: &Launch, is_trial: bool) -> io::Result<Started> {
     }
     let mut next = command_of(launch.program());
     next.args(arguments).stdin(Stdio::null());
-    let child = pending_signals::unblocked(|| next.spawn())?;
-    Ok(Started { pid: child.id(), handle: ProcessHandle::Child(child) })
+    if is_trial {
+        next.stderr(Stdio::piped());
+    }
+    let mut child = pending_signals::unblocked(|| next.spawn())?;
+    let said = child.stderr.take().map(Said::listen).transpose();
+    let said = said.inspect_err(|_| drop(child.kill()))?;
+    Ok(Started { pid: child.id(), handle: ProcessHandle::Child(child), said })
 }
 
 /// Makes a shell start the program and end, so that the service manager becomes its parent.
@@ -118,5 +131,5 @@ fn spawn_orphan(program: &Path, arguments: &[OsString]) -> io::Result<Started> {
         Err(Errno::SRCH) => None,
         process => Some(process?),
     };
-    Ok(Started { pid: number.unsigned_abs(), handle: ProcessHandle::Orphan(process) })
+    Ok(Started { pid: number.unsigned_abs(), handle: ProcessHandle::Orphan(process), said: None })
 }

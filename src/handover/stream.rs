@@ -29,6 +29,11 @@ impl Incoming for Receiver<'_> {
     }
 }
 
+/// Sends what precedes the first frame.
+pub fn send_magic(mut stream: &UnixStream) -> io::Result<()> {
+    stream.write_all(MAGIC)
+}
+
 /// Sends a frame. The descriptors go with its first bytes, at most [`DESCRIPTORS_MAX`] in a message: with the header,
 /// then with a byte of the payload each.
 ///

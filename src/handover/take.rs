@@ -1,10 +1,10 @@
 //! The new process: it requests everything, receives it, and resumes it.
 
-use super::VERSION;
 use super::error::TakeError;
 use super::frame::Kind;
 use super::stream::{self, MAGIC, Receiver};
 use super::unpack::{Unpacked, expect, unpack};
+use super::{ERASURES, VERSION};
 use crate::operator::{ControlCommand, connect, is_disconnect, is_not_listening, socket_path};
 use crate::server::{InheritedListeners, SocketActivation};
 use madang_engine::runtime::Adoption;
@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::net::sockopt;
 use rustix::process::{PidfdFlags, pidfd_open};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ pub struct OldProcess {
 /// [`TakeError`]; the old process continues.
 pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<TakenOver, TakeError> {
     let path = socket_path(data).map_err(TakeError::Path)?;
-    let mut stream = connect(data, &path).map_err(|error| {
+    let stream = connect(data, &path).map_err(|error| {
         if is_not_listening(&error) {
             TakeError::NotRunning(data.to_owned())
         } else {
@@ -78,15 +78,38 @@ pub fn take(data: &Path, grace: Duration, is_trial: bool) -> Result<TakenOver, T
     })?;
     let peer = sockopt::socket_peercred(&stream).ok();
     let pidfd = peer.and_then(|peer| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
-    let mut line = serde_json::to_vec(&ControlCommand::Takeover { version: VERSION, is_trial })
-        .map_err(io::Error::from)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let Unpacked { lock, listeners, activation, adoption, pid, version, paused, .. } =
-        receive(&stream, grace)?;
+    introduce(&stream)?;
+    request(&stream, &ControlCommand::Takeover { version: VERSION, is_trial })?;
+    let received = receive(&stream, grace);
+    if let Err(error @ (TakeError::Broken(_) | TakeError::Coding(_))) = &received {
+        refuse(&stream, error);
+    }
+    let Unpacked { lock, listeners, activation, adoption, pid, version, paused, .. } = received?;
     let paused_since = Instant::now().checked_sub(paused).unwrap_or_else(Instant::now);
     let old_process = OldProcess { stream, pidfd, pid, version, paused_since };
     Ok(TakenOver { lock, listeners, activation, adoption, old_process })
+}
+
+fn request(mut stream: &UnixStream, command: &ControlCommand) -> io::Result<()> {
+    let mut line = serde_json::to_vec(command)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// Says what this program knows. A server of an earlier release does not know the command, and waits for the next.
+fn introduce(stream: &UnixStream) -> Result<(), TakeError> {
+    request(stream, &ControlCommand::Introduce { knows: vec![ERASURES.to_owned()] })?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    // Nothing follows the answer before the next request.
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(())
+}
+
+/// Tells the old process that this one gives up, and why.
+fn refuse(stream: &UnixStream, error: &dyn std::error::Error) {
+    // It notices the end of this process, too.
+    let _ = stream::send(stream, Kind::Refused, error.to_string().as_bytes(), &[]);
 }
 
 fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> {
@@ -99,6 +122,17 @@ fn receive(stream: &UnixStream, grace: Duration) -> Result<Unpacked, TakeError> 
     receiver.skip(MAGIC.len());
     let begin = receiver.next_before(deadline)?;
     unpack(begin, &mut receiver, grace, usize::MAX)
+}
+
+/// Tells the old process why this one gives up, as long as it waits.
+#[derive(Debug)]
+pub struct FailureNotifier(UnixStream);
+
+impl FailureNotifier {
+    /// Tells it. After `Go` nobody reads it.
+    pub fn report(&self, error: &dyn std::error::Error) {
+        refuse(&self.0, error);
+    }
 }
 
 impl OldProcess {
@@ -127,6 +161,11 @@ impl OldProcess {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// With which the old process is told why this one gives up; `None` if there can be none.
+    pub fn notifier(&self) -> Option<FailureNotifier> {
+        self.stream.try_clone().ok().map(FailureNotifier)
     }
 
     /// Waits until the old process has ended: the end of the stream alone may come from a thread.

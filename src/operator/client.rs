@@ -1,6 +1,6 @@
 //! The client of the control socket.
 
-use super::protocol::{Answer, ControlCommand, Status};
+use super::protocol::{Answer, ControlCommand, Status, UNKNOWN_COMMAND};
 use super::socket_path;
 use crate::server::holder_serves;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -66,6 +66,11 @@ pub enum ClientError {
     /// The answer does not belong to the command.
     #[error("the server sent an unexpected answer ({0}): is it another version?")]
     Unexpected(String),
+    /// The server does not know the command.
+    #[error(
+        "the running server is of an older release, which does not know this command: upgrade it first (`madang upgrade`)"
+    )]
+    OlderServer,
     /// The server refused the command.
     #[error("{0}")]
     Refused(String),
@@ -221,6 +226,7 @@ impl Connection {
 
     fn parsed(&self, line: &[u8]) -> Result<Answer, ClientError> {
         match serde_json::from_slice(line).map_err(|source| self.unknown_answer(source))? {
+            Answer::Error(words) if words.starts_with(UNKNOWN_COMMAND) => Err(ClientError::OlderServer),
             Answer::Error(words) => Err(ClientError::Refused(words)),
             answer => Ok(answer),
         }

@@ -10,7 +10,7 @@ mod protocol;
 pub use client::{
     ClientError, Connection, ask_current_server, connect, is_disconnect, is_not_listening, status,
 };
-pub use protocol::{Answer, ControlCommand, RoomLine, ShardLine, SlowLine, Status};
+pub use protocol::{Answer, ControlCommand, RoomLine, ShardLine, SlowLine, Status, UNKNOWN_COMMAND};
 
 use std::path::{Path, PathBuf};
 

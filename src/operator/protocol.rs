@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The answer to a line that is no command that the server knows begins with this, in every release.
+pub const UNKNOWN_COMMAND: &str = "not a command: ";
+
 /// The operator's commands, one per line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
@@ -15,6 +18,12 @@ pub enum ControlCommand {
     Drain,
     /// Start another process that takes over from this one.
     Upgrade,
+    /// What the process knows that is about to ask for a takeover on this connection. Servers of earlier releases answer
+    /// with an error, and a takeover without it comes from a program of such a release.
+    Introduce {
+        /// The names of what it knows: `handover::ERASURES`.
+        knows: Vec<String>,
+    },
     /// Hand everything over to the process that sends this. What follows is not JSON: see `handover`.
     Takeover {
         /// The version of the handover that it supports.
@@ -68,6 +77,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// The server drains, and closes this connection when it ends.
     Draining,
+    /// It is noted what a process knows that is about to ask for a takeover.
+    Introduced,
     /// Another process with this process id was started. When it has taken over, this connection is closed; if it
     /// fails, an error follows.
     Upgrading(u32),

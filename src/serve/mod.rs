@@ -33,9 +33,11 @@ pub fn run(
     match plan::plan(&loaded, &data, takeover) {
         Ok(mut plan) => {
             announce(&plan, &data);
+            let old_process = plan.taken_over.as_ref().and_then(|taken| taken.old_process.notifier());
             match engine::run(&mut plan, loaded.sources, level, signals) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
+                    old_process.iter().for_each(|old_process| old_process.report(&error));
                     tracing::error!("{error}");
                     if error.is_lasting() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
                 }

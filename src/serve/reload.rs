@@ -128,6 +128,14 @@ impl Reloader {
         Ok(())
     }
 
+    /// Whether the addresses of this configuration can be had: they are for a moment.
+    ///
+    /// # Errors
+    /// Which cannot, and why.
+    pub fn can_move(&self, new: &Config) -> Result<(), String> {
+        self.moves(new).map(drop)
+    }
+
     fn needs_restart(&self, key: &Key) -> bool {
         let is_address = ENTRANCES.iter().any(|entrance| entrance.name == key.name);
         key.needs_restart() || (is_address && self.activation.has_sockets())

@@ -84,6 +84,8 @@ struct DeskState {
     list: ErasureList,
     /// Whether this process owns the log, and wrote the list last.
     is_own: bool,
+    /// Whether nothing is accepted, as a program may take over that does not know the list.
+    is_paused: bool,
     /// The requests that do not wait for others.
     urgent: HashSet<i64>,
     /// How often something urgent was asked for.
@@ -97,7 +99,7 @@ struct DeskState {
 
 impl DeskState {
     fn own(&mut self) -> Option<&mut ErasureList> {
-        self.is_own.then_some(&mut self.list)
+        (self.is_own && !self.is_paused).then_some(&mut self.list)
     }
 }
 
@@ -191,8 +193,8 @@ impl ErasureDesk {
     ) -> Result<Vec<i64>, String> {
         let state = &mut *self.lock();
         let list = state.own().ok_or_else(|| {
-            "the server cannot erase anything now: it is starting, or it cannot read its list of erasures (see its \
-             journal)"
+            "the server cannot erase anything now: it is starting, an older program takes over from it, or it cannot \
+             read its list of erasures (see its journal)"
                 .to_owned()
         })?;
         let ids = list.ask(&self.files, rules, until, wall_time()).map_err(|error| error.to_string())?;
@@ -232,6 +234,30 @@ impl ErasureDesk {
         let state = self.lock();
         let is_full = state.list.pending().nth(PENDING_MAX - 1).is_some();
         (!is_full).then(|| state.list.asked_erasures())
+    }
+
+    /// From now on nothing is accepted, until [`resume`](ErasureDesk::resume): a program may take over that does not know
+    /// the list.
+    ///
+    /// # Errors
+    /// How many requests are not done: such a program would show what they hide. Then nothing has changed.
+    pub fn pause_requests(&self) -> Result<(), usize> {
+        let state = &mut *self.lock();
+        let pending = match state.is_own {
+            true => state.list.pending().count(),
+            // The process before may have been asked since the list was read.
+            false => ErasureList::read(&self.files).map_or(1, |list| list.pending().count()),
+        };
+        if pending > 0 {
+            return Err(pending);
+        }
+        state.is_paused = true;
+        Ok(())
+    }
+
+    /// Requests are accepted again.
+    pub fn resume(&self) {
+        self.lock().is_paused = false;
     }
 
     /// How long deletions may wait until they are looked for: a small part of their time.
@@ -372,6 +398,24 @@ mod tests {
             .map(Seq)
             .map(|seq| ErasureRule::Entries { room: room.clone(), first: seq, last: seq })
             .collect()
+    }
+
+    #[test]
+    fn nothing_is_accepted_while_a_program_takes_over_that_does_not_know_the_list() {
+        let data = tempfile::tempdir().expect("a directory");
+        let (desk, before) = (ErasureDesk::new(data.path()), ErasureDesk::new(data.path()));
+        before.open().expect("there is no list");
+        before.pause_requests().expect("nothing is to be done");
+        let refused = before.ask(rules(1), wall_time(), Urgency::InTime).expect_err("it waits for the other");
+        assert!(refused.contains("older program"), "{refused}");
+        assert!(before.ask_deleted(rules(1), wall_time()).is_err());
+        before.resume();
+        let ids = before.ask(rules(2), wall_time(), Urgency::InTime).expect("space");
+        assert_eq!(before.pause_requests(), Err(2));
+        assert_eq!(desk.pause_requests(), Err(2), "nor before it has opened the list");
+        before.finish(&ids, 2).expect("nothing was paused");
+        before.pause_requests().expect("all is done");
+        desk.pause_requests().expect("all is done");
     }
 
     #[test]

@@ -67,6 +67,13 @@ pub fn lines_dropped() -> u64 {
     LINES.get().map_or(0, |lines| lines.dropped())
 }
 
+/// Writes a line of another process, with its line end, as it is.
+pub fn pass_on(line: &[u8]) {
+    if let Some(lines) = LINES.get() {
+        lines.push(line);
+    }
+}
+
 extern "C" fn flush_at_exit() {
     flush();
 }

@@ -32,6 +32,7 @@ mod events;
 mod every_listener;
 mod evidence;
 mod facts;
+mod failed_upgrades;
 mod faults;
 mod history;
 mod imports;

@@ -179,3 +179,16 @@ fn the_backup_of_before_an_upgrade_is_the_way_back() {
     // And the newer program still shows the rest.
     expect_texts(&server, 600);
 }
+
+#[test]
+fn a_command_that_the_release_before_does_not_know_is_answered_with_the_remedy() {
+    let Some(previous) = previous_program() else { return };
+    let server = Server::start_by(previous, 2, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, 1, 1);
+    let output = server.ask(&["log", "erase", "--room", ROOM, "--seq", "1"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && words.contains("is of an older release"), "{output:?}");
+    assert!(words.contains("upgrade it first") && !words.contains("variant"), "{words}");
+    expect_texts(&server, 1);
+}

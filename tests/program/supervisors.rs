@@ -3,17 +3,15 @@
 
 use crate::harness;
 use crate::harness::{
-    Client, Identity, LOAD_SETTINGS, Manager, PATIENCE, Server, TlsClient, lose_nothing_while, ours,
-    tested_program,
+    Client, Identity, LOAD_SETTINGS, Manager, PATIENCE, Server, TlsClient, Versions, lose_nothing_while,
+    ours, tested_program,
 };
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// As the unit says.
 const STORE_MAX: usize = 64;
@@ -213,57 +211,6 @@ fn a_loop_in_a_shell_does_not_see_an_upgrade() {
     assert!(server.ask(&["drain"]).status.success());
 }
 
-/// Two versions side by side, as deployments keep them, and a link to the current one.
-struct Versions(TempDir);
-
-impl Versions {
-    fn new() -> Versions {
-        let versions = Versions(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory"));
-        for version in ["v1", "v2"] {
-            fs::create_dir(versions.path(version)).expect("a directory");
-            let program = versions.path(version).join("madang");
-            fs::hard_link(tested_program(), &program)
-                .or_else(|_| fs::copy(tested_program(), &program).map(drop))
-                .expect("a copy");
-        }
-        symlink("v1", versions.path("current")).expect("a link");
-        versions
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The link leads to the second, and the first is gone.
-    fn move_on(&self) {
-        symlink("v2", self.path("next")).expect("a link");
-        fs::rename(self.path("next"), self.path("current")).expect("put it in its place");
-        fs::remove_dir_all(self.path("v1")).expect("remove the first");
-    }
-
-    #[track_caller]
-    fn expect_second(&self, pid: &serde_json::Value) {
-        let program = fs::read_link(format!("/proc/{pid}/exe")).expect("its program");
-        let second = self.path("v2").join("madang").canonicalize().expect("its path");
-        assert_eq!(program, second);
-    }
-
-    /// The link leads to a script that stands in for the program; `REAL` in it is the program.
-    #[track_caller]
-    fn move_on_to(&self, script: &str) {
-        let program = self.path("v2").join("madang");
-        fs::remove_file(&program).expect("remove the program");
-        // Written by a child: no file is open for writing when another is started.
-        let written = ours("sh")
-            .args(["-c", "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\""])
-            .arg(&program)
-            .arg(format!("#!/bin/sh\n{}\n", script.replace("REAL", tested_program())))
-            .status();
-        assert!(written.is_ok_and(|status| status.success()));
-        self.move_on();
-    }
-}
-
 #[test]
 fn an_upgrade_starts_what_the_path_names_now_also_when_the_old_program_is_gone() {
     // By its path, and by its name alone.
@@ -288,16 +235,10 @@ fn an_upgrade_starts_what_the_path_names_now_also_when_the_old_program_is_gone()
     }
 }
 
-/// A server that was started as the first of two versions.
-fn started_as(versions: &Versions, settings: &[&str]) -> Server {
-    let program = ours(&versions.path("current").join("madang").display().to_string());
-    Server::start_by(program, 2, settings)
-}
-
 #[test]
 fn a_stop_that_comes_between_two_programs_is_heard_by_the_next() {
     let versions = Versions::new();
-    let mut server = started_as(&versions, &[]);
+    let mut server = versions.start(&[]);
     let mut alice = server.login("alice");
     // The trial continues at once. The process waits on the way to the next program until a signal waits for it;
     // without children, as a shell that waits for one lets signals through.
@@ -327,7 +268,7 @@ fn a_stop_that_comes_between_two_programs_is_heard_by_the_next() {
 #[test]
 fn a_program_that_is_gone_after_its_trial_leaves_people_and_metrics_served() {
     let versions = Versions::new();
-    let mut server = started_as(&versions, &["telemetry.metrics=127.0.0.1:0"]);
+    let mut server = versions.start(&["telemetry.metrics=127.0.0.1:0"]);
     let metrics = harness::http::metrics_address(&server);
     let mut alice = server.login("alice");
     versions.move_on_to("case \"$*\" in *--trial*) chmod a-x \"$0\" ;; esac; exec \"REAL\" \"$@\"");
@@ -359,7 +300,7 @@ fn programs_that_are_started_have_nothing_blocked_unless_they_say_that_they_take
         [("exec \"REAL\" \"$@\"", true), ("exec \"REAL\" \"$@\" >/dev/null", false)]
     {
         let versions = Versions::new();
-        let mut server = started_as(&versions, &[]);
+        let mut server = versions.start(&[]);
         let mut alice = server.login("alice");
         let run = "exec \"REAL\" \"$@\"";
         versions.move_on_to(&format!(
@@ -390,7 +331,7 @@ const HANGS: &str = "case \"$*\" in *--rehearse*) exec \"REAL\" \"$@\" ;; esac
 #[test]
 fn a_new_program_that_hangs_is_killed_and_the_asker_is_told_so() {
     let versions = Versions::new();
-    let server = started_as(&versions, &[]);
+    let server = versions.start(&[]);
     let mut alice = server.login("alice");
     versions.move_on_to(HANGS);
     let output = server.ask(&["upgrade"]);
@@ -405,7 +346,7 @@ fn a_new_program_that_hangs_is_killed_and_the_asker_is_told_so() {
 #[test]
 fn a_new_program_that_hangs_ends_with_the_server() {
     let versions = Versions::new();
-    let mut server = started_as(&versions, &[]);
+    let mut server = versions.start(&[]);
     versions.move_on_to(HANGS);
     std::thread::scope(|scope| {
         scope.spawn(|| server.ask(&["upgrade"]));

@@ -2,6 +2,7 @@
 
 use crate::handover::VERSION;
 use crate::server::{Launch, pending_signals, subprocess};
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 /// How long the program may take to check its configuration and the machine, while systemd stops this process.
@@ -24,8 +25,13 @@ pub fn rehearse(launch: Option<&Launch>, time_max: Duration) -> Result<bool, Str
             Ok(words.lines().any(|line| line == pending_signals::WAITS))
         }
         Ok((status, words)) => {
-            let words = words.lines().collect::<Vec<_>>().join("; ");
-            let words = if words.is_empty() { status.to_string() } else { words };
+            if let Some(signal) = status.signal() {
+                return Err(format!(
+                    "'{program}' was killed by signal {signal} while it checked whether it would start"
+                ));
+            }
+            let words: Vec<&str> = words.lines().filter(|line| *line != pending_signals::WAITS).collect();
+            let words = if words.is_empty() { status.to_string() } else { words.join("; ") };
             Err(format!("'{program}' would not start, or not resume the connections: {words}"))
         }
         Err(error) => Err(format!("'{program}' did not report whether it would start: {error}")),

@@ -20,6 +20,9 @@ pub enum EngineError {
     /// The address was taken since the check.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The configuration names an address, and this process could not move there.
+    #[error("{0}")]
+    Move(String),
     /// Metrics cannot be served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

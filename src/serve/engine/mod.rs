@@ -236,6 +236,10 @@ impl Engine<'_> {
         };
         let entrances = |config: &Config| ENTRANCES.iter().map(|key| key.address(config)).collect::<Vec<_>>();
         let is_due = entrances(&reloader.config) != entrances(&self.plan.config);
+        if is_due && inherited.old_process.is_some() {
+            // The old process can continue; once this one serves, it would only stay where the old one was.
+            reloader.can_move(&self.plan.config).map_err(EngineError::Move)?;
+        }
         let begin = reloader.start(reload_requests).map_err(StartError::Thread)?;
         Ok(Reloads { begin, is_due })
     }

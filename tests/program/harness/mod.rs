@@ -19,6 +19,7 @@ mod telnet;
 mod terminal;
 mod tls;
 mod vanish;
+mod versions;
 
 pub use client::Client;
 pub use direct_rooms::DirectRoom;
@@ -35,6 +36,7 @@ pub use stuck::StuckThread;
 pub use terminal::{CTRL_D, Terminal, needs};
 pub use tls::{Identity, TlsClient};
 pub use vanish::{come_back, vanish};
+pub use versions::Versions;
 
 use std::time::{Duration, SystemTime};
 
