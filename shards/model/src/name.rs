@@ -165,6 +165,11 @@ impl UserName {
         &self.0.shown
     }
 
+    /// The form to compare: the same for names that PRECIS holds equal. Computed anew: only what stores names needs it.
+    pub fn canonical(&self) -> String {
+        canonical_of_checked(&self.0.shown)
+    }
+
     /// Equal for names that PRECIS holds equal.
     pub fn key(&self) -> UserKey {
         self.0.key

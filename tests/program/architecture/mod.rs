@@ -48,6 +48,23 @@ const SIMULATOR: [&str; 12] = [
 ];
 const CONFIG: [&str; 10] =
     ["shown", "values", "bounded", "size", "listen", "keys", "error", "file", "layers", "print"];
+const DIRECTORY: [&str; 15] = [
+    "error",
+    "secret",
+    "search",
+    "sql",
+    "location",
+    "names",
+    "password",
+    "threads",
+    "directory",
+    "audit",
+    "accounts",
+    "sessions",
+    "service_keys",
+    "consent",
+    "upkeep",
+];
 const IMPORT: [&str; 6] = ["fault", "id", "line", "reader", "window", "intake"];
 /// Those of the program.
 const PROGRAM: [&str; 15] = [
@@ -94,13 +111,14 @@ const LOAD: [&str; 21] = [
 /// Compiled for tests only: the faults that the simulator must see, and what writes logs.
 const FOR_TESTS: [&str; 2] = ["mutation", "testing"];
 /// Where the sources of each crate are, the order of its modules, and the crates that it may use.
-const CRATES: [(&str, &[&str], &[&str]); 10] = [
+const CRATES: [(&str, &[&str], &[&str]); 11] = [
     ("shards/model", &MODEL, &[]),
     ("shards/log", &LOG, &["model"]),
     ("shards/surfaces", &SURFACES, &["model"]),
     ("shards/link", &LINK, &["model"]),
     ("shards/engine", &ENGINE, &["model", "log"]),
     ("shards/simulator", &SIMULATOR, &["model", "log", "link", "engine"]),
+    ("edge/directory", &DIRECTORY, &["model"]),
     ("config", &CONFIG, &["model", "log"]),
     ("import", &IMPORT, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),
@@ -155,9 +173,10 @@ const FOREIGN_TO_TURNS: [&str; 7] =
     ["std::fs", "Instant", "SystemTime", "flume", "rustix", "glommio", "std::thread"];
 const FILE_LINES_MAX: usize = 600;
 /// Where sources are.
-const EVERYWHERE: [&str; 9] = [
+const EVERYWHERE: [&str; 10] = [
     "src",
     "shards",
+    "edge",
     "config",
     "import",
     "bench",

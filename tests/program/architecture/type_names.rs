@@ -4,11 +4,13 @@ use super::tokens::{Token, tokens};
 use super::{Source, fail_if_any, sources};
 use std::collections::BTreeMap;
 
-/// Folders that are read together: what the core is made of, the program with its settings, the load, the simulator.
-const READ_TOGETHER: [&[&str]; 4] = [
+/// Folders that are read together: what the core is made of, the program with its settings, the load, the
+/// directory, the simulator.
+const READ_TOGETHER: [&[&str]; 5] = [
     &["shards/model/src", "shards/log/src", "shards/surfaces/src", "shards/link/src", "shards/engine/src"],
     &["src", "config/src"],
     &["bench/src"],
+    &["edge/directory/src"],
     &["shards/simulator/src"],
 ];
 

@@ -1,0 +1,37 @@
+//! Accounts, credentials, sessions, service keys and the audit log: SQL behind plain functions.
+//!
+//! [`Directory`] has all of them, each documented with its mistakes. Read [`sql`] first, then `directory.rs`, `names.rs`
+//! and `accounts/`. What [`upkeep`] has is for operators.
+
+mod accounts;
+mod audit;
+mod consent;
+mod directory;
+mod error;
+mod location;
+mod names;
+mod password;
+mod search;
+mod secret;
+mod service_keys;
+mod sessions;
+pub mod sql;
+mod threads;
+pub mod upkeep;
+
+#[cfg(test)]
+mod tests;
+
+pub use accounts::{
+    Account, AccountPage, DISPLAY_NAME_CHARS_MAX, Forbidden, ListCursor, NewAccount, Restriction, Role,
+};
+pub use audit::{Actor, AuditEntry, AuditPage, REASON_CHARS_MAX, Target};
+pub use consent::Consent;
+pub use directory::Directory;
+pub use error::{Cause, DirectoryError, FOR_EVER, Mistake, Unavailable, Weakness};
+pub use location::{Location, SQLITE_FILE};
+pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+pub use service_keys::{KEYS_MAX, KeySecret, OVERLAP_US_MAX, ServiceKey};
+pub use sessions::{IDLE_US_MAX, RefreshToken, Renewed, SESSIONS_MAX, Session};
+pub use sql::SqliteOpening;
+pub use threads::{ANSWER_TIME_MAX, DirectoryLoad, READERS, READS_WAITING_MAX, WRITES_WAITING_MAX};
