@@ -52,7 +52,9 @@ fn a_draft_repeated_after_a_reconnect_is_stored_once() {
         alice.send("/send 7f3a hi");
         alice.expect_next("alice: hi");
         alice.reset();
-        let mut alice = back(server, "alice");
+        let (mut alice, room) = Client::return_when_free(server.address, "alice");
+        assert_eq!(room, ROOM);
+        alice.ask("/who");
         alice.send("/send 7f3a hi");
         alice.expect_next(&repeated("7f3a", 1));
         assert_eq!(texts(server), ["alice: hi"]);

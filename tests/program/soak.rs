@@ -105,9 +105,11 @@ fn visit(address: SocketAddr, visitor: usize, stop: &AtomicBool) {
     let name = format!("visitor{visitor}");
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(Duration::from_millis(20 + dice.roll(60)));
-        let mut client = Client::login_when_free(address, &name);
+        let (mut client, here) = Client::return_when_free(address, &name);
         let room = format!("soak{}", dice.roll(ROOMS as u64));
-        client.enter(&room, &name);
+        if here != room {
+            client.enter(&room, &name);
+        }
         match dice.roll(5) {
             0 => drop(client.ask("/history 100 after 3")),
             1 => drop(client.ask(&format!("/msg talker{} psst", dice.roll(TALKERS as u64)))),

@@ -1,6 +1,7 @@
 //! Connecting, talking, whispering, changing rooms and leaving (docs/protocol.md).
 
-use crate::harness::{Client, Server, alice_and_bob, on_one_shard_and_on_three};
+use crate::harness::{Client, PATIENCE, Server, alice_and_bob, on_one_shard_and_on_three};
+use std::time::Instant;
 
 #[test]
 fn whoever_has_read_bye_may_come_again_under_the_same_name_at_once() {
@@ -189,4 +190,38 @@ fn everyone_sees_one_order() {
         assert!(own.iter().copied().eq((0..MESSAGES).map(|number| number.to_string())), "{name}: {own:?}");
     }
     assert!(heard.iter().all(|order| *order == heard[0]), "members saw different orders");
+}
+
+#[test]
+fn who_is_lost_in_a_room_and_comes_back_is_in_it_again_and_hears_how_much_came() {
+    on_one_shard_and_on_three(|server| {
+        let mut bob = server.login_to("bob", "잡담");
+        let alice = server.login_to("alice", "잡담");
+        bob.expect("alice has joined 잡담");
+        alice.reset();
+        let deadline = Instant::now() + PATIENCE;
+        while !bob.ask("/who").iter().any(|line| line.contains("alice (lost connection)")) {
+            assert!(Instant::now() < deadline, "alice is lost");
+        }
+        bob.send("while you were gone");
+        bob.expect("bob: while you were gone");
+        let (mut alice, room) = Client::return_when_free(server.address, "alice");
+        assert_eq!(room, "잡담");
+        alice.expect("bob: while you were gone");
+        alice.expect_next("* 잡담: 1 unread, #1 to #1 (try /history after 0)");
+        alice.send("here again");
+        bob.expect_next("alice: here again");
+        let present = bob.ask("/who");
+        assert!(!present.iter().any(|line| line.contains("lost")), "{present:?}");
+        alice.expect_next("alice: here again");
+        alice.send("/who general");
+        alice.expect_next("* general: nobody is here");
+        // Whoever leaves comes into the lobby again.
+        alice.send("/quit");
+        alice.expect("alice has joined general");
+        alice.send("/quit");
+        alice.expect_closed();
+        let mut alice = server.login("alice");
+        alice.settle("alice");
+    });
 }

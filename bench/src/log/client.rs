@@ -23,9 +23,13 @@ impl LogClient {
         let reader = BufReader::with_capacity(256 * 1024, stream.try_clone().map_err(unreachable)?);
         let mut client = LogClient { address, stream, reader };
         client.send(&format!("{name}\n"))?;
-        client.wait_for(&format!("{name} has joined"))?;
-        client.send(&format!("/channel {room}\n"))?;
-        client.wait_for(&format!("{name} has joined {room}"))?;
+        let here = client.wait_for(&format!("{name} has joined"))?;
+        // Who was lost in the room a moment ago is in it again.
+        let there = format!("{name} has joined {room}");
+        if !here.ends_with(&there) {
+            client.send(&format!("/channel {room}\n"))?;
+            client.wait_for(&there)?;
+        }
         // Whatever history follows the entry is read before this answer.
         client.send("/ping\n")?;
         client.wait_for("pong")?;

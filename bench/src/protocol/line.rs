@@ -66,11 +66,12 @@ pub(super) fn proceed(
         (Stage::Naming, Frame::Refusal(text)) => return Err(EntryFault::Name(words(text))),
         (Stage::Moving, Frame::Refusal(text)) => return Err(EntryFault::Other(words(text))),
         (Stage::Naming, Frame::Answer(text)) if has_joined(text, &guest.name, None) => match &guest.room {
-            Some(room) => {
+            // Who was lost in the room a moment ago is in it again.
+            Some(room) if !has_joined(text, &guest.name, Some(room)) => {
                 out.extend_from_slice(format!("/channel {room}\n").as_bytes());
                 *stage = Stage::Moving;
             }
-            None => *stage = Stage::In,
+            _ => *stage = Stage::In,
         },
         (Stage::Moving, Frame::Answer(text)) if has_joined(text, &guest.name, guest.room.as_deref()) => {
             *stage = Stage::In;

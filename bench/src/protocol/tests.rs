@@ -97,7 +97,9 @@ fn bytes_of_something_else_are_foreign_and_nothing_panics() {
 #[test]
 fn users_come_in_by_what_each_server_answers() {
     let guest = Guest { name: "w1".to_owned(), room: Some("r".to_owned()) };
-    let answers: [(Protocol, &[u8], &str); 4] = [
+    let answers: [(Protocol, &[u8], &str); 5] = [
+        // Who comes back to the room at once.
+        (Protocol::Line, b"* hi\nname: w1 has joined r\n", "w1\n"),
         (Protocol::Line, b"* hi\nname: w1 has joined general\nw1 has joined r\n", "w1\n/channel r\n"),
         (
             Protocol::Irc,

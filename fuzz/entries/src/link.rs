@@ -114,7 +114,10 @@ impl Held {
             Request::Claim { session, name } => {
                 self.0.insert(format!("{name} {session:?}"), 1);
                 let claim = ClaimNumber(1);
-                reply(session.connection, Reply::Claimed { user: name, claim, missed_whispers: Vec::new() })
+                reply(
+                    session.connection,
+                    Reply::Claimed { user: name, claim, missed_whispers: Vec::new(), room: None },
+                )
             }
             Request::Release { session, name, .. } | Request::GiveUp { session, name } => {
                 self.0.insert(format!("{name} {session:?}"), 0);

@@ -21,6 +21,8 @@ pub enum Reply {
         claim: ClaimNumber,
         /// Whispers that came while the user was gone for less than the grace time: from whom, how many.
         missed_whispers: Vec<(UserName, u32)>,
+        /// The room in which the user was when the connection was lost, if that is less than the grace time ago.
+        room: Option<RoomName>,
     },
     /// The session is in the room.
     Joined(Box<Joined>),

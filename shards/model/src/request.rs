@@ -142,6 +142,8 @@ pub enum Request {
         /// The rooms that an account's session leaves on purpose: the account's home passes it on, as it knows whether
         /// the account is gone with this session.
         leaving: Option<Box<Leaving>>,
+        /// The room in which one is lost, to return to it.
+        room: Option<RoomName>,
     },
     /// Give a name back for another that is had. Answered by `Event::GivenBack`.
     GiveUp {

@@ -103,15 +103,22 @@ impl Client {
 
     /// Logs in with a name that is given back at this moment, perhaps on another shard.
     pub fn login_when_free(address: SocketAddr, name: &str) -> Client {
+        let (client, room) = Client::return_when_free(address, name);
+        assert_eq!(room, "general", "{name} is in the lobby");
+        client
+    }
+
+    /// The same for one who may have been lost a moment ago, and is in the room again where that was. Returns the room.
+    pub fn return_when_free(address: SocketAddr, name: &str) -> (Client, String) {
         let deadline = Instant::now() + PATIENCE;
         let mut client = Client::connect(address);
         client.expect(PROMPT);
         loop {
             client.send(name);
             let answer = client.read_line();
-            if answer == format!("{name} has joined general") {
+            if let Some(room) = answer.strip_prefix(&format!("{name} has joined ")) {
                 client.is_named = true;
-                return client;
+                return (client, room.to_owned());
             }
             client.expect_next(PROMPT);
             assert!(answer.contains("taken") && Instant::now() < deadline, "{answer}");

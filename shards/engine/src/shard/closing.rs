@@ -6,7 +6,7 @@
 
 use super::{Deadline, Ended, Shard};
 use madang_model::connection::{CloseReason, Surface};
-use madang_model::{ConnectionId, LeaveReason, Leaving, Reply, Request};
+use madang_model::{ConnectionId, LeaveReason, Leaving, Reply, Request, RoomName};
 use std::time::Duration;
 
 /// How long answers and the outbox may take once a connection wants to close.
@@ -155,8 +155,11 @@ impl<S: Surface> Shard<S> {
         let user = connection.core.user.take();
         self.counters.sessions -= u64::from(user.is_some());
         let subscriptions = std::mem::take(&mut connection.core.subscriptions);
-        let rooms: Vec<_> =
-            subscriptions.iter().map(|subscription| self.rooms.room_of(subscription).name.key()).collect();
+        let mut names = subscriptions.iter().map(|subscription| &self.rooms.room_of(subscription).name);
+        let rooms: Vec<_> = names.clone().map(RoomName::key).collect();
+        // The last that was entered is the one that the user sees. The lobby is entered by whoever comes.
+        let is_lobby = |room: &RoomName| room.key() == self.settings.lobby.key();
+        let room = names.next_back().filter(|room| !is_clean && !is_lobby(room)).cloned();
         if let Some(connection) = self.connections.get_mut(id) {
             connection.core.subscriptions = subscriptions;
         }
@@ -179,10 +182,11 @@ impl<S: Surface> Shard<S> {
                     None
                 }
             };
-            self.give_back(id, Request::Release { session, name, is_clean, leaving });
+            self.give_back(id, Request::Release { session, name, is_clean, leaving, room });
         }
         if let Some(Reply::Claimed { user: name, .. }) = self.renames.remove(&id) {
-            self.give_back(id, Request::Release { session, name, is_clean: true, leaving: None });
+            let release = Request::Release { session, name, is_clean: true, leaving: None, room: None };
+            self.give_back(id, release);
         }
         if let Some(address) = address {
             self.give_back(id, Request::Discharge { session, address });

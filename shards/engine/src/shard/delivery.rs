@@ -178,7 +178,7 @@ impl<S: Surface> Shard<S> {
         let session = self.session(id);
         let request = match reply {
             Reply::Claimed { user, .. } => {
-                Request::Release { session, name: user, is_clean: true, leaving: None }
+                Request::Release { session, name: user, is_clean: true, leaving: None, room: None }
             }
             Reply::Joined(joined) => Request::Leave {
                 session,

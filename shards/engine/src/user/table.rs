@@ -8,8 +8,8 @@ pub use carry::NameHeld;
 use super::offline::Offline;
 use hashbrown::HashMap;
 use madang_model::{
-    Away, ClaimNumber, Looks, Moment, Now, Presence, Refusal, SessionId, SkeletonKey, Timestamp, UserName,
-    UserSummary,
+    Away, ClaimNumber, Looks, Moment, Now, Presence, Refusal, RoomName, SessionId, SkeletonKey, Timestamp,
+    UserName, UserSummary,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct Claimed {
     pub claim: ClaimNumber,
     /// Whispers that came within the grace time, by author.
     pub missed_whispers: Vec<(UserName, u32)>,
+    /// The room in which its user was lost, within the grace time.
+    pub room: Option<RoomName>,
 }
 
 /// Where a whisper goes.
@@ -62,6 +64,8 @@ struct AwayState {
     missed_whispers: Vec<(UserName, u32)>,
     /// The further sessions of an account; none while it is lost.
     others: Vec<SessionId>,
+    /// The room in which the user was lost; `None` while a session has the name.
+    room: Option<RoomName>,
 }
 
 /// The users whose home is this shard.
@@ -100,7 +104,7 @@ impl Users {
             return claim;
         }
         let name = &self.numbered(session, name, now);
-        let mut missed_whispers = Vec::new();
+        let (mut missed_whispers, mut room) = (Vec::new(), None);
         if let Some(user) = self.online.get_mut(&key) {
             let is_own = user.session == session && user.lost_until.is_none();
             #[cfg(any(test, feature = "deliberate-faults"))]
@@ -112,7 +116,7 @@ impl Users {
             user.session = session;
             user.lost_until = None;
             if let Some(absence) = user.absence.take() {
-                missed_whispers = absence.missed_whispers;
+                (missed_whispers, room) = (absence.missed_whispers, absence.room);
             }
             self.unlist(&old);
         } else {
@@ -123,7 +127,7 @@ impl Users {
         }
         self.list(name);
         self.last_claim.0 += 1;
-        Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers })
+        Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers, room })
     }
 
     /// Another's name that this one could be taken for. A session's own old name is none.
@@ -153,12 +157,12 @@ impl Users {
     }
 
     /// Takes a name back: at once when its holder left on purpose, else after the grace time,
-    /// whose end is returned so that [`Users::expire`] is called then.
+    /// whose end is returned so that [`Users::expire`] is called then. `room` is where it was lost.
     pub fn release(
         &mut self,
         session: SessionId,
         name: &UserName,
-        is_clean: bool,
+        (is_clean, room): (bool, Option<RoomName>),
         now: Now,
         limits: &UserLimits,
     ) -> Option<Moment> {
@@ -172,6 +176,9 @@ impl Users {
         }
         let until = now.monotonic.after(limits.grace);
         user.lost_until = Some(until);
+        if room.is_some() {
+            user.absence.get_or_insert_default().room = room;
+        }
         Some(until)
     }
 

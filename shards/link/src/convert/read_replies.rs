@@ -31,6 +31,7 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
                 .iter()
                 .map(|missed| Ok((user_of(&missed.from)?, missed.count.to_native())))
                 .collect::<Result<_, WireFault>>()?,
+            room: None,
         },
         B::Joined { room, user, head, history, members, resumed_from } => {
             let room = room_of(room)?;

@@ -17,7 +17,7 @@ use madang_model::{
 pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
     match reply {
         // The grant stays with the core end, which puts it into requests.
-        Reply::Claimed { user, claim: _, missed_whispers } => ReplyBody::Claimed {
+        Reply::Claimed { user, claim: _, missed_whispers, room: _ } => ReplyBody::Claimed {
             user: user.as_str(),
             missed: missed_whispers
                 .iter()

@@ -114,7 +114,12 @@ impl Homes {
         let holder = *self.names.entry(name.as_str().to_owned()).or_insert(session);
         let reply = if holder == session {
             self.claims += 1;
-            Reply::Claimed { user: name, claim: ClaimNumber(self.claims), missed_whispers: Vec::new() }
+            Reply::Claimed {
+                user: name,
+                claim: ClaimNumber(self.claims),
+                missed_whispers: Vec::new(),
+                room: None,
+            }
         } else {
             Reply::Refused(Refusal::NameTaken { name })
         };

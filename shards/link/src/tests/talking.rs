@@ -178,7 +178,7 @@ pub fn every_reply() -> Vec<Reply> {
     let member = WhoMember { name: user("bob"), is_away: true, is_lost: false };
     let listed = RoomSummary { room: room("r1"), members: 3, head: Seq(6) };
     let mut replies = vec![
-        Reply::Claimed { user: user("alice"), claim, missed_whispers: vec![(user("bob"), 2)] },
+        Reply::Claimed { user: user("alice"), claim, missed_whispers: vec![(user("bob"), 2)], room: None },
         Reply::Joined(Box::new(joined)),
         Reply::Left { room: room("r1") },
         Reply::Renamed { old: user("alice"), new: user("alicia") },
@@ -250,7 +250,12 @@ fn a_session_without_a_name_says_nothing_and_learns_why() {
 fn nothing_comes_for_an_edge_that_is_not_there() {
     let mut core = CoreEnd::new(super::rig::settings());
     core.event(Event::GivenBack { to: id(1).connection });
-    let reply = Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers: Vec::new() };
+    let reply = Reply::Claimed {
+        user: user("alice"),
+        claim: ClaimNumber(1),
+        missed_whispers: Vec::new(),
+        room: None,
+    };
     core.event(Event::Reply { to: id(1).connection, reply });
     assert!(core.output().is_empty());
     // A name that was granted too late goes back.

@@ -16,8 +16,8 @@ impl LineSession {
     /// Acts on an answer.
     pub fn answer(&mut self, settings: &LineSettings, reply: &Reply, link: &mut Link<'_>) {
         match reply {
-            Reply::Claimed { user, missed_whispers, .. } => {
-                self.claimed(settings, user, missed_whispers, link)
+            Reply::Claimed { user, missed_whispers, room, claim: _ } => {
+                self.claimed(settings, user, (missed_whispers, room.as_ref()), link)
             }
             Reply::Joined(joined) => self.joined(joined, link),
             Reply::Left { room } => self.left(settings, room, link),
@@ -54,7 +54,7 @@ impl LineSession {
         &mut self,
         settings: &LineSettings,
         user: &UserName,
-        missed: &[(UserName, u32)],
+        (missed, room): (&[(UserName, u32)], Option<&RoomName>),
         link: &mut Link<'_>,
     ) {
         for (from, count) in missed {
@@ -64,7 +64,8 @@ impl LineSession {
             // A name that was had has cost nothing: the allowance is for what is said under it.
             SessionState::Claiming => {
                 link.core.flood = Flood::default();
-                self.join(settings.lobby.clone(), user.clone(), link);
+                self.is_returning = room.is_some();
+                self.join(room.unwrap_or(&settings.lobby).clone(), user.clone(), link);
             }
             SessionState::Renaming => {
                 self.state = SessionState::Present;
@@ -87,6 +88,7 @@ impl LineSession {
             return;
         }
         self.state = SessionState::Present;
+        self.is_returning = false;
         if let Some(old) = self.room.replace(joined.room.clone()) {
             link.hear_only_own(old.key());
             let (session, user) = (link.session(), joined.user.key());
@@ -181,6 +183,11 @@ impl LineSession {
             // One that is no member any more has left.
             SessionState::Leaving => {
                 self.room = None;
+                if let Some(user) = link.user().cloned() {
+                    self.join(settings.lobby.clone(), user, link);
+                }
+            }
+            SessionState::Joining if std::mem::take(&mut self.is_returning) => {
                 if let Some(user) = link.user().cloned() {
                     self.join(settings.lobby.clone(), user, link);
                 }

@@ -69,7 +69,16 @@ impl LineSession {
         }
         from.end()?;
         let is_prompting = matches!(state, SessionState::Naming);
-        Ok(LineSession { decoder, room, absence, state, has_ended, is_prompting, has_typed: true })
+        Ok(LineSession {
+            decoder,
+            room,
+            absence,
+            state,
+            has_ended,
+            is_prompting,
+            has_typed: true,
+            is_returning: false,
+        })
     }
 }
 
@@ -106,6 +115,7 @@ mod tests {
             has_ended: false,
             is_prompting: false,
             has_typed: true,
+            is_returning: false,
         }
     }
 

@@ -43,6 +43,8 @@ pub struct LineSession {
     pub(super) is_prompting: bool,
     /// Something was typed since a name was had.
     pub(super) has_typed: bool,
+    /// The room that shall be entered is the one in which the connection before was lost: else it is the lobby.
+    pub(super) is_returning: bool,
 }
 
 /// What comes next.
@@ -102,6 +104,7 @@ impl LineSession {
             has_ended: false,
             is_prompting: true,
             has_typed: false,
+            is_returning: false,
         }
     }
 

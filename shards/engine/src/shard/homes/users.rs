@@ -14,17 +14,19 @@ impl Homes {
         match request {
             Request::Claim { session, name } => match self.claim(session, &name, effects) {
                 Ok(claimed) => {
-                    let Claimed { user, claim, missed_whispers } = claimed;
-                    send_reply(session, Reply::Claimed { user, claim, missed_whispers }, effects.outbound);
+                    let Claimed { user, claim, missed_whispers, room } = claimed;
+                    let reply = Reply::Claimed { user, claim, missed_whispers, room };
+                    send_reply(session, reply, effects.outbound);
                 }
                 Err(refusal) => refuse(session, refusal, effects),
             },
-            Request::Release { session, name, is_clean, leaving } => {
+            Request::Release { session, name, is_clean, leaving, room } => {
                 if let Some(leaving) = leaving {
                     self.leave_rooms_of_account(session, &name, *leaving, effects);
                 }
                 let limits = &self.settings.users;
-                if let Some(end) = self.users.release(session, &name, is_clean, effects.now, limits) {
+                let how = (is_clean, room);
+                if let Some(end) = self.users.release(session, &name, how, effects.now, limits) {
                     effects.wheel.add(end, Deadline::Name(name.skeleton()));
                 }
                 given_back(session, effects);

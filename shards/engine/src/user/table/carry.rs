@@ -40,7 +40,7 @@ impl Users {
             Holder::Lost(left) => (SessionId::NOBODY, Some(now.monotonic.after(left))),
         };
         let is_plain = away.is_none() && missed_whispers.is_empty() && others.is_empty();
-        let absence = (!is_plain).then(|| Box::new(AwayState { away, missed_whispers, others }));
+        let absence = (!is_plain).then(|| Box::new(AwayState { away, missed_whispers, others, room: None }));
         self.offline.forget(key);
         self.last_guest = self.last_guest.max(name.identity().guest_number().unwrap_or(0));
         // An earlier release may have admitted two that look alike: both are resumed.

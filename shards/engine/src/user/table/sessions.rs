@@ -1,6 +1,6 @@
 //! The sessions of a user: one of a guest, and up to a limit of an account.
 
-use super::{Claimed, User, UserLimits, Users};
+use super::{AwayState, Claimed, User, UserLimits, Users};
 use madang_model::{Identity, Now, Refusal, SessionId, UserName};
 
 impl Users {
@@ -25,11 +25,12 @@ impl Users {
         if account != claimed_by {
             return Some(Err(Refusal::NameTaken { name: user.name.clone() }));
         }
-        let mut missed_whispers = Vec::new();
+        let (mut missed_whispers, mut room) = (Vec::new(), None);
         if user.lost_until.take().is_some() {
             user.session = session;
             if let Some(absence) = &mut user.absence {
-                missed_whispers = std::mem::take(&mut absence.missed_whispers);
+                (missed_whispers, room) = (std::mem::take(&mut absence.missed_whispers), absence.room.take());
+                user.settle_absence();
             }
         } else if !user.has(session) {
             let sessions_max = limits.sessions_max;
@@ -39,7 +40,7 @@ impl Users {
             user.absence.get_or_insert_default().others.push(session);
         }
         self.last_claim.0 += 1;
-        Some(Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers }))
+        Some(Ok(Claimed { user: name.clone(), claim: self.last_claim, missed_whispers, room }))
     }
 
     /// A guest's name with the number of its session: another than whoever had the name before, also if that was lost.
@@ -102,7 +103,8 @@ impl User {
     /// Gives its memory back if nothing is in it.
     pub(super) fn settle_absence(&mut self) {
         self.absence.take_if(|absence| {
-            absence.others.is_empty() && absence.away.is_none() && absence.missed_whispers.is_empty()
+            let AwayState { away, missed_whispers, others, room } = &**absence;
+            others.is_empty() && away.is_none() && missed_whispers.is_empty() && room.is_none()
         });
     }
 }

@@ -33,12 +33,18 @@ impl Sessions {
                 }
             };
             session.returns += 1;
-            self.requests.push_back(Request::Release { session: id, name, is_clean, leaving });
+            self.requests.push_back(Request::Release { session: id, name, is_clean, leaving, room: None });
         }
         if let Some(renaming) = session.renaming.take() {
             session.returns += 1;
             let name = renaming.granted.user;
-            self.requests.push_back(Request::Release { session: id, name, is_clean: true, leaving: None });
+            self.requests.push_back(Request::Release {
+                session: id,
+                name,
+                is_clean: true,
+                leaving: None,
+                room: None,
+            });
         }
         if let Some(address) = session.address.take() {
             session.returns += 1;

@@ -16,7 +16,7 @@ impl Sessions {
         let number = self.number_in_life(to).filter(|number| self.is_open(*number));
         let Some(number) = number else { return self.undo(to, reply) };
         let reply = match reply {
-            Reply::Claimed { user, claim, missed_whispers } => {
+            Reply::Claimed { user, claim, missed_whispers, room: _ } => {
                 return self.claimed(number, Granted { user, claim }, missed_whispers);
             }
             Reply::Refused(Refusal::TooManyFromAddress { connections_max }) => {
@@ -103,7 +103,7 @@ impl Sessions {
                 self.requests.push_back(Request::Rename { session: id, room, old, new, claim, everywhere });
             }
         }
-        let reply = Reply::Claimed { user, claim, missed_whispers };
+        let reply = Reply::Claimed { user, claim, missed_whispers, room: None };
         self.notices.push_back(SessionNotice::Reply(number, reply));
     }
 
@@ -167,6 +167,7 @@ impl Sessions {
                     name: user,
                     is_clean: true,
                     leaving: None,
+                    room: None,
                 });
                 self.claim_answered(to, 1);
             }

@@ -50,10 +50,17 @@ fn give_everything_back(id: SessionId, session: EdgeSession, requests: &mut VecD
                 everywhere: None,
             });
         }
-        requests.push_back(Request::Release { session: id, name: user, is_clean: false, leaving: None });
+        // The edge says itself in which rooms its sessions are to be again.
+        requests.push_back(Request::Release {
+            session: id,
+            name: user,
+            is_clean: false,
+            leaving: None,
+            room: None,
+        });
     }
     for name in claiming.into_iter().chain(renaming.map(|renaming| renaming.granted.user)) {
-        requests.push_back(Request::Release { session: id, name, is_clean: true, leaving: None });
+        requests.push_back(Request::Release { session: id, name, is_clean: true, leaving: None, room: None });
     }
     if let Some(address) = address {
         requests.push_back(Request::Discharge { session: id, address });

@@ -245,6 +245,7 @@ impl Rig {
                     user: name.clone(),
                     claim: ClaimNumber(1),
                     missed_whispers: Vec::new(),
+                    room: None,
                 });
                 if let Some(old) = old {
                     self.event("general", RoomEvent::Renamed { old, new: name, everywhere: None });

@@ -136,7 +136,12 @@ fn talk_does_not_wait_and_what_has_a_reply_does() {
     assert_eq!((rig.pending(), rig.requests.len()), (&b"hello\n/channel r2\nhi\n"[..], 1));
     rig.send("more\n");
     assert_eq!(rig.pending(), b"hello\n/channel r2\nhi\nmore\n");
-    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers: Vec::new() });
+    rig.reply(Reply::Claimed {
+        user: user("alice"),
+        claim: ClaimNumber(1),
+        missed_whispers: Vec::new(),
+        room: None,
+    });
     rig.reply(joined("general", None));
     assert_eq!(rig.pending(), b"hi\nmore\n");
     rig.reply(joined("r2", None));
@@ -174,7 +179,12 @@ fn the_end_of_input_waits_for_a_reply() {
     rig.answers = false;
     rig.send("alice\n");
     rig.end();
-    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers: Vec::new() });
+    rig.reply(Reply::Claimed {
+        user: user("alice"),
+        claim: ClaimNumber(1),
+        missed_whispers: Vec::new(),
+        room: None,
+    });
     assert_eq!(rig.core.closing, None);
     rig.reply(joined("general", None));
     assert_eq!(rig.output(), "alice has joined general\nbye\n");
@@ -242,6 +252,7 @@ fn what_was_missed_within_the_grace_time_is_listed_on_return() {
         user: user("alice"),
         claim: ClaimNumber(1),
         missed_whispers: vec![(user("bob"), 2)],
+        room: None,
     });
     rig.reply(joined("general", Some(Seq(3))));
     assert_eq!(
@@ -329,6 +340,31 @@ fn whoever_looks_for_help_finds_it_and_talk_stays_talk() {
     let mut rig = Rig::named("alice");
     assert_eq!(saying(&mut rig, "hello"), "alice: hello\n");
     assert_eq!(saying(&mut rig, "?"), "alice: ?\n");
+}
+
+#[test]
+fn who_was_lost_in_a_room_returns_to_it_or_to_the_lobby_where_that_refuses() {
+    let lost_in = || Reply::Claimed {
+        user: user("alice"),
+        claim: ClaimNumber(1),
+        missed_whispers: Vec::new(),
+        room: Some(room("r1")),
+    };
+    for is_refused in [false, true] {
+        let mut rig = Rig::new();
+        if is_refused {
+            let refusal = Refusal::RoomFull { room: "r1".into(), members_max: 2 };
+            rig.refused.insert("r1".to_owned(), refusal);
+        }
+        rig.answers = false;
+        rig.send("alice\n");
+        rig.answers = true;
+        rig.reply(lost_in());
+        let words = rig.output();
+        let entered = if is_refused { "general" } else { "r1" };
+        assert!(words.contains(&format!("alice has joined {entered}\n")), "{words}");
+        assert_eq!(words.contains("! "), is_refused, "{words}");
+    }
 }
 
 fn joined(name: &str, resumed_from: Option<Seq>) -> Reply {
