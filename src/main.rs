@@ -15,6 +15,7 @@ mod server;
 mod systemd;
 mod telemetry;
 mod terminal;
+mod version;
 
 use std::process::ExitCode;
 

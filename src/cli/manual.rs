@@ -37,7 +37,7 @@ const FILES: &[(&str, &str)] = &[
 /// Writes the page of a command, which must be built.
 pub fn page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     let man =
-        Man::new(command.clone()).manual("Madang").source(format!("madang {}", env!("CARGO_PKG_VERSION")));
+        Man::new(command.clone()).manual("Madang").source(format!("madang {}", crate::version::VERSION));
     man.render_title(out)?;
     man.render_name_section(out)?;
     man.render_synopsis_section(out)?;

@@ -15,12 +15,13 @@ mod upgrade;
 
 use crate::log_command::{self, LogCommand, ROOM_NOTES, RoomCommand};
 use crate::privacy;
+use crate::version::{COMMIT, VERSION, with_commit};
 use clap::{Parser, Subcommand};
 use madang_bench::BenchCommand;
 use std::process::ExitCode;
 
 #[derive(Parser, Debug)]
-#[command(name = "madang", version, about, after_help = EXAMPLES)]
+#[command(name = "madang", version = with_commit(VERSION, COMMIT), about, after_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 struct CommandLine {
     #[command(subcommand)]

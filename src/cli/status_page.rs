@@ -2,6 +2,7 @@
 
 use super::table::table;
 use crate::operator::{ShardLine, Status};
+use crate::version::with_commit;
 use madang_engine::runtime::StorageState;
 use std::fmt::Write;
 
@@ -11,7 +12,7 @@ pub fn page(status: &Status) -> String {
     let _ = writeln!(
         page,
         "madang {}  pid {}  {}  up {}",
-        status.version,
+        with_commit(&status.version, status.commit.as_deref()),
         status.pid,
         status.state,
         duration(status.uptime_seconds)

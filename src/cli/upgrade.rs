@@ -52,10 +52,7 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
     loop {
         match status(data, 0) {
             Ok(after) if is_another(&after) && after.state != "recovering" => {
-                println!(
-                    "upgraded: {} (process {}) to {} (process {})",
-                    before.version, before.pid, after.version, after.pid
-                );
+                println!("upgraded: {} to {}", which(&before), which(&after));
                 return Ok(ExitCode::SUCCESS);
             }
             Ok(after) if !is_another(&after) && ended.elapsed() > ANSWER_MAX => {
@@ -66,4 +63,10 @@ fn upgrade(data: &Path) -> Result<ExitCode, ClientError> {
             _ => std::thread::sleep(LOOK),
         }
     }
+}
+
+/// Its version, and its commit where that is known.
+fn which(Status { version, commit, pid, .. }: &Status) -> String {
+    let commit = commit.as_ref().map(|commit| format!("{commit}, ")).unwrap_or_default();
+    format!("{version} ({commit}process {pid})")
 }

@@ -2,6 +2,7 @@
 
 use crate::operator::{RoomLine, ShardLine, SlowLine, Status};
 use crate::server::{Readiness, ServerState};
+use crate::version::{COMMIT, VERSION};
 use madang_engine::runtime::{Sample, ShardReport, Space};
 use madang_engine::shard::{RoomReport, SlowReport, fullest_first, liveliest_first};
 use std::path::absolute;
@@ -25,7 +26,8 @@ pub fn describe(state: &ServerState, count: usize, time_max: Duration) -> Status
     by_rate.sort_unstable_by(liveliest_first);
     slow.sort_unstable_by_key(|one| std::cmp::Reverse(one.outbox_bytes));
     Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
+        commit: COMMIT.map(str::to_owned),
         pid: std::process::id(),
         started_us: state.started_us(),
         state: match state.readiness() {

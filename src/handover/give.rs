@@ -63,7 +63,7 @@ fn try_give(
         return Err(format!(
             "the running server ({}) uses version {VERSION} of the handover, the new one version {version}: \
              restart instead",
-            env!("CARGO_PKG_VERSION")
+            crate::version::VERSION
         )
         .into());
     }

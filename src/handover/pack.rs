@@ -74,7 +74,7 @@ fn send_beginning<'a>(
     descriptors.extend(others.iter().map(|(_, listener)| *listener));
     let begin = Begin {
         pid: std::process::id().into(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: crate::version::VERSION.to_owned(),
         shards: u16::try_from(snapshotted.parts.len()).expect("shards are counted in 16 bits"),
         is_activated: state.activation().has_sockets(),
         listeners: listeners.iter().map(|(kind, _)| *kind).collect(),

@@ -102,6 +102,9 @@ pub enum Answer {
 pub struct Status {
     /// Its version.
     pub version: String,
+    /// The first digits of the commit that it was built from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Its process id.
     pub pid: u32,
     /// When it started, by the monotonic clock of the machine, in microseconds: a process may continue with another

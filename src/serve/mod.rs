@@ -14,6 +14,7 @@ use crate::exit_code::EXIT_USAGE;
 use crate::handover::Takeover;
 use crate::server::pending_signals;
 use crate::telemetry::LevelControl;
+use crate::version::{COMMIT, VERSION};
 use madang_config::Loaded;
 use madang_log::Durability;
 pub use plan::check;
@@ -72,7 +73,8 @@ fn refuse(error: &PlanError) -> ExitCode {
 
 fn announce(plan: &Plan, data: &Path) {
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
+        commit = COMMIT,
         data = %data.display(),
         shards = plan.shards,
         processors = ?plan.processors,

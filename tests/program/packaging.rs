@@ -1,6 +1,6 @@
 //! What packages are made of: completions, the manual, units, and what Cargo.toml says of them.
 
-use crate::harness::madang;
+use crate::harness::{madang, ours};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -213,4 +213,63 @@ fn a_package_has_the_checksums_of_its_files() {
     ran(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/debian/add-md5sums")).arg(&package));
     let sums = ran(Command::new("dpkg-deb").arg("--info").arg(&package).arg("md5sums"));
     assert_eq!(sums, "b1946ac92492d2347c6235b4d2611184  usr/share/doc/a b\n");
+}
+
+/// What the build script tells Cargo of the commit, in this directory.
+fn commit_built_from(script: &Path, directory: &Path, profile: &str, given: Option<&str>) -> Option<String> {
+    let mut script = ours(script.to_str().expect("UTF-8"));
+    script.current_dir(directory).env("PROFILE", profile);
+    if let Some(given) = given {
+        script.env("MADANG_COMMIT", given);
+    }
+    let output = script.output().expect("run it");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    said.lines()
+        .find_map(|line| line.strip_prefix("cargo::rustc-env=MADANG_BUILT_COMMIT="))
+        .map(str::to_owned)
+}
+
+#[test]
+fn a_release_names_the_commit_of_its_checkout_and_an_archive_names_none() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let script = place.path().join("script");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs");
+    let built = ours("rustc").args(["--edition", "2024", "-o"]).arg(&script).arg(source).status();
+    assert!(built.is_ok_and(|status| status.success()));
+    let (first, second) =
+        ("1234567890abcdef1234567890abcdef12345678", "abcdefabcdefabcdefabcdefabcdefabcdefabcd");
+    let link = format!("gitdir: {}", place.path().join("worktree/.git/worktrees/other").display());
+    let packed = format!("# pack-refs with: peeled\n{second} refs/heads/other\n{first} refs/heads/main\n");
+    let on_main = "ref: refs/heads/main\n";
+    let checkouts: [(&str, &[(&str, &str)]); 5] = [
+        ("archive", &[("Cargo.toml", "")]),
+        ("detached", &[(".git/HEAD", first)]),
+        ("branch", &[(".git/HEAD", on_main), (".git/refs/heads/main", first), (".git/packed-refs", second)]),
+        ("packed", &[(".git/HEAD", on_main), (".git/packed-refs", &packed)]),
+        (
+            "worktree",
+            &[
+                (".git/worktrees/other/HEAD", on_main),
+                (".git/worktrees/other/commondir", "../..\n"),
+                (".git/refs/heads/main", first),
+                ("elsewhere/.git", &link),
+            ],
+        ),
+    ];
+    for (name, files) in checkouts {
+        let directory = place.path().join(name);
+        for (file, text) in files {
+            let file = directory.join(file);
+            fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+            fs::write(file, text).expect("a file");
+        }
+        let directory = if name == "worktree" { directory.join("elsewhere") } else { directory };
+        let expected = (name != "archive").then(|| first[..12].to_owned());
+        assert_eq!(commit_built_from(&script, &directory, "release", None), expected, "{name}");
+        assert_eq!(commit_built_from(&script, &directory, "debug", None), None, "{name}");
+        let given = commit_built_from(&script, &directory, "debug", Some(second));
+        assert_eq!(given.as_deref(), Some(&second[..12]), "{name}");
+        assert_eq!(commit_built_from(&script, &directory, "debug", Some("unknown")), None, "{name}");
+    }
 }

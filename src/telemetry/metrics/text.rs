@@ -259,7 +259,7 @@ impl prometheus_client::collector::Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         let info =
-            [[("version", env!("CARGO_PKG_VERSION").to_owned()), ("durability", self.durability.clone())]];
+            [[("version", crate::version::VERSION.to_owned()), ("durability", self.durability.clone())]];
         let info = info.into_iter().map(|labels| (labels, 1.0));
         write(encoder, "madang_build_info", "The version and the durability mode.", MetricType::Gauge, info)?;
         for &ProcessMetric { name, help, kind, value } in &self.process {

@@ -67,7 +67,8 @@ const DIRECTORY: [&str; 15] = [
 ];
 const IMPORT: [&str; 6] = ["fault", "id", "line", "reader", "window", "intake"];
 /// Those of the program.
-const PROGRAM: [&str; 15] = [
+const PROGRAM: [&str; 16] = [
+    "version",
     "terminal",
     "privacy",
     "exit_code",
