@@ -1,5 +1,6 @@
 //! Why a backup cannot be made, or not restored.
 
+use crate::server::RESTORING;
 use madang_log::{ErasureListError, FilesError};
 use std::fmt;
 use std::io;
@@ -88,6 +89,23 @@ pub enum BackupError {
         .0.display()
     )]
     NotEmpty(PathBuf),
+    /// Something came there after a restore was interrupted.
+    #[error(
+        "'{}' has '{}', which the restore that was interrupted there did not put there, and a restore replaces nothing; \
+         move everything but '{}' away and repeat it, or, if this directory is whole (`madang log verify --data {}`), \
+         remove '{}'",
+        data.display(),
+        found.display(),
+        data.join(RESTORING).display(),
+        data.display(),
+        data.join(RESTORING).display()
+    )]
+    NotOfRestore {
+        /// The data directory.
+        data: PathBuf,
+        /// The first such thing.
+        found: PathBuf,
+    },
     /// A server uses the data directory.
     #[error("a server runs on '{}'; stop it, and move the directory away", .0.display())]
     ServerRuns(PathBuf),

@@ -66,8 +66,11 @@ pub enum DataDirectoryError {
     IsBackup(PathBuf),
     /// A restore into it was interrupted.
     #[error(
-        "a restore into data directory '{}' was interrupted, and a part of it may be missing; repeat it (`madang restore`)",
-        .0.display()
+        "a restore into data directory '{}' was interrupted, and a part of it may be missing; repeat it (`madang \
+         restore`), or, if this directory is whole (`madang log verify --data {}`), remove '{}'",
+        .0.display(),
+        .0.display(),
+        .0.join(RESTORING).display()
     )]
     HalfRestored(PathBuf),
     /// Root would create files in it that its owner cannot use.

@@ -8,6 +8,7 @@ use crate::harness::long_talk::talk;
 use crate::harness::{SmallDisk, madang};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn what_is_damaged_in_a_backup_is_found_before_it_is_served_and_a_full_one_is_without_it() {
@@ -82,13 +83,83 @@ fn a_data_directory_that_is_a_file_system_of_its_own_is_filled_and_not_served_by
     assert!(!data.join(".restoring").exists() && data.join("shard-00").is_dir());
     assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
     assert!(restore(&to, data, &[], 2).contains("is not empty"));
-    // As if it had been interrupted between two names.
-    fs::create_dir(data.join(".restoring")).expect("space");
+    empty(data);
+    interrupt_restore(&to, data);
     let mut program = madang();
     let output =
         program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().expect("madang");
-    assert!(words(&output).contains("was interrupted, and a part of it may be missing; repeat it"));
+    let told = words(&output);
+    assert!(told.contains("was interrupted, and a part of it may be missing; repeat it"), "{told}");
+    assert!(told.contains(&format!("remove '{}'", data.join(".restoring").display())), "{told}");
     restore(&to, data, &[], 0);
+    assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
+}
+
+/// Removes everything in a directory.
+fn empty(data: &Path) {
+    for entry in fs::read_dir(data).expect("a directory").flatten() {
+        let path = entry.path();
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.expect("remove");
+    }
+}
+
+/// Restores into the root of a file system, and interrupts that between two names: one of them is taken meanwhile.
+fn interrupt_restore(from: &Path, data: &Path) {
+    let taken = data.join("shard-00/taken");
+    for _ in 0..20 {
+        let mut program = madang();
+        program.arg("restore").arg(from).arg("--data").arg(data).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = program.spawn().expect("run madang");
+        while !data.join(".restoring").exists() && child.try_wait().expect("wait").is_none() {}
+        let _ = fs::create_dir(data.join("shard-00")).and_then(|()| fs::write(&taken, ""));
+        if child.wait().expect("wait").code() == Some(2) {
+            fs::remove_dir_all(data.join("shard-00")).expect("remove");
+            assert!(data.join(".restoring").exists());
+            return;
+        }
+        empty(data);
+    }
+    panic!("no restore was interrupted");
+}
+
+#[test]
+fn what_came_into_the_root_of_a_file_system_after_an_interrupted_restore_is_not_removed_by_the_next() {
+    let server = stopped();
+    let place = new_directory();
+    let (to, aside) = (place.path().join("backups"), place.path().join("aside"));
+    back_up(&server.data(), &to, &[], 0);
+    let Some(disk) = SmallDisk::mount(place.path().join("disk"), "64m") else {
+        eprintln!("not tried: this user may not mount");
+        return;
+    };
+    let data = disk.path();
+    interrupt_restore(&to, data);
+    // Another whole log is put there.
+    restore(&to, &aside, &[], 0);
+    for entry in fs::read_dir(&aside).expect("a directory").flatten() {
+        let copied = Command::new("cp").arg("-a").arg(entry.path()).arg(data).status().expect("cp");
+        assert!(copied.success());
+    }
+    let told = restore(&to, data, &[], 2);
+    let remedy = format!("remove '{}'", data.join(".restoring").display());
+    for part in ["the restore that was interrupted there did not put there", &remedy] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
+    let lines = place.path().join("lines");
+    fs::write(&lines, "").expect("space");
+    for arguments in [&["log", "erase", "--author", "bob"][..], &["log", "import"]] {
+        let mut program = madang();
+        program.args(arguments).arg("--data").arg(data);
+        if arguments.contains(&"import") {
+            program.arg(&lines);
+        }
+        let told = words(&program.output().expect("run madang"));
+        assert!(told.contains("repeat it (`madang restore`), or, ") && told.contains(&remedy), "{told}");
+    }
+    fs::remove_dir_all(data.join(".restoring")).expect("remove");
+    assert!(restore(&to, data, &[], 2).contains("is not empty"));
     assert!(log(data, &["verify"]).contains("400 messages, 0 faults"));
 }
 
