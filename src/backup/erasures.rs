@@ -145,10 +145,11 @@ pub fn apply(restored: &Path, mut list: ErasureList) -> Result<(u64, bool), Back
     }
     let trouble = match erase_pending(&files, &mut list) {
         Ok(outcome) if outcome.is_complete() => return Ok((outcome.entries, true)),
-        Ok(outcome) => outcome.faults.first().map_or_else(
-            || "it is in use".to_owned(),
-            |fault| format!("what is damaged may hold it ({fault})"),
-        ),
+        Ok(outcome) => match (outcome.faults.first(), outcome.open.first()) {
+            (Some(fault), _) => format!("what is damaged may hold it ({fault})"),
+            (_, Some(open)) => format!("'{}' ends without a seal and may hold it", open.path.display()),
+            _ => "it is in use".to_owned(),
+        },
         Err(trouble) => trouble,
     };
     eprintln!(

@@ -410,12 +410,12 @@ fn erase_there(
 /// # Errors
 /// A sentence; what is not erased yet stays in the list.
 pub fn erase_pending(files: &StdFiles, list: &mut ErasureList) -> Result<PassOutcome, String> {
-    let mut outcome = pass(files, list)?;
-    if outcome.open > 0 {
+    let mut outcome = pass(files, list, false)?;
+    if !outcome.open.is_empty() {
         // What a crash or a backup left open is finished.
         open_log(files, shards_with_files(files)?.unwrap_or(1)).map_err(|error| error.to_string())?;
         let erased = (outcome.entries, outcome.files);
-        outcome = pass(files, list)?;
+        outcome = pass(files, list, true)?;
         outcome.entries += erased.0;
         outcome.files += erased.1;
     }
@@ -426,7 +426,7 @@ pub fn erase_pending(files: &StdFiles, list: &mut ErasureList) -> Result<PassOut
     Ok(outcome)
 }
 
-fn pass(files: &StdFiles, list: &ErasureList) -> Result<PassOutcome, String> {
+fn pass(files: &StdFiles, list: &ErasureList, is_opened: bool) -> Result<PassOutcome, String> {
     let mut progress = Progress::begin(files, 1);
     let mut step = |step| {
         if let PassStep::Read(bytes) = step {
@@ -434,7 +434,7 @@ fn pass(files: &StdFiles, list: &ErasureList) -> Result<PassOutcome, String> {
         }
     };
     // No server has a file open.
-    let options = PassOptions { is_served: false, is_last_call: false };
+    let options = PassOptions { is_served: false, is_last_call: false, is_opened };
     let passed = erase(files, &list.pending_erasures(), options, &mut step);
     progress.clear();
     passed.map_err(|error| {
@@ -451,6 +451,17 @@ fn ended(outcome: &PassOutcome, data: &Path) -> Result<Erased, String> {
             "what is damaged may hold such messages; {}, then erase again",
             next_step(data)
         )));
+    }
+    if !outcome.open.is_empty() {
+        for open in &outcome.open {
+            let path = open.path.display().to_string();
+            eprintln!(
+                "madang: '{}' ends without a seal and with part of a write, and may hold such messages: it may be an \
+                 older copy",
+                visible(&path)
+            );
+        }
+        return Ok(Erased::Not(format!("{}, then erase again", next_step(data))));
     }
     if outcome.held > 0 {
         return Ok(Erased::Not(format!(

@@ -20,7 +20,7 @@ pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use erase::{
     DeletionSearch, ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures,
-    FoundDeletions, PassOptions, PassOutcome, PassStep, erase,
+    FoundDeletions, PassOptions, PassOutcome, PassStep, UnfinishedSegment, erase,
 };
 pub use facts::{
     FactsAppended, FactsBody, FactsLedger, FactsLink, FactsNotAppended, FactsPointer, FactsVersion,

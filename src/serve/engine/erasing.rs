@@ -100,7 +100,7 @@ fn work(
     if is_finished {
         *finished_to = last.max(*finished_to);
     }
-    let options = PassOptions { is_served: true, is_last_call: desk.is_late() };
+    let options = PassOptions { is_served: true, is_last_call: desk.is_late(), is_opened: false };
     let files = StdFiles::new(state.data());
     // Another process may still be at it that has handed over this log and is about to end.
     let lock = wait_for_lock(state);
@@ -143,7 +143,13 @@ fn trouble(outcome: &PassOutcome, is_finished: bool) -> Option<(String, Duration
         tracing::error!(%fault, faults = outcome.faults.len(), "what is damaged may hold what is to be erased");
         return Some((format!("{fault}; repair the log, or restore the file"), RETRY_DAMAGED));
     }
-    if !is_finished || outcome.open > 0 {
+    if let Some(open) = outcome.open.iter().find(|open| open.is_followed) {
+        let path = open.path.display();
+        tracing::error!(file = %path, "a segment without a seal may hold what is to be erased");
+        let words = format!("'{path}' ends without a seal, though a later segment was begun");
+        return Some((format!("{words}; repair the log, or restore the file"), RETRY_DAMAGED));
+    }
+    if !is_finished || !outcome.open.is_empty() {
         return Some(("a segment that it is in cannot be finished yet".to_owned(), RETRY));
     }
     if outcome.held > 0 {
@@ -184,5 +190,24 @@ impl Pace<'_> {
             PassStep::ReadersMayHaveIt => READERS_MAX,
         });
         self.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use madang_log::UnfinishedSegment;
+
+    #[test]
+    fn a_segment_that_nobody_finishes_is_named_and_not_tried_again_at_once() {
+        let open = |is_followed| UnfinishedSegment { path: "/log/7.seg".into(), is_followed };
+        let outcome = |open: Vec<UnfinishedSegment>| PassOutcome { open, ..PassOutcome::default() };
+        assert_eq!(trouble(&outcome(Vec::new()), true), None);
+        let (words, retry) = trouble(&outcome(vec![open(false)]), true).expect("it is not erased");
+        assert_eq!((words.contains("cannot be finished yet"), retry), (true, RETRY));
+        let found = trouble(&outcome(vec![open(false), open(true)]), true);
+        let (words, retry) = found.expect("it is not erased");
+        assert_eq!(retry, RETRY_DAMAGED);
+        assert!(words.contains("'/log/7.seg' ends without a seal") && words.contains("repair"), "{words}");
     }
 }

@@ -1,7 +1,8 @@
 use super::{
     SECRET, erase, erased, is_nowhere, is_sound, messages, only_these_are_erased, refused, talked, text,
 };
-use crate::harness::{files_with, madang};
+use crate::harness::long_talk;
+use crate::harness::{Server, files_with, madang};
 use crate::samples::copy_of;
 use serde_json::Value;
 use std::fs;
@@ -209,4 +210,47 @@ fn numbers_that_were_not_given_yet_are_not_erased_once_they_are() {
     refused(&erase(&data, &["--again"]), 0, &["looked for 4 requests again: erased 0 messages"]);
     assert!(!files_with(&data, "said later").is_empty());
     is_sound(&data);
+}
+
+#[test]
+fn an_older_copy_of_a_segment_without_its_seal_is_erased_in_and_named_where_that_cannot_be() {
+    // In the middle, and as the last one.
+    for said_after in [900, 20] {
+        let mut server = Server::start(1, &[]);
+        let mut alice = server.login_to("alice", "r1");
+        let data = server.data();
+        long_talk::talk(&mut alice, 1, 410);
+        let (secret, seq) = (long_talk::text(410), "410");
+        let path = files_with(&data, &secret).remove(0);
+        let bytes = fs::read(&path).expect("a segment");
+        long_talk::talk(&mut alice, 411, 410 + said_after);
+        assert!(server.terminate().0.success());
+        erased(&data, &["--room", "r1", "--seq", seq], "erased 1 message");
+        is_nowhere(&data, &secret);
+        let finished = fs::read(&path).expect("a segment");
+        assert!(bytes.len() > finished.len(), "it was not finished");
+        fs::write(&path, &bytes).expect("space");
+        refused(&erase(&data, &["--again"]), 0, &["looked for 1 request again: erased 1 message in 1 file"]);
+        is_nowhere(&data, &secret);
+        fs::write(&path, &bytes).expect("space");
+        erased(&data, &["--room", "r1", "--seq", seq], "erased 1 message in 1 file");
+        is_nowhere(&data, &secret);
+        // Torn where it was written last.
+        let mut torn = bytes.clone();
+        let end = torn.iter().rposition(|byte| *byte != 0).expect("messages") + 64;
+        torn[end] = 7;
+        fs::write(&path, &torn).expect("space");
+        let named = format!("'{}' ends without a seal", path.display());
+        for arguments in [&["--again"][..], &["--room", "r1", "--seq", seq]] {
+            refused(&erase(&data, arguments), 1, &[&named, "madang log repair", "then erase again"]);
+        }
+        let list = fs::read_to_string(data.join("madang.erasures")).expect("a list");
+        assert_eq!(list.matches(" done ").count(), 0, "it is not done: {list}");
+        fs::write(&path, &finished).expect("space");
+        refused(&erase(&data, &["--again"]), 0, &["looked for 3 requests again: erased 0 messages"]);
+        is_nowhere(&data, &secret);
+        is_sound(&data);
+        server.start_again();
+        server.verify();
+    }
 }

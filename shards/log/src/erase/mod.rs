@@ -20,6 +20,7 @@ pub use rules::{ErasureMatcher, ErasureRule, Erasures};
 
 use crate::files::{ErasureFiles, FilesError};
 use crate::read::Fault;
+use std::path::PathBuf;
 
 /// How much is written between two pauses.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -42,6 +43,18 @@ pub struct PassOptions {
     pub is_served: bool,
     /// Old files are wiped even where a program holds them to read them.
     pub is_last_call: bool,
+    /// The log was opened before, and nobody appends to any of its segments any more: those that still have no seal, as
+    /// older copies have none, are erased in as they are, without one.
+    pub is_opened: bool,
+}
+
+/// A segment without a seal, in which nothing is erased.
+#[derive(Clone, Debug)]
+pub struct UnfinishedSegment {
+    /// Its file.
+    pub path: PathBuf,
+    /// Whether a later one was begun, so that no server finishes it any more: it is damaged, or from an older copy.
+    pub is_followed: bool,
 }
 
 /// What a pass came to.
@@ -53,8 +66,8 @@ pub struct PassOutcome {
     pub files: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
-    /// Segments that hold some of it and are not finished.
-    pub open: u64,
+    /// Segments that hold some of it, or may, and are not finished.
+    pub open: Vec<UnfinishedSegment>,
     /// Old files that a program holds, and which still hold what was erased.
     pub held: u64,
     /// What is damaged: nobody can say what is in there.
@@ -64,7 +77,7 @@ pub struct PassOutcome {
 impl PassOutcome {
     /// Whether nothing of what was to be erased is left in any file.
     pub fn is_complete(&self) -> bool {
-        self.open == 0 && self.held == 0 && self.faults.is_empty()
+        self.open.is_empty() && self.held == 0 && self.faults.is_empty()
     }
 }
 
@@ -92,6 +105,7 @@ pub fn erase<F: ErasureFiles>(
 struct Eraser<'a, F: ErasureFiles> {
     files: &'a F,
     is_served: bool,
+    is_opened: bool,
     chunk_bytes: usize,
     step: &'a mut dyn FnMut(PassStep),
     outcome: PassOutcome,
@@ -100,6 +114,7 @@ struct Eraser<'a, F: ErasureFiles> {
 impl<'a, F: ErasureFiles> Eraser<'a, F> {
     fn new(files: &'a F, options: PassOptions, step: &'a mut dyn FnMut(PassStep)) -> Eraser<'a, F> {
         let outcome = PassOutcome::default();
-        Eraser { files, is_served: options.is_served, chunk_bytes: CHUNK_BYTES, step, outcome }
+        let PassOptions { is_served, is_opened, is_last_call: _ } = options;
+        Eraser { files, is_served, is_opened, chunk_bytes: CHUNK_BYTES, step, outcome }
     }
 }

@@ -3,7 +3,7 @@
 use super::replacing::Replaced;
 use super::rewriting::{Rewriting, rewrite_aside, rewrite_segment};
 use super::rules::ErasureMatcher;
-use super::{Eraser, Erasures, PassStep};
+use super::{Eraser, Erasures, PassStep, UnfinishedSegment};
 use crate::files::{ErasureFiles, FilesError};
 use crate::format::{SegmentId, SegmentNumber, SegmentVerdict, directory_shard, file_segment};
 use crate::read::for_erasure::{ReadPlan, read_table};
@@ -65,11 +65,18 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         self.files.read_file(&old, buffer).map_err(self.failed(&name))?;
         (self.step)(PassStep::Read(buffer.len() as u64));
         let place = SegmentId { shard: plan.shard, segment };
-        let is_served = self.is_served;
-        // While a server writes, the last seal may be read before what stands behind it is cut off.
-        let is_finished = |verdict: SegmentVerdict, file_bytes: usize| {
-            matches!(verdict, SegmentVerdict::Sealed { .. })
-                && (!is_served || plan.is_followed(segment) || verdict.end_bytes() == file_bytes)
+        let (is_served, is_opened) = (self.is_served, self.is_opened);
+        let mut is_torn = false;
+        let is_finished = |verdict: SegmentVerdict, file_bytes: usize| match verdict {
+            // While a server writes, the last seal may be read before what stands behind it is cut off.
+            SegmentVerdict::Sealed { .. } => {
+                !is_served || plan.is_followed(segment) || verdict.end_bytes() == file_bytes
+            }
+            SegmentVerdict::End { .. } => is_opened,
+            SegmentVerdict::Torn { .. } => {
+                is_torn = true;
+                false
+            }
         };
         let limit_bytes = plan.limit_bytes(segment);
         let found = match rewrite_segment(buffer, place, limit_bytes, is_finished, matcher) {
@@ -83,7 +90,11 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         for (offset_bytes, bytes) in found.damage {
             self.note_fault(place, offset_bytes, FaultKind::Damage { bytes: bytes as u64 });
         }
-        self.outcome.open += u64::from(found.is_wanted_open);
+        // Of what was torn and opening did not cut nobody can say whose text is in it.
+        if found.is_wanted_open || is_opened && is_torn {
+            let (path, is_followed) = (self.files.path_of(&name), plan.is_followed(segment));
+            self.outcome.open.push(UnfinishedSegment { path, is_followed });
+        }
         let Some(rewriting) = found.rewriting else { return Ok(()) };
         self.replace_counted((&name, &old), buffer, &rewriting)
     }

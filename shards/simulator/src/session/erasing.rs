@@ -126,7 +126,7 @@ impl Session {
 
     /// `None` when the disk failed.
     fn erase_once(&mut self, is_served: bool) -> Option<PassOutcome> {
-        let options = PassOptions { is_served, is_last_call: false };
+        let options = PassOptions { is_served, is_last_call: false, is_opened: false };
         let passed = erase(&self.disk, &self.erasures.pending_erasures(), options, &mut |_: PassStep| {});
         let outcome = passed.ok()?;
         self.counts.erased += outcome.entries;

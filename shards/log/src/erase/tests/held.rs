@@ -26,7 +26,7 @@ fn on_disk(world: &World) -> TempDir {
 }
 
 fn pass(directory: &TempDir, erasures: &Erasures, is_last_call: bool) -> PassOutcome {
-    let options = PassOptions { is_served: false, is_last_call };
+    let options = PassOptions { is_served: false, is_last_call, is_opened: false };
     erase(&StdFiles::new(directory.path()), erasures, options, &mut |_| ()).expect("nothing fails")
 }
 
@@ -103,7 +103,7 @@ fn what_a_killed_import_left_is_wiped_where_no_server_may_use_it() {
     let directory = on_disk(&world);
     let left = directory.path().join(name(9).replace(".seg", ".new"));
     fs::copy(directory.path().join(name(2)), &left).expect("space");
-    let options = PassOptions { is_served: true, is_last_call: false };
+    let options = PassOptions { is_served: true, is_last_call: false, is_opened: false };
     erase(&StdFiles::new(directory.path()), &one(), options, &mut |_| ()).expect("nothing fails");
     assert!(left.exists(), "a server may be about to use it");
     pass(&directory, &one(), false);
