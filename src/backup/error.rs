@@ -158,24 +158,43 @@ pub enum BackupError {
         entry: PathBuf,
     },
     /// A list of what was erased cannot be used.
-    #[error(transparent)]
-    Erasures(#[from] ErasureListError),
+    #[error("cannot use '{}': {source}", path.display())]
+    Erasures {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: ErasureListError,
+    },
     /// There is no list of what was erased.
     #[error(
         "'{}' has no list of erasures; name a madang.erasures, or a data directory or directory of backups that has one",
         .0.display()
     )]
     NoErasures(PathBuf),
-    /// A backup without a list lies beside one, which may be of another log.
+    /// A directory has several lists, and the backup does not say which is meant.
     #[error(
-        "'{}' does not say of which log it is, and beside it lies a list of what was erased: '{}'; if that is of the same \
-         log, restore with --erasures and that file; else move the backup or the list elsewhere",
+        "'{}' has lists of erasures under several numbers, and the backup does not say of which log it is: give each that is \
+         of its log with an --erasures of its own: {}",
+        directory.display(),
+        quoted(lists)
+    )]
+    SeveralErasures {
+        /// The directory.
+        directory: PathBuf,
+        /// The lists.
+        lists: Vec<PathBuf>,
+    },
+    /// A backup without a list lies beside some, which may be of other logs.
+    #[error(
+        "'{}' does not say of which log it is, and beside it lies what was erased: {}; restore with an --erasures for each of \
+         these that is of its log (one log may have several); if none is, move the backup to a directory without lists; also \
+         to go back to a release that knows no erasures, as that cannot read what was restored with --erasures",
         backup.display(),
-        list.display()
+        quoted(lists)
     )]
     OfUnknownLog {
-        /// The list.
-        list: PathBuf,
+        /// The lists.
+        lists: Vec<PathBuf>,
         /// The backup.
         backup: PathBuf,
     },
@@ -195,6 +214,11 @@ pub enum BackupError {
     /// It was never finished.
     #[error("'{}' was never finished; choose another (`madang restore --list`)", .0.display())]
     Unfinished(PathBuf),
+}
+
+/// The paths, each in quotes.
+pub fn quoted(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("'{}'", path.display())).collect::<Vec<_>>().join(", ")
 }
 
 fn no_backup(from: &Path, until: &Option<String>) -> String {

@@ -42,9 +42,10 @@ pub struct RestoreArguments {
     #[arg(long)]
     accept_faults: bool,
 
-    /// Erase what this list has, too: a madang.erasures, or a data directory (as the one that is replaced) that has one
+    /// Erase what this list has, too: a madang.erasures, or a data directory (as the one that is replaced) that has one. May
+    /// be given several times
     #[arg(long, value_name = "LIST", value_hint = ValueHint::AnyPath)]
-    erasures: Option<PathBuf>,
+    erasures: Vec<PathBuf>,
 
     /// Only list the backups, with their messages, rooms and bytes
     #[arg(long, conflicts_with_all = ["at", "accept_faults", "data", "erasures"])]
@@ -119,7 +120,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     };
     let erased = copied.and_then(|bytes| {
         let own = if is_archive { restoring } else { &backup.path };
-        let list = erasures::gather(&backup.path, own, arguments.erasures.as_deref())?;
+        let list = erasures::gather(&backup.path, own, &arguments.erasures)?;
         Ok((bytes, erasures::apply(restoring, list)?))
     });
     let judged = erased.and_then(|(bytes, erased)| {
@@ -144,6 +145,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let (erased, is_all_erased) = erased;
     let erased = match erased {
         0 => String::new(),
+        1 => "; 1 message erased that was erased since".to_owned(),
         erased => format!("; {} erased that were erased since", counted(erased, "message")),
     };
     say(&format!(

@@ -161,7 +161,7 @@ fn make(
     earlier: Option<&Path>,
     (to, beside): (&Path, &Path),
 ) -> Result<(Account, Copied), BackupError> {
-    let erased_before = erasures::before_copy(files)?;
+    let erased_before = erasures::before_copy(data)?;
     let mut attempts_left = ATTEMPTS_MAX;
     let copied = loop {
         let mut moment = Moment::take(files, data)?;
@@ -188,7 +188,7 @@ fn make(
         faults: verification.all_faults().count() as u64,
     };
     // After everything that is copied: what was erased meanwhile may be in the copy.
-    erasures::keep(files, &erased_before, to, beside)?;
+    erasures::keep(data, &erased_before, to, beside)?;
     account.write(to)?;
     sync_directory(to)?;
     Ok((account, copied))

@@ -30,8 +30,8 @@ What was said is taken out of every file of the data directory: segments, and wh
 set aside. Numbers, times and rooms stay; readers see [deleted] in its place. What is said later
 stays, also under the same name. For whispers, name the room as `madang log export` shows it.
 
-While a server runs, it does the work: nobody is shown the text from then on, and this command
-waits until the text is in no file. Backups that were made before still hold it; a restore takes
+While a server runs, it does the work: nobody is shown the text from then on (but slow readers get
+what waits for them), and this command waits until the text is in no file. Backups that were made before still hold it; a restore takes
 it out again, if the list of erasures is there (run `madang backup` once more). Where files of the
 data directory were put back from any other copy, --again does that; it needs the server stopped.
 
@@ -311,7 +311,8 @@ fn erase_again(arguments: &EraseArguments, further: Option<&Path>) -> Result<Era
     let mut list = ErasureList::read(&files).map_err(|error| error.to_string())?;
     if let Some(further) = further {
         let named = if further.is_dir() { further.join(ERASURES_FILE) } else { further.to_owned() };
-        let read = ErasureList::read(&ErasureListFile::new(&named)).map_err(|error| error.to_string())?;
+        let read = ErasureList::read(&ErasureListFile::new(&named))
+            .map_err(|error| format!("cannot use '{}': {error}", named.display()))?;
         if read.log().is_none() {
             return Err(format!("'{}' has no list of erasures", named.display()));
         }

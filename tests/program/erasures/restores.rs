@@ -132,6 +132,66 @@ fn a_backup_of_an_older_release_is_restored_without_what_was_erased_since() {
     is_sound(&to);
 }
 
+#[test]
+fn of_a_log_under_several_numbers_each_list_is_named_and_each_that_is_given_is_used() {
+    let directory = copy_of("log-2");
+    let data = directory.path().join("data");
+    let before = messages(&data);
+    let said: Vec<serde_json::Value> = before.values().take(2).cloned().collect();
+    let place = new_directory();
+    let (backups, restored) = (place.path().join("backups"), new_directory());
+    let to = |name: &str| restored.path().join(name);
+    back_up(&data, &backups);
+    let oldest = oldest(&backups);
+    // The log gets a number when something is erased, and another one after it was put back to before that.
+    let mut given = Vec::new();
+    for was in &said {
+        let again = copy_of("log-2");
+        let data = again.path().join("data");
+        let (room, seq) = (was["room"].as_str().expect("a room"), was["seq"].to_string());
+        refused(&erase(&data, &["--room", room, "--seq", &seq]), 0, &["erased 1 message"]);
+        let tar = place.path().join(format!("{seq}-{room}.tar"));
+        let output = madang().arg("backup").arg("--data").arg(&data).arg(&tar).output().expect("madang");
+        refused(&output, 0, &["backup "]);
+        let lists = fs::read_dir(place.path()).expect("a directory").flatten().map(|entry| entry.path());
+        let lists = lists.filter(|path| path.display().to_string().contains("madang.erasures."));
+        for list in lists {
+            let moved = backups.join(list.file_name().expect("a name"));
+            fs::rename(&list, &moved).expect("one file system");
+            given.push(moved.display().to_string());
+        }
+    }
+    let [first, second] = &given[..] else { panic!("{given:?}") };
+    refused(
+        &restore(&oldest, &to("none"), &[]),
+        2,
+        &["does not say of which log it is", first, second, "for each of these", "that knows no erasures"],
+    );
+    let list = backups.display().to_string();
+    refused(
+        &restore(&oldest, &to("none"), &["--erasures", &list]),
+        2,
+        &["under several numbers", first, second],
+    );
+    // One was forgotten: it is named.
+    refused(
+        &restore(&oldest, &to("one"), &["--erasures", first]),
+        0,
+        &["that were not given", second, "; 1 message erased that was erased since"],
+    );
+    let output = restore(&oldest, &to("both"), &["--erasures", first, "--erasures", second]);
+    refused(&output, 0, &["; 2 messages erased that were erased since"]);
+    assert!(!super::words(&output).contains("not given"), "{}", super::words(&output));
+    only_these_are_erased(&before, &messages(&to("both")), |value| said.contains(value));
+    is_sound(&to("both"));
+    // One that cannot be read is named.
+    fs::write(second, "x").expect("space");
+    let both = ["--erasures", first, "--erasures", second];
+    refused(&restore(&oldest, &to("none"), &both), 2, &[&format!("cannot use '{second}': "), "line 1"]);
+    refused(&erase(&to("both"), &["--again", second]), 2, &[&format!("cannot use '{second}': ")]);
+    assert!(!to("none").exists(), "nothing is restored then");
+}
+
 /// Says something in r2, whose next number is 3061.
 fn says(server: &Server, words: &str) {
     let mut client = server.login_to("alice", "r2");
@@ -162,7 +222,7 @@ fn a_number_that_was_given_again_after_a_restore_is_not_erased_in_what_was_befor
     refused(
         &restore(&at("tuesday.tar"), &to, &[]),
         0,
-        &["; 1 message erased that were erased since", "restored "],
+        &["; 1 message erased that was erased since", "restored "],
     );
     assert!(!files_with(&to, "said on tuesday").is_empty(), "nobody has erased that");
     is_nowhere(&to, &text("mallory", 100));

@@ -344,6 +344,15 @@ impl ErasureList {
         true
     }
 
+    /// Adds the requests of a list of the same log under another number: a log of a release without erasures gets a number at
+    /// its first start, and another one where it was restored from before that and is started again. Of two numbers it has
+    /// the later one.
+    pub fn merge_renumbered(&mut self, other: &ErasureList) {
+        self.log = self.log.max(other.log);
+        other.entries.iter().for_each(|entry| self.insert(entry.clone()));
+        self.is_file_unsure = true;
+    }
+
     /// Everything is to be erased again: an older copy of the log still has it.
     pub fn reopen(&mut self) {
         self.reopen_but(&ErasureList::default());
