@@ -4,23 +4,33 @@ use super::account::Account;
 use super::error::{BackupError, Naming};
 use super::place::{parent_of, sync_directory, take_unfinished, with_suffix};
 use crate::server::BACKUP_FILE;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufReader, BufWriter, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::cell::Cell;
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 use tar::{Archive, Builder, EntryType};
 
 /// What a path ends with that names such a file.
 const EXTENSION: &str = "tar";
+/// Follows that where the backup has faults.
+const FAULTY_EXTENSION: &str = "faulty";
 /// Follows the name of the file while it is being made: a directory.
 const UNFINISHED: &str = ".unfinished";
 /// The archive, in that directory.
 const NEW_ARCHIVE: &str = "archive";
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Whether a backup is to be, or is, one file.
-pub fn is_archive(path: &Path) -> bool {
+/// Whether a backup is to be one file.
+pub fn names_archive(path: &Path) -> bool {
     !path.is_dir() && path.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+/// Whether a backup is one file.
+pub fn is_archive(path: &Path) -> bool {
+    let faulty = path.extension().is_some_and(|extension| extension == FAULTY_EXTENSION);
+    names_archive(path) || faulty && !path.is_dir() && names_archive(&path.with_extension(""))
 }
 
 /// A file that is being made.
@@ -34,8 +44,8 @@ pub struct NewArchive {
 impl NewArchive {
     /// Makes the directory beside the file in which its contents are copied first.
     pub fn begin(path: &Path) -> Result<NewArchive, BackupError> {
-        if path.exists() {
-            return Err(BackupError::Exists(path.to_owned()));
+        if let Some(there) = [path.to_owned(), faulty(path)].into_iter().find(|path| path.exists()) {
+            return Err(BackupError::Exists(there));
         }
         let unfinished = with_suffix(path, UNFINISHED);
         let in_use = || BackupError::InUse { path: path.to_owned(), holder: "another backup".to_owned() };
@@ -48,8 +58,9 @@ impl NewArchive {
         self.unfinished.join("contents")
     }
 
-    /// Writes the file, compares it with its contents, and gives it its name.
-    pub fn finish(self) -> Result<(), BackupError> {
+    /// Writes the file, compares it with its contents, and gives it its name, another one where it has faults. Returns it.
+    pub fn finish(self, has_faults: bool) -> Result<PathBuf, BackupError> {
+        let path = if has_faults { faulty(&self.path) } else { self.path.clone() };
         let (contents, archive) = (self.contents(), self.unfinished.join(NEW_ARCHIVE));
         write(&contents, &archive).naming("write", &archive)?;
         if !is_same(&archive, &contents).naming("read", &archive)? {
@@ -57,14 +68,14 @@ impl NewArchive {
             return Err(unlike).naming("verify", &archive);
         }
         // Another may have been made meanwhile, and nothing is replaced; some file systems have no links.
-        let named = fs::hard_link(&archive, &self.path).or_else(|error| match error.kind() {
+        let named = fs::hard_link(&archive, &path).or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Err(error),
-            _ => fs::rename(&archive, &self.path),
+            _ => fs::rename(&archive, &path),
         });
-        named.naming("create", &self.path)?;
-        sync_directory(parent_of(&self.path))?;
+        named.naming("create", &path)?;
+        sync_directory(parent_of(&path))?;
         self.abandon();
-        Ok(())
+        Ok(path)
     }
 
     /// Removes what was made.
@@ -72,6 +83,11 @@ impl NewArchive {
         // If that fails, the next backup to the same file does it.
         let _ = fs::remove_dir_all(&self.unfinished);
     }
+}
+
+/// The name of a file that has faults.
+fn faulty(path: &Path) -> PathBuf {
+    with_suffix(path, &format!(".{FAULTY_EXTENSION}"))
 }
 
 /// The files of a backup, relative to it.
@@ -157,9 +173,18 @@ pub fn account(archive: &Path) -> io::Result<Option<Account>> {
 
 /// Unpacks a file into an empty directory. `progress` receives the bytes of each entry.
 pub fn unpack(archive: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), BackupError> {
-    let mut opened = opened(archive).naming("read", archive)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let file = madang_log::open_regular(archive).naming("read", archive)?;
+    let left_bytes = Cell::new(file.metadata().naming("read", archive)?.len());
+    let mut opened =
+        Archive::new(Metered { file: BufReader::with_capacity(BUFFER_BYTES, file), left_bytes: &left_bytes });
+    // What reads to the end and wants more was cut off there.
+    let unread = |source: io::Error| match left_bytes.get() {
+        0 => BackupError::CutOff(archive.to_owned()),
+        _ => BackupError::Refused { doing: "read", path: archive.to_owned(), source },
+    };
     for entry in opened.entries().naming("read", archive)? {
-        let mut entry = entry.naming("read", archive)?;
+        let mut entry = entry.map_err(unread)?;
         let name = entry.path().naming("read", archive)?.into_owned();
         let kind = entry.header().entry_type();
         let depth = name.components().count();
@@ -173,12 +198,49 @@ pub fn unpack(archive: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> Resul
         if !is_plain || !is_ours || path.exists() {
             return Err(BackupError::NoArchive { path: archive.to_owned(), entry: name });
         }
-        let bytes = entry.size();
-        entry.unpack(&path).naming("write", &path)?;
-        let mode = if kind == EntryType::Directory { 0o700 } else { 0o600 };
-        fs::set_permissions(&path, Permissions::from_mode(mode)).naming("write", &path)?;
-        File::open(&path).and_then(|file| file.sync_all()).naming("sync", &path)?;
-        progress(bytes);
+        if kind == EntryType::Directory {
+            DirBuilder::new().mode(0o700).create(&path).naming("create directory", &path)?;
+            continue;
+        }
+        let modified = entry.header().mtime().naming("read", archive)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path).naming("write", &path)?;
+        let (wanted_bytes, mut read_bytes) = (entry.size(), 0);
+        loop {
+            let read = entry.read(&mut buffer).map_err(unread)?;
+            if read == 0 {
+                break;
+            }
+            // What is not written yet of an open segment takes no space.
+            let written = match buffer[..read].iter().all(|byte| *byte == 0) {
+                true => file.seek_relative(read as i64),
+                false => file.write_all(&buffer[..read]),
+            };
+            written.naming("write", &path)?;
+            read_bytes += read as u64;
+        }
+        file.set_len(read_bytes).naming("write", &path)?;
+        if read_bytes < wanted_bytes {
+            return Err(BackupError::CutOff(archive.to_owned()));
+        }
+        // Messages expire by the time of their segment.
+        let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(modified));
+        file.set_times(times).and_then(|()| file.sync_all()).naming("sync", &path)?;
+        progress(read_bytes);
     }
     sync_directory(to)
+}
+
+/// A file that counts what is left of it to be read.
+struct Metered<'a> {
+    file: BufReader<File>,
+    left_bytes: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.left_bytes.set(self.left_bytes.get().saturating_sub(read as u64));
+        Ok(read)
+    }
 }

@@ -117,6 +117,11 @@ fn warn_of_others(
     Ok(())
 }
 
+/// Which log a data directory or a backup is of, if it says so.
+pub fn log_of(directory: &Path) -> Option<i64> {
+    read_in(directory).ok()?.log()
+}
+
 /// The list of a log, before it is copied.
 pub fn before_copy(data: &Path) -> Result<ErasureList, BackupError> {
     read_in(data)

@@ -142,6 +142,29 @@ pub enum BackupError {
     /// A time chooses among several.
     #[error("'{}' is one backup; name the directory of backups with --at, or leave --at out", .0.display())]
     Named(PathBuf),
+    /// The backups of a directory are of another log.
+    #[error(
+        "the newest backup there, '{}', is of another log ({other}) than '{}' ({log}), and a restore takes the newest: choose \
+         another directory for this log",
+        newest.display(),
+        data.display()
+    )]
+    OfAnotherServer {
+        /// The data directory.
+        data: PathBuf,
+        /// Which log that is.
+        log: i64,
+        /// That backup.
+        newest: PathBuf,
+        /// Which log that is of.
+        other: i64,
+    },
+    /// The disk is full, and older backups are on it.
+    #[error("{0}; a lower --keep-days removes older backups")]
+    FullOfBackups(Box<BackupError>),
+    /// A file does not have all that it should.
+    #[error("'{}' ends too early: this copy of the backup is not whole; copy it once more, or restore another", .0.display())]
+    CutOff(PathBuf),
     /// A file is there already.
     #[error("'{}' exists, and a backup replaces nothing; name another file", .0.display())]
     Exists(PathBuf),
@@ -216,6 +239,16 @@ pub enum BackupError {
     Unfinished(PathBuf),
 }
 
+impl BackupError {
+    /// Whether there was no space left.
+    pub fn is_of_full_disk(&self) -> bool {
+        let (BackupError::Refused { source, .. } | BackupError::NotCopied { source, .. }) = self else {
+            return false;
+        };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// The paths, each in quotes.
 pub fn quoted(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| format!("'{}'", path.display())).collect::<Vec<_>>().join(", ")
@@ -244,7 +277,7 @@ impl fmt::Display for Remedy<'_> {
             io::ErrorKind::NotFound => "create the directory above it (is its disk mounted?)",
             io::ErrorKind::ReadOnlyFilesystem => "mount its file system for writing, or choose another",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space on its file system (a lower --keep-days removes older backups), or choose another"
+                "free some space on its file system, or choose another"
             }
             io::ErrorKind::InvalidInput => "move it away",
             io::ErrorKind::Unsupported => "its file system has no locks: choose another",

@@ -3,7 +3,7 @@
 use super::error::{BackupError, Naming};
 use madang_log::{
     Extent, Files, FilesError, HEADER_BYTES, IndexFiles, SNAPSHOT_BLOCK_BYTES, SegmentHeader, SegmentNumber,
-    SnapshotFile, SnapshotInfo, StdFiles, open_regular, open_to_hold, standing,
+    SnapshotFile, SnapshotInfo, StdFiles, index_file_name, open_regular, open_to_hold, standing,
 };
 use madang_model::ShardId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -82,6 +82,27 @@ impl Moment {
             (Extent::Whole, None) => 0,
         });
         bytes.sum()
+    }
+
+    /// How many bytes a copy of it takes, indexes and snapshots included.
+    pub fn copied_bytes(&self, files: &StdFiles) -> u64 {
+        let length = |path: PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+        let of_shard = |moment: &ShardMoment| -> u64 {
+            let index = |segment: SegmentNumber| {
+                length(files.path(moment.shard, segment).with_file_name(index_file_name(segment)))
+            };
+            let finished = moment.segments.iter().filter(|held| held.extent == Extent::Whole);
+            let finished = finished.map(|held| {
+                let whole =
+                    if held.file.is_none() { length(files.path(moment.shard, held.segment)) } else { 0 };
+                whole + index(held.segment)
+            });
+            let snapshots = moment.snapshots.iter();
+            let snapshots = snapshots.map(|(kind, _)| length(snapshot_path(files, moment.shard, *kind)));
+            let lone = moment.lone_indexes.iter().map(|segment| index(*segment));
+            finished.chain(snapshots).chain(lone).sum()
+        };
+        self.segment_bytes() + self.shards.iter().map(of_shard).sum::<u64>()
     }
 }
 

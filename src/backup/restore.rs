@@ -18,6 +18,7 @@ use crate::terminal::visible;
 use clap::{Args, ValueHint};
 use madang_log::StdFiles;
 use madang_model::{Timestamp, counted};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -67,8 +68,16 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
         Some(place) => place.backups()?,
         None => vec![named(from)?],
     };
-    let mut text = format!("{:<22}{:>12}{:>10}{:>16}  state\n", "time", "messages", "rooms", "bytes");
-    for backup in backups {
+    let logs: Vec<Option<i64>> = backups.iter().map(|backup| erasures::log_of(&backup.path)).collect();
+    let has_several = logs.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
+    // Which log each is of matters only where there are several.
+    let line = |state: &str, log: &str| match has_several {
+        true => format!("  {state:<12}{log}\n"),
+        false => format!("  {state}\n"),
+    };
+    let mut text = format!("{:<22}{:>12}{:>10}{:>16}", "time", "messages", "rooms", "bytes");
+    text.push_str(&line("state", "log"));
+    for (backup, log) in backups.into_iter().zip(logs) {
         let state = match backup.state {
             BackupState::Whole => "whole",
             BackupState::Faulty => "faulty",
@@ -80,10 +89,8 @@ fn list(from: &Path) -> Result<BackupOutcome, BackupError> {
         };
         let (messages, rooms) = (shown(|account| account.messages), shown(|account| account.rooms));
         let bytes = shown(|account| account.bytes);
-        text.push_str(&format!(
-            "{:<22}{messages:>12}{rooms:>10}{bytes:>16}  {state}\n",
-            backup.time.to_string()
-        ));
+        text.push_str(&format!("{:<22}{messages:>12}{rooms:>10}{bytes:>16}", backup.time.to_string()));
+        text.push_str(&line(state, &log.map_or_else(|| "-".to_owned(), |log| log.to_string())));
     }
     match io::stdout().write_all(text.as_bytes()) {
         // A reader that ends early (`| head`) is no failure.
@@ -105,10 +112,11 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         BackupState::Faulty if arguments.accept_faults => {}
         BackupState::Faulty => {
             let path = visible_path(&backup.path);
-            eprintln!(
-                "madang: '{path}' has faults: see them with `madang log verify --data {path}`; restore another, or \
-                 pass --accept-faults"
-            );
+            let faults = match is_archive {
+                true => String::new(),
+                false => format!(": see them with `madang log verify --data {path}`"),
+            };
+            eprintln!("madang: '{path}' has faults{faults}; restore another, or pass --accept-faults");
             return Ok(BackupOutcome::Faulty);
         }
     }
@@ -239,7 +247,9 @@ fn unpack(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     if said.exists() {
         fs::remove_file(&said).naming("remove", &said)?;
     }
-    Ok(bytes)
+    // Counted as what a backup copies, where what is there can be.
+    let files = StdFiles::new(to);
+    Ok(Moment::take(&files, to).map_or(bytes, |moment| moment.copied_bytes(&files)))
 }
 
 /// Copies the log of a backup. Returns how many bytes that were.

@@ -1,7 +1,7 @@
 //! `madang backup`.
 
 use super::account::Account;
-use super::archive::{NewArchive, is_archive};
+use super::archive::{NewArchive, names_archive};
 use super::copying::{Copied, Copying};
 use super::erasures;
 use super::error::{BackupError, Naming};
@@ -50,10 +50,11 @@ pub fn back_up(arguments: &BackupArguments, keep_days: u64) -> ExitCode {
 fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
     let (data, files) = arguments.place.open().map_err(BackupError::NoLog)?;
-    if is_archive(&arguments.to) {
+    if names_archive(&arguments.to) {
         return to_archive(&files, &data, &arguments.to, began);
     }
     let place = BackupPlace::take(&arguments.to, &data)?;
+    refuse_of_another_log(&place, &data)?;
     place.remove_unfinished()?;
     let time = free_time(&place)?;
     warn_of_later(&place, time)?;
@@ -62,9 +63,10 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     let earlier = if arguments.full { None } else { place.newest_whole()? };
     let earlier = earlier.map(|earlier| earlier.path);
     let made = make(&files, &data, earlier.as_deref(), (&unfinished, place.path()));
-    let (account, copied) = made.inspect_err(|_| {
+    let (account, copied) = made.map_err(|error| {
         // A full disk gets its space back; if that fails, the next backup does it.
         let _ = fs::remove_dir_all(&unfinished);
+        if error.is_of_full_disk() { BackupError::FullOfBackups(Box::new(error)) } else { error }
     })?;
     let state = if account.faults == 0 { BackupState::Whole } else { BackupState::Faulty };
     let finished = place.path().join(time.name(state));
@@ -92,8 +94,8 @@ fn to_archive(
             return Err(error);
         }
     };
-    new.finish()?;
-    Ok(report(to, data, &account, &summary(to, &account, &copied, 0, began.elapsed())))
+    let finished = new.finish(account.faults > 0)?;
+    Ok(report(&finished, data, &account, &summary(&finished, &account, &copied, 0, began.elapsed())))
 }
 
 fn report(finished: &Path, data: &Path, account: &Account, summary: &str) -> BackupOutcome {
@@ -125,6 +127,18 @@ fn summary(path: &Path, account: &Account, copied: &Copied, removed: usize, took
         words.push_str(&format!("; {} removed", counted(removed, "old backup")));
     }
     words
+}
+
+/// Backups of several logs would take each other's place: a restore takes the newest.
+fn refuse_of_another_log(place: &BackupPlace, data: &Path) -> Result<(), BackupError> {
+    let Some(newest) = place.newest_whole()? else { return Ok(()) };
+    match (erasures::log_of(data), erasures::log_of(&newest.path)) {
+        (Some(log), Some(other)) if log != other => {
+            let data = data.to_owned();
+            Err(BackupError::OfAnotherServer { data, log, newest: newest.path, other })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The present second, if no backup has its name: else a later one.

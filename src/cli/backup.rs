@@ -19,9 +19,10 @@ It works while a server runs, without its help, and while none does. Each backup
 which is named after the time when it began and which `madang log` reads (--data). Segments that
 the last backup has, too, are linked (hard links), so they take no space again. A backup has its
 name once it is whole, verified and synced; with faults it is kept as TIME.faulty. Then whole
-backups that are older than backup.keep_days are removed, never the newest. A file (NAME.tar)
-is complete in itself, replaces nothing, and is made and compared in a directory beside it, which
-needs the space of another.
+backups that are older than backup.keep_days are removed, never the newest. Each log needs a
+directory of its own. A file (NAME.tar, with faults NAME.tar.faulty) is complete in itself,
+replaces nothing, and is made and compared in a directory beside it, which needs the space of
+another.
 
 Exit codes: 0 the backup is whole, 1 it has faults (named), 2 it could not be made, or the
 configuration or the command line is wrong.")]

@@ -241,6 +241,7 @@ impl Survey {
     fn lines(&self) -> String {
         let line = |(room, (count, first, last)): (&String, &(u64, Seq, Seq))| match count {
             1 => format!("room {}: message #{first}\n", visible(room)),
+            count if first == last => format!("room {}: {count} messages #{first}\n", visible(room)),
             count => format!("room {}: {count} messages from #{first} to #{last}\n", visible(room)),
         };
         self.rooms.iter().map(line).collect()

@@ -1,10 +1,11 @@
 //! A backup as one file.
 
-use super::{ROOM, back_up, check_starts, new_directory, number_of, restore, stopped, words};
+use super::{ROOM, back_up, check_starts, damage, new_directory, number_of, restore, stopped, words};
 use crate::harness::long_talk::talk;
 use crate::harness::{Server, madang};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -42,6 +43,11 @@ fn a_file_that_was_cut_changed_or_never_was_a_backup_is_not_restored() {
         let mut program = madang();
         let output = program.arg("restore").arg(&file).arg("--data").arg(&data).output().expect("run madang");
         assert!(matches!(output.status.code(), Some(1 | 2)), "{cut}: {}", words(&output));
+        if cut > 600 {
+            let told = words(&output);
+            assert!(told.contains(&format!("'{}' ends too early", file.display())), "{cut}: {told}");
+            assert!(!told.contains("dmesg") && !told.contains("cannot write"), "{cut}: {told}");
+        }
         assert!(!data.exists() && !place.path().join("data.restoring").exists(), "{cut}");
     }
     let mut changed = whole.clone();
@@ -64,6 +70,44 @@ fn a_file_that_was_cut_changed_or_never_was_a_backup_is_not_restored() {
     let told = restore(&file, &data, &[], 2);
     assert!(told.contains("has an entry '../../escaped' that no backup has"), "{told}");
     assert!(!data.exists() && !place.path().join("escaped").exists());
+}
+
+#[test]
+fn a_file_with_faults_has_a_name_that_says_so_and_is_restored_only_when_that_is_said() {
+    let server = stopped();
+    let place = new_directory();
+    let (file, data) = (place.path().join("a.tar"), place.path().join("data"));
+    damage(&server.files(0, "seg").remove(0));
+    let told = back_up(&server.data(), &file, &[], 1);
+    let faulty = place.path().join("a.tar.faulty");
+    assert!(told.contains(&format!("kept as '{}'", faulty.display())), "{told}");
+    assert!(!file.exists() && faulty.is_file());
+    assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1, "nothing is left beside it");
+    let told = back_up(&server.data(), &file, &[], 2);
+    assert!(told.contains("a.tar.faulty' exists, and a backup replaces nothing"), "{told}");
+    let told = restore(&faulty, &data, &[], 1);
+    assert!(told.contains("has faults; restore another, or pass --accept-faults"), "{told}");
+    restore(&faulty, &data, &["--accept-faults"], 0);
+    assert!(data.is_dir());
+}
+
+#[test]
+fn one_log_is_as_large_restored_from_a_file_as_from_a_directory() {
+    let server = Server::start(1, &[]);
+    let mut alice = server.login_to("alice", ROOM);
+    talk(&mut alice, 1, 700);
+    let place = new_directory();
+    let (file, to) = (place.path().join("a.tar"), place.path().join("backups"));
+    back_up(&server.data(), &file, &[], 0);
+    back_up(&server.data(), &to, &[], 0);
+    let bytes = |from: &Path, data: &str| {
+        let told = restore(from, &place.path().join(data), &[], 0);
+        let before = told.split(" bytes, ").next().expect("a number");
+        before.rsplit(' ').next().expect("a number").parse::<u64>().expect("a number")
+    };
+    assert_eq!(bytes(&file, "of-file"), bytes(&to, "of-directory"));
+    let list = words(&madang().args(["restore", "--list"]).arg(&to).output().expect("run madang"));
+    assert!(list.contains(&format!(" {}  whole", bytes(&to, "again"))), "{list}");
 }
 
 #[test]

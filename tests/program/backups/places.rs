@@ -1,7 +1,7 @@
 //! Where backups go, what refuses them, and how long they are kept.
 
 use super::{back_up, damage, names, new_directory, newest, number_of, restore, stopped};
-use crate::harness::SmallDisk;
+use crate::harness::{SmallDisk, madang};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
@@ -60,7 +60,18 @@ fn a_full_disk_is_named_and_gets_its_space_back() {
     for part in ["cannot copy '", ".seg': No space left on device", "free some space on its file system"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    assert!(told.contains("a lower --keep-days"), "{told}");
     assert!(names(&to).is_empty(), "{:?}", names(&to));
+    // Where there are no older backups to remove, none is said to be.
+    let elsewhere = place.path().join("elsewhere.tar");
+    back_up(&server.data(), &elsewhere, &[], 0);
+    for told in [
+        back_up(&server.data(), &disk.path().join("a.tar"), &[], 2),
+        restore(&elsewhere, &disk.path().join("data"), &[], 2),
+    ] {
+        assert!(told.contains("free some space on its file system, or choose another"), "{told}");
+        assert!(!told.contains("--keep-days"), "{told}");
+    }
     disk.resize("20m");
     back_up(&server.data(), &to, &[], 0);
     // So it is where the backup is restored to.
@@ -149,4 +160,34 @@ fn a_backup_of_a_clock_that_was_wrong_is_named_and_stays() {
     fs::rename(&later, to.join("kept")).expect("rename");
     let told = restore(&to.join("kept"), &place.path().join("data"), &[], 0);
     assert!(told.contains(" 400 messages in 1 room"), "{told}");
+}
+
+#[test]
+fn backups_of_two_logs_do_not_go_into_one_directory() {
+    let (server, other) = (stopped(), stopped());
+    let place = new_directory();
+    let to = place.path().join("backups");
+    back_up(&server.data(), &to, &[], 0);
+    let told = back_up(&other.data(), &to, &[], 2);
+    for part in
+        [&*newest(&to).to_string_lossy(), &*other.data().to_string_lossy(), "choose another directory"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(names(&to).len(), 1);
+    back_up(&server.data(), &to, &[], 0);
+    let list = || {
+        let output = madang().args(["restore", "--list"]).arg(&to).output().expect("run madang");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert!(!list().contains("log"), "{}", list());
+    // As an earlier release put them there.
+    let elsewhere = place.path().join("elsewhere");
+    back_up(&other.data(), &elsewhere, &[], 0);
+    fs::rename(newest(&elsewhere), to.join("2026-11-01T00-00-00Z")).expect("one file system");
+    let lines: Vec<String> = list().lines().map(str::to_owned).collect();
+    assert!(lines[0].ends_with("log"), "{lines:?}");
+    let log = |line: &String| line.rsplit(' ').next().expect("a word").parse::<i64>().expect("a number");
+    let logs: Vec<i64> = lines[1..].iter().map(log).collect();
+    assert!(logs[0] != logs[1] && logs[1] == logs[2], "{logs:?}");
 }

@@ -135,9 +135,8 @@ impl Absence {
             if count > 0 {
                 is_any = true;
                 let first = after.next();
-                say(format_args!(
-                    "* {room}: {count} unread, #{first} to #{until} (try /history after {after})"
-                ));
+                let to = if first == until { String::new() } else { format!(" to #{until}") };
+                say(format_args!("* {room}: {count} unread, #{first}{to} (try /history after {after})"));
             }
         }
         for (from, count) in &self.whispers {

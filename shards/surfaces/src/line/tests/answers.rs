@@ -54,6 +54,20 @@ fn a_gap_is_reported_where_it_is() {
 }
 
 #[test]
+fn a_gap_of_one_message_names_it_once() {
+    for (reason, words) in [
+        (GapReason::Expired, "* message #3 has expired (try /history after 3)\n"),
+        (GapReason::TooMuch, "* message #3 does not fit in one answer (try /history before 4)\n"),
+        (GapReason::Busy, "! message #3 cannot be read now: too many ask; ask again\n"),
+        (GapReason::Unreadable, "! message #3 cannot be read: the disk reports errors; ask the operator\n"),
+    ] {
+        let Reply::History(mut found) = page(&[], 41, None) else { panic!("a page") };
+        found.gap = Some(Gap { first: Seq(3), last: Seq(3), reason });
+        assert_eq!(answered(asking("/history after 2"), Reply::History(found)), words);
+    }
+}
+
+#[test]
 fn who_shows_presence() {
     let member = |name, is_away, is_lost| WhoMember { name: user(name), is_away, is_lost };
     let members =

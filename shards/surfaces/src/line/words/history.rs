@@ -62,33 +62,24 @@ fn lost_before(seq: Seq, next: Option<Seq>, style: Style, out: &mut Vec<u8>) {
 fn gap(page: &HistoryPage, style: Style, out: &mut Vec<u8>) {
     let Some(Gap { first, last, reason }) = page.gap else { return };
     let next = Seq(last.0.saturating_add(1));
+    let (gone, is_one) = (numbered(first, last, "message", "#"), first == last);
     match reason {
         GapReason::Expired => {
-            line(
-                out,
-                style,
-                format_args!("* messages #{first} to #{last} have expired{}", Onwards(page, last)),
-            );
+            let have = if is_one { "has" } else { "have" };
+            line(out, style, format_args!("* {gone} {have} expired{}", Onwards(page, last)));
         }
-        GapReason::TooMuch => line(
-            out,
-            style,
-            format_args!(
-                "* messages #{first} to #{last} do not fit in one answer (try /history before {next})"
-            ),
-        ),
-        GapReason::Busy => line(
-            out,
-            style,
-            format_args!("! messages #{first} to #{last} cannot be read now: too many ask; ask again"),
-        ),
-        GapReason::Unreadable => line(
-            out,
-            style,
-            format_args!(
-                "! messages #{first} to #{last} cannot be read: the disk reports errors; ask the operator"
-            ),
-        ),
+        GapReason::TooMuch => {
+            let do_not = if is_one { "does not" } else { "do not" };
+            let words = "fit in one answer (try /history before";
+            line(out, style, format_args!("* {gone} {do_not} {words} {next})"));
+        }
+        GapReason::Busy => {
+            line(out, style, format_args!("! {gone} cannot be read now: too many ask; ask again"));
+        }
+        GapReason::Unreadable => {
+            let why = "the disk reports errors; ask the operator";
+            line(out, style, format_args!("! {gone} cannot be read: {why}"));
+        }
     }
 }
 
