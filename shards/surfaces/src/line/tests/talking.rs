@@ -385,7 +385,7 @@ fn one_unread_message_is_named_once() {
     rig.answers = false;
     rig.send("alice\n");
     let missed_whispers = Vec::new();
-    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), missed_whispers });
+    rig.reply(Reply::Claimed { user: user("alice"), claim: ClaimNumber(1), room: None, missed_whispers });
     rig.reply(joined("general", Some(Seq(8))));
     assert_eq!(rig.output(), "alice has joined general\n* general: 1 unread, #9 (try /history after 8)\n");
 }
