@@ -2,8 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Backup, Bounded, Config, Edge, Format, Level, Limits, Listen, ListenAddress, Log, OptionalAddress,
-    OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
+    Backup, Bounded, Config, DatabaseUrl, Directory, Edge, Format, Level, Limits, Listen, ListenAddress, Log,
+    OptionalAddress, OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
 };
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -149,6 +149,14 @@ pub static KEYS: &[Key] = &[
         backup.keep_days,
         "For how many days `madang backup` keeps older backups; 0 is for ever. The newest whole one is always kept."
     ),
+    key!(
+        directory.url,
+        "The database of accounts and service keys (PostgreSQL); \"\" is the file `directory.sqlite` in the data directory."
+    ),
+    key!(
+        directory.password_file,
+        "The file with the password of its user in the first line, where the database wants one."
+    ),
     key!(rooms.lobby, "The room that everyone joins at login."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
@@ -213,6 +221,7 @@ impl Default for Config {
                 erase_hours: Bounded::constant::<24>(),
             },
             backup: Backup { keep_days: Bounded::constant::<30>() },
+            directory: Directory { url: DatabaseUrl(None), password_file: OptionalFile(None) },
             rooms: Rooms {
                 lobby: lobby_default(),
                 members_max: Bounded::constant::<100>(),

@@ -27,7 +27,7 @@ pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, is_at, overlap};
 pub use print::{default_file, effective};
 pub use size::Size;
-pub use values::{Format, Level, OptionalFile, ShardCount};
+pub use values::{DatabaseUrl, Format, Level, OptionalFile, ShardCount};
 
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -47,6 +47,8 @@ pub struct Config {
     pub log: Log,
     /// How long backups are kept.
     pub backup: Backup,
+    /// Where accounts are.
+    pub directory: Directory,
     /// What rooms are like.
     pub rooms: Rooms,
     /// What one connection may do.
@@ -117,6 +119,15 @@ pub struct Log {
 pub struct Backup {
     /// For how many days; 0 is for ever.
     pub keep_days: Bounded<0, 36_500>,
+}
+
+/// Where accounts are, and service keys.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// The database; `None` is a file in the data directory.
+    pub url: DatabaseUrl,
+    /// The password for it.
+    pub password_file: OptionalFile,
 }
 
 /// What rooms are like.

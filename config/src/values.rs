@@ -122,6 +122,33 @@ impl Setting for OptionalFile {
     }
 }
 
+/// The URL of a database; `None` is none. What is in it is checked by whoever connects.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DatabaseUrl(pub Option<String>);
+
+impl Setting for DatabaseUrl {
+    const FORM: Form = Form::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(DatabaseUrl(None));
+        }
+        let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if !is_url || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err("not the URL of a database".to_owned());
+        }
+        Ok(DatabaseUrl(Some(text.to_owned())))
+    }
+
+    fn allowed() -> String {
+        "postgres://USER@HOST:PORT/DATABASE, or \"\"".to_owned()
+    }
+
+    fn to_toml(&self) -> String {
+        toml::Value::String(self.0.clone().unwrap_or_default()).to_string()
+    }
+}
+
 impl Setting for Durability {
     const FORM: Form = Form::Text;
 

@@ -27,6 +27,8 @@ pub struct Copied {
     pub linked_bytes: u64,
     /// The segments of which an earlier copy, that was verified, is the same file.
     pub linked: HashSet<(ShardId, SegmentNumber)>,
+    /// How many accounts were copied; `None` where there is no directory of them.
+    pub accounts: Option<u64>,
 }
 
 /// A copy that is being made.
@@ -190,7 +192,7 @@ fn ends(file: &File) -> io::Result<Ends> {
 
 /// Copies a file's first bytes, and makes sure that they are on disk. The copy keeps the time, by which the age of
 /// messages is counted, and is made longer if that is said. Returns how many bytes were copied.
-fn copy_file(
+pub fn copy_file(
     (file, from): (&File, &Path),
     bytes_max: u64,
     length_bytes: Option<u64>,

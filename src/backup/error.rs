@@ -1,6 +1,7 @@
 //! Why a backup cannot be made, or not restored.
 
 use crate::server::RESTORING;
+use madang_directory::{Cause, DirectoryError, Unavailable};
 use madang_log::{ErasureListError, FilesError};
 use std::fmt;
 use std::io;
@@ -12,6 +13,9 @@ pub enum BackupError {
     /// The log to copy could not be read.
     #[error(transparent)]
     Log(#[from] FilesError),
+    /// The directory of accounts could not be copied.
+    #[error(transparent)]
+    Directory(DirectoryError),
     /// There is no log, as the words say.
     #[error("{0}")]
     NoLog(String),
@@ -242,6 +246,9 @@ pub enum BackupError {
 impl BackupError {
     /// Whether there was no space left.
     pub fn is_of_full_disk(&self) -> bool {
+        if let BackupError::Directory(DirectoryError::Unavailable(Unavailable { cause, .. })) = self {
+            return *cause == Cause::Full;
+        }
         let (BackupError::Refused { source, .. } | BackupError::NotCopied { source, .. }) = self else {
             return false;
         };

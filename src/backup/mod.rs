@@ -2,6 +2,7 @@
 //! one file, and put back. A server is not asked for anything, so one that hangs does not stop a backup.
 
 mod account;
+mod accounts;
 mod archive;
 mod copying;
 mod destination;

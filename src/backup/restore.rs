@@ -1,6 +1,7 @@
 //! `madang restore`.
 
 use super::account::Account;
+use super::accounts;
 use super::archive;
 use super::copying::Copying;
 use super::destination::Destination;
@@ -16,6 +17,7 @@ use crate::log_command::progress::Progress;
 use crate::server::BACKUP_FILE;
 use crate::terminal::visible;
 use clap::{Args, ValueHint};
+use madang_directory::SQLITE_FILE;
 use madang_log::StdFiles;
 use madang_model::{Timestamp, counted};
 use std::collections::BTreeSet;
@@ -124,7 +126,8 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
     let restoring = destination.restoring();
     let copied = match is_archive {
         true => unpack(&backup.path, restoring),
-        false => copy(&backup.path, restoring),
+        false => copy(&backup.path, restoring)
+            .and_then(|bytes| Ok(bytes + accounts::copy(&backup.path, restoring)?)),
     };
     let erased = copied.and_then(|bytes| {
         let own = if is_archive { restoring } else { &backup.path };
@@ -132,12 +135,14 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         Ok((bytes, erasures::apply(restoring, list)?))
     });
     let judged = erased.and_then(|(bytes, erased)| {
-        let (account, newest) = judged(&backup.path, restoring, bytes, written)?;
+        let (mut account, newest) = judged(&backup.path, restoring, bytes, written)?;
+        let accounts = accounts::verify(restoring)?;
+        account.faults += accounts.faults;
         erasures::begin_life(restoring, newest)?;
-        Ok((account, erased))
+        Ok((account, erased, accounts))
     });
-    let (account, erased) = match judged {
-        Ok((account, erased)) if account.faults == 0 || arguments.accept_faults => (account, erased),
+    let (account, erased, accounts) = match judged {
+        Ok(judged) if judged.0.faults == 0 || arguments.accept_faults => judged,
         refused => {
             destination.abandon();
             let faults = counted(refused?.0.faults, "fault");
@@ -157,11 +162,12 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         erased => format!("; {} erased that were erased since", counted(erased, "message")),
     };
     say(&format!(
-        "restored {} from {}: {} in {}, {}, {:.1} s{erased}; the next start begins a new epoch\n",
+        "restored {} from {}: {} in {}{}, {}, {:.1} s{erased}; the next start begins a new epoch\n",
         visible_path(&data),
         visible_path(&backup.path),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
+        accounts::words(accounts.accounts),
         counted(account.bytes, "byte"),
         began.elapsed().as_secs_f64()
     ));
@@ -249,7 +255,8 @@ fn unpack(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     // Counted as what a backup copies, where what is there can be.
     let files = StdFiles::new(to);
-    Ok(Moment::take(&files, to).map_or(bytes, |moment| moment.copied_bytes(&files)))
+    let accounts_bytes = fs::metadata(to.join(SQLITE_FILE)).map_or(0, |file| file.len());
+    Ok(Moment::take(&files, to).map_or(bytes, |moment| moment.copied_bytes(&files) + accounts_bytes))
 }
 
 /// Copies the log of a backup. Returns how many bytes that were.

@@ -1,6 +1,7 @@
 //! `madang backup`.
 
 use super::account::Account;
+use super::accounts;
 use super::archive::{NewArchive, names_archive};
 use super::copying::{Copied, Copying};
 use super::erasures;
@@ -115,10 +116,11 @@ fn report(finished: &Path, data: &Path, account: &Account, summary: &str) -> Bac
 
 fn summary(path: &Path, account: &Account, copied: &Copied, removed: usize, took: Duration) -> String {
     let mut words = format!(
-        "backup {}: {} in {}, {} copied, {} linked, {:.1} s",
+        "backup {}: {} in {}{}, {} copied, {} linked, {:.1} s",
         path.display(),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
+        accounts::words(copied.accounts),
         counted(copied.copied_bytes, "byte"),
         counted(copied.linked_bytes, "byte"),
         took.as_secs_f64()
@@ -203,6 +205,14 @@ fn make(
     };
     // After everything that is copied: what was erased meanwhile may be in the copy.
     erasures::keep(data, &erased_before, to, beside)?;
+    let accounts = accounts::back_up(data, to)?;
+    let account = Account {
+        bytes: account.bytes + accounts.bytes,
+        faults: account.faults + accounts.faults,
+        ..account
+    };
+    let copied =
+        Copied { copied_bytes: copied.copied_bytes + accounts.bytes, accounts: accounts.accounts, ..copied };
     account.write(to)?;
     sync_directory(to)?;
     Ok((account, copied))

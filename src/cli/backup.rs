@@ -15,7 +15,8 @@ Examples:
   madang backup --full /var/backups/madang   copy everything again, linking nothing
   madang backup /mnt/usb/madang.tar          one file with everything (a tar archive)
 
-It works while a server runs, without its help, and while none does. Each backup is a directory,
+It works while a server runs, without its help, and while none does. It has the log and the
+directory of accounts, unless that is a database of its own (directory.url: use pg_dump). Each backup is a directory,
 which is named after the time when it began and which `madang log` reads (--data). Segments that
 the last backup has, too, are linked (hard links), so they take no space again. A backup has its
 name once it is whole, verified and synced; with faults it is kept as TIME.faulty. Then whole

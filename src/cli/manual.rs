@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = &[
     ("DIR/madang.erasures", "What was erased, or is to be; beside backups DIRECTORY/madang.erasures.N."),
     ("DIR/control.sock", "The control socket of a running server, for its user and root only."),
     ("DIR/link.sock", "Where an edge connects to a running server, if edge.enabled is true."),
+    ("DIR/directory.sqlite", "Accounts and keys, unless directory.url names a database."),
     ("DIRECTORY/TIME", "A backup, by the time when it began (UTC)."),
     ("DIR/madang.lock", "Locked while a process uses the directory."),
 ];

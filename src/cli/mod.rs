@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod config;
 mod control;
+mod directory;
 mod hints;
 mod manual;
 mod options;
@@ -17,6 +18,7 @@ use crate::log_command::{self, LogCommand, ROOM_NOTES, RoomCommand};
 use crate::privacy;
 use crate::version::{COMMIT, VERSION, with_commit};
 use clap::{Parser, Subcommand};
+use directory::{ACCOUNT_NOTES, AccountCommand, DIRECTORY_NOTES, DirectoryCommand, KEY_NOTES, KeyCommand};
 use madang_bench::BenchCommand;
 use std::process::ExitCode;
 
@@ -44,6 +46,15 @@ enum Command {
     /// Show the facts of a room: settings, members, roles, mutes, bans, invitations
     #[command(subcommand, after_help = ROOM_NOTES, after_long_help = ROOM_NOTES)]
     Room(RoomCommand),
+    /// Make accounts, list them, ban or delete them
+    #[command(subcommand, after_help = ACCOUNT_NOTES, after_long_help = ACCOUNT_NOTES)]
+    Account(AccountCommand),
+    /// Make the keys with which programs come, give them other secrets, remove them
+    #[command(subcommand, after_help = KEY_NOTES, after_long_help = KEY_NOTES)]
+    Key(KeyCommand),
+    /// Check the directory of accounts and keys, or copy it into another database
+    #[command(subcommand, after_help = DIRECTORY_NOTES, after_long_help = DIRECTORY_NOTES)]
+    Directory(DirectoryCommand),
     Backup(backup::BackupCommand),
     Restore(backup::RestoreCommand),
     Bench(Box<BenchCommand>),
@@ -73,7 +84,7 @@ pub fn run() -> ExitCode {
     let words = hints::normalized(std::env::args_os().collect());
     let command =
         CommandLine::try_parse_from(words).unwrap_or_else(|error| hints::with_hint(error).exit()).command;
-    if matches!(command, Command::Serve(_) | Command::Log(_) | Command::Backup(_) | Command::Restore(_)) {
+    if writes_files(&command) {
         privacy::restrict_umask();
     }
     match command {
@@ -86,10 +97,19 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Log(command) => log_command::run(command),
         Command::Room(command) => log_command::run_room(&command),
+        Command::Account(command) => directory::run_account(command),
+        Command::Key(command) => directory::run_key(command),
+        Command::Directory(command) => directory::run_directory(command),
         Command::Backup(command) => backup::back_up(command),
         Command::Restore(command) => backup::restore(&command),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(command) => packaging::completions(&command),
         Command::Man(command) => packaging::man(&command),
     }
+}
+
+/// Whether it makes files that are its user's alone.
+fn writes_files(command: &Command) -> bool {
+    use Command::{Account, Backup, Directory, Key, Log, Restore, Serve};
+    matches!(command, Serve(_) | Log(_) | Backup(_) | Restore(_) | Account(_) | Key(_) | Directory(_))
 }

@@ -16,7 +16,9 @@ mod stats;
 mod tests;
 mod verify;
 
+pub use civil::{Clock, parse as parse_time};
 pub use erase::erase_pending;
+pub use output::say;
 pub use repair::repair_copy;
 pub use room::{NOTES as ROOM_NOTES, RoomCommand};
 

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod accounts;
 mod amended_crashes;
 mod amendments;
 mod architecture;

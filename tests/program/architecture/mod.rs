@@ -123,7 +123,7 @@ const CRATES: [(&str, &[&str], &[&str]); 11] = [
     ("config", &CONFIG, &["model", "log"]),
     ("import", &IMPORT, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),
-    ("", &PROGRAM, &["model", "log", "surfaces", "link", "engine", "config", "import", "bench"]),
+    ("", &PROGRAM, &["model", "log", "surfaces", "link", "engine", "directory", "config", "import", "bench"]),
 ];
 /// Imports against the order that there are yet: who, whom, and why. The table shrinks only.
 const UPWARDS: [(&str, &str, &str); 3] = [
