@@ -291,7 +291,7 @@ fn look(files: &StdFiles, rule: &ErasureRule, data: &Path) -> Result<Erased, Str
 /// Erases while no server runs.
 fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased, String> {
     let mut list = ErasureList::read(files).map_err(|error| error.to_string())?;
-    let (survey, _) = Survey::of(files, &rule, &mut |_| ())?;
+    let (survey, faults) = Survey::of(files, &rule, &mut |_| ())?;
     let now = wall_time();
     let rules = survey.rules(&rule, now);
     if rules.is_empty() {
@@ -302,7 +302,11 @@ fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased
     }
     let outcome = erase_pending(files, &mut list)?;
     say(&summary(outcome.entries, outcome.files))?;
-    ended(&outcome, data)
+    let ended = ended(&outcome, data)?;
+    // What the pass needs not read, as there is no file of it, is named all the same.
+    let others = faults.iter().filter(|fault| !outcome.faults.iter().any(|named| named.path == fault.path));
+    others.for_each(|fault| eprintln!("madang: {}", visible(&fault.to_string())));
+    Ok(ended)
 }
 
 /// Erases everything again that was ever asked for, while no server runs.
@@ -448,6 +452,13 @@ fn ended(outcome: &PassOutcome, data: &Path) -> Result<Erased, String> {
     for fault in &outcome.faults {
         eprintln!("madang: {}", visible(&fault.to_string()));
     }
+    if !outcome.faults.is_empty() && outcome.faults.iter().all(Fault::is_unusable) {
+        return Ok(Erased::Not(
+            "what cannot be used may hold such messages, and the rest is erased; it is remembered: once that is mended, \
+             repeat this, or start the server"
+                .to_owned(),
+        ));
+    }
     if !outcome.faults.is_empty() {
         return Ok(Erased::Not(format!(
             "what is damaged may hold such messages; {}, then erase again",
@@ -549,5 +560,34 @@ mod tests {
         assert_eq!(until_us, Some(until.0), "a server is asked the same");
         assert!(matches!(erase_here(&files, numbers, data.path()), Ok(Erased::Done)));
         assert!(!has("secret"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_request_stays_until_it_can_be() {
+        let (data, path) = written_with(&said());
+        let files = StdFiles::new(data.path());
+        let pending = || ErasureList::read(&files).expect("a list").pending().count();
+        let not = |rule| match erase_here(&files, rule, data.path()) {
+            Ok(Erased::Not(words)) => words,
+            _ => panic!("it is not done"),
+        };
+        let mut bytes = std::fs::read(&path).expect("a segment");
+        bytes[9] ^= 1;
+        std::fs::write(&path, &bytes).expect("space");
+        assert!(not(rule(Some("r1"), Some((2, 3)))).contains("what is damaged may hold such messages"));
+        assert_eq!(pending(), 1, "what is damaged may be repaired");
+        std::fs::remove_file(&path).expect("a segment");
+        std::fs::create_dir(&path).expect("space");
+        assert!(not(rule(Some("r1"), Some((1, 1)))).contains("it is remembered"));
+        assert_eq!(pending(), 2, "it is asked for, though nobody knows what is there");
+        std::fs::remove_dir(&path).expect("a directory");
+        bytes[9] ^= 1;
+        std::fs::write(&path, &bytes).expect("space");
+        assert!(matches!(erase_here(&files, rule(None, None), data.path()), Ok(Erased::Done)));
+        assert_eq!(pending(), 0);
+        let bytes = std::fs::read(&path).expect("a segment");
+        let has = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+        assert!(!has(b"secret 1") && !has(b"secret 2") && !has(b"mallory"), "all that was asked for is erased");
+        assert!(has(b"secret 5 of bob"));
     }
 }

@@ -6,7 +6,7 @@ use deletions::Deletions;
 
 use crate::server::{ErasureDesk, PendingErasures, ServerState};
 use madang_engine::runtime::{Housekeeping, Remote, step_back};
-use madang_log::{PassOptions, PassOutcome, PassStep, StdFiles, erase};
+use madang_log::{Fault, PassOptions, PassOutcome, PassStep, StdFiles, erase};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ const READERS_MAX: Duration = Duration::from_millis(2_500);
 const RETRY: Duration = Duration::from_secs(5);
 /// The same where a program reads an old file.
 const RETRY_HELD: Duration = Duration::from_secs(30);
+/// The same where a file cannot be read or written.
+const RETRY_UNUSABLE: Duration = Duration::from_secs(30);
 /// The same where a segment is damaged, which stays so until it is repaired.
 const RETRY_DAMAGED: Duration = Duration::from_secs(3_600);
 /// How often to look whether the old process of an upgrade has ended.
@@ -141,6 +143,9 @@ fn work(
 fn trouble(outcome: &PassOutcome, is_finished: bool) -> Option<(String, Duration)> {
     if let Some(fault) = outcome.faults.first() {
         tracing::error!(%fault, faults = outcome.faults.len(), "what is damaged may hold what is to be erased");
+        if outcome.faults.iter().any(Fault::is_unusable) {
+            return Some((fault.to_string(), RETRY_UNUSABLE));
+        }
         return Some((format!("{fault}; repair the log, or restore the file"), RETRY_DAMAGED));
     }
     if let Some(open) = outcome.open.iter().find(|open| open.is_followed) {

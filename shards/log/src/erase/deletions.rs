@@ -4,7 +4,7 @@ use super::rules::{ErasureRule, Erasures};
 use crate::files::{FilesError, IndexFiles};
 use crate::format::{SegmentNumber, StoredChange, StoredEntry};
 use crate::read::for_erasure::{
-    READS_OF_A_RUNNING_LOG, ReadPlan, read_header, read_table, start_of, with_segment,
+    READS_OF_A_RUNNING_LOG, ReadPlan, read_own_header, read_own_table, start_of, with_segment,
 };
 use hashbrown::{HashMap, HashSet};
 use madang_model::{RoomKey, RoomName, Seq, ShardId, Timestamp};
@@ -110,10 +110,12 @@ impl DeletionLook<'_> {
         let place = (plan.shard, segment);
         // Of one that failed, a part may be in it that no index lists.
         let is_indexed = plan.limit_bytes(segment).is_none() && plan.is_sound(segment);
-        let header = if is_indexed { read_header(self.files, plan.shard, segment)? } else { None };
+        // An index that cannot be read says nothing.
+        let header =
+            if is_indexed { read_own_header(self.files, plan.shard, segment).ok().flatten() } else { None };
         let Some(header) = header else { return self.read_whole(plan, segment) };
         if header.amendments.is_some() {
-            let Some(table) = read_table(self.files, plan.shard, segment)? else {
+            let Ok(Some(table)) = read_own_table(self.files, plan.shard, segment) else {
                 return self.read_whole(plan, segment);
             };
             let amended = table.amendments().rooms();

@@ -18,7 +18,7 @@ impl<F: ErasureFiles> Eraser<'_, F> {
     /// Wipes and removes what is left over. What a program holds that reads it stays for a later pass, unless it
     /// `is_last_call`.
     pub(super) fn finish_leftovers(&mut self, is_last_call: bool) -> Result<(), FilesError> {
-        let names = self.files.names()?;
+        let names = self.names()?;
         // A server is about to use those that it prepares; without one they are of an import that was killed.
         let is_served = self.is_served;
         let is_new = |name: &String| !is_served && name.ends_with(NEW_SUFFIX);
@@ -31,16 +31,25 @@ impl<F: ErasureFiles> Eraser<'_, F> {
                 self.files.sync_directory_of(name).map_err(self.failed(name))?;
                 synced = directory;
             }
-            let is_alone = {
-                let file = self.files.open_file(name).map_err(self.failed(name))?;
-                self.files.take_alone(&file)
-            };
-            if is_alone || is_last_call {
-                self.wipe_named(name)?;
-            } else {
+            let wiped = self.wipe_leftover(name, is_last_call);
+            if self.noted(wiped)? == Some(false) {
                 self.outcome.held += 1;
             }
         }
         Ok(())
+    }
+
+    /// Whether it is wiped, and no program holds it.
+    fn wipe_leftover(&mut self, name: &str, is_last_call: bool) -> Result<bool, FilesError> {
+        // What a link leads to nobody has left here.
+        self.files.refuse_link(name).map_err(self.failed(name))?;
+        let is_alone = {
+            let file = self.files.open_file(name).map_err(self.failed(name))?;
+            self.files.take_alone(&file)
+        };
+        if is_alone || is_last_call {
+            self.wipe_named(name)?;
+        }
+        Ok(is_alone || is_last_call)
     }
 }

@@ -39,7 +39,8 @@ pub enum PassStep {
 /// How a pass is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PassOptions {
-    /// A server appends to the log meanwhile.
+    /// A server appends to the log meanwhile. Then segments whose index lists nothing of what is to be erased are not read;
+    /// without one, files may have been put back from a copy, with indexes that say other things.
     pub is_served: bool,
     /// Old files are wiped even where a program holds them to read them.
     pub is_last_call: bool,
@@ -70,7 +71,7 @@ pub struct PassOutcome {
     pub open: Vec<UnfinishedSegment>,
     /// Old files that a program holds, and which still hold what was erased.
     pub held: u64,
-    /// What is damaged: nobody can say what is in there.
+    /// What is damaged, or cannot be read or written: nobody can say what is in there.
     pub faults: Vec<Fault>,
 }
 
@@ -87,7 +88,8 @@ impl PassOutcome {
 /// than what was also possible before this began.
 ///
 /// # Errors
-/// [`FilesError`] when a file cannot be read or written. What was done until then holds; another pass does the rest.
+/// [`FilesError`] when nothing more can be done now: a directory cannot be listed, or the disk is full. What was done until
+/// then holds; another pass does the rest. What one file alone does not allow is among the faults.
 pub fn erase<F: ErasureFiles>(
     files: &F,
     erasures: &Erasures,

@@ -1,14 +1,17 @@
 //! Going through all files that may hold what is to be erased.
 
 use super::replacing::Replaced;
-use super::rewriting::{Rewriting, rewrite_aside, rewrite_segment};
+use super::rewriting::{Rewriting, RewrittenSegment, blanked, rewrite_aside, rewrite_segment};
 use super::rules::ErasureMatcher;
 use super::{Eraser, Erasures, PassStep, UnfinishedSegment};
 use crate::files::{ErasureFiles, FilesError};
-use crate::format::{SegmentId, SegmentNumber, SegmentVerdict, directory_shard, file_segment};
-use crate::read::for_erasure::{ReadPlan, read_table};
+use crate::format::{
+    HeaderFault, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, directory_shard, file_segment,
+};
+use crate::read::for_erasure::{READS_OF_A_RUNNING_LOG, ReadPlan, read_own_table};
 use crate::read::{Fault, FaultKind, Location};
 use rkyv::util::AlignedVec;
+use rustix::io::Errno;
 use std::io;
 
 impl<F: ErasureFiles> Eraser<'_, F> {
@@ -16,37 +19,67 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         let mut matcher = ErasureMatcher::new(erasures);
         let mut buffer = AlignedVec::new();
         for shard in self.files.shards()? {
-            let plan = ReadPlan::of(self.files, shard)?;
+            let mut unusable = Vec::new();
+            let plan = ReadPlan::of_all_but(self.files, shard, &mut |error| {
+                unusable.push(error);
+                Ok(())
+            });
+            unusable.into_iter().for_each(|error| self.note_unusable(error));
+            let Some(plan) = self.noted(plan)? else { continue };
             for &segment in &plan.segments {
-                if self.may_hold(&plan, segment, erasures)? {
-                    self.erase_in_segment(&plan, segment, &mut matcher, &mut buffer)?;
+                if self.may_hold(&plan, segment, erasures) {
+                    let erased = self.erase_in_segment(&plan, segment, &mut matcher, &mut buffer);
+                    self.noted(erased)?;
                 }
             }
         }
-        for name in self.files.names()? {
+        for name in self.names()? {
             if let Some((place, from_bytes)) = set_aside(&name) {
-                self.erase_aside(&name, place, from_bytes, &mut matcher, &mut buffer)?;
+                let erased = self.erase_aside(&name, place, from_bytes, &mut matcher, &mut buffer);
+                self.noted(erased)?;
             }
         }
         Ok(())
     }
 
-    /// Whether a segment is to be read: not when its index lists nothing of what is to be erased. Of one that failed, a part
-    /// may be in it that no index lists.
-    fn may_hold(
-        &self,
-        plan: &ReadPlan,
-        segment: SegmentNumber,
-        erasures: &Erasures,
-    ) -> Result<bool, FilesError> {
-        if plan.limit_bytes(segment).is_some() || !plan.is_sound(segment) {
-            return Ok(true);
+    /// What is wrong with one file is noted, so that the pass continues with the others; what ends the pass is an error:
+    /// a full disk, for one.
+    pub(super) fn noted<T>(&mut self, result: Result<T, FilesError>) -> Result<Option<T>, FilesError> {
+        match result {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if is_of_one_file(&error) => {
+                self.note_unusable(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        let Some(beside) = self.files.beside() else { return Ok(true) };
-        let Some(table) = read_table(beside, plan.shard, segment)? else { return Ok(true) };
+    }
+
+    /// The names of all files. A directory that cannot be listed is noted.
+    pub(super) fn names(&mut self) -> Result<Vec<String>, FilesError> {
+        let mut failed = Vec::new();
+        let names = self.files.names(&mut |error| failed.push(error))?;
+        failed.into_iter().for_each(|error| self.note_unusable(error));
+        Ok(names)
+    }
+
+    fn note_unusable(&mut self, error: FilesError) {
+        if !self.outcome.faults.iter().any(|fault| fault.is_unusable() && fault.path == error.path) {
+            self.outcome.faults.push(Fault::unusable(error));
+        }
+    }
+
+    /// Whether a segment is to be read: not when its index lists nothing of what is to be erased. Of one that failed, a part
+    /// may be in it that no index lists; and an index that cannot be used says nothing.
+    fn may_hold(&self, plan: &ReadPlan, segment: SegmentNumber, erasures: &Erasures) -> bool {
+        if !self.is_served || plan.limit_bytes(segment).is_some() || !plan.is_sound(segment) {
+            return true;
+        }
+        let Some(beside) = self.files.beside() else { return true };
+        let Ok(Some(table)) = read_own_table(beside, plan.shard, segment) else { return true };
         // A name that cannot be read back is for the segment itself to show.
         let mut tails = table.tails();
-        Ok(tails.any(|tail| tail.is_ok_and(|(room, tail)| erasures.may_reach(room.key(), tail.head))))
+        tails.any(|tail| tail.is_ok_and(|(room, tail)| erasures.may_reach(room.key(), tail.head)))
     }
 
     fn erase_in_segment(
@@ -62,9 +95,15 @@ impl<F: ErasureFiles> Eraser<'_, F> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(self.failed(&name))?,
         };
-        self.files.read_file(&old, buffer).map_err(self.failed(&name))?;
-        (self.step)(PassStep::Read(buffer.len() as u64));
         let place = SegmentId { shard: plan.shard, segment };
+        // A server may be writing the header at this moment.
+        for _ in 0..READS_OF_A_RUNNING_LOG {
+            self.files.read_file(&old, buffer).map_err(self.failed(&name))?;
+            (self.step)(PassStep::Read(buffer.len() as u64));
+            if !self.is_served || SegmentHeader::decode(buffer, plan.shard, segment).is_ok() {
+                break;
+            }
+        }
         let (is_served, is_opened) = (self.is_served, self.is_opened);
         let mut is_torn = false;
         let is_finished = |verdict: SegmentVerdict, file_bytes: usize| match verdict {
@@ -81,15 +120,24 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         let limit_bytes = plan.limit_bytes(segment);
         let found = match rewrite_segment(buffer, place, limit_bytes, is_finished, matcher) {
             Ok(found) => found,
-            Err(_) if plan.is_void(segment) || !plan.is_followed(segment) => return Ok(()),
+            // Prepared and never used, or all that was written to it failed.
+            Err(HeaderFault::Blank)
+                if (plan.is_void(segment) || !plan.is_followed(segment))
+                    && buffer.iter().all(|byte| *byte == 0) =>
+            {
+                return Ok(());
+            }
+            // Nothing in it counts, and a later segment repeats what was written to it.
+            Err(HeaderFault::Blank | HeaderFault::Invalid) if plan.is_void(segment) => {
+                let rewriting = blanked(buffer);
+                return self.replace_counted((&name, &old), buffer, &rewriting);
+            }
             Err(header) => {
                 self.note_fault(place, 0, FaultKind::Header(header));
                 return Ok(());
             }
         };
-        for (offset_bytes, bytes) in found.damage {
-            self.note_fault(place, offset_bytes, FaultKind::Damage { bytes: bytes as u64 });
-        }
+        self.note_damage(place, &found);
         // Of what was torn and opening did not cut nobody can say whose text is in it.
         if found.is_wanted_open || is_opened && is_torn {
             let (path, is_followed) = (self.files.path_of(&name), plan.is_followed(segment));
@@ -97,6 +145,12 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         }
         let Some(rewriting) = found.rewriting else { return Ok(()) };
         self.replace_counted((&name, &old), buffer, &rewriting)
+    }
+
+    fn note_damage(&mut self, place: SegmentId, found: &RewrittenSegment) {
+        for &(offset_bytes, bytes) in &found.damage {
+            self.note_fault(place, offset_bytes, FaultKind::Damage { bytes: bytes as u64 });
+        }
     }
 
     fn erase_aside(
@@ -147,6 +201,12 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         let at = Location { shard: place.shard, segment: place.segment, offset_bytes: offset_bytes as u64 };
         self.outcome.faults.push(Fault::new(self.files, at, kind));
     }
+}
+
+/// Whether an error says something of one file alone.
+fn is_of_one_file(error: &FilesError) -> bool {
+    let is_broken = error.source.raw_os_error() == Some(Errno::IO.raw_os_error());
+    is_broken || matches!(error.source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
 }
 
 /// Which part of which segment a file holds that a repair has set aside, by its name; `None` when it holds none.

@@ -31,6 +31,8 @@ impl<F: ErasureFiles> Eraser<'_, F> {
         bytes: &[u8],
         rewriting: &Rewriting,
     ) -> Result<Replaced, FilesError> {
+        // Another name would lead to the new file, and the old one would stay where the link leads.
+        self.files.refuse_link(name).map_err(self.failed(name))?;
         let beside = format!("{name}{REPLACED_SUFFIX}");
         let new = match self.files.create_file(&beside, old) {
             // Whoever holds that one still reads it.

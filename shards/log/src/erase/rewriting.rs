@@ -84,6 +84,12 @@ pub fn rewrite_segment(
     Ok(found)
 }
 
+/// Takes everything out of a file in which nothing counts.
+pub fn blanked(bytes: &mut [u8]) -> Rewriting {
+    bytes.fill(0);
+    Rewriting { ranges: std::iter::once(0..bytes.len()).collect(), end_bytes: bytes.len(), erased: 0 }
+}
+
 /// What tells an erased segment from the same one with more or less of it erased, whichever copies of a log that happened
 /// in: numbers that count would meet again there. 0 is for a segment in which nothing was ever erased.
 fn generation_of(contents: &[u8], before: u32) -> u32 {
@@ -101,7 +107,9 @@ pub fn rewrite_aside(
 ) -> Rewriting {
     let mut rewriting = Rewriting { end_bytes: bytes.len(), ..Rewriting::default() };
     let mut lined_up = AlignedVec::<16>::new();
-    let mut at = if from_bytes == 0 { HEADER_BYTES.min(bytes.len()) } else { 0 };
+    let is_header = from_bytes == 0
+        && !matches!(SegmentHeader::decode(bytes, place.shard, place.segment), Err(HeaderFault::Invalid));
+    let mut at = if is_header { HEADER_BYTES.min(bytes.len()) } else { 0 };
     while at < bytes.len() {
         let offset = from_bytes + at;
         let found = read_aligned(&bytes[at..], offset, place, &mut lined_up).and_then(|frame| {

@@ -25,12 +25,20 @@ pub trait ErasureFiles: Files {
     /// An open file.
     type OpenFile;
 
-    /// The names of all files that may hold what was said, in order: those in the directories of shards, and what repairs
-    /// have set aside.
+    /// The names of everything that may hold what was said, in order: what is in the directories of shards, and what repairs
+    /// have set aside. They need not be files. `failed` receives which directories cannot be listed.
     ///
     /// # Errors
-    /// When a directory cannot be listed.
-    fn names(&self) -> Result<Vec<String>, FilesError>;
+    /// When the directory of data cannot be listed.
+    fn names(&self, failed: &mut dyn FnMut(FilesError)) -> Result<Vec<String>, FilesError>;
+
+    /// Refuses a name that leads to another.
+    ///
+    /// # Errors
+    /// Of the kind `InvalidInput` when it does.
+    fn refuse_link(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Opens a file to read and to write it.
     ///
@@ -124,27 +132,47 @@ pub trait ErasureFiles: Files {
 impl ErasureFiles for StdFiles {
     type OpenFile = File;
 
-    fn names(&self) -> Result<Vec<String>, FilesError> {
+    fn names(&self, failed: &mut dyn FnMut(FilesError)) -> Result<Vec<String>, FilesError> {
         let mut names = Vec::new();
-        let failed = |path: &Path| {
+        let error = |path: &Path| {
             let path = path.to_owned();
             move |source| FilesError { path, operation: FileOperation::List, source }
         };
-        let top = directories(&self.directory).map_err(failed(&self.directory))?;
-        for name in top {
-            let path = self.directory.join(&name);
+        let mut list = |path: &Path, name: &str| match names_in(path) {
+            Ok(found) => names.extend(found.into_iter().map(|file| format!("{name}/{file}"))),
+            Err(source) => failed(error(path)(source)),
+        };
+        let mut aside = Vec::new();
+        for name in directories(&self.directory).map_err(error(&self.directory))? {
             if directory_shard(&name).is_some() {
-                list_files(&path, &name, &mut names).map_err(failed(&path))?;
+                list(&self.directory.join(&name), &name);
             } else if name.starts_with(ASIDE_PREFIX) {
-                let within = directories(&path).map_err(failed(&path))?;
-                for shard in within.into_iter().filter(|shard| directory_shard(shard).is_some()) {
-                    let (path, name) = (path.join(&shard), format!("{name}/{shard}"));
-                    list_files(&path, &name, &mut names).map_err(failed(&path))?;
-                }
+                aside.push(name);
             }
         }
+        let mut unlisted = Vec::new();
+        for name in aside {
+            let path = self.directory.join(&name);
+            match directories(&path) {
+                Ok(shards) => {
+                    let shards = shards.iter().filter(|shard| directory_shard(shard).is_some());
+                    shards.for_each(|shard| list(&path.join(shard), &format!("{name}/{shard}")));
+                }
+                Err(source) => unlisted.push(error(&path)(source)),
+            }
+        }
+        unlisted.into_iter().for_each(failed);
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn refuse_link(&self, name: &str) -> io::Result<()> {
+        match fs::symlink_metadata(self.directory.join(name))?.is_symlink() {
+            true => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, not a regular file"))
+            }
+            false => Ok(()),
+        }
     }
 
     fn open_file(&self, name: &str) -> io::Result<File> {
@@ -220,24 +248,16 @@ impl ErasureFiles for StdFiles {
     }
 }
 
-/// The names of the directories in one.
+/// The names of the directories in one, of links to such, and of what nobody may look at.
 fn directories(path: &Path) -> io::Result<Vec<String>> {
-    entries(path, |kind| kind.is_dir())
+    let may_be_one = |name: &String| match fs::metadata(path.join(name)) {
+        Ok(found) => found.is_dir(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    };
+    Ok(names_in(path)?.into_iter().filter(may_be_one).collect())
 }
 
-fn list_files(path: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
-    let found = entries(path, |kind| kind.is_file())?;
-    names.extend(found.into_iter().map(|name| format!("{prefix}/{name}")));
-    Ok(())
-}
-
-fn entries(path: &Path, is_wanted: impl Fn(&fs::FileType) -> bool) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if is_wanted(&entry.file_type()?) {
-            names.extend(entry.file_name().into_string().ok());
-        }
-    }
-    Ok(names)
+fn names_in(path: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    Ok(names.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }

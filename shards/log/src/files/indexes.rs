@@ -8,6 +8,7 @@ use crate::index::{
     run_file_name, run_file_range,
 };
 use madang_model::ShardId;
+use rkyv::util::AlignedVec;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -41,6 +42,27 @@ pub trait IndexFiles: Files {
     /// # Errors
     /// When the file is there and cannot be read.
     fn read_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<Option<Vec<u8>>, FilesError>;
+
+    /// Reads a part of a segment in place of what `into` holds: less than `bytes` where it ends before.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read_part(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        offset_bytes: u64,
+        bytes: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let end = usize::try_from(offset_bytes).unwrap_or(usize::MAX).saturating_add(bytes);
+        self.read_start(shard, segment, end, into)?;
+        let part =
+            into.get(usize::try_from(offset_bytes).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
+        into.clear();
+        into.extend_from_slice(&part);
+        Ok(())
+    }
 
     /// Whether a segment has an index, sound or not.
     ///
@@ -160,6 +182,27 @@ impl IndexFiles for StdFiles {
             Ok(bytes)
         };
         if_there(read(), &path)
+    }
+
+    fn read_part(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        offset_bytes: u64,
+        bytes: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let path = self.path(shard, segment);
+        let mut read = || -> io::Result<()> {
+            let mut file = open_regular(&path)?;
+            file.seek(SeekFrom::Start(offset_bytes))?;
+            let mut part = Vec::with_capacity(bytes);
+            file.take(bytes as u64).read_to_end(&mut part)?;
+            into.clear();
+            into.extend_from_slice(&part);
+            Ok(())
+        };
+        read().map_err(|source| FilesError { path: path.clone(), operation: FileOperation::Read, source })
     }
 
     fn has_index(&self, shard: ShardId, segment: SegmentNumber) -> Result<bool, FilesError> {

@@ -24,6 +24,7 @@ pub use standard::StdFiles;
 use crate::format::SegmentNumber;
 use madang_model::ShardId;
 use rkyv::util::AlignedVec;
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -192,7 +193,15 @@ impl fmt::Display for FilesError {
             FileOperation::ReadErasures => ("read", "check the disk with dmesg and smartctl"),
             FileOperation::WriteErasures => ("write", "make its directory writable and free some space"),
         };
+        let is_error = |error: Errno| self.source.raw_os_error() == Some(error.raw_os_error());
         let remedy = match self.source.kind() {
+            _ if is_error(Errno::IO) => "check the disk with dmesg and smartctl",
+            _ if is_error(Errno::PERM) => {
+                "see with lsattr whether it is immutable, and run as the user that owns it"
+            }
+            io::ErrorKind::InvalidInput if self.operation == FileOperation::Erase => {
+                "move it away; in the place of a link put the file that it leads to"
+            }
             io::ErrorKind::PermissionDenied => "run as the user that owns it, or pass another with --data",
             io::ErrorKind::StorageFull => "free some space on its file system",
             io::ErrorKind::InvalidInput => "move it away, and restore the log's own file from a copy",

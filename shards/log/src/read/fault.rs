@@ -1,6 +1,6 @@
 //! What can be wrong with a log.
 
-use crate::files::Files;
+use crate::files::{Files, FilesError};
 use crate::format::{HeaderFault, RecordError, SegmentNumber};
 use madang_model::{FactsFault, Revision, Seq, ShardId, counted, is_or_are, numbered};
 use std::fmt;
@@ -31,6 +31,9 @@ pub struct Fault {
 /// What is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FaultKind {
+    /// It cannot be read or written: what the system says, and what to do.
+    #[error("{0}")]
+    Unusable(String),
     /// The start of the file.
     #[error("{0}")]
     Header(HeaderFault),
@@ -196,6 +199,17 @@ impl Fault {
     pub(crate) fn new(files: &dyn Files, at: Location, kind: FaultKind) -> Fault {
         Fault { path: files.path(at.shard, at.segment), offset_bytes: at.offset_bytes, kind }
     }
+
+    /// A file that cannot be read or written.
+    pub(crate) fn unusable(error: FilesError) -> Fault {
+        let kind = FaultKind::Unusable(error.to_string());
+        Fault { path: error.path, offset_bytes: 0, kind }
+    }
+
+    /// Whether it is that a file cannot be read or written: what is in it may be whole.
+    pub fn is_unusable(&self) -> bool {
+        matches!(self.kind, FaultKind::Unusable(_))
+    }
 }
 
 /// How to see more of what is wrong, and what can be done: what to say behind a fault in a file of the log.
@@ -216,7 +230,10 @@ impl fmt::Display for NextStep<'_> {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}: {}", self.path.display(), self.offset_bytes, self.kind)
+        match &self.kind {
+            FaultKind::Unusable(words) => f.write_str(words),
+            kind => write!(f, "{} at byte {}: {kind}", self.path.display(), self.offset_bytes),
+        }
     }
 }
 

@@ -68,5 +68,5 @@ pub(super) mod for_repair {
 pub(super) mod for_erasure {
     pub use super::plan::ReadPlan;
     pub use super::segment::{READS_OF_A_RUNNING_LOG, with_segment};
-    pub use super::tails::{read_header, read_table, start_of};
+    pub use super::tails::{read_own_header, read_own_table, start_of};
 }

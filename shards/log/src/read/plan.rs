@@ -43,6 +43,15 @@ struct Abandoned {
 
 impl ReadPlan {
     pub fn of(files: &dyn Files, shard: ShardId) -> Result<ReadPlan, FilesError> {
+        ReadPlan::of_all_but(files, shard, &mut |error| Err(error))
+    }
+
+    /// The same, without the segments that cannot be read where `failed` lets that pass.
+    pub fn of_all_but(
+        files: &dyn Files,
+        shard: ShardId,
+        failed: &mut dyn FnMut(FilesError) -> Result<(), FilesError>,
+    ) -> Result<ReadPlan, FilesError> {
         let mut segments = files.segments(shard)?;
         let (mut gone, mut unsound, mut last_used) = (Vec::new(), Vec::new(), None);
         let mut start = AlignedVec::new();
@@ -53,7 +62,12 @@ impl ReadPlan {
                     gone.push(by);
                     continue;
                 }
-                result => result?,
+                Err(error) => {
+                    failed(error)?;
+                    gone.push(by);
+                    continue;
+                }
+                Ok(()) => {}
             }
             let place = SegmentId { shard, segment: by };
             let header = SegmentHeader::decode(&start, shard, by).ok();
@@ -70,10 +84,10 @@ impl ReadPlan {
                     let end_bytes = usize::try_from(note.end_offset_bytes).unwrap_or(usize::MAX);
                     abandoned.push(Abandoned { left, end_bytes, by });
                 }
-                Some(StoredRecord::Lost(_)) => {
-                    files.read(shard, by, &mut start)?;
-                    lost.extend(lost_ranges(&start, place));
-                }
+                Some(StoredRecord::Lost(_)) => match files.read(shard, by, &mut start) {
+                    Ok(()) => lost.extend(lost_ranges(&start, place)),
+                    Err(error) => failed(error)?,
+                },
                 _ => {}
             }
         }

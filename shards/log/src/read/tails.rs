@@ -3,12 +3,18 @@
 use super::fault::NextStep;
 use super::pass::Pass;
 use crate::files::{Files, FilesError, IndexFiles};
-use crate::format::{HEADER_BYTES, Scan, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict};
+use crate::format::{
+    HEADER_BYTES, SEAL_FRAME_BYTES, Scan, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict,
+    StoredEntry, StoredRecord, read_frame_at,
+};
 use crate::index::{IndexBuilder, IndexHeader, RebuildFault, RoomTail, SealFault, SegmentTable};
 use hashbrown::HashMap;
 use madang_model::{RoomKey, Seq, ShardId};
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
+
+/// Of at most so many rooms an index is compared with its segment.
+const ENTRIES_COMPARED_MAX: usize = 32;
 
 /// Why an index cannot be made from its segment.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +153,62 @@ pub fn read_table(
 ) -> Result<Option<SegmentTable>, FilesError> {
     let bytes = files.read_index(shard, segment)?;
     Ok(bytes.and_then(|bytes| SegmentTable::decode(&bytes, shard, segment).ok()))
+}
+
+/// The index of a segment, if there is a sound one that was made from the segment as it is. One that was made from another
+/// segment of this number, as where a file was put back from elsewhere, is none of it: its rooms are not there.
+pub fn read_own_table(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<SegmentTable>, FilesError> {
+    let Some(bytes) = files.read_index(shard, segment)? else { return Ok(None) };
+    let Ok(table) = SegmentTable::decode(&bytes, shard, segment) else { return Ok(None) };
+    let (end_bytes, entries) = (table.end_offset_bytes(), table.messages());
+    let mut part = AlignedVec::new();
+    if !is_sealed_at(files, (shard, segment), end_bytes, entries, &mut part)? {
+        return Ok(None);
+    }
+    let Some(newest) = table.newest_entries(&bytes, ENTRIES_COMPARED_MAX) else { return Ok(None) };
+    for (room, position) in newest.into_iter().filter(|(_, position)| !position.is_lost()) {
+        let (offset_bytes, frame_bytes) = (position.offset_bytes(), position.frame_bytes());
+        files.read_part(shard, segment, offset_bytes, frame_bytes as usize, &mut part)?;
+        let frame = read_frame_at(&part, offset_bytes as usize, SegmentId { shard, segment });
+        let is_listed = frame.and_then(|frame| StoredEntry::of(&frame.record()?)).is_some_and(|entry| {
+            let keys = (entry.room_name().map(|name| name.key()), room.room_name().map(|name| name.key()));
+            entry.seq() == room.last() && matches!(keys, (Ok(stored), Ok(listed)) if stored == listed)
+        });
+        if !is_listed {
+            return Ok(None);
+        }
+    }
+    Ok(Some(table))
+}
+
+/// Whether a segment is sealed at this offset, with so many entries.
+fn is_sealed_at(
+    files: &dyn IndexFiles,
+    (shard, segment): (ShardId, SegmentNumber),
+    end_bytes: u64,
+    entries: u64,
+    part: &mut AlignedVec,
+) -> Result<bool, FilesError> {
+    files.read_part(shard, segment, end_bytes, SEAL_FRAME_BYTES, part)?;
+    let frame = read_frame_at(part, end_bytes as usize, SegmentId { shard, segment });
+    let seal = frame.and_then(|frame| frame.record());
+    Ok(matches!(seal, Some(StoredRecord::Seal(seal)) if seal.records == entries))
+}
+
+/// The first block of a segment's index, if there is a sound one, and the segment is sealed where that says.
+pub fn read_own_header(
+    files: &dyn IndexFiles,
+    shard: ShardId,
+    segment: SegmentNumber,
+) -> Result<Option<IndexHeader>, FilesError> {
+    let Some(header) = read_header(files, shard, segment)? else { return Ok(None) };
+    let (end_bytes, entries) = (header.end_offset_bytes, header.messages);
+    let is_own = is_sealed_at(files, (shard, segment), end_bytes, entries, &mut AlignedVec::new())?;
+    Ok(is_own.then_some(header))
 }
 
 /// The first block of a segment's index, if there is a sound one.

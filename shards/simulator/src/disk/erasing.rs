@@ -45,7 +45,7 @@ fn found(name: &str) -> io::Result<Name> {
 impl ErasureFiles for VirtualDisk {
     type OpenFile = Handle;
 
-    fn names(&self) -> Result<Vec<String>, FilesError> {
+    fn names(&self, _: &mut dyn FnMut(FilesError)) -> Result<Vec<String>, FilesError> {
         let is_left = |name: &String| is_on(Mutation::LeaveReplacedFile) && name.ends_with(SUFFIX);
         let names = VirtualDisk::names(self).into_iter().filter_map(shown);
         let mut names: Vec<String> = names.filter(|name| !is_left(name)).collect();

@@ -138,6 +138,22 @@ impl IndexFiles for VirtualDisk {
         Ok(VirtualDisk::read(self, (shard, StoredFile::Index(segment), false), 0, usize::MAX))
     }
 
+    fn read_part(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        offset_bytes: u64,
+        bytes: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        let name = segment_name(shard, segment);
+        let part = VirtualDisk::read(self, name, offset_bytes, bytes);
+        let part = part.ok_or_else(|| failed(name, FileOperation::Read)(io::ErrorKind::NotFound.into()))?;
+        into.clear();
+        into.extend_from_slice(&part);
+        Ok(())
+    }
+
     fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
         let bytes = VirtualDisk::read(self, snapshot_name(shard, file), 0, usize::MAX);
         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))

@@ -226,7 +226,7 @@ impl Inner {
 
 impl Files for CrashDisk {
     fn shards(&self) -> Result<Vec<ShardId>, FilesError> {
-        let names = self.names()?;
+        let names = self.names(&mut |_| ())?;
         let shards: BTreeSet<ShardId> =
             names.iter().filter_map(|name| directory_shard(name.split_once('/')?.0)).collect();
         Ok(shards.into_iter().collect())
@@ -234,7 +234,7 @@ impl Files for CrashDisk {
 
     fn segments(&self, shard: ShardId) -> Result<Vec<SegmentNumber>, FilesError> {
         let directory = format!("{}/", directory_name(shard));
-        let names = self.names()?;
+        let names = self.names(&mut |_| ())?;
         Ok(names.iter().filter_map(|name| file_segment(name.strip_prefix(&directory)?)).collect())
     }
 
@@ -277,7 +277,7 @@ impl Files for CrashDisk {
 impl ErasureFiles for CrashDisk {
     type OpenFile = usize;
 
-    fn names(&self) -> Result<Vec<String>, FilesError> {
+    fn names(&self, _: &mut dyn FnMut(FilesError)) -> Result<Vec<String>, FilesError> {
         Ok(self.lock().state.names.keys().filter(|name| name.contains('/')).cloned().collect())
     }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const SEGMENT: SegmentNumber = SegmentNumber(2);
 const FIRST_SECRET: u64 = 24;
 
-fn on_disk(world: &World) -> TempDir {
+pub fn on_disk(world: &World) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, bytes, _) in world.start.files() {
         let path = directory.path().join(name);
@@ -25,7 +25,7 @@ fn on_disk(world: &World) -> TempDir {
     directory
 }
 
-fn pass(directory: &TempDir, erasures: &Erasures, is_last_call: bool) -> PassOutcome {
+pub fn pass(directory: &TempDir, erasures: &Erasures, is_last_call: bool) -> PassOutcome {
     let options = PassOptions { is_served: false, is_last_call, is_opened: false };
     erase(&StdFiles::new(directory.path()), erasures, options, &mut |_| ()).expect("nothing fails")
 }

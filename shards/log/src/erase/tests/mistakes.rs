@@ -93,8 +93,8 @@ impl Files for Careless {
 impl ErasureFiles for Careless {
     type OpenFile = usize;
 
-    fn names(&self) -> Result<Vec<String>, FilesError> {
-        let mut names = self.0.names()?;
+    fn names(&self, failed: &mut dyn FnMut(FilesError)) -> Result<Vec<String>, FilesError> {
+        let mut names = self.0.names(failed)?;
         if self.does(Mistake::LeftoversStay) {
             names.retain(|name| !name.ends_with(REPLACED_SUFFIX) && !name.ends_with(".repair"));
         }

@@ -2,6 +2,7 @@ mod check;
 mod crashes;
 mod deletions;
 mod disk;
+mod faulty;
 mod frames;
 mod held;
 mod lists;

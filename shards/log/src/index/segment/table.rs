@@ -103,6 +103,21 @@ impl SegmentTable {
         Some(groups)
     }
 
+    /// Where the newest entries of rooms are, of at most `count_max` rooms: room, number and place. `file` is what the
+    /// table was read from; `None` when it is not.
+    pub fn newest_entries(&self, file: &[u8], count_max: usize) -> Option<Vec<(&RoomEntry, FramePosition)>> {
+        let identity = identity(self.header.directory, self.header.segment).of_version(self.header.version);
+        let newest = |room: &RoomEntry| match &room.positions {
+            RoomPositions::Here(positions) => positions.last().copied(),
+            RoomPositions::In(run) => {
+                let last = run.count.checked_sub(1)?;
+                let (offset_bytes, bytes) = run.part(last, last);
+                run.read(identity, last, last, part(file, offset_bytes, bytes)?)?.last().copied()
+            }
+        };
+        self.rooms.iter().take(count_max).map(|room| Some((room, newest(room)?))).collect()
+    }
+
     /// Its rooms, in the order of their keys.
     pub fn rooms(&self) -> &[RoomEntry] {
         &self.rooms
