@@ -53,7 +53,7 @@ fn read_at(path: &Path) -> Result<ErasureList, BackupError> {
 pub fn gather(backup: &Path, own: &Path, given: &[PathBuf]) -> Result<ErasureList, BackupError> {
     // One file is read where it was unpacked, which is gone when this is read.
     let named = |source| BackupError::Erasures { path: backup.join(ERASURES_FILE), source };
-    let copied = ErasureList::read(&StdFiles::new(own)).map_err(named)?;
+    let copied = ErasureList::read_whole(&StdFiles::new(own)).map_err(named)?;
     let mut list = copied.clone();
     for given in given {
         let (path, further) = read_given(given, copied.log(), backup)?;

@@ -24,6 +24,12 @@ const VERSIONS: RangeInclusive<u32> = 1..=2;
 const LIVES_MAX: usize = 64;
 /// More requests that are done than this are not remembered: the oldest are forgotten first.
 const DONE_MAX: usize = 1_000_000;
+/// Ids are at most this, in the year 148,000: a line with a higher one is damaged, as nothing could be asked for behind it.
+const ID_MAX: i64 = i64::MAX / 2;
+/// By how much the id of a request is raised at most that another list has given to another request.
+const MOVE_US_MAX: i64 = 1_000_000;
+/// Where more is to be noted than this, the list is written anew: it is synced once then.
+const APPENDED_BYTES_MAX: usize = 16 * UNSYNCED_BYTES_MAX;
 /// Stands for all rooms.
 const EVERY_ROOM: &str = "*";
 
@@ -53,6 +59,29 @@ impl ErasureEntry {
             ErasureRule::Author { .. } => self.until,
         }
     }
+
+    /// What tells it from others: all but its id and what became of it.
+    fn words(&self) -> String {
+        let mut words = format!("{} {}", self.until.0, self.rule);
+        for LogLife { id, shared } in self.lives.iter() {
+            words.push_str(&format!(" {id}:{}", shared.0));
+        }
+        words
+    }
+
+    fn is_same(&self, other: &ErasureEntry) -> bool {
+        self.until == other.until && self.words() == other.words()
+    }
+
+    /// How far its id moves where another request has it: as far in every list, in whatever order lists are merged.
+    fn move_us(&self) -> i64 {
+        i64::from(crc32c::crc32c(self.words().as_bytes())) % MOVE_US_MAX + 1
+    }
+
+    /// The ids that it may have: its own, and what that was, or becomes, where another request has it.
+    fn possible_ids(&self) -> [i64; 3] {
+        [0, -self.move_us(), self.move_us()].map(|by_us| (self.id + by_us).rem_euclid(ID_MAX))
+    }
 }
 
 /// What a log is from a restore on.
@@ -78,8 +107,8 @@ pub enum ErasureListError {
     },
     /// Something in it is no request.
     #[error(
-        "the list of erasures is damaged in line {line}; restore it from a copy (each backup has one), or, to forget what \
-         that line asks for, remove it"
+        "the list of erasures is damaged in line {line}; restore it from a copy (each backup has one), and ask again for what \
+         was to be erased since that copy; or, to forget what that line asks for, remove it"
     )]
     Damaged {
         /// Which, from 1.
@@ -88,8 +117,8 @@ pub enum ErasureListError {
     /// It does not say what it is, or of which log.
     #[error(
         "the list of erasures is damaged in line {line}, before which nothing was asked for: it may say what it is, and of \
-         which log; restore it from a copy (each backup has one); without that line nothing of it is known to be erased in \
-         backups"
+         which log; restore it from a copy (each backup has one), and ask again for what was to be erased since that copy; \
+         without that line nothing of it is known to be erased in backups"
     )]
     Nameless {
         /// Which, from 1.
@@ -124,11 +153,24 @@ impl ErasureList {
     /// # Errors
     /// [`ErasureListError`].
     pub fn read<F: ErasureListFiles>(files: &F) -> Result<ErasureList, ErasureListError> {
-        let bytes = files.read_list()?;
-        bytes.map_or_else(|| Ok(ErasureList::default()), |bytes| ErasureList::decode(&bytes))
+        ErasureList::read_by(files, files.is_appended())
     }
 
-    fn decode(bytes: &[u8]) -> Result<ErasureList, ErasureListError> {
+    /// The same, of a list that was written as a whole and never added to, as that of a backup: a line that is not whole is
+    /// damage, though it is the last.
+    ///
+    /// # Errors
+    /// [`ErasureListError`].
+    pub fn read_whole<F: ErasureListFiles>(files: &F) -> Result<ErasureList, ErasureListError> {
+        ErasureList::read_by(files, false)
+    }
+
+    fn read_by<F: ErasureListFiles>(files: &F, is_appended: bool) -> Result<ErasureList, ErasureListError> {
+        let bytes = files.read_list()?;
+        bytes.map_or_else(|| Ok(ErasureList::default()), |bytes| ErasureList::decode(&bytes, is_appended))
+    }
+
+    fn decode(bytes: &[u8], is_appended: bool) -> Result<ErasureList, ErasureListError> {
         let mut list = ErasureList::default();
         let ends_whole = bytes.ends_with(b"\n");
         let lines: Vec<&[u8]> =
@@ -146,13 +188,14 @@ impl ErasureList {
                     _ => return Err(ErasureListError::Nameless { line: 1 }),
                 }
             }
+            let is_cut = index + 1 == lines.len() && !ends_whole;
             // Where a power cut left what was not synced in part, there are zeros.
             let may_be_unsynced =
-                || line.contains(&0) && bytes.len().saturating_sub(end) <= UNSYNCED_BYTES_MAX;
-            if index + 1 == lines.len() && !ends_whole || index >= NAMING_LINES && may_be_unsynced() {
+                || is_cut || line.contains(&0) && bytes.len().saturating_sub(end) <= UNSYNCED_BYTES_MAX;
+            if is_appended && index >= NAMING_LINES && may_be_unsynced() {
                 // It was never acknowledged.
                 list.is_file_unsure = true;
-            } else if !text.and_then(checked).is_some_and(|words| list.take(words)) {
+            } else if is_cut || !text.and_then(checked).is_some_and(|words| list.take(words)) {
                 // Before all requests are the lines that say what it is, and lives.
                 let line = index + 1;
                 return Err(match list.entries.is_empty() {
@@ -161,8 +204,8 @@ impl ErasureList {
                 });
             }
         }
-        // A new number would part it from the backups of its log.
-        if list.log.is_none() && !list.entries.is_empty() {
+        // A new number would part it from the backups of its log; and one that ends with its title was cut there.
+        if list.log.is_none() && (!list.entries.is_empty() || lines.len() < NAMING_LINES) {
             return Err(ErasureListError::Nameless { line: NAMING_LINES });
         }
         Ok(list)
@@ -183,7 +226,16 @@ impl ErasureList {
                 self.add_life(LogLife { id, shared: Timestamp(shared) });
                 true
             }
-            Some("ask") => read_entry(&mut words).map(|entry| self.insert(entry)).is_some(),
+            Some("ask") => match read_entry(&mut words).filter(|entry| entry.id <= ID_MAX) {
+                Some(entry) if self.place_of(&entry).is_none() && self.places.contains_key(&entry.id) => {
+                    false
+                }
+                Some(entry) => {
+                    self.insert(entry);
+                    true
+                }
+                None => false,
+            },
             Some("done") => {
                 let (id, at) = (number(&mut words), number(&mut words));
                 let place = id.and_then(|id| self.places.get(&id));
@@ -195,14 +247,28 @@ impl ErasureList {
         }
     }
 
-    fn insert(&mut self, entry: ErasureEntry) {
-        match self.places.get(&entry.id) {
-            Some(place) => self.entries[*place].done = self.entries[*place].done.max(entry.done),
-            None => {
-                self.places.insert(entry.id, self.entries.len());
-                self.entries.push(entry);
+    /// Of two requests with one id, as a clock that was set back may give them in two copies of a log, one gets another id:
+    /// the same one of them, and the same id, in whichever order lists are merged, and however often.
+    fn insert(&mut self, mut entry: ErasureEntry) {
+        while let Some(place) = self.places.get(&entry.id) {
+            let known = &mut self.entries[*place];
+            if known.is_same(&entry) {
+                known.done = known.done.max(entry.done);
+                return;
             }
+            if entry.words() < known.words() {
+                std::mem::swap(known, &mut entry);
+            }
+            entry.id = (entry.id + entry.move_us()).rem_euclid(ID_MAX);
         }
+        self.places.insert(entry.id, self.entries.len());
+        self.entries.push(entry);
+    }
+
+    /// Where a request is in this list that another list has, though its id may be another here.
+    fn place_of(&self, entry: &ErasureEntry) -> Option<usize> {
+        let places = entry.possible_ids().into_iter().filter_map(|id| self.places.get(&id).copied());
+        places.into_iter().find(|place| self.entries[*place].is_same(entry))
     }
 
     /// Which log this is of: copies of a log have the same number, and others another.
@@ -276,7 +342,10 @@ impl ErasureList {
     ) -> Result<Vec<i64>, FilesError> {
         self.name_log(now);
         let last = self.entries.iter().map(|entry| entry.id).max().unwrap_or(i64::MIN);
-        let ids = now.0.max(last.saturating_add(1))..;
+        let now_us = now.0.clamp(0, ID_MAX / 2);
+        let is_far = last > ID_MAX - rules.len() as i64;
+        let first = if is_far { now_us } else { now_us.max(last.saturating_add(1)) };
+        let ids = (first..).filter(|id| !self.places.contains_key(id));
         let lives = &self.lives;
         let entry = |(id, rule)| ErasureEntry { id, rule, until, done: None, lives: Arc::clone(lives) };
         let entries: Vec<ErasureEntry> = ids.zip(rules).map(entry).collect();
@@ -300,11 +369,36 @@ impl ErasureList {
             return Ok(());
         }
         let lines: String = ids.iter().map(|id| line(&format!("done {id} {}", now.0))).collect();
+        if lines.len() > APPENDED_BYTES_MAX {
+            return self.write_done(files, ids, now);
+        }
         self.append(files, &lines)?;
+        self.note_done(ids, now);
+        Ok(())
+    }
+
+    fn note_done(&mut self, ids: &[i64], now: Timestamp) {
         for place in ids.iter().filter_map(|id| self.places.get(id)) {
             self.entries[*place].done = Some(now);
         }
-        Ok(())
+    }
+
+    /// Notes that many requests are done, with one write.
+    fn write_done<F: ErasureListFiles>(
+        &mut self,
+        files: &F,
+        ids: &[i64],
+        now: Timestamp,
+    ) -> Result<(), FilesError> {
+        let before = self.entries.clone();
+        self.note_done(ids, now);
+        self.is_file_unsure = true;
+        let written = self.write_remembered(files);
+        if written.is_err() {
+            self.entries = before;
+            self.keep(|_| true);
+        }
+        written
     }
 
     fn append<F: ErasureListFiles>(&mut self, files: &F, lines: &str) -> Result<(), FilesError> {
@@ -361,8 +455,7 @@ impl ErasureList {
     /// The same, but for what a copy of the log, made after this list, cannot have any more.
     pub fn reopen_but(&mut self, copied: &ErasureList) {
         for entry in &mut self.entries {
-            let place = copied.places.get(&entry.id);
-            entry.done = place.and_then(|place| copied.entries[*place].done);
+            entry.done = copied.place_of(entry).and_then(|place| copied.entries[place].done);
         }
         self.is_file_unsure = true;
     }
@@ -433,12 +526,7 @@ fn append_in_parts<F: ErasureListFiles>(files: &F, lines: &str) -> Result<(), Fi
 }
 
 fn asked(entry: &ErasureEntry) -> String {
-    let ErasureEntry { id, rule, until, lives, done: _ } = entry;
-    let mut words = format!("ask {id} {} {rule}", until.0);
-    for LogLife { id, shared } in lives.iter() {
-        words.push_str(&format!(" {id}:{}", shared.0));
-    }
-    line(&words)
+    line(&format!("ask {} {}", entry.id, entry.words()))
 }
 
 fn line(words: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::owner::give_to_owner_of;
 use super::{FileOperation, FilesError, StdFiles, open_regular, open_regular_by};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,6 +28,12 @@ pub trait ErasureListFiles {
     /// # Errors
     /// When that fails: of the kind `NotFound` where there is none, else any part of it may be there.
     fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError>;
+
+    /// Whether it may be a list that is added to: then its end may never have been acknowledged. Others are only ever
+    /// replaced as a whole.
+    fn is_appended(&self) -> bool {
+        true
+    }
 
     /// Puts another list in the place of this one, whole or not at all.
     ///
@@ -67,6 +74,12 @@ impl ErasureListFiles for ErasureListFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(FileOperation::ReadErasures)(error)),
         }
+    }
+
+    fn is_appended(&self) -> bool {
+        // Those that lie beside backups have the number of a log behind that name.
+        let name = self.0.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        !name.strip_prefix(ERASURES_FILE).is_some_and(|number| number.starts_with('.'))
     }
 
     fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError> {

@@ -270,3 +270,141 @@ fn what_a_copy_cannot_have_any_more_is_not_looked_for_in_it_and_ids_differ_after
     assert!(next > late && early[0] < late, "the clock was set back");
     assert_eq!(merged.entries().iter().filter(|entry| entry.id == next).count(), 1);
 }
+
+/// One request with this id, and whether it is done.
+fn asked_at(id: i64, seq: u64, done: bool) -> ErasureList {
+    let disk = CrashDisk::new(DiskState::default());
+    let mut list = ErasureList::default();
+    list.name_log(Timestamp(1));
+    let ids = list.ask(&disk, vec![entries(seq, seq)], Timestamp(900), Timestamp(id)).expect("space");
+    if done {
+        list.done(&disk, &ids, Timestamp(id + 1)).expect("space");
+    }
+    list
+}
+
+#[test]
+fn requests_that_a_clock_gave_the_same_number_are_all_kept_in_whatever_order_lists_are_merged() {
+    let lists = [asked_at(1_000, 1, false), asked_at(1_000, 2, true), asked_at(1_000, 3, false)];
+    let merged = |order: &[usize]| {
+        let mut merged = ErasureList::default();
+        order.iter().for_each(|one| assert!(merged.merge(&lists[*one])));
+        let mut shown = shown(&merged);
+        shown.sort();
+        (merged, shown)
+    };
+    let (all, expected) = merged(&[0, 1, 2]);
+    assert_eq!(expected.len(), 3);
+    assert_eq!(
+        expected.iter().filter(|line| line.ends_with("Some(1001)") && line.contains("방 2 2")).count(),
+        1
+    );
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(merged(&order).1, expected, "{order:?}");
+    }
+    assert_eq!(merged(&[1, 0, 1, 2, 0, 2]).1, expected, "and however often");
+    let disk = CrashDisk::new(DiskState::default());
+    let mut written = all.clone();
+    written.write(&disk).expect("space");
+    let read = ErasureList::read(&disk).expect("it is whole");
+    assert_eq!(shown(&read), shown(&all));
+    // What a copy has lost is known by what it is, whatever its number is there.
+    let mut reopened = read.clone();
+    reopened.reopen_but(&lists[1]);
+    let done: Vec<bool> = reopened.entries().iter().map(|entry| entry.done.is_some()).collect();
+    assert_eq!(done.iter().filter(|done| **done).count(), 1);
+    assert_eq!(reopened.pending().filter(|entry| entry.rule.to_string() == "entries 방 2 2").count(), 0);
+}
+
+#[test]
+fn a_list_that_was_cut_is_no_shorter_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (own, beside) =
+        (directory.path().join("madang.erasures"), directory.path().join("madang.erasures.7"));
+    let (own, beside) = (ErasureListFile::new(&own), ErasureListFile::new(&beside));
+    let mut list = ErasureList::default();
+    list.ask(&own, vec![entries(1, 1), entries(2, 2)], Timestamp(1), Timestamp(7)).expect("space");
+    list.write(&beside).expect("space");
+    let bytes = own.read_list().expect("readable").expect("a list");
+    let lines: Vec<usize> =
+        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+    for cut in 1..bytes.len() {
+        own.replace_list(&bytes[..cut]).expect("space");
+        beside.replace_list(&bytes[..cut]).expect("space");
+        let (read, whole) = (ErasureList::read(&own), ErasureList::read(&beside));
+        let is_named = cut >= lines[1];
+        assert_eq!(read.is_ok(), is_named, "cut at {cut}: {read:?}");
+        let is_between_lines = lines.contains(&cut);
+        assert_eq!(whole.is_ok(), is_named && is_between_lines, "beside, cut at {cut}: {whole:?}");
+        assert_eq!(ErasureList::read_whole(&own).is_ok(), whole.is_ok());
+    }
+    let words = ErasureList::read(&beside).expect_err("it is cut").to_string();
+    assert!(
+        words.contains("line 4") && words.contains("ask again for what was to be erased since"),
+        "{words}"
+    );
+}
+
+#[test]
+fn no_number_of_a_request_leaves_none_for_the_next() {
+    let disk = CrashDisk::new(DiskState::default());
+    let line = |words: &str| format!("{:08x} {words}\n", crc32c::crc32c(words.as_bytes()));
+    let list_with = |id: i64| {
+        let ask = line(&format!("ask {id} 5 entries 방 1 1"));
+        disk.replace_list(format!("madang erasures 1\n{}{ask}", line("log 7")).as_bytes()).expect("space");
+        ErasureList::read(&disk)
+    };
+    let error = list_with(i64::MAX).expect_err("nothing can be asked for behind it");
+    assert!(error.to_string().contains("line 3"), "{error}");
+    let mut list = list_with(i64::MAX / 2).expect("far ahead");
+    let ids = list.ask(&disk, vec![entries(2, 2), entries(3, 3)], Timestamp(9), Timestamp(9)).expect("space");
+    assert_eq!(ids.len(), 2);
+    list.ask(&disk, vec![entries(4, 4)], Timestamp(9), Timestamp(i64::MAX)).expect("space");
+    let read = ErasureList::read(&disk).expect("what is written can be read");
+    assert_eq!(read.entries().len(), 4);
+    let twice = [line("ask 8 5 entries 방 1 1"), line("ask 8 5 entries 방 2 2")].concat();
+    disk.replace_list(format!("madang erasures 1\n{}{twice}", line("log 7")).as_bytes()).expect("space");
+    assert!(ErasureList::read(&disk).is_err(), "nobody knows which of them is done");
+}
+
+/// A list that counts how often it is written.
+struct Counted(ErasureListFile, std::cell::Cell<u32>);
+
+impl ErasureListFiles for Counted {
+    fn read_list(&self) -> Result<Option<Vec<u8>>, FilesError> {
+        self.0.read_list()
+    }
+
+    fn append_list(&self, bytes: &[u8]) -> Result<(), FilesError> {
+        self.1.set(self.1.get() + 1);
+        self.0.append_list(bytes)
+    }
+
+    fn replace_list(&self, bytes: &[u8]) -> Result<(), FilesError> {
+        self.1.set(self.1.get() + 1);
+        self.0.replace_list(bytes)
+    }
+}
+
+#[test]
+fn many_requests_that_are_done_are_one_write() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("list");
+    let file = Counted(ErasureListFile::new(&path), std::cell::Cell::new(0));
+    let mut list = ErasureList::default();
+    let rules = (1..=5_000).map(|seq| entries(seq, seq)).collect();
+    let ids = list.ask(&file, rules, Timestamp(1), Timestamp(1)).expect("space");
+    file.1.set(0);
+    list.done(&file, &ids[1..], Timestamp(2)).expect("space");
+    assert_eq!(file.1.get(), 1);
+    let read = ErasureList::read(&file).expect("it is whole");
+    assert_eq!(read.pending().map(|entry| entry.id).collect::<Vec<_>>(), ids[..1]);
+    // What cannot be noted is not done.
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::create_dir_all(path.with_extension("new")).expect("space");
+    let all = (5_001..=10_000).map(|seq| entries(seq, seq)).collect();
+    std::fs::write(&path, "").expect("space");
+    let ids = list.ask(&file, all, Timestamp(1), Timestamp(3)).expect("it is added to what is there");
+    assert!(list.done(&file, &ids, Timestamp(4)).is_err());
+    assert_eq!(list.pending().count(), 5_001);
+}
