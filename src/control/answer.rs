@@ -64,12 +64,7 @@ fn carry_out(command: ControlCommand, state: &ServerState, stops: &Stops) -> Res
         ControlCommand::Erase { room, numbers, author, until_us, may_wait } => {
             let urgency = if may_wait { Urgency::InTime } else { Urgency::Now };
             let rule = rule(room.as_deref(), numbers, author.as_deref())?;
-            ask_to_erase(
-                state,
-                rule,
-                until_us.map_or(wall_time(), |until| wall_time().max(Timestamp(until))),
-                urgency,
-            )
+            ask_to_erase(state, rule, until_us.map_or(wall_time(), Timestamp), urgency)
         }
         ControlCommand::Erasure { id } => {
             let ErasureProgress { is_done, trouble } = state.erasures().progress(id);

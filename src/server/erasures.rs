@@ -5,7 +5,7 @@ use madang_log::{
     ERASURES_FILE, ErasureList, ErasureListError, ErasureRule, Erasures, FoundDeletions, StdFiles,
 };
 use madang_model::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -67,6 +67,8 @@ pub struct UnreadableErasures {
 pub struct ErasureDesk {
     path: PathBuf,
     files: StdFiles,
+    /// Whoever has it may be writing the file, which takes long on a slow disk. It is taken before `state`, never behind it.
+    list: Mutex<DeskList>,
     state: Mutex<DeskState>,
     /// One thread at a time hides what is to be erased: an older set must not take the place of a newer one.
     hiding: Mutex<()>,
@@ -79,13 +81,30 @@ pub struct ErasureDesk {
 }
 
 #[derive(Debug, Default)]
-struct DeskState {
+struct DeskList {
     /// As it was read last.
     list: ErasureList,
     /// Whether this process owns the log, and wrote the list last.
     is_own: bool,
     /// Whether nothing is accepted, as a program may take over that does not know the list.
     is_paused: bool,
+}
+
+impl DeskList {
+    fn own(&mut self) -> Option<&mut ErasureList> {
+        (self.is_own && !self.is_paused).then_some(&mut self.list)
+    }
+}
+
+/// What is known without the list. Nobody keeps it for long.
+#[derive(Debug, Default)]
+struct DeskState {
+    /// Whether this process owns the log, and knows what its list has.
+    is_own: bool,
+    /// The requests that are not done, and since when each waits, as far as this process knows.
+    waiting: HashMap<i64, Timestamp>,
+    /// Since when the oldest of them waits.
+    oldest: Option<Timestamp>,
     /// The requests that do not wait for others.
     urgent: HashSet<i64>,
     /// How often something urgent was asked for.
@@ -98,9 +117,33 @@ struct DeskState {
 }
 
 impl DeskState {
-    fn own(&mut self) -> Option<&mut ErasureList> {
-        (self.is_own && !self.is_paused).then_some(&mut self.list)
+    /// Takes over what a list has that is not done.
+    fn take(&mut self, list: &ErasureList) {
+        let (now, before) = (wall_time(), std::mem::take(&mut self.waiting));
+        let since = |id| before.get(&id).copied().unwrap_or(waits_since(id, now));
+        self.waiting = list.pending().map(|entry| (entry.id, since(entry.id))).collect();
+        self.oldest = self.waiting.values().copied().min();
     }
+
+    fn add(&mut self, ids: &[i64]) {
+        let now = wall_time();
+        self.waiting.extend(ids.iter().map(|id| (*id, waits_since(*id, now))));
+        self.oldest = self.oldest.into_iter().chain(ids.iter().map(|id| waits_since(*id, now))).min();
+    }
+
+    fn remove(&mut self, ids: &[i64]) {
+        for id in ids {
+            self.waiting.remove(id);
+            self.urgent.remove(id);
+        }
+        self.oldest = self.waiting.values().copied().min();
+    }
+}
+
+/// When it was asked for. The clock may have been ahead then, or at an earlier request: that is not known, so that it counts
+/// from when it was first seen.
+fn waits_since(id: i64, now: Timestamp) -> Timestamp {
+    Timestamp(id.min(now.0))
 }
 
 /// What is to be done, at one moment.
@@ -120,6 +163,7 @@ impl ErasureDesk {
         ErasureDesk {
             path: data.join(ERASURES_FILE),
             files: StdFiles::new(data),
+            list: Mutex::default(),
             state: Mutex::default(),
             hiding: Mutex::default(),
             changed: Condvar::new(),
@@ -134,6 +178,10 @@ impl ErasureDesk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_list(&self) -> MutexGuard<'_, DeskList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on deletions are to be in no file within this time.
     pub fn set_time_max(&self, time_max: Duration) {
         self.time_max_seconds.store(time_max.as_secs(), Ordering::Relaxed);
@@ -146,9 +194,10 @@ impl ErasureDesk {
     pub fn read(&self) -> Result<Arc<Erasures>, UnreadableErasures> {
         let list = ErasureList::read(&self.files);
         let list = list.map_err(|source| UnreadableErasures { path: self.path.clone(), source })?;
-        let state = &mut *self.lock();
-        state.list = list;
-        Ok(Arc::new(state.list.pending_erasures()))
+        let known = &mut *self.lock_list();
+        known.list = list;
+        self.lock().take(&known.list);
+        Ok(Arc::new(known.list.pending_erasures()))
     }
 
     /// This process owns the log from now on. What an earlier one left is written again: what was read may be in memory
@@ -165,7 +214,9 @@ impl ErasureDesk {
     }
 
     fn try_open(&self) -> Result<(), String> {
-        let mut list = ErasureList::read(&self.files).map_err(|error| error.to_string())?;
+        let known = &mut *self.lock_list();
+        let list = ErasureList::read(&self.files);
+        let mut list = list.map_err(|error| format!("cannot use '{}': {error}", self.path.display()))?;
         if list.log().is_none() || !list.entries().is_empty() {
             // Backups of this log name it from now on.
             list.name_log(wall_time());
@@ -175,7 +226,9 @@ impl ErasureDesk {
         state.urgent = list.pending().map(|entry| entry.id).collect();
         // The process before may have been asked since it was read.
         state.is_shown = !state.urgent.is_empty();
-        (state.list, state.is_own, state.trouble) = (list, true, None);
+        state.take(&list);
+        (state.is_own, state.trouble) = (true, None);
+        (known.list, known.is_own) = (list, true);
         self.changed.notify_all();
         Ok(())
     }
@@ -191,13 +244,15 @@ impl ErasureDesk {
         until: Timestamp,
         urgency: Urgency,
     ) -> Result<Vec<i64>, String> {
-        let state = &mut *self.lock();
-        let list = state.own().ok_or_else(|| {
+        let known = &mut *self.lock_list();
+        let list = known.own().ok_or_else(|| {
             "the server cannot erase anything now: it is starting, an older program takes over from it, or it cannot \
              read its list of erasures (see its journal)"
                 .to_owned()
         })?;
         let ids = list.ask(&self.files, rules, until, wall_time()).map_err(|error| error.to_string())?;
+        let state = &mut *self.lock();
+        state.add(&ids);
         state.is_shown = true;
         if urgency == Urgency::Now {
             state.urgent.extend(&ids);
@@ -217,10 +272,12 @@ impl ErasureDesk {
         let age_seconds = now.0.saturating_sub(since.0) / 1_000_000;
         let is_old =
             u64::try_from(age_seconds).unwrap_or(0) >= self.time_max_seconds.load(Ordering::Relaxed) / 4;
-        let state = &mut *self.lock();
-        let list = state.own().ok_or_else(|| "the list of erasures is not open".to_owned())?;
+        let known = &mut *self.lock_list();
+        let list = known.own().ok_or_else(|| "the list of erasures is not open".to_owned())?;
         let ids =
             list.ask(&self.files, rules, FoundDeletions::UNTIL, now).map_err(|error| error.to_string())?;
+        let state = &mut *self.lock();
+        state.add(&ids);
         state.is_hidden_by_deletions = true;
         if is_old {
             state.urgent.extend(&ids);
@@ -231,9 +288,9 @@ impl ErasureDesk {
 
     /// Everything that was ever asked for and is remembered; `None` while so much waits that nothing is to be added.
     pub fn asked(&self) -> Option<Erasures> {
-        let state = self.lock();
-        let is_full = state.list.pending().nth(PENDING_MAX - 1).is_some();
-        (!is_full).then(|| state.list.asked_erasures())
+        let known = self.lock_list();
+        let is_full = self.lock().waiting.len() >= PENDING_MAX;
+        (!is_full).then(|| known.list.asked_erasures())
     }
 
     /// From now on nothing is accepted, until [`resume`](ErasureDesk::resume): a program may take over that does not know
@@ -242,22 +299,22 @@ impl ErasureDesk {
     /// # Errors
     /// How many requests are not done: such a program would show what they hide. Then nothing has changed.
     pub fn pause_requests(&self) -> Result<(), usize> {
-        let state = &mut *self.lock();
-        let pending = match state.is_own {
-            true => state.list.pending().count(),
+        let known = &mut *self.lock_list();
+        let pending = match known.is_own {
+            true => known.list.pending().count(),
             // The process before may have been asked since the list was read.
             false => ErasureList::read(&self.files).map_or(1, |list| list.pending().count()),
         };
         if pending > 0 {
             return Err(pending);
         }
-        state.is_paused = true;
+        known.is_paused = true;
         Ok(())
     }
 
     /// Requests are accepted again.
     pub fn resume(&self) {
-        self.lock().is_paused = false;
+        self.lock_list().is_paused = false;
     }
 
     /// How long deletions may wait until they are looked for: a small part of their time.
@@ -283,11 +340,11 @@ impl ErasureDesk {
 
     /// What is not done.
     pub fn pending(&self) -> PendingErasures {
-        let state = self.lock();
+        let known = self.lock_list();
         PendingErasures {
-            erasures: Arc::new(state.list.pending_erasures()),
-            ids: state.list.pending().map(|entry| entry.id).collect(),
-            urgent_asked: state.urgent_asked,
+            erasures: Arc::new(known.list.pending_erasures()),
+            ids: known.list.pending().map(|entry| entry.id).collect(),
+            urgent_asked: self.lock().urgent_asked,
         }
     }
 
@@ -325,7 +382,7 @@ impl ErasureDesk {
         let Some(oldest) = oldest(state).filter(|_| state.is_own) else { return false };
         !state.urgent.is_empty()
             || oldest.as_secs() >= self.time_max_seconds.load(Ordering::Relaxed) / 2
-            || state.list.pending().nth(BUNDLE_MAX - 1).is_some()
+            || state.waiting.len() >= BUNDLE_MAX
     }
 
     /// Whether the time of the oldest request is over, and of what was deleted before it was found.
@@ -340,13 +397,12 @@ impl ErasureDesk {
     /// A sentence, if that cannot be remembered: then they count as not done.
     pub fn finish(&self, ids: &[i64], entries: u64) -> Result<(), String> {
         self.entries.fetch_add(entries, Ordering::Relaxed);
-        let state = &mut *self.lock();
-        let Some(list) = state.own() else { return Ok(()) };
+        let known = &mut *self.lock_list();
+        let Some(list) = known.own() else { return Ok(()) };
         list.done(&self.files, ids, wall_time()).map_err(|error| error.to_string())?;
         self.done.fetch_add(ids.len() as u64, Ordering::Relaxed);
-        ids.iter().for_each(|id| {
-            state.urgent.remove(id);
-        });
+        let state = &mut *self.lock();
+        state.remove(ids);
         state.trouble = None;
         Ok(())
     }
@@ -361,7 +417,7 @@ impl ErasureDesk {
     /// How far a request is.
     pub fn progress(&self, id: i64) -> ErasureProgress {
         let state = self.lock();
-        let is_pending = state.list.pending().any(|entry| entry.id == id);
+        let is_pending = state.waiting.contains_key(&id);
         let starting = || "the server is starting, and has not opened its list of erasures yet".to_owned();
         let trouble = state.trouble.clone().or_else(|| (!state.is_own).then(starting));
         ErasureProgress { is_done: state.is_own && !is_pending, trouble }
@@ -372,7 +428,7 @@ impl ErasureDesk {
         let state = self.lock();
         let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
         ErasureFigures {
-            pending: state.list.pending().count() as u64,
+            pending: state.waiting.len() as u64,
             done: read(&self.done),
             entries: read(&self.entries),
             failures: read(&self.failures),
@@ -383,186 +439,9 @@ impl ErasureDesk {
 
 /// How long the oldest request waits.
 fn oldest(state: &DeskState) -> Option<Duration> {
-    let oldest = state.list.pending().next()?;
-    Some(Duration::from_micros(u64::try_from(wall_time().0.saturating_sub(oldest.id)).unwrap_or(0)))
+    let since = state.oldest?;
+    Some(Duration::from_micros(u64::try_from(wall_time().0.saturating_sub(since.0)).unwrap_or(0)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use madang_model::{RoomName, Seq};
-
-    fn rules(count: u64) -> Vec<ErasureRule> {
-        let room = RoomName::parse("방").expect("a room");
-        (1..=count)
-            .map(Seq)
-            .map(|seq| ErasureRule::Entries { room: room.clone(), first: seq, last: seq })
-            .collect()
-    }
-
-    #[test]
-    fn nothing_is_accepted_while_a_program_takes_over_that_does_not_know_the_list() {
-        let data = tempfile::tempdir().expect("a directory");
-        let (desk, before) = (ErasureDesk::new(data.path()), ErasureDesk::new(data.path()));
-        before.open().expect("there is no list");
-        before.pause_requests().expect("nothing is to be done");
-        let refused = before.ask(rules(1), wall_time(), Urgency::InTime).expect_err("it waits for the other");
-        assert!(refused.contains("older program"), "{refused}");
-        assert!(before.ask_deleted(rules(1), wall_time()).is_err());
-        before.resume();
-        let ids = before.ask(rules(2), wall_time(), Urgency::InTime).expect("space");
-        assert_eq!(before.pause_requests(), Err(2));
-        assert_eq!(desk.pause_requests(), Err(2), "nor before it has opened the list");
-        before.finish(&ids, 2).expect("nothing was paused");
-        before.pause_requests().expect("all is done");
-        desk.pause_requests().expect("all is done");
-    }
-
-    #[test]
-    fn what_was_asked_for_is_remembered_by_the_next_process_until_it_is_done() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        desk.set_time_max(Duration::from_secs(3_600));
-        assert!(desk.ask(rules(1), wall_time(), Urgency::Now).is_err(), "the log is another process's yet");
-        desk.open().expect("there is no list");
-        let ids = desk.ask(rules(2), wall_time(), Urgency::InTime).expect("space");
-        assert!(!desk.wait(Duration::ZERO), "there is time for more");
-        let other = ErasureDesk::new(data.path());
-        assert!(!other.read().expect("a list").is_empty());
-        other.set_time_max(Duration::from_secs(3_600));
-        other.open().expect("a list");
-        assert!(other.wait(Duration::ZERO), "the next start does at once what the last process left");
-        assert_eq!(other.pending().ids, ids);
-        other.finish(&ids[..1], 7).expect("space");
-        assert!(other.progress(ids[0]).is_done && !other.progress(ids[1]).is_done);
-        let figures = other.figures();
-        assert_eq!((figures.pending, figures.done, figures.entries), (1, 1, 7));
-        other.finish(&ids, 0).expect("space");
-        assert!(!other.wait(Duration::ZERO) && other.pending().erasures.is_empty());
-        assert!(ErasureDesk::new(data.path()).read().expect("a list").is_empty());
-    }
-
-    #[test]
-    fn what_is_urgent_does_not_wait_and_nothing_waits_longer_than_half_of_its_time() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        desk.set_time_max(Duration::from_secs(3_600));
-        desk.open().expect("there is no list");
-        desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
-        assert!(!desk.wait(Duration::ZERO) && !desk.is_late());
-        desk.set_time_max(Duration::ZERO);
-        assert!(desk.wait(Duration::ZERO) && desk.is_late());
-        desk.set_time_max(Duration::from_secs(3_600));
-        desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
-        assert!(desk.wait(Duration::ZERO));
-    }
-
-    #[test]
-    fn deletions_wait_for_others_unless_they_are_old_or_many_and_are_hidden_before_the_pass() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        let hour = Duration::from_secs(3_600);
-        desk.set_time_max(hour);
-        desk.open().expect("there is no list");
-        let ago = |minutes: i64| Timestamp(wall_time().0 - minutes * 60_000_000);
-        desk.ask_deleted(rules(2), ago(14)).expect("space");
-        assert!(!desk.wait(Duration::ZERO) && !desk.is_shown(), "there is time for more");
-        let room = RoomName::parse("방").expect("a room").key();
-        let asked = desk.asked().expect("few wait");
-        assert!(asked.covers(room, Seq(2), ago(1)));
-        assert!(!asked.covers(room, Seq(3), ago(1)));
-        desk.ask_deleted(rules(1), ago(16)).expect("space");
-        assert!(desk.wait(Duration::ZERO) && desk.is_shown(), "a page may be under way while it is erased");
-        desk.finish(&desk.pending().ids, 2).expect("space");
-        assert!(desk.hide(|_| true) && !desk.wait(Duration::ZERO));
-        assert!(desk.asked().expect("few wait").covers(room, Seq(2), ago(1)), "though it is done");
-        desk.ask_deleted(rules(BUNDLE_MAX as u64), ago(0)).expect("space");
-        assert!(desk.wait(Duration::ZERO), "many do not wait");
-        assert_eq!(desk.look_time(), hour / LOOKS);
-    }
-
-    #[test]
-    fn what_is_asked_for_while_something_is_hidden_stays_hidden() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        desk.open().expect("there is no list");
-        let hidden = Mutex::new(0);
-        let hide = |erasures: &Arc<Erasures>| {
-            *hidden.lock().expect("a number") = erasures.rooms().map_or(0, |rooms| rooms.len());
-            true
-        };
-        let is_asked = std::sync::Barrier::new(2);
-        std::thread::scope(|scope| {
-            // The thread that erases hides nothing, and is slow; whoever asks hides what it asked for.
-            scope.spawn(|| {
-                desk.hide(|erasures| {
-                    is_asked.wait();
-                    is_asked.wait();
-                    std::thread::sleep(Duration::from_millis(50));
-                    hide(erasures)
-                });
-            });
-            is_asked.wait();
-            desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
-            assert!(desk.is_shown());
-            is_asked.wait();
-            desk.hide(hide);
-        });
-        assert_eq!(*hidden.lock().expect("a number"), 1);
-        assert!(!desk.is_shown());
-        assert!(!desk.hide(|_| false) && desk.is_shown(), "a shard did not answer: it is hidden again");
-    }
-
-    #[test]
-    fn nothing_is_done_before_the_list_is_known() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        let before = desk.progress(7);
-        assert!(!before.is_done && before.trouble.is_some_and(|words| words.contains("starting")));
-        desk.open().expect("there is no list");
-        let id = desk.ask(rules(1), wall_time(), Urgency::Now).expect("space")[0];
-        let next = ErasureDesk::new(data.path());
-        next.read().expect("a list");
-        assert!(!next.progress(id).is_done && !next.wait(Duration::ZERO));
-        assert_eq!(next.figures().pending, 1, "it is known already");
-        let path = data.path().join(ERASURES_FILE);
-        let list = std::fs::read(&path).expect("a list");
-        std::fs::write(&path, &list[1..]).expect("space");
-        let error = next.open().expect_err("it is damaged");
-        assert_eq!((next.progress(id).trouble, next.figures().failures), (Some(error), 1));
-        std::fs::write(&path, list).expect("space");
-        next.open().expect("a list");
-        assert!(next.wait(Duration::ZERO) && next.progress(id).trouble.is_none());
-    }
-
-    #[test]
-    fn a_list_that_cannot_be_read_is_named_with_its_line() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        desk.open().expect("there is no list");
-        desk.ask(rules(2), wall_time(), Urgency::Now).expect("space");
-        let path = data.path().join(ERASURES_FILE);
-        let list = std::fs::read_to_string(&path).expect("a list");
-        std::fs::write(&path, list.replace(" 2 2\n", " 2 3\n")).expect("space");
-        let words = desk.read().expect_err("it is damaged").to_string();
-        assert!(words.contains("madang.erasures'") && words.contains("in line 4; restore it"), "{words}");
-    }
-
-    #[test]
-    fn something_urgent_ends_the_pause_before_another_attempt() {
-        let data = tempfile::tempdir().expect("a directory");
-        let desk = ErasureDesk::new(data.path());
-        desk.open().expect("there is no list");
-        desk.ask(rules(1), wall_time(), Urgency::Now).expect("space");
-        let (attempt, hour) = (desk.pending(), Duration::from_secs(3_600));
-        assert!(!desk.pause(&attempt, hour) && desk.is_shown(), "it is to be hidden, and that is all");
-        assert!(desk.hide(|_| true) && desk.pause(&attempt, Duration::ZERO), "the time is over");
-        desk.ask(rules(1), wall_time(), Urgency::InTime).expect("space");
-        assert!(!desk.pause(&attempt, hour), "this is to be hidden, and can wait otherwise");
-        desk.hide(|_| true);
-        desk.fail(0, "a segment is damaged".to_owned());
-        let id = desk.ask(rules(1), wall_time(), Urgency::Now).expect("space")[0];
-        assert!(desk.pause(&attempt, hour));
-        assert!(desk.progress(id).trouble.is_some(), "what is in the way is known until it is not");
-    }
-}
+mod tests;

@@ -92,7 +92,7 @@ fn work(
     finished_to: &mut i64,
 ) -> Duration {
     let desk = state.erasures();
-    let last = ids.last().copied().unwrap_or(i64::MIN);
+    let last = ids.iter().copied().max().unwrap_or(i64::MIN);
     // The next segment may be in the making at this moment.
     let is_finished = last <= *finished_to
         || (0..FINISH_ATTEMPTS).any(|attempt| {
