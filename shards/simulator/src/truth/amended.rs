@@ -139,11 +139,13 @@ impl Truth {
             if !is_free && self.entry(room, target).is_some_and(|entry| entry.account != account) {
                 return Err(format!("#{seq} of {name} is about another's #{target}: {text}"));
             }
-            let known = self.rooms[room].amended.entry(target).or_default();
-            if known.iter().any(|known| matches!(known.what, What::Deletion)) && !is_free {
+            let known = self.rooms[room].amended.get(&target).into_iter().flatten();
+            // One that has expired, in another directory than the message, is not known any more.
+            let mut deletions = known.filter(|known| matches!(known.what, What::Deletion));
+            if !is_free && !deletions.all(|deletion| self.has_expired(room, deletion.seq)) {
                 return Err(format!("#{seq} of {name} is about #{target}, which was deleted: {text}"));
             }
-            known.push(Amended { seq, what });
+            self.rooms[room].amended.entry(target).or_default().push(Amended { seq, what });
         }
         Ok(())
     }
