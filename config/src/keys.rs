@@ -49,6 +49,11 @@ impl Key {
         RESTART_KEYS.contains(&self.name)
     }
 
+    /// Whether a wrong value of it may have a password in it.
+    pub fn may_have_password(&self) -> bool {
+        self.name == "directory.url"
+    }
+
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
         format!("MADANG_{}", self.name.replace('.', "_").to_uppercase())

@@ -6,7 +6,7 @@ use super::Config;
 use super::error::{ConfigError, ConfigErrors, Origin};
 use super::file::{self, Assignment};
 use super::keys::{KEYS, Key};
-use super::shown::shown;
+use super::shown::{shown, shown_without_user};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -122,6 +122,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             }
             Err(why) => {
                 let allowed = (key.allowed)();
+                // Whoever got it wrong may have written a password there.
+                let written = if key.may_have_password() { shown_without_user(&written) } else { written };
                 errors.push(ConfigError::BadValue { origin, key: key.name, value: written, why, allowed });
             }
         }

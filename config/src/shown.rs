@@ -12,6 +12,15 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
+/// The same of a wrong URL: nothing before what may be its host.
+pub fn shown_without_user(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None if text.contains(':') => "…".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
 fn escaped(character: char) -> impl Iterator<Item = char> {
     let plain = (!character.is_control()).then_some(character);
     let escape = character.is_control().then(|| character.escape_default());

@@ -137,6 +137,12 @@ impl Setting for DatabaseUrl {
         if !is_url || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err("not the URL of a database".to_owned());
         }
+        let user = text.rsplit_once('@').and_then(|(user, _)| user.split_once("://"));
+        if user.is_some_and(|(_, user)| user.contains(':')) {
+            return Err("a password does not belong in it, as others can see it; put it into \
+                        directory.password_file"
+                .to_owned());
+        }
         Ok(DatabaseUrl(Some(text.to_owned())))
     }
 

@@ -1,5 +1,6 @@
 //! The directory of accounts as part of a backup: the file in the data directory. A database elsewhere is its operator's.
 
+use super::account::AccountsSaid;
 use super::copying::copy_file;
 use super::error::{BackupError, Naming};
 use crate::terminal::visible;
@@ -7,6 +8,7 @@ use madang_directory::upkeep::{back_up as copy_at_one_moment, verify_backup};
 use madang_directory::{Cause, DirectoryError, SQLITE_FILE, Unavailable};
 use madang_model::counted;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// What a backup has of a directory; nothing where there is none.
@@ -14,22 +16,22 @@ use std::path::Path;
 pub struct FoundAccounts {
     /// What the file takes.
     pub bytes: u64,
-    /// How many accounts are in it; `None` where there is no directory.
-    pub accounts: Option<u64>,
+    /// What is in it; `None` where there is no directory.
+    pub said: Option<AccountsSaid>,
     /// What is wrong with it.
     pub faults: u64,
 }
 
 /// The same in words for a summary: `, 2 accounts`.
-pub fn words(accounts: Option<u64>) -> String {
-    accounts.map_or_else(String::new, |accounts| format!(", {}", counted(accounts, "account")))
+pub fn words(said: Option<AccountsSaid>) -> String {
+    said.map_or_else(String::new, |said| format!(", {}", counted(said.accounts, "account")))
 }
 
 /// Copies what a data directory has at one moment, while others write to it, and verifies the copy. One that is damaged is a
 /// fault of the backup, which has the log all the same.
 pub fn back_up(data: &Path, to: &Path) -> Result<FoundAccounts, BackupError> {
     let (from, to) = (data.join(SQLITE_FILE), to.join(SQLITE_FILE));
-    if !from.exists() {
+    if is_absent(&from)? {
         return Ok(FoundAccounts::default());
     }
     match copy_at_one_moment(&from, &to) {
@@ -50,28 +52,44 @@ pub fn back_up(data: &Path, to: &Path) -> Result<FoundAccounts, BackupError> {
 /// Copies what a backup has, if it has one.
 pub fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     let from = backup.join(SQLITE_FILE);
-    match madang_log::open_regular(&from) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        file => copy_file((&file.naming("read", &from)?, &from), u64::MAX, None, &to.join(SQLITE_FILE)),
+    if is_absent(&from)? {
+        return Ok(0);
+    }
+    // It may lead to another server's.
+    if fs::symlink_metadata(&from).naming("read", &from)?.is_symlink() {
+        let is_link = io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, which no backup has");
+        return Err(is_link).naming("read", &from);
+    }
+    let file = madang_log::open_regular(&from).naming("read", &from)?;
+    copy_file((&file, &from), u64::MAX, None, &to.join(SQLITE_FILE))
+}
+
+/// Whether nothing has the name: a link to a disk that is not mounted is something.
+fn is_absent(file: &Path) -> Result<bool, BackupError> {
+    match fs::symlink_metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        found => found.map(|_| false).naming("read", file),
     }
 }
 
 /// Reads the one in a directory that nobody uses, if there is one.
 pub fn verify(directory: &Path) -> Result<FoundAccounts, BackupError> {
     let file = directory.join(SQLITE_FILE);
-    if file.exists() { verified(&file) } else { Ok(FoundAccounts::default()) }
+    if is_absent(&file)? { Ok(FoundAccounts::default()) } else { verified(&file) }
 }
 
 fn verified(file: &Path) -> Result<FoundAccounts, BackupError> {
-    let bytes = fs::metadata(file).naming("read", file)?.len();
+    let contents = fs::read(file).naming("read", file)?;
+    let (bytes, checksum) = (contents.len() as u64, crc32c::crc32c(&contents));
     match verify_backup(file) {
         // Never negative.
         Ok(accounts) => {
-            Ok(FoundAccounts { bytes, accounts: Some(accounts.try_into().unwrap_or(0)), faults: 0 })
+            let accounts = AccountsSaid { accounts: accounts.try_into().unwrap_or(0), checksum };
+            Ok(FoundAccounts { bytes, said: Some(accounts), faults: 0 })
         }
         Err(error) => {
             say_fault(&error);
-            Ok(FoundAccounts { bytes, accounts: None, faults: 1 })
+            Ok(FoundAccounts { bytes, said: None, faults: 1 })
         }
     }
 }

@@ -4,6 +4,8 @@ use super::account::Account;
 use super::error::{BackupError, Naming};
 use super::place::{parent_of, sync_directory, take_unfinished, with_suffix};
 use crate::server::BACKUP_FILE;
+use madang_directory::SQLITE_FILE;
+use madang_log::ERASURES_FILE;
 use std::cell::Cell;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -21,6 +23,8 @@ const UNFINISHED: &str = ".unfinished";
 /// The archive, in that directory.
 const NEW_ARCHIVE: &str = "archive";
 const BUFFER_BYTES: usize = 1 << 20;
+/// The files of a backup that are in no directory. Others would be used by a server, as what belongs to these.
+const FILES: [&str; 3] = [BACKUP_FILE, ERASURES_FILE, SQLITE_FILE];
 
 /// Whether a backup is to be one file.
 pub fn names_archive(path: &Path) -> bool {
@@ -191,7 +195,10 @@ pub fn unpack(archive: &Path, to: &Path, progress: &mut dyn FnMut(u64)) -> Resul
         let is_plain = name.components().all(|part| matches!(part, Component::Normal(_)));
         let is_ours = match kind {
             EntryType::Directory => depth == 1,
-            EntryType::Regular | EntryType::GNUSparse => depth <= 2,
+            EntryType::Regular | EntryType::GNUSparse if depth == 1 => {
+                FILES.iter().any(|file| name == Path::new(file))
+            }
+            EntryType::Regular | EntryType::GNUSparse => depth == 2,
             _ => false,
         };
         let path = to.join(&name);

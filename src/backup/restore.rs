@@ -138,6 +138,13 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         let (mut account, newest) = judged(&backup.path, restoring, bytes, written)?;
         let accounts = accounts::verify(restoring)?;
         account.faults += accounts.faults;
+        if accounts.faults == 0 && written.is_some_and(|written| written.accounts != accounts.said) {
+            let path = visible_path(&backup.path);
+            eprintln!(
+                "madang: the accounts of '{path}' are not those that were copied; a part is missing, or was changed"
+            );
+            account.faults += 1;
+        }
         erasures::begin_life(restoring, newest)?;
         Ok((account, erased, accounts))
     });
@@ -167,7 +174,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         visible_path(&backup.path),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
-        accounts::words(accounts.accounts),
+        accounts::words(accounts.said),
         counted(account.bytes, "byte"),
         began.elapsed().as_secs_f64()
     ));
@@ -283,6 +290,7 @@ fn judged(
         rooms: verification.rooms,
         bytes: copied_bytes,
         faults: verification.all_faults().count() as u64,
+        accounts: None,
     };
     let amount =
         |of: &Account| format!("{} in {}", counted(of.messages, "message"), counted(of.rooms, "room"));

@@ -1,7 +1,7 @@
 //! `madang backup`.
 
 use super::account::Account;
-use super::accounts;
+use super::accounts::{self, FoundAccounts};
 use super::archive::{NewArchive, names_archive};
 use super::copying::{Copied, Copying};
 use super::erasures;
@@ -44,15 +44,25 @@ pub struct BackupArguments {
 }
 
 /// Makes a backup, and removes whole ones that are older than `keep_days` (0 keeps all).
-pub fn back_up(arguments: &BackupArguments, keep_days: u64) -> ExitCode {
-    exit_code(run(arguments, keep_days))
+/// Accounts that are `elsewhere`, in a database, are no part of it.
+pub fn back_up(arguments: &BackupArguments, keep_days: u64, has_accounts_elsewhere: bool) -> ExitCode {
+    if has_accounts_elsewhere {
+        eprintln!(
+            "madang: accounts are in the database of directory.url, and not in this backup: use pg_dump"
+        );
+    }
+    exit_code(run(arguments, keep_days, !has_accounts_elsewhere))
 }
 
-fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, BackupError> {
+fn run(
+    arguments: &BackupArguments,
+    keep_days: u64,
+    with_accounts: bool,
+) -> Result<BackupOutcome, BackupError> {
     let began = Instant::now();
     let (data, files) = arguments.place.open().map_err(BackupError::NoLog)?;
     if names_archive(&arguments.to) {
-        return to_archive(&files, &data, &arguments.to, began);
+        return to_archive(&files, &data, with_accounts, &arguments.to, began);
     }
     let place = BackupPlace::take(&arguments.to, &data)?;
     refuse_of_another_log(&place, &data)?;
@@ -63,7 +73,7 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
     make_directory(&unfinished)?;
     let earlier = if arguments.full { None } else { place.newest_whole()? };
     let earlier = earlier.map(|earlier| earlier.path);
-    let made = make(&files, &data, earlier.as_deref(), (&unfinished, place.path()));
+    let made = make(&files, (&data, with_accounts), earlier.as_deref(), (&unfinished, place.path()));
     let (account, copied) = made.map_err(|error| {
         // A full disk gets its space back; if that fails, the next backup does it.
         let _ = fs::remove_dir_all(&unfinished);
@@ -81,13 +91,15 @@ fn run(arguments: &BackupArguments, keep_days: u64) -> Result<BackupOutcome, Bac
 fn to_archive(
     files: &StdFiles,
     data: &Path,
+    with_accounts: bool,
     to: &Path,
     began: Instant,
 ) -> Result<BackupOutcome, BackupError> {
     refuse_inside(to, data)?;
     let new = NewArchive::begin(to)?;
     let contents = new.contents();
-    let made = make_directory(&contents).and_then(|()| make(files, data, None, (&contents, parent_of(to))));
+    let made = make_directory(&contents)
+        .and_then(|()| make(files, (data, with_accounts), None, (&contents, parent_of(to))));
     let (account, copied) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -105,8 +117,8 @@ fn report(finished: &Path, data: &Path, account: &Account, summary: &str) -> Bac
         return BackupOutcome::Done;
     }
     eprintln!(
-        "madang: the backup has {} and is kept as '{}'; the log itself is damaged, or the backup is: see `madang log \
-         verify --data {}`, and repeat with --full if that finds nothing",
+        "madang: the backup has {} and is kept as '{}'; what is named above is damaged, or the backup is: see `madang \
+         log verify --data {}`, and repeat with --full if that finds nothing",
         counted(account.faults, "fault"),
         visible(&finished.display().to_string()),
         visible(&data.display().to_string())
@@ -173,7 +185,7 @@ fn make_directory(path: &Path) -> Result<(), BackupError> {
 /// Copies the log, and verifies the copy. `beside` is where lists of erasures lie.
 fn make(
     files: &StdFiles,
-    data: &Path,
+    (data, with_accounts): (&Path, bool),
     earlier: Option<&Path>,
     (to, beside): (&Path, &Path),
 ) -> Result<(Account, Copied), BackupError> {
@@ -202,17 +214,22 @@ fn make(
         rooms: verification.rooms,
         bytes: copied.copied_bytes + copied.linked_bytes,
         faults: verification.all_faults().count() as u64,
+        accounts: None,
     };
     // After everything that is copied: what was erased meanwhile may be in the copy.
     erasures::keep(data, &erased_before, to, beside)?;
-    let accounts = accounts::back_up(data, to)?;
+    let accounts = match with_accounts {
+        true => accounts::back_up(data, to)?,
+        false => FoundAccounts::default(),
+    };
     let account = Account {
         bytes: account.bytes + accounts.bytes,
         faults: account.faults + accounts.faults,
+        accounts: accounts.said,
         ..account
     };
     let copied =
-        Copied { copied_bytes: copied.copied_bytes + accounts.bytes, accounts: accounts.accounts, ..copied };
+        Copied { copied_bytes: copied.copied_bytes + accounts.bytes, accounts: accounts.said, ..copied };
     account.write(to)?;
     sync_directory(to)?;
     Ok((account, copied))

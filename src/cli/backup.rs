@@ -65,15 +65,17 @@ pub struct RestoreCommand {
 /// Runs `madang backup`.
 pub fn back_up(command: BackupCommand) -> ExitCode {
     let BackupCommand { arguments, keep_days, config } = command;
+    let loaded = config.try_load(Vec::new());
+    let is_elsewhere = loaded.as_ref().is_ok_and(|loaded| loaded.config.directory.url.0.is_some());
     if let Some(keep_days) = keep_days {
-        return backup::back_up(&arguments, keep_days);
+        return backup::back_up(&arguments, keep_days, is_elsewhere);
     }
-    match config.try_load(Vec::new()) {
-        Ok(loaded) => backup::back_up(&arguments, loaded.config.backup.keep_days.number()),
+    match loaded {
+        Ok(loaded) => backup::back_up(&arguments, loaded.config.backup.keep_days.number(), is_elsewhere),
         Err(errors) => {
             // A backup is worth more than its removal.
             eprintln!("{errors}\nno older backup is removed until the configuration is right");
-            match backup::back_up(&arguments, 0) {
+            match backup::back_up(&arguments, 0, false) {
                 ExitCode::SUCCESS => ExitCode::from(EXIT_USAGE),
                 code => code,
             }

@@ -2,9 +2,9 @@
 
 use crate::harness::{Server, files_with, madang};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
@@ -158,6 +158,12 @@ fn a_key_is_told_once_and_its_old_secret_holds_as_long_as_was_said() {
     assert_eq!((listed["name"].as_str(), listed["prefix"].as_str()), (Some("game1"), Some("game1.")));
     assert!(listed["old_secret_until"].is_string() && !listed.to_string().contains("mdk_"));
     refused(data, &["key", "rotate", "game1", "--overlap", "2w"], 1, "a week at most");
+    let full = File::options().write(true).open("/dev/full").expect("a device");
+    let mut program = madang();
+    program.args(["key", "rotate", "game1", "--config", "/dev/null", "--data"]).arg(data);
+    let unread = program.stdout(full).stderr(Stdio::piped()).output().expect("madang");
+    assert_eq!(unread.status.code(), Some(2), "{}", words(&unread));
+    assert!(words(&unread).contains("make another with `madang key rotate`"), "{}", words(&unread));
     assert_eq!(done(data, &["key", "remove", "game1"]), "key game1 removed\n");
     refused(data, &["key", "remove", "game1"], 1, "no such key");
 }
@@ -170,7 +176,17 @@ fn a_directory_is_copied_into_an_empty_file_and_checked_there() {
     let other = data.join("other.sqlite");
     let copied = done(data, &["directory", "copy", "--to", &other.display().to_string()]);
     assert!(copied.contains("accounts: 1\n"), "{copied}");
-    refused(data, &["directory", "copy", "--to", &other.display().to_string()], 2, "it is not empty");
+    refused(
+        data,
+        &["directory", "copy", "--to", &other.display().to_string()],
+        1,
+        "exists, and a copy replaces",
+    );
+    for wrong in ["host=localhost password=hunter22", "postgres:/u:hunter22@x/y", "postgres://u:hunter22/x"] {
+        let output = run(data, &["directory", "copy", "--to", wrong]);
+        assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+        assert!(!words(&output).contains("hunter22"), "{}", words(&output));
+    }
     refused(data, &["directory", "copy", "--to", "mysql://x@y/z"], 1, "postgres://");
     let elsewhere = TempDir::new().expect("a directory");
     fs::copy(&other, elsewhere.path().join("directory.sqlite")).expect("a copy");
@@ -257,6 +273,74 @@ fn a_damaged_directory_is_named_and_the_log_is_backed_up_all_the_same() {
 }
 
 #[test]
+fn accounts_that_are_gone_or_changed_are_never_taken_for_a_whole_backup() {
+    let place = TempDir::new().expect("a directory");
+    let backups = place.path().join("backups");
+    let server = backed_up(&backups);
+    let found = fs::read_dir(&backups).expect("a directory").flatten().map(|entry| entry.path());
+    let newest = found.into_iter().find(|path| path.is_dir()).expect("a backup");
+    let (data, file) = (place.path().join("data"), newest.join("directory.sqlite"));
+    let sound = fs::read(&file).expect("a file");
+    let at = sound.windows(6).position(|bytes| bytes == b"argon2").expect("a hash") + 40;
+    let mut rotten = sound.clone();
+    rotten[at] ^= 1;
+    fs::write(&file, rotten).expect("a file");
+    assert!(restored(&newest, &data, 1).contains("are not those that were copied"));
+    fs::remove_file(&file).expect("a file");
+    assert!(restored(&newest, &data, 1).contains("are not those that were copied"));
+    fs::write(place.path().join("elsewhere"), &sound).expect("a file");
+    symlink(place.path().join("elsewhere"), &file).expect("a link");
+    assert!(restored(&newest, &data, 2).contains("symbolic link"));
+    assert!(!data.exists());
+    fs::remove_file(&file).expect("a link");
+    fs::write(&file, sound).expect("a file");
+    restored(&newest, &data, 0);
+    // Where it should be is nothing: a disk that is not mounted, or a file that was cut.
+    for is_cut in [false, true] {
+        let of_server = server.data().join("directory.sqlite");
+        fs::remove_file(&of_server).expect("a file");
+        match is_cut {
+            true => fs::write(&of_server, "").expect("a file"),
+            false => symlink("/nowhere/directory.sqlite", &of_server).expect("a link"),
+        }
+        refused(&server.data(), &["account", "list"], 2, "directory.sqlite");
+        backup(&server.data(), &place.path().join(format!("other{is_cut}")), 2 - i32::from(is_cut));
+    }
+    refused(&newest, &["account", "list"], 2, "is a backup");
+}
+
+#[test]
+fn a_file_with_more_than_a_backup_has_is_not_restored() {
+    let place = TempDir::new().expect("a directory");
+    let (archive, data) = (place.path().join("one.tar"), place.path().join("data"));
+    let server = backed_up(&place.path().join("backups"));
+    backup(&server.data(), &archive, 0);
+    for name in ["directory.sqlite-wal", ".restoring", "madang.lock"] {
+        fs::write(place.path().join(name), "more").expect("a file");
+        let more = place.path().join("more.tar");
+        fs::copy(&archive, &more).expect("a copy");
+        let mut tar = std::process::Command::new("tar");
+        let added = tar.arg("-rf").arg(&more).arg("-C").arg(place.path()).arg(name).status().expect("tar");
+        assert!(added.success());
+        let said = restored(&more, &data, 2);
+        assert!(said.contains(name) && said.contains("that no backup has") && !data.exists(), "{said}");
+    }
+}
+
+#[test]
+fn accounts_in_a_database_are_said_to_be_no_part_of_a_backup() {
+    let place = TempDir::new().expect("a directory");
+    let backups = place.path().join("backups");
+    let server = backed_up(&backups);
+    let mut program = madang();
+    program.arg("backup").arg(place.path().join("other")).arg("--data").arg(server.data());
+    let url = "directory.url=postgres://madang@localhost/chat";
+    let output = program.args(["--config", "/dev/null", "--set", url]).output().expect("madang");
+    let said = words(&output);
+    assert!(output.status.success() && said.contains("pg_dump") && !said.contains("1 account"), "{said}");
+}
+
+#[test]
 fn a_url_of_the_configuration_is_used_and_checked() {
     let data = TempDir::new().expect("a directory");
     let set = |url: &str| {
@@ -268,7 +352,9 @@ fn a_url_of_the_configuration_is_used_and_checked() {
     };
     for (url, part) in [
         ("mysql://a@b/c", "not the URL of a database"),
+        ("mysql://a:secret@b/c", "not the URL of a database"),
         ("postgres://a:secret@b/c", "password does not belong in it"),
+        ("postgres://a:sec?secret@b/c", "password does not belong in it"),
         ("postgres://madang@%2Fnowhere/chat", "start the database server"),
     ] {
         let output = set(url);

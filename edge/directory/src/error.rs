@@ -201,7 +201,7 @@ impl Cause {
             Cause::ReadOnly => "mount its file system for writing, or give the file back its mode 0600",
             Cause::Full => "free some space on its file system",
             Cause::Damaged => {
-                "see what with `madang directory check`; restore a backup with `madang restore`"
+                "restore a backup with `madang restore`, or take what can be read with `madang directory copy --to FILE.sqlite`"
             }
             Cause::Foreign => "move it away, or name another database",
             Cause::LaterVersion => "use that version of madang",

@@ -146,16 +146,16 @@ impl fmt::Debug for Location {
     }
 }
 
-/// A URL as it may be shown.
+/// A URL as it may be shown: whatever stands before the host may be a password.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (before, after) = rest.split_once('?').map_or((rest, ""), |(before, _)| (before, "?…"));
-    match before.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{host}{after}")
-        }
-        None => format!("{scheme}://{before}{after}"),
+    let Some((scheme, rest)) = url.split_once("://") else { return "…".to_owned() };
+    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let user = user.split([':', '?', '/']).next().unwrap_or_default();
+    let host = host.split('?').next().unwrap_or_default();
+    match (user, rest.contains('@')) {
+        (user, true) => format!("{scheme}://{user}@{host}"),
+        // A user and a password without a host.
+        _ => format!("{scheme}://{}", host.split(':').next().unwrap_or_default()),
     }
 }
 

@@ -134,10 +134,8 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(ServiceKey, KeySecret), DirectoryError> {
         if !(0..=OVERLAP_US_MAX).contains(&overlap_us) {
-            let allowed = "it is a week at most".to_owned();
-            return Err(
-                Mistake::BadValue { what: "the overlap", found: overlap_us.to_string(), allowed }.into()
-            );
+            let (found, allowed) = ("is too long".to_owned(), "it is a week at most".to_owned());
+            return Err(Mistake::BadValue { what: "the overlap", found, allowed }.into());
         }
         let name = UserName::parse(name).map_err(|_| Mistake::NoKey)?.canonical();
         self.write(move |database| {

@@ -148,7 +148,7 @@ pub struct BanArguments {
     place: DirectoryPlace,
     /// Its name
     name: String,
-    /// When it ends: 2026-12-24, or 2026-12-24T18:00:00+09:00; without this or --for, never
+    /// When it ends: 2026-12-24 (its start, UTC), or 2026-12-24T18:00:00+09:00; without this or --for, never
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "length")]
     until: Option<Timestamp>,
     /// How long it holds: 30m, 12h, 7d, 2w

@@ -5,9 +5,9 @@ use super::place::DirectoryPlace;
 use crate::log_command::say;
 use crate::terminal::visible;
 use clap::{Args, Subcommand};
-use madang_directory::Location;
 use madang_directory::upkeep::{check, copy};
-use std::path::PathBuf;
+use madang_directory::{Cause, DirectoryError, Location, Unavailable};
+use std::path::{Path, PathBuf};
 
 /// Examples and exit codes.
 pub const NOTES: &str = "\
@@ -37,7 +37,7 @@ pub enum DirectoryCommand {
 pub struct CopyArguments {
     #[command(flatten)]
     place: DirectoryPlace,
-    /// The other one: postgres://USER@HOST:PORT/DATABASE, or a file that does not exist
+    /// The other one: postgres://USER@HOST:PORT/DATABASE, or a new file whose name ends with .sqlite
     #[arg(long, value_name = "URL|FILE")]
     to: String,
     /// A file with the password of its user, for a URL
@@ -50,7 +50,7 @@ pub fn run(command: DirectoryCommand) -> Result<(), NotDone> {
     match command {
         DirectoryCommand::Check(place) => {
             let location = place.location()?;
-            let report = check(&location)?;
+            let report = check(&location).map_err(found_damaged)?;
             for fault in &report.faults {
                 eprintln!("madang: {}", visible(fault));
             }
@@ -69,10 +69,14 @@ pub fn run(command: DirectoryCommand) -> Result<(), NotDone> {
         }
         DirectoryCommand::Copy(CopyArguments { place, to, password_file }) => {
             let location = place.location()?;
-            let target = if to.contains("://") {
-                Location::of_url(&to).map_err(|mistake| NotDone::Refused(mistake.to_string()))?
-            } else {
-                Location::Sqlite(to.into())
+            let target = match to.strip_suffix(".sqlite") {
+                Some(_) if Path::new(&to).symlink_metadata().is_ok() => {
+                    return Err(NotDone::Refused(format!("'{to}' exists, and a copy replaces nothing")));
+                }
+                Some(_) => Location::Sqlite((&to).into()),
+                None => Location::of_url(&to).map_err(|mistake| {
+                    NotDone::Refused(format!("{mistake}; the name of a file ends with .sqlite"))
+                })?,
             };
             let target = match password_file {
                 Some(file) => target.with_password_file(&file)?,
@@ -82,8 +86,24 @@ pub fn run(command: DirectoryCommand) -> Result<(), NotDone> {
             for (table, rows) in &report.rows {
                 say(&format!("{table}: {rows}\n"))?;
             }
-            say(&format!("copied '{location}' to '{target}'; name it in directory.url\n"))?;
+            let next = match target {
+                Location::Postgres(_) => "set directory.url to use it",
+                Location::Sqlite(_) => {
+                    "to use it, put it in the place of directory.sqlite while no server runs"
+                }
+            };
+            say(&format!("copied '{location}' to '{target}'; {next}\n"))?;
         }
     }
     Ok(())
+}
+
+/// Damage that stops a check is what it found.
+fn found_damaged(error: DirectoryError) -> NotDone {
+    match error {
+        DirectoryError::Unavailable(Unavailable { cause: Cause::Damaged, .. }) => {
+            NotDone::Refused(error.to_string())
+        }
+        other => other.into(),
+    }
 }

@@ -7,9 +7,10 @@ use crate::log_command::{Clock, say};
 use crate::server::wall_time;
 use crate::terminal::visible;
 use clap::{Args, Subcommand};
-use madang_directory::{Actor, ServiceKey};
+use madang_directory::{Actor, KeySecret, ServiceKey};
 use madang_model::Timestamp;
 use serde_json::json;
+use std::io::{self, Write};
 
 /// Examples and exit codes.
 pub const NOTES: &str = "\
@@ -98,7 +99,7 @@ pub fn run(command: KeyCommand) -> Result<(), NotDone> {
             let directory = place.open_or_make()?;
             let (key, secret) = directory.add_key(&name, &scopes, &prefix, Actor::Operator, now)?;
             eprintln!("key {} added; this is its secret, which is not shown again:", visible(&key.name));
-            say(&format!("{}\n", secret.reveal()))?;
+            tell(&secret)?;
         }
         KeyCommand::List(ListKeysArguments { place, json }) => {
             let keys = place.open()?.keys()?;
@@ -117,7 +118,7 @@ pub fn run(command: KeyCommand) -> Result<(), NotDone> {
                 None => "the old one holds no more".to_owned(),
             };
             eprintln!("key {} has another secret, which is not shown again; {holds}:", visible(&key.name));
-            say(&format!("{}\n", secret.reveal()))?;
+            tell(&secret)?;
         }
         KeyCommand::Remove(RemoveKeyArguments { place, name, reason }) => {
             place.open()?.remove_key(&name, &reason, Actor::Operator, now)?;
@@ -125,6 +126,17 @@ pub fn run(command: KeyCommand) -> Result<(), NotDone> {
         }
     }
     Ok(())
+}
+
+/// Prints a secret. That nobody has read it is no success: it is not shown again.
+fn tell(secret: &KeySecret) -> Result<(), NotDone> {
+    let mut output = io::stdout();
+    let told = writeln!(output, "{}", secret.reveal()).and_then(|()| output.flush());
+    told.map_err(|error| {
+        NotDone::Failed(format!(
+            "the secret could not be printed, and is lost: {error}; make another with `madang key rotate`"
+        ))
+    })
 }
 
 fn until(key: &ServiceKey) -> String {

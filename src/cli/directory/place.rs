@@ -3,6 +3,7 @@
 use super::NotDone;
 use crate::cli::options::ConfigOptions;
 use crate::data_option::DataOption;
+use crate::server::{BACKUP_FILE, DataDirectoryError};
 use clap::Args;
 use madang_config::Config;
 use madang_directory::{Directory, Location, SqliteOpening};
@@ -21,6 +22,10 @@ impl DirectoryPlace {
     /// The place.
     pub fn location(self) -> Result<Location, NotDone> {
         let data = self.data.to_running();
+        if data.join(BACKUP_FILE).exists() {
+            let words = DataDirectoryError::IsBackup(data).to_string();
+            return Err(NotDone::Failed(words));
+        }
         let loaded =
             self.config.try_load(Vec::new()).map_err(|errors| NotDone::Failed(errors.to_string()))?;
         location(&loaded.config, &data).map_err(NotDone::Failed)

@@ -33,8 +33,8 @@ impl Directory {
     ) -> Result<Account, DirectoryError> {
         let until = forbidden.until;
         if until <= now {
-            let (found, allowed) = (until.0.to_string(), "it is after now".to_owned());
-            return Err(Mistake::BadValue { what: "the end of a ban,", found, allowed }.into());
+            let (found, allowed) = ("is over".to_owned(), "give a time after now".to_owned());
+            return Err(Mistake::BadValue { what: "the end of the ban", found, allowed }.into());
         }
         let reason = crate::audit::reason(&forbidden.reason)?;
         let wanted = self.wanted(name);

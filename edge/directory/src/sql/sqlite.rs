@@ -55,6 +55,8 @@ impl SqliteDatabase {
     ) -> Result<Self, DirectoryError> {
         let place: Arc<str> = path.display().to_string().into();
         let refused = |error: io::Error| refused(&place, &error);
+        // SQLite takes names like `file:x` and `:memory:` for something else.
+        let path = &std::path::absolute(path).map_err(refused)?;
         if opening == SqliteOpening::Create {
             create(path).map_err(refused)?;
         }
@@ -76,7 +78,7 @@ impl SqliteDatabase {
             .and_then(|()| connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(is_late)));
         set_up.map_err(|error| of_sqlite(&place, &error))?;
         let mut database = SqliteDatabase { connection, place, query_time_max, deadline_ms, opened_at };
-        database.set_up()?;
+        database.set_up(opening)?;
         Ok(database)
     }
 
@@ -98,12 +100,16 @@ impl SqliteDatabase {
     }
 
     /// The settings that each connection needs, and the file once.
-    fn set_up(&mut self) -> Result<(), DirectoryError> {
+    fn set_up(&mut self, opening: SqliteOpening) -> Result<(), DirectoryError> {
         // In this order: another process may just make it.
         let tables = self.query("SELECT count(*) FROM sqlite_schema", &[])?[0].number(0)?;
         let application = self.query("PRAGMA application_id", &[])?[0].number(0)?;
         match application {
             APPLICATION => {}
+            0 if tables == 0 && opening == SqliteOpening::Existing => {
+                let said = "it has nothing in it, as a file that was cut".to_owned();
+                return Err(unavailable(&self.place, Cause::Damaged, said));
+            }
             0 if tables == 0 => self.batch(&format!("PRAGMA application_id = {APPLICATION}"))?,
             _ => {
                 let said = "it is a database of another program".to_owned();

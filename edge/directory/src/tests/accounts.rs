@@ -113,12 +113,10 @@ fn a_wrong_name_is_answered_like_a_wrong_password() {
         assert_eq!(refused.to_string(), Mistake::WrongCredentials.to_string());
         thread_time() - began
     };
-    let (mut known, mut unknown): (Vec<_>, Vec<_>) = (0..9).map(|_| (time("alice"), time("nobody"))).unzip();
-    known.sort();
-    unknown.sort();
+    let (known, unknown): (Vec<_>, Vec<_>) = (0..9).map(|_| (time("alice"), time("nobody"))).unzip();
+    let (known, unknown) = (known.into_iter().min().unwrap(), unknown.into_iter().min().unwrap());
     // Without the comparison it would be a hundredth.
-    let (known, unknown) = (known[4], unknown[4]);
-    assert!(unknown * 10 > known * 9 && known * 10 > unknown * 9, "{known:?} {unknown:?}");
+    assert!(unknown * 3 > known * 2 && known * 3 > unknown * 2, "{known:?} {unknown:?}");
 }
 
 #[test]
