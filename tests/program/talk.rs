@@ -208,7 +208,7 @@ fn who_is_lost_in_a_room_and_comes_back_is_in_it_again_and_hears_how_much_came()
         let (mut alice, room) = Client::return_when_free(server.address, "alice");
         assert_eq!(room, "잡담");
         alice.expect("bob: while you were gone");
-        alice.expect_next("* 잡담: 1 unread, #1 to #1 (try /history after 0)");
+        alice.expect_next("* 잡담: 1 unread, #1 (try /history after 0)");
         alice.send("here again");
         bob.expect_next("alice: here again");
         let present = bob.ask("/who");

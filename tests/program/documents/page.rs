@@ -150,9 +150,26 @@ pub fn without_numbers(text: &str) -> String {
     plain
 }
 
+/// A release that was built from a checkout names its commit before its process: `(3a148af03fe3, process 7)`.
+fn without_commits(words: &str) -> String {
+    let mut parts = words.split(", process ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_commit =
+            |commit: &str| commit.len() == 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match plain.rfind('(').filter(|bracket| is_commit(&plain[bracket + 1..])) {
+            Some(bracket) => plain.replace_range(bracket + 1.., "process "),
+            None => plain.push_str(", process "),
+        }
+        plain.push_str(part);
+    }
+    plain
+}
+
 /// Each line that the page shows is among the words that were said, in order; `…` stands for anything.
 #[track_caller]
 pub fn assert_shown(shown: &[String], words: &str, at: &str) {
+    let words = without_commits(words);
     let mut said = words.lines();
     for line in shown {
         let parts: Vec<String> = line.split('…').map(without_numbers).collect();
