@@ -183,13 +183,26 @@ fn all_entries(path: &Path) -> Result<Vec<OsString>, BackupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     const SEGMENT: &str = "shard-00/1.seg";
     const LIST: &str = "madang.erasures";
 
-    /// A restore into a directory as if that were the root of a file system.
+    /// Takes a directory as if that were the root of a file system. A process that another test is about to start may have
+    /// the lock of the restore before for a moment: until it runs its program.
+    fn taken(data: &Path) -> Result<Destination, BackupError> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match Destination::take_at(data.to_owned(), true) {
+                Err(BackupError::InUse { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+                taken => return taken,
+            }
+        }
+    }
+
+    /// A restore into it.
     fn begun(data: &Path) -> Destination {
-        let destination = Destination::take_at(data.to_owned(), true).expect("nothing else is there");
+        let destination = taken(data).expect("nothing else is there");
         fs::create_dir(destination.restoring().join("shard-00")).expect("space");
         fs::write(destination.restoring().join(SEGMENT), "restored").expect("space");
         fs::write(destination.restoring().join(LIST), "restored").expect("space");
@@ -204,7 +217,7 @@ mod tests {
     }
 
     fn refused(data: &Path, found: &str) {
-        let error = Destination::take_at(data.to_owned(), true).expect_err("that is somebody's").to_string();
+        let error = taken(data).expect_err("that is somebody's").to_string();
         let named = format!("has '{}', which the restore that was interrupted", data.join(found).display());
         assert!(error.contains(&named) && error.contains("remove '"), "{found}: {error}");
     }
