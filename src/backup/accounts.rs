@@ -7,9 +7,12 @@ use crate::terminal::visible;
 use madang_directory::upkeep::{back_up as copy_at_one_moment, verify_backup};
 use madang_directory::{Cause, DirectoryError, SQLITE_FILE, Unavailable};
 use madang_model::counted;
-use std::fs;
-use std::io;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+
+/// Bytes that are read at once.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// What a backup has of a directory; nothing where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,7 +34,7 @@ pub fn words(said: Option<AccountsSaid>) -> String {
 /// fault of the backup, which has the log all the same.
 pub fn back_up(data: &Path, to: &Path) -> Result<FoundAccounts, BackupError> {
     let (from, to) = (data.join(SQLITE_FILE), to.join(SQLITE_FILE));
-    if is_absent(&from)? {
+    if found(&from)?.is_none() {
         return Ok(FoundAccounts::default());
     }
     match copy_at_one_moment(&from, &to) {
@@ -52,11 +55,9 @@ pub fn back_up(data: &Path, to: &Path) -> Result<FoundAccounts, BackupError> {
 /// Copies what a backup has, if it has one.
 pub fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     let from = backup.join(SQLITE_FILE);
-    if is_absent(&from)? {
-        return Ok(0);
-    }
+    let Some(found) = found(&from)? else { return Ok(0) };
     // It may lead to another server's.
-    if fs::symlink_metadata(&from).naming("read", &from)?.is_symlink() {
+    if found.is_symlink() {
         let is_link = io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link, which no backup has");
         return Err(is_link).naming("read", &from);
     }
@@ -64,23 +65,22 @@ pub fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     copy_file((&file, &from), u64::MAX, None, &to.join(SQLITE_FILE))
 }
 
-/// Whether nothing has the name: a link to a disk that is not mounted is something.
-fn is_absent(file: &Path) -> Result<bool, BackupError> {
+/// What has the name, if anything: a link to a disk that is not mounted is something.
+fn found(file: &Path) -> Result<Option<Metadata>, BackupError> {
     match fs::symlink_metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        found => found.map(|_| false).naming("read", file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some).naming("read", file),
     }
 }
 
 /// Reads the one in a directory that nobody uses, if there is one.
 pub fn verify(directory: &Path) -> Result<FoundAccounts, BackupError> {
     let file = directory.join(SQLITE_FILE);
-    if is_absent(&file)? { Ok(FoundAccounts::default()) } else { verified(&file) }
+    if found(&file)?.is_none() { Ok(FoundAccounts::default()) } else { verified(&file) }
 }
 
 fn verified(file: &Path) -> Result<FoundAccounts, BackupError> {
-    let contents = fs::read(file).naming("read", file)?;
-    let (bytes, checksum) = (contents.len() as u64, crc32c::crc32c(&contents));
+    let (bytes, checksum) = checksum_of(file).naming("read", file)?;
     match verify_backup(file) {
         // Never negative.
         Ok(accounts) => {
@@ -91,6 +91,22 @@ fn verified(file: &Path) -> Result<FoundAccounts, BackupError> {
             say_fault(&error);
             Ok(FoundAccounts { bytes, said: None, faults: 1 })
         }
+    }
+}
+
+/// How long a file is, and its CRC-32C. A million accounts take hundreds of megabytes: it is not read at once.
+fn checksum_of(file: &Path) -> io::Result<(u64, u32)> {
+    let mut file = BufReader::with_capacity(BLOCK_BYTES, File::open(file)?);
+    let (mut bytes, mut checksum) = (0, 0);
+    loop {
+        let block = file.fill_buf()?;
+        if block.is_empty() {
+            return Ok((bytes, checksum));
+        }
+        checksum = crc32c::crc32c_append(checksum, block);
+        let read = block.len();
+        bytes += read as u64;
+        file.consume(read);
     }
 }
 

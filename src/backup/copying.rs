@@ -1,6 +1,5 @@
 //! Copying the moment of a log into another directory, with links to what an earlier copy has already.
 
-use super::account::AccountsSaid;
 use super::error::{BackupError, Naming};
 use super::moment::{HeldSegment, Moment, ShardMoment};
 use super::place::sync_directory;
@@ -28,8 +27,6 @@ pub struct Copied {
     pub linked_bytes: u64,
     /// The segments of which an earlier copy, that was verified, is the same file.
     pub linked: HashSet<(ShardId, SegmentNumber)>,
-    /// What was copied of accounts.
-    pub accounts: Option<AccountsSaid>,
 }
 
 /// A copy that is being made.

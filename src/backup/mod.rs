@@ -1,5 +1,5 @@
-//! `madang backup` and `madang restore`: the log at one moment, copied while a server runs, into a directory of backups or
-//! one file, and put back. A server is not asked for anything, so one that hangs does not stop a backup.
+//! `madang backup` and `madang restore`: the log at one moment, and the directory of accounts, copied while a server runs, into
+//! a directory of backups or one file, and put back. A server is not asked for anything, so one that hangs does not stop a backup.
 
 mod account;
 mod accounts;

@@ -135,20 +135,11 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         Ok((bytes, erasures::apply(restoring, list)?))
     });
     let judged = erased.and_then(|(bytes, erased)| {
-        let (mut account, newest) = judged(&backup.path, restoring, bytes, written)?;
-        let accounts = accounts::verify(restoring)?;
-        account.faults += accounts.faults;
-        if accounts.faults == 0 && written.is_some_and(|written| written.accounts != accounts.said) {
-            let path = visible_path(&backup.path);
-            eprintln!(
-                "madang: the accounts of '{path}' are not those that were copied; a part is missing, or was changed"
-            );
-            account.faults += 1;
-        }
+        let (account, newest) = judged(&backup.path, restoring, bytes, written)?;
         erasures::begin_life(restoring, newest)?;
-        Ok((account, erased, accounts))
+        Ok((account, erased))
     });
-    let (account, erased, accounts) = match judged {
+    let (account, erased) = match judged {
         Ok(judged) if judged.0.faults == 0 || arguments.accept_faults => judged,
         refused => {
             destination.abandon();
@@ -174,7 +165,7 @@ fn run(arguments: &RestoreArguments) -> Result<BackupOutcome, BackupError> {
         visible_path(&backup.path),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
-        accounts::words(accounts.said),
+        accounts::words(account.accounts),
         counted(account.bytes, "byte"),
         began.elapsed().as_secs_f64()
     ));
@@ -285,12 +276,13 @@ fn judged(
     written: Option<Account>,
 ) -> Result<(Account, Option<Timestamp>), BackupError> {
     let verification = verify_copy(to, &|_, _| false)?;
+    let accounts = accounts::verify(to)?;
     let mut account = Account {
         messages: messages(&verification),
         rooms: verification.rooms,
         bytes: copied_bytes,
-        faults: verification.all_faults().count() as u64,
-        accounts: None,
+        faults: verification.all_faults().count() as u64 + accounts.faults,
+        accounts: accounts.said,
     };
     let amount =
         |of: &Account| format!("{} in {}", counted(of.messages, "message"), counted(of.rooms, "room"));
@@ -301,6 +293,14 @@ fn judged(
     };
     if let Some(differs) = differs {
         eprintln!("madang: '{}' {differs}; a part of it is missing, or was changed", visible_path(backup));
+        account.faults += 1;
+    }
+    // What cannot be read was named.
+    if accounts.faults == 0 && written.is_some_and(|written| written.accounts != account.accounts) {
+        let path = visible_path(backup);
+        eprintln!(
+            "madang: the accounts of '{path}' are not those that were copied; a part is missing, or was changed"
+        );
         account.faults += 1;
     }
     Ok((account, verification.newest()))

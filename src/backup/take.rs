@@ -43,15 +43,15 @@ pub struct BackupArguments {
     full: bool,
 }
 
-/// Makes a backup, and removes whole ones that are older than `keep_days` (0 keeps all).
-/// Accounts that are `elsewhere`, in a database, are no part of it.
-pub fn back_up(arguments: &BackupArguments, keep_days: u64, has_accounts_elsewhere: bool) -> ExitCode {
-    if has_accounts_elsewhere {
+/// Makes a backup, and removes whole ones that are older than `keep_days` (0 keeps all). Accounts are no part of it where they
+/// are in a database elsewhere.
+pub fn back_up(arguments: &BackupArguments, keep_days: u64, with_accounts: bool) -> ExitCode {
+    if !with_accounts {
         eprintln!(
             "madang: accounts are in the database of directory.url, and not in this backup: use pg_dump"
         );
     }
-    exit_code(run(arguments, keep_days, !has_accounts_elsewhere))
+    exit_code(run(arguments, keep_days, with_accounts))
 }
 
 fn run(
@@ -132,7 +132,7 @@ fn summary(path: &Path, account: &Account, copied: &Copied, removed: usize, took
         path.display(),
         counted(account.messages, "message"),
         counted(account.rooms, "room"),
-        accounts::words(copied.accounts),
+        accounts::words(account.accounts),
         counted(copied.copied_bytes, "byte"),
         counted(copied.linked_bytes, "byte"),
         took.as_secs_f64()
@@ -191,7 +191,7 @@ fn make(
 ) -> Result<(Account, Copied), BackupError> {
     let erased_before = erasures::before_copy(data)?;
     let mut attempts_left = ATTEMPTS_MAX;
-    let copied = loop {
+    let mut copied = loop {
         let mut moment = Moment::take(files, data)?;
         let mut progress = Progress::begin_of(|| moment.segment_bytes());
         let copied =
@@ -209,27 +209,20 @@ fn make(
     };
     // They were read when they were copied.
     let verification = verify_copy(to, &|shard, segment| copied.linked.contains(&(shard, segment)))?;
-    let account = Account {
-        messages: messages(&verification),
-        rooms: verification.rooms,
-        bytes: copied.copied_bytes + copied.linked_bytes,
-        faults: verification.all_faults().count() as u64,
-        accounts: None,
-    };
-    // After everything that is copied: what was erased meanwhile may be in the copy.
-    erasures::keep(data, &erased_before, to, beside)?;
     let accounts = match with_accounts {
         true => accounts::back_up(data, to)?,
         false => FoundAccounts::default(),
     };
+    copied.copied_bytes += accounts.bytes;
     let account = Account {
-        bytes: account.bytes + accounts.bytes,
-        faults: account.faults + accounts.faults,
+        messages: messages(&verification),
+        rooms: verification.rooms,
+        bytes: copied.copied_bytes + copied.linked_bytes,
+        faults: verification.all_faults().count() as u64 + accounts.faults,
         accounts: accounts.said,
-        ..account
     };
-    let copied =
-        Copied { copied_bytes: copied.copied_bytes + accounts.bytes, accounts: accounts.said, ..copied };
+    // After everything that is copied: what was erased meanwhile may be in the copy.
+    erasures::keep(data, &erased_before, to, beside)?;
     account.write(to)?;
     sync_directory(to)?;
     Ok((account, copied))

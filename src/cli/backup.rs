@@ -66,16 +66,16 @@ pub struct RestoreCommand {
 pub fn back_up(command: BackupCommand) -> ExitCode {
     let BackupCommand { arguments, keep_days, config } = command;
     let loaded = config.try_load(Vec::new());
-    let is_elsewhere = loaded.as_ref().is_ok_and(|loaded| loaded.config.directory.url.0.is_some());
+    let with_accounts = loaded.as_ref().map_or(true, |loaded| loaded.config.directory.url.0.is_none());
     if let Some(keep_days) = keep_days {
-        return backup::back_up(&arguments, keep_days, is_elsewhere);
+        return backup::back_up(&arguments, keep_days, with_accounts);
     }
     match loaded {
-        Ok(loaded) => backup::back_up(&arguments, loaded.config.backup.keep_days.number(), is_elsewhere),
+        Ok(loaded) => backup::back_up(&arguments, loaded.config.backup.keep_days.number(), with_accounts),
         Err(errors) => {
             // A backup is worth more than its removal.
             eprintln!("{errors}\nno older backup is removed until the configuration is right");
-            match backup::back_up(&arguments, 0, false) {
+            match backup::back_up(&arguments, 0, with_accounts) {
                 ExitCode::SUCCESS => ExitCode::from(EXIT_USAGE),
                 code => code,
             }
