@@ -31,9 +31,10 @@ set aside. Numbers, times and rooms stay; readers see [deleted] in its place. Wh
 stays, also under the same name. For whispers, name the room as `madang log export` shows it.
 
 While a server runs, it does the work: nobody is shown the text from then on (but slow readers get
-what waits for them), and this command waits until the text is in no file. Backups that were made before still hold it; a restore takes
-it out again, if the list of erasures is there (run `madang backup` once more). Where files of the
-data directory were put back from any other copy, --again does that; it needs the server stopped.
+what waits for them), and this command waits until the text is in no file. Backups that were made
+before still hold it; a restore takes it out again, if the list of erasures is there (run `madang
+backup` once more). Where files of the data directory were put back from any other copy, --again
+does that; it needs the server stopped.
 
 Exit codes: 0 it is erased, would be (--dry-run) or will be (--no-wait); 1 the log has no such
 message, or is damaged where one may be, or something is in the way (it is named, and the request
@@ -293,15 +294,15 @@ fn look(files: &StdFiles, rule: &ErasureRule, data: &Path) -> Result<Erased, Str
     })
 }
 
-/// The list of a data directory.
-fn list_of(files: &StdFiles, data: &Path) -> Result<ErasureList, String> {
-    let path = data.join(ERASURES_FILE);
-    ErasureList::read(files).map_err(|error| format!("cannot use '{}': {error}", path.display()))
+/// The list of this path.
+fn list_at(path: &Path) -> Result<ErasureList, String> {
+    let list = ErasureList::read(&ErasureListFile::new(path));
+    list.map_err(|error| format!("cannot use '{}': {error}", path.display()))
 }
 
 /// Erases while no server runs.
 fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased, String> {
-    let mut list = list_of(files, data)?;
+    let mut list = list_at(&data.join(ERASURES_FILE))?;
     let (survey, faults) = Survey::of(files, &rule, &mut |_| ())?;
     let now = wall_time();
     let rules = survey.rules(&rule, now);
@@ -324,11 +325,10 @@ fn erase_here(files: &StdFiles, rule: ErasureRule, data: &Path) -> Result<Erased
 fn erase_again(arguments: &EraseArguments, further: Option<&Path>) -> Result<Erased, String> {
     let (data, files) = arguments.place.open()?;
     let _lock = DataDirectory::take(&data, "log erase").map_err(|error| error.to_string())?;
-    let mut list = list_of(&files, &data)?;
+    let mut list = list_at(&data.join(ERASURES_FILE))?;
     if let Some(further) = further {
         let named = if further.is_dir() { further.join(ERASURES_FILE) } else { further.to_owned() };
-        let read = ErasureList::read(&ErasureListFile::new(&named))
-            .map_err(|error| format!("cannot use '{}': {error}", named.display()))?;
+        let read = list_at(&named)?;
         if read.log().is_none() {
             return Err(format!("'{}' has no list of erasures", named.display()));
         }
