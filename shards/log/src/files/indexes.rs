@@ -54,15 +54,7 @@ pub trait IndexFiles: Files {
         offset_bytes: u64,
         bytes: usize,
         into: &mut AlignedVec,
-    ) -> Result<(), FilesError> {
-        let end = usize::try_from(offset_bytes).unwrap_or(usize::MAX).saturating_add(bytes);
-        self.read_start(shard, segment, end, into)?;
-        let part =
-            into.get(usize::try_from(offset_bytes).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
-        into.clear();
-        into.extend_from_slice(&part);
-        Ok(())
-    }
+    ) -> Result<(), FilesError>;
 
     /// Whether a segment has an index, sound or not.
     ///

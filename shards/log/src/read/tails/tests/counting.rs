@@ -64,6 +64,17 @@ impl IndexFiles for Counting<'_> {
         self.count().read_index(shard, segment)
     }
 
+    fn read_part(
+        &self,
+        shard: ShardId,
+        segment: SegmentNumber,
+        offset_bytes: u64,
+        bytes: usize,
+        into: &mut AlignedVec,
+    ) -> Result<(), FilesError> {
+        self.count().read_part(shard, segment, offset_bytes, bytes, into)
+    }
+
     fn open_snapshot(
         &self,
         shard: ShardId,
