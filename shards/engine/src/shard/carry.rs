@@ -66,17 +66,21 @@ impl<S: Surface> Shard<S> {
             None if *is_ending => Vec::new(),
             None => return self.left_behind(connection),
         };
+        let mut outbox = core.outbox.clone();
+        // Its last words wait for its homes, whose answers come to the old process.
+        if let Some(reason) = core.closing.as_ref().filter(|_| !is_ending) {
+            self.surface.farewell(protocol, reason, &mut outbox);
+        }
         Saved::Image(ConnectionImage {
             entrance: core.entrance,
             user: core.user.clone(),
             address: core.counted_address,
-            outbox: core.outbox.clone(),
+            outbox,
             unread: unread.clone(),
             form: core.style.form,
             is_echoed: core.is_echoed,
             used: core.flood.used(self.now.monotonic),
             has_input_ended: *has_input_ended,
-            // What wants to close and has not said farewell has nothing more to be answered.
             is_ending: *is_ending || core.closing.is_some(),
             protocol: words,
         })
@@ -86,7 +90,8 @@ impl<S: Surface> Shard<S> {
     fn left_behind(&self, connection: &Connection<S::Session>) -> Saved {
         let mut last_words = connection.core.outbox.clone();
         if !connection.is_ending {
-            self.surface.farewell(&connection.protocol, &CloseReason::NotCarried, &mut last_words);
+            let reason = connection.core.closing.as_ref().unwrap_or(&CloseReason::NotCarried);
+            self.surface.farewell(&connection.protocol, reason, &mut last_words);
         }
         Saved::LastWords(last_words)
     }

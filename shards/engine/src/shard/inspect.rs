@@ -115,6 +115,11 @@ impl<S: Surface> Shard<S> {
         self.homes.names()
     }
 
+    /// Whether a connection only has its last words to come: what it has is given back, or about to be.
+    pub fn is_ending(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|found| found.is_ending || found.core.closing.is_some())
+    }
+
     /// How much waits.
     pub fn queues(&self) -> Queues {
         let (loading, waiting_for_room) = self.homes.loading();

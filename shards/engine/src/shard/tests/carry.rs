@@ -43,6 +43,28 @@ fn rooms_are_resumed_with_their_members_and_no_leave_or_join_is_announced() {
     }
 }
 
+/// Its homes have not given back what it held, and the answer would come to the old process.
+#[test]
+fn a_connection_that_is_closed_while_it_is_given_away_gets_its_last_words() {
+    let mut world = World::new(&roomy(2));
+    let clients = [world.member(0, "alice", "r1"), world.member(0, "bob", "r1")];
+    world.shards.iter_mut().for_each(Shard::pause);
+    world.run();
+    clients.iter().for_each(|client| drop(world.lines(*client)));
+    world.shards[0].cut_off_slow_reader(clients[0].id);
+    let image = world.shards[0].image(|id| id != clients[1].id);
+    let saved = |client: Client| image.connections.iter().find(|(id, _)| *id == client.id).map(|it| &it.1);
+    let Some(Saved::Image(alice)) = saved(clients[0]) else { panic!("alice is resumed: {image:?}") };
+    assert_eq!(String::from_utf8_lossy(&alice.outbox), "closed: SlowReader { outbox_bytes_max: 67108864 }\n");
+    assert!(alice.is_ending);
+    // Of one that stays behind, too, it is the true reason.
+    world.shards[0].cut_off_slow_reader(clients[1].id);
+    let image = world.shards[0].image(|id| id != clients[1].id);
+    let bob = image.connections.into_iter().find_map(|(id, saved)| (id == clients[1].id).then_some(saved));
+    let Some(Saved::LastWords(words)) = bob else { panic!("bob stays behind") };
+    assert_eq!(String::from_utf8_lossy(&words), "closed: SlowReader { outbox_bytes_max: 67108864 }\n");
+}
+
 #[test]
 fn input_that_waits_and_output_that_waits_are_carried() {
     let mut world = World::on(&roomy(2), Some(TestDisk::new(2)));
