@@ -58,6 +58,11 @@ pub enum Reply {
         /// What, shared by all.
         message: Arc<Message>,
     },
+    /// What was said by `PublishAs` is stored.
+    Said {
+        /// As it is in the room.
+        message: Arc<Message>,
+    },
     /// The one whispered to is away; the whisper is stored all the same.
     WhisperReaderAway {
         /// Who.

@@ -264,6 +264,20 @@ pub enum Request {
         /// What is said.
         text: Text,
     },
+    /// Say something in a room as an account that need not be in it: only for whoever has decided that the account may.
+    /// Answered by `Said` or `NotSaid`; the room is made if new.
+    PublishAs {
+        /// Who asks.
+        session: SessionId,
+        /// The author.
+        author: UserName,
+        /// The room.
+        room: RoomName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
     /// Change a message, or the room. The acknowledgement is the event `Amended`, or `NotSaid`.
     Amend {
         /// Who asks.
@@ -301,6 +315,16 @@ pub enum Request {
         user: UserKey,
         /// The room.
         room: RoomKey,
+        /// Which messages.
+        page: Page,
+    },
+    /// Stored messages of a room that one need not be in: only for whoever has decided that they may be read. Answered by
+    /// `History`, or `Refused` where there is no such room.
+    HistoryOf {
+        /// Who asks.
+        session: SessionId,
+        /// The room.
+        room: RoomName,
         /// Which messages.
         page: Page,
     },
@@ -474,6 +498,8 @@ impl Request {
             | R::Resume { room, .. }
             | R::History { room, .. } => Some(*room),
             R::PublishDirect { room, .. }
+            | R::PublishAs { room, .. }
+            | R::HistoryOf { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
             | R::Members { room, .. }
@@ -498,6 +524,8 @@ impl Request {
             | R::Whois { session, .. }
             | R::Whisper { session, .. }
             | R::PublishDirect { session, .. }
+            | R::PublishAs { session, .. }
+            | R::HistoryOf { session, .. }
             | R::Join { session, .. }
             | R::Leave { session, .. }
             | R::Rename { session, .. }
@@ -549,6 +577,8 @@ impl Request {
             | R::Resume { room, .. }
             | R::History { room, .. } => room.home(shard_count),
             R::PublishDirect { room, .. }
+            | R::PublishAs { room, .. }
+            | R::HistoryOf { room, .. }
             | R::Join { room, .. }
             | R::Who { room, .. }
             | R::Members { room, .. }

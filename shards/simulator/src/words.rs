@@ -357,6 +357,10 @@ fn write_reply(reply: &Reply, out: &mut Vec<u8>) {
             let _ = write!(out, "{word} {from} {to} {}", message.room);
             said(message, out);
         }
+        Reply::Said { message } => {
+            let _ = write!(out, "said in {}", message.room);
+            said(message, out);
+        }
         Reply::WhisperSent { from, to, message } => {
             let _ = write!(out, "sent {from} {to} {}", message.room);
             said(message, out);

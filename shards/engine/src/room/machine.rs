@@ -33,6 +33,15 @@ pub enum RoomKind {
     Direct,
 }
 
+/// Who reads what was said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// A member; nobody else by this name.
+    Member(UserKey),
+    /// Somebody who need not be in the room, and whose right to read was decided before.
+    Admitted,
+}
+
 /// The bounds all rooms of a server share.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomLimits {
@@ -383,6 +392,30 @@ impl Room {
         Ok(message)
     }
 
+    /// Accepts a message of an account that need not be in the room, and whose right to speak was decided before: as
+    /// [`Room::publish`], and the session that asked has an answer of its own.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the draft is already stored, or nobody can be in the room: a direct room.
+    pub fn publish_as(
+        &mut self,
+        session: SessionId,
+        author: UserName,
+        draft: Option<DraftId>,
+        text: Text,
+        now: Now,
+        events: &mut Vec<ShardEvent>,
+    ) -> Result<Arc<Message>, Refusal> {
+        if self.kind == RoomKind::Direct {
+            return Err(Refusal::RoomNameCollides { room: self.name.as_str().into() });
+        }
+        let message = self.accept(author, draft, text, now)?;
+        let said = RoomEvent::Message { message: Arc::clone(&message), author: session };
+        self.fan_out.emit(self.name.key(), &said, events);
+        send_reply(session, Reply::Said { message: Arc::clone(&message) }, events);
+        Ok(message)
+    }
+
     /// The name of the member whose session it is.
     ///
     /// # Errors
@@ -462,9 +495,11 @@ impl Room {
     /// What of a page is in memory, and what is not.
     ///
     /// # Errors
-    /// [`Refusal`] when the asker is not a member.
-    pub fn history(&self, user: UserKey, page: Page) -> Result<RecentPage, Refusal> {
-        if !self.members.contains_key(&user) {
+    /// [`Refusal`] when the reader is to be a member and is none.
+    pub fn history(&self, reader: Reader, page: Page) -> Result<RecentPage, Refusal> {
+        if let Reader::Member(user) = reader
+            && !self.members.contains_key(&user)
+        {
             return Err(Refusal::NotMember { room: self.name.as_str().into() });
         }
         Ok(self.recent.page(page, self.head, self.amendments > 0))

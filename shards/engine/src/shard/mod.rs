@@ -344,9 +344,9 @@ impl<S: Surface> Shard<S> {
                 let (homes, mut effects) = self.homes();
                 homes.refuse_waiting(room, "the disk reports errors", &mut effects);
             }
-            Some(Answered::Time { session, user, room, page }) => {
+            Some(Answered::Time { session, reader, room, page }) => {
                 let (homes, mut effects) = self.homes();
-                homes.history(session, user, room, page, &mut effects);
+                homes.history(session, reader, room, page, &mut effects);
             }
             Some(Answered::First { session, room, answer }) => {
                 let waiting = self.homes.queues.answered((room, session), answer);

@@ -106,6 +106,11 @@ pub enum EventBody<'a> {
         /// What.
         entry: EntryBody<'a>,
     },
+    /// The link begins.
+    Began {
+        /// The epoch of the log, the most significant byte first.
+        epoch: [u8; 16],
+    },
 }
 
 /// A name in a list.

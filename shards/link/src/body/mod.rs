@@ -30,7 +30,7 @@ pub use reply::{
 };
 pub use reply::{ArchivedGapBody, ArchivedGapReasonBody, ArchivedPresenceBody, ArchivedReplyBody};
 pub use request::{
-    AddressBody, AmendKindBody, ArchivedAddressBody, ArchivedAmendKindBody, ArchivedPageBody,
+    AccountBody, AddressBody, AmendKindBody, ArchivedAddressBody, ArchivedAmendKindBody, ArchivedPageBody,
     ArchivedRequestBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT,
 };
 pub use said::{ArchivedSaidBody, SaidBody};

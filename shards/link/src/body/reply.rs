@@ -204,6 +204,14 @@ pub enum ReplyBody<'a> {
         /// What was asked for and is not among them.
         gap: Option<GapBody>,
     },
+    /// What was said as an account is stored.
+    Said {
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// As it is in the room.
+        said: SaidBody<'a>,
+    },
 }
 
 /// Why facts are not changed.

@@ -209,6 +209,44 @@ pub enum RequestBody<'a> {
         /// How many entries.
         count: u32,
     },
+    /// To say something as an account.
+    PublishAs {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// The account, apart from the rest, so that no request is longer for this one.
+        author: Box<AccountBody<'a>>,
+        /// The author's own id of it.
+        #[rkyv(with = AsString)]
+        draft: &'a str,
+        /// What is said.
+        #[rkyv(with = AsString)]
+        text: &'a str,
+    },
+    /// Stored messages of a room that one need not be in.
+    HistoryOf {
+        /// Who asks.
+        session: u32,
+        /// The room.
+        #[rkyv(with = AsString)]
+        room: &'a str,
+        /// Which messages.
+        page: PageBody,
+    },
+}
+
+/// An account and its name.
+#[derive(Archive, Serialize, Clone, Copy, Debug)]
+pub struct AccountBody<'a> {
+    /// The name.
+    #[rkyv(with = AsString)]
+    pub name: &'a str,
+    /// [`USER_ACCOUNT`] or [`SERVICE_ACCOUNT`].
+    pub kind: u8,
+    /// Its id.
+    pub id: u64,
 }
 
 /// What is to change.

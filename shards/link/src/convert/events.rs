@@ -4,7 +4,7 @@ use super::entries::entry_body;
 use super::page::said_body;
 use crate::body::{EventBody, LeaveReasonBody, NameBody, RequestFaultBody, SessionEndBody};
 use crate::words::{RequestFault, SessionEnd};
-use madang_model::{LeaveReason, RoomEvent};
+use madang_model::{LeaveReason, LogEpoch, RoomEvent};
 
 /// What happened in a room; `author_session` is the edge's session that a message came from, or 0.
 pub fn room_event_body<'a>(room: &'a str, event: &'a RoomEvent, author_session: u32) -> EventBody<'a> {
@@ -50,6 +50,11 @@ fn leave_reason_body(reason: LeaveReason) -> LeaveReasonBody {
         LeaveReason::Kicked => LeaveReasonBody::Kicked,
         LeaveReason::Renamed => LeaveReasonBody::Renamed,
     }
+}
+
+/// The link begins, in this epoch of the log.
+pub fn began_body(epoch: LogEpoch) -> EventBody<'static> {
+    EventBody::Began { epoch: epoch.0.to_be_bytes() }
 }
 
 /// A session has ended.

@@ -15,7 +15,7 @@ mod refusals;
 mod replies;
 mod requests;
 
-pub use events::{bad_request_body, closed_body, event_in_all_body, room_event_body};
+pub use events::{bad_request_body, began_body, closed_body, event_in_all_body, room_event_body};
 pub use read_events::read_event;
 pub use read_requests::{Asked, Incoming, read_request};
 pub use replies::reply_body;

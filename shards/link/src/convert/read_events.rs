@@ -48,6 +48,8 @@ pub fn read_event(body: &ArchivedEventBody<'static>) -> Result<EdgeEvent, WireFa
         B::UserRenamedInAll { rooms, old, new } => {
             EdgeEvent::UserRenamedInAll { rooms: rooms_of(rooms)?, old: user_of(old)?, new: user_of(new)? }
         }
+        // The end reads it, and nobody behind it.
+        B::Began { .. } => return Err(WireFault::Unexpected { kind: Kind::Event }),
         B::Closed { session, reason } => {
             EdgeEvent::Closed { session: session_of(session.to_native())?, reason: end_of(reason) }
         }

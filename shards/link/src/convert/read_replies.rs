@@ -57,6 +57,7 @@ pub fn read_reply(body: &ArchivedReplyBody<'static>) -> Result<Reply, WireFault>
             to: user_of(to)?,
             message: message_of(&room_of(room)?, said)?,
         },
+        B::Said { room, said } => Reply::Said { message: message_of(&room_of(room)?, said)? },
         B::WhisperReaderAway { to, text } => {
             Reply::WhisperReaderAway { to: user_of(to)?, away: away_of(text)? }
         }

@@ -71,6 +71,15 @@ pub fn read_request(body: &ArchivedRequestBody<'static>, text_bytes_max: usize) 
             let page = page_of(page);
             (session, asked(room_of(room).map(|room| EdgeRequest::History { room, page })))
         }
+        B::HistoryOf { session, room, page } => {
+            let page = page_of(page);
+            (session, asked(room_of(room).map(|room| EdgeRequest::HistoryOf { room, page })))
+        }
+        B::PublishAs { session, room, author, draft, text } => {
+            let author = account_of(&author.name, author.kind, author.id.to_native());
+            let said = publish_as(room, author, draft, (text, text_bytes_max));
+            (session, asked(said))
+        }
         B::Who { session, room } => (session, asked(room_of(room).map(|room| EdgeRequest::Who { room }))),
         B::Rooms { session, pattern } => (session, asked(rooms(pattern))),
         B::Members { session, room, cursor, count } => {
@@ -100,6 +109,11 @@ fn claim(name: &str) -> Result<EdgeRequest, Refused> {
 }
 
 fn claim_as(name: &str, kind: u8, id: u64) -> Result<EdgeRequest, Refused> {
+    Ok(EdgeRequest::Claim { name: account_of(name, kind, id)? })
+}
+
+/// The name of an account, with the account.
+fn account_of(name: &str, kind: u8, id: u64) -> Result<UserName, Refused> {
     let account = match kind {
         USER_ACCOUNT => Account::new(AccountKind::User, AccountId(id)),
         SERVICE_ACCOUNT => Account::new(AccountKind::Service, AccountId(id)),
@@ -108,7 +122,7 @@ fn claim_as(name: &str, kind: u8, id: u64) -> Result<EdgeRequest, Refused> {
     let account = account.ok_or_else(|| {
         (RequestFault::UserName, format!("no account has the kind {kind} and the id {id}").into())
     })?;
-    Ok(EdgeRequest::Claim { name: user_of(name)?.known_as(account.into()) })
+    Ok(user_of(name)?.known_as(account.into()))
 }
 
 fn whois(name: &str) -> Result<EdgeRequest, Refused> {
@@ -128,6 +142,16 @@ fn whisper(to: &str, draft: &str, text: &str, text_bytes_max: usize) -> Result<E
 fn publish(room: &str, draft: &str, text: &str, text_bytes_max: usize) -> Result<EdgeRequest, Refused> {
     let (room, draft) = (room_of(room)?, draft_of(draft)?);
     Ok(EdgeRequest::Publish { room, draft, text: text_of(text, text_bytes_max)? })
+}
+
+fn publish_as(
+    room: &str,
+    author: Result<UserName, Refused>,
+    draft: &str,
+    (text, text_bytes_max): (&str, usize),
+) -> Result<EdgeRequest, Refused> {
+    let (room, author, draft) = (room_of(room)?, author?, draft_of(draft)?);
+    Ok(EdgeRequest::PublishAs { room, author, draft, text: text_of(text, text_bytes_max)? })
 }
 
 fn members(room: &str, cursor: &[u8], count: u32) -> Result<EdgeRequest, Refused> {

@@ -40,6 +40,7 @@ pub fn reply_body(reply: &Reply) -> ReplyBody<'_> {
             to: to.as_str(),
             said: said_body(message),
         },
+        Reply::Said { message } => ReplyBody::Said { room: message.room.as_str(), said: said_body(message) },
         Reply::WhisperReaderAway { to, away } => {
             ReplyBody::WhisperReaderAway { to: to.as_str(), text: left_words(away) }
         }

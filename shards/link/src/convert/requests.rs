@@ -1,6 +1,8 @@
 //! What the edge asks, as bodies.
 
-use crate::body::{AddressBody, AmendKindBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT};
+use crate::body::{
+    AccountBody, AddressBody, AmendKindBody, PageBody, RequestBody, SERVICE_ACCOUNT, USER_ACCOUNT,
+};
 use crate::words::{EdgeRequest, SessionNumber};
 use madang_model::{AccountKind, AmendRequest, Cursor, DatedChange, DraftId, Page, Timestamp};
 use std::net::IpAddr;
@@ -29,13 +31,18 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
         E::Claim { name } => match name.account() {
             None => B::Claim { session, name: name.as_str() },
             Some(account) => {
-                let kind = match account.kind() {
-                    AccountKind::User => USER_ACCOUNT,
-                    AccountKind::Service => SERVICE_ACCOUNT,
-                };
-                B::ClaimAs { session, name: name.as_str(), kind, id: account.id().0 }
+                let (kind, id) = (kind_byte(account.kind()), account.id().0);
+                B::ClaimAs { session, name: name.as_str(), kind, id }
             }
         },
+        E::PublishAs { room, author, draft, text } => {
+            // A guest is none: the core refuses it.
+            let (kind, id) = author.account().map_or((0, 0), |it| (kind_byte(it.kind()), it.id().0));
+            let author = Box::new(AccountBody { name: author.as_str(), kind, id });
+            let (room, draft, text) = (room.as_str(), written(draft.as_ref()), text.as_str());
+            B::PublishAs { session, room, author, draft, text }
+        }
+        E::HistoryOf { room, page } => B::HistoryOf { session, room: room.as_str(), page: page_body(*page) },
         E::SetAway { away } => {
             let text = away.as_ref().and_then(|away| away.text.as_deref()).unwrap_or_default();
             B::SetAway { session, is_away: away.is_some(), text }
@@ -75,6 +82,13 @@ pub fn request_body(session: SessionNumber, request: &EdgeRequest) -> RequestBod
         E::MoveRead { room, account, read } => {
             B::MoveRead { session, room: room.as_str(), account: account.0, read: read.0 }
         }
+    }
+}
+
+fn kind_byte(kind: AccountKind) -> u8 {
+    match kind {
+        AccountKind::User => USER_ACCOUNT,
+        AccountKind::Service => SERVICE_ACCOUNT,
     }
 }
 

@@ -6,12 +6,12 @@ use crate::body::{ArchivedRequestBody, EventBody, open};
 use crate::bounds::{
     ENVELOPE_BYTES_MAX, EVENTS_WAITING_BYTES_MAX, REQUEST_WINDOW_BYTES, ROOMS_PER_SESSION_MAX, SESSIONS_MAX,
 };
-use crate::convert::{Incoming, read_request};
+use crate::convert::{Incoming, began_body, read_request};
 use crate::format::{Kind, WireFault};
 use crate::stream::{Agreement, NotQueued, Stream};
 use crate::versions::Versions;
 use crate::words::{GoingDown, LinkEnd};
-use madang_model::Moment;
+use madang_model::{LogEpoch, Moment};
 use std::collections::VecDeque;
 
 /// One connection of an edge.
@@ -76,7 +76,7 @@ impl CoreConnection {
         });
         for said in said {
             match said {
-                FromEdge::Hello(welcome) => self.greet(&welcome),
+                FromEdge::Hello(welcome) => self.greet(&welcome, (settings.epoch)()),
                 FromEdge::Strange(theirs) => {
                     let Versions { oldest, newest } = settings.versions;
                     self.stream.say(Kind::Rejected, &RejectedBody { oldest, newest });
@@ -90,8 +90,10 @@ impl CoreConnection {
     }
 
     /// Both have a version in common.
-    fn greet(&mut self, welcome: &WelcomeBody) {
+    fn greet(&mut self, welcome: &WelcomeBody, epoch: LogEpoch) {
         self.stream.say(Kind::Welcome, welcome);
+        // It is the first, and fits.
+        let _ = self.queue_event(&began_body(epoch));
         if let Some(going_down) = self.going_down {
             self.say_going_down(going_down);
         }

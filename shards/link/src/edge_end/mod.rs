@@ -7,6 +7,8 @@ mod said;
 mod sessions;
 
 pub use error::AskError;
+#[cfg(test)]
+pub use said::{FromCore, read};
 pub use sessions::Limits;
 
 use crate::body::RequestBody;
@@ -17,7 +19,8 @@ use crate::format::{Kind, WireFault};
 use crate::stream::{NotQueued, Stream};
 use crate::versions::{VERSIONS, Versions};
 use crate::words::{EdgeEvent, EdgeRequest, LinkEnd, SessionNumber};
-use madang_model::{AmendRequest, Moment};
+use madang_model::{AmendRequest, LogEpoch, Moment};
+#[cfg(not(test))]
 use said::{FromCore, read};
 use sessions::OpenSessions;
 use std::collections::VecDeque;
@@ -30,6 +33,7 @@ pub struct EdgeEnd {
     versions: Versions,
     /// What the core allows, once it has answered.
     limits: Option<Limits>,
+    epoch: Option<LogEpoch>,
     sessions: OpenSessions,
     /// Events, each with what it gives back of the window. Bounded by the window.
     events: VecDeque<(usize, EdgeEvent)>,
@@ -52,6 +56,7 @@ impl EdgeEnd {
             stream,
             versions,
             limits: None,
+            epoch: None,
             sessions: OpenSessions::default(),
             events: VecDeque::new(),
             is_going_down: false,
@@ -62,6 +67,12 @@ impl EdgeEnd {
     /// What the core allows; `None` until it has answered.
     pub fn limits(&self) -> Option<&Limits> {
         self.limits.as_ref()
+    }
+
+    /// The epoch of the log, which lasts as long as the link: where a client knows numbers with another epoch, they are
+    /// those of another log. `None` until the core has answered, and with a core of a release before there was an edge.
+    pub fn epoch(&self) -> Option<LogEpoch> {
+        self.epoch
     }
 
     /// A session begins; with an address it counts against that one.
@@ -98,9 +109,9 @@ impl EdgeEnd {
         let text_bytes_max = self.ready()?.text_bytes_max as usize;
         self.sessions.check(session)?;
         let (bytes, bytes_max) = match request {
-            EdgeRequest::Publish { text, .. } | EdgeRequest::Whisper { text, .. } => {
-                (text.len(), text_bytes_max)
-            }
+            EdgeRequest::Publish { text, .. }
+            | EdgeRequest::PublishAs { text, .. }
+            | EdgeRequest::Whisper { text, .. } => (text.len(), text_bytes_max),
             EdgeRequest::Amend { change: AmendRequest::Edit { text }, .. } => (text.len(), text_bytes_max),
             EdgeRequest::Amend { change: AmendRequest::Topic { topic: Some(topic) }, .. } => {
                 (topic.len(), text_bytes_max)
@@ -172,6 +183,10 @@ impl EdgeEnd {
         match said {
             FromCore::Welcome { limits, .. } => self.limits = Some(limits),
             FromCore::Rejected(theirs) => return Err(LinkEnd::VersionsApart { ours: self.versions, theirs }),
+            FromCore::Began(bytes, epoch) => {
+                self.stream.take(bytes);
+                self.epoch = Some(epoch);
+            }
             FromCore::Event(bytes, event) => self.events.push_back((bytes, event)),
             FromCore::GoingDown(going_down) => {
                 if !std::mem::replace(&mut self.is_going_down, true) {

@@ -9,12 +9,14 @@ use crate::format::{Envelope, Kind, WireFault};
 use crate::stream::Agreement;
 use crate::versions::Versions;
 use crate::words::{EdgeEvent, GoingDown};
+use madang_model::LogEpoch;
 
 /// What the core sends.
 pub enum FromCore {
     Welcome { agreement: Agreement, limits: Limits },
     Rejected(Versions),
     Event(usize, EdgeEvent),
+    Began(usize, LogEpoch),
     GoingDown(GoingDown),
     Goodbye(Box<str>),
 }
@@ -46,8 +48,11 @@ pub fn read(envelope: Envelope<'_>) -> Result<FromCore, WireFault> {
             FromCore::Rejected(Versions { oldest, newest })
         }
         Kind::Event => {
-            let event = read_event(open::<ArchivedEventBody<'static>>(kind, body)?)?;
-            FromCore::Event(envelope.bytes, event)
+            let body = open::<ArchivedEventBody<'static>>(kind, body)?;
+            if let ArchivedEventBody::Began { epoch } = body {
+                return Ok(FromCore::Began(envelope.bytes, LogEpoch(u128::from_be_bytes(*epoch))));
+            }
+            FromCore::Event(envelope.bytes, read_event(body)?)
         }
         Kind::GoingDown => {
             let is_upgrade = open::<ArchivedGoingDownBody>(kind, body)?.is_upgrade;

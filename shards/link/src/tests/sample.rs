@@ -12,9 +12,10 @@ use crate::body::control::{
 };
 use crate::body::{EventBody, open};
 use crate::convert::{
-    bad_request_body, close_body, closed_body, event_in_all_body, open_body, read_event, read_request,
+    bad_request_body, began_body, close_body, closed_body, event_in_all_body, open_body, read_request,
     reply_body, request_body, room_event_body,
 };
+use crate::edge_end::{FromCore, read};
 use crate::format::{BatchBuilder, BatchReader, Body, EnvelopeEncoder, Kind, WireFault};
 use crate::{EdgeRequest, RequestFault, SessionEnd, SessionNumber};
 use madang_model::{
@@ -158,6 +159,22 @@ fn reply_to_a_guest() -> Reply {
     Reply::NotSaid(refusal_of_a_guest())
 }
 
+/// What is asked from outside a room, which was added behind those.
+fn every_request_from_outside() -> Vec<EdgeRequest> {
+    let account = Account::new(AccountKind::User, AccountId(300));
+    let author = user("alice").known_as(account.into());
+    vec![
+        EdgeRequest::PublishAs {
+            room: room("r1"), author, draft: draft("7f3a"), text: text("안녕하세요")
+        },
+        EdgeRequest::HistoryOf { room: room("마당"), page: Page::Around { seq: Seq(41), count: 15 } },
+    ]
+}
+
+fn said() -> Reply {
+    Reply::Said { message: Arc::new(message()) }
+}
+
 fn every_amended() -> Vec<RoomEvent> {
     let amended = (10..).zip(every_change()).map(|(seq, change)| amendment(seq, change));
     amended.map(|amendment| RoomEvent::Amended { amendment, author: SessionId::NOBODY }).collect()
@@ -166,17 +183,20 @@ fn every_amended() -> Vec<RoomEvent> {
 const EPOCH: LogEpoch = LogEpoch(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
 const LIST_FAULTS: [RequestFault; 2] = [RequestFault::Cursor, RequestFault::CursorOfOtherEpoch];
 
-fn every_room_event() -> Vec<RoomEvent> {
-    let message = Message {
+fn message() -> Message {
+    Message {
         room: room("r1"),
         seq: Seq(41),
         time: Timestamp(1_795_176_191_000_000),
         author: user("alice"),
         draft: draft("7f3a"),
         text: text("hello, 마당"),
-    };
+    }
+}
+
+fn every_room_event() -> Vec<RoomEvent> {
     vec![
-        RoomEvent::Message { message: Arc::new(message), author: SessionId::NOBODY },
+        RoomEvent::Message { message: Arc::new(message()), author: SessionId::NOBODY },
         RoomEvent::Joined { user: user("bob") },
         RoomEvent::Left { user: user("bob"), reason: LeaveReason::Left, everywhere: None },
         RoomEvent::Renamed { old: user("bob"), new: user("robert-the-second"), everywhere: None },
@@ -265,6 +285,11 @@ fn lines() -> Vec<String> {
     }
     every_amended().iter().for_each(|event| lines.add(Kind::Event, &room_event_body("r1", event, 7)));
     lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&reply_to_a_guest()) });
+    for request in every_request_from_outside() {
+        lines.add(Kind::Request, &request_body(session, &request));
+    }
+    lines.add(Kind::Event, &EventBody::Reply { session: 7, reply: reply_body(&said()) });
+    lines.add(Kind::Event, &began_body(EPOCH));
     lines.1
 }
 
@@ -292,7 +317,11 @@ fn heard() -> Vec<String> {
             let (kind, body) = (envelope.kind, envelope.body);
             match kind {
                 Kind::Request => heard.push(format!("{:?}", read_request(open(kind, body)?, 4_096))),
-                Kind::Event => heard.push(format!("{:?}", read_event(open(kind, body)?)?)),
+                Kind::Event => heard.push(match read(envelope)? {
+                    FromCore::Event(_, event) => format!("{event:?}"),
+                    FromCore::Began(_, epoch) => format!("Began in {epoch:?}"),
+                    _ => unreachable!("an event"),
+                }),
                 _ => {}
             }
             Ok::<_, WireFault>(())
@@ -374,5 +403,9 @@ fn version_1_is_read_as_it_was_meant() {
         other => panic!("an amendment, not {other:?}"),
     }));
     expected.push(format!("Reply {{ session: {session:?}, reply: {:?} }}", reply_to_a_guest()));
+    let requests = every_request_from_outside();
+    expected.extend(requests.iter().map(|it| format!("Incoming {{ session: 7, asked: Request({it:?}) }}")));
+    expected.push(format!("Reply {{ session: {session:?}, reply: {:?} }}", said()));
+    expected.push(format!("Began in {EPOCH:?}"));
     assert_eq!(heard(), expected);
 }

@@ -1,11 +1,13 @@
 //! What is sent, and which sessions receive it.
 
-use super::rig::{LINK, Rig, SHARDS, draft, room, say, text, user};
-use crate::{AskError, CoreEnd, EdgeEnd, EdgeEvent, EdgeRequest, LinkEnd, Versions};
+use super::rig::{LINK, Rig, SHARDS, draft, room, say, settings, text, user};
+use crate::{
+    AskError, CoreEnd, CoreSettings, EdgeEnd, EdgeEvent, EdgeRequest, LinkEnd, RequestFault, Versions,
+};
 use madang_model::{
-    Away, ClaimNumber, ConnectionId, Event, Gap, GapReason, HistoryPage, Message, Moment, Page, Presence,
-    Refusal, Reply, Request, RoomSummary, RoomsPage, Seq, SessionId, Timestamp, UserSummary, WhoMember,
-    WhoPage,
+    Account, AccountId, AccountKind, Away, ClaimNumber, ConnectionId, Event, Gap, GapReason, HistoryPage,
+    LogEpoch, Message, Moment, Page, Presence, Refusal, Reply, Request, RoomSummary, RoomsPage, Seq,
+    SessionId, Timestamp, UserSummary, WhoMember, WhoPage,
 };
 use std::sync::Arc;
 
@@ -136,6 +138,51 @@ fn every_request_reaches_its_home() {
         Request::SetAway { user: alice, room: None, away: None },
     ];
     assert_eq!(others, expected.map(|request| format!("{request:?}")));
+}
+
+/// Sessions that only ask from outside have no name, and need none.
+#[test]
+fn what_is_asked_from_outside_a_room_needs_an_account_and_no_name() {
+    let mut rig = Rig::new();
+    let session = rig.edge.open(None).expect("a session");
+    let account = Account::new(AccountKind::User, AccountId(300));
+    let author = user("alice").known_as(account.into());
+    let page = Page::Last { count: 5 };
+    let say =
+        |author| EdgeRequest::PublishAs { room: room("r1"), author, draft: draft("d"), text: text("hi") };
+    rig.ask(session, say(author.clone()));
+    rig.ask(session, EdgeRequest::HistoryOf { room: room("r1"), page });
+    rig.ask(session, say(user("guest")));
+    rig.settle();
+    let others: Vec<String> = rig.homes.others.iter().map(|request| format!("{request:?}")).collect();
+    let (id, room) = (id(1), room("r1"));
+    let expected = [
+        Request::PublishAs {
+            session: id,
+            author: author.clone(),
+            room: room.clone(),
+            draft: draft("d"),
+            text: text("hi"),
+        },
+        Request::HistoryOf { session: id, room, page },
+    ];
+    assert_eq!(others, expected.map(|request| format!("{request:?}")));
+    let Request::PublishAs { author: read, .. } = &rig.homes.others[0] else { panic!("it is the first") };
+    assert_eq!(read.account(), account);
+    let refused = rig.edge.next_event();
+    assert!(
+        matches!(&refused, Some(EdgeEvent::BadRequest { fault: RequestFault::UserName, .. })),
+        "a guest says nothing from outside: {refused:?}"
+    );
+}
+
+#[test]
+fn an_edge_knows_the_epoch_of_the_log() {
+    let epoch = LogEpoch(0x0123_4567_89ab_cdef);
+    let mut rig = Rig::with(CoreSettings { epoch: Box::new(move || epoch), ..settings() });
+    assert_eq!(rig.edge.epoch(), None);
+    rig.exchange();
+    assert_eq!((rig.edge.epoch(), rig.edge.waiting_events()), (Some(epoch), 0));
 }
 
 /// All answers that there are, as a shard gives them.

@@ -53,6 +53,26 @@ pub enum EdgeRequest {
         /// What is said.
         text: Text,
     },
+    /// To say something as an account in a room that neither the session nor the account need be in. Whether the account
+    /// may do so is for the edge to decide. Answered by `Reply::Said` or `Reply::NotSaid`; it makes no room.
+    PublishAs {
+        /// The room.
+        room: RoomName,
+        /// The account's name, with the account; without one it is refused.
+        author: UserName,
+        /// The author's own id of it.
+        draft: Option<DraftId>,
+        /// What is said.
+        text: Text,
+    },
+    /// Stored messages of a room that one need not be in. Whether they may be read is for the edge to decide. Answered by
+    /// `Reply::History` or `Reply::Refused`.
+    HistoryOf {
+        /// The room.
+        room: RoomName,
+        /// Which messages.
+        page: Page,
+    },
     /// Stored messages of a room one is in. Answered by `Reply::History` or `Reply::Refused`.
     History {
         /// The room.

@@ -28,6 +28,8 @@ impl LineSession {
                 self.whispered(from, to, message, *is_receipt, link);
             }
             Reply::WhisperSent { from, to, message } => self.whispered(from, to, message, true, link),
+            // Only an edge asks for what this answers.
+            Reply::Said { .. } => {}
             Reply::WhisperReaderAway { to, away } => match &away.text {
                 Some(text) => say(link, format_args!("* {to} is away: {text}")),
                 None => say(link, format_args!("* {to} is away")),

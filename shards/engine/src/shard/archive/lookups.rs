@@ -5,7 +5,7 @@ use super::drafts::{DraftAnswer, DraftQuestion, LoadStep, RoomLoading, loaded_fi
 use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use super::target::TargetLookup;
-use crate::room::{LookedUpTarget, PageRest, RoomHistory};
+use crate::room::{LookedUpTarget, PageRest, Reader, RoomHistory};
 use madang_log::{
     AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsPointer, FactsQuery, FoundEntries, FoundPage,
     LoadedFacts, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile,
@@ -13,7 +13,7 @@ use madang_log::{
 };
 use madang_model::{
     Event, Gap, GapReason, HistoryPage, Page, Refusal, Reply, ResumedEntries, RoomKey, RoomName, Seq,
-    SessionId, ShardId, ShownEntry, ShownMessage, Timestamp, UserKey,
+    SessionId, ShardId, ShownEntry, ShownMessage, Timestamp,
 };
 
 /// Names a lookup until it is answered.
@@ -94,8 +94,8 @@ pub enum Answered {
     Time {
         /// Who asks.
         session: SessionId,
-        /// Its user.
-        user: UserKey,
+        /// Who reads.
+        reader: Reader,
         /// The room.
         room: RoomKey,
         /// The page.
@@ -282,7 +282,7 @@ impl Archive {
         page: Option<FoundPage>,
     ) -> Option<Answered> {
         let WaitingLookup { room, head, after, .. } = waiting;
-        let TimeQuestion { session, user, page: asked, .. } = search.question;
+        let TimeQuestion { session, reader, page: asked, .. } = search.question;
         match search.found(page.as_ref()) {
             SearchStep::Look { first, count } => {
                 let (purpose, mended) = (LookupPurpose::Time(search), waiting.mended);
@@ -291,7 +291,7 @@ impl Archive {
                 None
             }
             SearchStep::Done(since) => {
-                Some(Answered::Time { session, user, room: room.key(), page: asked.at(since) })
+                Some(Answered::Time { session, reader, room: room.key(), page: asked.at(since) })
             }
             SearchStep::Unreadable => {
                 let gap = Some(Gap { first: Seq(1), last: head, reason: GapReason::Unreadable });

@@ -1,7 +1,8 @@
 //! The search for the first message of a time, by halves.
 
+use crate::room::Reader;
 use madang_log::{BatchId, FoundPage};
-use madang_model::{Page, Seq, SessionId, Timestamp, UserKey};
+use madang_model::{Page, Seq, SessionId, Timestamp};
 
 /// This many messages that cannot be read are passed over in one search: then most of the room cannot be.
 const UNREADABLE_MAX: u32 = 16;
@@ -11,8 +12,8 @@ const UNREADABLE_MAX: u32 = 16;
 pub struct TimeQuestion {
     /// Who asks.
     pub session: SessionId,
-    /// Its user.
-    pub user: UserKey,
+    /// Who reads.
+    pub reader: Reader,
     /// The page.
     pub page: Page,
     /// Its time.
@@ -156,7 +157,7 @@ mod tests {
         fn search(&self, time: i64, below: usize) -> (SearchStep, usize) {
             let question = TimeQuestion {
                 session: SessionId::NOBODY,
-                user: UserKey::of("bob"),
+                reader: Reader::Member(madang_model::UserKey::of("bob")),
                 page: Page::Last { count: 1 },
                 time: Timestamp(time),
                 below: Seq(below as u64),

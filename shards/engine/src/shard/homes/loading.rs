@@ -3,16 +3,18 @@
 //! while. What it was then is in the log, all of it.
 
 use super::facts::not_changed;
-use super::{Effects, Homes, LoadedRoom, refuse, refuse_message};
+use super::{Effects, Homes, LoadedRoom, refuse, refuse_message, send_reply};
 use crate::mesh::Outbound;
 use crate::room::{Room, RoomKind};
 use crate::shard::archive::RoomContents;
 use madang_log::{Appender, BatchId, FactsLedger};
-use madang_model::{Carried, Moment, Now, Refusal, Request, RoomKey, RoomName};
+use madang_model::{
+    Carried, Gap, GapReason, HistoryPage, Moment, Now, Refusal, Reply, Request, RoomKey, RoomName, Seq,
+};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Joins, whispers and changes of facts that wait for one room to be loaded; more are refused.
+/// Joins, whispers, changes of facts and what is asked from outside that wait for one room to be loaded; more are refused.
 pub(super) const WAITING_MAX: usize = 4096;
 /// How long an empty room stays, so that a user who switches between two channels waits for no disk.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(60);
@@ -43,6 +45,9 @@ impl Homes {
         if self.is_made(&loaded) {
             if is_carried(&request) {
                 self.keep_looks(&loaded.name, effects.outbound);
+            } else if makes_no_room(&request) {
+                refuse_to_make_for(request, effects);
+                return None;
             } else {
                 self.loading.insert(key, VecDeque::from([request]));
                 self.make(key, &loaded.name, effects);
@@ -58,6 +63,9 @@ impl Homes {
     pub fn room_read(&mut self, loaded: RoomContents, effects: &mut Effects<'_>) -> VecDeque<Request> {
         let key = loaded.name.key();
         if self.is_made(&loaded) {
+            if !self.is_wanted_by_someone(key, effects) {
+                return VecDeque::new();
+            }
             if self.loading.get(&key).is_some_and(|waiting| waiting.iter().any(is_carried)) {
                 self.keep_looks(&loaded.name, effects.outbound);
             } else {
@@ -77,6 +85,20 @@ impl Homes {
         self.enter(key, loaded);
         self.drafts_changed(key, effects);
         waiting
+    }
+
+    /// Refuses what waits for a room that is not there, as far as nothing before it makes the room; whether anything is
+    /// left.
+    fn is_wanted_by_someone(&mut self, key: RoomKey, effects: &mut Effects<'_>) -> bool {
+        let Some(waiting) = self.loading.get_mut(&key) else { return false };
+        while let Some(request) = waiting.pop_front_if(|request| makes_no_room(request)) {
+            refuse_to_make_for(request, effects);
+        }
+        let is_wanted = !waiting.is_empty();
+        if !is_wanted {
+            self.loading.remove(&key);
+        }
+        is_wanted
     }
 
     /// Has a room made if it is no look-alike of another. The joins wait for the answer.
@@ -204,6 +226,8 @@ pub(super) fn wanted(request: &Request) -> Option<&RoomName> {
     match request {
         Request::Join { room, .. }
         | Request::PublishDirect { room, .. }
+        | Request::PublishAs { room, .. }
+        | Request::HistoryOf { room, .. }
         | Request::ChangeFacts { room, .. }
         | Request::MoveRead { room, .. }
         | Request::LoadFacts { room } => Some(room),
@@ -212,6 +236,21 @@ pub(super) fn wanted(request: &Request) -> Option<&RoomName> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether a request needs its room in memory and does not make it.
+pub(super) fn makes_no_room(request: &Request) -> bool {
+    matches!(request, Request::PublishAs { .. } | Request::HistoryOf { .. })
+}
+
+/// Refuses what asks of a room that is not there.
+pub(super) fn refuse_to_make_for(request: Request, effects: &mut Effects<'_>) {
+    let no_such_room = |room: &RoomName| Refusal::NoSuchRoom { room: room.as_str().into() };
+    match request {
+        Request::PublishAs { session, room, .. } => refuse_message(session, no_such_room(&room), effects),
+        Request::HistoryOf { session, room, .. } => refuse(session, no_such_room(&room), effects),
+        other => unreachable!("this makes its room: {other:?}"),
     }
 }
 
@@ -224,7 +263,15 @@ pub(super) fn refuse_to_load(request: Request, reason: &'static str, effects: &m
     match request {
         Request::Join { session, .. } => refuse(session, refusal, effects),
         Request::ChangeFacts { session, room, .. } => not_changed(session, room, reason, effects),
-        Request::PublishDirect { session, .. } => refuse_message(session, refusal, effects),
+        Request::PublishDirect { session, .. } | Request::PublishAs { session, .. } => {
+            refuse_message(session, refusal, effects);
+        }
+        // Not even the newest number is known.
+        Request::HistoryOf { session, room, .. } => {
+            let gap = Some(Gap { first: Seq(1), last: Seq(1), reason: GapReason::Busy });
+            let nothing = HistoryPage { room, messages: Vec::new(), is_sparse: true, head: Seq::ZERO, gap };
+            send_reply(session, Reply::History(nothing), effects.outbound);
+        }
         Request::MoveRead { .. } | Request::LoadFacts { .. } => {}
         Request::Carry(carried) => super::carry::give_up(*carried, effects),
         other => unreachable!("only these wait for a room: {other:?}"),

@@ -6,7 +6,7 @@
 //! **Invariant:** a room that was made by this process has its looks before it has members, until it
 //! is forgotten. If something was said in it, it has them forever: a start reads the looks of all stored rooms.
 
-use super::loading::{refuse_to_load, wanted};
+use super::loading::{makes_no_room, refuse_to_load, refuse_to_make_for, wanted};
 use super::{Effects, Homes, refuse};
 use crate::mesh::Outbound;
 use crate::room::RoomHistory;
@@ -304,6 +304,7 @@ impl Homes {
         for request in self.loading.remove(&key).unwrap_or_default() {
             match request {
                 Request::Join { session, .. } => refuse(session, refusal.clone(), effects),
+                request if makes_no_room(&request) => refuse_to_make_for(request, effects),
                 // Nobody whispers into a channel, and no old process has members in it.
                 request if wanted(&request).is_some() => {
                     refuse_to_load(request, "its name looks like another's, or that is not known", effects);

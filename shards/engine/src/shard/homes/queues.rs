@@ -138,7 +138,8 @@ impl Homes {
 
 /// Only these are looked up for, and are refused where too many wait.
 fn is_message(request: &Request) -> bool {
-    matches!(request, Request::Publish { .. } | Request::PublishDirect { .. } | Request::Amend { .. })
+    use Request as R;
+    matches!(request, R::Publish { .. } | R::PublishAs { .. } | R::PublishDirect { .. } | R::Amend { .. })
 }
 
 pub(super) fn too_many() -> Refusal {

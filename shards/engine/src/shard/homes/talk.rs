@@ -3,7 +3,7 @@
 use super::drafts::{DraftOf, DraftState};
 use super::queues::LookupResult;
 use super::{Effects, Homes, refuse_message, send_reply};
-use crate::room::RecentPage;
+use crate::room::{Reader, RecentPage};
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
 use madang_log::Appender;
@@ -64,6 +64,46 @@ impl Homes {
         }
     }
 
+    /// What an account says in a room that it need not be in.
+    pub(super) fn publish_as(
+        &mut self,
+        (session, author): (SessionId, UserName),
+        room: RoomName,
+        (draft, looked_up): (Option<DraftId>, Option<LookupResult>),
+        text: Text,
+        effects: &mut Effects<'_>,
+    ) {
+        let key = room.key();
+        if let Some(id) = &draft {
+            let of = DraftOf { session, author: &author, room: key, id };
+            match self.draft_state(of, looked_up.and_then(LookupResult::draft), effects) {
+                DraftState::New => {}
+                DraftState::Answered => return,
+                DraftState::LookedFor => {
+                    let request = Request::PublishAs { session, author, room, draft, text };
+                    return self.queues.begin((key, session), request, 0);
+                }
+            }
+        }
+        if self.refuses_to_store(session, effects) {
+            // It may have been loaded for this alone.
+            return self.evict_if_idle(key, effects.now, effects.outbound);
+        }
+        let (now, has_draft) = (effects.now, draft.is_some());
+        self.with_room(key, session, Reply::NotSaid, effects, |found, events, log| {
+            if !found.name().is_same_as(&room) {
+                return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
+            }
+            let message = found.publish_as(session, author, draft, text, now, events)?;
+            log.accept(&message, found.amendments());
+            said(session, &message);
+            Ok(())
+        });
+        if has_draft {
+            self.drafts_changed(key, effects);
+        }
+    }
+
     pub(super) fn publish_direct(
         &mut self,
         whisper: DirectMessage,
@@ -116,19 +156,19 @@ impl Homes {
     pub fn history(
         &mut self,
         session: SessionId,
-        user: UserKey,
+        reader: Reader,
         room: RoomKey,
         page: Page,
         effects: &mut Effects<'_>,
     ) {
         if let Some(time) = page.time() {
-            return self.history_by_time(session, user, room, (page, time), effects);
+            return self.history_by_time(session, reader, room, (page, time), effects);
         }
         let mut question = None;
         let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::Refused, effects, |found, events, _| {
             let (room, head) = (found.name().clone(), found.head());
-            let RecentPage { messages, rest } = found.history(user, page)?;
+            let RecentPage { messages, rest } = found.history(reader, page)?;
             let is_sparse = found.amendments() > 0;
             match rest {
                 None => {
@@ -154,7 +194,7 @@ impl Homes {
     fn history_by_time(
         &mut self,
         session: SessionId,
-        user: UserKey,
+        reader: Reader,
         room: RoomKey,
         (page, time): (Page, Timestamp),
         effects: &mut Effects<'_>,
@@ -163,18 +203,18 @@ impl Homes {
         let after = self.rooms.get(&room).map(|loaded| loaded.last_batch).unwrap_or_default();
         self.with_room(room, session, Reply::Refused, effects, |found, _, _| {
             // Who is no member gets no answer to when something was said either.
-            found.history(user, Page::Last { count: 0 })?;
+            found.history(reader, Page::Last { count: 0 })?;
             match found.first_since(time) {
                 Ok(first) => known = Some(first),
                 Err(below) => {
-                    let asked = TimeQuestion { session, user, page, time, below, after };
+                    let asked = TimeQuestion { session, reader, page, time, below, after };
                     question = Some((found.name().clone(), found.head(), asked));
                 }
             }
             Ok(())
         });
         if let Some(first) = known {
-            self.history(session, user, room, page.at(first), effects);
+            self.history(session, reader, room, page.at(first), effects);
         }
         if let Some((room, head, question)) = question
             && let Some((session, reply)) = self.archive.search(room, head, question)

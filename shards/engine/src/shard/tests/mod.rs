@@ -17,6 +17,7 @@ mod lists;
 mod loading;
 mod looks;
 mod outboxes;
+mod outside;
 mod pages;
 mod promises;
 mod room_pages;

@@ -1,7 +1,7 @@
 //! A protocol of a few words, so that shards can be tested without any real one.
 //!
 //! `name X`, `join R`, `say T`, `draft ID T`, `to X T`, `history`, `page KIND AT COUNT`, `rooms P`, `part COUNT AFTER P`, `times`, `fact R WHAT ACCOUNT`,
-//! `read R ACCOUNT SEQ`, `bye`, one a line. Everything sent comes back as a line.
+//! `read R ACCOUNT SEQ`, `as X ACCOUNT R T`, `of R KIND AT COUNT`, `bye`, one a line. Everything sent comes back as a line.
 
 use madang_model::connection::{CloseReason, Core, Entrance, EntranceKind, Link, Style, Surface, SurfaceId};
 use madang_model::{
@@ -52,6 +52,8 @@ impl Surface for Words {
     fn reply(&self, session: &mut Session, reply: &Reply, link: &mut Link<'_>) {
         let line = match reply {
             Reply::Claimed { user, .. } => format!("you are {user}"),
+            Reply::Said { message } => format!("{} (said)", said(message)),
+            Reply::NotSaid(Refusal::NoSuchRoom { room }) => format!("not said: no room {room}"),
             Reply::NotSaid(Refusal::NotStored { reason }) => format!("not stored: {reason}"),
             Reply::NotSaid(Refusal::DraftRepeated { seq, draft }) => format!("draft {draft} is #{seq}"),
             Reply::History(page) => {
@@ -191,19 +193,24 @@ impl Words {
             ("page", Some(user)) => {
                 let words: Vec<&str> = rest.split(' ').collect();
                 let [kind, at, count] = words[..] else { panic!("page KIND AT COUNT") };
-                let at: i64 = at.parse().expect("a number");
-                let (seq, time) = (Seq(at.unsigned_abs()), Timestamp(at));
-                let count = count.parse().expect("a number");
-                let page = match kind {
-                    "around" => Page::Around { seq, count },
-                    "before" => Page::Before { seq, count },
-                    "after" => Page::After { seq, count },
-                    "since" => Page::Since { time, count },
-                    "until" => Page::Until { time, count },
-                    other => panic!("no page is called {other}"),
-                };
+                let page = page(kind, at, count);
                 let room = link.rooms.room_of(&link.core.subscriptions[0]).name.key();
                 link.request(Request::History { session: sender, user: user.key(), room, page });
+            }
+            ("of", _) => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [room, kind, at, count] = words[..] else { panic!("of R KIND AT COUNT") };
+                let (room, page) = (named(room), page(kind, at, count));
+                link.request(Request::HistoryOf { session: sender, room, page });
+            }
+            ("as", _) => {
+                let words: Vec<&str> = rest.splitn(4, ' ').collect();
+                let [name, account, room, said] = words[..] else { panic!("as X ACCOUNT R T") };
+                let account = Account::new(AccountKind::User, AccountId(account.parse().expect("an id")));
+                let author = UserName::parse(name).expect("tests send names").known_as(account.into());
+                let (said, draft) = drafted(said);
+                let (room, text) = (named(room), text(said));
+                link.request(Request::PublishAs { session: sender, author, room, draft, text });
             }
             (word @ ("edit" | "delete" | "react" | "unreact" | "pin" | "unpin" | "topic"), Some(user)) => {
                 let (target, rest) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -276,6 +283,20 @@ impl Words {
             ("bye", _) => link.close(CloseReason::Quit),
             other => panic!("tests send words that are known: {other:?}"),
         }
+    }
+}
+
+fn page(kind: &str, at: &str, count: &str) -> Page {
+    let at: i64 = at.parse().expect("a number");
+    let (seq, time) = (Seq(at.unsigned_abs()), Timestamp(at));
+    let count = count.parse().expect("a number");
+    match kind {
+        "around" => Page::Around { seq, count },
+        "before" => Page::Before { seq, count },
+        "after" => Page::After { seq, count },
+        "since" => Page::Since { time, count },
+        "until" => Page::Until { time, count },
+        other => panic!("no page is called {other}"),
     }
 }
 

@@ -152,6 +152,10 @@ fn ask_as(
             Request::History { session: id, user: user.key(), room: room.key(), page }
         }
         // An account acts, whatever the session's name.
+        EdgeRequest::PublishAs { room, author, draft, text } => {
+            Request::PublishAs { session: id, author, room, draft, text }
+        }
+        EdgeRequest::HistoryOf { room, page } => Request::HistoryOf { session: id, room, page },
         EdgeRequest::ChangeFacts { room, by, change } => {
             Request::ChangeFacts { session: id, room, by, change }
         }

@@ -41,6 +41,7 @@ impl Sessions {
             | Reply::Renamed { .. }
             | Reply::Whisper { .. }
             | Reply::WhisperSent { .. }
+            | Reply::Said { .. }
             | Reply::WhisperReaderAway { .. }
             | Reply::Whois(_)
             | Reply::FactsChanged { .. } => {}

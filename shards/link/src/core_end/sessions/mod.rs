@@ -168,7 +168,9 @@ impl Sessions {
                 count.saturating_mul(self.message_bytes_max).min(PAGE_BYTES_MAX as u32)
             };
             let (answers, bytes) = match request {
-                Request::History { page, .. } => (1, messages(page.count())),
+                Request::History { page, .. } | Request::HistoryOf { page, .. } => {
+                    (1, messages(page.count()))
+                }
                 Request::Join { .. } => (1, messages(JOIN_MESSAGES_MAX)),
                 // What became of messages may be longer than they are.
                 Request::Resume { .. } => (1, PAGE_BYTES_MAX as u32),
@@ -180,6 +182,7 @@ impl Sessions {
                 | Request::SetAway { .. }
                 | Request::Whois { .. }
                 | Request::Whisper { .. }
+                | Request::PublishAs { .. }
                 | Request::PublishDirect { .. }
                 | Request::WhisperMissed { .. }
                 | Request::Leave { .. }

@@ -17,6 +17,8 @@ pub fn comes_from_link(request: &Request) -> bool {
         | Request::Leave { .. }
         | Request::Rename { .. }
         | Request::Publish { .. }
+        | Request::PublishAs { .. }
+        | Request::HistoryOf { .. }
         | Request::Amend { .. }
         | Request::Resume { .. }
         | Request::History { .. }
