@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each crate from the bottom up. Each may use those before it.
-const MODEL: [&str; 22] = [
+const MODEL: [&str; 23] = [
     "counted",
     "time",
     "epoch",
@@ -29,6 +29,7 @@ const MODEL: [&str; 22] = [
     "shown",
     "away",
     "carried",
+    "page",
     "request",
     "reply",
     "event",

@@ -35,7 +35,7 @@ pub enum RoomKind {
 
 /// Who reads what was said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reader {
+pub enum PageReader {
     /// A member; nobody else by this name.
     Member(UserKey),
     /// Somebody who need not be in the room, and whose right to read was decided before.
@@ -496,8 +496,8 @@ impl Room {
     ///
     /// # Errors
     /// [`Refusal`] when the reader is to be a member and is none.
-    pub fn history(&self, reader: Reader, page: Page) -> Result<RecentPage, Refusal> {
-        if let Reader::Member(user) = reader
+    pub fn history(&self, reader: PageReader, page: Page) -> Result<RecentPage, Refusal> {
+        if let PageReader::Member(user) = reader
             && !self.members.contains_key(&user)
         {
             return Err(Refusal::NotMember { room: self.name.as_str().into() });

@@ -17,7 +17,7 @@ mod recent;
 pub use amending::{Amended, LookedUpTarget, lacks_account};
 pub use drafts::{DraftVerdict, Drafts, KnownDraft};
 pub use fan_out::{FanOut, ShardEvent};
-pub use machine::{Reader, Room, RoomHistory, RoomKind, RoomLimits};
+pub use machine::{PageReader, Room, RoomHistory, RoomKind, RoomLimits};
 pub use member::Member;
 pub use recent::{PageRest, Recent, RecentPage};
 

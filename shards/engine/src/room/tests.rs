@@ -129,7 +129,7 @@ fn only_members_may_speak_and_read() {
     scene.join("alice", session(0, 1)).unwrap();
     assert!(matches!(scene.say("bob", session(0, 2), "hi"), Err(Refusal::NotMember { .. })));
     assert!(matches!(scene.say("alice", session(0, 9), "hi"), Err(Refusal::NotMember { .. })));
-    let read = scene.room.history(Reader::Member(name("bob").key()), Page::Last { count: 5 });
+    let read = scene.room.history(PageReader::Member(name("bob").key()), Page::Last { count: 5 });
     assert!(matches!(read, Err(Refusal::NotMember { .. })));
     assert_eq!(scene.room.head(), Seq::ZERO);
 }
@@ -312,7 +312,7 @@ fn pages_hold_what_is_asked_and_name_what_is_missing() {
         (Page::Before { seq: Seq(0), count: 5 }, vec![], None),
     ];
     for (page, numbers, gap) in cases {
-        let found = scene.room.history(Reader::Member(name("alice").key()), page).unwrap();
+        let found = scene.room.history(PageReader::Member(name("alice").key()), page).unwrap();
         let found_numbers: Vec<u64> = found.messages.iter().map(|m| m.seq().0).collect();
         assert_eq!(found_numbers, numbers, "{page:?}");
         let rest = found.rest.and_then(|rest| rest.page.range(rest.last));

@@ -5,7 +5,7 @@ use super::drafts::{DraftAnswer, DraftQuestion, LoadStep, RoomLoading, loaded_fi
 use super::page::{cut_entries_to, cut_to};
 use super::search::{SearchStep, TimeQuestion, TimeSearch};
 use super::target::TargetLookup;
-use crate::room::{LookedUpTarget, PageRest, Reader, RoomHistory};
+use crate::room::{LookedUpTarget, PageReader, PageRest, RoomHistory};
 use madang_log::{
     AmendmentSource, BatchId, DraftQuery, EntriesQuery, FactsPointer, FactsQuery, FoundEntries, FoundPage,
     LoadedFacts, PageQuery, QueryFault, QueryOutcome, RoomQuery, SnapshotRoom, SnapshotScope, StoredFile,
@@ -95,7 +95,7 @@ pub enum Answered {
         /// Who asks.
         session: SessionId,
         /// Who reads.
-        reader: Reader,
+        reader: PageReader,
         /// The room.
         room: RoomKey,
         /// The page.

@@ -1,6 +1,6 @@
 //! The search for the first message of a time, by halves.
 
-use crate::room::Reader;
+use crate::room::PageReader;
 use madang_log::{BatchId, FoundPage};
 use madang_model::{Page, Seq, SessionId, Timestamp};
 
@@ -13,7 +13,7 @@ pub struct TimeQuestion {
     /// Who asks.
     pub session: SessionId,
     /// Who reads.
-    pub reader: Reader,
+    pub reader: PageReader,
     /// The page.
     pub page: Page,
     /// Its time.
@@ -157,7 +157,7 @@ mod tests {
         fn search(&self, time: i64, below: usize) -> (SearchStep, usize) {
             let question = TimeQuestion {
                 session: SessionId::NOBODY,
-                reader: Reader::Member(madang_model::UserKey::of("bob")),
+                reader: PageReader::Member(madang_model::UserKey::of("bob")),
                 page: Page::Last { count: 1 },
                 time: Timestamp(time),
                 below: Seq(below as u64),

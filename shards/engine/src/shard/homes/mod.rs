@@ -23,7 +23,7 @@ use super::settings::Settings;
 use super::wheel::Wheel;
 use super::{Deadline, Request, Storage};
 use crate::mesh::Outbound;
-use crate::room::{Reader, Room, ShardEvent};
+use crate::room::{PageReader, Room, ShardEvent};
 use crate::user::Users;
 use amending::AmendQuestion;
 use facts::Renewals;
@@ -248,10 +248,10 @@ impl Homes {
                 self.resume(session, user, room, (after, count), effects);
             }
             Request::History { session, user, room, page } => {
-                self.history(session, Reader::Member(user), room, page, effects);
+                self.history(session, PageReader::Member(user), room, page, effects);
             }
             Request::HistoryOf { session, room, page } => {
-                self.history(session, Reader::Admitted, room.key(), page, effects);
+                self.history(session, PageReader::Admitted, room.key(), page, effects);
             }
             Request::PublishAs { session, author, room, draft, text } => {
                 self.publish_as((session, author), room, (draft, looked_up), text, effects);

@@ -3,7 +3,7 @@
 use super::drafts::{DraftOf, DraftState};
 use super::queues::LookupResult;
 use super::{Effects, Homes, refuse_message, send_reply};
-use crate::room::{Reader, RecentPage};
+use crate::room::{PageReader, RecentPage};
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
 use madang_log::Appender;
@@ -156,7 +156,7 @@ impl Homes {
     pub fn history(
         &mut self,
         session: SessionId,
-        reader: Reader,
+        reader: PageReader,
         room: RoomKey,
         page: Page,
         effects: &mut Effects<'_>,
@@ -194,7 +194,7 @@ impl Homes {
     fn history_by_time(
         &mut self,
         session: SessionId,
-        reader: Reader,
+        reader: PageReader,
         room: RoomKey,
         (page, time): (Page, Timestamp),
         effects: &mut Effects<'_>,
