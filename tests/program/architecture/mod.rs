@@ -47,8 +47,19 @@ const SIMULATOR: [&str; 12] = [
     "chance", "network", "disk", "words", "truth", "server", "twins", "client", "edge", "options", "trace",
     "session",
 ];
-const CONFIG: [&str; 10] =
-    ["shown", "values", "bounded", "size", "listen", "keys", "error", "file", "layers", "print"];
+const CONFIG: [&str; 11] = [
+    "shown",
+    "values",
+    "bounded",
+    "size",
+    "listen",
+    "http_listeners",
+    "keys",
+    "error",
+    "file",
+    "layers",
+    "print",
+];
 const DIRECTORY: [&str; 15] = [
     "error",
     "secret",
@@ -66,9 +77,10 @@ const DIRECTORY: [&str; 15] = [
     "consent",
     "upkeep",
 ];
+const EDGE: [&str; 8] = ["bounds", "counters", "limits", "link", "problem", "router", "connection", "server"];
 const IMPORT: [&str; 6] = ["fault", "id", "line", "reader", "window", "intake"];
 /// Those of the program.
-const PROGRAM: [&str; 16] = [
+const PROGRAM: [&str; 18] = [
     "version",
     "terminal",
     "privacy",
@@ -83,6 +95,8 @@ const PROGRAM: [&str; 16] = [
     "handover",
     "control",
     "edge_link",
+    "edge_desk",
+    "edge",
     "serve",
     "cli",
 ];
@@ -113,7 +127,7 @@ const LOAD: [&str; 21] = [
 /// Compiled for tests only: the faults that the simulator must see, and what writes logs.
 const FOR_TESTS: [&str; 2] = ["mutation", "testing"];
 /// Where the sources of each crate are, the order of its modules, and the crates that it may use.
-const CRATES: [(&str, &[&str], &[&str]); 11] = [
+const CRATES: [(&str, &[&str], &[&str]); 12] = [
     ("shards/model", &MODEL, &[]),
     ("shards/log", &LOG, &["model"]),
     ("shards/surfaces", &SURFACES, &["model"]),
@@ -121,10 +135,15 @@ const CRATES: [(&str, &[&str], &[&str]); 11] = [
     ("shards/engine", &ENGINE, &["model", "log"]),
     ("shards/simulator", &SIMULATOR, &["model", "log", "link", "engine"]),
     ("edge/directory", &DIRECTORY, &["model"]),
+    ("edge/server", &EDGE, &["model", "link"]),
     ("config", &CONFIG, &["model", "log"]),
     ("import", &IMPORT, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),
-    ("", &PROGRAM, &["model", "log", "surfaces", "link", "engine", "directory", "config", "import", "bench"]),
+    (
+        "",
+        &PROGRAM,
+        &["model", "log", "surfaces", "link", "engine", "directory", "edge", "config", "import", "bench"],
+    ),
 ];
 /// Imports against the order that there are yet: who, whom, and why. The table shrinks only.
 const UPWARDS: [(&str, &str, &str); 3] = [

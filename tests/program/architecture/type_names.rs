@@ -5,12 +5,12 @@ use super::{Source, fail_if_any, sources};
 use std::collections::BTreeMap;
 
 /// Folders that are read together: what the core is made of, the program with its settings, the load, the
-/// directory, the simulator.
+/// edge, the simulator.
 const READ_TOGETHER: [&[&str]; 5] = [
     &["shards/model/src", "shards/log/src", "shards/surfaces/src", "shards/link/src", "shards/engine/src"],
     &["src", "config/src"],
     &["bench/src"],
-    &["edge/directory/src"],
+    &["edge/directory/src", "edge/server/src"],
     &["shards/simulator/src"],
 ];
 

@@ -3,8 +3,8 @@
 use crate::room::RoomLimits;
 use crate::user::UserLimits;
 use madang_model::RoomName;
-use madang_model::connection::{FloodLimit, Networks};
-use std::net::{IpAddr, Ipv6Addr};
+use madang_model::connection::{FloodLimit, Networks, counted_address};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The bounds and names that all shards share.
@@ -35,19 +35,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What a connection from there is counted against, if it is: IPv6 by its prefix, and an IPv4 address that is
-    /// written as IPv6 (RFC 4291, section 2.5.5.2) as what it is.
+    /// What a connection from there is counted against, if it is.
     pub fn counted(&self, address: IpAddr) -> Option<IpAddr> {
-        let address = address.to_canonical();
-        let is_counted = self.connections_per_address > 0 && !address.is_loopback();
-        is_counted.then(|| match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(address) => {
-                let host_bits = 128_u32.saturating_sub(u32::from(self.ipv6_prefix));
-                let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-            }
-        })
+        if self.connections_per_address == 0 { None } else { counted_address(address, self.ipv6_prefix) }
     }
 
     /// What a page of history may weigh: it and what else a reader is sent in a turn must fit into an

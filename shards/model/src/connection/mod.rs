@@ -3,6 +3,7 @@
 mod closing;
 mod coding;
 mod core;
+mod counted_address;
 mod either;
 mod entrance;
 mod flood;
@@ -16,6 +17,7 @@ mod surface;
 pub use closing::{CloseReason, ProtocolReason};
 pub use coding::{CodingError, Decoder, Encoder};
 pub use core::Core;
+pub use counted_address::counted_address;
 pub use either::{Either, EitherSession};
 pub use entrance::{Entrance, EntranceKind, SurfaceId};
 pub use flood::{Flood, FloodLimit};

@@ -1,0 +1,198 @@
+//! Bodies: that of a request is limited in length and time, that of an answer says when it is complete.
+
+use super::activity::Activity;
+use crate::bounds::{BODY_BYTES_MAX, BODY_IDLE_TIME_MAX, BODY_TIME_MAX};
+use crate::counters::Refused;
+use axum::body::Body as AnyBody;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Why the body of a request cannot be read to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BodyFault {
+    /// It is too long.
+    #[error("the body is longer than {BODY_BYTES_MAX} bytes")]
+    TooLong,
+    /// It does not come in time.
+    #[error("the body did not come in time")]
+    TooLate,
+}
+
+/// What became of the body of a request, known to whoever answers it.
+#[derive(Clone, Debug, Default)]
+pub struct BodyReport(Arc<AtomicU8>);
+
+impl BodyReport {
+    fn set(&self, fault: BodyFault) {
+        self.0.store(fault as u8 + 1, Ordering::Release);
+    }
+
+    /// What went wrong.
+    pub fn fault(&self) -> Option<BodyFault> {
+        match self.0.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(BodyFault::TooLong),
+            _ => Some(BodyFault::TooLate),
+        }
+    }
+}
+
+/// The body of a request.
+pub struct RequestBody {
+    body: Incoming,
+    activity: Arc<Activity>,
+    report: BodyReport,
+    bytes: u64,
+    /// When the whole must be there.
+    ends_at: Instant,
+    /// When the next piece must be there, while it is waited for.
+    waits: Option<Pin<Box<Sleep>>>,
+}
+
+impl RequestBody {
+    /// A body that begins now.
+    pub fn new(body: Incoming, activity: Arc<Activity>, report: BodyReport) -> RequestBody {
+        let ends_at = Instant::now() + BODY_TIME_MAX;
+        RequestBody { body, activity, report, bytes: 0, ends_at, waits: None }
+    }
+
+    fn fail(&self, fault: BodyFault) -> axum::Error {
+        self.report.set(fault);
+        self.activity.counters().refuse(match fault {
+            BodyFault::TooLong => Refused::BodySize,
+            BodyFault::TooLate => Refused::BodyTime,
+        });
+        axum::Error::new(fault)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        if this.report.fault().is_some() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let waits = this.waits.get_or_insert_with(|| {
+                let ends_at = this.ends_at.min(Instant::now() + BODY_IDLE_TIME_MAX);
+                Box::pin(sleep_until(ends_at))
+            });
+            ready!(waits.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(this.fail(BodyFault::TooLate))));
+        };
+        this.waits = None;
+        let Some(frame) = frame.transpose().map_err(axum::Error::new)? else { return Poll::Ready(None) };
+        if let Some(data) = frame.data_ref() {
+            this.bytes += data.len() as u64;
+            this.activity.has_body();
+        }
+        if this.bytes > BODY_BYTES_MAX {
+            return Poll::Ready(Some(Err(this.fail(BodyFault::TooLong))));
+        }
+        if this.ends_at <= Instant::now() && !this.body.is_end_stream() {
+            return Poll::Ready(Some(Err(this.fail(BodyFault::TooLate))));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request under way: it ends when this is dropped.
+pub struct OpenRequest {
+    activity: Arc<Activity>,
+    is_answered: bool,
+}
+
+impl OpenRequest {
+    /// A request begins.
+    pub fn new(activity: Arc<Activity>) -> OpenRequest {
+        activity.begin();
+        OpenRequest { activity, is_answered: false }
+    }
+
+    /// Where the head is all of the answer, its body is not waited for.
+    pub fn answered_by_head(&mut self, is_all: bool) {
+        self.is_answered |= is_all;
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.activity.end(!self.is_answered);
+    }
+}
+
+/// The body of an answer.
+pub struct AnswerBody {
+    body: AnyBody,
+    request: OpenRequest,
+    /// Whether a piece was given to the connection and not passed on.
+    is_held: bool,
+}
+
+impl AnswerBody {
+    /// The answer to a request.
+    pub fn new(body: AnyBody, mut request: OpenRequest) -> AnswerBody {
+        request.is_answered |= body.is_end_stream();
+        AnswerBody { body, request, is_held: false }
+    }
+
+    fn set_held(&mut self, is_held: bool) {
+        match (std::mem::replace(&mut self.is_held, is_held), is_held) {
+            (false, true) => self.request.activity.hold(),
+            (true, false) => self.request.activity.release(),
+            (true, true) => self.request.activity.passed_on(),
+            (false, false) => {}
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        this.set_held(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        let is_over = matches!(frame, Poll::Ready(None)) || this.body.is_end_stream();
+        this.request.is_answered |= is_over && !matches!(frame, Poll::Ready(Some(Err(_))));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.set_held(false);
+    }
+}
