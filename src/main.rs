@@ -4,6 +4,8 @@ mod backup;
 mod cli;
 mod control;
 mod data_option;
+mod edge;
+mod edge_desk;
 mod edge_link;
 mod exit_code;
 mod handover;

@@ -101,7 +101,10 @@ pub const RESTART_KEYS: &[&str] = &[
     "log.durability",
     "log.segment_bytes",
     "rooms.lobby",
+    "listen.http",
+    "listen.https",
     "edge.enabled",
+    "edge.start",
     "telemetry.format",
     "telemetry.metrics",
 ];
@@ -118,6 +121,12 @@ pub static KEYS: &[Key] = &[
         "The address for real telnets: BINARY, SGA and UTF-8 are agreed on at once, so that plain `telnet HOST 2323` \
          types any Korean; \"\" is none."
     ),
+    key!(
+        listen.http,
+        "The address for HTTP/1.1 and HTTP/2 without TLS, which an edge serves (`edge.start`); \"\" is none. There is \
+         nothing to be served yet."
+    ),
+    key!(listen.https, "The address for the same over TLS; \"\" is none."),
     key!(
         listen.proxy_from,
         "Proxies: a connection from one of these must begin with a PROXY header (version 1 or 2), and its address is \
@@ -199,8 +208,13 @@ pub static KEYS: &[Key] = &[
     key!(limits.login_seconds, "Seconds a connection has to give a name."),
     key!(
         edge.enabled,
-        "Whether an edge, a process of its own with other protocols, can connect: to the socket `link.sock` in the \
-         data directory, as the same user. There is no such program yet."
+        "Whether an edge, a process of its own with other protocols, can connect although there is neither `listen.http` \
+         nor `listen.https`: to the socket `link.sock` in the data directory, as the same user."
+    ),
+    key!(
+        edge.start,
+        "Whether the server starts the edge for `listen.http` and `listen.https`, and starts it again when it ends; false \
+         where something else runs `madang edge`, such as madang-edge.service."
     ),
     key!(telemetry.level, "The least important event that is written to standard error."),
     key!(telemetry.format, "How events are written: a line for people, or a JSON object a line."),
@@ -214,6 +228,8 @@ impl Default for Config {
                 line: ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
                 line_tls: OptionalAddress(None),
                 telnet: OptionalAddress(None),
+                http: OptionalAddress(None),
+                https: OptionalAddress(None),
                 proxy_from: Networks::default(),
             },
             tls: Tls { certificate: OptionalFile(None), key: OptionalFile(None) },
@@ -246,7 +262,7 @@ impl Default for Config {
                 outbox_total_bytes_max: Size::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
-            edge: Edge { enabled: false },
+            edge: Edge { enabled: false, start: true },
             telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },
         }
     }

@@ -8,6 +8,7 @@ mod bounded;
 mod entrances;
 mod error;
 pub mod file;
+mod http_listeners;
 pub mod keys;
 mod layers;
 mod listen;
@@ -22,6 +23,7 @@ mod tests;
 pub use bounded::Bounded;
 pub use entrances::{ENTRANCES, EntranceKey, LINE, LINE_TLS, LINES};
 pub use error::ConfigErrors;
+pub use http_listeners::{HTTP_LISTENERS, HttpKey};
 pub use keys::{KEYS, Key, key_names};
 pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, is_at, overlap};
@@ -63,8 +65,9 @@ impl Config {
     /// Every address that is listened at, with its key.
     pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
         let entrances = self.entrances().into_iter().map(|(key, entrance)| (key.name, entrance.address));
+        let http = self.http_listeners().into_iter().map(|(key, address)| (key.name, address));
         let metrics = self.telemetry.metrics.0.map(|address| ("telemetry.metrics", address));
-        entrances.chain(metrics).collect()
+        entrances.chain(http).chain(metrics).collect()
     }
 }
 
@@ -77,6 +80,10 @@ pub struct Listen {
     pub line_tls: OptionalAddress,
     /// The address of the line protocol for telnets, which are asked for their options as they come.
     pub telnet: OptionalAddress,
+    /// The address of HTTP.
+    pub http: OptionalAddress,
+    /// The address of HTTP over TLS.
+    pub https: OptionalAddress,
     /// Where proxies connect from, which say whose connection they pass on.
     pub proxy_from: Networks,
 }
@@ -169,8 +176,10 @@ pub struct Limits {
 /// The process that serves further protocols.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
-    /// Whether it can connect.
+    /// Whether it can connect although there is no HTTP.
     pub enabled: bool,
+    /// Whether the server starts it.
+    pub start: bool,
 }
 
 /// What is reported to the operator.

@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod control;
 mod directory;
+mod edge;
 mod hints;
 mod manual;
 mod options;
@@ -33,6 +34,7 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(serve::ServeOptions),
+    Edge(edge::EdgeOptions),
     Status(control::StatusCommand),
     Upgrade(upgrade::UpgradeCommand),
     Drain(control::DrainCommand),
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
     }
     match command {
         Command::Serve(options) => serve::run(options),
+        Command::Edge(options) => edge::run(options),
         Command::Status(command) => control::status(command),
         Command::Upgrade(command) => upgrade::run(&command),
         Command::Drain(command) => control::drain(command),
@@ -110,6 +113,9 @@ pub fn run() -> ExitCode {
 
 /// Whether it makes files that are its user's alone.
 fn writes_files(command: &Command) -> bool {
-    use Command::{Account, Backup, Directory, Key, Log, Restore, Serve};
-    matches!(command, Serve(_) | Log(_) | Backup(_) | Restore(_) | Account(_) | Key(_) | Directory(_))
+    use Command::{Account, Backup, Directory, Edge, Key, Log, Restore, Serve};
+    matches!(
+        command,
+        Serve(_) | Edge(_) | Log(_) | Backup(_) | Restore(_) | Account(_) | Key(_) | Directory(_)
+    )
 }

@@ -5,16 +5,15 @@
 //! state machine; whatever is wrong with it ends the connection.
 
 mod peer;
-mod socket;
 mod thread;
 
+use crate::control::PrivateSocket;
 use crate::server::ServerState;
 use madang_engine::mesh::ENDPOINT;
 use madang_engine::runtime::Endpoint;
 use madang_engine::shard::Settings;
 use madang_link::{CoreEnd, CoreSettings};
 use madang_model::LogEpoch;
-use socket::LinkSocket;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -63,6 +62,6 @@ pub fn start(
         epoch: Box::new(move || epoch.epoch().unwrap_or(LogEpoch(0))),
         ..CoreSettings::new(ENDPOINT, endpoint.shard_count())
     });
-    let link = LinkThread::new(core, endpoint, LinkSocket::new(data), Arc::clone(state));
+    let link = LinkThread::new(core, endpoint, PrivateSocket::new(data, "link"), Arc::clone(state));
     std::thread::Builder::new().name("madang-link".into()).spawn(move || link.run()).map(drop)
 }

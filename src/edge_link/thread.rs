@@ -1,7 +1,7 @@
 //! The thread of the link: one round after another, and it waits in between.
 
 use super::peer::{Moved, Peer};
-use super::socket::LinkSocket;
+use crate::control::PrivateSocket;
 use crate::server::{LinkFigures, ServerState};
 use madang_engine::mesh::{BATCH_ENTRIES_MAX, Received};
 use madang_engine::runtime::{Closing, Endpoint, EndpointStage};
@@ -29,7 +29,7 @@ const REQUESTS_MAX: usize = 4096;
 pub struct LinkThread {
     core: CoreEnd,
     endpoint: Endpoint,
-    socket: LinkSocket,
+    socket: PrivateSocket,
     peer: Option<Peer>,
     requests: RequestBatches,
     state: Arc<ServerState>,
@@ -46,7 +46,12 @@ pub struct LinkThread {
 
 impl LinkThread {
     /// Nobody can connect before it runs.
-    pub fn new(core: CoreEnd, endpoint: Endpoint, socket: LinkSocket, state: Arc<ServerState>) -> LinkThread {
+    pub fn new(
+        core: CoreEnd,
+        endpoint: Endpoint,
+        socket: PrivateSocket,
+        state: Arc<ServerState>,
+    ) -> LinkThread {
         let requests = RequestBatches::new(endpoint.shard_count(), BATCH_ENTRIES_MAX);
         let now = endpoint.now();
         LinkThread {

@@ -26,7 +26,7 @@ pub struct Begin {
     pub listeners: Vec<EntranceKind>,
     /// How long people have waited.
     pub paused: Duration,
-    /// Listeners for operators, by their names.
+    /// Listeners for operators and of HTTP, by their names.
     pub operator: Vec<String>,
     /// Other listeners for clients, by the short names of their keys.
     pub others: Vec<String>,

@@ -71,7 +71,10 @@ fn send_beginning<'a>(
     let mut descriptors = vec![lock];
     descriptors.extend(listeners.iter().map(|(_, listener)| *listener));
     descriptors.extend(operator.iter().map(|one| one.listener()));
+    // Named beside those for operators: an older program closes those whose name it does not know.
+    descriptors.extend(state.http_sockets().iter().map(AsFd::as_fd));
     descriptors.extend(others.iter().map(|(_, listener)| *listener));
+    let http = state.http_sockets().iter().map(|socket| socket.key.short_name());
     let begin = Begin {
         pid: std::process::id().into(),
         version: crate::version::VERSION.to_owned(),
@@ -79,7 +82,7 @@ fn send_beginning<'a>(
         is_activated: state.activation().has_sockets(),
         listeners: listeners.iter().map(|(kind, _)| *kind).collect(),
         paused: snapshotted.since.elapsed(),
-        operator: operator.iter().map(|one| one.name().to_owned()).collect(),
+        operator: operator.iter().map(|one| one.name()).chain(http).map(str::to_owned).collect(),
         others: others.iter().map(|(kind, _)| EntranceKey::of(*kind).short_name().to_owned()).collect(),
     };
     let mut first = Encoder::default();

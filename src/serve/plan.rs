@@ -42,6 +42,8 @@ pub struct Plan {
     pub stored: Option<StoredDescriptors>,
     /// The number of connections that the open-file limit allows.
     pub connections_max: u64,
+    /// A server on this directory has ended: its edge may have its addresses for a moment.
+    pub follows_killed: bool,
 }
 
 /// Why serving cannot start. Each error names its remedy.
@@ -107,6 +109,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         memory.await_given_back(shards);
     }
     let is_left = !stored.is_empty();
+    let follows_killed = was_served(data);
     let (data, taken_over, stored) = if let Some((data, stored)) = take_stored(data, stored) {
         make_private(data.path());
         (data, None, Some(stored))
@@ -123,6 +126,9 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
                     port::probe(key.name, entrance.address)?;
                 }
             }
+            for (key, address) in config.http_listeners() {
+                port::probe(key.name, address)?;
+            }
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data, SERVE)?)
         };
@@ -130,7 +136,18 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         make_private(data);
         (directory, None, None)
     };
-    Ok(Plan { config, data, shards, processors, activated, identity, taken_over, stored, connections_max })
+    Ok(Plan {
+        config,
+        data,
+        shards,
+        processors,
+        activated,
+        identity,
+        taken_over,
+        stored,
+        connections_max,
+        follows_killed,
+    })
 }
 
 /// Checks whether a start with this configuration would find everything it needs, and could resume what a server

@@ -9,7 +9,7 @@ use rustix::fd::OwnedFd;
 pub struct InheritedListeners {
     /// Listeners for clients, with how clients are served there.
     pub clients: Vec<(EntranceKind, OwnedFd)>,
-    /// Listeners for the operator, by name: only the old process has any.
+    /// Listeners for the operator and of HTTP, by name: only the old process has any.
     pub operator: Vec<(String, OwnedFd)>,
 }
 

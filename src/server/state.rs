@@ -2,7 +2,9 @@
 
 use super::clock::now_us;
 use super::data_directory::DataDirectory;
+use super::edge_report::EdgeReport;
 use super::erasures::ErasureDesk;
+use super::http_socket::HttpSocket;
 use super::inherited::SocketActivation;
 use super::launch::Launch;
 use super::link_report::LinkReport;
@@ -33,6 +35,8 @@ pub struct ServerState {
     remote: OnceLock<Remote>,
     reloads: [AtomicU64; 2],
     link: LinkReport,
+    edge: EdgeReport,
+    http_sockets: OnceLock<Vec<HttpSocket>>,
     epoch: OnceLock<LogEpoch>,
     erasures: ErasureDesk,
     lock: Option<OwnedFd>,
@@ -71,6 +75,8 @@ impl ServerState {
             remote: OnceLock::new(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             link: LinkReport::default(),
+            edge: EdgeReport::default(),
+            http_sockets: OnceLock::new(),
             epoch: OnceLock::new(),
             erasures: ErasureDesk::new(data.path()),
             lock: data.lock(),
@@ -196,6 +202,21 @@ impl ServerState {
     /// The link to the edge.
     pub fn link(&self) -> &LinkReport {
         &self.link
+    }
+
+    /// The edge.
+    pub fn edge(&self) -> &EdgeReport {
+        &self.edge
+    }
+
+    /// Records where HTTP is served, once.
+    pub fn set_http_sockets(&self, sockets: Vec<HttpSocket>) {
+        let _ = self.http_sockets.set(sockets);
+    }
+
+    /// The sockets of HTTP, which are lent to the edge and handed over to the next process.
+    pub fn http_sockets(&self) -> &[HttpSocket] {
+        self.http_sockets.get().map_or(&[], Vec::as_slice)
     }
 
     /// The shards, once they run.

@@ -112,8 +112,8 @@ fn each_mistake_of_a_file_is_named_with_its_line_its_value_and_what_is_allowed()
         ),
         (
             "listen = 3",
-            "madang.toml:1: unknown key listen; did you mean listen.line? (known here: listen.line, listen.line_tls, listen.telnet, \
-             listen.proxy_from)\n",
+            "madang.toml:1: unknown key listen; did you mean listen.http? (known here: listen.line, listen.line_tls, listen.telnet, \
+             listen.http, listen.https, listen.proxy_from)\n",
         ),
         (
             "[listen]\nproxy_from = [\"10.1.2.3/8\"]",

@@ -27,6 +27,7 @@ mod disk;
 mod documents;
 mod drafts;
 mod durability;
+mod edge;
 mod epochs;
 mod erasures;
 mod events;

@@ -3,11 +3,10 @@
 use super::NotDone;
 use crate::cli::options::ConfigOptions;
 use crate::data_option::DataOption;
+use crate::edge::location;
 use crate::server::{BACKUP_FILE, DataDirectoryError};
 use clap::Args;
-use madang_config::Config;
 use madang_directory::{Directory, Location, SqliteOpening};
-use std::path::Path;
 
 /// Options that say where the directory is.
 #[derive(Args, Debug)]
@@ -50,14 +49,5 @@ impl DirectoryPlace {
             )));
         }
         Ok(Directory::open(&location, SqliteOpening::Create)?)
-    }
-}
-
-fn location(config: &Config, data: &Path) -> Result<Location, String> {
-    let Some(url) = &config.directory.url.0 else { return Ok(Location::in_data(data)) };
-    let location = Location::of_url(url).map_err(|mistake| format!("directory.url: {mistake}"))?;
-    match &config.directory.password_file.0 {
-        Some(file) => location.with_password_file(file).map_err(|error| error.to_string()),
-        None => Ok(location),
     }
 }

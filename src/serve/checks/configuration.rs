@@ -3,7 +3,7 @@
 
 use super::tls_files::{self, TlsFilesError};
 use crate::server::SocketActivation;
-use madang_config::{Loaded, Written, overlap};
+use madang_config::{ENTRANCES, Loaded, Written, overlap};
 use madang_engine::runtime::TlsIdentity;
 use std::fmt;
 
@@ -86,7 +86,8 @@ fn trusts_everyone(loaded: &Loaded) -> Option<String> {
 
 fn overlaps(loaded: &Loaded, activation: &SocketActivation) -> Vec<ConfigurationFault> {
     let mut listeners = loaded.config.listeners();
-    listeners.retain(|(key, _)| !(activation.has_sockets() && key.starts_with("listen.")));
+    let is_entrance = |key: &str| ENTRANCES.iter().any(|entrance| entrance.name == key);
+    listeners.retain(|(key, _)| !(activation.has_sockets() && is_entrance(key)));
     let mut faults = Vec::new();
     for (index, (later, address)) in listeners.iter().enumerate() {
         for (earlier, _) in listeners[..index].iter().filter(|(_, other)| overlap(*address, *other)) {

@@ -70,8 +70,9 @@ pub fn identity(
     let is_opened = |key: &&EntranceKey| activation.kinds.contains(&key.kind);
     let is_configured = |key: &&EntranceKey| key.address(config).is_some();
     let socket = with_tls().find(is_opened).map(|key| Wanted::Socket(key.short_name()));
-    let Some(wanted) = socket.or_else(|| with_tls().find(is_configured).map(|key| Wanted::Key(key.name)))
-    else {
+    let https = || config.http_listeners().into_iter().find(|(key, _)| key.has_tls);
+    let line = socket.or_else(|| with_tls().find(is_configured).map(|key| Wanted::Key(key.name)));
+    let Some(wanted) = line.or_else(|| https().map(|(key, _)| Wanted::Key(key.name))) else {
         return Ok(None);
     };
     let missing = |missing| TlsFilesError::Missing { wanted, missing };

@@ -2,6 +2,7 @@
 
 mod erasing;
 mod error;
+mod http_sockets;
 mod inherited;
 mod listen;
 mod metrics_listener;
@@ -15,12 +16,14 @@ use super::reload::Reloader;
 use super::settings::{erase_time_max, line_settings, retention, shard_settings, spin, text_bytes_max};
 use super::signals::Signals;
 use crate::control::{self, ControlSocket};
+use crate::edge_desk::{self, EdgeDesk, EdgeLaunch};
 use crate::edge_link::{self, LinkLimits};
 use crate::server::{
     EPOCH_FILE, EpochOrigin, ServerState, Stops, begin_or_continue, random_epoch, subprocess,
 };
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
+use http_sockets::http_sockets;
 use inherited::Inherited;
 use listen::listeners;
 use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
@@ -59,11 +62,13 @@ pub fn run(
         engine.name_epoch();
     }
     let mut started = engine.start(log, listening, &mut inherited, stop_requests)?;
+    let edge_launch = engine.edge_launch(&sources);
     let reloads = engine.prepare_reloads(&started, &inherited, sources, level, reload_requests)?;
     engine.open_link(&mut started)?;
     engine.finish_adoption(&mut started, &inherited)?;
     erasing::start(&engine.state, started.running.remote.clone()).map_err(StartError::Thread)?;
-    engine.serve(started, &reloads)
+    let desk = engine.open_edge_desk(edge_launch)?;
+    engine.serve(started, &reloads, desk)
 }
 
 /// State that more than one step needs.
@@ -168,8 +173,11 @@ impl Engine<'_> {
 
     fn listen(&mut self, inherited: &mut Inherited) -> Result<Listening, EngineError> {
         let acceptor = self.plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
-        let metrics = self.inherit_metrics(inherited)?;
         let follows_another = inherited.has_old_server() && inherited.old_process.is_none();
+        let may_be_another = inherited.has_old_server() || self.plan.follows_killed;
+        let http = http_sockets(&self.plan.config, &mut inherited.listeners.operator, may_be_another)?;
+        self.state.set_http_sockets(http);
+        let metrics = self.inherit_metrics(inherited)?;
         let passed = std::mem::take(&mut inherited.listeners);
         let sockets = listeners(self.plan, passed, acceptor.as_ref(), follows_another)?;
         Ok(Listening { sockets, acceptor, metrics })
@@ -325,8 +333,32 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// How the edge is started, where this server does.
+    fn edge_launch(&self, sources: &Sources) -> Option<EdgeLaunch> {
+        let launch = self.state.launch().filter(|_| self.plan.config.edge.start)?;
+        Some(EdgeLaunch::new(launch, self.plan.data.path(), sources))
+    }
+
+    /// Lends the sockets of HTTP to the edge, and starts it, if there are any.
+    fn open_edge_desk(&self, launch: Option<EdgeLaunch>) -> Result<Option<EdgeDesk>, EngineError> {
+        if self.state.http_sockets().is_empty() {
+            return Ok(None);
+        }
+        for socket in self.state.http_sockets() {
+            let (address, listener) = (socket.address(), socket.key.short_name());
+            tracing::info!(%address, listener, tls = socket.key.has_tls, "listening for the edge");
+        }
+        let desk = edge_desk::start(&self.state, launch).map_err(StartError::Thread)?;
+        Ok(Some(desk))
+    }
+
     /// Announces that clients are served, and waits for the end.
-    fn serve(self, started: StartedShards, reloads: &Reloads) -> Result<(), EngineError> {
+    fn serve(
+        self,
+        started: StartedShards,
+        reloads: &Reloads,
+        desk: Option<EdgeDesk>,
+    ) -> Result<(), EngineError> {
         // The thread lives as long as the process.
         let _ = reloads.begin.send(());
         // For people and scripts that started it by hand.
@@ -342,6 +374,9 @@ impl Engine<'_> {
             let _ = self.reload.try_send(());
         }
         started.running.join().map_err(EngineError::Shard)?;
+        if let Some(desk) = desk {
+            desk.end();
+        }
         drop(self.control);
         subprocess::kill_started();
         tracing::info!("drained");
@@ -369,6 +404,6 @@ fn start_options(plan: &Plan) -> StartOptions {
         retention: retention(&config.log),
         erasures: Arc::default(),
         spin: spin(&config.shards),
-        has_endpoint: config.edge.enabled,
+        has_endpoint: config.has_edge(),
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics for Prometheus, and whether the server is healthy and ready.
 
 mod disk;
+mod edge;
 mod endpoint;
 mod family;
 mod http;

@@ -1,10 +1,11 @@
 //! Metrics in the text format of Prometheus.
 
 use super::disk::Disk;
+use super::edge;
 use super::family::{Labelled, ProcessMetric, counter, gauge, write, write_value};
 use super::link;
 use super::table::{COUNTERS, GAUGES};
-use crate::server::{LinkFigures, Readiness, ServerState};
+use crate::server::{EdgeStatus, LinkFigures, Readiness, ServerState};
 use crate::telemetry;
 use madang_engine::runtime::{
     BATCH_BYTES, BATCH_MESSAGES, COMMIT_SECONDS, Histogram, ProxyRefusal, Sample, ShardHealth, StorageState,
@@ -37,6 +38,7 @@ struct Snapshot {
     segments: Vec<Labelled<[(&'static str, String); 1]>>,
     log_bytes: Vec<Labelled<[(&'static str, String); 1]>>,
     link: LinkFigures,
+    edge: EdgeStatus,
     durability: String,
 }
 
@@ -136,6 +138,8 @@ impl Snapshot {
         ]);
         let link = state.link().figures();
         process.extend(link::metrics(&link));
+        let edge = state.edge().status().unwrap_or_default();
+        process.extend(edge::metrics(&edge));
         let of = |number: u16, value: u64| ([("shard", number.to_string())], value as f64);
         Snapshot {
             samples: remote.map(|remote| remote.samples()).unwrap_or_default(),
@@ -144,6 +148,7 @@ impl Snapshot {
             segments: usage.directories.iter().map(|one| of(one.number, one.segments)).collect(),
             log_bytes: usage.directories.iter().map(|one| of(one.number, one.bytes)).collect(),
             link,
+            edge,
             durability: state.durability().to_owned(),
         }
     }
@@ -284,6 +289,7 @@ impl prometheus_client::collector::Collector for Snapshot {
         )?;
         self.encode_shards(encoder)?;
         self.encode_histograms(encoder)?;
-        link::encode_ends(&self.link, encoder)
+        link::encode_ends(&self.link, encoder)?;
+        edge::encode_reasons(&self.edge, encoder)
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod direct_rooms;
 mod disk;
 pub mod edge;
+pub mod edge_process;
 mod files;
 pub mod http;
 mod load;

@@ -101,6 +101,11 @@ impl TlsIdentity {
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(TlsIdentity { config: Arc::new(config), validity })
     }
+
+    /// What TLS connections are accepted with, for whoever does so in another way than shards.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
 }
 
 /// Why nothing can be signed with a key that could be read.

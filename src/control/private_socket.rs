@@ -1,29 +1,28 @@
-//! The socket that the edge connects to.
+//! A socket in the data directory for processes of the same user.
 
-use crate::control::user_of;
+use super::peer::user_of;
 use rustix::fs::Mode;
 use std::fs;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// The name of the socket in the data directory.
-const SOCKET_FILE: &str = "link.sock";
-/// Its name until it is ready; not longer, because socket paths are limited.
-const NEW_SOCKET_FILE: &str = "link.new";
-
 /// The socket, whether it is listened at or not. The data directory is locked by this process: what lies there is
 /// a leftover, or of an old process that has closed its own.
 #[derive(Debug)]
-pub struct LinkSocket {
+pub struct PrivateSocket {
     path: PathBuf,
+    /// Where it is until it is ready.
+    beside: PathBuf,
     listener: Option<UnixListener>,
 }
 
-impl LinkSocket {
-    /// The socket of a data directory, not listened at yet.
-    pub fn new(data: &Path) -> LinkSocket {
-        LinkSocket { path: data.join(SOCKET_FILE), listener: None }
+impl PrivateSocket {
+    /// The socket `NAME.sock` of a data directory, not listened at yet.
+    pub fn new(data: &Path, name: &str) -> PrivateSocket {
+        // Not longer, because socket paths are limited.
+        let [path, beside] = ["sock", "new"].map(|extension| data.join(format!("{name}.{extension}")));
+        PrivateSocket { path, beside, listener: None }
     }
 
     /// Where it is.
@@ -41,16 +40,16 @@ impl LinkSocket {
     /// # Errors
     /// The system refuses, or the path is too long.
     pub fn listen(&mut self) -> io::Result<()> {
-        let beside = self.path.with_file_name(NEW_SOCKET_FILE);
-        match fs::remove_file(&beside) {
+        let beside = &self.beside;
+        match fs::remove_file(beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&beside)?;
+        let listener = UnixListener::bind(beside)?;
         // The directory is private meanwhile.
-        rustix::fs::chmod(&beside, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::chmod(beside, Mode::RUSR | Mode::WUSR)?;
         listener.set_nonblocking(true)?;
-        fs::rename(&beside, &self.path)?;
+        fs::rename(beside, &self.path)?;
         self.listener = Some(listener);
         Ok(())
     }
