@@ -105,13 +105,14 @@ pub fn run(options: ServeOptions) -> ExitCode {
     for line in madang_config::effective(&loaded).lines() {
         tracing::debug!("{line}");
     }
+    let data = data_option::to_serve(options.data);
     if let Some(version) = options.rehearse {
-        return serve::rehearse(&loaded, version);
+        return serve::rehearse(&loaded, &data, version);
     }
     let takeover = match (options.takeover, options.trial) {
         (false, _) => Takeover::No,
         (true, false) => Takeover::Yes,
         (true, true) => Takeover::Trial,
     };
-    serve::run(loaded, data_option::to_serve(options.data), level, takeover, signals)
+    serve::run(loaded, data, level, takeover, signals)
 }

@@ -17,7 +17,7 @@ use axum::Router;
 use borrowing::{Borrowing, Left};
 use lock::EdgeLock;
 use madang_config::{Loaded, Sources};
-use madang_directory::{Directory, SqliteOpening};
+use madang_directory::{Directory, Location, SqliteOpening};
 use madang_edge::{Core, EdgeServer, EdgeSettings};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use settings::{connections_max, limits};
@@ -86,16 +86,23 @@ pub fn run(loaded: &Loaded, data: &Path, parent: Option<u32>) -> Result<Ended, E
 /// # Errors
 /// [`EdgeError`].
 pub fn check(loaded: &Loaded, data: &Path) -> Result<(), EdgeError> {
-    limits(&loaded.config)?;
-    let location = location(&loaded.config, data).map_err(EdgeError::Place)?;
-    match location {
+    match check_configuration(loaded, data)? {
         // It is made when an edge starts.
-        madang_directory::Location::Sqlite(file) if !file.exists() => Ok(()),
+        Location::Sqlite(file) if !file.exists() => Ok(()),
         location => {
             let opened = location.connect_to_read(Duration::from_secs(5));
             opened.map(drop).map_err(EdgeError::Directory)
         }
     }
+}
+
+/// The same without asking a database, which may be away for a moment.
+///
+/// # Errors
+/// [`EdgeError`].
+pub fn check_configuration(loaded: &Loaded, data: &Path) -> Result<Location, EdgeError> {
+    limits(&loaded.config)?;
+    location(&loaded.config, data).map_err(EdgeError::Place)
 }
 
 fn open_directory(loaded: &Loaded, data: &Path) -> Result<Directory, EdgeError> {

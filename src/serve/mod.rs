@@ -50,8 +50,8 @@ pub fn run(
 
 /// Checks whether [`run`] would resume what a running server leaves, and changes nothing. It also writes the reason
 /// against it to standard output, for the process that asks.
-pub fn rehearse(loaded: &Loaded, version: u32) -> ExitCode {
-    match plan::rehearse(loaded, version) {
+pub fn rehearse(loaded: &Loaded, data: &Path, version: u32) -> ExitCode {
+    match plan::rehearse(loaded, data, version) {
         Ok(()) => {
             println!("{}", pending_signals::WAITS);
             ExitCode::SUCCESS

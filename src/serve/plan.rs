@@ -6,6 +6,7 @@ use super::checks::{
 };
 use super::patience::{ADDRESS_TIME_MAX, patiently};
 use super::settings::GRACE;
+use crate::edge::{self, EdgeError};
 use crate::handover::{self, TakeError, TakenOver, Takeover, VERSION};
 use crate::privacy;
 use crate::server::{
@@ -79,6 +80,9 @@ pub enum PlanError {
     /// The address of metrics cannot be listened at.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// An edge could not serve.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
 }
 
 impl PlanError {
@@ -155,13 +159,16 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
 ///
 /// # Errors
 /// The first check that failed.
-pub fn rehearse(loaded: &Loaded, version: u32) -> Result<(), PlanError> {
+pub fn rehearse(loaded: &Loaded, data: &Path, version: u32) -> Result<(), PlanError> {
     if version != VERSION {
         let reason = format!("this program supports version {VERSION} of the handover, not {version}");
         return Err(TakeError::Refused(reason).into());
     }
     configuration::approve(loaded, &SocketActivation::default())?;
     check_machine(&loaded.config)?;
+    if !loaded.config.http_listeners().is_empty() {
+        edge::check_configuration(loaded, data)?;
+    }
     Ok(())
 }
 

@@ -1,14 +1,14 @@
 //! The edge process: who starts it, what happens when it or the server ends, and who notices.
 
+use crate::harness::edge::connect_to;
 use crate::harness::edge_process::{
     HTTP, ask, edge, edges, expect_no_edge, expect_served, http_address, kill_nine,
 };
 use crate::harness::http::{expect_sum, metrics_address, samples};
-use crate::harness::{End, Identity, PATIENCE, Server, TlsClient, madang};
+use crate::harness::{Client, End, Identity, Manager, PATIENCE, Server, TlsClient, madang};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
@@ -156,6 +156,38 @@ fn an_upgrade_in_the_same_process_starts_another_edge_and_leaves_no_zombie() {
     }
 }
 
+#[test]
+fn a_restart_by_systemd_keeps_the_sockets_of_http_for_the_next_server() {
+    let manager = Manager::with_store(64);
+    let mut server = Server::start_under(&manager, 2, &[HTTP]);
+    let address = http_address(&server, "http");
+    expect_served(address);
+    for _ in 0..2 {
+        let mut alice = Client::login_when_free(server.address, "alice");
+        server.end_for_restart(&manager);
+        // It waits in the backlog of a socket that no process has.
+        let waiting = std::thread::spawn(move || ask(address, "/nothing").map(|answer| answer.status));
+        server.start_again_under(&manager);
+        manager.expect_empty_store();
+        assert_eq!(waiting.join().expect("it is answered"), Some(404));
+        assert_eq!(http_address(&server, "http"), address);
+        alice.send("/quit");
+    }
+}
+
+#[test]
+fn an_upgrade_to_another_address_of_http_moves_there() {
+    let mut server = Server::start(1, &[HTTP]);
+    let address = http_address(&server, "http");
+    expect_served(address);
+    server.change("listen.http=127.0.0.2:0");
+    server.take_over(1);
+    let moved = http_address(&server, "http");
+    assert!(moved.ip() != address.ip(), "{moved}");
+    expect_served(moved);
+    assert!(ask(address, "/nothing").is_none(), "nobody is there any more");
+}
+
 /// An edge that a test runs, which ends with this.
 struct OwnEdge(Child);
 
@@ -275,7 +307,7 @@ fn what_comes_to_the_socket_of_the_edge_harms_nobody() {
     let server = Server::start(1, &[HTTP, "edge.start=false"]);
     let address = http_address(&server, "http");
     for garbage in [&b"{}\n{\"connections\":\"many\"}\n"[..], &[b'x'; 100_000], b"\0", b""] {
-        let mut stream = UnixStream::connect(server.data().join("edge.sock")).expect("the socket");
+        let mut stream = connect_to(&server.data().join("edge.sock"));
         let _ = stream.write_all(garbage);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());

@@ -132,6 +132,36 @@ fn the_unit_says_what_the_server_keeps() {
 }
 
 #[test]
+fn the_edge_has_a_unit_of_its_own_which_the_server_wants_and_does_not_need() {
+    let (service, edge) = (unit("madang.service"), unit("madang-edge.service"));
+    let has = |unit: &[String], line: &str| assert!(unit.iter().any(|found| found == line), "{line}");
+    for line in ["Wants=madang-edge.service", "Environment=MADANG_EDGE_START=false"] {
+        has(&service, line);
+    }
+    let needs = ["Requires=", "BindsTo=", "PartOf="];
+    let is_need = |line: &&String| needs.iter().any(|need| line.starts_with(need));
+    assert_eq!(service.iter().chain(&edge).find(is_need), None);
+    for line in ["User=madang", "Restart=on-failure", "RestartSec=500ms", "StartLimitIntervalSec=0", "Nice=5"]
+    {
+        has(&edge, line);
+    }
+    assert!(edge.iter().any(|line| line.starts_with("MemoryMax=")));
+    // Another user could not read the data directory, nor connect to the server.
+    let user = |unit: &[String]| unit.iter().find(|line| line.starts_with("User=")).cloned();
+    assert_eq!(user(&service), user(&edge));
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the manifest");
+    for name in ["madang", "madang-edge"] {
+        assert!(manifest.contains(&format!("unit-name = \"{name}\"")), "{name}");
+        let link = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("systemd/debian/{name}.service"));
+        assert_eq!(fs::read(link).expect("a unit"), {
+            let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("systemd/{name}.service"));
+            fs::read(unit).expect("a unit")
+        });
+    }
+}
+
+#[test]
 fn a_newer_package_upgrades_in_place_and_the_sandbox_lets_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
@@ -185,8 +215,10 @@ fn exposure(name: &str) -> Option<f64> {
 }
 
 #[test]
-fn systemd_rates_the_unit_one_and_a_half_or_better_and_that_of_backups_two() {
-    for (name, exposure_max) in [("madang.service", 1.5), ("madang-backup.service", 2.0)] {
+fn systemd_rates_the_units_one_and_a_half_or_better_and_that_of_backups_two() {
+    for (name, exposure_max) in
+        [("madang.service", 1.5), ("madang-edge.service", 1.5), ("madang-backup.service", 2.0)]
+    {
         match exposure(name) {
             Some(exposure) => assert!(exposure <= exposure_max, "{name}: {exposure}"),
             None => eprintln!("not tried: there is no systemd-analyze here"),

@@ -1,7 +1,9 @@
 //! The server inside the list of system calls that its unit allows.
 
+use crate::harness::edge_process::{HTTP, expect_served, http_address};
 use crate::harness::{
-    Client, Manager, PATIENCE, Refusal, Service, http, inside_the_unit, madang, tested_program, words_of,
+    Client, Manager, PATIENCE, Refusal, Server, Service, http, inside_the_unit, inside_unit, madang,
+    tested_program, words_of,
 };
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::net::SocketAddr;
@@ -18,8 +20,12 @@ fn start(refusal: Refusal, without: &[&str]) -> (Manager, Service, SocketAddr) {
     let mut program = manager.command(tested_program());
     program.stdin(Stdio::null()).stdout(Stdio::null());
     inside_the_unit(&mut program, refusal, without);
-    let settings = ["--listen", "127.0.0.1:0", "--set", "telemetry.metrics=127.0.0.1:0"];
-    let service = manager.serve(&mut program, &settings);
+    let settings = [
+        ["--listen", "127.0.0.1:0"],
+        ["--set", "telemetry.metrics=127.0.0.1:0"],
+        ["--set", "listen.http=127.0.0.1:0"],
+    ];
+    let service = manager.serve(&mut program, settings.as_flattened());
     let ready = manager.expect("READY=1");
     let (_, address) = ready.split_once("STATUS=Serving at ").expect("where");
     let address = address.lines().next().expect("a line").trim().parse().expect("an address");
@@ -67,7 +73,8 @@ fn live(manager: &mut Manager, address: SocketAddr, pid: Pid) {
     let (_, rest) = words.split_once(" metrics address=").expect("the address of metrics");
     let metrics = rest.split_whitespace().next().expect("an address").parse().expect("an address");
     assert_eq!(http::get(metrics, "/healthz").status, 200);
-    assert!(!http::samples(metrics).is_empty());
+    // The edge that it started is inside the same list.
+    http::expect_sum(metrics, "madang_edge_serving", |serving| serving == 1.0);
     kill_process(pid, Signal::HUP).expect("it runs");
     manager.expect("RELOADING=1");
     manager.expect("READY=1");
@@ -100,6 +107,22 @@ fn the_unit_allows_every_system_call_of_a_servers_life_and_of_an_upgrade() {
         .expect("our child")
         .expect("it has ended");
     assert_eq!(status.exit_status(), Some(0), "{}", words_of(manager.directory.path()));
+}
+
+#[test]
+fn the_unit_of_the_edge_allows_every_system_call_of_its_life() {
+    let server = Server::start(1, &[HTTP, "edge.start=false"]);
+    let address = http_address(&server, "http");
+    let mut program = madang();
+    program.args(["edge", "--data"]).arg(server.data()).stdin(Stdio::null());
+    inside_unit("madang-edge.service", &mut program, Refusal::Kills, &[]);
+    let mut edge = Service(program.spawn().expect("run madang edge"));
+    expect_served(address);
+    let pid = Pid::from_child(&edge.0);
+    kill_process(pid, Signal::HUP).expect("it runs");
+    expect_served(address);
+    kill_process(pid, Signal::TERM).expect("it runs");
+    edge.expect_success();
 }
 
 /// Upgrades it, and says which process serves now.

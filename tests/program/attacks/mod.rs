@@ -5,6 +5,7 @@ mod churn;
 mod crowds;
 mod descriptors;
 mod floods;
+mod http;
 mod names;
 mod numbers;
 mod outboxes;

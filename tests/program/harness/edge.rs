@@ -232,12 +232,18 @@ impl Edge {
     }
 }
 
-/// Connects to the socket of a server as soon as it is there.
+/// Connects to the link of a server as soon as its socket is there.
 #[track_caller]
 pub fn connect(data: &Path) -> UnixStream {
+    connect_to(&data.join("link.sock"))
+}
+
+/// Connects to a socket as soon as it is there.
+#[track_caller]
+pub fn connect_to(path: &Path) -> UnixStream {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match UnixStream::connect(data.join("link.sock")) {
+        match UnixStream::connect(path) {
             Ok(stream) => return stream,
             Err(error) => assert!(Instant::now() < deadline, "cannot connect: {error}"),
         }

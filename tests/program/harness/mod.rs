@@ -31,7 +31,7 @@ pub use lobby::Lobby;
 pub use manager::{Manager, Service};
 pub use process::{Usage, raise_open_files};
 pub use program::tested_program;
-pub use sandbox::{Refusal, forbid, forbid_writes, inside_the_unit};
+pub use sandbox::{Refusal, forbid, forbid_writes, inside_the_unit, inside_unit};
 pub use server::{Refused, Said, Server, madang, ours, refused, refused_start, refused_start_with, words_of};
 pub use stuck::StuckThread;
 pub use terminal::{CTRL_D, Terminal, needs};

@@ -16,15 +16,21 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
-impl Server {
-    /// What it holds now.
-    pub fn usage(&self) -> Usage {
-        let pid = self.pid();
+impl Usage {
+    /// What a process holds now.
+    pub fn of(pid: u32) -> Usage {
         let open_files = fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors").count();
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
         let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
         let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         Usage { open_files, memory_bytes: kib.expect("its anonymous memory") * 1024 }
+    }
+}
+
+impl Server {
+    /// What it holds now.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.pid())
     }
 
     /// What it holds once each shard has its first segment open and the next one ready: they are made
